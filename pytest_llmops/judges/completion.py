@@ -1,8 +1,8 @@
 """
 Requests for chat completions: one `openai` client an endpoint, retries and time limits of our own.
 
-A request that brought nothing (the endpoint is busy, broke, cut the line, sent what is no JSON) is retried,
-after the pause that the endpoint names or one that doubles. One that it refuses is not.
+A request without a result (the endpoint is busy, broke, cut off, sent no JSON) is retried, after the pause
+that the endpoint names or one that doubles. A request that it refuses is not.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -44,98 +43,23 @@ from pytest_llmops.recorder.reply import retry_after_s
 if TYPE_CHECKING:
     import openai
 
-Result = TypeVar("Result")
-
-_WIND_DOWN_S = 2.0
-
-_lock = threading.Lock()
-_running: list[tuple[asyncio.AbstractEventLoop, threading.Thread]] = []
-_closers: list[Callable[[], Awaitable[None]]] = []
-
-
-def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """
-    Do it, in the caller's context up to its first wait and then on the loop's thread, and return its result.
-
-    A verdict that is replayed waits for nothing, so it costs no change of threads. What needs the loop, a
-    client or `gather`, comes after an `asyncio.sleep(0)`.
-    """
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        result: Result = done.value
-        return result
-    future = _submit(coroutine)
-    try:
-        return future.result()
-    except BaseException:  # an interrupt of whoever waits ends the work too
-        future.cancel()
-        raise
-
-
-def at_close(closer: Callable[[], Awaitable[None]]) -> None:
-    """Have something awaited on the loop before it ends; for what modules keep there."""
-    _closers.append(closer)
-
-
-def close() -> None:
-    """
-    Cancel what runs, close all connections and end the thread; a later `run` starts anew.
-
-    Whoever waits in `run` gets a CancelledError.
-    """
-    with _lock:
-        running, _running[:] = _running[:], []
-    for loop, thread in running:
-        asyncio.run_coroutine_threadsafe(_wind_down(loop), loop)
-        thread.join(2 * _WIND_DOWN_S)
-
-
-def _submit(coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
-    with _lock:
-        if not _running:
-            loop = asyncio.new_event_loop()
-            thread = threading.Thread(target=_serve, args=(loop,), name="llmops-judges", daemon=True)
-            start_outside(thread)
-            _running.append((loop, thread))
-            atexit.register(close)
-        return asyncio.run_coroutine_threadsafe(coroutine, _running[0][0])
-
-
-async def _wind_down(loop: asyncio.AbstractEventLoop) -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=_WIND_DOWN_S)
-    await asyncio.gather(*(closer() for closer in _closers), return_exceptions=True)
-    loop.call_soon(loop.stop)
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-    finally:
-        loop.close()
-
-
-# As JSON and Python write what a line cannot hold; left so, `\n` would hide where a key begins.
+# Escapes of JSON and Python; left so, `\n` would hide where a key begins.
 _ESCAPE = re.compile(r"""\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([nrtbf"'/\\]))""")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
 
 class JudgeError(Exception):
-    """No verdict came; the message says what came instead, and may be shown."""
+    """No verdict came. The message may be shown."""
 
 
 @dataclass
 class RefusedError(JudgeError):
     """
-    The endpoint does not take the request as it was written.
+    The endpoint does not take the request in this form.
 
     Attributes:
-        message: The endpoint's own words, masked; `parameter` is what it names as the cause, or empty.
+        message: The endpoint's own words, masked.
+        parameter: Named by the endpoint as the cause, or empty.
     """
 
     status: int
@@ -147,15 +71,15 @@ class RefusedError(JudgeError):
 
 
 class NoVerdictError(JudgeError):
-    """The model answered, and gave no verdict: where its answer is replayed, it never will."""
+    """The model answered without a verdict; a replay of its answer never has one."""
 
 
 class UnusableAnswerError(NoVerdictError):
-    """An answer came that is none of those allowed; the message says what is wrong with it."""
+    """The answer is not allowed by the schema, or no JSON; the message names the fault."""
 
 
 def quote(text: str, limit: int) -> str:
-    """The text as an error shows it: masked, on one line, and cut after about `limit` characters."""
+    """Prepare a text for a message: masked, on one line, and cut after about `limit` characters."""
     return printable(mask(_ESCAPE.sub(_unescaped, text)), limit)
 
 
@@ -167,22 +91,22 @@ def _unescaped(match: re.Match[str]) -> str:
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
-"""Of our own pauses, and of those that an endpoint names."""
+"""Limit of our own pauses, and of those that an endpoint names."""
 
 _SHOWN = 200
-_OWED = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+_PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _REFUSALS = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.NOT_IMPLEMENTED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """
-    What one completion said.
+    One chat completion.
 
     Attributes:
-        arguments: Of each tool that it calls, as text.
-        finish: Why it ended, `stop`, `length`, `content_filter` …
-        model: The one that says it answered; `fingerprint` is the provider's mark of weights and settings.
+        arguments: Of each tool call, as text.
+        finish: The reason of its end, `stop`, `length`, `content_filter` …
+        model: Named in the answer; `fingerprint` is the provider's mark of weights and settings.
         tokens: Of `text`, each with `token`, `logprob` and `top_logprobs`, where the endpoint gave them.
     """
 
@@ -202,8 +126,8 @@ class _Endpoint:
     slots: asyncio.Semaphore
 
 
-class _OwedError(Exception):
-    """An attempt brought nothing; another may. `after_s` is the pause that the endpoint names."""
+class _PassingError(Exception):
+    """An attempt had no result; another may. `after_s` is the pause that the endpoint names."""
 
     def __init__(self, message: str, after_s: float | None = None) -> None:
         super().__init__(message)
@@ -211,13 +135,13 @@ class _OwedError(Exception):
 
 
 _endpoints: dict[tuple[str, str, int], _Endpoint] = {}
-"""By address, variable of the key and limit of concurrency; used on the loop's thread only."""
+"""By address, variable of the key and limit of concurrency; only the loop's thread uses them."""
 
 
 @cache
 def require_client() -> None:
     """
-    Look for the client; it is imported once a call is made, which takes a second that no replay needs.
+    Look for the client without the second that its import takes, which no replay needs.
 
     Raises:
         MissingExtraError: It is not installed.
@@ -234,14 +158,14 @@ async def complete(judge: JudgeModel, request: Mapping[str, Any]) -> Reply:
         JudgeError: No answer came; `RefusedError` where the request itself was refused.
         CassetteError: It is not recorded and may not be made.
     """
-    recorded = _replayed(judge, request)
+    recorded = _replay(judge, request)
     if recorded is not None:
-        with suppress(_OwedError):  # it is the first attempt then
-            return _read_content(judge, recorded)
+        with suppress(_PassingError):  # it counts as the first attempt then
+            return _read_reply(judge, recorded)
     await asyncio.sleep(0)  # from here on the loop's thread; not below, since tenacity counts by thread
     attempts = AsyncRetrying(
         stop=stop_after_attempt(judge.attempts),
-        retry=retry_if_exception_type(_OwedError),
+        retry=retry_if_exception_type(_PassingError),
         wait=_pause,
         reraise=True,
     )
@@ -249,9 +173,10 @@ async def complete(judge: JudgeModel, request: Mapping[str, Any]) -> Reply:
         async for attempt in attempts:
             with attempt:
                 if attempt.retry_state.attempt_number > 1:
-                    recorded = _replayed(judge, request)
-                return await _attempt(judge, request, recorded)
-    except _OwedError as error:
+                    recorded = _replay(judge, request)
+                content = await _fetch(judge, request) if recorded is None else recorded
+                return _read_reply(judge, content)
+    except _PassingError as error:
         tried = counted(judge.attempts, "attempt")
         raise JudgeError(f"no answer of {judge.model} after {tried}: {error}") from None
     raise AssertionError  # the loop above returns or raises
@@ -266,7 +191,7 @@ def _endpoint(judge: JudgeModel) -> _Endpoint:
         is_far = not is_loopback(urlsplit(judge.url).hostname or "")
 
         async def require_key(_request: object) -> None:
-            """Called once a request really goes out, for a recorded answer needs no key."""
+            """Runs when a request really goes out, since a recorded answer needs no key."""
             if is_far and not key:
                 raise JudgeError(
                     f"the endpoint of {judge.model} needs a key: set the environment variable "
@@ -278,7 +203,7 @@ def _endpoint(judge: JudgeModel) -> _Endpoint:
             api_key=key or "none",
             max_retries=0,
             timeout=None,  # each attempt has a limit that covers all of it
-            # A redirect would take the text to an endpoint that nobody named.
+            # A redirect would take the text to an endpoint that no setting names.
             http_client=openai.DefaultAsyncHttpxClient(
                 follow_redirects=False, timeout=None, event_hooks={"request": [require_key]}
             ),
@@ -291,34 +216,16 @@ def _key(judge: JudgeModel) -> str:
     return os.environ.get(judge.api_key_env, "").strip()
 
 
-async def _close() -> None:
-    for endpoint in _endpoints.values():
-        await endpoint.client.close()
-    _endpoints.clear()
-
-
-at_close(_close)
-
-
-async def _attempt(judge: JudgeModel, request: Mapping[str, Any], recorded: bytes | None) -> Reply:
-    if recorded is not None:
-        return _read_content(judge, recorded)
-    endpoint = _endpoint(judge)
-    async with endpoint.slots:
-        content = await _fetch(endpoint, judge, request)
-    return _read_content(judge, content)
-
-
-def _read_content(judge: JudgeModel, content: bytes) -> Reply:
+def _read_reply(judge: JudgeModel, content: bytes) -> Reply:
     try:
-        return _read(json.loads(content))
+        return _parse_completion(json.loads(content))
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         shown = _show(content.decode("utf-8", "replace"), _key(judge))
-        raise _OwedError(f"the endpoint sent what is no chat completion: {shown}") from None
+        raise _PassingError(f"the endpoint sent what is no chat completion: {shown}") from None
 
 
-def _replayed(judge: JudgeModel, request: Mapping[str, Any]) -> bytes | None:
-    """The recorded answer, read without the client, whose work on it costs more than all else."""
+def _replay(judge: JudgeModel, request: Mapping[str, Any]) -> bytes | None:
+    """The recorded answer, read without the client, which would cost more than all else."""
     return replay(f"{judge.url.rstrip('/')}/chat/completions", _body(judge, request))
 
 
@@ -328,21 +235,22 @@ def _body(judge: JudgeModel, request: Mapping[str, Any]) -> dict[str, Any]:
     return {**body, **further}
 
 
-async def _fetch(endpoint: _Endpoint, judge: JudgeModel, request: Mapping[str, Any]) -> bytes:
+async def _fetch(judge: JudgeModel, request: Mapping[str, Any]) -> bytes:
     import openai
 
+    endpoint = _endpoint(judge)
     try:
-        async with asyncio.timeout(judge.timeout_s):
+        async with endpoint.slots, asyncio.timeout(judge.timeout_s):
             # `chat.completions.create` would go through request and answer by schema, a third of the call.
             return await endpoint.client.post("/chat/completions", body=_body(judge, request), cast_to=bytes)
     except (CassetteError, JudgeError):
         raise
     except openai.APIStatusError as error:
-        raise _of_status(error, endpoint.key) from None
+        raise _translate_status(error, endpoint.key) from None
     except TimeoutError:
-        raise _OwedError(f"none came within {judge.timeout_s:g} s") from None
+        raise _PassingError(f"none came within {judge.timeout_s:g} s") from None
     except openai.APIConnectionError as error:
-        raise _OwedError(
+        raise _PassingError(
             f"the line broke: {_show(describe_error(error.__cause__ or error), endpoint.key)}"
         ) from None
     except Exception as error:  # noqa: BLE001 - whatever breaks in the client, there is no verdict
@@ -351,8 +259,8 @@ async def _fetch(endpoint: _Endpoint, judge: JudgeModel, request: Mapping[str, A
         ) from None
 
 
-def _read(body: Any) -> Reply:
-    """Raises what reading something of another shape raises."""
+def _parse_completion(body: Any) -> Reply:
+    """Raises any error of access where the body has another shape."""
     choice = body["choices"][0]
     message = choice["message"]
     tools = message.get("tool_calls") or ()
@@ -364,34 +272,110 @@ def _read(body: Any) -> Reply:
         finish=str(choice.get("finish_reason") or ""),
         model=str(body.get("model") or ""),
         fingerprint=body.get("system_fingerprint"),
-        tokens=tuple(each for each in logprobs.get("content") or () if isinstance(each.get("token"), str)),
+        tokens=tuple(token for token in logprobs.get("content") or () if isinstance(token.get("token"), str)),
     )
 
 
-def _of_status(error: openai.APIStatusError, key: str) -> Exception:
+def _translate_status(error: openai.APIStatusError, key: str) -> Exception:
     body = error.body if isinstance(error.body, Mapping) else {}
-    said = str(body.get("message") or error.message)
-    if body.get("type") == "cassette_error":  # how the recorder speaks to clients of the `httpx` days
-        return CassetteError(said)
-    message = _show(said, key)
+    text = str(body.get("message") or error.message)
+    if body.get("type") == "cassette_error":  # the recorder's answer to a client that it must not let out
+        return CassetteError(text)
+    message = _show(text, key)
     if error.status_code in _REFUSALS:
         parameter = body.get("param")
         return RefusedError(error.status_code, message, parameter if isinstance(parameter, str) else "")
-    is_owed = error.status_code in _OWED or error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
-    if is_owed and error.code != "insufficient_quota":
-        said = f"status {error.status_code}, {message}"
-        return _OwedError(said, retry_after_s(error.response.headers.get("retry-after")))
+    is_passing = error.status_code in _PASSING or error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if is_passing and error.code != "insufficient_quota":
+        after_s = retry_after_s(error.response.headers.get("retry-after"))
+        return _PassingError(f"status {error.status_code}, {message}", after_s)
     return JudgeError(f"the endpoint answered with status {error.status_code}: {message}")
 
 
 def _pause(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome is not None else None
-    if isinstance(error, _OwedError) and error.after_s is not None:
+    if isinstance(error, _PassingError) and error.after_s is not None:
         return min(error.after_s, LONGEST_PAUSE_S)
     doubling = wait_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S)
     return doubling(state) + wait_random(0, FIRST_PAUSE_S / 2)(state)
 
 
 def _show(text: str, key: str) -> str:
-    """What an endpoint or a library said, as it may be shown: on one line, short, and without the key."""
+    """Prepare a text of an endpoint or a library for a message: on one line, short, without the key."""
     return quote(text.replace(key, "<API_KEY>") if key else text, _SHOWN)
+
+
+Result = TypeVar("Result")
+
+_WIND_DOWN_S = 2.0
+
+_lock = threading.Lock()
+_running: list[tuple[asyncio.AbstractEventLoop, threading.Thread]] = []
+_closers: list[Callable[[], None]] = []
+
+
+def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """
+    Run it in the caller's context up to its first wait, then on the loop's thread, and return its result.
+
+    A verdict that is replayed waits for nothing, so it costs no change of threads. Code that needs the loop
+    (a client, `gather`) comes after an `asyncio.sleep(0)`.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: Result = done.value
+        return result
+    with _lock:
+        if not _running:
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=_serve, args=(loop,), name="llmops-judges", daemon=True)
+            start_outside(thread)
+            _running.append((loop, thread))
+            atexit.register(close)
+        future = asyncio.run_coroutine_threadsafe(coroutine, _running[0][0])
+    try:
+        return future.result()
+    except BaseException:  # an interrupt of the caller ends the task too
+        future.cancel()
+        raise
+
+
+def at_close(closer: Callable[[], None]) -> None:
+    """Call it on the loop before that ends; for state that modules keep there."""
+    _closers.append(closer)
+
+
+def close() -> None:
+    """
+    Cancel all tasks, close all connections and end the thread; a later `run` starts anew.
+
+    Callers that wait in `run` get a CancelledError.
+    """
+    with _lock:
+        running, _running[:] = _running[:], []
+    for loop, thread in running:
+        asyncio.run_coroutine_threadsafe(_wind_down(loop), loop)
+        thread.join(2 * _WIND_DOWN_S)
+
+
+async def _wind_down(loop: asyncio.AbstractEventLoop) -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_WIND_DOWN_S)
+    closing = (endpoint.client.close() for endpoint in _endpoints.values())
+    await asyncio.gather(*closing, return_exceptions=True)
+    _endpoints.clear()
+    for closer in _closers:
+        closer()
+    loop.call_soon(loop.stop)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()

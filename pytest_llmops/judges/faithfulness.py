@@ -22,7 +22,7 @@ from pytest_llmops.metrics.faithfulness.claims import (
 from pytest_llmops.metrics.faithfulness.entailment import rate_entailment
 from pytest_llmops.metrics.faithfulness.model import load_model
 from pytest_llmops.metrics.words import find_blank, fold, quote
-from pytest_llmops.models import entailment
+from pytest_llmops.models.cross_encoder import identify_entailment
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Failure, Passage, Sample, Score
@@ -130,7 +130,7 @@ class Faithfulness(DeclaredMetric):
             return support_identity(self.judge)
         if self.by == EMBEDDED:
             return f"{load_model().identity}|{load_embedded().identity}"
-        return entailment.identify(self.by)
+        return identify_entailment(self.by)
 
     def _rate(self, samples: Sequence[Sample]) -> Sequence[Rated | Failure]:
         claims = [split_claims(sample.output.text) for sample in samples]

