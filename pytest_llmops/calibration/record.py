@@ -1,14 +1,14 @@
 """
-What is known of how far metrics agree with people: one JSON file, by the signature of the scores.
+The recorded agreement of metrics with people: one JSON file, by the signature of the scores.
 
-A signature names everything that moves a score, so what was measured of one judge, rubric or version says
-nothing of another. The schema is `calibration.schema.json` beside this module.
+A signature names everything on which a score depends, so the record of one judge, rubric or version does not
+apply to another. The schema is `calibration.schema.json` in this folder.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,6 +36,8 @@ from pytest_llmops.statistics.intervals import Method
 
 VERSION = 1
 
+_REMEDY = "Restore it, or measure again: llmops calibrate METRIC LABELS.jsonl --label FIELD --save"
+
 
 class CalibrationRecordError(LLMOpsError):
     """The record of calibrations cannot be read."""
@@ -47,7 +49,7 @@ _Interval = Annotated[tuple[float, float], _INTERVAL]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutAgreement:
-    """What is known of one bound: kappa of scores and people on whether a row holds it, and its interval."""
+    """Kappa of scores and people at one bound, with its interval."""
 
     comparison: Sign
     threshold: float
@@ -69,14 +71,15 @@ class _Measure:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """
-    What is known of the scores of one signature, as it is written.
+    The record of the scores of one signature.
 
     Attributes:
-        label: The field that held people's labels; `rows` had one.
-        unscored: Rows that got no score.
+        label: The field of people's labels.
+        rows: With a label and a score.
+        unscored: Rows without a score.
         labels_sha256: Of the file's bytes.
         date: `2026-01-31`.
-        agreement: As it was measured, as JSON values.
+        agreement: The measures, as JSON values.
     """
 
     metric: Annotated[str, matching(".+", "a name")]
@@ -97,7 +100,7 @@ class Record:
 
 def load_calibrations(path: Path) -> dict[str, Calibration]:
     """
-    What is recorded, by signature; nothing where there is no file.
+    Read the records by signature; none where there is no file.
 
     Raises:
         CalibrationRecordError: The file is no record of this version, with the place.
@@ -112,7 +115,7 @@ def load_calibrations(path: Path) -> dict[str, Calibration]:
 
 def parse_calibrations(data: bytes, path: str) -> dict[str, Calibration]:
     """
-    What a record holds, by signature.
+    Read the records of a file's bytes, by signature.
 
     Args:
         path: The file, for messages.
@@ -131,7 +134,7 @@ def _parse(text: str) -> Record:
 
 def load_needed(goldens: Iterable[Golden], path: Path) -> dict[str, Calibration]:
     """
-    What is recorded, where some check asks for agreement; the file is not looked at otherwise.
+    Read the records where some check needs them; else the file is not read.
 
     Raises:
         CalibrationRecordError: As `load_calibrations`.
@@ -140,7 +143,7 @@ def load_needed(goldens: Iterable[Golden], path: Path) -> dict[str, Calibration]
 
 
 def need_calibrations(goldens: Iterable[Golden]) -> bool:
-    """Whether some check has a `min_kappa`, or a bound on a metric that has none of its own."""
+    """True if some check has a `min_kappa`, or a bound on a metric that has none of its own."""
     goldens = list(goldens)
     checks = (check for golden in goldens for case in golden.cases for check in case.checks)
     return any(check.min_kappa is not None for check in checks) or any(
@@ -149,48 +152,43 @@ def need_calibrations(goldens: Iterable[Golden]) -> bool:
 
 
 def has_no_bound(metric: str) -> bool:
-    """Whether the metric of that name leaves it to labels what is good enough."""
+    """True if the metric of that name has no bound of its own."""
     return getattr(metric_factory(metric), "bound", True) is None
-
-
-_REMEDY = "Restore it, or measure again: llmops calibrate METRIC LABELS.jsonl --label FIELD --save"
 
 
 def find_uncalibrated(golden: Golden, known: Mapping[str, Calibration]) -> list[str]:
     """
-    A sentence, with the place of the first bound, for each such metric whose scores no labels were held
-    against as the file makes them.
+    A sentence for each metric without a bound of its own whose scores were never compared with labels, with
+    the place of its first bound in the file.
 
     Args:
-        known: What is recorded, by signature.
+        known: The records, by signature.
     """
-    every: list[Check | SuiteCheck] = [
-        *golden.suite,
-        *(each for case in golden.cases for each in case.checks),
-    ]
+    checks: list[Check | SuiteCheck] = [*golden.suite]
+    checks += [check for case in golden.cases for check in case.checks]
     return [
         f"{golden.path}:{golden.bound_lines[name]}: {describe_uncalibrated(name)}"
         for name in golden.bound_lines
         if has_no_bound(name)
         and not all(
             is_calibrated(create_metric(name, check.options), known)
-            for check in every
+            for check in checks
             if check.metric == name and check.comparison is not None
         )
     ]
 
 
 def is_calibrated(metric: Metric, known: Mapping[str, Calibration]) -> bool:
-    """Whether labels were held against scores that are made as by this metric."""
+    """True if scores that are made as by this metric were compared with labels."""
     alike = getattr(metric, "is_scored_alike", None)
     return any(
-        each.metric == metric.name and (alike is None or alike(signature))
-        for signature, each in known.items()
+        calibration.metric == metric.name and (alike is None or alike(signature))
+        for signature, calibration in known.items()
     )
 
 
 def describe_uncalibrated(metric: str) -> str:
-    """What to do about a bound of which nobody knows what it passes."""
+    """The advice for a bound whose effect is unknown."""
     return (
         f"what a bound on {metric} passes differs between kinds of text, and none of your labels shows it: "
         f"llmops calibrate {metric} LABELS.jsonl --label FIELD --save"
@@ -199,10 +197,10 @@ def describe_uncalibrated(metric: str) -> str:
 
 def warn_of_self_preference(results: Iterable[CaseResult]) -> list[str]:
     """
-    A sentence for each metric, judge and app model of one family, with how many answers it judged.
+    A sentence for each metric with judge and app model of one family, and the number of judged answers.
 
-    A judge's family stands in the evidence of its scores; the app's is that of the model that
-    answered the same repeat. Where either is not known nothing is said.
+    A judge's family is in the evidence of its scores; the app's is that of the model that answered the same
+    repeat. Scores without either are left out.
     """
     from pytest_llmops.judges.model import family_of
 
@@ -225,10 +223,10 @@ def warn_of_self_preference(results: Iterable[CaseResult]) -> list[str]:
 
 def judges_of(score: Score) -> list[tuple[str, str]]:
     """The models that judged, each with its family: one, the members of a panel, or none."""
-    entries = [each for each in score.evidence if isinstance(each, Mapping)]
-    members: Sequence[Mapping[str, Any]] = [each for each in entries[1:] if "judge" in each] or entries[:1]
+    entries = [entry for entry in score.evidence if isinstance(entry, Mapping)]
+    members = [entry for entry in entries[1:] if "judge" in entry] or entries[:1]
     return [
-        (str(each.get("judge") or each["family"]), str(each["family"]))
-        for each in members
-        if each.get("family")
+        (str(member.get("judge") or member["family"]), str(member["family"]))
+        for member in members
+        if member.get("family")
     ]

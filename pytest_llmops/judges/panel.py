@@ -1,7 +1,7 @@
 """
-One judge or several: each sample is put to all of them at once, and their opinions become one score.
+Metrics of one judge or a panel: all of them judge each sample at once, and their opinions become one score.
 
-A judge that gives none breaks the score, unless the quorum says how many are enough.
+A judge without an opinion makes the score a failure, unless a quorum of the others is enough.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _KEPT = 1000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
     """
-    What one judge says of one sample.
+    One judge's opinion of one sample.
 
     Attributes:
-        reason: Why the value is not better; empty where it is the best.
-        evidence: What its verdict was, as JSON values.
+        reason: For a value that is not the best; else empty.
+        evidence: The verdict as JSON values.
     """
 
     value: float
@@ -55,15 +55,15 @@ class Opinion:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedMetric(DeclaredMetric):
     """
-    What the metrics have in common that call a chat model.
+    A metric that calls chat models.
 
     Attributes:
         judge: As `read_judge` takes it.
-        panel: Several judges instead of one: names of models at the judge's endpoint, or judges in full;
+        panel: Several judges instead of one: names of models at the judge's endpoint, or complete judges;
             None for one judge.
-        vote: How their values become one. `majority` is the value of more than half of them; where there
-            is none, the median.
-        quorum: How many of the panel must have answered; all, where it is not given.
+        vote: Makes one value of theirs. `majority` is the value of more than half of them, or the median
+            where there is none.
+        quorum: Number of the panel that must have answered; None for all.
     """
 
     judge: Any = None
@@ -82,7 +82,7 @@ class JudgedMetric(DeclaredMetric):
         if self.judge or members is None:
             judge = read_judge(self.judge, self.name)
         if members is not None:
-            members = tuple(_member(each, judge, self.name) for each in members)
+            members = tuple(_member(member, judge, self.name) for member in members)
         object.__setattr__(self, "panel", members)
         object.__setattr__(self, "judge", None if members else judge)
         if members and len(set(members)) < len(members):
@@ -101,7 +101,6 @@ class JudgedMetric(DeclaredMetric):
 
     @property
     def judges(self) -> tuple[JudgeModel, ...]:
-        """All whose opinions become the score."""
         return self.panel or (self.judge,)
 
     @property
@@ -112,7 +111,7 @@ class JudgedMetric(DeclaredMetric):
     @abstractmethod
     async def request(self, judge: JudgeModel, sample: Sample) -> Opinion:
         """
-        What one judge says; of the embedded one `judge.base_url` is where it runs.
+        Request one judge's opinion; `judge.base_url` is set for the embedded one too.
 
         Raises:
             JudgeError: It gave no verdict.
@@ -121,13 +120,13 @@ class JudgedMetric(DeclaredMetric):
 
     @property
     def made(self) -> str:
-        """What moves a score beside name and version; scores that are made otherwise are not compared."""
-        judges = ",".join(each.identity for each in self.judges)
+        """The signature's parts after name and version; scores that differ in them are not compared."""
+        judges = ",".join(judge.identity for judge in self.judges)
         vote = f"|{self.vote}" + (f" of {self.quorum}" if self.quorum else "") if self.panel else ""
         return f"{judges}{vote}|{self.instructions}|parser{VERSION}"
 
     def settle(self, sample: Sample) -> Score | Failure | None:
-        """What needs no judge, among it an output that says nothing: the worst there is. Else None."""
+        """The result of a sample that needs no judge, such as the worst for an output without a word."""
         if missing := find_missing(self, sample):
             return missing
         blank = find_blank(sample.output.text, sample.reference)
@@ -136,7 +135,7 @@ class JudgedMetric(DeclaredMetric):
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         if not batch:
             return []
-        judges = [locate(each) for each in self.judges]
+        judges = [locate(judge) for judge in self.judges]
         return side_by_side(lambda sample: self.settle(sample) or self._judge(sample, judges), batch)
 
     def _judge(self, sample: Sample, judges: Sequence[JudgeModel]) -> Score | Failure:
@@ -145,39 +144,39 @@ class JudgedMetric(DeclaredMetric):
                 replies = run(_request_all(self, judges, sample))
         except LLMOpsError as error:
             return fail(self, sample, str(error))
-        opinions = [each for each in replies if isinstance(each, Opinion)]
+        opinions = [reply for reply in replies if isinstance(reply, Opinion)]
         problems = [
-            (f"{judge.model}: " if self.panel else "") + describe_problem(each, located, log)
-            for judge, located, each in zip(self.judges, judges, replies, strict=True)
-            if isinstance(each, Exception)
+            (f"{judge.model}: " if self.panel else "") + describe_problem(reply, located, log)
+            for judge, located, reply in zip(self.judges, judges, replies, strict=True)
+            if isinstance(reply, Exception)
         ]
         if len(opinions) < (self.quorum or len(judges)):
             return fail(self, sample, "; ".join(problems))
         if not self.panel:
             return self.conclude(sample, opinions[0].value, opinions[0].reason, (dict(opinions[0].evidence),))
-        return self._combined(sample, opinions, problems)
+        return self._conclude_panel(sample, opinions, problems)
 
-    def _combined(self, sample: Sample, opinions: Sequence[Opinion], problems: Sequence[str]) -> Score:
-        values = [each.value for each in opinions]
+    def _conclude_panel(self, sample: Sample, opinions: Sequence[Opinion], problems: Sequence[str]) -> Score:
+        values = [opinion.value for opinion in opinions]
         value = count_votes(values, self.vote)
-        members = [{**each.evidence, "value": each.value} for each in opinions]
-        values_shown = ", ".join(f"{each['judge']} {each['value']:g}" for each in members)
+        members = [{**opinion.evidence, "value": opinion.value} for opinion in opinions]
+        values_shown = ", ".join(f"{member['judge']} {member['value']:g}" for member in members)
         disagreement = round(max(values) - min(values), _DIGITS)
-        lowest = min(opinions, key=lambda each: each.value)
+        lowest = min(opinions, key=lambda opinion: opinion.value)
         reason = f"the judges differ by {disagreement:g} ({values_shown})" if disagreement else ""
-        whole = {
-            "judge": ", ".join(str(each["judge"]) for each in members),
-            "family": ", ".join(sorted({str(each["family"]) for each in members})),
+        panel = {
+            "judge": ", ".join(str(member["judge"]) for member in members),
+            "family": ", ".join(sorted({str(member["family"]) for member in members})),
             "vote": self.vote,
             "disagreement": disagreement,
             "broken": list(problems),
             **self.combine(opinions),
         }
         reasons = [text for text in (reason, lowest.reason) if text]
-        return self.conclude(sample, value, "; ".join(reasons), (whole, *members))
+        return self.conclude(sample, value, "; ".join(reasons), (panel, *members))
 
-    def combine(self, opinions: Sequence[Opinion]) -> dict[str, Any]:  # noqa: ARG002 - as above
-        """What of the members' evidence is said of the panel as a whole."""
+    def combine(self, opinions: Sequence[Opinion]) -> dict[str, Any]:  # noqa: ARG002 - for metrics that have any
+        """Further evidence on the panel, from that of its members."""
         return {}
 
     def conclude(
@@ -190,21 +189,21 @@ class JudgedMetric(DeclaredMetric):
 
 
 def side_by_side(do: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """What `do` gives for each, on threads where there are several: each waits, and has its own recording."""
+    """Map the items on threads where there are several: each call waits, and has its own recording."""
     if len(items) == 1:
         return [do(items[0])]
     pool = ThreadPoolExecutor(min(len(items), _AT_ONCE), "llmops-judging")
     try:
         return list(pool.map(do, items))
     except KeyboardInterrupt:
-        close()  # else the process would end only when all requests are answered
+        close()  # else the process would end only after all answers
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 def count_votes(values: Sequence[float], vote: Vote) -> float:
-    """One value of several: their mean, their median, or the one that more than half of them are."""
+    """One value of several: their mean, their median, or the value of more than half of them."""
     if vote == "mean":
         return statistics.fmean(values)
     if vote == "majority":
@@ -216,7 +215,7 @@ def count_votes(values: Sequence[float], vote: Vote) -> float:
 
 def locate(judge: JudgeModel) -> JudgeModel:
     """
-    The judge with the endpoint at which it is called; the embedded model is started by this.
+    The judge with its endpoint; starts the embedded model.
 
     Raises:
         MissingExtraError: A library is not installed.
@@ -230,22 +229,22 @@ def locate(judge: JudgeModel) -> JudgeModel:
 
 
 def kept(text: Any) -> str:
-    """What a judge wrote, as evidence keeps it: masked, then cut, so that no half of a secret is left."""
+    """Prepare a judge's text for the evidence: masked, then cut, so that no half of a secret is left."""
     return mask(str(text))[:_KEPT]
 
 
 def describe_problem(error: Exception, judge: JudgeModel, log: CallLog | None) -> str:
     """
-    Why there is no verdict, as it may be shown; of an answer that will be replayed for ever, with the remedy.
+    Describe the error of a judge for a report, with the remedy where its answer is a recorded one.
 
     Args:
         judge: As it was called.
-        log: Of the calls that were made or replayed, where a recorder listens.
+        log: Calls that were made or replayed, where there is a recorder.
     """
     if not isinstance(error, JudgeError | LLMOpsError):
         return mask(describe_error(error))
     calls = log.calls if log is not None else []
-    is_replayed = any(each.outcome == "replayed" and each.model == judge.model for each in calls)
+    is_replayed = any(call.outcome == "replayed" and call.model == judge.model for call in calls)
     if not (is_replayed and isinstance(error, NoVerdictError)):
         return str(error)
     return f"{error}. The answer is a recorded one; --llm-record all asks again"
@@ -263,7 +262,7 @@ def _member(written: Any, judge: JudgeModel | None, name: str) -> JudgeModel:
 async def _request_all(
     metric: JudgedMetric, judges: Sequence[JudgeModel], sample: Sample
 ) -> list[Opinion | Exception]:
-    """Of each judge its opinion, or why there is none."""
+    """The opinion of each judge, or its error."""
     if len(judges) == 1:
         try:
             return [await metric.request(judges[0], sample)]
@@ -273,17 +272,17 @@ async def _request_all(
     replies = await asyncio.gather(
         *(metric.request(judge, sample) for judge in judges), return_exceptions=True
     )
-    for each in replies:
-        if isinstance(each, BaseException) and not isinstance(each, Exception):  # we are being stopped
-            raise each
-    return [each for each in replies if isinstance(each, Opinion | Exception)]
+    for reply in replies:
+        if isinstance(reply, BaseException) and not isinstance(reply, Exception):  # the run is being stopped
+            raise reply
+    return [reply for reply in replies if isinstance(reply, Opinion | Exception)]
 
 
 def describe_judge(judge: JudgeModel, answer: Answer | None = None) -> dict[str, Any]:
     """
-    The model that says it answered, its family, and how the answer came.
+    The evidence on a judge: the model named in its answer, its family, and the form of the answer.
 
-    Without an answer the judge was asked yes or no.
+    Without an answer the judge is a yes-no judge.
     """
     if answer is None:
         return {"judge": judge.model, "family": judge.family, "form": "yes_no"}

@@ -1,4 +1,4 @@
-"""`reference_grade`: a chat model says whether an answer is correct, partly or incorrect by the reference."""
+"""`reference_grade`: a chat model grades an answer as correct, partly or incorrect by the reference."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _YES_NO = "Does the answer say the same as the reference?"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceGrade(JudgedMetric):
     """
-    1 correct, 0.5 partly, 0 incorrect. Words do not count, only what is said in reply to the question.
+    1 correct, 0.5 partly, 0 incorrect. Wording does not count, only the reply to the question.
 
-    A judge that is asked yes or no gives the probability that the answer says the same as the reference.
+    A yes-no judge gives the probability that the answer says the same as the reference.
     """
 
     traits = MetricTraits(
@@ -55,8 +55,8 @@ class ReferenceGrade(JudgedMetric):
 
     @property
     def instructions(self) -> str:
-        prompts = dict.fromkeys("yes-no" if each.yes_no else "reference-grade" for each in self.judges)
-        return ",".join(load_prompt(each).identity for each in prompts)
+        prompts = dict.fromkeys("yes-no" if judge.yes_no else "reference-grade" for judge in self.judges)
+        return ",".join(load_prompt(prompt).identity for prompt in prompts)
 
     async def request(self, judge: JudgeModel, sample: Sample) -> Opinion:
         texts = {"question": sample.input, "reference": sample.reference, "answer": sample.output.text}
@@ -66,13 +66,13 @@ class ReferenceGrade(JudgedMetric):
             return Opinion(value=chance, reason=reason, evidence=describe_judge(judge))
         messages = load_prompt("reference-grade").render(**fence(texts), form=_FORM)
         answer = await request_verdict(judge, messages, _SCHEMA)
-        given = answer.values
+        values = answer.values
         verdict: dict[str, Any] = {
-            "missing": [kept(each) for each in given["missing"][:_MOST_SHOWN]],
-            "contradicted": [kept(each) for each in given["contradicted"][:_MOST_SHOWN]],
-            "reason": kept(given["reason"]),
-            "grade": given["grade"],
+            "missing": [kept(text) for text in values["missing"][:_MOST_SHOWN]],
+            "contradicted": [kept(text) for text in values["contradicted"][:_MOST_SHOWN]],
+            "reason": kept(values["reason"]),
+            "grade": values["grade"],
         }
-        value = GRADES[given["grade"]]
+        value = GRADES[values["grade"]]
         reason = "" if value == 1 else f"{verdict['grade']}: {verdict['reason']}"
         return Opinion(value=value, reason=reason, evidence={**describe_judge(judge, answer), **verdict})

@@ -1,5 +1,5 @@
 """
-What the retriever found, by rank: `recall@k precision@k hit@k mrr ndcg@k map`, equal to trec_eval's.
+Metrics of retrieved passages by rank: `recall@k precision@k hit@k mrr ndcg@k map`, equal to trec_eval's.
 
 A ranking is an output's passages in the order in which they are given. Their scores are not looked at,
 since one library's are similarities and another's are distances.
@@ -24,32 +24,32 @@ _SHOWN = 80  # characters of a passage that has no id
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
     """
-    Where a ranking has what is relevant.
+    The ranks of relevant entries in a ranking of passages.
 
     Attributes:
-        names: Each passage's id, or how its text begins where no passage has an id; best first.
-        gains: The grade of each, 0 where it is not relevant.
+        names: Each passage's id, or the beginning of its text where no passage has an id; best first.
+        gains: The grade of each passage, 0 where it is not relevant.
         ideal: The grades of all relevant passages, retrieved or not, highest first.
-        found: Relevant entry to the rank, from 1, of the passage that it matches.
+        ranks: Relevant entry to the rank, from 1, of the passage that it matches.
         missing: Relevant entries that match none.
-        by_text: Entries were looked for in texts.
+        by_text: Entries were searched in texts.
     """
 
     names: tuple[str, ...]
     gains: tuple[float, ...]
     ideal: tuple[float, ...]
-    found: Mapping[str, int]
+    ranks: Mapping[str, int]
     missing: tuple[str, ...]
     by_text: bool
 
     def explain(self, k: int | None) -> str:
-        """What of it is not among the first k, and at which rank the rest was found."""
+        """The relevant entries that are missing, too low, and among the first k, with their ranks."""
         if not self.names:
             return f"missing: {quote(self.missing)}; nothing was retrieved"
-        below = [f"{quote([entry])} at rank {rank}" for entry, rank in self.found.items() if k and rank > k]
-        inside = [
-            f"{quote([entry])} at rank {rank}" for entry, rank in self.found.items() if not k or rank <= k
-        ]
+        below: list[str] = []
+        inside: list[str] = []
+        for entry, rank in self.ranks.items():
+            (below if k and rank > k else inside).append(f"{quote([entry])} at rank {rank}")
         parts = [f"missing: {quote(self.missing)}"] if self.missing else []
         parts += [f"too low: {_list_some(below)}"] if below else []
         parts += [f"found: {_list_some(inside)}" if inside else f"the first are {quote(self.names[:k])}"]
@@ -58,16 +58,19 @@ class Ranking:
 
 
 def rank_passages(passages: Sequence[Passage], relevant: Mapping[str, float]) -> Ranking:
-    """Each passage once, at its first rank, with what of the relevant it holds."""
-    by_text = bool(passages) and all(map(_is_nameless, passages))
+    """Rank each passage once, at its first place, and find the relevant entries in the ranking."""
+    # An app that gives plain strings has a text where an id would be.
+    by_text = bool(passages) and all(
+        not passage.id or (passage.id == passage.text and len(passage.id.split()) > 1) for passage in passages
+    )
     if by_text:
         texts = list(dict.fromkeys(fold(passage.text) for passage in passages))
         names = [text[:_SHOWN] for text in texts]
         found = {entry: _find(fold(entry), texts) for entry in relevant}
     else:
         names = list({passage.id or at: passage.id for at, passage in enumerate(passages)}.values())
-        ranks = {name: rank for rank, name in enumerate(names, 1) if name}
-        found = {entry: ranks.get(entry, 0) for entry in relevant}
+        rank_of = {name: rank for rank, name in enumerate(names, 1) if name}
+        found = {entry: rank_of.get(entry, 0) for entry in relevant}
     gains = [0.0] * len(names)
     for entry, rank in found.items():
         if rank:  # of several entries in one passage, the highest grade is the passage's
@@ -78,19 +81,14 @@ def rank_passages(passages: Sequence[Passage], relevant: Mapping[str, float]) ->
         names=tuple(names),
         gains=tuple(gains),
         ideal=tuple(sorted(ideal, reverse=True)),
-        found={entry: rank for entry, rank in sorted(found.items(), key=lambda pair: pair[1]) if rank},
+        ranks={entry: rank for entry, rank in sorted(found.items(), key=lambda pair: pair[1]) if rank},
         missing=missing,
         by_text=by_text,
     )
 
 
-def _is_nameless(passage: Passage) -> bool:
-    """Whether it has no id; an app that gives plain strings has a text where an id would stand."""
-    return not passage.id or (passage.id == passage.text and len(passage.id.split()) > 1)
-
-
 def _find(span: str, texts: Sequence[str]) -> int:
-    """The rank of the first text that holds the span, 0 where none does."""
+    """The rank of the first text that contains the span, 0 where none does."""
     return next((rank for rank, text in enumerate(texts, 1) if span and span in text), 0)
 
 
@@ -115,10 +113,10 @@ def _declare(name: str, bound: Bound = Bound(comparison=">=", threshold=1.0)) ->
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ranked(DeclaredMetric):
     """
-    What all share; each says what it reads off a ranking.
+    A metric that is read off a ranking.
 
     Attributes:
-        k: Only the first k passages count; the name sets it, or all do where it is not given.
+        k: Only the first k passages count, or all for None; the name sets it.
     """
 
     k: _Rank | None = None
@@ -128,7 +126,7 @@ class _Ranked(DeclaredMetric):
         return self.traits.name.replace("@k", f"@{self.k}")
 
     def read(self, ranking: Ranking) -> tuple[float, str]:
-        """The value, and why it is not better."""
+        """The value, and the reason where it is not the best."""
         raise NotImplementedError
 
     def measure(self, sample: Sample) -> Score | Failure:
@@ -144,7 +142,7 @@ class _Ranked(DeclaredMetric):
         ranking = rank_passages(passages, relevant)
         value, reason = self.read(ranking)
         evidence = {
-            "found": dict(ranking.found),
+            "found": dict(ranking.ranks),
             "missing": list(ranking.missing),
             "retrieved": list(ranking.names[: self.k]),
         }
@@ -164,8 +162,8 @@ class RecallAtK(_Ranked):
     traits = _declare("recall@k")
 
     def read(self, ranking: Ranking) -> tuple[float, str]:
-        inside = sum(rank <= self.k for rank in ranking.found.values())
-        value = inside / (len(ranking.found) + len(ranking.missing))
+        inside = sum(rank <= self.k for rank in ranking.ranks.values())
+        value = inside / (len(ranking.ranks) + len(ranking.missing))
         return value, "" if value == 1.0 else ranking.explain(self.k)
 
 

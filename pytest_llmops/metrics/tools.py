@@ -1,4 +1,4 @@
-"""Calls as golden files expect them, and calls shown to people."""
+"""`tool_calls`, `tool_order`, `denied_calls`: the calls of an app, against those that it should make."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_llmops.records import Bound, Sample, Score, ToolCall
 
 def equal_json(wanted: Any, made: Any, *, partial: bool = False) -> bool:
     """
-    Whether two JSON values are one: 1 is 1.0 and not true, keys have no order, lists have.
+    Compare two JSON values: 1 equals 1.0 and not true, keys have no order, lists have.
 
     Args:
         partial: Objects made may have further keys.
@@ -43,7 +43,7 @@ def equal_json(wanted: Any, made: Any, *, partial: bool = False) -> bool:
 
 
 def match(fits: Sequence[Sequence[bool]]) -> dict[int, int]:
-    """Row to column, as many pairs that fit as there can be, each row and each column once."""
+    """Pair rows with columns that fit, each once, as many as possible; returns row to column."""
     if not any(map(any, fits)):
         return {}
     from scipy.sparse import csr_array
@@ -54,7 +54,7 @@ def match(fits: Sequence[Sequence[bool]]) -> dict[int, int]:
 
 
 def align(fits: Sequence[Sequence[bool]]) -> dict[int, int]:
-    """Row to column, as many pairs that fit as there can be with both rising."""
+    """Pair as many rows and columns that fit as possible in rising order; returns row to column."""
     columns = len(fits[0]) if fits else 0
     longest = [[0] * (columns + 1) for _ in range(len(fits) + 1)]
     for row in reversed(range(len(fits))):
@@ -99,7 +99,7 @@ class ExpectedCall:
         return self.name if self.arguments is None else show_call(self.name, json.loads(self.arguments))
 
     def fits(self, call: ToolCall, *, partial: bool) -> bool:
-        """Whether a call made is this one; `partial` lets it have further arguments."""
+        """True for a call that meets this one; `partial` allows it further arguments."""
         if call.name != self.name:
             return False
         return self.arguments is None or equal_json(
@@ -107,7 +107,7 @@ class ExpectedCall:
         )
 
     def differ(self, call: ToolCall, *, partial: bool) -> list[str]:
-        """A few words for each argument in which a call of the same tool is another."""
+        """A few words for each argument in which a call of the same tool differs."""
         wanted = json.loads(self.arguments or "{}")
         differences = [
             f"{_name(key)} is {show_value(call.arguments[key])}"
@@ -128,17 +128,17 @@ class _Written:
 
 def _make_call(*, name: str, arguments: Mapping[str, Any] | None = None) -> ExpectedCall:
     try:
-        given = None if arguments is None else json.dumps(arguments, sort_keys=True, allow_nan=False)
+        text = None if arguments is None else json.dumps(arguments, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise BrokenValueError((("arguments",), f"is no JSON: {error}")) from None
-    return ExpectedCall(name=name, arguments=given)
+    return ExpectedCall(name=name, arguments=text)
 
 
 _CALL = record_reader(_make_call, _Written, optional=("arguments",))
 
 
 def read_call(value: Any) -> ExpectedCall:
-    """A call as a golden file writes it."""
+    """Read a call of a golden file."""
     if isinstance(value, ExpectedCall):
         return value
     with refused_as(BrokenValueError, "", _REMEDY):
@@ -147,9 +147,9 @@ def read_call(value: Any) -> ExpectedCall:
 
 
 def show_call(name: str, arguments: Mapping[str, Any]) -> str:
-    """A call on one line, `order_status(order_id="A-1042")`; what a model wrote cannot act on a terminal."""
-    given = ", ".join(f"{_name(key)}={show_value(value)}" for key, value in arguments.items())
-    return f"{_name(name)}({printable(given, 200)})"
+    """A call on one line, `order_status(order_id="A-1042")`, without control characters."""
+    shown = ", ".join(f"{_name(key)}={show_value(value)}" for key, value in arguments.items())
+    return f"{_name(name)}({printable(shown, 200)})"
 
 
 def show_value(value: Any) -> str:
@@ -161,20 +161,19 @@ def find_nearest(
     wanted: ExpectedCall, spare: Iterable[ToolCall], made: Sequence[ToolCall], *, partial: bool
 ) -> str:
     """
-    What was called instead: the call of that tool that differs least, or the tools that were called.
+    Describe the call of that tool that differs least, or the tools that were called instead.
 
     Args:
-        spare: Calls made that stand for no other expected call.
-        made: All calls made.
+        spare: Calls that meet no other expected call.
+        made: All calls of the app.
     """
     same = [wanted.differ(call, partial=partial) for call in spare if call.name == wanted.name]
     if same:
         return f"in the nearest call {name_some(min(same, key=len), SHOWN)}"
     if not made:
         return NO_CALL
-    return (
-        f"called were {name_some([_name(name) for name in dict.fromkeys(call.name for call in made)], SHOWN)}"
-    )
+    names = [_name(name) for name in dict.fromkeys(call.name for call in made)]
+    return f"called were {name_some(names, SHOWN)}"
 
 
 def _name(name: object) -> str:
@@ -184,7 +183,7 @@ def _name(name: object) -> str:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeniedCalls(DeclaredMetric):
     """
-    How many tool calls the app's own policy denied: calls whose `decision` is `denied`.
+    The number of tool calls that the app's own policy denied: calls whose `decision` is `denied`.
 
     Attributes:
         names: Only calls of these tools count; all by default.
@@ -218,7 +217,7 @@ class DeniedCalls(DeclaredMetric):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCalls(DeclaredMetric):
     """
-    The share of expected calls that the app made; a call made stands for one expected call.
+    The share of expected calls that the app made; a call of the app meets one expected call.
 
     With extra calls denied, it is the share of all calls expected or made that are both. A call counts
     whether it was allowed or not: `denied_calls` looks at that.
@@ -226,7 +225,7 @@ class ToolCalls(DeclaredMetric):
     Attributes:
         expected: `{name: …, arguments: {…}}` each; without `arguments`, any will do.
         order: `in_order` asks for them in the order given; others may come between.
-        extra: Whether further calls are `allowed` or `denied`.
+        extra: Further calls are `allowed` or `denied`.
         arguments: `exact`, or `subset`: a call may have further arguments, at any depth.
     """
 
@@ -251,7 +250,7 @@ class ToolCalls(DeclaredMetric):
     def measure(self, sample: Sample) -> Score:
         made, partial = sample.output.tool_calls, self.arguments == "subset"
         wanted = [call for call in self.expected if isinstance(call, ExpectedCall)]
-        fits = [[call.fits(each, partial=partial) for each in made] for call in wanted]
+        fits = [[expected.fits(call, partial=partial) for call in made] for expected in wanted]
         pairs = align(fits) if self.order == "in_order" else match(fits)
         missing = [at for at in range(len(wanted)) if at not in pairs]
         spare = [at for at in range(len(made)) if at not in pairs.values()]
@@ -307,12 +306,12 @@ class ToolOrder(DeclaredMetric):
 
     def measure(self, sample: Sample) -> Score:
         made = [call.name for call in sample.output.tool_calls]
-        pairs = align([[name == each for each in made] for name in self.expected])
+        pairs = align([[name == called for called in made] for name in self.expected])
         reason = ""
         if left := [name for at, name in enumerate(self.expected) if at not in pairs]:
             absent = [name for name in left if name not in made]
-            what = f"not called: {quote(absent)}" if absent else f"not in its place: {quote(left)}"
-            reason = f"{what}; {f'called were {quote(made)}' if made else NO_CALL}"
+            problem = f"not called: {quote(absent)}" if absent else f"not in its place: {quote(left)}"
+            reason = f"{problem}; {f'called were {quote(made)}' if made else NO_CALL}"
         return self.give(
             sample,
             len(pairs) / len(self.expected),

@@ -195,7 +195,7 @@ def _build_measure(
     read = [comparison.take(first) for comparison in comparisons.values()]
     columns = [column for comparison in read for column in (comparison.judged, comparison.people)]
     first_alike, alike = find_kinds(*(columns or [np.zeros(len(first), dtype=np.intp)]))
-    distinct = {bound: each.take(first_alike) for bound, each in zip(comparisons, read, strict=True)}
+    distinct = {bound: entry.take(first_alike) for bound, entry in zip(comparisons, read, strict=True)}
 
     def measure(weights: Floats) -> dict[_Name, float]:
         counts = sum_weights(kind, weights, len(first))

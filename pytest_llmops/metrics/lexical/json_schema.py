@@ -1,4 +1,9 @@
-"""JSON as an answer holds it, read strictly: what two readers could take for two values is refused."""
+"""
+`json_schema`: the output is JSON of a schema.
+
+JSON is read strictly, so that no two readers can take it for two values. Neither a schema nor an output can
+cause a request or an endless match.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +43,16 @@ _FENCE = "```"
 
 
 class NoJsonError(ValueError):
-    """The text is no JSON value; says where and why."""
+    """The text is no JSON value; the message has the place and the reason."""
 
 
 class TooLargeError(ValueError):
-    """The text is longer, or nested deeper, than is looked at."""
+    """The text is longer, or nested deeper, than the limits."""
 
 
 def read_json(text: str) -> Any:
     """
-    The value of a text that is JSON and nothing else.
+    Read a text that is JSON and nothing else.
 
     Raises:
         NoJsonError: It is none, or has a key twice, NaN, or a number beyond all floats.
@@ -75,7 +80,7 @@ def read_json(text: str) -> Any:
 
 
 def measure_depth(text: str) -> int:
-    """How many arrays and objects are open at once at most, by its brackets outside strings."""
+    """Count the arrays and objects that are open at once, by the brackets outside strings."""
     depth = deepest = 0
     for match in _STRINGS_AND_BRACKETS.finditer(text):
         if match[0] in "[{":
@@ -87,7 +92,7 @@ def measure_depth(text: str) -> int:
 
 
 def strip_fences(text: str) -> str:
-    """What stands in a text that is one block between lines of three backticks; any other text as it is."""
+    """Take the block out of a text between lines of three backticks; return any other text unchanged."""
     whole = text.strip()
     opening, line_end, rest = whole.partition("\n")
     if not line_end or opening.lower().rstrip() not in {_FENCE, f"{_FENCE}json"} or not rest.endswith(_FENCE):
@@ -113,26 +118,26 @@ _RFC3339 = {
 }
 
 
-def read_schema(given: object) -> str:
+def read_schema(written: object) -> str:
     """
-    A schema as one line of JSON with sorted keys.
+    Read a schema as one line of JSON with sorted keys.
 
     Args:
-        given: The schema, its JSON text, or the path of a file that holds it.
+        written: The schema, its JSON text, or the path of its file.
 
     Raises:
-        MetricOptionError: It is none, asks for what cannot be had here, or the file cannot be read.
+        MetricOptionError: It is none, needs something that is refused here, or the file cannot be read.
     """
-    if isinstance(given, Mapping):
+    if isinstance(written, Mapping):
         try:
-            text = json.dumps(given, allow_nan=False)
+            text = json.dumps(written, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise MetricOptionError(f"json_schema: schema is no JSON: {error}") from None
         source = "schema"
-    elif isinstance(given, str) and given:
-        text, source = (given, "schema") if given.lstrip().startswith("{") else _read_file(given)
+    elif isinstance(written, str) and written:
+        text, source = (written, "schema") if written.lstrip().startswith("{") else _read_file(written)
     else:
-        raise MetricOptionError(f"json_schema: schema is a mapping or the path of a file, not {given!r}")
+        raise MetricOptionError(f"json_schema: schema is a mapping or the path of a file, not {written!r}")
     try:
         schema = read_json(text)
     except (NoJsonError, TooLargeError) as error:
@@ -145,7 +150,7 @@ def read_schema(given: object) -> str:
 
 @lru_cache(maxsize=256)
 def make_validator(schema: str) -> Validator:
-    """What finds the violations of a schema that `read_schema` gave."""
+    """A validator for a schema from `read_schema`."""
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend, validator_for
     from referencing import Registry
@@ -161,7 +166,7 @@ def make_validator(schema: str) -> Validator:
             "uniqueItems": _unique_items,
         },
     )
-    # A registry that can fetch nothing, since without one the library fetches what a `$ref` names.
+    # A registry that can fetch nothing, since without one the library fetches the address in a `$ref`.
     validator: Validator = bounded(contents, registry=Registry(), format_checker=_formats())
     return validator
 
@@ -195,7 +200,7 @@ def _check(schema: dict[str, Any], source: str) -> None:
         raise MetricOptionError(
             f"json_schema: {source} is of a draft that is not known, {printable(dialect)}"
         )
-    try:  # without formats, since patterns may hold what `re` does not know, such as \p{L}
+    try:  # without formats, since patterns may contain classes that `re` does not know, such as \p{L}
         drafted.check_schema(  # type: ignore[call-arg]  # the stub lacks it
             schema, format_checker=FormatChecker(formats=())
         )
@@ -212,7 +217,7 @@ def _check(schema: dict[str, Any], source: str) -> None:
 
 
 def _check_parts(resource: Resource[Any], resolver: Resolver[Any], source: str) -> Iterator[str]:
-    """Every keyword of a schema and its parts, after a look at what they refer to and match with."""
+    """Check the references and patterns of a schema and its parts, and yield their keywords."""
     from referencing.exceptions import Unresolvable
 
     contents = resource.contents
@@ -255,9 +260,9 @@ def _pattern_properties(
 ) -> Iterator[Any]:
     if validator.is_type(value, "object"):
         for pattern, part in patterns.items():
-            for key, each in value.items():
+            for key, item in value.items():
                 if _search(pattern, key):
-                    yield from validator.descend(each, part, path=key, schema_path=pattern)
+                    yield from validator.descend(item, part, path=key, schema_path=pattern)
 
 
 def _additional_properties(validator: Any, rest: Any, value: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
@@ -277,29 +282,29 @@ def _additional_properties(validator: Any, rest: Any, value: Any, schema: Mappin
 
 
 def _unique_items(validator: Validator, unique: bool, value: Any, _schema: Any) -> Iterator[Any]:  # noqa: FBT001
-    """By a set of texts, since the library compares each with each."""
+    """Compare items as a set of texts, since the library compares all pairs."""
     from jsonschema import ValidationError
 
     if not unique or not validator.is_type(value, "array"):
         return
-    if len({json.dumps(_alike(each), sort_keys=True) for each in value}) < len(value):
+    if len({json.dumps(_merge_numbers(item), sort_keys=True) for item in value}) < len(value):
         yield ValidationError("holds an item twice")
 
 
-def _alike(value: Any) -> Any:
-    """1.0 as 1, which JSON Schema holds to be equal."""
+def _merge_numbers(value: Any) -> Any:
+    """Replace 1.0 by 1, which JSON Schema takes for equal."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
-        return {key: _alike(each) for key, each in value.items()}
-    return [_alike(each) for each in value] if isinstance(value, list) else value
+        return {key: _merge_numbers(item) for key, item in value.items()}
+    return [_merge_numbers(item) for item in value] if isinstance(value, list) else value
 
 
 @lru_cache(maxsize=1)
 def _formats() -> FormatChecker:
     from jsonschema import FormatChecker
 
-    checker = FormatChecker(formats=[each for each in FORMATS if each not in _RFC3339])
+    checker = FormatChecker(formats=[name for name in FORMATS if name not in _RFC3339])
     checker.checks("time", raises=ValueError)(lambda value: _is_rfc3339("time", value))
     checker.checks("date-time", raises=ValueError)(lambda value: _is_rfc3339("date-time", value))
     return checker
@@ -314,21 +319,21 @@ def _is_rfc3339(kind: str, value: object) -> bool:
     return bool(read(value.upper()) is not None)
 
 
-_LOOKED_AT = 1000  # violations, to find the first in the text among them
+_COMPARED = 1000  # violations, to find the first in the text among them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonSchema(DeclaredMetric):
     """
-    1 when the whole output is JSON that holds the schema, else 0.
+    1 when the complete output is JSON that satisfies the schema, else 0.
 
-    Keys that stand twice, NaN and infinite numbers are no JSON. An output that is longer or deeper than
-    is looked at is a failure, and so is one on which a pattern of the schema backtracks without end.
+    Doubled keys, NaN and infinite numbers are no JSON. An output beyond the limits of length and depth is a
+    failure, and so is one on which a pattern of the schema backtracks without end.
 
     Attributes:
         schema: The schema, or the path of a JSON file with it, from the project's root; kept as
             its JSON text. Draft 2020-12 unless `$schema` names an older one. No `$ref` is fetched.
-        strip_fences: An output that is one Markdown block of code is taken for what is in it.
+        strip_fences: Of an output that is one Markdown block of code, read the contents.
     """
 
     schema: Any
@@ -355,8 +360,8 @@ class JsonSchema(DeclaredMetric):
             advice = "; it stands in a block of code, which strip_fences: true takes off" if fenced else ""
             return self._report(sample, "$", f"no JSON: {printable(str(error), 200)}{advice}")
         except (TooLargeError, RecursionError) as error:
-            why = str(error) if isinstance(error, TooLargeError) else "is too deep for this schema"
-            return fail(self, sample, f"the output {why}, and is not looked at")
+            reason = str(error) if isinstance(error, TooLargeError) else "is too deep for this schema"
+            return fail(self, sample, f"the output {reason}, and is not looked at")
         except TimeoutError:
             slow = f"a pattern of the schema was not decided in {TIMEOUT_S:g} s on the output"
             return fail(self, sample, f"{slow}; let no neighbouring or nested repeats match the same text")
@@ -375,11 +380,11 @@ class JsonSchema(DeclaredMetric):
 
 
 def _find_first(value: Any, violations: Iterable[ValidationError]) -> ValidationError | None:
-    """The violation that comes first in the text; of a choice that fails, what is nearest to holding."""
+    """The first violation in the text; of a choice that fails, the option that comes nearest."""
     from jsonschema.exceptions import best_match
 
     first = min(
-        islice(violations, _LOOKED_AT),
+        islice(violations, _COMPARED),
         key=lambda violation: _place(value, violation.absolute_path),
         default=None,
     )

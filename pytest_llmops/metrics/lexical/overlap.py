@@ -1,4 +1,4 @@
-"""How much two bags or sequences share: precision, recall, F."""
+"""`ngram_overlap` and `keyword_overlap`: words that output and reference share; precision, recall, F."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Of = Literal["precision", "recall", "f"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlap:
     """
-    Counts of what is in the output, in what is wanted, and in both.
+    Counts of words or runs in the output (`got`), in the reference (`wanted`), and in both.
 
     Attributes:
         common: Not above either of the others.
@@ -34,12 +34,12 @@ class Overlap:
 
     @property
     def precision(self) -> float:
-        """The share of the output that is wanted; 0 of nothing."""
+        """The share of the output that is in the reference; 0 of nothing."""
         return self.common / self.got if self.got else 0.0
 
     @property
     def recall(self) -> float:
-        """The share of what is wanted that is in the output; 0 of nothing."""
+        """The share of the reference that is in the output; 0 of nothing."""
         return self.common / self.wanted if self.wanted else 0.0
 
     @property
@@ -50,7 +50,6 @@ class Overlap:
         return 2 * self.precision * self.recall / (self.precision + self.recall)
 
     def read(self, of: Of) -> float:
-        """One of the three."""
         return self.f if of == "f" else self.recall if of == "recall" else self.precision
 
 
@@ -62,8 +61,8 @@ def count_ngrams(words: Sequence[str], n: int) -> list[tuple[str, ...]]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NgramOverlap(DeclaredMetric):
     """
-    What ROUGE-n is, over words of any script and with numbers kept whole; each run counts as often as
-    in both. A character is a word where a script has no spaces.
+    ROUGE-n over words of any script and with complete numbers; each run counts as often as in both. A
+    character is a word where a script has no spaces.
 
     Attributes:
         n: Words in a run.
@@ -116,9 +115,9 @@ class KeywordOverlap(DeclaredMetric):
     English function words (`the`, `of`, `is`) are left out on both sides; negations are not.
 
     Attributes:
-        words: Looked for instead of those of the reference, each of their words by itself and whatever
-            it is; `keywords` looks for phrases.
-        of: `recall`, the share of the wanted words that the output holds; `precision`, the share of the
+        words: Instead of those of the reference, each of their words by itself and whatever it is;
+            `keywords` looks for phrases.
+        of: `recall`, the share of the wanted words that the output contains; `precision`, the share of the
             output's words that are wanted; `f`, which weighs both alike.
     """
 

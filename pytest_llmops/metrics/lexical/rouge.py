@@ -34,10 +34,10 @@ def _declare(name: str, threshold: float) -> MetricTraits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rouge(DeclaredMetric):
     """
-    What the three share. Words are of a-z and 0-9, whatever their case, and nothing else is seen.
+    One of the three. Words consist of a-z and 0-9, whatever their case; all else separates them.
 
     Attributes:
-        stemmer: Words are compared by their Porter stem, as the package does on request (extra rouge).
+        stemmer: Compare words by their Porter stem, an option of the package too (extra rouge).
         of: `precision`, `recall` or `f`, which weighs both alike.
 
     Source: Lin (2004), ROUGE, sections 2 and 3.1.
@@ -60,7 +60,7 @@ class _Rouge(DeclaredMetric):
         return [find_missing(self, sample) or self._compare(sample) for sample in batch]
 
     def compare(self, wanted: Sequence[str], got: Sequence[str]) -> tuple[Overlap, str]:
-        """What the words share, and why it is not all."""
+        """The overlap of the words, and the reason where it is not complete."""
         raise NotImplementedError
 
     def _compare(self, sample: Sample) -> Score:
@@ -88,7 +88,7 @@ class _Rouge(DeclaredMetric):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rouge1(_Rouge):
-    """ROUGE-1: single words that both hold, each as often as in both."""
+    """ROUGE-1: single words in both texts, each as often as in both."""
 
     traits = _declare("rouge_1", 0.5)
 
@@ -98,7 +98,7 @@ class Rouge1(_Rouge):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rouge2(_Rouge):
-    """ROUGE-2: pairs of neighbouring words that both hold. A text of one word has none, and scores 0."""
+    """ROUGE-2: pairs of neighbouring words in both texts. A text of one word has none, and scores 0."""
 
     traits = _declare("rouge_2", 0.2)
 
@@ -108,7 +108,7 @@ class Rouge2(_Rouge):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RougeL(_Rouge):
-    """ROUGE-L: the longest sequence of words that both hold in that order, gaps allowed."""
+    """ROUGE-L: the longest sequence of words in both texts, gaps allowed."""
 
     engine: ClassVar[str] = "rapidfuzz"
 
@@ -142,7 +142,7 @@ def _count_extra(got: Sequence[str], wanted: Sequence[str]) -> str:
 
 @lru_cache(maxsize=1)
 def _stem() -> Callable[[str], str]:
-    """The stemmer that the package uses; words come again and again, and a stem costs 20 times a look-up."""
+    """The package's stemmer with a memory, since words recur and a stem costs 20 times a look-up."""
     try:
         from nltk.stem.porter import PorterStemmer
     except ImportError:

@@ -38,13 +38,13 @@ _NEAR = 0.6  # a word of the reference that is as near to one of the output is n
 
 class Match(NamedTuple):
     """
-    How well the word pieces of an output and a reference match, each part -1 to 1; not a number where no
-    piece has a weight.
+    The match of an output's word pieces with a reference's, each part -1 to 1; not a number where no piece
+    has a weight.
 
     Attributes:
         precision: Mean over the output's pieces of the cosine to the nearest one of the reference.
         recall: The same, over the reference's.
-        far: The reference's words that are furthest from every one of the output, with their cosine.
+        far: The reference's words furthest from those of the output, with their cosine.
     """
 
     precision: float
@@ -59,10 +59,10 @@ class Match(NamedTuple):
 
 def match_texts(pairs: Sequence[tuple[str, str]], layer: int, corpus: tuple[str, ...] = ()) -> list[Match]:
     """
-    The match of each pair of output and reference, each distinct pair once.
+    Match each pair of output and reference, each distinct pair once.
 
     Args:
-        corpus: Reference sentences from which the weights of word pieces are taken; none weighs all alike.
+        corpus: Reference sentences for the weights of word pieces; none weighs all alike.
     """
     setting = (load_embedded().identity, str(_VERSION), str(layer), str(len(corpus)), *corpus)
     keys = [key_of(*setting, str(len(output)), output, reference) for output, reference in pairs]
@@ -80,8 +80,8 @@ def match_texts(pairs: Sequence[tuple[str, str]], layer: int, corpus: tuple[str,
                 key: _match(output, reference, pair_of[key][1], weights) for key, output, reference in sides
             }
 
-    matched = _memory.recall(keys, make)
-    return [matched[key] for key in keys]
+    matches = _memory.recall(keys, make)
+    return [matches[key] for key in keys]
 
 
 def forget() -> None:
@@ -92,7 +92,7 @@ def forget() -> None:
 @lru_cache(maxsize=8)
 def _weights(corpus: tuple[str, ...]) -> Mapping[str, float] | None:
     """
-    Inverse document frequency of word pieces, the sentences as documents; "" is one that none holds.
+    Inverse document frequency of word pieces, the sentences as documents; "" is that of a new piece.
 
     Source: Zhang et al. (2020), BERTScore, section 3, with the plus one of the package bert-score.
     """
@@ -104,7 +104,7 @@ def _weights(corpus: tuple[str, ...]) -> Mapping[str, float] | None:
 
 
 def _match(output: Pieces, reference: Pieces, text: str, weights: Mapping[str, float] | None) -> Match:
-    """[CLS] and [SEP] weigh nothing, but may be what a piece is nearest to."""
+    """[CLS] and [SEP] weigh nothing, but a piece may be nearest to them."""
     if min(len(output.tokens), len(reference.tokens)) == len(("[CLS]", "[SEP]")):
         return Match(0.0, 0.0)
     cosines = output.vectors @ reference.vectors.T
@@ -119,13 +119,13 @@ def _match(output: Pieces, reference: Pieces, text: str, weights: Mapping[str, f
 def _mean(cosines: NDArray[np.float32], tokens: Sequence[str], weights: Mapping[str, float] | None) -> float:
     if weights is None:
         return float(cosines.mean(dtype="f8"))
-    each = [weights.get(token, weights[""]) for token in tokens]
-    total = sum(each)
-    return float(cosines.astype("f8") @ each) / total if total else math.nan
+    weight_of = [weights.get(token, weights[""]) for token in tokens]
+    total = sum(weight_of)
+    return float(cosines.astype("f8") @ weight_of) / total if total else math.nan
 
 
 def _far(nearest: NDArray[np.float32], reference: Pieces, text: str) -> tuple[tuple[str, float], ...]:
-    """Words put together from their pieces; a word is as near as its furthest piece."""
+    """The furthest words, put together from their pieces; a word is as near as its furthest piece."""
     words: list[tuple[int, int, float]] = []
     for token, (start, end), cosine in zip(
         reference.tokens[1:-1], reference.offsets[1:-1], nearest.tolist(), strict=True
@@ -161,8 +161,8 @@ Part = Literal["precision", "recall", "f"]
 _DIGITS = 4
 
 _BASELINE_AT_MOST = 0.95  # nearer to 1, rounding is all that is left
-# Mean precision, recall and F of pairs of English sentences that have nothing to do with each other, by
-# layer; benchmarks/bertscore_baseline.py measures them.
+# Mean precision, recall and F of pairs of unrelated English sentences, by layer;
+# benchmarks/bertscore_baseline.py measures them.
 BASELINES: Mapping[int, tuple[float, float, float]] = {
     1: (0.3722, 0.3723, 0.3669),
     2: (0.3677, 0.3677, 0.3634),
@@ -191,10 +191,10 @@ class BertScore(DeclaredMetric):
     Attributes:
         of: `precision`, `recall` or `f`.
         layer: Of the packaged MiniLM, 1 to 6.
-        idf: File with a reference sentence a line; word pieces that many of them hold weigh less.
-        baseline: What unrelated sentences score, one number, or three for precision, recall and F; it is
-            put at 0 of the scale.
-        rescale: Do so by the baseline that was measured for the layer.
+        idf: File with a reference sentence a line; word pieces that many of them contain weigh less.
+        baseline: The score of unrelated sentences, one number, or three for precision, recall and F; it
+            becomes 0 of the scale.
+        rescale: Use the baseline that was measured for the layer.
 
     Source: Zhang et al. (2020), BERTScore, section 3.
     """
@@ -227,8 +227,8 @@ class BertScore(DeclaredMetric):
         return (self._stretch(-1.0, self.of), 1.0)
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
-        # An output that says nothing matches as an empty one does: not at all.
-        pairs = [("" if _blank(each) else each.output.text, each.reference or "") for each in samples]
+        # An output without a word matches as an empty one does: not at all.
+        pairs = [("" if _blank(sample) else sample.output.text, sample.reference or "") for sample in samples]
         matches = match_texts(pairs, self.layer, self.corpus)
         made = self._describe()
         return [self._read(sample, match, made) for sample, match in zip(samples, matches, strict=True)]
@@ -270,7 +270,7 @@ class BertScore(DeclaredMetric):
         if self.corpus:
             parts.append(f"idf-{hashlib.sha256(repr(self.corpus).encode()).hexdigest()[:12]}")
         if any(self._baseline):
-            parts.append("baseline-" + ",".join(f"{each:g}" for each in self._baseline))
+            parts.append("baseline-" + ",".join(f"{level:g}" for level in self._baseline))
         return "|".join(parts)
 
 

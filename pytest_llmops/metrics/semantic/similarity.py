@@ -1,4 +1,4 @@
-"""What an output is compared with: the reference, or the input that it answers."""
+"""`semantic` and `cross_encoder`: one number of a model for the output and the reference, or its input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Pair = Literal["reference", "input"]
 
 
 class PairMetric(DeclaredMetric):
-    """Compares the output with what `pair` names, of which an input is always there; 0 for a blank output."""
+    """A comparison of the output with the reference or the input; 0 for a blank output."""
 
     __slots__ = ()
     pair: Pair
@@ -33,20 +33,19 @@ class PairMetric(DeclaredMetric):
     def settle(self, sample: Sample) -> Score | Failure | None:
         if missing := find_missing(self, sample):
             return missing
-        blank = find_blank(sample.output.text, partner(sample, self.pair))
+        blank = find_blank(sample.output.text, self.partner(sample))
         return self.rate(sample, 0.0, blank) if blank else None
+
+    def partner(self, sample: Sample) -> str:
+        """The text that the output is compared with; an input that is no text as JSON."""
+        if self.pair == "reference":
+            return sample.reference or ""
+        if isinstance(sample.input, str):
+            return sample.input
+        return json.dumps(sample.input, ensure_ascii=False, sort_keys=True, default=str)
 
     def rate(self, sample: Sample, value: float, reason: str) -> Score:
         raise NotImplementedError
-
-
-def partner(sample: Sample, pair: Pair) -> str:
-    """The text that the output is compared with; an input that is no text stands as JSON."""
-    if pair == "reference":
-        return sample.reference or ""
-    if isinstance(sample.input, str):
-        return sample.input
-    return json.dumps(sample.input, ensure_ascii=False, sort_keys=True, default=str)
 
 
 _DIGITS = 4
@@ -55,13 +54,13 @@ _DIGITS = 4
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Semantic(PairMetric):
     """
-    Cosine of output and reference; 0 for an output that says nothing. Related texts score high even where
+    Cosine of output and reference; 0 for an output without a word. Related texts score high even where
     a fact is wrong: watch facts with `keywords` too.
 
     Attributes:
         encoder: `default`, a folder, a Hugging Face name (extra sentence-transformers), `openai:MODEL`
-            (extra openai), or a mapping with `model` and how it is asked.
-        pair: What the output is compared with: `reference`, or `input` for whether it is to the point.
+            (extra openai), or a mapping with `model` and further entries.
+        pair: Compare with the `reference`, or with the `input` for an answer to the point.
     """
 
     encoder: Any = DEFAULT
@@ -82,7 +81,7 @@ class Semantic(PairMetric):
 
     @property
     def weights(self) -> tuple[str, ...]:
-        """What must be in the cache of weights."""
+        """The weights that must be in the cache."""
         return ("minilm",) if self.encoder.model == DEFAULT else ()
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
@@ -95,22 +94,24 @@ class Semantic(PairMetric):
             refused = {at: failure for at, failure in refusals if failure}
             left = [(at, sample) for at, sample in left if at not in refused]
             cosines = self._compare([sample for _, sample in left])
-        read = {at: self._read(sample, each) for (at, sample), each in zip(left, cosines, strict=True)}
+        read = {at: self._read(sample, cosine) for (at, sample), cosine in zip(left, cosines, strict=True)}
         return [refused.get(at) or read[at] for at in range(len(samples))]
 
     def _compare(self, samples: Sequence[Sample]) -> list[float]:
         if not samples:
             return []
         outputs = [sample.output.text for sample in samples]
-        others = [partner(sample, self.pair) for sample in samples]
+        others = [self.partner(sample) for sample in samples]
         if self.pair == "reference":
             vectors = embed(self.encoder, [*outputs, *others])
-            return [float(each) for each in (vectors[: len(samples)] * vectors[len(samples) :]).sum(axis=1)]
-        questions = embed(self.encoder, others, query=True)
-        return [float(each) for each in (embed(self.encoder, outputs) * questions).sum(axis=1)]
+            cosines = (vectors[: len(samples)] * vectors[len(samples) :]).sum(axis=1)
+        else:
+            questions = embed(self.encoder, others, query=True)
+            cosines = (embed(self.encoder, outputs) * questions).sum(axis=1)
+        return [float(cosine) for cosine in cosines]
 
     def _refusal(self, sample: Sample, refused: Mapping[str, str]) -> Failure | None:
-        for part, text in (("output", sample.output.text), (self.pair, partner(sample, self.pair))):
+        for part, text in (("output", sample.output.text), (self.pair, self.partner(sample))):
             if text in refused:
                 error = f"the {part}: {refused[text]}"
                 return fail(self, sample, error)
@@ -138,13 +139,13 @@ _MODEL = checked(read_name, "a folder or a Hugging Face name, such as cross-enco
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrossEncoder(PairMetric):
     """
-    What a CrossEncoder of sentence-transformers says of reference and output, or of input and output; 0 for
-    an output that says nothing.
+    The number of a CrossEncoder for reference and output, or for input and output; 0 for an output without a
+    word.
 
     Attributes:
-        model: A folder or a Hugging Face name (extra sentence-transformers). What its number means, likeness
-            or relevance, is the model's.
-        pair: What the output is read with: `reference`, or `input` for whether it is to the point.
+        model: A folder or a Hugging Face name (extra sentence-transformers). The model decides if its number
+            means likeness or relevance.
+        pair: Read the output with the `reference`, or with the `input` for an answer to the point.
     """
 
     model: Annotated[str, _MODEL]
@@ -159,7 +160,7 @@ class CrossEncoder(PairMetric):
     )
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
-        pairs = [(partner(sample, self.pair), sample.output.text) for sample in samples]
+        pairs = [(self.partner(sample), sample.output.text) for sample in samples]
         ratings = rate_pairs(self.model, pairs)
         return [self._read(sample, rating) for sample, rating in zip(samples, ratings, strict=True)]
 

@@ -325,7 +325,7 @@ def test_of_a_flood_of_violations_one_is_told():
 
     assert isinstance(result, Score)
     assert result.reason.startswith("$[0]: ")
-    assert json_schema._LOOKED_AT < 50_000
+    assert json_schema._COMPARED < 50_000
 
 
 def test_long_runs_of_blanks_in_a_fence_end_soon() -> None:
