@@ -119,9 +119,6 @@ def parse_calibrations(data: bytes, path: str) -> dict[str, Calibration]:
 
     Args:
         path: The file, for messages.
-
-    Raises:
-        CalibrationRecordError: As `load_calibrations`.
     """
     with refused_as(CalibrationRecordError, f"{path}: ", f". {_REMEDY}"):
         return dict(read_bytes(data, _parse, "record of calibrations").calibrations)
@@ -133,12 +130,7 @@ def _parse(text: str) -> Record:
 
 
 def load_needed(goldens: Iterable[Golden], path: Path) -> dict[str, Calibration]:
-    """
-    Read the records where some check needs them; else the file is not read.
-
-    Raises:
-        CalibrationRecordError: As `load_calibrations`.
-    """
+    """Read the records where some check needs them; else the file is not read."""
     return load_calibrations(path) if need_calibrations(goldens) else {}
 
 

@@ -80,13 +80,12 @@ class UnusableAnswerError(NoVerdictError):
 
 def quote(text: str, limit: int) -> str:
     """Prepare a text for a message: masked, on one line, and cut after about `limit` characters."""
-    return printable(mask(_ESCAPE.sub(_unescaped, text)), limit)
 
+    def unescape(match: re.Match[str]) -> str:
+        digits = match[1] or match[2]
+        return chr(int(digits, 16)) if digits else _ESCAPED.get(match[3], match[3])
 
-def _unescaped(match: re.Match[str]) -> str:
-    if digits := match[1] or match[2]:
-        return chr(int(digits, 16))
-    return _ESCAPED.get(match[3], match[3])
+    return printable(mask(_ESCAPE.sub(unescape, text)), limit)
 
 
 FIRST_PAUSE_S = 0.5
@@ -140,12 +139,7 @@ _endpoints: dict[tuple[str, str, int], _Endpoint] = {}
 
 @cache
 def require_client() -> None:
-    """
-    Look for the client without the second that its import takes, which no replay needs.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
+    """Look for the client without the second that its import takes, which no replay needs."""
     if find_spec("openai") is None:
         raise MissingExtraError("a judge", "judge")
 
@@ -329,7 +323,7 @@ def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
     with _lock:
         if not _running:
             loop = asyncio.new_event_loop()
-            thread = threading.Thread(target=_serve, args=(loop,), name="llmops-judges", daemon=True)
+            thread = threading.Thread(target=loop.run_forever, name="llmops-judges", daemon=True)
             start_outside(thread)
             _running.append((loop, thread))
             atexit.register(close)
@@ -357,6 +351,8 @@ def close() -> None:
     for loop, thread in running:
         asyncio.run_coroutine_threadsafe(_wind_down(loop), loop)
         thread.join(2 * _WIND_DOWN_S)
+        if not thread.is_alive():
+            loop.close()
 
 
 async def _wind_down(loop: asyncio.AbstractEventLoop) -> None:
@@ -371,11 +367,3 @@ async def _wind_down(loop: asyncio.AbstractEventLoop) -> None:
     for closer in _closers:
         closer()
     loop.call_soon(loop.stop)
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-    finally:
-        loop.close()

@@ -48,6 +48,7 @@ class Pairwise(JudgedMetric):
     A yes-no judge sees one answer at a time, so that there is no order to depend on.
     """
 
+    prompt = "pairwise"
     traits = MetricTraits(
         name="pairwise",
         family="pairwise",
@@ -58,11 +59,6 @@ class Pairwise(JudgedMetric):
         waits=True,
         compares=True,
     )
-
-    @property
-    def instructions(self) -> str:
-        prompts = dict.fromkeys("yes-no" if judge.yes_no else "pairwise" for judge in self.judges)
-        return ",".join(load_prompt(prompt).identity for prompt in prompts)
 
     def settle(self, sample: Sample) -> Score | Failure | None:
         """An answer without a word loses to one with words, and ties with another without."""

@@ -13,12 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error
 from pytest_llmops.judges.completion import JudgeError, NoVerdictError, close, require_client, run
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel, read_judge, refuse_near_miss
+from pytest_llmops.judges.prompt import load_prompt
 from pytest_llmops.judges.verdict import VERSION, Answer
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
 from pytest_llmops.metrics.words import find_blank
@@ -71,6 +72,9 @@ class JudgedMetric(DeclaredMetric):
     vote: Vote = "mean"
     quorum: int | None = None
 
+    prompt: ClassVar[str]
+    """Name of the prompt for judges that can do more than say yes or no."""
+
     def __post_init__(self) -> None:
         DeclaredMetric.__post_init__(self)
         members = (self.panel,) if isinstance(self.panel, str | Mapping) else self.panel
@@ -104,9 +108,10 @@ class JudgedMetric(DeclaredMetric):
         return self.panel or (self.judge,)
 
     @property
-    @abstractmethod
     def instructions(self) -> str:
         """Prompts, rubric and options, for the signature."""
+        prompts = dict.fromkeys("yes-no" if judge.yes_no else self.prompt for judge in self.judges)
+        return ",".join(load_prompt(prompt).identity for prompt in prompts)
 
     @abstractmethod
     async def request(self, judge: JudgeModel, sample: Sample) -> Opinion:

@@ -43,6 +43,7 @@ class ReferenceGrade(JudgedMetric):
     A yes-no judge gives the probability that the answer says the same as the reference.
     """
 
+    prompt = "reference-grade"
     traits = MetricTraits(
         name="reference_grade",
         family="judge",
@@ -52,11 +53,6 @@ class ReferenceGrade(JudgedMetric):
         bound=Bound(comparison=">=", threshold=1.0),
         waits=True,
     )
-
-    @property
-    def instructions(self) -> str:
-        prompts = dict.fromkeys("yes-no" if judge.yes_no else "reference-grade" for judge in self.judges)
-        return ",".join(load_prompt(prompt).identity for prompt in prompts)
 
     async def request(self, judge: JudgeModel, sample: Sample) -> Opinion:
         texts = {"question": sample.input, "reference": sample.reference, "answer": sample.output.text}

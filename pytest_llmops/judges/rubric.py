@@ -37,6 +37,7 @@ class Judge(JudgedMetric):
     criteria: Any = None
     expected: bool = False
 
+    prompt = "rubric"
     traits = MetricTraits(
         name="judge",
         family="judge",
@@ -67,10 +68,9 @@ class Judge(JudgedMetric):
 
     @property
     def instructions(self) -> str:
-        prompts = dict.fromkeys("yes-no" if judge.yes_no else "rubric" for judge in self.judges)
-        names = ",".join(load_prompt(prompt).identity for prompt in prompts)
+        prompts = super(Judge, self).instructions
         weights = ",".join(f"{criterion.name}:{criterion.weight:g}" for criterion in self.rubric.criteria)
-        return f"{names}|{self.rubric.identity}|{weights}" + ("|expected" if self.expected else "")
+        return f"{prompts}|{self.rubric.identity}|{weights}" + ("|expected" if self.expected else "")
 
     async def request(self, judge: JudgeModel, sample: Sample) -> Opinion:
         data = fence({

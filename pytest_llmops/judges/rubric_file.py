@@ -132,9 +132,6 @@ def choose_criteria(rubric: Rubric, written: Any, metric: str) -> Rubric:
 
     Args:
         written: A name, several, or a mapping of names to weights; None for the rubric as it is.
-
-    Raises:
-        MetricOptionError: A criterion is not in the rubric, or a weight is no number above 0.
     """
     if written is None:
         return rubric

@@ -79,12 +79,7 @@ def _read_object(reply: Reply, texts: Sequence[str], schema: Mapping[str, Any]) 
 
 
 def _parse(text: str) -> dict[str, Any]:
-    """
-    Parse a text that is one object from its first character to its last.
-
-    Raises:
-        UnusableAnswerError: It is something else, or contains NaN or a key twice, which are no JSON.
-    """
+    """Parse a text that is one object from its first character to its last."""
     if not text.startswith("{"):
         raise UnusableAnswerError(
             "the answer says something before its JSON object"

@@ -91,7 +91,7 @@ def metric(  # noqa: PLR0913 - the traits of a metric
         name: As checks write it.
         needs: Parts that a sample must have, of `reference`, `relevant`, `passages`, `spans`.
         range: Lowest and highest number; another one is an error of the case.
-        bound: What `true` means in a golden file: `0.8`, `">= 0.8"`; by default the best number.
+        bound: Of a check `true` in a golden file: `0.8`, `">= 0.8"`; by default the best number.
         version: To be raised whenever equal outputs may score otherwise; baselines of another do not count.
         waits: It waits on an endpoint; it is then called on many threads at once.
 

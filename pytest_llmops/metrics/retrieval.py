@@ -66,30 +66,28 @@ def rank_passages(passages: Sequence[Passage], relevant: Mapping[str, float]) ->
     if by_text:
         texts = list(dict.fromkeys(fold(passage.text) for passage in passages))
         names = [text[:_SHOWN] for text in texts]
-        found = {entry: _find(fold(entry), texts) for entry in relevant}
+        ranks = {}
+        for entry in relevant:  # in the first text that contains it
+            span = fold(entry)
+            ranks[entry] = next((rank for rank, text in enumerate(texts, 1) if span and span in text), 0)
     else:
         names = list({passage.id or at: passage.id for at, passage in enumerate(passages)}.values())
         rank_of = {name: rank for rank, name in enumerate(names, 1) if name}
-        found = {entry: rank_of.get(entry, 0) for entry in relevant}
+        ranks = {entry: rank_of.get(entry, 0) for entry in relevant}
     gains = [0.0] * len(names)
-    for entry, rank in found.items():
+    for entry, rank in ranks.items():
         if rank:  # of several entries in one passage, the highest grade is the passage's
             gains[rank - 1] = max(gains[rank - 1], relevant[entry])
-    missing = tuple(entry for entry, rank in found.items() if not rank)
+    missing = tuple(entry for entry, rank in ranks.items() if not rank)
     ideal = [gain for gain in gains if gain] + [relevant[entry] for entry in missing]
     return Ranking(
         names=tuple(names),
         gains=tuple(gains),
         ideal=tuple(sorted(ideal, reverse=True)),
-        ranks={entry: rank for entry, rank in sorted(found.items(), key=lambda pair: pair[1]) if rank},
+        ranks={entry: rank for entry, rank in sorted(ranks.items(), key=lambda pair: pair[1]) if rank},
         missing=missing,
         by_text=by_text,
     )
-
-
-def _find(span: str, texts: Sequence[str]) -> int:
-    """The rank of the first text that contains the span, 0 where none does."""
-    return next((rank for rank, text in enumerate(texts, 1) if span and span in text), 0)
 
 
 def _list_some(parts: Sequence[str], most: int = 5) -> str:

@@ -64,9 +64,9 @@ def rate_pairs(model: str, pairs: Sequence[tuple[str, str]]) -> list[float]:
 
 def relate_pairs(model: str, pairs: Sequence[tuple[str, str]]) -> list[Relation]:
     """
-    Whether the second text of each pair follows from the first.
+    Decide for each pair if its second text follows from the first.
 
-    A model that gives one number rates entailment alone: the sigmoid of its logit.
+    A model that gives one number rates entailment only: the sigmoid of its logit.
 
     Args:
         model: A folder or hub name.

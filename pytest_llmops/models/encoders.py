@@ -57,7 +57,7 @@ class EncoderChoice:
 
     Attributes:
         model: `default`, `openai:MODEL`, a folder or a hub name.
-        prompt: Written before each text; None leaves it to what the model is known to need.
+        prompt: Written before each text; None takes the one that the model is known to need.
         query_prompt: The same for the question, where a question and a text are compared.
         base_url: Of the endpoint; None takes the environment variable OPENAI_BASE_URL, or OpenAI.
         api_key_env: The environment variable that holds the endpoint's key.
@@ -198,7 +198,7 @@ class EmbeddedEncoder:
 
 
 def _batch_by_length(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-    """Places of texts, shortest first, in batches that limit what attention needs at once."""
+    """Places of texts, shortest first, in batches that limit the memory of attention."""
     batch: list[int] = []
     for at in sorted(range(len(ids)), key=lambda at: len(ids[at])):
         if batch and (len(batch) == _BATCH or (len(batch) + 1) * len(ids[at]) > _PIECES):
@@ -466,11 +466,6 @@ class EndpointEncoder:
         yield from self._request(client, batch[half:], prompted)
 
     def _call(self, client: OpenAI, texts: list[str]) -> list[NDArray[np.float32]]:
-        """
-        Raises:
-            APIStatusError: The endpoint refused the call.
-            EncodingError: It gave no answer, or one that cannot be.
-        """
         from openai import APIStatusError, OpenAIError
 
         options: dict[str, Any] = {"dimensions": self._choice.dimensions} if self._choice.dimensions else {}

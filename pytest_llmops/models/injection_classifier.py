@@ -82,13 +82,7 @@ class InjectionClassifier:
 
 
 def load() -> InjectionClassifier:
-    """
-    The classifier, once a process.
-
-    Raises:
-        MissingExtraError: The extra `injection` is not installed.
-        WeightsError: The weights are not there, or not those that are pinned.
-    """
+    """The classifier, once a process."""
     with _loading:
         try:
             return _load(weights.find(WEIGHTS))

@@ -48,16 +48,19 @@ class WordPieceTokenizer:
         return self._tokenizer.encode(text[: self._characters].encode(errors="replace").decode())
 
 
+class _Product(NamedTuple):
+    """A linear layer for rows from the left."""
+
+    weight: Matrix
+    bias: Matrix
+
+
 class _Layer(NamedTuple):
-    qkv: Matrix
-    qkv_bias: Matrix
-    attended: Matrix
-    attended_bias: Matrix
+    qkv: _Product
+    attended: _Product
     attended_norm: tuple[Matrix, Matrix]
-    inner: Matrix
-    inner_bias: Matrix
-    outer: Matrix
-    outer_bias: Matrix
+    inner: _Product
+    outer: _Product
     outer_norm: tuple[Matrix, Matrix]
 
 
@@ -113,17 +116,17 @@ class MiniLM:
         hidden = self._words[np.concatenate([np.asarray(text) for text in ids])] + self._places[places]
         hidden = _normalize(hidden, self._norm)
         for weights in self._layers[:layer]:
-            mixed = _attend(hidden @ weights.qkv + weights.qkv_bias, groups)
-            mixed = mixed @ weights.attended
-            mixed += weights.attended_bias
+            mixed = _attend(hidden @ weights.qkv.weight + weights.qkv.bias, groups)
+            mixed = mixed @ weights.attended.weight
+            mixed += weights.attended.bias
             mixed += hidden
             hidden = _normalize(mixed, weights.attended_norm)
             fed = np.empty_like(hidden)
             for start in range(0, len(hidden), _BLOCK):
-                inner = hidden[start : start + _BLOCK] @ weights.inner
-                inner += weights.inner_bias
-                np.matmul(gelu(inner), weights.outer, out=fed[start : start + _BLOCK])
-            fed += weights.outer_bias
+                inner = hidden[start : start + _BLOCK] @ weights.inner.weight
+                inner += weights.inner.bias
+                np.matmul(gelu(inner), weights.outer.weight, out=fed[start : start + _BLOCK])
+            fed += weights.outer.bias
             fed += hidden
             hidden = _normalize(fed, weights.outer_norm)
         return hidden
@@ -193,28 +196,22 @@ def _norm(weights: dict[str, Matrix], name: str) -> tuple[Matrix, Matrix]:
 
 
 def _layer(weights: dict[str, Matrix], name: str) -> _Layer:
-    """One layer's weights, transposed for rows from the left; the attention's scale is in the queries."""
+    """One layer's weights; the attention's scale is in the queries."""
     import numpy as np
 
+    def product(part: str) -> _Product:
+        return _Product(weights[f"{name}{part}.weight"].T, weights[f"{name}{part}.bias"])
+
     scale = (_WIDTH / _HEADS) ** -0.5
-    own = f"{name}attention.self."
+    query, key, value = (product(f"attention.self.{part}") for part in ("query", "key", "value"))
     return _Layer(
-        qkv=np.concatenate(
-            [
-                weights[f"{own}query.weight"] * scale,
-                weights[f"{own}key.weight"],
-                weights[f"{own}value.weight"],
-            ]
-        ).T,
-        qkv_bias=np.concatenate(
-            [weights[f"{own}query.bias"] * scale, weights[f"{own}key.bias"], weights[f"{own}value.bias"]]
+        qkv=_Product(
+            np.concatenate([query.weight.T * scale, key.weight.T, value.weight.T]).T,
+            np.concatenate([query.bias * scale, key.bias, value.bias]),
         ),
-        attended=weights[f"{name}attention.output.dense.weight"].T,
-        attended_bias=weights[f"{name}attention.output.dense.bias"],
+        attended=product("attention.output.dense"),
         attended_norm=_norm(weights, f"{name}attention.output.LayerNorm"),
-        inner=weights[f"{name}intermediate.dense.weight"].T,
-        inner_bias=weights[f"{name}intermediate.dense.bias"],
-        outer=weights[f"{name}output.dense.weight"].T,
-        outer_bias=weights[f"{name}output.dense.bias"],
+        inner=product("intermediate.dense"),
+        outer=product("output.dense"),
         outer_norm=_norm(weights, f"{name}output.LayerNorm"),
     )

@@ -63,12 +63,21 @@ def encode_pieces(texts: Sequence[str], layer: int, *, special: bool = False) ->
         remembered = {text: _memory.get((text, layer)) for text in texts}
     pieces_of = {text: pieces for text, pieces in remembered.items() if pieces is not None}
     if fresh := [text for text in remembered if text not in pieces_of]:
-        encoded = dict(zip(fresh, _encode(fresh, layer), strict=True))
+        encodings = [_tokenizer().encode(text) for text in fresh]
+        vectors = load_embedded().encode_pieces([encoding.ids for encoding in encodings], layer)
+        encoded = {
+            text: Pieces(tokens=tuple(encoding.tokens), vectors=own, offsets=tuple(encoding.offsets))
+            for text, encoding, own in zip(fresh, encodings, vectors, strict=True)
+        }
         with _lock:
             _memory.update({(text, layer): pieces for text, pieces in encoded.items()})
         pieces_of.update(encoded)
-    pieces = [pieces_of[text] for text in texts]
-    return pieces if special else [_without_special(text) for text in pieces]
+    if special:
+        return [pieces_of[text] for text in texts]
+    return [
+        Pieces(tokens=pieces.tokens[1:-1], vectors=pieces.vectors[1:-1], offsets=pieces.offsets[1:-1])
+        for pieces in (pieces_of[text] for text in texts)
+    ]
 
 
 def split_pieces(texts: Sequence[str]) -> list[tuple[str, ...]]:
@@ -82,15 +91,6 @@ def forget() -> None:
         _memory.clear()
 
 
-def _encode(texts: Sequence[str], layer: int) -> list[Pieces]:
-    encodings = [_tokenizer().encode(text) for text in texts]
-    vectors = load_embedded().encode_pieces([encoding.ids for encoding in encodings], layer)
-    return [
-        Pieces(tokens=tuple(encoding.tokens), vectors=own, offsets=tuple(encoding.offsets))
-        for encoding, own in zip(encodings, vectors, strict=True)
-    ]
-
-
 @lru_cache(maxsize=1)
 def _tokenizer() -> WordPieceTokenizer:
     """MiniLM's own, but for the length that it cuts texts to."""
@@ -99,7 +99,3 @@ def _tokenizer() -> WordPieceTokenizer:
         return WordPieceTokenizer(definition, longest=LONGEST, characters=_READ_AT_MOST)
     except ModuleNotFoundError:
         raise MissingExtraError("the default encoder", "local") from None
-
-
-def _without_special(pieces: Pieces) -> Pieces:
-    return Pieces(tokens=pieces.tokens[1:-1], vectors=pieces.vectors[1:-1], offsets=pieces.offsets[1:-1])

@@ -50,12 +50,7 @@ def find_lock(path: str, root: Path) -> Path:
 
 
 def locked_prompts(paths: Iterable[str], root: Path) -> tuple[Prompt, ...]:
-    """
-    Read the locked state of all prompts in and below these paths, even of deleted ones, sorted by path.
-
-    Raises:
-        PromptError: A lock is broken or of another version.
-    """
+    """Read the locked state of all prompts in and below these paths, even of deleted ones, sorted by path."""
     prompts: dict[str, Prompt] = {}
     for path in _outermost(paths, root):
         for prompt in load_lock(find_lock(path, root), root):
@@ -65,12 +60,7 @@ def locked_prompts(paths: Iterable[str], root: Path) -> tuple[Prompt, ...]:
 
 
 def load_lock(lock: Path, root: Path) -> tuple[Prompt, ...]:
-    """
-    Read the prompts of one lock, with their paths from `root`; none where there is no such file.
-
-    Raises:
-        PromptError: It cannot be read, is no lock, or is of another version.
-    """
+    """Read the prompts of one lock, with their paths from `root`; none where there is no such file."""
     from_root = path_from_root(str(lock), root)
     try:
         prompts = read_bytes(lock.read_bytes(), _parse, LOCK_NAME)

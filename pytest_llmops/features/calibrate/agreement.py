@@ -53,8 +53,8 @@ class Rate:
     The share of good rows among all; of pairs, how often the first wins, ties half.
 
     Attributes:
-        judged: By the scores alone, over `rows` rows, labelled or not.
-        labelled: By the labels alone.
+        judged: By the scores, over `rows` rows, labelled or not.
+        labelled: By the labels.
         powered: By both; None where every row has a label.
     """
 
@@ -281,7 +281,7 @@ def _note(rows: Readings, distinct: int, max_error: float | None) -> Iterator[st
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turning:
     """
-    How far repeats of a judge differ.
+    Differences between repeats of a judge.
 
     Attributes:
         repeats: Of the row that was scored most often.

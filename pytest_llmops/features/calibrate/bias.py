@@ -283,12 +283,9 @@ def _difference(score: Score, row: Mapping[str, Any]) -> int:
         and all(type(length) is int for length in lengths)
     ):
         return int(lengths[0] - lengths[1])
-    first, second = map(_length, row["outputs"])
+    texts = (output.get("text", "") if isinstance(output, Mapping) else output for output in row["outputs"])
+    first, second = (len(str(text)) for text in texts)
     return first - second
-
-
-def _length(output: Any) -> int:
-    return len(str(output.get("text", "")) if isinstance(output, Mapping) else str(output))
 
 
 def _own(systems: Any, families: set[str]) -> int:

@@ -61,7 +61,7 @@ from pytest_llmops.statistics.intervals import Measure
 _MEASURES = ("auc", "spearman", "accuracy", "kappa", "quadratic_kappa")
 
 
-def calibration_of(  # noqa: PLR0913 - what a record contains
+def calibration_of(  # noqa: PLR0913 - the parts of a record
     agreement: Agreement, *, metric: str, label: str, unscored: int, labels_sha256: str, date: str
 ) -> Calibration:
     """The record of an agreement, of cuts those with a kappa; without an interval it may be any."""
@@ -90,13 +90,7 @@ def calibration_of(  # noqa: PLR0913 - what a record contains
 
 
 def save_calibration(path: Path, signature: str, calibration: Calibration) -> None:
-    """
-    Put one into the file of calibrations, in place of an earlier one of that signature.
-
-    Raises:
-        CalibrationRecordError: The file cannot be read; it is left as it is.
-        OSError: The file cannot be written.
-    """
+    """Put one into the file of calibrations, in place of an earlier one of that signature."""
     known = {**load_calibrations(path), signature: calibration}
     record = Record(version=VERSION, calibrations=dict(sorted(known.items())))
     write_atomically(path, (json.dumps(asdict(record), indent=2, ensure_ascii=False) + "\n").encode())

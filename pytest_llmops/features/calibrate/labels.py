@@ -56,10 +56,6 @@ def read_labels(
     Args:
         places: Of each row for errors, `labels.jsonl:3`.
         positive: The text labels that mean good, separated by commas; or `>= 4` for numbers.
-
-    Raises:
-        LabelError: No row has the field, a label is no finite number, or labels cannot be told apart; with
-            the remedy.
     """
     written = find_field(rows, name)
     if problems := [*_find_not_finite(written, places, name), *_find_mixed(written, places, name)]:
@@ -70,7 +66,12 @@ def read_labels(
         raise LabelError(f"{name} holds several labels; take one of them: {inner}")
     plain = [_plain(label) for label in written]
     if any(row.get("outputs") is not None for row in rows):
-        _check_pairs(rows, places)
+        for row, place in zip(rows, places, strict=True):
+            outputs = row.get("outputs")
+            if not isinstance(outputs, list | tuple) or len(outputs) != _TWO:
+                raise LabelError(
+                    f"{place}: has no pair of outputs, while other rows are pairs; keep them apart"
+                )
         return _read_pairs(plain, places, name)
     if positive is not None:
         return _read_positive(plain, places, name, positive)
@@ -88,12 +89,7 @@ def read_labels(
 
 
 def find_field(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
-    """
-    The field of each row, None where it has none; `label.overall` is `overall` within `label`.
-
-    Raises:
-        LabelError: No row has it.
-    """
+    """The field of each row, None where it has none; `label.overall` is `overall` within `label`."""
     outer, _, inner = name.partition(".")
     values = [row.get(name) for row in rows]
     if inner and all(value is None for value in values):
@@ -181,13 +177,6 @@ def _read_pairs(labels: Sequence[float | str | None], places: Sequence[str], nam
             )
         read.append(value)
     return _labels("pair", read, {1.0: "first better", 0.0: "second better", 0.5: "neither"})
-
-
-def _check_pairs(rows: Sequence[Mapping[str, Any]], places: Sequence[str]) -> None:
-    for row, place in zip(rows, places, strict=True):
-        outputs = row.get("outputs")
-        if not isinstance(outputs, list | tuple) or len(outputs) != _TWO:
-            raise LabelError(f"{place}: has no pair of outputs, while other rows are pairs; keep them apart")
 
 
 def _pair_number(label: float | None, numbers: set[float]) -> float | None:

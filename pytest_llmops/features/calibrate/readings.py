@@ -172,9 +172,6 @@ def pair_readings(
 
     Args:
         threshold: Instead of the metric's own bound.
-
-    Raises:
-        LabelError: They are fewer than two.
     """
     scored = [at for at, score in enumerate(scores) if score is not None]
     both = [at for at in scored if labels.values[at] is not None]

@@ -52,9 +52,6 @@ def read_rows(text: str, shown: str) -> list[Row]:
 
     Args:
         shown: The file in messages.
-
-    Raises:
-        RowError: There is no row.
     """
     rows = []
     for number, line in enumerate(text.split("\n"), start=1):
@@ -76,12 +73,7 @@ def read_rows(text: str, shown: str) -> list[Row]:
 
 
 def list_rows(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """
-    Read mappings as rows, the first as `row 1`.
-
-    Raises:
-        RowError: They are one mapping, or something else than a list of mappings.
-    """
+    """Read mappings as rows, the first as `row 1`."""
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
         raise RowError([f"rows must be a list of mappings, one a row, not {printable(rows, 60)}"])
     return _refuse_borrowed(
@@ -95,9 +87,6 @@ def check_rows(rows: Sequence[Row], remedy: str = "each row is one label") -> No
 
     Args:
         remedy: For two rows with one id, the end of the message.
-
-    Raises:
-        RowError: Names all of them.
     """
     problems = []
     places: dict[str, str] = {}
@@ -112,12 +101,7 @@ def check_rows(rows: Sequence[Row], remedy: str = "each row is one label") -> No
 
 
 def number_repeats(rows: Sequence[Row]) -> list[int]:
-    """
-    Number the rows of each id, which are repeats of one case, from 0.
-
-    Raises:
-        RowError: Names all rows that are broken or differ from the first of their id in more than the output.
-    """
+    """Number the rows of each id, which are repeats of one case, from 0."""
     problems, numbers = [], []
     firsts: dict[str, Row] = {}
     counts: Counter[str] = Counter()

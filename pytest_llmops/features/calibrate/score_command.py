@@ -63,9 +63,6 @@ def open_metric(arguments: argparse.Namespace, *, stored: bool = False) -> tuple
 
     Args:
         stored: The scores are there already, so no judge is called, and none has to be named.
-
-    Raises:
-        LLMOpsError: There is no such metric, or an option cannot be.
     """
     settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", {"record": arguments.record}))
     options = _read_options(arguments.option)
@@ -92,12 +89,7 @@ def _read_options(typed: Sequence[str]) -> dict[str, Any]:
 
 
 def read_input(path: str) -> bytes:
-    """
-    The bytes of a file, or of the standard input for `-`.
-
-    Raises:
-        RowError: It cannot be read.
-    """
+    """The bytes of a file, or of the standard input for `-`."""
     if path == "-":
         return sys.stdin.buffer.read()
     try:
@@ -108,10 +100,6 @@ def read_input(path: str) -> bytes:
 
 
 def rows_of(data: bytes, path: str) -> list[Row]:
-    """
-    Raises:
-        RowError: The bytes are no rows.
-    """
     shown = "standard input" if path == "-" else path
     try:
         return read_rows(data.decode("utf-8-sig"), shown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import fields, is_dataclass, replace
 from itertools import groupby
 from pathlib import PurePath
@@ -70,12 +70,7 @@ def score(
 
 
 def make_metric(name: str, options: Mapping[str, Any] | None, settings: Settings | None) -> Metric:
-    """
-    Make the metric of that name; a judged one uses the settings' judge, unless the options name one.
-
-    Raises:
-        UnknownMetricError, MetricOptionError: There is no such metric, or it cannot score rows.
-    """
+    """Make the metric of that name; a judged one uses the settings' judge, unless the options name one."""
     options = {} if options is None else options
     if not isinstance(options, Mapping) or not all(isinstance(option, str) for option in options):
         raise MetricOptionError(f"options must map names to values, not be {printable(options, 60)}")
@@ -110,9 +105,6 @@ def score_rows(  # noqa: PLR0913 - rows, their metric and the conditions of its 
         numbers: Of each row its repeat of a case, so that equal requests of two repeats are two calls; each
             row is a case of its own by default.
         problems: Gets sentences about model calls that could not be kept.
-
-    Raises:
-        RowError: Rows that cannot be read, all of them.
     """
     samples, broken = [], []
     for row in rows:
@@ -131,8 +123,14 @@ def score_rows(  # noqa: PLR0913 - rows, their metric and the conditions of its 
     ]
     with nullcontext() if settings is None else _recording(settings, problems):
         if traits_of(metric).waits:
-            return _score_side_by_side(repeated)
-        return _score_together(repeated)
+            with closing(Scorer()) as scorer:
+                jobs = [scorer.submit(own, [sample]) for own, sample in repeated]
+                return [result for job in jobs for result in job.result()]
+        results: list[Score | Failure] = []
+        for _, group in groupby(repeated, key=lambda pair: id(pair[0])):
+            batch = list(group)  # neighbours with the same metric
+            results += score_safely(score_here, batch[0][0], [sample for _, sample in batch])
+        return results
 
 
 def _with_grades(metric: Metric, row: Row) -> Metric:
@@ -150,24 +148,6 @@ def _takes_grades(metric: Metric) -> bool:
 def stem_of(path: str) -> str:
     """The name for the model calls about a file."""
     return "stdin" if path == "-" else PurePath(path).stem
-
-
-def _score_together(samples: Sequence[tuple[Metric, Sample]]) -> list[Score | Failure]:
-    """Neighbours with the same metric are one batch."""
-    results: list[Score | Failure] = []
-    for _, group in groupby(samples, key=lambda pair: id(pair[0])):
-        batch = list(group)
-        results += score_safely(score_here, batch[0][0], [sample for _, sample in batch])
-    return results
-
-
-def _score_side_by_side(samples: Sequence[tuple[Metric, Sample]]) -> list[Score | Failure]:
-    scorer = Scorer()
-    try:
-        jobs = [scorer.submit(metric, [sample]) for metric, sample in samples]
-        return [result for job in jobs for result in job.result()]
-    finally:
-        scorer.close()
 
 
 @contextmanager
@@ -208,9 +188,6 @@ def read_scores(
     Args:
         rows: No two with one id.
         shown: The file of the scores in messages.
-
-    Raises:
-        RowError: A line is no score that the metric can give, or is of no row.
     """
     problems = []
     results: dict[str, list[Score | Failure]] = {row.id: [] for row in rows}

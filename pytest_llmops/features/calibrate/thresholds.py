@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -137,7 +137,11 @@ def find_errors(
         return ()
     cuts, codes = np.unique(oriented), rank_codes(oriented)
     passed, refused = _shares(codes, good, np.ones(len(codes)), len(cuts))
-    drawn = list(_draw(codes, good, groups, len(cuts), seed))
+    drawn = [
+        _shares(codes, good, weights, len(cuts))
+        for weights in draw_weights(groups, _RESAMPLES, seed)
+        if weights @ (good == 0) and weights @ (good == 1)  # a resample of one kind has no shares
+    ]
     count = len(set(groups))
     rows = []
     for kind, own, other, side in (("bad passed", passed, refused, 0), ("good refused", refused, passed, 1)):
@@ -145,14 +149,17 @@ def find_errors(
             at = _place(own, rate, kind)
             places = np.sort([_place(shares[side], rate, kind) for shares in drawn])
             costs = np.array([shares[1 - side][at] for shares in drawn])
-            low, high = _ends(places) if len(places) else (None, None)
+            ends: list[float | None] = [None, None]
+            if len(places):
+                tail = round((1 - LEVEL) / 2 * (len(places) - 1))
+                ends = [_cut(cuts, int(places[at_end]), sign) for at_end in (tail, -1 - tail)]
             rows.append(
                 ErrorRow(
                     kind=kind,  # type: ignore[arg-type]  # one of the two
                     at_most=rate,
                     threshold=_cut(cuts, at, sign),
-                    low=None if low is None else _cut(cuts, low, sign),
-                    high=None if high is None else _cut(cuts, high, sign),
+                    low=ends[0],
+                    high=ends[1],
                     other=_share(float(other[at]), costs, min(count, int((good == (side == 0)).sum()))),
                 )
             )
@@ -168,15 +175,6 @@ def _shares(codes: Codes, good: Floats, weights: Floats, size: int) -> tuple[Flo
     return from_here / from_here[0], below / below[-1]
 
 
-def _draw(
-    codes: Codes, good: Floats, groups: Sequence[Hashable], size: int, seed: int
-) -> Iterator[tuple[Floats, Floats]]:
-    """The shares of resamples with rows of both kinds."""
-    for weights in draw_weights(groups, _RESAMPLES, seed):
-        if weights @ (good == 0) and weights @ (good == 1):
-            yield _shares(codes, good, weights, size)
-
-
 def _place(shares: Floats, rate: float, kind: Kind | str) -> int:
     """Of falling shares the first cut that keeps the rate, of rising shares the last."""
     kept = shares <= rate + 1e-12
@@ -187,11 +185,6 @@ def _place(shares: Floats, rate: float, kind: Kind | str) -> int:
 
 def _cut(cuts: Floats, at: int, sign: float) -> float | None:
     return sign * float(cuts[at]) if at < len(cuts) else None
-
-
-def _ends(places: np.ndarray[tuple[int], np.dtype[np.intp]]) -> tuple[int, int]:
-    tail = round((1 - LEVEL) / 2 * (len(places) - 1))
-    return int(places[tail]), int(places[-1 - tail])
 
 
 def _share(value: float, drawn: Floats, count: int) -> Measure:

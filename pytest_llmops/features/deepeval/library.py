@@ -31,12 +31,7 @@ _NEEDS: Mapping[str, Need] = {
 
 
 def import_deepeval() -> Any:
-    """
-    Import `deepeval.metrics` so that it writes, sends and reads nothing of its own accord.
-
-    Raises:
-        MetricOptionError: It is not installed, or raised when it was imported.
-    """
+    """Import `deepeval.metrics` so that it writes, sends and reads nothing of its own accord."""
     os.environ.update(_OFF)
     os.environ.pop("DEEPEVAL_TELEMETRY_ENABLED", None)
     # A `.env` of the project is for the app under test, and is read only where a user wants that.
@@ -53,12 +48,7 @@ def import_deepeval() -> Any:
 
 
 def find_class(named: str) -> type[Any]:
-    """
-    Find a single-turn metric of DeepEval by its class's name (`GEval`, `AnswerRelevancy`), or `module:Class`.
-
-    Raises:
-        MetricOptionError: There is none of that name, or it does not read single answers.
-    """
+    """A single-turn metric of DeepEval, by class name (`GEval`, `AnswerRelevancy`) or `module:Class`."""
     metrics = import_deepeval()
     if ":" in named:
         metric_class: Any = _import_class(named)
@@ -84,12 +74,7 @@ def find_class(named: str) -> type[Any]:
 
 
 def check_options(metric_class: type[Any], options: Mapping[str, Any], own: Sequence[str]) -> None:
-    """
-    Refuse options that the class does not take, and missing ones; a hint may name one of our `own`.
-
-    Raises:
-        MetricOptionError: An option is unknown or missing.
-    """
+    """Refuse options that the class does not take, and missing ones; a hint may name one of our `own`."""
     parameters = inspect.signature(metric_class).parameters
     for name, parameter in parameters.items():
         open_ended = parameter.kind in {parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL}
@@ -108,12 +93,7 @@ def check_options(metric_class: type[Any], options: Mapping[str, Any], own: Sequ
 
 
 def read_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Read options for the library: names of parameters and ranges of rubrics become its own objects.
-
-    Raises:
-        MetricOptionError: A parameter of a test case has another name.
-    """
+    """Read options for the library: names of parameters and ranges of rubrics become its own objects."""
     read = dict(options)
     if "evaluation_params" in read:
         read["evaluation_params"] = [_read_parameter(name) for name in _listed(read["evaluation_params"])]
@@ -162,12 +142,7 @@ def make_case(sample: Sample, expected_tools: Sequence[Any]) -> Any:
 
 @contextmanager
 def open_model(judge: Mapping[str, Any], named: str | None) -> Iterator[Any]:
-    """
-    Open the endpoint of our settings as a model of DeepEval, which leaves its own connections open.
-
-    Raises:
-        LLMOpsError: Its key is not in the environment, or it is no endpoint.
-    """
+    """Open the endpoint of our settings as a model of DeepEval, which leaves its own connections open."""
     if judge["model"] == _EMBEDDED:
         raise LLMOpsError(
             "DeepEval can call no embedded model; name an endpoint: judge: {model: …, base_url: …}"

@@ -21,6 +21,7 @@ STEPS: tuple[Step, ...] = ("typography", "case", "punctuation", "articles", "whi
 # Marks that make a number: 3.5, 12:30, 1/2, 2026-11-25, -4, 5%. Without them 3.5 would equal 35.
 _NUMERIC = re.compile(r"(?<=\d)[.,:/-](?=\d)|(?<![\w])-(?=\d)|(?<=\d) ?%")
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b", re.IGNORECASE)
+_PUNCTUATION = {"Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "Sk"}
 _ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -98,7 +99,11 @@ def normalize(text: str, steps: Collection[Step] = STEPS) -> str:
     if "punctuation" in steps:
         numeric = join_thousands(bare)
         kept = {at for match in _NUMERIC.finditer(numeric) for at in range(*match.span())}
-        bare = "".join(char for at, char in enumerate(numeric) if at in kept or not _is_punctuation(char))
+        bare = "".join(
+            char
+            for at, char in enumerate(numeric)
+            if at in kept or unicodedata.category(char) not in _PUNCTUATION
+        )
     if "articles" in steps:
         bare = _ARTICLES.sub(" ", bare)
     if "white_space" in steps:
@@ -114,8 +119,3 @@ def normalize_as_squad(text: str) -> str:
     """
     bare = text.lower().translate(_ASCII_PUNCTUATION)
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
-
-
-def _is_punctuation(char: str) -> bool:
-    category = unicodedata.category(char)
-    return category[0] == "P" or category == "Sk"

@@ -90,8 +90,10 @@ class Semantic(PairMetric):
         try:
             cosines = self._compare(samples)
         except RefusedTextsError as error:
-            refusals = ((at, self._refusal(sample, error.refused)) for at, sample in left)
-            refused = {at: failure for at, failure in refusals if failure}
+            for at, sample in left:
+                for part, text in ((self.pair, self.partner(sample)), ("output", sample.output.text)):
+                    if text in error.refused:
+                        refused[at] = fail(self, sample, f"the {part}: {error.refused[text]}")
             left = [(at, sample) for at, sample in left if at not in refused]
             cosines = self._compare([sample for _, sample in left])
         read = {at: self._read(sample, cosine) for (at, sample), cosine in zip(left, cosines, strict=True)}
@@ -109,13 +111,6 @@ class Semantic(PairMetric):
             questions = embed(self.encoder, others, query=True)
             cosines = (embed(self.encoder, outputs) * questions).sum(axis=1)
         return [float(cosine) for cosine in cosines]
-
-    def _refusal(self, sample: Sample, refused: Mapping[str, str]) -> Failure | None:
-        for part, text in (("output", sample.output.text), (self.pair, self.partner(sample))):
-            if text in refused:
-                error = f"the {part}: {refused[text]}"
-                return fail(self, sample, error)
-        return None
 
     def _read(self, sample: Sample, cosine: float) -> Score | Failure:
         if not math.isfinite(cosine):
