@@ -60,10 +60,6 @@ def forget() -> None:
     _memory.forget()
 
 
-def _write(vector: NDArray[np.float32]) -> bytes:
-    return vector.astype("<f4").tobytes()
-
-
 def _read(stored: bytes) -> NDArray[np.float32] | None:
     """A stored vector; None where the bytes are no unit vector."""
     import numpy as np
@@ -74,4 +70,6 @@ def _read(stored: bytes) -> NDArray[np.float32] | None:
     return vector if abs(float(vector @ vector) - 1) < _OFF_UNIT else None
 
 
-_memory: Memory[NDArray[np.float32]] = Memory("vector", _IN_MEMORY, _write, _read)
+_memory: Memory[NDArray[np.float32]] = Memory(
+    "vector", _IN_MEMORY, write=lambda vector: vector.astype("<f4").tobytes(), read=_read
+)

@@ -10,12 +10,12 @@ from functools import lru_cache
 from typing import ClassVar
 
 from pytest_llmops.errors import MetricOptionError, MissingExtraError
-from pytest_llmops.metrics.declared_metric import DeclaredMetric, find_missing
+from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.metrics.lexical.overlap import Of, Overlap, count_ngrams
 from pytest_llmops.metrics.words import quote
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits
-from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.records import Bound, Sample, Score
 
 _WORD = re.compile("[a-z0-9]+")
 _STEMMED_ABOVE = 3  # letters; the package leaves shorter words alone
@@ -56,14 +56,11 @@ class _Rouge(DeclaredMetric):
             except MissingExtraError as error:  # reported before the run
                 raise MetricOptionError(f"{self.name}: {error}") from None
 
-    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        return [find_missing(self, sample) or self._compare(sample) for sample in batch]
-
     def compare(self, wanted: Sequence[str], got: Sequence[str]) -> tuple[Overlap, str]:
         """The overlap of the words, and the reason where it is not complete."""
         raise NotImplementedError
 
-    def _compare(self, sample: Sample) -> Score:
+    def measure(self, sample: Sample) -> Score:
         wanted, got = (self._split(text) for text in (sample.reference or "", sample.output.text))
         overlap, reason = self.compare(wanted, got)
         value = overlap.read(self.of)

@@ -139,10 +139,6 @@ def _far(nearest: NDArray[np.float32], reference: Pieces, text: str) -> tuple[tu
     return tuple(sorted(far, key=lambda word: word[1])[:_FAR_AT_MOST])
 
 
-def _write(match: Match) -> bytes:
-    return json.dumps([match.precision, match.recall, match.far]).encode()
-
-
 def _read(stored: bytes) -> Match | None:
     try:
         precision, recall, far = json.loads(stored)
@@ -153,7 +149,12 @@ def _read(stored: bytes) -> Match | None:
         return None
 
 
-_memory: Memory[Match] = Memory("match", _IN_MEMORY, _write, _read)
+_memory: Memory[Match] = Memory(
+    "match",
+    _IN_MEMORY,
+    write=lambda match: json.dumps([match.precision, match.recall, match.far]).encode(),
+    read=_read,
+)
 
 
 Part = Literal["precision", "recall", "f"]

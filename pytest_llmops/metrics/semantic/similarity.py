@@ -156,16 +156,16 @@ class CrossEncoder(PairMetric):
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
         pairs = [(self.partner(sample), sample.output.text) for sample in samples]
-        ratings = rate_pairs(self.model, pairs)
-        return [self._read(sample, rating) for sample, rating in zip(samples, ratings, strict=True)]
-
-    def _read(self, sample: Sample, rating: float) -> Score | Failure:
-        if not math.isfinite(rating):
-            error = f"cross-encoder {self.model!r} gave what is no number; its weights are broken"
-            return fail(self, sample, error)
-        value = round(rating, _DIGITS)  # later digits depend on the texts that share a batch
-        reason = f"the model gives {value:.3f} to {self.pair} and output"
-        return self.rate(sample, value, reason, {"rating": value, "pair": self.pair})
+        results: list[Score | Failure] = []
+        for sample, rating in zip(samples, rate_pairs(self.model, pairs), strict=True):
+            if not math.isfinite(rating):
+                error = f"cross-encoder {self.model!r} gave what is no number; its weights are broken"
+                results.append(fail(self, sample, error))
+                continue
+            value = round(rating, _DIGITS)  # later digits depend on the texts that share a batch
+            reason = f"the model gives {value:.3f} to {self.pair} and output"
+            results.append(self.rate(sample, value, reason, {"rating": value, "pair": self.pair}))
+        return results
 
     def rate(self, sample: Sample, value: float, reason: str, *evidence: Mapping[str, object]) -> Score:
         made = f"{self.pair}|{identify_rater(self.model)}"
