@@ -77,31 +77,42 @@ class JudgedMetric(DeclaredMetric):
 
     def __post_init__(self) -> None:
         DeclaredMetric.__post_init__(self)
-        members = (self.panel,) if isinstance(self.panel, str | Mapping) else self.panel
-        if members is not None and not (isinstance(members, tuple | list) and members):
-            raise MetricOptionError(
-                f"{self.name}: panel is a list of judges, not {self.panel!r}; leave it out for one judge"
-            )
-        judge = None
-        if self.judge or members is None:
-            judge = read_judge(self.judge, self.name)
-        if members is not None:
-            members = tuple(_member(member, judge, self.name) for member in members)
-        object.__setattr__(self, "panel", members)
-        object.__setattr__(self, "judge", None if members else judge)
-        if members and len(set(members)) < len(members):
-            raise MetricOptionError(
-                f"{self.name}: a judge is twice on the panel; its vote would count double"
-            )
-        if self.quorum is not None and not members:
+        judge = read_judge(self.judge, self.name) if self.judge or self.panel is None else None
+        panel = None if self.panel is None else self._read_panel(judge)
+        object.__setattr__(self, "panel", panel)
+        object.__setattr__(self, "judge", None if panel else judge)
+        if self.quorum is None:
+            return
+        if panel is None:
             raise MetricOptionError(
                 f"{self.name}: quorum needs a panel, of which so many must answer; write `panel: [MODEL, …]`"
             )
-        if self.quorum is not None and not 1 <= self.quorum <= len(self.panel):
+        if not 1 <= self.quorum <= len(panel):
             raise MetricOptionError(
-                f"{self.name}: quorum is how many of the panel must answer, 1 to {len(self.panel)}, "
+                f"{self.name}: quorum is how many of the panel must answer, 1 to {len(panel)}, "
                 f"not {self.quorum!r}"
             )
+
+    def _read_panel(self, judge: JudgeModel | None) -> tuple[JudgeModel, ...]:
+        written = (self.panel,) if isinstance(self.panel, str | Mapping) else self.panel
+        if not isinstance(written, tuple | list) or not written:
+            raise MetricOptionError(
+                f"{self.name}: panel is a list of judges, not {self.panel!r}; leave it out for one judge"
+            )
+        members = []
+        for entry in written:
+            is_name = isinstance(entry, str) and bool(entry.strip()) and entry != EMBEDDED
+            if is_name and judge is not None and judge.model != EMBEDDED:  # a model at the judge's endpoint
+                member = replace(judge, model=entry, family="")
+                refuse_near_miss(member, self.name)
+            else:
+                member = read_judge(entry, self.name)
+            members.append(member)
+        if len(set(members)) < len(members):
+            raise MetricOptionError(
+                f"{self.name}: a judge is twice on the panel; its vote would count double"
+            )
+        return tuple(members)
 
     @property
     def judges(self) -> tuple[JudgeModel, ...]:
@@ -253,15 +264,6 @@ def describe_problem(error: Exception, judge: JudgeModel, log: CallLog | None) -
     if not (is_replayed and isinstance(error, NoVerdictError)):
         return str(error)
     return f"{error}. The answer is a recorded one; --llm-record all asks again"
-
-
-def _member(written: Any, judge: JudgeModel | None, name: str) -> JudgeModel:
-    is_name = isinstance(written, str) and bool(written.strip()) and written != EMBEDDED
-    if is_name and judge is not None and judge.model != EMBEDDED:
-        member = replace(judge, model=written, family="")
-        refuse_near_miss(member, name)
-        return member
-    return read_judge(written, name)
 
 
 async def _request_all(

@@ -236,19 +236,22 @@ def read_verdicts(
         families: The judge's, or those of a panel.
     """
     own = set(families)
-    return [
-        Verdict(
-            value=_side(first.value),
-            label=label,
-            orders=_orders(first),
-            length_difference=_difference(first, row),
-            own=_own(row.get("systems"), own),
-            again=tuple(_side(score.value) for score in again),
+    verdicts = []
+    for row, of_row, label in zip(rows, scores, labels, strict=True):
+        if not of_row:
+            continue
+        first, *again = of_row
+        verdicts.append(
+            Verdict(
+                value=_side(first.value),
+                label=label,
+                orders=_orders(first),
+                length_difference=_difference(first, row),
+                own=_own(row.get("systems"), own),
+                again=tuple(_side(score.value) for score in again),
+            )
         )
-        for row, (first, *again), label in (
-            (row, score, label) for row, score, label in zip(rows, scores, labels, strict=True) if score
-        )
-    ]
+    return verdicts
 
 
 def families_of(scores: Iterable[Score]) -> tuple[str, ...]:
