@@ -91,7 +91,7 @@ class Agreement:
     kappa: Measure
     quadratic_kappa: Measure
     cut: Cut | None
-    best: tuple[Bound, Measure] | None
+    best: tuple[Bound, Measure] | None = None
     cuts: tuple[Cut, ...] = ()
     levels: tuple[float, ...] = ()
     calibration: CalibrationError | None = None
@@ -123,8 +123,7 @@ def measure_agreement(  # noqa: PLR0913 - all that agreement depends on
     """
     rows = pair_readings(scores, labels, metric, groups or range(len(scores)), threshold)
     good = rows.good
-    binary = None if rows.is_pair else good
-    distinct = set() if good is None else set(good[~np.isnan(good)].tolist())
+    kinds = 0 if good is None else len(np.unique(good[~np.isnan(good)]))
     measures = _measure_all(rows)
     cuts = tuple(
         Cut(bound=bound, accuracy=measures["accuracy", bound], kappa=measures["kappa", bound])
@@ -133,7 +132,7 @@ def measure_agreement(  # noqa: PLR0913 - all that agreement depends on
     cut = cuts[0] if cuts and not rows.is_pair else None
     undefined = Measure(value=None)
     kappa_at_cut = cut.kappa if cut else undefined
-    return Agreement(
+    agreement = Agreement(
         rows=len(rows.score),
         groups=rows.group_count,
         auc=measures["auc", None],
@@ -142,14 +141,19 @@ def measure_agreement(  # noqa: PLR0913 - all that agreement depends on
         kappa=measures.get(("kappa", None), kappa_at_cut),
         quadratic_kappa=measures.get(("quadratic kappa", None), kappa_at_cut),
         cut=cut,
-        best=None if binary is None else (_find_best_bound(rows, binary), measures["best accuracy", None]),
         cuts=cuts,
         levels=rows.levels,
-        calibration=_measure_calibration(rows, binary) if binary is not None and len(distinct) > 1 else None,
-        error_threshold=None if binary is None or max_error is None else _keep_error(rows, binary, max_error),
-        errors=() if binary is None else find_errors(rows.oriented, binary, rows.groups, sign=rows.sign),
         rate=None if good is None else _estimate_rate(rows, good),
-        notes=tuple(_note(rows, len(distinct), max_error)),
+        notes=tuple(_note(rows, kinds, max_error)),
+    )
+    if good is None or rows.is_pair:
+        return agreement
+    return replace(
+        agreement,
+        best=(_find_best_bound(rows, good), measures["best accuracy", None]),
+        calibration=_measure_calibration(rows, good) if kinds > 1 else None,
+        error_threshold=None if max_error is None else _keep_error(rows, good, max_error),
+        errors=find_errors(rows.oriented, good, rows.groups, sign=rows.sign),
     )
 
 
@@ -262,13 +266,13 @@ def _estimate_rate(rows: Readings, good: Floats) -> Rate:
     )
 
 
-def _note(rows: Readings, distinct: int, max_error: float | None) -> Iterator[str]:
+def _note(rows: Readings, kinds: int, max_error: float | None) -> Iterator[str]:
     if rows.good is None:
         yield (
             "the labels are in a unit of their own, so only ranks can be compared; for the rest say from "
             "where they are good: --positive '>= N'"
         )
-    elif distinct < 2:  # noqa: PLR2004 - good and bad
+    elif kinds < 2:  # noqa: PLR2004 - good and bad
         yield "all labels are of one kind, so nothing can be told apart: label rows of both"
     if max_error is not None and rows.is_pair:
         yield "a pair has no bad answer that could pass, so no threshold keeps an error"
