@@ -37,14 +37,12 @@ from pytest_llmops.statistics.intervals import Method
 VERSION = 1
 
 _REMEDY = "Restore it, or measure again: llmops calibrate METRIC LABELS.jsonl --label FIELD --save"
+_INTERVAL = checked(list_of(read_number), "its lower and upper end", lambda ends: len(ends) == 2)  # noqa: PLR2004
+_Interval = Annotated[tuple[float, float], _INTERVAL]
 
 
 class CalibrationRecordError(LLMOpsError):
     """The record of calibrations cannot be read."""
-
-
-_INTERVAL = checked(list_of(read_number), "its lower and upper end", lambda ends: len(ends) == 2)  # noqa: PLR2004
-_Interval = Annotated[tuple[float, float], _INTERVAL]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

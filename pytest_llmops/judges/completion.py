@@ -43,9 +43,27 @@ from pytest_llmops.recorder.reply import retry_after_s
 if TYPE_CHECKING:
     import openai
 
+Result = TypeVar("Result")
+
 # Escapes of JSON and Python; left so, `\n` would hide where a key begins.
 _ESCAPE = re.compile(r"""\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([nrtbf"'/\\]))""")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+"""Limit of our own pauses, and of those that an endpoint names."""
+
+_SHOWN = 200
+_PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+_REFUSALS = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.NOT_IMPLEMENTED}
+
+_endpoints: dict[tuple[str, str, int], _Endpoint] = {}
+"""By address, variable of the key and limit of concurrency; only the loop's thread uses them."""
+
+_WIND_DOWN_S = 2.0
+_lock = threading.Lock()
+_running: list[tuple[asyncio.AbstractEventLoop, threading.Thread]] = []
+_closers: list[Callable[[], None]] = []
 
 
 class JudgeError(Exception):
@@ -88,15 +106,6 @@ def quote(text: str, limit: int) -> str:
     return printable(mask(_ESCAPE.sub(unescape, text)), limit)
 
 
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
-"""Limit of our own pauses, and of those that an endpoint names."""
-
-_SHOWN = 200
-_PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
-_REFUSALS = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.NOT_IMPLEMENTED}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """
@@ -131,10 +140,6 @@ class _PassingError(Exception):
     def __init__(self, message: str, after_s: float | None = None) -> None:
         super().__init__(message)
         self.after_s = after_s
-
-
-_endpoints: dict[tuple[str, str, int], _Endpoint] = {}
-"""By address, variable of the key and limit of concurrency; only the loop's thread uses them."""
 
 
 @cache
@@ -297,15 +302,6 @@ def _pause(state: RetryCallState) -> float:
 def _show(text: str, key: str) -> str:
     """Prepare a text of an endpoint or a library for a message: on one line, short, without the key."""
     return quote(text.replace(key, "<API_KEY>") if key else text, _SHOWN)
-
-
-Result = TypeVar("Result")
-
-_WIND_DOWN_S = 2.0
-
-_lock = threading.Lock()
-_running: list[tuple[asyncio.AbstractEventLoop, threading.Thread]] = []
-_closers: list[Callable[[], None]] = []
 
 
 def run(coroutine: Coroutine[Any, Any, Result]) -> Result:

@@ -38,6 +38,34 @@ _JSON_TYPES = {"object": dict, "array": list, "string": str, "integer": int}
 _KEYWORDS = {"type", "enum", "properties", "required", "additionalProperties", "items"}
 _PART = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|"', re.DOTALL)
 
+_LEAST_MASS = 0.5
+"""Of all digits of the scale together; with less, the position is wrong or the list is too short."""
+
+# Inside a JSON text every quote is escaped, so that the closing one here can only end a key.
+_NUMBER = re.compile(r'"score"\s*:\s*(?=[0-9])')
+
+Form = Literal["json_schema", "tools", "text"]
+Message = dict[str, str]
+
+_FORMS: tuple[Form, ...] = ("json_schema", "tools", "text")
+_OPTIONAL = ("temperature", "seed", "logprobs")
+_TOP_LOGPROBS = 5
+_TOP_LOGPROBS_YES_NO = 20
+_DIGITS = 4  # of a probability
+_WORD_SHOWN = 40  # characters of an answer that is neither yes nor no
+_TOOL = "give_verdict"
+_UNKNOWN = re.compile(
+    r"response_format|json_schema|schema|structured|grammar|tool|function|unsupported|not supported|"
+    r"does(?:n't| not) support|not implemented|unknown|unrecogni[sz]ed|extra inputs|"
+    r"not permitted|not allowed",
+    re.IGNORECASE,
+)
+
+_learned: dict[tuple[str, str, bool], _Plan] = {}
+"""By address, model and `logprobs`."""
+
+at_close(_learned.clear)
+
 
 def read_answer(reply: Reply, schema: Mapping[str, Any]) -> dict[str, Any]:
     """
@@ -168,13 +196,6 @@ def _strip_fence(text: str) -> str:
     )
 
 
-_LEAST_MASS = 0.5
-"""Of all digits of the scale together; with less, the position is wrong or the list is too short."""
-
-# Inside a JSON text every quote is escaped, so that the closing one here can only end a key.
-_NUMBER = re.compile(r'"score"\s*:\s*(?=[0-9])')
-
-
 def expect_scores(
     text: str, tokens: Sequence[Mapping[str, Any]], names: Sequence[str], scale: Sequence[int]
 ) -> dict[str, float]:
@@ -232,24 +253,6 @@ def _read_alternatives(token: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             yield text, logprob
 
 
-Form = Literal["json_schema", "tools", "text"]
-Message = dict[str, str]
-
-_FORMS: tuple[Form, ...] = ("json_schema", "tools", "text")
-_OPTIONAL = ("temperature", "seed", "logprobs")
-_TOP_LOGPROBS = 5
-_TOP_LOGPROBS_YES_NO = 20
-_DIGITS = 4  # of a probability
-_WORD_SHOWN = 40  # characters of an answer that is neither yes nor no
-_TOOL = "give_verdict"
-_UNKNOWN = re.compile(
-    r"response_format|json_schema|schema|structured|grammar|tool|function|unsupported|not supported|"
-    r"does(?:n't| not) support|not implemented|unknown|unrecogni[sz]ed|extra inputs|"
-    r"not permitted|not allowed",
-    re.IGNORECASE,
-)
-
-
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """The form of a request, without the parameters that this model does not take."""
@@ -273,12 +276,6 @@ class Answer:
     reply: Reply
     form: Form
     repaired: bool = False
-
-
-_learned: dict[tuple[str, str, bool], _Plan] = {}
-"""By address, model and `logprobs`."""
-
-at_close(_learned.clear)
 
 
 async def request_verdict(

@@ -19,6 +19,12 @@ from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Passage, Sample, Score
 
 _SHOWN = 80  # characters of a passage that has no id
+_Rank = Annotated[int, whole(1)]
+_GRADES = checked(
+    lambda value: mapping_of(read_number)(dict(value) if isinstance(value, tuple) else value),
+    'a mapping of ids in quotes to finite numbers, for example {"returns#window": 2}',
+    lambda grades: all(isinstance(name, str) and name.strip() for name in grades),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +98,6 @@ def rank_passages(passages: Sequence[Passage], relevant: Mapping[str, float]) ->
 
 def _list_some(parts: Sequence[str], most: int = 5) -> str:
     return ", ".join(parts[:most]) + (", …" if len(parts) > most else "")
-
-
-_Rank = Annotated[int, whole(1)]
-_GRADES = checked(
-    lambda value: mapping_of(read_number)(dict(value) if isinstance(value, tuple) else value),
-    'a mapping of ids in quotes to finite numbers, for example {"returns#window": 2}',
-    lambda grades: all(isinstance(name, str) and name.strip() for name in grades),
-)
 
 
 def _declare(name: str, bound: Bound = Bound(comparison=">=", threshold=1.0)) -> MetricTraits:  # noqa: B008

@@ -17,6 +17,11 @@ from pytest_llmops.printable import name_some, printable
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample, Score, ToolCall
 
+SHOWN = 3  # calls in one reason
+NO_CALL = "no tool was called, or the app reports none: return Output(tool_calls=…) or trace the tools"
+_REMEDY = "; write {name: search, arguments: {query: boots}}, and no arguments where any will do"
+_NAME_SHOWN = 60  # characters of a name or a value
+
 
 def equal_json(wanted: Any, made: Any, *, partial: bool = False) -> bool:
     """
@@ -74,13 +79,6 @@ def align(fits: Sequence[Sequence[bool]]) -> dict[int, int]:
         else:
             column += 1
     return pairs
-
-
-SHOWN = 3  # calls in one reason
-NO_CALL = "no tool was called, or the app reports none: return Output(tool_calls=…) or trace the tools"
-
-_REMEDY = "; write {name: search, arguments: {query: boots}}, and no arguments where any will do"
-_NAME_SHOWN = 60  # characters of a name or a value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

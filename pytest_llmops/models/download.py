@@ -34,6 +34,13 @@ _JSON = "application/vnd.pypi.simple.v1+json"
 _TIMEOUT_S = 30.0
 _LARGEST_PAGE = 1 << 24
 _PASSING = frozenset({408, 416, 425, 429, 500, 502, 503, 504})
+_ATTEMPTS = 5
+_WAIT_S = 0.5  # before the second attempt; doubled before each further one
+_CHUNK = 1 << 18
+_HASHED_AT_ONCE = 1 << 20
+_PARTIAL = 206
+_RANGE_REFUSED = 416
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows knows no quota
 
 
 class Unreachable(Exception):  # noqa: N818  it names a state that may pass, and never reaches a user
@@ -130,15 +137,6 @@ def _read_html(body: str) -> list[str]:
 
     Links().feed(body)
     return links
-
-
-_ATTEMPTS = 5
-_WAIT_S = 0.5  # before the second attempt; doubled before each further one
-_CHUNK = 1 << 18
-_HASHED_AT_ONCE = 1 << 20
-_PARTIAL = 206
-_RANGE_REFUSED = 416
-_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows knows no quota
 
 
 class _Job(NamedTuple):

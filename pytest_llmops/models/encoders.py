@@ -48,6 +48,33 @@ if TYPE_CHECKING:
 DEFAULT = "default"
 _ENDPOINT = "openai:"
 _PROMPTS = ("prompt", "query_prompt")
+_WEIGHTS = "minilm"
+_VERSION = 1  # raised when a change here moves vectors by more than rounding
+_BATCH = 32  # texts at once, of at most so many word pieces:
+_PIECES = 4_096
+_WORKERS_AT_MOST = 8
+_READ_AT_ONCE = 1 << 20
+
+# How a model's name begins → (prompt of a text, prompt of a question), as its card gives them. These models
+# keep none in their files. BGE wants one before a question that is compared with passages, and only there.
+_BGE_ENGLISH = ("", "Represent this sentence for searching relevant passages: ")
+_BGE_CHINESE = ("", "为这个句子生成表示以用于检索相关文章：")  # noqa: RUF001  as the card has it
+_INSTRUCTOR = (
+    "Represent the sentence for measuring similarity: ",
+    "Represent the question for retrieving supporting documents: ",
+)
+_CARD_PROMPTS = {
+    **{f"bge-{size}-en": _BGE_ENGLISH for size in ("small", "base", "large")},
+    **{f"bge-{size}-zh": _BGE_CHINESE for size in ("small", "base", "large")},
+    "instructor-": _INSTRUCTOR,
+}
+_TEXTS = 256  # in one call, and at most so many characters, since endpoints limit a call's tokens too:
+_CHARACTERS = 200_000
+_REFUSED = (400, 413, 422)  # something in the call cannot be taken; a retry would not help
+_KEY_REFUSED = (401, 403)
+_PROBE = "text"
+_BLANK = " "  # OpenAI refuses a text of no characters
+_REASON_AT_MOST = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +143,6 @@ def read_encoder(written: Any, metric: str) -> EncoderChoice:
         why = "it takes no prompt" if alien[0] in _PROMPTS else "only an endpoint, openai:MODEL, has it"
         raise MetricOptionError(f"{metric}: encoder {choice.model!r} has no {alien[0]}: {why}")
     return choice
-
-
-_WEIGHTS = "minilm"
-_VERSION = 1  # raised when a change here moves vectors by more than rounding
-_BATCH = 32  # texts at once, of at most so many word pieces:
-_PIECES = 4_096
-_WORKERS_AT_MOST = 8
 
 
 class EmbeddedEncoder:
@@ -224,23 +244,6 @@ def _one_blas_thread() -> AbstractContextManager[object]:
     return limits
 
 
-_READ_AT_ONCE = 1 << 20
-
-# How a model's name begins → (prompt of a text, prompt of a question), as its card gives them. These models
-# keep none in their files. BGE wants one before a question that is compared with passages, and only there.
-_BGE_ENGLISH = ("", "Represent this sentence for searching relevant passages: ")
-_BGE_CHINESE = ("", "为这个句子生成表示以用于检索相关文章：")  # noqa: RUF001  as the card has it
-_INSTRUCTOR = (
-    "Represent the sentence for measuring similarity: ",
-    "Represent the question for retrieving supporting documents: ",
-)
-_CARD_PROMPTS = {
-    **{f"bge-{size}-en": _BGE_ENGLISH for size in ("small", "base", "large")},
-    **{f"bge-{size}-zh": _BGE_CHINESE for size in ("small", "base", "large")},
-    "instructor-": _INSTRUCTOR,
-}
-
-
 class HubEncoder:
     """
     Any model that sentence-transformers can load.
@@ -340,15 +343,6 @@ def _digest(folder: Path) -> str:
             while chunk := file.read(_READ_AT_ONCE):
                 digest.update(chunk)
     return f"{folder.name}-{digest.hexdigest()[:12]}"
-
-
-_TEXTS = 256  # in one call, and at most so many characters, since endpoints limit a call's tokens too:
-_CHARACTERS = 200_000
-_REFUSED = (400, 413, 422)  # something in the call cannot be taken; a retry would not help
-_KEY_REFUSED = (401, 403)
-_PROBE = "text"
-_BLANK = " "  # OpenAI refuses a text of no characters
-_REASON_AT_MOST = 200
 
 
 class EncodingError(LLMOpsError):

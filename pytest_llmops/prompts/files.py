@@ -32,6 +32,18 @@ from pytest_llmops.printable import printable
 
 _FENCE = "---"
 _LINE_END = re.compile(r"\r\n|\n")
+Version = tuple[int, int, int]
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
+KINDS = ("system", "planner", "tool", "format", "safety")
+_LONGEST_NAME = 100
+_DIGITS = 16
+_TOOL = checked(read_text, "a name or a mapping with one", lambda name: name and name.isprintable())
+MAX_BYTES = 2**20
+SUFFIXES = (".txt", ".md", ".jinja", ".j2", ".prompt", ".yaml", ".yml")
+_YAML = (".yaml", ".yml")
+_NAME = matching(".+", "a name")
+
+# ruff: noqa: PTH110, PTH112, PTH113, PTH118  # for impossible names os.path returns False where Path raises
 
 
 class MetadataError(Exception):
@@ -74,22 +86,10 @@ def _read_mapping(text: str, *, first_line: int) -> Table:
     return table
 
 
-Version = tuple[int, int, int]
-
-_VERSION = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
-
-
 def parse_version(text: str) -> Version | None:
     """The three numbers, each below a thousand million and without leading zeros; None for anything else."""
     match = _VERSION.fullmatch(text)
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
-
-
-KINDS = ("system", "planner", "tool", "format", "safety")
-
-_LONGEST_NAME = 100
-_DIGITS = 16
-_TOOL = checked(read_text, "a name or a mapping with one", lambda name: name and name.isprintable())
 
 
 def read_metadata_fields(path: str, metadata: Table) -> tuple[dict[str, Any], list[Problem]]:
@@ -142,16 +142,6 @@ _READERS: Mapping[str, Reader] = {
     "tools": _read_tools,
     "output": _read_output,
 }
-
-
-# ruff: noqa: PTH110, PTH112, PTH113, PTH118  # for impossible names os.path returns False where Path raises
-
-
-MAX_BYTES = 2**20
-SUFFIXES = (".txt", ".md", ".jinja", ".j2", ".prompt", ".yaml", ".yml")
-
-_YAML = (".yaml", ".yml")
-_NAME = matching(".+", "a name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,12 @@ LOCK_NAME = "prompts.lock"
 VERSION = 1
 
 _REMEDY = "Restore it from version control, or delete it and run: llmops prompts lock"
+What = Literal[
+    "content", "backwards", "version removed", "tool removed", "output", "kind",
+    "unversioned", "unlocked", "new", "gone", "renamed",
+]  # fmt: skip
+_LOCK = "Run: llmops prompts lock"
+_PENDING = ("unversioned", "unlocked", "new", "gone", "renamed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,15 +141,6 @@ def _parse(text: str) -> tuple[Prompt, ...]:
 
 def _broken(from_root: str, reason: str) -> PromptError:
     return PromptError([Problem(path=printable(from_root), line=0, message=f"{reason}. {_REMEDY}")])
-
-
-What = Literal[
-    "content", "backwards", "version removed", "tool removed", "output", "kind",
-    "unversioned", "unlocked", "new", "gone", "renamed",
-]  # fmt: skip
-
-_LOCK = "Run: llmops prompts lock"
-_PENDING = ("unversioned", "unlocked", "new", "gone", "renamed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ LEVEL = 0.02
 
 _GUARD = 0.05
 _TIE = 0.5
+_PAIR = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,9 +216,6 @@ def _correlate_length(verdicts: Sequence[Verdict]) -> tuple[float, float] | None
         for values in ([pair.value for pair in known], [pair.label for pair in known])
     )
     return (judged, people) if np.isfinite([judged, people]).all() else None
-
-
-_PAIR = 2
 
 
 def read_verdicts(

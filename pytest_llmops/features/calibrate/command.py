@@ -59,6 +59,10 @@ from pytest_llmops.settings import Settings
 from pytest_llmops.statistics.intervals import Measure
 
 _MEASURES = ("auc", "spearman", "accuracy", "kappa", "quadratic_kappa")
+Results = list[list[Score | Failure]]
+"""Of each row its result, and those of further repeats."""
+
+_ONE_ANSWER = "an agreement is kept of scores from one answer each, as in a check"
 
 
 def calibration_of(  # noqa: PLR0913 - the parts of a record
@@ -102,12 +106,6 @@ def _interval(measure: Measure) -> tuple[float, float] | None:
 
 def _measure(measure: Measure) -> dict[str, Any]:
     return {"value": measure.value, "interval": _interval(measure), "method": measure.method}
-
-
-Results = list[list[Score | Failure]]
-"""Of each row its result, and those of further repeats."""
-
-_ONE_ANSWER = "an agreement is kept of scores from one answer each, as in a check"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

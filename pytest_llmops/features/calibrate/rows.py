@@ -17,6 +17,7 @@ from pytest_llmops.runner.app.answers import read_answer
 
 _SHOWN = 200
 _OF_A_CASE = ("input", "reference", "references", "relevant")
+_PAIR = 2
 
 
 class RowError(LLMOpsError):
@@ -141,9 +142,6 @@ def _refuse_borrowed(rows: Sequence[Row]) -> list[Row]:
         else row
         for row in rows
     ]
-
-
-_PAIR = 2
 
 
 class BrokenRowError(Exception):

@@ -28,6 +28,8 @@ from pytest_llmops.prompts.files import (
 from pytest_llmops.prompts.lock import PromptFinding, check_prompts, lock_prompts, locked_prompts
 from pytest_llmops.settings import find_root, load_settings
 
+_LONGEST_LINE = 10_000  # a paragraph of a prompt is often one line, and its changes must be seen
+
 
 def read_committed(paths: Iterable[str], root: Path) -> Mapping[str, bytes] | None:
     """
@@ -63,9 +65,6 @@ def _git(root: Path, *arguments: str) -> bytes | None:
     except OSError:
         return None
     return process.stdout if process.returncode == 0 else None
-
-
-_LONGEST_LINE = 10_000  # a paragraph of a prompt is often one line, and its changes must be seen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -40,6 +40,14 @@ MAX_DEPTH = 64  # arrays and objects within each other; a schema that goes round
 
 _STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _FENCE = "```"
+# The formats that need no further package; the others say something to people only.
+FORMATS = ("date", "date-time", "time", "email", "ipv4", "ipv6", "uuid")
+_TIME = r"\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})"
+_RFC3339 = {
+    "time": re.compile(_TIME, re.ASCII),
+    "date-time": re.compile(rf"\d{{4}}-\d\d-\d\d[Tt]{_TIME}", re.ASCII),
+}
+_COMPARED = 1000  # violations, to find the first in the text among them
 
 
 class NoJsonError(ValueError):
@@ -106,16 +114,6 @@ def _float(digits: str) -> float:
     if not math.isfinite(value):
         raise NoJsonError(f"the number {digits[:20]} is beyond all floats")
     return value
-
-
-# The formats that need no further package; the others say something to people only.
-FORMATS = ("date", "date-time", "time", "email", "ipv4", "ipv6", "uuid")
-
-_TIME = r"\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})"
-_RFC3339 = {
-    "time": re.compile(_TIME, re.ASCII),
-    "date-time": re.compile(rf"\d{{4}}-\d\d-\d\d[Tt]{_TIME}", re.ASCII),
-}
 
 
 def read_schema(written: object) -> str:
@@ -317,9 +315,6 @@ def _is_rfc3339(kind: str, value: object) -> bool:
         return False
     read = time.fromisoformat if kind == "time" else datetime.fromisoformat
     return bool(read(value.upper()) is not None)
-
-
-_COMPARED = 1000  # violations, to find the first in the text among them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,27 @@ _AT_ONCE = 128  # pairs whose word pieces are held at once
 _IN_MEMORY = 8_192
 _FAR_AT_MOST = 3
 _NEAR = 0.6  # a word of the reference that is as near to one of the output is not reported
+Part = Literal["precision", "recall", "f"]
+_DIGITS = 4
+_BASELINE_AT_MOST = 0.95  # nearer to 1, rounding is all that is left
+
+# Mean precision, recall and F of pairs of unrelated English sentences, by layer;
+# benchmarks/bertscore_baseline.py measures them.
+BASELINES: Mapping[int, tuple[float, float, float]] = {
+    1: (0.3722, 0.3723, 0.3669),
+    2: (0.3677, 0.3677, 0.3634),
+    3: (0.3501, 0.3501, 0.3471),
+    4: (0.3737, 0.3737, 0.3718),
+    5: (0.4699, 0.4704, 0.4679),
+    6: (0.1278, 0.1281, 0.1248),
+}
+_FILE = checked(read_name, "the path of a text file with a reference sentence a line")
+_LEVEL = number(0, _BASELINE_AT_MOST)
+_LEVELS = checked(
+    any_of(_LEVEL, list_of(_LEVEL)),
+    f"a number from 0 to {_BASELINE_AT_MOST}, or three of them for precision, recall and F",
+    lambda levels: isinstance(levels, float) or len(levels) == len(get_args(Part)),
+)
 
 
 class Match(NamedTuple):
@@ -154,32 +175,6 @@ _memory: Memory[Match] = Memory(
     _IN_MEMORY,
     write=lambda match: json.dumps([match.precision, match.recall, match.far]).encode(),
     read=_read,
-)
-
-
-Part = Literal["precision", "recall", "f"]
-
-_DIGITS = 4
-
-_BASELINE_AT_MOST = 0.95  # nearer to 1, rounding is all that is left
-# Mean precision, recall and F of pairs of unrelated English sentences, by layer;
-# benchmarks/bertscore_baseline.py measures them.
-BASELINES: Mapping[int, tuple[float, float, float]] = {
-    1: (0.3722, 0.3723, 0.3669),
-    2: (0.3677, 0.3677, 0.3634),
-    3: (0.3501, 0.3501, 0.3471),
-    4: (0.3737, 0.3737, 0.3718),
-    5: (0.4699, 0.4704, 0.4679),
-    6: (0.1278, 0.1281, 0.1248),
-}
-
-
-_FILE = checked(read_name, "the path of a text file with a reference sentence a line")
-_LEVEL = number(0, _BASELINE_AT_MOST)
-_LEVELS = checked(
-    any_of(_LEVEL, list_of(_LEVEL)),
-    f"a number from 0 to {_BASELINE_AT_MOST}, or three of them for precision, recall and F",
-    lambda levels: isinstance(levels, float) or len(levels) == len(get_args(Part)),
 )
 
 

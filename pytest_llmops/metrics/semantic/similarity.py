@@ -18,6 +18,8 @@ from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
 Pair = Literal["reference", "input"]
+_DIGITS = 4
+_MODEL = checked(read_name, "a folder or a Hugging Face name, such as cross-encoder/stsb-roberta-base")
 
 
 class PairMetric(DeclaredMetric):
@@ -46,9 +48,6 @@ class PairMetric(DeclaredMetric):
 
     def rate(self, sample: Sample, value: float, reason: str) -> Score:
         raise NotImplementedError
-
-
-_DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,9 +125,6 @@ class Semantic(PairMetric):
         if self.pair != "reference":
             made = f"{self.pair}|{made}"
         return self.give(sample, value, reason, evidence=evidence, made=made)
-
-
-_MODEL = checked(read_name, "a folder or a Hugging Face name, such as cross-encoder/stsb-roberta-base")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
