@@ -11,7 +11,7 @@ import random
 import sys
 from pathlib import Path
 
-from pytest_llmops.metrics.semantic.matching import match_texts
+from pytest_llmops.metrics.semantic.bertscore import match_texts
 from pytest_llmops.models.minilm import LAYERS
 
 

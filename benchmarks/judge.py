@@ -23,7 +23,7 @@ from typing import IO, Any, cast
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pytest_llmops.judges import completion
-from pytest_llmops.judges.completion import client
+from pytest_llmops.judges import completion as client
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.judges.rubric import Judge
 from pytest_llmops.records import Output, Sample, Score

@@ -1,1 +1,1 @@
-"""How far a metric or a judge agrees with people, and where it is biased."""
+"""Recorded agreement of metrics and judges with people."""

@@ -1,12 +1,13 @@
 """
-What is known of how far metrics agree with people: one JSON file, by the signature of the scores.
+The recorded agreement of metrics with people: one JSON file, by the signature of the scores.
 
-A signature names everything that moves a score, so what was measured of one judge, rubric or version says
-nothing of another. The schema is `calibration.schema.json` beside this module.
+A signature names everything on which a score depends, so the record of one judge, rubric or version does not
+apply to another. The schema is `calibration.schema.json` in this folder.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,24 +30,26 @@ from pytest_llmops.documents.reading import (
     whole,
 )
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.records import Bound, Golden, Sign
-from pytest_llmops.registry import metric_factory
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.protocols import Metric
+from pytest_llmops.records import Bound, CaseResult, Check, Golden, Score, Sign, SuiteCheck
+from pytest_llmops.registry import create_metric, metric_factory
 from pytest_llmops.statistics.intervals import Method
 
 VERSION = 1
+
+_REMEDY = "Restore it, or measure again: llmops calibrate METRIC LABELS.jsonl --label FIELD --save"
+_INTERVAL = checked(list_of(read_number), "its lower and upper end", lambda ends: len(ends) == 2)  # noqa: PLR2004
+_Interval = Annotated[tuple[float, float], _INTERVAL]
 
 
 class CalibrationRecordError(LLMOpsError):
     """The record of calibrations cannot be read."""
 
 
-_INTERVAL = checked(list_of(read_number), "its lower and upper end", lambda ends: len(ends) == 2)  # noqa: PLR2004
-_Interval = Annotated[tuple[float, float], _INTERVAL]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutAgreement:
-    """What is known of one bound: kappa of scores and people on whether a row holds it, and its interval."""
+    """Kappa of scores and people at one bound, with its interval."""
 
     comparison: Sign
     threshold: float
@@ -68,14 +71,15 @@ class _Measure:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """
-    What is known of the scores of one signature, as it is written.
+    The record of the scores of one signature.
 
     Attributes:
-        label: The field that held people's labels; `rows` had one.
-        unscored: Rows that got no score.
+        label: The field of people's labels.
+        rows: With a label and a score.
+        unscored: Rows without a score.
         labels_sha256: Of the file's bytes.
         date: `2026-01-31`.
-        agreement: As it was measured, as JSON values.
+        agreement: The measures, as JSON values.
     """
 
     metric: Annotated[str, matching(".+", "a name")]
@@ -96,7 +100,7 @@ class Record:
 
 def load_calibrations(path: Path) -> dict[str, Calibration]:
     """
-    What is recorded, by signature; nothing where there is no file.
+    Read the records by signature; none where there is no file.
 
     Raises:
         CalibrationRecordError: The file is no record of this version, with the place.
@@ -111,13 +115,10 @@ def load_calibrations(path: Path) -> dict[str, Calibration]:
 
 def parse_calibrations(data: bytes, path: str) -> dict[str, Calibration]:
     """
-    What a record holds, by signature.
+    Read the records of a file's bytes, by signature.
 
     Args:
         path: The file, for messages.
-
-    Raises:
-        CalibrationRecordError: As `load_calibrations`.
     """
     with refused_as(CalibrationRecordError, f"{path}: ", f". {_REMEDY}"):
         return dict(read_bytes(data, _parse, "record of calibrations").calibrations)
@@ -129,17 +130,12 @@ def _parse(text: str) -> Record:
 
 
 def load_needed(goldens: Iterable[Golden], path: Path) -> dict[str, Calibration]:
-    """
-    What is recorded, where some check asks for agreement; the file is not looked at otherwise.
-
-    Raises:
-        CalibrationRecordError: As `load_calibrations`.
-    """
+    """Read the records where some check needs them; else the file is not read."""
     return load_calibrations(path) if need_calibrations(goldens) else {}
 
 
 def need_calibrations(goldens: Iterable[Golden]) -> bool:
-    """Whether some check has a `min_kappa`, or a bound on a metric that has none of its own."""
+    """True if some check has a `min_kappa`, or a bound on a metric that has none of its own."""
     goldens = list(goldens)
     checks = (check for golden in goldens for case in golden.cases for check in case.checks)
     return any(check.min_kappa is not None for check in checks) or any(
@@ -148,8 +144,81 @@ def need_calibrations(goldens: Iterable[Golden]) -> bool:
 
 
 def has_no_bound(metric: str) -> bool:
-    """Whether the metric of that name leaves it to labels what is good enough."""
+    """True if the metric of that name has no bound of its own."""
     return getattr(metric_factory(metric), "bound", True) is None
 
 
-_REMEDY = "Restore it, or measure again: llmops calibrate METRIC LABELS.jsonl --label FIELD --save"
+def find_uncalibrated(golden: Golden, known: Mapping[str, Calibration]) -> list[str]:
+    """
+    A sentence for each metric without a bound of its own whose scores were never compared with labels, with
+    the place of its first bound in the file.
+
+    Args:
+        known: The records, by signature.
+    """
+    checks: list[Check | SuiteCheck] = [*golden.suite]
+    checks += [check for case in golden.cases for check in case.checks]
+    return [
+        f"{golden.path}:{golden.bound_lines[name]}: {describe_uncalibrated(name)}"
+        for name in golden.bound_lines
+        if has_no_bound(name)
+        and not all(
+            is_calibrated(create_metric(name, check.options), known)
+            for check in checks
+            if check.metric == name and check.comparison is not None
+        )
+    ]
+
+
+def is_calibrated(metric: Metric, known: Mapping[str, Calibration]) -> bool:
+    """True if scores that are made as by this metric were compared with labels."""
+    alike = getattr(metric, "is_scored_alike", None)
+    return any(
+        calibration.metric == metric.name and (alike is None or alike(signature))
+        for signature, calibration in known.items()
+    )
+
+
+def describe_uncalibrated(metric: str) -> str:
+    """The advice for a bound whose effect is unknown."""
+    return (
+        f"what a bound on {metric} passes differs between kinds of text, and none of your labels shows it: "
+        f"llmops calibrate {metric} LABELS.jsonl --label FIELD --save"
+    )
+
+
+def warn_of_self_preference(results: Iterable[CaseResult]) -> list[str]:
+    """
+    A sentence for each metric with judge and app model of one family, and the number of judged answers.
+
+    A judge's family is in the evidence of its scores; the app's is that of the model that answered the same
+    repeat. Scores without either are left out.
+    """
+    from pytest_llmops.judges.model import family_of
+
+    counts: Counter[tuple[str, str, str, str]] = Counter()
+    for result in results:
+        models = {output.repeat: output.model for output in result.outputs}
+        for score in result.scores:
+            model = models.get(score.repeat)
+            for name, family in judges_of(score) if model else ():
+                if model and family_of(model) == family:
+                    counts[score.metric, name, family, model] += 1
+    return [
+        f"{printable(metric)}: the judge {printable(name, 80)} judged {counted(count, 'answer')} of "
+        f"{printable(model, 80)}, of its own family ({printable(family, 40)}), which judges tend to favour: "
+        "take a judge of another family, or see by labelled pairs how far it does: "
+        "llmops calibrate pairwise PAIRS.jsonl --label FIELD"
+        for (metric, name, family, model), count in sorted(counts.items())
+    ]
+
+
+def judges_of(score: Score) -> list[tuple[str, str]]:
+    """The models that judged, each with its family: one, the members of a panel, or none."""
+    entries = [entry for entry in score.evidence if isinstance(entry, Mapping)]
+    members = [entry for entry in entries[1:] if "judge" in entry] or entries[:1]
+    return [
+        (str(member.get("judge") or member["family"]), str(member["family"]))
+        for member in members
+        if member.get("family")
+    ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_llmops.calibration.warnings import find_uncalibrated
+from pytest_llmops.calibration.record import find_uncalibrated
 from pytest_llmops.errors import GoldenError, Problem
 from pytest_llmops.evaluation.baseline_source import find_baseline
 from pytest_llmops.evaluation.session import Session

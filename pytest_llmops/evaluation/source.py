@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pytest_llmops.calibration.record import Calibration
-from pytest_llmops.calibration.warnings import warn_of_self_preference
+from pytest_llmops.calibration.record import Calibration, warn_of_self_preference
 from pytest_llmops.gates.baseline.stamps import describe_changes
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs.pairing import pair_cases

@@ -13,12 +13,12 @@ from typing import Annotated, Any, cast
 
 from pytest_llmops.documents.reading import checked, read_name
 from pytest_llmops.errors import LLMOpsError, MetricOptionError
-from pytest_llmops.judges.completion import JudgeError, request_verdict, run
-from pytest_llmops.judges.completion.answers import VERSION
+from pytest_llmops.judges.completion import JudgeError, run
 from pytest_llmops.judges.model import JudgeModel, read_judge
 from pytest_llmops.judges.panel import describe_problem, kept, locate, side_by_side
 from pytest_llmops.judges.prompt import fence, load_prompt
 from pytest_llmops.judges.rubric import passages_of
+from pytest_llmops.judges.verdict import VERSION, request_verdict
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
 from pytest_llmops.metrics.faithfulness.claims import (
     Claim,
@@ -31,7 +31,7 @@ from pytest_llmops.metrics.faithfulness.claims import (
 )
 from pytest_llmops.metrics.faithfulness.model import Label, load_model
 from pytest_llmops.metrics.words import find_blank, fold, quote
-from pytest_llmops.models import entailment
+from pytest_llmops.models.cross_encoder import identify_entailment
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits
@@ -149,7 +149,7 @@ class Faithfulness(DeclaredMetric):
             return support_identity(self.judge)
         if self.by == EMBEDDED:
             return f"{load_model().identity}|{load_embedded().identity}"
-        return entailment.identify(self.by)
+        return identify_entailment(self.by)
 
     def _rate(self, samples: Sequence[Sample]) -> Sequence[Rated | Failure]:
         claims = [split_claims(sample.output.text) for sample in samples]

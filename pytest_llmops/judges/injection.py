@@ -15,12 +15,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pytest_llmops.documents.reading import list_of, one_of, whole
 from pytest_llmops.errors import LLMOpsError, MetricOptionError
-from pytest_llmops.judges.completion import JudgeError, request_verdict, run
-from pytest_llmops.judges.completion.answers import VERSION
-from pytest_llmops.judges.evidence import describe_judge
+from pytest_llmops.judges.completion import JudgeError, run
 from pytest_llmops.judges.model import JudgeModel, read_judge
-from pytest_llmops.judges.panel import describe_problem, kept, locate, side_by_side
+from pytest_llmops.judges.panel import describe_judge, describe_problem, kept, locate, side_by_side
 from pytest_llmops.judges.prompt import fence, load_prompt
+from pytest_llmops.judges.verdict import VERSION, request_verdict
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.injection.classifier import cut_windows
 from pytest_llmops.metrics.injection.patterns import VALUE

@@ -1,4 +1,4 @@
-"""Which chat model judges, at which endpoint and how patiently it is called."""
+"""The chat model of a judge, its endpoint, and the limits of its calls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pytest_llmops.models.chat import model_name
 from pytest_llmops.recorder.identity import LOOPBACK, is_loopback
 
 EMBEDDED = "embedded"
-"""The model that comes as data with this package; it runs in the process that calls it."""
+"""The packaged model; it runs in the process that calls it."""
 
 DEFAULT_URL = "https://api.openai.com/v1"
 
@@ -57,14 +57,14 @@ class JudgeModel:
     Attributes:
         model: As the endpoint names it, or `embedded`.
         base_url: None for `$OPENAI_BASE_URL`, else OpenAI's own.
-        api_key_env: The environment variable that holds the key; an endpoint on this machine needs none.
+        api_key_env: The environment variable of the key; an endpoint on this machine needs none.
         timeout_s: Of one attempt, from connecting to the last byte.
-        attempts: Requests at most for one answer that the endpoint owes: it was busy, broke or was cut off.
-        concurrency: Requests in work at that endpoint at once, in each process.
-        logprobs: Whether to ask for the tokens' probabilities, from which the expected score comes.
-        yes_no: Whether it is asked yes or no and judges by the probability of yes, as models must that are
-            too small to weigh and to write JSON; so is the embedded one.
-        family: Whose model it is, `gpt`, `claude` …; read off the name where it is not given.
+        attempts: Limit of requests for one answer, where the endpoint is busy, breaks or is cut off.
+        concurrency: Limit of requests at that endpoint at once, in each process.
+        logprobs: Request the tokens' probabilities, from which the expected score comes.
+        yes_no: Judge by the probability of a yes, as is needed for models too small to weigh and to write
+            JSON, the embedded one among them.
+        family: `gpt`, `claude` …; read off the name where it is empty.
     """
 
     model: Annotated[str, read_name]
@@ -84,12 +84,12 @@ class JudgeModel:
 
     @property
     def url(self) -> str:
-        """Where requests go; of the embedded model nothing is known before it is started."""
+        """The address of the endpoint; that of the embedded model is unknown before its start."""
         return self.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
 
     @property
     def identity(self) -> str:
-        """The model, who serves it, how it is called and the seed, for signatures; a port says nothing."""
+        """Model, host, form and seed, for signatures; a port makes no difference."""
         if self.model == EMBEDDED:
             return f"{model_name()}@{EMBEDDED}#{self.seed}"
         host = urlsplit(self.url).hostname or ""
@@ -98,25 +98,25 @@ class JudgeModel:
 
 
 def family_of(model: str) -> str:
-    """Whose model a name speaks of: a known family wherever it stands in the name, else its first word."""
+    """The family of a model: a known one anywhere in its name, else the first word of the name."""
     name = model.lower().rpartition("/")[2].removeprefix("ft:")
-    found = [
-        (matched.start(), family)
+    matches = [
+        (match.start(), family)
         for family, pattern in _FAMILIES.items()
-        if (matched := re.search(pattern, name))
+        if (match := re.search(pattern, name))
     ]
-    if found:
-        return min(found)[1]
+    if matches:
+        return min(matches)[1]
     word = re.search(r"[a-z]+", name)
     return word[0] if word else name
 
 
 def read_judge(written: Mapping[str, Any] | str | JudgeModel | None, name: str) -> JudgeModel:
     """
-    The judge that an option, a golden file or the settings write.
+    Read a judge from an option, a golden file or the settings.
 
     Args:
-        written: A mapping of `JudgeModel`'s fields, or the model's name alone.
+        written: A mapping of `JudgeModel`'s fields, or only the model's name.
         name: Of the metric, for messages.
 
     Raises:
@@ -138,16 +138,16 @@ def read_judge(written: Mapping[str, Any] | str | JudgeModel | None, name: str) 
     ):
         judge: JudgeModel = reader_of(JudgeModel)(dict(written))
     refuse_near_miss(judge, name)
-    if judge.model == EMBEDDED:  # one slot; who waits for it must not use up the time limit
+    if judge.model == EMBEDDED:  # one slot; waiting for it must not use up the time limit
         return replace(judge, base_url=None, concurrency=1, yes_no=True)
     return judge
 
 
 def refuse_near_miss(judge: JudgeModel, name: str) -> None:
     """
-    Raises MetricOptionError for a judge nearly called `embedded` that would be asked of an endpoint.
+    Raise MetricOptionError for a judge nearly called `embedded` that would go to the usual endpoint.
 
-    With an address of its own a judge may have any name.
+    With its own address a judge may have any name.
     """
     if judge.base_url is None and judge.model != EMBEDDED:
         likeness = SequenceMatcher(None, judge.model.lower(), EMBEDDED).ratio()

@@ -1,4 +1,4 @@
-"""`pairwise`: a chat model says which of two answers is better, asked in both orders."""
+"""`pairwise`: a chat model chooses the better of two answers, in both orders."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from statistics import fmean
 from types import MappingProxyType
 from typing import Any
 
-from pytest_llmops.judges.completion import Answer, request_verdict, request_yes
-from pytest_llmops.judges.evidence import describe_judge
 from pytest_llmops.judges.model import JudgeModel
-from pytest_llmops.judges.panel import JudgedMetric, Opinion, count_votes, kept
+from pytest_llmops.judges.panel import JudgedMetric, Opinion, count_votes, describe_judge, kept
 from pytest_llmops.judges.prompt import fence, load_prompt
 from pytest_llmops.judges.rubric import passages_of
+from pytest_llmops.judges.verdict import Answer, request_verdict, request_yes
 from pytest_llmops.metrics.declared_metric import fail
 from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.protocols import MetricTraits
@@ -46,9 +45,10 @@ class Pairwise(JudgedMetric):
 
     The rival is `Sample.rival`, else the reference, which a case needs where its golden file names no rival.
     Verdicts that differ between the two orders are a tie.
-    A judge that is asked yes or no sees one answer at a time, so that there is no order to depend on.
+    A yes-no judge sees one answer at a time, so that there is no order to depend on.
     """
 
+    prompt = "pairwise"
     traits = MetricTraits(
         name="pairwise",
         family="pairwise",
@@ -60,17 +60,13 @@ class Pairwise(JudgedMetric):
         compares=True,
     )
 
-    @property
-    def instructions(self) -> str:
-        prompts = dict.fromkeys("yes-no" if each.yes_no else "pairwise" for each in self.judges)
-        return ",".join(load_prompt(each).identity for each in prompts)
-
     def settle(self, sample: Sample) -> Score | Failure | None:
-        """An answer that says nothing loses to one that says something, and ties with its like."""
+        """An answer without a word loses to one with words, and ties with another without."""
         rival = _rival(sample)
         if rival is None:
-            error = "there is no other answer to compare with; add `reference:` to the case"
-            return fail(self, sample, error)
+            return fail(
+                self, sample, "there is no other answer to compare with; add `reference:` to the case"
+            )
         output, other = find_blank(sample.output.text, rival), find_blank(rival, sample.output.text)
         if output and other:
             return self.conclude(sample, TIE, "both answers are empty or contain no word")
@@ -86,18 +82,18 @@ class Pairwise(JudgedMetric):
         if judge.yes_no:
             return await self._request_yes(judge, sample)
         await asyncio.sleep(0)  # `gather` needs the loop
-        given, swapped = await asyncio.gather(
+        direct, swapped = await asyncio.gather(
             self._request_order(judge, sample, output, rival),
             self._request_order(judge, sample, rival, output),
         )
-        orders = [_VERDICTS[given.values["better"]], 1.0 - _VERDICTS[swapped.values["better"]]]
+        orders = [_VERDICTS[direct.values["better"]], 1.0 - _VERDICTS[swapped.values["better"]]]
         evidence: dict[str, Any] = {
-            **describe_judge(judge, given),
+            **describe_judge(judge, direct),
             "orders": orders,
-            "repaired": given.repaired or swapped.repaired,
+            "repaired": direct.repaired or swapped.repaired,
             "verdicts": [
-                {name: kept(each.values[name]) for name in ("better", "reason", "evidence")}
-                for each in (given, swapped)
+                {name: kept(answer.values[name]) for name in ("better", "reason", "evidence")}
+                for answer in (direct, swapped)
             ],
         }
         if orders[0] == orders[1]:
@@ -107,11 +103,11 @@ class Pairwise(JudgedMetric):
         return _opinion(orders[0] if orders[0] == orders[1] else TIE, reason, evidence, sample)
 
     def combine(self, opinions: Sequence[Opinion]) -> dict[str, Any]:
-        whole = {"lengths": opinions[0].evidence["lengths"]}
-        orders = [each.evidence["orders"] for each in opinions if "orders" in each.evidence]
+        lengths = {"lengths": opinions[0].evidence["lengths"]}
+        orders = [opinion.evidence["orders"] for opinion in opinions if "orders" in opinion.evidence]
         if not orders:
-            return whole
-        return {"orders": [count_votes([each[at] for each in orders], self.vote) for at in (0, 1)], **whole}
+            return lengths
+        return {"orders": [count_votes([pair[at] for pair in orders], self.vote) for at in (0, 1)], **lengths}
 
     async def _request_order(self, judge: JudgeModel, sample: Sample, first: str, second: str) -> Answer:
         # The reference is no help where it is itself one of the two.
@@ -127,7 +123,7 @@ class Pairwise(JudgedMetric):
 
     async def _request_yes(self, judge: JudgeModel, sample: Sample) -> Opinion:
         prompt = load_prompt("yes-no")
-        await asyncio.sleep(0)  # as above
+        await asyncio.sleep(0)  # `gather` needs the loop
         chances = await asyncio.gather(
             *(
                 request_yes(
@@ -148,7 +144,7 @@ class Pairwise(JudgedMetric):
 
 def win_rate(values: Sequence[float], *, level: float = 0.95) -> tuple[float, float, float]:
     """
-    The share of comparisons won, a tie as half of one, and the interval in which it lies.
+    The share of comparisons won, a tie as half of one, with its interval.
 
     Args:
         values: 1, 0.5 or 0 each, of `pairwise`; independent ones.
@@ -160,7 +156,7 @@ def win_rate(values: Sequence[float], *, level: float = 0.95) -> tuple[float, fl
     Raises:
         ValueError: There are none.
 
-    Source: Wilson (1927); see `wilson_interval` for what ties do to it.
+    Source: Wilson (1927); see `wilson_interval` for the effect of ties.
     """
     if not values:
         raise ValueError("a win rate needs a comparison")

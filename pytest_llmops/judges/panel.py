@@ -1,7 +1,7 @@
 """
-One judge or several: each sample is put to all of them at once, and their opinions become one score.
+Metrics of one judge or a panel: all of them judge each sample at once, and their opinions become one score.
 
-A judge that gives none breaks the score, unless the quorum says how many are enough.
+A judge without an opinion makes the score a failure, unless a quorum of the others is enough.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error
-from pytest_llmops.judges.completion import JudgeError, NoVerdictError, close, run
-from pytest_llmops.judges.completion.answers import VERSION
-from pytest_llmops.judges.completion.client import require_client
+from pytest_llmops.judges.completion import JudgeError, NoVerdictError, close, require_client, run
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel, read_judge, refuse_near_miss
+from pytest_llmops.judges.prompt import load_prompt
+from pytest_llmops.judges.verdict import VERSION, Answer
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, find_missing
 from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.models.chat import start_chat
@@ -41,11 +41,11 @@ _KEPT = 1000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
     """
-    What one judge says of one sample.
+    One judge's opinion of one sample.
 
     Attributes:
-        reason: Why the value is not better; empty where it is the best.
-        evidence: What its verdict was, as JSON values.
+        reason: For a value that is not the best; else empty.
+        evidence: The verdict as JSON values.
     """
 
     value: float
@@ -56,15 +56,15 @@ class Opinion:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedMetric(DeclaredMetric):
     """
-    What the metrics have in common that call a chat model.
+    A metric that calls chat models.
 
     Attributes:
         judge: As `read_judge` takes it.
-        panel: Several judges instead of one: names of models at the judge's endpoint, or judges in full;
+        panel: Several judges instead of one: names of models at the judge's endpoint, or complete judges;
             None for one judge.
-        vote: How their values become one. `majority` is the value of more than half of them; where there
-            is none, the median.
-        quorum: How many of the panel must have answered; all, where it is not given.
+        vote: Makes one value of theirs. `majority` is the value of more than half of them, or the median
+            where there is none.
+        quorum: Number of the panel that must have answered; None for all.
     """
 
     judge: Any = None
@@ -72,48 +72,62 @@ class JudgedMetric(DeclaredMetric):
     vote: Vote = "mean"
     quorum: int | None = None
 
+    prompt: ClassVar[str]
+    """Name of the prompt for judges that can do more than say yes or no."""
+
     def __post_init__(self) -> None:
         DeclaredMetric.__post_init__(self)
-        members = (self.panel,) if isinstance(self.panel, str | Mapping) else self.panel
-        if members is not None and not (isinstance(members, tuple | list) and members):
-            raise MetricOptionError(
-                f"{self.name}: panel is a list of judges, not {self.panel!r}; leave it out for one judge"
-            )
-        judge = None
-        if self.judge or members is None:
-            judge = read_judge(self.judge, self.name)
-        if members is not None:
-            members = tuple(_member(each, judge, self.name) for each in members)
-        object.__setattr__(self, "panel", members)
-        object.__setattr__(self, "judge", None if members else judge)
-        if members and len(set(members)) < len(members):
-            raise MetricOptionError(
-                f"{self.name}: a judge is twice on the panel; its vote would count double"
-            )
-        if self.quorum is not None and not members:
+        judge = read_judge(self.judge, self.name) if self.judge or self.panel is None else None
+        panel = None if self.panel is None else self._read_panel(judge)
+        object.__setattr__(self, "panel", panel)
+        object.__setattr__(self, "judge", None if panel else judge)
+        if self.quorum is None:
+            return
+        if panel is None:
             raise MetricOptionError(
                 f"{self.name}: quorum needs a panel, of which so many must answer; write `panel: [MODEL, …]`"
             )
-        if self.quorum is not None and not 1 <= self.quorum <= len(self.panel):
+        if not 1 <= self.quorum <= len(panel):
             raise MetricOptionError(
-                f"{self.name}: quorum is how many of the panel must answer, 1 to {len(self.panel)}, "
+                f"{self.name}: quorum is how many of the panel must answer, 1 to {len(panel)}, "
                 f"not {self.quorum!r}"
             )
 
+    def _read_panel(self, judge: JudgeModel | None) -> tuple[JudgeModel, ...]:
+        written = (self.panel,) if isinstance(self.panel, str | Mapping) else self.panel
+        if not isinstance(written, tuple | list) or not written:
+            raise MetricOptionError(
+                f"{self.name}: panel is a list of judges, not {self.panel!r}; leave it out for one judge"
+            )
+        members = []
+        for entry in written:
+            is_name = isinstance(entry, str) and bool(entry.strip()) and entry != EMBEDDED
+            if is_name and judge is not None and judge.model != EMBEDDED:  # a model at the judge's endpoint
+                member = replace(judge, model=entry, family="")
+                refuse_near_miss(member, self.name)
+            else:
+                member = read_judge(entry, self.name)
+            members.append(member)
+        if len(set(members)) < len(members):
+            raise MetricOptionError(
+                f"{self.name}: a judge is twice on the panel; its vote would count double"
+            )
+        return tuple(members)
+
     @property
     def judges(self) -> tuple[JudgeModel, ...]:
-        """All whose opinions become the score."""
         return self.panel or (self.judge,)
 
     @property
-    @abstractmethod
     def instructions(self) -> str:
         """Prompts, rubric and options, for the signature."""
+        prompts = dict.fromkeys("yes-no" if judge.yes_no else self.prompt for judge in self.judges)
+        return ",".join(load_prompt(prompt).identity for prompt in prompts)
 
     @abstractmethod
     async def request(self, judge: JudgeModel, sample: Sample) -> Opinion:
         """
-        What one judge says; of the embedded one `judge.base_url` is where it runs.
+        Request one judge's opinion; `judge.base_url` is set for the embedded one too.
 
         Raises:
             JudgeError: It gave no verdict.
@@ -122,13 +136,13 @@ class JudgedMetric(DeclaredMetric):
 
     @property
     def made(self) -> str:
-        """What moves a score beside name and version; scores that are made otherwise are not compared."""
-        judges = ",".join(each.identity for each in self.judges)
+        """The signature's parts after name and version; scores that differ in them are not compared."""
+        judges = ",".join(judge.identity for judge in self.judges)
         vote = f"|{self.vote}" + (f" of {self.quorum}" if self.quorum else "") if self.panel else ""
         return f"{judges}{vote}|{self.instructions}|parser{VERSION}"
 
     def settle(self, sample: Sample) -> Score | Failure | None:
-        """What needs no judge, among it an output that says nothing: the worst there is. Else None."""
+        """The result of a sample that needs no judge, such as the worst for an output without a word."""
         if missing := find_missing(self, sample):
             return missing
         blank = find_blank(sample.output.text, sample.reference)
@@ -137,7 +151,7 @@ class JudgedMetric(DeclaredMetric):
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         if not batch:
             return []
-        judges = [locate(each) for each in self.judges]
+        judges = [locate(judge) for judge in self.judges]
         return side_by_side(lambda sample: self.settle(sample) or self._judge(sample, judges), batch)
 
     def _judge(self, sample: Sample, judges: Sequence[JudgeModel]) -> Score | Failure:
@@ -146,39 +160,39 @@ class JudgedMetric(DeclaredMetric):
                 replies = run(_request_all(self, judges, sample))
         except LLMOpsError as error:
             return fail(self, sample, str(error))
-        opinions = [each for each in replies if isinstance(each, Opinion)]
+        opinions = [reply for reply in replies if isinstance(reply, Opinion)]
         problems = [
-            (f"{judge.model}: " if self.panel else "") + describe_problem(each, located, log)
-            for judge, located, each in zip(self.judges, judges, replies, strict=True)
-            if isinstance(each, Exception)
+            (f"{judge.model}: " if self.panel else "") + describe_problem(reply, located, log)
+            for judge, located, reply in zip(self.judges, judges, replies, strict=True)
+            if isinstance(reply, Exception)
         ]
         if len(opinions) < (self.quorum or len(judges)):
             return fail(self, sample, "; ".join(problems))
         if not self.panel:
             return self.conclude(sample, opinions[0].value, opinions[0].reason, (dict(opinions[0].evidence),))
-        return self._combined(sample, opinions, problems)
+        return self._conclude_panel(sample, opinions, problems)
 
-    def _combined(self, sample: Sample, opinions: Sequence[Opinion], problems: Sequence[str]) -> Score:
-        values = [each.value for each in opinions]
+    def _conclude_panel(self, sample: Sample, opinions: Sequence[Opinion], problems: Sequence[str]) -> Score:
+        values = [opinion.value for opinion in opinions]
         value = count_votes(values, self.vote)
-        members = [{**each.evidence, "value": each.value} for each in opinions]
-        values_shown = ", ".join(f"{each['judge']} {each['value']:g}" for each in members)
+        members = [{**opinion.evidence, "value": opinion.value} for opinion in opinions]
+        values_shown = ", ".join(f"{member['judge']} {member['value']:g}" for member in members)
         disagreement = round(max(values) - min(values), _DIGITS)
-        lowest = min(opinions, key=lambda each: each.value)
+        lowest = min(opinions, key=lambda opinion: opinion.value)
         reason = f"the judges differ by {disagreement:g} ({values_shown})" if disagreement else ""
-        whole = {
-            "judge": ", ".join(str(each["judge"]) for each in members),
-            "family": ", ".join(sorted({str(each["family"]) for each in members})),
+        panel = {
+            "judge": ", ".join(str(member["judge"]) for member in members),
+            "family": ", ".join(sorted({str(member["family"]) for member in members})),
             "vote": self.vote,
             "disagreement": disagreement,
             "broken": list(problems),
             **self.combine(opinions),
         }
         reasons = [text for text in (reason, lowest.reason) if text]
-        return self.conclude(sample, value, "; ".join(reasons), (whole, *members))
+        return self.conclude(sample, value, "; ".join(reasons), (panel, *members))
 
-    def combine(self, opinions: Sequence[Opinion]) -> dict[str, Any]:  # noqa: ARG002 - as above
-        """What of the members' evidence is said of the panel as a whole."""
+    def combine(self, opinions: Sequence[Opinion]) -> dict[str, Any]:  # noqa: ARG002 - for metrics that have any
+        """Further evidence on the panel, from that of its members."""
         return {}
 
     def conclude(
@@ -191,21 +205,21 @@ class JudgedMetric(DeclaredMetric):
 
 
 def side_by_side(do: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """What `do` gives for each, on threads where there are several: each waits, and has its own recording."""
+    """Map the items on threads where there are several: each call waits, and has its own recording."""
     if len(items) == 1:
         return [do(items[0])]
     pool = ThreadPoolExecutor(min(len(items), _AT_ONCE), "llmops-judging")
     try:
         return list(pool.map(do, items))
     except KeyboardInterrupt:
-        close()  # else the process would end only when all requests are answered
+        close()  # else the process would end only after all answers
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 def count_votes(values: Sequence[float], vote: Vote) -> float:
-    """One value of several: their mean, their median, or the one that more than half of them are."""
+    """One value of several: their mean, their median, or the value of more than half of them."""
     if vote == "mean":
         return statistics.fmean(values)
     if vote == "majority":
@@ -217,7 +231,7 @@ def count_votes(values: Sequence[float], vote: Vote) -> float:
 
 def locate(judge: JudgeModel) -> JudgeModel:
     """
-    The judge with the endpoint at which it is called; the embedded model is started by this.
+    The judge with its endpoint; starts the embedded model.
 
     Raises:
         MissingExtraError: A library is not installed.
@@ -231,40 +245,31 @@ def locate(judge: JudgeModel) -> JudgeModel:
 
 
 def kept(text: Any) -> str:
-    """What a judge wrote, as evidence keeps it: masked, then cut, so that no half of a secret is left."""
+    """Prepare a judge's text for the evidence: masked, then cut, so that no half of a secret is left."""
     return mask(str(text))[:_KEPT]
 
 
 def describe_problem(error: Exception, judge: JudgeModel, log: CallLog | None) -> str:
     """
-    Why there is no verdict, as it may be shown; of an answer that will be replayed for ever, with the remedy.
+    Describe the error of a judge for a report, with the remedy where its answer is a recorded one.
 
     Args:
         judge: As it was called.
-        log: Of the calls that were made or replayed, where a recorder listens.
+        log: Calls that were made or replayed, where there is a recorder.
     """
     if not isinstance(error, JudgeError | LLMOpsError):
         return mask(describe_error(error))
     calls = log.calls if log is not None else []
-    is_replayed = any(each.outcome == "replayed" and each.model == judge.model for each in calls)
+    is_replayed = any(call.outcome == "replayed" and call.model == judge.model for call in calls)
     if not (is_replayed and isinstance(error, NoVerdictError)):
         return str(error)
     return f"{error}. The answer is a recorded one; --llm-record all asks again"
 
 
-def _member(written: Any, judge: JudgeModel | None, name: str) -> JudgeModel:
-    is_name = isinstance(written, str) and bool(written.strip()) and written != EMBEDDED
-    if is_name and judge is not None and judge.model != EMBEDDED:
-        member = replace(judge, model=written, family="")
-        refuse_near_miss(member, name)
-        return member
-    return read_judge(written, name)
-
-
 async def _request_all(
     metric: JudgedMetric, judges: Sequence[JudgeModel], sample: Sample
 ) -> list[Opinion | Exception]:
-    """Of each judge its opinion, or why there is none."""
+    """The opinion of each judge, or its error."""
     if len(judges) == 1:
         try:
             return [await metric.request(judges[0], sample)]
@@ -274,7 +279,26 @@ async def _request_all(
     replies = await asyncio.gather(
         *(metric.request(judge, sample) for judge in judges), return_exceptions=True
     )
-    for each in replies:
-        if isinstance(each, BaseException) and not isinstance(each, Exception):  # we are being stopped
-            raise each
-    return [each for each in replies if isinstance(each, Opinion | Exception)]
+    for reply in replies:
+        if isinstance(reply, BaseException) and not isinstance(reply, Exception):  # the run is being stopped
+            raise reply
+    return [reply for reply in replies if isinstance(reply, Opinion | Exception)]
+
+
+def describe_judge(judge: JudgeModel, answer: Answer | None = None) -> dict[str, Any]:
+    """
+    The evidence on a judge: the model named in its answer, its family, and the form of the answer.
+
+    Without an answer the judge is a yes-no judge.
+    """
+    if answer is None:
+        return {"judge": judge.model, "family": judge.family, "form": "yes_no"}
+    reply = answer.reply
+    return {
+        "judge": reply.model or judge.model,
+        "asked": judge.model,
+        "family": judge.family,
+        "fingerprint": reply.fingerprint,
+        "form": answer.form,
+        "repaired": answer.repaired,
+    }

@@ -1,8 +1,8 @@
 """
 Prompts of judges: versioned files, and texts under test fenced as data.
 
-A fence is made of a mark that is a digest of the fenced texts, so that no text can hold its own mark and
-close the fence, and the same texts always make the same prompt.
+The mark of a fence is a digest of the fenced texts, so that no text can contain its own mark and close the
+fence, and the same texts always make the same prompt.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.judges.completion.verdict import Message
+from pytest_llmops.judges.verdict import Message
 from pytest_llmops.prompts.files import read_prompt
 
 _FOLDER = Path(__file__).parent / "prompts"
 _PLACE = re.compile(r"\{\{ ([a-z_]+) \}\}")
 _DIGITS = 12
-# Words by which chat templates part the turns; an engine may obey them wherever they stand in a prompt.
+# Words by which chat templates separate the turns; an engine may obey them anywhere in a prompt.
 _TURN = re.compile(
     r"<(?=\|[a-z_0-9]{1,40}\|>|(?:start|end)_of_turn>|/?s>|\uff5c)|\[(?=/?(?:INST|SYSTEM_PROMPT)\])",
     re.IGNORECASE,
@@ -44,7 +44,7 @@ class JudgePrompt:
     turns: tuple[tuple[str, str], ...]
 
     def render(self, **values: str) -> list[Message]:
-        """The messages with every place filled; what is filled in is not looked through again."""
+        """The messages with every place filled; values are not searched for places."""
         return [
             {"role": role, "content": _PLACE.sub(lambda match: values[match[1]], text).strip()}
             for role, text in self.turns
@@ -59,33 +59,32 @@ def load_prompt(name: str) -> JudgePrompt:
     path = _FOLDER / f"{name}.yaml"
     raw = path.read_bytes()
     prompt = read_prompt(path.name, raw)
-    turns = tuple((each["role"], each["content"]) for each in yaml.safe_load(raw)["messages"])
+    turns = tuple((message["role"], message["content"]) for message in yaml.safe_load(raw)["messages"])
     return JudgePrompt(f"{prompt.name}-{prompt.version}-{prompt.sha256[:_DIGITS]}", turns)
 
 
 def fence(texts: Mapping[str, Any]) -> dict[str, str]:
     """
-    The texts between lines that only they can have, as the values `data` and `mark` of a prompt.
+    Put texts between lines that no text can contain, as the values `data` and `mark` of a prompt.
 
     Args:
-        texts: By what they are, `answer`; None is left out, and what is no text is written as JSON.
+        texts: By their role, `answer`; None is left out, and any other value is written as JSON.
     """
-    said = {name: _text(value) for name, value in texts.items() if value is not None}
-    mark = _mark(said)
-    blocks = [f"[{name} {mark}]\n{text}\n[end of {name} {mark}]" for name, text in said.items()]
+    fenced = {name: _text(value) for name, value in texts.items() if value is not None}
+    mark = _mark(fenced)
+    blocks = [f"[{name} {mark}]\n{text}\n[end of {name} {mark}]" for name, text in fenced.items()]
     return {"data": "\n\n".join(blocks), "mark": mark}
 
 
 def _text(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    # Half a surrogate pair cannot be sent.
-    whole = text.encode("utf-8", "replace").decode()
-    return _TURN.sub(lambda match: match[0] + _GAP, whole)
+    sendable = text.encode("utf-8", "replace").decode()  # half a surrogate pair cannot be sent
+    return _TURN.sub(lambda match: match[0] + _GAP, sendable)
 
 
 def _mark(texts: Mapping[str, str]) -> str:
     written = json.dumps(texts)
     mark = sha256(written.encode()).hexdigest()[:_DIGITS]
-    while any(mark in text for text in texts.values()):  # by chance alone
+    while any(mark in text for text in texts.values()):  # by chance
         mark = sha256(f"{mark}{written}".encode()).hexdigest()[:_DIGITS]
     return mark

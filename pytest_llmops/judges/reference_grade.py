@@ -1,4 +1,4 @@
-"""`reference_grade`: a chat model says whether an answer is correct, partly or incorrect by the reference."""
+"""`reference_grade`: a chat model grades an answer as correct, partly or incorrect by the reference."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from pytest_llmops.judges.completion import request_verdict, request_yes
-from pytest_llmops.judges.evidence import describe_judge
 from pytest_llmops.judges.model import JudgeModel
-from pytest_llmops.judges.panel import JudgedMetric, Opinion, kept
+from pytest_llmops.judges.panel import JudgedMetric, Opinion, describe_judge, kept
 from pytest_llmops.judges.prompt import fence, load_prompt
+from pytest_llmops.judges.verdict import request_verdict, request_yes
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample
 
@@ -39,11 +38,12 @@ _YES_NO = "Does the answer say the same as the reference?"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceGrade(JudgedMetric):
     """
-    1 correct, 0.5 partly, 0 incorrect. Words do not count, only what is said in reply to the question.
+    1 correct, 0.5 partly, 0 incorrect. Wording does not count, only the reply to the question.
 
-    A judge that is asked yes or no gives the probability that the answer says the same as the reference.
+    A yes-no judge gives the probability that the answer says the same as the reference.
     """
 
+    prompt = "reference-grade"
     traits = MetricTraits(
         name="reference_grade",
         family="judge",
@@ -54,11 +54,6 @@ class ReferenceGrade(JudgedMetric):
         waits=True,
     )
 
-    @property
-    def instructions(self) -> str:
-        prompts = dict.fromkeys("yes-no" if each.yes_no else "reference-grade" for each in self.judges)
-        return ",".join(load_prompt(each).identity for each in prompts)
-
     async def request(self, judge: JudgeModel, sample: Sample) -> Opinion:
         texts = {"question": sample.input, "reference": sample.reference, "answer": sample.output.text}
         if judge.yes_no:
@@ -67,13 +62,13 @@ class ReferenceGrade(JudgedMetric):
             return Opinion(value=chance, reason=reason, evidence=describe_judge(judge))
         messages = load_prompt("reference-grade").render(**fence(texts), form=_FORM)
         answer = await request_verdict(judge, messages, _SCHEMA)
-        given = answer.values
+        values = answer.values
         verdict: dict[str, Any] = {
-            "missing": [kept(each) for each in given["missing"][:_MOST_SHOWN]],
-            "contradicted": [kept(each) for each in given["contradicted"][:_MOST_SHOWN]],
-            "reason": kept(given["reason"]),
-            "grade": given["grade"],
+            "missing": [kept(text) for text in values["missing"][:_MOST_SHOWN]],
+            "contradicted": [kept(text) for text in values["contradicted"][:_MOST_SHOWN]],
+            "reason": kept(values["reason"]),
+            "grade": values["grade"],
         }
-        value = GRADES[given["grade"]]
+        value = GRADES[values["grade"]]
         reason = "" if value == 1 else f"{verdict['grade']}: {verdict['reason']}"
         return Opinion(value=value, reason=reason, evidence={**describe_judge(judge, answer), **verdict})

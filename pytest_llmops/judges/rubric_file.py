@@ -1,4 +1,4 @@
-"""Rubrics: what is asked of an answer, with words for each step of the scale; ours, and a project's own."""
+"""Rubrics: criteria for answers, with words for each step of the scale; ours, and a project's own."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from pytest_llmops.settings import find_root
 SCALE = (1, 2, 3, 4, 5)
 
 OWN = "golden/rubrics"
-"""Where a project's rubrics lie that are named without a path."""
+"""Folder of a project's rubrics that are named without a path."""
 
 DEFAULT = "default"
-"""The rubric where none is named."""
+"""Rubric of checks that name none."""
 
 _BUILT_IN = Path(__file__).parent / "rubrics"
 _SUFFIXES = (".yaml", ".yml")
@@ -43,8 +43,8 @@ def _read_line(value: Any) -> str:
 
 def _read_anchors(value: Any) -> tuple[str, ...]:
     if not isinstance(value, dict) or sorted(value) != _STEPS:
-        said = f"say in words what each of {', '.join(map(repr, _STEPS))} means"
-        raise BrokenValueError(f"{said}; they are {described(value)}")
+        steps = ", ".join(map(repr, _STEPS))
+        raise BrokenValueError(f"say in words what each of {steps} means; they are {described(value)}")
     anchors = mapping_of(_read_line)(value)
     return tuple(anchors[step] for step in _STEPS)
 
@@ -52,11 +52,11 @@ def _read_anchors(value: Any) -> tuple[str, ...]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion:
     """
-    One thing that is asked of an answer.
+    One demand on an answer.
 
     Attributes:
-        yes_no: The same as a question whose `yes` is good, for models that can do no more than that.
-        anchors: What each step of the scale means, from 1 to 5.
+        yes_no: The same as a question whose `yes` is good, for models that are too small to grade.
+        anchors: The meaning of each step of the scale, from 1 to 5.
     """
 
     name: str
@@ -67,12 +67,13 @@ class Criterion:
 
 
 def _read_criteria(value: Any) -> tuple[Criterion, ...]:
-    """Of a mapping of names to criteria."""
     read = mapping_of(record_reader(partial(Criterion, name=""), Criterion, without=("name",)))
-    criteria = tuple(replace(each, name=name) for name, each in read(value).items())
-    for each in criteria:
-        if not each.name.isidentifier():
-            raise BrokenValueError(((each.name,), "a criterion's name is one word of letters, digits and _"))
+    criteria = tuple(replace(criterion, name=name) for name, criterion in read(value).items())
+    for criterion in criteria:
+        if not criterion.name.isidentifier():
+            raise BrokenValueError(
+                ((criterion.name,), "a criterion's name is one word of letters, digits and _")
+            )
     if not criteria:
         raise BrokenValueError("maps names to criteria; it is empty")
     return criteria
@@ -80,7 +81,7 @@ def _read_criteria(value: Any) -> tuple[Criterion, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rubric:
-    """`digest` is of the file, so that two rubrics of one name differ."""
+    """A rubric; `digest` is of its file, so that two rubrics of one name differ."""
 
     name: Annotated[str, _read_line]
     version: Annotated[str, _read_line]
@@ -94,10 +95,10 @@ class Rubric:
 
 def find_rubric(written: Any, metric: str) -> Rubric:
     """
-    The rubric of that name, the project's own before ours, or the one in that file.
+    Read the rubric of that name, the project's own before ours, or the one in that file.
 
     Raises:
-        MetricOptionError: There is none, or it is wrong; with the file and line.
+        MetricOptionError: There is none, or it is broken; with the file and line.
     """
     if isinstance(written, Rubric):
         return written
@@ -112,16 +113,8 @@ def find_rubric(written: Any, metric: str) -> Rubric:
     built_in = _BUILT_IN / f"{written}.yaml"
     if built_in.is_file():
         return _read(built_in, f"the rubric {written}", metric)
-    folders = (root / OWN, _BUILT_IN)
-    known = sorted(
-        {
-            path.stem
-            for folder in folders
-            if folder.is_dir()
-            for path in folder.iterdir()
-            if path.suffix in _SUFFIXES
-        }
-    )
+    paths = (path for folder in (root / OWN, _BUILT_IN) if folder.is_dir() for path in folder.iterdir())
+    known = sorted({path.stem for path in paths if path.suffix in _SUFFIXES})
     raise MetricOptionError(
         f"{metric}: no rubric is named {written!r}.{hint(written, known)} Known rubrics: {', '.join(known)}; "
         f"write your own as {OWN}/{written}.yaml, or give a path"
@@ -129,23 +122,20 @@ def find_rubric(written: Any, metric: str) -> Rubric:
 
 
 def own_rubrics(name: str) -> list[str]:
-    """Where a project's own rubric of that name may lie, from its root; the first that is there is read."""
+    """The paths of a project's own rubric of that name, from its root; the first that exists is read."""
     return [f"{OWN}/{name}{suffix}" for suffix in _SUFFIXES]
 
 
 def choose_criteria(rubric: Rubric, written: Any, metric: str) -> Rubric:
     """
-    The rubric with only the criteria named, or with other weights.
+    Reduce a rubric to the named criteria, or give them other weights.
 
     Args:
         written: A name, several, or a mapping of names to weights; None for the rubric as it is.
-
-    Raises:
-        MetricOptionError: A criterion is not in the rubric, or a weight is no number above 0.
     """
     if written is None:
         return rubric
-    known = {each.name: each for each in rubric.criteria}
+    known = {criterion.name: criterion for criterion in rubric.criteria}
     pairs: Sequence[tuple[Any, Any]]
     if isinstance(written, Mapping):
         pairs = tuple(written.items())
@@ -177,22 +167,20 @@ def _read(path: Path, display_path: str, metric: str) -> Rubric:
     except UnicodeDecodeError:
         raise MetricOptionError(f"{metric}: {display_path} is no UTF-8") from None
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "no such file"
-        raise MetricOptionError(f"{metric}: {display_path} cannot be read: {why}") from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "no such file"
+        raise MetricOptionError(f"{metric}: {display_path} cannot be read: {reason}") from None
+    document: Any = None
     try:
         document, mistakes = read_yaml(text)
+        if not mistakes:
+            digest = sha256(raw.replace(b"\r\n", b"\n")).hexdigest()[:12]
+            make = partial(Rubric, name=path.stem, digest=digest)
+            read = record_reader(make, Rubric, without=("digest",), optional=("name",))
+            rubric: Rubric = read(document)
+            return rubric
+        mistake = mistakes[0]
     except UnreadableError as error:
-        mistakes = [error.mistake]
-    else:
-        digest = sha256(raw.replace(b"\r\n", b"\n")).hexdigest()[:12]
-        made = partial(Rubric, name=path.stem, digest=digest)
-        try:
-            if not mistakes:
-                rubric: Rubric = record_reader(made, Rubric, without=("digest",), optional=("name",))(
-                    document
-                )
-                return rubric
-        except BrokenValueError as error:
-            line = line_of(document, error.problems[0][0])
-            mistakes = [Mistake(line=line, message=str(error))]
-    raise MetricOptionError(f"{metric}: {display_path}:{mistakes[0].line}: {mistakes[0].message}")
+        mistake = error.mistake
+    except BrokenValueError as error:
+        mistake = Mistake(line=line_of(document, error.problems[0][0]), message=str(error))
+    raise MetricOptionError(f"{metric}: {display_path}:{mistake.line}: {mistake.message}")

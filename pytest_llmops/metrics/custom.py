@@ -27,11 +27,11 @@ _OUTPUT_AND_SAMPLE = 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionMetric:
     """
-    A function's number for each output. It can be sent to another process where the function can be imported.
+    A function as a metric. Another process can receive it where the function can be imported.
 
     Attributes:
         function: Takes the output, then the sample if it has a second argument, then options by name.
-        waits: Whether it waits on an endpoint rather than computing.
+        waits: True if it waits on an endpoint rather than computing.
         options: Those of the check, sorted by name.
     """
 
@@ -49,9 +49,9 @@ class FunctionMetric:
         return [find_missing(self, sample) or self._call(sample) for sample in batch]
 
     def _call(self, sample: Sample) -> Score | Failure:
-        given = (sample.output, sample)[: len(_split_parameters(self.name, self.function)[0])]
+        taken = len(_split_parameters(self.name, self.function)[0])
         try:
-            returned = self.function(*given, **dict(self.options))
+            returned = self.function(*(sample.output, sample)[:taken], **dict(self.options))
         except Exception as error:  # noqa: BLE001 - one bad sample costs no other its score or a second call
             return fail(self, sample, describe_error(error))
         is_pair = isinstance(returned, tuple) and len(returned) == _OUTPUT_AND_SAMPLE
@@ -71,7 +71,7 @@ class FunctionMetric:
         )
 
 
-def metric(  # noqa: PLR0913 - what a metric says of itself
+def metric(  # noqa: PLR0913 - the traits of a metric
     name: str,
     *,
     needs: Iterable[Need] = (),
@@ -89,11 +89,11 @@ def metric(  # noqa: PLR0913 - what a metric says of itself
 
     Args:
         name: As checks write it.
-        needs: Of `reference`, `relevant`, `passages`, `spans`, what a sample must have.
+        needs: Parts that a sample must have, of `reference`, `relevant`, `passages`, `spans`.
         range: Lowest and highest number; another one is an error of the case.
-        bound: What `true` means in a golden file: `0.8`, `">= 0.8"`; by default the best number.
+        bound: Of a check `true` in a golden file: `0.8`, `">= 0.8"`; by default the best number.
         version: To be raised whenever equal outputs may score otherwise; baselines of another do not count.
-        waits: Whether it waits on an endpoint; it is then called on many threads at once.
+        waits: It waits on an endpoint; it is then called on many threads at once.
 
     Raises:
         MetricOptionError: One of these cannot be, or the function cannot be called so.
@@ -132,16 +132,15 @@ def metric(  # noqa: PLR0913 - what a metric says of itself
 
 
 def _factory_of(made: FunctionMetric) -> Callable[..., FunctionMetric]:
-    """Makes the metric of a check; its signature shows the function's options to whoever reads checks."""
-    options = _split_parameters(made.name, made.function)[1]
+    """A function that makes the metric of a check, with the function's options as its signature."""
 
-    def factory(**given: Any) -> FunctionMetric:
-        return replace(made, options=tuple(sorted(given.items())))
+    def factory(**options: Any) -> FunctionMetric:
+        return replace(made, options=tuple(sorted(options.items())))
 
     marked: Any = factory
     marked.written = made.function  # where people will look for it
-    marked.__signature__ = inspect.Signature(options)
-    for fact in ("higher_is_better", "range", "bound"):  # read off what makes a metric, without any option
+    marked.__signature__ = inspect.Signature(_split_parameters(made.name, made.function)[1])
+    for fact in ("higher_is_better", "range", "bound"):  # readable without making a metric
         setattr(marked, fact, getattr(made, fact))
     return factory
 
@@ -149,45 +148,51 @@ def _factory_of(made: FunctionMetric) -> Callable[..., FunctionMetric]:
 def _split_parameters(
     name: str, function: Callable[..., Any]
 ) -> tuple[list[inspect.Parameter], list[inspect.Parameter]]:
-    """The arguments that take output and sample, and those that are options."""
+    """The parameters for output and sample, and those for options."""
     if inspect.iscoroutinefunction(function):
         raise MetricOptionError(f"{name}: a metric is a plain function, not an async one")
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError) as error:
         raise MetricOptionError(f"{name}: {error}") from None
-    plain = [each for each in parameters if each.kind in {each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD}]
-    taking = [each for each in plain if each.default is each.empty]
+    plain = [
+        parameter
+        for parameter in parameters
+        if parameter.kind in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD}
+    ]
+    taking = [parameter for parameter in plain if parameter.default is parameter.empty]
     if not taking or len(taking) > _OUTPUT_AND_SAMPLE or plain[: len(taking)] != taking:
         raise MetricOptionError(
             f"{name}: write def {name}(output, sample, *, option=…); the sample and options may be left out"
         )
     options = [
-        each.replace(kind=each.kind if each.kind is each.VAR_KEYWORD else each.KEYWORD_ONLY)
-        for each in parameters
-        if each not in taking and each.kind is not each.VAR_POSITIONAL
+        parameter.replace(
+            kind=parameter.kind if parameter.kind is parameter.VAR_KEYWORD else parameter.KEYWORD_ONLY
+        )
+        for parameter in parameters
+        if parameter not in taking and parameter.kind is not parameter.VAR_POSITIONAL
     ]
     return taking, options
 
 
-def _read_range(name: str, given: object) -> tuple[float, float]:
+def _read_range(name: str, written: object) -> tuple[float, float]:
     if (
-        isinstance(given, tuple | list)
-        and len(given) == _OUTPUT_AND_SAMPLE
-        and all(isinstance(each, int | float) for each in given)
-        and given[0] < given[1]
+        isinstance(written, tuple | list)
+        and len(written) == _OUTPUT_AND_SAMPLE
+        and all(isinstance(end, int | float) for end in written)
+        and written[0] < written[1]
     ):
-        return float(given[0]), float(given[1])
-    raise MetricOptionError(f"{name}: range is (lowest, highest), such as (0, 1), not {given!r}")
+        return float(written[0]), float(written[1])
+    raise MetricOptionError(f"{name}: range is (lowest, highest), such as (0, 1), not {written!r}")
 
 
-def _read_bound(name: str, given: object, best: float, *, higher_is_better: bool) -> Bound:
+def _read_bound(name: str, written: object, best: float, *, higher_is_better: bool) -> Bound:
     usual = usual_sign(higher_is_better=higher_is_better)
-    if isinstance(given, Bound):
-        return given
-    if isinstance(given, str) and (bound := parse_bound(given)):
+    if isinstance(written, Bound):
+        return written
+    if isinstance(written, str) and (bound := parse_bound(written)):
         return bound
-    limit = best if given is None else given
+    limit = best if written is None else written
     if isinstance(limit, int | float) and math.isfinite(limit):
         return Bound(comparison=usual, threshold=float(limit))
-    raise MetricOptionError(f'{name}: say what is good enough: bound="{usual} 0.8"; {limit!r} is no bound')
+    raise MetricOptionError(f'{name}: write a bound, such as bound="{usual} 0.8"; {limit!r} is none')

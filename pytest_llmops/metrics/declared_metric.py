@@ -1,4 +1,4 @@
-"""What the metrics of this package have in common: their traits as attributes, and the steps of a score."""
+"""The common class of this package's metrics: their traits as attributes, and the steps of a score."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ REMEDIES: dict[Need, str] = {
 
 class DeclaredMetric:
     """
-    A metric that declares its `traits` and says how one sample, or a batch, is measured.
+    A metric that declares its `traits` and measures one sample, or a batch.
 
-    What it declares can be read off class and instance. Where an option changes a fact, a subclass overrides
-    its property, and only an instance knows.
+    Its traits can be read off class and instance. Where an option changes a trait, a subclass overrides its
+    property, and only an instance has the right value.
     """
 
     __slots__ = ()
@@ -38,7 +38,7 @@ class DeclaredMetric:
                 setattr(cls, fact, getattr(cls.traits, fact))
 
     def __post_init__(self) -> None:
-        """Refuses options that are not what the types of their fields say."""
+        """Refuse options that the types of their fields do not allow."""
         cls: Any = type(self)
         with refused_as(MetricOptionError, f"{self.name}: "):
             options = read_all((name, read, getattr(self, name)) for name, read in _readers_of(cls).items())
@@ -84,11 +84,11 @@ class DeclaredMetric:
         return [next(measured) if result is None else result for result in settled]
 
     def of_case(self, case: Case) -> Self | None:  # noqa: ARG002 - for metrics that depend on the case
-        """The metric by which a suite scores that case; None where it says nothing of it."""
+        """The metric by which a suite scores that case; None where it does not apply."""
         return self
 
     def settle(self, sample: Sample) -> Score | Failure | None:
-        """The result of a sample that need not be measured, since it lacks something; else None."""
+        """The result of a sample that cannot or need not be measured; else None."""
         return find_missing(self, sample)
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
@@ -112,7 +112,7 @@ class DeclaredMetric:
         The score of a sample.
 
         Args:
-            made: What moves the score beside name and version, for its signature: options, weights.
+            made: Further parts of the signature, by which the score may differ: options, weights.
         """
         signature = f"{self.name}|v{self.version}"
         return Score(
@@ -128,12 +128,12 @@ class DeclaredMetric:
 @lru_cache(maxsize=256)
 def _readers_of(cls: Any) -> Mapping[str, Reader]:
     hints = hints_of(cls)
-    typed = (each.name for each in fields(cls) if each.init and hints[each.name] is not Any)
+    typed = [field.name for field in fields(cls) if field.init and hints[field.name] is not Any]
     return {name: reader_of(hints[name]) for name in typed}
 
 
 def find_missing(metric: Metric, sample: Sample) -> Failure | None:
-    """The failure that stands for this sample when it lacks a need of the metric, with the remedy."""
+    """The failure of a sample that lacks a need of the metric, with the remedy; else None."""
     present: dict[Need, bool] = {
         "reference": sample.reference is not None,
         "relevant": bool(sample.relevant),
@@ -141,11 +141,9 @@ def find_missing(metric: Metric, sample: Sample) -> Failure | None:
         "spans": bool(sample.spans),
     }
     missing = [REMEDIES[need] for need in sorted(metric.needs) if not present[need]]
-    if not missing:
-        return None
-    return fail(metric, sample, "; ".join(missing))
+    return fail(metric, sample, "; ".join(missing)) if missing else None
 
 
 def fail(metric: Metric, sample: Sample, error: str) -> Failure:
-    """The failure that stands for this sample where the metric cannot score it."""
+    """The failure of a sample that the metric cannot score."""
     return Failure(metric=metric.name, stage="score", error=error, repeat=sample.output.repeat)

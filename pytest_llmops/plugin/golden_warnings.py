@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.calibration.record import load_calibrations
-from pytest_llmops.calibration.warnings import describe_uncalibrated, is_calibrated
+from pytest_llmops.calibration.record import describe_uncalibrated, is_calibrated, load_calibrations
 from pytest_llmops.evaluation.evaluation import Evaluation
 from pytest_llmops.plugin.distribution import is_worker
 from pytest_llmops.plugin.session import session_of

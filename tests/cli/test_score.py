@@ -152,7 +152,7 @@ def test_broken_rows_stop_all_and_leave_an_old_file(capsys):
         (["exact_match", "twice.jsonl"], "twice.jsonl:1: holds 'output' twice; keep one"),
         (["exact_match", "borrowed.jsonl"], "borrowed.jsonl:2: has no id, and its number is the id of"),
         *[
-            ([name, "row.jsonl"], f"{name} is what a run takes, and nobody runs rows")
+            ([name, "row.jsonl"], f"{name} is measured in a run, not read off a row")
             for name in ("latency_s", "cost_usd", "tokens")
         ],
     ],

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_llmops.calibration.record import Calibration
 from pytest_llmops.cli import main
-from pytest_llmops.features.calibrate.record import save_calibration
+from pytest_llmops.features.calibrate.command import save_calibration
 from pytest_llmops.judges.faithfulness import Faithfulness
 from pytest_llmops.metrics.faithfulness.model import load_model
 from pytest_llmops.models.weights import weights_folder

@@ -14,8 +14,7 @@ from pytest_llmops.judges.rubric_file import DEFAULT, own_rubrics
 from pytest_llmops.metrics.sources import source_files
 from pytest_llmops.printable import name_some, printable
 from pytest_llmops.prompts.files import find_prompts, normalise
-from pytest_llmops.prompts.lock import locked_prompts
-from pytest_llmops.prompts.rules import check_prompts
+from pytest_llmops.prompts.lock import check_prompts, locked_prompts
 from pytest_llmops.recorder.cassettes import cassette_path, parse_calls
 from pytest_llmops.records import Golden
 from pytest_llmops.registry import create_metric

@@ -24,7 +24,7 @@ from pytest_llmops.documents.reading import (
 )
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
-from pytest_llmops.metrics.tools.calls import ExpectedCall, read_call, show_call
+from pytest_llmops.metrics.tools import ExpectedCall, read_call, show_call
 from pytest_llmops.printable import excerpt, printable
 from pytest_llmops.protocols import Metric, MetricTraits, traits_of
 from pytest_llmops.records import Bound, Case, Check, Failure, Output, Sample, Score, Span, ToolCall

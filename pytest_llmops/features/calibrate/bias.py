@@ -1,8 +1,8 @@
 """
-What moves a judge of pairs besides what moves people: place, length, its own family, the day.
+Influences on a judge of pairs that do not move people: position, length, its own family, the day.
 
-A judge is held against people's labels, so one that errs at random is honest, and so is one that likes long
-answers as people do. What is tested is whether errors go one way; see `measure_lean`.
+A judge is compared with people's labels, so one that errs at random is honest, and so is one that likes long
+answers as people do. The tests look for errors that go one way; see `measure_lean`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pytest_llmops.calibration.warnings import judges_of
+from pytest_llmops.calibration.record import judges_of
 from pytest_llmops.documents.reading import is_number
 from pytest_llmops.judges.model import family_of
 from pytest_llmops.printable import counted
@@ -31,6 +31,7 @@ LEVEL = 0.02
 
 _GUARD = 0.05
 _TIE = 0.5
+_PAIR = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +40,11 @@ class Verdict:
     One pair as the judge saw it. Values are of the first: 1 better, 0 worse, 0.5 neither.
 
     Attributes:
-        label: What people said; None where nobody did.
-        orders: What the judge said with the first in front, and with it behind; None if asked once.
-        length_difference: Characters of the first less those of the second; 0 where nobody knows.
-        own: 1 where the first alone is by the judge's family, -1 where the second alone is, else 0.
-        again: What the judge said when asked again.
+        label: That of people; None where there is none.
+        orders: The judge's values with the first in front, and with it behind; None of one order only.
+        length_difference: Characters of the first less those of the second; 0 where they are unknown.
+        own: 1 where only the first is by the judge's family, -1 where only the second is, else 0.
+        again: The judge's values in further repeats.
     """
 
     value: float
@@ -57,14 +58,14 @@ class Verdict:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """
-    One thing that was tested.
+    The result of one test.
 
     Attributes:
-        pairs: That say something of it.
+        pairs: On which the test rests.
         effect: `position`: of the pairs whose orders disagree, the share that went to the first place, less
             the share that went to the second. Else by how much more often the judge errs towards that
             side than away from it. From -1 to 1.
-        p_adjusted: By Holm's method over all that was tested; accused at `LEVEL` or below.
+        p_adjusted: By Holm's method over all tests; accused at `LEVEL` or below.
         description: The numbers behind it.
     """
 
@@ -83,12 +84,14 @@ class Finding:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bias:
     """
+    All that the pairs show of a judge's bias.
+
     Attributes:
-        order_flips: Share of pairs whose two orders disagree; None where none was asked in both.
-        repeat_flips: Share of answers, asked again, that differ from the first; None where none was.
+        order_flips: Share of pairs whose two orders disagree; None where none was judged in both.
+        repeat_flips: Share of repeats that differ from the first answer; None without repeats.
         length_correlation: Rank correlation of the judge's verdict with the difference in length, and
             that of people's labels; None where lengths or spread are missing.
-        untested: Why something was not tested, a sentence each.
+        untested: A sentence for each test that could not be made.
     """
 
     findings: tuple[Finding, ...]
@@ -100,7 +103,7 @@ class Bias:
 
 def find_bias(verdicts: Sequence[Verdict], *, family: str | None = None) -> Bias:
     """
-    Everything that the pairs let be tested.
+    Test everything that the pairs allow.
 
     Args:
         family: The judge's, as shown.
@@ -113,19 +116,20 @@ def find_bias(verdicts: Sequence[Verdict], *, family: str | None = None) -> Bias
     else:
         untested.append("position: no pair was asked in both orders")
     labelled = [verdict for verdict in verdicts if verdict.label is not None]
-    for name, side, why in (
+    rarely = f"people never chose an answer of the judge's family ({family}) over another's, or always did"
+    for name, side, reason in (
         ("length", "length_difference", "people never chose the longer answer, or always did"),
-        ("self_preference", "own", _why_no_family(family)),
+        ("self_preference", "own", rarely if family else "the judge's family is not known"),
     ):
         lean = measure_lean(name, labelled, side)  # type: ignore[arg-type]  # the two names of the line above
         if lean is None:
-            untested.append(f"{name.replace('_', '-')}: {why if labelled else 'no pair has a label'}")
+            untested.append(f"{name.replace('_', '-')}: {reason if labelled else 'no pair has a label'}")
         else:
             findings.append(lean)
     adjusted = adjust_holm([finding.p_value for finding in findings])
     again = [(verdict.value, value) for verdict in verdicts for value in verdict.again]
     return Bias(
-        findings=tuple(replace(each, p_adjusted=p) for each, p in zip(findings, adjusted, strict=True)),
+        findings=tuple(replace(finding, p_adjusted=p) for finding, p in zip(findings, adjusted, strict=True)),
         order_flips=sum(first != second for first, second in in_both_orders) / len(in_both_orders)
         if in_both_orders
         else None,
@@ -169,7 +173,7 @@ def measure_lean(
     too, and a judge that sees the same quality would then seem to lean, its errors must also go to
     this side more often than to the other in all (sign-flip test, p ≤ 0.05); the larger p counts where not.
 
-    None where people chose one side alone, or no pair has such a side.
+    None where people chose one side only, or no pair has such a side.
     """
     turned = [
         (_turn(verdict.value, getattr(verdict, side)), _turn(verdict.label, getattr(verdict, side)))
@@ -183,9 +187,9 @@ def measure_lean(
     excess = np.array([value - label for value, label in turned])
     p_value = dealt_p_value(towards, away)
     guard = sign_flip_p_value(-excess)
-    what = "the longer" if side == "length_difference" else "its own family's"
+    favoured = "the longer" if side == "length_difference" else "its own family's"
     description = (
-        f"where people prefer the other, it errs towards {what} by {towards.mean():.3f} "
+        f"where people prefer the other, it errs towards {favoured} by {towards.mean():.3f} "
         f"({counted(len(towards), 'pair')}); away from it by {away.mean():.3f} ({counted(len(away), 'pair')})"
     )
     return Finding(
@@ -209,18 +213,9 @@ def _correlate_length(verdicts: Sequence[Verdict]) -> tuple[float, float] | None
     longer = rank_codes(np.array([float(verdict.length_difference) for verdict in known]))
     judged, people = (
         measure_spearman(rank_codes(np.array(values, float)), longer, np.ones(len(known)))
-        for values in ([each.value for each in known], [each.label for each in known])
+        for values in ([pair.value for pair in known], [pair.label for pair in known])
     )
     return (judged, people) if np.isfinite([judged, people]).all() else None
-
-
-def _why_no_family(family: str | None) -> str:
-    if family is None:
-        return "the judge's family is not known"
-    return f"people never chose an answer of the judge's family ({family}) over another's, or always did"
-
-
-_PAIR = 2
 
 
 def read_verdicts(
@@ -230,32 +225,35 @@ def read_verdicts(
     families: Iterable[str],
 ) -> list[Verdict]:
     """
-    A verdict for each row that was scored.
+    Read a verdict for each row that was scored.
 
     Args:
-        rows: With `outputs`, and with `systems` where it is known who wrote them.
-        scores: Of each row, one a repeat; the first is the verdict, the others were asked again.
+        rows: With `outputs`, and with `systems` where their authors are known.
+        scores: Of each row, one a repeat; the first is the verdict.
         labels: As of `Labels` of pairs.
         families: The judge's, or those of a panel.
     """
     own = set(families)
-    return [
-        Verdict(
-            value=_side(first.value),
-            label=label,
-            orders=_orders(first),
-            length_difference=_difference(first, row),
-            own=_own(row.get("systems"), own),
-            again=tuple(_side(each.value) for each in again),
+    verdicts = []
+    for row, of_row, label in zip(rows, scores, labels, strict=True):
+        if not of_row:
+            continue
+        first, *again = of_row
+        verdicts.append(
+            Verdict(
+                value=_side(first.value),
+                label=label,
+                orders=_orders(first),
+                length_difference=_difference(first, row),
+                own=_own(row.get("systems"), own),
+                again=tuple(_side(score.value) for score in again),
+            )
         )
-        for row, (first, *again), label in (
-            (row, score, label) for row, score, label in zip(rows, scores, labels, strict=True) if score
-        )
-    ]
+    return verdicts
 
 
 def families_of(scores: Iterable[Score]) -> tuple[str, ...]:
-    """Whose models judged."""
+    """The families of the models that judged."""
     return tuple(sorted({family for score in scores for _, family in judges_of(score)}))
 
 
@@ -264,13 +262,13 @@ def _side(value: float) -> float:
     return _TIE if value == _TIE else float(value > _TIE)
 
 
-def _first(score: Score) -> Mapping[str, Any]:
+def _read_evidence(score: Score) -> Mapping[str, Any]:
     evidence = score.evidence[0] if score.evidence else None
     return evidence if isinstance(evidence, Mapping) else {}
 
 
 def _orders(score: Score) -> tuple[float, float] | None:
-    orders = _first(score).get("orders")
+    orders = _read_evidence(score).get("orders")
     if not isinstance(orders, list | tuple) or len(orders) != _PAIR:
         return None
     if not all(map(is_number, orders)):
@@ -279,19 +277,16 @@ def _orders(score: Score) -> tuple[float, float] | None:
 
 
 def _difference(score: Score, row: Mapping[str, Any]) -> int:
-    lengths = _first(score).get("lengths")
+    lengths = _read_evidence(score).get("lengths")
     if (
         isinstance(lengths, list | tuple)
         and len(lengths) == _PAIR
-        and all(type(each) is int for each in lengths)
+        and all(type(length) is int for length in lengths)
     ):
         return int(lengths[0] - lengths[1])
-    first, second = map(_length, row["outputs"])
+    texts = (output.get("text", "") if isinstance(output, Mapping) else output for output in row["outputs"])
+    first, second = (len(str(text)) for text in texts)
     return first - second
-
-
-def _length(output: Any) -> int:
-    return len(str(output.get("text", "")) if isinstance(output, Mapping) else str(output))
 
 
 def _own(systems: Any, families: set[str]) -> int:

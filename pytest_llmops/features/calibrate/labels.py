@@ -1,7 +1,7 @@
 """
-What people said of rows, as numbers: good or bad, a rating, or which of a pair is better.
+Labels of people as numbers: good or bad, a rating, or the better one of a pair.
 
-Nothing is guessed in silence: `Labels.description` says in words how the labels were read.
+Nothing is guessed in silence: `Labels.description` has the reading in words.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TWO = 2
 
 
 class LabelError(LLMOpsError):
-    """Labels cannot be read, or not in one way alone."""
+    """Labels cannot be read, or in more ways than one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,8 @@ class Labels:
 
     Attributes:
         values: `good`: 1 or 0. `rating`: higher is better. `pair`: 1 the first is better, 0 the second,
-            0.5 neither. None: nobody labelled the row.
-        description: How they were read, with the count of each.
+            0.5 neither. None: the row has no label.
+        description: Their reading in words, with the count of each.
     """
 
     kind: Kind
@@ -51,26 +51,27 @@ def read_labels(
     rows: Sequence[Mapping[str, Any]], places: Sequence[str], name: str, *, positive: str | None = None
 ) -> Labels:
     """
-    The field `name` of each row; a row without it, or with null in it, is not labelled.
+    Read the field `name` of each row; a row without it, or with null in it, is not labelled.
 
     Args:
-        places: Where each row stands, `labels.jsonl:3`, for errors.
+        places: Of each row for errors, `labels.jsonl:3`.
         positive: The text labels that mean good, separated by commas; or `>= 4` for numbers.
-
-    Raises:
-        LabelError: No row has the field, a label is no finite number, or labels cannot be told apart; with
-            the remedy.
     """
     written = find_field(rows, name)
     if problems := [*_find_not_finite(written, places, name), *_find_mixed(written, places, name)]:
-        left = len(problems) - _SHOWN
-        raise LabelError("\n".join([*problems[:_SHOWN], *([f"and {left} more"] if left > 0 else [])]))
-    if nested := next((each for each in written if isinstance(each, Mapping)), None):
+        more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        raise LabelError("\n".join([*problems[:_SHOWN], *more]))
+    if nested := next((entry for entry in written if isinstance(entry, Mapping)), None):
         inner = ", ".join(f"{name}.{printable(key, 40)}" for key in nested)
         raise LabelError(f"{name} holds several labels; take one of them: {inner}")
     plain = [_plain(label) for label in written]
     if any(row.get("outputs") is not None for row in rows):
-        _check_pairs(rows, places)
+        for row, place in zip(rows, places, strict=True):
+            outputs = row.get("outputs")
+            if not isinstance(outputs, list | tuple) or len(outputs) != _TWO:
+                raise LabelError(
+                    f"{place}: has no pair of outputs, while other rows are pairs; keep them apart"
+                )
         return _read_pairs(plain, places, name)
     if positive is not None:
         return _read_positive(plain, places, name, positive)
@@ -88,12 +89,7 @@ def read_labels(
 
 
 def find_field(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
-    """
-    The field of each row, None where it has none; `label.overall` is `overall` within `label`.
-
-    Raises:
-        LabelError: No row has it.
-    """
+    """The field of each row, None where it has none; `label.overall` is `overall` within `label`."""
     outer, _, inner = name.partition(".")
     values = [row.get(name) for row in rows]
     if inner and all(value is None for value in values):
@@ -126,7 +122,7 @@ def _find_not_finite(written: Sequence[Any], places: Sequence[str], name: str) -
 
 
 def _is_finite(label: float | str) -> bool:
-    """Whether it is a number that can be compared, or a text that names none."""
+    """True for a number that can be compared, and for a text that is no number."""
     try:
         return math.isfinite(float(label))
     except OverflowError:  # an integer of hundreds of digits
@@ -136,7 +132,7 @@ def _is_finite(label: float | str) -> bool:
 
 
 def _find_mixed(written: Sequence[Any], places: Sequence[str], name: str) -> Iterator[str]:
-    """Where true and false stand beside numbers nobody can say whether 1 is good, or the worst of 1 to 5."""
+    """Labels true and false among numbers, where 1 could be good, or the worst of 1 to 5."""
     number = next((at for at, label in enumerate(written) if type(label) in {int, float}), None)
     if number is None:
         return
@@ -158,7 +154,7 @@ def _read_positive(
     names = {word.strip() for word in positive.split(",")} - {""}
     known = {_text(label) for label in labels if label is not None}
     for word in sorted(names - known):
-        listed = name_some([repr(printable(each, 40)) for each in sorted(known)], _SHOWN)
+        listed = name_some([repr(printable(label, 40)) for label in sorted(known)], _SHOWN)
         raise LabelError(f"--positive: no {name} is {word!r}.{hint(word, known)} Labels: {listed}")
     read = [None if label is None else float(_text(label) in names) for label in labels]
     return _labels("good", read, {1.0: f"good ({', '.join(sorted(names))})", 0.0: "bad"})
@@ -181,13 +177,6 @@ def _read_pairs(labels: Sequence[float | str | None], places: Sequence[str], nam
             )
         read.append(value)
     return _labels("pair", read, {1.0: "first better", 0.0: "second better", 0.5: "neither"})
-
-
-def _check_pairs(rows: Sequence[Mapping[str, Any]], places: Sequence[str]) -> None:
-    for row, place in zip(rows, places, strict=True):
-        outputs = row.get("outputs")
-        if not isinstance(outputs, list | tuple) or len(outputs) != _TWO:
-            raise LabelError(f"{place}: has no pair of outputs, while other rows are pairs; keep them apart")
 
 
 def _pair_number(label: float | None, numbers: set[float]) -> float | None:

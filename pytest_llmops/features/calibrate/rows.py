@@ -1,4 +1,4 @@
-"""Lines and mappings as rows, each with its id, its place and what is wrong with it."""
+"""Lines and mappings as rows with ids and places, and the parts of a row that a metric reads."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from pytest_llmops.runner.app.answers import read_answer
 
 _SHOWN = 200
 _OF_A_CASE = ("input", "reference", "references", "relevant")
+_PAIR = 2
 
 
 class RowError(LLMOpsError):
-    """Rows that cannot be scored as they are; names every one of them, and shows the first 200."""
+    """Rows that cannot be scored; `problems` has all of them, the message the first 200."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         left = len(problems) - _SHOWN
@@ -32,12 +33,12 @@ class RowError(LLMOpsError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """
-    One row as it was written.
+    One row.
 
     Attributes:
         id: Its own, or its line's number.
         place: For messages, `labels.jsonl:3`.
-        problem: Why it is no row; empty where it is one.
+        problem: Its fault, which makes it no row; else empty.
     """
 
     id: str
@@ -48,39 +49,32 @@ class Row:
 
 def read_rows(text: str, shown: str) -> list[Row]:
     """
-    The rows of a JSONL text; empty lines are none, and a line that cannot be read is one with a problem.
+    Read the rows of a JSONL text without its empty lines; a line that cannot be read has a problem.
 
     Args:
-        shown: What messages call the file.
-
-    Raises:
-        RowError: There is no row.
+        shown: The file in messages.
     """
-    found = []
+    rows = []
     for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            place = f"{shown}:{number}"
-            try:
-                row = json.loads(line, parse_constant=refuse_constant, object_pairs_hook=unique_keys)
-            except (ValueError, RecursionError) as error:
-                problem = f"is no JSON: {error}"
-                if isinstance(error, DoubledKeyError):
-                    problem = f"holds {printable(error.found, 60)!r} twice; keep one"
-                found.append(Row(id=str(number), place=place, fields={}, problem=problem))
-            else:
-                found.append(_read_row(row, number, place))
-    if not found:
+        if not line.strip():
+            continue
+        place = f"{shown}:{number}"
+        try:
+            row = json.loads(line, parse_constant=refuse_constant, object_pairs_hook=unique_keys)
+        except (ValueError, RecursionError) as error:
+            problem = f"is no JSON: {error}"
+            if isinstance(error, DoubledKeyError):
+                problem = f"holds {printable(error.found, 60)!r} twice; keep one"
+            rows.append(Row(id=str(number), place=place, fields={}, problem=problem))
+        else:
+            rows.append(_read_row(row, number, place))
+    if not rows:
         raise RowError([f"{shown}: holds no row; write one JSON object a line"])
-    return _refuse_borrowed(found)
+    return _refuse_borrowed(rows)
 
 
 def list_rows(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """
-    Mappings as rows, `row 1` the first.
-
-    Raises:
-        RowError: They are no mappings one after the other, but one mapping, or something else.
-    """
+    """Read mappings as rows, the first as `row 1`."""
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
         raise RowError([f"rows must be a list of mappings, one a row, not {printable(rows, 60)}"])
     return _refuse_borrowed(
@@ -90,13 +84,10 @@ def list_rows(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
 
 def check_rows(rows: Sequence[Row], remedy: str = "each row is one label") -> None:
     """
-    Refuse rows of which each is to count once.
+    Refuse broken rows, and rows with the same id.
 
     Args:
-        remedy: What to do about an id that stands twice, or why it cannot.
-
-    Raises:
-        RowError: Some are none, or an id stands twice; all of them.
+        remedy: For two rows with one id, the end of the message.
     """
     problems = []
     places: dict[str, str] = {}
@@ -111,12 +102,7 @@ def check_rows(rows: Sequence[Row], remedy: str = "each row is one label") -> No
 
 
 def number_repeats(rows: Sequence[Row]) -> list[int]:
-    """
-    Which repeat of its case each row is, where the rows of one id are repeats of one case.
-
-    Raises:
-        RowError: Some are none, or rows of one id differ in input or expectations; all of them.
-    """
+    """Number the rows of each id, which are repeats of one case, from 0."""
     problems, numbers = [], []
     firsts: dict[str, Row] = {}
     counts: Counter[str] = Counter()
@@ -124,7 +110,7 @@ def number_repeats(rows: Sequence[Row]) -> list[int]:
         first = firsts.setdefault(row.id, row)
         numbers.append(counts[row.id])
         counts[row.id] += 1
-        other = next((each for each in _OF_A_CASE if row.fields.get(each) != first.fields.get(each)), None)
+        other = next((name for name in _OF_A_CASE if row.fields.get(name) != first.fields.get(name)), None)
         if row.problem:
             problems.append(f"{row.place}: {row.problem}")
         elif other and not first.problem:
@@ -140,15 +126,15 @@ def number_repeats(rows: Sequence[Row]) -> list[int]:
 
 def _read_row(row: Any, number: int, place: str) -> Row:
     problem = "" if isinstance(row, Mapping) else f"is no JSON object but {printable(row, 60)}"
-    given = None if problem else row.get("id")
-    if isinstance(given, bool) or not isinstance(given, str | int | None):
-        problem = f"id must be a text or a whole number, not {printable(given, 60)}"
-    entry = str(number) if given is None else str(given)
+    written = None if problem else row.get("id")
+    if isinstance(written, bool) or not isinstance(written, str | int | None):
+        problem = f"id must be a text or a whole number, not {printable(written, 60)}"
+    entry = str(number if written is None else written)
     return Row(id=entry, place=place, fields={} if problem else row, problem=problem)
 
 
 def _refuse_borrowed(rows: Sequence[Row]) -> list[Row]:
-    """A row without an id goes by its number; where another row has that id, the two would be confused."""
+    """Refuse rows without an id whose number is the id of another row."""
     own = {row.id: row.place for row in rows if row.fields.get("id") is not None}
     return [
         replace(row, problem=f"has no id, and its number is the id of {own[row.id]}; give it one")
@@ -158,32 +144,29 @@ def _refuse_borrowed(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-_PAIR = 2
-
-
 class BrokenRowError(Exception):
-    """What is wrong with a row, without its place."""
+    """The fault of a row, without its place."""
 
 
-def read_output(given: Mapping[str, Any], *, needed: bool) -> tuple[Output, str | None]:
+def read_output(fields: Mapping[str, Any], *, needed: bool) -> tuple[Output, str | None]:
     """The output to score and, of a pair, the other text."""
-    pair = given.get("outputs")
+    pair = fields.get("outputs")
     if pair is not None:
         if not isinstance(pair, list | tuple) or len(pair) != _PAIR:
             raise BrokenRowError(f"outputs must be a list of two, not {printable(pair, 60)}")
-        if given.get("output") is not None:
+        if fields.get("output") is not None:
             raise BrokenRowError("has both output and outputs; keep the one that is to be scored")
-        first, second = (_answer(each, "outputs") for each in pair)
+        first, second = (_read_answer(written, "outputs") for written in pair)
         return first, second.text
-    output = given.get("output")
+    output = fields.get("output")
     if output is None:
         if needed:
             raise BrokenRowError("has no output; write the text to score, or a pair as outputs")
         return Output(text=""), None
-    return _answer(output, "output"), None
+    return _read_answer(output, "output"), None
 
 
-def _answer(written: Any, name: str) -> Output:
+def _read_answer(written: Any, name: str) -> Output:
     try:
         return read_answer(written)
     except AnswerError as error:
@@ -191,8 +174,8 @@ def _answer(written: Any, name: str) -> Output:
         raise BrokenRowError(f"{name} cannot be read: {problem}") from None
 
 
-def read_reference(given: Mapping[str, Any]) -> str | None:
-    reference, several = given.get("reference"), given.get("references")
+def read_reference(fields: Mapping[str, Any]) -> str | None:
+    reference, several = fields.get("reference"), fields.get("references")
     if reference is None and several is not None:
         if not isinstance(several, list | tuple) or not several:
             raise BrokenRowError(f"references must be a list of texts, not {printable(several, 60)}")
@@ -202,14 +185,14 @@ def read_reference(given: Mapping[str, Any]) -> str | None:
     return reference
 
 
-def read_passages(given: Mapping[str, Any], *, texts: bool) -> tuple[Passage, ...] | None:
+def read_passages(fields: Mapping[str, Any], *, texts: bool) -> tuple[Passage, ...] | None:
     """
-    What was retrieved, in its order.
+    The retrieved passages, in their order.
 
     Args:
-        texts: Whether anybody reads the passages; if not, passages with unclear contexts have none.
+        texts: The metric reads their texts; if not, passages with unclear contexts have none.
     """
-    contexts, retrieved = given.get("contexts"), given.get("retrieved")
+    contexts, retrieved = fields.get("contexts"), fields.get("retrieved")
     contents = None if contexts is None else _read_list("contexts", contexts, text=True)
     if retrieved is None:
         return contents
@@ -217,7 +200,7 @@ def read_passages(given: Mapping[str, Any], *, texts: bool) -> tuple[Passage, ..
     if contents is None:
         return ranked
     by_id = {passage.id: passage.text for passage in contents}
-    named = all(isinstance(each, Mapping) and "id" in each for each in contexts or ())
+    named = all(isinstance(context, Mapping) and "id" in context for context in contexts or ())
     if not named and len(contents) != len(ranked):
         if not texts:
             return ranked
@@ -234,25 +217,22 @@ def read_passages(given: Mapping[str, Any], *, texts: bool) -> tuple[Passage, ..
 def _read_list(name: str, written: Any, *, text: bool) -> tuple[Passage, ...]:
     if not isinstance(written, list | tuple):
         raise BrokenRowError(f"{name} must be a list, not {printable(written, 60)}")
-    return tuple(_read_passage(name, each, at, text=text) for at, each in enumerate(written))
+    return tuple(_read_passage(name, entry, at, text=text) for at, entry in enumerate(written))
 
 
 def _read_passage(name: str, written: Any, at: int, *, text: bool) -> Passage:
-    """A text, or an id where `text` is false, or a mapping of both."""
+    """Read a text, or an id where `text` is false, or a mapping of both."""
     if isinstance(written, str) or (not text and type(written) is int):
         return Passage(id=str(at), text=str(written)) if text else Passage(id=str(written))
-    what = "a text" if text else "an id"
     if isinstance(written, Mapping):
-        entry, contents, rating = (
-            written.get("id", str(at) if text else None),
-            written.get("text", ""),
-            written.get("score"),
-        )
+        entry = written.get("id", str(at) if text else None)
+        contents, rating = written.get("text", ""), written.get("score")
         number = rating is None or is_number(rating)
         if (isinstance(entry, str) or type(entry) is int) and isinstance(contents, str) and number:
             return Passage(id=str(entry), text=contents, score=None if rating is None else float(rating))
+    kind = "a text" if text else "an id"
     raise BrokenRowError(
-        f"{name}[{at}] must be {what}, or a mapping of id, text and score, not {printable(written, 60)}"
+        f"{name}[{at}] must be {kind}, or a mapping of id, text and score, not {printable(written, 60)}"
     )
 
 
@@ -265,7 +245,7 @@ def read_relevant(written: Any) -> tuple[str, ...]:
         return tuple(str(entry) for entry, grade in written.items() if grade > 0)
     if not isinstance(written, list | tuple):
         raise BrokenRowError(f"relevant must be a list of ids, not {printable(written, 60)}")
-    for each in written:
-        if not isinstance(each, str) and type(each) is not int:
-            raise BrokenRowError(f"relevant must contain ids, not {printable(each, 60)}")
+    for entry in written:
+        if not isinstance(entry, str) and type(entry) is not int:
+            raise BrokenRowError(f"relevant must contain ids, not {printable(entry, 60)}")
     return tuple(map(str, written))

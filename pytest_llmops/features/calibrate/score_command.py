@@ -24,9 +24,11 @@ from pytest_llmops.registry import metric_options
 from pytest_llmops.reports.files.json_file import dump_json
 from pytest_llmops.settings import Settings, find_root, load_settings
 
-_UNSCORED = 3
+UNSCORED = 3
+"""Exit code where some row could not be scored."""
+
 _LISTED = 3
-_NOBODY = "none"  # a judge that is named and never called
+_UNCALLED = "none"  # the model of a judge that is never called
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,52 +38,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="FILE", help="write the scores here; default: to the terminal")
     parser.add_argument(
-        "--repeats", action="store_true", help="rows of one id are repeats of a case; else an id stands once"
+        "--repeats", action="store_true", help="rows of one id are repeats of a case; else they are an error"
     )
     add_metric_options(parser)
     parser.set_defaults(do=_score, prints_data=True)
 
 
 def add_metric_options(parser: argparse.ArgumentParser) -> None:
-    """What chooses the metric and how its model calls are made."""
+    """Add the options of the metric and of its model calls."""
     parser.add_argument(
         "--option",
         action="append",
         default=[],
         metavar="NAME=JSON",
-        help="an option of the metric, as a check would have it; may be repeated",
+        help="an option of the metric, as in a check; may be repeated",
     )
     parser.add_argument("--judge", metavar="MODEL", help="the chat model that judges")
     parser.add_argument("--record", metavar="MODE", help="model calls: none, once, new (default) or all")
 
 
-def open_metric(given: argparse.Namespace, *, stored: bool = False) -> tuple[Metric, Settings]:
+def open_metric(arguments: argparse.Namespace, *, stored: bool = False) -> tuple[Metric, Settings]:
     """
     The metric that the command line names, and the settings.
 
     Args:
-        stored: The scores are there already, so that no judge is called, and none has to be named.
-
-    Raises:
-        LLMOpsError: There is none, or an option cannot be.
+        stored: The scores are there already, so no judge is called, and none has to be named.
     """
-    settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", {"record": given.record}))
-    options = read_options(given.option)
-    if given.judge is not None:
+    settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", {"record": arguments.record}))
+    options = _read_options(arguments.option)
+    if arguments.judge is not None:
         named = options.get("judge", settings.judge)
-        options["judge"] = {**(named if isinstance(named, dict) else {}), "model": given.judge}
+        options["judge"] = {**(named if isinstance(named, dict) else {}), "model": arguments.judge}
     if stored and not settings.judge and not {"judge", "panel"} & options.keys():
-        options |= {"judge": {"model": _NOBODY}} if "judge" in metric_options(given.metric) else {}
-    return make_metric(given.metric, options, settings), settings
+        options |= {"judge": {"model": _UNCALLED}} if "judge" in metric_options(arguments.metric) else {}
+    return make_metric(arguments.metric, options, settings), settings
 
 
-def read_options(typed: Sequence[str]) -> dict[str, Any]:
+def _read_options(typed: Sequence[str]) -> dict[str, Any]:
     """`k=5`, `rubric=support`: a value is JSON, and text where it is none."""
     options: dict[str, Any] = {}
-    for each in typed:
-        name, sign, value = each.partition("=")
+    for option in typed:
+        name, sign, value = option.partition("=")
         if not sign or not name:
-            raise MetricOptionError(f"--option takes NAME=JSON, such as k=5, not {each!r}")
+            raise MetricOptionError(f"--option takes NAME=JSON, such as k=5, not {option!r}")
         try:
             options[name] = json.loads(value)
         except ValueError:
@@ -90,26 +89,17 @@ def read_options(typed: Sequence[str]) -> dict[str, Any]:
 
 
 def read_input(path: str) -> bytes:
-    """
-    The bytes of a file, or of the standard input for `-`.
-
-    Raises:
-        RowError: It cannot be read.
-    """
+    """The bytes of a file, or of the standard input for `-`."""
     if path == "-":
         return sys.stdin.buffer.read()
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
-        near = hint(Path(path).name, [each.name for each in Path(path).parent.glob("*.jsonl")])
+        near = hint(Path(path).name, [other.name for other in Path(path).parent.glob("*.jsonl")])
         raise RowError([f"{path}: there is no such file.{near}"]) from None
 
 
 def rows_of(data: bytes, path: str) -> list[Row]:
-    """
-    Raises:
-        RowError: The bytes are no rows.
-    """
     shown = "standard input" if path == "-" else path
     try:
         return read_rows(data.decode("utf-8-sig"), shown)
@@ -117,22 +107,21 @@ def rows_of(data: bytes, path: str) -> list[Row]:
         raise RowError([f"{shown}: byte {error.start} is no UTF-8"]) from None
 
 
-def _score(given: argparse.Namespace) -> int:
-    refuse_overwriting(given.out, given.file)
-    metric, settings = open_metric(given)
-    rows = rows_of(read_input(given.file), given.file)
-    numbers = number_repeats(rows) if given.repeats else None
+def _score(arguments: argparse.Namespace) -> int:
+    refuse_overwriting(arguments.out, arguments.file)
+    metric, settings = open_metric(arguments)
+    rows = rows_of(read_input(arguments.file), arguments.file)
+    numbers = number_repeats(rows) if arguments.repeats else None
     if numbers is None:
         check_rows(rows, "give it another, or pass --repeats where rows of one id are repeats of a case")
     problems: list[str] = []
-    results = score_rows(metric, rows, stem_of(given.file), settings, numbers=numbers, problems=problems)
-    lines = [
-        dump_json(_line(row, result, metric.name, numbers[at] if numbers else None))
+    results = score_rows(metric, rows, stem_of(arguments.file), settings, numbers=numbers, problems=problems)
+    text = "".join(
+        f"{dump_json(_line(row, result, metric.name, numbers[at] if numbers else None))}\n"
         for at, (row, result) in enumerate(zip(rows, results, strict=True))
-    ]
-    text = "".join(f"{line}\n" for line in lines)
-    if given.out:
-        write_atomically(Path(given.out), text.encode())
+    )
+    if arguments.out:
+        write_atomically(Path(arguments.out), text.encode())
     else:
         print(text, end="")  # noqa: T201 - a command talks to its user
 
@@ -141,26 +130,26 @@ def _score(given: argparse.Namespace) -> int:
     if values:
         lines.append(f"mean {sum(values) / len(values):.4g}, from {min(values):.4g} to {max(values):.4g}")
     if values and (traits := traits_of(metric)).compares and traits.basis == "judge":
-        rate, low, high = win_rate(_means(rows, results))
+        rate, low, high = win_rate(_average_cases(rows, results))
         lines.append(f"win rate {rate:.3f} ({low:.3f} to {high:.3f})")
     print("; ".join(lines), file=sys.stderr)  # noqa: T201 - as above
     print_unscored(rows, results, problems)
-    return 0 if len(values) == len(rows) else _UNSCORED
+    return 0 if len(values) == len(rows) else UNSCORED
 
 
-def _means(rows: Sequence[Row], results: Sequence[Score | Failure]) -> list[float]:
+def _average_cases(rows: Sequence[Row], results: Sequence[Score | Failure]) -> list[float]:
     """A value a case, since repeats of one case are not independent of each other."""
     values: dict[str, list[float]] = {}
     for row, result in zip(rows, results, strict=True):
         if isinstance(result, Score):
             values.setdefault(row.id, []).append(result.value)
-    return [fmean(each) for each in values.values()]
+    return [fmean(repeats) for repeats in values.values()]
 
 
 def print_unscored(
     rows: Sequence[Row], results: Sequence[Score | Failure], problems: Sequence[str] = ()
 ) -> None:
-    """The first rows without a score and why, and what could not be kept, on the error stream."""
+    """Print the first rows without a score, with their errors, and further problems to the error stream."""
     broken = [(row, result) for row, result in zip(rows, results, strict=True) if isinstance(result, Failure)]
     for row, failure in broken[:_LISTED]:
         print(f"{row.place}: not scored: {printable(mask(failure.error), 300)}", file=sys.stderr)  # noqa: T201 - as above
@@ -179,6 +168,6 @@ def _line(row: Row, result: Score | Failure, metric: str, repeat: int | None) ->
         **case,
         "metric": metric,
         "value": result.value,
-        **{name: mask_secrets(each) for name, each in texts.items()},
+        **{name: mask_secrets(text) for name, text in texts.items()},
         "signature": result.signature,
     }

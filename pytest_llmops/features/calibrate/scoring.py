@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import fields, is_dataclass, replace
+from itertools import groupby
 from pathlib import PurePath
 from typing import Any
 
@@ -39,9 +40,9 @@ def score(
     settings: Settings | None = None,
 ) -> list[Score | Failure]:
     """
-    One score a row, in order, or why there is none.
+    One score or failure a row, in order.
 
-    `output` is a text, or a mapping as apps return; of `outputs`, a pair, the first is scored against the
+    `output` is a text, or a mapping as apps return it; of `outputs`, a pair, the first is scored against the
     second. `contexts` are texts, or mappings of `id` and `text`; `retrieved` are ids, best first, or
     mappings of `id`, `text` and `score`. Where both are given, `retrieved` has the order, and takes missing
     texts from the context of the same id, or of the same place where contexts have no ids and are as many.
@@ -50,26 +51,28 @@ def score(
     counts.
 
     Args:
-        metric: A name, with `options` as a check would have, or a metric.
+        metric: A name, with `options` as in a check, or a metric.
         settings: Names the judge, and the folder where model calls and vectors are kept; None keeps nothing.
 
     Raises:
         RowError: Rows that cannot be read, all of them; nothing is scored then.
         UnknownMetricError, MetricOptionError: There is no such metric, or it reads nothing off a row.
     """
-    made = make_metric(metric, options, settings) if isinstance(metric, str) else _made(metric, options)
-    return score_rows(made, list_rows(rows), "rows", settings)
+    if isinstance(metric, str):
+        metric = make_metric(metric, options, settings)
+    elif isinstance(metric, type) or not isinstance(metric, Metric):
+        raise MetricOptionError(
+            f"metric must be a name, such as 'rouge_l', or a metric, not {printable(metric, 60)}"
+        )
+    elif options:
+        raise MetricOptionError(f"{metric.name} is made already; options go with the name of a metric")
+    return score_rows(_check_readable(metric), list_rows(rows), "rows", settings)
 
 
 def make_metric(name: str, options: Mapping[str, Any] | None, settings: Settings | None) -> Metric:
-    """
-    The metric of that name; a judged one uses the settings' judge, unless the options name one.
-
-    Raises:
-        UnknownMetricError, MetricOptionError: There is no such metric, or none that rows can be scored by.
-    """
+    """Make the metric of that name; a judged one uses the settings' judge, unless the options name one."""
     options = {} if options is None else options
-    if not isinstance(options, Mapping) or not all(isinstance(each, str) for each in options):
+    if not isinstance(options, Mapping) or not all(isinstance(option, str) for option in options):
         raise MetricOptionError(f"options must map names to values, not be {printable(options, 60)}")
     judge = settings.judge if settings else {}
     if judge and "judge" in metric_options(name):
@@ -77,25 +80,13 @@ def make_metric(name: str, options: Mapping[str, Any] | None, settings: Settings
     return _check_readable(create_metric(name, options))
 
 
-def _made(metric: Any, options: Mapping[str, Any] | None) -> Metric:
-    if isinstance(metric, type) or not isinstance(metric, Metric):
-        raise MetricOptionError(
-            f"metric must be a name, such as 'rouge_l', or a metric, not {printable(metric, 60)}"
-        )
-    if options:
-        raise MetricOptionError(f"{metric.name} is made already; options go with the name of a metric")
-    return _check_readable(metric)
-
-
 def _check_readable(metric: Metric) -> Metric:
     if traits_of(metric).basis == "run":
-        raise MetricOptionError(
-            f"{metric.name} is what a run takes, and nobody runs rows; check it in a golden file"
-        )
+        raise MetricOptionError(f"{metric.name} is measured in a run, not read off a row; use a golden file")
     return metric
 
 
-def score_rows(  # noqa: PLR0913 - what is scored and how
+def score_rows(  # noqa: PLR0913 - rows, their metric and the conditions of its calls
     metric: Metric,
     rows: Sequence[Row],
     name: str,
@@ -109,14 +100,11 @@ def score_rows(  # noqa: PLR0913 - what is scored and how
     Scores of rows, all of the first repeat, then of the second …
 
     Args:
-        name: Under which model calls are kept, of a file its stem.
-        repeats: How often a judge scores each row.
-        numbers: Of each row which repeat of its case it is, so that equal requests of two repeats are two
-            calls; each row is a case of its own by default.
+        name: Names the model calls that are kept; of a file its stem.
+        repeats: Times that a judge scores each row.
+        numbers: Of each row its repeat of a case, so that equal requests of two repeats are two calls; each
+            row is a case of its own by default.
         problems: Gets sentences about model calls that could not be kept.
-
-    Raises:
-        RowError: Rows that cannot be read, all of them.
     """
     samples, broken = [], []
     for row in rows:
@@ -129,22 +117,28 @@ def score_rows(  # noqa: PLR0913 - what is scored and how
     if broken:
         raise RowError(broken)
     repeated = [
-        (metric_of(metric, row), replace(sample, output=replace(sample.output, repeat=number + repeat)))
+        (_with_grades(metric, row), replace(sample, output=replace(sample.output, repeat=number + repeat)))
         for repeat in range(repeats)
         for row, sample, number in zip(rows, samples, numbers or [0] * len(rows), strict=True)
     ]
-    with nullcontext() if settings is None else _kept(settings, problems):
+    with nullcontext() if settings is None else _recording(settings, problems):
         if traits_of(metric).waits:
-            return _score_side_by_side(repeated)
-        return _score_together(repeated)
+            with closing(Scorer()) as scorer:
+                jobs = [scorer.submit(own, [sample]) for own, sample in repeated]
+                return [result for job in jobs for result in job.result()]
+        results: list[Score | Failure] = []
+        for _, group in groupby(repeated, key=lambda pair: id(pair[0])):
+            batch = list(group)  # neighbours with the same metric
+            results += score_safely(score_here, batch[0][0], [sample for _, sample in batch])
+        return results
 
 
-def metric_of(metric: Metric, row: Row) -> Metric:
-    """The metric for one row: with the row's own grades, where it has some and the metric takes them."""
-    graded = row.fields.get("relevant")
-    if not isinstance(graded, Mapping) or not _takes_grades(metric):
+def _with_grades(metric: Metric, row: Row) -> Metric:
+    """The metric with the row's own grades, where it has some and the metric takes them."""
+    grades = row.fields.get("relevant")
+    if not isinstance(grades, Mapping) or not _takes_grades(metric):
         return metric
-    return replace(metric, grades=graded)  # type: ignore[type-var]  # a dataclass, as just seen
+    return replace(metric, grades=grades)  # type: ignore[type-var]  # a dataclass, as just checked
 
 
 def _takes_grades(metric: Metric) -> bool:
@@ -152,36 +146,13 @@ def _takes_grades(metric: Metric) -> bool:
 
 
 def stem_of(path: str) -> str:
-    """The name under which the model calls about a file are kept."""
+    """The name for the model calls about a file."""
     return "stdin" if path == "-" else PurePath(path).stem
 
 
-def _score_together(samples: Sequence[tuple[Metric, Sample]]) -> list[Score | Failure]:
-    """Every sample of one metric in one batch."""
-    results: dict[int, Score | Failure] = {}
-    batches: list[tuple[Metric, list[int]]] = []
-    for at, (metric, _) in enumerate(samples):
-        if not batches or batches[-1][0] is not metric:
-            batches.append((metric, []))
-        batches[-1][1].append(at)
-    for metric, places in batches:
-        found = score_safely(score_here, metric, [samples[at][1] for at in places])
-        results.update(zip(places, found, strict=True))
-    return [results[at] for at in range(len(samples))]
-
-
-def _score_side_by_side(samples: Sequence[tuple[Metric, Sample]]) -> list[Score | Failure]:
-    scorer = Scorer()
-    try:
-        jobs = [scorer.submit(metric, [sample]) for metric, sample in samples]
-        return [result for job in jobs for result in job.result()]
-    finally:
-        scorer.close()
-
-
 @contextmanager
-def _kept(settings: Settings, problems: list[str] | None) -> Iterator[None]:
-    """Keep what models say in the local folder alone, for nobody commits the calls about labels."""
+def _recording(settings: Settings, problems: list[str] | None) -> Iterator[None]:
+    """Keep model calls in the local folder only, since calls about labels are not committed."""
     local = replace(settings, cassettes=f"{settings.home}/cassettes")
     recorder = open_recorder(local, open_budget(settings))
     try:
@@ -193,16 +164,16 @@ def _kept(settings: Settings, problems: list[str] | None) -> Iterator[None]:
 
 
 def _read_sample(row: Row, metric: Metric, name: str) -> Sample:
-    given = row.fields
+    fields_of_row = row.fields
     ranks = "relevant" in metric.needs or _takes_grades(metric)  # and looks at no text
     reads = "passages" in metric.needs or traits_of(metric).waits
-    output, rival = read_output(given, needed=not ranks)
-    passages = read_passages(given, texts=reads and not ranks)
+    output, rival = read_output(fields_of_row, needed=not ranks)
+    passages = read_passages(fields_of_row, texts=reads and not ranks)
     return Sample(
         output=output if passages is None else replace(output, passages=passages),
-        input=given.get("input"),
-        reference=read_reference(given),
-        relevant=read_relevant(given.get("relevant")),
+        input=fields_of_row.get("input"),
+        reference=read_reference(fields_of_row),
+        relevant=read_relevant(fields_of_row.get("relevant")),
         case=f"score/{name}::{row.id}",
         rival=rival,
     )
@@ -212,33 +183,30 @@ def read_scores(
     stored: Sequence[Row], rows: Sequence[Row], metric: Metric, shown: str
 ) -> list[list[Score | Failure]]:
     """
-    Of each row what is stored under its id, in that order; several lines of one id are repeats.
+    The stored results of each row, found by its id; several lines of one id are repeats.
 
     Args:
         rows: No two with one id.
-        shown: What messages call the file of the scores.
-
-    Raises:
-        RowError: A line is no score that the metric can give, or is of no row.
+        shown: The file of the scores in messages.
     """
     problems = []
-    found: dict[str, list[Score | Failure]] = {row.id: [] for row in rows}
+    results: dict[str, list[Score | Failure]] = {row.id: [] for row in rows}
     for line in stored:
-        result = _read(line, metric)
+        result = _read_result(line, metric)
         if isinstance(result, str):
             problems.append(f"{line.place}: {result}")
-        elif line.id not in found:
+        elif line.id not in results:
             problems.append(f"{line.place}: no row has the id {printable(line.id, 60)}")
         else:
-            found[line.id].append(result)
+            results[line.id].append(result)
     if problems:
         raise RowError(problems)
     missing = Failure(metric=metric.name, stage="score", error=f"{shown} holds no score of it")
-    return [found[row.id] or [missing] for row in rows]
+    return [results[row.id] or [missing] for row in rows]
 
 
 def reaches(metric: Metric, value: float) -> bool:
-    """Whether the metric can give the value, but for what 32-bit arithmetic is rounded by."""
+    """True where the metric can give the value, up to the rounding of 32-bit arithmetic."""
     low, high = metric.range
     return low - NOISE <= value <= high + NOISE
 
@@ -249,25 +217,25 @@ def show_range(metric: Metric) -> str:
     return f"from {low:g} to {high:g}" if math.isfinite(high) else f"from {low:g} on"
 
 
-def _read(line: Row, metric: Metric) -> Score | Failure | str:
-    """The result that a line holds, or what is wrong with it."""
-    given, name = line.fields, metric.name
+def _read_result(line: Row, metric: Metric) -> Score | Failure | str:
+    """The result of a line, or a sentence on its fault."""
+    stored, name = line.fields, metric.name
     if line.problem:
         return line.problem
-    if given.get("metric", name) != name:
-        return f"is a score of {printable(given['metric'], 60)}, not of {name}"
-    if "error" in given:
-        return Failure(metric=name, stage="score", error=str(given["error"]))
-    value = given.get("value")
+    if stored.get("metric", name) != name:
+        return f"is a score of {printable(stored['metric'], 60)}, not of {name}"
+    if "error" in stored:
+        return Failure(metric=name, stage="score", error=str(stored["error"]))
+    value = stored.get("value")
     if not is_number(value):
         return f"value must be a number, not {printable(value, 60)}"
     if not reaches(metric, value):
         return f"value {value:g} is no score of {name}, which goes {show_range(metric)}"
-    evidence = given.get("evidence", ())
+    evidence = stored.get("evidence", ())
     return Score(
         metric=name,
         value=float(value),
-        reason=str(given.get("reason", "")),
+        reason=str(stored.get("reason", "")),
         evidence=tuple(evidence) if isinstance(evidence, list) else (),
-        signature=str(given.get("signature", "")),
+        signature=str(stored.get("signature", "")),
     )

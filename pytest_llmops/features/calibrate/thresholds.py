@@ -1,8 +1,8 @@
-"""Where to cut a score, so that what passes is good."""
+"""Thresholds of a score, by the errors that they make."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,10 @@ from pytest_llmops.statistics.bootstrap import draw_weights, percentile_interval
 from pytest_llmops.statistics.codes import Codes, Floats, rank_codes
 from pytest_llmops.statistics.concordance import count_good
 from pytest_llmops.statistics.intervals import LEVEL, Measure, bound_share, upper_bound
+
+Kind = Literal["bad passed", "good refused"]
+RATES = (0.01, 0.05, 0.1, 0.2, 0.3)
+_RESAMPLES = 999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +29,10 @@ class ErrorThreshold:
     Attributes:
         max_error: As stated.
         threshold: None where no threshold can be shown to keep it.
-        false_pass: Share of bad rows that pass at the threshold; `upper` is its one-sided bound, or that of
-            the strictest threshold there is, where none was found.
+        false_pass: Share of bad rows that pass at the threshold, or without one at the strictest.
+        upper: Its one-sided upper bound.
         passing: Share of the good rows that pass.
-        bad: How many bad rows there are; without a single one that passes it takes about 3 / max_error.
+        bad: Number of bad rows; if none of them passes, about 3 / max_error are enough.
     """
 
     max_error: float
@@ -41,7 +45,7 @@ class ErrorThreshold:
 
 def count_right(codes: Codes, good: Floats, weights: Floats) -> Floats:
     """
-    For a cut at each distinct score, from the lowest: how many rows it reads as people do.
+    Count the rows that a cut reads as people do, for a cut at each distinct score from the lowest on.
 
     Args:
         codes: Of scores where higher is better; a row passes from the cut upwards.
@@ -52,7 +56,7 @@ def count_right(codes: Codes, good: Floats, weights: Floats) -> Floats:
 
 
 def read_right(goods: Floats, below: Floats) -> Floats:
-    """`count_right` of rows that `count_good` counted."""
+    """The same from the counts of `count_good`."""
     right: Floats = goods.sum() - (np.cumsum(goods) - goods) + below
     return right
 
@@ -61,12 +65,10 @@ def find_error_threshold(
     oriented: Floats, good: Floats, max_error: float, level: float = LEVEL
 ) -> ErrorThreshold | None:
     """
-    None where no row is bad.
+    Find the loosest threshold by a fixed-sequence test of exact upper bounds; None where no row is bad.
 
     Args:
         oriented: Scores where higher is better, shape (rows,); the threshold is in this unit.
-
-    The search is a fixed-sequence test of exact upper bounds.
     """
     bad, fine = np.sort(oriented[good == 0]), np.sort(oriented[good == 1])
     if not len(bad):
@@ -74,42 +76,37 @@ def find_error_threshold(
     kept: float | None = None
     cuts = np.unique(oriented)[::-1]
     for cut in cuts:
-        if upper_bound(_above(bad, cut), len(bad), level) > max_error:
+        if upper_bound(_count_from(bad, cut), len(bad), level) > max_error:
             break
         kept = float(cut)
     at = float(cuts[0]) if kept is None else kept
-    passed = _above(bad, at)
+    passed = _count_from(bad, at)
     return ErrorThreshold(
         max_error=max_error,
         threshold=kept,
         false_pass=passed / len(bad),
         upper=upper_bound(passed, len(bad), level),
-        passing=_above(fine, at) / len(fine) if len(fine) else 0.0,
+        passing=_count_from(fine, at) / len(fine) if len(fine) else 0.0,
         bad=len(bad),
     )
 
 
-def _above(ascending: Floats, cut: float) -> int:
+def _count_from(ascending: Floats, cut: float) -> int:
     return len(ascending) - int(np.searchsorted(ascending, cut, side="left"))
-
-
-Kind = Literal["bad passed", "good refused"]
-RATES = (0.01, 0.05, 0.1, 0.2, 0.3)
-_RESAMPLES = 999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorRow:
     """
-    One error rate and the threshold that keeps it on these rows; an estimate, and no promise.
+    One error rate and the threshold that keeps it on these rows: an estimate, without a promise.
 
     Attributes:
         kind: The error that is kept: the share of bad rows that pass, or of good rows that are refused.
         at_most: Its rate.
         threshold: Of bad rows the loosest that keeps it, of good rows the strictest; in the metric's unit.
             None where even the strictest lets more pass.
-        low: With `high` where the threshold would fall on another draw of rows, `low` the looser; None at
-            an end where no threshold keeps the rate.
+        low: With `high` the interval of the threshold, `low` the looser end; None at an end where no
+            threshold keeps the rate.
         other: The other error at that threshold.
     """
 
@@ -125,12 +122,12 @@ def find_errors(
     oriented: Floats, good: Floats, groups: Sequence[Hashable], *, sign: float = 1.0, seed: int = 0
 ) -> tuple[ErrorRow, ...]:
     """
-    Both errors at each of `RATES`; none where no row is bad, or none is good.
+    Find thresholds for both errors at each of `RATES`; none where no row is bad, or none is good.
 
     Args:
         oriented: Scores where higher is better, shape (rows,); a row passes from the threshold upwards.
         good: 1 or 0.
-        groups: Of each row what it is drawn with.
+        groups: Of each row the group that it is drawn with.
         sign: -1 turns thresholds back into the unit of a metric where lower is better.
 
     Source: percentile bootstrap of whole groups, Davison and Hinkley (1997), ch. 2.4 and 3.8; a quantile has
@@ -140,7 +137,11 @@ def find_errors(
         return ()
     cuts, codes = np.unique(oriented), rank_codes(oriented)
     passed, refused = _shares(codes, good, np.ones(len(codes)), len(cuts))
-    drawn = list(_draw(codes, good, groups, len(cuts), seed))
+    drawn = [
+        _shares(codes, good, weights, len(cuts))
+        for weights in draw_weights(groups, _RESAMPLES, seed)
+        if weights @ (good == 0) and weights @ (good == 1)  # a resample of one kind has no shares
+    ]
     count = len(set(groups))
     rows = []
     for kind, own, other, side in (("bad passed", passed, refused, 0), ("good refused", refused, passed, 1)):
@@ -148,14 +149,17 @@ def find_errors(
             at = _place(own, rate, kind)
             places = np.sort([_place(shares[side], rate, kind) for shares in drawn])
             costs = np.array([shares[1 - side][at] for shares in drawn])
-            low, high = _ends(places) if len(places) else (None, None)
+            ends: list[float | None] = [None, None]
+            if len(places):
+                tail = round((1 - LEVEL) / 2 * (len(places) - 1))
+                ends = [_cut(cuts, int(places[at_end]), sign) for at_end in (tail, -1 - tail)]
             rows.append(
                 ErrorRow(
                     kind=kind,  # type: ignore[arg-type]  # one of the two
                     at_most=rate,
                     threshold=_cut(cuts, at, sign),
-                    low=None if low is None else _cut(cuts, low, sign),
-                    high=None if high is None else _cut(cuts, high, sign),
+                    low=ends[0],
+                    high=ends[1],
                     other=_share(float(other[at]), costs, min(count, int((good == (side == 0)).sum()))),
                 )
             )
@@ -163,7 +167,7 @@ def find_errors(
 
 
 def _shares(codes: Codes, good: Floats, weights: Floats, size: int) -> tuple[Floats, Floats]:
-    """At a cut at each distinct score and at one above all: shares of bad that pass, of good that do not."""
+    """Shares of bad rows that pass and of good rows that do not, at each distinct score and above all."""
     bads = np.bincount(codes, weights * (good == 0), minlength=size)
     goods = np.bincount(codes, weights * (good == 1), minlength=size)
     below = np.concatenate([[0.0], np.cumsum(goods)])
@@ -171,17 +175,8 @@ def _shares(codes: Codes, good: Floats, weights: Floats, size: int) -> tuple[Flo
     return from_here / from_here[0], below / below[-1]
 
 
-def _draw(
-    codes: Codes, good: Floats, groups: Sequence[Hashable], size: int, seed: int
-) -> Iterator[tuple[Floats, Floats]]:
-    """The shares of resamples; one that holds rows of one kind alone says nothing."""
-    for weights in draw_weights(groups, _RESAMPLES, seed):
-        if weights @ (good == 0) and weights @ (good == 1):
-            yield _shares(codes, good, weights, size)
-
-
 def _place(shares: Floats, rate: float, kind: Kind | str) -> int:
-    """Of shares that fall, the first cut that keeps the rate; of shares that rise, the last."""
+    """Of falling shares the first cut that keeps the rate, of rising shares the last."""
     kept = shares <= rate + 1e-12
     if kind == "bad passed":
         return int(np.argmax(kept))
@@ -190,11 +185,6 @@ def _place(shares: Floats, rate: float, kind: Kind | str) -> int:
 
 def _cut(cuts: Floats, at: int, sign: float) -> float | None:
     return sign * float(cuts[at]) if at < len(cuts) else None
-
-
-def _ends(places: np.ndarray[tuple[int], np.dtype[np.intp]]) -> tuple[int, int]:
-    tail = round((1 - LEVEL) / 2 * (len(places) - 1))
-    return int(places[tail]), int(places[-1 - tail])
 
 
 def _share(value: float, drawn: Floats, count: int) -> Measure:

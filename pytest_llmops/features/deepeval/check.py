@@ -36,22 +36,22 @@ from pytest_llmops.records import Bound, Failure, Sample, Score
 _THRESHOLD = 0.5
 _OWN = ("metric", "judge", "expected_tools")
 _JUDGE = ("model", "base_url", "api_key_env", "timeout_s", "concurrency")
-_AT_ONCE = 16  # samples at one endpoint, where the judge says nothing else
+_AT_ONCE = 16  # samples at one endpoint, unless the judge has another limit
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=True)
 class DeepEval(DeclaredMetric):
     """
     A DeepEval metric's score, 0 to 1 and higher is better, as in its version 4; 0 where the metric reads the
-    answer and the output says nothing.
+    answer and the output has no word.
 
     Attributes:
         metric: Its class, `GEval`, or `module:Class` for one of your own; by default the label.
-        label: What stands behind `deepeval:` where checks are written.
-        judge: `model`, `base_url`, `api_key_env`, `timeout_s` of the endpoint that it asks, as JSON; empty
-            leaves it to DeepEval's own settings.
+        label: The part behind `deepeval:` in a check's name.
+        judge: `model`, `base_url`, `api_key_env`, `timeout_s` of its endpoint, as JSON; empty leaves it to
+            DeepEval's own settings.
         options: All others, for the class, as JSON.
-        required: What a case must have for it.
+        required: The needs of the metric.
     """
 
     metric: str
@@ -132,7 +132,7 @@ class DeepEval(DeclaredMetric):
         )
 
     def _run(self, sample: Sample) -> Any:
-        """A metric of DeepEval with its result, one for each sample, since it holds that."""
+        """Measure by a new metric of DeepEval, since it keeps its result."""
         case, judge = sample.case or self.name, json.loads(self.judge)
         place = _slots(judge.get("base_url"), judge.get("concurrency", _AT_ONCE))
         with place, recording_of(case, sample.output.repeat) as log, self._open() as measured:
@@ -142,11 +142,11 @@ class DeepEval(DeclaredMetric):
                 measured.measure(make_case(sample, json.loads(self.expected_tools)), **quiet)
             finally:
                 if log is not None and log.error is not None:
-                    raise log.error  # rather than what the metric made of a call that was not replayed
+                    raise log.error  # rather than the metric's own error after a call that was not replayed
         return measured
 
     def _name_model(self) -> Any:
-        """The metric as it is made, with nothing measured: the signature of a score names its model."""
+        """The metric without a result, for the name of its model in the signature of a score."""
         with self._open() as measured:
             return measured
 
@@ -160,10 +160,10 @@ class DeepEval(DeclaredMetric):
             if "model" in parameters and (judge := json.loads(self.judge)):
                 options["model"] = stack.enter_context(open_model(judge, options.get("model")))
             if "async_mode" in parameters:
-                options["async_mode"] = False  # what runs side by side is the runner's to say
+                options["async_mode"] = False  # concurrency belongs to the runner
             try:
                 made = metric_class(**options)
-            except DeprecationWarning:  # a notice that is given once, where warnings are errors
+            except DeprecationWarning:  # a notice that comes once, where warnings are errors
                 made = metric_class(**options)
             made.async_mode = False
             yield made
@@ -175,12 +175,12 @@ class DeepEval(DeclaredMetric):
 
 @lru_cache(maxsize=16)
 def _slots(_endpoint: str | None, count: int) -> BoundedSemaphore:
-    """What samples wait for at an endpoint; one for the process."""
+    """The slots of an endpoint; one for the process."""
     return BoundedSemaphore(max(1, count))
 
 
 def _read_judge(written: Any) -> dict[str, Any]:
-    """The parts of a judge that DeepEval has use for, of a mapping, a model's name or a record of both."""
+    """Read the parts of a judge that DeepEval uses, from a mapping, a model's name or a `JudgeModel`."""
     if written is None:
         return {}
     if isinstance(written, str):
@@ -201,12 +201,12 @@ def _write(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it: NaN as null, and what JSON does not have as its text."""
+    """A value as JSON: NaN becomes null, and other values that JSON lacks become text."""
     return json.loads(json.dumps(value, default=str), parse_constant=lambda _: None)
 
 
 def _describe(error: BaseException) -> str:
-    """What happened at last, of an error that reports several tries."""
+    """The error, or the last one of several attempts."""
     if isinstance(error, RetryError) and (last := error.last_attempt.exception()) is not None:
         error = last
     return str(error) if isinstance(error, LLMOpsError) else describe_error(error)

@@ -1,4 +1,4 @@
-"""The library itself: imported with its telemetry off, its metrics found by name, its test cases filled."""
+"""The library: import without telemetry, metrics by name, and test cases from samples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_llmops.recorder.identity import is_loopback
 from pytest_llmops.records import Sample
 from pytest_llmops.settings import find_root
 
-# No telemetry and no look for updates, whatever the environment says.
+# No telemetry and no search for updates, whatever the environment has.
 _OFF = {"DEEPEVAL_TELEMETRY_OPT_OUT": "1", "DEEPEVAL_UPDATE_WARNING_OPT_IN": "0"}
 _EMBEDDED = "embedded"
 _NO_KEY = "none"
@@ -31,15 +31,10 @@ _NEEDS: Mapping[str, Need] = {
 
 
 def import_deepeval() -> Any:
-    """
-    The module `deepeval.metrics`, with nothing of it that writes, sends or reads settings of others.
-
-    Raises:
-        MetricOptionError: It is not installed, or raised when it was imported.
-    """
+    """Import `deepeval.metrics` so that it writes, sends and reads nothing of its own accord."""
     os.environ.update(_OFF)
     os.environ.pop("DEEPEVAL_TELEMETRY_ENABLED", None)
-    # A `.env` of the project belongs to whoever runs the app under test: it is read where that is asked for.
+    # A `.env` of the project is for the app under test, and is read only where a user wants that.
     os.environ.setdefault("DEEPEVAL_DISABLE_DOTENV", "1")
     try:
         import_module("deepeval")  # by itself, so that its absence has its name
@@ -53,19 +48,13 @@ def import_deepeval() -> Any:
 
 
 def find_class(named: str) -> type[Any]:
-    """
-    A single-turn metric of DeepEval, by its class's name (`GEval`, `AnswerRelevancy`), or `module:Class`.
-
-    Raises:
-        MetricOptionError: There is none of that name, or it does not look at single answers.
-    """
+    """A single-turn metric of DeepEval, by class name (`GEval`, `AnswerRelevancy`) or `module:Class`."""
     metrics = import_deepeval()
     if ":" in named:
         metric_class: Any = _import_class(named)
     else:
-        known = {
-            name: each for name in dir(metrics) if _is_single_turn(each := getattr(metrics, name), metrics)
-        }
+        every = {name: getattr(metrics, name) for name in dir(metrics)}
+        known = {name: value for name, value in every.items() if _is_single_turn(value, metrics)}
         alike = {_plain(name): name for name in known}
         name = alike.get(_plain(named)) or alike.get(_plain(f"{named}Metric"))
         if name is None and hasattr(metrics, named):
@@ -85,20 +74,15 @@ def find_class(named: str) -> type[Any]:
 
 
 def check_options(metric_class: type[Any], options: Mapping[str, Any], own: Sequence[str]) -> None:
-    """
-    Refuse options that the class does not take, with the near miss among them and our own.
-
-    Raises:
-        MetricOptionError: An option is unknown.
-    """
+    """Refuse options that the class does not take, and missing ones; a hint may name one of our `own`."""
     parameters = inspect.signature(metric_class).parameters
-    for name, each in parameters.items():
-        open_ended = each.kind in {each.VAR_KEYWORD, each.VAR_POSITIONAL}
-        if each.default is each.empty and not open_ended and name not in options:
+    for name, parameter in parameters.items():
+        open_ended = parameter.kind in {parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL}
+        if parameter.default is parameter.empty and not open_ended and name not in options:
             raise MetricOptionError(f"DeepEval's {metric_class.__name__} needs the option {name!r}")
-    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
-    taken = [each for each in parameters if not each.startswith("_")]
+    taken = [parameter for parameter in parameters if not parameter.startswith("_")]
     for option in options:
         if option not in taken:
             near = hint(option, [*taken, *own])
@@ -109,21 +93,16 @@ def check_options(metric_class: type[Any], options: Mapping[str, Any], own: Sequ
 
 
 def read_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Options as the library takes them: names of parameters and ranges of rubrics as its own objects.
-
-    Raises:
-        MetricOptionError: A parameter of a test case has another name.
-    """
+    """Read options for the library: names of parameters and ranges of rubrics become its own objects."""
     read = dict(options)
     if "evaluation_params" in read:
-        read["evaluation_params"] = [_read_parameter(each) for each in _listed(read["evaluation_params"])]
+        read["evaluation_params"] = [_read_parameter(name) for name in _listed(read["evaluation_params"])]
     if "rubric" in read:
         make_rubric = _part("metrics.g_eval").Rubric
         try:
             read["rubric"] = [
-                make_rubric(**{**each, "score_range": tuple(each["score_range"])})
-                for each in _listed(read["rubric"])
+                make_rubric(**{**rubric, "score_range": tuple(rubric["score_range"])})
+                for rubric in _listed(read["rubric"])
             ]
         except (KeyError, TypeError, ValueError) as error:
             raise MetricOptionError(
@@ -133,18 +112,18 @@ def read_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_needs(metric_class: type[Any], options: Mapping[str, Any]) -> frozenset[Need]:
-    """What a sample must have, by what the class or its `evaluation_params` asks of a test case."""
+    """The needs of a metric, by the fields of a test case that it reads."""
     return frozenset(_NEEDS[name] for name in _parameters_of(metric_class, options) if name in _NEEDS)
 
 
 def reads_answer(metric_class: type[Any], options: Mapping[str, Any]) -> bool:
-    """Whether the class looks at the answer's text, and not at tool calls, which may be all there is."""
+    """True where the class reads the answer's text, but no tool calls, since these may come without text."""
     names = _parameters_of(metric_class, options)
     return "actual_output" in names and not any("tools" in name for name in names)
 
 
 def make_case(sample: Sample, expected_tools: Sequence[Any]) -> Any:
-    """A test case of DeepEval with all that a sample holds."""
+    """A test case of DeepEval with everything of a sample."""
     passages = sample.output.passages
     texts = None if passages is None else [passage.text for passage in passages]
     make: Any = _part("test_case").LLMTestCase
@@ -155,23 +134,18 @@ def make_case(sample: Sample, expected_tools: Sequence[Any]) -> Any:
         retrieval_context=texts,
         context=texts,
         tools_called=[
-            _make_call(each.name, each.arguments, each.result) for each in sample.output.tool_calls
+            _make_call(call.name, call.arguments, call.result) for call in sample.output.tool_calls
         ],
-        expected_tools=[_read_call(each) for each in expected_tools] or None,
+        expected_tools=[_read_call(call) for call in expected_tools] or None,
     )
 
 
 @contextmanager
 def open_model(judge: Mapping[str, Any], named: str | None) -> Iterator[Any]:
-    """
-    The endpoint of our settings as a model of DeepEval, which leaves its own connections open.
-
-    Raises:
-        LLMOpsError: Its key is not in the environment, or it is no endpoint.
-    """
+    """Open the endpoint of our settings as a model of DeepEval, which leaves its own connections open."""
     if judge["model"] == _EMBEDDED:
         raise LLMOpsError(
-            "DeepEval can ask no embedded model; name an endpoint: judge: {model: …, base_url: …}"
+            "DeepEval can call no embedded model; name an endpoint: judge: {model: …, base_url: …}"
         )
     variable = judge.get("api_key_env", "OPENAI_API_KEY")
     key = os.environ.get(variable)
@@ -189,9 +163,9 @@ def open_model(judge: Mapping[str, Any], named: str | None) -> Iterator[Any]:
 
 
 def _parameters_of(metric_class: type[Any], options: Mapping[str, Any]) -> list[str]:
-    """The fields of a test case that the class, or its `evaluation_params`, asks for."""
+    """The fields of a test case that the class, or its `evaluation_params`, names."""
     names = options.get("evaluation_params") or getattr(metric_class, "_required_params", None)
-    return [str(getattr(each, "value", each)) for each in names] if isinstance(names, list | tuple) else []
+    return [str(getattr(name, "value", name)) for name in names] if isinstance(names, list | tuple) else []
 
 
 def _part(name: str) -> Any:
@@ -222,7 +196,7 @@ def _plain(name: str) -> str:
 
 
 def _read_parameter(named: object) -> Any:
-    known = {each.value: each for each in _part("test_case").SingleTurnParams}
+    known = {parameter.value: parameter for parameter in _part("test_case").SingleTurnParams}
     if str(named).lower() not in known:
         raise MetricOptionError(
             f"evaluation_params holds {named!r}.{hint(str(named), known)} Known: {', '.join(known)}"

@@ -23,7 +23,7 @@ def as_deepeval(metric: str, threshold: float | None = None, **options: Any) -> 
         metric: As a golden file names it.
         threshold: The lowest good score, or the highest one where lower is better; the metric's own bound
             by default.
-        options: Of the metric; one that takes a `judge` has the settings' where none is given.
+        options: Of the metric; one with a `judge` takes that of the settings by default.
 
     Raises:
         LLMOpsError: There is no such metric or option, or DeepEval is not installed.
@@ -36,11 +36,11 @@ def as_deepeval(metric: str, threshold: float | None = None, **options: Any) -> 
 
 @cache
 def _wrapper() -> type[Any]:
-    """The class, which can only be made once DeepEval's is imported."""
+    """The class, which needs DeepEval's as its base."""
     base: Any = import_deepeval().BaseMetric
 
     class LLMOpsMetric(base):  # type: ignore[misc]  # a class of a library that may not be installed
-        """Holds the last result, as DeepEval asks, which copies it by the names of `__init__`'s arguments."""
+        """Keeps the last result, and can be copied by the arguments of `__init__`, as DeepEval expects."""
 
         def __init__(
             self, metric: str, threshold: float | None = None, options: dict[str, Any] | None = None
@@ -53,17 +53,17 @@ def _wrapper() -> type[Any]:
             self.include_reason = True
 
         def measure(self, test_case: Any, *_: Any, **__: Any) -> float:
-            self._take(None, None, None)
+            self._store(None, None, None)
             try:
                 (result,) = self.ours.score([_read_case(test_case)])
             except Exception as error:
                 problem = str(error) if isinstance(error, LLMOpsError) else describe_error(error)
-                self._take(None, None, problem)
+                self._store(None, None, problem)
                 raise
             if isinstance(result, Failure):
-                self._take(None, None, result.error)
+                self._store(None, None, result.error)
                 raise LLMOpsError(f"{self.ours.name}: {result.error}")
-            self._take(result.value, result.reason, None)
+            self._store(result.value, result.reason, None)
             self.score_breakdown = {"evidence": list(result.evidence)}
             return float(result.value)
 
@@ -73,13 +73,10 @@ def _wrapper() -> type[Any]:
         def is_successful(self) -> bool:
             return bool(self.success)
 
-        def _take(self, score: float | None, reason: str | None, error: str | None) -> None:
+        def _store(self, score: float | None, reason: str | None, error: str | None) -> None:
             self.score, self.reason, self.error = score, reason, error
-            better = (
-                score is not None
-                and (score - self.threshold) * (1 if self.ours.higher_is_better else -1) >= 0
-            )
-            self.success = better
+            sign = 1 if self.ours.higher_is_better else -1
+            self.success = score is not None and (score - self.threshold) * sign >= 0
 
         @property
         def __name__(self) -> str:
@@ -98,11 +95,11 @@ def _own_threshold(metric: Metric) -> float:
 
 
 def _read_case(case: Any) -> Sample:
-    """A single-turn test case as a sample: what was retrieved as its passages, else the ideal `context`."""
+    """A single-turn test case as a sample, with the retrieved texts as passages, else the ideal `context`."""
     ideal = [str(text) for text in case.context or ()]
     texts = case.context if case.retrieval_context is None else case.retrieval_context
     passages = None
-    if texts is not None:  # which have no ids, so that a ranking is looked through by text
+    if texts is not None:  # without ids, so that a ranking is searched by text
         passages = tuple(Passage(id="", text=str(getattr(text, "context", text))) for text in texts)
     calls = tuple(
         ToolCall(name=call.name, arguments=dict(call.input_parameters or {}), result=call.output)

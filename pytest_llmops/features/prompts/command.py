@@ -1,5 +1,5 @@
 """
-`llmops prompts check|lock|diff [PATH…]`: do the prompts keep what their versions promise?
+`llmops prompts check|lock|diff [PATH…]`: do the prompts keep the promises of their versions?
 
 Exit 0 good, 1 a rule is broken.
 """
@@ -25,17 +25,17 @@ from pytest_llmops.prompts.files import (
     path_from_root,
     read_prompt,
 )
-from pytest_llmops.prompts.lock import lock_prompts, locked_prompts
-from pytest_llmops.prompts.rules import PromptFinding, check_prompts
+from pytest_llmops.prompts.lock import PromptFinding, check_prompts, lock_prompts, locked_prompts
 from pytest_llmops.settings import find_root, load_settings
+
+_LONGEST_LINE = 10_000  # a paragraph of a prompt is often one line, and its changes must be seen
 
 
 def read_committed(paths: Iterable[str], root: Path) -> Mapping[str, bytes] | None:
     """
-    The committed bytes of every prompt file that the paths name, by its path from `root`.
+    The committed bytes of every prompt file at the paths, by its path from `root`.
 
-    None where nothing can be asked: no git, no repository or no commit yet. The working tree and the index
-    are neither read nor touched.
+    None without git, a repository or a commit. The working tree and the index are neither read nor changed.
     """
     listed = _git(root, "ls-tree", "-r", "-z", "--name-only", "HEAD", "./")
     if listed is None:
@@ -43,7 +43,7 @@ def read_committed(paths: Iterable[str], root: Path) -> Mapping[str, bytes] | No
     chosen = [path_from_root(path, root) for path in paths]
     texts: dict[str, bytes] = {}
     for path in filter(None, listed.decode("utf-8", "surrogateescape").split("\0")):
-        if any(_names(each, path) for each in chosen):
+        if any(_names(written, path) for written in chosen):
             blob = _git(root, "cat-file", "blob", f"HEAD:./{path}")
             if blob is not None:  # a submodule has none
                 texts[path] = blob
@@ -51,7 +51,7 @@ def read_committed(paths: Iterable[str], root: Path) -> Mapping[str, bytes] | No
 
 
 def _names(chosen: str, path: str) -> bool:
-    """Whether a path that was given stands for this file."""
+    """True if the chosen path means this file."""
     if path == chosen:
         return True
     inside = PurePosixPath(path)
@@ -59,29 +59,26 @@ def _names(chosen: str, path: str) -> bool:
 
 
 def _git(root: Path, *arguments: str) -> bytes | None:
-    """What git prints; None where it is missing or refuses."""
+    """The output of git; None where it is missing or fails."""
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)  # noqa: S603, S607  # the user's own git
+        process = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)  # noqa: S603, S607  # the user's own git
     except OSError:
         return None
-    return done.stdout if done.returncode == 0 else None
-
-
-_LONGEST_LINE = 10_000  # a paragraph of a prompt is often one line, and what changed must be seen
+    return process.stdout if process.returncode == 0 else None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    deeds = parser.add_subparsers(title="what to do", metavar="check|lock|diff", required=True)
-    check = deeds.add_parser("check", help="do the prompts keep the rules of their versions?")
+    verbs = parser.add_subparsers(title="what to do", metavar="check|lock|diff", required=True)
+    check = verbs.add_parser("check", help="do the prompts keep the rules of their versions?")
     check.add_argument("--format", choices=("text", "json"), default="text")
     check.set_defaults(do=_check)
-    lock = deeds.add_parser("lock", help="write prompts.lock")
+    lock = verbs.add_parser("lock", help="write prompts.lock")
     lock.add_argument("--force", action="store_true", help="even where that hides a broken rule")
     lock.set_defaults(do=_lock)
-    diff = deeds.add_parser("diff", help="what changed since the last commit")
+    diff = verbs.add_parser("diff", help="changes since the last commit")
     diff.set_defaults(do=_diff)
-    for deed in (check, lock, diff):
-        deed.add_argument(
+    for verb in (check, lock, diff):
+        verb.add_argument(
             "paths",
             nargs="*",
             metavar="PATH",
@@ -89,36 +86,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def _check(given: argparse.Namespace) -> int:
-    paths, root = _places(given)
+def _check(arguments: argparse.Namespace) -> int:
+    paths, root = _find_paths(arguments)
     prompts = find_prompts(paths, root)
     locked = locked_prompts(paths, root)
-    _ask_for_any(paths, prompts or locked)
+    _refuse_none(paths, prompts or locked)
     findings = check_prompts(locked, prompts)
     red = sum(finding.red for finding in findings)
-    if given.format == "json":
+    if arguments.format == "json":
         shown = [
-            {"file": each.file, "name": each.name, "what": each.what, "red": each.red,
-             "reason": each.reason, "remedy": each.remedy}
-            for each in findings
+            {"file": finding.file, "name": finding.name, "what": finding.what, "red": finding.red,
+             "reason": finding.reason, "remedy": finding.remedy}
+            for finding in findings
         ]  # fmt: skip
         print(json.dumps({"version": 1, "prompts": len(prompts), "red": red, "findings": shown}, indent=2))  # noqa: T201 - a command talks to its user
     else:
         for finding in findings:
-            print(_line(finding))  # noqa: T201 - as above
+            print(_show(finding))  # noqa: T201 - as above
         print(f"{len(prompts):,} checked, {red:,} red")  # noqa: T201 - as above
     return int(red > 0)
 
 
-def _lock(given: argparse.Namespace) -> int:
-    paths, root = _places(given)
+def _lock(arguments: argparse.Namespace) -> int:
+    paths, root = _find_paths(arguments)
     prompts = find_prompts(paths, root)
     locked = locked_prompts(paths, root)
-    _ask_for_any(paths, prompts or locked)
+    _refuse_none(paths, prompts or locked)
     broken = [finding for finding in check_prompts(locked, prompts) if finding.hidden_by_lock]
     for finding in broken:
-        print(_line(finding))  # noqa: T201 - a command talks to its user
-    if broken and not given.force:
+        print(_show(finding))  # noqa: T201 - a command talks to its user
+    if broken and not arguments.force:
         print("nothing was written: a new lock would hide this; --force writes it all the same")  # noqa: T201 - as above
         return 1
     written = lock_prompts(paths, root, prompts)
@@ -128,8 +125,8 @@ def _lock(given: argparse.Namespace) -> int:
     return 0
 
 
-def _diff(given: argparse.Namespace) -> int:
-    paths, root = _places(given)
+def _diff(arguments: argparse.Namespace) -> int:
+    paths, root = _find_paths(arguments)
     now = {prompt.path: prompt for prompt in find_prompts(paths, root)}
     committed = read_committed(paths, root)
     if committed is None:
@@ -139,7 +136,7 @@ def _diff(given: argparse.Namespace) -> int:
     else:
         before = {path: read_prompt(path, raw) for path, raw in committed.items()}
         texts = dict(committed)
-    _ask_for_any(paths, (*now.values(), *before.values()))
+    _refuse_none(paths, (*now.values(), *before.values()))
     changed = [path for path in sorted(before.keys() | now.keys()) if before.get(path) != now.get(path)]
     for path in changed:
         for line in _describe(path, before.get(path), now.get(path)):
@@ -154,19 +151,18 @@ def _diff(given: argparse.Namespace) -> int:
 
 
 def _describe(path: str, old: Prompt | None, new: Prompt | None) -> Iterator[str]:
-    """The line of the prompt, and one for each part of its metadata that changed."""
+    """A line for the prompt, and one for each changed part of its metadata."""
     either = new or old
     if either is None:
         return
-    versions = [each.version or "no version" if each else "absent" for each in (old, new)]
-    yield f"{printable(path)}: {printable(either.name)} {versions[0]} → {versions[1]}"
+    before, after = (prompt.version or "no version" if prompt else "absent" for prompt in (old, new))
+    yield f"{printable(path)}: {printable(either.name)} {before} → {after}"
     for part in ("name", "kind", "tools", "output", "sha256"):
-        values = [getattr(each, part) if each else None for each in (old, new)]
+        values = [getattr(prompt, part) if prompt else None for prompt in (old, new)]
         if values[0] != values[1]:
-            was, now = (
-                printable(", ".join(value) if isinstance(value, tuple) else value or "") for value in values
-            )
-            yield f"  {part}: {was or 'none'} → {now or 'none'}"
+            texts = (", ".join(value) if isinstance(value, tuple) else value or "" for value in values)
+            before, after = (printable(text) or "none" for text in texts)
+            yield f"  {part}: {before} → {after}"
 
 
 def _diff_lines(old: bytes, new: bytes) -> Iterator[str]:
@@ -175,11 +171,11 @@ def _diff_lines(old: bytes, new: bytes) -> Iterator[str]:
         yield printable(line, _LONGEST_LINE)
 
 
-def _places(given: argparse.Namespace) -> tuple[list[str], Path]:
-    """The paths to look at, and the project's root. What is typed starts where it is typed."""
+def _find_paths(arguments: argparse.Namespace) -> tuple[list[str], Path]:
+    """The paths of the prompts, and the project's root. A typed path starts at the working folder."""
     root = find_root(Path.cwd())
-    if given.paths:
-        return [str(Path.cwd() / path) for path in given.paths], root
+    if arguments.paths:
+        return [str(Path.cwd() / path) for path in arguments.paths], root
     settings = load_settings(root)
     goldens = [load_golden(file, root=root) for file in find_golden_files(settings.golden, root)]
     paths = list(dict.fromkeys(path for golden in goldens for path in golden.prompts))
@@ -191,13 +187,13 @@ def _places(given: argparse.Namespace) -> tuple[list[str], Path]:
     return paths, root
 
 
-def _ask_for_any(paths: list[str], prompts: tuple[Prompt, ...]) -> None:
+def _refuse_none(paths: list[str], prompts: tuple[Prompt, ...]) -> None:
     if not prompts:
-        where = printable(", ".join(paths))
-        raise LLMOpsError(f"{where}: holds no prompt file, none that ends in {', '.join(SUFFIXES)}")
+        names = printable(", ".join(paths))
+        raise LLMOpsError(f"{names}: holds no prompt file, none that ends in {', '.join(SUFFIXES)}")
 
 
-def _line(finding: PromptFinding) -> str:
+def _show(finding: PromptFinding) -> str:
     mark = "red" if finding.red else "to lock"
     return (
         f"{mark}: {printable(finding.file)}: {printable(finding.name)}: {finding.reason}. {finding.remedy}."

@@ -9,7 +9,7 @@ from itertools import islice
 from pytest_llmops.metrics.faithfulness.features import describe_claims
 from pytest_llmops.metrics.faithfulness.model import Label, load_model
 from pytest_llmops.metrics.faithfulness.sentences import Sentence, drop_opener, split_sentences
-from pytest_llmops.models import entailment
+from pytest_llmops.models import cross_encoder as entailment
 from pytest_llmops.records import Passage
 
 _TEXTS_AT_ONCE = 4_096  # some 160 MB of word pieces' vectors

@@ -1,1 +1,1 @@
-"""What an answer has of the wording it should have: words, n-grams, form. No model."""
+"""Metrics of wording and form: words, n-grams, patterns, JSON. No model."""

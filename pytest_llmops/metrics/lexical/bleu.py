@@ -25,7 +25,7 @@ class Bleu(DeclaredMetric):
     BLEU of one output to its reference.
 
     Orders of n-grams for which the output is too short are left out (`effective_order`), so that a
-    short answer can reach 100. `true` asks for 30, above which a translation is read as good.
+    short answer can reach 100. `true` means 30, above which a translation counts as good.
     """
 
     traits = MetricTraits(
@@ -53,13 +53,13 @@ class Bleu(DeclaredMetric):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chrf(DeclaredMetric):
     """
-    chrF of one output to its reference: runs of characters, and of words where asked (chrF++ is
-    `word_order: 2`). White space does not count, case does.
+    chrF of one output to its reference: runs of characters, and with `word_order: 2` of words (chrF++).
+    White space does not count, case does.
 
     Attributes:
         char_order: The longest run of characters.
         word_order: The longest run of words; 0 leaves words out.
-        beta: How many times recall weighs as much as precision.
+        beta: Weight of recall, as a multiple of that of precision.
 
     Source: Popović (2015), chrF; Popović (2017), chrF++.
     """
@@ -96,7 +96,7 @@ def _bleu() -> tuple[BLEU, str]:
     from sacrebleu.metrics.bleu import BLEU
 
     bleu = BLEU(effective_order=True)
-    bleu.sentence_score("", [""])  # the signature holds the number of references of the last call
+    bleu.sentence_score("", [""])  # the signature contains the number of references of the last call
     return bleu, str(bleu.get_signature())
 
 
@@ -105,5 +105,5 @@ def _chrf(char_order: int, word_order: int, beta: int) -> tuple[CHRF, str]:
     from sacrebleu.metrics.chrf import CHRF
 
     chrf = CHRF(char_order=char_order, word_order=word_order, beta=beta)
-    name = chrf.sentence_score("", [""]).name  # holds beta, which the signature leaves out
+    name = chrf.sentence_score("", [""]).name  # with beta, which the signature leaves out
     return chrf, f"{name}|{chrf.get_signature()}"

@@ -21,6 +21,7 @@ STEPS: tuple[Step, ...] = ("typography", "case", "punctuation", "articles", "whi
 # Marks that make a number: 3.5, 12:30, 1/2, 2026-11-25, -4, 5%. Without them 3.5 would equal 35.
 _NUMERIC = re.compile(r"(?<=\d)[.,:/-](?=\d)|(?<![\w])-(?=\d)|(?<=\d) ?%")
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b", re.IGNORECASE)
+_PUNCTUATION = {"Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "Sk"}
 _ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -30,7 +31,7 @@ class ExactMatch(DeclaredMetric):
     1 when the output equals the reference, else 0.
 
     Attributes:
-        normalize: What does not count. `true` is every step: typography (quotes, dashes, widths,
+        normalize: Differences that do not count. `true` is every step: typography (quotes, dashes, widths,
             invisible characters), case, punctuation but that of numbers, articles, white space. A list
             names some of these steps. `squad` is SQuAD's own way, in which 3.5 is 35. `false`: every
             character counts.
@@ -47,30 +48,33 @@ class ExactMatch(DeclaredMetric):
     )
 
     def __post_init__(self) -> None:
-        given = self.normalize
-        if isinstance(given, bool) or given == "squad":
+        chosen = self.normalize
+        if isinstance(chosen, bool) or chosen == "squad":
             return
-        if not isinstance(given, tuple | list) or not given:
+        if not isinstance(chosen, tuple | list) or not chosen:
             raise MetricOptionError(
-                f"exact_match: normalize is true, false, squad or a list of {', '.join(STEPS)}, not {given!r}"
+                f"exact_match: normalize is true, false, squad or a list of {', '.join(STEPS)}, "
+                f"not {chosen!r}"
             )
-        for step in given:
+        for step in chosen:
             if step not in STEPS:
                 near = hint(step, STEPS) if isinstance(step, str) else ""
                 raise MetricOptionError(
                     f"exact_match: normalize knows no step {step!r}.{near} It takes: {', '.join(STEPS)}."
                 )
-        object.__setattr__(self, "normalize", tuple(step for step in STEPS if step in given))
+        object.__setattr__(self, "normalize", tuple(step for step in STEPS if step in chosen))
 
     def measure(self, sample: Sample) -> Score:
         reference = sample.reference or ""
         equal = self._normalize(sample.output.text) == self._normalize(reference)
-        return self.give(
-            sample,
-            float(equal),
-            "" if equal else f"not equal to {quote([reference])}",
-            made=self._manner(),
-        )
+        if isinstance(self.normalize, tuple):
+            made = "+".join(self.normalize)
+        elif self.normalize == "squad":
+            made = "squad"
+        else:
+            made = "normalized" if self.normalize else "raw"
+        reason = "" if equal else f"not equal to {quote([reference])}"
+        return self.give(sample, float(equal), reason, made=made)
 
     def _normalize(self, text: str) -> str:
         if self.normalize == "squad":
@@ -79,24 +83,27 @@ class ExactMatch(DeclaredMetric):
             return normalize(text, self.normalize)
         return normalize(text) if self.normalize else text
 
-    def _manner(self) -> str:
-        if isinstance(self.normalize, bool):
-            return "normalized" if self.normalize else "raw"
-        return self.normalize if isinstance(self.normalize, str) else "+".join(self.normalize)
-
 
 def normalize(text: str, steps: Collection[Step] = STEPS) -> str:
     """
-    The text after those steps. Where nothing would be left without punctuation and articles, these stay.
+    Apply those steps. Punctuation and articles stay where nothing else is left.
 
     Source: Rajpurkar et al. (2016), SQuAD's `normalize_answer`; numbers and symbols are kept here.
     """
-    folded = _fold(text, steps)
+    folded = fold_typography(text) if "typography" in steps else text
+    if "case" in steps:
+        folded = folded.casefold()
+    if "white_space" in steps:
+        folded = " ".join(folded.split())
     bare = folded
     if "punctuation" in steps:
         numeric = join_thousands(bare)
         kept = {at for match in _NUMERIC.finditer(numeric) for at in range(*match.span())}
-        bare = "".join(char for at, char in enumerate(numeric) if at in kept or not _is_punctuation(char))
+        bare = "".join(
+            char
+            for at, char in enumerate(numeric)
+            if at in kept or unicodedata.category(char) not in _PUNCTUATION
+        )
     if "articles" in steps:
         bare = _ARTICLES.sub(" ", bare)
     if "white_space" in steps:
@@ -112,16 +119,3 @@ def normalize_as_squad(text: str) -> str:
     """
     bare = text.lower().translate(_ASCII_PUNCTUATION)
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
-
-
-def _fold(text: str, steps: Collection[Step]) -> str:
-    if "typography" in steps:
-        text = fold_typography(text)
-    if "case" in steps:
-        text = text.casefold()
-    return " ".join(text.split()) if "white_space" in steps else text
-
-
-def _is_punctuation(char: str) -> bool:
-    category = unicodedata.category(char)
-    return category[0] == "P" or category == "Sk"

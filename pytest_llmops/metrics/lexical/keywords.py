@@ -1,4 +1,4 @@
-"""`keywords`: words that an answer must hold, may choose among, or must not hold."""
+"""`keywords`: words that an answer must contain, may choose among, or must not contain."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Requirements = Annotated[tuple[str | tuple[str, ...], ...], list_of(_or_several(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keywords(DeclaredMetric):
     """
-    The share of requirements that the output meets; 1 when all hold.
+    The share of requirements that the output meets.
 
     Each entry of `all` and of `none` is a requirement, `any` together is one. A keyword is found as
     whole words, whatever its case, white space, quotes and dashes; `5` is not found in `3.5` or `15`,
@@ -79,9 +79,9 @@ class Keywords(DeclaredMetric):
 
     def measure(self, sample: Sample) -> Score:
         text = fold(sample.output.text)
-        missing = [word for word in self.all if not any_found(_each(word), text)]
-        forbidden = [word for word in self.none if _pattern(word).search(text)]
-        lacking = self.any if not any_found(self.any, text) else ()
+        missing = [word for word in self.all if not _contains_any(text, word)]
+        forbidden = [word for word in self.none if _contains_any(text, word)]
+        lacking = () if not self.any or _contains_any(text, self.any) else self.any
         broken = len(missing) + len(forbidden) + bool(lacking)
         total = len(self.all) + len(self.none) + bool(self.any)
         reasons = (
@@ -105,13 +105,9 @@ class Keywords(DeclaredMetric):
         )
 
 
-def any_found(words: Sequence[str], text: str) -> bool:
-    """Whether one of the words is in the folded text; true of no words."""
-    return not words or any(_pattern(word).search(text) for word in words)
-
-
-def _each(requirement: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (requirement,) if isinstance(requirement, str) else requirement
+def _contains_any(folded: str, words: str | Sequence[str]) -> bool:
+    """True where the folded text contains the word, or one of the words."""
+    return any(_pattern(word).search(folded) for word in ([words] if isinstance(words, str) else words))
 
 
 def _show(missing: Sequence[str | tuple[str, ...]]) -> str:
@@ -123,7 +119,7 @@ def _show(missing: Sequence[str | tuple[str, ...]]) -> str:
 
 @lru_cache(maxsize=4096)
 def _pattern(word: str) -> re.Pattern[str]:
-    """The word between bounds; a bound is asked only where the word itself ends in a letter or digit."""
+    """The word between boundaries; an end that is no letter or digit needs none."""
     folded = fold(word)
     if _ANY_ENDING.search(folded):
         return re.compile(rf"(?<!\w){re.escape(folded[:-1])}")

@@ -15,7 +15,7 @@ from pytest_llmops.metrics.words import quote
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
-TIMEOUT_S = 1.0  # for one pattern on one text; what backtracks without end takes it all
+TIMEOUT_S = 1.0  # for one pattern on one text; endless backtracking takes all of it
 
 _LONGEST_PATTERN = 10_000
 _FLAGS: dict[str, int] = {
@@ -31,12 +31,12 @@ class Regex(DeclaredMetric):
     r"""
     The share of patterns that hold; 1 when all of `pattern` match and none of `none` does.
 
-    The syntax is that of Python's `re`, and what the package regex has beyond it (`\p{Han}`).
+    The syntax is that of Python's `re`, with the extensions of the package regex (`\p{Han}`).
 
     Attributes:
         pattern: One or a list; each must match.
         none: One or a list; none may match anywhere.
-        full: `pattern` must match the whole output, blank ends left out, instead of some place in it.
+        full: `pattern` must match the complete output without blank ends, instead of some place in it.
         flags: Of `ignore_case`, `multiline`, `dot_all` and `verbose`, for every pattern.
     """
 
@@ -56,7 +56,7 @@ class Regex(DeclaredMetric):
         DeclaredMetric.__post_init__(self)
         for option, patterns in (("pattern", self.pattern), ("none", self.none)):
             for pattern in patterns:
-                _try(option, pattern, self.flags)
+                _check(option, pattern, self.flags)
         if not (self.pattern or self.none):
             raise MetricOptionError("regex needs pattern or none, for example {pattern: '[A-Z]-\\d{4}'}")
 
@@ -66,15 +66,16 @@ class Regex(DeclaredMetric):
         try:
             for pattern in self.pattern:
                 compiled = _compile(pattern, self.flags)
-                if self.full:
-                    matched = compiled.fullmatch(text.strip(), timeout=TIMEOUT_S)
-                else:
-                    matched = compiled.search(text, timeout=TIMEOUT_S)
-                if not matched:
+                match = (
+                    compiled.fullmatch(text.strip(), timeout=TIMEOUT_S)
+                    if self.full
+                    else compiled.search(text, timeout=TIMEOUT_S)
+                )
+                if not match:
                     missing.append(pattern)
             for pattern in self.none:
-                if matched := _compile(pattern, self.flags).search(text, timeout=TIMEOUT_S):
-                    forbidden.append((pattern, matched[0]))
+                if match := _compile(pattern, self.flags).search(text, timeout=TIMEOUT_S):
+                    forbidden.append((pattern, match[0]))
         except TimeoutError:
             error = (
                 f"a match of {quote([pattern])} was not decided in {TIMEOUT_S:g} s, since the pattern can be "
@@ -99,7 +100,7 @@ def _compile(pattern: str, flags: tuple[str, ...]) -> regex.Pattern[str]:
     return regex.compile(pattern, sum(_FLAGS[flag] for flag in flags))
 
 
-def _try(option: str, pattern: str, flags: tuple[str, ...]) -> None:
+def _check(option: str, pattern: str, flags: tuple[str, ...]) -> None:
     if not pattern:
         raise MetricOptionError(f"regex: {option} holds an empty pattern, which matches any text")
     if len(pattern) > _LONGEST_PATTERN:

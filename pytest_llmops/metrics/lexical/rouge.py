@@ -10,12 +10,12 @@ from functools import lru_cache
 from typing import ClassVar
 
 from pytest_llmops.errors import MetricOptionError, MissingExtraError
-from pytest_llmops.metrics.declared_metric import DeclaredMetric, find_missing
+from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.metrics.lexical.overlap import Of, Overlap, count_ngrams
 from pytest_llmops.metrics.words import quote
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits
-from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.records import Bound, Sample, Score
 
 _WORD = re.compile("[a-z0-9]+")
 _STEMMED_ABOVE = 3  # letters; the package leaves shorter words alone
@@ -34,10 +34,10 @@ def _declare(name: str, threshold: float) -> MetricTraits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rouge(DeclaredMetric):
     """
-    What the three share. Words are of a-z and 0-9, whatever their case, and nothing else is seen.
+    One of the three. Words consist of a-z and 0-9, whatever their case; all else separates them.
 
     Attributes:
-        stemmer: Words are compared by their Porter stem, as the package does on request (extra rouge).
+        stemmer: Compare words by their Porter stem, an option of the package too (extra rouge).
         of: `precision`, `recall` or `f`, which weighs both alike.
 
     Source: Lin (2004), ROUGE, sections 2 and 3.1.
@@ -56,14 +56,11 @@ class _Rouge(DeclaredMetric):
             except MissingExtraError as error:  # reported before the run
                 raise MetricOptionError(f"{self.name}: {error}") from None
 
-    def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
-        return [find_missing(self, sample) or self._compare(sample) for sample in batch]
-
     def compare(self, wanted: Sequence[str], got: Sequence[str]) -> tuple[Overlap, str]:
-        """What the words share, and why it is not all."""
+        """The overlap of the words, and the reason where it is not complete."""
         raise NotImplementedError
 
-    def _compare(self, sample: Sample) -> Score:
+    def measure(self, sample: Sample) -> Score:
         wanted, got = (self._split(text) for text in (sample.reference or "", sample.output.text))
         overlap, reason = self.compare(wanted, got)
         value = overlap.read(self.of)
@@ -88,7 +85,7 @@ class _Rouge(DeclaredMetric):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rouge1(_Rouge):
-    """ROUGE-1: single words that both hold, each as often as in both."""
+    """ROUGE-1: single words in both texts, each as often as in both."""
 
     traits = _declare("rouge_1", 0.5)
 
@@ -98,7 +95,7 @@ class Rouge1(_Rouge):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rouge2(_Rouge):
-    """ROUGE-2: pairs of neighbouring words that both hold. A text of one word has none, and scores 0."""
+    """ROUGE-2: pairs of neighbouring words in both texts. A text of one word has none, and scores 0."""
 
     traits = _declare("rouge_2", 0.2)
 
@@ -108,7 +105,7 @@ class Rouge2(_Rouge):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RougeL(_Rouge):
-    """ROUGE-L: the longest sequence of words that both hold in that order, gaps allowed."""
+    """ROUGE-L: the longest sequence of words in both texts, gaps allowed."""
 
     engine: ClassVar[str] = "rapidfuzz"
 
@@ -142,7 +139,7 @@ def _count_extra(got: Sequence[str], wanted: Sequence[str]) -> str:
 
 @lru_cache(maxsize=1)
 def _stem() -> Callable[[str], str]:
-    """The stemmer that the package uses; words come again and again, and a stem costs 20 times a look-up."""
+    """The package's stemmer with a memory, since words recur and a stem costs 20 times a look-up."""
     try:
         from nltk.stem.porter import PorterStemmer
     except ImportError:

@@ -1,1 +1,1 @@
-"""How near an answer is to the reference in meaning, as a model of language sees it."""
+"""Metrics of nearness in meaning, by a language model."""

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, get_args
 
+from pytest_llmops.cache import Memory, key_of
 from pytest_llmops.documents.reading import any_of, checked, list_of, number, read_name, whole
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
-from pytest_llmops.metrics.semantic.matching import Match, match_texts
 from pytest_llmops.metrics.words import find_blank
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.models.minilm import LAYERS
+from pytest_llmops.models.pieces import Pieces, encode_pieces, split_pieces
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Failure, Sample, Score
 from pytest_llmops.settings import find_root
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_VERSION = 1  # raised when a change here moves a match
+_AT_ONCE = 128  # pairs whose word pieces are held at once
+_IN_MEMORY = 8_192
+_FAR_AT_MOST = 3
+_NEAR = 0.6  # a word of the reference that is as near to one of the output is not reported
 Part = Literal["precision", "recall", "f"]
-
 _DIGITS = 4
-
 _BASELINE_AT_MOST = 0.95  # nearer to 1, rounding is all that is left
-# Mean precision, recall and F of pairs of English sentences that have nothing to do with each other, by
-# layer; benchmarks/bertscore_baseline.py measures them.
+
+# Mean precision, recall and F of pairs of unrelated English sentences, by layer;
+# benchmarks/bertscore_baseline.py measures them.
 BASELINES: Mapping[int, tuple[float, float, float]] = {
     1: (0.3722, 0.3723, 0.3669),
     2: (0.3677, 0.3677, 0.3634),
@@ -36,14 +48,133 @@ BASELINES: Mapping[int, tuple[float, float, float]] = {
     5: (0.4699, 0.4704, 0.4679),
     6: (0.1278, 0.1281, 0.1248),
 }
-
-
 _FILE = checked(read_name, "the path of a text file with a reference sentence a line")
 _LEVEL = number(0, _BASELINE_AT_MOST)
 _LEVELS = checked(
     any_of(_LEVEL, list_of(_LEVEL)),
     f"a number from 0 to {_BASELINE_AT_MOST}, or three of them for precision, recall and F",
     lambda levels: isinstance(levels, float) or len(levels) == len(get_args(Part)),
+)
+
+
+class Match(NamedTuple):
+    """
+    The match of an output's word pieces with a reference's, each part -1 to 1; not a number where no piece
+    has a weight.
+
+    Attributes:
+        precision: Mean over the output's pieces of the cosine to the nearest one of the reference.
+        recall: The same, over the reference's.
+        far: The reference's words furthest from those of the output, with their cosine.
+    """
+
+    precision: float
+    recall: float
+    far: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def f(self) -> float:
+        total = self.precision + self.recall
+        return 2 * self.precision * self.recall / total if total > 0 or math.isnan(total) else 0.0
+
+
+def match_texts(pairs: Sequence[tuple[str, str]], layer: int, corpus: tuple[str, ...] = ()) -> list[Match]:
+    """
+    Match each pair of output and reference, each distinct pair once.
+
+    Args:
+        corpus: Reference sentences for the weights of word pieces; none weighs all alike.
+    """
+    setting = (load_embedded().identity, str(_VERSION), str(layer), str(len(corpus)), *corpus)
+    keys = [key_of(*setting, str(len(output)), output, reference) for output, reference in pairs]
+    pair_of = dict(zip(keys, pairs, strict=True))
+
+    def make(fresh: Sequence[bytes]) -> Iterator[dict[bytes, Match]]:
+        weights = _weights(corpus)
+        by_length = sorted(fresh, key=lambda key: sum(map(len, pair_of[key])))
+        for start in range(0, len(by_length), _AT_ONCE):
+            block = by_length[start : start + _AT_ONCE]
+            texts = [text for key in block for text in pair_of[key]]
+            pieces = encode_pieces(texts, layer, special=True)
+            sides = zip(block, pieces[0::2], pieces[1::2], strict=True)
+            yield {
+                key: _match(output, reference, pair_of[key][1], weights) for key, output, reference in sides
+            }
+
+    matches = _memory.recall(keys, make)
+    return [matches[key] for key in keys]
+
+
+def forget() -> None:
+    """Drop the matches in memory; the cache keeps its own."""
+    _memory.forget()
+
+
+@lru_cache(maxsize=8)
+def _weights(corpus: tuple[str, ...]) -> Mapping[str, float] | None:
+    """
+    Inverse document frequency of word pieces, the sentences as documents; "" is that of a new piece.
+
+    Source: Zhang et al. (2020), BERTScore, section 3, with the plus one of the package bert-score.
+    """
+    if not corpus:
+        return None
+    counts = Counter(piece for pieces in split_pieces(corpus) for piece in set(pieces))
+    total = len(corpus) + 1
+    return {"": math.log(total), **{piece: math.log(total / (count + 1)) for piece, count in counts.items()}}
+
+
+def _match(output: Pieces, reference: Pieces, text: str, weights: Mapping[str, float] | None) -> Match:
+    """[CLS] and [SEP] weigh nothing, but a piece may be nearest to them."""
+    if min(len(output.tokens), len(reference.tokens)) == len(("[CLS]", "[SEP]")):
+        return Match(0.0, 0.0)
+    cosines = output.vectors @ reference.vectors.T
+    nearest = cosines.max(axis=0)[1:-1]
+    return Match(
+        _mean(cosines.max(axis=1)[1:-1], output.tokens[1:-1], weights),
+        _mean(nearest, reference.tokens[1:-1], weights),
+        _far(nearest, reference, text),
+    )
+
+
+def _mean(cosines: NDArray[np.float32], tokens: Sequence[str], weights: Mapping[str, float] | None) -> float:
+    if weights is None:
+        return float(cosines.mean(dtype="f8"))
+    weight_of = [weights.get(token, weights[""]) for token in tokens]
+    total = sum(weight_of)
+    return float(cosines.astype("f8") @ weight_of) / total if total else math.nan
+
+
+def _far(nearest: NDArray[np.float32], reference: Pieces, text: str) -> tuple[tuple[str, float], ...]:
+    """The furthest words, put together from their pieces; a word is as near as its furthest piece."""
+    words: list[tuple[int, int, float]] = []
+    for token, (start, end), cosine in zip(
+        reference.tokens[1:-1], reference.offsets[1:-1], nearest.tolist(), strict=True
+    ):
+        if words and token.startswith("##"):
+            words[-1] = (words[-1][0], end, min(words[-1][2], cosine))
+        else:
+            words.append((start, end, cosine))
+    far = [(text[start:end], cosine) for start, end, cosine in words if cosine < _NEAR]
+    far = [(word, round(cosine, 4)) for word, cosine in far if any(map(str.isalnum, word))]
+    return tuple(sorted(far, key=lambda word: word[1])[:_FAR_AT_MOST])
+
+
+def _read(stored: bytes) -> Match | None:
+    try:
+        precision, recall, far = json.loads(stored)
+        return Match(
+            float(precision), float(recall), tuple((str(word), float(cosine)) for word, cosine in far)
+        )
+    except (TypeError, ValueError):
+        return None
+
+
+_memory: Memory[Match] = Memory(
+    "match",
+    _IN_MEMORY,
+    write=lambda match: json.dumps([match.precision, match.recall, match.far]).encode(),
+    read=_read,
 )
 
 
@@ -56,10 +187,10 @@ class BertScore(DeclaredMetric):
     Attributes:
         of: `precision`, `recall` or `f`.
         layer: Of the packaged MiniLM, 1 to 6.
-        idf: File with a reference sentence a line; word pieces that many of them hold weigh less.
-        baseline: What unrelated sentences score, one number, or three for precision, recall and F; it is
-            put at 0 of the scale.
-        rescale: Do so by the baseline that was measured for the layer.
+        idf: File with a reference sentence a line; word pieces that many of them contain weigh less.
+        baseline: The score of unrelated sentences, one number, or three for precision, recall and F; it
+            becomes 0 of the scale.
+        rescale: Use the baseline that was measured for the layer.
 
     Source: Zhang et al. (2020), BERTScore, section 3.
     """
@@ -92,8 +223,8 @@ class BertScore(DeclaredMetric):
         return (self._stretch(-1.0, self.of), 1.0)
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
-        # An output that says nothing matches as an empty one does: not at all.
-        pairs = [("" if _blank(each) else each.output.text, each.reference or "") for each in samples]
+        # An output without a word matches as an empty one does: not at all.
+        pairs = [("" if _blank(sample) else sample.output.text, sample.reference or "") for sample in samples]
         matches = match_texts(pairs, self.layer, self.corpus)
         made = self._describe()
         return [self._read(sample, match, made) for sample, match in zip(samples, matches, strict=True)]
@@ -135,7 +266,7 @@ class BertScore(DeclaredMetric):
         if self.corpus:
             parts.append(f"idf-{hashlib.sha256(repr(self.corpus).encode()).hexdigest()[:12]}")
         if any(self._baseline):
-            parts.append("baseline-" + ",".join(f"{each:g}" for each in self._baseline))
+            parts.append("baseline-" + ",".join(f"{level:g}" for level in self._baseline))
         return "|".join(parts)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_llmops.calibration.record import CalibrationRecordError, load_calibrations, load_needed
 from pytest_llmops.features.calibrate.agreement import Agreement, Cut
-from pytest_llmops.features.calibrate.record import calibration_of, save_calibration
+from pytest_llmops.features.calibrate.command import calibration_of, save_calibration
 from pytest_llmops.records import Bound, Case, Check, Golden
 from pytest_llmops.statistics.intervals import Measure
 

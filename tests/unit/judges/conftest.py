@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from pytest_llmops.judges import completion
-from pytest_llmops.judges.completion import client
+from pytest_llmops.judges import completion as client
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.records import Output, Passage, Sample
 from tests.judge_server import JudgeServer

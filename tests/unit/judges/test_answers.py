@@ -9,8 +9,8 @@ from jsonschema import Draft202012Validator
 
 from pytest_llmops.judges import faithfulness as support
 from pytest_llmops.judges import pairwise, reference_grade, rubric
-from pytest_llmops.judges.completion.answers import _fits
 from pytest_llmops.judges.rubric_file import Criterion
+from pytest_llmops.judges.verdict import _fits
 from tests.judge_server import fill
 
 NAMES = st.sampled_from("ab")

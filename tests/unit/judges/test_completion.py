@@ -13,13 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.judges.completion import JudgeError, client, request_verdict, request_yes, run
-from pytest_llmops.judges.completion.answers import read_answer
-from pytest_llmops.judges.completion.client import Reply
-from pytest_llmops.judges.completion.failures import UnusableAnswerError
+from pytest_llmops.judges import completion as client
+from pytest_llmops.judges.completion import JudgeError, Reply, UnusableAnswerError, run
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.judges.rubric import _schema
 from pytest_llmops.judges.rubric_file import Criterion
+from pytest_llmops.judges.verdict import read_answer, request_verdict, request_yes
 from tests.judge_server import FINAL, OWED, TEXTS, graded
 
 SCHEMA = _schema((Criterion(name="accuracy", asks="?", anchors=("",) * 5),))

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.models import entailment
+from pytest_llmops.metrics.faithfulness import claims as by_entailment
+from pytest_llmops.models import cross_encoder as entailment
 from pytest_llmops.records import Failure, Output, Passage, Sample, Score
 from pytest_llmops.registry import create_metric
 from tests.openai_server import OpenAIServer
@@ -147,7 +148,7 @@ def test_by_an_entailment_model_the_best_sentence_counts(monkeypatch: pytest.Mon
             (0.9, 0.0) if "60 days" in first and "60" in second else (0.1, 0.8) for first, second in pairs
         ]
 
-    monkeypatch.setattr(entailment, "relate_pairs", relate)
+    monkeypatch.setattr(by_entailment.entailment, "relate_pairs", relate)
 
     result = score("Boots go back within 60 days. The shop is shut on Sundays.", POLICY, by="some/nli-model")
 

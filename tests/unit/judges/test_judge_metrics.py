@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.judges.completion.expectation import expect_scores
 from pytest_llmops.judges.pairwise import Pairwise, win_rate
 from pytest_llmops.judges.panel import count_votes
 from pytest_llmops.judges.reference_grade import ReferenceGrade
 from pytest_llmops.judges.rubric import Judge
+from pytest_llmops.judges.verdict import expect_scores
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Failure, Score
 from pytest_llmops.registry import create_metric

@@ -65,7 +65,7 @@ def test_a_replayed_verdict_needs_no_client_and_counts_as_a_call(recorder, asked
     made, requests = asked(metric)
 
     again = recorder("new")
-    monkeypatch.setattr(completion.client, "_endpoint", None)
+    monkeypatch.setattr(completion, "_endpoint", None)
     assert asked(metric) == (made, 0)
     assert again.describe_other_calls() == [f"judges: 0 model calls made, {requests} replayed, 0 failed"]
 

@@ -128,8 +128,8 @@ def test_an_importable_function_travels_and_equal_metrics_share_a_batch():
         ({"needs": ["refrence"]}, "nothing needed is named 'refrence'. Did you mean 'reference'?"),
         ({"range": (1, 0)}, "range is (lowest, highest)"),
         ({"range": 5}, "range is (lowest, highest)"),
-        ({"bound": "good"}, "'good' is no bound"),
-        ({"range": (0, math.inf)}, "say what is good enough"),
+        ({"bound": "good"}, "'good' is none"),
+        ({"range": (0, math.inf)}, "write a bound"),
     ],
 )
 def test_what_cannot_be_said_of_a_metric(arguments, message):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.tools.matching import align, equal_json, match
+from pytest_llmops.metrics.tools import align, equal_json, match
 from pytest_llmops.records import Bound, Output, Sample, Score, ToolCall
 from pytest_llmops.registry import create_metric
 

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_llmops.errors import WeightsError
 from pytest_llmops.models import cross_encoder
-from pytest_llmops.models.entailment import identify, relate_pairs
+from pytest_llmops.models.cross_encoder import identify_entailment, relate_pairs
 
 
 class Network:
@@ -87,4 +87,4 @@ def test_broken_weights_are_told(load: Any) -> None:
 
 
 def test_a_model_is_named_by_its_hub_name() -> None:
-    assert identify("some/nli") == "entailment-sentence-transformers/some/nli"
+    assert identify_entailment("some/nli") == "entailment-sentence-transformers/some/nli"

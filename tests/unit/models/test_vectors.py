@@ -8,8 +8,7 @@ import pytest
 
 from pytest_llmops import cache
 from pytest_llmops.models import encoders, vectors
-from pytest_llmops.models.encoders import load_encoder
-from pytest_llmops.models.encoders.endpoint import RefusedTextsError
+from pytest_llmops.models.encoders import RefusedTextsError, load_encoder
 from pytest_llmops.models.vectors import embed, forget
 
 TEXTS = ["one text", "another", "one text"]

@@ -148,7 +148,11 @@ def test_another_file_under_the_name_is_refused(root, index, served):
 @pytest.mark.usefixtures("root")
 @pytest.mark.parametrize(
     ("answers", "told"),
-    [([404], "answered 404"), ([401], "who may read it"), ([500] * 9, "Check the network, or PIP_INDEX_URL")],
+    [
+        ([404], "answered 404"),
+        ([401], "PIP_INDEX_URL and its password"),
+        ([500] * 9, "Check the network, or PIP_INDEX_URL"),
+    ],
 )
 def test_an_index_that_does_not_give_is_one_line(index, answers, told):
     index.answers = answers

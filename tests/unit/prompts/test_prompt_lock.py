@@ -9,8 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pytest_llmops.errors import PromptError
-from pytest_llmops.prompts.fields import KINDS
-from pytest_llmops.prompts.files import find_prompts
+from pytest_llmops.prompts.files import KINDS, find_prompts
 from pytest_llmops.prompts.lock import find_lock, load_lock, lock_prompts, locked_prompts
 
 HEAD = "---\nname: {}\nversion: 1.0.0\nkind: tool\ntools: [x, 'yé']\noutput: JSON\n---\n"

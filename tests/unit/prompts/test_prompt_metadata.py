@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.documents.values import MAX_DEPTH
-from pytest_llmops.prompts.metadata import MetadataError, read_metadata
+from pytest_llmops.prompts.files import MetadataError, read_metadata
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.text(),

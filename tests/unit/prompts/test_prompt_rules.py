@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.prompts.files import Prompt
-from pytest_llmops.prompts.rules import check_prompts
-from pytest_llmops.prompts.versions import parse_version
+from pytest_llmops.prompts.files import Prompt, parse_version
+from pytest_llmops.prompts.lock import check_prompts
 
 LOCKED = Prompt(
     path="p/a.md", name="a", version="1.4.2", kind="system", tools=("x", "y"), output="0" * 16, sha256="old"

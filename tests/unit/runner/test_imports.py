@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel
-from pytest_llmops.metrics.semantic.cosine import Semantic
+from pytest_llmops.metrics.semantic.similarity import Semantic
 from pytest_llmops.registry import create_metric
 from pytest_llmops.runner import imports
 from pytest_llmops.runner.imports import import_libraries

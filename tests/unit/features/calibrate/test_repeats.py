@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.features.calibrate.readings import measure_turning
+from pytest_llmops.features.calibrate.agreement import measure_turning
 from pytest_llmops.records import Bound
 
 AT_4 = Bound(comparison=">=", threshold=4)

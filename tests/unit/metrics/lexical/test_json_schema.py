@@ -10,13 +10,9 @@ from hypothesis import strategies as st
 from referencing.exceptions import Unresolvable
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.lexical.json_schema import json_schema, schema
-from pytest_llmops.metrics.lexical.json_schema.json_text import (
-    NoJsonError,
-    measure_depth,
-    read_json,
-    strip_fences,
-)
+from pytest_llmops.metrics.lexical import json_schema
+from pytest_llmops.metrics.lexical import json_schema as schema
+from pytest_llmops.metrics.lexical.json_schema import NoJsonError, measure_depth, read_json, strip_fences
 from pytest_llmops.records import Failure, Output, Sample, Score
 from pytest_llmops.registry import create_metric
 
@@ -329,7 +325,7 @@ def test_of_a_flood_of_violations_one_is_told():
 
     assert isinstance(result, Score)
     assert result.reason.startswith("$[0]: ")
-    assert json_schema._LOOKED_AT < 50_000
+    assert json_schema._COMPARED < 50_000
 
 
 def test_long_runs_of_blanks_in_a_fence_end_soon() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from pytest_llmops import cache
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.semantic import bertscore, matching
-from pytest_llmops.metrics.semantic.bertscore import BASELINES, BertScore
-from pytest_llmops.metrics.semantic.matching import match_texts
+from pytest_llmops.metrics.semantic import bertscore
+from pytest_llmops.metrics.semantic import bertscore as matching
+from pytest_llmops.metrics.semantic.bertscore import BASELINES, BertScore, match_texts
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.records import Failure, Output, Sample, Score
 from pytest_llmops.registry import create_metric

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.semantic import cross_encoder
-from pytest_llmops.metrics.semantic.cross_encoder import CrossEncoder
+from pytest_llmops.metrics.semantic import similarity as cross_encoder
+from pytest_llmops.metrics.semantic.similarity import CrossEncoder
 from pytest_llmops.records import Failure, Output, Sample
 from pytest_llmops.registry import create_metric
 

@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.semantic.cosine import Semantic
-from pytest_llmops.models.encoders import load_encoder
-from pytest_llmops.models.encoders.endpoint import RefusedTextsError
+from pytest_llmops.metrics.semantic.similarity import Semantic
+from pytest_llmops.models.encoders import RefusedTextsError, load_encoder
 from pytest_llmops.models.vectors import forget
 from pytest_llmops.records import Failure, Output, Sample, Score
 from pytest_llmops.registry import create_metric
@@ -59,7 +58,7 @@ def test_a_batch_without_references_needs_no_encoder():
 def test_rounding_does_not_leave_the_range(monkeypatch):
     import numpy as np
 
-    from pytest_llmops.metrics.semantic import cosine
+    from pytest_llmops.metrics.semantic import similarity as cosine
 
     monkeypatch.setattr(cosine, "embed", lambda _encoder, texts: np.full((len(texts), 1), 1.0000001))
 
@@ -69,7 +68,7 @@ def test_rounding_does_not_leave_the_range(monkeypatch):
 def test_broken_weights_are_a_failure_and_no_score(monkeypatch):
     import numpy as np
 
-    from pytest_llmops.metrics.semantic import cosine
+    from pytest_llmops.metrics.semantic import similarity as cosine
 
     monkeypatch.setattr(cosine, "embed", lambda _encoder, texts: np.full((len(texts), 2), np.nan))
 
@@ -102,7 +101,7 @@ def test_output_and_input_may_be_compared_and_need_no_reference():
 def test_only_the_input_is_a_query(monkeypatch):
     import numpy as np
 
-    from pytest_llmops.metrics.semantic import cosine
+    from pytest_llmops.metrics.semantic import similarity as cosine
 
     asked = []
 
@@ -156,7 +155,7 @@ def test_an_output_that_says_nothing_is_not_encoded(monkeypatch):
     """Endpoints refuse empty texts, and one must not cost the others of its batch a second call."""
     import numpy as np
 
-    from pytest_llmops.metrics.semantic import cosine
+    from pytest_llmops.metrics.semantic import similarity as cosine
 
     asked = []
 
@@ -190,7 +189,7 @@ def test_a_sign_a_digit_or_a_letter_of_any_script_says_something(text):
 def test_a_text_that_an_endpoint_refuses_costs_no_other_its_score(monkeypatch):
     import numpy as np
 
-    from pytest_llmops.metrics.semantic import cosine
+    from pytest_llmops.metrics.semantic import similarity as cosine
 
     def embed(_encoder, texts):
         refused = {text: "at most 8192 tokens" for text in texts if text.startswith("long")}

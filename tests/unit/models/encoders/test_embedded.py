@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.errors import MissingExtraError, WeightsError
-from pytest_llmops.models.encoders import EmbeddedEncoder, EncoderChoice, load_encoder
-from pytest_llmops.models.encoders.embedded import _batch
+from pytest_llmops.models.encoders import EmbeddedEncoder, EncoderChoice, _batch_by_length, load_encoder
 from pytest_llmops.models.minilm import gelu
 
 # Text, first four numbers and sum of its vector, as sentence-transformers makes them of these weights.
@@ -74,7 +73,7 @@ def test_the_identity_needs_no_weights(monkeypatch, tmp_path):
 def test_batches_bound_texts_and_word_pieces():
     ids = [[1] * length for length in (*range(1, 300, 3), *[500] * 20)]
 
-    batches = list(_batch(ids))
+    batches = list(_batch_by_length(ids))
 
     assert sorted(at for batch in batches for at in batch) == list(range(len(ids)))
     assert max(len(batch) for batch in batches) == 32

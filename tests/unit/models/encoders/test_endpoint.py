@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from pytest_llmops.errors import MissingExtraError
-from pytest_llmops.models.encoders import EncoderChoice
-from pytest_llmops.models.encoders.endpoint import EncodingError, EndpointEncoder, RefusedTextsError
+from pytest_llmops.models.encoders import EncoderChoice, EncodingError, EndpointEncoder, RefusedTextsError
 from tests import openai_server
 from tests.openai_server import OpenAIServer
 
@@ -204,7 +203,7 @@ def test_a_refused_text_costs_no_other_its_vector():
 
 
 def test_an_endpoint_that_refuses_any_text_is_not_asked_for_each(monkeypatch):
-    monkeypatch.setattr("pytest_llmops.models.encoders.endpoint._PROBE", "long")
+    monkeypatch.setattr("pytest_llmops.models.encoders._PROBE", "long")
     with RefusingServer() as server:
         with pytest.raises(EncodingError, match="at most 8192") as error:
             encoder(server).encode([f"long {number}" for number in range(100)])

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from pytest_llmops.errors import MissingExtraError, WeightsError
-from pytest_llmops.models.encoders import EncoderChoice, load_encoder
-from pytest_llmops.models.encoders.hub import HubEncoder, find_prompts
+from pytest_llmops.models.encoders import EncoderChoice, HubEncoder, find_prompts, load_encoder
 
 
 class Network:

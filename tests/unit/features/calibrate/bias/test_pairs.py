@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.calibration.warnings import judges_of, warn_of_self_preference
+from pytest_llmops.calibration.record import judges_of, warn_of_self_preference
 from pytest_llmops.features.calibrate.bias import families_of, read_verdicts
 from pytest_llmops.records import CaseResult, Output, Score
 

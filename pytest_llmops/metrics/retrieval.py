@@ -1,5 +1,5 @@
 """
-What the retriever found, by rank: `recall@k precision@k hit@k mrr ndcg@k map`, equal to trec_eval's.
+Metrics of retrieved passages by rank: `recall@k precision@k hit@k mrr ndcg@k map`, equal to trec_eval's.
 
 A ranking is an output's passages in the order in which they are given. Their scores are not looked at,
 since one library's are similarities and another's are distances.
@@ -14,17 +14,90 @@ from typing import Annotated
 
 from pytest_llmops.documents.reading import checked, mapping_of, read_number, whole
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
-from pytest_llmops.metrics.retrieval.ranking import Ranking, rank_passages
-from pytest_llmops.metrics.words import quote
+from pytest_llmops.metrics.words import fold, quote
 from pytest_llmops.protocols import MetricTraits, Need
-from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.records import Bound, Failure, Passage, Sample, Score
 
+_SHOWN = 80  # characters of a passage that has no id
 _Rank = Annotated[int, whole(1)]
 _GRADES = checked(
     lambda value: mapping_of(read_number)(dict(value) if isinstance(value, tuple) else value),
     'a mapping of ids in quotes to finite numbers, for example {"returns#window": 2}',
     lambda grades: all(isinstance(name, str) and name.strip() for name in grades),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """
+    The ranks of relevant entries in a ranking of passages.
+
+    Attributes:
+        names: Each passage's id, or the beginning of its text where no passage has an id; best first.
+        gains: The grade of each passage, 0 where it is not relevant.
+        ideal: The grades of all relevant passages, retrieved or not, highest first.
+        ranks: Relevant entry to the rank, from 1, of the passage that it matches.
+        missing: Relevant entries that match none.
+        by_text: Entries were searched in texts.
+    """
+
+    names: tuple[str, ...]
+    gains: tuple[float, ...]
+    ideal: tuple[float, ...]
+    ranks: Mapping[str, int]
+    missing: tuple[str, ...]
+    by_text: bool
+
+    def explain(self, k: int | None) -> str:
+        """The relevant entries that are missing, too low, and among the first k, with their ranks."""
+        if not self.names:
+            return f"missing: {quote(self.missing)}; nothing was retrieved"
+        below: list[str] = []
+        inside: list[str] = []
+        for entry, rank in self.ranks.items():
+            (below if k and rank > k else inside).append(f"{quote([entry])} at rank {rank}")
+        parts = [f"missing: {quote(self.missing)}"] if self.missing else []
+        parts += [f"too low: {_list_some(below)}"] if below else []
+        parts += [f"found: {_list_some(inside)}" if inside else f"the first are {quote(self.names[:k])}"]
+        parts += ["the passages have no ids, so their texts were searched"] if self.by_text else []
+        return "; ".join(parts)
+
+
+def rank_passages(passages: Sequence[Passage], relevant: Mapping[str, float]) -> Ranking:
+    """Rank each passage once, at its first place, and find the relevant entries in the ranking."""
+    # An app that gives plain strings has a text where an id would be.
+    by_text = bool(passages) and all(
+        not passage.id or (passage.id == passage.text and len(passage.id.split()) > 1) for passage in passages
+    )
+    if by_text:
+        texts = list(dict.fromkeys(fold(passage.text) for passage in passages))
+        names = [text[:_SHOWN] for text in texts]
+        ranks = {}
+        for entry in relevant:  # in the first text that contains it
+            span = fold(entry)
+            ranks[entry] = next((rank for rank, text in enumerate(texts, 1) if span and span in text), 0)
+    else:
+        names = list({passage.id or at: passage.id for at, passage in enumerate(passages)}.values())
+        rank_of = {name: rank for rank, name in enumerate(names, 1) if name}
+        ranks = {entry: rank_of.get(entry, 0) for entry in relevant}
+    gains = [0.0] * len(names)
+    for entry, rank in ranks.items():
+        if rank:  # of several entries in one passage, the highest grade is the passage's
+            gains[rank - 1] = max(gains[rank - 1], relevant[entry])
+    missing = tuple(entry for entry, rank in ranks.items() if not rank)
+    ideal = [gain for gain in gains if gain] + [relevant[entry] for entry in missing]
+    return Ranking(
+        names=tuple(names),
+        gains=tuple(gains),
+        ideal=tuple(sorted(ideal, reverse=True)),
+        ranks={entry: rank for entry, rank in sorted(ranks.items(), key=lambda pair: pair[1]) if rank},
+        missing=missing,
+        by_text=by_text,
+    )
+
+
+def _list_some(parts: Sequence[str], most: int = 5) -> str:
+    return ", ".join(parts[:most]) + (", …" if len(parts) > most else "")
 
 
 def _declare(name: str, bound: Bound = Bound(comparison=">=", threshold=1.0)) -> MetricTraits:  # noqa: B008
@@ -36,10 +109,10 @@ def _declare(name: str, bound: Bound = Bound(comparison=">=", threshold=1.0)) ->
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ranked(DeclaredMetric):
     """
-    What all share; each says what it reads off a ranking.
+    A metric that is read off a ranking.
 
     Attributes:
-        k: Only the first k passages count; the name sets it, or all do where it is not given.
+        k: Only the first k passages count, or all for None; the name sets it.
     """
 
     k: _Rank | None = None
@@ -49,7 +122,7 @@ class _Ranked(DeclaredMetric):
         return self.traits.name.replace("@k", f"@{self.k}")
 
     def read(self, ranking: Ranking) -> tuple[float, str]:
-        """The value, and why it is not better."""
+        """The value, and the reason where it is not the best."""
         raise NotImplementedError
 
     def measure(self, sample: Sample) -> Score | Failure:
@@ -65,7 +138,7 @@ class _Ranked(DeclaredMetric):
         ranking = rank_passages(passages, relevant)
         value, reason = self.read(ranking)
         evidence = {
-            "found": dict(ranking.found),
+            "found": dict(ranking.ranks),
             "missing": list(ranking.missing),
             "retrieved": list(ranking.names[: self.k]),
         }
@@ -85,8 +158,8 @@ class RecallAtK(_Ranked):
     traits = _declare("recall@k")
 
     def read(self, ranking: Ranking) -> tuple[float, str]:
-        inside = sum(rank <= self.k for rank in ranking.found.values())
-        value = inside / (len(ranking.found) + len(ranking.missing))
+        inside = sum(rank <= self.k for rank in ranking.ranks.values())
+        value = inside / (len(ranking.ranks) + len(ranking.missing))
         return value, "" if value == 1.0 else ranking.explain(self.k)
 
 
