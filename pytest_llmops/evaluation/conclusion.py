@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_llmops.errors import RunFileError
-from pytest_llmops.evaluation.acceptance import accept_into_baseline
-from pytest_llmops.evaluation.evaluation import Evaluation
+from pytest_llmops.evaluation.baseline import accept_into_baseline
+from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.gates.absolute.breakage import describe_empty_answers, describe_unscored
 from pytest_llmops.gates.outcomes import count, name_files
 from pytest_llmops.printable import name_some
@@ -87,12 +87,11 @@ def conclude(  # noqa: PLR0913 - what a door knows of its run
         loosened: What the run itself showed of the change, in addition to its files.
         permission: What whoever runs the pipeline gives to let a change loosen its own gate.
     """
-    session, source = evaluation.session, evaluation.source
-    settings = session.settings
+    settings, source = evaluation.settings, evaluation.source
     done = Conclusion(run=run or Run(signature={}, results=()))
-    for error in session.all_errors():
+    for error in evaluation.all_errors():
         done.add(error, "error", settings, counted=True)
-    done.problems += [*notes, *session.all_problems()]
+    done.problems += [*notes, *evaluation.all_problems()]
     done.problems += describe_failed_calls(evaluation.goldens, done.run.results)
     if run is not None:
         if accept:
@@ -100,7 +99,7 @@ def conclude(  # noqa: PLR0913 - what a door knows of its run
             done.add(line, "passed" if accepted else "failed", settings)
         _judge_whole(evaluation, run, done)
     done.problems += source.describe(done.run, settings)
-    undecided = _list_undecided(session.budget, settings) if source.revision else []
+    undecided = _list_undecided(evaluation.budget, settings) if source.revision else []
     lines = render_loosened([*source.loosened, *loosened, *undecided])
     done.problems += lines
     if lines and not permitted:
@@ -145,7 +144,7 @@ def save_run(run: Run, path: Path) -> str:
 
 def _judge_whole(evaluation: Evaluation, run: Run, done: Conclusion) -> None:
     """What the run as a whole is undecided on or lacks, and the verdicts of no item."""
-    settings = evaluation.session.settings
+    settings = evaluation.settings
     verdicts = evaluation.suite_verdicts({result.case: result for result in run.results})
     done.suite = name_files(verdicts)
     if lost := evaluation.judge.lost_cases():

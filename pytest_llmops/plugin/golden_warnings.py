@@ -6,7 +6,7 @@ import pytest
 
 from pytest_llmops.calibration.record import load_calibrations
 from pytest_llmops.calibration.warnings import describe_uncalibrated, is_calibrated
-from pytest_llmops.evaluation.evaluation import Evaluation
+from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.plugin.distribution import is_worker
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.protocols import Metric

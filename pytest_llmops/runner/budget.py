@@ -25,6 +25,7 @@ from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder import Call
 from pytest_llmops.records import Failure
 from pytest_llmops.runner.usage import cost_usd
+from pytest_llmops.settings import Settings
 
 _WRITTEN = re.compile(
     r"\s*(?P<usd>[0-9.]+)\s*(?:usd)?\s*\Z|\s*(?P<calls>[0-9]+)\s*calls?\s*\Z", re.IGNORECASE
@@ -202,3 +203,18 @@ def _read(file: Path) -> _Ledger:
         return _Ledger(**json.loads(file.read_text()))
     except FileNotFoundError:
         return _Ledger()
+
+
+def open_budget(settings: Settings, file: Path | None = None) -> Budget | None:
+    """Open the budget that the settings name; `file` is shared by the processes of a session."""
+    if not settings.budget:
+        return None
+    budget = Budget.read(settings.budget, settings.prices, file)
+    return None if settings.record == "none" else budget  # which makes no call that could cost anything
+
+
+def describe_budget(budget: Budget | None) -> list[str]:
+    """Return a sentence for the summary where a budget ended the run's repeats."""
+    if budget is None or not budget.ended:
+        return []
+    return [f"the budget is spent: {budget.describe()}; verdicts that were open then stay so"]

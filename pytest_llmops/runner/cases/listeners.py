@@ -12,7 +12,7 @@ from pytest_llmops.extensions import hooks
 from pytest_llmops.records import Failure, Output, Span
 from pytest_llmops.runner.app.calls import Called
 from pytest_llmops.runner.cases.tasks import Task
-from pytest_llmops.runner.scoring.scorer import Result
+from pytest_llmops.runner.scoring import Result
 from pytest_llmops.settings import Settings
 
 _SERVED = ("export", "receive")

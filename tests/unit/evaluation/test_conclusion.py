@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_llmops.evaluation.conclusion import Conclusion, conclude, red_verdicts
-from pytest_llmops.evaluation.evaluation import Evaluation
-from pytest_llmops.evaluation.session import Session
+from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.records import CaseResult, Failure, Output, Run, Score, Verdict
 from pytest_llmops.reports.files.baseline_file import load_baseline
@@ -38,14 +37,13 @@ def concluded(
     permitted: bool = False,
     **options: object,
 ) -> Conclusion:
-    session = Session.open(settings, naming="name an app")
+    evaluation = Evaluation.open(settings, naming="name an app")
     try:
-        source = BaselineSource(base=base)
-        evaluation = Evaluation(session=session, source=source, judge=source.judge(settings))
+        evaluation.compare_with(BaselineSource(base=base))
         run = Run(signature={}, results=results)
         return conclude(evaluation, run, permission="--allow", permitted=permitted, **options)
     finally:
-        session.close()
+        evaluation.close()
 
 
 @pytest.mark.parametrize(

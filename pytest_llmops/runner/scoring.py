@@ -9,14 +9,21 @@ on an endpoint gains nothing by a batch: its requests are made at once, in paral
 from __future__ import annotations
 
 import math
+import pickle
+import secrets
 import threading
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from numbers import Real
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from typing import Any
 
 from pytest_llmops.errors import LLMOpsError, describe_error
+from pytest_llmops.metrics.custom import FunctionMetric
 from pytest_llmops.metrics.declared_metric import fail
 from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.printable import counted, with_article
@@ -159,3 +166,169 @@ def _checked(metric: Metric, sample: Sample, result: Result) -> Result:
             return fail(metric, sample, error)
         result = sign_source(metric, replace(result, value=float(result.value)))
     return replace(result, metric=metric.name, repeat=sample.output.repeat)
+
+
+_MOST_HANGS = 3
+_SHARE_OF_FURTHER = 0.1  # what each further sample of a batch adds to its limit
+
+
+@dataclass(slots=True, eq=False)
+class TimeLimit:
+    """
+    Scores in this process, metrics of ours without a limit: they take long where there is much to do.
+
+    A function is given one output at a time, so that the one is known at which it hung; another metric gets
+    its batch, and after a limit its samples one by one. A thread cannot be ended: what hangs is left behind.
+
+    Attributes:
+        timeout_s: Time limit of one output, in seconds.
+    """
+
+    timeout_s: float
+    _hung: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, metric: Metric, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        by_function = isinstance(metric, FunctionMetric)
+        if not by_function and type(metric).__module__.startswith("pytest_llmops."):
+            return score_here(metric, batch)
+        if not by_function and len(batch) > 1:
+            limit_s = self.timeout_s * (1 + _SHARE_OF_FURTHER * len(batch))
+            found = self._score(metric, [batch], limit_s)
+            if found:
+                return found[0]
+        results: list[Result] = []
+        while len(results) < len(batch):
+            left = batch[len(results) :]
+            if self._hung[metric.name] >= _MOST_HANGS:
+                error = f"{metric.name} hung {_MOST_HANGS} times (timeout_s), so it is not tried again"
+                return [*results, *(fail(metric, sample, error) for sample in left)]
+            results += [
+                one
+                for found in self._score(metric, [[each] for each in left], self.timeout_s)
+                for one in found
+            ]
+            if len(results) < len(batch):
+                error = f"{metric.name} did not return within {self.timeout_s:g} s (timeout_s)"
+                results.append(fail(metric, batch[len(results)], error))
+        return results
+
+    def _score(
+        self, metric: Metric, batches: Sequence[Sequence[Sample]], limit_s: float
+    ) -> list[list[Result]]:
+        """The results of the batches before the first that takes longer than its limit."""
+        done: SimpleQueue[list[Result]] = SimpleQueue()
+        given_up = threading.Event()
+
+        def score() -> None:
+            stand_aside()
+            for batch in batches:
+                if given_up.is_set():
+                    return
+                done.put(score_safely(score_here, metric, batch))
+
+        start_outside(threading.Thread(target=score, name="llmops-metric", daemon=True))
+        found: list[list[Result]] = []
+        for _ in batches:
+            try:
+                found.append(done.get(timeout=limit_s))
+            except Empty:
+                given_up.set()
+                self._hung[metric.name] += 1
+                break
+        return found
+
+
+_PATIENCE_S = 5.0
+
+
+class ScoringService:
+    """Listens until closed. `address` and `key` are what a worker needs."""
+
+    def __init__(self, here: ScoreBatch | None = None) -> None:
+        self.key = secrets.token_hex(32)
+        self._listener = Listener()
+        self.address: Any = self._listener.address
+        self._scorer = Scorer(here=here)
+        self._closing = threading.Event()
+        self._accepting = threading.Thread(target=self._accept, name="llmops-service", daemon=True)
+        self._accepting.start()
+
+    def close(self) -> None:
+        """
+        Return when nothing accepts any more, and only then close the socket.
+
+        A thread left in `accept` would go on with the number of the closed socket once a stopped process
+        is continued, and take the workers of the next service that got this number.
+        """
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        with suppress(OSError):  # no descriptor is free
+            Client(self.address).close()
+        self._accepting.join(_PATIENCE_S)
+        self._listener.close()
+        self._scorer.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection = self._listener.accept()
+            except OSError:  # one that left before it was taken, or no descriptor is free
+                if self._closing.wait(0.05):
+                    return
+                continue
+            if self._closing.is_set():
+                connection.close()
+                return
+            threading.Thread(
+                target=self._serve, args=(connection,), name="llmops-worker", daemon=True
+            ).start()
+
+    def _serve(self, connection: Connection) -> None:
+        with connection:
+            try:
+                deliver_challenge(connection, self.key.encode())
+                answer_challenge(connection, self.key.encode())
+            except Exception:  # noqa: BLE001 - a stranger, whatever it says, ends no session
+                return
+            with suppress(OSError, EOFError):  # the worker left
+                while True:
+                    connection.send_bytes(self._score(connection.recv_bytes()))
+
+    def _score(self, request: bytes) -> bytes:
+        """The results, pickled; pickled None where the worker has to score for itself."""
+        try:
+            metric, samples = pickle.loads(request)  # noqa: S301 - from a worker that holds this session's key
+            return pickle.dumps(self._scorer.submit(metric, samples).result())
+        except Exception:  # noqa: BLE001 - a metric, or evidence, that only lives in the worker
+            return pickle.dumps(None)
+
+
+@dataclass(slots=True)
+class RemoteScorer:
+    """
+    Scores by the session's service; with a metric that only this process knows, right here.
+
+    `here` scores in this process. One connection, used by the worker's scorer thread alone.
+    """
+
+    address: Any
+    key: str
+    here: ScoreBatch = score_here
+    _connection: Connection | None = field(default=None, repr=False)
+
+    def __call__(self, metric: Metric, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
+        try:
+            request = pickle.dumps((metric, batch))
+        except Exception:  # noqa: BLE001 - whatever cannot be pickled cannot travel
+            return self.here(metric, batch)
+        try:
+            if self._connection is None:
+                self._connection = Client(self.address, authkey=self.key.encode())
+            self._connection.send_bytes(request)
+            answer = self._connection.recv_bytes()
+        except (OSError, EOFError):  # the service is gone: the session is ending
+            self._connection = None
+            raise
+        results: Sequence[Score | Failure] | None = pickle.loads(answer)  # noqa: S301 - from the session's service
+        return self.here(metric, batch) if results is None else results

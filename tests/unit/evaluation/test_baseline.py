@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops.errors import LLMOpsError, ReviewError, RevisionError, RunFileError, SettingsError
-from pytest_llmops.evaluation.acceptance import accept_into_baseline, accepted_path, describe_missed
-from pytest_llmops.evaluation.baseline_source import find_baseline
+from pytest_llmops.evaluation.baseline import (
+    accept_into_baseline,
+    accepted_path,
+    describe_missed,
+    find_baseline,
+)
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.golden import load_golden
 from pytest_llmops.golden.reviews import Review, append_reviews

@@ -8,23 +8,25 @@ from contextlib import contextmanager
 import pytest
 
 from pytest_llmops.recorder import Recorder
-from pytest_llmops.records import Case
+from pytest_llmops.records import Case, Golden
 from pytest_llmops.runner.app.calls import AppCaller
-from pytest_llmops.runner.cases.execution import Execution, NotBegunError
+from pytest_llmops.runner.cases.case_runner import CaseRunner, NotBegunError
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.cases.tasks import Task
-from pytest_llmops.runner.scoring.scorer import Scorer
+from pytest_llmops.runner.scoring import Scorer
 
 
 @contextmanager
-def executing(tmp_path, app, store=None):
+def running(tmp_path, app, store=None):
     recorder = Recorder(committed=tmp_path / "committed", local=tmp_path / "local", mode="new")
     caller = AppCaller(app=app, recorder=recorder, timeout_s=5, prices={})
-    execution = Execution(caller=caller, scorer=Scorer(), concurrency=1, store=store)
+    golden = Golden(path="golden/x.yaml", cases=())
+    runner = CaseRunner(golden=golden, caller=caller, scorer=Scorer(), concurrency=1, store=store)
     try:
-        yield execution
+        yield runner
     finally:
-        execution.close()
+        runner.close()
+        runner.scorer.close()
 
 
 def tasks(count: int) -> list[Task]:
@@ -44,12 +46,12 @@ def test_after_a_stop_no_case_begins_in_any_process(tmp_path, shared):
         return "yes"
 
     store = SharedStore(folder=tmp_path, worker=0, workers=2) if shared else None
-    with executing(tmp_path, answer, store) as execution:
-        futures = [execution.submit(task) for task in tasks(5)]
+    with running(tmp_path, answer, store) as runner:
+        futures = [runner.submit(task) for task in tasks(5)]
         while not asked:
             time.sleep(0.01)
         if store is None:
-            execution.stop()
+            runner.stop()
         else:
             SharedStore(folder=tmp_path, worker=1, workers=2).stop()  # another process says so
         assert futures[0].result(5).outputs[0].text == "yes"
