@@ -1,4 +1,9 @@
-"""Where the accepted baseline is, and how a run is taken into it."""
+"""
+The baseline of a run: found before it, and extended by it where the run is accepted.
+
+Under `git:REF` baseline, reviews and calibrations come from the merge base, and all that the change loosened
+since is listed: golden files are those of the working tree, so that new and stricter cases count.
+"""
 
 from __future__ import annotations
 
@@ -21,46 +26,43 @@ from pytest_llmops.reports.files.baseline_file import ACCEPT, load_base, load_ba
 from pytest_llmops.revision.revision import is_revision, open_revision
 from pytest_llmops.settings import NO_BASELINE, Settings
 
+_NAMED = 3
+
 
 def accepted_path(settings: Settings) -> Path:
-    """Where what is accepted goes: the file that is compared with, else the accepted baseline."""
+    """Return the file that accepted cases go to: the one compared with, else the accepted baseline."""
     named = settings.baseline
-    return settings.path(
-        settings.accepted if named is None or named == NO_BASELINE or is_revision(named) else named
-    )
+    if named is None or named == NO_BASELINE or is_revision(named):
+        named = settings.accepted
+    return settings.path(named)
 
 
 def accept_into_baseline(run: Run, settings: Settings) -> tuple[str, bool]:
-    """Take the new cases of a run into the baseline: a line for the summary, and whether it went well."""
+    """Take the new cases of a run into the baseline; return a line for the summary, and if it worked."""
     path = accepted_path(settings)
     try:
-        done = update_baseline(path, run)
+        update = update_baseline(path, run)
     except LLMOpsError as error:
         return f"nothing was accepted: {error}", False
     except OSError as error:
         return f"nothing was accepted: {error.filename}: {error.strerror}", False
-    taken = len(done.added) + len(done.edited)
-    cases = counted(taken, "case")
-    line = f"{shown_path(path, settings.root)}: {cases} accepted, {len(done.kept)} kept"
-    if missed := describe_missed(len(done.missed)):
+    cases = counted(len(update.added) + len(update.edited), "case")
+    line = f"{shown_path(path, settings.root)}: {cases} accepted, {len(update.kept)} kept"
+    if missed := describe_missed(len(update.missed)):
         line += f"; {missed}"
-    if done.refused:
-        line += f", {len(done.refused)} refused: {done.refused[0][0]}: {done.refused[0][1]}"
-    if done.stale:
-        one = len(done.stale) == 1
-        lack = "lacks a metric or was" if one else "lack a metric or were"
-        line += f"; of the kept {len(done.stale)} {lack} scored otherwise (llmops accept --all)"
+    if update.refused:
+        line += f", {len(update.refused)} refused: {update.refused[0][0]}: {update.refused[0][1]}"
+    if stale := len(update.stale):
+        lack = "lacks a metric or was" if stale == 1 else "lack a metric or were"
+        line += f"; of the kept {stale} {lack} scored otherwise (llmops accept --all)"
     return line, True
 
 
 def describe_missed(count: int) -> str:
-    """A sentence on so many cases that were taken although they miss a check; empty for none."""
+    """Return a sentence on so many cases that were taken although they miss a check; empty for none."""
     if count == 1:
         return "1 of them misses a check, and is a known failure from now on"
     return f"{count} of them miss a check, and are known failures from now on" if count else ""
-
-
-_NAMED = 3
 
 
 def find_baseline(
@@ -72,7 +74,7 @@ def find_baseline(
     selection: str = "",
 ) -> BaselineSource:
     """
-    What the settings name as baseline: a file, a revision, `none`, or the accepted baseline if there is one.
+    Read the baseline that the settings name: a file, a revision, `none`, or the accepted one if there is one.
 
     Args:
         goldens: The files that are run.
@@ -93,20 +95,27 @@ def find_baseline(
     if baseline is not None and is_revision(baseline):
         revision = open_revision(baseline, settings.root)
         return read_merge_base(revision, settings, goldens, named=named, selection=selection)
-    kept = BaselineSource(
+    source = BaselineSource(
         goldens=tuple(goldens),
         reviews=load_reviews(settings.path(settings.reviews)),
         calibrations=load_needed(goldens, settings.path(settings.calibration)),
     )
     if baseline == NO_BASELINE or (baseline is None and not settings.path(settings.accepted).exists()):
-        return kept
+        return source
     path = settings.path(baseline or settings.accepted)
     if accept and not path.exists():
-        return kept
+        return source
     base = load_base(path)
-    if not accept and not _is_same(path, settings.path(settings.accepted)):
-        _check_cases(base, path, goldens)
-    return replace(kept, goldens=tuple(watch_means(golden, base) for golden in goldens), base=base)
+    if not accept and path.resolve() != settings.path(settings.accepted).resolve():
+        cases = cases_by_id(*goldens)
+        # With a baseline of another project every case would be new, and nothing compared.
+        if cases and not any(result.case in cases for result in base.results):
+            files = name_some([printable(golden.path) for golden in goldens], _NAMED)
+            raise RunFileError(
+                f"{path}: contains no case of {files}; it is of another project or the "
+                f"cases were renamed; make one with: {ACCEPT}"
+            )
+    return replace(source, goldens=tuple(watch_means(golden, base) for golden in goldens), base=base)
 
 
 def _check_out(settings: Settings, goldens: Sequence[Golden]) -> None:
@@ -116,28 +125,15 @@ def _check_out(settings: Settings, goldens: Sequence[Golden]) -> None:
     path, shown = settings.path(settings.out), printable(settings.out)
     if path.suffix not in {".json", ".jsonl"}:
         raise SettingsError(f"out {shown}: the name of a run file ends in .json or .jsonl; try run.json")
-    kept = {"the baseline": {accepted_path(settings), settings.path(settings.accepted)}}
-    kept["the log of reviews"] = {settings.path(settings.reviews)}
-    kept["the record of calibrations"] = {settings.path(settings.calibration)}
-    named = {golden.path for golden in goldens} | set(settings.golden)
-    kept["a golden file"] = {settings.path(each) for each in named}
-    for what, files in kept.items():
-        if any(_is_same(path, each) for each in files):
+    golden_paths = {golden.path for golden in goldens} | set(settings.golden)
+    protected = {
+        "the baseline": {accepted_path(settings), settings.path(settings.accepted)},
+        "the log of reviews": {settings.path(settings.reviews)},
+        "the record of calibrations": {settings.path(settings.calibration)},
+        "a golden file": {settings.path(golden_path) for golden_path in golden_paths},
+    }
+    for what, files in protected.items():
+        if path.resolve() in {file.resolve() for file in files}:
             raise SettingsError(
                 f"out {shown}: this is {what}, which the run would be written over; try run.json"
             )
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
-
-
-def _check_cases(base: Run, path: Path, goldens: Sequence[Golden]) -> None:
-    """With a baseline of another project every case would be new, and nothing compared."""
-    cases = cases_by_id(*goldens)
-    if cases and not any(result.case in cases for result in base.results):
-        files = name_some([printable(golden.path) for golden in goldens], _NAMED)
-        raise RunFileError(
-            f"{path}: holds no case of {files}; it is of another project or the "
-            f"cases were renamed; make one with: {ACCEPT}"
-        )

@@ -1,4 +1,4 @@
-"""What a run is compared with."""
+"""The source of a comparison: a baseline, reviews and calibrations, and the golden files to run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAMED = 3
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineSource:
     """
-    What a run is compared with: a baseline, reviews of answers, and the golden files as they were before.
+    A baseline, reviews of answers and calibrations of judges, and the golden files that they are for.
 
     Attributes:
         goldens: The files to run. Against a revision they hold what was added there since the change began.
@@ -47,30 +47,32 @@ class BaselineSource:
     revision: Revision | None = None
 
     def judge(self, settings: Settings) -> Judge:
-        """What judges a run of the golden files."""
+        """Return the judge of a run of the golden files."""
         written = {file_of(result.case) for result in self.base.results} if self.base else set()
         gone = frozenset(path for path in written if not settings.path(path).exists())
         return Judge(self.goldens, self.base, self.reviews, self.calibrations, gone=gone)
 
     def describe(self, run: Run, settings: Settings) -> list[str]:
         """
-        Sentences for the summary: judges of the app's own family, what the baseline lets see, and what else
-        is another than in it.
+        Return sentences for the summary.
+
+        They name judges of the app's own family, drops that the baseline cannot show, and all that differs
+        from the baseline.
         """
-        warnings = [*self._describe_carried(), *warn_of_self_preference(run.results)]
+        lines = []
+        if self.carried and self.revision is not None:
+            names = name_some([printable(name) for name in self.carried], _NAMED)
+            ref = printable(self.revision.ref)
+            lines.append(
+                f"newer than this change, from {ref}: {names}; where they are red, merge {ref} first"
+            )
+        lines += warn_of_self_preference(run.results)
         if self.base is None:
-            return warnings
-        seen = selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings))
+            return lines
+        lines.append(selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings)))
         changes = describe_changes(self.base.signature, run.signature)
-        lines = [*warnings, seen, *(f"since the baseline: {line}" for line in changes)]
+        lines += [f"since the baseline: {change}" for change in changes]
         if new := pair_cases(self.base.results, run.results).new:
             cases = counted(len(new), "case")
             lines.append(f"{cases} new or edited since, so compared with nothing: take them by --llm-accept")
         return lines
-
-    def _describe_carried(self) -> list[str]:
-        if not self.carried or self.revision is None:
-            return []
-        names = name_some([printable(each) for each in self.carried], _NAMED)
-        ref = printable(self.revision.ref)
-        return [f"newer than this change, from {ref}: {names}; where they are red, merge {ref} first"]

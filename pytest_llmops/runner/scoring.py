@@ -1,9 +1,9 @@
 """
-Scores in full batches: whatever arrived while a metric was busy is its next batch.
+Scores in full batches, in this process, under a time limit, or by one service for many processes.
 
-So a model sees one text when little is to do and hundreds when much is, and nothing waits for a
-timer. One scorer serves a process, or a whole session by way of the scoring service. A metric that waits
-on an endpoint gains nothing by a batch: its requests are made at once, in parallel.
+The samples that arrive while a metric is busy are its next batch. So a model sees one text when little is to
+do and hundreds when much is, and nothing waits for a timer. A metric that waits on an endpoint gains nothing
+by a batch: its requests are made at once, in parallel.
 """
 
 from __future__ import annotations
@@ -34,19 +34,22 @@ from pytest_llmops.records import Failure, Sample, Score
 from pytest_llmops.statistics.summaries import NOISE
 
 Result = Score | Failure
-_MOST_REQUESTS = 64
 _Job = tuple[Sequence[Sample], "Future[Sequence[Result]]"]
+_MOST_REQUESTS = 64
+_MOST_HANGS = 3
+_SHARE_OF_FURTHER = 0.1  # what each further sample of a batch adds to its time limit
+_PATIENCE_S = 5.0
 
 
 class Scorer:
-    """Collects what is to be scored and scores it on one thread, metric by metric."""
+    """Collects samples and scores them on one thread, metric by metric; judges in threads of their own."""
 
     def __init__(self, score_batch: ScoreBatch | None = None, here: ScoreBatch | None = None) -> None:
         """
-        Take what does the scoring.
+        Start nothing yet.
 
         Args:
-            score_batch: Scores whatever computes; by default `here`.
+            score_batch: Scores by metrics that compute; by default `here`.
             here: Scores in this process; by default without a time limit.
         """
         self._here = here or score_here
@@ -55,52 +58,45 @@ class Scorer:
         self._changed = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
-        self._requests: SimpleQueue[tuple[Metric, Sequence[Sample], Future[Sequence[Result]]] | None]
-        self._requests = SimpleQueue()
+        self._requests: SimpleQueue[tuple[Metric, _Job] | None] = SimpleQueue()
         self._threads = 0
 
     @property
     def is_local(self) -> bool:
-        """Whether metrics that compute do so in this process."""
+        """True where metrics that compute do so in this process."""
         return self._score_batch is self._here
 
     def submit(self, metric: Metric, samples: Sequence[Sample]) -> Future[Sequence[Result]]:
         """Score soon; the future holds one result a sample, in order, and never an exception."""
-        job: Future[Sequence[Result]] = Future()
+        future: Future[Sequence[Result]] = Future()
         with self._changed:
-            if traits_of(metric).waits:
-                self._schedule(metric, samples, job)
-                return job
-            self._waiting.setdefault(_key(metric), (metric, []))[1].append((samples, job))
+            if traits_of(metric).waits:  # scored in this process, which records its calls and loads no model
+                self._requests.put((metric, (samples, future)))
+                if self._requests.qsize() and self._threads < _MOST_REQUESTS:  # else an idle thread took it
+                    self._threads += 1
+                    # Daemons, not a pool: the end of the process waits for no slow judge.
+                    start_outside(threading.Thread(target=self._answer, name="llmops-judge", daemon=True))
+                return future
+            self._waiting.setdefault(_key(metric), (metric, []))[1].append((samples, future))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._score_batches, name="llmops-scorer", daemon=True)
                 start_outside(self._thread)
             self._changed.notify()
-        return job
+        return future
 
     def close(self) -> None:
-        """Take no further jobs; what is being scored ends by itself."""
+        """Take no further samples; what is being scored ends by itself."""
         with self._changed:
             self._closed = True
             self._changed.notify()
             for _ in range(self._threads):
                 self._requests.put(None)
 
-    def _schedule(self, metric: Metric, samples: Sequence[Sample], job: Future[Sequence[Result]]) -> None:
-        """In this process, whoever else scores: no model is loaded, and its calls are recorded here."""
-        self._requests.put((metric, samples, job))
-        if self._requests.qsize() and self._threads < _MOST_REQUESTS:  # else one that is idle has it already
-            self._threads += 1
-            start_outside(threading.Thread(target=self._answer, name="llmops-judge", daemon=True))
-
     def _answer(self) -> None:
-        """Daemon threads, not a pool's: nobody waits at the end of the process for a judge that is slow."""
         stand_aside()
         while (request := self._requests.get()) is not None and not self._closed:
-            metric, samples, job = request
-            found = score_safely(self._here, metric, samples)
-            if job.set_running_or_notify_cancel():
-                job.set_result(found)
+            metric, job = request
+            _score_jobs(self._here, metric, [job])
 
     def _score_batches(self) -> None:
         stand_aside()
@@ -111,12 +107,15 @@ class Scorer:
                 if self._closed:
                     return
                 metric, jobs = self._waiting.pop(next(iter(self._waiting)))
-            batch = [sample for samples, _ in jobs for sample in samples]
-            results = iter(score_safely(self._score_batch, metric, batch))
-            for samples, job in jobs:
-                found = [next(results) for _ in samples]
-                if job.set_running_or_notify_cancel():  # whoever waited may have been stopped
-                    job.set_result(found)
+            _score_jobs(self._score_batch, metric, jobs)
+
+
+def _score_jobs(score_batch: ScoreBatch, metric: Metric, jobs: Sequence[_Job]) -> None:
+    results = iter(score_safely(score_batch, metric, [sample for samples, _ in jobs for sample in samples]))
+    for samples, future in jobs:
+        scored = [next(results) for _ in samples]
+        if future.set_running_or_notify_cancel():  # whoever waited may have been stopped
+            future.set_result(scored)
 
 
 def _key(metric: Metric) -> Hashable:
@@ -135,9 +134,9 @@ def score_here(metric: Metric, batch: Sequence[Sample]) -> Sequence[Result]:
 
 def score_safely(score_batch: ScoreBatch, metric: Metric, batch: Sequence[Sample]) -> list[Result]:
     """
-    One result a sample whatever happens: an exception, a wrong count, or a number that is none
-    becomes a `Failure`. A batch that raised is scored again one by one, so that one bad sample
-    costs no other case its score.
+    Return one result a sample whatever happens: an exception or a wrong count becomes a `Failure`.
+
+    A batch that raised is scored again one by one, so that one bad sample costs no other case its score.
     """
     try:
         results = list(score_batch(metric, batch))
@@ -153,7 +152,7 @@ def score_safely(score_batch: ScoreBatch, metric: Metric, batch: Sequence[Sample
 
 
 def _checked(metric: Metric, sample: Sample, result: Result) -> Result:
-    """The result under the metric's name and the sample's repeat; what is no finite number is a failure."""
+    """Return the result under the metric's name and the sample's repeat; no finite number is a failure."""
     if not isinstance(result, Score | Failure):
         raise TypeError(f"{metric.name} gave {with_article(type(result).__name__)}, not a Score or a Failure")
     if isinstance(result, Score):
@@ -168,17 +167,14 @@ def _checked(metric: Metric, sample: Sample, result: Result) -> Result:
     return replace(result, metric=metric.name, repeat=sample.output.repeat)
 
 
-_MOST_HANGS = 3
-_SHARE_OF_FURTHER = 0.1  # what each further sample of a batch adds to its limit
-
-
 @dataclass(slots=True, eq=False)
 class TimeLimit:
     """
-    Scores in this process, metrics of ours without a limit: they take long where there is much to do.
+    Scores in this process, and gives up a metric of the project's own that does not return.
 
-    A function is given one output at a time, so that the one is known at which it hung; another metric gets
-    its batch, and after a limit its samples one by one. A thread cannot be ended: what hangs is left behind.
+    A function gets one output at a time, so that the one is known at which it hung; another metric gets its
+    batch, and after a limit its samples one by one. A thread cannot be ended: what hangs is left behind.
+    Metrics of this package have no limit: they take long where there is much to do.
 
     Attributes:
         timeout_s: Time limit of one output, in seconds.
@@ -193,20 +189,16 @@ class TimeLimit:
             return score_here(metric, batch)
         if not by_function and len(batch) > 1:
             limit_s = self.timeout_s * (1 + _SHARE_OF_FURTHER * len(batch))
-            found = self._score(metric, [batch], limit_s)
-            if found:
-                return found[0]
+            if scored := self._score(metric, [batch], limit_s):
+                return scored[0]
         results: list[Result] = []
         while len(results) < len(batch):
             left = batch[len(results) :]
             if self._hung[metric.name] >= _MOST_HANGS:
                 error = f"{metric.name} hung {_MOST_HANGS} times (timeout_s), so it is not tried again"
                 return [*results, *(fail(metric, sample, error) for sample in left)]
-            results += [
-                one
-                for found in self._score(metric, [[each] for each in left], self.timeout_s)
-                for one in found
-            ]
+            scored = self._score(metric, [[sample] for sample in left], self.timeout_s)
+            results += [result for (result,) in scored]
             if len(results) < len(batch):
                 error = f"{metric.name} did not return within {self.timeout_s:g} s (timeout_s)"
                 results.append(fail(metric, batch[len(results)], error))
@@ -215,7 +207,7 @@ class TimeLimit:
     def _score(
         self, metric: Metric, batches: Sequence[Sequence[Sample]], limit_s: float
     ) -> list[list[Result]]:
-        """The results of the batches before the first that takes longer than its limit."""
+        """Return the results of the batches before the first that takes longer than its limit."""
         done: SimpleQueue[list[Result]] = SimpleQueue()
         given_up = threading.Event()
 
@@ -227,22 +219,24 @@ class TimeLimit:
                 done.put(score_safely(score_here, metric, batch))
 
         start_outside(threading.Thread(target=score, name="llmops-metric", daemon=True))
-        found: list[list[Result]] = []
+        scored: list[list[Result]] = []
         for _ in batches:
             try:
-                found.append(done.get(timeout=limit_s))
+                scored.append(done.get(timeout=limit_s))
             except Empty:
                 given_up.set()
                 self._hung[metric.name] += 1
                 break
-        return found
-
-
-_PATIENCE_S = 5.0
+        return scored
 
 
 class ScoringService:
-    """Listens until closed. `address` and `key` are what a worker needs."""
+    """
+    Scores for all workers of a session, so that each model is loaded once.
+
+    It runs on threads of the process that holds the session together, and listens until closed on a local
+    socket. A worker needs its `address` and `key`.
+    """
 
     def __init__(self, here: ScoreBatch | None = None) -> None:
         self.key = secrets.token_hex(32)
@@ -289,14 +283,14 @@ class ScoringService:
             try:
                 deliver_challenge(connection, self.key.encode())
                 answer_challenge(connection, self.key.encode())
-            except Exception:  # noqa: BLE001 - a stranger, whatever it says, ends no session
+            except Exception:  # noqa: BLE001 - a stranger, whatever it sends, ends no session
                 return
             with suppress(OSError, EOFError):  # the worker left
                 while True:
                     connection.send_bytes(self._score(connection.recv_bytes()))
 
     def _score(self, request: bytes) -> bytes:
-        """The results, pickled; pickled None where the worker has to score for itself."""
+        """Return the results, pickled; pickled None where the worker has to score for itself."""
         try:
             metric, samples = pickle.loads(request)  # noqa: S301 - from a worker that holds this session's key
             return pickle.dumps(self._scorer.submit(metric, samples).result())
@@ -307,9 +301,9 @@ class ScoringService:
 @dataclass(slots=True)
 class RemoteScorer:
     """
-    Scores by the session's service; with a metric that only this process knows, right here.
+    Scores by the session's service; with a metric that only this process knows, by `here`.
 
-    `here` scores in this process. One connection, used by the worker's scorer thread alone.
+    Its one connection is used by the worker's scorer thread only.
     """
 
     address: Any

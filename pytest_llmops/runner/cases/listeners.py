@@ -1,4 +1,4 @@
-"""What follows the outputs of a run from its start to its end, such as an export or a receiver of traces."""
+"""Listeners that follow the outputs of a run to its end, such as an export or a receiver of traces."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SERVED = ("export", "receive")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """
-    What one metric says of an output.
+    The score of one metric for an output.
 
     Attributes:
-        value: None where it could not be scored; `error` says why.
+        value: None where it could not be scored, with the reason in `error`.
         label: `passed` or `failed` by the checks of the case; empty where it has none on the metric.
     """
 
@@ -98,7 +98,7 @@ def open_listeners(settings: Settings) -> tuple[RunListener, ...]:
 def report_outputs(
     listeners: Sequence[RunListener], task: Task, answers: Sequence[Called], results: Sequence[Result]
 ) -> None:
-    """Pass the outputs of a task on, with what the checks of its case say of each score."""
+    """Pass the outputs of a task on, with their scores, labelled by the checks of its case."""
     if not listeners:
         return
     for output, spans in answers:

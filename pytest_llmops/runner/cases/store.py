@@ -1,5 +1,5 @@
 """
-Results shared by the processes of one session, each case done once.
+Results shared by the processes of one session, so that each case is run once.
 
 A lease is a file lock, which the system frees when its holder dies, so that a dead worker's cases can
 be taken over at once and no clock decides who is alive.
@@ -39,11 +39,11 @@ class SharedStore:
 
     @property
     def ledger(self) -> Path:
-        """Where the session's budget is kept."""
+        """The file of the session's budget."""
         return self.folder / "budget.json"
 
     def owner(self, case: str) -> int:
-        """The worker to whose share a case belongs."""
+        """Return the worker to whose share a case belongs."""
         return int.from_bytes(hashlib.sha256(case.encode()).digest()[:8], "big") % self.workers
 
     def is_mine(self, case: str) -> bool:
@@ -51,7 +51,7 @@ class SharedStore:
 
     @contextlib.contextmanager
     def lease(self, case: str) -> Iterator[bool]:
-        """Whether this process may do the case now; nobody else can until the block ends."""
+        """Yield True where this process may run the case now; no other can until the block ends."""
         lock = FileLock(self._path(case, "lease"), thread_local=False)
         try:
             lock.acquire(blocking=False)
@@ -64,22 +64,22 @@ class SharedStore:
             lock.release()
 
     def count_try(self, case: str) -> int:
-        """How often the case was begun, this time included; to be called under its lease."""
+        """Count that a case is begun, and return how often it was; to be called under its lease."""
         with self._path(case, "tries").open("ab") as tries:
             tries.write(b".")
             return tries.tell()
 
     def count_tries(self, case: str) -> int:
-        """How often the case was begun so far."""
+        """Return how often the case was begun so far."""
         path = self._path(case, "tries")
         return path.stat().st_size if path.exists() else 0
 
     @contextlib.contextmanager
     def survived(self, step: str) -> Iterator[int]:
         """
-        Around a step that may end the process: how many processes have ended inside of it before.
+        Enter a step that may end the process, and yield how many processes have ended inside of it before.
 
-        Each one that is inside has a mark and holds its lock; a mark whose lock is free was left behind.
+        Each process inside has a mark and holds its lock; a mark whose lock is free was left behind.
         """
         ended = 0
         for mark in self.folder.glob(f"{self._path(step, 'inside').name}-*[0-9]"):
@@ -97,13 +97,13 @@ class SharedStore:
                 mark.unlink(missing_ok=True)
 
     def announce(self, golden: str) -> FileLock:
-        """Say that this worker does its share of a golden file; believed for as long as the lock is held."""
+        """Announce that this worker runs its share of a golden file, for as long as the lock is held."""
         lock = FileLock(self._alive(self.worker, golden), thread_local=False)
         lock.acquire()
         return lock
 
     def is_working(self, worker: int, golden: str) -> bool:
-        """Whether that worker is alive and has started on its share of a golden file."""
+        """True while that worker is alive and has started on its share of a golden file."""
         if worker == self.worker:
             return True
         path = self._alive(worker, golden)
@@ -118,7 +118,7 @@ class SharedStore:
         return False
 
     def stop(self) -> None:
-        """Have no process of the session begin a case any more."""
+        """Let no process of the session begin a case any more."""
         (self.folder / _STOP).touch()
 
     def is_stopped(self) -> bool:
@@ -128,11 +128,11 @@ class SharedStore:
         write_atomically(self._path(task, "result"), pickle.dumps(result), durable=False)
 
     def read(self, task: str) -> CaseResult | None:
-        """The result of a task, once some process has it."""
+        """Return the result of a task, once some process has it."""
         return _load(self._path(task, "result"))
 
     def read_all(self) -> list[CaseResult]:
-        """Every result there is; several of a repeated case."""
+        """Return every result that there is; several of a repeated case."""
         loaded = (_load(path) for path in sorted(self.folder.glob("*.result")))
         return [result for result in loaded if result is not None]
 
@@ -143,11 +143,11 @@ class SharedStore:
             path.write_text("".join(f"{sentence}\n" for sentence in sentences), encoding="utf-8")
 
     def read_problems(self) -> list[str]:
-        """What all workers reported, each sentence once."""
+        """Return the problems that workers reported, each sentence once."""
         return self._read_reported("problems")
 
     def read_errors(self) -> list[str]:
-        """The errors of the suite that workers reported, each sentence once."""
+        """Return the errors of the suite that workers reported, each sentence once."""
         return self._read_reported("errors")
 
     def _read_reported(self, kind: str) -> list[str]:

@@ -216,7 +216,7 @@ def test_a_named_baseline_of_other_cases_is_refused(root):
     write_baseline(run_of(case="b"), root / "other.json")
     write_baseline(run_of(case="b"), root / "golden/baseline.json")
     with pytest.raises(
-        RunFileError, match=r"other\.json: holds no case of golden/shop\.yaml; it is of another"
+        RunFileError, match=r"other\.json: contains no case of golden/shop\.yaml; it is of another"
     ):
         find(root, "other.json")
     assert find(root, "other.json", accept=True).base

@@ -7,11 +7,9 @@ import contextlib
 import threading
 import time
 from dataclasses import replace
-from functools import partial
 
 import openai
 import pytest
-from tenacity import AsyncRetrying
 
 from pytest_llmops import Output, Run, load_golden, run_golden
 from pytest_llmops.records import Failure
@@ -104,7 +102,7 @@ def waited(monkeypatch):
     async def wait(wait_s: float) -> None:
         seconds.append(wait_s)
 
-    monkeypatch.setattr("pytest_llmops.runner.app.calls.AsyncRetrying", partial(AsyncRetrying, sleep=wait))
+    monkeypatch.setattr("pytest_llmops.runner.app.calls.sleep", wait)
     return seconds
 
 
