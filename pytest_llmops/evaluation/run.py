@@ -295,12 +295,12 @@ class Evaluation:
 
         To be called when all cases are over: listeners finish then.
         """
-        others = self.store.read_errors() if self.store else ()
+        others = self.store.read_reports("errors") if self.store else ()
         return [*self.attribution.errors(self._recorder), *others]
 
     def all_problems(self) -> list[str]:
         """Sentences about what could not be kept, of every process of the run."""
-        others = self.store.read_problems() if self.store else ()
+        others = self.store.read_reports("problems") if self.store else ()
         return [*self._own_problems(), *others, *describe_budget(self.budget)]
 
     def finish_share(self) -> None:

@@ -88,10 +88,9 @@ def describe_failed_calls(goldens: Iterable[Golden], results: Iterable[CaseResul
     calls_by_place: defaultdict[tuple[str, str], list[tuple[str, FailedCall]]] = defaultdict(list)
     for result in results:
         if file_of(result.case) not in allowed:
-            for side in filter(None, (result, result.rival)):
-                for answer in (*side.outputs, *side.failures):
-                    for call in answer.failed_calls:
-                        calls_by_place[_name(call), call.provider].append((result.case, call))
+            for answer in _answers(result, result.rival):
+                for call in answer.failed_calls:
+                    calls_by_place[_name(call), call.provider].append((result.case, call))
     warnings = []
     for (name, provider), calls in sorted(calls_by_place.items(), key=itemgetter(0)):
         cases = name_some([printable(case) for case in dict.fromkeys(case for case, _ in calls)], _NAMED)
@@ -109,10 +108,7 @@ def describe_unanswered(goldens: Iterable[Golden], results: Iterable[CaseResult]
     Cases of a golden file with `model_errors: allow` are left out.
     """
     allowed = _allowed(goldens)
-    answers: list[Output | Failure] = []
-    for result in results:
-        if file_of(result.case) not in allowed:
-            answers += [*result.outputs, *result.failures]
+    answers = _answers(*(result for result in results if file_of(result.case) not in allowed))
     failed = sum(len(answer.failed_calls) for answer in answers)
     if not failed or any(answer.usage.calls > answer.usage.failed for answer in answers):
         return ""
@@ -124,6 +120,14 @@ def describe_unanswered(goldens: Iterable[Golden], results: Iterable[CaseResult]
 
 def _allowed(goldens: Iterable[Golden]) -> set[str]:
     return {golden.path for golden in goldens if golden.model_errors == "allow"}
+
+
+def _answers(*results: CaseResult | None) -> list[Output | Failure]:
+    answers: list[Output | Failure] = []
+    for result in results:
+        if result is not None:
+            answers += [*result.outputs, *result.failures]
+    return answers
 
 
 def _name(call: FailedCall) -> str:

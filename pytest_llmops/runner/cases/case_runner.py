@@ -145,11 +145,14 @@ class CaseRunner:
             working = {owner for owner in owners if self.store.is_working(owner, self.golden.path)}
             for task in left:
                 owner = self.store.owner(task.id)
-                # A spent budget may have stopped the owner one look earlier than this process.
-                ended = task.begun is not None and not self._may_go_on()
                 if (result := self.store.read(task.key)) is not None:
                     fetched[task.key] = result
-                elif owner == self.store.worker or owner not in working or ended:
+                elif (
+                    owner == self.store.worker
+                    or owner not in working
+                    # A spent budget may have stopped the owner one look earlier than this process.
+                    or (task.begun is not None and not self._may_go_on())
+                ):
                     fetched[task.key] = self.submit(task)
             left = [task for task in left if task.key not in fetched]
             if left:

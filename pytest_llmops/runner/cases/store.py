@@ -14,6 +14,7 @@ import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
@@ -50,28 +51,24 @@ class SharedStore:
         return self.owner(case) == self.worker
 
     @contextlib.contextmanager
-    def lease(self, case: str) -> Iterator[bool]:
-        """Yield True where this process may run the case now; no other can until the block ends."""
-        lock = FileLock(self._path(case, "lease"), thread_local=False)
+    def lease(self, task: str) -> Iterator[bool]:
+        """Yield True where this process may run the task now; no other can until the block ends."""
+        lock = _try_lock(self._path(task, "lease"))
         try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
+            yield lock is not None
         finally:
-            lock.release()
+            if lock is not None:
+                lock.release()
 
-    def count_try(self, case: str) -> int:
-        """Count that a case is begun, and return how often it was; to be called under its lease."""
-        with self._path(case, "tries").open("ab") as tries:
+    def count_try(self, task: str) -> int:
+        """Count that a task is begun, and return how often it was; to be called under its lease."""
+        with self._path(task, "tries").open("ab") as tries:
             tries.write(b".")
             return tries.tell()
 
-    def count_tries(self, case: str) -> int:
-        """Return how often the case was begun so far."""
-        path = self._path(case, "tries")
+    def count_tries(self, task: str) -> int:
+        """Return how often the task was begun so far."""
+        path = self._path(task, "tries")
         return path.stat().st_size if path.exists() else 0
 
     @contextlib.contextmanager
@@ -83,9 +80,7 @@ class SharedStore:
         """
         ended = 0
         for mark in self.folder.glob(f"{self._path(step, 'inside').name}-*[0-9]"):
-            lock = FileLock(f"{mark}.lock", thread_local=False)
-            with contextlib.suppress(Timeout):
-                lock.acquire(blocking=False)
+            if (lock := _try_lock(Path(f"{mark}.lock"))) is not None:
                 ended += mark.exists()
                 lock.release()
         mark = self._path(step, f"inside-{self.worker}-{os.getpid()}")
@@ -98,7 +93,7 @@ class SharedStore:
 
     def announce(self, golden: str) -> FileLock:
         """Announce that this worker runs its share of a golden file, for as long as the lock is held."""
-        lock = FileLock(self._alive(self.worker, golden), thread_local=False)
+        lock = FileLock(self._path(golden, f"alive-{self.worker}"), thread_local=False)
         lock.acquire()
         return lock
 
@@ -106,16 +101,12 @@ class SharedStore:
         """True while that worker is alive and has started on its share of a golden file."""
         if worker == self.worker:
             return True
-        path = self._alive(worker, golden)
+        path = self._path(golden, f"alive-{worker}")
         if not path.exists():
             return False
-        lock = FileLock(path, thread_local=False)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            return True
-        lock.release()
-        return False
+        if (lock := _try_lock(path)) is not None:
+            lock.release()
+        return lock is None
 
     def stop(self) -> None:
         """Let no process of the session begin a case any more."""
@@ -136,29 +127,28 @@ class SharedStore:
         loaded = (_load(path) for path in sorted(self.folder.glob("*.result")))
         return [result for result in loaded if result is not None]
 
-    def report(self, problems: Sequence[str], errors: Sequence[str] = ()) -> None:
+    def report(self, problems: Sequence[str], errors: Sequence[str]) -> None:
         """Hand sentences for the summary, and errors of the suite, to the controller."""
         for kind, sentences in (("problems", problems), ("errors", errors)):
             path = self.folder / f"worker-{self.worker}.{kind}"
             path.write_text("".join(f"{sentence}\n" for sentence in sentences), encoding="utf-8")
 
-    def read_problems(self) -> list[str]:
-        """Return the problems that workers reported, each sentence once."""
-        return self._read_reported("problems")
-
-    def read_errors(self) -> list[str]:
-        """Return the errors of the suite that workers reported, each sentence once."""
-        return self._read_reported("errors")
-
-    def _read_reported(self, kind: str) -> list[str]:
+    def read_reports(self, kind: Literal["problems", "errors"]) -> list[str]:
+        """Return the sentences that workers reported, each once."""
         texts = [path.read_text(encoding="utf-8") for path in sorted(self.folder.glob(f"*.{kind}"))]
         return list(dict.fromkeys(line for text in texts for line in text.splitlines()))
 
-    def _alive(self, worker: int, golden: str) -> Path:
-        return self._path(golden, f"alive-{worker}")
+    def _path(self, name: str, kind: str) -> Path:
+        return self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.{kind}"
 
-    def _path(self, case: str, kind: str) -> Path:
-        return self.folder / f"{hashlib.sha256(case.encode()).hexdigest()[:32]}.{kind}"
+
+def _try_lock(path: Path) -> FileLock | None:
+    lock = FileLock(path, thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return None
+    return lock
 
 
 def _load(path: Path) -> CaseResult | None:
@@ -166,5 +156,5 @@ def _load(path: Path) -> CaseResult | None:
         written = path.read_bytes()
     except FileNotFoundError:
         return None
-    result: CaseResult = pickle.loads(written)  # noqa: S301 - written by this session, in a folder of its user's alone
+    result: CaseResult = pickle.loads(written)  # noqa: S301 - written by this session, in a folder of its user
     return result

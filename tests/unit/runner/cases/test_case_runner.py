@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import Case, Golden
 from pytest_llmops.runner.app.calls import AppCaller
+from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.cases.case_runner import CaseRunner, NotBegunError
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.cases.tasks import Task
@@ -17,11 +19,13 @@ from pytest_llmops.runner.scoring import Scorer
 
 
 @contextmanager
-def running(tmp_path, app, store=None):
+def running(tmp_path, app, store=None, budget=None):
     recorder = Recorder(committed=tmp_path / "committed", local=tmp_path / "local", mode="new")
     caller = AppCaller(app=app, recorder=recorder, timeout_s=5, prices={})
     golden = Golden(path="golden/x.yaml", cases=())
-    runner = CaseRunner(golden=golden, caller=caller, scorer=Scorer(), concurrency=1, store=store)
+    runner = CaseRunner(
+        golden=golden, caller=caller, scorer=Scorer(), concurrency=1, store=store, budget=budget
+    )
     try:
         yield runner
     finally:
@@ -59,3 +63,15 @@ def test_after_a_stop_no_case_begins_in_any_process(tmp_path, shared):
             with pytest.raises(NotBegunError):
                 future.result(5)
     assert asked == [0]
+
+
+def test_a_budget_that_is_spent_ends_nothing_where_nothing_further_is_called(tmp_path):
+    """What is repeated here asks no budget whether another process was stopped."""
+    budget = Budget.read("0 calls", {})
+    (task,) = tasks(1)
+    with running(tmp_path, str, SharedStore(folder=tmp_path, worker=0, workers=1), budget) as runner:
+        begun = runner.wait(task)
+        further = runner.wait(replace(task, repeats=2, begun=begun))
+
+    assert [output.text for output in further.outputs] == ["0", "0"]
+    assert not budget.ended
