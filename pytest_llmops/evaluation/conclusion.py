@@ -66,7 +66,7 @@ class Conclusion:
         return [*lines, *render_rivals(self.run)]
 
 
-def conclude(  # noqa: PLR0913 - what a door knows of its run
+def conclude(  # noqa: PLR0913 - facts that a door has of its run
     evaluation: Evaluation,
     run: Run | None,
     *,
@@ -119,7 +119,7 @@ def is_red(outcome: Outcome, settings: Settings) -> bool:
 
 
 def red_verdicts(verdicts: Iterable[Verdict], settings: Settings) -> list[Verdict]:
-    """The verdicts that fail the build: a known failure only where the settings say so."""
+    """List the verdicts that fail the build; known failures only under the setting for them."""
     known_fail = settings.known_failures == "fail"
     return [
         verdict

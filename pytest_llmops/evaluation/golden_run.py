@@ -30,8 +30,8 @@ def run_golden(  # noqa: PLR0913 - the public door
 
     Args:
         app: The app under test; by default the one that the settings or the golden file name.
-        baseline: What `compare` will compare the run with; with repeats `auto` it decides on them.
-        repeats: How often each case is run, unless it says so itself; `auto` runs it again only while a
+        baseline: The run that `compare` will compare this one with; with repeats `auto` it decides on them.
+        repeats: Runs of each case, unless it has a number of its own; `auto` runs it again only while a
             verdict is open. By default `auto` for cases that the baseline has, else once.
         settings: Plain defaults when None; a project file is read by `load_settings` only.
         problems: Gets sentences about what could not be kept with the results.

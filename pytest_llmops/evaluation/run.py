@@ -52,13 +52,12 @@ class Evaluation:
 
     Attributes:
         naming: Advice on naming an app, for the message of a run that has none.
-        raised: Case to what the app raised, where a debugger will want it; else None.
+        raised: Exceptions of the app by case, where a debugger will want them; else None.
         store: Where results are shared with the other processes of the run.
         source: The golden files and what they are compared with.
         tasks: By golden file the tasks that are wanted of it, by item id.
-        given: Results that are there already, by item id: nothing is run for them.
         refused: Why nothing can be run at all.
-        problems: Sentences about what could not be kept with the results.
+        problems: Sentences about records that could not be kept with the results.
         started_s: Monotonic clock, for the summary.
     """
 
@@ -72,7 +71,6 @@ class Evaluation:
     source: BaselineSource = field(default_factory=BaselineSource)
     judge: Judge = field(default_factory=lambda: Judge(()))
     tasks: dict[str, dict[str, Task]] = field(default_factory=dict)
-    given: Mapping[str, CaseResult] = field(default_factory=dict)
     refused: str = ""
     problems: list[str] = field(default_factory=list)
     started_s: float = field(default_factory=time.monotonic)
@@ -81,10 +79,10 @@ class Evaluation:
     _suites: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
     _app_loops: dict[int, tuple[App, LoopThread]] = field(default_factory=dict)
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-llm"))
-    _closed: bool = False
+    _taken_over: dict[str, CaseResult] = field(default_factory=dict)
 
     @classmethod
-    def open(  # noqa: PLR0913 - what its owner decides
+    def open(  # noqa: PLR0913 - the decisions of its owner
         cls,
         settings: Settings,
         *,
@@ -98,7 +96,7 @@ class Evaluation:
         Open a run; from now on an app that ends the process is noticed.
 
         Args:
-            ledger: Where the processes of a run count what they spend of one budget.
+            ledger: File in which the processes of a run count their spending of one budget.
             keeps_raised: Keep what the app raises, for a debugger.
 
         Raises:
@@ -188,7 +186,7 @@ class Evaluation:
 
     def make_ready(self, goldens: Iterable[Golden], app: App | None = None) -> None:
         """
-        Check and import what the cases of all files need: a lack is then one message and no call.
+        Check and import all that the cases of the run need: a lack is then one message and no call.
 
         Args:
             goldens: Those whose app is named by its import path, or is `app`.
@@ -196,8 +194,9 @@ class Evaluation:
         Raises:
             LLMOpsError: Something is missing, or an app cannot be imported.
         """
-        for golden in self._wanted():
-            check_ready(golden, self.tasks[golden.path].values(), self.settings, self.store)
+        for golden in self.goldens:
+            if golden.path in self.tasks:
+                check_ready(golden, self.tasks[golden.path].values(), self.settings, self.store)
         for golden in goldens:
             self._open_runner(golden, app)
         if tasks := [task for wanted in self.tasks.values() for task in wanted.values()]:
@@ -230,31 +229,27 @@ class Evaluation:
             self.wait_for_all(golden)
 
     def give_up(self, reason: str) -> None:
-        """Take what earlier processes finished; a case without a result is an error for that reason."""
+        """Take the results of earlier processes; a case without one is an error for that reason."""
         self._want_all()
-        finished = self.finished()
-        self.given = {
-            task.id: finished.get(task.id) or give_up(task.id, task.case, reason)
+        results = self.results()
+        self._taken_over = {
+            task.id: results.get(task.id) or give_up(task.id, task.case, reason)
             for tasks in self.tasks.values()
             for task in tasks.values()
         }
 
     def wait(self, golden: Golden, task: Task) -> CaseResult:
         """The last result of a case, once no open verdict of its file asks for further repeats."""
-        return self.given.get(task.id) or self._runners[golden.path].wait(task)
+        return self._taken_over.get(task.id) or self._runners[golden.path].wait(task)
 
     def wait_for_all(self, golden: Golden) -> list[CaseResult]:
         """All results of a file that this run makes."""
         return [self.wait(golden, task) for task in self.tasks[golden.path].values()]
 
-    def results(self) -> dict[str, CaseResult]:
-        """All results of the run, by item id, waited for."""
-        return {result.case: result for golden in self._wanted() for result in self.wait_for_all(golden)}
-
-    def finished(self) -> Mapping[str, CaseResult]:
-        """The results that this process, or every process of the run, has by now, by item id."""
-        if self.given:
-            return self.given
+    def results(self) -> Mapping[str, CaseResult]:
+        """The results that every process of the run has by now, by item id."""
+        if self._taken_over:
+            return self._taken_over
         if self.store is not None:
             return latest(self.store.read_all())
         return {
@@ -278,8 +273,8 @@ class Evaluation:
         """Suite verdicts by golden file; none of a file of which a case was not run."""
         verdicts = {}
         for golden in self.goldens:
-            cases = [case for case in cases_by_id(golden) if case in results]
-            complete = len(cases) == len(golden.cases)
+            cases = cases_by_id(golden)
+            complete = all(case in results for case in cases)
             verdicts[golden.path] = (
                 self.judge_suite(golden, [results[case] for case in cases]) if complete else ()
             )
@@ -299,17 +294,17 @@ class Evaluation:
         return [*self.attribution.errors(self._recorder), *others]
 
     def all_problems(self) -> list[str]:
-        """Sentences about what could not be kept, of every process of the run."""
+        """Sentences about results and recordings that could not be kept, of every process of the run."""
         others = self.store.read_reports("problems") if self.store else ()
         return [*self._own_problems(), *others, *describe_budget(self.budget)]
 
     def finish_share(self) -> None:
         """
-        Wait for what other processes wait for: a case that is given up here, they call, and pay for, again.
+        Wait for cases that other processes need: one that is given up here, they call, and pay for, again.
 
         To be called where no item of this process is left; not where the run ends early.
         """
-        while self.store is not None and not (self._closed or self.store.is_stopped()):
+        while self.store is not None and not self.store.is_stopped():
             share = [future for runner in self._runners.values() for future in runner.under_way()]
             if not wait(share, timeout=_POLL_S).not_done:
                 return
@@ -327,8 +322,7 @@ class Evaluation:
             runner.stop()
 
     def close(self) -> None:
-        """Give up what is not finished within moments, and put back what was changed."""
-        self._closed = True
+        """Give up unfinished cases within moments, and undo all changes to the process."""
         self.attribution.close()
         self.scorer.close()
         for runner in self._runners.values():
@@ -368,9 +362,6 @@ class Evaluation:
         for golden in self.goldens:
             self.want(golden, self.plan(golden))
 
-    def _wanted(self) -> list[Golden]:
-        return [golden for golden in self.goldens if golden.path in self.tasks]
-
     def _own_problems(self) -> list[str]:
         recorder = self._recorder
         kept = [*recorder.problems, *recorder.describe_other_calls()] if recorder else []
@@ -398,7 +389,7 @@ def open_planner(
 
 
 def _load(files: Iterable[Path], root: Path, notes: list[str]) -> list[Golden]:
-    """The golden files, each once; what is wrong is raised at once for all of them."""
+    """Load the golden files, each once; the problems of all of them are raised together."""
     goldens: dict[Path, Golden] = {}
     problems: list[Problem] = []
     for file in files:

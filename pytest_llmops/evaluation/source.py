@@ -29,7 +29,7 @@ class BaselineSource:
     A baseline, reviews of answers and calibrations of judges, and the golden files that they are for.
 
     Attributes:
-        goldens: The files to run. Against a revision they hold what was added there since the change began.
+        goldens: The files to run, against a revision with all that was added there since the change began.
         base: None where nothing was accepted yet, or nobody wants a comparison.
         calibrations: How far judges were found to agree with people, by signature; of the revision, so that a
             change cannot calibrate its own judge.

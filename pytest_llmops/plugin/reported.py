@@ -155,7 +155,7 @@ def complete_results(
     session: Evaluation, reported: Reported, goldens: Sequence[Golden]
 ) -> dict[str, CaseResult]:
     """The results there are; a case that is an error without one, or was lost, has the reason there."""
-    results = dict(session.finished())
+    results = dict(session.results())
     cases = cases_by_id(*goldens)
     for node_id, reason in reported.reasons.items():
         if node_id in cases and (node_id not in results or node_id in reported.lost):

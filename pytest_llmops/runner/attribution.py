@@ -25,7 +25,7 @@ _REMEDY = (
 @dataclass(slots=True)
 class Attribution:
     """
-    Collects what belongs to no case, and checks it as outputs are; one process may hold many runs.
+    Collects calls, spans and prints of no case, and checks them as outputs are.
 
     Attributes:
         listeners: Follow the outputs of cases where the settings ask for it.
@@ -74,7 +74,7 @@ class Attribution:
         return [*self._ends, *lost_sight, *self._leaks(), *self.listener_errors()]
 
     def listener_errors(self) -> list[str]:
-        """Return the listeners' errors, once they have finished what is under way."""
+        """Return the listeners' errors, once they have finished their work."""
         return [error for listener in self.listeners for error in listener.finish()]
 
     def warnings(self) -> Iterator[str]:

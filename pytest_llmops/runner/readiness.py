@@ -33,7 +33,7 @@ from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.settings import RecordMode, Settings
 
 _MOST_IMPORTS = 2
-_CACHED = ("vector", "match", "injection")  # what models may have made of texts in an earlier run
+_CACHED = ("vector", "match", "injection")  # of models, by earlier runs
 _MASKING = ("presidio_analyzer.predefined_recognizers", "phonenumbers", "tldextract")
 _OF_WEIGHTS = {
     "minilm": ("numpy", "safetensors.numpy", "tokenizers"),
@@ -160,7 +160,7 @@ def import_libraries(
 
 
 def _find_lack(need: JudgeModel | str, task: Task, settings: Settings) -> str:
-    """Describe what is missing and the remedy; empty where nothing is."""
+    """Describe a lack and its remedy; empty where there is none."""
     if isinstance(need, str):
         lack = _find_lack_of_weights(need)
         cached = lack and cache.holds_any(settings.path(settings.home).absolute() / "cache", _CACHED)

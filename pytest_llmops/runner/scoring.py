@@ -85,7 +85,7 @@ class Scorer:
         return future
 
     def close(self) -> None:
-        """Take no further samples; what is being scored ends by itself."""
+        """Take no further samples; those being scored end by themselves."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -173,7 +173,7 @@ class TimeLimit:
     Scores in this process, and gives up a metric of the project's own that does not return.
 
     A function gets one output at a time, so that the one is known at which it hung; another metric gets its
-    batch, and after a limit its samples one by one. A thread cannot be ended: what hangs is left behind.
+    batch, and after a limit its samples one by one. A thread cannot be ended: one that hangs is left behind.
     Metrics of this package have no limit: they take long where there is much to do.
 
     Attributes:

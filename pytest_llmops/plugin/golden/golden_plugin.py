@@ -148,7 +148,7 @@ class GoldenPlugin:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # before files on items, such as JUnit's, are written
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
-        """Write what is finished, and keep the exit code, whatever the app does at exit."""
+        """Conclude the run, and keep the exit code, whatever the app does at exit."""
         self._end(session)
         yield
         process_end.hand_over(int(session.exitstatus))

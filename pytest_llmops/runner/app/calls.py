@@ -51,7 +51,7 @@ class AppCaller:
         root: The project's folder, in which cases' files lie.
         app_loop: Where an async app runs: one loop, since its clients belong to one, and not ours, since
             an app that blocks its loop must not stop the clock.
-        raised: Case to what the app raised last, for a debugger; None keeps nothing, since a traceback keeps
+        raised: The app's last exception by case, for a debugger; None keeps nothing, since a traceback keeps
             every frame alive.
     """
 
@@ -114,7 +114,7 @@ class AppCaller:
 
         Raises:
             LLMOpsError: The cassette is broken.
-            Exception: Of the app, and by it an endpoint is busy.
+            Exception: The app's, where it shows that an endpoint is busy.
         """
         with self.recorder.recording(case, repeat, rules=rules) as log, capture() as spans, noting() as ended:
             attempts.append((log, spans))

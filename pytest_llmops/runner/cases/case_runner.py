@@ -116,16 +116,16 @@ class CaseRunner:
         return latest(future.result() for future in done if future.exception() is None)
 
     def under_way(self) -> list[Future[Any]]:
-        """Return the futures of what was begun and has no result yet."""
+        """Return the futures that have no result yet."""
         futures: list[Future[Any] | None] = [*self._futures.values(), self._repeated]
         return [future for future in futures if future is not None and not future.done()]
 
     def stop(self) -> None:
-        """Begin no further call; what is under way goes on. Whoever waits gets a NotBegunError."""
+        """Begin no further call; those under way go on. Whoever waits gets a NotBegunError."""
         self._stopped = True
 
     def close(self) -> None:
-        """Stop within moments: what is not finished is given up, threads of the app are left behind."""
+        """Stop within moments: unfinished cases are given up, threads of the app are left behind."""
         self._closed = True
         self._loop.close()
         if self._alive is not None:
@@ -191,7 +191,7 @@ class CaseRunner:
             return await self._call_and_score(task, calls_rival=tries < MOST_TRIES)
 
     async def _call_and_score(self, task: Task, *, calls_rival: bool = True) -> CaseResult:
-        """Call the app and its rival, score what they answered, and seal the result."""
+        """Call the app and its rival, score their answers, and seal the result."""
         begun = task.begun or _blank(task)
         repeats = range(count_repeats(begun), task.repeats)
         rival_id = f"{task.id}::rival"  # no id of a case holds a second `::`
@@ -323,7 +323,7 @@ class Narrowing:
     Finds the case that ends processes among those that ran at the same time.
 
     Cases that a process took along when it ended are run in small groups, and those of a group that ended one
-    again each alone, so that only what ends a process by itself is begun more than `MOST_TRIES` times.
+    again each alone, so that only a case that ends a process by itself is begun more than `MOST_TRIES` times.
 
     Attributes:
         concurrency: Cases that may run at once when nothing has ended.
@@ -431,7 +431,7 @@ def _grow(begun: CaseResult, answers: Sequence[Called], results: Sequence[Result
 
 
 def _blame_rival(called: Called) -> Called:
-    """Name the rival in a failure that speaks of the app, since the rival is what was called."""
+    """Name the rival in a failure that speaks of the app, since the rival was called."""
     answer, spans = called
     if isinstance(answer, Failure) and answer.error.startswith("the app "):
         answer = replace(answer, error=f"the rival {answer.error.removeprefix('the app ')}")

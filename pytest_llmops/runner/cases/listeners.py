@@ -67,18 +67,18 @@ class RunListener(Protocol):
         """Note an output, from the loop of the cases."""
 
     def finish(self) -> Sequence[str]:
-        """End what is under way, and return a sentence for each error so far; may be called again."""
+        """End work under way, and return a sentence for each error so far; may be called again."""
 
     def warnings(self) -> Iterable[str]:
         """Return a sentence for each doubt that is no error."""
 
     def close(self) -> None:
-        """Give back what it changed."""
+        """Undo all changes to the process."""
 
 
 def open_listeners(settings: Settings) -> tuple[RunListener, ...]:
     """
-    Open what the settings ask for.
+    Open the listeners that the settings ask for.
 
     Raises:
         LLMOpsError: One cannot be opened, or the feature that serves a setting is not installed.
