@@ -106,7 +106,7 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     conclusion = conclude(
         evaluation,
         run,
-        notes=evaluation.doubts(),
+        notes=evaluation.source.doubts(),
         accept=given.accept and not unsaved,
         permission="--allow-loosening",
         permitted=given.allow_loosening,

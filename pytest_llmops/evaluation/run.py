@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_llmops.calibration.warnings import find_uncalibrated
 from pytest_llmops.detect.given_values import forget_hidden
 from pytest_llmops.errors import GoldenError, Problem
-from pytest_llmops.evaluation.baseline import find_baseline
-from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
-from pytest_llmops.gates.judgement import Judge
-from pytest_llmops.gates.power.blind import describe_blind, describe_echoes, describe_unchecked
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.golden.loader import load_golden
@@ -39,6 +34,10 @@ from pytest_llmops.runner.signature import prompt_versions
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces import opentelemetry
 
+if TYPE_CHECKING:  # with all gates and reports, which ordinary tests do without
+    from pytest_llmops.evaluation.source import BaselineSource
+    from pytest_llmops.gates.judgement import Judge
+
 Answer = TypeVar("Answer")
 _POLL_S = 0.02
 _open_runs: set[int] = set()
@@ -54,7 +53,7 @@ class Evaluation:
         naming: Advice on naming an app, for the message of a run that has none.
         raised: Exceptions of the app by case, where a debugger will want them; else None.
         store: Where results are shared with the other processes of the run.
-        source: The golden files and what they are compared with.
+        source: The golden files and their baseline, with `judge`; ordinary tests have neither.
         tasks: By golden file the tasks that are wanted of it, by item id.
         refused: Why nothing can be run at all.
         problems: Sentences about records that could not be kept with the results.
@@ -68,8 +67,8 @@ class Evaluation:
     store: SharedStore | None = None
     budget: Budget | None = None
     raised: dict[str, BaseException] | None = None
-    source: BaselineSource = field(default_factory=BaselineSource)
-    judge: Judge = field(default_factory=lambda: Judge(()))
+    source: BaselineSource = field(init=False, repr=False)
+    judge: Judge = field(init=False, repr=False)
     tasks: dict[str, dict[str, Task]] = field(default_factory=dict)
     refused: str = ""
     problems: list[str] = field(default_factory=list)
@@ -129,6 +128,8 @@ class Evaluation:
         Raises:
             LLMOpsError: A golden file, a prompt file or the baseline cannot be read.
         """
+        from pytest_llmops.evaluation.baseline import find_baseline
+
         goldens = _load(files, self.settings.root, self.problems)
         prompt_versions(goldens, self.settings.root)
         self.compare_with(
@@ -149,14 +150,6 @@ class Evaluation:
         if self._recorder is None:
             self._recorder = open_recorder(self.settings, self.budget)
         return self._recorder
-
-    def doubts(self) -> Iterator[str]:
-        """A sentence for each check that shows little: uncalibrated, blind, met by the question, or none."""
-        for golden in self.goldens:
-            yield from find_uncalibrated(golden, self.source.calibrations)
-            yield from describe_blind(golden)
-            yield from describe_unchecked(golden)
-            yield from describe_echoes(golden)
 
     def plan(self, golden: Golden) -> list[Task]:
         """The tasks of a golden file in its order, repeated as the settings and the baseline require."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pytest_llmops.calibration.record import Calibration
-from pytest_llmops.calibration.warnings import warn_of_self_preference
+from pytest_llmops.calibration.warnings import find_uncalibrated, warn_of_self_preference
 from pytest_llmops.gates.baseline.stamps import describe_changes
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs.pairing import pair_cases
+from pytest_llmops.gates.power.blind import describe_blind, describe_echoes, describe_unchecked
 from pytest_llmops.gates.power.selfcheck import plan_repeats
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.golden.reviews import Review
@@ -51,6 +52,14 @@ class BaselineSource:
         written = {file_of(result.case) for result in self.base.results} if self.base else set()
         gone = frozenset(path for path in written if not settings.path(path).exists())
         return Judge(self.goldens, self.base, self.reviews, self.calibrations, gone=gone)
+
+    def doubts(self) -> Iterator[str]:
+        """A sentence for each check that shows little: uncalibrated, blind, met by the question, or none."""
+        for golden in self.goldens:
+            yield from find_uncalibrated(golden, self.calibrations)
+            yield from describe_blind(golden)
+            yield from describe_unchecked(golden)
+            yield from describe_echoes(golden)
 
     def describe(self, run: Run, settings: Settings) -> list[str]:
         """

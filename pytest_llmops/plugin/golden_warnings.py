@@ -23,7 +23,7 @@ def warn_of_doubts(config: pytest.Config, evaluation: Evaluation) -> None:
     """
     if is_worker(config):  # its controller says it
         return
-    for doubt in evaluation.doubts():
+    for doubt in evaluation.source.doubts():
         try:
             config.issue_config_time_warning(GoldenWarning(doubt), stacklevel=2)
         except GoldenWarning:
