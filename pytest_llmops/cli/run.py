@@ -112,7 +112,7 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
         permitted=given.allow_loosening,
     )
     if unsaved:
-        conclusion.add(unsaved, "error", settings)
+        conclusion.add(unsaved, "error")
     print("\n".join(conclusion.render(count(outcomes))))  # noqa: T201 - as above
     if conclusion.broken or any(verdict.outcome == "error" for verdict in red):
         return _BROKEN

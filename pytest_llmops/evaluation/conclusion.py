@@ -39,16 +39,17 @@ class Conclusion:
     """
 
     run: Run
+    settings: Settings
     problems: list[str] = field(default_factory=list)
     suite: list[Verdict] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     red: bool = False
     broken: bool = False
 
-    def add(self, problem: str, outcome: Outcome, settings: Settings, *, counted: bool = False) -> None:
+    def add(self, problem: str, outcome: Outcome, *, counted: bool = False) -> None:
         """Add a sentence that decides on the build as such an outcome does."""
         self.problems.append(problem)
-        self.red |= is_red(outcome, settings)
+        self.red |= is_red(outcome, self.settings)
         self.broken |= outcome == "error"
         if counted:
             self.outcomes.append(outcome)
@@ -86,15 +87,15 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
         permission: The flag by which whoever runs the pipeline lets a change loosen its own gate.
     """
     settings, source = evaluation.settings, evaluation.source
-    conclusion = Conclusion(run=run or Run(signature={}, results=()))
+    conclusion = Conclusion(run=run or Run(signature={}, results=()), settings=settings)
     for error in evaluation.all_errors():
-        conclusion.add(error, "error", settings, counted=True)
+        conclusion.add(error, "error", counted=True)
     conclusion.problems += [*notes, *evaluation.all_problems()]
     conclusion.problems += describe_failed_calls(evaluation.goldens, conclusion.run.results)
     if run is not None:
         if accept:
             line, accepted = accept_into_baseline(run, settings)
-            conclusion.add(line, "passed" if accepted else "failed", settings)
+            conclusion.add(line, "passed" if accepted else "failed")
         _judge_run(evaluation, run, conclusion)
     conclusion.problems += source.describe(conclusion.run, settings)
     loosenings = [*source.loosened, *loosened]
@@ -106,8 +107,7 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
     lines = render_loosened(loosenings)
     conclusion.problems += lines
     if lines and not permitted:
-        line = f"that is red, unless whoever runs the pipeline gives {permission}"
-        conclusion.add(line, "failed", settings)
+        conclusion.add(f"that is red, unless whoever runs the pipeline gives {permission}", "failed")
     return conclusion
 
 
@@ -152,13 +152,12 @@ def save_run(run: Run, path: Path) -> str:
 
 def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None:
     """Add verdicts of no item, and all that is undecided or missing in the run as a whole."""
-    settings = evaluation.settings
     verdicts = evaluation.suite_verdicts({result.case: result for result in run.results})
     conclusion.suite = name_files(verdicts)
     if lost := evaluation.judge.lost_cases():
         named = name_some(lost, _NAMED)
         line = f"undecided: in the baseline, and in no golden file any more: {named}"
-        conclusion.add(line, "undecided", settings)
+        conclusion.add(line, "undecided")
         conclusion.outcomes += ["undecided"] * len(lost)
     for golden in evaluation.goldens:
         checked = {check.metric for check in golden.suite}
@@ -166,9 +165,9 @@ def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None
             if verdict.outcome != "passed" and verdict.metric not in checked:
                 why = f"{verdict.reason}; {verdict.advice}".rstrip("; ")
                 line = f"{verdict.outcome}: {golden.path}: {verdict.check}: {why}"
-                conclusion.add(line, verdict.outcome, settings, counted=True)
+                conclusion.add(line, verdict.outcome, counted=True)
     if empty := describe_empty_answers(run):
         conclusion.problems.append(empty)
     for lack in (describe_unscored(run), describe_unanswered(evaluation.goldens, run.results)):
         if lack:
-            conclusion.add(lack, "error", settings)
+            conclusion.add(lack, "error")

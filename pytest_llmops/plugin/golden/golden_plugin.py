@@ -157,7 +157,7 @@ class GoldenPlugin:
         """Complete, write and judge the run; a requested file that cannot be written is no success."""
         if only_shows(session.config):
             return
-        evaluation, settings = self.evaluation, self.evaluation.settings
+        evaluation = self.evaluation
         if is_worker(session.config):
             if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
                 evaluation.finish_share()
@@ -181,12 +181,12 @@ class GoldenPlugin:
             permitted=may_loosen(session.config),
         )
         if unsaved:
-            conclusion.add(unsaved, "error", settings)
+            conclusion.add(unsaved, "error")
         if run is None and any(map(is_golden, self.reported.selected or ())):
-            conclusion.add("nothing was scored: every golden item was skipped", "error", settings)
+            conclusion.add("nothing was scored: every golden item was skipped", "error")
         if run is not None and revision is not None:
             for line in self._find_excuses(run, session):
-                conclusion.add(line, "failed", settings)
+                conclusion.add(line, "failed")
         if conclusion.red:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 

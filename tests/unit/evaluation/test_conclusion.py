@@ -1,4 +1,4 @@
-"""What the end of a run says, and whether it fails the build."""
+"""The end of a run: its sentences, and the runs that fail the build."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ def concluded(
 
 
 @pytest.mark.parametrize(
-    ("result", "told"),
+    ("result", "message"),
     [
         (ANSWERED, "nothing was scored: give the golden file checks"),
         (BROKEN, "nothing was scored"),
         (SCORED, ""),
     ],
 )
-def test_run_in_which_nothing_was_scored_is_red_as_an_error(settings, result, told):
+def test_run_in_which_nothing_was_scored_is_red_as_an_error(settings, result, message):
     done = concluded(settings, result)
 
-    assert (done.red, done.broken) == (bool(told), bool(told))
-    assert [line for line in done.problems if line.startswith("nothing")] == ([told] if told else [])
+    assert (done.red, done.broken) == (bool(message), bool(message))
+    assert [line for line in done.problems if line.startswith("nothing")] == ([message] if message else [])
 
 
 @pytest.mark.parametrize(("kept", "red"), [("", False), ("{", True)])

@@ -1,4 +1,4 @@
-"""What model calls may cost: counted where they arrive, and refused before they are made."""
+"""The limit on model calls: counted where they arrive, and refused before they are made."""
 
 from __future__ import annotations
 

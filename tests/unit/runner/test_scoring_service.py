@@ -1,4 +1,4 @@
-"""The scoring service of a session with workers: who is served, and what is left when it ends."""
+"""The scoring service of a session with workers: strangers, and its end."""
 
 import socket
 import subprocess

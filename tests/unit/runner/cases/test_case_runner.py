@@ -1,4 +1,4 @@
-"""Cases in task: what is begun, by which process, and what is not begun any more."""
+"""Cases that are run: begun once, in which process, and not begun after a stop."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_after_a_stop_no_case_begins_in_any_process(tmp_path, shared):
 
 
 def test_a_budget_that_is_spent_ends_nothing_where_nothing_further_is_called(tmp_path):
-    """What is repeated here asks no budget whether another process was stopped."""
+    """Repeats of this process's own cases need no look at the budget of another one."""
     budget = Budget.read("0 calls", {})
     (task,) = tasks(1)
     with running(tmp_path, str, SharedStore(folder=tmp_path, worker=0, workers=1), budget) as runner:
