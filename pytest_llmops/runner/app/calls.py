@@ -10,7 +10,7 @@ import threading
 import time
 from asyncio import sleep
 from collections.abc import Awaitable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from pytest_llmops.traces.reading import passages_of, tool_calls_of
 _BUSY = frozenset({429, 500, 502, 503, 504, 529})
 _MOST_ATTEMPTS = 3
 _LONGEST_WAIT_S = 30.0
+_EXCHANGED = (CancelledError, InvalidStateError)  # by asyncio for its own, whoever raised them
 
 Called = tuple[Output | Failure, tuple[Span, ...]]
 
@@ -82,7 +83,7 @@ class AppCaller:
                 try:
                     answer = await self._attempt(case, repeat, question, rules, attempts)
                 except LLMOpsError as error:
-                    answer = _broken(repeat, str(error))
+                    answer = app_failure(repeat, str(error))
                 except Exception as error:  # noqa: BLE001 - an app is anybody's code; its exception is a result
                     if _is_busy(error) and number < _MOST_ATTEMPTS:
                         await sleep(_wait_s(error, number))
@@ -98,7 +99,7 @@ class AppCaller:
         if log.calls or not log.is_whole:
             answer = replace(answer, usage=usage_of(log, self.prices), failed_calls=failed)
         if isinstance(answer, Output) and (reason := find_breaking(failed, rules.errors)):
-            answer = replace(_broken(repeat, reason), usage=answer.usage, failed_calls=failed)
+            answer = replace(app_failure(repeat, reason), usage=answer.usage, failed_calls=failed)
         return answer, tuple(spans)
 
     async def _attempt(
@@ -128,14 +129,14 @@ class AppCaller:
             try:
                 output = read_answer(answering.result())
             except AnswerError as error:
-                return _broken(repeat, str(error))
+                return app_failure(repeat, str(error))
             except Exception as error:
                 if _is_busy(error) and log.error is None and not _retried(log.calls):
                     raise
                 failure = self._raised(case, repeat, error)
-                return _broken(repeat, str(log.error)) if log.error else failure
+                return app_failure(repeat, str(log.error)) if log.error else failure
         if lost or log.error is not None:  # the app swallowed the error and answered from half a replay
-            return _broken(repeat, lost or str(log.error))
+            return app_failure(repeat, lost or str(log.error))
         replayed = [call for call in log.calls if call.outcome == "replayed"]
         waited_s = sum(call.waited_s for call in replayed)
         chats = [call for call in log.calls if call.kind != "embeddings" and call.model_reported]
@@ -155,14 +156,14 @@ class AppCaller:
         """Return a failure where there is nothing to read: no answer yet, or an end that none excuses."""
         if not answering.done():
             answering.cancel()
-            return _broken(repeat, f"no answer within {self.timeout_s:g} s (timeout_s)")
+            return app_failure(repeat, f"no answer within {self.timeout_s:g} s (timeout_s)")
         if answering.cancelled():
             reason = describe(ended) if ended else "the app cancelled its own task (CancelledError)"
-            return _broken(repeat, reason)
+            return app_failure(repeat, reason)
         if not ended:
             return None
         error = answering.exception()
-        failure = self._raised(case, repeat, error) if error else _broken(repeat, "")
+        failure = self._raised(case, repeat, error) if error else app_failure(repeat, "")
         return replace(failure, error=describe(ended))
 
     def _raised(self, case: str, repeat: int, error: BaseException) -> Failure:
@@ -170,7 +171,7 @@ class AppCaller:
         error = error.raised if isinstance(error, _EndedError) else error
         if self.raised is not None:
             self.raised[case] = error
-        failure = _broken(repeat, f"the app raised {describe_error(error)}")
+        failure = app_failure(repeat, f"the app raised {describe_error(error)}")
         return replace(failure, traceback=describe_traceback(error))
 
     def _all_spans(self, log: CallLog, spans: Sequence[Span]) -> tuple[Span, ...]:
@@ -211,22 +212,23 @@ async def _on_thread(app: App, question: Any) -> Any:
         except StopIteration as stop:  # a future cannot carry it
             answered.set_exception(RuntimeError(f"StopIteration: {stop}"))
         except BaseException as raised:  # noqa: BLE001 - also SystemExit: an app may not end the run
-            answered.set_exception(raised if isinstance(raised, Exception) else _EndedError(raised))
+            is_plain = isinstance(raised, Exception) and not isinstance(raised, _EXCHANGED)
+            answered.set_exception(raised if is_plain else _EndedError(raised))
 
     threading.Thread(target=call, name="llmops-app", daemon=True).start()
     return await asyncio.wrap_future(answered)
 
 
 class _EndedError(Exception):
-    """The app tried to end the process, which a future cannot carry as it is."""
+    """The app raised what a future cannot carry as it is, such as an end of the process."""
 
     def __init__(self, raised: BaseException) -> None:
         super().__init__(describe_error(raised))
         self.raised = raised
 
 
-def _broken(repeat: int, reason: str) -> Failure:
-    return Failure(metric="", stage="app", error=reason, repeat=repeat)
+def app_failure(repeat: int, error: str) -> Failure:
+    return Failure(metric="", stage="app", error=error, repeat=repeat)
 
 
 def _is_busy(error: BaseException) -> bool:

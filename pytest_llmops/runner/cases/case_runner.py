@@ -27,7 +27,7 @@ from pytest_llmops.golden import input_hash
 from pytest_llmops.golden.attached import input_with_files
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import CaseResult, Failure, Golden, Output, Sample, Score
-from pytest_llmops.runner.app.calls import AppCaller, Called
+from pytest_llmops.runner.app.calls import AppCaller, Called, app_failure
 from pytest_llmops.runner.app.loops import LoopThread
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.budget import Budget
@@ -205,7 +205,7 @@ class CaseRunner:
         answers, *rest = called[::step]
         others: Sequence[Called] = [_blame_rival(answer) for answer in rest[0]] if rest else []
         if self.rival is not None and not calls_rival:
-            others = [(_failure(_DEADLY_RIVAL, repeat), ()) for repeat in repeats]
+            others = [(app_failure(repeat, _DEADLY_RIVAL), ()) for repeat in repeats]
         if task.begun and self.budget is not None:
             answers, others = _within(self.budget, answers), _within(self.budget, others)
 
@@ -249,7 +249,7 @@ class CaseRunner:
                         case, repeat, input_with_files(task.case, caller.root), task.rules
                     )
                 except CaseFileError as error:
-                    return _failure(str(error), repeat), ()
+                    return app_failure(repeat, str(error)), ()
                 finally:
                     self._calling -= 1
                     self._price_known = True
@@ -413,10 +413,6 @@ def _on_thread(
 
 def _blank(task: Task) -> CaseResult:
     return CaseResult(case=task.id, input_hash=input_hash(task.case))
-
-
-def _failure(error: str, repeat: int) -> Failure:
-    return Failure(metric="", stage="app", error=error, repeat=repeat)
 
 
 def _grow(begun: CaseResult, answers: Sequence[Called], results: Sequence[Result]) -> CaseResult:

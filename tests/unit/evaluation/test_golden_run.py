@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from concurrent import futures
 from dataclasses import replace
 
 import openai
@@ -140,6 +141,22 @@ def test_what_cannot_succeed_is_not_asked_again(golden, settings):
     assert replace(failure, traceback="") == Failure(
         metric="", stage="app", error="the app raised ValueError: hello"
     )
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (futures.CancelledError("late"), "the app raised CancelledError: late"),
+        (StopIteration("over"), "the app raised RuntimeError: StopIteration: over"),
+        (SystemExit(3), "the app raised SystemExit: 3"),
+    ],
+)
+def test_what_a_future_cannot_carry_is_what_the_app_raised(golden, settings, raised, error):
+    def app(_):
+        raise raised
+
+    (result,) = run_golden(golden("{id: a, input: hello}"), app, settings=settings()).results
+    assert [failure.error for failure in result.failures] == [error]
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
