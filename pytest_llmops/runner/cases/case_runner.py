@@ -140,7 +140,7 @@ class CaseRunner:
         while left:
             if self._closed:
                 raise RuntimeError("the session has ended")
-            # Asked before results are read: an owner that ends in between has written its results.
+            # Owners first, then results: an owner that ends in between has written its results.
             owners = {self.store.owner(task.id) for task in left}
             working = {owner for owner in owners if self.store.is_working(owner, self.golden.path)}
             for task in left:
