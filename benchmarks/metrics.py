@@ -19,7 +19,7 @@ from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Output, Passage, Sample, Score
 from pytest_llmops.registry import create_metric
-from pytest_llmops.runner.scoring.scorer import Scorer
+from pytest_llmops.runner.scoring import Scorer
 
 CASES = 1_000
 ONE_BY_ONE = 100

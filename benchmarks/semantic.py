@@ -19,7 +19,7 @@ from pytest_llmops.models.encoders import load_encoder
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Output, Sample, Score
 from pytest_llmops.registry import create_metric
-from pytest_llmops.runner.scoring.scorer import Scorer
+from pytest_llmops.runner.scoring import Scorer
 
 WORDS = ("returns", "boots", "tent", "delivery", "refund", "stove", "repair", "seam", "jacket", "warranty")
 

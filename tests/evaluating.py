@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_llmops.evaluation.evaluation import Evaluation
-from pytest_llmops.evaluation.session import Session
+from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.records import CaseResult, Golden, Run
 from pytest_llmops.settings import Settings
@@ -14,12 +13,11 @@ from pytest_llmops.settings import Settings
 def evaluate(
     goldens: Sequence[Golden], settings: Settings, base: Run | None = None
 ) -> tuple[list[CaseResult], list[str]]:
-    """All results, and what the session could not keep."""
-    source = BaselineSource(goldens=tuple(goldens), base=base)
-    session = Session.open(settings, naming="name an app")
+    """All results, and what the run could not keep."""
+    evaluation = Evaluation.open(settings, naming="name an app")
     try:
-        evaluation = Evaluation(session=session, source=source, judge=source.judge(settings))
+        evaluation.compare_with(BaselineSource(goldens=tuple(goldens), base=base))
         evaluation.run()
-        return list(evaluation.results().values()), session.all_problems()
+        return list(evaluation.results().values()), evaluation.all_problems()
     finally:
-        session.close()
+        evaluation.close()

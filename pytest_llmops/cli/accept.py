@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from pytest_llmops.errors import AcceptanceError, SettingsError
-from pytest_llmops.evaluation.acceptance import accepted_path, describe_missed
+from pytest_llmops.evaluation.baseline import accepted_path, describe_missed
 from pytest_llmops.gates.baseline.acceptance import Acceptance, AcceptOptions
 from pytest_llmops.printable import printable
 from pytest_llmops.reports.files.baseline_file import update_baseline

@@ -1,8 +1,8 @@
 """
-A verb in a separate process; of `llmops run --isolate`, which this one watches and restarts.
+Verbs in separate processes; the one of `llmops run --isolate` is watched and restarted.
 
-What a process finished is in a folder that both know, so that the next one goes on where it ended. A case
-that was running at the end of three of them is an error, as under xdist.
+Results are in a folder that all its processes share, so that the next one goes on where the last one ended. A
+case that was running at the end of three of them is an error, as under xdist.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from pytest_llmops.streams import outlive_readers
 _PROCESSES = 30
 _WIND_DOWN_S = 10
 _SHOWN = 500
+_CODE = "exit.code"
 _LOST = "it was not run, since the app ended every process that it was given"
 
 Run = Callable[[argparse.Namespace, SharedStore, str], int]
@@ -39,7 +40,7 @@ def run_verb(arguments: Sequence[str], variables: Mapping[str, str]) -> tuple[in
         Its exit code and the last line that it printed, on the error stream if there, fit to be shown.
     """
     program = "import sys; from pytest_llmops.cli import main; sys.exit(main(sys.argv[1:]))"
-    done = subprocess.run(  # noqa: S603 - this command again
+    completed = subprocess.run(  # noqa: S603 - this command again
         [sys.executable, "-c", program, *arguments],
         env={**os.environ, **variables},
         capture_output=True,
@@ -47,21 +48,23 @@ def run_verb(arguments: Sequence[str], variables: Mapping[str, str]) -> tuple[in
         errors="replace",
         check=False,
     )
-    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    return done.returncode, printable(mask(said[-1]) if said else "", _SHOWN)
+    lines = (completed.stderr.strip() or completed.stdout.strip()).splitlines()
+    return completed.returncode, printable(mask(lines[-1]) if lines else "", _SHOWN)
 
 
 def run_isolated(given: argparse.Namespace, run: Run) -> int:
     """
-    The exit code of the run, whatever becomes of the processes that make it.
+    Return the exit code of the run, whatever becomes of the processes that make it.
 
     Args:
-        run: Makes the run in its process, with what earlier ones finished, or says why no app is run now.
+        run: Makes the run in its process, from the results of earlier ones; with a reason it runs no app.
     """
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
+        # Each process is the one worker of its time, so that all cases are its share.
+        store = SharedStore(folder=Path(folder), worker=0, workers=1)
         for _ in range(_PROCESSES):
-            process = context.Process(target=_make_run, args=(run, given, folder))
+            process = context.Process(target=_make_run, args=(run, given, store))
             process.start()
             try:
                 process.join()
@@ -70,23 +73,14 @@ def run_isolated(given: argparse.Namespace, run: Run) -> int:
                 process.kill()
                 return INTERRUPTED
             with contextlib.suppress(OSError, ValueError):
-                return int(_code_file(folder).read_text(encoding="utf-8"))
+                return int((store.folder / _CODE).read_text(encoding="utf-8"))
             print(f"the app ended its process ({process.exitcode}); going on in a new one", file=sys.stderr)  # noqa: T201 - a command talks to its user
-        return run(given, _store(folder), _LOST)
+        return run(given, store, _LOST)
 
 
-def _make_run(run: Run, given: argparse.Namespace, folder: str) -> None:
-    """In the other process: only one that came to its end leaves an exit code."""
-    given.do = lambda given: run(given, _store(folder), "")
+def _make_run(run: Run, given: argparse.Namespace, store: SharedStore) -> None:
+    """Make the run in the other process; only one that comes to its end leaves an exit code."""
+    given.do = lambda given: run(given, store, "")
     with outlive_readers():
         code = carry_out(given)
-    _code_file(folder).write_text(str(code), encoding="utf-8")
-
-
-def _store(folder: str) -> SharedStore:
-    """Each process is the one worker of its time, so that all cases are its share."""
-    return SharedStore(folder=Path(folder), worker=0, workers=1)
-
-
-def _code_file(folder: str) -> Path:
-    return Path(folder) / "exit.code"
+    (store.folder / _CODE).write_text(str(code), encoding="utf-8")

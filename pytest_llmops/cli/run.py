@@ -6,13 +6,11 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from pytest_llmops.cli.isolation import run_isolated
 from pytest_llmops.evaluation.conclusion import conclude, make_run, red_verdicts, save_run
-from pytest_llmops.evaluation.evaluation import Evaluation
-from pytest_llmops.evaluation.session import Session
+from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.gates.outcomes import count, worst
 from pytest_llmops.golden import find_golden_files
 from pytest_llmops.golden.files import shown_path
@@ -22,7 +20,7 @@ from pytest_llmops.revision.git import pin_environment
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.printed import route_through
 from pytest_llmops.runner.cases.store import SharedStore
-from pytest_llmops.settings import INI_KEYS, SETTINGS, Settings, find_root, load_settings, typed_path
+from pytest_llmops.settings import INI_KEYS, SETTINGS, find_root, load_settings, typed_path
 
 _BROKEN = 3
 
@@ -50,11 +48,11 @@ def _start(given: argparse.Namespace) -> int:
 
 def run(given: argparse.Namespace, store: SharedStore | None = None, lost: str = "") -> int:
     """
-    Run the golden files and say what came of it.
+    Run the golden files, report the run, and return the exit code.
 
     Args:
-        store: Holds what earlier processes of the same run finished.
-        lost: Why no app is run any more: a case without a result is an error that says so.
+        store: Holds the results of earlier processes of the same run.
+        lost: Why no app is run any more: a case without a result is an error for that reason.
     """
     pin_environment(dict(os.environ))  # before the app or a metric of the project could set another
     try:
@@ -69,53 +67,60 @@ def run(given: argparse.Namespace, store: SharedStore | None = None, lost: str =
 
 
 def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int:
-    settings = _settings(given)
+    flags = {name: getattr(given, name) for name in _FLAGS}
+    for name in ("out", "baseline", "home", "cassettes"):
+        flags[name] = typed_path(name, flags[name], Path.cwd())
+    settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
     files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     ledger = store.ledger if store else None
-    session = Session.open(settings, naming="pass --app", store=store, ledger=ledger)
+    evaluation = Evaluation.open(settings, naming="pass --app", store=store, ledger=ledger)
     try:
         named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
-        evaluation = Evaluation.prepare(session, files, named=named, accept=given.accept)
-        with _kept_output(), route_through():
-            if lost:
-                evaluation.give_up(lost)
-            else:
-                evaluation.run()
+        evaluation.load(files, named=named, accept=given.accept)
+        output = sys.stdout, sys.stderr
+        try:
+            with route_through():
+                if lost:
+                    evaluation.give_up(lost)
+                else:
+                    evaluation.run()
+        finally:
+            sys.stdout, sys.stderr = output  # an app may have put others in their place
         return _report(evaluation, given)
     finally:
-        session.close()
+        evaluation.close()
 
 
 def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
-    """Write the run, print what is not good and the summary; the exit code."""
-    settings = evaluation.session.settings
+    """Write the run, print all that is not good and the summary, and return the exit code."""
+    settings = evaluation.settings
     run = make_run(evaluation.goldens, evaluation.results().values(), settings)
     unsaved = save_run(run, settings.path(settings.out)) if settings.out else ""
     outcomes: list[Outcome] = []
     red: list[Verdict] = []
-    for verdicts, shown in _judge(evaluation):
+    for verdicts, text in _judge(evaluation):
         outcomes.append(worst(verdict.outcome for verdict in verdicts))
         red += red_verdicts(verdicts, settings)
         if outcomes[-1] != "passed":
-            print(shown)  # noqa: T201 - a command talks to its user
-    done = conclude(
+            print(text)  # noqa: T201 - a command talks to its user
+    conclusion = conclude(
         evaluation,
         run,
-        notes=evaluation.doubts(),
+        notes=evaluation.source.doubts(),
         accept=given.accept and not unsaved,
         permission="--allow-loosening",
         permitted=given.allow_loosening,
     )
     if unsaved:
-        done.add(unsaved, "error", settings)
-    print("\n".join(done.render(count(outcomes))))  # noqa: T201 - as above
-    if done.broken or any(verdict.outcome == "error" for verdict in red):
+        conclusion.add(unsaved, "error")
+    print("\n".join(conclusion.render(count(outcomes))))  # noqa: T201 - as above
+    if conclusion.broken or any(verdict.outcome == "error" for verdict in red):
         return _BROKEN
-    return int(done.red or bool(red))
+    return int(conclusion.red or bool(red))
 
 
 def _judge(evaluation: Evaluation) -> Iterator[tuple[Sequence[Verdict], str]]:
-    """The verdicts of each case and of each suite check, and what is shown of them."""
+    """The verdicts of each case and of each suite check, with their text for the terminal."""
     for golden in evaluation.goldens:
         for task in evaluation.tasks[golden.path].values():
             result, verdicts = evaluation.judge_case(golden, task)
@@ -124,20 +129,3 @@ def _judge(evaluation: Evaluation) -> Iterator[tuple[Sequence[Verdict], str]]:
         for metric in dict.fromkeys(check.metric for check in golden.suite):
             verdicts = tuple(verdict for verdict in suite if verdict.metric == metric)
             yield verdicts, render_suite(verdicts)
-
-
-@contextmanager
-def _kept_output() -> Iterator[None]:
-    """What an app puts in the place of standard output goes with it."""
-    output = sys.stdout, sys.stderr
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = output
-
-
-def _settings(given: argparse.Namespace) -> Settings:
-    flags = {name: getattr(given, name) for name in _FLAGS}
-    for name in ("out", "baseline", "home", "cassettes"):
-        flags[name] = typed_path(name, flags[name], Path.cwd())
-    return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))

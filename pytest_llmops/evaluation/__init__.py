@@ -1,1 +1,1 @@
-"""A golden run from files to exit code, without pytest: what the plugin and `llmops run` both translate."""
+"""A golden run from files to exit code, without pytest; the plugin and `llmops run` are its doors."""

@@ -1,4 +1,4 @@
-"""The end of a golden run: what is written, accepted and reported, and whether the build fails."""
+"""The end of a golden run: writes, accepts and reports it, and decides whether the build fails."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_llmops.errors import RunFileError
-from pytest_llmops.evaluation.acceptance import accept_into_baseline
-from pytest_llmops.evaluation.evaluation import Evaluation
+from pytest_llmops.evaluation.baseline import accept_into_baseline
+from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.gates.absolute.breakage import describe_empty_answers, describe_unscored
 from pytest_llmops.gates.outcomes import count, name_files
 from pytest_llmops.printable import name_some
@@ -19,7 +19,6 @@ from pytest_llmops.reports.rivals import render_rivals
 from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.revision.loosening.record import Loosening
 from pytest_llmops.runner.app.failed_calls import describe_failed_calls, describe_unanswered
-from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.signature import sign_run
 from pytest_llmops.runner.usage import sum_outputs
 from pytest_llmops.settings import Settings
@@ -30,34 +29,34 @@ _NAMED = 5
 @dataclass(slots=True, kw_only=True)
 class Conclusion:
     """
-    What is said at the end of a run, apart from its cases and suite checks.
+    The summary of a run, apart from its cases and suite checks.
 
     Attributes:
         problems: Sentences for the summary, in their order.
         suite: The suite's verdicts, for the table.
-        outcomes: Of what is no case and no suite check, for the counts.
-        red: Whether one of these outcomes, or one of the sentences, fails the build; `broken` where it is an
-            error.
+        outcomes: Further outcomes than those of cases and suite checks, for the counts.
+        red: True where one of the sentences fails the build; `broken` where it is an error.
     """
 
     run: Run
+    settings: Settings
     problems: list[str] = field(default_factory=list)
     suite: list[Verdict] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     red: bool = False
     broken: bool = False
 
-    def add(self, problem: str, outcome: Outcome, settings: Settings, *, counted: bool = False) -> None:
-        """A sentence that decides on the build as such an outcome does."""
+    def add(self, problem: str, outcome: Outcome, *, counted: bool = False) -> None:
+        """Add a sentence that decides on the build as such an outcome does."""
         self.problems.append(problem)
-        self.red |= is_red(outcome, settings)
+        self.red |= is_red(outcome, self.settings)
         self.broken |= outcome == "error"
         if counted:
             self.outcomes.append(outcome)
 
     def render(self, counts: Mapping[Outcome, int], wall_s: float | None = None) -> list[str]:
         """
-        The closing lines of the run.
+        Return the closing lines of the run.
 
         Args:
             counts: Outcomes of cases and suite checks.
@@ -68,7 +67,7 @@ class Conclusion:
         return [*lines, *render_rivals(self.run)]
 
 
-def conclude(  # noqa: PLR0913 - what a door knows of its run
+def conclude(  # noqa: PLR0913 - facts that a door has of its run
     evaluation: Evaluation,
     run: Run | None,
     *,
@@ -79,50 +78,58 @@ def conclude(  # noqa: PLR0913 - what a door knows of its run
     permitted: bool,
 ) -> Conclusion:
     """
-    Accept a run that was written, and say what is missing in it.
+    Accept a run that was written, and list its problems.
 
     Args:
         run: None where no case was run.
         notes: Sentences of the door itself.
-        loosened: What the run itself showed of the change, in addition to its files.
-        permission: What whoever runs the pipeline gives to let a change loosen its own gate.
+        loosened: Further loosenings than those of the files, which the run itself showed.
+        permission: The flag by which whoever runs the pipeline lets a change loosen its own gate.
     """
-    session, source = evaluation.session, evaluation.source
-    settings = session.settings
-    done = Conclusion(run=run or Run(signature={}, results=()))
-    for error in session.all_errors():
-        done.add(error, "error", settings, counted=True)
-    done.problems += [*notes, *session.all_problems()]
-    done.problems += describe_failed_calls(evaluation.goldens, done.run.results)
+    settings, source = evaluation.settings, evaluation.source
+    conclusion = Conclusion(run=run or Run(signature={}, results=()), settings=settings)
+    for error in evaluation.all_errors():
+        conclusion.add(error, "error", counted=True)
+    conclusion.problems += [*notes, *evaluation.all_problems()]
+    conclusion.problems += describe_failed_calls(evaluation.goldens, conclusion.run.results)
     if run is not None:
         if accept:
             line, accepted = accept_into_baseline(run, settings)
-            done.add(line, "passed" if accepted else "failed", settings)
-        _judge_whole(evaluation, run, done)
-    done.problems += source.describe(done.run, settings)
-    undecided = _list_undecided(session.budget, settings) if source.revision else []
-    lines = render_loosened([*source.loosened, *loosened, *undecided])
-    done.problems += lines
+            conclusion.add(line, "passed" if accepted else "failed")
+        _judge_run(evaluation, run, conclusion)
+    conclusion.problems += source.describe(conclusion.run, settings)
+    loosenings = [*source.loosened, *loosened]
+    if source.revision and evaluation.budget and evaluation.budget.ended:
+        # A smaller budget leaves more undecided, which lets more pass.
+        place = "--llm-budget" if "budget" in settings.flagged else "the setting budget"
+        what = "the budget was spent before every verdict was decided, and what is undecided fails no build"
+        loosenings.append(Loosening(place=place, what=what, after=f"budget {settings.budget}"))
+    lines = render_loosened(loosenings)
+    conclusion.problems += lines
     if lines and not permitted:
-        done.add(f"that is red, unless whoever runs the pipeline gives {permission}", "failed", settings)
-    return done
+        conclusion.add(f"that is red, unless whoever runs the pipeline gives {permission}", "failed")
+    return conclusion
 
 
 def is_red(outcome: Outcome, settings: Settings) -> bool:
-    """Whether an outcome fails the build."""
+    """True for an outcome that fails the build."""
     return outcome in {"failed", "regressed", "error"} or (
         outcome == "undecided" and settings.undecided == "fail"
     )
 
 
 def red_verdicts(verdicts: Iterable[Verdict], settings: Settings) -> list[Verdict]:
-    """The verdicts that fail the build: a known failure only where the settings say so."""
+    """List the verdicts that fail the build; known failures only under the setting for them."""
     known_fail = settings.known_failures == "fail"
-    return [each for each in verdicts if is_red(each.outcome, settings) and (known_fail or not each.known)]
+    return [
+        verdict
+        for verdict in verdicts
+        if is_red(verdict.outcome, settings) and (known_fail or not verdict.known)
+    ]
 
 
 def make_run(goldens: Sequence[Golden], results: Iterable[CaseResult], settings: Settings) -> Run:
-    """The results with what made them, ready to be written."""
+    """Sign the results and sum their usage, ready to be written."""
     results = sorted(results, key=lambda result: result.case)
     return Run(
         signature=sign_run(goldens, results, app=settings.app, root=settings.root, repeats=settings.repeats),
@@ -133,7 +140,7 @@ def make_run(goldens: Sequence[Golden], results: Iterable[CaseResult], settings:
 
 
 def save_run(run: Run, path: Path) -> str:
-    """Write a run; a sentence on why it could not be written, else nothing."""
+    """Write a run; return a sentence where it could not be written, else an empty string."""
     try:
         write_run(run, path)
     except OSError as error:
@@ -143,33 +150,24 @@ def save_run(run: Run, path: Path) -> str:
     return ""
 
 
-def _judge_whole(evaluation: Evaluation, run: Run, done: Conclusion) -> None:
-    """What the run as a whole is undecided on or lacks, and the verdicts of no item."""
-    settings = evaluation.session.settings
+def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None:
+    """Add verdicts of no item, and all that is undecided or missing in the run as a whole."""
     verdicts = evaluation.suite_verdicts({result.case: result for result in run.results})
-    done.suite = name_files(verdicts)
+    conclusion.suite = name_files(verdicts)
     if lost := evaluation.judge.lost_cases():
         named = name_some(lost, _NAMED)
         line = f"undecided: in the baseline, and in no golden file any more: {named}"
-        done.add(line, "undecided", settings)
-        done.outcomes += ["undecided"] * len(lost)
+        conclusion.add(line, "undecided")
+        conclusion.outcomes += ["undecided"] * len(lost)
     for golden in evaluation.goldens:
         checked = {check.metric for check in golden.suite}
         for verdict in verdicts[golden.path]:
             if verdict.outcome != "passed" and verdict.metric not in checked:
                 why = f"{verdict.reason}; {verdict.advice}".rstrip("; ")
                 line = f"{verdict.outcome}: {golden.path}: {verdict.check}: {why}"
-                done.add(line, verdict.outcome, settings, counted=True)
-    done.problems += filter(None, [describe_empty_answers(run)])
+                conclusion.add(line, verdict.outcome, counted=True)
+    if empty := describe_empty_answers(run):
+        conclusion.problems.append(empty)
     for lack in (describe_unscored(run), describe_unanswered(evaluation.goldens, run.results)):
         if lack:
-            done.add(lack, "error", settings)
-
-
-def _list_undecided(budget: Budget | None, settings: Settings) -> list[Loosening]:
-    """What a budget that was too small for it left undecided: less of it lets more pass."""
-    if budget is None or not budget.ended:
-        return []
-    what = "the budget was spent before every verdict was decided, and what is undecided fails no build"
-    place = "--llm-budget" if "budget" in settings.flagged else "the setting budget"
-    return [Loosening(place=place, what=what, after=f"budget {settings.budget}")]
+            conclusion.add(lack, "error")

@@ -6,14 +6,13 @@ from dataclasses import replace
 from typing import Literal
 
 from pytest_llmops.evaluation.conclusion import make_run
-from pytest_llmops.evaluation.evaluation import open_planner, plan_tasks
-from pytest_llmops.evaluation.session import Session
+from pytest_llmops.evaluation.run import Evaluation
+from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.suite_channel.drops import watch_means
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Golden, Run
 from pytest_llmops.runner.app.failed_calls import describe_failed_calls
 from pytest_llmops.runner.app.printed import route_through
-from pytest_llmops.runner.readiness import check_ready
 from pytest_llmops.settings import Settings
 
 
@@ -31,8 +30,8 @@ def run_golden(  # noqa: PLR0913 - the public door
 
     Args:
         app: The app under test; by default the one that the settings or the golden file name.
-        baseline: What `compare` will compare the run with; with repeats `auto` it decides on them.
-        repeats: How often each case is run, unless it says so itself; `auto` runs it again only while a
+        baseline: The run that `compare` will compare this one with; with repeats `auto` it decides on them.
+        repeats: Runs of each case, unless it has a number of its own; `auto` runs it again only while a
             verdict is open. By default `auto` for cases that the baseline has, else once.
         settings: Plain defaults when None; a project file is read by `load_settings` only.
         problems: Gets sentences about what could not be kept with the results.
@@ -43,18 +42,16 @@ def run_golden(  # noqa: PLR0913 - the public door
     settings = settings or Settings()
     settings = replace(settings, repeats=repeats or settings.repeats)
     golden = watch_means(golden, baseline)
-    session = Session.open(settings, naming="give run_golden an app")
+    evaluation = Evaluation.open(settings, naming="give run_golden an app")
     try:
-        tasks = plan_tasks(golden, settings, baseline)
-        check_ready(golden, tasks, settings)
+        evaluation.compare_with(BaselineSource(goldens=(golden,), base=baseline))
         with route_through():
-            session.open_file(golden, app)
-            session.import_libraries(tasks)
-            session.start(golden, tasks, open_planner(golden, [golden], baseline, settings), app)
-            results = [session.wait(golden, task) for task in tasks]
-        found = [*session.all_problems(), *describe_failed_calls([golden], results), *session.all_errors()]
+            evaluation.run(app)
+        results = evaluation.wait_for_all(golden)
+        sentences = [*evaluation.all_problems(), *describe_failed_calls([golden], results)]
+        sentences += evaluation.all_errors()
         if problems is not None:
-            problems += found
+            problems += sentences
     finally:
-        session.close()
+        evaluation.close()
     return make_run([golden], results, settings)

@@ -1,14 +1,15 @@
-"""What a run is compared with."""
+"""The source of a comparison: a baseline, reviews and calibrations, and the golden files to run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from pytest_llmops.calibration.record import Calibration, warn_of_self_preference
+from pytest_llmops.calibration.record import Calibration, find_uncalibrated, warn_of_self_preference
 from pytest_llmops.gates.baseline.stamps import describe_changes
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs.pairing import pair_cases
+from pytest_llmops.gates.power.blind import describe_blind, describe_echoes, describe_unchecked
 from pytest_llmops.gates.power.selfcheck import plan_repeats
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.golden.reviews import Review
@@ -25,10 +26,10 @@ _NAMED = 3
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineSource:
     """
-    What a run is compared with: a baseline, reviews of answers, and the golden files as they were before.
+    A baseline, reviews of answers and calibrations of judges, and the golden files that they are for.
 
     Attributes:
-        goldens: The files to run. Against a revision they hold what was added there since the change began.
+        goldens: The files to run, against a revision with all that was added there since the change began.
         base: None where nothing was accepted yet, or nobody wants a comparison.
         calibrations: How far judges were found to agree with people, by signature; of the revision, so that a
             change cannot calibrate its own judge.
@@ -46,30 +47,40 @@ class BaselineSource:
     revision: Revision | None = None
 
     def judge(self, settings: Settings) -> Judge:
-        """What judges a run of the golden files."""
+        """Return the judge of a run of the golden files."""
         written = {file_of(result.case) for result in self.base.results} if self.base else set()
         gone = frozenset(path for path in written if not settings.path(path).exists())
         return Judge(self.goldens, self.base, self.reviews, self.calibrations, gone=gone)
 
+    def doubts(self) -> Iterator[str]:
+        """A sentence for each check that shows little: uncalibrated, blind, met by the question, or none."""
+        for golden in self.goldens:
+            yield from find_uncalibrated(golden, self.calibrations)
+            yield from describe_blind(golden)
+            yield from describe_unchecked(golden)
+            yield from describe_echoes(golden)
+
     def describe(self, run: Run, settings: Settings) -> list[str]:
         """
-        Sentences for the summary: judges of the app's own family, what the baseline lets see, and what else
-        is another than in it.
+        Return sentences for the summary.
+
+        They name judges of the app's own family, drops that the baseline cannot show, and all that differs
+        from the baseline.
         """
-        warnings = [*self._describe_carried(), *warn_of_self_preference(run.results)]
+        lines = []
+        if self.carried and self.revision is not None:
+            names = name_some([printable(name) for name in self.carried], _NAMED)
+            ref = printable(self.revision.ref)
+            lines.append(
+                f"newer than this change, from {ref}: {names}; where they are red, merge {ref} first"
+            )
+        lines += warn_of_self_preference(run.results)
         if self.base is None:
-            return warnings
-        seen = selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings))
+            return lines
+        lines.append(selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings)))
         changes = describe_changes(self.base.signature, run.signature)
-        lines = [*warnings, seen, *(f"since the baseline: {line}" for line in changes)]
+        lines += [f"since the baseline: {change}" for change in changes]
         if new := pair_cases(self.base.results, run.results).new:
             cases = counted(len(new), "case")
             lines.append(f"{cases} new or edited since, so compared with nothing: take them by --llm-accept")
         return lines
-
-    def _describe_carried(self) -> list[str]:
-        if not self.carried or self.revision is None:
-            return []
-        names = name_some([printable(each) for each in self.carried], _NAMED)
-        ref = printable(self.revision.ref)
-        return [f"newer than this change, from {ref}: {names}; where they are red, merge {ref} first"]

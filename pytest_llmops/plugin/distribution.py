@@ -22,8 +22,7 @@ from pytest_llmops.errors import MissingExtraError
 from pytest_llmops.plugin.reported import Reported, is_golden, make_error
 from pytest_llmops.protocols import ScoreBatch
 from pytest_llmops.runner.cases.store import SharedStore
-from pytest_llmops.runner.scoring.scorer import Scorer
-from pytest_llmops.runner.scoring.service import RemoteScorer, ScoringService
+from pytest_llmops.runner.scoring import RemoteScorer, Scorer, ScoringService
 
 _INPUT = "llmops"
 _RESTARTS = 30

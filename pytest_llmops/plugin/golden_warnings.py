@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_llmops.calibration.record import describe_uncalibrated, is_calibrated, load_calibrations
-from pytest_llmops.evaluation.evaluation import Evaluation
+from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.plugin.distribution import is_worker
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.protocols import Metric
@@ -22,7 +22,7 @@ def warn_of_doubts(config: pytest.Config, evaluation: Evaluation) -> None:
     """
     if is_worker(config):  # its controller says it
         return
-    for doubt in evaluation.doubts():
+    for doubt in evaluation.source.doubts():
         try:
             config.issue_config_time_warning(GoldenWarning(doubt), stacklevel=2)
         except GoldenWarning:

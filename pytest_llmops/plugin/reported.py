@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from pytest_llmops.detect.mask import mask
-from pytest_llmops.evaluation.session import Session
+from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden.files import SUFFIXES
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome
@@ -139,7 +139,7 @@ def list_items(goldens: Sequence[Golden]) -> Iterator[str]:
         yield from dict.fromkeys(f"{golden.path}::suite[{check.metric}]" for check in golden.suite)
 
 
-def explain_loss(session: Session, reported: Reported, node_id: str) -> str:
+def explain_loss(session: Evaluation, reported: Reported, node_id: str) -> str:
     """Why nobody reported an item, and what to do."""
     if session.store is None:
         return "the session ended before this was run"
@@ -152,7 +152,7 @@ def explain_loss(session: Session, reported: Reported, node_id: str) -> str:
 
 
 def complete_results(
-    session: Session, reported: Reported, goldens: Sequence[Golden]
+    session: Evaluation, reported: Reported, goldens: Sequence[Golden]
 ) -> dict[str, CaseResult]:
     """The results there are; a case that is an error without one, or was lost, has the reason there."""
     results = dict(session.results())

@@ -1,4 +1,4 @@
-"""The one session of a pytest config: opened on first use, closed with it."""
+"""The one run of a pytest session: opened on first use, closed with the config."""
 
 from __future__ import annotations
 
@@ -7,54 +7,58 @@ from dataclasses import replace
 import pytest
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.evaluation.session import Session
+from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.plugin import written_settings
 from pytest_llmops.plugin.distribution import Controller, is_controller, is_joined, join
 from pytest_llmops.plugin.masking import mask_reports
 from pytest_llmops.plugin.reported import Reported
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.cases.store import SharedStore
-from pytest_llmops.runner.scoring.scorer import Scorer
-from pytest_llmops.runner.scoring.time_limit import TimeLimit
+from pytest_llmops.runner.scoring import Scorer, TimeLimit
 from pytest_llmops.settings import Settings, load_settings
 
 _NAMING = "pass --llm-app, or define the fixture llm_app in a conftest.py"
-_STASH = pytest.StashKey[Session]()
+_STASH = pytest.StashKey[Evaluation]()
 
 
-def session_of(config: pytest.Config) -> Session:
+def session_of(config: pytest.Config) -> Evaluation:
     """
+    Return this process's part in the run, opened by the settings of the config.
+
     Raises:
         UsageError: A setting is wrong.
     """
     if _STASH not in config.stash:
         try:
-            config.stash[_STASH] = _open(config, load_settings(config.rootpath, *written_settings(config)))
+            evaluation = _open(config, load_settings(config.rootpath, *written_settings(config)))
         except LLMOpsError as error:
             raise pytest.UsageError(str(error)) from None
-        config.add_cleanup(config.stash[_STASH].close)
+        config.stash[_STASH] = evaluation
+        config.add_cleanup(evaluation.close)
         mask_reports(config)
         if not config.getoption("llm_golden"):
-            config.pluginmanager.register(_Received(config.stash[_STASH]), "llmops-received")
+            config.pluginmanager.register(_TraceErrors(evaluation), "llmops-received")
     return config.stash[_STASH]
 
 
-class _Received:
-    """Of ordinary tests: fails the one in which a trace could not be read, since no summary follows them."""
+class _TraceErrors:
+    """Fails the ordinary test in which a trace could not be read, since no summary follows such tests."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._known: set[str] = set()
+    def __init__(self, evaluation: Evaluation) -> None:
+        self._evaluation = evaluation
+        self._reported: set[str] = set()
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_teardown(self) -> None:
-        found = [each for each in self._session.attribution.listener_errors() if each not in self._known]
-        self._known.update(found)
-        if found:
-            pytest.fail("\n".join(found), pytrace=False)
+        errors = [
+            error for error in self._evaluation.attribution.listener_errors() if error not in self._reported
+        ]
+        self._reported.update(errors)
+        if errors:
+            pytest.fail("\n".join(errors), pytrace=False)
 
 
-def _open(config: pytest.Config, settings: Settings) -> Session:
+def _open(config: pytest.Config, settings: Settings) -> Evaluation:
     """Under xdist, processes share results and a budget; those of ordinary tests share only the budget."""
     if is_controller(config):  # runs no case; its workers read the environment that it leaves them
         Attribution.open(settings).close()  # so that a lack is one message
@@ -69,7 +73,7 @@ def _open(config: pytest.Config, settings: Settings) -> Session:
         controller = Controller.of(config, Reported.of(config), here)
         config.pluginmanager.register(controller, "llmops-controller")
         store = controller.store
-    session = Session.open(
+    evaluation = Evaluation.open(
         settings,
         naming=_NAMING,
         store=store if golden else None,
@@ -78,5 +82,5 @@ def _open(config: pytest.Config, settings: Settings) -> Session:
         keeps_raised=bool(config.getoption("usepdb")),
     )
     if store is not None and not is_joined(config):
-        _ = session.recorder  # this process scores for the workers, so it records what metrics call
-    return session
+        _ = evaluation.recorder  # this process scores for the workers, so it records calls of metrics
+    return evaluation

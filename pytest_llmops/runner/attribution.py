@@ -1,4 +1,4 @@
-"""What a run says of model calls and spans that reached no case, or a case that was over."""
+"""Errors and warnings about model calls, spans and prints that reached no case, or a case that was over."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pytest_llmops.printable import counted
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import Failure, Output, Sample, Span
+from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.printed import Printed, unwatch_outside, watch_outside
 from pytest_llmops.runner.cases.listeners import RunListener, open_listeners
 from pytest_llmops.settings import Settings
@@ -24,7 +25,7 @@ _REMEDY = (
 @dataclass(slots=True)
 class Attribution:
     """
-    Looks at what strays from where it was made: one process may hold many runs, one after the other.
+    Collects calls, spans and prints of no case, and checks them as outputs are.
 
     Attributes:
         listeners: Follow the outputs of cases where the settings ask for it.
@@ -34,6 +35,7 @@ class Attribution:
     _strays: Strays = field(default_factory=watch_strays)
     _outside: Printed = field(default_factory=watch_outside)
     _judged: tuple[tuple[Span, ...], list[str]] = ((), [])
+    _ends: dict[str, None] = field(default_factory=dict)
     listeners: tuple[RunListener, ...] = ()
 
     @classmethod
@@ -47,17 +49,18 @@ class Attribution:
         return cls(listeners=open_listeners(settings))
 
     def note_checks(self, metrics: Iterable[Metric]) -> None:
-        """Of the metrics of cases, those that look for what must not be shown look at strays too."""
+        """Keep those of the cases' metrics that look for secrets: they look at strays too."""
         for metric in metrics:
             if traits_of(metric).masks and metric not in self._checks:
                 self._checks.append(metric)
 
     def errors(self, recorder: Recorder | None) -> list[str]:
         """
-        A sentence for each kind that belongs to no known case, and for what the checks find there.
+        Return a sentence for each kind of thing that belongs to no known case, and for each finding there.
 
         To be called when all cases are over: listeners finish then.
         """
+        self._ends.update(dict.fromkeys(process_end.take_unattributed()))
         calls = recorder.unattributed if recorder else 0
         lost_sight = [
             f"error: {counted(count, f'unattributed {kind}')}: begun on a thread that knows of "
@@ -68,10 +71,10 @@ class Attribution:
             )
             if count
         ]
-        return [*lost_sight, *self._leaks(), *self.listener_errors()]
+        return [*self._ends, *lost_sight, *self._leaks(), *self.listener_errors()]
 
     def listener_errors(self) -> list[str]:
-        """What the listeners could not do, once they have finished what is under way."""
+        """Return the listeners' errors, once they have finished their work."""
         return [error for listener in self.listeners for error in listener.finish()]
 
     def warnings(self) -> Iterator[str]:
@@ -92,7 +95,7 @@ class Attribution:
         self.listeners = ()
 
     def _leaks(self) -> list[str]:
-        """What leaks where no case is; not looked for again while nothing was added, to a span either."""
+        """Return findings outside of cases; the checks run again only where a span was added or changed."""
         spans, dropped = (*self._strays.spans, *self._outside.spans()), self._strays.dropped
         if spans != self._judged[0]:
             sample = Sample(output=Output(text=""), input="", spans=spans)

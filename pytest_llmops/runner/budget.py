@@ -1,10 +1,9 @@
 """
-What model calls may cost: looked at before each one is made.
+The limit on model calls, or their cost, checked before each call; all processes of a session share it.
 
-A budget in calls is never exceeded. One in dollars is exceeded by at most what is under way when it is spent,
-since nobody knows the price of an answer before it is there: the first call is made alone, and no more
-are open after it than the dearest call so far says that there is money for. What every process of a session
-makes is counted together.
+A budget in calls is never exceeded. One in dollars is exceeded by at most the calls under way when it is
+spent, since the price of an answer is unknown before it is there: the first call is made by itself, and no
+more are open after it than the money left pays for at the price of the dearest call so far.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder import Call
 from pytest_llmops.records import Failure
 from pytest_llmops.runner.usage import cost_usd
+from pytest_llmops.settings import Settings
 
 _WRITTEN = re.compile(
     r"\s*(?P<usd>[0-9.]+)\s*(?:usd)?\s*\Z|\s*(?P<calls>[0-9]+)\s*calls?\s*\Z", re.IGNORECASE
@@ -35,12 +35,12 @@ _POLL_S = 0.002
 @dataclass(slots=True)
 class _Ledger:
     """
-    What was spent.
+    The spending so far.
 
     Attributes:
-        calls: Made, answered or not: whoever counts them, counts those that reached a server.
+        calls: Made, answered or not.
         under_way: Permitted and not yet booked.
-        uncounted: A model that answered without its tokens, so that nobody knows what its calls cost.
+        uncounted: A model that answered without its tokens, so that the cost of its calls is unknown.
         ended: A call was refused, or further repeats were given up.
     """
 
@@ -75,17 +75,17 @@ class Budget:
         cls, written: str, prices: Mapping[str, tuple[float, float]], file: Path | None = None
     ) -> Budget:
         """
-        `2.50` is in US dollars, `500 calls` in calls.
+        Read `2.50` as US dollars, `500 calls` as calls.
 
         Raises:
             SettingsError: It is neither.
         """
-        matched = _WRITTEN.match(written)
+        match = _WRITTEN.match(written)
         try:
-            if matched and matched["calls"]:
-                return cls(calls=int(matched["calls"]), prices=prices, file=file)
-            if matched and matched["usd"]:
-                return cls(usd=float(matched["usd"]), prices=prices, file=file)
+            if match and match["calls"]:
+                return cls(calls=int(match["calls"]), prices=prices, file=file)
+            if match and match["usd"]:
+                return cls(usd=float(match["usd"]), prices=prices, file=file)
         except ValueError:
             pass
         raise SettingsError(
@@ -97,7 +97,7 @@ class Budget:
         Reserve a call that is about to be made.
 
         Raises:
-            BudgetError: It is not allowed any more, or nobody knows what it would cost.
+            BudgetError: It is not allowed any more, or its cost is unknown.
         """
         if self.usd is not None and provider != "loopback" and model not in self.prices:
             raise BudgetError(
@@ -127,7 +127,7 @@ class Budget:
             ledger.largest_usd = max(ledger.largest_usd, cost)
 
     def may_go_on(self) -> bool:
-        """Whether further repeats may be run; if not, the summary will say so."""
+        """True while further repeats may be run; if not, the summary reports it."""
         with self._open() as ledger:
             if not self._is_spent(ledger):
                 return True
@@ -137,7 +137,7 @@ class Budget:
 
     def is_crowded(self, running: int, *, learned: bool) -> bool:
         """
-        Whether another question has to wait for one of those under way to end.
+        Return True where another call of the app has to wait for one of those under way to end.
 
         Args:
             running: Calls of the app that this process has under way.
@@ -151,12 +151,12 @@ class Budget:
 
     @property
     def ended(self) -> bool:
-        """Whether it kept anything from being called."""
+        """True once it kept anything from being called."""
         with self._open() as ledger:
             return ledger.ended
 
     def refused(self, failure: Failure) -> bool:
-        """Whether a repeat failed since the budget was spent."""
+        """True for a repeat that failed since the budget was spent."""
         return failure.stage == "app" and failure.error.startswith(self._refusal())
 
     def describe(self) -> str:
@@ -183,7 +183,7 @@ class Budget:
 
     @contextmanager
     def _open(self, *, change: bool = False) -> Iterator[_Ledger]:
-        """The ledger; for this thread and process alone, and kept, where it is to be changed."""
+        """Open the ledger; where it is to be changed, exclusively, and write it back."""
         if self.file is None:
             with self._lock:
                 yield self._ledger
@@ -201,3 +201,18 @@ def _read(file: Path) -> _Ledger:
         return _Ledger(**json.loads(file.read_text()))
     except FileNotFoundError:
         return _Ledger()
+
+
+def open_budget(settings: Settings, file: Path | None = None) -> Budget | None:
+    """Open the budget that the settings name; `file` is shared by the processes of a session."""
+    if not settings.budget:
+        return None
+    budget = Budget.read(settings.budget, settings.prices, file)
+    return None if settings.record == "none" else budget  # which makes no call that could cost anything
+
+
+def describe_budget(budget: Budget | None) -> list[str]:
+    """Return a sentence for the summary where a budget ended the run's repeats."""
+    if budget is None or not budget.ended:
+        return []
+    return [f"the budget is spent: {budget.describe()}; verdicts that were open then stay so"]

@@ -1,4 +1,4 @@
-"""What made a run, name to value: runs whose signatures differ are not compared in silence."""
+"""The signature of a run: versions and hashes of all that made it, by which unlike runs are told apart."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sign_run(
     repeats: int | Literal["auto"] | None = 1,
 ) -> Mapping[str, str]:
     """
-    The signature of a run.
+    Return name to value.
 
     | name | value |
     |---|---|
@@ -31,9 +31,9 @@ def sign_run(
     | `golden:PATH`, `app:PATH` | SHA-256 of a golden file; the import path of its app |
     | `rival:PATH` | the import path of the app that it is compared with, where it names one |
     | `prompt:PATH` | name, version and SHA-256 of a prompt file that a golden file names |
-    | `data:PATH` | SHA-256 over the names and bytes of what it names as data |
-    | `metric:NAME` | how its scores were made: version, encoder, judge |
-    | `model:NAME` | what answered requests for that model: reported names and fingerprints |
+    | `data:PATH` | SHA-256 over the names and bytes of the data that it names |
+    | `metric:NAME` | version, encoder and judge of its scores |
+    | `model:NAME` | reported names and fingerprints of the models that answered requests for it |
     | `tools:NAME` | digests of the tool schemas offered to it |
     | `repeats` | their number, or `auto` |
     | `partial` | how many of the cases were run, where some were not |
@@ -58,7 +58,7 @@ def sign_run(
 
 
 def prompt_versions(goldens: Sequence[Golden], root: Path) -> dict[str, str]:
-    """Name to version of the prompts that golden files name; `-` where one has none."""
+    """Return name to version of the prompts that golden files name; `-` where one has none."""
     return {prompt.name: prompt.version or "-" for prompt in _prompts(goldens, root)}
 
 
@@ -68,26 +68,26 @@ def _prompts(goldens: Sequence[Golden], root: Path) -> tuple[Prompt, ...]:
 
 
 def _sign_results(results: Sequence[CaseResult]) -> dict[str, str]:
-    """Versions of metrics and models in the results, several values joined."""
-    found: defaultdict[str, set[str]] = defaultdict(set)
+    """List versions of metrics and models in the results, several values joined."""
+    values: defaultdict[str, set[str]] = defaultdict(set)
     for result in results:
         for score in result.scores:
-            found[f"metric:{score.metric}"].add(score.signature)
+            values[f"metric:{score.metric}"].add(score.signature)
         for output in result.outputs:
             for call in output.model_calls:
                 reported = " ".join(filter(None, (call.reported, call.fingerprint)))
-                found[f"model:{call.model or '-'}"].add(reported or "-")
+                values[f"model:{call.model or '-'}"].add(reported or "-")
                 if call.tools:
-                    found[f"tools:{call.model or '-'}"].add(call.tools)
+                    values[f"tools:{call.model or '-'}"].add(call.tools)
             if output.model and not output.model_calls:
-                found[f"model:{output.model}"].add(output.model)
-    return {name: ", ".join(sorted(values)) for name, values in found.items()}
+                values[f"model:{output.model}"].add(output.model)
+    return {name: ", ".join(sorted(distinct)) for name, distinct in values.items()}
 
 
 def _hash_files(path: Path) -> str:
-    """One digest over the names and bytes of a file, or of all files below a folder."""
+    """Digest the names and bytes of a file, or of all files below a folder."""
     digest = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     for file in files:
         digest.update(file.relative_to(path.parent).as_posix().encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())

@@ -1,4 +1,4 @@
-"""What model calls used and cost: sums that are unknown where a part of them is unknown."""
+"""Tokens and costs of model calls: sums that are unknown where a part of them is unknown."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ _MILLION = 1_000_000
 
 
 def sum_known(values: Iterable[Any]) -> Any:
-    """The sum, or None when any part is not known: half a bill is no bill."""
+    """Return the sum, or None when any part is not known: half a bill is no bill."""
     values = list(values)
     return None if any(value is None for value in values) else sum(values)
 
 
 def sum_usage(usages: Iterable[Usage]) -> Usage:
-    """Field by field, over outputs or runs; who stated the parts is said of none."""
+    """Sum field by field, over outputs or runs; a sum is never `stated` by an app."""
     usages = list(usages)
-    counts = [each.name for each in fields(Usage) if each.name != "stated"]
+    counts = [count.name for count in fields(Usage) if count.name != "stated"]
     return Usage(**{name: sum_known(getattr(usage, name) for usage in usages) for name in counts})
 
 
 def sum_outputs(results: Iterable[CaseResult]) -> Usage:
-    """Over the outputs of results and the repeats that broke, their rivals' with them: all of it is paid."""
+    """Sum over outputs and the repeats that broke, of app and rival: all of it is paid."""
     sides = [side for result in results for side in (result, result.rival) if side is not None]
     outputs = [output.usage for side in sides for output in side.outputs]
     return sum_usage([*outputs, *(failure.usage for side in sides for failure in side.failures)])
 
 
 def usage_of(log: CallLog, prices: Mapping[str, tuple[float, float]]) -> Usage:
-    """Calls by what became of them, and sums over the answered ones, unknown where one may be missing."""
+    """Count calls by their outcome, and sum over the answered ones; unknown where one may be missing."""
     answered = [call for call in log.calls if call.answered]
     failed = sum(call.outcome == "failed" for call in log.calls)
     usage = Usage(
@@ -54,7 +54,7 @@ def _completion_tokens(call: Call) -> int | None:
 
 
 def cost_usd(call: Call, prices: Mapping[str, tuple[float, float]]) -> float | None:
-    """By the table of prices; without an entry there, a model of this machine costs nothing."""
+    """Price a call by the table; without an entry there, a model of this machine costs nothing."""
     price = prices.get(call.model_reported or "") or prices.get(call.model or "")
     if price is None:
         return 0.0 if call.provider == "loopback" else None

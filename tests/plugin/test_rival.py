@@ -218,7 +218,7 @@ def test_a_rival_that_ends_its_worker_costs_no_case(shop):
     result = shop.run("-n", "2", "--llm-concurrency", "1")
 
     assert outcomes_of(result) == {"passed": 12, "failed": 0, "regressed": 0, "undecided": 0, "error": 0}
-    assert "case-07): a worker that asked it beside the app ended the process 2 times" in table(result)[3]
+    assert "case-07): a worker that called it with the app ended the process 2 times" in table(result)[3]
 
 
 def test_a_run_file_tells_the_same_table_again(shop):

@@ -26,8 +26,9 @@ from pytest_llmops.printable import printable
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Failure, Sample, Score
 from pytest_llmops.registry import create_metric, metric_options
-from pytest_llmops.runner.opening import open_budget, open_recorder
-from pytest_llmops.runner.scoring.scorer import Scorer, score_here, score_safely
+from pytest_llmops.runner.budget import open_budget
+from pytest_llmops.runner.recording import open_recorder
+from pytest_llmops.runner.scoring import Scorer, score_here, score_safely
 from pytest_llmops.settings import Settings
 from pytest_llmops.statistics.summaries import NOISE
 

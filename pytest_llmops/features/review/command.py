@@ -16,7 +16,7 @@ from typing import Any, Literal, TextIO
 
 from pytest_llmops.calibration.record import load_needed
 from pytest_llmops.errors import ReviewError
-from pytest_llmops.evaluation.baseline_source import find_baseline
+from pytest_llmops.evaluation.baseline import find_baseline
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.reviewing import Question, list_questions
 from pytest_llmops.gates.suite_channel.paired_scores import results_of

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import AppError
-from pytest_llmops.evaluation.session import Session
+from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.plugin.assertions.measured import NotScoredError
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.protocols import App
@@ -19,6 +19,7 @@ from pytest_llmops.records import Failure, Output, Sample, Span
 from pytest_llmops.runner.app.calls import AppCaller
 from pytest_llmops.runner.app.importing import resolve_app
 from pytest_llmops.runner.app.printed import route_through
+from pytest_llmops.runner.readiness import import_libraries
 
 _STASH = pytest.StashKey["Llm"]()
 
@@ -33,7 +34,7 @@ class Llm:
         spans: Every span that the answers left.
     """
 
-    session: Session
+    session: Evaluation
     caller: AppCaller
     node_id: str
     samples: list[Sample] = field(default_factory=list)
@@ -57,7 +58,7 @@ class Llm:
                 )
             app = resolve_app(settings.app, settings.root)
         caller = session.caller(app)
-        session.import_libraries()
+        import_libraries()
         llm = cls(session=session, caller=caller, node_id=node.nodeid)
         node.stash[_STASH] = llm
         return llm
@@ -84,7 +85,7 @@ class Llm:
         repeat = sum(json.dumps(each.input, sort_keys=True, default=str) == written for each in self.samples)
         __tracebackhide__ = True  # what is wrong is the question or the app, not this file
         with route_through():
-            output, spans = self.session.run(self.caller.call(self.node_id, repeat, question))
+            output, spans = self.session.run_coroutine(self.caller.call(self.node_id, repeat, question))
         self.spans.extend(spans)
         if isinstance(output, Failure):
             raise NotScoredError(mask(output.error))

@@ -31,7 +31,7 @@ from pytest_llmops.plugin.session import session_of
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Bound, Case, CaseResult, Check, Failure, Passage, Sample, Score
 from pytest_llmops.reports.terminal import render_case
-from pytest_llmops.runner.scoring.scorer import score_here, score_safely
+from pytest_llmops.runner.scoring import score_here, score_safely
 
 _NAMES = frozenset(name for name, _ in MARKERS)
 _PLAINLY_OURS = frozenset({"pii_leak", "recall_at_k", "faithfulness"})  # words that nobody else marks with

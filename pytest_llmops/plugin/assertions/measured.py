@@ -18,7 +18,7 @@ from pytest_llmops.printable import counted, printable
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Failure, Output, Sample
 from pytest_llmops.registry import create_metric, metric_options
-from pytest_llmops.runner.scoring.scorer import score_here, score_safely
+from pytest_llmops.runner.scoring import score_here, score_safely
 
 _REASON = 300
 _TEXT = 500

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem
 from pytest_llmops.evaluation.conclusion import Conclusion, conclude, make_run, save_run
-from pytest_llmops.evaluation.evaluation import Evaluation
+from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.plugin import LOOSEN, MARKERS, written_settings
@@ -27,7 +27,6 @@ from pytest_llmops.plugin.reported import Reported, complete_results, explain_lo
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import CaseResult, Golden, Run
-from pytest_llmops.revision.loosening.record import Loosening
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.settings import load_settings
 
@@ -40,12 +39,12 @@ _MARKS_THAT_ACT = {name for name, _ in MARKERS} | {
 @dataclass(slots=True, eq=False)
 class GoldenPlugin:
     """
-    One process's part in a golden run.
+    Collects, runs and concludes one process's part in a golden run.
 
     Attributes:
         goldens: By resolved path; loaded before collection, so that every problem is reported at once.
         alone: Ordinary tests are not collected, and nobody named paths.
-        conclusion: What the run came to; made at the end of the session.
+        conclusion: Made at the end of the session.
     """
 
     evaluation: Evaluation
@@ -60,9 +59,9 @@ class GoldenPlugin:
         """Report every problem of the files here, before any model is called."""
         config.args = list(selection.arguments)
         folder = config.invocation_params.dir
+        evaluation = session_of(config)
         try:
-            evaluation = Evaluation.prepare(
-                session_of(config),
+            evaluation.load(
                 find_golden_files(selection.golden, folder),
                 named=[shown_path(folder / path, config.rootpath) for path in selection.golden],
                 accept=config.getoption("llm_accept"),
@@ -73,14 +72,14 @@ class GoldenPlugin:
         except LLMOpsError as error:
             raise pytest.UsageError(str(error)) from None
         warn_of_doubts(config, evaluation)
-        for tag in sorted(
-            {tag for golden in evaluation.goldens for case in golden.cases for tag in case.tags}
-        ):
+        cases = [case for golden in evaluation.goldens for case in golden.cases]
+        for tag in sorted({tag for case in cases for tag in case.tags}):
             config.addinivalue_line("markers", f"{tag}: a tag of golden cases")
-        settings = evaluation.session.settings
         return cls(
             evaluation=evaluation,
-            goldens={settings.path(golden.path).resolve(): golden for golden in evaluation.goldens},
+            goldens={
+                evaluation.settings.path(golden.path).resolve(): golden for golden in evaluation.goldens
+            },
             reported=Reported.of(config),
             alone=selection.alone,
         )
@@ -117,7 +116,7 @@ class GoldenPlugin:
             self.reported.select(item.nodeid for item in session.items)
             collected = {file.golden.path for file in self.files}
             left_out = [golden.path for golden in self.goldens.values() if golden.path not in collected]
-            self.evaluation.session.problems += [
+            self.evaluation.problems += [
                 f"{path}: not collected (norecursedirs, --ignore)" for path in left_out
             ]
 
@@ -135,7 +134,7 @@ class GoldenPlugin:
             if file.golden.path in self.evaluation.tasks and not overrides_app(file)
         ]
         try:
-            self.evaluation.open(named)
+            self.evaluation.make_ready(named)
         except LLMOpsError as error:
             self.evaluation.refused = str(error)
             if is_worker(session.config):
@@ -149,7 +148,7 @@ class GoldenPlugin:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # before files on items, such as JUnit's, are written
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
-        """Write what is finished, and keep the exit code, whatever the app does at exit."""
+        """Conclude the run, and keep the exit code, whatever the app does at exit."""
         self._end(session)
         yield
         process_end.hand_over(int(session.exitstatus))
@@ -158,57 +157,59 @@ class GoldenPlugin:
         """Complete, write and judge the run; a requested file that cannot be written is no success."""
         if only_shows(session.config):
             return
-        shared = self.evaluation.session
+        evaluation = self.evaluation
         if is_worker(session.config):
-            if shared.store is not None:
-                if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
-                    shared.finish_share()
-                shared.store.report(shared.own_problems(), shared.own_errors())
+            if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+                evaluation.finish_share()
+            evaluation.report_to_controller()
             return
         self.reported.complete(
-            session, list_items(self.evaluation.goldens), partial(explain_loss, shared, self.reported)
+            session, list_items(evaluation.goldens), partial(explain_loss, evaluation, self.reported)
         )
-        results = complete_results(shared, self.reported, self.evaluation.goldens)
+        results = complete_results(evaluation, self.reported, evaluation.goldens)
         run = self._make_run(results.values()) if results else None
         unsaved = self._save(run) if run else ""
-        self.conclusion = done = conclude(
-            self.evaluation,
+        revision = evaluation.source.revision
+        paths = [golden.path for golden in evaluation.goldens]
+        self.conclusion = conclusion = conclude(
+            evaluation,
             run,
-            notes=[*self._notes(), *self._left_out(session)],
+            notes=self._notes(session),
             accept=session.config.getoption("llm_accept"),
-            loosened=self._loosened_here(session.config),
+            loosened=list_replacing(session.config, revision, paths) if revision else (),
             permission=LOOSEN,
             permitted=may_loosen(session.config),
         )
         if unsaved:
-            done.add(unsaved, "error", shared.settings)
-        if run:
-            self._check_whole(run, session, done)
-        elif any(map(is_golden, self.reported.selected or ())):
-            done.add("nothing was scored: every golden item was skipped", "error", shared.settings)
-        if done.red:
+            conclusion.add(unsaved, "error")
+        if run is None and any(map(is_golden, self.reported.selected or ())):
+            conclusion.add("nothing was scored: every golden item was skipped", "error")
+        if run is not None and revision is not None:
+            for line in self._find_excuses(run, session):
+                conclusion.add(line, "failed")
+        if conclusion.red:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
-    def _notes(self) -> list[str]:
-        known = len(self.reported.known)
-        return [f"{known} of the failures were in the baseline too (known_failures)"] if known else []
+    def _notes(self, session: pytest.Session) -> Iterator[str]:
+        if known := len(self.reported.known):
+            yield f"{known} of the failures were in the baseline too (known_failures)"
+        # A conftest may take cases out that the command line did not. Against a revision, `_find_excuses`
+        # finds it.
+        if not (self.evaluation.source.revision or session.exitstatus or selects(session.config)):
+            cases = cases_by_id(*self.evaluation.goldens)
+            if left_out := [case for case in cases if not self.reported.is_done(case)]:
+                yield f"warning: {_describe_left_out(left_out)}"
 
-    def _left_out(self, session: pytest.Session) -> list[str]:
-        """A conftest may take cases out that the command line did not, which nobody would see."""
-        if self.evaluation.source.revision or session.exitstatus or selects(session.config):
-            return []  # `_check_whole` finds it, the run is red, or somebody wanted it
-        left_out = [case for case in self._cases() if not self.reported.is_done(case)]
-        named = f"left out, and not by the command line: {name_some(left_out, _NAMED)}"
-        return [f"warning: {counted(len(left_out), 'case')} {named}"] if left_out else []
-
-    def _cases(self) -> list[str]:
-        return list(cases_by_id(*self.evaluation.goldens))
-
-    def _loosened_here(self, config: pytest.Config) -> list[Loosening]:
-        """Against a revision: what pytest loaded of the change."""
-        revision = self.evaluation.source.revision
-        paths = [golden.path for golden in self.evaluation.goldens]
-        return list_replacing(config, revision, paths) if revision else []
+    def _find_excuses(self, run: Run, session: pytest.Session) -> Iterator[str]:
+        """Against a revision, nothing in the repository may keep a case from its run, or excuse a verdict."""
+        ran = {result.case for result in run.results}
+        left_out = [case for case in cases_by_id(*self.evaluation.goldens) if case not in ran]
+        if left_out and not selects(session.config):
+            yield f"red: {_describe_left_out(left_out)}"
+        counts = self.reported.counts
+        bad = counts["regressed"] + counts["error"] + counts["failed"] - len(self.reported.known)
+        if bad and not session.exitstatus:
+            yield "red: verdicts that fail a build were excused by the repository itself"
 
     def _make_run(self, results: Iterable[CaseResult]) -> Run:
         """The run, stamped by the app that was called: where a fixture gave it, by no name."""
@@ -217,38 +218,20 @@ class GoldenPlugin:
             replace(golden, app=None) if golden.path in given else golden
             for golden in self.evaluation.goldens
         ]
-        settings = self.evaluation.session.settings
+        settings = self.evaluation.settings
         return make_run(goldens, results, replace(settings, app=None) if given else settings)
 
     def _save(self, run: Run) -> str:
         """Write the run; a sentence if the requested file could not be written."""
-        settings, problems = self.evaluation.session.settings, self.evaluation.session.problems
+        settings, problems = self.evaluation.settings, self.evaluation.problems
         problems += filter(None, [save_run(run, settings.path(settings.home) / "runs" / "last.json")])
         return save_run(run, settings.path(settings.out)) if settings.out else ""
-
-    def _check_whole(self, run: Run, session: pytest.Session, done: Conclusion) -> None:
-        """Against a revision: nothing in the repository keeps a case from being run, or excuses a verdict."""
-        if self.evaluation.source.revision is None:
-            return
-        settings = self.evaluation.session.settings
-        ran = {result.case for result in run.results}
-        left_out = [case for case in self._cases() if case not in ran]
-        if left_out and not selects(session.config):
-            named = name_some(left_out, _NAMED)
-            line = f"red: {counted(len(left_out), 'case')} left out, and not by the command line: {named}"
-            done.add(line, "failed", settings)
-        counts = self.reported.counts
-        bad = counts["regressed"] + counts["error"] + counts["failed"] - len(self.reported.known)
-        if bad and not session.exitstatus:
-            done.add(
-                "red: verdicts that fail a build were excused by the repository itself", "failed", settings
-            )
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if only_shows(terminalreporter.config) or self.evaluation.refused or self.conclusion is None:
             return
         terminalreporter.write_sep("=", "golden set")
-        wall_s = time.monotonic() - self.evaluation.session.started_s
+        wall_s = time.monotonic() - self.evaluation.started_s
         for line in self.conclusion.render(self.reported.counts, wall_s):
             terminalreporter.write_line(line)
 
@@ -275,3 +258,7 @@ def _wrong_tags(golden: Golden) -> Iterable[Problem]:
             message = f"the tag {tag!r} is a mark that changes how a test is run; choose another word"
             line = case.source.line if case.source else 0
             yield Problem(path=golden.path, line=line, case=case.id, message=message)
+
+
+def _describe_left_out(cases: Sequence[str]) -> str:
+    return f"{counted(len(cases), 'case')} left out, and not by the command line: {name_some(cases, _NAMED)}"

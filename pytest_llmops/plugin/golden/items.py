@@ -15,7 +15,7 @@ from _pytest.fixtures import TopRequest
 
 from pytest_llmops.errors import AppError, LLMOpsError, describe_error
 from pytest_llmops.evaluation.conclusion import red_verdicts
-from pytest_llmops.evaluation.evaluation import Evaluation
+from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.plugin.golden.capturing import captures
 from pytest_llmops.plugin.golden.longrepr import NotGoodError, Reason, traceback_style
@@ -26,7 +26,7 @@ from pytest_llmops.records import CaseResult, Golden, Verdict
 from pytest_llmops.reports.terminal import find_traceback, render_case, render_suite, summarize
 from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.tracebacks import find_crash
-from pytest_llmops.runner.cases.execution import NotBegunError
+from pytest_llmops.runner.cases.case_runner import NotBegunError
 from pytest_llmops.runner.cases.tasks import Task
 
 REFUSED = "llm_refused"
@@ -86,7 +86,7 @@ class GoldenItem(pytest.Item):
             self.fail()
 
     def runtest(self) -> None:
-        settings = self.parent.evaluation.session.settings
+        settings = self.parent.evaluation.settings
         if red_verdicts(self.verdicts, settings):
             self.fail()
         open_ = [each for each in self.verdicts if each.outcome == "undecided"]
@@ -190,7 +190,7 @@ class CaseItem(GoldenItem):
         return replace(reason, summary=f"{reason.summary} ({path}:{line})", path=path, line=line)
 
     def raised(self) -> BaseException | None:
-        return (self.parent.evaluation.session.raised or {}).get(self.task.id)
+        return (self.parent.evaluation.raised or {}).get(self.task.id)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         source = self.task.case.source

@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from pytest_llmops.evaluation.evaluation import Evaluation
+from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.plugin.distribution import is_worker
 from pytest_llmops.plugin.golden.capturing import Router
 from pytest_llmops.plugin.golden.items import REFUSED, GoldenItem
@@ -65,7 +65,7 @@ class Reporting:
     def pytest_runtest_logreport(self) -> None:
         """Under `-x` and `--maxfail` no case begins after the failure that ends the session."""
         if self._session is not None and (self._session.shouldfail or self._session.shouldstop):
-            self._evaluation.session.stop()
+            self._evaluation.stop()
 
     def _route(self) -> None:
         self._router.take_streams()

@@ -1,1 +1,1 @@
-"""The app under test: importing it, calling it, and reading what it returns."""
+"""The app under test: importing it, calling it, and reading its answers."""

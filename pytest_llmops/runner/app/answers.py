@@ -1,4 +1,4 @@
-"""What the app under test returned, read as an `Output`."""
+"""Reads the value that the app under test returned as an `Output`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _ANSWER_KEYS = ("text", "passages", "tool_calls", "usage", "model", "trace_id")
 
 def read_answer(answer: Any) -> Output:
     """
-    What the app returned, as an `Output`: a string, an `Output`, or a mapping with `text`.
+    Read a string, an `Output`, or a mapping with `text`.
 
     Raises:
-        AnswerError: It is something else; the message says what was seen.
+        AnswerError: It is something else; the message describes it.
     """
     if isinstance(answer, Output):
         return _checked(answer)
@@ -36,7 +36,9 @@ def read_answer(answer: Any) -> Output:
         )
     text = answer.get("text")
     if not isinstance(text, str):
-        raise AnswerError(_describe_text(answer, text))
+        if "text" in answer:
+            raise AnswerError(f"the app returned a mapping whose 'text' is {type_of(text)}, not a string")
+        raise AnswerError(describe_missing("the output", "text", answer))
     for key in answer:
         if key not in _ANSWER_KEYS:
             raise AnswerError(
@@ -45,13 +47,13 @@ def read_answer(answer: Any) -> Output:
             )
     passages = answer.get("passages")
     if passages is not None:
-        passages = tuple(_passage(each) for each in _list("passages", passages))
+        passages = tuple(map(_passage, _list("passages", passages)))
     calls = _list("tool_calls", answer.get("tool_calls") or ())
     return _checked(
         Output(
             text=text,
             passages=passages,
-            tool_calls=tuple(_tool_call(each) for each in calls),
+            tool_calls=tuple(map(_tool_call, calls)),
             usage=_usage(answer.get("usage")),
             model=answer.get("model"),
             trace_id=answer.get("trace_id"),
@@ -59,23 +61,16 @@ def read_answer(answer: Any) -> Output:
     )
 
 
-def _describe_text(answer: Mapping[Any, Any], text: Any) -> str:
-    """What is wrong with an answer whose `text` is no string."""
-    if "text" in answer:
-        return f"the app returned a mapping whose 'text' is {type_of(text)}, not a string"
-    return describe_missing("the output", "text", answer)
-
-
-def describe_missing(what: str, name: str, given: Mapping[Any, Any]) -> str:
+def describe_missing(what: str, name: str, mapping: Mapping[Any, Any]) -> str:
     """`the tool call has no 'name'; did you mean it for 'nme'?`, or the keys that it has."""
-    keys = [printable(str(key), _KEY) for key in given]
+    keys = [printable(str(key), _KEY) for key in mapping]
     if near := get_close_matches(name, keys, n=1):
         return f"{what} has no {name!r}; did you mean it for {near[0]!r}?"
     return f"{what} has no {name!r}; it has: {', '.join(keys) or 'nothing'}"
 
 
 def _checked(output: Output) -> Output:
-    """The output, if a run file can hold it: texts that are texts, and tools' values that JSON has."""
+    """Return the output if a run file can hold it: texts that are texts, and tools' values that JSON has."""
     for name in ("text", "model", "trace_id"):
         value = getattr(output, name)
         if not isinstance(value, str) and (name == "text" or value is not None):
@@ -90,65 +85,65 @@ def _checked(output: Output) -> Output:
     return output
 
 
-def _usage(given: Any) -> Usage:
-    """What an app counted itself, for apps whose model calls are not seen."""
-    if given is None:
+def _usage(value: Any) -> Usage:
+    """Read the app's own counts, for apps whose model calls are not seen."""
+    if value is None:
         return Usage()
-    if isinstance(given, Usage):
-        return given
-    if not isinstance(given, Mapping):
-        raise AnswerError(f"the app returned a usage that is {type_of(given)}, not a mapping")
-    known = {each.name for each in fields(Usage)} - {"stated"}
-    for name, value in given.items():
+    if isinstance(value, Usage):
+        return value
+    if not isinstance(value, Mapping):
+        raise AnswerError(f"the app returned a usage that is {type_of(value)}, not a mapping")
+    known = {attribute.name for attribute in fields(Usage)} - {"stated"}
+    for name, count in value.items():
         if name not in known:
             raise AnswerError(f"the app returned a usage with {name!r}.{hint(str(name), known)}")
-        if not is_number(value) or value < 0:
-            raise AnswerError(f"the app returned a usage whose {name!r} is {value!r}, not a count")
-    calls = int(any(given.values()))  # nothing used is no call
-    return Usage(**{"calls": calls, **given}, stated=True)
+        if not is_number(count) or count < 0:
+            raise AnswerError(f"the app returned a usage whose {name!r} is {count!r}, not a count")
+    calls = int(any(value.values()))  # nothing used is no call
+    return Usage(**{"calls": calls, **value}, stated=True)
 
 
-def _passage(given: Any) -> Passage:
-    if isinstance(given, Passage):
-        return given
-    if isinstance(given, str):
-        return Passage(id=given, text=given)
-    if not isinstance(given, Mapping):
+def _passage(value: Any) -> Passage:
+    if isinstance(value, Passage):
+        return value
+    if isinstance(value, str):
+        return Passage(id=value, text=value)
+    if not isinstance(value, Mapping):
         raise AnswerError(
-            f"a passage must be a Passage, a string, or a mapping with 'id', not {type_of(given)}"
+            f"a passage must be a Passage, a string, or a mapping with 'id', not {type_of(value)}"
         )
-    if "id" not in given:
-        raise AnswerError(describe_missing("the passage", "id", given))
-    score = given.get("score")
-    return Passage(id=str(given["id"]), text=str(given.get("text", "")), score=_score(score))
+    if "id" not in value:
+        raise AnswerError(describe_missing("the passage", "id", value))
+    score = value.get("score")
+    return Passage(id=str(value["id"]), text=str(value.get("text", "")), score=_score(score))
 
 
-def _score(given: Any) -> float | None:
-    if given is None:
+def _score(value: Any) -> float | None:
+    if value is None:
         return None
     try:
-        score = float(given)
+        score = float(value)
     except (TypeError, ValueError):
         score = math.nan
     if not math.isfinite(score):
-        raise AnswerError(f"the app returned a passage whose score is {given!r}, not a number")
+        raise AnswerError(f"the app returned a passage whose score is {value!r}, not a number")
     return score
 
 
-def _tool_call(given: Any) -> ToolCall:
-    if isinstance(given, ToolCall):
-        return given
-    if not isinstance(given, Mapping):
-        raise AnswerError(f"a tool call must be a ToolCall or a mapping with 'name', not {type_of(given)}")
-    if "name" not in given:
-        raise AnswerError(describe_missing("the tool call", "name", given))
-    if not isinstance(given["name"], str):
-        raise AnswerError(f"the 'name' of a tool call must be a string, not {type_of(given['name'])}")
+def _tool_call(value: Any) -> ToolCall:
+    if isinstance(value, ToolCall):
+        return value
+    if not isinstance(value, Mapping):
+        raise AnswerError(f"a tool call must be a ToolCall or a mapping with 'name', not {type_of(value)}")
+    if "name" not in value:
+        raise AnswerError(describe_missing("the tool call", "name", value))
+    if not isinstance(value["name"], str):
+        raise AnswerError(f"the 'name' of a tool call must be a string, not {type_of(value['name'])}")
     return ToolCall(
-        name=given["name"],
-        arguments=dict(given.get("arguments") or {}),
-        decision=given.get("decision"),
-        result=given.get("result"),
+        name=value["name"],
+        arguments=dict(value.get("arguments") or {}),
+        decision=value.get("decision"),
+        result=value.get("result"),
     )
 
 

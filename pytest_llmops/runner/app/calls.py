@@ -1,4 +1,4 @@
-"""One question to the app: under the recorder, with its spans caught, inside a time limit."""
+"""One call of the app: under the recorder, with its spans caught, inside a time limit."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import inspect
 import math
 import threading
 import time
+from asyncio import sleep
 from collections.abc import Awaitable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from pytest_llmops.errors import AnswerError, LLMOpsError, describe_error
 from pytest_llmops.protocols import App
@@ -32,24 +32,17 @@ from pytest_llmops.traces.capture import capture, settle
 from pytest_llmops.traces.reading import passages_of, span_of_call, tool_calls_of
 
 _BUSY = frozenset({429, 500, 502, 503, 504, 529})
-_ATTEMPTS = 3
+_MOST_ATTEMPTS = 3
 _LONGEST_WAIT_S = 30.0
+_EXCHANGED = (CancelledError, InvalidStateError)  # by asyncio for its own, whoever raised them
 
 Called = tuple[Output | Failure, tuple[Span, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """One call of the app, whose spans leave the process whatever becomes of it."""
-
-    log: CallLog
-    spans: Sequence[Span]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppCaller:
     """
-    What every question of a run shares.
+    Calls one app.
 
     Attributes:
         timeout_s: Time limit of one answer, in seconds.
@@ -58,7 +51,7 @@ class AppCaller:
         root: The project's folder, in which cases' files lie.
         app_loop: Where an async app runs: one loop, since its clients belong to one, and not ours, since
             an app that blocks its loop must not stop the clock.
-        raised: Case to what the app raised last, for a debugger; None keeps nothing, since a traceback keeps
+        raised: The app's last exception by case, for a debugger; None keeps nothing, since a traceback keeps
             every frame alive.
     """
 
@@ -73,125 +66,115 @@ class AppCaller:
 
     async def call(self, case: str, repeat: int, question: Any, rules: CallRules | None = None) -> Called:
         """
-        The app's output or why there is none, and the spans it left; raises nothing of the app's.
+        Return the app's output or a failure, and the spans it left; raises nothing of the app's.
 
         An app that meets a busy endpoint is called again. Model calls that were answered the first time
-        are replayed then, so that nothing is paid twice. The usage is that of all attempts.
+        are replayed then, so that nothing is paid twice. Usage and spans are those of all attempts.
 
         Args:
-            rules: What the golden file says of the model calls of the case.
+            rules: The golden file's rules for the model calls of the case.
         """
         rules = rules or CallRules()
-        attempts: list[_Attempt] = []
+        attempts: list[tuple[CallLog, Sequence[Span]]] = []
+        answer: Output | Failure
         with collect() as printed:
-            answer, spans = await self._attempts(case, repeat, question, rules, attempts)
-        earlier = [span for each in attempts[:-1] for span in self._all_spans(each.log, each.spans)]
-        spans = (*earlier, *spans, *printed.spans())
+            for number in range(1, _MOST_ATTEMPTS + 1):
+                try:
+                    answer = await self._attempt(case, repeat, question, rules, attempts)
+                except LLMOpsError as error:
+                    answer = app_failure(repeat, str(error))
+                except Exception as error:  # noqa: BLE001 - an app is anybody's code; its exception is a result
+                    if _is_busy(error) and number < _MOST_ATTEMPTS:
+                        await sleep(_wait_s(error, number))
+                        continue
+                    answer = self._raised(case, repeat, error)
+                break
+        spans = [span for log, captured in attempts for span in self._all_spans(log, captured)]
+        spans += printed.spans()
         if not attempts:  # a broken cassette, so that nothing was called
-            return answer, spans
-        log = join_attempts([each.log for each in attempts])
+            return answer, tuple(spans)
+        log = join_attempts([log for log, _ in attempts])
         failed = note_failed(log.calls)
         if log.calls or not log.is_whole:
             answer = replace(answer, usage=usage_of(log, self.prices), failed_calls=failed)
-        breaking = find_breaking(failed, rules.errors) if isinstance(answer, Output) else ""
-        if breaking:
-            broken = _broken(repeat, breaking)
-            answer = replace(broken, usage=answer.usage, failed_calls=failed)
-        return answer, spans
-
-    async def _attempts(
-        self, case: str, repeat: int, question: Any, rules: CallRules, attempts: list[_Attempt]
-    ) -> Called:
-        """The attempts; each is added to the list."""
-        try:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception(_is_busy),
-                stop=stop_after_attempt(_ATTEMPTS),
-                wait=_wait_s,
-                reraise=True,
-            ):
-                with attempt:
-                    return await self._attempt(case, repeat, question, rules, attempts)
-        except LLMOpsError as error:
-            return _broken(repeat, str(error)), ()
-        except Exception as error:  # noqa: BLE001 - an app is anybody's code; what it raises is a result
-            return self._raised(case, repeat, error), ()
-        raise RuntimeError("unreachable: the last attempt returns or raises")
+        if isinstance(answer, Output) and (reason := find_breaking(failed, rules.errors)):
+            answer = replace(app_failure(repeat, reason), usage=answer.usage, failed_calls=failed)
+        return answer, tuple(spans)
 
     async def _attempt(
-        self, case: str, repeat: int, question: Any, rules: CallRules, attempts: list[_Attempt]
-    ) -> Called:
-        """Raises what says that an endpoint is busy, and a broken cassette's error."""
+        self,
+        case: str,
+        repeat: int,
+        question: Any,
+        rules: CallRules,
+        attempts: list[tuple[CallLog, Sequence[Span]]],
+    ) -> Output | Failure:
+        """
+        Call the app once, and note its model calls and spans.
+
+        Raises:
+            LLMOpsError: The cassette is broken.
+            Exception: The app's, where it shows that an endpoint is busy.
+        """
         with self.recorder.recording(case, repeat, rules=rules) as log, capture() as spans, noting() as ended:
-            attempts.append(_Attempt(log, spans))
-            started = time.perf_counter()
+            attempts.append((log, spans))
+            started_s = time.perf_counter()
             answering = asyncio.ensure_future(self._answer(question))
             await asyncio.wait({answering}, timeout=self.timeout_s)
-            elapsed_s = time.perf_counter() - started
+            elapsed_s = time.perf_counter() - started_s
             lost = await settle(spans, rules.spans)
             if unanswered := self._why_unanswered(case, repeat, answering, ended):
-                return unanswered, tuple(spans)
+                return unanswered
             try:
                 output = read_answer(answering.result())
             except AnswerError as error:
-                return _broken(repeat, str(error)), tuple(spans)
+                return app_failure(repeat, str(error))
             except Exception as error:
                 if _is_busy(error) and log.error is None and not _retried(log.calls):
                     raise
                 failure = self._raised(case, repeat, error)
-                return _broken(repeat, str(log.error)) if log.error else failure, tuple(spans)
-        if lost:
-            return _broken(repeat, lost), tuple(spans)
-        if log.error is not None:  # the app swallowed it and answered from half a replay
-            return _broken(repeat, str(log.error)), tuple(spans)
-        return self._complete(output, repeat, elapsed_s, log, spans)
+                return app_failure(repeat, str(log.error)) if log.error else failure
+        if lost or log.error is not None:  # the app swallowed the error and answered from half a replay
+            return app_failure(repeat, lost or str(log.error))
+        replayed = [call for call in log.calls if call.outcome == "replayed"]
+        waited_s = sum(call.waited_s for call in replayed)
+        chats = [call for call in log.calls if call.kind != "embeddings" and call.model_reported]
+        return replace(
+            output,
+            repeat=repeat,
+            passages=passages_of(spans) if output.passages is None else output.passages,
+            tool_calls=output.tool_calls or tool_calls_of(spans),
+            latency_s=max(elapsed_s - waited_s, 0.0) + _busy_s(replayed),
+            model=output.model or (chats[-1].model_reported if chats else None),
+            model_calls=note_calls(log.calls),
+        )
 
     def _why_unanswered(
         self, case: str, repeat: int, answering: asyncio.Future[Any], ended: list[str]
     ) -> Failure | None:
-        """Why there is nothing to read: the app is not done, or did what no answer excuses."""
+        """Return a failure where there is nothing to read: no answer yet, or an end that none excuses."""
         if not answering.done():
             answering.cancel()
-            return _broken(repeat, f"no answer within {self.timeout_s:g} s (timeout_s)")
+            return app_failure(repeat, f"no answer within {self.timeout_s:g} s (timeout_s)")
         if answering.cancelled():
             reason = describe(ended) if ended else "the app cancelled its own task (CancelledError)"
-            return _broken(repeat, reason)
+            return app_failure(repeat, reason)
         if not ended:
             return None
         error = answering.exception()
-        failure = self._raised(case, repeat, error) if error else _broken(repeat, "")
+        failure = self._raised(case, repeat, error) if error else app_failure(repeat, "")
         return replace(failure, error=describe(ended))
 
     def _raised(self, case: str, repeat: int, error: BaseException) -> Failure:
-        """What the app raised, with its own part of the traceback."""
+        """Describe an exception of the app, with the app's part of the traceback."""
         error = error.raised if isinstance(error, _EndedError) else error
         if self.raised is not None:
             self.raised[case] = error
-        failure = _broken(repeat, f"the app raised {describe_error(error)}")
+        failure = app_failure(repeat, f"the app raised {describe_error(error)}")
         return replace(failure, traceback=describe_traceback(error))
 
-    def _complete(
-        self, output: Output, repeat: int, elapsed_s: float, log: CallLog, spans: Sequence[Span]
-    ) -> Called:
-        """The output with what the trace and the recorder know of it."""
-        calls = log.calls
-        replayed = [call for call in calls if call.outcome == "replayed"]
-        waited_s = sum(call.waited_s for call in replayed)
-        return (
-            replace(
-                output,
-                repeat=repeat,
-                passages=passages_of(spans) if output.passages is None else output.passages,
-                tool_calls=output.tool_calls or tool_calls_of(spans),
-                latency_s=max(elapsed_s - waited_s, 0.0) + _busy_s(replayed),
-                model=output.model or _reported_model(calls),
-                model_calls=note_calls(calls),
-            ),
-            self._all_spans(log, spans),
-        )
-
     def _all_spans(self, log: CallLog, spans: Sequence[Span]) -> tuple[Span, ...]:
-        """What an attempt left: the app's spans, and one for each of its model calls."""
+        """Return the app's spans of an attempt, and one for each of its model calls."""
         return (*spans, *(span_of_call(index, call, self.prompts) for index, call in enumerate(log.calls)))
 
     async def _answer(self, question: Any) -> Any:
@@ -206,7 +189,7 @@ class AppCaller:
 
 
 async def _awaited(answer: Awaitable[Any]) -> Any:
-    """What is no `Exception` ends whatever loop it meets, so it is carried as one; not our own cancelling."""
+    """Await, and carry as an `Exception` all that would end the loop; not cancelling by this package."""
     try:
         return await answer
     except BaseException as raised:
@@ -218,44 +201,33 @@ async def _awaited(answer: Awaitable[Any]) -> Any:
 
 
 async def _on_thread(app: App, question: Any) -> Any:
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Any] = loop.create_future()
+    answered: Future[Any] = Future()
+    answered.set_running_or_notify_cancel()  # so that a late answer is no error where its case was given up
     context = contextvars.copy_context()
 
-    def settle(answer: Any, error: Exception | None) -> None:
-        if done.done():
-            return
-        if error is None:
-            done.set_result(answer)
-        else:
-            done.set_exception(error)
-
     def call() -> None:
-        answer: Any = None
-        error: Exception | None = None
         try:
-            answer = context.run(app, question)
+            answered.set_result(context.run(app, question))
         except StopIteration as stop:  # a future cannot carry it
-            error = RuntimeError(f"StopIteration: {stop}")
+            answered.set_exception(RuntimeError(f"StopIteration: {stop}"))
         except BaseException as raised:  # noqa: BLE001 - also SystemExit: an app may not end the run
-            error = raised if isinstance(raised, Exception) else _EndedError(raised)
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, answer, error)
+            is_plain = isinstance(raised, Exception) and not isinstance(raised, _EXCHANGED)
+            answered.set_exception(raised if is_plain else _EndedError(raised))
 
     threading.Thread(target=call, name="llmops-app", daemon=True).start()
-    return await done
+    return await asyncio.wrap_future(answered)
 
 
 class _EndedError(Exception):
-    """The app tried to end the process, which a future cannot carry as it is."""
+    """The app raised what a future cannot carry as it is, such as an end of the process."""
 
     def __init__(self, raised: BaseException) -> None:
         super().__init__(describe_error(raised))
         self.raised = raised
 
 
-def _broken(repeat: int, reason: str) -> Failure:
-    return Failure(metric="", stage="app", error=reason, repeat=repeat)
+def app_failure(repeat: int, error: str) -> Failure:
+    return Failure(metric="", stage="app", error=error, repeat=repeat)
 
 
 def _is_busy(error: BaseException) -> bool:
@@ -263,17 +235,16 @@ def _is_busy(error: BaseException) -> bool:
 
 
 def _retried(calls: Sequence[Call]) -> bool:
-    """Whether the app's own client retried; then it has waited long enough."""
+    """True where the app's own client retried; then it has waited long enough."""
     failed = [call.key for call in calls if call.outcome == "failed"]
     return len(failed) > len(set(failed))
 
 
-def _wait_s(state: RetryCallState) -> float:
-    """Seconds to wait: what the provider asks for by Retry-After, else 1, 2, 4 …"""
-    error = state.outcome.exception() if state.outcome else None
+def _wait_s(error: Exception, attempt: int) -> float:
+    """Seconds until the next attempt: by the provider's Retry-After, else 1, 2, 4 …"""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     wait_s = retry_after_s(headers.get("retry-after"))
-    return min(2.0 ** (state.attempt_number - 1) if wait_s is None else wait_s, _LONGEST_WAIT_S)
+    return min(2.0 ** (attempt - 1) if wait_s is None else wait_s, _LONGEST_WAIT_S)
 
 
 def _busy_s(calls: Sequence[Call]) -> float:
@@ -284,8 +255,3 @@ def _busy_s(calls: Sequence[Call]) -> float:
         total_s += max(end_s - max(begin_s, until_s), 0.0)
         until_s = max(until_s, end_s)
     return total_s
-
-
-def _reported_model(calls: Sequence[Call]) -> str | None:
-    chats = [call for call in calls if call.kind != "embeddings" and call.model_reported]
-    return chats[-1].model_reported if chats else None

@@ -1,4 +1,4 @@
-"""Model calls that brought no answer: which break their case, and what the summary says of them."""
+"""Model calls without an answer: they break their case, or are a warning in the summary."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
 from pytest_llmops.golden.identity import file_of
-from pytest_llmops.printable import name_some, printable
+from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.recorder import Call, CallLog
 from pytest_llmops.records import CaseResult, FailedCall, Failure, Golden, ModelErrors, Output
 
@@ -20,9 +20,9 @@ _NAMED = 5
 
 def join_attempts(logs: Sequence[CallLog]) -> CallLog:
     """
-    The calls of a repeat over all attempts at it.
+    Join the calls of a repeat over all attempts at it.
 
-    What an earlier attempt was answered and the last one replayed was made in this run, and counts once.
+    A call that was answered in an earlier attempt and replayed in the last was made in this run, once.
     """
     *earlier, last = logs
     if not earlier:
@@ -44,7 +44,7 @@ def join_attempts(logs: Sequence[CallLog]) -> CallLog:
 
 
 def note_failed(calls: Sequence[Call]) -> tuple[FailedCall, ...]:
-    """The calls that were made and not answered, in the order they ended."""
+    """List the calls that were made and not answered, in the order they ended."""
     return tuple(
         FailedCall(
             provider=call.provider,
@@ -60,10 +60,10 @@ def note_failed(calls: Sequence[Call]) -> tuple[FailedCall, ...]:
 
 def find_breaking(failed: Iterable[FailedCall], errors: ModelErrors | None) -> str:
     """
-    Why a case is an error although the app answered; empty where it is none.
+    Return a reason where a case is an error although the app answered, else an empty string.
 
     Args:
-        errors: What the golden file says of failed calls; None leaves it to their status.
+        errors: The golden file's rule for failed calls; None leaves it to their status.
     """
     for call in failed:
         if call.retried or (call.status not in _BREAKING if errors is None else errors != "fail"):
@@ -80,32 +80,37 @@ def find_breaking(failed: Iterable[FailedCall], errors: ModelErrors | None) -> s
 
 def describe_failed_calls(goldens: Iterable[Golden], results: Iterable[CaseResult]) -> list[str]:
     """
-    A warning for the summary for each status and host of failed calls, with the cases that met it.
+    Return a warning for each status and host of failed calls, with the cases that met it.
 
     Cases of a golden file with `model_errors: allow` are left out.
     """
     allowed = _allowed(goldens)
-    found: defaultdict[tuple[str, str], list[tuple[str, FailedCall]]] = defaultdict(list)
+    calls_by_place: defaultdict[tuple[str, str], list[tuple[str, FailedCall]]] = defaultdict(list)
     for result in results:
         if file_of(result.case) not in allowed:
-            for call in _failed_calls(result):
-                found[_name(call), call.provider].append((result.case, call))
-    return [_describe(*place, calls) for place, calls in sorted(found.items(), key=itemgetter(0))]
+            for answer in _answers(result, result.rival):
+                for call in answer.failed_calls:
+                    calls_by_place[_name(call), call.provider].append((result.case, call))
+    warnings = []
+    for (name, provider), calls in sorted(calls_by_place.items(), key=itemgetter(0)):
+        cases = name_some([printable(case) for case in dict.fromkeys(case for case, _ in calls)], _NAMED)
+        retried = sum(call.retried for _, call in calls)
+        again = f", {retried} of them answered when retried" if retried else ""
+        failed = counted(len(calls), "model call")
+        warnings.append(f"warning: {failed} failed: {name} at {printable(provider)}{again}: {cases}")
+    return warnings
 
 
 def describe_unanswered(goldens: Iterable[Golden], results: Iterable[CaseResult]) -> str:
     """
-    Why a run says nothing of its model, whatever the app returned instead; empty where a call was answered.
+    Return a sentence where no model call was answered, so that the run shows nothing of its model.
 
     Cases of a golden file with `model_errors: allow` are left out.
     """
     allowed = _allowed(goldens)
-    seen = [result for result in results if result.case.partition("::")[0] not in allowed]
-    made: list[Output | Failure] = []
-    for result in seen:
-        made += [*result.outputs, *result.failures]
-    failed = sum(len(each.failed_calls) for each in made)
-    if not failed or any(each.usage.calls > each.usage.failed for each in made):
+    answers = _answers(*(result for result in results if file_of(result.case) not in allowed))
+    failed = sum(len(answer.failed_calls) for answer in answers)
+    if not failed or any(answer.usage.calls > answer.usage.failed for answer in answers):
         return ""
     return (
         f"no model call was answered: {failed} failed, so the run says nothing of the model; check its "
@@ -117,13 +122,12 @@ def _allowed(goldens: Iterable[Golden]) -> set[str]:
     return {golden.path for golden in goldens if golden.model_errors == "allow"}
 
 
-def _failed_calls(result: CaseResult) -> list[FailedCall]:
-    found: list[FailedCall] = []
-    for side in (result, result.rival):
-        if side is not None:
-            found += [call for output in side.outputs for call in output.failed_calls]
-            found += [call for failure in side.failures for call in failure.failed_calls]
-    return found
+def _answers(*results: CaseResult | None) -> list[Output | Failure]:
+    answers: list[Output | Failure] = []
+    for result in results:
+        if result is not None:
+            answers += [*result.outputs, *result.failures]
+    return answers
 
 
 def _name(call: FailedCall) -> str:
@@ -131,12 +135,3 @@ def _name(call: FailedCall) -> str:
     if call.status == _OK:
         return "an unusable answer"
     return f"status {call.status}" if call.status else printable(call.error.partition(":")[0], 60)
-
-
-def _describe(name: str, provider: str, calls: Sequence[tuple[str, FailedCall]]) -> str:
-    cases = [printable(case) for case in dict.fromkeys(case for case, _ in calls)]
-    retried = sum(call.retried for _, call in calls)
-    again = f", {retried} of them answered when retried" if retried else ""
-    plural = "" if len(calls) == 1 else "s"
-    where = name_some(cases, _NAMED)
-    return f"warning: {len(calls)} model call{plural} failed: {name} at {printable(provider)}{again}: {where}"

@@ -1,4 +1,4 @@
-"""Importing the app under test by the path that names it."""
+"""Imports the app under test by the path that names it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ERROR = 1_200  # characters
 
 def resolve_app(path: str, root: Path) -> App:
     """
-    The callable that `module:attribute` names; modules of the project's root can be named.
+    Import the callable that `module:attribute` names; modules of the project's root can be named.
 
     Raises:
         AppError: The module cannot be imported, has no such attribute, or it cannot be called.
@@ -45,8 +45,8 @@ def resolve_app(path: str, root: Path) -> App:
         app = getattr(app, name)
     if not callable(app):
         raise AppError(f"the app {path!r} is {with_article(type(app).__name__)}, which cannot be called")
-    found: App = app
-    return found
+    resolved: App = app
+    return resolved
 
 
 def _import(path: str, module_name: str, root: Path) -> Any:
@@ -60,13 +60,13 @@ def _import(path: str, module_name: str, root: Path) -> Any:
 
 
 def _describe_import(path: str, module_name: str, error: BaseException, root: Path) -> str:
-    """Why the module cannot be imported: in a sentence with file and line, then the app's own traceback."""
-    said = f"the app {path!r} cannot be imported"
+    """Describe a failed import: in a sentence with file and line, then by the app's own traceback."""
+    failed = f"the app {path!r} cannot be imported"
     if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
-        return f"{said}: no module is named {error.name!r} in {root} or the environment"
+        return f"{failed}: no module is named {error.name!r} in {root} or the environment"
     traceback = describe_traceback(error)
     crash = find_crash(traceback)
     place = f" at {crash[0]}:{crash[1]}" if crash else ""
     why = "its module ends the process:" if isinstance(error, SystemExit) else "importing it raised"
     raised = printable(mask(describe_error(error)), _ERROR)
-    return f"{said}: {why} {raised}{place}" + (f"\n{traceback}" if traceback else "")
+    return f"{failed}: {why} {raised}{place}" + (f"\n{traceback}" if traceback else "")

@@ -2,7 +2,7 @@
 The traceback of the app under test as text: its own frames, masked, escaped and bounded.
 
 It is text, since a case runs ahead of its item and often in another process. The format is Python's own, so
-editors find its places; `find_crash` and `shorten` read it again.
+that editors find its places; `find_crash` and `shorten` parse it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pytest_llmops.recorder.cassettes import shown_path
 
 _FRAMES = 20  # of one exception, the innermost
 _LINE = 400  # characters
-_TEXT = 6_000  # characters; the innermost frame and the exception stand at the end
+_TEXT = 6_000  # characters; the innermost frame and the exception are at the end
 _READ = 20_000  # characters of a line that are looked at: an exception may quote a whole document
 _LINES = 400  # that are looked at, the last ones
 
@@ -36,24 +36,24 @@ _CARRIERS = (
     *(str(Path(module.__file__ or "").parent) for module in (asyncio, concurrent.futures, importlib)),
     str(threading.__file__),
 )
-"""What lies between pytest and the app: this package and how the standard library runs and imports."""
+"""Code between pytest and the app: this package, and the standard library that runs and imports."""
 
 
 def describe_traceback(error: BaseException) -> str:
     """
-    The frames of the app and of its libraries, with the exceptions that led to this one.
+    Format the frames of the app and of its libraries, with the exceptions that led to this one.
 
     Empty where the app has no frame in it, so that there is nothing to show.
     """
     read = TracebackException.from_exception(error)
-    for each in _chain(read):
-        kept = [frame for frame in each.stack if not _is_carrier(frame.filename)]
-        for frame in kept:
+    for raised in _chain(read):
+        frames = [frame for frame in raised.stack if not _is_carrier(frame.filename)]
+        for frame in frames:
             frame.filename = shown_path(Path(frame.filename))
-        each.stack = StackSummary.from_list(kept[-_FRAMES:])
-        if isinstance(filename := getattr(each, "filename", None), str):  # of a syntax error
-            each.filename = shown_path(Path(filename))
-    if not any(each.stack or hasattr(each, "filename") for each in _chain(read)):
+        raised.stack = StackSummary.from_list(frames[-_FRAMES:])
+        if isinstance(filename := getattr(raised, "filename", None), str):  # of a syntax error
+            raised.filename = shown_path(Path(filename))
+    if not any(raised.stack or hasattr(raised, "filename") for raised in _chain(read)):
         return ""
     written = "".join(read.format()).rstrip().split("\n")[-_LINES:]
     text = mask("\n".join(line[:_READ] for line in written))  # and then cut: half a secret cannot be found
@@ -66,36 +66,36 @@ def describe_traceback(error: BaseException) -> str:
 
 
 def find_crash(traceback: str) -> tuple[str, int] | None:
-    """File and line where it broke: the innermost frame of the project, else of a library."""
+    """Return file and line of the crash: the innermost frame of the project, else of a library."""
     frames = filter(None, map(_FRAME.match, traceback.split("\n")))
-    found = [(matched["path"], int(matched["line"])) for matched in frames]
-    own = [place for place in found if not _INSTALLED.search(place[0])]
-    return (own or found)[-1] if found else None
+    places = [(frame["path"], int(frame["line"])) for frame in frames]
+    own = [place for place in places if not _INSTALLED.search(place[0])]
+    return (own or places)[-1] if places else None
 
 
 def shorten(traceback: str) -> str:
-    """A frame as one line with its source below, as `--tb=short` shows them."""
+    """Write each frame as one line with its source below, as `--tb=short` does."""
     lines = []
     for line in traceback.split("\n"):
-        if matched := _FRAME.match(line):
-            within = f": in {matched['function']}" if matched["function"] else ":"
-            lines.append(f"{matched['path']}:{matched['line']}{within}")
+        if frame := _FRAME.match(line):
+            within = f": in {frame['function']}" if frame["function"] else ":"
+            lines.append(f"{frame['path']}:{frame['line']}{within}")
         elif line.strip(" ^~") or not line.strip():  # not the marks that Python sets below a line
             lines.append(line)
     return "\n".join(lines)
 
 
 def _chain(read: TracebackException) -> Iterator[TracebackException]:
-    """The exception, those it came from, and the members of groups; each once."""
+    """Yield the exception, those it came from, and the members of groups; each once."""
     waiting: list[TracebackException | None] = [read]
     seen: set[int] = set()
     while waiting:
-        each = waiting.pop()
-        if each is None or id(each) in seen:
+        raised = waiting.pop()
+        if raised is None or id(raised) in seen:
             continue
-        seen.add(id(each))
-        yield each
-        waiting += [each.__cause__, each.__context__, *(getattr(each, "exceptions", None) or ())]
+        seen.add(id(raised))
+        yield raised
+        waiting += [raised.__cause__, raised.__context__, *(getattr(raised, "exceptions", None) or ())]
 
 
 def _is_carrier(filename: str) -> bool:

@@ -1,4 +1,4 @@
-"""What follows the outputs of a run from its start to its end, such as an export or a receiver of traces."""
+"""Listeners that follow the outputs of a run to its end, such as an export or a receiver of traces."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_llmops.extensions import hooks
 from pytest_llmops.records import Failure, Output, Span
 from pytest_llmops.runner.app.calls import Called
 from pytest_llmops.runner.cases.tasks import Task
-from pytest_llmops.runner.scoring.scorer import Result
+from pytest_llmops.runner.scoring import Result
 from pytest_llmops.settings import Settings
 
 _SERVED = ("export", "receive")
@@ -21,10 +21,10 @@ _SERVED = ("export", "receive")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """
-    What one metric says of an output.
+    The score of one metric for an output.
 
     Attributes:
-        value: None where it could not be scored; `error` says why.
+        value: None where it could not be scored, with the reason in `error`.
         label: `passed` or `failed` by the checks of the case; empty where it has none on the metric.
     """
 
@@ -67,18 +67,18 @@ class RunListener(Protocol):
         """Note an output, from the loop of the cases."""
 
     def finish(self) -> Sequence[str]:
-        """End what is under way, and return a sentence for each error so far; may be called again."""
+        """End work under way, and return a sentence for each error so far; may be called again."""
 
     def warnings(self) -> Iterable[str]:
         """Return a sentence for each doubt that is no error."""
 
     def close(self) -> None:
-        """Give back what it changed."""
+        """Undo all changes to the process."""
 
 
 def open_listeners(settings: Settings) -> tuple[RunListener, ...]:
     """
-    Open what the settings ask for.
+    Open the listeners that the settings ask for.
 
     Raises:
         LLMOpsError: One cannot be opened, or the feature that serves a setting is not installed.
@@ -98,7 +98,7 @@ def open_listeners(settings: Settings) -> tuple[RunListener, ...]:
 def report_outputs(
     listeners: Sequence[RunListener], task: Task, answers: Sequence[Called], results: Sequence[Result]
 ) -> None:
-    """Pass the outputs of a task on, with what the checks of its case say of each score."""
+    """Pass the outputs of a task on, with their scores, labelled by the checks of its case."""
     if not listeners:
         return
     for output, spans in answers:

@@ -1,5 +1,5 @@
 """
-Results shared by the processes of one session, each case done once.
+Results shared by the processes of one session, so that each case is run once.
 
 A lease is a file lock, which the system frees when its holder dies, so that a dead worker's cases can
 be taken over at once and no clock decides who is alive.
@@ -14,6 +14,7 @@ import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from filelock import BaseFileLock  # noqa: TC002 - what type hints of `announce` resolve to
 
@@ -40,47 +41,47 @@ class SharedStore:
 
     @property
     def ledger(self) -> Path:
-        """Where the session's budget is kept."""
+        """The file of the session's budget."""
         return self.folder / "budget.json"
 
     def owner(self, case: str) -> int:
-        """The worker to whose share a case belongs."""
+        """Return the worker to whose share a case belongs."""
         return int.from_bytes(hashlib.sha256(case.encode()).digest()[:8], "big") % self.workers
 
     def is_mine(self, case: str) -> bool:
         return self.owner(case) == self.worker
 
     @contextlib.contextmanager
-    def lease(self, case: str) -> Iterator[bool]:
-        """Whether this process may do the case now; nobody else can until the block ends."""
-        lock = take_lock(self._path(case, "lease"))
+    def lease(self, task: str) -> Iterator[bool]:
+        """Yield True where this process may run the task now; no other can until the block ends."""
+        lock = take_lock(self._path(task, "lease"))
         try:
             yield lock is not None
         finally:
             if lock is not None:
                 lock.release()
 
-    def count_try(self, case: str) -> int:
-        """How often the case was begun, this time included; to be called under its lease."""
-        with self._path(case, "tries").open("ab") as tries:
+    def count_try(self, task: str) -> int:
+        """Count that a task is begun, and return how often it was; to be called under its lease."""
+        with self._path(task, "tries").open("ab") as tries:
             tries.write(b".")
             return tries.tell()
 
-    def count_tries(self, case: str) -> int:
-        """How often the case was begun so far."""
-        path = self._path(case, "tries")
+    def count_tries(self, task: str) -> int:
+        """Return how often the task was begun so far."""
+        path = self._path(task, "tries")
         return path.stat().st_size if path.exists() else 0
 
     @contextlib.contextmanager
     def survived(self, step: str) -> Iterator[int]:
         """
-        Around a step that may end the process: how many processes have ended inside of it before.
+        Enter a step that may end the process, and yield how many processes have ended inside of it before.
 
-        Each one that is inside has a mark and holds its lock; a mark whose lock is free was left behind.
+        Each process inside has a mark and holds its lock; a mark whose lock is free was left behind.
         """
         ended = 0
         for mark in self.folder.glob(f"{self._path(step, 'inside').name}-*[0-9]"):
-            if lock := take_lock(Path(f"{mark}.lock")):
+            if (lock := take_lock(Path(f"{mark}.lock"))) is not None:
                 ended += mark.exists()
                 lock.release()
         mark = self._path(step, f"inside-{self.worker}-{os.getpid()}")
@@ -92,22 +93,22 @@ class SharedStore:
                 mark.unlink(missing_ok=True)
 
     def announce(self, golden: str) -> BaseFileLock:
-        """Say that this worker does its share of a golden file; believed for as long as the lock is held."""
-        return wait_for_lock(self._alive(self.worker, golden))
+        """Announce that this worker runs its share of a golden file, for as long as the lock is held."""
+        return wait_for_lock(self._path(golden, f"alive-{self.worker}"))
 
     def is_working(self, worker: int, golden: str) -> bool:
-        """Whether that worker is alive and has started on its share of a golden file."""
+        """True while that worker is alive and has started on its share of a golden file."""
         if worker == self.worker:
             return True
-        path = self._alive(worker, golden)
+        path = self._path(golden, f"alive-{worker}")
         if not path.exists():
             return False
-        if lock := take_lock(path):
+        if (lock := take_lock(path)) is not None:
             lock.release()
         return lock is None
 
     def stop(self) -> None:
-        """Have no process of the session begin a case any more."""
+        """Let no process of the session begin a case any more."""
         (self.folder / _STOP).touch()
 
     def is_stopped(self) -> bool:
@@ -117,37 +118,27 @@ class SharedStore:
         write_atomically(self._path(task, "result"), pickle.dumps(result), durable=False)
 
     def read(self, task: str) -> CaseResult | None:
-        """The result of a task, once some process has it."""
+        """Return the result of a task, once some process has it."""
         return _load(self._path(task, "result"))
 
     def read_all(self) -> list[CaseResult]:
-        """Every result there is; several of a repeated case."""
+        """Return every result that there is; several of a repeated case."""
         loaded = (_load(path) for path in sorted(self.folder.glob("*.result")))
         return [result for result in loaded if result is not None]
 
-    def report(self, problems: Sequence[str], errors: Sequence[str] = ()) -> None:
+    def report(self, problems: Sequence[str], errors: Sequence[str]) -> None:
         """Hand sentences for the summary, and errors of the suite, to the controller."""
         for kind, sentences in (("problems", problems), ("errors", errors)):
             path = self.folder / f"worker-{self.worker}.{kind}"
             path.write_text("".join(f"{sentence}\n" for sentence in sentences), encoding="utf-8")
 
-    def read_problems(self) -> list[str]:
-        """What all workers reported, each sentence once."""
-        return self._read_reported("problems")
-
-    def read_errors(self) -> list[str]:
-        """The errors of the suite that workers reported, each sentence once."""
-        return self._read_reported("errors")
-
-    def _read_reported(self, kind: str) -> list[str]:
+    def read_reports(self, kind: Literal["problems", "errors"]) -> list[str]:
+        """Return the sentences that workers reported, each once."""
         texts = [path.read_text(encoding="utf-8") for path in sorted(self.folder.glob(f"*.{kind}"))]
         return list(dict.fromkeys(line for text in texts for line in text.splitlines()))
 
-    def _alive(self, worker: int, golden: str) -> Path:
-        return self._path(golden, f"alive-{worker}")
-
-    def _path(self, case: str, kind: str) -> Path:
-        return self.folder / f"{hashlib.sha256(case.encode()).hexdigest()[:32]}.{kind}"
+    def _path(self, name: str, kind: str) -> Path:
+        return self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.{kind}"
 
 
 def _load(path: Path) -> CaseResult | None:
@@ -155,5 +146,5 @@ def _load(path: Path) -> CaseResult | None:
         written = path.read_bytes()
     except FileNotFoundError:
         return None
-    result: CaseResult = pickle.loads(written)  # noqa: S301 - written by this session, in a folder of its user's alone
+    result: CaseResult = pickle.loads(written)  # noqa: S301 - written by this session, in a folder of its user
     return result

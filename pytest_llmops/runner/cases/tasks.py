@@ -1,10 +1,10 @@
-"""The tasks of a run: what to do for a case, before the app is called."""
+"""The tasks of a run: its cases with metrics and repeats, before the app is called."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.gates.paired_runs.pairing import count_repeats
@@ -14,7 +14,7 @@ from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import CallRules
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, SuiteCheck
-from pytest_llmops.registry import create_metric, metric_options
+from pytest_llmops.registry import create_metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +24,11 @@ class Task:
 
     Attributes:
         id: The item's.
-        metrics: Every one that the case is scored with, by name.
-        repeats: How often the app has been called when it is done.
+        metrics: All that score the case, by name.
+        repeats: Calls of the app, those of earlier tasks of the case included.
         most: The most repeats that looks may request; 0 where the number is fixed.
-        begun: What the first repeats gave, for a case that is run again.
-        rules: What the golden file says of the case's model calls.
+        begun: The result of the first repeats, for a case that is run again.
+        rules: The golden file's rules for the case's model calls.
     """
 
     id: str
@@ -49,14 +49,28 @@ def plan(
     golden: Golden, repeats: int | Literal["auto"] | None, most: int, known: Container[str] = ()
 ) -> list[Task]:
     """
-    The tasks of a golden file, in its order; a case is scored for its own checks and the suite's.
+    Plan the tasks of a golden file, in its order; a case is scored for its own checks and the suite's.
 
     Args:
         repeats: Of cases that name none themselves; None is `auto` for those that are known, else one.
         known: Ids of the cases that the baseline has.
     """
+    made: dict[tuple[str, str], Metric] = {}
+
+    def create(check: Check | SuiteCheck) -> Metric:
+        """Create each metric of this package once for equal options: they are frozen, and some read files."""
+        options = check.options
+        if check.metric == "pii_leak" and golden.passages:  # holds where the check itself sets nothing
+            options = {"passages": golden.passages, **options}
+        place = (check.metric, repr(options))
+        if place not in made:
+            metric = create_metric(check.metric, options)
+            if not isinstance(metric, DeclaredMetric):
+                return metric
+            made[place] = metric
+        return made[place]
+
     tasks = []
-    create = _creator()
     for case in golden.cases:
         id_ = case_id(golden, case)
         wanted = case.repeats or repeats or ("auto" if id_ in known else 1)
@@ -79,40 +93,24 @@ def plan(
 
 
 def give_up(case_id: str, case: Case, error: str, begun: CaseResult | None = None) -> CaseResult:
-    """The result of a case that was not finished: what there is of it, and why there is no more."""
+    """Return the result of a case that was not finished: its repeats so far, and the error."""
     begun = begun or CaseResult(case=case_id, input_hash=input_hash(case), checks=case.checks)
     failure = Failure(metric="", stage="app", error=error, repeat=count_repeats(begun))
     return replace(begun, failures=(*begun.failures, failure))
 
 
-def _creator() -> Callable[[str, Mapping[str, Any]], Metric]:
-    """Creates metrics, of equal options only one where it is ours: those are frozen, and some read files."""
-    made: dict[tuple[str, str], Metric] = {}
-
-    def create(name: str, options: Mapping[str, Any]) -> Metric:
-        place = (name, repr(options))
-        if place in made:
-            return made[place]
-        metric = create_metric(name, options)
-        if isinstance(metric, DeclaredMetric):
-            made[place] = metric
-        return metric
-
-    return create
-
-
-def _metrics(golden: Golden, case: Case, create: Callable[..., Metric]) -> dict[str, Metric]:
+def _metrics(golden: Golden, case: Case, create: Callable[[Check | SuiteCheck], Metric]) -> dict[str, Metric]:
     metrics: dict[str, Metric] = {}
     for own in case.checks:
-        made = create(own.metric, _options(golden, own))
-        # What another check of the case says, such as the success of an attack, is known to this one too.
+        made = create(own)
+        # It may read the case's other checks, such as the success of an attack.
         metrics[own.metric] = (made.of_case(case) if isinstance(made, DeclaredMetric) else None) or made
     for check in golden.suite:
         if check.metric in metrics:
             continue
         try:
-            metric = create(check.metric, _options(golden, check))
-        except MetricOptionError:  # it says something only of cases that say what to look for, as keywords
+            metric = create(check)
+        except MetricOptionError:  # it scores only cases with options of their own, as keywords does
             continue
         fitting = metric.of_case(case) if isinstance(metric, DeclaredMetric) else metric
         if fitting is not None and _can_score(fitting, case, paired=golden.rival is not None):
@@ -120,15 +118,8 @@ def _metrics(golden: Golden, case: Case, create: Callable[..., Metric]) -> dict[
     return metrics
 
 
-def _options(golden: Golden, check: Check | SuiteCheck) -> Mapping[str, Any]:
-    """Those of the check; what the file says of passages holds where the check says nothing of them."""
-    if golden.passages and "passages" in metric_options(check.metric):
-        return {"passages": golden.passages, **check.options}
-    return check.options
-
-
 def _can_score(metric: Metric, case: Case, *, paired: bool) -> bool:
-    """Whether a suite's metric says anything of this case: without a reference, or a rival, it cannot."""
+    """True where a suite's metric has all it needs of a case: a reference or a rival, relevant passages."""
     paired = paired and traits_of(metric).compares
     return not (
         ("reference" in metric.needs and case.reference is None and not paired)

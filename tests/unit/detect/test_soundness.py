@@ -18,7 +18,7 @@ from pytest_llmops.detect.scanner import forget, scan_texts
 from pytest_llmops.errors import ScanError
 from pytest_llmops.metrics.pii_leak import PiiLeak
 from pytest_llmops.records import Output, Sample
-from pytest_llmops.runner.scoring.scorer import score_here, score_safely
+from pytest_llmops.runner.scoring import score_here, score_safely
 
 LEAK = "Write to tobias.merrivale@willow.co.uk"
 

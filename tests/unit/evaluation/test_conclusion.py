@@ -1,12 +1,11 @@
-"""What the end of a run says, and whether it fails the build."""
+"""The end of a run: its sentences, and the runs that fail the build."""
 
 from __future__ import annotations
 
 import pytest
 
 from pytest_llmops.evaluation.conclusion import Conclusion, conclude, red_verdicts
-from pytest_llmops.evaluation.evaluation import Evaluation
-from pytest_llmops.evaluation.session import Session
+from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.records import CaseResult, Failure, Output, Run, Score, Verdict
 from pytest_llmops.reports.files.baseline_file import load_baseline
@@ -38,29 +37,28 @@ def concluded(
     permitted: bool = False,
     **options: object,
 ) -> Conclusion:
-    session = Session.open(settings, naming="name an app")
+    evaluation = Evaluation.open(settings, naming="name an app")
     try:
-        source = BaselineSource(base=base)
-        evaluation = Evaluation(session=session, source=source, judge=source.judge(settings))
+        evaluation.compare_with(BaselineSource(base=base))
         run = Run(signature={}, results=results)
         return conclude(evaluation, run, permission="--allow", permitted=permitted, **options)
     finally:
-        session.close()
+        evaluation.close()
 
 
 @pytest.mark.parametrize(
-    ("result", "told"),
+    ("result", "message"),
     [
         (ANSWERED, "nothing was scored: give the golden file checks"),
         (BROKEN, "nothing was scored"),
         (SCORED, ""),
     ],
 )
-def test_run_in_which_nothing_was_scored_is_red_as_an_error(settings, result, told):
+def test_run_in_which_nothing_was_scored_is_red_as_an_error(settings, result, message):
     done = concluded(settings, result)
 
-    assert (done.red, done.broken) == (bool(told), bool(told))
-    assert [line for line in done.problems if line.startswith("nothing")] == ([told] if told else [])
+    assert (done.red, done.broken) == (bool(message), bool(message))
+    assert [line for line in done.problems if line.startswith("nothing")] == ([message] if message else [])
 
 
 @pytest.mark.parametrize(("kept", "red"), [("", False), ("{", True)])

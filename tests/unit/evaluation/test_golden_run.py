@@ -6,12 +6,11 @@ import asyncio
 import contextlib
 import threading
 import time
+from concurrent import futures
 from dataclasses import replace
-from functools import partial
 
 import openai
 import pytest
-from tenacity import AsyncRetrying
 
 from pytest_llmops import Output, Run, load_golden, run_golden
 from pytest_llmops.records import Failure
@@ -104,7 +103,7 @@ def waited(monkeypatch):
     async def wait(wait_s: float) -> None:
         seconds.append(wait_s)
 
-    monkeypatch.setattr("pytest_llmops.runner.app.calls.AsyncRetrying", partial(AsyncRetrying, sleep=wait))
+    monkeypatch.setattr("pytest_llmops.runner.app.calls.sleep", wait)
     return seconds
 
 
@@ -142,6 +141,22 @@ def test_what_cannot_succeed_is_not_asked_again(golden, settings):
     assert replace(failure, traceback="") == Failure(
         metric="", stage="app", error="the app raised ValueError: hello"
     )
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (futures.CancelledError("late"), "the app raised CancelledError: late"),
+        (StopIteration("over"), "the app raised RuntimeError: StopIteration: over"),
+        (SystemExit(3), "the app raised SystemExit: 3"),
+    ],
+)
+def test_what_a_future_cannot_carry_is_what_the_app_raised(golden, settings, raised, error):
+    def app(_):
+        raise raised
+
+    (result,) = run_golden(golden("{id: a, input: hello}"), app, settings=settings()).results
+    assert [failure.error for failure in result.failures] == [error]
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])

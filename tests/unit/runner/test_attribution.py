@@ -1,4 +1,4 @@
-"""What strays is looked at as a case is, each time that anything was added."""
+"""Spans outside of cases are checked as those of cases, each time that one was added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What model calls may cost: counted where they arrive, and refused before they are made."""
+"""The limit on model calls: counted where they arrive, and refused before they are made."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import pytest
 from pytest_llmops.errors import BudgetError, SettingsError
 from pytest_llmops.recorder import Call
 from pytest_llmops.records import Failure
-from pytest_llmops.runner.budget import Budget
-from pytest_llmops.runner.opening import describe_budget
+from pytest_llmops.runner.budget import Budget, describe_budget
 
 PRICES = {"small": (1_000.0, 10_000.0)}
 """A word in costs 0.001 dollars, a word out 0.01: each question and answer below is two words, 0.022."""

@@ -1,4 +1,4 @@
-"""A run on a budget: what reaches the server, and what becomes of the cases beyond it."""
+"""A run on a budget: calls that reach the server, and cases beyond it."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def client(server):
         return made[-1]
 
     yield make
-    for each in made:
-        each.close()
+    for made_client in made:
+        made_client.close()
 
 
 @pytest.fixture
@@ -86,11 +86,11 @@ def failures(*runs) -> list[str]:
 
 
 def test_no_more_calls_reach_the_server_and_cases_beyond_are_errors(golden, settings, server, app):
-    told: list[str] = []
-    run = run_golden(golden(12), app(), settings=settings("5 calls"), problems=told)
+    problems: list[str] = []
+    run = run_golden(golden(12), app(), settings=settings("5 calls"), problems=problems)
     assert len(server.requests) == 5
     assert failures(run) == ["the budget of 5 calls is spent: 5 of 5 calls"] * 7
-    assert told == ["the budget is spent: 5 of 5 calls; verdicts that were open then stay so"]
+    assert problems == ["the budget is spent: 5 of 5 calls; verdicts that were open then stay so"]
 
 
 def test_what_a_client_tries_again_counts(golden, settings, server, app):
@@ -101,9 +101,9 @@ def test_what_a_client_tries_again_counts(golden, settings, server, app):
 
 def test_replayed_calls_cost_nothing(golden, settings, server, app):
     run_golden(golden(6), app(), settings=settings("6 calls"))
-    told: list[str] = []
-    run = run_golden(golden(6), app(), settings=settings("1 call"), problems=told)
-    assert (run.usage.replayed, failures(run), told) == (6, [], [])
+    problems: list[str] = []
+    run = run_golden(golden(6), app(), settings=settings("1 call"), problems=problems)
+    assert (run.usage.replayed, failures(run), problems) == (6, [], [])
     run = run_golden(golden(7), app(), settings=settings("0"))
     assert failures(run) == ["the budget of $0 is spent: $0 of $0"]
     assert len(server.requests) == 6
@@ -111,9 +111,9 @@ def test_replayed_calls_cost_nothing(golden, settings, server, app):
 
 def test_without_calls_there_is_no_budget_to_spend(golden, settings, server, app):
     run_golden(golden(3), app(), settings=settings("3 calls"))
-    told: list[str] = []
+    problems: list[str] = []
     none = settings("0 calls", record="none")
-    assert failures(run_golden(golden(3), app(), settings=none, problems=told)) == told == []
+    assert failures(run_golden(golden(3), app(), settings=none, problems=problems)) == problems == []
     (error,) = failures(run_golden(golden(4), app(), settings=none))
     assert "--llm-record none makes no calls" in error
     assert len(server.requests) == 3
@@ -183,15 +183,15 @@ def test_a_call_of_nobody_is_not_made_on_a_budget(golden, settings, server, app)
 
 def test_further_repeats_are_given_up_and_what_was_asked_stands(golden, settings, server, app):
     auto = settings("8 calls", repeats="auto", concurrency=1)
-    told: list[str] = []
-    run = run_golden(golden(5), app(), settings=auto, problems=told)
+    problems: list[str] = []
+    run = run_golden(golden(5), app(), settings=auto, problems=problems)
     assert len(server.requests) == 8
     assert failures(run) == []
     assert sorted(count_repeats(result) for result in run.results) == [1, 1, 2, 2, 2]
     assert {output.text for result in run.results for output in result.outputs} == {
         f"Echo {number}" for number in range(5)
     }
-    assert told == ["the budget is spent: 8 of 8 calls; verdicts that were open then stay so"]
+    assert problems == ["the budget is spent: 8 of 8 calls; verdicts that were open then stay so"]
     again = run_golden(golden(5), app(), settings=replace(auto, budget="2 calls"))
     assert {count_repeats(result) for result in again.results} == {2}
     assert len(server.requests) == 10

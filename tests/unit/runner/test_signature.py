@@ -1,4 +1,4 @@
-"""What a run is stamped with, so that two runs tell what is another in them."""
+"""The signature of a run, by which two runs show their differences."""
 
 from __future__ import annotations
 

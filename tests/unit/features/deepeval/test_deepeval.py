@@ -21,7 +21,7 @@ from pytest_llmops.features.deepeval.check import DeepEval
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import Failure, Output, Passage, Sample, Score, ToolCall
 from pytest_llmops.registry import create_metric
-from pytest_llmops.runner.scoring.scorer import Scorer, score_here, score_safely
+from pytest_llmops.runner.scoring import Scorer, score_here, score_safely
 from pytest_llmops.settings import load_settings
 from tests.openai_server import OpenAIServer
 

@@ -1,4 +1,4 @@
-"""Who does a case, who may take it over, and what is shared."""
+"""Shares of workers, leases that are taken over, and shared results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What there is to do for a case."""
+"""Tasks and their metrics."""
 
 from __future__ import annotations
 

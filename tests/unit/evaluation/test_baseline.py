@@ -1,4 +1,4 @@
-"""What a run is compared with, by what the settings name; and where what is accepted goes."""
+"""The baseline of a run by the settings, and the file that accepted cases go to."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops.errors import LLMOpsError, ReviewError, RevisionError, RunFileError, SettingsError
-from pytest_llmops.evaluation.acceptance import accept_into_baseline, accepted_path, describe_missed
-from pytest_llmops.evaluation.baseline_source import find_baseline
+from pytest_llmops.evaluation.baseline import (
+    accept_into_baseline,
+    accepted_path,
+    describe_missed,
+    find_baseline,
+)
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.golden import load_golden
 from pytest_llmops.golden.reviews import Review, append_reviews
@@ -125,9 +129,9 @@ def test_accepting_tells_what_was_taken(root):
     broken = run_of(case="b").results[0]
     broken = replace(broken, failures=(Failure(metric="", stage="app", error="boom"),))
     stale = replace(run_of().results[0], scores=(Score(metric="keywords", value=1, signature="keywords|v2"),))
-    told, done = accept_into_baseline(replace(run_of(), results=(stale, broken)), settings)
+    message, done = accept_into_baseline(replace(run_of(), results=(stale, broken)), settings)
     assert done
-    assert told == (
+    assert message == (
         "golden/baseline.json: 0 cases accepted, 1 kept, "
         "1 refused: golden/shop.yaml::b: repeat 0: the app: boom; "
         "of the kept 1 lacks a metric or was scored otherwise (llmops accept --all)"
@@ -138,15 +142,15 @@ def test_accepting_what_cannot_be_is_told_and_leaves_the_file(root):
     path = root / "golden/baseline.json"
     write_baseline(run_of(), path)
     before = path.read_bytes()
-    told, done = accept_into_baseline(replace(run_of(), results=()), Settings(root=root))
-    assert (told, done) == ("nothing was accepted: the run has no result; nothing was accepted", False)
+    message, done = accept_into_baseline(replace(run_of(), results=()), Settings(root=root))
+    assert (message, done) == ("nothing was accepted: the run has no result; nothing was accepted", False)
     assert path.read_bytes() == before
     path.write_text("{")
-    told, done = accept_into_baseline(run_of(), Settings(root=root))
-    assert told.startswith("nothing was accepted: ")
+    message, done = accept_into_baseline(run_of(), Settings(root=root))
+    assert message.startswith("nothing was accepted: ")
     assert not done
-    told, done = accept_into_baseline(run_of(), Settings(root=root, accepted="golden/shop.yaml/base.json"))
-    assert told.startswith("nothing was accepted: ")
+    message, done = accept_into_baseline(run_of(), Settings(root=root, accepted="golden/shop.yaml/base.json"))
+    assert message.startswith("nothing was accepted: ")
     assert not done
 
 
@@ -171,19 +175,19 @@ def test_cases_that_are_taken_although_they_miss_a_check_are_counted(root):
         return replace(run_of(), results=tuple(results))
 
     settings = Settings(root=root)
-    told, _ = accept_into_baseline(run(1, 0), settings)
-    assert told.endswith(
+    message, _ = accept_into_baseline(run(1, 0), settings)
+    assert message.endswith(
         "2 cases accepted, 0 kept; 1 of them misses a check, and is a known failure from now on"
     )
-    told, _ = accept_into_baseline(run(1, 0, 0, 0), settings)
-    assert told.endswith(
+    message, _ = accept_into_baseline(run(1, 0, 0, 0), settings)
+    assert message.endswith(
         "2 cases accepted, 2 kept; 2 of them miss a check, and are known failures from now on"
     )
     assert describe_missed(0) == ""
 
 
 @pytest.mark.parametrize(
-    ("out", "told"),
+    ("out", "message"),
     [
         ("golden/shop.yaml", "ends in .json or .jsonl"),
         ("pyproject.toml", "ends in .json or .jsonl"),
@@ -195,13 +199,13 @@ def test_cases_that_are_taken_although_they_miss_a_check_are_counted(root):
         ("golden/named.json", "this is a golden file"),
     ],
 )
-def test_a_run_is_not_written_over_what_it_needs(root, out, told):
+def test_a_run_is_not_written_over_what_it_needs(root, out, message):
     (root / "golden/more.jsonl").write_text('{"id": "a", "input": "hello"}\n')
     write_baseline(run_of(), root / "other.json")
     loaded = [*goldens(root), load_golden(root / "golden/more.jsonl", root=root)]
     named = ("golden/", "golden/named.json")
     settings = Settings(root=root, golden=named, baseline="other.json", out=out)
-    with pytest.raises(SettingsError, match=told) as caught:
+    with pytest.raises(SettingsError, match=message) as caught:
         find_baseline(settings, loaded)
     assert "\n" not in str(caught.value)
     for fine in ("run.json", "golden/run.jsonl", "runs/other.json"):
@@ -212,7 +216,7 @@ def test_a_named_baseline_of_other_cases_is_refused(root):
     write_baseline(run_of(case="b"), root / "other.json")
     write_baseline(run_of(case="b"), root / "golden/baseline.json")
     with pytest.raises(
-        RunFileError, match=r"other\.json: holds no case of golden/shop\.yaml; it is of another"
+        RunFileError, match=r"other\.json: contains no case of golden/shop\.yaml; it is of another"
     ):
         find(root, "other.json")
     assert find(root, "other.json", accept=True).base
@@ -258,7 +262,7 @@ def repository(root, monkeypatch):
 
 
 def places(root: Path, **options) -> list[tuple[str, str]]:
-    return [(each.place, each.what) for each in find(root, "git:main", **options).loosened]
+    return [(loosening.place, loosening.what) for loosening in find(root, "git:main", **options).loosened]
 
 
 def test_baseline_and_reviews_are_those_of_the_revision(root, repository):
@@ -290,8 +294,8 @@ def test_files_that_were_not_selected_are_compared_too(root, repository):
     (root / "golden/more.yaml").write_text(GOLDEN.replace("id: a", "id: b"))
     settings = replace(load_settings(root), baseline="git:main")
     selected = [load_golden(root / "golden/shop.yaml", root=root)]
-    found = find_baseline(settings, selected).loosened
-    assert [(each.place, each.case) for each in found] == [("golden/more.yaml", "golden/more.yaml::a")]
+    loosened = find_baseline(settings, selected).loosened
+    assert [(item.place, item.case) for item in loosened] == [("golden/more.yaml", "golden/more.yaml::a")]
 
 
 def test_where_baseline_and_reviews_lay_is_told_by_the_settings_of_then(root, repository):
@@ -301,15 +305,18 @@ def test_where_baseline_and_reviews_lay_is_told_by_the_settings_of_then(root, re
     write_baseline(run_of(0.0), root / "quality/base.json")
     source = find(root, "git:main")
     assert value_of(source) == 1.0
-    assert [(each.place, each.what) for each in source.loosened][:2] == [
+    assert [(loosening.place, loosening.what) for loosening in source.loosened][:2] == [
         ("pyproject.toml", "the setting accepted names another place"),
         ("pyproject.toml", "the setting reviews names another place"),
     ]
-    assert [each.place for each in source.loosened][2:] == ["quality/base.json", "quality/log.jsonl"]
+    assert [item.place for item in source.loosened][2:] == [
+        "quality/base.json",
+        "quality/log.jsonl",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("name", "before", "after", "told"),
+    ("name", "before", "after", "message"),
     [
         ("pytest.ini", "[pytest]\naddopts = -q\n", "[pytest]\naddopts = -q -k policy\n", ["pytest.ini"]),
         ("pytest.ini", "[pytest]\naddopts = -q  -x\n", "[pytest]\naddopts =\n  -q\n  -x\n", []),
@@ -324,12 +331,12 @@ def test_where_baseline_and_reviews_lay_is_told_by_the_settings_of_then(root, re
     ],
 )
 def test_settings_of_both_sides_are_compared(  # noqa: PLR0913, PLR0917 - a file, twice, and two fixtures
-    root, repository, name, before, after, told
+    root, repository, name, before, after, message
 ):
     repository.write(**{name: before})
     repository.commit()
     repository.write(**{name: after})
-    assert [place for place, _ in places(root)] == told
+    assert [place for place, _ in places(root)] == message
 
 
 def test_a_prompt_that_broke_its_promise_is_seen_through_a_new_lock(root, repository):

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.records import Bound, Failure, Output, Sample, Score
-from pytest_llmops.runner.scoring.scorer import Scorer, score_here, score_safely
+from pytest_llmops.runner.scoring import Scorer, score_here, score_safely
 
 BOUND = Bound(comparison=">=", threshold=1.0)
 

@@ -12,7 +12,7 @@ from pytest_llmops.models import pieces, vectors
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.records import Output, Passage, Sample, Score
 from pytest_llmops.registry import create_metric
-from pytest_llmops.runner.scoring.scorer import Scorer
+from pytest_llmops.runner.scoring import Scorer
 
 NAMES = ("rouge_l", "semantic", "recall@5", "faithfulness")
 CASES = 1_000

@@ -7,10 +7,9 @@ import pytest
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel
 from pytest_llmops.metrics.semantic.similarity import Semantic
 from pytest_llmops.registry import create_metric
-from pytest_llmops.runner import imports
-from pytest_llmops.runner.imports import import_libraries
-from pytest_llmops.runner.scoring.scorer import Scorer
-from pytest_llmops.runner.scoring.service import RemoteScorer
+from pytest_llmops.runner import readiness
+from pytest_llmops.runner.readiness import import_libraries
+from pytest_llmops.runner.scoring import RemoteScorer, Scorer
 
 MASKING = ["phonenumbers", "presidio_analyzer.predefined_recognizers", "tldextract"]
 
@@ -23,15 +22,15 @@ class Judged:
 @pytest.fixture
 def imported(monkeypatch):
     names = []
-    monkeypatch.setattr(imports, "import_module", names.append)
-    monkeypatch.setattr(imports.numbers, "is_installed", lambda: False)
+    monkeypatch.setattr(readiness, "import_module", names.append)
+    monkeypatch.setattr(readiness.numbers, "is_installed", lambda: False)
     return names
 
 
 def test_masking_is_imported_where_its_extra_is_installed(imported, monkeypatch):
     import_libraries([create_metric("keywords", {"all": ["a"]})], record="new")
     assert imported == []
-    monkeypatch.setattr(imports.numbers, "is_installed", lambda: True)
+    monkeypatch.setattr(readiness.numbers, "is_installed", lambda: True)
     import_libraries()
     assert imported == MASKING
 
@@ -68,8 +67,8 @@ def test_a_broken_library_is_left_to_its_first_use(monkeypatch):
     def break_down(name):
         raise RuntimeError(name)
 
-    monkeypatch.setattr(imports, "import_module", break_down)
-    monkeypatch.setattr(imports.numbers, "is_installed", lambda: True)
+    monkeypatch.setattr(readiness, "import_module", break_down)
+    monkeypatch.setattr(readiness.numbers, "is_installed", lambda: True)
     import_libraries()
 
 

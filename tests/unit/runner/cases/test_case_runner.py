@@ -1,30 +1,36 @@
-"""Cases in task: what is begun, by which process, and what is not begun any more."""
+"""Cases that are run: begun once, in which process, and not begun after a stop."""
 
 from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from pytest_llmops.recorder import Recorder
-from pytest_llmops.records import Case
+from pytest_llmops.records import Case, Golden
 from pytest_llmops.runner.app.calls import AppCaller
-from pytest_llmops.runner.cases.execution import Execution, NotBegunError
+from pytest_llmops.runner.budget import Budget
+from pytest_llmops.runner.cases.case_runner import CaseRunner, NotBegunError
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.cases.tasks import Task
-from pytest_llmops.runner.scoring.scorer import Scorer
+from pytest_llmops.runner.scoring import Scorer
 
 
 @contextmanager
-def executing(tmp_path, app, store=None):
+def running(tmp_path, app, store=None, budget=None):
     recorder = Recorder(committed=tmp_path / "committed", local=tmp_path / "local", mode="new")
     caller = AppCaller(app=app, recorder=recorder, timeout_s=5, prices={})
-    execution = Execution(caller=caller, scorer=Scorer(), concurrency=1, store=store)
+    golden = Golden(path="golden/x.yaml", cases=())
+    runner = CaseRunner(
+        golden=golden, caller=caller, scorer=Scorer(), concurrency=1, store=store, budget=budget
+    )
     try:
-        yield execution
+        yield runner
     finally:
-        execution.close()
+        runner.close()
+        runner.scorer.close()
 
 
 def tasks(count: int) -> list[Task]:
@@ -44,12 +50,12 @@ def test_after_a_stop_no_case_begins_in_any_process(tmp_path, shared):
         return "yes"
 
     store = SharedStore(folder=tmp_path, worker=0, workers=2) if shared else None
-    with executing(tmp_path, answer, store) as execution:
-        futures = [execution.submit(task) for task in tasks(5)]
+    with running(tmp_path, answer, store) as runner:
+        futures = [runner.submit(task) for task in tasks(5)]
         while not asked:
             time.sleep(0.01)
         if store is None:
-            execution.stop()
+            runner.stop()
         else:
             SharedStore(folder=tmp_path, worker=1, workers=2).stop()  # another process says so
         assert futures[0].result(5).outputs[0].text == "yes"
@@ -57,3 +63,15 @@ def test_after_a_stop_no_case_begins_in_any_process(tmp_path, shared):
             with pytest.raises(NotBegunError):
                 future.result(5)
     assert asked == [0]
+
+
+def test_a_budget_that_is_spent_ends_nothing_where_nothing_further_is_called(tmp_path):
+    """Repeats of this process's own cases need no look at the budget of another one."""
+    budget = Budget.read("0 calls", {})
+    (task,) = tasks(1)
+    with running(tmp_path, str, SharedStore(folder=tmp_path, worker=0, workers=1), budget) as runner:
+        begun = runner.wait(task)
+        further = runner.wait(replace(task, repeats=2, begun=begun))
+
+    assert [output.text for output in further.outputs] == ["0", "0"]
+    assert not budget.ended

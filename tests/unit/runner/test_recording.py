@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_llmops import cache
-from pytest_llmops.runner.opening import open_recorder
+from pytest_llmops.runner.recording import open_recorder
 from pytest_llmops.settings import Settings
 
 

@@ -1,4 +1,4 @@
-"""The scoring service of a session with workers: who is served, and what is left when it ends."""
+"""The scoring service of a session with workers: strangers, and its end."""
 
 import socket
 import subprocess
@@ -9,12 +9,12 @@ from multiprocessing.connection import Client
 
 import pytest
 
-from pytest_llmops.runner.scoring.service import ScoringService
+from pytest_llmops.runner.scoring import ScoringService
 
 STOPPED_AND_CONTINUED = """
 import os, signal, sys, time
 from multiprocessing.connection import Client
-from pytest_llmops.runner.scoring.service import ScoringService
+from pytest_llmops.runner.scoring import ScoringService
 
 for _ in range(3):
     ScoringService().close()
@@ -83,7 +83,7 @@ def test_it_is_closed_once_and_closed_even_if_nothing_can_be_opened(monkeypatch)
         raise OSError("too many open files")
 
     service = ScoringService()
-    monkeypatch.setattr("pytest_llmops.runner.scoring.service.Client", refuse)
-    monkeypatch.setattr("pytest_llmops.runner.scoring.service._PATIENCE_S", 0.1)
+    monkeypatch.setattr("pytest_llmops.runner.scoring.Client", refuse)
+    monkeypatch.setattr("pytest_llmops.runner.scoring._PATIENCE_S", 0.1)
     service.close()
     service.close()

@@ -74,10 +74,10 @@ def values(result, metric="exact_match"):
 
 
 def test_both_are_asked_and_scored_alike(run):
-    found = run(repeats=2)
+    made = run(repeats=2)
 
-    assert found.signature["rival:golden/shop.yaml"] == "two_shops:base"
-    for result, question in zip(found.results, ("one", "two"), strict=True):
+    assert made.signature["rival:golden/shop.yaml"] == "two_shops:base"
+    for result, question in zip(made.results, ("one", "two"), strict=True):
         assert [output.text for output in result.outputs] == [f"good {question}"] * 2
         assert [output.text for output in result.rival.outputs] == [f"bad {question}"] * 2
         assert (values(result), values(result.rival)) == ([1, 1], [0, 0])
@@ -85,10 +85,10 @@ def test_both_are_asked_and_scored_alike(run):
 
 
 def test_without_a_rival_there_is_none(run):
-    found = run(GOLDEN.replace("rival: two_shops:base\n", ""))
+    made = run(GOLDEN.replace("rival: two_shops:base\n", ""))
 
-    assert [result.rival for result in found.results] == [None, None]
-    assert not [name for name in found.signature if name.startswith("rival")]
+    assert [result.rival for result in made.results] == [None, None]
+    assert not [name for name in made.signature if name.startswith("rival")]
 
 
 @pytest.mark.parametrize(
@@ -100,13 +100,13 @@ def test_without_a_rival_there_is_none(run):
     ],
 )
 def test_a_rival_that_breaks_costs_the_app_nothing(run, base, error):
-    found = run(app=f"def answer(question): return f'good {{question}}'\n{base}\n")
+    made = run(app=f"def answer(question): return f'good {{question}}'\n{base}\n")
 
-    assert [values(result) for result in found.results] == [[1], [1]]
-    assert not any(result.failures for result in found.results)
-    told = [failure.error for failure in found.results[0].rival.failures]
-    assert told[0].startswith(error.partition(", not")[0])
-    assert len(told) == 1
+    assert [values(result) for result in made.results] == [[1], [1]]
+    assert not any(result.failures for result in made.results)
+    errors = [failure.error for failure in made.results[0].rival.failures]
+    assert errors[0].startswith(error.partition(", not")[0])
+    assert len(errors) == 1
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_rival_that_breaks_costs_the_app_nothing(run, base, error):
         ("base = 3", "the rival 'two_shops:base' is an int, which cannot be called"),
     ],
 )
-def test_a_rival_that_cannot_be_had_is_told_before_the_app_is_called(run, tmp_path, base, error):
+def test_a_rival_that_cannot_be_had_is_reported_before_the_app_is_called(run, tmp_path, base, error):
     app = "def answer(question): open('asked', 'w').close()"
     with pytest.raises(LLMOpsError, match=error):
         run(app=f"{app}\n{base}\n")
@@ -157,10 +157,10 @@ def test_a_file_of_the_app_alone_replays_it_as_ever(run, endpoint):
 def test_the_budget_counts_both(run, endpoint, budget):
     prices = {"small": (1000.0, 1000.0)}  # one call is dearer than the whole budget in dollars
 
-    found = run(app=ASKING, budget=budget, prices=prices, concurrency=1)
+    made = run(app=ASKING, budget=budget, prices=prices, concurrency=1)
 
     assert len(endpoint.requests) == (3 if "calls" in budget else 1)
-    sides = [side for result in found.results for side in (result, result.rival)]
+    sides = [side for result in made.results for side in (result, result.rival)]
     failures = [failure.error for side in sides for failure in side.failures]
     assert len(failures) == 4 - len(endpoint.requests)
     assert all(error.startswith("the budget of") for error in failures)
@@ -180,9 +180,9 @@ def test_further_repeats_are_those_of_both(run, tmp_path):
     golden = load_golden("golden/shop.yaml", root=tmp_path)
 
     sys.modules.pop("two_shops", None)
-    found = run_golden(golden, settings=Settings(root=tmp_path, repeats="auto", max_repeats=6))
+    made = run_golden(golden, settings=Settings(root=tmp_path, repeats="auto", max_repeats=6))
 
-    for result in found.results:
+    for result in made.results:
         repeats = [output.repeat for output in result.outputs]
         assert repeats == [output.repeat for output in result.rival.outputs] == list(range(6))
         assert len(values(result)) == len(values(result.rival)) == 6
@@ -192,10 +192,10 @@ def test_further_repeats_that_a_budget_stops_are_no_failures(run, endpoint):
     numbers = iter(range(100))
     endpoint.answer = lambda _: f"answer {next(numbers)}"
 
-    found = run(app=ASKING, repeats="auto", budget="11 calls", concurrency=1)
+    made = run(app=ASKING, repeats="auto", budget="11 calls", concurrency=1)
 
     assert len(endpoint.requests) == 11
-    sides = [side for result in found.results for side in (result, result.rival)]
+    sides = [side for result in made.results for side in (result, result.rival)]
     assert [side.failures for side in sides] == [()] * 4
     assert sum(len(side.outputs) for side in sides) == 11
 
@@ -213,10 +213,10 @@ LEAKING = f"""
 def test_a_leak_of_the_rival_is_not_the_apps_and_is_not_stored(run):
     golden = GOLDEN.replace("{exact_match: true}", "{rouge_l: '< 1', pii_leak: {allow: [help@shop.example]}}")
 
-    found = run(golden, LEAKING)
+    made = run(golden, LEAKING)
 
-    assert LEAK not in repr(found)
-    for result in found.results:
+    assert LEAK not in repr(made)
+    for result in made.results:
         assert (values(result, "pii_leak"), values(result.rival, "pii_leak")) == ([0], [1])
         assert result.outputs[0].text == "Write to help@shop.example."
         assert result.rival.outputs[0].text == "Write to <EMAIL_ADDRESS>."
@@ -250,10 +250,10 @@ GREEK = "def answer(question): return 'alpha'\ndef base(question): return 'omega
 
 
 def test_a_judge_of_pairs_sees_the_rival_and_is_asked_once(run, judge):
-    found = run(paired(judge), GREEK)
+    made = run(paired(judge), GREEK)
 
     assert len(judge.requests) == 4  # two cases, both orders
-    for result in found.results:
+    for result in made.results:
         (mine,), (theirs,) = result.scores, result.rival.scores
         assert (mine.value, theirs.value) == (1, 0)
         assert mine.signature == theirs.signature
@@ -262,22 +262,22 @@ def test_a_judge_of_pairs_sees_the_rival_and_is_asked_once(run, judge):
 
 
 def test_a_pair_without_the_rivals_answer_is_not_compared_with_the_reference(run, judge):
-    found = run(paired(judge), GREEK.replace("'omega'", "None"))
+    made = run(paired(judge), GREEK.replace("'omega'", "None"))
 
     assert judge.requests == []
-    for result in found.results:
+    for result in made.results:
         assert result.scores == ()
         (failure,) = result.failures
         assert (failure.metric, failure.stage) == ("pairwise", "rival")
 
 
 def test_what_a_judge_quotes_of_a_leaking_rival_is_not_stored_with_the_apps_score(run, judge):
-    found = run(paired(judge, "pairwise: true, pii_leak: none"), GREEK.replace("omega", f"omega {LEAK}"))
+    made = run(paired(judge, "pairwise: true, pii_leak: none"), GREEK.replace("omega", f"omega {LEAK}"))
 
-    assert values(found.results[0], "pairwise") == [1]
-    assert values(found.results[0], "pii_leak") == [0]
-    assert LEAK not in repr(found)
-    assert "ann.lee" not in repr(found)
+    assert values(made.results[0], "pairwise") == [1]
+    assert values(made.results[0], "pii_leak") == [0]
+    assert LEAK not in repr(made)
+    assert "ann.lee" not in repr(made)
 
 
 def test_both_see_the_other_answer_of_the_same_repeat(run, monkeypatch):
@@ -291,9 +291,9 @@ def test_both_see_the_other_answer_of_the_same_repeat(run, monkeypatch):
     )
     monkeypatch.setattr(registry, "_registered", {"nosy": metric})
 
-    found = run(GOLDEN.replace("exact_match: true", "nosy: true"))
+    made = run(GOLDEN.replace("exact_match: true", "nosy: true"))
 
-    assert isinstance(found.results[0].scores[0], Score)
+    assert isinstance(made.results[0].scores[0], Score)
     assert set(seen) == {
         *(("good one", "bad one"), ("bad one", "good one")),
         *(("good two", "bad two"), ("bad two", "good two")),

@@ -1,0 +1,139 @@
+"""
+The baseline of a run: found before it, and extended by it where the run is accepted.
+
+Under `git:REF` baseline, reviews and calibrations come from the merge base, and all that the change loosened
+since is listed: golden files are those of the working tree, so that new and stricter cases count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pytest_llmops.calibration.record import load_needed
+from pytest_llmops.errors import LLMOpsError, RunFileError, SettingsError
+from pytest_llmops.evaluation.merge_base.former import find_former_baseline
+from pytest_llmops.evaluation.merge_base.reading import read_merge_base
+from pytest_llmops.evaluation.source import BaselineSource
+from pytest_llmops.gates.suite_channel.drops import watch_means
+from pytest_llmops.golden.files import shown_path
+from pytest_llmops.golden.identity import cases_by_id
+from pytest_llmops.golden.reviews import load_reviews
+from pytest_llmops.printable import counted, name_some, printable
+from pytest_llmops.records import Golden, Run
+from pytest_llmops.reports.files.baseline_file import ACCEPT, load_base, load_baseline, update_baseline
+from pytest_llmops.revision.revision import is_revision, open_revision
+from pytest_llmops.settings import NO_BASELINE, Settings
+
+_NAMED = 3
+
+
+def accepted_path(settings: Settings) -> Path:
+    """Return the file that accepted cases go to: the one compared with, else the accepted baseline."""
+    named = settings.baseline
+    if named is None or named == NO_BASELINE or is_revision(named):
+        named = settings.accepted
+    return settings.path(named)
+
+
+def accept_into_baseline(run: Run, settings: Settings) -> tuple[str, bool]:
+    """Take the new cases of a run into the baseline; return a line for the summary, and if it worked."""
+    path = accepted_path(settings)
+    try:
+        update = update_baseline(path, run)
+    except LLMOpsError as error:
+        return f"nothing was accepted: {error}", False
+    except OSError as error:
+        return f"nothing was accepted: {error.filename}: {error.strerror}", False
+    cases = counted(len(update.added) + len(update.edited), "case")
+    line = f"{shown_path(path, settings.root)}: {cases} accepted, {len(update.kept)} kept"
+    if missed := describe_missed(len(update.missed)):
+        line += f"; {missed}"
+    if update.refused:
+        line += f", {len(update.refused)} refused: {update.refused[0][0]}: {update.refused[0][1]}"
+    if stale := len(update.stale):
+        lack = "lacks a metric or was" if stale == 1 else "lack a metric or were"
+        line += f"; of the kept {stale} {lack} scored otherwise (llmops accept --all)"
+    return line, True
+
+
+def describe_missed(count: int) -> str:
+    """Return a sentence on so many cases that were taken although they miss a check; empty for none."""
+    if count == 1:
+        return "1 of them misses a check, and is a known failure from now on"
+    return f"{count} of them miss a check, and are known failures from now on" if count else ""
+
+
+def find_baseline(
+    settings: Settings,
+    goldens: Sequence[Golden],
+    *,
+    named: Iterable[str] = (),
+    accept: bool = False,
+    selection: str = "",
+) -> BaselineSource:
+    """
+    Read the baseline that the settings name: a file, a revision, `none`, or the accepted one if there is one.
+
+    Args:
+        goldens: The files that are run.
+        named: Files and folders that somebody named for it, from the root.
+        accept: The run will be taken into the baseline, which must be fit for it before a model is called.
+        selection: By which words of tags the run chooses its cases, pytest's `-m` and `-k`.
+
+    Raises:
+        LLMOpsError: A file or the revision cannot be read, a baseline that is named knows none of the
+            cases, or the run would be written over what it needs.
+    """
+    _check_out(settings, goldens)
+    if accept and accepted_path(settings).exists():
+        load_baseline(accepted_path(settings))
+    baseline = settings.baseline
+    if "baseline" not in settings.flagged and not is_revision(baseline or ""):
+        baseline = find_former_baseline(settings.root) or baseline
+    if baseline is not None and is_revision(baseline):
+        revision = open_revision(baseline, settings.root)
+        return read_merge_base(revision, settings, goldens, named=named, selection=selection)
+    source = BaselineSource(
+        goldens=tuple(goldens),
+        reviews=load_reviews(settings.path(settings.reviews)),
+        calibrations=load_needed(goldens, settings.path(settings.calibration)),
+    )
+    if baseline == NO_BASELINE or (baseline is None and not settings.path(settings.accepted).exists()):
+        return source
+    path = settings.path(baseline or settings.accepted)
+    if accept and not path.exists():
+        return source
+    base = load_base(path)
+    if not accept and path.resolve() != settings.path(settings.accepted).resolve():
+        cases = cases_by_id(*goldens)
+        # With a baseline of another project every case would be new, and nothing compared.
+        if cases and not any(result.case in cases for result in base.results):
+            files = name_some([printable(golden.path) for golden in goldens], _NAMED)
+            raise RunFileError(
+                f"{path}: contains no case of {files}; it is of another project or the "
+                f"cases were renamed; make one with: {ACCEPT}"
+            )
+    return replace(source, goldens=tuple(watch_means(golden, base) for golden in goldens), base=base)
+
+
+def _check_out(settings: Settings, goldens: Sequence[Golden]) -> None:
+    """Refuse to write the run where it would destroy something."""
+    if settings.out is None:
+        return
+    path, shown = settings.path(settings.out), printable(settings.out)
+    if path.suffix not in {".json", ".jsonl"}:
+        raise SettingsError(f"out {shown}: the name of a run file ends in .json or .jsonl; try run.json")
+    golden_paths = {golden.path for golden in goldens} | set(settings.golden)
+    protected = {
+        "the baseline": {accepted_path(settings), settings.path(settings.accepted)},
+        "the log of reviews": {settings.path(settings.reviews)},
+        "the record of calibrations": {settings.path(settings.calibration)},
+        "a golden file": {settings.path(golden_path) for golden_path in golden_paths},
+    }
+    for what, files in protected.items():
+        if path.resolve() in {file.resolve() for file in files}:
+            raise SettingsError(
+                f"out {shown}: this is {what}, which the run would be written over; try run.json"
+            )

@@ -1,0 +1,397 @@
+"""One run of a process: settings and golden files in, results and verdicts out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pytest_llmops.detect.value_lists import forget_hidden
+from pytest_llmops.errors import GoldenError, Problem
+from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
+from pytest_llmops.gates.repeats import RepeatPlanner
+from pytest_llmops.golden.identity import cases_by_id
+from pytest_llmops.golden.loader import load_golden
+from pytest_llmops.protocols import App
+from pytest_llmops.recorder import Recorder
+from pytest_llmops.recorder.loop_thread import LoopThread
+from pytest_llmops.records import CaseResult, Golden, Run, Verdict
+from pytest_llmops.runner.app import process_end
+from pytest_llmops.runner.app.calls import AppCaller
+from pytest_llmops.runner.attribution import Attribution
+from pytest_llmops.runner.budget import Budget, describe_budget, open_budget
+from pytest_llmops.runner.cases.case_runner import CaseRunner, latest
+from pytest_llmops.runner.cases.store import SharedStore
+from pytest_llmops.runner.cases.tasks import Task, give_up, plan
+from pytest_llmops.runner.readiness import check_ready, import_libraries, importing, named_app, named_rival
+from pytest_llmops.runner.recording import open_recorder
+from pytest_llmops.runner.scoring import Scorer, TimeLimit
+from pytest_llmops.runner.signature import prompt_versions
+from pytest_llmops.settings import Settings
+from pytest_llmops.traces import opentelemetry
+
+if TYPE_CHECKING:  # with all gates and reports, which ordinary tests do without
+    from pytest_llmops.evaluation.source import BaselineSource
+    from pytest_llmops.gates.judgement import Judge
+
+Answer = TypeVar("Answer")
+_POLL_S = 0.02
+_open_runs: set[int] = set()
+"""Of this process: what they share is closed with the last of them."""
+
+
+@dataclass(slots=True, eq=False)
+class Evaluation:
+    """
+    One process's part in a run, to be closed at its end; ordinary tests use it without golden files.
+
+    Attributes:
+        naming: Advice on naming an app, for the message of a run that has none.
+        raised: Exceptions of the app by case, where a debugger will want them; else None.
+        store: Where results are shared with the other processes of the run.
+        source: The golden files and their baseline, with `judge`; ordinary tests have neither.
+        tasks: By golden file the tasks that are wanted of it, by item id.
+        refused: Why nothing can be run at all.
+        problems: Sentences about records that could not be kept with the results.
+        started_s: Monotonic clock, for the summary.
+    """
+
+    settings: Settings
+    naming: str
+    scorer: Scorer
+    attribution: Attribution
+    store: SharedStore | None = None
+    budget: Budget | None = None
+    raised: dict[str, BaseException] | None = None
+    source: BaselineSource = field(init=False, repr=False)
+    judge: Judge = field(init=False, repr=False)
+    tasks: dict[str, dict[str, Task]] = field(default_factory=dict)
+    refused: str = ""
+    problems: list[str] = field(default_factory=list)
+    started_s: float = field(default_factory=time.monotonic)
+    _recorder: Recorder | None = None
+    _runners: dict[str, CaseRunner] = field(default_factory=dict)
+    _suites: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
+    _app_loops: dict[int, tuple[App, LoopThread]] = field(default_factory=dict)
+    _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-llm"))
+    _taken_over: dict[str, CaseResult] = field(default_factory=dict)
+
+    @classmethod
+    def open(  # noqa: PLR0913 - the decisions of its owner
+        cls,
+        settings: Settings,
+        *,
+        naming: str,
+        store: SharedStore | None = None,
+        ledger: Path | None = None,
+        scorer: Scorer | None = None,
+        keeps_raised: bool = False,
+    ) -> Evaluation:
+        """
+        Open a run; from now on an app that ends the process is noticed.
+
+        Args:
+            ledger: File in which the processes of a run count their spending of one budget.
+            keeps_raised: Keep what the app raises, for a debugger.
+
+        Raises:
+            LLMOpsError: The budget cannot be read, or what the settings ask for cannot be opened.
+        """
+        evaluation = cls(
+            settings=settings,
+            naming=naming,
+            scorer=scorer or Scorer(here=TimeLimit(settings.timeout_s)),
+            store=store,
+            budget=open_budget(settings, ledger),
+            raised={} if keeps_raised else None,
+            attribution=Attribution.open(settings),
+        )
+        process_end.install()
+        _open_runs.add(id(evaluation))
+        return evaluation
+
+    def load(
+        self, files: Iterable[Path], *, named: Iterable[str] = (), accept: bool = False, selection: str = ""
+    ) -> None:
+        """
+        Read golden files and the baseline; every problem is reported here, before any model is called.
+
+        Args:
+            named: Files and folders that somebody named for it, from the root.
+            accept: The run will be taken into the baseline.
+            selection: By which words of tags the run chooses its cases, pytest's `-m` and `-k`.
+
+        Raises:
+            LLMOpsError: A golden file, a prompt file or the baseline cannot be read.
+        """
+        from pytest_llmops.evaluation.baseline import find_baseline
+
+        goldens = _load(files, self.settings.root, self.problems)
+        prompt_versions(goldens, self.settings.root)
+        self.compare_with(
+            find_baseline(self.settings, goldens, named=named, accept=accept, selection=selection)
+        )
+
+    def compare_with(self, source: BaselineSource) -> None:
+        """Run the golden files of a source, and judge them against its baseline."""
+        self.source = source
+        self.judge = source.judge(self.settings)
+
+    @property
+    def goldens(self) -> tuple[Golden, ...]:
+        return self.source.goldens
+
+    @property
+    def recorder(self) -> Recorder:
+        if self._recorder is None:
+            self._recorder = open_recorder(self.settings, self.budget)
+        return self._recorder
+
+    def plan(self, golden: Golden) -> list[Task]:
+        """The tasks of a golden file in its order, repeated as the settings and the baseline require."""
+        base = self.source.base
+        known = {result.case for result in base.results} if base else ()
+        return plan(golden, self.settings.repeats, self.settings.max_repeats, known)
+
+    def want(self, golden: Golden, tasks: Iterable[Task]) -> None:
+        """Have these tasks run once their file is started."""
+        self.tasks.setdefault(golden.path, {}).update((task.id, task) for task in tasks)
+
+    def caller(self, app: App, golden: Golden | None = None) -> AppCaller:
+        """Return the caller of an app for a golden file; an async app keeps one loop for all its files."""
+        opentelemetry.install()
+        # The app is kept, so that no other one gets its id.
+        _, loop = self._app_loops.setdefault(id(app), (app, LoopThread(name="llmops-app")))
+        return AppCaller(
+            app=app,
+            recorder=self.recorder,
+            timeout_s=self.settings.timeout_s,
+            prices=self.settings.prices,
+            prompts=prompt_versions([golden] if golden else [], self.settings.root),
+            root=self.settings.root,
+            app_loop=loop,
+            raised=self.raised,
+        )
+
+    def make_ready(self, goldens: Iterable[Golden], app: App | None = None) -> None:
+        """
+        Check and import all that the cases of the run need: a lack is then one message and no call.
+
+        Args:
+            goldens: Those whose app is named by its import path, or is `app`.
+
+        Raises:
+            LLMOpsError: Something is missing, or an app cannot be imported.
+        """
+        for golden in self.goldens:
+            if golden.path in self.tasks:
+                check_ready(golden, self.tasks[golden.path].values(), self.settings, self.store)
+        for golden in goldens:
+            self._open_runner(golden, app)
+        if tasks := [task for wanted in self.tasks.values() for task in wanted.values()]:
+            metrics = [metric for task in tasks for _, metric in task.metrics]
+            import_libraries(metrics, record=self.settings.record, scores_here=self.scorer.is_local)
+
+    def start(self, golden: Golden, app: App | None = None) -> None:
+        """
+        Begin the wanted cases of a file, once; of several processes each begins its share.
+
+        Args:
+            app: In place of the one that the settings or the file name.
+
+        Raises:
+            AppError: No app is named, or it cannot be imported.
+        """
+        runner = self._open_runner(golden, app)
+        if runner.is_started:
+            return
+        tasks = list(self.tasks[golden.path].values())
+        self.attribution.note_checks(metric for task in tasks for _, metric in task.metrics)
+        runner.start(tasks, open_planner(golden, self.goldens, self.source.base, self.settings))
+
+    def run(self, app: App | None = None) -> None:
+        """Run all cases of all files, file by file."""
+        self._want_all()
+        self.make_ready(self.goldens, app)
+        for golden in self.goldens:
+            self.start(golden, app)
+            self.wait_for_all(golden)
+
+    def give_up(self, reason: str) -> None:
+        """Take the results of earlier processes; a case without one is an error for that reason."""
+        self._want_all()
+        results = self.results()
+        self._taken_over = {
+            task.id: results.get(task.id) or give_up(task.id, task.case, reason)
+            for tasks in self.tasks.values()
+            for task in tasks.values()
+        }
+
+    def wait(self, golden: Golden, task: Task) -> CaseResult:
+        """The last result of a case, once no open verdict of its file asks for further repeats."""
+        return self._taken_over.get(task.id) or self._runners[golden.path].wait(task)
+
+    def wait_for_all(self, golden: Golden) -> list[CaseResult]:
+        """All results of a file that this run makes."""
+        return [self.wait(golden, task) for task in self.tasks[golden.path].values()]
+
+    def results(self) -> Mapping[str, CaseResult]:
+        """The results that every process of the run has by now, by item id."""
+        if self._taken_over:
+            return self._taken_over
+        if self.store is not None:
+            return latest(self.store.read_all())
+        return {
+            case: result for runner in self._runners.values() for case, result in runner.finished().items()
+        }
+
+    def judge_case(self, golden: Golden, task: Task) -> tuple[CaseResult, tuple[Verdict, ...]]:
+        """The result of a case, waited for, and a verdict for each of its checks."""
+        result = self.wait(golden, task)
+        if self.judge.needs_movement(golden):
+            self.judge.note_movement(golden, self.wait_for_all(golden))
+        return result, self.judge.judge_case(task.case, result)
+
+    def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
+        """A verdict for each suite check of a file with all its cases; made once, for items and table."""
+        if golden.path not in self._suites:
+            self._suites[golden.path] = self.judge.judge_suite(golden, results)
+        return self._suites[golden.path]
+
+    def suite_verdicts(self, results: Mapping[str, CaseResult]) -> dict[str, tuple[Verdict, ...]]:
+        """Suite verdicts by golden file; none of a file of which a case was not run."""
+        verdicts = {}
+        for golden in self.goldens:
+            cases = cases_by_id(golden)
+            complete = all(case in results for case in cases)
+            verdicts[golden.path] = (
+                self.judge_suite(golden, [results[case] for case in cases]) if complete else ()
+            )
+        return verdicts
+
+    def run_coroutine(self, coroutine: Coroutine[Any, Any, Answer]) -> Answer:
+        """Run a coroutine to its end on the run's loop, from whatever thread or loop the caller is in."""
+        return self._loop.submit(coroutine).result()
+
+    def all_errors(self) -> list[str]:
+        """
+        A sentence for each error that is none of a case, of every process of the run.
+
+        To be called when all cases are over: listeners finish then.
+        """
+        others = self.store.read_reports("errors") if self.store else ()
+        return [*self.attribution.errors(self._recorder), *others]
+
+    def all_problems(self) -> list[str]:
+        """Sentences about results and recordings that could not be kept, of every process of the run."""
+        others = self.store.read_reports("problems") if self.store else ()
+        return [*self._own_problems(), *others, *describe_budget(self.budget)]
+
+    def finish_share(self) -> None:
+        """
+        Wait for cases that other processes need: one that is given up here, they call, and pay for, again.
+
+        To be called where no item of this process is left; not where the run ends early.
+        """
+        while self.store is not None and not self.store.is_stopped():
+            share = [future for runner in self._runners.values() for future in runner.under_way()]
+            if not wait(share, timeout=_POLL_S).not_done:
+                return
+
+    def report_to_controller(self) -> None:
+        """Hand this process's problems and errors to the one that writes the summary."""
+        if self.store is not None:
+            self.store.report(self._own_problems(), self.attribution.errors(self._recorder))
+
+    def stop(self) -> None:
+        """Let no case begin any more, in this process and in those that share with it."""
+        if self.store is not None:
+            self.store.stop()
+        for runner in self._runners.values():
+            runner.stop()
+
+    def close(self) -> None:
+        """Give up unfinished cases within moments, and undo all changes to the process."""
+        self.attribution.close()
+        self.scorer.close()
+        for runner in self._runners.values():
+            runner.close()
+        self._loop.close()
+        for _, loop in self._app_loops.values():
+            loop.close()
+        _open_runs.discard(id(self))
+        if not _open_runs:
+            forget_hidden()
+            if completion := sys.modules.get("pytest_llmops.judges.completion"):
+                completion.close()  # an interrupted run waits for no judge
+        if self._recorder is not None:
+            self._recorder.uninstall()
+        process_end.uninstall()
+
+    def _open_runner(self, golden: Golden, app: App | None) -> CaseRunner:
+        """Return the runner of a golden file's cases; its app and rival are imported, not called."""
+        if golden.path not in self._runners:
+            with importing(golden, self.settings, self.store):
+                if app is None:
+                    app = named_app(golden, self.settings, otherwise=self.naming)
+                rival = named_rival(golden, self.settings)
+            self._runners[golden.path] = CaseRunner(
+                golden=golden,
+                caller=self.caller(app, golden),
+                rival=None if rival is None else self.caller(rival),
+                scorer=self.scorer,
+                concurrency=self.settings.concurrency,
+                store=self.store,
+                budget=self.budget,
+                listeners=self.attribution.listeners,
+            )
+        return self._runners[golden.path]
+
+    def _want_all(self) -> None:
+        for golden in self.goldens:
+            self.want(golden, self.plan(golden))
+
+    def _own_problems(self) -> list[str]:
+        recorder = self._recorder
+        kept = [*recorder.problems, *recorder.describe_other_calls()] if recorder else []
+        return [*self.problems, *kept, *self.attribution.warnings()]
+
+
+def open_planner(
+    golden: Golden, goldens: Sequence[Golden], baseline: Run | None, settings: Settings
+) -> RepeatPlanner:
+    """
+    The planner of further repeats for the cases of one golden file.
+
+    Args:
+        goldens: All that the run has: they share one error budget.
+    """
+    return RepeatPlanner(
+        base={result.case: result for result in baseline.results} if baseline else {},
+        suite={golden.path: golden.suite},
+        most=settings.max_repeats,
+        budget=CaseBudget(tests=count_tests(goldens)),
+        share=suite_share(goldens),
+        explores=settings.repeats == "auto" or any(case.repeats == "auto" for case in golden.cases),
+        goldens=(golden,),
+    )
+
+
+def _load(files: Iterable[Path], root: Path, notes: list[str]) -> list[Golden]:
+    """Load the golden files, each once; the problems of all of them are raised together."""
+    goldens: dict[Path, Golden] = {}
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            golden = load_golden(file, root=root)
+            if (known := goldens.setdefault(file.resolve(), golden)) is not golden:
+                notes.append(f"{golden.path} is the same file as {known.path}, and is run once")
+        except GoldenError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise GoldenError(problems)
+    return list(goldens.values())
