@@ -8,7 +8,7 @@ from typing import Literal
 from pytest_llmops.evaluation.conclusion import make_run
 from pytest_llmops.evaluation.evaluation import open_planner, plan_tasks
 from pytest_llmops.evaluation.session import Session
-from pytest_llmops.gates.suite_channel.drops import watch_means
+from pytest_llmops.gates.suite_channel.verdicts import watch_means
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Golden, Run
 from pytest_llmops.runner.app.failed_calls import describe_failed_calls

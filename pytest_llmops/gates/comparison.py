@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from pytest_llmops.gates.absolute.breakage import unscored_cases
-from pytest_llmops.gates.baseline.stamps import describe_changes
-from pytest_llmops.gates.case_channel.changes import list_changes
-from pytest_llmops.gates.case_channel.paired_readings import case_budget, read_pairs
-from pytest_llmops.gates.case_channel.single_cases import judge_single_cases
+from pytest_llmops.gates.case_channel.reading import case_budget, read_pairs
+from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_changes
+from pytest_llmops.gates.case_results import unscored_cases
 from pytest_llmops.gates.outcomes import name_files, worst
-from pytest_llmops.gates.paired_runs.pairing import Chance, pair_cases
-from pytest_llmops.gates.suite_channel.drops import judge_suites_against, tolerated_drops, watch_mean
+from pytest_llmops.gates.paired_runs import Chance, pair_cases
+from pytest_llmops.gates.stamps import describe_changes
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
+from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops, watch_mean
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.records import CaseResult, Comparison, Outcome, Run, SuiteCheck, Verdict
 

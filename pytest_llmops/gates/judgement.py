@@ -6,18 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_llmops.calibration.record import Calibration
-from pytest_llmops.gates.absolute.case_verdicts import judge_case
-from pytest_llmops.gates.absolute.min_kappa import require_agreement
-from pytest_llmops.gates.absolute.suite_verdicts import judge_suite
-from pytest_llmops.gates.baseline.rescoring import rescore
-from pytest_llmops.gates.case_channel.changes import judge_against
-from pytest_llmops.gates.case_channel.movement import Movement
-from pytest_llmops.gates.case_channel.paired_readings import find_movement, read_pairs
-from pytest_llmops.gates.case_channel.single_cases import judge_single_cases
+from pytest_llmops.gates.absolute import judge_case, judge_suite, require_agreement
+from pytest_llmops.gates.baseline import rescore
+from pytest_llmops.gates.case_channel.pass_rates import Movement
+from pytest_llmops.gates.case_channel.reading import find_movement, read_pairs
+from pytest_llmops.gates.case_channel.verdicts import judge_against, judge_single_cases
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
-from pytest_llmops.gates.paired_runs.pairing import Chance, pair_cases
+from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.reviewing import settle
-from pytest_llmops.gates.suite_channel.drops import judge_suites_against, tolerated_drops
+from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops
 from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Verdict

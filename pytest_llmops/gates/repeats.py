@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_llmops.gates.absolute.case_verdicts import judge_case
-from pytest_llmops.gates.baseline.rescoring import rescore_all
-from pytest_llmops.gates.case_channel.paired_readings import read_case, read_pairs
-from pytest_llmops.gates.error_budget import SUITE_SHARE, CaseBudget
-from pytest_llmops.gates.looks import find_varying, is_known
-from pytest_llmops.gates.paired_runs.pairing import CONFIRMED, STEADY, Chance, count_repeats, pair_cases
-from pytest_llmops.gates.suite_channel.drops import track_suites
+from pytest_llmops.gates.absolute import judge_case
+from pytest_llmops.gates.baseline import rescore_all
+from pytest_llmops.gates.case_channel.reading import read_case, read_pairs
+from pytest_llmops.gates.error_budget import SUITE_SHARE, CaseBudget, find_varying, is_known
+from pytest_llmops.gates.paired_runs import CONFIRMED, STEADY, Chance, count_repeats, pair_cases
 from pytest_llmops.gates.suite_channel.paired_scores import PairedScores
 from pytest_llmops.gates.suite_channel.progress import Progress
+from pytest_llmops.gates.suite_channel.verdicts import track_suites
 from pytest_llmops.records import Case, CaseResult, Golden, SuiteCheck
 
 BASELINE_REPEATS = 10

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from pytest_llmops.bounds import describe_check, holds
-from pytest_llmops.gates.paired_runs.answers import answer_digests, digest
+from pytest_llmops.gates.case_results import answer_digests, digest
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Case, CaseResult, Check, Run, Score, Source, Verdict

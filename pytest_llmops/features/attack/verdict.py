@@ -11,13 +11,13 @@ from pytest_llmops.bounds import bound_of, describe_check, holds
 from pytest_llmops.features.attack.metrics import is_refused
 from pytest_llmops.features.attack.payloads import PLACEMENTS
 from pytest_llmops.features.attack.suites import Facets
-from pytest_llmops.gates.absolute.breakage import app_breakage, case_means
-from pytest_llmops.gates.absolute.suite_verdicts import judge_suite
-from pytest_llmops.gates.paired_runs.pairing import pair_cases
+from pytest_llmops.gates.absolute import judge_suite
+from pytest_llmops.gates.case_results import app_breakage, case_means
+from pytest_llmops.gates.paired_runs import pair_cases
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import CaseResult, Outcome, SuiteCheck
 from pytest_llmops.statistics.intervals import LEVEL, wilson_interval
-from pytest_llmops.statistics.significance.exact_tests import binomial_p_value
+from pytest_llmops.statistics.p_values import binomial_p_value
 
 ALL = "all attacks"
 

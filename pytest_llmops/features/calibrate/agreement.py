@@ -28,12 +28,15 @@ from pytest_llmops.features.calibrate.thresholds import (
 )
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Bound
+from pytest_llmops.statistics.agreement import (
+    CalibrationError,
+    chance_cost,
+    estimate_rate,
+    measure_calibration,
+)
 from pytest_llmops.statistics.bootstrap import measure_with_intervals
-from pytest_llmops.statistics.calibration_error import CalibrationError, measure_calibration
 from pytest_llmops.statistics.codes import Codes, Floats, rank_codes
-from pytest_llmops.statistics.concordance import chance_cost
 from pytest_llmops.statistics.intervals import Measure, bound_kappa, bound_share
-from pytest_llmops.statistics.prediction_powered import estimate_rate
 
 _BOTH = 2
 

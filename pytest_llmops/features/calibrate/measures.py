@@ -10,14 +10,14 @@ import numpy as np
 from pytest_llmops.features.calibrate.readings import Readings
 from pytest_llmops.features.calibrate.thresholds import read_right
 from pytest_llmops.records import Bound
-from pytest_llmops.statistics.codes import Codes, Floats, find_kinds, rank_codes, sum_weights
-from pytest_llmops.statistics.concordance import (
+from pytest_llmops.statistics.agreement import (
     count_good,
     measure_accuracy,
     measure_kappa,
     measure_spearman,
     read_auc,
 )
+from pytest_llmops.statistics.codes import Codes, Floats, find_kinds, rank_codes, sum_weights
 
 
 def build_measure(

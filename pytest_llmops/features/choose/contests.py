@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from pytest_llmops.features.choose.runs import Entry, Field, Repeats
-from pytest_llmops.gates.paired_runs.pairing import Scale
+from pytest_llmops.gates.paired_runs import Scale
 from pytest_llmops.statistics.bootstrap import paired_interval
-from pytest_llmops.statistics.significance.exchange import exchange_p_value
-from pytest_llmops.statistics.significance.permutation import RESAMPLES, Worse, paired_p_value
+from pytest_llmops.statistics.paired import RESAMPLES, Worse, exchange_p_value, paired_p_value
 from pytest_llmops.statistics.summaries import NOISE, calculate, mean
 
 Sides = list[tuple[Sequence[float], Sequence[float]]]

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_llmops.gates.looks import Looks
+from pytest_llmops.gates.error_budget import Looks
 from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, Values
-from pytest_llmops.statistics.alpha_spending import conditional_power
-from pytest_llmops.statistics.multiplicity import adjust_holm
-from pytest_llmops.statistics.significance.sign_flips import FEWEST
+from pytest_llmops.statistics.multiplicity import adjust_holm, conditional_power
+from pytest_llmops.statistics.paired import FEWEST
 
 State = Literal["open", "cleared", "called", "refuted", "regressed"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_llmops.gates.suite_channel.drops import judge_suites_against
+from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against
 from pytest_llmops.records import (
     Bound,
     CaseResult,
@@ -150,7 +150,7 @@ def coarse_intervals() -> Iterator[None]:
     """With few resamples for the interval that is shown beside a verdict and decides nothing."""
     with pytest.MonkeyPatch.context() as patch:
         few = partial(paired_interval, draws=29)
-        patch.setattr("pytest_llmops.gates.suite_channel.measured_drop.paired_interval", few)
+        patch.setattr("pytest_llmops.gates.suite_channel.verdicts.paired_interval", few)
         yield
 
 

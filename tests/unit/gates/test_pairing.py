@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 
 from pytest_llmops.errors import MetricOptionError, UnknownMetricError
-from pytest_llmops.gates.paired_runs.answers import answer_digests
-from pytest_llmops.gates.paired_runs.index import values_by_metric
-from pytest_llmops.gates.paired_runs.pairing import (
+from pytest_llmops.gates.case_results import answer_digests, values_by_metric
+from pytest_llmops.gates.paired_runs import (
     Chance,
     Scale,
     Scales,

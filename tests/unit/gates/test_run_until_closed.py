@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.gates.case_channel.paired_readings import find_movement, read_pairs
+from pytest_llmops.gates.case_channel.reading import find_movement, read_pairs
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.error_budget import CaseBudget
-from pytest_llmops.gates.paired_runs.pairing import Chance, count_repeats, pair_cases
+from pytest_llmops.gates.paired_runs import Chance, count_repeats, pair_cases
 from pytest_llmops.gates.repeats import RepeatPlanner
-from pytest_llmops.gates.suite_channel.drops import track_suites
+from pytest_llmops.gates.suite_channel.verdicts import track_suites
 from pytest_llmops.records import CaseResult, Check, Comparison, SuiteCheck
 from tests.unit.gates.gate_records import FILE, VARYING, check_of, result_of, run_of, steady, suite_check
 

@@ -156,7 +156,7 @@ def test_one_file_and_one_line_make_a_metric(slurs: str) -> None:
     """Registry, marker, gate and masking know it by what it declares."""
     from pytest_llmops.detect.seal import seal_result
     from pytest_llmops.errors import ComparisonError
-    from pytest_llmops.gates.absolute.repeated_checks import is_judged_by_rate
+    from pytest_llmops.gates.absolute import is_judged_by_rate
     from pytest_llmops.golden.thresholds import read_checks
 
     metric = create_metric(slurs, {"word": "bah"})

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, spearmanr
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from pytest_llmops.statistics.codes import find_kinds, rank_codes
-from pytest_llmops.statistics.concordance import (
+from pytest_llmops.statistics.agreement import (
     count_good,
     measure_accuracy,
     measure_kappa,
     measure_spearman,
     read_auc,
 )
+from pytest_llmops.statistics.codes import find_kinds, rank_codes
 
 LEVELS = 4
 ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=40)

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.bounds import describe_check
-from pytest_llmops.gates.absolute.breakage import describe_unscored
-from pytest_llmops.gates.absolute.case_verdicts import judge_case
-from pytest_llmops.gates.absolute.suite_verdicts import judge_suite
+from pytest_llmops.gates.absolute import judge_case, judge_suite
+from pytest_llmops.gates.case_results import describe_unscored
 from pytest_llmops.records import Case, Check, Failure, Output, Run, Score
 from tests.unit.gates.gate_records import result_of, results_of, suite_check
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_llmops.calibration.record import Calibration, CutAgreement
+from pytest_llmops.gates.case_results import digest
 from pytest_llmops.gates.judgement import Judge
-from pytest_llmops.gates.paired_runs.answers import digest
 from pytest_llmops.golden import input_hash
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Case, CaseResult, Check, Golden, Output, Run, Score

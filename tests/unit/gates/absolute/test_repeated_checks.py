@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.absolute.case_verdicts import judge_case
+from pytest_llmops.gates.absolute import judge_case
 from pytest_llmops.records import Bound, Case
 from tests.unit.gates.gate_records import check_of, result_of
 

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.errors import AcceptanceError
-from pytest_llmops.gates.baseline.acceptance import Acceptance, AcceptOptions, accept
-from pytest_llmops.gates.baseline.entries import find_flaw, make_entry
-from pytest_llmops.gates.paired_runs.answers import digest
+from pytest_llmops.gates.baseline import Acceptance, AcceptOptions, accept, find_flaw, make_entry
+from pytest_llmops.gates.case_results import digest
 from pytest_llmops.records import CaseResult, Check, Failure, Run, Score
 from tests.unit.gates.gate_records import FILE, result_of
 

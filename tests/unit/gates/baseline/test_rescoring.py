@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.baseline.rescoring import rescore, rescore_all
+from pytest_llmops.gates.baseline import rescore, rescore_all
 from pytest_llmops.records import Case, CaseResult, Failure, Golden, Output, Passage, Sample, Score
 from tests.unit.gates.gate_records import FILE, check_of, metric_of, registered, result_of, suite_check
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.gates.baseline.stamps import describe_changes
+from pytest_llmops.gates.stamps import describe_changes
 
 BASE = {
     "pytest-llmops": "0.1.0",

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.case_channel.changes import judge_against
-from pytest_llmops.gates.case_channel.check_reading import FRESH, Reading
-from pytest_llmops.gates.case_channel.movement import Movement
-from pytest_llmops.gates.case_channel.paired_readings import read_case
+from pytest_llmops.gates.case_channel.pass_rates import Movement
+from pytest_llmops.gates.case_channel.reading import FRESH, Reading, read_case
+from pytest_llmops.gates.case_channel.verdicts import judge_against
 from pytest_llmops.gates.error_budget import CaseBudget
-from pytest_llmops.gates.paired_runs.pairing import Chance
+from pytest_llmops.gates.paired_runs import Chance
 from pytest_llmops.records import Bound, Case, CaseResult, Check
 from tests.unit.gates.gate_records import VARYING, check_of, metric_of, registered, result_of, steady
 

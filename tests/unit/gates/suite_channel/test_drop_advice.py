@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from pytest_llmops.gates.suite_channel.drops import smallest_drop
+from pytest_llmops.gates.suite_channel.verdicts import smallest_drop
 from tests.unit.gates.gate_records import VARYING, judge_suite_against, result_of, results_of, suite_check
 
 ONES = [1.0] * 20

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from pytest_llmops.gates.error_budget import SUITE_SHARE
-from pytest_llmops.gates.paired_runs.pairing import Chance, first_repeats
-from pytest_llmops.gates.suite_channel.drops import (
+from pytest_llmops.gates.paired_runs import Chance, first_repeats
+from pytest_llmops.gates.suite_channel.verdicts import (
     judge_suites_against,
     tolerated_drops,
     track_suites,

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from pytest_llmops.gates.looks import find_varying
-from pytest_llmops.gates.paired_runs.pairing import Chance, Scale
-from pytest_llmops.gates.suite_channel.measured_drop import MeasuredDrop
-from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, tolerated_drop
-from pytest_llmops.gates.suite_channel.paired_suites import PairedSuites
+from pytest_llmops.gates.error_budget import find_varying
+from pytest_llmops.gates.paired_runs import Chance, Scale
+from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, PairedSuites, tolerated_drop
+from pytest_llmops.gates.suite_channel.verdicts import MeasuredDrop
 from pytest_llmops.records import CaseResult, Failure, Verdict
-from pytest_llmops.statistics.significance.exchange import exchange_p_value
+from pytest_llmops.statistics.paired import exchange_p_value
 from pytest_llmops.statistics.summaries import sample_variance
 from tests.unit.gates.gate_records import FILE, VARYING, result_of, results_of, steady, suite_check
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from pytest_llmops.gates.paired_runs.pairing import Chance
-from pytest_llmops.gates.suite_channel.paired_scores import PairedScores
-from pytest_llmops.gates.suite_channel.paired_suites import PairedSuites
+from pytest_llmops.gates.paired_runs import Chance
+from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, PairedSuites
 from pytest_llmops.gates.suite_channel.progress import BEYOND, BEYOND_OF_FEW, CONFIRM, Progress, track_checks
 from pytest_llmops.records import CaseResult, SuiteCheck
 from tests.unit.gates.gate_records import VARYING, judge_suite_against, result_of, steady, suite_check

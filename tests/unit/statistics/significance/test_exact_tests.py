@@ -8,11 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, fisher_exact
 
-from pytest_llmops.statistics.significance.exact_tests import (
-    binomial_p_value,
-    fisher_p_value,
-    poisson_binomial_p_value,
-)
+from pytest_llmops.statistics.p_values import binomial_p_value, fisher_p_value, poisson_binomial_p_value
 
 
 @pytest.mark.parametrize("repeats_before", [1, 2, 3, 5, 10])

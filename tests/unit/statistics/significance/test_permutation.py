@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pytest_llmops.statistics.bootstrap import paired_interval
-from pytest_llmops.statistics.significance.permutation import RESAMPLES, paired_p_value
-from pytest_llmops.statistics.significance.sign_flips import FEWEST, mean_p_value, sign_flip_p_value
+from pytest_llmops.statistics.paired import FEWEST, RESAMPLES, mean_p_value, paired_p_value, sign_flip_p_value
 from pytest_llmops.statistics.summaries import NOISE
 from tests.unit.statistics.pairs import BY_NUMPY, STATISTICS, drawn
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pytest_llmops.statistics.significance.sign_flips import FEWEST, mean_p_value, sign_flip_p_value
+from pytest_llmops.statistics.paired import FEWEST, mean_p_value, sign_flip_p_value
 
 Draw = np.ndarray
 

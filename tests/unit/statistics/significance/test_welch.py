@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
-from pytest_llmops.statistics.significance.welch import drop_p_value
+from pytest_llmops.statistics.p_values import drop_p_value
 
 scores = st.integers(0, 20).map(lambda step: step / 20)
 sides = st.lists(scores, min_size=1, max_size=8)

@@ -3,25 +3,113 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
+from typing import TypeVar
 
-from pytest_llmops.errors import AcceptanceError
-from pytest_llmops.gates.absolute.case_verdicts import judge_case
-from pytest_llmops.gates.baseline.entries import (
-    find_flaw,
-    make_entry,
-    merge_entries,
-    repeats_by_run,
-    scoring_ways,
-)
-from pytest_llmops.gates.paired_runs.answers import answer_digests
-from pytest_llmops.gates.paired_runs.pairing import Scales, have_same_input
-from pytest_llmops.golden.identity import file_of
-from pytest_llmops.printable import printable
-from pytest_llmops.records import Case, CaseResult, Run
-from pytest_llmops.registry import find_traits
+from pytest_llmops.errors import AcceptanceError, LLMOpsError
+from pytest_llmops.gates.absolute import judge_case
+from pytest_llmops.gates.case_results import LARGEST, answer_digests
+from pytest_llmops.gates.paired_runs import Scales, have_same_input, signatures
+from pytest_llmops.golden.identity import case_id, file_of
+from pytest_llmops.metrics.sources import sign_source
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.protocols import traits_of
+from pytest_llmops.records import Case, CaseResult, Check, Golden, Output, Run, Sample, Score, SuiteCheck
+from pytest_llmops.registry import create_metric, find_traits
+
+Repeated = TypeVar("Repeated", Output, Score)
+
+
+def find_flaw(result: CaseResult) -> str:
+    """Why a result cannot stand in a baseline; empty when every repeat has its answer and its scores."""
+    for failure in result.failures:
+        return f"repeat {failure.repeat}: {failure.metric or 'the app'}: {failure.error}"
+    repeats = range(len(answer_digests(result)))
+    if not repeats:
+        return "the app gave no output"
+    if result.outputs and sorted(output.repeat for output in result.outputs) != list(repeats):
+        return "the repeats of the outputs are not counted from 0"
+    metrics = {score.metric for score in result.scores} | {check.metric for check in result.checks}
+    flaws = (_find_score_flaw(metric, result, repeats) for metric in sorted(metrics))
+    return next(filter(None, flaws), "")
+
+
+def _find_score_flaw(metric: str, result: CaseResult, repeats: range) -> str:
+    scores = [score for score in result.scores if score.metric == metric]
+    scored = sorted(score.repeat for score in scores)
+    if missing := [repeat for repeat in repeats if repeat not in scored]:
+        return f"{metric} gave no score in repeat {missing[0]}"
+    if scored != list(repeats):
+        return f"{metric} gave {counted(len(scores), 'score')} for {counted(len(repeats), 'repeat')}"
+    for score in scores:
+        if not abs(score.value) <= LARGEST:  # true of NaN, too
+            return f"{metric} gave {score.value}, which is no finite number that can be judged"
+    made = signatures(metric, result)
+    return f"{metric} made its scores in several ways: {' and '.join(made)}" if len(made) > 1 else ""
+
+
+def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
+    """
+    The part of a flawless result that a baseline keeps, in one order whatever the result's.
+
+    Of an output it keeps the answer, passages and tool calls: what another metric, or another version of
+    one, would have to see. What it took stands in the scores alone.
+    """
+    return CaseResult(
+        case=result.case,
+        input_hash=result.input_hash,
+        outputs=tuple(
+            Output(
+                text=output.text,
+                repeat=output.repeat,
+                passages=output.passages,
+                tool_calls=output.tool_calls,
+            )
+            for output in sorted(result.outputs, key=lambda output: output.repeat)
+            if with_outputs
+        ),
+        scores=tuple(
+            replace(score, reason="", evidence=())
+            for score in sorted(result.scores, key=lambda score: (score.metric, score.repeat))
+        ),
+        answers=answer_digests(result),
+        runs=result.runs,
+    )
+
+
+def merge_entries(before: CaseResult, entry: CaseResult) -> CaseResult:
+    """Both runs' repeats as one entry, those of the baseline first, that says how many each run gave."""
+    shift = len(before.answers)
+    both_kept = bool(before.outputs and entry.outputs)
+    return replace(
+        before,
+        outputs=(*before.outputs, *_shifted(entry.outputs, shift)) if both_kept else (),
+        scores=tuple(
+            sorted(
+                (*before.scores, *_shifted(entry.scores, shift)),
+                key=lambda score: (score.metric, score.repeat),
+            )
+        ),
+        answers=(*before.answers, *entry.answers),
+        runs=(*repeats_by_run(before), len(entry.answers)),
+    )
+
+
+def repeats_by_run(entry: CaseResult) -> tuple[int, ...]:
+    return entry.runs or (len(entry.answers),)
+
+
+def _shifted(records: Iterable[Repeated], by: int) -> tuple[Repeated, ...]:
+    return tuple(replace(record, repeat=record.repeat + by) for record in records)
+
+
+def scoring_ways(entry: CaseResult) -> set[tuple[str, str]]:
+    """Metric and signature of the entry's scores."""
+    return {(score.metric, score.signature) for score in entry.scores}
+
 
 _NAMED = 5
 _UNLIKE = "its metrics are others than the baseline's, or score otherwise; take the run's by --all"
@@ -215,3 +303,62 @@ def _find_unused(old: dict[str, CaseResult], run: Run) -> tuple[str, ...]:
     files = {name.removeprefix("golden:") for name in run.signature if name.startswith("golden:")}
     files |= set(map(file_of, there))
     return tuple(sorted(case for case in old if case not in there and file_of(case) in files))
+
+
+def rescore(case: Case, base: CaseResult, new: CaseResult, suite: Iterable[SuiteCheck] = ()) -> CaseResult:
+    """
+    The baseline's result of a case, comparable with the new one as far as its outputs allow.
+
+    What it scored in another way than the new run is scored again. It stays as it is where no outputs
+    were kept, where a metric looks at traces, which never are, or asks a judge, and where scoring breaks:
+    the gate then says what differs.
+    """
+    if not base.outputs or not have_same_input(base, new):
+        return base
+    checks: list[Check | SuiteCheck] = [*suite, *case.checks]  # a case's own options weigh more
+    for check in {check.metric: check for check in checks}.values():
+        was = signatures(check.metric, base)
+        if was and was != signatures(check.metric, new):
+            base = _scored_again(check, case, base)
+    return base
+
+
+def rescore_all(
+    goldens: Iterable[Golden], base: Mapping[str, CaseResult], results: Iterable[CaseResult]
+) -> dict[str, CaseResult]:
+    """The baseline, case to result, as far as it can be made comparable with new results."""
+    written = {case_id(golden, case): (case, golden.suite) for golden in goldens for case in golden.cases}
+    again = dict(base)
+    for new in results:
+        if new.case in base and new.case in written:
+            case, suite = written[new.case]
+            again[new.case] = rescore(case, base[new.case], new, suite)
+    return again
+
+
+def _scored_again(check: Check | SuiteCheck, case: Case, base: CaseResult) -> CaseResult:
+    try:
+        metric = create_metric(check.metric, check.options)
+    except LLMOpsError:  # it needs an option that only other cases give
+        return base
+    measured = not all(math.isfinite(end) for end in metric.range)  # time and cost, which no answer shows
+    waits = traits_of(metric).waits  # a judge: who compares two runs pays for no call
+    if measured or waits or "spans" in metric.needs:
+        return base
+    samples = [
+        Sample(output=output, input=case.input, reference=case.reference, relevant=case.relevant)
+        for output in base.outputs
+    ]
+    try:
+        results = list(metric.score(samples))
+    except Exception:  # noqa: BLE001 - a metric is anybody's code
+        return base
+    if len(results) != len(samples) or not all(isinstance(result, Score) for result in results):
+        return base
+    scores = [
+        sign_source(metric, replace(result, metric=check.metric, repeat=sample.output.repeat))
+        for sample, result in zip(samples, results, strict=True)
+        if isinstance(result, Score)
+    ]
+    kept = [score for score in base.scores if score.metric != check.metric]
+    return replace(base, scores=(*kept, *scores))

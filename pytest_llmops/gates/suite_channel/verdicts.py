@@ -9,18 +9,58 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from pytest_llmops.gates.error_budget import divide_suite_share
-from pytest_llmops.gates.paired_runs.pairing import Chance, Scales
-from pytest_llmops.gates.suite_channel.measured_drop import MeasuredDrop
-from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, results_of
-from pytest_llmops.gates.suite_channel.paired_suites import PairedSuites
+from pytest_llmops.gates.paired_runs import Chance, Scales
+from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, PairedSuites, Values, results_of
 from pytest_llmops.gates.suite_channel.progress import Progress, track_checks
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import GAIN, CaseResult, Golden, Run, SuiteCheck, Verdict
 from pytest_llmops.registry import find_traits
+from pytest_llmops.statistics.bootstrap import Spread, paired_interval
+from pytest_llmops.statistics.summaries import calculate, mean, sample_variance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredDrop:
+    """
+    A suite check compared with its baseline, for its verdict.
+
+    Attributes:
+        dropped: The pairs that got worse, the farthest first.
+        repeats: New repeats of a case, the fewest.
+        noise: Variance between the new repeats of a case, the mean over the cases; 0 where unknown.
+    """
+
+    baseline: float
+    difference: float
+    spread: Spread
+    dropped: tuple[dict[str, object], ...]
+    cases: int
+    repeats: int
+    noise: float
+
+    @classmethod
+    def of(cls, scores: PairedScores, values: Values, *, level: float, seed: int) -> MeasuredDrop:
+        before, after = (dict(zip(values, means, strict=True)) for means in scores.means(values))
+        worst = sorted((scores.sign * (after[case] - before[case]), case) for case in before)
+        base = list(before.values())
+        return cls(
+            baseline=calculate(scores.check.statistic, base),
+            difference=scores.difference(values),
+            spread=paired_interval(
+                scores.check.statistic, base, list(after.values()), level=level, seed=seed, units=scores.units
+            ),
+            dropped=tuple(
+                {"case": case, "before": before[case], "after": after[case]} for by, case in worst if by < 0
+            ),
+            cases=len(before),
+            repeats=min(len(new) for _, new in values.values()),
+            noise=mean([sample_variance(new) or 0.0 for _, new in values.values()]),
+        )
+
 
 POWER = 0.8
 """Share of runs in which a drop is called that is said to be seen."""

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
 
 from pytest_llmops.errors import LLMOpsError, MetricOptionError
-from pytest_llmops.gates.paired_runs.answers import answer_digests
-from pytest_llmops.gates.paired_runs.index import signatures_by_metric, values_by_metric
+from pytest_llmops.gates.case_results import answer_digests, signatures_by_metric, values_by_metric
 from pytest_llmops.records import Bound, CaseResult
 from pytest_llmops.registry import create_metric, metric_factory
-from pytest_llmops.statistics.significance.exact_tests import fisher_p_value
+from pytest_llmops.statistics.p_values import fisher_p_value
 from pytest_llmops.statistics.summaries import NOISE
 
 
