@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from pytest_llmops.errors import AcceptanceError, LLMOpsError
 from pytest_llmops.gates.absolute import judge_case
-from pytest_llmops.gates.case_results import LARGEST, answer_digests
-from pytest_llmops.gates.paired_runs import Scales, have_same_input, signatures
+from pytest_llmops.gates.case_results import LARGEST, answer_digests, signatures
+from pytest_llmops.gates.paired_runs import Scales, have_same_input
 from pytest_llmops.golden.identity import case_id, file_of
 from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.printable import counted, printable

@@ -1,28 +1,36 @@
-"""Which results of two runs belong together, and which readings of them may be compared."""
+"""Two runs paired by case: the cases with the same input, the scale of their scores, the role of chance."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from pytest_llmops.errors import LLMOpsError, MetricOptionError
-from pytest_llmops.gates.case_results import answer_digests, signatures_by_metric, values_by_metric
+from pytest_llmops.gates.case_results import answer_digests, count_repeats, signatures, values_by_metric
 from pytest_llmops.records import Bound, CaseResult
 from pytest_llmops.registry import create_metric, metric_factory
 from pytest_llmops.statistics.p_values import fisher_p_value
 from pytest_llmops.statistics.summaries import NOISE
 
+STEADY = 2
+"""Alike repeats that a case needs in the baseline, for a difference to be a fact."""
+
+CONFIRMED = 3
+"""Alike new repeats in which a drop must be seen to be a fact: an app may deviate once in a hundred calls."""
+
+_RARE = 0.05
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
     """
-    How a metric's numbers are read.
+    The range and the direction of a metric's scores.
 
     Attributes:
-        bounded: It goes from a lowest to a highest score. What has no such end, seconds, dollars or
-            tokens, moves with every edit of an app and is no measure of its answers.
-        bound: What the metric itself takes for good, where a case asks for nothing else.
+        bounded: It goes from a lowest to a highest score. An unbounded metric, seconds, dollars or tokens,
+            moves with every edit of an app and does not measure its answers.
+        bound: The metric's own bound, for cases that have no check of it.
         range: Lowest and highest score.
     """
 
@@ -33,11 +41,11 @@ class Scale:
 
     @property
     def sign(self) -> float:
-        """What turns a score so that higher is better."""
+        """The factor that turns a score so that higher is better."""
         return 1.0 if self.higher_is_better else -1.0
 
     def holds(self, value: float) -> bool:
-        """Whether it can be a score: within the range, but for what an encoder's sums are rounded by."""
+        """Whether a value is in the range, but for the rounding of an encoder's sums."""
         low, high = self.range
         return low - NOISE <= value <= high + NOISE
 
@@ -47,7 +55,7 @@ def find_scale(metric: str, options: Mapping[str, object] | None = None) -> Scal
     The scale of a metric, from its class where it cannot be made without options that only cases have.
 
     Raises:
-        LLMOpsError: Nobody registered the metric, or only an instance has one.
+        LLMOpsError: The metric is not registered, or only its instances have a scale.
     """
     try:
         source: object = create_metric(metric, options)
@@ -67,7 +75,7 @@ def find_scale(metric: str, options: Mapping[str, object] | None = None) -> Scal
 
 
 class Scales(dict[str, "Scale | None"]):
-    """Metric to its scale, each looked up once; None where nobody knows the metric."""
+    """Metric to its scale, each looked up once; None for an unknown metric."""
 
     def __missing__(self, metric: str) -> Scale | None:
         try:
@@ -75,6 +83,11 @@ class Scales(dict[str, "Scale | None"]):
         except LLMOpsError:
             self[metric] = None
         return self[metric]
+
+    def is_bounded(self, metric: str) -> bool:
+        """Whether the metric is known and goes from a lowest to a highest score."""
+        scale = self[metric]
+        return scale is not None and scale.bounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +107,7 @@ class Pairs:
 
 
 def pair_cases(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> Pairs:
-    """Pair by id and by what is asked: an edited case is another one, and its old self is gone."""
+    """Pair by id and input: an edited case is another one, and its old self is gone."""
     before = {result.case: result for result in base}
     after = {result.case: result for result in new}
     same = sorted(case for case in before.keys() & after.keys() if have_same_input(before[case], after[case]))
@@ -110,25 +123,21 @@ def have_same_input(base: CaseResult, new: CaseResult) -> bool:
     return base.input_hash == new.input_hash or "" in {base.input_hash, new.input_hash}
 
 
-def signatures(metric: str, result: CaseResult) -> tuple[str, ...]:
-    """How a case's scores by a metric were made; scores made otherwise are not compared."""
-    return signatures_by_metric(result).get(metric, ())
-
-
 def describe_unlike(metric: str, base: CaseResult, new: CaseResult) -> str:
-    """How the scores of a case were made otherwise than in the baseline; empty where they were not."""
-    made, was = signatures(metric, new), signatures(metric, base)
-    return "" if made == was else f"scored by {' and '.join(made)}, in the baseline by {' and '.join(was)}"
+    """The signatures of a case's scores where they differ from the baseline's; empty where they do not."""
+    after, before = signatures(metric, new), signatures(metric, base)
+    if after == before:
+        return ""
+    return f"scored by {' and '.join(after)}, in the baseline by {' and '.join(before)}"
 
 
-@dataclass(slots=True)
 class Chance:
     """
-    Whether chance may be behind what differs between a case and its baseline.
+    Whether chance may be behind a difference between a case and its baseline.
 
     It may not where the app does not vary: no case of the baseline has repeats that differ, this case has
-    two at least, and those of the new run are alike too. Two alike answers of one case alone are no proof,
-    in an app that varies elsewhere.
+    two at least, and those of the new run are alike too. Two alike answers of one case are no proof in an app
+    that varies elsewhere.
 
     Attributes:
         scales: Of every metric met, so that each is looked up once.
@@ -136,13 +145,9 @@ class Chance:
         alike: Repeats of the whole baseline where none did; 0 in an app that varies.
     """
 
-    base_results: InitVar[Iterable[CaseResult]]
-    scales: Scales = field(default_factory=Scales)
-    app_varies: bool = field(init=False)
-    alike: int = field(init=False)
-
-    def __post_init__(self, base_results: Iterable[CaseResult]) -> None:
+    def __init__(self, base_results: Iterable[CaseResult]) -> None:
         results = list(base_results)
+        self.scales = Scales()
         self.app_varies = any(not self.is_alike(result) for result in results)
         self.alike = 0 if self.app_varies else sum(map(count_repeats, results))
 
@@ -151,7 +156,7 @@ class Chance:
         return len(set(answer_digests(result))) <= 1 and all(
             _are_alike(values)
             for metric, values in values_by_metric(result).items()
-            if (scale := self.scales[metric]) is not None and scale.bounded
+            if self.scales.is_bounded(metric)
         )
 
     def is_confirmed(
@@ -172,24 +177,15 @@ class Chance:
         return fisher_p_value(alike, alike, len(pairs) - len(dropped), len(pairs)) <= _RARE
 
     def may_explain(self, base: CaseResult, new: CaseResult) -> bool:
-        """Whether another run of the same app might give what the new one gave."""
+        """Whether another run of the same app might give the answers of the new one."""
         steady = not self.app_varies and len(answer_digests(base)) >= STEADY and answer_digests(new)
         return not (steady and self.is_alike(base) and self.is_alike(new))
 
 
 def _are_alike(values: Sequence[float]) -> bool:
-    """Whether they are one value, but for what processors round an encoder's sums by."""
+    """Whether they are one value, but for the rounding of an encoder's sums by other processors."""
     low, high = min(values), max(values)
     return low == high or high - low <= NOISE * max(abs(low), abs(high))
-
-
-STEADY = 2
-"""Alike repeats that a case needs in the baseline, for a difference to be a fact."""
-
-CONFIRMED = 3
-"""Alike new repeats in which a drop must be seen to be a fact: an app may deviate once in a hundred calls."""
-
-_RARE = 0.05
 
 
 def first_repeats(result: CaseResult, repeats: int) -> CaseResult:
@@ -203,11 +199,3 @@ def first_repeats(result: CaseResult, repeats: int) -> CaseResult:
         answers=result.answers[:repeats],
         rival=result.rival and first_repeats(result.rival, repeats),
     )
-
-
-def count_repeats(result: CaseResult) -> int:
-    """How often the app was called, failed repeats included."""
-    repeats = [output.repeat for output in result.outputs]
-    repeats += [failure.repeat for failure in result.failures]
-    repeats += [score.repeat for score in result.scores]
-    return max(len(result.answers), max(repeats, default=-1) + 1)

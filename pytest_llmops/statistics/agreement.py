@@ -1,8 +1,8 @@
 """
-How far two readings of the same rows agree, each row counted `weights` times.
+Agreement of scores or judges with labels: kappa, rank correlation, calibration and the true pass rate.
 
-Weights are how often a row was drawn: a bootstrap calls these thousands of times, and counting is faster
-than copying rows. Whatever is not defined (one kind of label, no spread) is NaN.
+Weights count the draws of a row: a bootstrap calls these functions thousands of times, and counting is faster
+than copying rows. A measure that is not defined (one kind of label, no spread) is NaN.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def read_auc(goods: Floats, bads: Floats, below: Floats) -> float:
 
 
 def measure_accuracy(same: NDArray[np.bool_], weights: Floats) -> float:
-    """Share of rows that are read alike."""
+    """The share of rows with equal readings."""
     return float((weights * same).sum() / weights.sum())
 
 
@@ -65,13 +65,13 @@ def measure_kappa(first: Codes, second: Codes, weights: Floats, *, levels: int, 
 
 
 def chance_cost(first: Codes, second: Codes, *, levels: int, quadratic: bool) -> float:
-    """What disagreement costs a row, on average, where two such readings agree by chance alone."""
+    """The mean cost of a row's disagreement where two such readings agree by chance only."""
     table = np.bincount(first * levels + second, minlength=levels * levels).reshape(levels, levels)
     return _costs(table, quadratic=quadratic)[1] / len(first)
 
 
 def _costs(table: NDArray[Any], *, quadratic: bool) -> tuple[Floats, float]:
-    """What a row of each cell costs, and what all cost where the margins alone decide."""
+    """The cost of a row in each cell, and the cost of all rows where only the margins decide."""
     levels = len(table)
     apart = np.abs(np.subtract.outer(np.arange(levels), np.arange(levels))).astype(float)
     cost: Floats = apart**2 if quadratic else (apart > 0).astype(float)
@@ -109,10 +109,10 @@ _FOLDS = 5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationError:
     """
-    The expected calibration error: how far, on average, the share of good rows is from what scores say.
+    The expected calibration error: the mean distance of the share of good rows from the scores.
 
     Attributes:
-        value: From 0 to 1; 0.1 says that scores are 10 points off on average.
+        value: From 0 to 1; by 0.1 scores are 10 points off on average.
         mapping: `none` where the score is itself from 0 to 1; `logistic` where it was first mapped to a
             probability by a logistic curve, fitted for each fifth of the groups on the other four.
     """
@@ -125,19 +125,19 @@ def measure_calibration(
     scores: Floats, good: Floats, groups: Sequence[Hashable], *, is_chance: bool
 ) -> CalibrationError | None:
     """
-    None where fewer than two groups, or one kind of label alone, leave nothing to fit a curve on.
+    The calibration error; None where fewer than two groups, or one kind of label, leave no curve to fit.
 
     Args:
         scores: Higher is better, shape (rows,).
         good: 1 or 0.
-        is_chance: Whether scores go from 0 to 1, and are taken at their word.
+        is_chance: Scores go from 0 to 1, and are read as probabilities.
     """
     if is_chance:
         return CalibrationError(value=expected_error(scores, good), mapping="none")
     mapped = map_logistic(scores, good, groups)
-    return (
-        None if mapped is None else CalibrationError(value=expected_error(mapped, good), mapping="logistic")
-    )
+    if mapped is None:
+        return None
+    return CalibrationError(value=expected_error(mapped, good), mapping="logistic")
 
 
 def expected_error(chances: Floats, good: Floats) -> float:
@@ -153,7 +153,7 @@ def expected_error(chances: Floats, good: Floats) -> float:
 
 def map_logistic(scores: Floats, good: Floats, groups: Sequence[Hashable]) -> Floats | None:
     """
-    A chance a row by a curve that has not seen the row's group; None where no such curve can be fitted.
+    The chance of each row by a curve that was fitted without its group; None where none can be fitted.
 
     Source: Platt (1999), with his targets that keep a clean split from an endless slope.
     """
@@ -196,26 +196,26 @@ def estimate_rate(  # noqa: PLR0913 - two samples and how they were drawn
     level: float = LEVEL,
 ) -> Measure:
     """
-    The share of good rows among all: the judge's rate, mended by how far it is off where there are labels.
+    The share of good rows among all: the judge's rate, corrected by its error where there are labels.
 
-    How much the judge counts is chosen for the shortest interval: a useless one counts nothing, and the
-    estimate is then that of the labels alone. The interval holds for many labels, some dozens of each
+    The judge's weight is chosen for the shortest interval: a useless one counts nothing, and the estimate is
+    then that of the labels. The interval holds for many labels, some dozens of each
     kind, that were drawn at random from all rows.
 
     Args:
-        good: What people said of the labelled rows, 1 or 0; shape (labelled,).
-        judged: What the judge said of the same rows, any number; shape (labelled,).
-        unlabelled: What it said of the others; shape (others,).
-        groups: What belongs together among the labelled rows, so that it counts as one draw.
+        good: Labels of people, 1 or 0; shape (labelled,).
+        judged: Judgements of the same rows, any number; shape (labelled,).
+        unlabelled: Judgements of the other rows; shape (others,).
+        groups: The group of each labelled row, which counts as one draw.
 
     Source: Angelopoulos, Duchi and Zrnic (2023), PPI++: Efficient Prediction-Powered Inference, for a mean.
     """
     from scipy.special import ndtri
 
     weight = choose_weight(good, judged, unlabelled)
-    value = (
-        float(good.mean() + weight * (unlabelled.mean() - judged.mean())) if weight else float(good.mean())
-    )
+    value = float(good.mean())
+    if weight:
+        value = float(good.mean() + weight * (unlabelled.mean() - judged.mean()))
     variance = _variance_of_mean(good - weight * judged, group_codes(groups, len(good)))
     if weight:
         variance += weight**2 * _variance_of_mean(unlabelled, group_codes(unlabelled_groups, len(unlabelled)))
@@ -227,7 +227,7 @@ def estimate_rate(  # noqa: PLR0913 - two samples and how they were drawn
 
 
 def choose_weight(good: Floats, judged: Floats, unlabelled: Floats) -> float:
-    """How much the judge counts, from 0 to 1 (the power tuning of PPI++)."""
+    """The weight of the judge, from 0 to 1 (the power tuning of PPI++)."""
     labelled, others = len(good), len(unlabelled)
     if labelled < 2 or not others:  # noqa: PLR2004 - a covariance needs two
         return 0.0
@@ -240,8 +240,8 @@ def choose_weight(good: Floats, judged: Floats, unlabelled: Floats) -> float:
 
 def _variance_of_mean(values: Floats, codes: Codes) -> float:
     """
-    Of the mean of values of which those with one code were drawn together; never less than if each were
-    drawn by itself, for groups that were chosen to be alike hide how rows vary.
+    The variance of the mean of values, those with one code drawn together; at least that of single draws,
+    for groups that were chosen to be alike hide how rows vary.
     """
     off = values - values.mean()
     variances = [0.0]

@@ -1,4 +1,4 @@
-"""Many tests, one chance of a false alarm."""
+"""One error budget for many tests: over several checks, and over several looks at growing data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def adjust_holm(p_values: Sequence[float]) -> list[float]:
     """
     adjusted = [1.0] * len(p_values)
     highest = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda each: p_values[each])):
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda position: p_values[position])):
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = highest
     return adjusted
@@ -45,7 +45,7 @@ def conditional_power(p_value: float, time: float, final_level: float) -> float:
     Args:
         p_value: One-sided, at this look.
         time: Share of the planned observations that this look has, in (0, 1).
-        final_level: What a p-value must not exceed at the last look.
+        final_level: The largest p-value that is called at the last look.
 
     Source: Lan and Wittes (1988), The B-value: a tool for monitoring data, Biometrics 44.
     """

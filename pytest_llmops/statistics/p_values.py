@@ -1,4 +1,9 @@
-"""Exact tests of counts."""
+"""
+Tests of counts and of two samples, and the tails of distributions that they need.
+
+`scipy.stats` has all of these tails, with checks that cost ten times the tail itself, and takes half a second
+of CPU to import: every gate would pay for it. They are made of `scipy.special` here.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +15,15 @@ from statistics import fmean
 from pytest_llmops.statistics.codes import Floats
 from pytest_llmops.statistics.summaries import mean, sample_variance
 
-_NO_SKEW = 1.6e-5
-"""A Pearson type III that is less askew is taken for a normal distribution, as scipy takes it."""
+SMALLEST = 5e-324
+"""The least p-value: a float ends, chance does not."""
+
+_NO_SKEW = 1.6e-5  # a Pearson type III that is less askew is taken for a normal distribution, as by scipy
+_FEWEST = 2  # values of a side that have a spread
 
 
 def student_tail(value: float, freedom: float) -> float:
-    """How often Student's t is above `value`, with so many degrees of freedom; in [0, 1]."""
+    """The chance that Student's t is above `value`, with so many degrees of freedom; in [0, 1]."""
     from scipy.special import stdtr
 
     return float(stdtr(freedom, -value))
@@ -29,33 +37,29 @@ def student_quantile(share: float, freedom: float) -> float:
 
 
 def binomial_cdf(count: int, of: int, rate: float) -> float:
-    """How often `count` events or fewer happen, of so many with a chance of `rate` each; in [0, 1]."""
+    """The chance of `count` events or fewer, of so many with a chance of `rate` each; in [0, 1]."""
     from scipy.special import bdtr
 
     return float(bdtr(count, of, rate))
 
 
 def hypergeometric_cdf(count: int, drawn: int, marked: int, of: int) -> float:
-    """How often `count` or fewer of `drawn` are marked, where `marked` of `of` are; exact, in [0, 1]."""
+    """The chance that `count` or fewer of `drawn` are marked, where `marked` of `of` are; in [0, 1]."""
     least = max(0, drawn - (of - marked))
     ways = sum(
-        math.comb(marked, each) * math.comb(of - marked, drawn - each) for each in range(least, count + 1)
+        math.comb(marked, hit) * math.comb(of - marked, drawn - hit) for hit in range(least, count + 1)
     )
     return ways / math.comb(of, drawn)
 
 
 def pearson3_cdf(value: float, skew: float) -> float:
-    """How often a Pearson type III of mean 0 and variance 1 is at most `value`; in [0, 1]."""
+    """The chance that a Pearson type III of mean 0 and variance 1 is at most `value`; in [0, 1]."""
     from scipy.special import gammainc, gammaincc, ndtr
 
     if abs(skew) < _NO_SKEW:
         return float(ndtr(value))
     shape = 4 / skew**2
     return float((gammainc if skew > 0 else gammaincc)(shape, max(0.0, shape + 2 * value / skew)))
-
-
-SMALLEST = 5e-324
-"""What a p-value is at least: a float ends, chance does not."""
 
 
 @lru_cache(maxsize=65_536)
@@ -70,13 +74,13 @@ def fisher_p_value(held_before: int, repeats_before: int, held: int, repeats: in
 
 
 def binomial_p_value(held: int, repeats: int, rate: float) -> float:
-    """How often so few of the repeats or fewer hold, were `rate` the true one; one-sided, in (0, 1]."""
+    """The chance that so few of the repeats or fewer hold, were `rate` the true one; one-sided, in (0, 1]."""
     return min(1.0, max(binomial_cdf(held, repeats, rate), SMALLEST))
 
 
 def poisson_binomial_p_value(chances: Iterable[float], count: int) -> float:
     """
-    How often as many of independent events happen, or more, each with a chance of its own; in (0, 1].
+    The chance that `count` or more of independent events happen, each with another chance; in (0, 1].
 
     Source: Wang (1993), On the number of successes in independent trials, Statistica Sinica 3; Hong (2013),
     On computing the distribution function for the Poisson binomial distribution, CSDA 59.
@@ -94,10 +98,10 @@ def poisson_binomial_p_value(chances: Iterable[float], count: int) -> float:
 
 def dealt_p_value(first: Floats, second: Floats) -> float:
     """
-    How often values of 0, a half and 1, dealt to two groups at random, are as large in the first; one-sided.
+    The chance that values of 0, a half and 1, dealt to two groups at random, are as large in the first.
 
-    A permutation test, exact over how many halves and ones the first group may get; with ones alone it is
-    Fisher's.
+    A one-sided permutation test, exact over how many halves and ones the first group may get; with ones
+    and zeros only it is Fisher's.
 
     Args:
         first: Shape (values,), as `second`.
@@ -113,13 +117,9 @@ def dealt_p_value(first: Floats, second: Floats) -> float:
     return float(min(1.0, max(np.sum(chances), SMALLEST)))
 
 
-_FEWEST = 2  # values of a side that have a spread
-
-
 def drop_p_value(before: Sequence[float], after: Sequence[float], size: float) -> float:
     """
-    How often chance alone shows such new values, were the drop of the mean no larger than `size`; one-sided,
-    in (0, 1].
+    The p-value of a mean that dropped by more than `size`; one-sided, in (0, 1].
 
     Welch's t-test of the shifted values. They can be exchanged in so many ways only, and no p-value below
     that counts: a few alike values have no spread that a t-test could use.
@@ -140,10 +140,9 @@ def drop_p_value(before: Sequence[float], after: Sequence[float], size: float) -
     if max(before) == min(before) and max(after) == min(after):
         return exchanges
     largest = max(map(abs, (*shifted, *after)))  # squares of squares leave a float's range
-    sides = [[value / largest for value in side] for side in (shifted, after)]
-    errors = [(sample_variance(side) or 0.0) / len(side) for side in sides]
-    if not (error := sum(errors)):  # too small for a float
+    old, new = ([value / largest for value in side] for side in (shifted, after))
+    error_before, error_after = ((sample_variance(side) or 0.0) / len(side) for side in (old, new))
+    if not (error := error_before + error_after):  # too small for a float
         return exchanges
-    freedom = 1 / sum((each / error) ** 2 / (len(side) - 1) for each, side in zip(errors, sides, strict=True))
-    drop = mean(sides[0]) - mean(sides[1])
-    return max(student_tail(drop / math.sqrt(error), freedom), exchanges, SMALLEST)
+    freedom = 1 / ((error_before / error) ** 2 / (len(old) - 1) + (error_after / error) ** 2 / (len(new) - 1))
+    return max(student_tail((mean(old) - mean(new)) / math.sqrt(error), freedom), exchanges, SMALLEST)

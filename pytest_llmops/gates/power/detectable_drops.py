@@ -1,39 +1,46 @@
 """
-Which drop the suite channel would detect, estimated from how the repeats of a baseline differ.
+The smallest drop that the suite channel would detect: in `llmops selfcheck`, a run's summary and verdicts.
 
-The drop is one that all cases share. One that hits few of them is the case channel's, and an edit that
-moves single cases up and down adds noise that no baseline knows of.
+It is estimated from the repeats of a baseline, and is a drop that all cases share. One that hits few of them
+is the case channel's. An edit that moves single cases up and down adds noise that no baseline shows; a
+verdict, which has both sides, adds it.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from statistics import NormalDist, fmean
 
 from pytest_llmops.bounds import describe_check
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.case_results import LARGEST, values_by_metric
-from pytest_llmops.gates.error_budget import LOOKS, SUITE_SHARE
+from pytest_llmops.gates.error_budget import BASELINE_REPEATS, LOOKS, divide_suite_share
 from pytest_llmops.gates.paired_runs import Scale, find_scale
-from pytest_llmops.gates.repeats import BASELINE_REPEATS
 from pytest_llmops.gates.suite_channel.paired_scores import results_of, tolerated_drop
-from pytest_llmops.gates.suite_channel.verdicts import POWER, smallest_drop
 from pytest_llmops.records import CaseResult, SuiteCheck
 from pytest_llmops.statistics.codes import group_codes, sum_weights
 from pytest_llmops.statistics.p_values import binomial_cdf, student_quantile
 from pytest_llmops.statistics.paired import FEWEST
-from pytest_llmops.statistics.summaries import NOISE, sample_variance
+from pytest_llmops.statistics.summaries import LINEAR, NOISE, sample_variance
+
+POWER = 0.8
+"""Share of runs in which a drop is called that counts as detectable."""
 
 RECORD = f"record the baseline with --llm-repeats auto or {BASELINE_REPEATS}"
 
 _SURE = NormalDist().inv_cdf(POWER)
-"""Standard errors between what is called half of the time and what is called four times in five."""
+"""Standard errors between a drop that is called half of the time and one called four times in five."""
 
-_FEWEST_CASES = 2  # of one alone nobody knows how others moved
+_FEWEST_CASES = 2  # the movement of a single case has no spread
 _WORTH = 0.95  # of a drop: advice that does not get below it is none
+_HALVINGS = 50  # of the range in which a drop is searched
+_FAR = 1_000  # times the units: more is no advice
+_TWO = 2  # sides of the test
+_REACH = 5  # standard deviations of the number of discordant units, beyond which there are none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +51,8 @@ class DetectableDrop:
     Attributes:
         check: As its verdict names it.
         smallest_drop: Called `regressed` by about four in five runs, in the unit of the statistic; 0 where
-            any drop is. None where no drop would be or none can be estimated: the advice says why.
-        advice: What would see a smaller one.
+            any drop is. None where no drop would be or none can be estimated: the advice gives the reason.
+        advice: What would detect a smaller one.
     """
 
     check: str
@@ -63,31 +70,48 @@ def find_detectable_drops(
     level: float = 0.95,
 ) -> tuple[DetectableDrop, ...]:
     """
-    What each suite check would see in a new run with so many repeats of a case, 1 at least.
+    The detectable drop of each suite check in a new run with so many repeats of a case, 1 at least.
 
     Args:
         results: Those of `find_scored`.
         steady: The app does not vary, so that a single case which no longer holds what it held is a fact.
     """
-    measured: list[tuple[str, SuiteCheck, _Noise | str]] = []
+    share = divide_suite_share(suite.values())
+    drops = []
     for path, checks in suite.items():
-        noted = _note({check.metric for check in checks}, results_of(path, results))
+        values = [values_by_metric(result) for result in results_of(path, results)]
+        estimates = []
         for check in checks:
-            name = describe_check(check)
-            noise = _read(check, noted[check.metric], steady=steady)
-            measured.append((f"{path}: {name}" if len(suite) > 1 else name, check, noise))
-    tests = sum(isinstance(noise, _Noise) for _, _, noise in measured) / SUITE_SHARE
-    return tuple(
-        DetectableDrop(check=name, metric=check.metric, smallest_drop=None, advice=noise)
-        if isinstance(noise, str)
-        else DetectableDrop(
-            check=name,
-            metric=check.metric,
-            smallest_drop=noise.smallest(tests, level, repeats),
-            advice=_advise(noise, tests, level, repeats),
-        )
-        for name, check, noise in measured
-    )
+            cases = [of_case[check.metric] for of_case in values if check.metric in of_case]
+            estimates.append((check, _read_noise(check, cases, steady=steady)))
+        tests = sum(isinstance(noise, _Noise) for _, noise in estimates) / share
+        for check, noise in estimates:
+            name = f"{path}: {describe_check(check)}" if len(suite) > 1 else describe_check(check)
+            drops.append(_detect(name, check.metric, noise, tests=tests, repeats=repeats, level=level))
+    return tuple(drops)
+
+
+def find_detectable_drop(  # noqa: PLR0913 - a check, its baseline, and the run
+    check: SuiteCheck,
+    cases: Sequence[Sequence[float]],
+    *,
+    error: float,
+    repeats: int,
+    steady: bool,
+    tests: float,
+    level: float,
+) -> DetectableDrop:
+    """
+    The detectable drop of a suite check in a run that was made.
+
+    Args:
+        cases: The baseline's scores of each case, by repeat.
+        error: Standard error of the statistic's difference, estimated from the cases' differences. It counts
+            where it is larger than the repeats explain, since then an edit moved single cases.
+        tests: Equal parts that the error budget is cut into, one for each check that watches.
+    """
+    noise = _read_noise(check, cases, steady=steady, error=error, repeats=repeats)
+    return _detect(describe_check(check), check.metric, noise, tests=tests, repeats=repeats, level=level)
 
 
 def find_scored(results: Iterable[CaseResult]) -> tuple[list[CaseResult], tuple[str, ...]]:
@@ -103,91 +127,121 @@ def find_scored(results: Iterable[CaseResult]) -> tuple[list[CaseResult], tuple[
     return [scored[case] for case in sorted(scored)], tuple(sorted(by_case.keys() - scored.keys()))
 
 
+def smallest_drop(error: float, *, tests: float, level: float) -> float:
+    """
+    The drop of a mean that is called `regressed` four times in five, in the metric's unit.
+
+    Args:
+        error: Standard error of the mean difference.
+        tests: Equal parts that the error budget is cut into, one for each check that watches.
+
+    Source: power of a one-sided z-test, the quantile of the level plus that of the power, as in Chow, Shao
+    and Wang (2008), Sample Size Calculations in Clinical Research, section 3.1.
+    """
+    return (NormalDist().inv_cdf(1 - (1 - level) / tests) + _SURE) * error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Noise:
     """
-    How the repeats of a check's cases differ.
+    The chance variation of a check's mean.
 
     Attributes:
-        cases: How many there are.
-        recorded: Repeats that the baseline has of a case, the fewest.
-        once: Sum over the cases of the variance of a repeat; `kept` of that of the baseline's mean, `paid`
-            the same were there `BASELINE_REPEATS` in it at least.
-        held: Where each score is pass or miss, the share that passes: a drop of it makes new noise, since
-            a case that always passed then passes now and then. None for other scores, which keep theirs.
+        recorded: Repeats of each case in the baseline.
+        variances: Variance of one repeat of each case.
+        moved: Variance of the moves of single cases by an edit; 0 where it is unknown.
+        held: Where each score is pass or miss, the share that passes; None where a drop makes no new noise.
         tolerated: The drop of the mean that passes.
         unit: Of the statistic, for one of the mean: a sum has as many as there are cases.
         fact: One case that drops is enough.
     """
 
-    cases: int
-    recorded: int
-    once: float
-    kept: float
-    paid: float
+    recorded: Sequence[int]
+    variances: Sequence[float]
+    moved: float
     held: float | None
     tolerated: float
     unit: int
     fact: bool
 
-    def smallest(
-        self, tests: float, level: float, repeats: int, *, paid: bool = False, times: int = 1
-    ) -> float | None:
+    @property
+    def cases(self) -> int:
+        return len(self.recorded)
+
+    def error(self, repeats: int, recorded: int = 0) -> float:
         """
-        The smallest drop seen; None where even the largest would not be.
+        The standard error of the mean difference, were nothing changed in general.
 
         Args:
-            paid: With `BASELINE_REPEATS` in the baseline.
-            times: With so many times the cases, which are like those there are.
+            repeats: New repeats of a case.
+            recorded: Repeats that each case of the baseline has at least.
+        """
+        sampling = math.fsum(
+            variance / max(count, recorded) + variance / repeats
+            for variance, count in zip(self.variances, self.recorded, strict=True)
+        )
+        return math.sqrt(sampling / self.cases**2 + self.moved / self.cases)
+
+    def smallest(
+        self, tests: float, level: float, repeats: int, *, recorded: int = 0, times: int = 1
+    ) -> float | None:
+        """
+        The smallest detectable drop; None where even the largest would not be called.
+
+        Args:
+            times: With so many times the cases, which are like the present ones.
         """
         if self.fact:
             return self.unit / self.cases
-        reach = _reach(times * self.cases, tests, level)
+        cases = times * self.cases
+        reach = _reach(cases, tests, level)
         if reach is None:
             return None
-        noise = ((self.paid if paid else self.kept) + self.once / repeats) / (self.cases**2 * times)
-        answers = times * self.cases * repeats
-        called = self._find_drop(reach, 0.0, noise, answers)
-        above = self._find_drop(_SURE, self.tolerated, noise, answers)
+        error = self.error(repeats, recorded) / math.sqrt(times)
+        called = self._find_drop(0.0, reach, error, cases * repeats)
+        above = self._find_drop(self.tolerated, _SURE, error, cases * repeats)
         return None if called is None or above is None else max(called, above) * self.unit
 
-    def _find_drop(self, reach: float, tolerated: float, noise: float, answers: int) -> float | None:
+    def _find_drop(self, tolerated: float, reach: float, error: float, answers: int) -> float | None:
         """
-        The drop of a mean that is so many of its standard errors above what is tolerated.
+        The drop of the mean that is `reach` of its standard errors above the tolerated one; None where
+        there is none.
 
-        A share `held` that falls by `drop` has by that alone the variance `held * (1 - held) + drop *
-        (2 * held - 1) - drop**2`, the first part of which is in the noise; this is the root for `drop`.
+        A share that drops makes noise by that: a case that always passed then passes now and then. The
+        variance is therefore taken at the drop that is searched.
 
         Args:
-            noise: Square of the standard error of the mean difference, were nothing changed.
             answers: New answers of all cases together.
 
-        Source: the score interval of a proportion, which takes the variance at the value that is asked for
-        and solves the square equation for it; Wilson (1927), Probable inference; Agresti (2013), Categorical
-        Data Analysis, section 1.4. The drop and the variance of a mean of cases in its place are ours.
+        Source: the score interval of a proportion, Wilson (1927), Probable inference; Agresti (2013),
+        Categorical Data Analysis, section 1.4. The drop and the variance of a mean of cases are ours.
         """
-        if self.held is None:
-            return tolerated + reach * math.sqrt(noise)
-        own = reach**2 / answers
-        linear = 2 * tolerated + own * (2 * self.held - 1)
-        square = linear**2 - 4 * (1 + own) * (tolerated**2 - reach**2 * noise)
-        drop = (linear + math.sqrt(max(square, 0.0))) / (2 * (1 + own))
-        return drop if square >= 0 and drop <= self.held else None
+        held = self.held
+        if held is None:
+            return tolerated + reach * error
+
+        def is_enough(drop: float) -> bool:
+            variance = error**2 + drop * (2 * held - 1 - drop) / answers
+            return drop - tolerated >= reach * math.sqrt(max(variance, 0.0))
+
+        low, high = tolerated, held
+        if low > high or not is_enough(high):
+            return None
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            low, high = (low, middle) if is_enough(middle) else (middle, high)
+        return tolerated if high - tolerated <= NOISE * held else high
 
 
 def _reach(cases: int, tests: float, level: float) -> float | None:
     """
-    How many standard errors a mean has to drop to be called; None where so few cases call nothing.
+    The standard errors that a mean has to drop by to be called; None where so few cases call nothing.
 
-    Fewer than `FEWEST` cases are held against Student's t. For more it is that of `smallest_drop`, but that
-    the test compares with the root of the mean square, which the drop is
-    part of: with few cases that counts. A statistic t of differences about 0, `mean / sqrt(mean square /
-    cases)`, that has to reach `called` asks for a mean of `called / sqrt(1 - called**2 / cases)` standard
-    errors about the mean.
-
-    Source: power of a one-sided z-test, the quantile of the level plus that of the power, as in Chow, Shao
-    and Wang (2008), Sample Size Calculations in Clinical Research, section 3.1; the step from a sum of
-    squares about 0 to one about the mean is algebra: mean square = variance + mean**2.
+    Fewer than `FEWEST` cases are tested by Student's t. For more it is that of `smallest_drop`, but that
+    the test compares with the root of the mean square, which the drop is part of: with few cases that counts.
+    A statistic t of differences about 0, `mean / sqrt(mean square / cases)`, that has to reach `called` needs
+    a mean of `called / sqrt(1 - called**2 / cases)` standard errors about the mean, by algebra: mean square
+    = variance + mean**2.
     """
     if cases < _FEWEST_CASES:
         return None
@@ -199,50 +253,45 @@ def _reach(cases: int, tests: float, level: float) -> float | None:
     return called / math.sqrt(1 - called**2 / cases) + _SURE
 
 
-def _note(metrics: Iterable[str], results: Sequence[CaseResult]) -> dict[str, list[Sequence[float]]]:
-    """Metric to the scores of each case that has any, by repeat."""
-    noted: dict[str, list[Sequence[float]]] = {metric: [] for metric in metrics}
-    for result in results:
-        for metric, values in values_by_metric(result).items():
-            if metric in noted:
-                noted[metric].append(values)
-    return noted
-
-
-def _read(check: SuiteCheck, cases: Sequence[Sequence[float]], *, steady: bool) -> _Noise | str:
-    """The noise of a check, or why no drop can be estimated for it."""
+def _read_noise(
+    check: SuiteCheck, cases: Sequence[Sequence[float]], *, steady: bool, error: float = 0.0, repeats: int = 1
+) -> _Noise | str:
+    """The noise of a check, or the reason why no drop can be estimated for it."""
     try:
         scale = find_scale(check.metric, check.options)
-    except LLMOpsError as error:
-        return str(error)
+    except LLMOpsError as failure:
+        return str(failure)
     tolerated = tolerated_drop(check, scale)
-    variances = [sample_variance(values) for values in cases]
+    is_linear = check.statistic in LINEAR
+    variances = [sample_variance(values) if is_linear else None for values in cases]
     known = [variance for variance in variances if variance is not None]
-    held = _share_held(cases, scale)
+    held = _share_held(cases, scale) if is_linear else None
     if tolerated is None:
         return "it is not watched for a drop: give it a max_drop"
-    if check.statistic not in {"mean", "sum"}:
-        return f"a drop of {check.statistic} cannot be foretold, only one of a mean or a sum"
-    if not known:
+    if not known and not error:
+        if not is_linear:
+            return f"a drop of {check.statistic} cannot be foretold, only one of a mean or a sum"
         return f"no case has two repeats that {check.metric} scored"
     if held == 0:
         return "no case holds it, so that none can fall"
-    typical = fmean(known)
-    noise = [
-        (len(values), typical if own is None else own) for values, own in zip(cases, variances, strict=True)
-    ]
+    typical = fmean(known) if known else 0.0
     unit = len(cases) if check.statistic == "sum" else 1
-    return _Noise(
-        cases=len(cases),
-        recorded=min(repeats for repeats, _ in noise),
-        once=math.fsum(variance for _, variance in noise),
-        kept=math.fsum(variance / repeats for repeats, variance in noise),
-        paid=math.fsum(variance / max(repeats, BASELINE_REPEATS) for repeats, variance in noise),
+    noise = _Noise(
+        recorded=[len(values) for values in cases],
+        variances=[typical if variance is None else variance for variance in variances],
+        moved=0.0,
         held=held,
         tolerated=tolerated / unit,
         unit=unit,
         fact=steady and held is not None and scale.bound is not None,
     )
+    explained, observed = noise.error(repeats) ** 2, (error / unit) ** 2
+    # An estimated variance is off by this share of itself, with two standard errors.
+    unsure = 2 * math.sqrt(2 / max(1, len(cases) - 1))
+    if observed > (1 + unsure) * explained:
+        # The observed differences have the noise of their own drop already.
+        noise = replace(noise, moved=(observed - explained) * len(cases), held=None)
+    return noise
 
 
 def _share_held(cases: Sequence[Sequence[float]], scale: Scale) -> float | None:
@@ -253,23 +302,32 @@ def _share_held(cases: Sequence[Sequence[float]], scale: Scale) -> float | None:
     return share if scale.higher_is_better else 1 - share
 
 
-def _advise(noise: _Noise, tests: float, level: float, repeats: int) -> str:
-    """With what a smaller drop would be seen."""
+def _detect(  # noqa: PLR0913 - a check, its noise, and the run
+    name: str, metric: str, noise: _Noise | str, *, tests: float, repeats: int, level: float
+) -> DetectableDrop:
+    """The drop of a check with this noise, and the advice on a smaller one."""
+    if isinstance(noise, str):
+        return DetectableDrop(check=name, metric=metric, smallest_drop=None, advice=noise)
+    now = noise.smallest(tests, level, repeats)
+    return DetectableDrop(
+        check=name, metric=metric, smallest_drop=now, advice=_advise(noise, now, tests, level, repeats)
+    )
+
+
+def _advise(noise: _Noise, now: float | None, tests: float, level: float, repeats: int) -> str:
     if noise.fact:
         return "no repeat differs, so that one case that falls is a fact"
-    now = noise.smallest(tests, level, repeats)
     more = max(2 * repeats, LOOKS[-1])
-    offers = [
-        (f"with {more} new repeats instead of {repeats}", noise.smallest(tests, level, more)),
-        (
-            f"with {BASELINE_REPEATS} recorded repeats instead of {noise.recorded}",
-            noise.smallest(tests, level, repeats, paid=True),
+    offers = {
+        f"with {more} new repeats instead of {repeats}": noise.smallest(tests, level, more),
+        f"with {BASELINE_REPEATS} recorded repeats instead of {min(noise.recorded)}": noise.smallest(
+            tests, level, repeats, recorded=BASELINE_REPEATS
         ),
-        (f"with {2 * noise.cases} cases", noise.smallest(tests, level, repeats, times=2)),
-    ]
+        f"with {2 * noise.cases} cases": noise.smallest(tests, level, repeats, times=2),
+    }
     worth = [
-        f"{drop:.2g} {what}"
-        for what, drop in offers
+        f"{drop:.2g} {offer}"
+        for offer, drop in offers.items()
         if drop is not None and (now is None or drop < _WORTH * now)
     ]
     seen = f"would see {', '.join(worth)}" if worth else ""
@@ -280,22 +338,17 @@ def _advise(noise: _Noise, tests: float, level: float, repeats: int) -> str:
     return f"no drop is large enough to be seen{f'; {seen}' if seen else ''}"
 
 
-_FAR = 1_000  # times the units: more is no advice
-_TWO = 2  # sides of the test
-_REACH = 5  # standard deviations of the number of discordant units, beyond which there are none
-
-
 def count_further_cases(differences: Sequence[float], units: Sequence[str], *, alpha: float) -> int | None:
     """
-    The fewest further cases with which the observed difference is found by four in five runs.
+    The fewest further cases by which four in five runs would find the observed difference of two candidates.
 
-    Pass-or-miss scores are held against the exact test of the discordant units, of which further cases have
-    the share that these have; others against the normal distribution of the mean.
+    Pass-or-miss scores are tested by the exact test of the discordant units, of which further cases have
+    the share that these have; others by the normal distribution of the mean.
 
     Args:
         differences: One a case, first candidate less second.
         units: The group of each case.
-        alpha: What the two-sided p-value must not exceed.
+        alpha: The largest two-sided p-value that decides.
 
     Returns:
         None where more cases of this kind decide nothing: the candidates are level, or a thousand times the
@@ -308,20 +361,19 @@ def count_further_cases(differences: Sequence[float], units: Sequence[str], *, a
 
     codes = group_codes(units, len(differences))
     count = int(codes.max(initial=-1)) + 1
-    summed = [float(each) for each in sum_weights(codes, np.asarray(differences, float), count)]
+    summed = [float(value) for value in sum_weights(codes, np.asarray(differences, float), count)]
     largest = max(map(abs, summed), default=0.0)
-    moved = [each for each in summed if abs(each) > NOISE * largest]
+    moved = [value for value in summed if abs(value) > NOISE * largest]
     mean = fmean(summed) if summed else 0.0
     if abs(mean) <= NOISE * largest:
         return None
-    fewest = 1 + math.log2(1 / alpha)  # units that have a sign pattern as rare
     if max(map(abs, moved)) - min(map(abs, moved)) <= NOISE * largest:
-        ahead = sum(each * mean > 0 for each in moved) / len(moved)
+        ahead = sum(value * mean > 0 for value in moved) / len(moved)
         needed = _count_units(len(moved) / count, ahead, alpha, most=_FAR * count)
     else:
         spread = math.sqrt(sample_variance(summed) or 0.0)
         needed = (smallest_drop(spread, tests=_TWO, level=1 - alpha) / mean) ** 2
-    needed = max(needed, fewest)
+    needed = max(needed, 1 + math.log2(1 / alpha))  # units that have a sign pattern as rare
     if needed > _FAR * count:
         return None
     return math.ceil(max(1.0, math.ceil(needed) - count) * len(differences) / count)
@@ -331,44 +383,29 @@ def _count_units(moved: float, ahead: float, alpha: float, *, most: int) -> floa
     """
     The fewest units with which the exact test calls the winner often enough; infinite beyond `most`.
 
-    Power rises with the units but for small steps back, which the search does not look for.
+    Power rises with the units but for small steps back, which the search skips.
 
     Args:
         moved: The share of units that are discordant; `ahead` the share of these that one candidate wins.
     """
-    if _power(most, moved, ahead, alpha) < POWER:
+
+    def find_power(units: int) -> float:
+        centre, reach = units * moved, _REACH * math.sqrt(units * moved * (1 - moved)) + 1
+        power = 0.0
+        for pairs in range(max(0, int(centre - reach)), min(units, math.ceil(centre + reach)) + 1):
+            if (losses := _most_losses(pairs, alpha)) >= 0:
+                fewer = binomial_cdf(pairs - 1, units, moved) if pairs else 0
+                chance = binomial_cdf(pairs, units, moved) - fewer
+                power += chance * binomial_cdf(losses, pairs, 1 - ahead)
+        return power
+
+    if find_power(most) < POWER:
         return math.inf
-    low, high = 1, most
-    while low < high:
-        middle = (low + high) // 2
-        if _power(middle, moved, ahead, alpha) >= POWER:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-def _power(units: int, moved: float, ahead: float, alpha: float) -> float:
-    """How often the exact test calls the winner: over how many discordant units there may be."""
-    centre, reach = units * moved, _REACH * math.sqrt(units * moved * (1 - moved)) + 1
-    found = 0.0
-    for pairs in range(max(0, int(centre - reach)), min(units, math.ceil(centre + reach)) + 1):
-        if (losses := _most_losses(pairs, alpha)) >= 0:
-            chance = binomial_cdf(pairs, units, moved) - (
-                binomial_cdf(pairs - 1, units, moved) if pairs else 0
-            )
-            found += chance * binomial_cdf(losses, pairs, 1 - ahead)
-    return found
+    return 1 + bisect_left(range(1, most + 1), POWER, key=find_power)
 
 
 @lru_cache(maxsize=65_536)
 def _most_losses(pairs: int, alpha: float) -> int:
-    """With how many lost pairs at most the exact two-sided test still calls the winner; -1 for never."""
-    low, high = -1, pairs // 2
-    while low < high:
-        middle = (low + high + 1) // 2
-        if _TWO * binomial_cdf(middle, pairs, 0.5) <= alpha:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    """The most lost pairs with which the exact two-sided test still calls the winner; -1 for never."""
+    p_value = partial(binomial_cdf, of=pairs, rate=0.5)
+    return bisect_right(range(pairs // 2 + 1), alpha, key=lambda losses: _TWO * p_value(losses)) - 1

@@ -1,14 +1,12 @@
 """
-What could never turn red: suite checks for a drop that nothing could prove, cases without a check, and
-keywords that the question has already.
+Golden files that are too weak for the gate: checks and cases that could never turn red, keywords that the
+question has already, and questions that count several times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from pytest_llmops.bounds import describe_check, holds
 from pytest_llmops.gates.error_budget import SUITE_SHARE
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BUDGET = 0.05
-_ALONE = 2  # units that have a spread
+_FEWEST = 2  # units that have a spread
 _NAMED = 5
 
 
@@ -38,7 +36,7 @@ def describe_blind(golden: Golden) -> list[str]:
     for check in watched:
         bound = SUITE_SHARE * _BUDGET / len(watched)
         linear = check.statistic in LINEAR
-        if units >= _ALONE if linear else 2.0**-units <= bound:
+        if units >= _FEWEST if linear else 2.0**-units <= bound:
             continue
         of_what = "case" if units == len(golden.cases) else "group"
         sentence = (
@@ -50,7 +48,7 @@ def describe_blind(golden: Golden) -> list[str]:
 
 
 def describe_unchecked(golden: Golden) -> list[str]:
-    """A sentence, with its place, on cases that nothing can fail; the run says it where all are such."""
+    """A sentence, with its place, on cases that nothing can fail; the run reports it where all are such."""
     unchecked = [case for case in golden.cases if not case.checks]
     if not unchecked or golden.suite or len(unchecked) == len(golden.cases):
         return []
@@ -89,8 +87,8 @@ def _passes_itself(case: Case) -> bool:
 
 NEAR = 0.8
 """
-Cosine of two inputs from which on they are near-duplicates: paraphrases of a question lie at .74 to .84 by
-the default encoder; of 242 pairs of STS-B 90 % of those that people call equal lie above, 3 % of unlike ones.
+Cosine of two inputs from which on they are near-duplicates: paraphrases of a question are at .74 to .84 by
+the default encoder; of 242 pairs of STS-B 90 % of those that people call equal are above, 3 % of unlike ones.
 """
 
 
@@ -103,6 +101,8 @@ def find_near_duplicates(
     Args:
         encode: Texts to unit vectors, shape (texts, dimensions).
     """
+    import numpy as np
+
     cases = [case for case in golden.cases if isinstance(case.input, str) and case.input.strip()]
     if len(cases) < 2:  # noqa: PLR2004 - one question has no other
         return []
@@ -113,7 +113,7 @@ def find_near_duplicates(
         if cases[one].group and cases[one].group == cases[other].group:
             continue
         old, new = sorted((question[one], question[other]), reverse=True)
-        question = [new if each == old else each for each in question]
+        question = [new if number == old else number for number in question]
     by_question: dict[int, list[str]] = {}
     for case, of in zip(cases, question, strict=True):
         by_question.setdefault(of, []).append(case.id)

@@ -1,4 +1,4 @@
-"""What a baseline's own repeats say of the gate: how often it is red for nothing, and which drop it sees."""
+"""The gate checked against a baseline's own repeats: its false alarms, and the drops that it would detect."""
 
 from __future__ import annotations
 
@@ -27,11 +27,16 @@ from pytest_llmops.records import GAIN, CaseResult, Check, Golden, Run, SuiteChe
 from pytest_llmops.settings import Settings
 from pytest_llmops.statistics.intervals import exact_interval
 
+RUNS = 200
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FalseAlarms:
     """
     The share of pairs of halves that were `regressed`, with its 95 % interval, all in [0, 1].
+
+    Random halves of the repeats are two runs of one and the same app: whenever the gate calls one half worse
+    than the other, that is a false alarm.
 
     Attributes:
         runs: Pairs compared; 0 where no half can differ from another, so that the rate is 0 by itself.
@@ -41,83 +46,6 @@ class FalseAlarms:
     low: float
     high: float
     runs: int
-
-
-def count_false_alarms(  # noqa: PLR0913 - what is compared, and how often
-    suite: Mapping[str, Sequence[SuiteCheck]],
-    results: Iterable[CaseResult],
-    chance: Chance,
-    *,
-    runs: int,
-    seed: int,
-    level: float,
-) -> FalseAlarms | None:
-    halved = [result for result in results if len(scored_repeats(result)) >= STEADY]
-    if not halved:
-        return None
-    watched = {
-        path: tuple(check for check in checks if _is_watched(check, chance)) for path, checks in suite.items()
-    }
-    if any(watched.values()):
-        suite = watched  # the others cannot be red, and only take time
-    metrics = {check.metric for checks in watched.values() for check in checks}
-    if not any(_differs(result, metrics, chance) for result in halved):
-        return FalseAlarms(rate=0.0, low=0.0, high=0.0, runs=0)
-    draw = random.Random(seed)  # noqa: S311 - which repeats are compared is no secret
-    red = sum(_is_red(suite, halved, draw, level) for _ in range(runs))
-    low, high = exact_interval(red, runs)
-    return FalseAlarms(rate=red / runs, low=low, high=high, runs=runs)
-
-
-def _is_watched(check: SuiteCheck, chance: Chance) -> bool:
-    scale = chance.scales[check.metric]
-    return scale is not None and tolerated_drop(check, scale) is not None
-
-
-def _differs(result: CaseResult, watched: Iterable[str], chance: Chance) -> bool:
-    """Whether the gate looks at something in which two repeats differ, seconds and dollars among it."""
-    values = values_by_metric(result)
-    return not chance.is_alike(result) or any(len(set(values.get(metric, ()))) > 1 for metric in watched)
-
-
-def _is_red(
-    suite: Mapping[str, Sequence[SuiteCheck]],
-    results: Iterable[CaseResult],
-    draw: random.Random,
-    level: float,
-) -> bool:
-    """Whether one random half of each case's repeats is `regressed` against the other, the larger one."""
-    before, after = [], []
-    for result in results:
-        repeats = scored_repeats(result)
-        draw.shuffle(repeats)
-        half = (len(repeats) + 1) // 2
-        before.append(_part(result, set(repeats[:half])))
-        after.append(_part(result, set(repeats[half:])))
-    compared = compare(
-        Run(signature={}, results=tuple(before)),
-        Run(signature={}, results=tuple(after)),
-        suite=suite,
-        level=level,
-    )
-    return any(verdict.outcome == "regressed" for verdict in compared.verdicts)
-
-
-def scored_repeats(result: CaseResult) -> list[int]:
-    return sorted({score.repeat for score in result.scores})
-
-
-def _part(result: CaseResult, repeats: set[int]) -> CaseResult:
-    """A result as it were had only these repeats been made, and their number been fixed."""
-    made = range(len(result.answers)) if result.answers else sorted(each.repeat for each in result.outputs)
-    answers = zip(made, answer_digests(result), strict=True)
-    return replace(
-        result,
-        outputs=(),
-        scores=tuple(score for score in result.scores if score.repeat in repeats),
-        answers=tuple(answer for repeat, answer in answers if repeat in repeats),
-        auto=0,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,13 +65,13 @@ class Deviations:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """
-    The scored cases of a baseline by what their repeats say; ids, sorted.
+    The scored cases of a baseline by their repeats; ids, sorted.
 
     Attributes:
         varying: Two repeats differ in the answer or in a score.
         steady: Two repeats or more, all alike.
         single: One repeat: whether it varies is unknown.
-        deviations: How often an answer differs from what its case mostly answers; None without repeats.
+        deviations: The rate of answers that differ from their case's most frequent one; None without repeats.
     """
 
     varying: tuple[str, ...]
@@ -160,44 +88,10 @@ class Recorded:
         return not self.varying and not self.single
 
 
-def sort_cases(results: Sequence[CaseResult], chance: Chance) -> Recorded:
-    """
-    Args:
-        results: Sorted by case.
-        chance: Of just these results.
-    """
-    varying: list[str] = []
-    steady: list[str] = []
-    single: list[str] = []
-    for result in results:
-        if chance.app_varies and not chance.is_alike(result):
-            varying.append(result.case)
-        else:
-            (steady if len(answer_digests(result)) >= STEADY else single).append(result.case)
-    return Recorded(
-        varying=tuple(varying),
-        steady=tuple(steady),
-        single=tuple(single),
-        deviations=_count_deviations(results),
-    )
-
-
-def _count_deviations(results: Iterable[CaseResult]) -> Deviations | None:
-    answers = [digests for result in results if len(digests := answer_digests(result)) > 1]
-    repeats = sum(len(digests) - 1 for digests in answers)
-    if not repeats:
-        return None
-    deviating = sum(len(digests) - Counter(digests).most_common(1)[0][1] for digests in answers)
-    return Deviations(deviating=deviating, repeats=repeats, high=exact_interval(deviating, repeats)[1])
-
-
-RUNS = 200
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfCheck:
     """
-    What the gate is worth against a baseline: its false alarms, and the drops that it would see.
+    The worth of the gate against a baseline: its false alarms, and the drops that it would detect.
 
     Attributes:
         level: One minus the chance of a false alarm that the gate allows itself.
@@ -217,7 +111,7 @@ class SelfCheck:
     unscored: tuple[str, ...]
 
 
-def check_itself(  # noqa: PLR0913 - what was recorded, and what the gate will be held to
+def check_itself(  # noqa: PLR0913 - the baseline, and the settings of a run
     base: Run,
     goldens: Iterable[Golden] = (),
     *,
@@ -228,7 +122,7 @@ def check_itself(  # noqa: PLR0913 - what was recorded, and what the gate will b
     level: float = 0.95,
 ) -> SelfCheck:
     """
-    Hold the gate against a baseline's own repeats.
+    Check the gate against a baseline's own repeats.
 
     Args:
         goldens: They have the checks of the cases and of the suite.
@@ -243,15 +137,15 @@ def check_itself(  # noqa: PLR0913 - what was recorded, and what the gate will b
     scored, unscored = find_scored(base.results)
     if not scored:
         raise SelfCheckError(f"nothing in the baseline was scored, so nothing can be checked; {RECORD}")
-    results = [replace(each, checks=written.get(each.case, each.checks)) for each in scored]
+    results = [replace(result, checks=written.get(result.case, result.checks)) for result in scored]
     chance = Chance(results)
-    suite = find_suite({**base.suite, **{each.path: each.suite for each in goldens}}, results, chance)
+    suite = find_suite({**base.suite, **{golden.path: golden.suite for golden in goldens}}, results, chance)
     cases = sort_cases(results, chance)
     checks = find_detectable_drops(suite, results, repeats=repeats, steady=cases.app_is_steady, level=level)
     return SelfCheck(
         level=level,
         repeats=repeats,
-        false_alarms=count_false_alarms(suite, results, chance, runs=runs, seed=seed, level=level),
+        false_alarms=_count_false_alarms(suite, results, chance, runs=runs, seed=seed, level=level),
         checks=checks,
         cases=cases,
         broken_case=_repeats_to_name(results, chance, cases, most, level),
@@ -260,7 +154,7 @@ def check_itself(  # noqa: PLR0913 - what was recorded, and what the gate will b
 
 
 def plan_repeats(settings: Settings) -> int:
-    """How often a run will run a varying case; where that is decided look by look, by the last one."""
+    """The new repeats of a varying case in a run; those at the last look where it is run look by look."""
     if isinstance(settings.repeats, int):
         return settings.repeats
     return plan_looks(settings.max_repeats).planned[-1]
@@ -284,19 +178,121 @@ def find_suite(
         by_path.setdefault(result.case.rpartition("::")[0], []).append(result)
     everywhere = tuple(known.get("", ()))
     suite = {
-        path: tuple(known.get(path, () if everywhere else _means(of_file, chance)))
+        path: tuple(known.get(path, () if everywhere else _watch_bounded(of_file, chance)))
         for path, of_file in sorted(by_path.items())
     }
     suite[""] = suite.get("", ()) or everywhere
-    return {path: checks for path, checks in suite.items() if checks} or {"": _means(results, chance)}
+    return {path: checks for path, checks in suite.items() if checks} or {"": _watch_bounded(results, chance)}
 
 
-def _means(results: Iterable[CaseResult], chance: Chance) -> tuple[SuiteCheck, ...]:
+def _watch_bounded(results: Iterable[CaseResult], chance: Chance) -> tuple[SuiteCheck, ...]:
     metrics = sorted({score.metric for result in results for score in result.scores})
-    return tuple(
-        watch_mean(metric)
-        for metric in metrics
-        if (scale := chance.scales[metric]) is not None and scale.bounded
+    return tuple(map(watch_mean, filter(chance.scales.is_bounded, metrics)))
+
+
+def sort_cases(results: Sequence[CaseResult], chance: Chance) -> Recorded:
+    """
+    Sort the cases by their repeats.
+
+    Args:
+        results: Sorted by case.
+        chance: Of just these results.
+    """
+    varying: list[str] = []
+    steady: list[str] = []
+    single: list[str] = []
+    answers = [answer_digests(result) for result in results]
+    for result, digests in zip(results, answers, strict=True):
+        if chance.app_varies and not chance.is_alike(result):
+            varying.append(result.case)
+        else:
+            (steady if len(digests) >= STEADY else single).append(result.case)
+    deviations = None
+    if repeats := sum(len(digests) - 1 for digests in answers if digests):
+        most_frequent = (Counter(digests).most_common(1)[0][1] for digests in answers if digests)
+        deviating = sum(map(len, answers)) - sum(most_frequent)
+        deviations = Deviations(
+            deviating=deviating, repeats=repeats, high=exact_interval(deviating, repeats)[1]
+        )
+    return Recorded(varying=tuple(varying), steady=tuple(steady), single=tuple(single), deviations=deviations)
+
+
+def _count_false_alarms(  # noqa: PLR0913 - the baseline, and the halves that are drawn
+    suite: Mapping[str, Sequence[SuiteCheck]],
+    results: Iterable[CaseResult],
+    chance: Chance,
+    *,
+    runs: int,
+    seed: int,
+    level: float,
+) -> FalseAlarms | None:
+    halved = [result for result in results if len(_scored_repeats(result)) >= STEADY]
+    if not halved:
+        return None
+    watched = {
+        path: tuple(
+            check
+            for check in checks
+            if (scale := chance.scales[check.metric]) and tolerated_drop(check, scale) is not None
+        )
+        for path, checks in suite.items()
+    }
+    if any(watched.values()):
+        suite = watched  # the others cannot be red, and only take time
+    metrics = {check.metric for checks in watched.values() for check in checks}
+    if not any(_differs(result, metrics, chance) for result in halved):
+        return FalseAlarms(rate=0.0, low=0.0, high=0.0, runs=0)
+    draw = random.Random(seed)  # noqa: S311 - which repeats are compared is no secret
+    red = sum(_is_red(suite, halved, draw, level) for _ in range(runs))
+    low, high = exact_interval(red, runs)
+    return FalseAlarms(rate=red / runs, low=low, high=high, runs=runs)
+
+
+def _differs(result: CaseResult, watched: Iterable[str], chance: Chance) -> bool:
+    """Whether two repeats differ in something that is compared, watched seconds and dollars included."""
+    values = values_by_metric(result)
+    return not chance.is_alike(result) or any(len(set(values.get(metric, ()))) > 1 for metric in watched)
+
+
+def _is_red(
+    suite: Mapping[str, Sequence[SuiteCheck]],
+    results: Iterable[CaseResult],
+    draw: random.Random,
+    level: float,
+) -> bool:
+    """Whether one random half of each case's repeats is `regressed` against the other, the larger one."""
+    before, after = [], []
+    for result in results:
+        repeats = _scored_repeats(result)
+        draw.shuffle(repeats)
+        half = (len(repeats) + 1) // 2
+        before.append(_keep(result, set(repeats[:half])))
+        after.append(_keep(result, set(repeats[half:])))
+    compared = compare(
+        Run(signature={}, results=tuple(before)),
+        Run(signature={}, results=tuple(after)),
+        suite=suite,
+        level=level,
+    )
+    return any(verdict.outcome == "regressed" for verdict in compared.verdicts)
+
+
+def _scored_repeats(result: CaseResult) -> list[int]:
+    return sorted({score.repeat for score in result.scores})
+
+
+def _keep(result: CaseResult, repeats: set[int]) -> CaseResult:
+    """The result of a run of a fixed number of repeats that made only these."""
+    made = (
+        range(len(result.answers)) if result.answers else sorted(output.repeat for output in result.outputs)
+    )
+    answers = zip(made, answer_digests(result), strict=True)
+    return replace(
+        result,
+        outputs=(),
+        scores=tuple(score for score in result.scores if score.repeat in repeats),
+        answers=tuple(answer for repeat, answer in answers if repeat in repeats),
+        auto=0,
     )
 
 
@@ -305,7 +301,7 @@ def _repeats_to_name(
 ) -> int | None:
     """New repeats that name a case which held each of the recorded ones, of which it has the usual number."""
     budget = CaseBudget(tests=sum(len(checks_of(result, chance.scales)) for result in results), level=level)
-    recorded = median_low(len(scored_repeats(result)) for result in results)
+    recorded = median_low(len(_scored_repeats(result)) for result in results)
     for repeats in range(1, most + 1) if budget.tests else ():
         broken = Reading(
             case="",

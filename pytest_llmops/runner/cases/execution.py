@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 from pytest_llmops.errors import CaseFileError, LLMOpsError
-from pytest_llmops.gates.paired_runs import count_repeats
+from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.golden import input_hash
 from pytest_llmops.golden.attached import input_with_files
 from pytest_llmops.protocols import Metric

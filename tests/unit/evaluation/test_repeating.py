@@ -18,8 +18,8 @@ from pytest_llmops import load_golden, run_golden
 from pytest_llmops.evaluation.evaluation import open_planner
 from pytest_llmops.evaluation.repeating import run_until_decided
 from pytest_llmops.gates.baseline import rescore_all
+from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.gates.judgement import Judge
-from pytest_llmops.gates.paired_runs import count_repeats
 from pytest_llmops.records import Case, CaseResult, Golden, Output
 from pytest_llmops.runner.cases.tasks import Task, plan
 from pytest_llmops.settings import Settings

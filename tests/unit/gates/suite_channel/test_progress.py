@@ -38,10 +38,10 @@ def progress_of_all(
     level: float = 0.95,
 ) -> list[Progress]:
     base = base or BASE
-    beside = PairedSuites.of(results, base, Chance(base))
-    found = [beside.find(check) for check in checks]
+    paired = PairedSuites(results, base, Chance(base))
+    found = [paired.find(check) for check in checks]
     return track_checks(
-        [each for each in found if isinstance(each, PairedScores)], beside.looks, share=share, level=level
+        [each for each in found if isinstance(each, PairedScores)], paired.looks, share=share, level=level
     )
 
 
@@ -154,7 +154,7 @@ def test_few_cases_must_show_a_drop_beyond_max_drop_more_surely(cases, spread, o
         result_of(name, rouge_l=[0.75 + spread * (-1) ** at] * 2) for at, name in enumerate(NAMES[:cases])
     ]
     check = suite_check("rouge_l", max_drop=0.05)
-    scores = PairedSuites.of(fixed, base, Chance(base)).find(check)
+    scores = PairedSuites(fixed, base, Chance(base)).find(check)
     assert isinstance(scores, PairedScores)
 
     p_value = scores.excess_p_value(scores.at(None), seed=0)
