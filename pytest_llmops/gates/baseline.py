@@ -1,8 +1,7 @@
-"""What a baseline becomes when a run is accepted: which cases are taken, and which stay as they were."""
+"""The baseline: accepting a run into it, merging repeats of several runs, and making its scores again."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from typing import TypeVar
 
 from pytest_llmops.errors import AcceptanceError, LLMOpsError
 from pytest_llmops.gates.absolute import judge_case
-from pytest_llmops.gates.case_results import LARGEST, answer_digests, signatures
+from pytest_llmops.gates.case_results import LARGEST, answer_digests, case_scores, signatures
 from pytest_llmops.gates.paired_runs import Scales, have_same_input
 from pytest_llmops.golden.identity import case_id, file_of
 from pytest_llmops.metrics.sources import sign_source
@@ -20,100 +19,11 @@ from pytest_llmops.protocols import traits_of
 from pytest_llmops.records import Case, CaseResult, Check, Golden, Output, Run, Sample, Score, SuiteCheck
 from pytest_llmops.registry import create_metric, find_traits
 
-Repeated = TypeVar("Repeated", Output, Score)
-
-
-def find_flaw(result: CaseResult) -> str:
-    """Why a result cannot stand in a baseline; empty when every repeat has its answer and its scores."""
-    for failure in result.failures:
-        return f"repeat {failure.repeat}: {failure.metric or 'the app'}: {failure.error}"
-    repeats = range(len(answer_digests(result)))
-    if not repeats:
-        return "the app gave no output"
-    if result.outputs and sorted(output.repeat for output in result.outputs) != list(repeats):
-        return "the repeats of the outputs are not counted from 0"
-    metrics = {score.metric for score in result.scores} | {check.metric for check in result.checks}
-    flaws = (_find_score_flaw(metric, result, repeats) for metric in sorted(metrics))
-    return next(filter(None, flaws), "")
-
-
-def _find_score_flaw(metric: str, result: CaseResult, repeats: range) -> str:
-    scores = [score for score in result.scores if score.metric == metric]
-    scored = sorted(score.repeat for score in scores)
-    if missing := [repeat for repeat in repeats if repeat not in scored]:
-        return f"{metric} gave no score in repeat {missing[0]}"
-    if scored != list(repeats):
-        return f"{metric} gave {counted(len(scores), 'score')} for {counted(len(repeats), 'repeat')}"
-    for score in scores:
-        if not abs(score.value) <= LARGEST:  # true of NaN, too
-            return f"{metric} gave {score.value}, which is no finite number that can be judged"
-    made = signatures(metric, result)
-    return f"{metric} made its scores in several ways: {' and '.join(made)}" if len(made) > 1 else ""
-
-
-def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
-    """
-    The part of a flawless result that a baseline keeps, in one order whatever the result's.
-
-    Of an output it keeps the answer, passages and tool calls: what another metric, or another version of
-    one, would have to see. What it took stands in the scores alone.
-    """
-    return CaseResult(
-        case=result.case,
-        input_hash=result.input_hash,
-        outputs=tuple(
-            Output(
-                text=output.text,
-                repeat=output.repeat,
-                passages=output.passages,
-                tool_calls=output.tool_calls,
-            )
-            for output in sorted(result.outputs, key=lambda output: output.repeat)
-            if with_outputs
-        ),
-        scores=tuple(
-            replace(score, reason="", evidence=())
-            for score in sorted(result.scores, key=lambda score: (score.metric, score.repeat))
-        ),
-        answers=answer_digests(result),
-        runs=result.runs,
-    )
-
-
-def merge_entries(before: CaseResult, entry: CaseResult) -> CaseResult:
-    """Both runs' repeats as one entry, those of the baseline first, that says how many each run gave."""
-    shift = len(before.answers)
-    both_kept = bool(before.outputs and entry.outputs)
-    return replace(
-        before,
-        outputs=(*before.outputs, *_shifted(entry.outputs, shift)) if both_kept else (),
-        scores=tuple(
-            sorted(
-                (*before.scores, *_shifted(entry.scores, shift)),
-                key=lambda score: (score.metric, score.repeat),
-            )
-        ),
-        answers=(*before.answers, *entry.answers),
-        runs=(*repeats_by_run(before), len(entry.answers)),
-    )
-
-
-def repeats_by_run(entry: CaseResult) -> tuple[int, ...]:
-    return entry.runs or (len(entry.answers),)
-
-
-def _shifted(records: Iterable[Repeated], by: int) -> tuple[Repeated, ...]:
-    return tuple(replace(record, repeat=record.repeat + by) for record in records)
-
-
-def scoring_ways(entry: CaseResult) -> set[tuple[str, str]]:
-    """Metric and signature of the entry's scores."""
-    return {(score.metric, score.signature) for score in entry.scores}
-
-
 _NAMED = 5
 _UNLIKE = "its metrics are others than the baseline's, or score otherwise; take the run's by --all"
 _OF_FILES = ("golden:", "app:")
+
+Repeated = TypeVar("Repeated", Output, Score)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,12 +32,12 @@ class Acceptance:
     A run merged into a baseline; cases are item ids, sorted.
 
     Attributes:
-        baseline: What is to be kept from now on, its cases sorted.
+        baseline: The new baseline, its cases sorted.
         changed: Whether it differs from the baseline before.
         added: Cases that the baseline did not have.
         replaced: Cases whose scores are now the run's.
-        edited: Cases that ask something else than before: their old scores could never be compared
-            again, so the run's stand in their place even where nothing is replaced.
+        edited: Cases with another input than before: their old scores could never be compared again, so the
+            run's take their place even where nothing is replaced.
         missed: Of these three, those that miss a check of theirs, a leak aside: known failures from now on.
         fewer: Of the replaced, those that had more repeats before.
         kept: Cases that stay as they were, but for the unused ones.
@@ -154,15 +64,15 @@ class Acceptance:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptOptions:
     """
-    What else is accepted than the cases that are new to a baseline.
+    Further cases to accept than those that are new to a baseline.
 
     Attributes:
         replace: Take the run's scores also of cases that the baseline has.
         prune: Take out cases that are in no golden file any more. A run shows that only of the files
-            that it covers wholly.
+            that it covers completely.
         with_outputs: Keep the outputs of the cases that are taken.
         merge: Add the run's repeats to those of cases that the baseline has, scored in the same way: with
-            three runs the gate knows how far a run as a whole may be off (`run_shocks`).
+            three runs the gate knows how far a run in general may be off (`RunMeans`).
     """
 
     replace: bool = False
@@ -183,25 +93,28 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
             were merged before.
     """
     old = {entry.case: entry for entry in baseline.results} if baseline else {}
-    watched, scales = _watched(run), Scales()
-    results = [_reduced(result, watched, scales) for result in run.results]
+    results = _without_unwatched_costs(run)
     taken, stale, refused = _sort_results(results, old, options)
-    _check_worth(run, refused)
-    if options.merge and _holds_run(old, results):
+    _require_acceptable(run, refused)
+    if options.merge and _has_run(old, results):
         raise AcceptanceError("the baseline holds this run already; merge a run of another day or server")
     unused = _find_unused(old, run)
     gone = set(unused) if options.prune else set()
     entries = {case: entry for case, entry in {**old, **taken}.items() if case not in gone}
     # A baseline is not partial for being made of a partial run: it has what it has.
     signed = {name: value for name, value in run.signature.items() if name != "partial"}
-    signature = signed if baseline is None else baseline.signature
-    if baseline is not None and (taken or options.replace):
-        signature = _merge_signatures(baseline.signature, signed, replace=options.replace)
-    merged = Run(signature=signature, results=tuple(entries[case] for case in sorted(entries)))
+    signature: Mapping[str, str] = signed
+    if baseline is not None:
+        signature = baseline.signature
+        if options.replace:  # the run's, but for files that it left out
+            left_out = {name: value for name, value in signature.items() if name.startswith(_OF_FILES)}
+            signature = {**left_out, **signed}
+        elif taken:
+            signature = {**signed, **signature}
     edited = {case for case in taken if case in old and not have_same_input(old[case], taken[case])}
     replaced = tuple(case for case in taken if case in old and case not in edited)
     return Acceptance(
-        baseline=merged,
+        baseline=Run(signature=signature, results=tuple(entries[case] for case in sorted(entries))),
         changed=baseline is None or bool(taken or gone) or dict(signature) != dict(baseline.signature),
         added=tuple(case for case in taken if case not in old),
         replaced=replaced,
@@ -216,6 +129,27 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
     )
 
 
+def _without_unwatched_costs(run: Run) -> list[CaseResult]:
+    """
+    The results without seconds, dollars and tokens that nothing compares: they differ in every run, and in
+    every diff of the baseline.
+    """
+    scales = Scales()
+    watched = {
+        check.metric for checks in run.suite.values() for check in checks if check.max_drop is not None
+    }
+    reduced = []
+    for result in run.results:
+        wanted = watched | {check.metric for check in result.checks}
+        kept = tuple(
+            score
+            for score in result.scores
+            if score.metric in wanted or scales[score.metric] is None or scales.is_bounded(score.metric)
+        )
+        reduced.append(replace(result, scores=kept))
+    return reduced
+
+
 def _sort_results(
     results: Iterable[CaseResult], old: Mapping[str, CaseResult], options: AcceptOptions
 ) -> tuple[dict[str, CaseResult], list[str], list[tuple[str, str]]]:
@@ -228,74 +162,53 @@ def _sort_results(
             refused.append((result.case, reason))
             continue
         entry, before = make_entry(result, with_outputs=options.with_outputs), old.get(result.case)
-        if options.merge and before is not None and have_same_input(before, entry):
-            if scoring_ways(before) == scoring_ways(entry):
-                taken[entry.case] = merge_entries(before, entry)
+        if before is None or not have_same_input(before, entry):
+            taken[entry.case] = entry
+        elif options.merge:
+            if _signed_metrics(before) == _signed_metrics(entry):
+                taken[entry.case] = _merge_entries(before, entry)
             else:
                 refused.append((result.case, _UNLIKE))
-        elif before is None or not have_same_input(before, entry) or (options.replace and entry != before):
+        elif options.replace and entry != before:
             taken[entry.case] = entry
-        elif scoring_ways(entry) - scoring_ways(before):
+        elif _signed_metrics(entry) - _signed_metrics(before):
             stale.append(entry.case)
     return taken, stale, refused
 
 
-def _misses(result: CaseResult) -> bool:
-    verdicts = judge_case(Case(id=result.case, input="", checks=result.checks), result)
-    return any(each.outcome == "failed" and find_traits(each.metric).excusable for each in verdicts)
+def _signed_metrics(entry: CaseResult) -> set[tuple[str, str]]:
+    return {(score.metric, score.signature) for score in entry.scores}
 
 
-def _watched(run: Run) -> set[str]:
-    """Metrics whose drop from the baseline a suite check looks for."""
-    return {check.metric for checks in run.suite.values() for check in checks if check.max_drop is not None}
-
-
-def _reduced(result: CaseResult, watched: set[str], scales: Scales) -> CaseResult:
-    """Without seconds, dollars and tokens that nothing compares: they differ in every run, and every diff."""
-    wanted = watched | {check.metric for check in result.checks}
-    kept = tuple(
-        score
-        for score in result.scores
-        if score.metric in wanted or (scale := scales[score.metric]) is None or scale.bounded
-    )
-    return dataclasses.replace(result, scores=kept)
-
-
-def _merge_signatures(old: Mapping[str, str], new: Mapping[str, str], *, replace: bool) -> Mapping[str, str]:
-    """The older cases' where only new ones were taken; else the run's, and that of files it left out."""
-    if not replace:
-        return {**new, **old}
-    return {**{name: value for name, value in old.items() if name.startswith(_OF_FILES)}, **new}
-
-
-def _holds_run(old: Mapping[str, CaseResult], results: Iterable[CaseResult]) -> bool:
-    """Whether a run of the baseline gave all cases that vary the same answers in the same order."""
-    varying = [(old[each.case], answer_digests(each)) for each in results if each.case in old]
-    varying = [(before, answers) for before, answers in varying if len(set(answers)) > 1]
-    return bool(varying) and all(
-        answers
-        in {
-            before.answers[start:stop]
-            for start, stop in pairwise(accumulate(repeats_by_run(before), initial=0))
-        }
-        for before, answers in varying
-    )
-
-
-def _check_worth(run: Run, refused: list[tuple[str, str]]) -> None:
+def _require_acceptable(run: Run, refused: list[tuple[str, str]]) -> None:
     if not run.results:
         raise AcceptanceError("the run has no result; nothing was accepted")
     if len(refused) == len(run.results):
         lines = [f"  {printable(case)}: {printable(reason)}" for case, reason in refused[:_NAMED]]
-        more = [f"  and {len(refused) - _NAMED} more"] if len(refused) > _NAMED else []
+        if len(refused) > _NAMED:
+            lines.append(f"  and {len(refused) - _NAMED} more")
         raise AcceptanceError(
-            "\n".join(("no case of the run can be accepted; fix these and run again:", *lines, *more))
+            "\n".join(("no case of the run can be accepted; fix these and run again:", *lines))
         )
     if not any(result.scores for result in run.results):
         raise AcceptanceError("nothing in the run was scored; give the golden file checks, and run again")
 
 
-def _find_unused(old: dict[str, CaseResult], run: Run) -> tuple[str, ...]:
+def _has_run(old: Mapping[str, CaseResult], results: Iterable[CaseResult]) -> bool:
+    """Whether a run of the baseline gave all cases that vary the same answers in the same order."""
+    varying = [(old[result.case], answer_digests(result)) for result in results if result.case in old]
+    varying = [(before, answers) for before, answers in varying if len(set(answers)) > 1]
+    return bool(varying) and all(
+        answers
+        in {
+            before.answers[start:stop]
+            for start, stop in pairwise(accumulate(_repeats_by_run(before), initial=0))
+        }
+        for before, answers in varying
+    )
+
+
+def _find_unused(old: Mapping[str, CaseResult], run: Run) -> tuple[str, ...]:
     """Cases that a golden file of the baseline no longer has, as far as a run can show."""
     if "partial" in run.signature:
         return ()
@@ -305,21 +218,105 @@ def _find_unused(old: dict[str, CaseResult], run: Run) -> tuple[str, ...]:
     return tuple(sorted(case for case in old if case not in there and file_of(case) in files))
 
 
+def _misses(result: CaseResult) -> bool:
+    verdicts = judge_case(Case(id=result.case, input="", checks=result.checks), result)
+    return any(verdict.outcome == "failed" and find_traits(verdict.metric).excusable for verdict in verdicts)
+
+
+def find_flaw(result: CaseResult) -> str:
+    """The reason why a result cannot be in a baseline; empty when every repeat has its answer and scores."""
+    for failure in result.failures:
+        return f"repeat {failure.repeat}: {failure.metric or 'the app'}: {failure.error}"
+    repeats = range(len(answer_digests(result)))
+    if not repeats:
+        return "the app gave no output"
+    if result.outputs and sorted(output.repeat for output in result.outputs) != list(repeats):
+        return "the repeats of the outputs are not counted from 0"
+    metrics = {score.metric for score in result.scores} | {check.metric for check in result.checks}
+    flaws = (_find_score_flaw(metric, result, repeats) for metric in sorted(metrics))
+    return next(filter(None, flaws), "")
+
+
+def _find_score_flaw(metric: str, result: CaseResult, repeats: range) -> str:
+    scores = case_scores(metric, result)
+    scored = [score.repeat for score in scores]
+    if missing := [repeat for repeat in repeats if repeat not in scored]:
+        return f"{metric} gave no score in repeat {missing[0]}"
+    if scored != list(repeats):
+        return f"{metric} gave {counted(len(scores), 'score')} for {counted(len(repeats), 'repeat')}"
+    for score in scores:
+        if not abs(score.value) <= LARGEST:  # true of NaN, too
+            return f"{metric} gave {score.value}, which is no finite number that can be judged"
+    ways = signatures(metric, result)
+    return f"{metric} made its scores in several ways: {' and '.join(ways)}" if len(ways) > 1 else ""
+
+
+def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
+    """
+    The part of a flawless result that a baseline keeps, in one order whatever the result's.
+
+    Of an output it keeps the answer, passages and tool calls: what another metric, or another version of
+    one, would have to see. Its seconds and tokens are kept as scores only.
+    """
+    return CaseResult(
+        case=result.case,
+        input_hash=result.input_hash,
+        outputs=tuple(
+            Output(
+                text=output.text,
+                repeat=output.repeat,
+                passages=output.passages,
+                tool_calls=output.tool_calls,
+            )
+            for output in sorted(result.outputs, key=lambda output: output.repeat)
+            if with_outputs
+        ),
+        scores=_sort_scores(replace(score, reason="", evidence=()) for score in result.scores),
+        answers=answer_digests(result),
+        runs=result.runs,
+    )
+
+
+def _merge_entries(before: CaseResult, entry: CaseResult) -> CaseResult:
+    """The repeats of both runs as one entry, those of the baseline first, with their number by run."""
+    shift = len(before.answers)
+    both_kept = bool(before.outputs and entry.outputs)
+    return replace(
+        before,
+        outputs=(*before.outputs, *_shift(entry.outputs, shift)) if both_kept else (),
+        scores=_sort_scores((*before.scores, *_shift(entry.scores, shift))),
+        answers=(*before.answers, *entry.answers),
+        runs=(*_repeats_by_run(before), len(entry.answers)),
+    )
+
+
+def _repeats_by_run(entry: CaseResult) -> tuple[int, ...]:
+    return entry.runs or (len(entry.answers),)
+
+
+def _shift(records: Iterable[Repeated], by: int) -> tuple[Repeated, ...]:
+    return tuple(replace(record, repeat=record.repeat + by) for record in records)
+
+
+def _sort_scores(scores: Iterable[Score]) -> tuple[Score, ...]:
+    return tuple(sorted(scores, key=lambda score: (score.metric, score.repeat)))
+
+
 def rescore(case: Case, base: CaseResult, new: CaseResult, suite: Iterable[SuiteCheck] = ()) -> CaseResult:
     """
     The baseline's result of a case, comparable with the new one as far as its outputs allow.
 
-    What it scored in another way than the new run is scored again. It stays as it is where no outputs
+    Scores with another signature than the new run's are made again. They stay as they are where no outputs
     were kept, where a metric looks at traces, which never are, or asks a judge, and where scoring breaks:
-    the gate then says what differs.
+    the gate then reports the difference.
     """
     if not base.outputs or not have_same_input(base, new):
         return base
     checks: list[Check | SuiteCheck] = [*suite, *case.checks]  # a case's own options weigh more
     for check in {check.metric: check for check in checks}.values():
-        was = signatures(check.metric, base)
-        if was and was != signatures(check.metric, new):
-            base = _scored_again(check, case, base)
+        before = signatures(check.metric, base)
+        if before and before != signatures(check.metric, new):
+            base = _score_again(check, case, base)
     return base
 
 
@@ -336,7 +333,7 @@ def rescore_all(
     return again
 
 
-def _scored_again(check: Check | SuiteCheck, case: Case, base: CaseResult) -> CaseResult:
+def _score_again(check: Check | SuiteCheck, case: Case, base: CaseResult) -> CaseResult:
     try:
         metric = create_metric(check.metric, check.options)
     except LLMOpsError:  # it needs an option that only other cases give
