@@ -12,8 +12,8 @@ from pytest_llmops.evaluation.baseline_source import find_baseline
 from pytest_llmops.evaluation.session import Session
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
+from pytest_llmops.gates.golden_flaws import describe_blind, describe_echoes, describe_unchecked
 from pytest_llmops.gates.judgement import Judge
-from pytest_llmops.gates.power.golden_flaws import describe_blind, describe_echoes, describe_unchecked
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.golden.loader import load_golden

@@ -9,7 +9,7 @@ from pytest_llmops.calibration.record import Calibration
 from pytest_llmops.calibration.warnings import warn_of_self_preference
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs import pair_cases
-from pytest_llmops.gates.power.selfcheck import plan_repeats
+from pytest_llmops.gates.selfcheck import plan_repeats
 from pytest_llmops.gates.stamps import describe_changes
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.golden.reviews import Review

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_llmops.gates.paired_runs import Chance
-from pytest_llmops.gates.power.detectable_drops import (
+from pytest_llmops.gates.selfcheck import Recorded, SelfCheck, find_suite, sort_cases
+from pytest_llmops.gates.suite_channel.detectable_drops import (
     RECORD,
     DetectableDrop,
     find_detectable_drops,
     find_scored,
 )
-from pytest_llmops.gates.power.selfcheck import Recorded, SelfCheck, find_suite, sort_cases
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Run, SuiteCheck
 from pytest_llmops.reports.terminal import align, count_named

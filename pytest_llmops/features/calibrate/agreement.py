@@ -8,6 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pytest_llmops.bounds import holds, usual_sign
+from pytest_llmops.features.calibrate.estimates import (
+    CalibrationError,
+    chance_cost,
+    estimate_rate,
+    measure_calibration,
+)
 from pytest_llmops.features.calibrate.labels import Labels
 from pytest_llmops.features.calibrate.measures import build_measure
 from pytest_llmops.features.calibrate.readings import (
@@ -28,12 +34,6 @@ from pytest_llmops.features.calibrate.thresholds import (
 )
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Bound
-from pytest_llmops.statistics.agreement import (
-    CalibrationError,
-    chance_cost,
-    estimate_rate,
-    measure_calibration,
-)
 from pytest_llmops.statistics.bootstrap import measure_with_intervals
 from pytest_llmops.statistics.codes import Codes, Floats, rank_codes
 from pytest_llmops.statistics.intervals import Measure, bound_kappa, bound_share

@@ -15,10 +15,10 @@ import numpy as np
 
 from pytest_llmops.calibration.warnings import judges_of
 from pytest_llmops.documents.value_readers import is_number
+from pytest_llmops.features.calibrate.estimates import measure_spearman
 from pytest_llmops.judges.model import family_of
 from pytest_llmops.printable import counted
 from pytest_llmops.records import Score
-from pytest_llmops.statistics.agreement import measure_spearman
 from pytest_llmops.statistics.codes import rank_codes
 from pytest_llmops.statistics.multiplicity import adjust_holm
 from pytest_llmops.statistics.p_values import dealt_p_value

@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pytest_llmops.features.calibrate.readings import Readings
-from pytest_llmops.features.calibrate.thresholds import read_right
-from pytest_llmops.records import Bound
-from pytest_llmops.statistics.agreement import (
+from pytest_llmops.features.calibrate.estimates import (
     count_good,
     measure_accuracy,
     measure_kappa,
     measure_spearman,
     read_auc,
 )
+from pytest_llmops.features.calibrate.readings import Readings
+from pytest_llmops.features.calibrate.thresholds import read_right
+from pytest_llmops.records import Bound
 from pytest_llmops.statistics.codes import Codes, Floats, find_kinds, rank_codes, sum_weights
 
 

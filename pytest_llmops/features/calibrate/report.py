@@ -9,6 +9,7 @@ from typing import Any
 from pytest_llmops.bounds import format_bound, is_minimum, usual_sign
 from pytest_llmops.features.calibrate.agreement import Agreement, Cut, Rate
 from pytest_llmops.features.calibrate.bias import LEVEL, Bias, Finding
+from pytest_llmops.features.calibrate.estimates import CalibrationError
 from pytest_llmops.features.calibrate.labels import Labels
 from pytest_llmops.features.calibrate.readings import Turning
 from pytest_llmops.features.calibrate.thresholds import ErrorRow, ErrorThreshold
@@ -16,7 +17,6 @@ from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Bound
 from pytest_llmops.reports.comparison import escape, markdown_table
 from pytest_llmops.reports.terminal import align
-from pytest_llmops.statistics.agreement import CalibrationError
 from pytest_llmops.statistics.intervals import Measure
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from pytest_llmops.gates.error_budget import divide_suite_share
 from pytest_llmops.gates.paired_runs import Chance, Scales
-from pytest_llmops.gates.power.detectable_drops import find_detectable_drop
+from pytest_llmops.gates.suite_channel.detectable_drops import find_detectable_drop
 from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, PairedSuites, results_of
 from pytest_llmops.gates.suite_channel.progress import Progress, track_checks
 from pytest_llmops.printable import name_some

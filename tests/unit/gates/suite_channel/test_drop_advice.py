@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from pytest_llmops.gates.power.detectable_drops import find_detectable_drops, smallest_drop
+from pytest_llmops.gates.suite_channel.detectable_drops import find_detectable_drops, smallest_drop
 from pytest_llmops.records import CaseResult
 from tests.unit.gates.gate_records import FILE, judge_suite_against, result_of, results_of, suite_check
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pytest_llmops.gates.power.detectable_drops import count_further_cases
+from pytest_llmops.features.choose.further_cases import count_further_cases
 
 
 def units(count: int) -> list[str]:

@@ -14,7 +14,7 @@ from pytest_llmops.gates.case_results import answer_digests, values_by_metric
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.error_budget import CaseBudget, plan_looks
 from pytest_llmops.gates.paired_runs import STEADY, Chance, Scale
-from pytest_llmops.gates.power.detectable_drops import (
+from pytest_llmops.gates.suite_channel.detectable_drops import (
     RECORD,
     DetectableDrop,
     find_detectable_drops,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, spearmanr
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from pytest_llmops.statistics.agreement import (
+from pytest_llmops.features.calibrate.estimates import (
     count_good,
     measure_accuracy,
     measure_kappa,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.statistics.agreement import expected_error, map_logistic, measure_calibration
+from pytest_llmops.features.calibrate.estimates import expected_error, map_logistic, measure_calibration
 
 
 def test_error_of_two_bins_by_hand():

@@ -12,7 +12,7 @@ from pytest_llmops.gates.absolute import judge_case, judge_suite, measure_gain
 from pytest_llmops.gates.case_channel.verdicts import judge_against
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.paired_runs import Chance, first_repeats
-from pytest_llmops.gates.power.selfcheck import find_suite
+from pytest_llmops.gates.selfcheck import find_suite
 from pytest_llmops.gates.suite_channel.paired_scores import tolerated_drop
 from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, watch_means
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, Score, SuiteCheck

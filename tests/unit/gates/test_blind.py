@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.power.golden_flaws import describe_blind, describe_echoes, describe_unchecked
+from pytest_llmops.gates.golden_flaws import describe_blind, describe_echoes, describe_unchecked
 from pytest_llmops.records import Case, Check, Golden, Source, SuiteCheck
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from pytest_llmops.statistics.agreement import choose_weight, estimate_rate
+from pytest_llmops.features.calibrate.estimates import choose_weight, estimate_rate
 
 GOOD = np.repeat([1.0, 0.0], [30, 20])
 JUDGED = np.repeat([1.0, 0.0, 1.0, 0.0], [27, 3, 5, 15])

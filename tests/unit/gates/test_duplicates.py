@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_llmops.gates.power.golden_flaws import NEAR, find_near_duplicates
+from pytest_llmops.gates.golden_flaws import NEAR, find_near_duplicates
 from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
 from pytest_llmops.records import Case, Golden
 
