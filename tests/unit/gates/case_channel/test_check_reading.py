@@ -187,6 +187,16 @@ def test_state_of_a_case_that_is_run_while_its_verdict_is_open(now, state, wants
     assert FRESH == 8
 
 
+def test_no_drop_is_called_that_could_not_be_confirmed():
+    """Of 20 repeats the last eight are for the confirmation."""
+    reading = reading_of(HELD, VARYING, [0.0] * 16, auto=20)
+    budget = CaseBudget(tests=int(CaseBudget(tests=1).bound / reading.p_value()))
+
+    assert reading.p_value(0, 12) > budget.bound >= reading.p_value(0, 16)
+    assert reading.state(budget) == "clear"
+    assert replace(reading, most=64).state(budget) == "called"
+
+
 @pytest.mark.parametrize("most", [1, 3, 7, 8, 20])
 def test_dead_case_is_none_that_is_excused_once_its_repeats_are_used_up(most):
     """However few repeats are allowed, and whatever a test can make of them."""

@@ -89,6 +89,13 @@ def test_fresh_repeats_are_those_after_the_call_alone():
     assert verdict.reason.endswith("which fresh repeats did not confirm")
 
 
+def test_tolerated_drop_spends_nothing_at_a_look():
+    progress = progress_of(run([1.0] * 4, **dict.fromkeys(NAMES[:4], [0.0] * 4)))
+
+    assert 0 < progress.scores.at(4).drop < 0.05
+    assert progress.p_value == progress.last == 1.0
+
+
 def test_fixed_repeats_have_one_look_and_are_not_confirmed():
     fixed = [result_of(name, exact_match=[0.0] * 4) for name in NAMES]
 
