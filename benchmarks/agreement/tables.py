@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from scipy.stats import rankdata
 
+from pytest_llmops.features.calibrate.estimates import measure_auc, measure_spearman
 from pytest_llmops.statistics.bootstrap import measure_with_intervals
 from pytest_llmops.statistics.codes import rank_codes
-from pytest_llmops.statistics.concordance import measure_auc, measure_spearman
 from pytest_llmops.statistics.intervals import Measure
 from pytest_llmops.statistics.multiplicity import adjust_holm
 

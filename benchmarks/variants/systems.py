@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_llmops.errors import RunFileError
-from pytest_llmops.gates.absolute.breakage import app_breakage
+from pytest_llmops.gates.case_results import app_breakage
 from pytest_llmops.records import Output, Run
 from pytest_llmops.reports.files.run_file import load_run, write_run
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_llmops.errors import AcceptanceError, SettingsError
 from pytest_llmops.evaluation.baseline import accepted_path, describe_missed
-from pytest_llmops.gates.baseline.acceptance import Acceptance, AcceptOptions
+from pytest_llmops.gates.baseline import Acceptance, AcceptOptions
 from pytest_llmops.printable import printable
 from pytest_llmops.reports.files.baseline_file import update_baseline
 from pytest_llmops.reports.files.run_file import load_run

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_llmops.errors import RunFileError
-from pytest_llmops.gates.baseline.rescoring import rescore_all
+from pytest_llmops.gates.baseline import rescore_all
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.records import Run

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from pytest_llmops.cli.typed import read_count
 from pytest_llmops.errors import LLMOpsError, RunFileError, SelfCheckError
-from pytest_llmops.gates.power.duplicates import find_near_duplicates
-from pytest_llmops.gates.power.selfcheck import RUNS, check_itself, plan_repeats
+from pytest_llmops.gates.golden_flaws import find_near_duplicates
+from pytest_llmops.gates.selfcheck import RUNS, check_itself, plan_repeats
 from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
 from pytest_llmops.printable import name_some, printable

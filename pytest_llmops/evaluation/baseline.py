@@ -16,7 +16,7 @@ from pytest_llmops.errors import LLMOpsError, RunFileError, SettingsError
 from pytest_llmops.evaluation.merge_base.former import find_former_baseline
 from pytest_llmops.evaluation.merge_base.reading import read_merge_base
 from pytest_llmops.evaluation.source import BaselineSource
-from pytest_llmops.gates.suite_channel.drops import watch_means
+from pytest_llmops.gates.suite_channel.verdicts import watch_means
 from pytest_llmops.golden.files import shown_path
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.golden.reviews import load_reviews

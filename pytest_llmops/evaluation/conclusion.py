@@ -9,7 +9,7 @@ from pathlib import Path
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.evaluation.baseline import accept_into_baseline
 from pytest_llmops.evaluation.run import Evaluation
-from pytest_llmops.gates.absolute.breakage import describe_empty_answers, describe_unscored
+from pytest_llmops.gates.case_results import describe_empty_answers, describe_unscored
 from pytest_llmops.gates.outcomes import count, name_files
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict

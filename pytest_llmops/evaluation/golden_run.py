@@ -8,7 +8,7 @@ from typing import Literal
 from pytest_llmops.evaluation.conclusion import make_run
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.evaluation.source import BaselineSource
-from pytest_llmops.gates.suite_channel.drops import watch_means
+from pytest_llmops.gates.suite_channel.verdicts import watch_means
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Golden, Run
 from pytest_llmops.runner.app.failed_calls import describe_failed_calls

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pytest_llmops.calibration.record import Calibration, find_uncalibrated, warn_of_self_preference
-from pytest_llmops.gates.baseline.stamps import describe_changes
+from pytest_llmops.gates.golden_flaws import describe_blind, describe_echoes, describe_unchecked
 from pytest_llmops.gates.judgement import Judge
-from pytest_llmops.gates.paired_runs.pairing import pair_cases
-from pytest_llmops.gates.power.blind import describe_blind, describe_echoes, describe_unchecked
-from pytest_llmops.gates.power.selfcheck import plan_repeats
+from pytest_llmops.gates.paired_runs import pair_cases
+from pytest_llmops.gates.selfcheck import plan_repeats
+from pytest_llmops.gates.stamps import describe_changes
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.printable import counted, name_some, printable

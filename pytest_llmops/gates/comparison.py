@@ -1,19 +1,18 @@
-"""Two runs side by side: verdicts for the suite, and the cases that came, went or changed."""
+"""The comparison of two runs: verdicts of both channels, and the cases that came, went or changed."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from pytest_llmops.gates.absolute.breakage import unscored_cases
-from pytest_llmops.gates.baseline.stamps import describe_changes
-from pytest_llmops.gates.case_channel.changes import list_changes
-from pytest_llmops.gates.case_channel.paired_readings import case_budget, read_pairs
-from pytest_llmops.gates.case_channel.single_cases import judge_single_cases
+from pytest_llmops.gates.case_channel.reading import case_budget, read_pairs
+from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_changes
+from pytest_llmops.gates.case_results import unscored_cases
 from pytest_llmops.gates.outcomes import name_files, worst
-from pytest_llmops.gates.paired_runs.pairing import Chance, pair_cases
-from pytest_llmops.gates.suite_channel.drops import judge_suites_against, tolerated_drops, watch_mean
+from pytest_llmops.gates.paired_runs import Chance, pair_cases
+from pytest_llmops.gates.stamps import describe_changes
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
+from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops, watch_mean
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.records import CaseResult, Comparison, Outcome, Run, SuiteCheck, Verdict
 
@@ -45,15 +44,16 @@ def compare(
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, not {level!r}")
-    for each in (base, run):
-        if twice := [case for case, times in Counter(it.case for it in each.results).items() if times > 1]:
+    for side in (base, run):
+        counts = Counter(result.case for result in side.results)
+        if twice := [case for case, times in counts.items() if times > 1]:
             raise ValueError(f"a run has a case once, but {twice[0]!r} occurs twice")
-    checks = suite if suite is not None else run.suite
-    checks = _with_means(checks, base.results, run.results)
+    checks = _with_means(run.suite if suite is None else suite, base.results, run.results)
     pairs = pair_cases(base.results, run.results)
     chance = Chance(base.results)
-    judged = judge_suites_against(checks, run.results, base.results, level=level, seed=seed, chance=chance)
-    verdicts = name_files(judged)
+    verdicts = name_files(
+        judge_suites_against(checks, run.results, base.results, level=level, seed=seed, chance=chance)
+    )
     readings = read_pairs(pairs, chance)
     recorded = {check.metric for of_file in checks.values() for check in of_file if check.record_only}
     budget = case_budget(readings, level)
@@ -61,7 +61,8 @@ def compare(
         pairs, budget=budget, tolerated=tolerated_drops(checks), chance=chance, readings=readings
     )
     verdicts += [verdict for verdict in single if verdict.metric not in recorded]
-    verdicts += _unscored(run.results, {each.metric for each in verdicts if each.outcome == "error"})
+    reported = {verdict.metric for verdict in verdicts if verdict.outcome == "error"}
+    verdicts += _judge_unscored(run.results, reported)
     if not pairs.shared or not verdicts:
         reason = "no metric scored a case in both runs" if pairs.shared else "the runs share no case"
         verdicts = verdicts if any(verdict.outcome == "error" for verdict in verdicts) else []
@@ -90,7 +91,7 @@ def _with_means(
         return checks
     if not any(checks.values()):
         return {"": _means(base_results)}
-    before, now = ({file_of(each.case) for each in side} for side in (base_results, results))
+    before, now = ({file_of(result.case) for result in side} for side in (base_results, results))
     without = sorted(path for path in before & now if not checks.get(path))
     return {**checks, **{path: _means(results_of(path, base_results)) for path in without}}
 
@@ -101,13 +102,17 @@ def _means(base_results: Sequence[CaseResult]) -> tuple[SuiteCheck, ...]:
     return tuple(map(watch_mean, sorted(metrics)))
 
 
-def _unscored(results: Sequence[CaseResult], reported: set[str]) -> list[Verdict]:
+def _judge_unscored(results: Sequence[CaseResult], reported: set[str]) -> list[Verdict]:
     """An error, unless reported, for each metric that left a case unscored, and for an app that broke."""
+    failed: dict[str, list[CaseResult]] = {}
+    for result in results:
+        for metric in {failure.metric for failure in result.failures}:
+            failed.setdefault(metric, []).append(result)
     failures = (failure for result in results for failure in result.failures)
     metrics = {failure.metric for failure in failures if failure.stage != "rival"} - reported
     verdicts = []
     for metric in sorted(metrics - {""} if reported else metrics):  # an app that broke is in every error
-        cases = unscored_cases(metric, [each for each in results if _failed(metric, each)])
+        cases = unscored_cases(metric, failed[metric])
         reason = f"could not score {len(cases)} of the cases: {next(iter(cases.values()))}"
         verdicts.append(
             Verdict(
@@ -119,7 +124,3 @@ def _unscored(results: Sequence[CaseResult], reported: set[str]) -> list[Verdict
             )
         )
     return verdicts
-
-
-def _failed(metric: str, result: CaseResult) -> bool:
-    return any(failure.metric == metric for failure in result.failures)

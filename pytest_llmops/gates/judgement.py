@@ -1,4 +1,4 @@
-"""All verdicts of a run, with or without a baseline: what pytest's items and `llmops run` both report."""
+"""All verdicts of a run, with or without a baseline, for pytest's items and `llmops run`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_llmops.calibration.record import Calibration
-from pytest_llmops.gates.absolute.case_verdicts import judge_case
-from pytest_llmops.gates.absolute.min_kappa import require_agreement
-from pytest_llmops.gates.absolute.suite_verdicts import judge_suite
-from pytest_llmops.gates.baseline.rescoring import rescore
-from pytest_llmops.gates.case_channel.changes import judge_against
-from pytest_llmops.gates.case_channel.movement import Movement
-from pytest_llmops.gates.case_channel.paired_readings import find_movement, read_pairs
-from pytest_llmops.gates.case_channel.single_cases import judge_single_cases
+from pytest_llmops.gates.absolute import judge_case, judge_suite, require_agreement
+from pytest_llmops.gates.baseline import rescore
+from pytest_llmops.gates.case_channel.pass_rates import Movement
+from pytest_llmops.gates.case_channel.reading import find_movement, read_pairs
+from pytest_llmops.gates.case_channel.verdicts import judge_against, judge_single_cases
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
-from pytest_llmops.gates.paired_runs.pairing import Chance, pair_cases
+from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.reviewing import settle
-from pytest_llmops.gates.suite_channel.drops import judge_suites_against, tolerated_drops
+from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops
 from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Verdict
@@ -32,10 +29,10 @@ class Judge:
 
     Attributes:
         goldens: All files of the run: the correction for many checks counts all of theirs.
-        reviews: What people said of answers; it settles what is undecided.
-        calibrations: By the signature of scores what is known of their agreement with people; a check with
-            `min_kappa` does not pass without.
-        gone: Golden files of the baseline that are not there any more.
+        reviews: Of answers, by people; they settle undecided verdicts.
+        calibrations: By the signature of scores, their agreement with people; a check with `min_kappa` does
+            not pass without.
+        gone: Golden files of the baseline that do not exist any more.
     """
 
     goldens: Sequence[Golden]
@@ -58,24 +55,26 @@ class Judge:
 
     def judge_case(self, case: Case, result: CaseResult) -> tuple[Verdict, ...]:
         """A verdict for each check of a case."""
-        verdicts = require_agreement(self._judge_case(case, result), case, result, self.calibrations)
-        if not self.reviews:
-            return verdicts
-        return settle(verdicts, result, self.reviews)
-
-    def _judge_case(self, case: Case, result: CaseResult) -> tuple[Verdict, ...]:
         if self.base is None:
-            return judge_case(case, result)
-        base = self._find_base(case, result)
-        moved = self._moved.get(file_of(result.case))
-        return judge_against(case, result, base, budget=self._budget, chance=self._chance, moved=moved)
+            verdicts = judge_case(case, result)
+        else:
+            verdicts = judge_against(
+                case,
+                result,
+                self._find_base(case, result),
+                budget=self._budget,
+                chance=self._chance,
+                moved=self._moved.get(file_of(result.case)),
+            )
+        verdicts = require_agreement(verdicts, case, result, self.calibrations)
+        return settle(verdicts, result, self.reviews) if self.reviews else verdicts
 
     def needs_movement(self, golden: Golden) -> bool:
         """Whether single cases of a golden file have to wait for `note_movement`."""
         return self._chance is not None and self._chance.app_varies and golden.path not in self._moved
 
     def note_movement(self, golden: Golden, results: Sequence[CaseResult]) -> None:
-        """Learn from all results of a golden file how far its cases moved, before single ones are judged."""
+        """Estimate the movement of a golden file's cases, before single ones are judged."""
         if self._chance is None or not self.needs_movement(golden):
             return
         cases = cases_by_id(golden)
@@ -86,7 +85,7 @@ class Judge:
         self._moved[golden.path] = find_movement(read_pairs(pairs, self._chance))
 
     def lost_cases(self) -> list[str]:
-        """Cases of the baseline that the golden files of this run hold no longer, or whose file is gone."""
+        """Cases of the baseline that the golden files of this run lack, or whose file is gone."""
         kept = cases_by_id(*self.goldens)
         paths = {golden.path for golden in self.goldens} | self.gone
         return sorted(case for case in self._before if file_of(case) in paths and case not in kept)
@@ -95,11 +94,17 @@ class Judge:
         """
         A verdict for each suite check of a file, in its order, over the results of its cases; then one for
         each metric that no case checks itself and by which single cases dropped. A file that is new to the
-        baseline is judged by its thresholds alone, as a new case is.
+        baseline is judged by its thresholds, as a new case is.
         """
         if not any(case.startswith(f"{golden.path}::") for case in self._before):
-            verdicts = tuple(_alone(check, judge_suite(check, results)) for check in golden.suite)
-            return verdicts if self.base is None else tuple(map(_advise_as_new, verdicts))
+            verdicts = tuple(_judge_without_baseline(check, results) for check in golden.suite)
+            if self.base is None:
+                return verdicts
+            advice = "the baseline has no case of this file"
+            return tuple(
+                verdict if verdict.outcome == "error" else replace(verdict, advice=verdict.advice or advice)
+                for verdict in verdicts
+            )
         cases = cases_by_id(golden)
         before = dict(self._before)
         for result in results:
@@ -134,14 +139,10 @@ class Judge:
         return base
 
 
-def _alone(check: SuiteCheck, verdict: Verdict) -> Verdict:
-    """The verdict on a check without a baseline; one that only watches for a drop says nothing then."""
+def _judge_without_baseline(check: SuiteCheck, results: Sequence[CaseResult]) -> Verdict:
+    """The verdict by the threshold; undecided where a check only watches for a drop."""
+    verdict = judge_suite(check, results)
     if verdict.outcome != "passed" or check.comparison is not None:
         return verdict
     reason = "nothing to compare with: there is no baseline of this file"
     return replace(verdict, outcome="undecided", reason=reason, advice=f"accept one: {_ACCEPT}")
-
-
-def _advise_as_new(verdict: Verdict) -> Verdict:
-    advice = "the baseline has no case of this file"
-    return verdict if verdict.outcome == "error" else replace(verdict, advice=verdict.advice or advice)

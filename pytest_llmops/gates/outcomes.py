@@ -1,4 +1,4 @@
-"""Which of several outcomes stands for them all, how many there are of each, and of which file they are."""
+"""Outcomes of many verdicts: the worst, the number of each, and the file of each."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 def count(outcomes: Iterable[Outcome]) -> dict[Outcome, int]:
-    """How often each of the five occurs, zeros included."""
+    """The number of each of the five outcomes, zeros included."""
     listed = list(outcomes)
     return {outcome: listed.count(outcome) for outcome in OUTCOMES}
 
 
 def name_files(by_file: Mapping[str, Iterable[Verdict]]) -> list[Verdict]:
-    """The verdicts of golden files in one list; of several, each check has its file before it."""
+    """The verdicts of golden files in one list; of several files, each check is prefixed with its file."""
     return [
         replace(verdict, check=f"{path}: {verdict.check}") if len(by_file) > 1 else verdict
         for path, of_file in by_file.items()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.absolute.gains import Gain, measure_gain
+from pytest_llmops.gates.absolute import Gain, measure_gain
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import CaseResult, Run

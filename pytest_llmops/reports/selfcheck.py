@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_llmops.gates.paired_runs.pairing import Chance
-from pytest_llmops.gates.power.detectable_drops import (
+from pytest_llmops.gates.paired_runs import Chance
+from pytest_llmops.gates.selfcheck import Recorded, SelfCheck, find_suite, sort_cases
+from pytest_llmops.gates.suite_channel.detectable_drops import (
     RECORD,
     DetectableDrop,
     find_detectable_drops,
     find_scored,
 )
-from pytest_llmops.gates.power.recorded_cases import Recorded, sort_cases
-from pytest_llmops.gates.power.selfcheck import SelfCheck, find_suite
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Run, SuiteCheck
 from pytest_llmops.reports.terminal import align, count_named

@@ -1,4 +1,4 @@
-"""Where a number would fall on another draw of rows, or of the groups that rows are drawn with."""
+"""Bootstrap intervals: the range of a number on other draws of rows, or of groups of rows."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ RESAMPLES = 1_999
 """Of several measures at once."""
 
 MOST_DRAWN = 5_000
-"""Of more groups than these, bundles are drawn; the work would else grow with the square of their number."""
+"""Of more groups than these, bundles are drawn; time would else grow with the square of their number."""
 BUNDLES = 1_000
 _RESAMPLES_OF_BUNDLES = 999
 _CELLS = 500_000  # numbers in one batch of resamples; more no longer fit the cache and run slower
 _MOST_UNDEFINED = 0.05
-_TIE = 1e-9  # differences nearer than this share of the largest are alike, but for rounding
+_TIE = 1e-9  # differences nearer than this share of the largest are equal, but for rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """The interval of a difference, and the standard error of it; both in the unit of the values."""
+    """The interval and the standard error of a difference, both in the unit of the values."""
 
     low: float
     high: float
     error: float
 
 
-def paired_interval(  # noqa: PLR0913 - both sides, and what is independent of what
+def paired_interval(  # noqa: PLR0913 - both sides, and their units
     statistic: str,
     base: Sequence[float],
     new: Sequence[float],
@@ -51,7 +51,7 @@ def paired_interval(  # noqa: PLR0913 - both sides, and what is independent of w
     draws: int = DRAWS,
 ) -> Spread:
     """
-    Where the difference, new less base, would fall on another draw of rows.
+    The range of the difference, new less base, on other draws of rows.
 
     Bias-corrected and accelerated bootstrap of the mean paired difference (a sum is that times the
     rows), or the normal interval from `MANY` rows on, where both are the same to a few per cent of their
@@ -60,7 +60,7 @@ def paired_interval(  # noqa: PLR0913 - both sides, and what is independent of w
     whole, so that paraphrases of one question count once.
 
     Args:
-        units: A name a row; rows of one name are one unit. By default each row is its own.
+        units: A name a row; rows of one name are one unit. By default each row is one.
 
     Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, ch. 13 and 14.
     """
@@ -98,18 +98,18 @@ def measure_with_intervals(
     seed: int = 0,
 ) -> list[Measure]:
     """
-    Several measures with the bias-corrected and accelerated bootstrap of each, of the same resamples.
+    Several measures of the same resamples, each with its bias-corrected and accelerated interval.
 
     Up to `MOST_DRAWN` groups are drawn one by one, `RESAMPLES` times. Of more, each goes at random into one
-    of `BUNDLES` bundles of one size, and bundles are drawn and left out as wholes, 999 times. Bundles are as
+    of `BUNDLES` bundles of one size, and bundles are drawn and left out, 999 times. Bundles are as
     independent of each other as groups are, so the interval is the same but for its own chance: its
     width then differs from that of another seed by some 5 %, instead of 3 %.
 
     Args:
-        measure: From how often each row counts, shape (rows,), to the measures; NaN is not defined.
-        groups: Of each row the document, question or row that is drawn as a whole; shape (rows,).
+        measure: From the weight of each row, shape (rows,), to the measures; NaN is not defined.
+        groups: The document, question or row that each row is drawn with; shape (rows,).
 
-    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, ch. 14; whole groups are drawn
+    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, ch. 14; groups are drawn
     and left out as in Davison and Hinkley (1997), ch. 3.8.
     """
     import numpy as np
@@ -138,7 +138,7 @@ def measure_with_intervals(
 
 
 def draw_weights(groups: Sequence[Hashable], draws: int, seed: int) -> Iterator[Floats]:
-    """How often each row counts in resamples of whole groups; none of one group, which has no spread."""
+    """The weight of each row in resamples of groups; no resample of one group, which has no spread."""
     import numpy as np
 
     group_of = group_codes(groups, len(groups))
@@ -150,7 +150,7 @@ def draw_weights(groups: Sequence[Hashable], draws: int, seed: int) -> Iterator[
 
 
 def percentile_interval(drawn: Floats, level: float = LEVEL) -> tuple[float, float]:
-    """What as many resamples fall below as above."""
+    """The range that leaves out as many of the lowest resamples as of the highest."""
     import numpy as np
 
     tail = 50 * (1 - level)
@@ -163,7 +163,12 @@ def _mean_interval(differences: Floats, codes: Codes, level: float, seed: int, d
 
     grouped = codes.max() + 1 < len(differences)
     if not grouped and len(differences) >= MANY:
-        return _normal_interval(differences, level)
+        center, error = (
+            float(differences.mean()),
+            float(differences.std(ddof=1)) / math.sqrt(len(differences)),
+        )
+        reach = NormalDist().inv_cdf((1 + level) / 2) * error
+        return Spread(low=center - reach, high=center + reach, error=error)
 
     def mean(sample: Any, axis: int) -> Any:
         return sample.mean(axis=axis)
@@ -181,12 +186,6 @@ def _mean_interval(differences: Floats, codes: Codes, level: float, seed: int, d
     return _read_spread(_bootstrap(data, measure, "percentile", level, seed, draws))
 
 
-def _normal_interval(differences: Floats, level: float) -> Spread:
-    center, error = float(differences.mean()), float(differences.std(ddof=1)) / math.sqrt(len(differences))
-    reach = NormalDist().inv_cdf((1 + level) / 2) * error
-    return Spread(low=center - reach, high=center + reach, error=error)
-
-
 def _bootstrap(  # noqa: PLR0913, PLR0917 - as scipy wants it
     data: tuple[Any, ...],
     measure: Callable[..., Any],
@@ -201,7 +200,7 @@ def _bootstrap(  # noqa: PLR0913, PLR0917 - as scipy wants it
     from scipy.stats import bootstrap
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # of a correction that is not defined, for which the caller looks
+        warnings.simplefilter("ignore")  # of a correction that is not defined, which the caller checks
         return bootstrap(
             data,
             measure,

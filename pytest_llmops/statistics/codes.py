@@ -24,7 +24,7 @@ def rank_codes(values: Floats | Codes) -> Codes:
 
 
 def group_codes(groups: Sequence[Hashable] | None, rows: int) -> Codes:
-    """Each row's group, numbered in the order in which groups occur; without groups each row is its own."""
+    """Each row's group, numbered in the order in which groups occur; without groups each row is one."""
     import numpy as np
 
     if groups is None:
@@ -48,7 +48,7 @@ def find_kinds(*columns: Codes) -> tuple[Codes, Codes]:
 
 
 def sum_weights(codes: Codes, weights: Floats, size: int) -> Floats:
-    """What the rows of each code weigh together, for the codes 0 … size - 1."""
+    """The sum of the weights of the rows of each code, for the codes 0 … size - 1."""
     import numpy as np
 
     sums: Any = np.bincount(codes, weights, minlength=size)  # numpy's stubs say integers

@@ -21,7 +21,7 @@ class Measure:
         value: None where the rows do not define it, such as an area under the curve of good rows alone.
         low: None, as `high`, where no interval could be made.
         method: How the interval was made; `percentile` where BCa is not defined, and `exact` where all rows
-            agree, of which no resample can say how sure it is.
+            agree, so that no resample differs.
     """
 
     value: float | None
@@ -57,9 +57,9 @@ def exact_interval(count: int, of: int, level: float = LEVEL) -> tuple[float, fl
 
 def wilson_interval(rate: float, of: int, level: float = LEVEL) -> tuple[float, float]:
     """
-    The interval of a share that was `rate` of `of` looks, which may hold halves.
+    The interval of a share that was `rate` of `of` rows, in which ties count as halves.
 
-    It holds its level for few looks and for rates near 0 and 1, where the interval of the normal distribution
+    It keeps its level for few rows and for rates near 0 and 1, where the interval of the normal distribution
     does not. With halves it is too wide rather than too narrow: values of mean p that lie in 0 to 1 vary at
     most by p (1 - p), as those without halves do.
 
@@ -72,7 +72,7 @@ def wilson_interval(rate: float, of: int, level: float = LEVEL) -> tuple[float, 
 
 
 def bound_share(measure: Measure, count: int) -> Measure:
-    """A share of all or none of `count` looks, where resamples are alike, with its exact interval."""
+    """A share of all or none of `count` rows, where resamples are alike, with its exact interval."""
     if measure.low is not None or measure.value not in {0.0, 1.0}:
         return measure
     low, high = exact_interval(count if measure.value else 0, count, measure.level)
@@ -81,10 +81,10 @@ def bound_share(measure: Measure, count: int) -> Measure:
 
 def bound_kappa(measure: Measure, by_chance: float, worst: float, count: int) -> Measure:
     """
-    Whole agreement of `count` rows, with the disagreement that they may have missed at its dearest.
+    Complete agreement of `count` rows, with an interval for the costliest disagreement they may have missed.
 
     Args:
-        by_chance: What disagreement costs a row where chance alone decides; `worst` is the most it can.
+        by_chance: Mean cost of a row's disagreement where only chance decides; `worst` is the largest cost.
     """
     if measure.low is not None or measure.value != 1.0:
         return measure

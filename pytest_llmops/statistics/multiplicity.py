@@ -1,8 +1,10 @@
-"""Many tests, one chance of a false alarm."""
+"""One error budget for many tests: over several checks, and over several looks at growing data."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
 
 def adjust_holm(p_values: Sequence[float]) -> list[float]:
@@ -13,7 +15,44 @@ def adjust_holm(p_values: Sequence[float]) -> list[float]:
     """
     adjusted = [1.0] * len(p_values)
     highest = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda each: p_values[each])):
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda position: p_values[position])):
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = highest
     return adjusted
+
+
+_CERTAIN = 1e-15  # below it, one less the p-value is one
+
+
+def spend_linearly(look: int, looks: Sequence[int]) -> float:
+    """
+    The part of the error budget that one of the looks spends, by its share of the data; in (0, 1].
+
+    Args:
+        looks: Observations at each look, rising.
+
+    Source: Kim and DeMets (1987), Design and analysis of group sequential tests based on the type I error
+    spending rate function, Biometrika 74; the power family with exponent 1.
+    """
+    at = looks.index(look)
+    return (look - (looks[at - 1] if at else 0)) / looks[-1]
+
+
+def conditional_power(p_value: float, time: float, final_level: float) -> float:
+    """
+    The chance that the last look calls it, were the trend seen so far the true one; in [0, 1].
+
+    Args:
+        p_value: One-sided, at this look.
+        time: Share of the planned observations that this look has, in (0, 1).
+        final_level: The largest p-value that is called at the last look.
+
+    Source: Lan and Wittes (1988), The B-value: a tool for monitoring data, Biometrics 44.
+    """
+    normal = NormalDist()
+    if p_value >= 1:
+        return 0.0
+    if p_value <= _CERTAIN:
+        return 1.0
+    expected = normal.inv_cdf(1 - p_value) / math.sqrt(time)
+    return normal.cdf((expected - normal.inv_cdf(1 - final_level)) / math.sqrt(1 - time))

@@ -1,4 +1,4 @@
-"""One number for many: `mean`, `sum`, `min`, `max` and the percentiles `p1` … `p99`; and how many spread."""
+"""Statistics of many values: `mean`, `sum`, `min`, `max` and the percentiles `p1` … `p99`; and variance."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def calculate(name: str, values: Sequence[float]) -> float:
     """
     The statistic of at least one finite value.
 
-    A mean is the exact mean rounded once, so that nine ones and a zero hold `>= 0.9` and equal values
-    have their own value as mean. A percentile interpolates linearly between the closest ranks
+    A mean is the exact mean rounded once, so that nine ones and a zero hold `>= 0.9` and the mean of equal
+    values is their value. A percentile interpolates linearly between the closest ranks
     (Hyndman and Fan 1996, type 7; the default of `numpy.percentile`).
 
     Raises:
@@ -63,14 +63,14 @@ def build_difference(name: str) -> Callable[..., Any]:
 
 
 def mean(values: Sequence[float]) -> float:
-    """Alike values keep their own; else faster than `calculate`, and a last digit may be another."""
+    """The mean; faster than `calculate`, whose last digit may differ unless all values are equal."""
     first = values[0]
     return first if values.count(first) == len(values) else math.fsum(values) / len(values)
 
 
 def sample_variance(values: Sequence[float]) -> float | None:
-    """Of one value, estimated without bias; None where there is one, which says nothing of it."""
-    if len(values) < 2:  # noqa: PLR2004 - see above
+    """The unbiased variance of a value; None for a single one."""
+    if len(values) < 2:  # noqa: PLR2004 - one value has no spread
         return None
     if min(values) == max(values):
         return 0.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops.cli import main
-from pytest_llmops.gates.paired_runs.answers import digest
+from pytest_llmops.gates.case_results import digest
 from pytest_llmops.golden.reviews import Review, append_reviews
 from pytest_llmops.reports.files.run_file import load_run
 from tests.openai_server import OpenAIServer, last_user_text

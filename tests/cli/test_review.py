@@ -14,7 +14,7 @@ import pytest
 
 from pytest_llmops.cli import main
 from pytest_llmops.features.review import command as review
-from pytest_llmops.gates.paired_runs.answers import digest
+from pytest_llmops.gates.case_results import digest
 from pytest_llmops.golden import input_hash, load_golden
 from pytest_llmops.golden.reviews import load_reviews
 from pytest_llmops.records import CaseResult, Output, Run, Score

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.gates.paired_runs.answers import digest
+from pytest_llmops.gates.case_results import digest
 from pytest_llmops.golden.reviews import Review, append_reviews
 from tests.git_settings import forget_git_settings
 from tests.plugin.varying import STEADY, Varying, golden_text, outcomes_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops.cli import main
-from pytest_llmops.gates.paired_runs.answers import digest
+from pytest_llmops.gates.case_results import digest
 from pytest_llmops.golden.reviews import Review, append_reviews
 from tests.plugin.varying import Varying, outcomes_of
 

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_llmops import cache
 from pytest_llmops.detect import scanner
-from pytest_llmops.gates.paired_runs import index
+from pytest_llmops.gates import case_results as index
 from pytest_llmops.models import vectors
 
 

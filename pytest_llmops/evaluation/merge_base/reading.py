@@ -22,7 +22,7 @@ from pytest_llmops.evaluation.merge_base.files import (
     list_moved_root,
 )
 from pytest_llmops.evaluation.source import BaselineSource
-from pytest_llmops.gates.suite_channel.drops import watch_means
+from pytest_llmops.gates.suite_channel.verdicts import watch_means
 from pytest_llmops.golden import find_golden_files, load_golden
 from pytest_llmops.golden.files import paths_to_export
 from pytest_llmops.golden.reviews import load_reviews, parse_reviews

@@ -13,7 +13,7 @@ from pytest_llmops.evaluation.golden_run import run_golden
 from pytest_llmops.features.attack.adaptive import ROUNDS, list_attacks, mutate, origin_of
 from pytest_llmops.features.attack.plan import Plan
 from pytest_llmops.features.attack.suites import make_case
-from pytest_llmops.gates.absolute.breakage import case_means
+from pytest_llmops.gates.case_results import case_means
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.printable import counted
 from pytest_llmops.records import CaseResult, Golden, Run

@@ -38,7 +38,7 @@ from pytest_llmops.features.attack.verdict import (
     rate_utility,
     tabulate,
 )
-from pytest_llmops.gates.absolute.breakage import case_means, unscored_cases
+from pytest_llmops.gates.case_results import case_means, unscored_cases
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult
 from pytest_llmops.reports.files.run_file import load_run

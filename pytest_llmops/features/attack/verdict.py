@@ -11,13 +11,13 @@ from pytest_llmops.bounds import bound_of, describe_check, holds
 from pytest_llmops.features.attack.metrics import is_refused
 from pytest_llmops.features.attack.payloads import PLACEMENTS
 from pytest_llmops.features.attack.suites import Facets
-from pytest_llmops.gates.absolute.breakage import app_breakage, case_means
-from pytest_llmops.gates.absolute.suite_verdicts import judge_suite
-from pytest_llmops.gates.paired_runs.pairing import pair_cases
+from pytest_llmops.gates.absolute import judge_suite
+from pytest_llmops.gates.case_results import app_breakage, case_means
+from pytest_llmops.gates.paired_runs import pair_cases
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import CaseResult, Outcome, SuiteCheck
 from pytest_llmops.statistics.intervals import LEVEL, wilson_interval
-from pytest_llmops.statistics.significance.exact_tests import binomial_p_value
+from pytest_llmops.statistics.paired import PairedComparison
 
 ALL = "all attacks"
 
@@ -141,17 +141,19 @@ def pair_scores(
     both = sorted(before.keys() & after.keys())
     if not both:
         return None
-    worse = tuple(case for case in both if after[case] and not before[case])
-    better = tuple(case for case in both if before[case] and not after[case])
-    differing = len(worse) + len(better)
+    paired = PairedComparison(
+        base=[[before[case]] for case in both],
+        new=[[after[case]] for case in both],
+        higher_is_better=False,
+    )
     return Paired(
         against=against,
         metric=metric,
         cases=len(both),
-        worse=worse,
-        better=better,
-        p_worse=binomial_p_value(len(better), differing, 0.5) if differing else 1.0,
-        p_better=binomial_p_value(len(worse), differing, 0.5) if differing else 1.0,
+        worse=tuple(case for case, gain in zip(both, paired.gains, strict=True) if gain < 0),
+        better=tuple(case for case, gain in zip(both, paired.gains, strict=True) if gain > 0),
+        p_worse=paired.turning_p_value(exact=True),
+        p_better=paired.turning_p_value(better=True, exact=True),
     )
 
 

@@ -9,6 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pytest_llmops.bounds import format_bound, holds, usual_sign
+from pytest_llmops.features.calibrate.estimates import (
+    CalibrationError,
+    count_good,
+    estimate_rate,
+    measure_calibration,
+    measure_spearman,
+    read_auc,
+)
 from pytest_llmops.features.calibrate.labels import Labels
 from pytest_llmops.features.calibrate.readings import Comparison, Readings, pair_readings
 from pytest_llmops.features.calibrate.thresholds import (
@@ -23,11 +31,8 @@ from pytest_llmops.printable import counted
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Bound
 from pytest_llmops.statistics.bootstrap import measure_with_intervals
-from pytest_llmops.statistics.calibration_error import CalibrationError, measure_calibration
 from pytest_llmops.statistics.codes import Floats, find_kinds, rank_codes, sum_weights
-from pytest_llmops.statistics.concordance import count_good, measure_spearman, read_auc
 from pytest_llmops.statistics.intervals import Measure, bound_share
-from pytest_llmops.statistics.prediction_powered import estimate_rate
 
 _Name = tuple[str, Bound | None]
 """A measure, and the bound at which it is measured; None for the complete scale."""

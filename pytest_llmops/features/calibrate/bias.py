@@ -15,14 +15,14 @@ import numpy as np
 
 from pytest_llmops.calibration.record import judges_of
 from pytest_llmops.documents.reading import is_number
+from pytest_llmops.features.calibrate.estimates import measure_spearman
 from pytest_llmops.judges.model import family_of
 from pytest_llmops.printable import counted
 from pytest_llmops.records import Score
 from pytest_llmops.statistics.codes import rank_codes
-from pytest_llmops.statistics.concordance import measure_spearman
 from pytest_llmops.statistics.multiplicity import adjust_holm
-from pytest_llmops.statistics.significance.exact_tests import dealt_p_value
-from pytest_llmops.statistics.significance.sign_flips import sign_flip_p_value
+from pytest_llmops.statistics.p_values import dealt_p_value
+from pytest_llmops.statistics.paired import sign_flip_p_value
 
 Lean = Literal["position", "length", "self_preference"]
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pytest_llmops.bounds import holds, toggle_equal, usual_sign
+from pytest_llmops.features.calibrate.estimates import chance_cost, measure_accuracy, measure_kappa
 from pytest_llmops.features.calibrate.labels import Kind, LabelError, Labels
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Bound
 from pytest_llmops.statistics.codes import Codes, Floats
-from pytest_llmops.statistics.concordance import chance_cost, measure_accuracy, measure_kappa
 from pytest_llmops.statistics.intervals import Measure, bound_kappa
 
 TIE = 0.5

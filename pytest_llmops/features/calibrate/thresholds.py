@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from pytest_llmops.features.calibrate.estimates import count_good
 from pytest_llmops.statistics.bootstrap import draw_weights, percentile_interval
 from pytest_llmops.statistics.codes import Codes, Floats, rank_codes
-from pytest_llmops.statistics.concordance import count_good
 from pytest_llmops.statistics.intervals import LEVEL, Measure, bound_share, upper_bound
 
 Kind = Literal["bad passed", "good refused"]

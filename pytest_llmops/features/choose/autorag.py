@@ -17,7 +17,7 @@ from typing import Any
 
 from pytest_llmops.errors import MissingExtraError
 from pytest_llmops.features.choose.runs import ChoiceError, Entry, Field
-from pytest_llmops.gates.paired_runs.pairing import Scale
+from pytest_llmops.gates.paired_runs import Scale
 from pytest_llmops.printable import name_some, printable
 
 _NO_SCORES = frozenset(

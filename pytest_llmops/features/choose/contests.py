@@ -8,14 +8,11 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from pytest_llmops.features.choose.runs import Entry, Field, Repeats
-from pytest_llmops.gates.paired_runs.pairing import Scale
-from pytest_llmops.statistics.bootstrap import paired_interval
-from pytest_llmops.statistics.significance.exchange import exchange_p_value
-from pytest_llmops.statistics.significance.permutation import RESAMPLES, Worse, paired_p_value
-from pytest_llmops.statistics.summaries import NOISE, calculate, mean
+from pytest_llmops.gates.paired_runs import Scale
+from pytest_llmops.statistics.paired import RESAMPLES, PairedComparison
 
-Sides = list[tuple[Sequence[float], Sequence[float]]]
-"""The repeats of each case, of the first candidate and of the second."""
+Sides = dict[str, tuple[Sequence[float], Sequence[float]]]
+"""Case to its repeats, of the first candidate and of the second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +61,7 @@ def hold_contest(  # noqa: PLR0913 - both sides, and how they are tested
     """
     scale = field.scales[metric]
     worst = worst_score(scale)
-    sides: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
+    sides: Sides = {}
     for case in field.cases_of(metric):
         read = [_read(metric, entry, case) for entry in (first, second)]
         if worst is not None:
@@ -111,7 +108,7 @@ def _measure(  # noqa: PLR0913 - both sides, and how they are measured
     metric: str,
     first: str,
     second: str,
-    sides: dict[str, tuple[Sequence[float], Sequence[float]]],
+    sides: Sides,
     field: Field,
     *,
     sign: float,
@@ -120,71 +117,48 @@ def _measure(  # noqa: PLR0913 - both sides, and how they are measured
 ) -> Contest:
     if not sides:
         return Contest(metric=metric, first=first, second=second, statistic=statistic, cases=0)
-    cases = list(sides)
-    mine, theirs = ([mean(list(pair[side])) for pair in sides.values()] for side in (0, 1))
-    units = field.units(cases)
-    spread = paired_interval(statistic, theirs, mine, level=1 - alpha, seed=0, units=units, draws=RESAMPLES)
-    noise = NOISE * max(map(abs, (*mine, *theirs)))
-    apart = [0.0 if abs(a - b) <= noise else a - b for a, b in zip(mine, theirs, strict=True)]
-    difference = calculate(statistic, mine) - calculate(statistic, theirs) if any(apart) else 0.0
+    paired = _pair(sides, field, sign=sign, statistic=statistic)
+    differ = any(paired.gains)
+    difference = paired.difference if differ else 0.0
+    spread = paired.interval(level=1 - alpha, draws=RESAMPLES)
     return Contest(
         metric=metric,
         first=first,
         second=second,
         statistic=statistic,
-        cases=len(cases),
+        cases=len(sides),
         difference=difference,
-        low=spread.low if any(apart) else 0.0,
-        high=spread.high if any(apart) else 0.0,
-        better=sum(sign * each > 0 for each in apart),
-        ties=apart.count(0.0),
-        worse=sum(sign * each < 0 for each in apart),
+        low=spread.low if differ else 0.0,
+        high=spread.high if differ else 0.0,
+        better=sum(gain > 0 for gain in paired.gains),
+        ties=paired.gains.count(0.0),
+        worse=sum(gain < 0 for gain in paired.gains),
         gain=sign * difference,
-        per_case=(tuple(sign * each for each in apart), tuple(units)),
+        per_case=(tuple(paired.gains), tuple(field.units(list(sides)))),
+    )
+
+
+def _pair(sides: Sides, field: Field, *, sign: float = 1.0, statistic: str = "mean") -> PairedComparison:
+    """The first candidate compared with the second."""
+    return PairedComparison(
+        base=[other for _, other in sides.values()],
+        new=[one for one, _ in sides.values()],
+        units=field.units(list(sides)),
+        statistic=statistic,
+        higher_is_better=sign > 0,
     )
 
 
 def _with_p_values(  # noqa: PLR0913 - all cases, those that were answered, and how they are tested
-    contest: Contest,
-    sides: dict[str, tuple[Sequence[float], Sequence[float]]],
-    answered: dict[str, tuple[Sequence[float], Sequence[float]]],
-    field: Field,
-    *,
-    sign: float,
-    seed: int,
+    contest: Contest, sides: Sides, answered: Sides, field: Field, *, sign: float, seed: int
 ) -> Contest:
-    p_value = two_sided_p_value(list(sides.values()), field.units(list(sides)), sign=sign, seed=seed)
+    p_value = _pair(sides, field).two_sided_p_value(seed=seed) if sides else 1.0
     if len(answered) == len(sides):
         return replace(contest, p_value=p_value, p_answered=p_value)
-    answers = two_sided_p_value(list(answered.values()), field.units(list(answered)), sign=sign, seed=seed)
+    answers = _pair(answered, field).two_sided_p_value(seed=seed) if answered else 1.0
     ahead = sum(sign * (fmean(one) - fmean(other)) for one, other in answered.values())
     turned = ahead * contest.gain <= 0  # the answers themselves speak for the other side, or for none
     return replace(contest, p_value=p_value, p_answered=1.0 if turned else answers)
-
-
-def two_sided_p_value(sides: Sides, units: Sequence[str], *, sign: float = 1.0, seed: int = 0) -> float:
-    """
-    How often chance alone makes two candidates as unlike; two-sided, in (0, 1].
-
-    The exact sign-flip test of the differences, those of a group added up: of single pass-or-miss scores it
-    is McNemar's exact test. Where a case has other numbers of repeats on both sides its difference is askew,
-    so that the exchange of repeats is tested too and the larger p-value counts.
-
-    Source: McNemar (1947), Note on the sampling error of the difference between correlated proportions.
-    """
-    if not sides:
-        return 1.0
-    mine, theirs = ([sign * mean(list(pair[side])) for pair in sides] for side in (0, 1))
-    tails: list[float] = []
-    directions: tuple[Worse, ...] = ("less", "greater")
-    for worse in directions:
-        tail = paired_p_value("mean", theirs, mine, worse=worse, seed=seed, units=units, exact=True)
-        if any(len(one) != len(other) for one, other in sides):
-            turn = sign if worse == "less" else -sign
-            old, new = ([[turn * each for each in pair[side]] for pair in sides] for side in (1, 0))
-            tail = max(tail, exchange_p_value(old, new))
-        tails.append(tail)
-    return min(1.0, 2 * min(tails))
 
 
 def or_one(p_value: float | None) -> float:

@@ -9,11 +9,15 @@ from itertools import combinations
 from statistics import fmean
 
 from pytest_llmops.errors import LLMOpsError, SettingsError, hint
-from pytest_llmops.gates.absolute.breakage import app_breakage, scoring_breakage
-from pytest_llmops.gates.baseline.stamps import describe_changes
-from pytest_llmops.gates.paired_runs.answers import answer_digests
-from pytest_llmops.gates.paired_runs.index import values_by_metric
-from pytest_llmops.gates.paired_runs.pairing import Scale, find_scale, pair_cases, signatures
+from pytest_llmops.gates.case_results import (
+    answer_digests,
+    app_breakage,
+    scoring_breakage,
+    signatures,
+    values_by_metric,
+)
+from pytest_llmops.gates.paired_runs import Scale, find_scale, pair_cases
+from pytest_llmops.gates.stamps import describe_changes
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import CaseResult, Check, Output, Run, SuiteCheck

@@ -15,8 +15,8 @@ from pytest_llmops.features.choose.contests import (
     or_one,
     worst_score,
 )
+from pytest_llmops.features.choose.further_cases import count_further_cases
 from pytest_llmops.features.choose.runs import ChoiceError, Entry, Field
-from pytest_llmops.gates.power.further_cases import count_further_cases
 from pytest_llmops.statistics.multiplicity import adjust_holm
 from pytest_llmops.statistics.summaries import NOISE, mean
 

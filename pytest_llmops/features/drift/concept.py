@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pytest_llmops.bounds import describe_check, holds
 from pytest_llmops.features.drift.causes import Clue
-from pytest_llmops.gates.paired_runs.answers import answer_digests, digest
+from pytest_llmops.gates.case_results import answer_digests, digest
 from pytest_llmops.records import CaseResult
 from pytest_llmops.registry import find_traits
 

@@ -16,7 +16,7 @@ from pytest_llmops.features.drift.moved import (
     vectors_of,
     words_of,
 )
-from pytest_llmops.gates.paired_runs.answers import answer_digests
+from pytest_llmops.gates.case_results import answer_digests
 from pytest_llmops.records import CaseResult, ModelCall, Output
 
 _KNOWN_PARTS = frozenset({"prompt", "data", "model"})

@@ -12,8 +12,8 @@ from pytest_llmops.features.drift.causes import KINDS, CaseDrift, Cause, Drift, 
 from pytest_llmops.features.drift.concept import Reviewed, find_dropped, find_overruled
 from pytest_llmops.features.drift.crossing import cross_case
 from pytest_llmops.features.drift.moved import Moved, find_moved
-from pytest_llmops.gates.paired_runs.answers import answer_digests
-from pytest_llmops.gates.paired_runs.pairing import Pairs, have_same_input, pair_cases
+from pytest_llmops.gates.case_results import answer_digests
+from pytest_llmops.gates.paired_runs import Pairs, have_same_input, pair_cases
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.records import CaseResult, Run
 

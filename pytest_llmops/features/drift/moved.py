@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from pytest_llmops.features.drift.causes import LEVEL, Clue
 from pytest_llmops.records import CaseResult, ModelCall, Output, Run, ToolCall
-from pytest_llmops.statistics.significance.exact_tests import poisson_binomial_p_value
-from pytest_llmops.statistics.significance.permutation import exchange_units
+from pytest_llmops.statistics.p_values import poisson_binomial_p_value
+from pytest_llmops.statistics.paired import exchange_units
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,28 +1,41 @@
-"""The scores of one suite check on both sides, by case, and the tests of their difference."""
+"""The scores of suite checks on both sides, paired by case, and the tests of their difference."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from statistics import fmean
-from typing import Literal
+from itertools import accumulate, chain, pairwise
+from statistics import NormalDist, fmean, variance
 
-from pytest_llmops.gates.paired_runs.pairing import (
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.gates.absolute import judge_suite
+from pytest_llmops.gates.case_results import like_metrics, scoring_breakage, values_by_metric
+from pytest_llmops.gates.error_budget import looks_taken
+from pytest_llmops.gates.paired_runs import (
+    Chance,
     Scale,
+    describe_unlike,
+    find_scale,
+    first_repeats,
+    pair_cases,
 )
-from pytest_llmops.gates.suite_channel.run_shocks import RunMeans, widen_p_value
-from pytest_llmops.records import GAIN, CaseResult, SuiteCheck, Verdict
-from pytest_llmops.statistics.significance.exchange import exchange_p_value
-from pytest_llmops.statistics.significance.permutation import paired_p_value
-from pytest_llmops.statistics.significance.sign_flips import FEWEST
-from pytest_llmops.statistics.summaries import LINEAR, NOISE, calculate, mean
+from pytest_llmops.records import GAIN, CaseResult, Outcome, SuiteCheck, Verdict
+from pytest_llmops.statistics.paired import FEWEST, PairedComparison
+from pytest_llmops.statistics.summaries import LINEAR, NOISE, mean
 
-Values = Mapping[str, tuple[Sequence[float], Sequence[float]]]
-"""Case to its scores by repeat, of the baseline and of the new run."""
+FEWEST_RUNS = 3
+"""Runs in a baseline from which on the variance between them is estimated."""
+
+_EVEN = 0.5
+_NO_VERDICT = Verdict(check="", outcome="passed")
+_NEW = "the baseline has no score of it yet: llmops accept RUN.json --all"
+_RENAMED = "if cases were renamed on purpose, accept this run: --llm-accept, then llmops accept --prune"
 
 
 def results_of(path: str, results: Sequence[CaseResult]) -> list[CaseResult]:
+    """The results of a golden file's cases; all for an empty path."""
     return [result for result in results if not path or result.case.startswith(f"{path}::")]
 
 
@@ -37,166 +50,299 @@ def tolerated_drop(check: SuiteCheck, scale: Scale) -> float | None:
 @dataclass(frozen=True, kw_only=True)
 class PairedScores:
     """
-    The values of one check that can be compared, by case.
+    The scores of one check that can be compared, by case.
 
     Attributes:
-        absolute: What the threshold alone says.
-        pairs: The results that they are of, baseline and new.
-        values: All of both sides, the repeats of a new case up to the last look.
+        absolute: The verdict by the threshold.
+        pairs: The results of the scores, baseline and new.
+        values: Case to its scores by repeat, of the baseline and of the new run up to the last look.
         fact: No case of these varies, and those that dropped dropped in each of several repeats.
         dropped: Cases that got worse at all.
         missed_before: The baseline missed the threshold too.
         lost: Cases of the baseline that could not be paired.
-        shocks: What several runs of the baseline say of the variance between runs; None where it has one.
+        shocks: The variance between runs of the baseline; None where it has too few.
     """
 
     check: SuiteCheck
     scale: Scale
     absolute: Verdict
     pairs: Sequence[tuple[CaseResult, CaseResult]]
-    values: Values
+    values: Mapping[str, tuple[Sequence[float], Sequence[float]]]
     fact: bool = False
     dropped: frozenset[str] = frozenset()
     missed_before: bool = False
     lost: tuple[str, ...] = ()
     shocks: RunMeans | None = None
+    _looks: dict[tuple[int | None, int], PairedComparison] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
-    @property
+    @cached_property
     def tolerated(self) -> float | None:
         """The drop that passes, in the metric's unit; None when no drop is watched for."""
         return tolerated_drop(self.check, self.scale)
 
     @property
-    def sign(self) -> float:
-        """What turns a score so that higher is better."""
-        return self.scale.sign
-
-    @property
-    def _worse(self) -> Literal["less", "greater"]:
-        return "less" if self.scale.higher_is_better else "greater"
+    def is_linear(self) -> bool:
+        """Whether the statistic of means of few repeats is comparable with that of many."""
+        return self.check.statistic in LINEAR
 
     @cached_property
     def units(self) -> tuple[str, ...]:
-        """The group of each case, in the order of the values: what the tests take for independent."""
+        """The group of each case, in the order of the values: the independent units of the tests."""
         groups = {new.case: new.group for _, new in self.pairs}
         return tuple(groups[case] or f"::{case}" for case in self.values)
 
-    def at(self, look: int | None, start: int = 0) -> Values:
+    @property
+    def has_few_units(self) -> bool:
+        return len(set(self.units)) < FEWEST
+
+    def at(self, look: int | None, start: int = 0) -> PairedComparison:
         """
-        The values with the new repeats from `start` to that look; of a case with a fixed number of them all.
+        The comparison with the new repeats from `start` to a look, of a case with a fixed number with all.
 
         A percentile of means of many repeats is not that of means of few, whose spread is wider: there
         both sides have as many.
         """
         if (look, start) not in self._looks:
-            self._looks[look, start] = self._choose(look, start)
+            self._looks[look, start] = self._compare(look, start)
         return self._looks[look, start]
 
-    @cached_property
-    def _looks(self) -> dict[tuple[int | None, int], Values]:
-        return {}
+    def _compare(self, look: int | None, start: int) -> PairedComparison:
+        auto = {new.case for _, new in self.pairs if new.auto}
+        base = [old for old, _ in self.values.values()]
+        new = [
+            after[start:look] if case in auto and len(after) > start else after
+            for case, (_, after) in self.values.items()
+        ]
+        if not self.is_linear:
+            fewest = [min(len(old), len(after)) for old, after in zip(base, new, strict=True)]
+            base, new = (
+                [repeats[:count] for repeats, count in zip(side, fewest, strict=True)] for side in (base, new)
+            )
+        return PairedComparison(
+            base=base,
+            new=new,
+            units=self.units,
+            statistic=self.check.statistic,
+            higher_is_better=self.scale.higher_is_better,
+        )
 
-    def _choose(self, look: int | None, start: int) -> Values:
-        auto = self._auto
-        chosen = {
-            case: (old, new[start:look] if case in auto and len(new) > start else new)
-            for case, (old, new) in self.values.items()
-        }
-        if self.is_linear:
-            return chosen
-        fewest = {case: min(map(len, sides)) for case, sides in chosen.items()}
-        return {case: (old[: fewest[case]], new[: fewest[case]]) for case, (old, new) in chosen.items()}
-
-    @cached_property
-    def _auto(self) -> frozenset[str]:
-        """Cases whose repeats the gate chooses."""
-        return frozenset([new.case for _, new in self.pairs if new.auto])
-
-    def difference(self, values: Values) -> float:
-        """New less baseline, in the unit of the statistic."""
-        before, after = map(self._calculate, self.means(values))
-        return after - before
-
-    def drop(self, values: Values) -> float:
-        """How much worse the new values are; negative when better."""
-        return -self.sign * self.difference(values)
-
-    def is_tolerated(self, values: Values) -> bool:
+    def is_tolerated(self, compared: PairedComparison) -> bool:
         """Whether the observed drop passes; rounding is no drop, and dollars are small."""
-        before, after = map(self._calculate, self.means(values))
-        return self.sign * (before - after) <= (self.tolerated or 0.0) + NOISE * max(abs(before), abs(after))
+        noise = NOISE * max(map(abs, compared.values))
+        return compared.drop <= (self.tolerated or 0.0) + noise
 
-    def p_value(self, values: Values, *, seed: int) -> float:
+    def p_value(self, compared: PairedComparison, *, seed: int) -> float:
         """
-        How often chance alone makes the new values as much worse; one-sided, in (0, 1].
+        The p-value of any drop; one-sided, in (0, 1].
 
-        A mean or sum with a `max_drop` is tested as repeats that might have been of the other run: whether
-        anything changed. That an edit moves single cases is for `excess_p_value` to weigh. Without a
-        `max_drop` it is tested here as well, by the differences of cases that chance might have turned
-        round, and the larger p-value counts: neither a harmless move of single cases makes a regression,
-        nor the skew of unlike numbers of repeats.
+        A mean or sum with a `max_drop` is tested by exchanging repeats: whether anything changed. That an
+        edit moves single cases is left to `excess_p_value`. Without a `max_drop` it is tested here as well,
+        by turning cases, and the larger p-value counts: neither a harmless move of single cases makes a
+        regression, nor the skew of unlike numbers of repeats.
         """
         if self.is_linear and self.check.max_drop:
-            return self._widen(self._exchange(values), values)
-        p_value = self._turn(values, seed=seed)
+            return self._widen(compared.exchange_p_value(), compared)
+        p_value = compared.turning_p_value(seed=seed)
         if not self.is_linear:
             return p_value
-        few = len(set(self.units)) < FEWEST
-        if few or any(len(one) != len(other) for one, other in values.values()):
-            p_value = max(p_value, self._exchange(values))
-        return self._widen(p_value, values)
+        if self.has_few_units or compared.repeats_differ:
+            p_value = max(p_value, compared.exchange_p_value())
+        return self._widen(p_value, compared)
 
-    def excess_p_value(self, values: Values, *, seed: int) -> float:
-        """How often chance alone makes the new values as much worse, were the true drop `max_drop`."""
-        shift = self.sign * (self.tolerated or 0.0) / (len(values) if self.check.statistic == "sum" else 1)
-        p_value = self._turn(values, shift, seed=seed)
-        return self._widen(p_value, values, shift) if self.is_linear else p_value
+    def excess_p_value(self, compared: PairedComparison, *, seed: int) -> float:
+        """The p-value of a drop beyond `max_drop`; one-sided, in (0, 1]."""
+        tolerated = (self.tolerated or 0.0) / (len(self.values) if self.check.statistic == "sum" else 1)
+        p_value = compared.turning_p_value(tolerated=tolerated, seed=seed)
+        return self._widen(p_value, compared, tolerated) if self.is_linear else p_value
 
-    def _turn(self, values: Values, shift: float = 0.0, *, seed: int) -> float:
-        """Of cases that chance might have turned round; `shift` is added to each new mean."""
-        before, after = self.means(values)
-        after = [mean + shift for mean in after]
-        return paired_p_value(
-            self.check.statistic, before, after, worse=self._worse, seed=seed, units=self.units
-        )
-
-    def _exchange(self, values: Values) -> float:
-        """Of repeats that might have been of the other run."""
-        old, new = (
-            [[self.sign * value for value in each[side]] for each in values.values()] for side in (0, 1)
-        )
-        return exchange_p_value(old, new)
-
-    def _widen(self, p_value: float, values: Values, shift: float = 0.0) -> float:
+    def _widen(self, p_value: float, compared: PairedComparison, tolerated: float = 0.0) -> float:
         """By the variance between runs, where it is known."""
         if self.shocks is None:
             return p_value
-        differences = [new + shift - old for old, new in zip(*self.means(values), strict=True)]
+        shift = self.scale.sign * tolerated
+        differences = [new + shift - old for old, new in zip(*compared.means, strict=True)]
         return widen_p_value(p_value, differences, self.shocks)
 
-    @property
-    def is_linear(self) -> bool:
-        """Whether the statistic of means is as good of few repeats as of many."""
-        return self.check.statistic in LINEAR
 
-    def means(self, values: Values) -> tuple[list[float], list[float]]:
-        """Of each case on both sides, in the order of the values; every number of a look starts from them."""
-        if id(values) not in self._known_means:
-            before = self._means_before if self.is_linear else [mean(old) for old, _ in values.values()]
-            after = [mean(new) for _, new in values.values()]
-            self._known_means[id(values)] = (values, before, after)
-        return self._known_means[id(values)][1:]
+class PairedSuites:
+    """The results of one golden file and of their baseline, paired once for all its suite checks."""
 
-    @cached_property
-    def _means_before(self) -> list[float]:
-        """Of the whole baseline, which each look sees."""
-        return [mean(old) for old, _ in self.values.values()]
+    def __init__(
+        self, results: Sequence[CaseResult], base_results: Sequence[CaseResult], chance: Chance
+    ) -> None:
+        self.looks = looks_taken(results, base_results, chance)
+        if not self.looks.is_fixed:
+            results = [
+                first_repeats(result, self.looks.done) if result.auto else result for result in results
+            ]
+        self.results = results
+        self._base_results = base_results
+        self._chance = chance
+        self._pairs = pair_cases(base_results, results).shared
+        self._like = {new.case: like_metrics(base, new) for base, new in self._pairs}
 
-    @cached_property
-    def _known_means(self) -> dict[int, tuple[Values, list[float], list[float]]]:
-        return {}  # by identity, with the values, so that nothing else gets their id
+    def judge(self, check: SuiteCheck, level: float) -> PairedScores | Verdict:
+        """The scores that can be compared and their absolute verdict; or only that where none can."""
+        absolute = judge_suite(check, self.results, level=level)
+        # A gain is measured over a rival, not a baseline.
+        if absolute.outcome == "error" or check.record_only or check.statistic == GAIN:
+            return absolute
+        scores = self.find(check, absolute)
+        if isinstance(scores, Verdict) or check.comparison is None:
+            return scores
+        bases = [base for base, _ in scores.pairs]
+        return replace(scores, missed_before=judge_suite(check, bases).outcome == "failed")
 
-    def _calculate(self, means: Sequence[float]) -> float:
-        if self.check.statistic == "mean":
-            return fmean(means)  # what it is compared with is wider than a last digit
-        return calculate(self.check.statistic, means)
+    def find(self, check: SuiteCheck, absolute: Verdict = _NO_VERDICT) -> PairedScores | Verdict:
+        """The scores that can be compared, or the verdict with the reason why none can."""
+        metric = check.metric
+        try:
+            scale = find_scale(metric, check.options)
+        except LLMOpsError as error:
+            return replace(absolute, outcome="error", reason=str(error))
+        sound = [
+            (base, new)
+            for base, new in self._pairs
+            if metric in self._like[new.case]
+            or not (scoring_breakage(metric, base) or scoring_breakage(metric, new))
+        ]
+        if not sound:
+            return self._judge_unpaired(check, scale, absolute)
+        values = {
+            new.case: (values_by_metric(base)[metric], values_by_metric(new)[metric]) for base, new in sound
+        }
+        if reason := self._find_unlike(metric, scale, sound, values):
+            return replace(absolute, outcome="error", reason=reason, advice="record the baseline again")
+        drops = {case: scale.sign * (mean(old) - mean(new)) for case, (old, new) in values.items()}
+        dropped = frozenset(case for case, drop in drops.items() if drop > NOISE)
+        steady = not any(self._chance.may_explain(base, new) for base, new in sound)
+        had = {result.case for result in self._base_results if _concerns(metric, result)}
+        return PairedScores(
+            check=check,
+            scale=scale,
+            absolute=absolute,
+            pairs=sound,
+            values=values,
+            fact=steady
+            and self._chance.is_confirmed([pair for pair in sound if pair[1].case in dropped], sound),
+            dropped=dropped,
+            lost=tuple(sorted(had - values.keys())),
+            shocks=RunMeans.of([(base.runs, values[base.case][0]) for base, _ in sound]),
+        )
+
+    def _find_unlike(
+        self,
+        metric: str,
+        scale: Scale,
+        pairs: Sequence[tuple[CaseResult, CaseResult]],
+        values: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    ) -> str:
+        """The case and the reason why its scores cannot be compared; empty where all can."""
+        for base, new in pairs:
+            if metric not in self._like[new.case] and (unlike := describe_unlike(metric, base, new)):
+                return f"{new.case}: {unlike}; unlike scores are not compared"
+        if all(scale.holds(end(map(end, chain(*values.values())))) for end in (min, max)):
+            return ""
+        for case, sides in values.items():
+            for value in chain(*sides):
+                if not scale.holds(value):
+                    return f"{case}: {metric} gave {value:g}, which is outside its range"
+        return ""
+
+    def _judge_unpaired(self, check: SuiteCheck, scale: Scale, absolute: Verdict) -> Verdict:
+        """Where no case has a score on both sides: nothing was compared, and the advice names the remedy."""
+        had = any(_concerns(check.metric, result) for result in self._base_results)
+        if tolerated_drop(check, scale) is None:
+            return absolute
+        if not had and check.max_drop is None:
+            return replace(absolute, advice=_NEW)
+        reason = "no case has a score on both sides" if had else "the baseline has no score of it"
+        outcome: Outcome = "failed" if absolute.outcome == "failed" else "undecided"
+        return replace(
+            absolute,
+            outcome=outcome,
+            reason=f"nothing to compare with: {reason}",
+            advice=_RENAMED if had else _NEW,
+        )
+
+
+def _concerns(metric: str, result: CaseResult) -> bool:
+    """Whether a metric scored a case, or should have."""
+    return any(score.metric == metric for score in result.scores) or any(
+        failure.metric in {"", metric} for failure in result.failures
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunMeans:
+    """
+    The variance between the runs that a baseline was merged from.
+
+    A server, a day or a model behind an alias moves all answers of a run together. Repeats of one run share
+    its shock, so that no number of them shows it; runs of several days do.
+
+    Attributes:
+        runs: Their number.
+        between: Variance of their suite means, less the part that repeats explain; 0 or more, in the metric's
+            unit squared.
+    """
+
+    runs: int
+    between: float
+
+    @classmethod
+    def of(cls, cases: Sequence[tuple[Sequence[int], Sequence[float]]]) -> RunMeans | None:
+        """
+        Args:
+            cases: The number of repeats of a case in each run, and the case's scores in that order.
+
+        Returns:
+            None where the cases do not share three runs, or not all of their repeats are there.
+
+        Source: method of moments of a one-way random effects model, Searle, Casella and McCulloch (1992),
+        Variance Components, ch. 3.
+        """
+        counts = {len(runs) for runs, _ in cases}
+        complete = all(sum(runs) == len(scores) and 0 not in runs for runs, scores in cases)
+        if len(counts) != 1 or not complete or (runs := counts.pop()) < FEWEST_RUNS:
+            return None
+        means = [0.0] * runs
+        explained = [0.0] * runs
+        for repeats, scores in cases:
+            parts = [scores[start:stop] for start, stop in pairwise(accumulate(repeats, initial=0))]
+            within = _variance_within(parts)
+            for run, part in enumerate(parts):
+                means[run] += fmean(part) / len(cases)
+                explained[run] += within / len(part) / len(cases) ** 2
+        return cls(runs=runs, between=max(0.0, variance(means) - math.fsum(explained) / runs))
+
+
+def _variance_within(parts: Sequence[Sequence[float]]) -> float:
+    """The variance of a repeat about the mean of its run."""
+    squares, spare = 0.0, 0
+    for part in parts:
+        center = fmean(part)
+        squares += math.fsum((score - center) ** 2 for score in part)
+        spare += len(part) - 1
+    return squares / spare if spare else 0.0
+
+
+def widen_p_value(p_value: float, differences: Sequence[float], shocks: RunMeans) -> float:
+    """
+    The p-value of a mean difference whose runs have a shock each, in (0, 1].
+
+    The p-value gives the standard errors that the difference is off; each of them is longer by the new run's
+    shock and by the part of it that is left in the baseline's mean.
+
+    Args:
+        differences: One a case, in the metric's unit.
+    """
+    if not shocks.between or not 0 < p_value < _EVEN:
+        return p_value
+    normal = NormalDist()
+    apart = abs(fmean(differences))
+    error = apart / -normal.inv_cdf(p_value)
+    shared = shocks.between * (1 + 1 / shocks.runs)
+    return max(normal.cdf(-apart / math.sqrt(error**2 + shared)), p_value)

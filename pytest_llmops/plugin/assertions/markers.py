@@ -13,8 +13,7 @@ from pytest_llmops.calibration.record import Calibration, load_calibrations
 from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.documents.reading import is_number
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.absolute.case_verdicts import judge_case
-from pytest_llmops.gates.absolute.min_kappa import require_agreement
+from pytest_llmops.gates.absolute import judge_case, require_agreement
 from pytest_llmops.golden.thresholds import own_bound, read_record_only
 from pytest_llmops.plugin import MARKERS
 from pytest_llmops.plugin.assertions.families import check_arguments

@@ -17,8 +17,7 @@ from typing import Any, TypeVar
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.documents.json_document import parse_json
 from pytest_llmops.errors import RunFileError
-from pytest_llmops.gates.baseline.acceptance import NEW_ALONE, Acceptance, AcceptOptions, accept
-from pytest_llmops.gates.baseline.entries import find_flaw, make_entry
+from pytest_llmops.gates.baseline import NEW_ALONE, Acceptance, AcceptOptions, accept, find_flaw, make_entry
 from pytest_llmops.printable import printable
 from pytest_llmops.records import CaseResult, Output, Run
 from pytest_llmops.reports.files.baseline_reading import KIND, VERSION, read_baseline

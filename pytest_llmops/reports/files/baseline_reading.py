@@ -19,7 +19,7 @@ from pytest_llmops.documents.reading import (
     within,
 )
 from pytest_llmops.errors import hint
-from pytest_llmops.gates.paired_runs.answers import answer_digests
+from pytest_llmops.gates.case_results import answer_digests
 from pytest_llmops.printable import counted
 from pytest_llmops.records import CaseResult, Output, Run, Score
 

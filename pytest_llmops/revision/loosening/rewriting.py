@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.paired_runs.answers import answer_digests
-from pytest_llmops.gates.paired_runs.index import values_by_metric
-from pytest_llmops.gates.paired_runs.pairing import find_scale, have_same_input, signatures
+from pytest_llmops.gates.case_results import answer_digests, signatures, values_by_metric
+from pytest_llmops.gates.paired_runs import find_scale, have_same_input
 from pytest_llmops.golden.identity import case_id, file_of, input_hash
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult

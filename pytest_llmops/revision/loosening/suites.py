@@ -7,7 +7,7 @@ from functools import partial
 
 from pytest_llmops.bounds import bound_of, is_bound_as_strict
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.gates.paired_runs.pairing import find_scale
+from pytest_llmops.gates.paired_runs import find_scale
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Golden, SuiteCheck
 from pytest_llmops.revision.loosening.fields import looser_fields

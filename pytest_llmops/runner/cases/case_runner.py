@@ -21,7 +21,7 @@ from filelock import BaseFileLock  # noqa: TC002 - the store imports it anyway
 
 from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.errors import CaseFileError, LLMOpsError
-from pytest_llmops.gates.paired_runs.pairing import count_repeats
+from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.golden import input_hash
 from pytest_llmops.golden.files import input_with_files

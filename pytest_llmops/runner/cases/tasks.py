@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.gates.paired_runs.pairing import count_repeats
+from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.golden import input_hash
 from pytest_llmops.golden.identity import case_id
 from pytest_llmops.metrics.declared_metric import DeclaredMetric

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import pytest
 
-from pytest_llmops.gates.suite_channel.drops import judge_suites_against
+from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against
 from pytest_llmops.records import (
     Bound,
     CaseResult,
@@ -23,7 +23,7 @@ from pytest_llmops.records import (
     Verdict,
 )
 from pytest_llmops.registry import register_metric
-from pytest_llmops.statistics.bootstrap import paired_interval
+from pytest_llmops.statistics.bootstrap import Spread, paired_interval
 
 FILE = "golden/shop.yaml"
 VARYING = [1.0] * 9 + [0.0]
@@ -148,9 +148,12 @@ def metric_of(
 @contextmanager
 def coarse_intervals() -> Iterator[None]:
     """With few resamples for the interval that is shown beside a verdict and decides nothing."""
+
+    def draw_few(*args: Any, **options: Any) -> Spread:
+        return paired_interval(*args, **options | {"draws": 29})
+
     with pytest.MonkeyPatch.context() as patch:
-        few = partial(paired_interval, draws=29)
-        patch.setattr("pytest_llmops.gates.suite_channel.measured_drop.paired_interval", few)
+        patch.setattr("pytest_llmops.statistics.paired.paired_interval", draw_few)
         yield
 
 

@@ -16,7 +16,7 @@ from pytest_llmops.gates.comparison import compare
 from pytest_llmops.records import CaseResult, Comparison, Run, SuiteCheck, Verdict
 from pytest_llmops.reports.files.baseline_file import load_base, write_baseline
 from pytest_llmops.reports.files.run_file import load_run, write_run
-from pytest_llmops.statistics.significance.sign_flips import FEWEST
+from pytest_llmops.statistics.paired import FEWEST
 from tests.unit.gates.gate_records import metric_of, registered, result_of, run_of, suite_check
 
 CALLED = 0.05

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_llmops.gates.case_results import digest
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.error_budget import count_tests, suite_share
 from pytest_llmops.gates.judgement import Judge
-from pytest_llmops.gates.paired_runs.answers import digest
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, SuiteCheck
 from pytest_llmops.reports.files.run_file import load_run, write_run

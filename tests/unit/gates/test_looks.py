@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.gates.looks import FRESH, LOOKS, TESTED, Looks, looks_taken, plan_looks
-from pytest_llmops.gates.paired_runs.pairing import Chance
+from pytest_llmops.gates.error_budget import FRESH, LOOKS, TESTED, Looks, looks_taken, plan_looks
+from pytest_llmops.gates.paired_runs import Chance
 from pytest_llmops.records import CaseResult, Failure
 from tests.unit.gates.gate_records import VARYING, result_of
 

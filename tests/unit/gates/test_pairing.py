@@ -6,17 +6,8 @@ from dataclasses import replace
 import pytest
 
 from pytest_llmops.errors import MetricOptionError, UnknownMetricError
-from pytest_llmops.gates.paired_runs.answers import answer_digests
-from pytest_llmops.gates.paired_runs.index import values_by_metric
-from pytest_llmops.gates.paired_runs.pairing import (
-    Chance,
-    Scale,
-    Scales,
-    count_repeats,
-    find_scale,
-    first_repeats,
-    pair_cases,
-)
+from pytest_llmops.gates.case_results import answer_digests, count_repeats, values_by_metric
+from pytest_llmops.gates.paired_runs import Chance, Scale, Scales, find_scale, first_repeats, pair_cases
 from pytest_llmops.records import Bound, CaseResult, Failure, Score
 from tests.unit.gates.gate_records import FILE, VARYING, metric_of, registered, result_of, results_of, steady
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.paired_runs.answers import digest
+from pytest_llmops.gates.case_results import digest
 from pytest_llmops.gates.reviewing import list_questions, settle
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import OUTCOMES, Case, CaseResult, Check, Output, Run, Score, Source, Verdict

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.gates.case_channel.paired_readings import find_movement, read_pairs
+from pytest_llmops.gates.case_channel.reading import find_movement, read_pairs
+from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.error_budget import CaseBudget
-from pytest_llmops.gates.paired_runs.pairing import Chance, count_repeats, pair_cases
+from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.repeats import RepeatPlanner
-from pytest_llmops.gates.suite_channel.drops import track_suites
+from pytest_llmops.gates.suite_channel.verdicts import track_suites
 from pytest_llmops.records import CaseResult, Check, Comparison, SuiteCheck
 from tests.unit.gates.gate_records import FILE, VARYING, check_of, result_of, run_of, steady, suite_check
 
@@ -271,13 +272,13 @@ def test_what_the_planner_leaves_is_undecided_for_no_want_of_repeats(plan):
     for reading in (replace(each, moved=moved) for of_case in readings.values() for each in of_case):
         enough = not reading.most or len(reading.after) == reading.most
         assert enough or reading.state(budget) not in {"suspect", "called"}
-    steps = track_suites({FILE: gate.suite}, results, gate.base, share=0.7, chance=chance)
+    tracked = track_suites({FILE: gate.suite}, results, gate.base, share=0.7, chance=chance)
     asked = any(chance.may_explain(base, new) for base, new in pairs.shared)
-    for _, course in steps:
-        assert course.state != "called"
-        assert not course.wants or not asked
+    for progress in tracked:
+        assert progress.state != "called"
+        assert not progress.wants or not asked
     for verdict in comparison.verdicts:
         if verdict.outcome == "undecided" and not verdict.check.endswith("case by case"):
-            (course,) = [course for found, course in steps if found.check == gate.suite[0]]
-            assert course.state in {"open", "refuted"}
+            (progress,) = [each for each in tracked if each.scores.check == gate.suite[0]]
+            assert progress.state in {"open", "refuted"}
             assert verdict.difference < -(gate.suite[0].max_drop or 0)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pytest_llmops.gates.case_channel.changes import judge_against
+from pytest_llmops.gates.case_channel.verdicts import judge_against
 from pytest_llmops.gates.judgement import Judge
-from pytest_llmops.gates.paired_runs.pairing import Chance
+from pytest_llmops.gates.paired_runs import Chance
 from pytest_llmops.records import Case, Golden
 from tests.unit.gates.gate_records import FILE, check_of, result_of, run_of, steady, suite_check
 from tests.unit.gates.test_run_until_closed import Gate

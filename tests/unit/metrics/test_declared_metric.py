@@ -156,7 +156,7 @@ def test_one_file_and_one_line_make_a_metric(slurs: str) -> None:
     """Registry, marker, gate and masking know it by what it declares."""
     from pytest_llmops.detect.seal import seal_result
     from pytest_llmops.errors import ComparisonError
-    from pytest_llmops.gates.absolute.repeated_checks import is_judged_by_rate
+    from pytest_llmops.gates.absolute import is_judged_by_rate
     from pytest_llmops.golden.thresholds import read_checks
 
     metric = create_metric(slurs, {"word": "bah"})
@@ -179,7 +179,7 @@ def test_one_file_and_one_line_make_a_metric(slurs: str) -> None:
         "slurs|v3|word:bah",
     )
     assert find_metric("lexical", {"metric": slurs}) == (slurs, {})
-    assert not is_judged_by_rate(check, lambda: 0.0)
+    assert not is_judged_by_rate(check, 0.0)
     with pytest.raises(ComparisonError, match="takes no pass_rate: a leak is excused in no repeat"):
         read_checks(slurs, {"max": 0, "pass_rate": ">= 0.5"})
     assert sealed.outputs[0].text != "call 4242 4242 4242 4242"

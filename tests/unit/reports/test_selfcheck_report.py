@@ -6,10 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.power.detectable_drops import DetectableDrop
-from pytest_llmops.gates.power.false_alarms import FalseAlarms
-from pytest_llmops.gates.power.recorded_cases import Deviations, Recorded
-from pytest_llmops.gates.power.selfcheck import SelfCheck
+from pytest_llmops.gates.selfcheck import Deviations, FalseAlarms, Recorded, SelfCheck
+from pytest_llmops.gates.suite_channel.detectable_drops import DetectableDrop
 from pytest_llmops.records import Run
 from pytest_llmops.reports.selfcheck import render_selfcheck, selfcheck_json, selfcheck_line
 from tests.unit.gates.gate_records import result_of, run_of, suite_check

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pytest_llmops.gates.absolute.case_verdicts import judge_case
+from pytest_llmops.gates.absolute import judge_case
 from pytest_llmops.records import (
     Case,
     CaseResult,

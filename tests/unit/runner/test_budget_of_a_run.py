@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from pytest_llmops import load_golden, run_golden
-from pytest_llmops.gates.paired_runs.pairing import count_repeats
+from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.settings import Settings
 from tests.bare_thread import run_bare
 from tests.evaluating import evaluate

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from pytest_llmops.statistics.alpha_spending import conditional_power, spend_linearly
+from pytest_llmops.statistics.multiplicity import conditional_power, spend_linearly
 
 chances = st.floats(1e-12, 1)
 

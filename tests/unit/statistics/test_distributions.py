@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pytest_llmops.statistics.distributions import (
+from pytest_llmops.statistics.p_values import (
     binomial_cdf,
     hypergeometric_cdf,
     pearson3_cdf,

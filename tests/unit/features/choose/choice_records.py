@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pytest_llmops.features.choose.runs import Candidate, Entry, Field
-from pytest_llmops.gates.paired_runs.pairing import Scale
+from pytest_llmops.gates.paired_runs import Scale
 from pytest_llmops.records import CaseResult, Check, Run, SuiteCheck
 
 SHARE = Scale(higher_is_better=True, bounded=True, range=(0.0, 1.0))

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 
-from pytest_llmops.features.choose.contests import compare_spending, hold_contest, two_sided_p_value
+from pytest_llmops.features.choose.contests import compare_spending, hold_contest
 from pytest_llmops.features.choose.runs import Spending
+from pytest_llmops.statistics.paired import PairedComparison
 from tests.unit.features.choose.choice_records import SECONDS, SHARE, entry, field, ids, table
 
 counts = st.integers(0, 40)
@@ -102,16 +103,13 @@ def test_answered_cases_that_speak_for_the_other_are_no_evidence():
 def test_unlike_repeats_are_held_against_their_exchange():
     """One answer against the mean of ten is askew, so that sign patterns alone would call it too soon."""
     many = (1.0,) * 9 + (0.0,)
-    sides = [((1.0,), many)] * 20
-    assert two_sided_p_value(sides, ids(20)) > 0.1
-    alike = [((1.0,) * 10, many)] * 20
-    assert two_sided_p_value(alike, ids(20)) < 1e-4
+    assert PairedComparison(base=[many] * 20, new=[(1.0,)] * 20).two_sided_p_value() > 0.1
+    assert PairedComparison(base=[many] * 20, new=[(1.0,) * 10] * 20).two_sided_p_value() < 1e-4
 
 
 def test_one_case_says_nothing():
     found = contest([1.0], [0.0])
     assert found.p_value == 1.0
-    assert two_sided_p_value([], []) == 1.0
 
 
 @pytest.mark.parametrize("name", ["latency_s", "cost_usd"])

@@ -15,7 +15,7 @@ from pytest_llmops.features.drift.concept import similarity
 from pytest_llmops.features.drift.finding import find_drift
 from pytest_llmops.features.drift.moved import chance_of_moving, compare_retrieval
 from pytest_llmops.features.drift.report import render_drift
-from pytest_llmops.gates.paired_runs.answers import digest
+from pytest_llmops.gates.case_results import digest
 from pytest_llmops.records import (
     CaseResult,
     Check,

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.case_channel.changes import judge_against
+from pytest_llmops.gates.case_channel.verdicts import judge_against
 from pytest_llmops.gates.error_budget import CaseBudget
-from pytest_llmops.gates.paired_runs.pairing import Chance
+from pytest_llmops.gates.paired_runs import Chance
 from pytest_llmops.records import Case, CaseResult, Failure
 from tests.unit.gates.gate_records import VARYING, check_of, result_of, steady
 

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.case_channel.changes import judge_against
-from pytest_llmops.gates.case_channel.check_reading import FRESH, Reading
-from pytest_llmops.gates.case_channel.movement import Movement
-from pytest_llmops.gates.case_channel.paired_readings import read_case
+from pytest_llmops.gates.case_channel.pass_rates import Movement
+from pytest_llmops.gates.case_channel.reading import FRESH, Reading, read_case
+from pytest_llmops.gates.case_channel.verdicts import judge_against
 from pytest_llmops.gates.error_budget import CaseBudget
-from pytest_llmops.gates.paired_runs.pairing import Chance
+from pytest_llmops.gates.paired_runs import Chance
 from pytest_llmops.records import Bound, Case, CaseResult, Check
 from tests.unit.gates.gate_records import VARYING, check_of, metric_of, registered, result_of, steady
 
@@ -186,6 +185,16 @@ def test_state_of_a_case_that_is_run_while_its_verdict_is_open(now, state, wants
     assert reading.state(CaseBudget(tests=30)) == state
     assert reading.wants(CaseBudget(tests=30)) == wants
     assert FRESH == 8
+
+
+def test_no_drop_is_called_that_could_not_be_confirmed():
+    """Of 20 repeats the last eight are for the confirmation."""
+    reading = reading_of(HELD, VARYING, [0.0] * 16, auto=20)
+    budget = CaseBudget(tests=int(CaseBudget(tests=1).bound / reading.p_value()))
+
+    assert reading.p_value(0, 12) > budget.bound >= reading.p_value(0, 16)
+    assert reading.state(budget) == "clear"
+    assert replace(reading, most=64).state(budget) == "called"
 
 
 @pytest.mark.parametrize("most", [1, 3, 7, 8, 20])

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from pytest_llmops.gates.case_channel.collapses import EACH, count_p_value, has_collapsed
-from pytest_llmops.gates.case_channel.pass_rates import PassRates
+from pytest_llmops.gates.case_channel.pass_rates import EACH, PassRates, count_p_value, has_collapsed
 
 
 def rates(held_before: int, repeats_before: int, held: int, repeats: int) -> PassRates:

@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_llmops.gates.case_channel.movement import Movement, estimate_movement
-from pytest_llmops.gates.case_channel.pass_rates import PassRates
+from pytest_llmops.gates.case_channel.pass_rates import Movement, PassRates, estimate_movement
 
 LEAST = 0.012
 Readings = list[tuple[str, PassRates]]

@@ -6,13 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.case_channel.changes import judge_against, list_changes
-from pytest_llmops.gates.case_channel.collapses import count_p_value
-from pytest_llmops.gates.case_channel.paired_readings import case_budget, read_case, read_pairs
-from pytest_llmops.gates.case_channel.pass_rates import PassRates
-from pytest_llmops.gates.case_channel.single_cases import judge_single_cases
+from pytest_llmops.gates.case_channel.pass_rates import PassRates, count_p_value
+from pytest_llmops.gates.case_channel.reading import case_budget, read_case, read_pairs
+from pytest_llmops.gates.case_channel.verdicts import judge_against, judge_single_cases, list_changes
 from pytest_llmops.gates.error_budget import CaseBudget
-from pytest_llmops.gates.paired_runs.pairing import Chance, pair_cases
+from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.records import Case, CaseResult, Failure
 from tests.unit.gates.gate_records import FILE, check_of, metric_of, registered, result_of, steady
 

@@ -1,4 +1,4 @@
-"""What a verdict says of the drops that its run could see, and of what a larger run would."""
+"""The drop that a verdict says its run could see, and that a larger run would."""
 
 from __future__ import annotations
 
@@ -8,63 +8,75 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from pytest_llmops.gates.suite_channel.drops import smallest_drop
-from tests.unit.gates.gate_records import VARYING, judge_suite_against, result_of, results_of, suite_check
+from pytest_llmops.gates.suite_channel.detectable_drops import find_detectable_drops, smallest_drop
+from pytest_llmops.records import CaseResult
+from tests.unit.gates.gate_records import FILE, judge_suite_against, result_of, results_of, suite_check
 
 ONES = [1.0] * 20
 WATCHED = suite_check(max_drop=0.05)
 
 
-def test_undecided_tells_what_would_decide():
-    after = [1.0] * 17 + [0.0] * 3
-
-    verdict = judge_suite_against(WATCHED, results_of(after), results_of(ONES))
-
-    assert verdict.reason.startswith("dropped by 0.15; 20 cases are too few")
-    assert verdict.advice.startswith("this run could see a drop of 0.2")
-    assert "repeats" not in verdict.advice  # one repeat tells nothing of what more of them would
-    (seen,) = map(float, re.findall(r"a drop of (0\.\d+)", verdict.advice))
-    (cases,) = map(int, re.findall(r"; about (\d+) cases would see one of 0.05$", verdict.advice))
-    assert cases == pytest.approx(20 * (seen / 0.05) ** 2, rel=0.1)
-
-
-def test_advice_on_repeats_is_of_what_varies_between_them():
-    generator = np.random.default_rng(2)
-    base = [result_of(f"c{index:03}", exact_match=VARYING) for index in range(300)]
-    results = [
-        result_of(f"c{index:03}", exact_match=generator.binomial(1, 0.9, 4).astype(float).tolist())
-        for index in range(300)
+def drawn(rates: np.ndarray, repeats: int, seed: int) -> list[CaseResult]:
+    held = np.random.default_rng(seed).random((repeats, len(rates))) < rates
+    return [
+        result_of(f"c{index:03}", exact_match=held[:, index].astype(float).tolist())
+        for index in range(len(rates))
     ]
 
-    advice = judge_suite_against(suite_check(max_drop=0.005), results, base).advice
 
-    seen, fewer = map(float, re.findall(r"see a? ?(?:drop of )?(0\.\d+)", advice)[:2])
-    assert "; 16 repeats would see " in advice
-    assert fewer == pytest.approx(seen / 2, rel=0.15)  # a quarter of the variance, where cases are alike
+def seen(advice: str) -> float:
+    (drop,) = re.findall(r"\Athis run could see a drop of (\d\.\d+)", advice)
+    return float(drop)
 
 
-def test_advice_leaves_out_what_no_golden_set_could_hold():
-    after = [1.0] * 17 + [0.0] * 3
+def test_undecided_tells_what_would_decide():
+    """Single repeats on both sides say nothing of what more of them would see."""
+    verdict = judge_suite_against(WATCHED, results_of([1.0] * 17 + [0.0] * 3), results_of(ONES))
 
-    for max_drop in (1e-4, 1e-300):
-        verdict = judge_suite_against(suite_check(max_drop=max_drop), results_of(after), results_of(ONES))
-        assert verdict.outcome == "undecided"
-        assert verdict.advice.startswith("this run could see")
-        assert "cases" not in verdict.advice
+    assert verdict.reason.startswith("dropped by 0.15; 20 cases are too few")
+    (fewer,) = re.findall(r"; would see (0\.\d+) with 40 cases\Z", verdict.advice)
+    assert seen(verdict.advice) > 0.15
+    assert 0.05 < float(fewer) < seen(verdict.advice)
+    assert "repeats" not in verdict.advice
+
+
+@pytest.mark.parametrize("max_drop", [None, 0.05])
+def test_verdict_and_selfcheck_say_the_same(max_drop):
+    check = suite_check(max_drop=max_drop)
+    rates = np.random.default_rng(1).beta(8, 2, 60)
+    base, new = drawn(rates, 10, 2), drawn(rates, 4, 3)
+    (foretold,) = find_detectable_drops({FILE: (check,)}, base, repeats=4, steady=False)
+
+    advice = judge_suite_against(check, new, base).advice
+
+    more = f"; {foretold.advice}" if max_drop else ""
+    assert advice == f"this run could see a drop of {foretold.smallest_drop:.2g}{more}"
+
+
+def test_what_an_edit_moves_single_cases_by_hides_drops_that_a_selfcheck_would_see():
+    rates = np.random.default_rng(1).uniform(0.4, 0.6, 60)
+    moved = rates + np.random.default_rng(2).choice([-0.4, 0.4], 60)
+    base = drawn(rates, 10, 3)
+    (foretold,) = find_detectable_drops({FILE: (suite_check(),)}, base, repeats=4, steady=False)
+
+    verdict = judge_suite_against(suite_check(), drawn(moved, 4, 4), base)
+
+    assert verdict.outcome == "passed"
+    assert seen(verdict.advice) > 1.3 * foretold.smallest_drop
 
 
 def test_smallest_drop_seen_shrinks_with_the_cases():
     generator = np.random.default_rng(0)
 
-    def seen(cases: int) -> float:
+    def seen_of(cases: int) -> float:
         before = generator.normal(0.7, 0.05, cases).tolist()
         after = (np.array(before) + generator.normal(0, 0.05, cases)).tolist()
         verdict = judge_suite_against(
-            suite_check("rouge_l", max_drop=0.2), results_of(after, "rouge_l"), results_of(before, "rouge_l")
+            suite_check("rouge_l"), results_of(after, "rouge_l"), results_of(before, "rouge_l")
         )
-        return float(verdict.advice.removeprefix("this run could see a drop of "))
+        return seen(verdict.advice)
 
-    assert seen(40) > 2 * seen(400)
+    assert seen_of(40) > 2 * seen_of(400)
 
 
 def test_smallest_drop_is_seen_four_times_in_five():

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.suite_channel.drops import judge_suites_against
+from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against
 from pytest_llmops.records import CaseResult, Failure, Score
 from tests.unit.gates.gate_records import (
     FILE,

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from pytest_llmops.gates.error_budget import SUITE_SHARE
-from pytest_llmops.gates.paired_runs.pairing import Chance, first_repeats
-from pytest_llmops.gates.suite_channel.drops import (
+from pytest_llmops.gates.paired_runs import Chance, first_repeats
+from pytest_llmops.gates.suite_channel.verdicts import (
     judge_suites_against,
     tolerated_drops,
     track_suites,
@@ -77,10 +77,10 @@ def test_courses_are_those_of_the_verdict():
     suite = {"": (suite_check(), suite_check("rouge_l"), suite_check("bleu"))}
     chance = Chance(base)
 
-    (one, called), (other, refuted) = track_suites(suite, results, base, share=0.25, chance=chance)
+    called, refuted = track_suites(suite, results, base, share=0.25, chance=chance)
 
     judged = judge_suites_against(suite, results, base, share=0.25, chance=chance)[""]
-    assert [each.check for each in (one, other)] == list(suite[""][:2])
+    assert [each.scores.check for each in (called, refuted)] == list(suite[""][:2])
     assert (called.state, refuted.state) == ("regressed", "refuted")
     assert [each.outcome for each in judged] == ["regressed", "passed", "error"]
     assert [each.p_adjusted for each in judged[:2]] == [called.p_adjusted, refuted.p_adjusted]

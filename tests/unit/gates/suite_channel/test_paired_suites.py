@@ -7,21 +7,26 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from pytest_llmops.gates.looks import find_varying
-from pytest_llmops.gates.paired_runs.pairing import Chance, Scale
-from pytest_llmops.gates.suite_channel.measured_drop import MeasuredDrop
-from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, tolerated_drop
-from pytest_llmops.gates.suite_channel.paired_suites import PairedSuites
+from pytest_llmops.gates.error_budget import find_varying
+from pytest_llmops.gates.paired_runs import Chance, Scale
+from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, PairedSuites, tolerated_drop
 from pytest_llmops.records import CaseResult, Failure, Verdict
-from pytest_llmops.statistics.significance.exchange import exchange_p_value
-from pytest_llmops.statistics.summaries import sample_variance
-from tests.unit.gates.gate_records import FILE, VARYING, result_of, results_of, steady, suite_check
+from pytest_llmops.statistics.paired import PairedComparison, exchange_p_value
+from tests.unit.gates.gate_records import (
+    FILE,
+    VARYING,
+    judge_suite_against,
+    result_of,
+    results_of,
+    steady,
+    suite_check,
+)
 
 BROKE = Failure(metric="", stage="app", error="boom")
 
 
 def find(results: list[CaseResult], base: list[CaseResult], **check: object) -> PairedScores | Verdict:
-    return PairedSuites.of(results, base, Chance(base)).find(suite_check(**check))
+    return PairedSuites(results, base, Chance(base)).find(suite_check(**check))
 
 
 def found_of(results: list[CaseResult], base: list[CaseResult], **check: object) -> PairedScores:
@@ -30,9 +35,12 @@ def found_of(results: list[CaseResult], base: list[CaseResult], **check: object)
     return found
 
 
-def measure(results: list[CaseResult], base: list[CaseResult], **check: object) -> MeasuredDrop:
-    found = found_of(results, base, **check)
-    return MeasuredDrop.of(found, found.at(None), level=0.95, seed=0)
+def measure(results: list[CaseResult], base: list[CaseResult], **check: object) -> PairedComparison:
+    return found_of(results, base, **check).at(None)
+
+
+def fewest(compared: PairedComparison) -> int:
+    return min(map(len, compared.new))
 
 
 def p_value(
@@ -86,12 +94,11 @@ def test_each_look_has_the_repeats_that_were_there_at_the_time():
 
     found = found_of([*results, fixed], [*base, result_of("c", exact_match=VARYING)])
 
-    after = {case.rpartition(":")[2]: list(new) for case, (_, new) in found.at(2).items()}
-    assert after == {"a": [1, 1], "b": [0, 0], "c": [0, 1]}  # of a fixed number all
-    fresh = {case.rpartition(":")[2]: list(new) for case, (_, new) in found.at(6, 2).items()}
-    assert fresh == {"a": [1, 1, 0, 0], "b": [0] * 4, "c": [0, 1]}
-    assert {len(old) for old, _ in found.at(2).values()} == {10}
-    assert found.drop(found.at(2)) == pytest.approx(0.9 - 1.5 / 3)
+    assert [case[-1] for case in found.values] == ["a", "b", "c"]
+    assert list(map(list, found.at(2).new)) == [[1, 1], [0, 0], [0, 1]]  # of a fixed number all
+    assert list(map(list, found.at(6, 2).new)) == [[1, 1, 0, 0], [0] * 4, [0, 1]]
+    assert {len(old) for old in found.at(2).base} == {10}
+    assert found.at(2).drop == pytest.approx(0.9 - 1.5 / 3)
 
 
 def test_unlike_numbers_of_repeats_are_tested_both_ways_and_the_larger_p_value_counts():
@@ -115,7 +122,7 @@ def test_one_case_of_unlike_numbers_is_enough_to_test_both_ways():
 
     exchange = exchanged(found_of(new, base))
     assert p_value([*new[:-1], alike], base) == 2.0**-12 < exchange == p_value(new, base)
-    assert measure(new, base).repeats == 1
+    assert fewest(measure(new, base)) == 1
 
 
 @pytest.mark.parametrize("cases", [2, 5, 9])
@@ -146,7 +153,7 @@ def test_cases_of_one_group_are_one_unit():
     assert len(set(grouped.units)) == 6
     assert len(set(single.units)) == 30
     assert grouped.p_value(grouped.at(None), seed=0) > 0.1 > single.p_value(single.at(None), seed=0)
-    wide, narrow = (measure(each, base, metric="rouge_l").spread for each in (new, alone))
+    wide, narrow = (measure(each, base, metric="rouge_l").interval(level=0.95) for each in (new, alone))
     assert wide.error > 1.5 * narrow.error
 
 
@@ -193,7 +200,7 @@ def test_case_that_does_not_vary_counts_whole():
     measured = measure([replace(steady("a", 3, exact_match=0.0), auto=8)], base)
 
     assert found_of([replace(steady("a", 3, exact_match=0.0), auto=8)], base).fact
-    assert (measured.difference, measured.repeats) == (-1.0, 3)
+    assert (measured.difference, fewest(measured)) == (-1.0, 3)
 
 
 def test_direction_is_turned_for_both_tests():
@@ -211,9 +218,9 @@ def test_percentile_is_of_as_many_repeats_on_both_sides():
 
     measured = measure(new, base, statistic="p10")
 
-    assert (measured.baseline, measured.difference) == (1.0, 0.0)
+    assert (measured.values[0], measured.difference) == (1.0, 0.0)
     assert p_value(new, base, statistic="p10") == 1.0
-    assert measure(new, base, statistic="mean").baseline == 0.5
+    assert measure(new, base, statistic="mean").values[0] == 0.5
 
 
 def test_a_suspects_further_repeats_do_not_move_the_suite():
@@ -226,7 +233,7 @@ def test_a_suspects_further_repeats_do_not_move_the_suite():
     eight = measure([*results, case_repeats("c5", *first, most=64)], base)
 
     assert measure([*results, suspect], base) == eight
-    assert eight.repeats == 8
+    assert fewest(eight) == 8
     fixed = measure([*results, replace(suspect, auto=0)], base)
     assert fixed.difference < eight.difference  # all repeats of a case count that were asked for beforehand
 
@@ -237,7 +244,7 @@ def test_what_broke_beyond_the_last_look_is_an_error_all_the_same():
 
     for repeat in (7, 12):
         broke = case_repeats("b", *[1] * repeat, most=64, failures=[replace(BROKE, repeat=repeat)])
-        found = PairedSuites.of([whole, broke], base, Chance(base)).judge(suite_check(), level=0.95)
+        found = PairedSuites([whole, broke], base, Chance(base)).judge(suite_check(), level=0.95)
         assert isinstance(found, Verdict)
         assert (found.outcome, found.evidence) == ("error", (f"{FILE}::b",))
 
@@ -248,20 +255,21 @@ def test_repeats_are_averaged_within_a_case_first():
 
     measured = measure(results, base)
 
-    assert measured.baseline == 0.75
+    assert measured.values[0] == 0.75
     assert measured.difference == pytest.approx((1 / 3 + 1) / 2 - 0.75)
     assert p_value(results, base) > 0.4
 
 
 def test_dropped_cases_are_named_worst_first():
-    measured = measure(results_of([0.5, 0.9, 0.0, 1.0]), results_of([0.6, 0.8, 1.0, 1.0]))
+    results, base = results_of([0.5, 0.9, 0.0, 1.0]), results_of([0.6, 0.8, 1.0, 1.0])
 
-    assert measured.dropped == (
+    verdict = judge_suite_against(suite_check(max_drop=0.01), results, base)
+
+    assert verdict.evidence == (
         {"case": f"{FILE}::case-0002", "before": 1.0, "after": 0.0},
         {"case": f"{FILE}::case-0000", "before": 0.6, "after": 0.5},
     )
-    found = found_of(results_of([0.5, 0.9, 0.0, 1.0]), results_of([0.6, 0.8, 1.0, 1.0]))
-    assert found.drop(found.at(None)) == -measured.difference == pytest.approx(0.25)
+    assert measure(results, base).drop == -verdict.difference == pytest.approx(0.25)
 
 
 def test_lower_is_better_reads_the_other_way():
@@ -269,22 +277,8 @@ def test_lower_is_better_reads_the_other_way():
 
     measured, found = (each(slower, before, metric="latency_s") for each in (measure, found_of))
 
-    assert [each["before"] for each in measured.dropped] == [1.0]
-    assert found.drop(found.at(None)) == measured.difference == 1.0
+    assert measured.drop == measured.difference == 1.0
     assert found.dropped == {f"{FILE}::case-0001"}
-
-
-def test_noise_is_the_variance_between_repeats():
-    base = results_of([1.0, 1.0])
-
-    def noise(*results: CaseResult) -> float:
-        return measure(list(results), base).noise
-
-    varied = result_of("case-0000", exact_match=[1.0, 0.0, 1.0, 0.0])
-    still = result_of("case-0001", exact_match=[0.5, 0.5])
-    assert noise(varied, still) == pytest.approx((1 / 3 + 0) / 2)
-    assert [sample_variance(each) for each in ([1.0], [0.5, 0.5], [1.0, 0.0])] == [None, 0.0, 0.5]
-    assert noise(*results_of([1.0, 0.0])) == 0.0
 
 
 @pytest.mark.parametrize(

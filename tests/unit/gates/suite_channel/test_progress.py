@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from pytest_llmops.gates.paired_runs.pairing import Chance
-from pytest_llmops.gates.suite_channel.paired_scores import PairedScores
-from pytest_llmops.gates.suite_channel.paired_suites import PairedSuites
+from pytest_llmops.gates.paired_runs import Chance
+from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, PairedSuites
 from pytest_llmops.gates.suite_channel.progress import BEYOND, BEYOND_OF_FEW, CONFIRM, Progress, track_checks
 from pytest_llmops.records import CaseResult, SuiteCheck
 from tests.unit.gates.gate_records import VARYING, judge_suite_against, result_of, steady, suite_check
@@ -39,10 +38,10 @@ def progress_of_all(
     level: float = 0.95,
 ) -> list[Progress]:
     base = base or BASE
-    beside = PairedSuites.of(results, base, Chance(base))
-    found = [beside.find(check) for check in checks]
+    paired = PairedSuites(results, base, Chance(base))
+    found = [paired.find(check) for check in checks]
     return track_checks(
-        [each for each in found if isinstance(each, PairedScores)], beside.looks, share=share, level=level
+        [each for each in found if isinstance(each, PairedScores)], paired.looks, share=share, level=level
     )
 
 
@@ -88,6 +87,13 @@ def test_fresh_repeats_are_those_after_the_call_alone():
     verdict = judge_suite_against(WATCHED, results, BASE)
     assert (verdict.outcome, verdict.difference < -0.3) == ("undecided", True)
     assert verdict.reason.endswith("which fresh repeats did not confirm")
+
+
+def test_tolerated_drop_spends_nothing_at_a_look():
+    progress = progress_of(run([1.0] * 4, **dict.fromkeys(NAMES[:4], [0.0] * 4)))
+
+    assert 0 < progress.scores.at(4).drop < 0.05
+    assert progress.p_value == progress.last == 1.0
 
 
 def test_fixed_repeats_have_one_look_and_are_not_confirmed():
@@ -155,7 +161,7 @@ def test_few_cases_must_show_a_drop_beyond_max_drop_more_surely(cases, spread, o
         result_of(name, rouge_l=[0.75 + spread * (-1) ** at] * 2) for at, name in enumerate(NAMES[:cases])
     ]
     check = suite_check("rouge_l", max_drop=0.05)
-    scores = PairedSuites.of(fixed, base, Chance(base)).find(check)
+    scores = PairedSuites(fixed, base, Chance(base)).find(check)
     assert isinstance(scores, PairedScores)
 
     p_value = scores.excess_p_value(scores.at(None), seed=0)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from pytest_llmops.gates.suite_channel.run_shocks import FEWEST_RUNS, RunMeans, widen_p_value
+from pytest_llmops.gates.suite_channel.paired_scores import FEWEST_RUNS, RunMeans, widen_p_value
 
 Cases = list[tuple[tuple[int, ...], list[float]]]
 

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from pytest_llmops.errors import AcceptanceError, RunFileError
-from pytest_llmops.gates.baseline.acceptance import AcceptOptions
-from pytest_llmops.gates.baseline.entries import make_entry
-from pytest_llmops.gates.paired_runs.answers import digest
+from pytest_llmops.gates.baseline import AcceptOptions, make_entry
+from pytest_llmops.gates.case_results import digest
 from pytest_llmops.records import CaseResult, Failure, Output, Passage, Run, Score, ToolCall, Usage
 from pytest_llmops.reports.files.baseline_file import (
     load_base,

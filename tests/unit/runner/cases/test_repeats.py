@@ -16,9 +16,9 @@ import pytest
 
 from pytest_llmops import load_golden, run_golden
 from pytest_llmops.evaluation.run import open_planner
-from pytest_llmops.gates.baseline.rescoring import rescore_all
+from pytest_llmops.gates.baseline import rescore_all
+from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.gates.judgement import Judge
-from pytest_llmops.gates.paired_runs.pairing import count_repeats
 from pytest_llmops.records import Case, CaseResult, Golden, Output
 from pytest_llmops.runner.cases.case_runner import run_until_decided
 from pytest_llmops.runner.cases.tasks import Task, plan

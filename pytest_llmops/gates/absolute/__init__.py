@@ -1,1 +1,0 @@
-"""Verdicts by thresholds alone, without a baseline."""

@@ -1,0 +1,361 @@
+"""The baseline: accepting a run into it, merging repeats of several runs, and making its scores again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
+from typing import TypeVar
+
+from pytest_llmops.errors import AcceptanceError, LLMOpsError
+from pytest_llmops.gates.absolute import judge_case
+from pytest_llmops.gates.case_results import LARGEST, answer_digests, case_scores, signatures
+from pytest_llmops.gates.paired_runs import Scales, have_same_input
+from pytest_llmops.golden.identity import case_id, file_of
+from pytest_llmops.metrics.sources import sign_source
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.protocols import traits_of
+from pytest_llmops.records import Case, CaseResult, Check, Golden, Output, Run, Sample, Score, SuiteCheck
+from pytest_llmops.registry import create_metric, find_traits
+
+_NAMED = 5
+_UNLIKE = "its metrics are others than the baseline's, or score otherwise; take the run's by --all"
+_OF_FILES = ("golden:", "app:")
+
+Repeated = TypeVar("Repeated", Output, Score)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """
+    A run merged into a baseline; cases are item ids, sorted.
+
+    Attributes:
+        baseline: The new baseline, its cases sorted.
+        changed: Whether it differs from the baseline before.
+        added: Cases that the baseline did not have.
+        replaced: Cases whose scores are now the run's.
+        edited: Cases with another input than before: their old scores could never be compared again, so the
+            run's take their place even where nothing is replaced.
+        missed: Of these three, those that miss a check of theirs, a leak aside: known failures from now on.
+        fewer: Of the replaced, those that had more repeats before.
+        kept: Cases that stay as they were, but for the unused ones.
+        stale: Of the kept, those with a metric that the baseline lacks or that made its scores otherwise.
+        unused: Cases of the baseline that their golden file no longer has.
+        pruned: Such cases that were taken out.
+        refused: (case, reason) of results that cannot be a baseline; an older entry stays.
+    """
+
+    baseline: Run
+    changed: bool
+    added: tuple[str, ...]
+    replaced: tuple[str, ...]
+    edited: tuple[str, ...]
+    missed: tuple[str, ...]
+    fewer: tuple[str, ...]
+    kept: tuple[str, ...]
+    stale: tuple[str, ...]
+    unused: tuple[str, ...]
+    pruned: tuple[str, ...]
+    refused: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptOptions:
+    """
+    Further cases to accept than those that are new to a baseline.
+
+    Attributes:
+        replace: Take the run's scores also of cases that the baseline has.
+        prune: Take out cases that are in no golden file any more. A run shows that only of the files
+            that it covers completely.
+        with_outputs: Keep the outputs of the cases that are taken.
+        merge: Add the run's repeats to those of cases that the baseline has, scored in the same way: with
+            three runs the gate knows how far a run in general may be off (`RunMeans`).
+    """
+
+    replace: bool = False
+    prune: bool = False
+    with_outputs: bool = False
+    merge: bool = False
+
+
+NEW_ALONE = AcceptOptions()
+
+
+def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -> Acceptance:
+    """
+    Take the cases of a run into a baseline.
+
+    Raises:
+        AcceptanceError: The run has no result, no score, or no case that could be taken, or its repeats
+            were merged before.
+    """
+    old = {entry.case: entry for entry in baseline.results} if baseline else {}
+    results = _without_unwatched_costs(run)
+    taken, stale, refused = _sort_results(results, old, options)
+    _require_acceptable(run, refused)
+    if options.merge and _has_run(old, results):
+        raise AcceptanceError("the baseline holds this run already; merge a run of another day or server")
+    unused = _find_unused(old, run)
+    gone = set(unused) if options.prune else set()
+    entries = {case: entry for case, entry in {**old, **taken}.items() if case not in gone}
+    # A baseline is not partial for being made of a partial run: it has what it has.
+    signed = {name: value for name, value in run.signature.items() if name != "partial"}
+    signature: Mapping[str, str] = signed
+    if baseline is not None:
+        signature = baseline.signature
+        if options.replace:  # the run's, but for files that it left out
+            left_out = {name: value for name, value in signature.items() if name.startswith(_OF_FILES)}
+            signature = {**left_out, **signed}
+        elif taken:
+            signature = {**signed, **signature}
+    edited = {case for case in taken if case in old and not have_same_input(old[case], taken[case])}
+    replaced = tuple(case for case in taken if case in old and case not in edited)
+    return Acceptance(
+        baseline=Run(signature=signature, results=tuple(entries[case] for case in sorted(entries))),
+        changed=baseline is None or bool(taken or gone) or dict(signature) != dict(baseline.signature),
+        added=tuple(case for case in taken if case not in old),
+        replaced=replaced,
+        edited=tuple(sorted(edited)),
+        missed=tuple(result.case for result in run.results if result.case in taken and _misses(result)),
+        fewer=tuple(case for case in replaced if len(taken[case].answers) < len(old[case].answers)),
+        kept=tuple(sorted(old.keys() - taken.keys() - set(unused))),
+        stale=tuple(stale),
+        unused=() if options.prune else unused,
+        pruned=unused if options.prune else (),
+        refused=tuple(refused),
+    )
+
+
+def _without_unwatched_costs(run: Run) -> list[CaseResult]:
+    """
+    The results without seconds, dollars and tokens that nothing compares: they differ in every run, and in
+    every diff of the baseline.
+    """
+    scales = Scales()
+    watched = {
+        check.metric for checks in run.suite.values() for check in checks if check.max_drop is not None
+    }
+    reduced = []
+    for result in run.results:
+        wanted = watched | {check.metric for check in result.checks}
+        kept = tuple(
+            score
+            for score in result.scores
+            if score.metric in wanted or scales[score.metric] is None or scales.is_bounded(score.metric)
+        )
+        reduced.append(replace(result, scores=kept))
+    return reduced
+
+
+def _sort_results(
+    results: Iterable[CaseResult], old: Mapping[str, CaseResult], options: AcceptOptions
+) -> tuple[dict[str, CaseResult], list[str], list[tuple[str, str]]]:
+    """Case to its new entry; the cases that are stale; the cases that are refused, with the reason."""
+    taken: dict[str, CaseResult] = {}
+    stale: list[str] = []
+    refused: list[tuple[str, str]] = []
+    for result in sorted(results, key=lambda result: result.case):
+        if reason := find_flaw(result):
+            refused.append((result.case, reason))
+            continue
+        entry, before = make_entry(result, with_outputs=options.with_outputs), old.get(result.case)
+        if before is None or not have_same_input(before, entry):
+            taken[entry.case] = entry
+        elif options.merge:
+            if _signed_metrics(before) == _signed_metrics(entry):
+                taken[entry.case] = _merge_entries(before, entry)
+            else:
+                refused.append((result.case, _UNLIKE))
+        elif options.replace and entry != before:
+            taken[entry.case] = entry
+        elif _signed_metrics(entry) - _signed_metrics(before):
+            stale.append(entry.case)
+    return taken, stale, refused
+
+
+def _signed_metrics(entry: CaseResult) -> set[tuple[str, str]]:
+    return {(score.metric, score.signature) for score in entry.scores}
+
+
+def _require_acceptable(run: Run, refused: list[tuple[str, str]]) -> None:
+    if not run.results:
+        raise AcceptanceError("the run has no result; nothing was accepted")
+    if len(refused) == len(run.results):
+        lines = [f"  {printable(case)}: {printable(reason)}" for case, reason in refused[:_NAMED]]
+        if len(refused) > _NAMED:
+            lines.append(f"  and {len(refused) - _NAMED} more")
+        raise AcceptanceError(
+            "\n".join(("no case of the run can be accepted; fix these and run again:", *lines))
+        )
+    if not any(result.scores for result in run.results):
+        raise AcceptanceError("nothing in the run was scored; give the golden file checks, and run again")
+
+
+def _has_run(old: Mapping[str, CaseResult], results: Iterable[CaseResult]) -> bool:
+    """Whether a run of the baseline gave all cases that vary the same answers in the same order."""
+    varying = [(old[result.case], answer_digests(result)) for result in results if result.case in old]
+    varying = [(before, answers) for before, answers in varying if len(set(answers)) > 1]
+    return bool(varying) and all(
+        answers
+        in {
+            before.answers[start:stop]
+            for start, stop in pairwise(accumulate(_repeats_by_run(before), initial=0))
+        }
+        for before, answers in varying
+    )
+
+
+def _find_unused(old: Mapping[str, CaseResult], run: Run) -> tuple[str, ...]:
+    """Cases that a golden file of the baseline no longer has, as far as a run can show."""
+    if "partial" in run.signature:
+        return ()
+    there = {result.case for result in run.results}
+    files = {name.removeprefix("golden:") for name in run.signature if name.startswith("golden:")}
+    files |= set(map(file_of, there))
+    return tuple(sorted(case for case in old if case not in there and file_of(case) in files))
+
+
+def _misses(result: CaseResult) -> bool:
+    verdicts = judge_case(Case(id=result.case, input="", checks=result.checks), result)
+    return any(verdict.outcome == "failed" and find_traits(verdict.metric).excusable for verdict in verdicts)
+
+
+def find_flaw(result: CaseResult) -> str:
+    """The reason why a result cannot be in a baseline; empty when every repeat has its answer and scores."""
+    for failure in result.failures:
+        return f"repeat {failure.repeat}: {failure.metric or 'the app'}: {failure.error}"
+    repeats = range(len(answer_digests(result)))
+    if not repeats:
+        return "the app gave no output"
+    if result.outputs and sorted(output.repeat for output in result.outputs) != list(repeats):
+        return "the repeats of the outputs are not counted from 0"
+    metrics = {score.metric for score in result.scores} | {check.metric for check in result.checks}
+    flaws = (_find_score_flaw(metric, result, repeats) for metric in sorted(metrics))
+    return next(filter(None, flaws), "")
+
+
+def _find_score_flaw(metric: str, result: CaseResult, repeats: range) -> str:
+    scores = case_scores(metric, result)
+    scored = [score.repeat for score in scores]
+    if missing := [repeat for repeat in repeats if repeat not in scored]:
+        return f"{metric} gave no score in repeat {missing[0]}"
+    if scored != list(repeats):
+        return f"{metric} gave {counted(len(scores), 'score')} for {counted(len(repeats), 'repeat')}"
+    for score in scores:
+        if not abs(score.value) <= LARGEST:  # true of NaN, too
+            return f"{metric} gave {score.value}, which is no finite number that can be judged"
+    ways = signatures(metric, result)
+    return f"{metric} made its scores in several ways: {' and '.join(ways)}" if len(ways) > 1 else ""
+
+
+def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
+    """
+    The part of a flawless result that a baseline keeps, in one order whatever the result's.
+
+    Of an output it keeps the answer, passages and tool calls: what another metric, or another version of
+    one, would have to see. Its seconds and tokens are kept as scores only.
+    """
+    return CaseResult(
+        case=result.case,
+        input_hash=result.input_hash,
+        outputs=tuple(
+            Output(
+                text=output.text,
+                repeat=output.repeat,
+                passages=output.passages,
+                tool_calls=output.tool_calls,
+            )
+            for output in sorted(result.outputs, key=lambda output: output.repeat)
+            if with_outputs
+        ),
+        scores=_sort_scores(replace(score, reason="", evidence=()) for score in result.scores),
+        answers=answer_digests(result),
+        runs=result.runs,
+    )
+
+
+def _merge_entries(before: CaseResult, entry: CaseResult) -> CaseResult:
+    """The repeats of both runs as one entry, those of the baseline first, with their number by run."""
+    shift = len(before.answers)
+    both_kept = bool(before.outputs and entry.outputs)
+    return replace(
+        before,
+        outputs=(*before.outputs, *_shift(entry.outputs, shift)) if both_kept else (),
+        scores=_sort_scores((*before.scores, *_shift(entry.scores, shift))),
+        answers=(*before.answers, *entry.answers),
+        runs=(*_repeats_by_run(before), len(entry.answers)),
+    )
+
+
+def _repeats_by_run(entry: CaseResult) -> tuple[int, ...]:
+    return entry.runs or (len(entry.answers),)
+
+
+def _shift(records: Iterable[Repeated], by: int) -> tuple[Repeated, ...]:
+    return tuple(replace(record, repeat=record.repeat + by) for record in records)
+
+
+def _sort_scores(scores: Iterable[Score]) -> tuple[Score, ...]:
+    return tuple(sorted(scores, key=lambda score: (score.metric, score.repeat)))
+
+
+def rescore(case: Case, base: CaseResult, new: CaseResult, suite: Iterable[SuiteCheck] = ()) -> CaseResult:
+    """
+    The baseline's result of a case, comparable with the new one as far as its outputs allow.
+
+    Scores with another signature than the new run's are made again. They stay as they are where no outputs
+    were kept, where a metric looks at traces, which never are, or asks a judge, and where scoring breaks:
+    the gate then reports the difference.
+    """
+    if not base.outputs or not have_same_input(base, new):
+        return base
+    checks: list[Check | SuiteCheck] = [*suite, *case.checks]  # a case's own options weigh more
+    for check in {check.metric: check for check in checks}.values():
+        before = signatures(check.metric, base)
+        if before and before != signatures(check.metric, new):
+            base = _score_again(check, case, base)
+    return base
+
+
+def rescore_all(
+    goldens: Iterable[Golden], base: Mapping[str, CaseResult], results: Iterable[CaseResult]
+) -> dict[str, CaseResult]:
+    """The baseline, case to result, as far as it can be made comparable with new results."""
+    written = {case_id(golden, case): (case, golden.suite) for golden in goldens for case in golden.cases}
+    again = dict(base)
+    for new in results:
+        if new.case in base and new.case in written:
+            case, suite = written[new.case]
+            again[new.case] = rescore(case, base[new.case], new, suite)
+    return again
+
+
+def _score_again(check: Check | SuiteCheck, case: Case, base: CaseResult) -> CaseResult:
+    try:
+        metric = create_metric(check.metric, check.options)
+    except LLMOpsError:  # it needs an option that only other cases give
+        return base
+    measured = not all(math.isfinite(end) for end in metric.range)  # time and cost, which no answer shows
+    waits = traits_of(metric).waits  # a judge: who compares two runs pays for no call
+    if measured or waits or "spans" in metric.needs:
+        return base
+    samples = [
+        Sample(output=output, input=case.input, reference=case.reference, relevant=case.relevant)
+        for output in base.outputs
+    ]
+    try:
+        results = list(metric.score(samples))
+    except Exception:  # noqa: BLE001 - a metric is anybody's code
+        return base
+    if len(results) != len(samples) or not all(isinstance(result, Score) for result in results):
+        return base
+    scores = [
+        sign_source(metric, replace(result, metric=check.metric, repeat=sample.output.repeat))
+        for sample, result in zip(samples, results, strict=True)
+        if isinstance(result, Score)
+    ]
+    kept = [score for score in base.scores if score.metric != check.metric]
+    return replace(base, scores=(*kept, *scores))

@@ -1,0 +1,225 @@
+"""
+The content of one case's result: scores by metric, digests of its answers, and why it cannot be judged.
+
+A result is indexed once: records are frozen, so that an index is true for as long as its record lives, and
+the verdict of a suite reads each result once a check and once a look.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, wraps
+from hashlib import sha256
+from operator import attrgetter
+from typing import TypeVar
+
+from pytest_llmops.printable import counted
+from pytest_llmops.records import CaseResult, Failure, Run, Score
+from pytest_llmops.statistics.summaries import calculate
+
+LARGEST = 1e100
+"""Scores beyond are none: their sums and squares leave the range of a float."""
+
+_REMEMBERED = 2**16
+_DIGITS = 16
+_BY_REPEAT = attrgetter("repeat")
+Value = TypeVar("Value")
+
+
+def _once_a_result(compute: Callable[[CaseResult], Value]) -> Callable[[CaseResult], Value]:
+    """Remember by identity, since hashing a result's content would cost more than the computation."""
+    known: dict[int, tuple[CaseResult, Value]] = {}  # with the result, so that nothing else gets its id
+
+    @wraps(compute)
+    def look_up(result: CaseResult) -> Value:
+        entry = known.get(id(result))
+        if entry is None:
+            entry = known[id(result)] = (result, compute(result))
+            if len(known) > _REMEMBERED:
+                known.pop(next(iter(known)), None)
+        return entry[1]
+
+    return look_up
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The content of a result by metric; equal signatures and names are one object for all results."""
+
+    scores: Mapping[str, Sequence[Score]]
+    values: Mapping[str, Sequence[float]]
+    signatures: Mapping[str, tuple[str, ...]]
+    complete: frozenset[str]
+    means: Mapping[str, float]
+
+
+@_once_a_result
+def _index(result: CaseResult) -> _Index:
+    listed: dict[str, list[Score]] = {}
+    for score in sorted(result.scores, key=_BY_REPEAT):
+        listed.setdefault(score.metric, []).append(score)
+    scores = {metric: tuple(of_metric) for metric, of_metric in listed.items()}
+    read = {metric: tuple([score.value for score in of_metric]) for metric, of_metric in scores.items()}
+    finite = {metric: tuple(filter(math.isfinite, values)) for metric, values in read.items()}
+    values = {metric: of_metric for metric, of_metric in finite.items() if of_metric}
+    signatures = tuple(
+        (metric, frozenset([score.signature for score in of_metric])) for metric, of_metric in scores.items()
+    )
+    repeats = sorted([output.repeat for output in result.outputs])
+    complete = frozenset(
+        metric
+        for metric, of_metric in read.items()
+        if not result.failures
+        and all(abs(value) <= LARGEST for value in of_metric)  # false of NaN, too
+        and (not repeats or [score.repeat for score in scores[metric]] == repeats)
+    )
+    return _Index(
+        scores=scores,
+        values=values,
+        signatures=_sort_signatures(signatures),
+        complete=_share(complete),
+        means={metric: calculate("mean", of_metric) for metric, of_metric in values.items()},
+    )
+
+
+@lru_cache(maxsize=1024)
+def _sort_signatures(signatures: tuple[tuple[str, frozenset[str]], ...]) -> Mapping[str, tuple[str, ...]]:
+    return {metric: tuple(sorted(of_metric)) for metric, of_metric in signatures}
+
+
+@lru_cache(maxsize=1024)
+def _share(names: frozenset[str]) -> frozenset[str]:
+    return names
+
+
+def case_scores(metric: str, result: CaseResult) -> Sequence[Score]:
+    """A case's scores by one metric, in the order of its repeats."""
+    return _index(result).scores.get(metric, ())
+
+
+def values_by_metric(result: CaseResult) -> Mapping[str, Sequence[float]]:
+    """Metric to its finite scores, in the order of the repeats."""
+    return _index(result).values
+
+
+def means_by_metric(result: CaseResult) -> Mapping[str, float]:
+    """Metric to the mean of its finite scores, rounded once."""
+    return _index(result).means
+
+
+def signatures(metric: str, result: CaseResult) -> tuple[str, ...]:
+    """The signatures of a case's scores by a metric; scores with unlike ones are not compared."""
+    return _index(result).signatures.get(metric, ())
+
+
+def like_metrics(base: CaseResult, new: CaseResult) -> frozenset[str]:
+    """Metrics with a score for each repeat of both results, and with the same signatures."""
+    before, after = _index(base), _index(new)
+    both = before.complete & after.complete
+    if before.signatures is after.signatures:
+        return both
+    return frozenset(metric for metric in both if before.signatures[metric] == after.signatures[metric])
+
+
+def case_means(metric: str, results: Sequence[CaseResult]) -> dict[str, float]:
+    """Case to the mean of its finite scores by a metric, for the cases that have one; sorted by case."""
+    means = {result.case: means_by_metric(result).get(metric) for result in results}
+    return {case: mean for case, mean in sorted(means.items()) if mean is not None}
+
+
+def digest(text: str) -> str:
+    """The first 16 hexadecimal digits of SHA-256: two answers of one case do not share them by chance."""
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
+
+
+@_once_a_result
+def answer_digests(result: CaseResult) -> tuple[str, ...]:
+    """
+    The digest of each repeat's answer, in the order of the repeats.
+
+    A baseline recognises equal answers by them without keeping a text.
+    """
+    outputs = sorted(result.outputs, key=_BY_REPEAT)
+    return result.answers or tuple(digest(output.text) for output in outputs)
+
+
+def count_repeats(result: CaseResult) -> int:
+    """The number of calls of the app, failed repeats included."""
+    repeats = [output.repeat for output in result.outputs]
+    repeats += [failure.repeat for failure in result.failures]
+    repeats += [score.repeat for score in result.scores]
+    return max(len(result.answers), max(repeats, default=-1) + 1)
+
+
+def describe_unscored(run: Run) -> str:
+    """A sentence on a run without any score, which never passes; else empty."""
+    if any(result.scores for result in run.results):
+        return ""
+    broke = any(result.failures for result in run.results)
+    return f"nothing was scored{'' if broke else ': give the golden file checks'}"
+
+
+def describe_empty_answers(run: Run) -> str:
+    """A warning of empty answers, which pass each check for things that an answer must not contain."""
+    outputs = [output for result in run.results for output in result.outputs]
+    empty = sum(not output.text.strip() and not output.tool_calls for output in outputs)
+    if not empty:
+        return ""
+    return f"warning: {empty} of {counted(len(outputs), 'answer')} {'is' if empty == 1 else 'are'} empty"
+
+
+def unscored_cases(metric: str, results: Sequence[CaseResult]) -> dict[str, str]:
+    """
+    Case to reason, for the cases that a metric should have scored in every repeat and did not; but for those
+    where only the rival is to blame.
+    """
+    unscored: dict[str, str] = {}
+    for result in sorted(results, key=lambda result: result.case):
+        scored = bool(case_scores(metric, result))
+        failed = any(failure.metric in {"", metric} for failure in result.failures)
+        reason = "" if lacks_rival(metric, result) else scoring_breakage(metric, result)
+        if (scored or failed) and reason:
+            unscored[result.case] = reason
+    return unscored
+
+
+def lacks_rival(metric: str, result: CaseResult) -> bool:
+    """Whether a metric of pairs lacks scores since the rival gave no answer, and for no other reason."""
+    stages = {failure.stage for failure in result.failures if failure.metric in {"", metric}}
+    return stages == {"rival"}
+
+
+def scoring_breakage(metric: str, result: CaseResult) -> str:  # noqa: PLR0911 - a return a reason
+    """The reason why some repeat of a case has no finite score by a metric; empty where all have."""
+    if metric in _index(result).complete:
+        return ""
+    if reason := app_breakage(result):
+        return reason
+    for failure in result.failures:
+        if failure.metric == metric:
+            return _describe(failure, result)
+    scores = case_scores(metric, result)
+    for score in scores:
+        if not abs(score.value) <= LARGEST:  # true of NaN, too
+            return f"{metric} gave {score.value}, which is no finite number that can be judged"
+    repeats = {output.repeat for output in result.outputs} - {score.repeat for score in scores}
+    if not scores:
+        return f"{metric} gave no score"
+    if repeats:
+        return f"{metric} gave no score for repeat {min(repeats)}"
+    return ""
+
+
+def app_breakage(result: CaseResult) -> str:
+    """The reason why the app gave no output in some repeat; empty where it gave all."""
+    for failure in result.failures:
+        if not failure.metric:
+            return _describe(failure, result)
+    return "" if result.outputs or result.scores else "the app gave no output"
+
+
+def _describe(failure: Failure, result: CaseResult) -> str:
+    several = len(result.outputs) > 1 or failure.repeat > 0
+    return f"repeat {failure.repeat}: {failure.error}" if several else failure.error

@@ -1,0 +1,120 @@
+"""
+Golden files that are too weak for the gate: checks and cases that could never turn red, keywords that the
+question has already, and questions that count several times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pytest_llmops.bounds import describe_check, holds
+from pytest_llmops.gates.error_budget import SUITE_SHARE
+from pytest_llmops.printable import counted, name_some
+from pytest_llmops.records import Case, Golden, Output, Sample, Score
+from pytest_llmops.registry import create_metric
+from pytest_llmops.statistics.summaries import LINEAR
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BUDGET = 0.05
+_FEWEST = 2  # units that have a spread
+_NAMED = 5
+
+
+def describe_blind(golden: Golden) -> list[str]:
+    """
+    A sentence, with its place, for each suite check whose `max_drop` no drop could be proved to exceed.
+
+    A mean or a sum of two units has a spread and can be called, if only by a large drop. Other statistics are
+    tested by exchanging units, of which so many have only 2 to the power of their number.
+    """
+    units = len({case.group or f"::{case.id}" for case in golden.cases})
+    watched = [check for check in golden.suite if check.max_drop is not None]
+    lines = []
+    for check in watched:
+        bound = SUITE_SHARE * _BUDGET / len(watched)
+        linear = check.statistic in LINEAR
+        if units >= _FEWEST if linear else 2.0**-units <= bound:
+            continue
+        of_what = "case" if units == len(golden.cases) else "group"
+        sentence = (
+            f"{describe_check(check)}: {counted(units, of_what)} cannot prove a drop of an app that "
+            f"varies, so that max_drop {check.max_drop:g} would never turn red; add cases"
+        )
+        lines.append(f"{golden.path}:{golden.suite_lines.get(check.metric, 1)}: {sentence}")
+    return lines
+
+
+def describe_unchecked(golden: Golden) -> list[str]:
+    """A sentence, with its place, on cases that nothing can fail; the run reports it where all are such."""
+    unchecked = [case for case in golden.cases if not case.checks]
+    if not unchecked or golden.suite or len(unchecked) == len(golden.cases):
+        return []
+    line = source.line if (source := unchecked[0].source) else 1
+    cases = counted(len(unchecked), "case")
+    named = name_some([case.id for case in unchecked], _NAMED)
+    sentence = f"{cases} without a check would pass whatever the app answers; give one, or remove the case"
+    return [f"{golden.path}:{line}: {sentence}: {named}"]
+
+
+def describe_echoes(golden: Golden) -> list[str]:
+    """A sentence, with its place, on questions that pass their own `keywords`."""
+    echoing = [case for case in golden.cases if _passes_itself(case)]
+    if not echoing:
+        return []
+    line = source.line if (source := echoing[0].source) else 1
+    named = name_some([case.id for case in echoing], _NAMED)
+    sentence = (
+        "an answer that only repeats the question would pass keywords; require a word that the question does "
+        "not have"
+    )
+    return [f"{golden.path}:{line}: {sentence}: {named}"]
+
+
+def _passes_itself(case: Case) -> bool:
+    if not isinstance(case.input, str) or not case.input.rstrip().endswith("?"):
+        return False
+    for check in case.checks:
+        if check.metric != "keywords" or check.record_only or not {"all", "any"} & check.options.keys():
+            continue
+        (result,) = create_metric(check.metric, check.options).score([Sample(output=Output(text=case.input))])
+        if isinstance(result, Score) and holds(result.value, check):
+            return True
+    return False
+
+
+NEAR = 0.8
+"""
+Cosine of two inputs from which on they are near-duplicates: paraphrases of a question are at .74 to .84 by
+the default encoder; of 242 pairs of STS-B 90 % of those that people call equal are above, 3 % of unlike ones.
+"""
+
+
+def find_near_duplicates(
+    golden: Golden, encode: Callable[[Sequence[str]], NDArray[Any]]
+) -> list[tuple[str, ...]]:
+    """
+    Ids of cases that ask nearly the same, one tuple for each question, without those that share a group.
+
+    Args:
+        encode: Texts to unit vectors, shape (texts, dimensions).
+    """
+    import numpy as np
+
+    cases = [case for case in golden.cases if isinstance(case.input, str) and case.input.strip()]
+    if len(cases) < 2:  # noqa: PLR2004 - one question has no other
+        return []
+    vectors = encode([str(case.input) for case in cases])
+    near = np.argwhere(np.triu(vectors @ vectors.T >= NEAR, k=1)).tolist()
+    question = list(range(len(cases)))
+    for one, other in near:
+        if cases[one].group and cases[one].group == cases[other].group:
+            continue
+        old, new = sorted((question[one], question[other]), reverse=True)
+        question = [new if number == old else number for number in question]
+    by_question: dict[int, list[str]] = {}
+    for case, of in zip(cases, question, strict=True):
+        by_question.setdefault(of, []).append(case.id)
+    return [tuple(ids) for ids in by_question.values() if len(ids) > 1]

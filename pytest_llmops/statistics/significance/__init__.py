@@ -1,1 +1,0 @@
-"""P-values: how often chance alone gives numbers as far apart."""

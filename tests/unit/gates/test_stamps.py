@@ -1,0 +1,161 @@
+"""What is told of two signatures that differ, and of whom."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_llmops.gates.stamps import describe_changes
+
+BASE = {
+    "pytest-llmops": "0.1.0",
+    "repeats": "10",
+    "golden:golden/shop.yaml": "aa",
+    "app:golden/shop.yaml": "shop:answer",
+    "prompt:prompts/planner.txt": "planner 1.0.0 11",
+    "data:docs": "dd",
+    "metric:bleu": "bleu|v1",
+    "model:gpt": "gpt-1 fp_a",
+    "tools:gpt": "t1",
+}
+
+
+def without(*names: str) -> dict[str, str]:
+    return {name: value for name, value in BASE.items() if name not in names}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (
+            {"prompt:prompts/planner.txt": "planner 1.1.0 22"},
+            "prompt prompts/planner.txt: planner 1.0.0 → 1.1.0",
+        ),
+        (
+            {"prompt:prompts/planner.txt": "planner 1.0.0 22"},
+            "prompt prompts/planner.txt: planner 1.0.0 has other content",
+        ),
+        ({"prompt:prompts/new.txt": "new - 33"}, "prompt prompts/new.txt is new"),
+        ({"model:gpt": "gpt-1 fp_b"}, "model gpt: gpt-1 fp_a → gpt-1 fp_b"),
+        ({"model:other": "other-1"}, "model other: none → other-1"),
+        ({"tools:gpt": "t2"}, "tools gpt: t1 → t2"),
+        ({"data:docs": "ee"}, "data docs changed"),
+        ({"golden:golden/shop.yaml": "bb"}, "golden file golden/shop.yaml changed"),
+        ({"golden:golden/more.yaml": "cc"}, "golden file golden/more.yaml is new"),
+        ({"app:golden/shop.yaml": "till:answer"}, "app golden/shop.yaml: shop:answer → till:answer"),
+        ({"rival:golden/shop.yaml": "till:old"}, "rival golden/shop.yaml: none → till:old"),
+        ({"metric:bleu": "bleu|v2"}, "metric bleu: bleu|v1 → bleu|v2"),
+        ({"pytest-llmops": "0.2.0"}, "pytest-llmops: 0.1.0 → 0.2.0"),
+    ],
+)
+def test_what_differs_is_a_line(changed, told):
+    assert describe_changes(BASE, {**BASE, **changed}) == (told,)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"repeats": "auto"},
+        {"partial": "1 of 2 cases"},
+        {"metric:rouge_l": "rouge_l|v1"},
+        {"tools:new": "t"},
+    ],
+)
+def test_what_is_no_change_of_the_app_is_not_told(changed):
+    assert describe_changes(BASE, {**BASE, **changed}) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("prompt:prompts/planner.txt", ("prompt prompts/planner.txt is gone",)),
+        ("data:docs", ("data docs is gone",)),
+        ("model:gpt", ("model gpt: gpt-1 fp_a → none",)),
+        ("metric:bleu", ()),
+    ],
+)
+def test_what_is_gone_is_told_of_a_whole_run_alone(name, told):
+    left = without(name)
+    assert describe_changes(BASE, left) == told
+    assert describe_changes(BASE, {**left, "partial": "1 of 9 cases"}) == ()
+
+
+def test_a_golden_file_that_was_not_run_is_not_gone_nor_what_it_names():
+    left = without(
+        "golden:golden/shop.yaml",
+        "app:golden/shop.yaml",
+        "prompt:prompts/planner.txt",
+        "model:gpt",
+        "data:docs",
+    )
+    assert describe_changes(BASE, left) == ()
+    assert describe_changes(BASE, {**left, "pytest-llmops": "9"}) == ("pytest-llmops: 0.1.0 → 9",)
+
+
+BOTH = {**BASE, "model:gpt": "gpt-1 fp_a, gpt-1 fp_b", "metric:bleu": "bleu|v1|n=(1, 2), bleu|v1|n=4"}
+PART = {"partial": "1 of 9 cases"}
+OTHER_FILE = {name: value for name, value in BASE.items() if not name.startswith(("golden:", "app:"))} | {
+    "golden:golden/more.yaml": "cc",
+    "app:golden/more.yaml": "shop:answer",
+}
+
+
+@pytest.mark.parametrize("fewer", [PART, {"golden:golden/shop.yaml": None}])
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"model:gpt": "gpt-1 fp_b"}, ()),
+        ({"model:gpt": None, "tools:gpt": None}, ()),
+        ({"metric:bleu": "bleu|v1|n=(1, 2)"}, ()),
+        ({"model:gpt": "gpt-2 fp_c"}, ("model gpt: gpt-1 fp_a, gpt-1 fp_b → gpt-2 fp_c",)),
+        (
+            {"model:gpt": "gpt-1 fp_a, gpt-2 fp_c"},
+            ("model gpt: gpt-1 fp_a, gpt-1 fp_b → gpt-1 fp_a, gpt-2 fp_c",),
+        ),
+        ({"tools:gpt": "t2"}, ("tools gpt: t1 → t2",)),
+        (
+            {"prompt:prompts/planner.txt": "planner 1.1.0 22"},
+            ("prompt prompts/planner.txt: planner 1.0.0 → 1.1.0",),
+        ),
+    ],
+)
+def test_what_fewer_cases_did_not_meet_has_not_changed(fewer, changed, told):
+    """A model, schema or metric that they do meet, and that the baseline never met, has."""
+    new = {name: value for name, value in {**BOTH, **changed, **fewer}.items() if value is not None}
+    assert describe_changes(BOTH, new) == told
+
+
+def test_a_whole_run_that_meets_less_has_changed():
+    changed = {**BOTH, "model:gpt": "gpt-1 fp_b"}
+    assert describe_changes(BOTH, changed) == ("model gpt: gpt-1 fp_a, gpt-1 fp_b → gpt-1 fp_b",)
+
+
+def test_a_baseline_of_fewer_cases_did_not_meet_everything_either():
+    few = {**without("model:gpt", "tools:gpt"), **PART, "metric:bleu": "bleu|v1|n=4"}
+    assert describe_changes(few, BOTH) == ()
+    assert describe_changes({**few, "metric:bleu": "bleu|v0"}, BASE) == ("metric bleu: bleu|v0 → bleu|v1",)
+
+
+def test_a_golden_file_that_is_new_to_the_baseline_is_told_as_one_line():
+    told = ("golden file golden/more.yaml is new",)
+    assert describe_changes(BASE, OTHER_FILE) == told
+    assert (
+        describe_changes(BASE, {**OTHER_FILE, "model:other": "other-1", "metric:bleu": "bleu|v1|n=7"}) == told
+    )
+    assert describe_changes(BASE, {**OTHER_FILE, "data:docs": "ee"}) == ("data docs changed", *told)
+    swapped = {**BASE, **OTHER_FILE, "model:other": "other-1"}
+    del swapped["model:gpt"]
+    changed = ("model gpt: gpt-1 fp_a → none", "model other: none → other-1")
+    assert describe_changes(BASE, swapped) == (*changed, *told)
+
+
+def test_prompts_come_first_and_models_before_files():
+    new = {name: f"{value}x" for name, value in BASE.items()}
+    kinds = [line.split(" ")[0] for line in describe_changes(BASE, new)]
+    assert kinds == ["prompt", "model", "tools", "data", "golden", "app", "metric", "pytest-llmops:"]
+
+
+@pytest.mark.parametrize("value", ["", "planner", "planner 1.0.0", "planner  11", "a b c d"])
+def test_a_stamp_that_was_edited_by_hand_is_told_and_breaks_nothing(value):
+    (line,) = describe_changes({**BASE, "prompt:prompts/planner.txt": value}, BASE)
+    assert line.startswith("prompt prompts/planner.txt")
