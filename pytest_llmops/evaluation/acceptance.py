@@ -9,6 +9,7 @@ from pytest_llmops.golden.files import shown_path
 from pytest_llmops.printable import counted
 from pytest_llmops.records import Run
 from pytest_llmops.reports.files.baseline_file import update_baseline
+from pytest_llmops.revision.merging import leave_out_old_checks
 from pytest_llmops.revision.revision import is_revision
 from pytest_llmops.settings import NO_BASELINE, Settings
 
@@ -25,7 +26,7 @@ def accept_into_baseline(run: Run, settings: Settings) -> tuple[str, bool]:
     """Take the new cases of a run into the baseline: a line for the summary, and whether it went well."""
     path = accepted_path(settings)
     try:
-        done = update_baseline(path, run)
+        done = update_baseline(path, leave_out_old_checks(run))
     except LLMOpsError as error:
         return f"nothing was accepted: {error}", False
     except OSError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_llmops.evaluation.merge_base.files import is_changed, is_new_or_changed
-from pytest_llmops.revision.loosening.record import Loosening
+from pytest_llmops.revision.loosening import Loosening
 from pytest_llmops.revision.revision import Revision
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from tests.plugin.varying import STEADY, Varying, golden_text, outcomes_of
 RED = "that is red, unless whoever runs the pipeline gives --llm-allow-loosening"
 MAIN = ("--llm-baseline", "git:main")
 FILE = "golden/capitals.yaml"
-BOUND = "the suite's bound on keywords mean is laxer"
-DROP = "the suite tolerates a larger drop of keywords mean"
+BOUND = "bound of the suite's keywords mean changed"
+DROP = "max_drop of the suite's keywords mean changed"
 CHECKED = "{keywords: {all: [good]}}"
 
 
@@ -110,7 +110,7 @@ def test_another_picture_under_the_name_in_an_input_is_listed(repository):
     (repository.path / "golden" / "stove.png").write_bytes(b"\x89PNG\r\n\x1a\n after")
     repository.commit("an easier picture")
 
-    what = "no longer asks the same: a file of its input changed"
+    what = "a file of its input changed"
     assert repository.listed(repository.ask()) == [f"{FILE}:5: case-0: {what}"]
 
 
@@ -140,12 +140,12 @@ def test_another_picture_under_the_name_in_an_input_is_listed(repository):
         (
             "question 3, checks: {keywords: {all: [good]}}",
             "question 3, checks: {keywords: {all: [good], min: 0.5}}",
-            f"{FILE}:8: case-3: asks for less of keywords (before: keywords >= 1, now: keywords >= 0.5)",
+            f"{FILE}:8: case-3: bound of keywords changed (before: keywords >= 1, now: keywords >= 0.5)",
         ),
         (
             "question 0",
             "question 20",
-            f"{FILE}:5: case-0: no longer asks the same: input changed",
+            f"{FILE}:5: case-0: input changed",
         ),
     ],
 )
@@ -280,7 +280,7 @@ def test_a_setting_that_lets_more_pass_is_listed(repository, file, text, before,
     (repository.path / file).write_text(text.format(after))
     repository.commit("other settings")
     (told,) = repository.listed(repository.ask())
-    assert told.startswith(f"{file}: the setting {what} asks for less (before: {what} ")
+    assert told.startswith(f"{file}: the setting {what} changed (before: {what} ")
 
 
 MOVED = {

@@ -20,7 +20,7 @@ from pytest_llmops.recorder.cassettes.cassette import cassette_path, parse_calls
 from pytest_llmops.records import Golden
 from pytest_llmops.registry import create_metric
 from pytest_llmops.revision.git import run_git
-from pytest_llmops.revision.loosening.record import Loosening
+from pytest_llmops.revision.loosening import Loosening
 from pytest_llmops.revision.revision import Revision
 from pytest_llmops.settings import Settings
 
@@ -97,17 +97,17 @@ def list_changed_metrics(old: Sequence[Golden], revision: Revision, root: Path) 
 
 
 def list_changed_cassettes(
-    old: Sequence[Golden], revision: Revision, settings: Settings, folders: tuple[str, str]
+    old: Sequence[Golden], revision: Revision, settings: Settings, then: Settings
 ) -> Iterator[Loosening]:
     """
     Recorded responses of old cases that were edited or added, where this run would replay them.
 
     Args:
-        folders: That of committed cassettes and the working folder, as they were then.
+        then: The settings of the revision, whose folders count as well.
     """
     if settings.record == "all":
         return
-    committed = {folders[0], settings.cassettes}
+    committed = {then.cassettes, settings.cassettes}
     for item in (*cases_by_id(*old), CANARY):
         for folder in sorted(committed):
             path = cassette_path(PurePosixPath(folder), item).as_posix()
@@ -115,8 +115,7 @@ def list_changed_cassettes(
             changed = file.is_file() and is_new_or_changed(revision, file)
             if changed and (what := _describe_calls(revision.read(path), file)):
                 yield Loosening(place=path, case=item, what=what)
-    home = {folders[1], settings.home}
-    for place in sorted(home):
+    for place in sorted({then.home, settings.home}):
         if names := _committed_since(revision, place):
             shown = name_some(names, _NAMED)
             what = f"the working folder is not for git, and what was committed to it is replayed: {shown}"

@@ -27,7 +27,7 @@ from pytest_llmops.plugin.reported import Reported, complete_results, explain_lo
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import CaseResult, Golden, Run
-from pytest_llmops.revision.loosening.record import Loosening
+from pytest_llmops.revision.loosening import Loosening
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.settings import load_settings
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_llmops.records import Case, Check, Golden
-from pytest_llmops.revision.loosening.target import merge_target
+from pytest_llmops.revision.merging import merge_target
 from tests.unit.gates.gate_records import FILE, check_of
 
 
@@ -45,6 +45,6 @@ def keywords(*words: str) -> Check:
 def test_checks_of_a_case_that_both_sides_changed(ours, theirs, asked):
     base = golden_of(check_of("bleu", ">= 10"))
 
-    merged = merge_target([base], [golden_of(*ours)], [golden_of(*theirs)], run=[FILE])
+    merged, _ = merge_target([base], [golden_of(*ours)], [golden_of(*theirs)], run=[FILE])
 
-    assert list(merged.goldens[0].cases[0].checks) == asked
+    assert list(merged[0].cases[0].checks) == asked
