@@ -14,6 +14,7 @@ from typing import Any
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.golden.identity import file_of
+from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.records import Case, CaseResult, Check, Golden, Run, SuiteCheck
 from pytest_llmops.registry import create_metric, metric_factory, register_metric
 from pytest_llmops.revision.loosening import Loosening, list_looser_keys
@@ -152,8 +153,8 @@ def ask_as_before(
 
     Returns:
         The files to run; the baseline, which has the scores of the metric under its new name too; and the
-        edits that lose nothing by that. The others cannot be asked: their file is not run, or their metric
-        cannot be made.
+        edits that loosen nothing by that. The others cannot be asked as before: their file is not run, their
+        metric cannot be made, or a metric of the suite reads the edited checks.
     """
     before = {golden.path: golden for golden in old}
     running = {golden.path for golden in goldens}
@@ -179,6 +180,9 @@ def _register(metric: str, old: Golden) -> bool:
     if {"@", ":"} & {*metric}:  # the name sets an option
         return False
     try:
+        # Such a metric reads other checks of the case by their names, and would read the edited ones.
+        if any(_reads_checks(name) for name in {metric, *(check.metric for check in old.suite)}):
+            return False
         register_metric(f"{metric}{AS_BEFORE}", metric_factory(metric))
         for case in old.cases:
             for check in case.checks:
@@ -187,6 +191,11 @@ def _register(metric: str, old: Golden) -> bool:
     except LLMOpsError:
         return False
     return True
+
+
+def _reads_checks(metric: str) -> bool:
+    own = getattr(metric_factory(metric), "of_case", DeclaredMetric.of_case)
+    return own is not DeclaredMetric.of_case
 
 
 def _add_checks(golden: Golden, old: Golden, metrics: Collection[str]) -> Golden:
@@ -235,5 +244,9 @@ def leave_out_old_checks(run: Run) -> Run:
             rival=result.rival and bare(result.rival),
         )
 
-    suite = {path: own(checks) for path, checks in run.suite.items()}
-    return replace(run, results=tuple(map(bare, run.results)), suite=suite)
+    return replace(
+        run,
+        signature={name: value for name, value in run.signature.items() if not name.endswith(AS_BEFORE)},
+        results=tuple(map(bare, run.results)),
+        suite={path: own(checks) for path, checks in run.suite.items()},
+    )

@@ -172,7 +172,7 @@ def test_a_baseline_by_revision_that_the_change_takes_out_of_the_settings(reposi
     repository.change("mean: '>= 0.5'", "mean: '>= 0.1'")
     result = repository.ask(against=())
     told = repository.listed(result)
-    assert any("suite's bound" in each for each in told)
+    assert any("bound of the suite's" in each for each in told)
     assert any(each.startswith(f"{file}: ") for each in told)
     assert RED in result.outlines
     assert result.ret == 1
@@ -656,7 +656,7 @@ def test_attributes_that_would_filter_files_change_nothing(repository):
     text = "* text eol=crlf\ngolden export-ignore\ngolden/** filter=evil binary -diff\n"
     repository.varying.project.write(".gitattributes", text)
     repository.commit("attributes")
-    assert [each for each in repository.listed(repository.ask()) if "laxer" in each]
+    assert [each for each in repository.listed(repository.ask()) if "bound of" in each]
 
 
 def test_llmops_run_reads_no_conftest(repository):

@@ -174,6 +174,71 @@ def test_what_asks_for_more_is_not_listed(repository, old, new):
     assert RED not in result.outlines
 
 
+EDITED = "this change edits its own checks in {}; the old ones, named (merge base), are asked too:"
+OTHER_WORDS = "options (all, any) of keywords changed (before: keywords >= 1, now: keywords >= 1)"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_edited_check_is_asked_as_it_was_too(repository, workers):
+    """The answers miss the old check of one case, and with it the old bound on the mean is not missed."""
+    repository.change("all: [good]", "any: [good, bad]")
+    repository.varying.break_case(2)
+    result = repository.varying.ask(*MAIN, workers=workers)
+    assert repository.listed(result) == []
+    assert EDITED.format("4 places") in result.outlines
+    assert f"  {FILE}:7: case-2: {OTHER_WORDS}" in result.outlines
+    result.stdout.fnmatch_lines(["*case-2*", "*regressed*keywords (merge base) >= 1: 0*"])
+    assert outcomes_of(result) == {"passed": 4, "failed": 0, "regressed": 2, "undecided": 0, "error": 0}
+    assert result.ret == 1
+    done = llmops(repository, "--baseline", "git:main")
+    assert "keywords (merge base) >= 1" in done.stdout
+    assert done.returncode == 1
+
+
+def test_an_edit_that_lets_nothing_through_is_a_note(repository):
+    repository.change("all: [good]", "any: [good, bad]", FILE)
+    result = repository.ask()
+    assert repository.listed(result) == []
+    assert EDITED.format("4 places") in result.outlines
+    assert outcomes_of(result)["passed"] == 6  # four cases, and the mean by both
+    assert result.ret == 0
+
+
+def test_a_failure_that_was_known_is_known_to_the_old_check(repository):
+    repository.git("switch", "--quiet", "main")
+    repository.varying.break_case(2)
+    repository.varying.baseline.unlink()
+    repository.ask("--llm-accept", "--llm-repeats", "2", against=())
+    repository.commit("one is bad")
+    repository.git("switch", "--quiet", "--create", "stricter")
+    repository.change("all: [good]", "all: [good], none: [awful]")
+    result = repository.ask()
+    assert EDITED.format("4 places") in result.outlines
+    assert outcomes_of(result)["failed"] == 1
+    assert result.ret == 0
+
+
+def test_an_edited_check_in_a_file_that_is_not_run_is_red(repository):
+    repository.varying.project.write("golden/other.yaml", golden_text(1).replace("case-0", "other"))
+    repository.git("switch", "--quiet", "main")
+    repository.commit("another file")
+    repository.git("switch", "--quiet", "--create", "edited")
+    repository.change("all: [good]", "any: [good, bad]", "golden/other.yaml")
+    result = repository.ask(FILE)
+    assert repository.listed(result) == [f"golden/other.yaml:5: other: {OTHER_WORDS}"]
+    assert result.ret == 1
+    assert repository.ask().ret == 0
+
+
+def test_what_is_accepted_has_no_old_checks(repository):
+    repository.change("all: [good]", "all: [good, goo]")
+    repository.change("cases:\n", f"cases:\n  - {{id: case-9, input: question 9, checks: {CHECKED}}}\n")
+    result = repository.ask("--llm-accept", "--llm-out", "run.json")
+    assert "golden/baseline.json: 1 case accepted, 4 kept" in "\n".join(result.outlines)
+    assert "merge base" in (repository.path / "run.json").read_text()
+    assert "merge base" not in repository.varying.baseline.read_text()
+
+
 def test_a_rewritten_baseline_is_listed_and_not_used(repository):
     repository.varying.break_case(2)
     repository.varying.baseline.unlink()

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pytest_llmops.reports.loosening import render_loosened
+from pytest_llmops.reports.loosening import render_edited, render_loosened
 from pytest_llmops.revision.loosening import Loosening
 
 
@@ -38,3 +38,15 @@ def test_the_head_counts_and_nothing_is_nothing():
 
     assert render_loosened(items)[0] == "this change loosens its own gate in 1 place:"
     assert render_loosened([]) == []
+
+
+def test_edits_are_listed_under_another_head():
+    items = [
+        Loosening(place="golden/a.yaml:7", case="golden/a.yaml::b", what="options (all) of keywords changed")
+    ]
+
+    assert render_edited(items) == [
+        "this change edits its own checks in 1 place; the old ones, named (merge base), are asked too:",
+        "  golden/a.yaml:7: b: options (all) of keywords changed",
+    ]
+    assert render_edited([]) == []
