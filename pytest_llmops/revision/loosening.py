@@ -12,10 +12,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from pytest_llmops.bounds import bound_of, format_bound, format_number, is_bound_as_strict
+from pytest_llmops.bounds import bound_of, describe_check, format_bound, format_number, is_bound_as_strict
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.paired_runs.answers import answer_digests
 from pytest_llmops.gates.paired_runs.index import values_by_metric
@@ -91,8 +92,7 @@ def list_loosened(
     """
     items = [*_compare_goldens(old, new, run, selection), *list_rewritten(old, new, run.accepted), *further]
     place = new.settings_file or old.settings_file or _PROJECT
-    about = Loosening(place=place, what="the setting ")
-    items += [_describe_key(about, key, show=True) for key in list_looser_keys(old.settings, new.settings)]
+    items += _list_keys(Loosening(place=place, what="the setting "), old.settings, new.settings, show=True)
     if old.addopts != new.addopts:
         what = "pytest's addopts changed, which may leave cases out"
         items.append(Loosening(place=new.addopts_file or _PROJECT, what=what))
@@ -254,62 +254,49 @@ _STRICTER: Mapping[str, Callable[[Any, Any], bool]] = {
 
 _WORDS = {"app", "rival", "encoder", "judge", "model_errors", "passages"}
 _LISTS = {"tags", "prompts", "data"}
+_NUMBERS = bool | int | float | Bound | None
 _NAMES = {"attached": "a file of its input", "tags": "tags that this run selects by"}
 
 
-def _describe_key(about: Loosening, key: Key, *, show: bool = False) -> Loosening:
+def _list_keys(about: Loosening, was: Any, now: Any, *, show: bool = False) -> Iterator[Loosening]:
     """
-    Complete a sentence about a key.
+    Yield a sentence for each key that is looser.
 
     Args:
         about: The place, and in `what` the beginning of the sentence.
         show: Show values of any kind. Else words and numbers only: other values may be anybody's data.
     """
-    what = f"{about.what}{_NAMES.get(key.name, key.name)} changed"
-    values = (key.before, key.after)
-    if key.name in _LISTS or any(isinstance(value, Mapping) for value in values):
-        what = f"{what}: {_name_differing(*values)}"
-    if (
-        show
-        or key.name in _WORDS
-        or all(isinstance(each, bool | int | float | None) or each == "auto" for each in values)
-    ):
-        before, after = (_show_value(key.name, value) for value in values)
-        return replace(about, what=what, before=before, after=after)
-    return replace(about, what=what)
+    for key in list_looser_keys(was, now):
+        what = f"{about.what}{_NAMES.get(key.name, key.name)} changed"
+        values = (key.before, key.after)
+        if key.name in _LISTS or any(isinstance(value, Mapping) for value in values):
+            what = f"{what}: {_name_differing(*values)}"
+        item = replace(about, what=what, metric=was.metric if key.name == "options" else "")
+        if (
+            show
+            or key.name in _WORDS
+            or all(isinstance(value, _NUMBERS) or value == "auto" for value in values)
+        ):
+            item = replace(item, before=_show(key.name, key.before), after=_show(key.name, key.after))
+        yield item
 
 
 def _name_differing(before: Any, after: Any) -> str:
     """The keys of two mappings whose values differ, or the names that only one of two lists has."""
-    before, after = (
+    old, new = (
         value if isinstance(value, Mapping) else dict.fromkeys(value or ()) for value in (before, after)
     )
-    both = {**before, **after}
-    return printable(
-        ", ".join(
-            str(name)
-            for name in both
-            if name not in before or name not in after or before[name] != after[name]
-        )
-    )
+    names = [str(name) for name in {**old, **new} if old.get(name, ...) != new.get(name, ...)]
+    return printable(", ".join(names))
 
 
-def _show_value(name: str, value: Any) -> str:
+def _show(name: str, value: Any) -> str:
+    if isinstance(value, Bound):
+        return format_bound(value, digits=None)
     value = value.get("model") if isinstance(value, Mapping) else value
-    if isinstance(value, tuple):
-        value = ", ".join(value)
-    return (
-        ""
-        if value is None
-        else printable(f"{name} {format_number(value) if isinstance(value, float) else value}", _LONGEST)
-    )
-
-
-def _show_check(check: Check | SuiteCheck) -> str:
-    statistic = f" {check.statistic}" if isinstance(check, SuiteCheck) else ""
-    bound = f" {format_bound(bounded, digits=None)}" if (bounded := bound_of(check)) else ""
-    trusted = f" min_kappa {check.min_kappa:g}" if isinstance(check, Check) and check.min_kappa else ""
-    return printable(f"{check.metric}{statistic}{bound}{trusted}")
+    value = ", ".join(value) if isinstance(value, tuple) else value
+    value = format_number(value) if isinstance(value, float) else value
+    return "" if value is None else printable(f"{name} {value}", _LONGEST)
 
 
 # Golden files.
@@ -326,9 +313,8 @@ def _compare_goldens(old: GateFiles, new: GateFiles, run: Settings, selection: s
             cases = counted(len(was.cases), "case")
             yield Loosening(place=was.path, what="the golden file was removed", before=cases)
             continue
-        about = Loosening(place=was.path, what="the golden file's ")
-        for key in list_looser_keys(was if _rests_on_rival(was) else replace(was, rival=now.rival), now):
-            yield _describe_key(about, key)
+        head = was if _rests_on_rival(was) else replace(was, rival=now.rival)
+        yield from _list_keys(Loosening(place=was.path, what="the golden file's "), head, now)
         yield from _compare_suites(was, now)
         cases_now = {case.id: case for case in now.cases}
         for case in was.cases:
@@ -371,57 +357,36 @@ def _as_run(was: Case, now: Case, defaults: Sequence[Any], selection: str) -> li
 
 
 def _compare_cases(about: Loosening, was: Case, now: Case) -> Iterator[Loosening]:
-    for key in list_looser_keys(was, now):
-        yield _describe_key(about, key)
+    yield from _list_keys(about, was, now)
     for check in was.checks:
         if check.record_only:
             continue
         name = printable(check.metric)
-        rivals = [each for each in now.checks if each.metric == check.metric]
-        about = replace(about, before=_show_check(check), after=" and ".join(map(_show_check, rivals)))
-        if not rivals:
-            yield replace(about, what=f"no longer checks {name}")
-            continue
-        looser = min((list_looser_keys(check, each) for each in rivals), key=_distance)
-        if looser:
-            yield replace(
-                about,
-                what=f"{' and '.join(map(_name_key, looser))} of {name} changed",
-                metric=check.metric if [key.name for key in looser] == ["options"] else "",
-            )
+        same = [other for other in now.checks if other.metric == check.metric]
+        if same:
+            closest = min(same, key=partial(_distance, check))
+            yield from _list_keys(replace(about, what=f"{name}: "), check, closest)
+        else:
+            before = printable(describe_check(check))
+            yield replace(about, what=f"no longer checks {name}", before=before)
 
 
-def _distance(looser: Sequence[Key]) -> tuple[bool, int]:
-    """A check of the other side, `max` for `min`, is further away than any other."""
-    return any(key.name == "bound" for key in looser), len(looser)
-
-
-def _name_key(key: Key) -> str:
-    """The values of options may be anybody's data."""
-    return f"options ({_name_differing(key.before, key.after)})" if key.name == "options" else key.name
+def _distance(old: Check, new: Check) -> tuple[bool, int]:
+    """The number of looser keys. A check of the other side, `max` for `min`, is further than any other."""
+    looser = [key.name for key in list_looser_keys(old, new)]
+    return "bound" in looser, len(looser)
 
 
 def _compare_suites(old: Golden, new: Golden) -> Iterator[Loosening]:
+    checks = {(check.metric, check.statistic): check for check in new.suite}
     for was in old.suite:
-        if was.record_only:
-            continue
         name = printable(f"{was.metric} {was.statistic}")
-        rivals = [check for check in new.suite if check.metric == was.metric]
-        about = Loosening(
-            place=old.path, what="", before=_show_check(was), after=" and ".join(map(_show_check, rivals))
-        )
-        now = next((check for check in rivals if check.statistic == was.statistic), None)
-        if now is None:
-            yield replace(about, what=f"the suite is no longer judged by {name}")
-            continue
-        about = replace(about, after=_show_check(now))
-        for key in list_looser_keys(was, now):
-            what = f"{_name_key(key)} of the suite's {name} changed"
-            if key.name in {"bound", "options"}:
-                yield replace(about, what=what, metric=was.metric if key.name == "options" else "")
-            else:
-                before, after = _show_value(key.name, key.before), _show_value(key.name, key.after)
-                yield replace(about, what=what, before=before, after=after)
+        now = checks.get((was.metric, was.statistic))
+        if now is None and not was.record_only:
+            before = printable(describe_check(was))
+            yield Loosening(place=old.path, what=f"the suite is no longer judged by {name}", before=before)
+        elif now is not None and not was.record_only:
+            yield from _list_keys(Loosening(place=old.path, what=f"the suite's {name}: "), was, now)
 
 
 # The baseline: there is no drop from a score that was low before.

@@ -192,13 +192,16 @@ def test_other_options_differ_unless_they_mean_the_same(metric, old, new, differ
 
 
 def test_other_options_do_not_excuse_what_else_is_looser() -> None:
-    """Then the listing has no metric whose old checks could be asked in its place."""
+    """What is looser by itself has no metric whose old checks could be asked in its place."""
     old = check_of(">= 0.9", "exact_match")
     looser = check_of(">= 0.8", "exact_match", normalize=False)
     recorded = replace(check_of(">= 0.9", "exact_match", normalize=False), record_only=True)
-    for new in (looser, recorded):
-        (item,) = compare_goldens([golden_of(case_of(old))], [golden_of(case_of(new))])
-        assert item.metric == ""
+    for new, name in ((looser, "bound"), (recorded, "record_only")):
+        items = compare_goldens([golden_of(case_of(old))], [golden_of(case_of(new))])
+        assert [(item.what, item.metric) for item in items] == [
+            (f"exact_match: {what} changed{more}", metric)
+            for what, more, metric in sorted([("options", ": normalize", "exact_match"), (name, "", "")])
+        ]
 
 
 def test_true_is_not_one() -> None:
