@@ -88,7 +88,7 @@ def list_loosened(
     Args:
         run: The settings of the run. Its flags hold for both sides.
         selection: The expression of tags by which the run chooses its cases.
-        further: What was found in other files, to be sorted in.
+        further: Those of other files, to be sorted in.
     """
     items = [*_compare_goldens(old, new, run, selection), *list_rewritten(old, new, run.accepted), *further]
     place = new.settings_file or old.settings_file or _PROJECT
@@ -99,7 +99,7 @@ def list_loosened(
     if not extends(old.reviews, new.reviews):
         what = "the log of reviews is not the old one, continued"
         items.append(Loosening(place=run.reviews, what=what))
-    return tuple(sorted(items, key=_order))
+    return tuple(sorted(dict.fromkeys(items), key=_order))  # both sides of a check change together
 
 
 def _order(item: Loosening) -> tuple[str, int, str, str]:
@@ -129,11 +129,11 @@ class Key(NamedTuple):
     after: Any
 
 
-def list_looser_keys(was: Any, now: Any) -> list[Key]:
+def list_looser_keys(old: Any, new: Any) -> list[Key]:
     """Return the keys of two records of one class that differ and are not known to be stricter."""
-    before, after = _keys(was), _keys(now)
+    before, after = _keys(old), _keys(new)
     keys = (Key(name, value, after[name]) for name, value in before.items() if value != after[name])
-    return [key for key in keys if not _is_as_strict(key, was)]
+    return [key for key in keys if not _is_as_strict(key, old)]
 
 
 def _keys(record: Any) -> dict[str, Any]:
@@ -147,17 +147,17 @@ def _keys(record: Any) -> dict[str, Any]:
     return keys
 
 
-def _is_as_strict(key: Key, was: Any) -> bool:
-    if key.name == "options" and has_same_options(was.metric, key.after, key.before):
+def _is_as_strict(key: Key, old: Any) -> bool:
+    if key.name == "options" and has_same_options(old.metric, key.after, key.before):
         return True
-    if key.name == "max_drop" and isinstance(was, SuiteCheck) and key.before is None and not _is_bounded(was):
+    if key.name == "max_drop" and isinstance(old, SuiteCheck) and key.before is None and not _is_bounded(old):
         return True  # without it a mean of seconds or dollars is not watched at all
     rule = _STRICTER.get(key.name)
     return rule is not None and rule(key.before, key.after)
 
 
 def has_same_options(metric: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
-    """Whether options mean the same; one may write out a default."""
+    """Return whether options mean the same: one may write out a default."""
     if dict(new) == dict(old):
         return True
     try:
@@ -190,7 +190,7 @@ def _keeps_all(before: Iterable[str], after: Iterable[str]) -> bool:
 
 
 def _covers_all(before: Iterable[str], after: Iterable[str]) -> bool:
-    """Whether each path is still named, or lies below one that is."""
+    """Each path is still named, or is below one that is."""
     return all(any(PurePosixPath(path).is_relative_to(kept) for kept in after) for path in before)
 
 
@@ -204,7 +204,7 @@ _AMOUNT = re.compile(r"\s*([0-9.]+)\s*(calls?|usd|)\s*\Z", re.IGNORECASE)
 
 
 def _is_budget_as_large(before: Any, after: Any) -> bool:
-    """Whether as much can be decided. Amounts of different units cannot be compared."""
+    """As much can be decided. Amounts of different units cannot be compared."""
     if after is None:
         return True
     old, new = _AMOUNT.match(str(before)), _AMOUNT.match(str(after))
@@ -247,7 +247,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], bool]] = {
     "timeout_s": lambda before, after: after <= before,
     "undecided": _ranked("pass", "warn", "fail"),
 }
-"""Key to whether its new value asks for as much as the old one, given that they differ."""
+"""By key the rule by which a new value asks for as much as the old one, given that they differ."""
 
 
 # How a difference is shown.
@@ -258,7 +258,7 @@ _NUMBERS = bool | int | float | Bound | None
 _NAMES = {"attached": "a file of its input", "tags": "tags that this run selects by"}
 
 
-def _list_keys(about: Loosening, was: Any, now: Any, *, show: bool = False) -> Iterator[Loosening]:
+def _list_keys(about: Loosening, old: Any, new: Any, *, show: bool = False) -> Iterator[Loosening]:
     """
     Yield a sentence for each key that is looser.
 
@@ -266,12 +266,12 @@ def _list_keys(about: Loosening, was: Any, now: Any, *, show: bool = False) -> I
         about: The place, and in `what` the beginning of the sentence.
         show: Show values of any kind. Else words and numbers only: other values may be anybody's data.
     """
-    for key in list_looser_keys(was, now):
+    for key in list_looser_keys(old, new):
         what = f"{about.what}{_NAMES.get(key.name, key.name)} changed"
         values = (key.before, key.after)
         if key.name in _LISTS or any(isinstance(value, Mapping) for value in values):
             what = f"{what}: {_name_differing(*values)}"
-        item = replace(about, what=what, metric=was.metric if key.name == "options" else "")
+        item = replace(about, what=what, metric=old.metric if key.name == "options" else "")
         if (
             show
             or key.name in _WORDS
@@ -307,28 +307,28 @@ def _compare_goldens(old: GateFiles, new: GateFiles, run: Settings, selection: s
     if "repeats" in run.flagged:
         defaults = (run.repeats, run.repeats)
     files = {golden.path: golden for golden in new.goldens}
-    for was in old.goldens:
-        now = files.get(was.path)
-        if now is None:
-            cases = counted(len(was.cases), "case")
-            yield Loosening(place=was.path, what="the golden file was removed", before=cases)
+    for before in old.goldens:
+        after = files.get(before.path)
+        if after is None:
+            cases = counted(len(before.cases), "case")
+            yield Loosening(place=before.path, what="the golden file was removed", before=cases)
             continue
-        head = was if _rests_on_rival(was) else replace(was, rival=now.rival)
-        yield from _list_keys(Loosening(place=was.path, what="the golden file's "), head, now)
-        yield from _compare_suites(was, now)
-        cases_now = {case.id: case for case in now.cases}
-        for case in was.cases:
-            about = Loosening(place=was.path, case=case_id(was, case), what="")
+        head = before if _rests_on_rival(before) else replace(before, rival=after.rival)
+        yield from _list_keys(Loosening(place=before.path, what="the golden file's "), head, after)
+        yield from _compare_suites(before, after)
+        cases_now = {case.id: case for case in after.cases}
+        for case in before.cases:
+            about = Loosening(place=before.path, case=case_id(before, case), what="")
             if case.id not in cases_now:
                 yield replace(about, what="the case was removed")
                 continue
             source = cases_now[case.id].source
-            about = replace(about, place=f"{was.path}:{source.line}") if source else about
+            about = replace(about, place=f"{before.path}:{source.line}") if source else about
             yield from _compare_cases(about, *_as_run(case, cases_now[case.id], defaults, selection))
 
 
 def _rests_on_rival(golden: Golden) -> bool:
-    """Whether another rival, or a first one in the reference's place, may make it easier to pass."""
+    """Another rival, or a first one in the place of the reference, may make it easier to pass."""
     metrics = {check.metric for case in golden.cases for check in case.checks}
     metrics |= {check.metric for check in golden.suite}
     return any(find_traits(metric).compares for metric in metrics) or any(
@@ -336,39 +336,39 @@ def _rests_on_rival(golden: Golden) -> bool:
     )
 
 
-def _as_run(was: Case, now: Case, defaults: Sequence[Any], selection: str) -> list[Case]:
+def _as_run(before: Case, after: Case, defaults: Sequence[Any], selection: str) -> list[Case]:
     """
     Both sides of a case with its repeats, and of its tags those by which this run may choose it.
 
     Args:
-        defaults: Repeats of a case that has none of its own, then and now. Where neither side has its own,
+        defaults: Repeats of a case that has none of its own, before and after. If neither side has its own,
             the setting is listed and not the case.
     """
     words = {*selection.casefold().replace("(", " ").replace(")", " ").split()} - {"and", "or", "not"}
-    own = was.repeats or now.repeats
+    own = before.repeats or after.repeats
     return [
         replace(
             case,
             repeats=case.repeats or (own and (default or "auto")),
             tags=tuple(sorted(tag for tag in {*case.tags} if any(word in tag.casefold() for word in words))),
         )
-        for case, default in zip((was, now), defaults, strict=True)
+        for case, default in zip((before, after), defaults, strict=True)
     ]
 
 
-def _compare_cases(about: Loosening, was: Case, now: Case) -> Iterator[Loosening]:
-    yield from _list_keys(about, was, now)
-    for check in was.checks:
+def _compare_cases(about: Loosening, before: Case, after: Case) -> Iterator[Loosening]:
+    yield from _list_keys(about, before, after)
+    for check in before.checks:
         if check.record_only:
             continue
         name = printable(check.metric)
-        same = [other for other in now.checks if other.metric == check.metric]
+        same = [other for other in after.checks if other.metric == check.metric]
         if same:
             closest = min(same, key=partial(_distance, check))
             yield from _list_keys(replace(about, what=f"{name}: "), check, closest)
         else:
-            before = printable(describe_check(check))
-            yield replace(about, what=f"no longer checks {name}", before=before)
+            shown = printable(describe_check(check))
+            yield replace(about, what=f"no longer checks {name}", before=shown)
 
 
 def _distance(old: Check, new: Check) -> tuple[bool, int]:
@@ -379,17 +379,16 @@ def _distance(old: Check, new: Check) -> tuple[bool, int]:
 
 def _compare_suites(old: Golden, new: Golden) -> Iterator[Loosening]:
     checks = {(check.metric, check.statistic): check for check in new.suite}
-    for was in old.suite:
-        name = printable(f"{was.metric} {was.statistic}")
-        now = checks.get((was.metric, was.statistic))
-        if now is None and not was.record_only:
-            before = printable(describe_check(was))
-            yield Loosening(place=old.path, what=f"the suite is no longer judged by {name}", before=before)
-        elif now is not None and not was.record_only:
-            yield from _list_keys(Loosening(place=old.path, what=f"the suite's {name}: "), was, now)
+    for check in (check for check in old.suite if not check.record_only):
+        name = printable(f"{check.metric} {check.statistic}")
+        if after := checks.get((check.metric, check.statistic)):
+            yield from _list_keys(Loosening(place=old.path, what=f"the suite's {name}: "), check, after)
+        else:
+            what, shown = f"the suite is no longer judged by {name}", printable(describe_check(check))
+            yield Loosening(place=old.path, what=what, before=shown)
 
 
-# The baseline: there is no drop from a score that was low before.
+# The baseline: there is no drop from a score that is low already.
 
 
 def list_rewritten(old: GateFiles, new: GateFiles, place: str) -> Iterator[Loosening]:
@@ -410,27 +409,27 @@ def list_rewritten(old: GateFiles, new: GateFiles, place: str) -> Iterator[Loose
     known = {golden.path for golden in (*old.goldens, *new.goldens)}
     questions = {case_id(golden, case): (golden, case) for golden in new.goldens for case in golden.cases}
     results = {result.case: result for result in new.baseline.results}
-    for was in old.baseline.results:
+    for before in old.baseline.results:
         metrics = None
-        if was.case in questions:
-            golden, case = questions[was.case]
+        if before.case in questions:
+            golden, case = questions[before.case]
             metrics = {check.metric for check in case.checks} | {check.metric for check in golden.suite}
-            if was.input_hash not in {"", input_hash(case)}:
+            if before.input_hash not in {"", input_hash(case)}:
                 continue
-        elif file_of(was.case) in known:
+        elif file_of(before.case) in known:
             continue
-        about = Loosening(place=place, case=was.case, what="the case was taken out of the baseline")
-        now = results.get(was.case)
-        if now is None:
+        about = Loosening(place=place, case=before.case, what="the case was taken out of the baseline")
+        after = results.get(before.case)
+        if after is None:
             yield about
-        elif not have_same_input(was, now):
+        elif not have_same_input(before, after):
             yield replace(about, what="the baseline holds the answer to another question")
         else:
-            yield from _compare_results(about, was, now, metrics)
+            yield from _compare_results(about, before, after, metrics)
 
 
 def _compare_results(
-    about: Loosening, was: CaseResult, now: CaseResult, metrics: set[str] | None
+    about: Loosening, before: CaseResult, after: CaseResult, metrics: set[str] | None
 ) -> Iterator[Loosening]:
     """
     Yield the scores that are not as good as they were.
@@ -438,17 +437,17 @@ def _compare_results(
     Args:
         metrics: Those that are still checked; None for all.
     """
-    after = values_by_metric(now)
-    failed = {failure.metric for failure in now.failures} - {failure.metric for failure in was.failures}
-    for metric, old in values_by_metric(was).items():
-        new = after.get(metric, [])
+    scores = values_by_metric(after)
+    failed = {failure.metric for failure in after.failures} - {failure.metric for failure in before.failures}
+    for metric, old in values_by_metric(before).items():
+        new = scores.get(metric, [])
         if metrics is not None and metric not in metrics:
             continue
         if not new or failed & {metric, ""}:
             what = "holds no whole score any longer"
         elif sorted(old) == sorted(new):
             continue
-        elif signatures(metric, was) != signatures(metric, now):
+        elif signatures(metric, before) != signatures(metric, after):
             what = "was recorded again, and scored in another way"
         elif len(new) < len(old):
             what = "was recorded again with fewer repeats"
@@ -456,18 +455,18 @@ def _compare_results(
             what = "was recorded again with worse scores"
         else:
             continue
-        before, after_ = _show_scores(old), _show_scores(new)
-        yield replace(about, what=f"{printable(metric)} in the baseline {what}", before=before, after=after_)
-    if len(set(answer_digests(was))) == 1 < len(set(answer_digests(now))):
+        what = f"{printable(metric)} in the baseline {what}"
+        yield replace(about, what=what, before=_show_scores(old), after=_show_scores(new))
+    if len(set(answer_digests(before))) == 1 < len(set(answer_digests(after))):
         # A drop from answers that never varied is a fact; from others it must be more than chance explains.
         yield replace(about, what="the answers in the baseline, once all alike, vary")
 
 
 def _are_as_good(metric: str, new: Sequence[float], old: Sequence[float]) -> bool:
     """
-    Whether for every score at least as large a share of the new repeats reaches it.
+    For every score at least as large a share of the new repeats reaches it: first-order stochastic dominance.
 
-    This is first-order stochastic dominance. Where the metric's good side is unknown, nothing is as good.
+    Where the metric's good side is unknown, nothing is as good.
     """
     try:
         sign = find_scale(metric).sign

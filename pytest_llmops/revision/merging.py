@@ -75,28 +75,28 @@ def _without_lines(golden: Golden) -> Golden:
 def _take_changed(base: Any, ours: Any, theirs: Any, apart: Collection[str]) -> dict[str, Any]:
     """The keys of the target that the change left as they were."""
     return {
-        each.name: getattr(theirs, each.name)
-        for each in fields(base)
-        if each.name not in apart and getattr(ours, each.name) == getattr(base, each.name)
+        key.name: getattr(theirs, key.name)
+        for key in fields(base)
+        if key.name not in apart and getattr(ours, key.name) == getattr(base, key.name)
     }
 
 
 def _merge_cases(base: Golden, ours: Golden, theirs: Golden) -> Iterator[Case]:
-    was, new = ({case.id: case for case in golden.cases} for golden in (base, theirs))
+    old, new = ({case.id: case for case in golden.cases} for golden in (base, theirs))
     for case in ours.cases:
-        before, after = was.get(case.id), new.get(case.id)
+        before, after = old.get(case.id), new.get(case.id)
         if after is None or _is_same(after, before) or _is_same(after, case):
             yield case
         elif _is_same(case, before):
             yield after
         else:
             yield _merge_case(before or case, case, after)
-    kept = {case.id for case in ours.cases} | was.keys()
+    kept = {case.id for case in ours.cases} | old.keys()
     yield from (case for case in theirs.cases if case.id not in kept)
 
 
 def _is_same(one: Case, other: Case | None) -> bool:
-    """Whether nothing but the line differs, which moves with whatever is above."""
+    """At most the line differs, which moves with everything above it."""
     return other is not None and replace(one, source=None) == replace(other, source=None)
 
 
@@ -120,18 +120,17 @@ def _is_as_strict(new: Check, old: Check) -> bool:
 
 def _merge_suites(base: Golden, ours: Golden, theirs: Golden) -> Iterator[SuiteCheck]:
     """Of a check that both changed the target's, unless the other is as strict: each has one verdict."""
-    was, new = (
-        {(check.metric, check.statistic): check for check in golden.suite} for golden in (base, theirs)
+    old, own, new = (
+        {(check.metric, check.statistic): check for check in golden.suite} for golden in (base, ours, theirs)
     )
-    own = {(check.metric, check.statistic): check for check in ours.suite}
     for place, check in own.items():
-        before, after = was.get(place), new.get(place)
+        before, after = old.get(place), new.get(place)
         if after is None or after == before:
             yield check
         else:
             is_laxer = not after.record_only and bool(list_looser_keys(after, check))
             yield after if check == before or is_laxer else check
-    yield from (check for place, check in new.items() if place not in own and place not in was)
+    yield from (check for place, check in new.items() if place not in own and place not in old)
 
 
 AS_BEFORE = " (merge base)"
@@ -149,7 +148,7 @@ def ask_as_before(
     Args:
         goldens: The files of the run.
         old: Those of the merge base, with the means that they watch.
-        edits: What has a `metric` of what a change loosened.
+        edits: Loosenings of a change that have a `metric`.
 
     Returns:
         The files to run; the baseline, which has the scores of the metric under its new name too; and the
@@ -169,9 +168,8 @@ def ask_as_before(
         for golden in goldens
     )
     if base is not None:
-        base = replace(
-            base, results=tuple(_add_scores(each, metrics[file_of(each.case)]) for each in base.results)
-        )
+        results = (_add_scores(result, metrics[file_of(result.case)]) for result in base.results)
+        base = replace(base, results=tuple(results))
     return with_old, base, asked
 
 

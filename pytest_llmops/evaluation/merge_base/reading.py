@@ -62,11 +62,11 @@ def read_merge_base(
     """
     named = list(named)
     with tempfile.TemporaryDirectory(prefix="llmops-") as name:
-        folder, target = Path(name) / "base", Path(name) / "target"
-        old = _read_decided(revision, _read_old(revision, goldens, named, folder))
-        further = _list_promises(revision, old.goldens, goldens, folder)
+        folder = Path(name)
+        old = _read_decided(revision, _read_old(revision, goldens, named, folder / "base"))
+        further = _list_promises(revision, old.goldens, goldens, folder / "prompts")
         running, carried, ahead = _merge_target(
-            revision, old.goldens, goldens, named or settings.golden, target
+            revision, old.goldens, goldens, named or settings.golden, folder / "target"
         )
     new = _read_new(settings, goldens)
     further += list_changed_options(old.goldens, revision)
@@ -144,10 +144,10 @@ def _read_calibrations(
 def _list_promises(
     revision: Revision, old: Sequence[Golden], goldens: Sequence[Golden], folder: Path
 ) -> list[Loosening]:
-    """Prompts of either side that broke what their lock at the revision promises."""
+    """Prompts of either side that broke the promises of their lock at the revision."""
     prompts = {path for golden in (*old, *goldens) for path in golden.prompts}
     locks = {find_lock(path, revision.root).relative_to(revision.root).as_posix() for path in prompts}
-    revision.export(sorted(path for path in prompts | locks if not (folder / path).exists()), folder)
+    revision.export(sorted(prompts | locks), folder)
     return list(list_broken_promises(prompts, folder, revision.root))
 
 
@@ -169,14 +169,18 @@ def _read_new(settings: Settings, goldens: Sequence[Golden]) -> GateFiles:
 def _watch_as_now(old: GateFiles, new: GateFiles) -> GateFiles:
     """The old gate, with the means watched by default in those files that have a suite now."""
     named = {golden.path for golden in new.goldens if golden.suite}
-    goldens = [watch_means(each, old.baseline) if each.path in named else each for each in old.goldens]
-    return replace(old, goldens=goldens)
+    return replace(
+        old,
+        goldens=[
+            watch_means(golden, old.baseline) if golden.path in named else golden for golden in old.goldens
+        ],
+    )
 
 
 def _merge_target(
     revision: Revision, old: Sequence[Golden], goldens: Sequence[Golden], named: Sequence[str], folder: Path
 ) -> tuple[Sequence[Golden], tuple[str, ...], Sequence[Loosening]]:
-    """The files to run; the additions of the target in them; and what is looser than in the target by now."""
+    """The files to run; the additions of the target in them; and everything looser than it is by now."""
     if revision.target == revision.commit:
         return goldens, (), ()
     try:
