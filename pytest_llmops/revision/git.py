@@ -25,41 +25,32 @@ def pin_environment(environment: Mapping[str, str] | None) -> None:
     _pinned = environment
 
 
-def run_git(arguments: Sequence[str], root: Path) -> str:
+def run_git(arguments: Sequence[str], root: Path, *, may_fail: bool = False) -> str:
     """
     Return the output of git without the line's end.
 
     Args:
         arguments: A command that neither writes nor refreshes the index. No word of a user's may start with a
             dash.
+        may_fail: An exit status of 1 is an answer too: there is no such thing.
 
     Raises:
         RevisionError: Git is missing or refuses.
     """
-    with start_git(arguments, root) as process:
+    with start_git(arguments, root, may_fail=may_fail) as process:
         output, _ = process.communicate()
-    return os.fsdecode(output).removesuffix("\n")
-
-
-def find_by_git(arguments: Sequence[str], root: Path) -> str | None:
-    """As `run_git`; None where git exits with 1, since there is no such thing."""
-    with start_git(arguments, root, fails=(1,)) as process:
-        output, _ = process.communicate()
-    return None if process.returncode else os.fsdecode(output).removesuffix("\n")
+    return "" if process.returncode else os.fsdecode(output).removesuffix("\n")
 
 
 @contextmanager
 def start_git(
-    arguments: Sequence[str], root: Path, *, fails: Sequence[int] = ()
+    arguments: Sequence[str], root: Path, *, may_fail: bool = False
 ) -> Iterator[subprocess.Popen[bytes]]:
     """
     Start git with pipes to and from it, until the block ends.
 
     Variables such as `GIT_DIR` hold, unless code of the project set them. Replacements (`git replace`) and
     grafts do not: they show other commits.
-
-    Args:
-        fails: Exit statuses besides 0 that are an answer.
 
     Raises:
         RevisionError: It cannot be started, or it failed, or the block raised an EOFError.
@@ -89,7 +80,7 @@ def start_git(
                 yield process
             except EOFError:
                 cut_off = True
-        if cut_off or process.returncode not in {0, *fails}:
+        if cut_off or process.returncode > may_fail or process.returncode < 0:
             complaints.seek(0)
             raise RevisionError(_explain(complaints.read().decode("utf-8", "replace"), root))
 

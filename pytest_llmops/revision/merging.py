@@ -8,9 +8,9 @@ edited is asked as it was too, which needs no proof that the new one is as stric
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.golden.identity import file_of
@@ -18,6 +18,8 @@ from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.records import Case, CaseResult, Check, Golden, Run, SuiteCheck
 from pytest_llmops.registry import create_metric, metric_factory, register_metric
 from pytest_llmops.revision.loosening import Loosening, list_looser_keys
+
+_Item = TypeVar("_Item", Case, SuiteCheck)
 
 _OF_THE_CHANGE = {"path", "cases", "suite", "suite_lines", "sha256", "app", "rival", "prompts", "data"}
 """The app and its files are those that the change has: the target's may not be there at all."""
@@ -57,19 +59,16 @@ def merge_target(
 
 
 def _merge_file(base: Golden, ours: Golden, theirs: Golden) -> Golden:
-    if _without_lines(base) == _without_lines(theirs):
-        return ours
+    sides = (base, ours, theirs)
+    cases = ({case.id: case for case in golden.cases} for golden in sides)
+    suites = ({(check.metric, check.statistic): check for check in golden.suite} for golden in sides)
     return replace(
         ours,
-        **_take_changed(base, ours, theirs, _OF_THE_CHANGE),
-        cases=tuple(_merge_cases(base, ours, theirs)),
-        suite=tuple(_merge_suites(base, ours, theirs)),
+        **_take_changed(*sides, _OF_THE_CHANGE),
+        cases=tuple(_merge(cases, _merge_case)),
+        suite=tuple(_merge(suites, _choose_check)),
         suite_lines={**theirs.suite_lines, **ours.suite_lines},
     )
-
-
-def _without_lines(golden: Golden) -> Golden:
-    return replace(golden, sha256="", cases=tuple(replace(case, source=None) for case in golden.cases))
 
 
 def _take_changed(base: Any, ours: Any, theirs: Any, apart: Collection[str]) -> dict[str, Any]:
@@ -81,29 +80,36 @@ def _take_changed(base: Any, ours: Any, theirs: Any, apart: Collection[str]) -> 
     }
 
 
-def _merge_cases(base: Golden, ours: Golden, theirs: Golden) -> Iterator[Case]:
-    old, new = ({case.id: case for case in golden.cases} for golden in (base, theirs))
-    for case in ours.cases:
-        before, after = old.get(case.id), new.get(case.id)
-        if after is None or _is_same(after, before) or _is_same(after, case):
-            yield case
-        elif _is_same(case, before):
+def _merge(
+    sides: Iterable[Mapping[Any, _Item]], resolve: Callable[[_Item, _Item, _Item], _Item]
+) -> Iterator[_Item]:
+    """
+    Each item of the change or, where only the target changed it, the target's; then those that it added.
+
+    Args:
+        resolve: Makes one of an item that both changed, or added.
+    """
+    base, ours, theirs = sides
+    for place, own in ours.items():
+        before, after = base.get(place), theirs.get(place)
+        if after is None or _bare(after) in (_bare(before), _bare(own)):
+            yield own
+        elif _bare(own) == _bare(before):
             yield after
         else:
-            yield _merge_case(before or case, case, after)
-    kept = {case.id for case in ours.cases} | old.keys()
-    yield from (case for case in theirs.cases if case.id not in kept)
+            yield resolve(before or own, own, after)
+    yield from (item for place, item in theirs.items() if place not in ours and place not in base)
 
 
-def _is_same(one: Case, other: Case | None) -> bool:
-    """At most the line differs, which moves with everything above it."""
-    return other is not None and replace(one, source=None) == replace(other, source=None)
+def _bare(item: Any) -> Any:
+    """The item without its line, which moves with everything above it."""
+    return replace(item, source=None) if isinstance(item, Case) else item
 
 
 def _merge_case(base: Case, ours: Case, theirs: Case) -> Case:
     """
-    A case that both changed: each key by whoever changed it, and the checks of both. Of a metric with unlike
-    options it has the target's checks only, since that is how it is scored once merged.
+    Each key by whoever changed it, and the checks of both. Of a metric with unlike options only the target's
+    checks, since that is how the case is scored once merged.
     """
     taken = _take_changed(base, ours, theirs, {"checks", "source", "input", "attached"})
     if (ours.input, ours.attached) == (base.input, base.attached):
@@ -114,23 +120,13 @@ def _merge_case(base: Case, ours: Case, theirs: Case) -> Case:
     return replace(ours, **taken, checks=(*own, *added))
 
 
-def _is_as_strict(new: Check, old: Check) -> bool:
+def _choose_check(_: SuiteCheck, ours: SuiteCheck, theirs: SuiteCheck) -> SuiteCheck:
+    """The target's, unless the other is as strict: a statistic has one verdict."""
+    return ours if theirs.record_only or _is_as_strict(ours, theirs) else theirs
+
+
+def _is_as_strict(new: Check | SuiteCheck, old: Check | SuiteCheck) -> bool:
     return new.metric == old.metric and not list_looser_keys(old, new)
-
-
-def _merge_suites(base: Golden, ours: Golden, theirs: Golden) -> Iterator[SuiteCheck]:
-    """Of a check that both changed the target's, unless the other is as strict: each has one verdict."""
-    old, own, new = (
-        {(check.metric, check.statistic): check for check in golden.suite} for golden in (base, ours, theirs)
-    )
-    for place, check in own.items():
-        before, after = old.get(place), new.get(place)
-        if after is None or after == before:
-            yield check
-        else:
-            is_laxer = not after.record_only and bool(list_looser_keys(after, check))
-            yield after if check == before or is_laxer else check
-    yield from (check for place, check in new.items() if place not in own and place not in old)
 
 
 AS_BEFORE = " (merge base)"

@@ -13,13 +13,13 @@ import re
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from pytest_llmops.errors import RevisionError, hint
 from pytest_llmops.printable import printable
-from pytest_llmops.revision.git import find_by_git, run_git, start_git
+from pytest_llmops.revision.git import run_git, start_git
 from pytest_llmops.settings import REVISION
 
 _PLACES = ("refs/remotes/{}", "refs/heads/{}", "refs/tags/{}", "refs/{}", "refs/remotes/{}/HEAD")
@@ -49,10 +49,6 @@ class Revision:
     commit: str
     target: str
     root: Path
-
-    def at_target(self) -> Revision:
-        """Return the same project where the change is to go."""
-        return replace(self, commit=self.target)
 
     def read(self, path: str) -> bytes | None:
         """
@@ -116,14 +112,14 @@ def open_revision(text: str, root: Path) -> Revision:
         )
     run_git(["rev-parse", "--git-dir"], root)
     head, commit = _resolve("HEAD", root), _resolve(_qualified(ref, root), root)
-    if head is None:
+    if not head:
         raise RevisionError(f"{text}: the repository at {root} has no commit yet; commit first")
-    if commit is None:
+    if not commit:
         raise RevisionError(
             f"{text}: the repository at {root} has no such revision.{_near_miss(ref, root)} A branch of a "
             f"remote must be fetched first: git fetch origin; {_DEPTH}"
         )
-    base = find_by_git(["merge-base", commit, head], root)
+    base = run_git(["merge-base", commit, head], root, may_fail=True)
     if not base:
         why = "they share no history; name a revision that this branch came from"
         if run_git(["rev-parse", "--is-shallow-repository"], root) == "true":
@@ -143,7 +139,7 @@ def _qualified(ref: str, root: Path) -> str:
     if name in _NO_NAMES or name.startswith("refs/") or _WHOLE_HASH.fullmatch(name):
         return ref
     places = (place.format(name) for place in _PLACES)
-    meanings = {place: commit for place in places if (commit := _resolve(place, root)) is not None}
+    meanings = {place: commit for place in places if (commit := _resolve(place, root))}
     if meanings and _SHORT_HASH.fullmatch(name):
         objects = run_git(["rev-parse", f"--disambiguate={name}"], root).splitlines()
         meanings |= {f"the object {hash_}": hash_ for hash_ in objects}
@@ -155,10 +151,10 @@ def _qualified(ref: str, root: Path) -> str:
     return f"{next(iter(meanings))}{rest or ''}" if meanings else ref
 
 
-def _resolve(ref: str, root: Path) -> str | None:
-    """The commit that git takes the words for; for `^main` it prints all that is not in it."""
-    commit = find_by_git(["rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"], root)
-    return None if commit is None or commit.startswith("^") else commit
+def _resolve(ref: str, root: Path) -> str:
+    """The commit that git takes the words for; empty for none, and for `^main`, which is all but a commit."""
+    commit = run_git(["rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"], root, may_fail=True)
+    return "" if commit.startswith("^") else commit
 
 
 def _near_miss(ref: str, root: Path) -> str:

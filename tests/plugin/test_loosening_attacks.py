@@ -172,7 +172,7 @@ def test_a_baseline_by_revision_that_the_change_takes_out_of_the_settings(reposi
     repository.change("mean: '>= 0.5'", "mean: '>= 0.1'")
     result = repository.ask(against=())
     told = repository.listed(result)
-    assert any("bound of the suite's" in each for each in told)
+    assert any("mean: bound changed" in each for each in told)
     assert any(each.startswith(f"{file}: ") for each in told)
     assert RED in result.outlines
     assert result.ret == 1
@@ -420,7 +420,7 @@ def test_a_setting_that_main_raised_since_is_listed(repository):
     main_moves_on(repository, raised)
     lists(
         repository,
-        "pyproject.toml: the setting known_failures changed, beside main by now: merge it "
+        "pyproject.toml: the setting known_failures changed, compared with main by now: merge it "
         "(before: known_failures fail, now: known_failures warn)",
     )
 
@@ -655,7 +655,7 @@ def test_attributes_that_would_filter_files_change_nothing(repository):
     text = "* text eol=crlf\ngolden export-ignore\ngolden/** filter=evil binary -diff\n"
     repository.varying.project.write(".gitattributes", text)
     repository.commit("attributes")
-    assert [each for each in repository.listed(repository.ask()) if "bound of" in each]
+    assert [each for each in repository.listed(repository.ask()) if "bound changed" in each]
 
 
 def test_llmops_run_reads_no_conftest(repository):

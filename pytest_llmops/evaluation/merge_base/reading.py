@@ -7,12 +7,12 @@ All is found by the settings of the merge base: a change of them may not hide wh
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_llmops.calibration.record import Calibration, need_calibrations, parse_calibrations
+from pytest_llmops.calibration.record import need_calibrations, parse_calibrations
 from pytest_llmops.errors import GoldenError, RevisionError
 from pytest_llmops.evaluation.merge_base.files import (
     list_broken_promises,
@@ -77,21 +77,26 @@ def read_merge_base(
         old.baseline,
         [item for item in loosened if item.metric],
     )
-    found = [item for item in loosened if item not in edited]
     known = {(item.case, item.what) for item in loosened}
-    for item in ahead:
-        if (item.case, item.what) not in known:
-            what = f"{item.what}, beside {printable(revision.ref)} by now: merge it"
-            found.append(replace(item, what=what))
-    found += list_changed_metrics(old.goldens, revision, settings.root)
-    found += list_changed_cassettes(old.goldens, revision, settings, old.settings)
-    found += list_moved_root(revision, settings.root)
+    loosened = (
+        *(item for item in loosened if item not in edited),
+        *(
+            replace(item, what=f"{item.what}, compared with {printable(revision.ref)} by now: merge it")
+            for item in ahead
+            if (item.case, item.what) not in known
+        ),
+        *list_changed_metrics(old.goldens, revision, settings.root),
+        *list_changed_cassettes(old.goldens, revision, settings, old.settings),
+        *list_moved_root(revision, settings.root),
+    )
+    path = old.settings.calibration
+    agreed = revision.read(path) if need_calibrations(goldens) else None
     return BaselineSource(
         goldens=running,
         base=base,
         reviews=old.reviews,
-        calibrations=_read_calibrations(revision, old.settings, goldens),
-        loosened=tuple(found),
+        calibrations=parse_calibrations(agreed, f"{path} at git:{revision.ref}") if agreed else {},
+        loosened=loosened,
         edited=tuple(edited),
         carried=carried,
         revision=revision,
@@ -132,13 +137,6 @@ def _read_decided(revision: Revision, old: GateFiles) -> GateFiles:
     base = None if accepted is None else parse_baseline(accepted, f"{then.accepted} at git:{revision.ref}")
     reviews = parse_reviews(revision.read(then.reviews) or b"", f"{then.reviews} at git:{revision.ref}")
     return replace(old, baseline=base, reviews=reviews)
-
-
-def _read_calibrations(
-    revision: Revision, then: Settings, goldens: Sequence[Golden]
-) -> Mapping[str, Calibration]:
-    written = revision.read(then.calibration) if need_calibrations(goldens) else None
-    return parse_calibrations(written, f"{then.calibration} at git:{revision.ref}") if written else {}
 
 
 def _list_promises(
@@ -184,7 +182,7 @@ def _merge_target(
     if revision.target == revision.commit:
         return goldens, (), ()
     try:
-        target = _read_old(revision.at_target(), goldens, named, folder)
+        target = _read_old(replace(revision, commit=revision.target), goldens, named, folder)
     except RevisionError as error:
         raise RevisionError(
             f"{error}\n{revision.ref} moved on since this change began, and its golden files need what only "
