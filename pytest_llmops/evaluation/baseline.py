@@ -23,6 +23,7 @@ from pytest_llmops.golden.reviews import load_reviews
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Golden, Run
 from pytest_llmops.reports.files.baseline_file import ACCEPT, load_base, load_baseline, update_baseline
+from pytest_llmops.revision.merging import leave_out_old_checks
 from pytest_llmops.revision.revision import is_revision, open_revision
 from pytest_llmops.settings import NO_BASELINE, Settings
 
@@ -41,7 +42,7 @@ def accept_into_baseline(run: Run, settings: Settings) -> tuple[str, bool]:
     """Take the new cases of a run into the baseline; return a line for the summary, and if it worked."""
     path = accepted_path(settings)
     try:
-        update = update_baseline(path, run)
+        update = update_baseline(path, leave_out_old_checks(run))
     except LLMOpsError as error:
         return f"nothing was accepted: {error}", False
     except OSError as error:

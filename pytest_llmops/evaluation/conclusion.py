@@ -17,7 +17,7 @@ from pytest_llmops.reports.files.run_file import write_run
 from pytest_llmops.reports.loosening import render_loosened
 from pytest_llmops.reports.rivals import render_rivals
 from pytest_llmops.reports.terminal import render_summary
-from pytest_llmops.revision.loosening.record import Loosening
+from pytest_llmops.revision.loosening import Loosening
 from pytest_llmops.runner.app.failed_calls import describe_failed_calls, describe_unanswered
 from pytest_llmops.runner.signature import sign_run
 from pytest_llmops.runner.usage import sum_outputs

@@ -15,8 +15,9 @@ from pytest_llmops.golden.identity import file_of
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Golden, Run
+from pytest_llmops.reports.loosening import render_edited
 from pytest_llmops.reports.selfcheck import selfcheck_line
-from pytest_llmops.revision.loosening.record import Loosening
+from pytest_llmops.revision.loosening import Loosening
 from pytest_llmops.revision.revision import Revision
 from pytest_llmops.settings import Settings
 
@@ -34,6 +35,7 @@ class BaselineSource:
         calibrations: How far judges were found to agree with people, by signature; of the revision, so that a
             change cannot calibrate its own judge.
         loosened: What the change made easier to pass; only known against a revision.
+        edited: Checks that the change edited, and whose old form judges the run, too.
         carried: Cases and checks that came from there, and that the change does not have yet.
         revision: Where the change began; None where nothing is compared with one.
     """
@@ -43,6 +45,7 @@ class BaselineSource:
     reviews: tuple[Review, ...] = ()
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     loosened: tuple[Loosening, ...] = ()
+    edited: tuple[Loosening, ...] = ()
     carried: tuple[str, ...] = ()
     revision: Revision | None = None
 
@@ -74,7 +77,7 @@ class BaselineSource:
             lines.append(
                 f"newer than this change, from {ref}: {names}; where they are red, merge {ref} first"
             )
-        lines += warn_of_self_preference(run.results)
+        lines += [*render_edited(self.edited), *warn_of_self_preference(run.results)]
         if self.base is None:
             return lines
         lines.append(selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings)))

@@ -1,18 +1,27 @@
-"""What a change loosened in its own gate, for people."""
+"""Lines on what a change loosened or edited in its own gate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from pytest_llmops.printable import counted, printable
-from pytest_llmops.revision.loosening.record import Loosening
+from pytest_llmops.revision.loosening import Loosening
 
 
 def render_loosened(items: Sequence[Loosening]) -> list[str]:
-    """How many, then a line each: where, which case, what, and what stood there before. Empty for none."""
+    """Return the count, then a line for each with place, case and values. Empty for none."""
     if not items:
         return []
     return [f"this change loosens its own gate in {counted(len(items), 'place')}:", *map(_line, items)]
+
+
+def render_edited(items: Sequence[Loosening]) -> list[str]:
+    """As `render_loosened`, of checks that are asked as they were too."""
+    if not items:
+        return []
+    places = counted(len(items), "place")
+    head = f"this change edits its own checks in {places}; the old ones, named (merge base), are asked too:"
+    return [head, *map(_line, items)]
 
 
 def _line(item: Loosening) -> str:

@@ -1,1 +1,1 @@
-"""Another revision of the repository: its files, and what a change loosened since."""
+"""Another revision of the repository: its files, and the gate that they were."""

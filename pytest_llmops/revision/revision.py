@@ -1,13 +1,9 @@
 """
 The project's files as they were at a git revision, read without touching the working tree or the index.
 
-Objects are asked of `git cat-file`, which gives what was committed: no checkout, filter or hook runs, and
-no `.gitattributes` can leave a file out, as it can with `git archive`. In a partial clone git itself
-fetches an object that is missing.
-
-A link is followed where it leads to something in the same revision, as the working tree would follow it.
-One that leads out of the repository is an error, since no revision holds what stood there, and leaving it
-out could hide what a change loosened.
+`git cat-file` gives objects as they were committed: no checkout, filter or hook runs, and no `.gitattributes`
+leaves a file out, as it can with `git archive`. A link is followed within the revision. One that leads out of
+the repository is an error, since leaving its file out could hide what a change loosened.
 """
 
 from __future__ import annotations
@@ -17,13 +13,13 @@ import re
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from pytest_llmops.errors import RevisionError, hint
 from pytest_llmops.printable import printable
-from pytest_llmops.revision.git import find_by_git, run_git, start_git
+from pytest_llmops.revision.git import run_git, start_git
 from pytest_llmops.settings import REVISION
 
 _PLACES = ("refs/remotes/{}", "refs/heads/{}", "refs/tags/{}", "refs/{}", "refs/remotes/{}/HEAD")
@@ -45,8 +41,8 @@ class Revision:
     Attributes:
         ref: As the user named it, `origin/main`.
         commit: The merge base of it and HEAD, in full.
-        target: The commit that `ref` names now; further than `commit` where it moved on since.
-        root: The project's folder; it may lie below the top of the repository.
+        target: The commit that `ref` names now.
+        root: The project's folder, which may be below the top of the repository.
     """
 
     ref: str
@@ -54,13 +50,9 @@ class Revision:
     target: str
     root: Path
 
-    def at_target(self) -> Revision:
-        """The same project where the change is to go."""
-        return replace(self, commit=self.target)
-
     def read(self, path: str) -> bytes | None:
         """
-        What a file held; None where there was none, or a folder.
+        Return the content of a file; None where there was none, or a folder.
 
         Args:
             path: From the project's root, with forward slashes.
@@ -74,14 +66,13 @@ class Revision:
 
     def export(self, paths: Iterable[str], folder: Path) -> None:
         """
-        Write the files, and everything below the folders, that existed, under the same relative paths.
+        Write the files, and everything below the folders, under the same relative paths.
 
-        Links become the files that they lead to. Within an exported folder a link to another folder is
-        left out, as by whoever walks the working tree, for it may lead round in circles; so are
-        submodules.
+        Links become the files that they lead to. Submodules are left out, and so are links to folders
+        within an exported folder, which may lead round in circles.
 
         Args:
-            paths: From the project's root, with forward slashes; `.` is all of it.
+            paths: From the project's root, with forward slashes. `.` is all of it. They need not exist.
             folder: One that holds none of these files yet.
 
         Raises:
@@ -98,23 +89,21 @@ class Revision:
 
 
 def is_revision(text: str) -> bool:
-    """Whether a baseline is named by a revision and not as a file."""
+    """Return whether a baseline is named by a revision and not as a file."""
     return text.startswith(REVISION)
 
 
 def open_revision(text: str, root: Path) -> Revision:
     """
-    The merge base of HEAD and what `git:REF` names: where this change began.
+    Find the merge base of HEAD and the commit of `git:REF`, where this change began.
 
     On a branch that REF holds already that is HEAD itself.
 
     Args:
         text: `git:` and anything that git takes for a commit: a branch, a tag, a hash.
-        root: The project's folder, in a git repository.
 
     Raises:
-        RevisionError: Git, the repository, the commit or a common ancestor is missing, each with what
-            to do about it.
+        RevisionError: Git, the repository, the commit or a common ancestor is missing.
     """
     ref = text.removeprefix(REVISION)
     if not ref.strip() or ref.startswith("-") or not ref.isprintable():
@@ -123,14 +112,14 @@ def open_revision(text: str, root: Path) -> Revision:
         )
     run_git(["rev-parse", "--git-dir"], root)
     head, commit = _resolve("HEAD", root), _resolve(_qualified(ref, root), root)
-    if head is None:
+    if not head:
         raise RevisionError(f"{text}: the repository at {root} has no commit yet; commit first")
-    if commit is None:
+    if not commit:
         raise RevisionError(
             f"{text}: the repository at {root} has no such revision.{_near_miss(ref, root)} A branch of a "
             f"remote must be fetched first: git fetch origin; {_DEPTH}"
         )
-    base = find_by_git(["merge-base", commit, head], root)
+    base = run_git(["merge-base", commit, head], root, may_fail=True)
     if not base:
         why = "they share no history; name a revision that this branch came from"
         if run_git(["rev-parse", "--is-shallow-repository"], root) == "true":
@@ -141,9 +130,7 @@ def open_revision(text: str, root: Path) -> Revision:
 
 def _qualified(ref: str, root: Path) -> str:
     """
-    The name in full, so that no tag or branch can stand in for the branch of a remote that is meant.
-
-    Git itself would prefer a tag, which may be anybody's to push.
+    The name in full, that of a remote's branch first: git prefers a tag, which may be anybody's to push.
 
     Raises:
         RevisionError: Several are so named, and they are different commits.
@@ -151,29 +138,23 @@ def _qualified(ref: str, root: Path) -> str:
     name, rest = _NAME_AND_REST.fullmatch(ref).groups()  # type: ignore[union-attr]  # it matches any text
     if name in _NO_NAMES or name.startswith("refs/") or _WHOLE_HASH.fullmatch(name):
         return ref
-    meanings = {
-        place: commit
-        for each in _PLACES
-        if (commit := _resolve(place := each.format(name), root)) is not None
-    }
+    places = (place.format(name) for place in _PLACES)
+    meanings = {place: commit for place in places if (commit := _resolve(place, root))}
     if meanings and _SHORT_HASH.fullmatch(name):
         objects = run_git(["rev-parse", f"--disambiguate={name}"], root).splitlines()
-        meanings |= {f"the object {each}": each for each in objects}
+        meanings |= {f"the object {hash_}": hash_ for hash_ in objects}
     if len(set(meanings.values())) > 1:
-        places = " and ".join(meanings)
         raise RevisionError(
-            f"{REVISION}{ref} is ambiguous: {places} are different commits; write one of them in full, "
-            f"{REVISION}{next(iter(meanings))}{rest or ''}"
+            f"{REVISION}{ref} is ambiguous: {' and '.join(meanings)} are different commits; write one of "
+            f"them in full, {REVISION}{next(iter(meanings))}{rest or ''}"
         )
     return f"{next(iter(meanings))}{rest or ''}" if meanings else ref
 
 
-def _resolve(ref: str, root: Path) -> str | None:
-    """The commit that git takes the words for."""
-    commit = find_by_git(["rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"], root)
-    return (
-        None if commit is None or commit.startswith("^") else commit
-    )  # as of `^main`, all that is not in it
+def _resolve(ref: str, root: Path) -> str:
+    """The commit that git takes the words for; empty for none, and for `^main`, which is all but a commit."""
+    commit = run_git(["rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"], root, may_fail=True)
+    return "" if commit.startswith("^") else commit
 
 
 def _near_miss(ref: str, root: Path) -> str:
@@ -183,7 +164,7 @@ def _near_miss(ref: str, root: Path) -> str:
 
 
 class _Object(NamedTuple):
-    """What git answered: a `blob`, a `tree`, or the word for why there is neither."""
+    """An answer of git: a `blob`, a `tree`, or the word for why there is neither."""
 
     kind: str
     id: str = ""
@@ -199,7 +180,7 @@ class _Tree:
         self._prefix = run_git(["rev-parse", "--show-prefix"], revision.root)
 
     def find(self, path: str) -> _Object | None:
-        """What the path leads to; None where nothing was there, or a link leads to nothing."""
+        """The object at a path, through links; None where there is none."""
         commit, from_top = self._revision.commit, f"{self._prefix}{path}".removesuffix("/")
         entry = self._request(f"{commit}:{from_top}")
         if entry.kind == "symlink":
@@ -211,7 +192,7 @@ class _Tree:
         return entry if entry.kind in {"blob", "tree"} else None
 
     def files(self, path: str) -> Iterator[tuple[str, bytes]]:
-        """The files at and below a path, each with what it held."""
+        """The files at and below a path, with their content."""
         entry = self.find(path)
         if entry and entry.kind == "blob":
             yield path, entry.content
@@ -226,7 +207,7 @@ class _Tree:
                 yield name, file.content
 
     def _list(self, *arguments: str) -> Iterator[tuple[str, str, str]]:
-        """Mode, id and path of what a tree holds."""
+        """Mode, id and path of each entry of a tree."""
         command = ["--literal-pathspecs", "ls-tree", "-z", "--full-tree", *arguments]
         for entry in filter(None, run_git(command, self._revision.root).split("\0")):
             about, _, path = entry.partition("\t")
@@ -268,7 +249,7 @@ def _inside(path: str, revision: Revision) -> str:
 
 
 def _is_safe(path: str) -> bool:
-    """Whether a path stays below the folder that it starts in, on any system, and names no `.git`."""
+    """A path stays below the folder that it starts in, on any system, and names no `.git`."""
     parts = (*PurePosixPath(path).parts, *PureWindowsPath(path).parts)
     only_there = os.name == "nt" and ("\\" in path or ":" in path)
     return not (

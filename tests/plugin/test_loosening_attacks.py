@@ -105,7 +105,7 @@ def test_a_case_that_is_run_once_where_the_pipeline_asks_for_auto(repository):
     repository.change("id: case-1, input", "id: case-1, repeats: 1, input")
     lists(
         repository,
-        f"{FILE}:6: case-1: is asked less often (before: repeats auto, now: repeats 1)",
+        f"{FILE}:6: case-1: repeats changed (before: repeats auto, now: repeats 1)",
         arguments=("--llm-repeats", "auto"),
     )
 
@@ -115,13 +115,13 @@ def test_a_case_that_is_run_once_where_the_pipeline_asks_for_auto(repository):
     [
         (
             ("-m", "smoke"),
-            f"{FILE}:6: case-1: no longer has the tag smoke, by which this run chooses its cases",
+            f"{FILE}:6: case-1: tags that this run selects by changed: smoke",
         ),
         (
             ("-k", "not smok"),
-            f"{FILE}:6: case-1: no longer has the tag smoke, by which this run chooses its cases",
+            f"{FILE}:6: case-1: tags that this run selects by changed: smoke",
         ),
-        (("-m", "not slow"), f"{FILE}:6: case-1: now has the tag slow, by which this run chooses its cases"),
+        (("-m", "not slow"), f"{FILE}:6: case-1: tags that this run selects by changed: slow"),
     ],
 )
 def test_a_tag_by_which_the_pipeline_chooses(repository, chosen, told):
@@ -172,7 +172,7 @@ def test_a_baseline_by_revision_that_the_change_takes_out_of_the_settings(reposi
     repository.change("mean: '>= 0.5'", "mean: '>= 0.1'")
     result = repository.ask(against=())
     told = repository.listed(result)
-    assert any("suite's bound" in each for each in told)
+    assert any("mean: bound changed" in each for each in told)
     assert any(each.startswith(f"{file}: ") for each in told)
     assert RED in result.outlines
     assert result.ret == 1
@@ -333,7 +333,7 @@ def test_a_budget_too_small_to_decide_anything(repository):
     repository.commit("no money")
     lists(
         repository,
-        "pyproject.toml: the setting budget asks for less (now: budget 5 calls)",
+        "pyproject.toml: the setting budget changed (now: budget 5 calls)",
         f"the setting budget: {told} (now: budget 5 calls)",
         arguments=auto,
     )
@@ -420,7 +420,7 @@ def test_a_setting_that_main_raised_since_is_listed(repository):
     main_moves_on(repository, raised)
     lists(
         repository,
-        "pyproject.toml: the setting known_failures asks for less, beside main by now: merge it "
+        "pyproject.toml: the setting known_failures changed, compared with main by now: merge it "
         "(before: known_failures fail, now: known_failures warn)",
     )
 
@@ -530,8 +530,7 @@ def test_a_golden_file_that_becomes_a_link_to_a_looser_one(repository):
     repository.commit("a link")
     lists(
         repository,
-        f"{FILE}: the suite's bound on keywords mean is laxer "
-        "(before: keywords mean >= 0.5, now: keywords mean >= 0.1)",
+        f"{FILE}: the suite's keywords mean: bound changed (before: >= 0.5, now: >= 0.1)",
     )
 
 
@@ -575,8 +574,8 @@ def test_an_anchor_that_loosens_every_case_that_refers_to_it(repository):
     repository.change("min: 1", "min: 0.5")
     lists(
         repository,
-        f"{FILE}:5: case-0: asks for less of keywords (before: keywords >= 1, now: keywords >= 0.5)",
-        f"{FILE}:8: case-1: asks for less of keywords (before: keywords >= 1, now: keywords >= 0.5)",
+        f"{FILE}:5: case-0: keywords: bound changed (before: >= 1, now: >= 0.5)",
+        f"{FILE}:8: case-1: keywords: bound changed (before: >= 1, now: >= 0.5)",
     )
 
 
@@ -595,7 +594,7 @@ def test_a_settings_file_beside_the_project_s(repository, file, text):
     repository.commit("beside it")
     lists(
         repository,
-        f"{file}: the setting undecided asks for less (before: undecided fail, now: undecided pass)",
+        f"{file}: the setting undecided changed (before: undecided fail, now: undecided pass)",
     )
 
 
@@ -605,25 +604,25 @@ def test_a_settings_file_beside_the_project_s(repository, file, text):
         (
             "undecided = 'fail'\n",
             None,
-            "the setting undecided asks for less (before: undecided fail, now: undecided warn)",
+            "the setting undecided changed (before: undecided fail, now: undecided warn)",
         ),
         (
             "metrics = ['a.py']\n",
             "metrics = ['b.py']\n",
-            "the setting metrics names another place (before: metrics a.py, now: metrics b.py)",
+            "the setting metrics changed (before: metrics a.py, now: metrics b.py)",
         ),
-        ("", "accepted = 'golden/mine.json'\n", "the setting accepted names another place"),
-        ("", "reviews = 'golden/mine.jsonl'\n", "the setting reviews names another place"),
-        ("", "cassettes = 'mine'\n", "the setting cassettes names another place"),
-        ("", "home = 'mine'\n", "the setting home names another place"),
-        ("", "calibration = 'mine.json'\n", "the setting calibration names another place"),
+        ("", "accepted = 'golden/mine.json'\n", "the setting accepted changed"),
+        ("", "reviews = 'golden/mine.jsonl'\n", "the setting reviews changed"),
+        ("", "cassettes = 'mine'\n", "the setting cassettes changed"),
+        ("", "home = 'mine'\n", "the setting home changed"),
+        ("", "calibration = 'mine.json'\n", "the setting calibration changed"),
         (
             "",
             "judge = {model = 'kind', base_url = 'http://127.0.0.1:1/v1'}\n",
             "the setting judge changed: model, base_url",
         ),
-        ("", "timeout_s = 9000\n", "the setting timeout_s asks for less"),
-        ("record = 'all'\n", "record = 'none'\n", "the setting record asks for less"),
+        ("", "timeout_s = 9000\n", "the setting timeout_s changed"),
+        ("record = 'all'\n", "record = 'none'\n", "the setting record changed"),
     ],
 )
 def test_settings_that_decide(repository, before, after, told):
@@ -648,7 +647,7 @@ def test_prompts_that_are_no_longer_named(repository):
 
     on_main(repository, set_up)
     repository.change("prompts: [prompts]\n", "")
-    lists(repository, f"{FILE}: prompts no longer name prompts, so a change of it is not seen")
+    lists(repository, f"{FILE}: the golden file's prompts changed: prompts")
 
 
 def test_attributes_that_would_filter_files_change_nothing(repository):
@@ -656,7 +655,7 @@ def test_attributes_that_would_filter_files_change_nothing(repository):
     text = "* text eol=crlf\ngolden export-ignore\ngolden/** filter=evil binary -diff\n"
     repository.varying.project.write(".gitattributes", text)
     repository.commit("attributes")
-    assert [each for each in repository.listed(repository.ask()) if "laxer" in each]
+    assert [each for each in repository.listed(repository.ask()) if "bound changed" in each]
 
 
 def test_llmops_run_reads_no_conftest(repository):

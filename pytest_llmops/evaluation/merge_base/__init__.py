@@ -1,1 +1,1 @@
-"""The gate as it was where a change began, read from git."""
+"""The gate of the merge base, read from git."""

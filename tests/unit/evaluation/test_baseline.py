@@ -306,8 +306,8 @@ def test_where_baseline_and_reviews_lay_is_told_by_the_settings_of_then(root, re
     source = find(root, "git:main")
     assert value_of(source) == 1.0
     assert [(loosening.place, loosening.what) for loosening in source.loosened][:2] == [
-        ("pyproject.toml", "the setting accepted names another place"),
-        ("pyproject.toml", "the setting reviews names another place"),
+        ("pyproject.toml", "the setting accepted changed"),
+        ("pyproject.toml", "the setting reviews changed"),
     ]
     assert [item.place for item in source.loosened][2:] == [
         "quality/base.json",

@@ -9,7 +9,7 @@ from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.records import CaseResult, Failure, Output, Run, Score, Verdict
 from pytest_llmops.reports.files.baseline_file import load_baseline
-from pytest_llmops.revision.loosening.record import Loosening
+from pytest_llmops.revision.loosening import Loosening
 from pytest_llmops.settings import Settings
 
 ANSWERED = CaseResult(case="golden/shop.yaml::a", input_hash="", outputs=(Output(text="hi"),))

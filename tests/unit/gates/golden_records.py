@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_llmops.records import Case, Check, Golden, Source, SuiteCheck
-from pytest_llmops.revision.loosening.compared import list_loosened
-from pytest_llmops.revision.loosening.record import GateFiles, Loosening
+from pytest_llmops.revision.loosening import GateFiles, Loosening, list_loosened
 from pytest_llmops.settings import Settings
 from tests.unit.gates import gate_records
 

@@ -1,4 +1,4 @@
-"""Any field that changed is looser, but where a rule says that it became stricter."""
+"""Any key that changed is looser, but where a rule says that its new value asks for as much."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_llmops.records import Attached, Bound, Case, Check, Golden, SuiteCheck
-from pytest_llmops.revision.loosening.fields import looser_fields
-from pytest_llmops.revision.loosening.setting_changes import WATCHED
+from pytest_llmops.revision.loosening import UNWATCHED, list_looser_keys
 from pytest_llmops.settings import Settings
 from tests.unit.gates.golden_records import case_of, check_of, compare_goldens, golden_of, suite_of
 
@@ -19,14 +18,10 @@ class Later:
     """A case as a later release may have it."""
 
     key_of_tomorrow: object = None
-    description: str = ""
-    metadata: object = None
     live: object = False
-    skip: object = ""
-    xfail: object = ""
+    never_record: object = ()
     record_only: object = False
     model_errors: object = None
-    record: object = None
     require_spans: object = False
     passages: object = "scan"
     pass_rate: object = None
@@ -43,14 +38,11 @@ def at_least(threshold: float) -> Bound:
     [
         ("key_of_tomorrow", None, "anything"),
         ("live", True, False),
-        ("skip", "", "later"),
-        ("xfail", False, True),
         ("record_only", False, True),
         ("model_errors", "fail", "allow"),
         ("model_errors", "warn", "allow"),
         ("model_errors", None, "allow"),
-        ("record", {"never": ["a", "b"]}, {"never": ["a"]}),
-        ("record", {"never": ["a"]}, None),
+        ("never_record", ("a", "b"), ("a",)),
         ("require_spans", True, False),
         ("require_spans", 3, 2),
         ("passages", "scan", "own_knowledge"),
@@ -64,21 +56,17 @@ def at_least(threshold: float) -> Bound:
 )
 def test_looser(name: str, before: Any, after: Any) -> None:
     was, now = Later(**{name: before}), Later(**{name: after})
-    assert [each.name for each in looser_fields(was, now, ())] == [name]
+    assert [key.name for key in list_looser_keys(was, now)] == [name]
 
 
 @pytest.mark.parametrize(
     ("name", "before", "after"),
     [
-        ("description", "", "words"),
-        ("metadata", None, {"owner": "ada"}),
         ("live", False, True),
-        ("skip", "later", ""),
         ("record_only", True, False),
         ("model_errors", "allow", "warn"),
         ("model_errors", None, "fail"),
-        ("record", None, {"never": ["a"]}),
-        ("record", {"never": ["a"]}, {"never": ["b", "a"]}),
+        ("never_record", ("a",), ("b", "a")),
         ("require_spans", False, True),
         ("require_spans", 2, 3),
         ("passages", "own_knowledge", "scan"),
@@ -88,7 +76,7 @@ def test_looser(name: str, before: Any, after: Any) -> None:
     ],
 )
 def test_stricter(name: str, before: Any, after: Any) -> None:
-    assert not list(looser_fields(Later(**{name: before}), Later(**{name: after}), ()))
+    assert list_looser_keys(Later(**{name: before}), Later(**{name: after})) == []
 
 
 FILE_FIELDS = {each.name for each in fields(Golden) if each.compare} - {"path", "sha256", "rival"}
@@ -145,6 +133,78 @@ def test_every_field_of_a_suite_check_is_watched(name: str) -> None:
     assert compare_goldens([golden_of(suite=(check,))], [golden_of(suite=(new,))])
 
 
-def test_every_setting_is_watched_but_those_that_decide_nothing() -> None:
-    free = {each.name for each in fields(Settings)} - {*WATCHED}
-    assert free == {"root", "flagged", "golden", "out", "concurrency", "export"}
+@pytest.mark.parametrize("name", sorted({each.name for each in fields(Settings)}))
+def test_every_setting_is_watched_but_those_that_decide_nothing(name: str) -> None:
+    laxer: dict[str, Any] = {
+        "baseline": ("git:main", "none"), "max_repeats": (2, 1), "repeats": (2, 1), "timeout_s": (1, 2),
+    }  # fmt: skip
+    was, now = (replace(Settings(), **{name: value}) for value in laxer.get(name, ("a", "other")))
+    free = {"root", "flagged", "golden", "out", "concurrency", "export"}
+    assert bool(list_looser_keys(was, now)) is (name not in free)
+    assert UNWATCHED[Settings] == free
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "loosened"),
+    [
+        (">= 0.5", ">= 0.5", False),
+        (">= 0.5", ">= 0.6", False),
+        (">= 0.5", "> 0.5", False),
+        (">= 0.5", ">= 0.4", True),
+        ("> 0.5", ">= 0.5", True),
+        ("> 0.5", ">= 0.6", False),
+        (">= 0.5", "> 0.49", True),
+        ("<= 2", "<= 2", False),
+        ("<= 2", "<= 1", False),
+        ("<= 2", "< 2", False),
+        ("<= 2", "<= 3", True),
+        ("< 2", "<= 2", True),
+        (">= 0.5", "<= 0.5", True),
+        ("<= 0.5", ">= 0.5", True),
+        (">= 0.5", "<= 1", True),
+    ],
+)
+def test_a_bound_that_moved(old, new, loosened):
+    keys = list_looser_keys(check_of(old), check_of(new))
+    assert [key.name for key in keys] == ["bound"] * loosened
+
+
+@pytest.mark.parametrize(
+    ("metric", "old", "new", "differ"),
+    [
+        ("exact_match", {}, {"normalize": True}, False),
+        ("exact_match", {}, {"normalize": False}, True),
+        ("semantic", {}, {"encoder": "default"}, False),
+        ("semantic", {}, {"encoder": "mine"}, True),
+        ("keywords", {"all": ["a"]}, {"all": ["a", "b"]}, True),
+        ("unheard_of", {"a": 1}, {"a": 1}, False),
+        ("unheard_of", {}, {"a": 1}, True),
+    ],
+)
+def test_other_options_differ_unless_they_mean_the_same(metric, old, new, differ):
+    """Whether they are stricter is decided by asking the old check too."""
+    keys = list_looser_keys(check_of(">= 1", metric, **old), check_of(">= 1", metric, **new))
+    assert [key.name for key in keys] == ["options"] * differ
+    (golden,), (edited,) = (
+        [golden_of(case_of(check_of(">= 1", metric, **options)))] for options in (old, new)
+    )
+    assert [item.metric for item in compare_goldens([golden], [edited])] == [metric] * differ
+
+
+def test_other_options_do_not_excuse_what_else_is_looser() -> None:
+    """What is looser by itself has no metric whose old checks could be asked in its place."""
+    old = check_of(">= 0.9", "exact_match")
+    looser = check_of(">= 0.8", "exact_match", normalize=False)
+    recorded = replace(check_of(">= 0.9", "exact_match", normalize=False), record_only=True)
+    for new, name in ((looser, "bound"), (recorded, "record_only")):
+        items = compare_goldens([golden_of(case_of(old))], [golden_of(case_of(new))])
+        assert [(item.what, item.metric) for item in items] == [
+            (f"exact_match: {what} changed{more}", metric)
+            for what, more, metric in sorted([("options", ": normalize", "exact_match"), (name, "", "")])
+        ]
+
+
+def test_true_is_not_one() -> None:
+    """To Python they are equal, and the app gets another input."""
+    one, true = (golden_of(case_of(check_of(">= 1"), input={"strict": value})) for value in (1, True))
+    assert [item.what for item in compare_goldens([one], [true])] == ["input changed"]

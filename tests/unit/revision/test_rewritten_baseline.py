@@ -9,8 +9,7 @@ import pytest
 
 from pytest_llmops.golden import input_hash
 from pytest_llmops.records import Case, CaseResult, Failure, Golden, Run, Score
-from pytest_llmops.revision.loosening.compared import list_loosened
-from pytest_llmops.revision.loosening.record import GateFiles, Loosening
+from pytest_llmops.revision.loosening import GateFiles, Loosening, list_loosened
 from pytest_llmops.settings import Settings
 from tests.unit.gates.golden_records import BASELINE, PATH, case_of, check_of, golden_of, suite_of
 

@@ -1,1 +1,0 @@
-"""What a change loosens of its own gate, seen beside the merge base."""
