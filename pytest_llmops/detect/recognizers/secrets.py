@@ -96,33 +96,21 @@ SECRET_SHAPES: tuple[tuple[str, str, str], ...] = (
     ("Shopify", "shp", r"shp(?:at|ca|pa|ss|tka|ua)_[0-9a-fA-F]{32}"),
     ("Square", "sq0", rf"sq0(?:atp|csp|idp)-{_WORD}{{22,43}}"),
     ("Square", "EAAA", rf"EAAA{_WORD}{{60}}"),
-    (
-        "Plaid",
-        "access-",
-        rf"access-(?:sandbox|development|production)-{_HEX}{{8}}-(?:{_HEX}{{4}}-){{3}}{_HEX}{{12}}",
-    ),
+    ("Plaid", "access-",
+     rf"access-(?:sandbox|development|production)-{_HEX}{{8}}-(?:{_HEX}{{4}}-){{3}}{_HEX}{{12}}"),
     ("Razorpay", "rzp_", rf"rzp_(?:live|test)_{_ALNUM}{{14,20}}"),
     ("Flutterwave", "FLWSECK", rf"FLWSECK(?:_TEST)?-{_ALNUM}{{12,40}}(?:-X)?"),
     ("Braintree", "access_token$", rf"access_token\$(?:production|sandbox)\$[a-z0-9]{{16}}\${_HEX}{{32}}"),
     # Messages and work
     ("Slack", "xox", r"xox[abeoprs](?:\.xox[bp])?-[A-Za-z0-9-]{10,250}"),
     ("Slack", "xapp-", r"xapp-\d-[A-Za-z0-9-]{20,250}"),
-    (
-        "Slack",
-        "hooks.slack.com/",
-        r"(?<=hooks\.slack\.com/)(?:services|workflows|triggers)/[A-Z0-9]{8,14}/[\w/]{10,100}",
-    ),
+    ("Slack", "hooks.slack.com/",
+     r"(?<=hooks\.slack\.com/)(?:services|workflows|triggers)/[A-Z0-9]{8,14}/[\w/]{10,100}"),
     ("Discord", "/api/webhooks/", rf"(?<=/api/webhooks/)\d{{16,20}}/{_WORD}{{60,80}}"),
-    (
-        "Discord",
-        ".",
-        rf"[MNO](?=[\w-]{{0,25}}[A-Z])(?=[\w-]{{0,25}}\d){_WORD}{{23,27}}\.{_WORD}{{6}}\.{_WORD}{{27,40}}",
-    ),
-    (
-        "Microsoft Teams",
-        "webhook.office.com/",
-        r"(?<=webhook\.office\.com/)webhookb2/[\w@-]{70,80}/[\w/-]{60,160}",
-    ),
+    ("Discord", ".",
+     rf"[MNO](?=[\w-]{{0,25}}[A-Z])(?=[\w-]{{0,25}}\d){_WORD}{{23,27}}\.{_WORD}{{6}}\.{_WORD}{{27,40}}"),
+    ("Microsoft Teams", "webhook.office.com/",
+     r"(?<=webhook\.office\.com/)webhookb2/[\w@-]{70,80}/[\w/-]{60,160}"),
     ("Telegram", ":AA", rf"\d{{8,10}}:AA{_WORD}{{33}}"),
     ("Twilio", "SK", rf"SK{_HEX}{{32}}"),
     ("SendGrid", "SG.", rf"SG\.{_WORD}{{16,40}}\.{_WORD}{{30,60}}"),
@@ -139,7 +127,7 @@ SECRET_SHAPES: tuple[tuple[str, str, str], ...] = (
     ("Typeform", "tfp_", r"tfp_[\w.-]{40,70}"),
     ("Postman", "PMAK-", rf"PMAK-{_HEX}{{24}}-{_HEX}{{34}}"),
     ("Facebook", "EAA", r"EAA(?=\w{0,60}\d)[A-Za-z0-9]{80,300}"),
-)
+)  # fmt: skip
 """Vendor, mark and pattern of each shape."""
 _FEWEST_CHARS_OF_A_KEY = 5
 _EXAMPLE = re.compile(r"(?i)x{6}|your[-_]")
