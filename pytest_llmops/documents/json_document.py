@@ -191,7 +191,7 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(table) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for at, key in enumerate(keys) if key in keys[:at])
-        raise DoubledKeyError(f"the key {twice!r} occurs twice in one object", twice)
+        raise DoubledKeyError(f"the key {twice!r} stands twice in one object", twice)
     return table
 
 
