@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.stats import rankdata
 
-from pytest_llmops.features.calibrate.estimates import measure_auc, measure_spearman
+from pytest_llmops.features.calibrate.estimates import count_good, measure_spearman, read_auc
 from pytest_llmops.statistics.bootstrap import measure_with_intervals
 from pytest_llmops.statistics.codes import rank_codes
 from pytest_llmops.statistics.intervals import Measure
@@ -178,5 +178,5 @@ def _agree(
     kind: Kind, codes: np.ndarray[Any, Any], target: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]
 ) -> float:
     if kind == "AUC":
-        return measure_auc(codes, target, weights)
+        return read_auc(*count_good(codes, target, weights))
     return measure_spearman(codes, target, weights)
