@@ -20,7 +20,7 @@ from pytest_llmops.revision.git import pin_environment
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.printed import route_through
 from pytest_llmops.runner.cases.store import SharedStore
-from pytest_llmops.settings import INI_KEYS, SETTINGS, find_root, load_settings, typed_path
+from pytest_llmops.settings import INI_KEYS, SETTINGS, Settings, find_root, load_settings, typed_path
 
 _BROKEN = 3
 
@@ -66,11 +66,15 @@ def run(given: argparse.Namespace, store: SharedStore | None = None, lost: str =
     return code
 
 
-def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int:
+def _settings(given: argparse.Namespace) -> Settings:
     flags = {name: getattr(given, name) for name in _FLAGS}
     for name in ("out", "baseline", "home", "cassettes"):
         flags[name] = typed_path(name, flags[name], Path.cwd())
-    settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
+    return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
+
+
+def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int:
+    settings = _settings(given)
     files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     ledger = store.ledger if store else None
     evaluation = Evaluation.open(settings, naming="pass --app", store=store, ledger=ledger)
