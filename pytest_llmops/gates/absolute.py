@@ -115,7 +115,7 @@ def _describe_repeat(score: Score) -> dict[str, object]:
 
 def is_judged_by_rate(check: Check, best: float) -> bool:
     """
-    Whether several repeats are judged by how many pass, rather than by their mean.
+    True if several repeats are judged by how many pass, rather than by their mean.
 
     A mean meets the best score only if every repeat does, so that a case which passes nine times in ten would
     fail for ever. A metric that counts bad things, such as leaks, excuses no repeat.
@@ -129,7 +129,7 @@ def is_judged_by_rate(check: Check, best: float) -> bool:
 
 
 def is_about_passing(check: Check) -> bool:
-    """Whether a repeat that misses the check may be excused by others that pass."""
+    """True if a repeat that misses the check may be excused by others that pass."""
     return find_traits(check.metric).excusable and is_minimum(check)
 
 

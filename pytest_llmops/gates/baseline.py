@@ -101,7 +101,7 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
     unused = _find_unused(old, run)
     gone = set(unused) if options.prune else set()
     entries = {case: entry for case, entry in {**old, **taken}.items() if case not in gone}
-    # A baseline is not partial for being made of a partial run: it has what it has.
+    # A baseline is not partial for being made of a partial run.
     signed = {name: value for name, value in run.signature.items() if name != "partial"}
     signature: Mapping[str, str] = signed
     if baseline is not None:
@@ -195,7 +195,7 @@ def _require_acceptable(run: Run, refused: list[tuple[str, str]]) -> None:
 
 
 def _has_run(old: Mapping[str, CaseResult], results: Iterable[CaseResult]) -> bool:
-    """Whether a run of the baseline gave all cases that vary the same answers in the same order."""
+    """True if a run of the baseline gave all cases that vary the same answers in the same order."""
     varying = [(old[result.case], answer_digests(result)) for result in results if result.case in old]
     varying = [(before, answers) for before, answers in varying if len(set(answers)) > 1]
     return bool(varying) and all(
@@ -255,8 +255,8 @@ def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
     """
     The part of a flawless result that a baseline keeps, in one order whatever the result's.
 
-    Of an output it keeps the answer, passages and tool calls: what another metric, or another version of
-    one, would have to see. Its seconds and tokens are kept as scores only.
+    Of an output it keeps the answer, passages and tool calls, which another metric, or another version of
+    one, would need. Its seconds and tokens are kept as scores only.
     """
     return CaseResult(
         case=result.case,

@@ -186,7 +186,7 @@ def unscored_cases(metric: str, results: Sequence[CaseResult]) -> dict[str, str]
 
 
 def lacks_rival(metric: str, result: CaseResult) -> bool:
-    """Whether a metric of pairs lacks scores since the rival gave no answer, and for no other reason."""
+    """True if a metric of pairs lacks scores since the rival gave no answer, and for no other reason."""
     stages = {failure.stage for failure in result.failures if failure.metric in {"", metric}}
     return stages == {"rival"}
 

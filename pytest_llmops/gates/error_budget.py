@@ -163,5 +163,5 @@ def find_varying(
 
 
 def is_known(result: CaseResult, base: Mapping[str, CaseResult]) -> bool:
-    """Whether the baseline has the case, with the same input."""
+    """True if the baseline has the case, with the same input."""
     return result.case in base and have_same_input(base[result.case], result)

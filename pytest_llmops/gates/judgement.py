@@ -70,7 +70,7 @@ class Judge:
         return settle(verdicts, result, self.reviews) if self.reviews else verdicts
 
     def needs_movement(self, golden: Golden) -> bool:
-        """Whether single cases of a golden file have to wait for `note_movement`."""
+        """True if single cases of a golden file have to wait for `note_movement`."""
         return self._chance is not None and self._chance.app_varies and golden.path not in self._moved
 
     def note_movement(self, golden: Golden, results: Sequence[CaseResult]) -> None:

@@ -45,7 +45,7 @@ class Scale:
         return 1.0 if self.higher_is_better else -1.0
 
     def holds(self, value: float) -> bool:
-        """Whether a value is in the range, but for the rounding of an encoder's sums."""
+        """True if a value is in the range, but for the rounding of an encoder's sums."""
         low, high = self.range
         return low - NOISE <= value <= high + NOISE
 
@@ -85,7 +85,7 @@ class Scales(dict[str, "Scale | None"]):
         return self[metric]
 
     def is_bounded(self, metric: str) -> bool:
-        """Whether the metric is known and goes from a lowest to a highest score."""
+        """True if the metric is known and goes from a lowest to a highest score."""
         scale = self[metric]
         return scale is not None and scale.bounded
 
@@ -119,7 +119,7 @@ def pair_cases(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> Pairs:
 
 
 def have_same_input(base: CaseResult, new: CaseResult) -> bool:
-    """Whether two results of one case answer the same question; an unknown hash is believed."""
+    """True if two results of one case answer the same question; an unknown hash is believed."""
     return base.input_hash == new.input_hash or "" in {base.input_hash, new.input_hash}
 
 
@@ -133,9 +133,9 @@ def describe_unlike(metric: str, base: CaseResult, new: CaseResult) -> str:
 
 class Chance:
     """
-    Whether chance may be behind a difference between a case and its baseline.
+    The part of chance in a difference between a case and its baseline.
 
-    It may not where the app does not vary: no case of the baseline has repeats that differ, this case has
+    There is none where the app does not vary: no case of the baseline has repeats that differ, this case has
     two at least, and those of the new run are alike too. Two alike answers of one case are no proof in an app
     that varies elsewhere.
 
@@ -152,7 +152,7 @@ class Chance:
         self.alike = 0 if self.app_varies else sum(map(count_repeats, results))
 
     def is_alike(self, result: CaseResult) -> bool:
-        """Whether all repeats gave the same answer and the same scores; seconds and dollars may vary."""
+        """True if all repeats gave the same answer and the same scores; seconds and dollars may vary."""
         return len(set(answer_digests(result))) <= 1 and all(
             _are_alike(values)
             for metric, values in values_by_metric(result).items()
@@ -165,7 +165,7 @@ class Chance:
         pairs: Sequence[tuple[CaseResult, CaseResult]],
     ) -> bool:
         """
-        Whether drops of cases that do not vary are facts: each was seen in several repeats, or they are more
+        True if drops of cases that do not vary are facts: each was seen in several repeats, or they are more
         than the rare deviations that the baseline's alike repeats leave possible (Fisher's exact test).
 
         Args:
@@ -177,13 +177,13 @@ class Chance:
         return fisher_p_value(alike, alike, len(pairs) - len(dropped), len(pairs)) <= _RARE
 
     def may_explain(self, base: CaseResult, new: CaseResult) -> bool:
-        """Whether another run of the same app might give the answers of the new one."""
+        """True if another run of the same app might give the answers of the new one."""
         steady = not self.app_varies and len(answer_digests(base)) >= STEADY and answer_digests(new)
         return not (steady and self.is_alike(base) and self.is_alike(new))
 
 
 def _are_alike(values: Sequence[float]) -> bool:
-    """Whether they are one value, but for the rounding of an encoder's sums by other processors."""
+    """True if they are one value, but for the rounding of an encoder's sums by other processors."""
     low, high = min(values), max(values)
     return low == high or high - low <= NOISE * max(abs(low), abs(high))
 

@@ -164,5 +164,5 @@ def _settle_verdict(verdict: Verdict, review: Review) -> Verdict:
 
 
 def _is_readable(metric: str) -> bool:
-    """Whether a person can judge the score from the answer; time, cost and tokens are not in it."""
+    """True if a person can judge the score from the answer; time, cost and tokens are not in it."""
     return find_traits(metric).basis != "run"

@@ -249,7 +249,7 @@ def _count_false_alarms(  # noqa: PLR0913 - the baseline, and the halves that ar
 
 
 def _differs(result: CaseResult, watched: Iterable[str], chance: Chance) -> bool:
-    """Whether two repeats differ in something that is compared, watched seconds and dollars included."""
+    """True if two repeats differ in something that is compared, watched seconds and dollars included."""
     values = values_by_metric(result)
     return not chance.is_alike(result) or any(len(set(values.get(metric, ()))) > 1 for metric in watched)
 
@@ -260,7 +260,7 @@ def _is_red(
     draw: random.Random,
     level: float,
 ) -> bool:
-    """Whether one random half of each case's repeats is `regressed` against the other, the larger one."""
+    """True if one random half of each case's repeats is `regressed` against the other, the larger one."""
     before, after = [], []
     for result in results:
         repeats = _scored_repeats(result)

@@ -44,14 +44,14 @@ def _golden_files(signature: Mapping[str, str]) -> set[str]:
 
 
 def _is_smaller(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """Whether a run may have met less than another, since it has fewer cases or golden files."""
+    """True if a run may have met less than another, since it has fewer cases or golden files."""
     return "partial" in one or bool(_golden_files(other) - _golden_files(one))
 
 
 def _is_explained_by_size(
     before: str | None, after: str | None, base: Mapping[str, str], new: Mapping[str, str]
 ) -> bool:
-    """Whether values may differ only because one run has cases that the other has not."""
+    """True if values may differ only because one run has cases that the other has not."""
     old_files, new_files = _golden_files(base), _golden_files(new)
     apart = bool(old_files and new_files) and not old_files & new_files  # no case is compared
     old, fresh = (set((values or "").split(", ")) - {""} for values in (before, after))

@@ -81,12 +81,12 @@ class PairedComparison:
 
     @property
     def drop(self) -> float:
-        """How much worse the new side is; negative where it is better."""
+        """The difference, positive where the new side is worse."""
         return -self.difference if self.higher_is_better else self.difference
 
     @cached_property
     def gains(self) -> list[float]:
-        """How much better the new side is in each case, 0 where only rounding keeps it from a tie."""
+        """The difference of each case, positive where the new side is better; 0 where it is only rounding."""
         base, new = self.means
         noise = NOISE * max(map(abs, (*base, *new)))
         sign = 1.0 if self.higher_is_better else -1.0
@@ -97,7 +97,7 @@ class PairedComparison:
 
     @property
     def repeats_differ(self) -> bool:
-        """Whether some case has more repeats on one side, so that its difference is askew."""
+        """True if some case has more repeats on one side, so that its difference is askew."""
         return any(len(base) != len(new) for base, new in zip(self.base, self.new, strict=True))
 
     def interval(self, *, level: float, seed: int = 0, draws: int = DRAWS) -> Spread:

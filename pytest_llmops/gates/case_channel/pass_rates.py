@@ -66,7 +66,7 @@ class PassRates:
 
     @property
     def varies(self) -> bool:
-        """Whether the repeats of either side disagree with each other."""
+        """True if the repeats of either side disagree with each other."""
         return 0 < self.held_before < self.repeats_before or 0 < self.held < self.repeats
 
     @property
@@ -198,7 +198,7 @@ def count_p_value(rates: Sequence[PassRates]) -> float:
 
 
 def has_collapsed(rates: PassRates) -> bool:
-    """Whether a case held its check mostly, holds it seldom now, and chance seldom does that."""
+    """True if a case held its check mostly, holds it seldom now, and chance seldom does that."""
     return rates.collapsed and rates.p_value <= EACH
 
 

@@ -118,12 +118,12 @@ class Reading:
 
     @property
     def drop(self) -> float:
-        """How much worse the mean is; negative where it is better."""
+        """The difference of the means, positive where the new one is worse."""
         return self.scale.sign * (self.mean_before - self.mean_after)
 
     @cached_property
     def tests_scores(self) -> bool:
-        """Whether scores are more than pass or miss, and lower ones are worse for the check, too."""
+        """True if scores are more than pass or miss, and lower ones are worse for the check, too."""
         more_than_two = not {*self.before, *self.after} <= {0.0, 1.0}
         same_direction = is_minimum(self.check) == self.scale.higher_is_better
         return self.scale.bounded and same_direction and (more_than_two or self.check.max_drop is not None)
@@ -134,18 +134,18 @@ class Reading:
 
     @property
     def was_steady(self) -> bool:
-        """Whether it held in each repeat of an app of which no repeat differed."""
+        """True if it held in each repeat of an app of which no repeat differed."""
         every = self.rates.held_before == self.rates.repeats_before
         return self.alike > 0 and every and self.scale.bounded
 
     @property
     def deviates(self) -> bool:
-        """Whether it was steady and misses its check more often than an app deviates now and then."""
+        """True if it was steady and misses its check more often than an app deviates now and then."""
         return self.was_steady and deviation_p_value(self.rates, self.alike) <= _DOUBT
 
     @property
     def seems_dead(self) -> bool:
-        """Whether it held mostly and does not hold in any new repeat."""
+        """True if it held mostly and does not hold in any new repeat."""
         return (
             self.tests_rate
             and self.rates.held_before >= _HALF * self.rates.repeats_before
@@ -154,7 +154,7 @@ class Reading:
 
     @property
     def is_dead(self) -> bool:
-        """Whether it seems dead after so many repeats that it is not excused, whatever a test says."""
+        """True if it seems dead after so many repeats that it is not excused, whatever a test finds."""
         return self.seems_dead and self.rates.repeats >= (min(_DEAD, self.most) if self.most else 1)
 
     def p_value(self, start: int = 0, stop: int | None = None) -> float:
@@ -192,13 +192,13 @@ class Reading:
         return self.check.max_drop is not None or not holds(mean, self.check)
 
     def dropped_at_all(self, bound: float) -> bool:
-        """Whether its scores dropped beyond chance by any size, or it holds less often by any number."""
+        """True if its scores dropped beyond chance by any size, or it holds less often by any number."""
         seldom = self.tests_rate and self.rates.p_value <= bound
         return seldom or (self.tests_scores and self._drop_p_value(self.after, 0.0) <= bound)
 
     def state(self, budget: CaseBudget) -> State:
         """
-        Whether it got worse beyond chance, corrected for the number of tests.
+        The state of the proof that it got worse beyond chance, corrected for the number of tests.
 
         Where repeats may be made, a drop is `called` at one of the stages and then confirmed on fresh
         repeats; a reading that would be called if it went on as it is, is `suspect`.

@@ -251,7 +251,7 @@ def judge_single_cases(  # noqa: PLR0913 - both sides, and the rest of the run
 
 
 def _is_plain(case: Case, new: CaseResult, read: Sequence[Reading], budget: CaseBudget) -> bool:
-    """Whether each check passes and nothing dropped, so that `judge_against` has nothing to add."""
+    """True if each check passes and nothing dropped, so that `judge_against` has nothing to add."""
     return (
         {check.metric for check in case.checks} <= {reading.check.metric for reading in read}
         and all(reading.state(budget) == "clear" for reading in read)

@@ -46,7 +46,7 @@ class DetectableDrop:
         check: As its verdict names it.
         smallest_drop: Called `regressed` by about four in five runs, in the unit of the statistic; 0 where
             any drop is. None where no drop would be or none can be estimated: the advice gives the reason.
-        advice: What would detect a smaller one.
+        advice: Changes by which a smaller one would be detected.
     """
 
     check: str

@@ -84,7 +84,7 @@ class PairedScores:
 
     @property
     def is_linear(self) -> bool:
-        """Whether the statistic of means of few repeats is comparable with that of many."""
+        """True if the statistic of means of few repeats is comparable with that of many."""
         return self.check.statistic in LINEAR
 
     @cached_property
@@ -129,7 +129,7 @@ class PairedScores:
         )
 
     def is_tolerated(self, compared: PairedComparison) -> bool:
-        """Whether the observed drop passes; rounding is no drop, and dollars are small."""
+        """True if the observed drop passes; rounding is no drop, and dollars are small."""
         noise = NOISE * max(map(abs, compared.values))
         return compared.drop <= (self.tolerated or 0.0) + noise
 
@@ -252,7 +252,7 @@ class PairedSuites:
         return ""
 
     def _judge_unpaired(self, check: SuiteCheck, scale: Scale, absolute: Verdict) -> Verdict:
-        """Where no case has a score on both sides: nothing was compared, and the advice names the remedy."""
+        """The verdict where no case has a score on both sides, with the remedy as advice."""
         had = any(_concerns(check.metric, result) for result in self._base_results)
         if tolerated_drop(check, scale) is None:
             return absolute
@@ -269,7 +269,7 @@ class PairedSuites:
 
 
 def _concerns(metric: str, result: CaseResult) -> bool:
-    """Whether a metric scored a case, or should have."""
+    """True if a metric scored a case, or should have."""
     return any(score.metric == metric for score in result.scores) or any(
         failure.metric in {"", metric} for failure in result.failures
     )

@@ -60,7 +60,7 @@ class Progress:
 
     @property
     def is_tested(self) -> bool:
-        """Whether further looks can still change the state."""
+        """True if further looks can still change the state."""
         return self.state in {"open", "cleared"}
 
     def test(self, look: int | None) -> None:
@@ -95,7 +95,7 @@ class Progress:
         self.look = look
 
     def _is_beyond(self, compared: PairedComparison, most: float) -> bool:
-        """Whether the drop is larger than what is tolerated, and not by chance."""
+        """True if the drop is larger than the tolerated one, and not by chance."""
         if self.scores.is_tolerated(compared):
             return False
         return not self.scores.check.max_drop or (
@@ -105,12 +105,12 @@ class Progress:
     def _is_cleared(self, look: int, compared: PairedComparison, bound: float) -> bool:
         if self.scores.check.max_drop is None:
             return self._is_futile(look, bound)
-        if look == 1:  # one repeat clears half of what did not change, and hardly anything that did
+        if look == 1:  # one repeat clears half of the unchanged checks, and hardly any that dropped
             return compared.drop <= 0
         return self.scores.is_tolerated(compared)
 
     def _is_futile(self, look: int, bound: float) -> bool:
-        """Whether the next test has no fair chance to call a check without a `max_drop`."""
+        """True if the next test has no fair chance to call a check without a `max_drop`."""
         following = next((tested for tested in self._looks.tested if tested > look), None)
         if following is None or not self._looks.is_tested(look):
             return following is None

@@ -196,7 +196,7 @@ def _name_dropped(scores: PairedScores) -> tuple[dict[str, object], ...]:
 
 def _is_open(scores: PairedScores, progress: Progress) -> bool:
     """
-    Whether the observed drop is more than the tolerated one, and no test attributes it to chance. Without a
+    True if the observed drop is more than the tolerated one, and no test attributes it to chance. Without a
     `max_drop` any drop is more, and counts where a test called it.
     """
     counts = scores.check.max_drop is not None or progress.state == "called"
@@ -214,7 +214,7 @@ def _describe_open(progress: Progress) -> str:
 
 
 def _describe_power(scores: PairedScores, error: float, tests: float, level: float) -> str:
-    """The drop that four in five such runs would call `regressed`, and what would detect a smaller one."""
+    """The drop that four in five such runs would call `regressed`, and the way to a smaller one."""
     if not error:
         return ""
     drop = find_detectable_drop(
