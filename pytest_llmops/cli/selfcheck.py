@@ -20,8 +20,9 @@ from pytest_llmops.golden.of_run import load_goldens_of
 from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
 from pytest_llmops.printable import name_some, printable
 from pytest_llmops.records import Golden, Run
+from pytest_llmops.reports.document import write_terminal
 from pytest_llmops.reports.files.baseline_file import load_base
-from pytest_llmops.reports.selfcheck import render_selfcheck, selfcheck_json
+from pytest_llmops.reports.selfcheck import selfcheck_document, selfcheck_json
 from pytest_llmops.settings import find_root, load_settings
 
 _UNKNOWN = 3
@@ -55,7 +56,7 @@ def _selfcheck(given: argparse.Namespace) -> int:
     if given.format == "json":
         print(json.dumps(selfcheck_json(check), indent=2))  # noqa: T201 - as above
     else:
-        print("\n".join([*render_selfcheck(check), *_near_duplicates(goldens)]))  # noqa: T201 - as above
+        print("\n".join([*write_terminal(selfcheck_document(check)), *_near_duplicates(goldens)]))  # noqa: T201 - as above
     return _UNKNOWN if check.false_alarms is None else 0
 
 

@@ -16,7 +16,8 @@ from pytest_llmops.gates.power.recorded_cases import Recorded, sort_cases
 from pytest_llmops.gates.power.selfcheck import SelfCheck, find_suite
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Run, SuiteCheck
-from pytest_llmops.reports.terminal import align, count_named
+from pytest_llmops.reports.document import Document, Notes, Table
+from pytest_llmops.reports.terminal import count_named
 
 VERSION = 1
 _IN_LINE = 4
@@ -51,13 +52,14 @@ def selfcheck_json(check: SelfCheck) -> dict[str, Any]:
     }
 
 
-def render_selfcheck(check: SelfCheck) -> list[str]:
-    """A row a check with the drop it sees, then what the cases' repeats say, then the false alarms."""
-    lines = []
+def selfcheck_document(check: SelfCheck) -> Document:
+    """A row a check with the drop it sees, then the repeats of the cases, then the false alarms."""
+    blocks: list[Table | Notes] = []
     if check.checks:
         head = ("check", f"sees a drop of, with {counted(check.repeats, 'new repeat')}", "advice")
-        lines = [*align([head, *map(_row, check.checks)]), "", _CAPTION]
-    return [*lines, *_cases(check), _alarms(check)]
+        blocks.append(Table(head=head, rows=list(map(_row, check.checks))))
+    caption = [_CAPTION] if check.checks else []
+    return Document(blocks=[*blocks, Notes(items=[*caption, *_cases(check), _alarms(check)])])
 
 
 def selfcheck_line(
@@ -93,7 +95,7 @@ def selfcheck_line(
 
 def _row(drop: DetectableDrop) -> tuple[str, ...]:
     smallest = "-" if drop.smallest_drop is None else _drop(drop)
-    return printable(drop.check), smallest, printable(drop.advice)
+    return drop.check, smallest, drop.advice
 
 
 def _drop(drop: DetectableDrop) -> str:

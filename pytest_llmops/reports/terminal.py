@@ -11,6 +11,7 @@ from pytest_llmops.gates.outcomes import WORST_FIRST
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder.call import count_calls
 from pytest_llmops.records import OUTCOMES, Case, CaseResult, Outcome, Run, Usage, Verdict
+from pytest_llmops.reports.document import Document, Notes, Table, write_terminal
 from pytest_llmops.runner.app.tracebacks import shorten
 
 TracebackStyle = Literal["long", "short", "no"]
@@ -151,21 +152,24 @@ def render_usage(usage: Usage, wall_s: float | None = None) -> str:
 
 
 def render_table(verdicts: Sequence[Verdict]) -> list[str]:
-    """A row a check: observed, baseline, difference with its interval, p, outcome. Empty for none."""
-    if not verdicts:
-        return []
-    return align(table_rows(verdicts, compared=any(verdict.baseline is not None for verdict in verdicts)))
+    """The lines of the suite's table; none for no verdict."""
+    return write_terminal(Document(blocks=[table_of(verdicts)])) if verdicts else []
 
 
-def table_rows(verdicts: Sequence[Verdict], *, compared: bool) -> list[Sequence[str]]:
-    """The cells of such a table, the head first; none of them escaped but for the terminal."""
-    head = (
-        "check",
-        "observed",
-        *(("baseline", "difference", "interval", "p") if compared else ()),
-        "outcome",
+def table_of(verdicts: Sequence[Verdict]) -> Table:
+    """A row a check: observed, baseline, difference with its interval, p, outcome."""
+    compared = any(verdict.baseline is not None for verdict in verdicts)
+    of_baseline = ("baseline", "difference", "interval", "p") if compared else ()
+    return Table(
+        head=("check", "observed", *of_baseline, "outcome"),
+        rows=[_row(verdict, compared=compared) for verdict in verdicts],
     )
-    return [head, *(_row(verdict, compared=compared) for verdict in verdicts)]
+
+
+def verdict_notes(verdict: Verdict) -> Notes:
+    """One verdict as a note, its evidence and advice as details."""
+    line, *details = render_verdict(verdict)
+    return Notes(items=[line.strip()], details=[detail[2:] for detail in details])
 
 
 def count_named(cases: Sequence[str], what: str) -> str:
@@ -175,16 +179,8 @@ def count_named(cases: Sequence[str], what: str) -> str:
     return f"{len(cases)} {what}{': ' if names else ''}{', '.join([*names, *more])}"
 
 
-def align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of equally many cells as lines with columns two spaces apart."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
-
-
 def _row(verdict: Verdict, *, compared: bool) -> tuple[str, ...]:
-    cells = [printable(verdict.check), _number(verdict.observed)]
+    cells = [verdict.check, _number(verdict.observed)]
     if compared:
         low_high = (
             "" if verdict.interval is None else f"{verdict.interval[0]:+.3g} … {verdict.interval[1]:+.3g}"

@@ -18,10 +18,9 @@ from pytest_llmops.features.attack.payloads import EVERYTHING, ORDER, PLACEMENTS
 from pytest_llmops.features.attack.plan import Plan, make_plan
 from pytest_llmops.features.attack.report import (
     AttackReport,
+    attacks_document,
     attacks_json,
-    attacks_markdown,
     list_successes,
-    render_attacks,
 )
 from pytest_llmops.features.attack.suites import describe_unproved, list_unproved
 from pytest_llmops.features.attack.verdict import (
@@ -41,6 +40,7 @@ from pytest_llmops.features.attack.verdict import (
 from pytest_llmops.gates.absolute.breakage import case_means, unscored_cases
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult
+from pytest_llmops.reports.document import write_markdown, write_terminal
 from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.revision.git import pin_environment
 from pytest_llmops.settings import find_root, load_settings
@@ -184,8 +184,8 @@ def _show(report: AttackReport, style: str) -> None:
     if style == "json":
         print(json.dumps(attacks_json(report), indent=2))  # noqa: T201 - a command talks to its user
     else:
-        render = attacks_markdown if style == "markdown" else render_attacks
-        print("\n".join(render(report)))  # noqa: T201 - as above
+        write = write_markdown if style == "markdown" else write_terminal
+        print("\n".join(write(attacks_document(report))))  # noqa: T201 - as above
 
 
 def _read_out(typed: str | None) -> Path | None:

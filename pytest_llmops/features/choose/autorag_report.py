@@ -11,11 +11,8 @@ from pytest_llmops.features.choose.autorag import Node, read_nodes
 from pytest_llmops.features.choose.contests import or_one
 from pytest_llmops.features.choose.report import ChoiceReport, choice_json, describe_outcome, list_errors
 from pytest_llmops.features.choose.verdict import choose
-from pytest_llmops.printable import counted, printable
-from pytest_llmops.reports.terminal import align
-
-_NAME = 60
-_LINE = 600
+from pytest_llmops.printable import counted
+from pytest_llmops.reports.document import Document, Notes, Table, write_terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,25 +33,26 @@ class NodeReport:
         return self.report is not None and self.report.choice.winner == self.node.best
 
 
-def render_nodes(reports: Sequence[NodeReport]) -> list[str]:
-    """A row a node, then a line on what each choice rests on; no text of a file acts on the terminal."""
-    rows: list[Sequence[str]] = [("node", "modules", "questions", "AutoRAG's best", "is it a winner?")]
-    rows += [
+def nodes_document(reports: Sequence[NodeReport]) -> Document:
+    """A row a node, then a line on what each choice rests on."""
+    rows = [
         (
-            printable(each.node.name, _NAME),
-            f"{len(each.node.modules)}",
-            f"{len(each.node.field.cases)}" if each.node.field else "",
-            printable(each.node.best, _NAME),
-            _answer(each),
+            report.node.name,
+            f"{len(report.node.modules)}",
+            f"{len(report.node.field.cases)}" if report.node.field else "",
+            report.node.best,
+            _answer(report),
         )
-        for each in reports
+        for report in reports
     ]
-    lines = [*align(rows), ""]
-    for each in reports:
-        lines += [printable(f"{each.node.name}: {line}", _LINE) for line in _describe(each)]
-    compared = [each for each in reports if each.report]
-    confirmed = sum(each.is_confirmed for each in compared)
-    return [*lines, f"winners: {confirmed} of {counted(len(compared), 'node')} with a choice"]
+    compared = [report for report in reports if report.report]
+    confirmed = sum(report.is_confirmed for report in compared)
+    head = ("node", "modules", "questions", "AutoRAG's best", "is it a winner?")
+    notes = [f"{report.node.name}: {line}" for report in reports for line in _describe(report)]
+    return Document(
+        blocks=[Table(head=head, rows=rows), Notes(items=notes)],
+        outcome=f"winners: {confirmed} of {counted(len(compared), 'node')} with a choice",
+    )
 
 
 def nodes_json(reports: Sequence[NodeReport]) -> dict[str, Any]:
@@ -128,4 +126,4 @@ def judge_trial(folder: str, *, alpha: float) -> tuple[int, list[str], dict[str,
     outcomes = {each.report.choice.outcome for each in choices if each.report}
     if not outcomes or "error" in outcomes:
         code = _ERROR
-    return code, render_nodes(reports), nodes_json(reports)
+    return code, write_terminal(nodes_document(reports)), nodes_json(reports)

@@ -14,12 +14,13 @@ from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import RunFileError, SettingsError
 from pytest_llmops.features.choose.autorag_report import judge_trial
 from pytest_llmops.features.choose.candidates import find_run, read_candidates
-from pytest_llmops.features.choose.report import ChoiceReport, choice_json, render_choice
+from pytest_llmops.features.choose.report import ChoiceReport, choice_document, choice_json
 from pytest_llmops.features.choose.runs import ChoiceError, enter
 from pytest_llmops.features.choose.verdict import choose
 from pytest_llmops.golden import find_golden_files
 from pytest_llmops.golden.own_metrics import import_metrics
 from pytest_llmops.printable import printable
+from pytest_llmops.reports.document import write_terminal
 from pytest_llmops.settings import Settings, find_root, load_settings
 
 _EXIT_CODES = {"winner": 0, "none": 2, "error": 3}
@@ -70,7 +71,7 @@ def _run(given: argparse.Namespace) -> int:
     candidates = [find_run(each, given.golden, flags) for each in typed]
     field = enter(candidates, given.metric)
     report = ChoiceReport(field=field, choice=choose(field, alpha=alpha), alpha=alpha)
-    _show(given, render_choice(report), choice_json(report))
+    _show(given, write_terminal(choice_document(report)), choice_json(report))
     return _EXIT_CODES[report.choice.outcome]
 
 

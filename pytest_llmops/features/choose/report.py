@@ -12,12 +12,10 @@ from typing import Any
 from pytest_llmops.features.choose.contests import Contest, or_one, worst_score
 from pytest_llmops.features.choose.runs import Entry, Field, Repeats
 from pytest_llmops.features.choose.verdict import Choice
-from pytest_llmops.printable import counted, name_some, printable
-from pytest_llmops.reports.terminal import align
+from pytest_llmops.printable import counted, name_some
+from pytest_llmops.reports.document import Document, Notes, Table
 
 _NAMED = 3
-_NAME = 60
-_REASON = 300
 _UNITS = {"latency_s": "seconds (median)", "cost_usd": "US dollars", "tokens": "tokens"}
 
 
@@ -35,12 +33,9 @@ class ChoiceReport:
     alpha: float
 
 
-def render_choice(report: ChoiceReport) -> list[str]:
-    """For a terminal: no text of a candidate, a case or an app acts on it."""
-    lines = align(_candidates(report))
-    lines += ["", *align(_contests(report))]
-    lines += ["", *(printable(note, _REASON) for note in _notes(report))]
-    return [*lines, printable(describe_outcome(report), 2 * _REASON)]
+def choice_document(report: ChoiceReport) -> Document:
+    notes = Notes(items=list(_notes(report)))
+    return Document(blocks=[_candidates(report), _contests(report), notes], outcome=describe_outcome(report))
 
 
 def choice_json(report: ChoiceReport) -> dict[str, Any]:
@@ -143,46 +138,46 @@ def _describe_wins(report: ChoiceReport) -> Iterable[str]:
         yield f"better than {other} in {', '.join(wins)}{rest}"
 
 
-def _candidates(report: ChoiceReport) -> list[Sequence[str]]:
+def _candidates(report: ChoiceReport) -> Table:
     metrics = [
-        printable(metric, _NAME) + ("" if scale.higher_is_better else " (less is better)")
+        metric + ("" if scale.higher_is_better else " (less is better)")
         for metric, scale in report.field.scales.items()
     ]
-    head = ("candidate", "cases", "errors", *metrics, "median s", "$ an answer", "tokens", "calls")
-    rows: list[Sequence[str]] = [head]
+    rows = []
     for standing in report.choice.standings:
         entry, spending = standing.entry, standing.entry.spending
         rows.append((
-            printable(entry.name, _NAME),
+            entry.name,
             f"{len(report.field.cases)}",
             f"{len(entry.errored)}",
             *("" if math.isnan(mean) else f"{mean:.4g}" for mean in standing.means.values()),
-            *(_number(each) for each in (_median(spending.latency_s), _mean(spending.cost_usd))),
-            *(_number(each) for each in (_mean(spending.tokens), _mean(spending.calls))),
+            *map(_number, (_median(spending.latency_s), _mean(spending.cost_usd))),
+            *map(_number, (_mean(spending.tokens), _mean(spending.calls))),
         ))  # fmt: skip
-    return rows
+    head = ("candidate", "cases", "errors", *metrics, "median s", "$ an answer", "tokens", "calls")
+    return Table(head=head, rows=rows)
 
 
-def _contests(report: ChoiceReport) -> list[Sequence[str]]:
-    interval = f"{100 * (1 - report.alpha):.4g}% interval"
-    head = ("pair", "by", "difference", interval, "better, ties, worse", "p", "corrected")
-    rows: list[Sequence[str]] = [head]
-    for each in (*report.choice.contests, *report.choice.spending):
-        names = f"{printable(each.first, _NAME)} - {printable(each.second, _NAME)}"
-        by = _UNITS.get(each.metric, each.metric) if each.p_value is None else each.metric
-        if not each.cases:
-            rows.append((names, printable(by), "no case", "", "", "", ""))
+def _contests(report: ChoiceReport) -> Table:
+    rows = []
+    for contest in (*report.choice.contests, *report.choice.spending):
+        names = f"{contest.first} - {contest.second}"
+        metric = _UNITS.get(contest.metric, contest.metric) if contest.p_value is None else contest.metric
+        if not contest.cases:
+            rows.append((names, metric, "no case", "", "", "", ""))
             continue
         rows.append((
             names,
-            printable(by, _NAME),
-            f"{each.difference:+.3g}",
-            f"{each.low:+.3g} … {each.high:+.3g}" if each.cases > 1 else "",
-            f"{each.better}, {each.ties}, {each.worse}",
-            _p(each.p_value),
-            _p(each.p_adjusted),
+            metric,
+            f"{contest.difference:+.3g}",
+            f"{contest.low:+.3g} … {contest.high:+.3g}" if contest.cases > 1 else "",
+            f"{contest.better}, {contest.ties}, {contest.worse}",
+            _p(contest.p_value),
+            _p(contest.p_adjusted),
         ))  # fmt: skip
-    return rows
+    interval = f"{100 * (1 - report.alpha):.4g}% interval"
+    head = ("pair", "by", "difference", interval, "better, ties, worse", "p", "corrected")
+    return Table(head=head, rows=rows)
 
 
 def _notes(report: ChoiceReport) -> Iterable[str]:
