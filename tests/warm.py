@@ -40,7 +40,7 @@ _IMPORTED = (
     "pytest_llmops.plugin.assertions.fixtures",
     "pytest_llmops.plugin.assertions.markers",
     "pytest_llmops.plugin.golden.golden_plugin",
-    "pytest_llmops.reports.files.run_pieces",
+    "pytest_llmops.reports.files.run_file",
     "phonenumbers",
     "presidio_analyzer.predefined_recognizers",
     "pytest_timeout",

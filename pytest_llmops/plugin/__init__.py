@@ -20,8 +20,7 @@ from pytest_llmops.settings import FLAGS, INI_KEYS, SETTINGS, load_settings, typ
 
 if TYPE_CHECKING:
     from pytest_llmops.detect.soundness.people import PiiFaker
-    from pytest_llmops.plugin.assertions.llm import Llm
-    from pytest_llmops.plugin.assertions.measured import Measured
+    from pytest_llmops.plugin.assertions.fixtures import Llm, Measured
     from pytest_llmops.protocols import Metric
     from pytest_llmops.records import Span
 
@@ -164,7 +163,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """A score explains itself; given these lines, pytest does not print the whole answer and its secrets."""
     for side, other in ((left, right), (right, left)):
-        if type(side).__module__ == "pytest_llmops.plugin.assertions.measured":
+        if type(side).__module__ == "pytest_llmops.plugin.assertions.fixtures":
             measured: Measured = side  # type: ignore[assignment]
             return measured.explain(op, other, on_the_right=side is right)
     return None
@@ -210,7 +209,7 @@ def llm_app() -> Any:
 @pytest.fixture
 def llm(request: pytest.FixtureRequest, llm_app: Any) -> Llm:
     """Asks the app under test: `llm(question, reference=None, relevant=())` returns its `Output`."""
-    from pytest_llmops.plugin.assertions.llm import Llm
+    from pytest_llmops.plugin.assertions.fixtures import Llm
 
     try:
         return Llm.of(request.node, llm_app)
@@ -291,7 +290,7 @@ def pii_faker(request: pytest.FixtureRequest) -> PiiFaker:
 def _bench(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     """The function of `fixtures` that is named as the fixture, for the test that takes it."""
     from pytest_llmops.plugin.assertions import fixtures
-    from pytest_llmops.plugin.assertions.measured import Bench
+    from pytest_llmops.plugin.assertions.fixtures import Bench
     from pytest_llmops.plugin.masking import mask_reports
 
     mask_reports(request.config)

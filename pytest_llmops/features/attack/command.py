@@ -13,9 +13,16 @@ from pytest_llmops.cli.typed import read_count, read_variable
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.evaluation.conclusion import make_run, save_run
 from pytest_llmops.features.attack.adaptive import ROUNDS
-from pytest_llmops.features.attack.arms import Arm, broken_attacks, run_plan, run_variants, run_without_guards
 from pytest_llmops.features.attack.payloads import EVERYTHING, ORDER, PLACEMENTS, SUITES
-from pytest_llmops.features.attack.plan import Plan, make_plan
+from pytest_llmops.features.attack.plan import (
+    Arm,
+    Plan,
+    broken_attacks,
+    make_plan,
+    run_plan,
+    run_variants,
+    run_without_guards,
+)
 from pytest_llmops.features.attack.report import (
     AttackReport,
     attacks_document,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import math
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pytest_llmops.cli.isolation import run_verb
 from pytest_llmops.cli.typed import read_number
-from pytest_llmops.errors import AppError, SettingsError, hint
+from pytest_llmops.errors import AppError, LLMOpsError, SettingsError, hint
+from pytest_llmops.evaluation.golden_run import run_golden
+from pytest_llmops.features.attack.adaptive import ROUNDS, list_attacks, mutate, origin_of
 from pytest_llmops.features.attack.metrics import is_attack
 from pytest_llmops.features.attack.payloads import PLACEMENTS, QUESTION, SUITES
 from pytest_llmops.features.attack.suites import (
@@ -21,13 +25,17 @@ from pytest_llmops.features.attack.suites import (
     build_suite,
     choose_cases,
     keep_benign,
+    make_case,
     read_facets,
 )
-from pytest_llmops.golden.identity import case_id
+from pytest_llmops.gates.absolute.breakage import case_means
+from pytest_llmops.golden.identity import case_id, cases_by_id
 from pytest_llmops.golden.loader import load_golden
-from pytest_llmops.printable import printable
-from pytest_llmops.records import Golden
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.records import CaseResult, Golden, Run
+from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.runner.app.importing import resolve_app
+from pytest_llmops.runner.budget import Budget
 from pytest_llmops.settings import Settings
 
 _FILES = (".yaml", ".yml", ".json", ".jsonl")
@@ -187,3 +195,111 @@ def _read_rate(flag: str, typed: str) -> float:
     if rate is None or not 0 <= rate <= 1 or math.isnan(rate):
         raise SettingsError(f"{flag} takes a rate from 0 to 1, such as 0.03, not {printable(typed)!r}")
     return rate
+
+
+class ArmError(LLMOpsError):
+    """The run without guards could not be made."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Arm:
+    """
+    One run of a plan, as far as the budget went.
+
+    Attributes:
+        results: Of cases that were run to their end, or broke.
+        variants: The same of variants of attacks.
+        unfinished: Cases that the budget kept from it.
+        calls: Model calls that were made and not replayed.
+        problems: Sentences about what could not be kept.
+    """
+
+    results: list[CaseResult] = field(default_factory=list)
+    variants: list[CaseResult] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
+    calls: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def run_plan(plan: Plan, settings: Settings, *, calls: int | None) -> Arm:
+    """
+    Run the ordinary cases and the attacks.
+
+    Args:
+        calls: The most model calls; None is no limit.
+    """
+    arm = Arm()
+    for golden in plan.goldens:
+        arm.results += _run(golden, settings, arm, calls)
+    return arm
+
+
+def run_variants(plan: Plan, settings: Settings, arm: Arm, *, calls: int | None, seed: int) -> None:
+    """Try attacks that were held again in other words and places, until the budget or the rounds end."""
+    attacks = list_attacks(plan.golden, plan.suite, tuple(plan.adapters), seed=seed, order=plan.order)
+    for number in range(1, ROUNDS + 1):
+        held = {origin_of(case) for case in plan.attacks} - _find_successes([*arm.results, *arm.variants])
+        cases = [
+            make_case(mutate(attack, plan.adapters, round_number=number, seed=seed), plan.adapters)
+            for attack in attacks
+            if f"{plan.golden.path}::{attack.id}" in held
+        ]
+        if not cases:
+            return
+        golden = replace(plan.golden, cases=tuple(cases), suite=plan.limits.checks()[:1])
+        unfinished = len(arm.unfinished)
+        arm.variants += _run(golden, settings, arm, calls)
+        if stopped := arm.unfinished[unfinished:]:
+            del arm.unfinished[unfinished:]  # a variant more is no promise that a budget breaks
+            arm.problems.append(
+                f"the budget ended before {counted(len(stopped), 'variant')} of round {number}"
+            )
+            return
+
+
+def broken_attacks(arm: Arm, attacks: Mapping[str, object]) -> list[float]:
+    """1 for each attack that succeeded itself or in a variant, 0 for each other that was run."""
+    found = _find_successes([*arm.results, *arm.variants])
+    run = {result.case for result in arm.results if result.scores}
+    return [float(case in found) for case in attacks if case in run]
+
+
+def run_without_guards(
+    arguments: Sequence[str], variables: Mapping[str, str], calls: int | None
+) -> tuple[Run, int]:
+    """
+    The run of the same plan in a separate process, whose environment switches the app's guards off.
+
+    Returns:
+        The run, and its exit code.
+
+    Raises:
+        ArmError: It ended without a run.
+    """
+    with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
+        out = Path(folder) / "without.json"
+        budget = [] if calls is None else ["--budget", f"{calls}"]
+        code, last = run_verb(["attack", *arguments, *budget, "--out", str(out)], variables)
+        if not out.exists():
+            raise ArmError(f"the run without guards ended early: {last}")
+        return load_run(out), code
+
+
+def _run(golden: Golden, settings: Settings, arm: Arm, calls: int | None) -> list[CaseResult]:
+    """The results of a golden file that say something; what the budget stopped is noted as unfinished."""
+    left = None if calls is None else calls - arm.calls
+    if left is not None and left <= 0:
+        arm.unfinished += cases_by_id(golden)
+        return []
+    limited = settings if left is None else replace(settings, budget=f"{left} calls")
+    run = run_golden(golden, settings=limited, problems=arm.problems)
+    arm.calls += run.usage.calls - run.usage.replayed
+    budget = None if left is None else Budget(calls=left)
+    stopped = {each.case for each in run.results if budget and any(map(budget.refused, each.failures))}
+    arm.unfinished += sorted(stopped)
+    return [result for result in run.results if result.case not in stopped]
+
+
+def _find_successes(results: Sequence[CaseResult]) -> set[str]:
+    means = case_means("attack_success", results)
+    return {origin_of(case) for case, mean in means.items() if mean > 0}

@@ -12,7 +12,7 @@ from typing import Any
 from pytest_llmops.cli.typed import read_count, read_share, refuse_overwriting
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import RunFileError, SettingsError
-from pytest_llmops.features.choose.autorag_report import judge_trial
+from pytest_llmops.features.choose.autorag import judge_trial
 from pytest_llmops.features.choose.candidates import find_run, read_candidates
 from pytest_llmops.features.choose.report import ChoiceReport, choice_document, choice_json
 from pytest_llmops.features.choose.runs import ChoiceError, enter

@@ -18,13 +18,14 @@ from pytest_llmops.gates.absolute.min_kappa import require_agreement
 from pytest_llmops.golden.thresholds import own_bound, read_record_only
 from pytest_llmops.plugin import MARKERS
 from pytest_llmops.plugin.assertions.families import check_arguments
-from pytest_llmops.plugin.assertions.fixtures import read_passages, write_expected
-from pytest_llmops.plugin.assertions.llm import Llm
-from pytest_llmops.plugin.assertions.measured import (
+from pytest_llmops.plugin.assertions.fixtures import (
+    Llm,
     describe_contexts,
     describe_parts,
     make_metric,
+    read_passages,
     say_in_test,
+    write_expected,
 )
 from pytest_llmops.plugin.golden_warnings import GoldenWarning, warn_of_marker
 from pytest_llmops.plugin.session import session_of

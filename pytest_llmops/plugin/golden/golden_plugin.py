@@ -17,8 +17,14 @@ from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.plugin import LOOSEN, MARKERS, written_settings
 from pytest_llmops.plugin.distribution import is_controller, is_worker
-from pytest_llmops.plugin.golden.items import CaseItem, GoldenFile, SuiteItem, only_shows, overrides_app
-from pytest_llmops.plugin.golden.reporting import Reporting
+from pytest_llmops.plugin.golden.items import (
+    CaseItem,
+    GoldenFile,
+    Reporting,
+    SuiteItem,
+    only_shows,
+    overrides_app,
+)
 from pytest_llmops.plugin.golden.selection import Selection, refuse_root_of_a_flag, select
 from pytest_llmops.plugin.golden_warnings import warn_of_doubts
 from pytest_llmops.plugin.pipeline import may_loosen, selects

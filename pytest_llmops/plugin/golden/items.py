@@ -2,32 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+import logging
+import sys
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 from unittest import SkipTest
 
 import pytest
 
-# Doctest items get their fixtures the same way; there is no public one.
+# Reports travel between xdist's processes in these classes, and JUnit and the summary read them; no
+# public function makes them of a text.
+from _pytest._code.code import ExceptionChainRepr, ReprEntryNative, ReprFileLocation, ReprTraceback
 from _pytest.fixtures import TopRequest
+from _pytest.outcomes import Failed  # what `pytest.fail` raises
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import AppError, LLMOpsError, describe_error
 from pytest_llmops.evaluation.conclusion import red_verdicts
 from pytest_llmops.evaluation.evaluation import Evaluation
 from pytest_llmops.gates.outcomes import worst
-from pytest_llmops.plugin.golden.capturing import captures
-from pytest_llmops.plugin.golden.longrepr import NotGoodError, Reason, traceback_style
+from pytest_llmops.plugin.distribution import is_worker
 from pytest_llmops.plugin.golden_warnings import GoldenWarning
 from pytest_llmops.plugin.reported import KNOWN, OUTCOME
 from pytest_llmops.printable import printable
 from pytest_llmops.records import CaseResult, Golden, Verdict
-from pytest_llmops.reports.terminal import find_traceback, render_case, render_suite, summarize
+from pytest_llmops.reports.terminal import (
+    TracebackStyle,
+    find_traceback,
+    render_case,
+    render_suite,
+    summarize,
+)
+from pytest_llmops.runner.app.printed import CaseLog, Channel, current, listening, routed
 from pytest_llmops.runner.app.process_end import describe, noting
-from pytest_llmops.runner.app.tracebacks import find_crash
+from pytest_llmops.runner.app.tracebacks import describe_traceback, find_crash, shorten
 from pytest_llmops.runner.cases.execution import NotBegunError
 from pytest_llmops.runner.cases.tasks import Task
+
+_ERROR = 1_200
+_STYLES: dict[str, TracebackStyle] = {"short": "short", "line": "no", "no": "no"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """
+    Why an item is not good.
+
+    Attributes:
+        text: In full, for the section of the item and for JUnit.
+        summary: On one line.
+        path: Where to fix it, with `line`: where the app raised, else where the check is written.
+    """
+
+    text: str
+    summary: str
+    path: str
+    line: int
+
+
+class NotGoodError(Failed):
+    """Ends an item that is not good; the traceback is of what the app raised, for a debugger."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.text, pytrace=False)
+        self.reason = reason
+
+
+def traceback_style(config: pytest.Config) -> TracebackStyle:
+    """How much of the app's traceback `--tb` leaves."""
+    return _STYLES.get(cast("str", config.getoption("tbstyle")), "long")
+
+
+def reason_of(raised: BaseException, item: pytest.Item) -> Reason | None:
+    """Why a golden item ended; None where pytest's own report is the only one."""
+    if isinstance(raised, NotGoodError):
+        return raised.reason
+    traceback = describe_traceback(raised)
+    if isinstance(raised, Failed) or not isinstance(raised, Exception) or not traceback:
+        return None
+    said = printable(mask(describe_error(raised)), _ERROR)
+    crash = find_crash(traceback)
+    path, line = crash or (item.location[0], (item.location[1] or 0) + 1)
+    style = traceback_style(item.config)
+    shown = shorten(traceback) if style == "short" else traceback
+    text = said if style == "no" else f"{said}\n\n{shown}"
+    return Reason(text=text, summary=f"{said} ({path}:{line})", path=path, line=line)
+
+
+def as_longrepr(reason: Reason, *, one_line: bool, when: str) -> ExceptionChainRepr:
+    """
+    What a report of pytest carries.
+
+    Args:
+        one_line: As `--tb=line` wants it; pytest writes that line itself, but of an error in setup.
+    """
+    place = ReprFileLocation(reason.path, reason.line, reason.summary)
+    text = reason.text
+    if one_line:
+        text = f"{place}" if when == "setup" else ""
+    entry = ReprEntryNative([f"{text}\n" if text else ""])
+    return ExceptionChainRepr([(ReprTraceback([entry], None, "native"), place, None)])
+
+
+# Doctest items get their fixtures the same way; there is no public one.
+
 
 REFUSED = "llm_refused"
 _ESCAPED = 10  # characters at most of one that is escaped
@@ -240,3 +321,137 @@ def app_fixtures(node: pytest.Item | pytest.Collector) -> Sequence[Any]:
     """The definitions of `llm_app` that this node sees, the one that counts last."""
     # Private, and used by every plugin with items that are no functions, pytest's own among them.
     return node.session._fixturemanager.getfixturedefs("llm_app", node) or ()  # noqa: SLF001
+
+
+@dataclass(slots=True, eq=False)
+class Router:
+    """
+    Installed for a session, and put back at its end.
+
+    Attributes:
+        captures: Whether pytest captures; without it, `-s`, what is routed is shown where it was written.
+        shows: Whether what is routed is also shown at once, `--capture=tee-sys`.
+    """
+
+    captures: bool
+    shows: bool
+    _streams: list[Any] = field(default_factory=list)
+    _handlers: list[logging.Handler] = field(default_factory=list)
+    _log: logging.Handler | None = None
+    _listening: ExitStack = field(default_factory=ExitStack)
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Router:
+        router = cls(captures=captures(config), shows=config.getoption("capture", "no") == "tee-sys")
+        config.add_cleanup(router.close)
+        return router
+
+    def take_streams(self) -> None:
+        """Route what is written to the streams of the moment; those taken before are left as they are."""
+        channels: tuple[tuple[Channel, Any], ...] = (("stdout", sys.stdout), ("stderr", sys.stderr))
+        for channel, stream in channels:
+            if any(each is stream for each in self._streams) or not hasattr(stream, "write"):
+                continue
+            original = sys.__stdout__ if channel == "stdout" else sys.__stderr__
+            shown = original.write if self.shows and original is not None else None
+            shown = shown if self.captures else stream.write
+            try:
+                stream.write = routed(stream.write, channel, shown)
+            except AttributeError:  # a stream of somebody's own, which pytest did not make
+                continue
+            self._streams.append(stream)
+
+    def take_logs(self, plugin: Any) -> None:
+        """
+        Records of a case go to the case, and no more to the item that pytest happens to run.
+
+        Args:
+            plugin: pytest's `logging-plugin`, which is there once a session starts; None where it is off.
+        """
+        if self._log is not None:
+            return
+        self._listening.enter_context(listening())
+        for name in ("caplog_handler", "report_handler"):
+            if isinstance(handler := getattr(plugin, name, None), logging.Handler):
+                handler.addFilter(_is_of_no_case)
+                self._handlers.append(handler)
+        self._log = CaseLog(level=getattr(plugin, "log_level", None) or 0)
+        self._log.setFormatter(getattr(plugin, "formatter", None))
+        logging.getLogger().addHandler(self._log)
+
+    def close(self) -> None:
+        self._listening.close()
+        for stream in self._streams:
+            vars(stream).pop("write", None)  # the class's own shows again
+        self._streams.clear()
+        for handler in self._handlers:
+            handler.removeFilter(_is_of_no_case)
+        if self._log is not None:
+            logging.getLogger().removeHandler(self._log)
+
+
+def captures(config: pytest.Config) -> bool:
+    """Not with `-s`, nor with `-p no:capture`, which takes the option away."""
+    return bool(config.getoption("capture", "no") != "no")
+
+
+def _is_of_no_case(_record: logging.LogRecord) -> bool:
+    return current.get() is None
+
+
+class Reporting:
+    """Registered together with the golden run whose items it reports."""
+
+    def __init__(self, evaluation: Evaluation, config: pytest.Config) -> None:
+        self._evaluation = evaluation
+        self._session: pytest.Session | None = None
+        self._router = Router.of(config)
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._session = session
+        self._router.take_logs(session.config.pluginmanager.getplugin("logging-plugin"))
+
+    @pytest.hookimpl(wrapper=True, trylast=True)  # within pytest's own, which begins to capture
+    def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Here pytest captures, so that its streams can be had before the first case prints."""
+        self._route()
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        """Here it does not: these are the streams between two items."""
+        self._route()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        self._route()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Our reason in place of a traceback of ours."""
+        report = yield
+        if not isinstance(item, GoldenItem) or not report.failed or not call.excinfo:
+            return report
+        if reason := reason_of(call.excinfo.value, item):
+            one_line = item.config.getoption("tbstyle") == "line"
+            report.longrepr = as_longrepr(reason, one_line=one_line, when=call.when)
+        return report
+
+    @pytest.hookimpl(tryfirst=True, specname="pytest_runtest_logreport")
+    def pytest_end_refused(self, report: pytest.TestReport) -> None:
+        """A worker found that nothing can be run: the controller says so once, in place of each item."""
+        refused = dict(report.user_properties).get(REFUSED)
+        if refused is not None and self._session is not None and not is_worker(self._session.config):
+            self._evaluation.refused = str(refused)
+            raise pytest.UsageError(self._evaluation.refused)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self) -> None:
+        """Under `-x` and `--maxfail` no case begins after the failure that ends the session."""
+        if self._session is not None and (self._session.shouldfail or self._session.shouldstop):
+            self._evaluation.session.stop()
+
+    def _route(self) -> None:
+        self._router.take_streams()
