@@ -48,7 +48,7 @@ class _Received:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_teardown(self) -> None:
-        found = [each for each in self._session.attribution.listener_errors() if each not in self._known]
+        found = [error for error in self._session.attribution.listener_errors() if error not in self._known]
         self._known.update(found)
         if found:
             pytest.fail("\n".join(found), pytrace=False)

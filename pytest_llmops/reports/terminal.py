@@ -49,7 +49,7 @@ def render_case(
 
 def find_traceback(result: CaseResult) -> str:
     """Of the first time that the app raised; empty where it never did."""
-    return next((each.traceback for each in result.failures if each.traceback), "")
+    return next((failure.traceback for failure in result.failures if failure.traceback), "")
 
 
 def summarize(verdicts: Sequence[Verdict]) -> str:

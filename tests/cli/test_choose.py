@@ -72,7 +72,7 @@ def store(name: str, *values: float, text: str = "", **more) -> Path:
         for at, value in enumerate(values)
     ]
     path = Path(name)
-    write_run(Run(signature={}, results=tuple(replace(each, **more) for each in results)), path)
+    write_run(Run(signature={}, results=tuple(replace(result, **more) for result in results)), path)
     return path
 
 

@@ -169,7 +169,7 @@ def _run_unguarded(  # noqa: PLR0913 - what the other run depends on, and what i
 
 def _pair(against: str, other: Sequence[CaseResult], arm: Arm) -> list[Paired]:
     pairs = (pair_scores(against, metric, other, arm.results) for metric in _PAIRED)
-    return [each for each in pairs if each]
+    return [pair for pair in pairs if pair]
 
 
 def _tabulate(name: str, plan: Plan, results: Sequence[CaseResult]) -> _ArmRow:

@@ -160,7 +160,7 @@ def _read_placements(
             f"the placement {each!r} needs an adapter, a function (payload, placement) that returns the "
             f"app's input: --placements {each}=module:function, or placements in [tool.pytest-llmops.attack]"
         )
-    offered = [each for each in dict.fromkeys(chosen) if each not in lacking]
+    offered = [fromkey for fromkey in dict.fromkeys(chosen) if fromkey not in lacking]
     return {each: _load_adapter(each, paths, settings) for each in offered}, named
 
 
@@ -295,7 +295,7 @@ def _run(golden: Golden, settings: Settings, arm: Arm, calls: int | None) -> lis
     run = run_golden(golden, settings=limited, problems=arm.problems)
     arm.calls += run.usage.calls - run.usage.replayed
     budget = None if left is None else Budget(calls=left)
-    stopped = {each.case for each in run.results if budget and any(map(budget.refused, each.failures))}
+    stopped = {result.case for result in run.results if budget and any(map(budget.refused, result.failures))}
     arm.unfinished += sorted(stopped)
     return [result for result in run.results if result.case not in stopped]
 

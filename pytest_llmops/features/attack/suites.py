@@ -119,7 +119,7 @@ def add_limits(golden: Golden, limits: Limits) -> Golden:
     benign = any(not is_attack(case) and case.checks for case in golden.cases)
     wanted = {"attack_success": attacked, "blocked": attacked, "utility": benign}
     named = {check.metric for check in golden.suite}
-    added = [each for each in limits.checks() if wanted[each.metric] and each.metric not in named]
+    added = [check for check in limits.checks() if wanted[check.metric] and check.metric not in named]
     errors = golden.model_errors or _FAILED_CALLS
     return replace(golden, suite=(*golden.suite, *added), model_errors=errors)
 

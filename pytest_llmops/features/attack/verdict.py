@@ -71,7 +71,7 @@ def tabulate(attacks: Mapping[str, Facets], results: Iterable[CaseResult]) -> li
         groups[f"placement {facets.placement}"].append(result)
         for entry in facets.owasp:
             groups[entry].append(result)
-    order = [f"placement {each}" for each in PLACEMENTS]
+    order = [f"placement {placement}" for placement in PLACEMENTS]
     names = [*(each for each in order if each in groups), *sorted(groups.keys() - {*order})]
     return [_row(ALL, attacked), *(_row(name, groups[name]) for name in names)]
 
@@ -323,15 +323,18 @@ class Covered:
 def list_coverage(attacks: Iterable[Facets]) -> list[Covered]:
     """OWASP entries, ATLAS techniques and placements, tried or not."""
     facets = list(attacks)
-    owasp = Counter(entry for each in facets for entry in each.owasp)
-    atlas = Counter(technique for each in facets for technique in each.atlas)
-    places = Counter(each.placement for each in facets)
-    techniques = {**ATLAS, **{each: "" for each in sorted(atlas) if each not in ATLAS}}
+    owasp = Counter(entry for facet in facets for entry in facet.owasp)
+    atlas = Counter(technique for facet in facets for technique in facet.atlas)
+    places = Counter(facet.placement for facet in facets)
+    techniques = {**ATLAS, **{atla: "" for atla in sorted(atlas) if atla not in ATLAS}}
     return [
         *(Covered(kind="OWASP", id=each, name=name, attacks=owasp[each]) for each, name in OWASP.items()),
         *(
             Covered(kind="ATLAS", id=each, name=name, attacks=atlas[each])
             for each, name in techniques.items()
         ),
-        *(Covered(kind="placement", id=each, name="", attacks=places[each]) for each in PLACEMENTS),
+        *(
+            Covered(kind="placement", id=placement, name="", attacks=places[placement])
+            for placement in PLACEMENTS
+        ),
     ]

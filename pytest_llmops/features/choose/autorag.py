@@ -252,13 +252,13 @@ def nodes_json(reports: Sequence[NodeReport]) -> dict[str, Any]:
         "version": 1,
         "nodes": [
             {
-                "node": each.node.name,
-                "best": each.node.best,
-                "confirmed": each.is_confirmed,
-                "reason": each.node.reason or None,
-                "choice": choice_json(each.report) if each.report else None,
+                "node": report.node.name,
+                "best": report.node.best,
+                "confirmed": report.is_confirmed,
+                "reason": report.node.reason or None,
+                "choice": choice_json(report.report) if report.report else None,
             }
-            for each in reports
+            for report in reports
         ],
     }
 
@@ -284,10 +284,12 @@ def _compare_best(best: str, report: ChoiceReport) -> str:
     """AutoRAG's module against the best of the others, by each metric; p-values are of this pair alone."""
     other = next(name for one in report.choice.standings if (name := one.entry.name) != best)
     counts = []
-    for each in report.choice.contests:
-        if {each.first, each.second} == {best, other}:
-            better, worse = (each.better, each.worse) if each.first == best else (each.worse, each.better)
-            counts.append(f"{each.metric} {better} to {worse}, p = {or_one(each.p_value):.3g}")
+    for contest in report.choice.contests:
+        if {contest.first, contest.second} == {best, other}:
+            better, worse = (
+                (contest.better, contest.worse) if contest.first == best else (contest.worse, contest.better)
+            )
+            counts.append(f"{contest.metric} {better} to {worse}, p = {or_one(contest.p_value):.3g}")
     return f"AutoRAG's best {best} against {other}, questions better to worse: {'; '.join(counts)}"
 
 
@@ -313,9 +315,9 @@ def judge_trial(folder: str, *, alpha: float) -> tuple[int, list[str], dict[str,
         )
         for node in read_nodes(Path.cwd() / folder)
     ]
-    choices = [each for each in reports if len(each.node.modules) > 1]
-    code = _CONFIRMED if all(each.is_confirmed for each in choices) else _UNCONFIRMED
-    outcomes = {each.report.choice.outcome for each in choices if each.report}
+    choices = [report for report in reports if len(report.node.modules) > 1]
+    code = _CONFIRMED if all(choice.is_confirmed for choice in choices) else _UNCONFIRMED
+    outcomes = {choice.report.choice.outcome for choice in choices if choice.report}
     if not outcomes or "error" in outcomes:
         code = _ERROR
     return code, write_terminal(nodes_document(reports)), nodes_json(reports)

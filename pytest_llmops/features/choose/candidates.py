@@ -60,7 +60,7 @@ def read_candidates(typed: Sequence[str]) -> list[Typed]:
         for other in candidates[:at]:
             if (each.app, each.variables, each.file) == (other.app, other.variables, other.file):
                 raise SettingsError(f"{printable(each.name)} is named twice; take one of them out")
-    names = [each.name for each in candidates]
+    names = [candidate.name for candidate in candidates]
     return [
         each if names.count(each.name) == 1 else _renamed(each, at + 1) for at, each in enumerate(candidates)
     ]
@@ -108,7 +108,7 @@ def _read(typed: str) -> Typed:
             "its own; give the environment variable by which it does, such as SHOP_PROMPTS=prompts/short"
         )
     if "=" in typed:
-        variables = [read_variable("a candidate", each) for each in _NEXT_VARIABLE.split(typed)]
+        variables = [read_variable("a candidate", part) for part in _NEXT_VARIABLE.split(typed)]
         name = ",".join(f"{name}={mask_secrets({name: value})[name]}" for name, value in variables)
         return Typed(name=name, variables=dict(variables))
     if not _ADDRESS.fullmatch(typed):

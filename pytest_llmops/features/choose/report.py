@@ -51,18 +51,20 @@ def choice_json(report: ChoiceReport) -> dict[str, Any]:
         "cases": len(report.field.cases),
         "candidates": [
             {
-                "name": each.entry.name,
-                "means": {metric: None if math.isnan(mean) else mean for metric, mean in each.means.items()},
-                "errors": each.entry.errored,
-                "broken": each.entry.broken or None,
-                "left_out": list(each.entry.left_out),
-                "latency_s": _median(each.entry.spending.latency_s),
+                "name": standing.entry.name,
+                "means": {
+                    metric: None if math.isnan(mean) else mean for metric, mean in standing.means.items()
+                },
+                "errors": standing.entry.errored,
+                "broken": standing.entry.broken or None,
+                "left_out": list(standing.entry.left_out),
+                "latency_s": _median(standing.entry.spending.latency_s),
                 **{
-                    name: _mean(getattr(each.entry.spending, name))
+                    name: _mean(getattr(standing.entry.spending, name))
                     for name in ("cost_usd", "tokens", "calls")
                 },
             }
-            for each in choice.standings
+            for standing in choice.standings
         ],
         "pairs": [_contest_json(each) for each in (*choice.contests, *choice.spending)],
         "further_cases": choice.further_cases,
@@ -82,8 +84,8 @@ def describe_outcome(report: ChoiceReport) -> str:
         both = f"{closest.first} and {closest.second}"
         return f"no winner: {both} have the same {', '.join(report.field.scales)} in {_cases(closest)}"
     places = [
-        f"{each.entry.name} ({closest.metric} {each.means[closest.metric]:.4g})"
-        for each in choice.standings[:2]
+        f"{standing.entry.name} ({closest.metric} {standing.means[closest.metric]:.4g})"
+        for standing in choice.standings[:2]
     ]
     lead = "best" if closest.gain >= 0 else "first over all metrics"
     head = f"no winner: {lead} {places[0]}, then {places[1]}"
@@ -101,11 +103,11 @@ def _likely_losses(report: ChoiceReport, closest: Contest) -> list[str]:
     if closest.gain <= 0 or or_one(closest.p_adjusted) > report.alpha:
         return []
     return [
-        f"{each.metric} (p = {_p(each.p_value)})"
-        for each in report.choice.contests
-        if (each.first, each.second) == (closest.first, closest.second)
-        and each.gain < 0
-        and or_one(each.p_value) <= report.alpha
+        f"{contest.metric} (p = {_p(contest.p_value)})"
+        for contest in report.choice.contests
+        if (contest.first, contest.second) == (closest.first, closest.second)
+        and contest.gain < 0
+        and or_one(contest.p_value) <= report.alpha
     ]
 
 
@@ -124,9 +126,9 @@ def _describe_wins(report: ChoiceReport) -> Iterable[str]:
         if other == choice.winner:
             continue
         turned = [
-            (each, each.gain if each.first == choice.winner else -each.gain)
-            for each in choice.contests
-            if {each.first, each.second} == {choice.winner, other}
+            (contest, contest.gain if contest.first == choice.winner else -contest.gain)
+            for contest in choice.contests
+            if {contest.first, contest.second} == {choice.winner, other}
         ]
         wins = [
             f"{each.metric} ({abs(each.difference):.3g}, p = {_p(each.p_adjusted)})"
@@ -181,7 +183,7 @@ def _contests(report: ChoiceReport) -> Table:
 
 
 def _notes(report: ChoiceReport) -> Iterable[str]:
-    entries = [each.entry for each in report.choice.standings]
+    entries = [standing.entry for standing in report.choice.standings]
     yield from list_errors(report)
     for entry in entries:
         if entry.left_out:
@@ -256,11 +258,11 @@ def _cases_of(report: ChoiceReport) -> str:
 
 
 def _median(values: Repeats) -> float | None:
-    return median(each[0] for each in values.values()) if values else None
+    return median(value[0] for value in values.values()) if values else None
 
 
 def _mean(values: Repeats) -> float | None:
-    return fmean(each[0] for each in values.values()) if values else None
+    return fmean(value[0] for value in values.values()) if values else None
 
 
 def _number(value: float | None) -> str:

@@ -137,7 +137,7 @@ def enter(candidates: Sequence[Candidate], metrics: Sequence[str] = ()) -> Field
         ChoiceError: No case is in all runs, or one was scored in unlike ways; of a run that broke, anything.
         LLMOpsError: A metric is unknown, or none decides.
     """
-    broke = "; ".join(f"{each.name}: {each.broken}" for each in candidates if each.broken)
+    broke = "; ".join(f"{candidate.name}: {candidate.broken}" for candidate in candidates if candidate.broken)
     try:
         return _enter_all(candidates, metrics)
     except LLMOpsError as error:
@@ -162,13 +162,13 @@ def _enter_all(candidates: Sequence[Candidate], metrics: Sequence[str]) -> Field
     _check_alike(chosen, scales)
     cases_of = {metric: _applicable(metric, chosen) for metric in scales}
     entries = []
-    for each in candidates:
-        if each.name in chosen:
-            left_out = sorted(results[each.name].keys() - set(common))
-            entries.append(_enter(each, chosen[each.name], cases_of, left_out))
+    for candidate in candidates:
+        if candidate.name in chosen:
+            left_out = sorted(results[candidate.name].keys() - set(common))
+            entries.append(_enter(candidate, chosen[candidate.name], cases_of, left_out))
         else:
-            errors = {metric: dict.fromkeys(cases, each.broken) for metric, cases in cases_of.items()}
-            entries.append(Entry(name=each.name, values={}, errors=errors, broken=each.broken))
+            errors = {metric: dict.fromkeys(cases, candidate.broken) for metric, cases in cases_of.items()}
+            entries.append(Entry(name=candidate.name, values={}, errors=errors, broken=candidate.broken))
     groups = {result.case: result.group for found in chosen.values() for result in found if result.group}
     return Field(
         entries=tuple(entries),
@@ -200,13 +200,17 @@ def _find_scales(
 ) -> dict[str, Scale]:
     options: dict[str, Mapping[str, object]] = {}
     deciding: dict[str, None] = {}
-    for each in candidates:
-        files = {"", *(file_of(result.case) for result in chosen[each.name])}
-        checks: list[Check | SuiteCheck] = [check for result in chosen[each.name] for check in result.checks]
-        checks += [check for path, suite in each.run.suite.items() if path in files for check in suite]
+    for candidate in candidates:
+        files = {"", *(file_of(result.case) for result in chosen[candidate.name])}
+        checks: list[Check | SuiteCheck] = [
+            check for result in chosen[candidate.name] for check in result.checks
+        ]
+        checks += [check for path, suite in candidate.run.suite.items() if path in files for check in suite]
         options |= {check.metric: check.options for check in checks}
         deciding |= dict.fromkeys(check.metric for check in checks if not check.record_only)
-    found = {metric for results in chosen.values() for each in results for metric in _scored_or_failed(each)}
+    found = {
+        metric for results in chosen.values() for result in results for metric in _scored_or_failed(result)
+    }
     scored = sorted(found - {""})
     listed = f"Scored: {', '.join(map(printable, scored)) or 'none'}"
     for metric in named:
@@ -223,7 +227,7 @@ def _find_scales(
 
 
 def _scored_or_failed(result: CaseResult) -> set[str]:
-    return {each.metric for each in result.scores} | {each.metric for each in result.failures}
+    return {score.metric for score in result.scores} | {failure.metric for failure in result.failures}
 
 
 def _applicable(metric: str, chosen: Mapping[str, Sequence[CaseResult]]) -> set[str]:
@@ -241,7 +245,7 @@ def _check_alike(chosen: Mapping[str, Sequence[CaseResult]], metrics: Iterable[s
     """Scores of other versions of a metric, or of other judges, are not compared, nor any with none."""
     for metric in metrics:
         for name, results in chosen.items():
-            if not any(metric in _scored_or_failed(each) or app_breakage(each) for each in results):
+            if not any(metric in _scored_or_failed(result) or app_breakage(result) for result in results):
                 raise ChoiceError(
                     f"{name} was never scored by {metric}; run it again, or choose by others with --metric"
                 )

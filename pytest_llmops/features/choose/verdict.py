@@ -86,15 +86,15 @@ def choose(field: Field, *, alpha: float = 0.05, seed: int = 0) -> Choice:
     if len(field.entries) < 2 or not field.cases or not field.scales:  # noqa: PLR2004 - a choice is of two
         raise ChoiceError("there is nothing to choose from: give two candidates with cases in common")
     standings = _rank(field)
-    entries = [each.entry for each in standings]
+    entries = [standing.entry for standing in standings]
     pairs = list(combinations(entries, 2))
     contests = [
         hold_contest(metric, first, second, field, alpha=alpha, seed=seed)
         for first, second in pairs
         for metric in field.scales
     ]
-    adjusted = adjust_holm([or_one(each.p_value) for each in contests])
-    answered = adjust_holm([or_one(each.p_answered) for each in contests])
+    adjusted = adjust_holm([or_one(contest.p_value) for contest in contests])
+    answered = adjust_holm([or_one(contest.p_answered) for contest in contests])
     contests = [
         replace(each, p_adjusted=p_value, p_answered=p_answered)
         for each, p_value, p_answered in zip(contests, adjusted, answered, strict=True)
@@ -135,13 +135,13 @@ def beats(
         answered: By the cases alone that neither errored in.
     """
     better = False
-    for each in contests:
-        if {each.first, each.second} != {name, other}:
+    for contest in contests:
+        if {contest.first, contest.second} != {name, other}:
             continue
-        gain = each.gain if each.first == name else -each.gain
-        p_value = each.p_answered if answered else each.p_adjusted
+        gain = contest.gain if contest.first == name else -contest.gain
+        p_value = contest.p_answered if answered else contest.p_adjusted
         better |= gain > 0 and or_one(p_value) <= alpha
-        if gain < 0 and or_one(each.p_value) <= alpha:
+        if gain < 0 and or_one(contest.p_value) <= alpha:
             return False
     return better
 
@@ -210,5 +210,5 @@ def _find_closest(entries: Sequence[Entry], contests: Sequence[Contest], alpha: 
     best, *others = [entry.name for entry in entries]
     unbeaten = [name for name in others if not beats(best, name, contests, alpha)]
     pair = {best, (unbeaten or others)[0]}
-    held = [each for each in contests if each.cases and {each.first, each.second} == pair]
+    held = [contest for contest in contests if contest.cases and {contest.first, contest.second} == pair]
     return min(held, key=lambda each: (or_one(each.p_value), -abs(each.better - each.worse)), default=None)

@@ -135,7 +135,7 @@ def send_canaries(
     sound, notes = _sort_out(canaries, endpoint)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = list(pool.map(partial(_request, endpoint=endpoint, redaction=Redaction(redact)), sound))
-    for why, count in Counter(each for each in answers if isinstance(each, str)).items():
+    for why, count in Counter(answer for answer in answers if isinstance(answer, str)).items():
         notes.append(f"canaries without an answer: {count}, {why}")
     answered = [
         (canary, each) for canary, each in zip(sound, answers, strict=True) if not isinstance(each, str)

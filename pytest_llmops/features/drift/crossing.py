@@ -151,9 +151,9 @@ def _moved_data(output: Output, alike: Sequence[Output], moved: Moved) -> Iterat
         return
     retexted = sorted(_retexted(output, moved))
     yield from (Clue(kind="data", evidence=f"passage {name} has another text") for name in retexted)
-    names = [each.id for each in passages]
+    names = [passage.id for passage in passages]
     if any(each.passages is not None and names == [one.id for one in each.passages] for each in alike):
-        if not any(each.text for each in passages):  # only ids are known, so the texts may have moved
+        if not any(passage.text for passage in passages):  # only ids are known, so the texts may have moved
             yield from (Clue(kind="data", evidence=evidence) for evidence in moved.data)
         return
     calls = vectors_of(output)

@@ -59,7 +59,7 @@ def find_drift(base: Run, new: Run, *, reviews: Sequence[Reviewed] = ()) -> Drif
         cases = tuple(replace(case, shown=tuple({*case.shown} & {"concept"})) for case in cases)
     causes = tuple(_gather(cases, moved))
     if not comparable:
-        causes = tuple(replace(each, shown=each.shown and each.kind == "concept") for each in causes)
+        causes = tuple(replace(cause, shown=cause.shown and cause.kind == "concept") for cause in causes)
     is_open = not comparable or any(case.is_open for case in cases)
     return Drift(
         outcome="drift" if any(cause.shown for cause in causes) else "open" if is_open else "none",

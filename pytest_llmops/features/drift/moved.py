@@ -169,7 +169,7 @@ def find_moved(base: Run, new: Run, pairs: Sequence[tuple[CaseResult, CaseResult
     stamped = [{name.partition(":")[0] for name in run.signature} & _PARTS for run in (base, new)]
     known = stamped[0] & stamped[1]
     if not all(
-        fingerprint for seen in (before, after) for each in seen.marks.values() for _, fingerprint in each
+        fingerprint for seen in (before, after) for mark in seen.marks.values() for _, fingerprint in mark
     ):
         known -= {"model"}
     embedders = {seen.requested[key] for seen in (before, after) for key in seen.vectors}

@@ -46,7 +46,7 @@ def render_drift(drift: Drift) -> list[str]:
         lines += _cut([f"  {printable(case.case)}: {_explain(case)}" for case in open_cases])
         lines.append("")
     lines += [f"advice: {printable(each, _LINE)}" for each in drift.advice]
-    lines += [f"note: {printable(each, _LINE)}" for each in drift.notes]
+    lines += [f"note: {printable(note, _LINE)}" for note in drift.notes]
     counts = ", ".join(f"{count} {change}" for change, count in _counts(drift).items())
     return [*lines, f"{_conclude(drift)} (cases: {counts})"]
 

@@ -52,8 +52,8 @@ def read_candidates(text: str, *, table: bool) -> list[Candidate]:
         and isinstance(documents[0].get("examples"), list)
     ):
         documents = documents[0]["examples"]
-    rows = [_of_example(each) for each in documents]
-    found = [each for each in rows if each is not None]
+    rows = [_of_example(document) for document in documents]
+    found = [row for row in rows if row is not None]
     return found if rows and len(found) == len(rows) else list(_of_spans(list(read_spans(documents))))
 
 

@@ -78,15 +78,15 @@ def _read(source: Path) -> list[Candidate]:
 
 def _clean(candidates: Sequence[Candidate], notes: Counter[str], *, refuses: bool) -> Iterator[Candidate]:
     """The candidates without personal data; masked ones, or with `refuses` the others alone."""
-    for each in candidates:
+    for candidate in candidates:
         masked = replace(
-            each,
-            input=mask_value(each.input),
-            id=mask_value(each.id),
-            reference=mask_value(each.reference),
-            tags=tuple(mask_value(list(each.tags))),
+            candidate,
+            input=mask_value(candidate.input),
+            id=mask_value(candidate.id),
+            reference=mask_value(candidate.reference),
+            tags=tuple(mask_value(list(candidate.tags))),
         )
-        if masked != each:
+        if masked != candidate:
             notes["left out for personal data" if refuses else "masked"] += 1
             if refuses:
                 continue
@@ -99,11 +99,11 @@ def _drop_near(candidates: Iterator[Candidate], notes: Counter[str]) -> list[Can
 
     kept: list[Candidate] = []
     texts: list[str] = []
-    for each in candidates:
-        text = " ".join(re.findall(r"\w+", str(each.input).casefold()))
+    for candidate in candidates:
+        text = " ".join(re.findall(r"\w+", str(candidate.input).casefold()))
         if process.extractOne(text, texts, scorer=fuzz.ratio, score_cutoff=_NEAR) is None:
             texts.append(text)
-            kept.append(each)
+            kept.append(candidate)
         else:
             notes["dropped as near-duplicates"] += 1
     return kept
@@ -114,14 +114,14 @@ def _name(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
     names = Counter(each.id for each in candidates)  # runs have that of the function that was traced
     taken: set[str] = set()
     cases = []
-    for each in candidates:
-        own = _slug(each.id) if names[each.id] == 1 else ""
-        tags = [slug for tag in each.tags if (slug := _slug(tag))]
+    for candidate in candidates:
+        own = _slug(candidate.id) if names[candidate.id] == 1 else ""
+        tags = [slug for tag in candidate.tags if (slug := _slug(tag))]
         cases.append(
             {
-                "id": _take(own or _slug(str(each.input)) or "case", taken),
-                "input": each.input,
-                **({"reference": each.reference} if each.reference else {}),
+                "id": _take(own or _slug(str(candidate.input)) or "case", taken),
+                "input": candidate.input,
+                **({"reference": candidate.reference} if candidate.reference else {}),
                 **({"tags": tags} if tags else {}),
             }
         )

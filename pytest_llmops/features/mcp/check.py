@@ -56,8 +56,8 @@ def compare_fields(name: str, old: Any, new: Any, what: str) -> Iterator[McpFind
 def _by_name(definitions: Sequence[Definition]) -> dict[str, list[Definition]]:
     """Definitions by their tool's name; two of one name stay two."""
     named: dict[str, list[Definition]] = {}
-    for each in definitions:
-        named.setdefault(each.name, []).append(each)
+    for definition in definitions:
+        named.setdefault(definition.name, []).append(definition)
     return named
 
 
@@ -110,7 +110,7 @@ def check_listings(
     """
     found = [*_check_changes(listings, locked)]
     for listing in listings:
-        found += check_names([each.name for each in listing.tools])
+        found += check_names([tool.name for tool in listing.tools])
     known: dict[str, Definition] = {}
     for each in (tool for listing in listings for tool in listing.tools):
         if known.setdefault(each.sha256, each) is each:
@@ -142,5 +142,5 @@ def _check_changes(listings: Sequence[Listing], locked: LockedServer) -> Iterato
 
 def _compare_instructions(old: str, new: str, what: str) -> Iterator[McpFinding]:
     was, now = {"instructions": old}, {"instructions": new}
-    for each in compare_fields(SERVER, was, now, what):
-        yield replace(each, field=each.field or "instructions")
+    for field in compare_fields(SERVER, was, now, what):
+        yield replace(field, field=field.field or "instructions")

@@ -68,7 +68,7 @@ def load_lock(lock: Path) -> dict[str, LockedServer]:
     """
     remedy = "Restore it from version control, or delete it and run: llmops mcp lock SERVER"
     try:
-        return {each.server: each for each in read_bytes(lock.read_bytes(), _parse, LOCK_NAME)}
+        return {byte.server: byte for byte in read_bytes(lock.read_bytes(), _parse, LOCK_NAME)}
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -114,12 +114,12 @@ def make_locked(name: str, listing: Listing) -> LockedServer:
     """
     if not listing.tools:
         raise McpLockError("the server lists no tool, so there is nothing to lock")
-    names = [each.name for each in listing.tools]
+    names = [tool.name for tool in listing.tools]
     if twice := sorted({each for each in names if names.count(each) > 1}):
         raise McpLockError(f"two tools are named {printable(twice[0])!r}, so nothing was locked")
     kept = [
-        Definition(name=each.name, sha256=each.sha256, content=mask_secrets(each.content))
-        for each in sorted(listing.tools, key=lambda each: each.name)
+        Definition(name=tool.name, sha256=tool.sha256, content=mask_secrets(tool.content))
+        for tool in sorted(listing.tools, key=lambda each: each.name)
     ]
     return LockedServer(
         server=name,
@@ -152,6 +152,6 @@ def _parse(text: str) -> tuple[LockedServer, ...]:
             )
     lock: _Lock = reader_of(_Lock)(content)
     refuse_twice((each.server for each in lock.servers), "servers", "server")
-    for each in lock.servers:
-        refuse_twice((tool.name for tool in each.tools), "tools", "name")
+    for server in lock.servers:
+        refuse_twice((tool.name for tool in server.tools), "tools", "name")
     return lock.servers

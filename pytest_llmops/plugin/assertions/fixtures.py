@@ -87,7 +87,9 @@ class Llm:
             NotScoredError: The app raised, hung, or returned something that is no answer.
         """
         written = json.dumps(question, sort_keys=True, default=str)
-        repeat = sum(json.dumps(each.input, sort_keys=True, default=str) == written for each in self.samples)
+        repeat = sum(
+            json.dumps(sample.input, sort_keys=True, default=str) == written for sample in self.samples
+        )
         __tracebackhide__ = True  # what is wrong is the question or the app, not this file
         with route_through():
             output, spans = self.session.run(self.caller.call(self.node_id, repeat, question))
@@ -365,7 +367,7 @@ def write_expected(expected: Any, metric: str | None) -> list[Any]:
     """Expected calls as the metric takes them: names for `tool_order`, else as a golden file writes calls."""
     __tracebackhide__ = True
     calls = [_write_call(each) for each in _list("expected", expected)]
-    return [each["name"] for each in calls] if metric == "tool_order" else calls
+    return [call["name"] for call in calls] if metric == "tool_order" else calls
 
 
 def _compare(

@@ -238,9 +238,13 @@ def _judge(item: pytest.Item, number: int, sample: Sample, demand: Demand) -> st
             item.warn(
                 GoldenWarning("undecided: " + "; ".join(f"{each.check}: {each.advice}" for each in open_))
             )
-        verdicts = verdicts if undecided == "fail" else tuple(each for each in verdicts if each not in open_)
+        verdicts = (
+            verdicts
+            if undecided == "fail"
+            else tuple(verdict for verdict in verdicts if verdict not in open_)
+        )
     if all(verdict.outcome == "passed" for verdict in verdicts):
         return ""
-    parts = [line for each in result.scores for line in describe_parts(each.evidence, each.reason)]
+    parts = [line for score in result.scores for line in describe_parts(score.evidence, score.reason)]
     parts += describe_contexts(demand.metric, output)
     return "\n".join([render_case(case, result, verdicts), *parts])

@@ -170,8 +170,8 @@ class GoldenItem(pytest.Item):
         settings = self.parent.evaluation.session.settings
         if red_verdicts(self.verdicts, settings):
             self.fail()
-        open_ = [each for each in self.verdicts if each.outcome == "undecided"]
-        known = [each for each in self.verdicts if each.known]
+        open_ = [verdict for verdict in self.verdicts if verdict.outcome == "undecided"]
+        known = [verdict for verdict in self.verdicts if verdict.known]
         if open_ and settings.undecided == "warn":
             advice = "; ".join(f"{each.check}: {each.advice or each.reason}" for each in open_)
             try:

@@ -53,7 +53,7 @@ def read_baseline(value: Any) -> Run:
     """A baseline from the whole content of its file."""
     head = _HEAD(read_version(value, VERSION, KIND))
     entries = within("cases", list_of(partial(_read_entry, head["signature"])), head["cases"])
-    refuse_twice((each.case for each in entries), "cases", "case")
+    refuse_twice((entry.case for entry in entries), "cases", "case")
     return Run(signature=head["signature"], results=entries)
 
 

@@ -121,4 +121,4 @@ def plain(value: Any) -> Any:
 
 @lru_cache(maxsize=256)
 def _field_names(kind: Any) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(kind)) if is_dataclass(kind) else ()
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()

@@ -184,7 +184,7 @@ def read_head(value: Any) -> dict[str, Any]:
 
 def make_run(head: Mapping[str, Any], results: tuple[CaseResult, ...]) -> Run:
     """The run of a head and its results; a usage that was not written is the sum of the outputs'."""
-    refuse_twice((each.case for each in results), "results", "case")
+    refuse_twice((result.case for result in results), "results", "case")
     try:
         suite = parse_suite(head.get("suite", {}), [result.case for result in results])
     except ValueError as error:
