@@ -5,20 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.warm import warmed
 
 pytest_plugins = ["pytester"]
-
-WARM_START = Path(__file__).with_name("warm_start.py")
 
 
 @pytest.fixture(autouse=True)
@@ -33,22 +29,16 @@ def _forget_apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def _warm_popen() -> Iterator[type[subprocess.Popen[Any]]]:
-    with warmed() as popen:
-        yield popen
+def python() -> Iterator[str]:
+    """The path of a Python whose processes have imported everything when they begin, but for `COLD`."""
+    with warmed() as path:
+        yield path
 
 
 @pytest.fixture
-def warm(_warm_popen: type[subprocess.Popen[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes of Python that a test starts have imported everything when they begin."""
-    monkeypatch.setattr(subprocess, "Popen", _warm_popen)
-
-
-@pytest.fixture
-def python(_warm_popen: type[subprocess.Popen[Any]]) -> list[str]:
-    """The start of a command of Python that others run: with everything imported, but for `COLD`."""
-    address = getattr(_warm_popen, "address", "")
-    return [sys.executable, *(["-I", "-S", str(WARM_START), address] if address else [])]
+def warm(python: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of Python that a test starts are started by `python`."""
+    monkeypatch.setattr(sys, "executable", python)
 
 
 @pytest.hookimpl(wrapper=True)

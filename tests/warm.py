@@ -1,5 +1,5 @@
 """
-Processes that begin with everything imported, since they are forked from one that has imported it.
+Processes of Python that begin with everything imported, since they are forked from one that has imported it.
 
 A process of pytest spends about a second on imports, and the tests start hundreds. What they test is what
 comes after: workers that die, signals, exit codes. With `COLD` in the environment, each begins as a user's.
@@ -10,10 +10,12 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
-import json
+import marshal
+import multiprocessing
 import os
 import runpy
-import selectors
+import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -21,227 +23,155 @@ import sys
 import tempfile
 import threading
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from _pytest import assertion
-from _pytest.config import get_config
+import pytest
 
 _IMPORTED = (
-    "httpcore2",
     "jsonschema",
     "msgspec",
-    "openai.resources.chat",
-    "opentelemetry.sdk._logs",
-    "opentelemetry.sdk.trace",
     "pytest_llmops.metrics.lexical.overlap",
     "pytest_llmops.plugin.assertions.fixtures",
     "pytest_llmops.plugin.assertions.markers",
     "pytest_llmops.plugin.golden.golden_plugin",
     "pytest_llmops.reports.files.run_file",
-    "phonenumbers",
-    "presidio_analyzer.predefined_recognizers",
     "pytest_timeout",
     "scipy.stats",
-    "spacy",  # Presidio's; half forgotten it cannot be loaded again
-    "tldextract",
     "xdist.dsession",
     "xdist.plugin",
     "xdist.remote",
     "yaml",
 )
-_IF_INSTALLED = ("anyio._backends._asyncio", "mcp.server.lowlevel", "mcp.server.stdio")
+_IF_INSTALLED = (
+    "anyio._backends._asyncio",
+    "httpcore2",
+    "mcp.server.lowlevel",
+    "mcp.server.stdio",
+    "openai.resources.chat",
+    "opentelemetry.sdk._logs",
+    "opentelemetry.sdk.trace",
+    # Written in C for the most part, these crash if a run forgets them and the next one loads them again.
+    "orjson",
+    "phonenumbers",
+    "presidio_analyzer.predefined_recognizers",
+    "requests",
+    "spacy",
+    "tldextract",
+    "uuid_utils",
+    "xxhash",
+    "zstandard",
+)
+_REQUEST = 2**17  # bytes: a command and its environment
 _leave = os._exit  # which the plugin puts another in place of
-_MESSAGE = 2**17  # bytes: a command and its environment
+
+multiprocessing.set_executable(sys.executable)  # its processes inherit file descriptors, as a warm one cannot
 
 
 def import_all() -> None:
     for name in _IMPORTED:
         importlib.import_module(name)
-    with suppress(ModuleNotFoundError):
-        for name in _IF_INSTALLED:
+    for name in _IF_INSTALLED:
+        with suppress(ModuleNotFoundError):
             importlib.import_module(name)
 
 
-class WarmPopen(subprocess.Popen[Any]):
-    """`subprocess.Popen` whose processes of this Python are forked by the server at an address."""
-
-    address = ""
-    _server: socket.socket | None = None
-
-    def _execute_child(self, args: Sequence[str], *more: Any) -> None:  # the places are those of `subprocess`
-        folder, environment, pipes = more[4], more[5], more[9:15]
-        preexec_fn, pass_fds, shell, new_session = more[1], more[3], more[8], more[20]
-        if not _is_ours(args) or preexec_fn or pass_fds or shell or new_session:
-            super()._execute_child(args, *more)
-            return
-        request = {
-            "command": [os.fspath(each) for each in args],
-            "folder": os.fspath(folder or Path.cwd()),
-            "environment": dict(os.environ if environment is None else environment),
-        }
-        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._server.connect(self.address)
-        theirs = (pipes[0], pipes[3], pipes[5])
-        streams = [number if each == -1 else each for number, each in enumerate(theirs)]
-        socket.send_fds(self._server, [json.dumps(request).encode()], streams)
-        self.pid = int(self._server.recv(_MESSAGE))
-        self._child_created = True
-        self._close_pipe_fds(*pipes)
-
-    def _try_wait(self, flags: int) -> tuple[int, int]:
-        if self._server is None:
-            return super()._try_wait(flags)
-        self._server.setblocking(not flags)
-        try:
-            status = self._server.recv(_MESSAGE)
-        except BlockingIOError:
-            return 0, 0
-        self._server.close()
-        return self.pid, int(status or signal.SIGKILL)
-
-    def _internal_poll(self, *more: Any, **named: Any) -> int | None:
-        if self._server is None:
-            return super()._internal_poll(*more, **named)
-        if self.returncode is None and self._waitpid_lock.acquire(blocking=False):
-            try:
-                if self.returncode is None and (ended := self._try_wait(os.WNOHANG))[0]:
-                    self._handle_exitstatus(ended[1])
-            finally:
-                self._waitpid_lock.release()
-        return self.returncode
-
-
-def _is_ours(command: Any) -> bool:
-    """`python -c TEXT`, `python -m MODULE`, `python FILE`, and scripts beside this Python."""
-    if not isinstance(command, list | tuple) or "COLD" in os.environ:
-        return False
-    program, *arguments = map(os.fspath, command)
-    if program != sys.executable:
-        return Path(program) == Path(sys.executable).with_name("llmops")
-    options = [each for each in arguments[:2] if each != "-u"]
-    return bool(options) and (options[0][:2] in {"-c", "-m"} or options[0].endswith(".py"))
-
-
 @contextmanager
-def warmed() -> Iterator[type[subprocess.Popen[Any]]]:
-    """A class for `subprocess.Popen`, with a server that ends with the context."""
-    if "COLD" in os.environ:
-        yield subprocess.Popen
+def warmed() -> Iterator[str]:
+    """The path of a Python whose processes are forked by a server, which ends with the context."""
+    if "COLD" in os.environ or sys.platform != "linux":  # libraries of macOS do not outlive a fork
+        yield sys.executable
         return
     with tempfile.TemporaryDirectory() as folder:
-        address = str(Path(folder) / "server")
-        command = [sys.executable, "-P", __file__, address]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603
-            process.stdout.readline()
-            yield type("WarmPopen", (WarmPopen,), {"address": address})
-            process.stdin.close()
+        address = Path(folder) / "server"
+        start = [sys.executable, "-I", "-S", str(Path(__file__).with_name("warm_start.py")), str(address)]
+        for name, script in (("python", []), ("llmops", [str(Path(sys.executable).with_name("llmops"))])):
+            path = Path(folder) / name
+            path.write_text(f'#!/bin/sh\nexec {shlex.join([*start, *script])} "$@"\n', encoding="utf-8")
+            path.chmod(0o700)
+        # In a session of its own, since the processes that stand for its forks pass Ctrl-C on.
+        command = [sys.executable, "-P", __file__, str(address)]
+        with subprocess.Popen(  # noqa: S603 - this file
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        ) as server:
+            if not server.stdout.readline():
+                raise RuntimeError("the server of warm processes did not start")
+            yield str(path.with_name("python"))
+            server.stdin.close()
 
 
-class _Server:
-    """Forks for each request, tells the pid, and then the exit status."""
-
-    def __init__(self, address: str) -> None:
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listener.bind(address)
-        self._listener.listen()
-        self._ended, self._notice = socket.socketpair()
-        self._ended.settimeout(0)
-        self._notice.settimeout(0)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(self._notice.fileno())
-        self._selector = selectors.DefaultSelector()
-        for each in (self._listener, self._ended, sys.stdin):
-            self._selector.register(each, selectors.EVENT_READ)
-        self._started: dict[int, socket.socket] = {}
-
-    def serve(self) -> dict[str, Any]:
-        """Return a request in the process that is forked for it, and never in this one."""
-        while True:
-            selected = [key for key, _ in self._selector.select()]
-            ready = {key.fileobj for key in selected}
-            if sys.stdin in ready:  # whoever started this has ended
-                os._exit(0)
-            for key in selected:
-                if key.data in self._started:  # whoever started this one has ended
-                    os.kill(key.data, signal.SIGKILL)
-                    self._selector.unregister(key.fileobj)
-            if self._ended in ready:
-                self._ended.recv(_MESSAGE)
-                self._tell_ends()
-            if self._listener in ready and (request := self._fork()):
-                return request
-
-    def _fork(self) -> dict[str, Any] | None:
-        client, _ = self._listener.accept()
-        message, streams, _, _ = socket.recv_fds(client, _MESSAGE, 3)
-        if not message:  # whoever asked has ended
-            client.close()
-            return None
-        pid = os.fork()
-        if not pid:
-            self._forget()
-            client.close()
-            for number, stream in enumerate(streams):
-                os.dup2(stream, number)
-        for each in streams:
-            os.close(each)
-        request = json.loads(message)
-        if not pid:
-            return request
-        self._started[pid] = client
-        if request.get("linked"):
-            self._selector.register(client, selectors.EVENT_READ, pid)
-        with suppress(OSError):
-            client.send(str(pid).encode())
-        return None
-
-    def _forget(self) -> None:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for each in (self._selector, self._listener, self._ended, self._notice, *self._started.values()):
-            each.close()
-
-    def _tell_ends(self) -> None:
-        while self._started:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if not pid:
-                return
-            with self._started.pop(pid) as client:
-                with suppress(KeyError):
-                    self._selector.unregister(client)
-                with suppress(OSError):
-                    client.send(str(status).encode())
+def _serve(address: Path) -> dict[str, Any]:
+    """Return each request in a process that is forked for it, until whoever started the server ends."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(str(address))
+    listener.listen()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    while listener in select.select([listener, sys.stdin], [], [])[0]:
+        client, _ = listener.accept()
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if not os.fork():
+            listener.close()
+            return _attend(client)
+        client.close()
+    os._exit(0)
 
 
-def _become(command: list[str]) -> None:
-    """Run what a command of Python says: `-c TEXT`, `-m MODULE` or a file, and perhaps `-u` before it."""
-    if command[0] == sys.executable:
-        command = [each for each in command[1:3] if each != "-u"] + command[3:]
-    kind, joined = command[0][:2], command[0][2:]
-    if kind not in {"-c", "-m"}:
-        sys.argv = command
-        sys.path.insert(0, str(Path(command[0]).absolute().parent))
-        runpy.run_path(command[0], run_name="__main__")
+def _attend(client: socket.socket) -> dict[str, Any]:
+    """Fork once more, wait for that process on behalf of the client, and return the request in it."""
+    message, streams, _, _ = socket.recv_fds(client, _REQUEST, 3)
+    if not message:  # the client was killed
+        os._exit(0)
+    if not (pid := os.fork()):
+        client.close()
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        return marshal.loads(message)  # noqa: S302 - of our own script; json takes long to import there
+    for stream in streams:
+        os.close(stream)
+
+    def pass_on_signals() -> None:
+        with suppress(ProcessLookupError):
+            while number := client.recv(1):
+                os.kill(pid, number[0])
+            os.kill(pid, signal.SIGKILL)  # as the client was
+
+    threading.Thread(target=pass_on_signals, daemon=True).start()
+    _, status = os.waitpid(pid, 0)
+    with suppress(OSError):
+        client.send(str(os.waitstatus_to_exitcode(status)).encode())
+    os._exit(0)
+
+
+def _become(arguments: list[str]) -> None:
+    """Do as Python does with `-c TEXT`, `-m MODULE` or a file, and perhaps `-u` before it."""
+    kind, *arguments = arguments[1:] if arguments[0] == "-u" else arguments
+    if not kind.startswith("-"):
+        sys.argv = [kind, *arguments]
+        sys.path.insert(0, str(Path(kind).absolute().parent))
+        runpy.run_path(kind, run_name="__main__")
         return
-    named, *arguments = [joined, *command[1:]] if joined else command[1:]
-    sys.argv = [kind, *arguments]
-    if kind == "-m":
+    name, *arguments = [kind[2:], *arguments] if kind[2:] else arguments
+    sys.argv = [kind[:2], *arguments]
+    if kind.startswith("-m"):
         sys.path.insert(0, str(Path.cwd()))
-        runpy.run_module(named, run_name="__main__", alter_sys=True)
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
     else:
         sys.path.insert(0, "")
         sys.modules["__main__"] = main = types.ModuleType("__main__")
-        exec(named, main.__dict__)  # noqa: S102 - what the command says
+        exec(name, main.__dict__)  # noqa: S102 - what the command says
 
 
-def _end(command: list[str]) -> None:
+def _end(arguments: list[str]) -> None:
     """Run it and end as Python does, but for freeing what was imported, which copies all of it first."""
     code: Any = None
     try:
-        _become(command)
+        _become(arguments)
     except SystemExit as end:
         code = end.code
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends the process
@@ -263,28 +193,29 @@ def _end(command: list[str]) -> None:
     _leave(code or 0)
 
 
-def _rewriting_asserts(load: Callable[[], None]) -> None:
-    """Import as pytest does, which warns of plugins that were imported without it."""
-    hook = assertion.install_importhook(get_config())
-    hook.mark_rewrite("anyio", "pytest_llmops", "pytest_timeout", "xdist")
-    load()
-    sys.meta_path.remove(hook)
+class _Imports:
+    """As a plugin: pytest warns of plugins that were imported before it could rewrite their assertions."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self) -> int:
+        pytest.register_assert_rewrite("anyio", "pytest_llmops", "pytest_timeout", "xdist")
+        import_all()
+        return 0
 
 
 if __name__ == "__main__":
-    _rewriting_asserts(import_all)
+    os.environ |= {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": ""}
+    if pytest.main(["-s", "--noconftest", "-c", os.devnull], plugins=[_Imports()]):
+        sys.exit("pytest did not import what is to be warm")
     gc.collect()
     gc.freeze()
     kept = sys.modules["__main__"]  # its names are used until the end
-    WarmPopen.address = sys.argv[1]
-    server = _Server(WarmPopen.address)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    request = server.serve()
+    server = Path(sys.argv[1])
+    request = _serve(server)
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in os.environ
     sys.path[:0] = [each for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
-    subprocess.Popen = WarmPopen  # type: ignore[misc]
-    _end(request["command"])
+    sys.executable = str(server.with_name("python"))
+    _end(request["arguments"])

@@ -42,9 +42,8 @@ def shell(tmp_path, monkeypatch, python):
     monkeypatch.setenv("PYTEST_PLUGINS", "pytest_llmops.plugin")
 
     def run(line: str) -> subprocess.CompletedProcess[str]:
-        # A warm start needs the streams, and does not read Python's own variables.
-        start = [sys.executable] if CLOSED in line or "PYTHON" in line else python
-        words = ["bash", "-c", f'set -o pipefail; python() {{ {shlex.join(start)} "$@"; }}; {line}']
+        start = sys.executable if "PYTHON" in line else python  # which does not read Python's own variables
+        words = ["bash", "-c", f'set -o pipefail; python() {{ {shlex.quote(start)} "$@"; }}; {line}']
         return subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)  # noqa: S603 - our own line
 
     return run

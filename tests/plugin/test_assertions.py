@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.extras import needs_pii
 from tests.plugin.asserted import CONFTEST
 
 
@@ -18,6 +19,7 @@ def run(project):
     return run
 
 
+@needs_pii
 def test_fixtures_give_numbers_to_compare(run):
     run("""
         def test_it(llm, lexical, recall_at_k, pii_leak, llm_traces):
@@ -30,6 +32,7 @@ def test_fixtures_give_numbers_to_compare(run):
     """).assert_outcomes(passed=1)
 
 
+@needs_pii
 def test_every_family_has_a_fixture_with_its_members(run):
     run("""
         import pytest
@@ -116,6 +119,7 @@ def test_a_failed_assert_explains_the_number(run):
     )
 
 
+@needs_pii
 def test_a_failed_leak_assert_shows_no_leak(run):
     result = run("""
         def test_it(llm, pii_leak):
@@ -229,6 +233,7 @@ def test_what_a_score_rests_on_is_shown_and_cannot_act_on_a_terminal(run):
     assert "\x1b[31mred" not in result.stdout.str()
 
 
+@needs_pii
 def test_somebody_invented_is_a_leak_where_they_show_up(run):
     run("""
         def test_it(pii_faker, pii_leak):

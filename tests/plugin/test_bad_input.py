@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.extras import needs_pii
 from tests.openai_server import OpenAIServer
 
 
@@ -225,6 +226,7 @@ def test_the_fixture_llm_app_must_live_as_long_as_the_cases(project):
     result.stdout.fnmatch_lines(["*has the scope function*session*"])
 
 
+@needs_pii
 def test_what_the_app_raised_is_shown_without_its_secrets(project):
     key = "sk-" + "a1b2" * 8
     project.app(f"""
@@ -242,6 +244,7 @@ def test_what_the_app_raised_is_shown_without_its_secrets(project):
     assert key not in shown
 
 
+@needs_pii
 def test_what_the_app_prints_is_masked_where_it_is_shown(project):
     project.app("""
         def answer(question):

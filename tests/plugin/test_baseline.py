@@ -9,6 +9,8 @@ from textwrap import dedent
 
 import pytest
 
+from tests.extras import needs_pii
+
 GOLDEN = (
     "version: 1\napp: capitals:answer\nsuite: {keywords: {mean: '>= 0.1', max_drop: 0.05}}\ncases:\n"
     + "".join(
@@ -102,6 +104,7 @@ def test_a_case_that_left_the_golden_file_is_undecided(base):
     assert base.run_here("--llm-baseline", "base.json").ret == 1
 
 
+@needs_pii
 def test_an_old_leak_is_no_excuse(project):
     project.app("def answer(question): return 'ann.lee@example.com'")
     project.golden("version: 1\napp: capitals:answer\ncases: [{id: a, input: x, checks: {pii_leak: none}}]\n")

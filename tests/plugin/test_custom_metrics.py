@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.extras import needs_pii
 from tests.plugin.conftest import GOLDEN
 from tests.readme import read_blocks, run_console
 
@@ -113,7 +114,13 @@ def test_a_metrics_file_cannot_shadow_a_built_in_metric(project):
 
 
 @pytest.mark.parametrize(
-    "marker", ["semantic(min=-1)", "lexical(min=0)", "lexical(max=1)", "pii_leak(min=0)"]
+    "marker",
+    [
+        "semantic(min=-1)",
+        "lexical(min=0)",
+        "lexical(max=1)",
+        pytest.param("pii_leak(min=0)", marks=needs_pii),
+    ],
 )
 def test_a_marker_that_can_never_fail(project, marker):
     text = "import pytest\n\n@pytest.mark.{}\ndef test_it(llm):\n"

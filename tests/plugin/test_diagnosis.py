@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from pytest_llmops.cli import main
+from tests.extras import needs_pii
 
 BROKEN = """
     import json
@@ -98,6 +99,7 @@ def test_pdb_stands_where_the_app_raised(project):
     result.stdout.fnmatch_lines(["*capitals.py(8)read()*", "*('capital of France?', 'in the app')*"])
 
 
+@needs_pii
 def test_what_a_traceback_quotes_is_masked_escaped_and_bounded(project):
     key = "sk-" + "a1b2" * 8
     project.app(f"""
@@ -253,6 +255,7 @@ NO_LEAK = """
 """
 
 
+@needs_pii
 def test_a_leak_after_much_output_is_found(project):
     project.golden(NO_LEAK)
     project.app(LEAKS_LATE.format(lines=150))
@@ -262,6 +265,7 @@ def test_a_leak_after_much_output_is_found(project):
     result.stdout.no_fnmatch_line("*ann.lee*")
 
 
+@needs_pii
 @pytest.mark.parametrize("arguments", [("-s",), ("-s", "-n", "2"), ("-p", "no:capture")])
 def test_a_leak_is_found_where_pytest_does_not_capture(project, arguments):
     project.golden(NO_LEAK)
@@ -271,6 +275,7 @@ def test_a_leak_is_found_where_pytest_does_not_capture(project, arguments):
     result.stdout.fnmatch_lines(["*pii_leak <= 0: 1; <EMAIL_ADDRESS 19 chars> in span 'stdout'*"])
 
 
+@needs_pii
 def test_more_output_than_is_kept_is_an_error(project):
     project.golden(NO_LEAK)
     project.app(LEAKS_LATE.format(lines=1100))

@@ -8,8 +8,11 @@ import textwrap
 
 import pytest
 
+from tests.extras import needs_pii
 from tests.openai_server import OpenAIServer
 from tests.plugin.varying import outcomes_of
+
+pytestmark = needs_pii
 
 EMAIL = "nia.okafor@willowmail.org"
 HEAD = f"""

@@ -8,7 +8,10 @@ import pytest
 
 from pytest_llmops.traces.decoding.otlp import read_otlp, read_protobuf
 from tests.collector import Collector
+from tests.extras import needs_pii
 from tests.plugin.varying import outcomes_of
+
+pytestmark = needs_pii
 
 APP = """
     from opentelemetry import trace

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_llmops.models.weights import weights_folder
 from pytest_llmops.plugin.assertions.fixtures import describe_parts
+from tests.extras import needs_local
 from tests.openai_server import OpenAIServer
 from tests.plugin.asserted import CONFTEST
 
@@ -162,6 +163,7 @@ def test_the_least_supported_claim_is_shown_with_what_comes_nearest(run):
 WEIGHTS = str(weights_folder())  # told before a test has a home of its own
 
 
+@needs_local
 def test_faithfulness_needs_no_key(run, project):
     project.environment.setenv("LLMOPS_WEIGHTS", WEIGHTS)
     run("""

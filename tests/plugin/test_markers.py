@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.extras import needs_pii
 from tests.openai_server import OpenAIServer
 from tests.plugin.asserted import CONFTEST
 
@@ -23,6 +24,7 @@ def run(project):
     return run
 
 
+@needs_pii
 def test_markers_check_every_answer(run):
     result = run("""
         import pytest
@@ -47,6 +49,7 @@ def test_markers_check_every_answer(run):
     result.stdout.no_fnmatch_line("*ann.lee@example.com*answer*")
 
 
+@needs_pii
 def test_every_family_has_a_marker_with_its_members(run):
     run("""
         import pytest

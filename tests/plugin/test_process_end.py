@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-LLMOPS = str(Path(sys.executable).with_name("llmops"))
 ENDS = """
     import os
     {before}
@@ -253,7 +252,8 @@ LATE = [
 @pytest.mark.parametrize("late", LATE, ids=["atexit", "timer", "execv"])
 def test_an_app_that_ends_the_process_after_the_run_does_not_end_it_well(project, late, door):
     project.app(f"{late}\ndef answer(question):\n    return 'Rome'\n")
-    result = project.run() if door == "pytest" else project.pytester.run(LLMOPS, "run")
+    llmops = Path(sys.executable).with_name("llmops")
+    result = project.run() if door == "pytest" else project.pytester.run(llmops, "run")
     assert result.ret == 1
 
 
@@ -282,6 +282,6 @@ def test_a_signal_that_the_app_ends_by_is_no_success_of_the_command(project):
             os.kill(os.getpid(), signal.SIGTERM)
             return "Paris Madrid"
     """)
-    result = project.pytester.run(LLMOPS, "run")
+    result = project.pytester.run(Path(sys.executable).with_name("llmops"), "run")
     assert result.ret == 3
     result.stderr.fnmatch_lines(["the app ended the run by SystemExit(0), before it was over"])

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from pytest_llmops.cli import main
+from tests.extras import needs_chat
 from tests.openai_server import OpenAIServer
 
 JUDGED = """
@@ -87,7 +88,7 @@ def test_a_judge_on_this_machine_needs_no_key(keyless):
         ("{semantic: true}", "minilm"),
         ("{bertscore: true}", "minilm"),
         ('{faithfulness: ">= 0.5"}', "minilm"),
-        ("{judge: {judge: embedded, rubric: support}}", "smollm2"),
+        pytest.param("{judge: {judge: embedded, rubric: support}}", "smollm2", marks=needs_chat),
     ],
 )
 def test_weights_that_are_not_there(keyless, monkeypatch, check, name):

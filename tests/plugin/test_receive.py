@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.extras import needs_pii
 from tests.plugin.varying import outcomes_of
 
 CHILD = """
@@ -106,6 +107,7 @@ def test_runs_of_cases_side_by_side_are_kept_apart(project, shop, arguments):
     assert calls_in(project) == {f"c{at}": [("look", {"q": each})] for at, each in enumerate(questions)}
 
 
+@needs_pii
 def test_a_leak_in_a_run_is_found(project, shop):
     shop("by_langsmith", "clean", "leak", checks="{pii_leak: none}")
     result = project.run_here("--llm-receive", "langsmith")

@@ -18,6 +18,7 @@ HOSTILE = yaml.safe_load((HERE / "hostile.yaml").read_text(encoding="utf-8"))["p
 BENIGN = yaml.safe_load((HERE / "benign.yaml").read_text(encoding="utf-8"))["paths"]
 SECRET = "walrus-secret"
 LIMITS = Limits(file_bytes=1_000_000)
+limits_memory = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory")
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,7 @@ def test_a_text_larger_than_the_limit_is_refused(folder):
         read_file(folder, "console.txt", limits=Limits(text_bytes=3))
 
 
+@limits_memory
 def test_a_reader_without_enough_memory_is_a_refusal(folder):
     with pytest.raises(RefusedError, match="more memory, time or rights"):
         read_file(folder, "large.txt", limits=Limits(memory_bytes=4096))
@@ -152,6 +154,7 @@ ATTEMPTS = {
 }
 
 
+@limits_memory
 @pytest.mark.parametrize("attempt", ATTEMPTS.values(), ids=ATTEMPTS)
 def test_a_reader_that_is_taken_over_can_do_nothing(tmp_path, attempt):
     script = f"""
