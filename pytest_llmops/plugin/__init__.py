@@ -89,7 +89,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     early_config.add_cleanup(partial(_forget_metrics, _registered_metrics()))
     golden = known.llm_golden or _collects(early_config)
     if golden:
-        from pytest_llmops.plugin.pipeline import read_pipeline
+        from pytest_llmops.plugin.golden.selection import read_pipeline
 
         read_pipeline(early_config)
     if golden and not known.file_or_dir:
@@ -290,8 +290,7 @@ def pii_faker(request: pytest.FixtureRequest) -> PiiFaker:
 def _bench(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     """The function of `fixtures` that is named as the fixture, for the test that takes it."""
     from pytest_llmops.plugin.assertions import fixtures
-    from pytest_llmops.plugin.assertions.fixtures import Bench
-    from pytest_llmops.plugin.masking import mask_reports
+    from pytest_llmops.plugin.reported import mask_reports
 
     mask_reports(request.config)
-    return partial(getattr(fixtures, str(request.fixturename)), Bench(request.node))
+    return partial(getattr(fixtures, str(request.fixturename)), request.node)
