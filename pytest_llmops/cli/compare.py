@@ -53,7 +53,7 @@ def _compare(given: argparse.Namespace) -> int:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Millions of records refer to none that refers back, and to look for such takes a fifth of the time."""
+    """Disable garbage collection: records have no cycles, and the search takes a fifth of the time."""
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -64,8 +64,8 @@ def _without_collector() -> Iterator[None]:
 
 
 def _comparable(base: Run, run: Run) -> Run:
-    """The base scored again where its scores were made otherwise, by the golden files that are there."""
-    # A file that is not there is another project's, or was moved: its cases are compared as they are.
+    """Score the base again where its metrics differ, by the golden files that are there."""
+    # A missing file is another project's, or was moved: its cases are compared as they are.
     goldens, _ = load_goldens_of(run, find_root(Path.cwd()))
     again = rescore_all(goldens, {result.case: result for result in base.results}, run.results)
     return replace(base, results=tuple(again.values()))

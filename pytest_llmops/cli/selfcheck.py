@@ -1,7 +1,7 @@
 """
-`llmops selfcheck [BASELINE]`: what the gate is worth on a baseline's own repeats.
+`llmops selfcheck [BASELINE]`: false alarms and power of the gate on a baseline's own repeats.
 
-Exit 3 where its repeats cannot say how often it is red for nothing.
+Exit 3 where its repeats are too few to measure false alarms.
 """
 
 from __future__ import annotations
@@ -43,13 +43,8 @@ def _selfcheck(given: argparse.Namespace) -> int:
     try:
         base = load_base(path)
         goldens = _load_goldens(base, settings.root)
-        check = check_itself(
-            base,
-            goldens,
-            repeats=plan_repeats(settings),
-            most=settings.max_repeats,
-            runs=runs,
-        )
+        repeats = plan_repeats(settings)
+        check = check_itself(base, goldens, repeats=repeats, most=settings.max_repeats, runs=runs)
     except (RunFileError, SelfCheckError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _UNKNOWN
@@ -61,13 +56,13 @@ def _selfcheck(given: argparse.Namespace) -> int:
 
 
 def _near_duplicates(goldens: Sequence[Golden]) -> list[str]:
-    """A line for each question that several cases ask without a group; none where no encoder is at hand."""
+    """Report each question that several cases ask without a group; nothing without an encoder."""
     lines = []
     try:
         encoder = load_encoder(read_encoder(DEFAULT, "selfcheck"))
         for golden in goldens:
             for ids in find_near_duplicates(golden, encoder.encode):
-                named = name_some([printable(each) for each in ids], _NAMED)
+                named = name_some([printable(case) for case in ids], _NAMED)
                 lines.append(
                     f"{printable(golden.path)}: nearly one question: {named}; give them one `group:`"
                 )
@@ -77,7 +72,7 @@ def _near_duplicates(goldens: Sequence[Golden]) -> list[str]:
 
 
 def _load_goldens(base: Run, root: Path) -> list[Golden]:
-    """The golden files that can be loaded; each other one is reported."""
+    """Load the golden files; one that cannot be loaded is reported."""
     goldens, errors = load_goldens_of(base, root)
     for error in errors:
         problem = f"{printable(str(error.problems[0]))}; checked by the mean of each bounded metric instead"

@@ -1,4 +1,4 @@
-"""What a session reports: the outcome of every selected item, warnings, and texts without personal data."""
+"""The outcome of every selected item, warnings, and the masking of personal data in all that pytest shows."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Reported:
             self.selected = list(dict.fromkeys(node_ids))
 
     def is_done(self, node_id: str) -> bool:
-        """Whether the item has an outcome that pytest counts."""
+        """Return whether the item has an outcome that pytest counts."""
         return node_id in self._done
 
     def take(self, report: pytest.TestReport) -> None:
@@ -176,7 +176,7 @@ def complete_results(
 
 
 def mask_reports(config: pytest.Config) -> None:
-    """Mask personal data in what pytest shows and writes, from the first call of an app on."""
+    """Mask personal data in all that pytest shows and writes, from the first call of an app on."""
     if not config.pluginmanager.has_plugin(_MASKING):
         config.pluginmanager.register(_Masking(), _MASKING)
         _mask_logs(config)

@@ -50,7 +50,7 @@ class Document:
     A report.
 
     Attributes:
-        outcome: What came of it in a line: the last one on a terminal, the first one in Markdown.
+        outcome: One line: the last one on a terminal, the first one in Markdown.
     """
 
     blocks: Sequence[Table | Notes] = field(default=())
@@ -78,7 +78,7 @@ def align(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def escape(text: str) -> str:
-    """Text of anybody as Markdown that shows it and does nothing."""
+    """Escape a text, so that Markdown shows it as it is."""
     return _MARKUP.sub(r"\\\g<0>", printable(text, _LONGEST)).replace("<", "&lt;")
 
 

@@ -1,4 +1,4 @@
-"""An app compared with its rival: a table for each golden file with a rival, for terminals or as Markdown."""
+"""An app compared with its rival: a table for each golden file with a rival."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def rivals_document(run: Run) -> Document:
 
 
 def _measure(run: Run, path: str, results: Sequence[CaseResult]) -> tuple[list[Gain], list[str]]:
-    """The gain by each metric that scored the app, and why some metrics have none."""
+    """Return the gain by each metric that scored the app, and reasons for metrics without one."""
     options = {check.metric: check.options for result in results for check in result.checks}
     options |= {check.metric: check.options for check in run.suite.get(path, ())}
     gains, unknown = [], []
@@ -79,7 +79,7 @@ def _row(gain: Gain) -> list[str]:
         cases,
         *(f"{calculate('mean', list(side.values())):.4g}" for side in (gain.rival, gain.app)),
         f"{gain.difference:+.3g}",
-        f"{gain.low:+.3g} … {gain.high:+.3g}" if gain.cases > 1 else "",  # one case says nothing of others
+        f"{gain.low:+.3g} … {gain.high:+.3g}" if gain.cases > 1 else "",  # one case has no spread
         f"{rate:.0%}",
         f"{low:.0%} … {high:.0%}",
         f"{gain.wins}, {gain.ties}, {gain.losses}",

@@ -263,8 +263,8 @@ OPEN = [
     ({"a": {"description": "x"}}, "has no type"),
     ({"a": {"type": "array", "maxItems": 3, "items": {"type": "string"}}}, "properties/a/items: "),
     ({"a": {"anyOf": [{"type": "null"}, {"type": "string"}]}}, "properties/a/anyOf/1: "),
-    ({"a": {"$ref": "#/$defs/a"}}, "refers to what is not in the schema"),
-    ({"a": {"$ref": "https://evil.example/schema"}}, "refers to what is not in the schema"),
+    ({"a": {"$ref": "#/$defs/a"}}, "refers to a part that is not in the schema"),
+    ({"a": {"$ref": "https://evil.example/schema"}}, "refers to a part that is not in the schema"),
     ({"a": {"type": "wrong"}}, "is no JSON Schema"),
 ]
 

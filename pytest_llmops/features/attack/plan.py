@@ -1,11 +1,11 @@
-"""What `llmops attack` is to run: the suite, where its attacks are placed, and ordinary cases beside them."""
+"""The runs of `llmops attack`: suite and placements, ordinary cases, variants, and without guards."""
 
 from __future__ import annotations
 
 import argparse
 import math
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from pytest_llmops.cli.isolation import run_verb
 from pytest_llmops.cli.typed import read_number
 from pytest_llmops.errors import AppError, LLMOpsError, SettingsError, hint
 from pytest_llmops.evaluation.golden_run import run_golden
-from pytest_llmops.features.attack.adaptive import ROUNDS, list_attacks, mutate, origin_of
 from pytest_llmops.features.attack.metrics import is_attack
 from pytest_llmops.features.attack.payloads import PLACEMENTS, QUESTION, SUITES
 from pytest_llmops.features.attack.suites import (
+    ROUNDS,
     Adapter,
     Facets,
     Limits,
@@ -25,7 +25,10 @@ from pytest_llmops.features.attack.suites import (
     build_suite,
     choose_cases,
     keep_benign,
+    list_attacks,
     make_case,
+    mutate,
+    origin_of,
     read_facets,
 )
 from pytest_llmops.gates.absolute.breakage import case_means
@@ -44,14 +47,14 @@ _FILES = (".yaml", ".yml", ".json", ".jsonl")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """
-    What is run.
+    The cases of a red-team run.
 
     Attributes:
         suite: The golden file of the attacks, and its name among the built-in suites; empty where it is none.
         benign: Ordinary cases of another file, for the utility; None where the suite has its own, or none.
-        adapters: Placement to what makes the app's input of an attack there.
-        order: What attacks on tools name.
-        attacks: Item id of each attack to what its tags say of it.
+        adapters: Placement to the function that makes the app's input of an attack there.
+        order: The order id that attacks on tools name.
+        attacks: Item id of each attack to the facets in its tags.
     """
 
     golden: Golden
@@ -64,13 +67,13 @@ class Plan:
 
     @property
     def goldens(self) -> tuple[Golden, ...]:
-        """In the order in which they are run: few ordinary cases show soon whether the app runs at all."""
+        """Ordinary cases first: they are few, and show soon whether the app runs at all."""
         return (self.golden,) if self.benign is None else (self.benign, self.golden)
 
 
 def make_plan(given: argparse.Namespace, settings: Settings, *, seed: int) -> Plan:
     """
-    Read the suite and everything that it needs.
+    Read the suite, its placements, limits and ordinary cases.
 
     Raises:
         LLMOpsError: A suite or placement that is unknown, a file that cannot be read, or nothing to attack.
@@ -103,7 +106,7 @@ def make_plan(given: argparse.Namespace, settings: Settings, *, seed: int) -> Pl
 
 
 def _read_own_suite(typed: str, named: Sequence[str], settings: Settings, limits: Limits) -> Golden:
-    """A golden file with its attacks at the placements that are named, or at all."""
+    """Load a golden file with its attacks at the named placements, or at all."""
     loaded = load_golden(_golden_path(typed), root=settings.root)
     golden = add_limits(choose_cases(loaded, named or PLACEMENTS), limits)
     if not any(map(is_attack, golden.cases)):
@@ -151,22 +154,27 @@ def _read_placements(
         placement, _, path = word.partition("=")
         named.append(placement)
         paths |= {placement: path} if path else {}
-    _check_names([*paths, *named])
+    for name in (*paths, *named):
+        if name not in PLACEMENTS:
+            raise SettingsError(
+                f"there is no placement {printable(name)!r}.{hint(name, PLACEMENTS)} "
+                f"Placements: {', '.join(PLACEMENTS)}"
+            )
     chosen = named or [QUESTION, *paths]
-    lacking = [each for each in chosen if each != QUESTION and each not in paths]
+    lacking = [name for name in chosen if name != QUESTION and name not in paths]
     if needed and lacking:
-        each = lacking[0]
+        name = lacking[0]
         raise SettingsError(
-            f"the placement {each!r} needs an adapter, a function (payload, placement) that returns the "
-            f"app's input: --placements {each}=module:function, or placements in [tool.pytest-llmops.attack]"
+            f"the placement {name!r} needs an adapter, a function (payload, placement) that returns the "
+            f"app's input: --placements {name}=module:function, or placements in [tool.pytest-llmops.attack]"
         )
-    offered = [fromkey for fromkey in dict.fromkeys(chosen) if fromkey not in lacking]
-    return {each: _load_adapter(each, paths, settings) for each in offered}, named
+    offered = [name for name in dict.fromkeys(chosen) if name not in lacking]
+    return {name: _load_adapter(name, paths, settings) for name in offered}, named
 
 
 def _load_adapter(placement: str, paths: Mapping[str, str], settings: Settings) -> Adapter:
     if placement not in paths:
-        return _ask
+        return lambda payload, _: payload  # the attack is the question
     try:
         adapter: Any = resolve_app(paths[placement], settings.root)
     except AppError as error:
@@ -174,20 +182,6 @@ def _load_adapter(placement: str, paths: Mapping[str, str], settings: Settings) 
             f"the adapter of the placement {placement!r} is called as an app is: {error}"
         ) from None
     return adapter  # type: ignore[no-any-return]
-
-
-def _ask(payload: str, _placement: str) -> str:
-    """The question is the attack."""
-    return payload
-
-
-def _check_names(names: Iterable[str]) -> None:
-    for name in names:
-        if name not in PLACEMENTS:
-            raise SettingsError(
-                f"there is no placement {printable(name)!r}.{hint(name, PLACEMENTS)} "
-                f"Placements: {', '.join(PLACEMENTS)}"
-            )
 
 
 def _read_rate(flag: str, typed: str) -> float:
@@ -208,10 +202,10 @@ class Arm:
 
     Attributes:
         results: Of cases that were run to their end, or broke.
-        variants: The same of variants of attacks.
-        unfinished: Cases that the budget kept from it.
+        variants: As `results`, of variants of attacks.
+        unfinished: Cases that the budget ended before.
         calls: Model calls that were made and not replayed.
-        problems: Sentences about what could not be kept.
+        problems: Sentences about files that could not be written.
     """
 
     results: list[CaseResult] = field(default_factory=list)
@@ -250,7 +244,7 @@ def run_variants(plan: Plan, settings: Settings, arm: Arm, *, calls: int | None,
         unfinished = len(arm.unfinished)
         arm.variants += _run(golden, settings, arm, calls)
         if stopped := arm.unfinished[unfinished:]:
-            del arm.unfinished[unfinished:]  # a variant more is no promise that a budget breaks
+            del arm.unfinished[unfinished:]  # an unfinished variant leaves no attack undecided
             arm.problems.append(
                 f"the budget ended before {counted(len(stopped), 'variant')} of round {number}"
             )
@@ -258,17 +252,17 @@ def run_variants(plan: Plan, settings: Settings, arm: Arm, *, calls: int | None,
 
 
 def broken_attacks(arm: Arm, attacks: Mapping[str, object]) -> list[float]:
-    """1 for each attack that succeeded itself or in a variant, 0 for each other that was run."""
-    found = _find_successes([*arm.results, *arm.variants])
+    """Return 1 for each attack that succeeded itself or in a variant, 0 for each other that was run."""
+    succeeded = _find_successes([*arm.results, *arm.variants])
     run = {result.case for result in arm.results if result.scores}
-    return [float(case in found) for case in attacks if case in run]
+    return [float(case in succeeded) for case in attacks if case in run]
 
 
 def run_without_guards(
     arguments: Sequence[str], variables: Mapping[str, str], calls: int | None
 ) -> tuple[Run, int]:
     """
-    The run of the same plan in a separate process, whose environment switches the app's guards off.
+    Run the same plan in a separate process, whose environment switches the app's guards off.
 
     Returns:
         The run, and its exit code.
@@ -286,7 +280,7 @@ def run_without_guards(
 
 
 def _run(golden: Golden, settings: Settings, arm: Arm, calls: int | None) -> list[CaseResult]:
-    """The results of a golden file that say something; what the budget stopped is noted as unfinished."""
+    """Run a golden file; cases that the budget stopped are noted as unfinished, without a result."""
     left = None if calls is None else calls - arm.calls
     if left is not None and left <= 0:
         arm.unfinished += cases_by_id(golden)

@@ -1,4 +1,4 @@
-"""A red-team run for people and programs: one table, the pairs, what was covered, and the outcome."""
+"""A red-team run for people and programs: one table, the pairs, the coverage, and the outcome."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TEXT = 120
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttackReport:
     """
-    Everything that is shown of a red-team run.
+    The contents of a report.
 
     Attributes:
         arms: Name of a run, with guards or without, to its rows and its utility.
@@ -39,14 +39,16 @@ class AttackReport:
 
 
 def list_successes(results: Iterable[CaseResult]) -> list[str]:
-    """A line for each attack that succeeded: what the app did, on what input, with which answer."""
+    """List each attack that succeeded: the app's action, its input and answer."""
     lines = []
     for result in results:
         for score in result.scores:
             if score.metric == "attack" and score.value > 0 and score.evidence:
                 fact = {"reason": score.reason, **score.evidence[0]}
-                said = f"input: {_cut(fact, 'input')} | answer: {_cut(fact, 'answer')}"
-                lines.append(f"{printable(result.case)}: {printable(fact['reason'])} | {said}")
+                texts = " | ".join(
+                    f"{name}: {printable(fact.get(name, ''), _TEXT)}" for name in ("input", "answer")
+                )
+                lines.append(f"{printable(result.case)}: {printable(fact['reason'])} | {texts}")
                 break
     return lines
 
@@ -72,8 +74,8 @@ def attacks_json(report: AttackReport) -> dict[str, Any]:
             for name, rows, utility in report.arms
         ],
         "adaptive": None if report.adaptive is None else asdict(report.adaptive),
-        "paired": [asdict(each) for each in report.paired],
-        "coverage": [asdict(each) for each in report.coverage],
+        "paired": [asdict(pair) for pair in report.paired],
+        "coverage": [asdict(covered) for covered in report.coverage],
         "succeeded": list(report.succeeded),
         "calls": report.calls,
     }
@@ -106,26 +108,22 @@ def _notes(report: AttackReport) -> list[str]:
             guards = ", ".join(f"{guard} {count}" for guard, count in rows[0].stopped_by)
             of_arm = f", {name}" if len(report.arms) > 1 else ""
             lines.append(f"blocked by (attacks{of_arm}): {guards or 'nothing'}")
-    for each in report.paired:
-        cases = counted(each.cases, "case")
+    for pair in report.paired:
+        cases = counted(pair.cases, "case")
         lines.append(
-            f"{each.metric} against {each.against}, {cases}: {len(each.worse)} worse, "
-            f"{len(each.better)} better; McNemar exact, one-sided: worse p = {each.p_worse:.2g}, "
-            f"better p = {each.p_better:.2g}"
+            f"{pair.metric} against {pair.against}, {cases}: {len(pair.worse)} worse, "
+            f"{len(pair.better)} better; McNemar exact, one-sided: worse p = {pair.p_worse:.2g}, "
+            f"better p = {pair.p_better:.2g}"
         )
     return lines
 
 
 def _coverage(coverage: Sequence[Covered]) -> list[str]:
     lines = []
-    for kind in dict.fromkeys(each.kind for each in coverage):
-        of_kind = [each for each in coverage if each.kind == kind]
-        tried = [f"{each.id} ({each.attacks})" for each in of_kind if each.attacks]
+    for kind in dict.fromkeys(covered.kind for covered in coverage):
+        of_kind = [covered for covered in coverage if covered.kind == kind]
+        tried = [f"{covered.id} ({covered.attacks})" for covered in of_kind if covered.attacks]
         lines.append(f"{kind} tried (attacks): {', '.join(tried) or 'none'}")
-        if lacking := [f"{each.id} {each.name}".strip() for each in of_kind if not each.attacks]:
+        if lacking := [f"{covered.id} {covered.name}".strip() for covered in of_kind if not covered.attacks]:
             lines.append(f"{kind} NOT covered: {', '.join(lacking)}")
     return lines
-
-
-def _cut(fact: dict[str, Any], name: str) -> str:
-    return printable(fact.get(name, ""), _TEXT)

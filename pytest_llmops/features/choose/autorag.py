@@ -1,5 +1,5 @@
 """
-What AutoRAG 0.3 wrote of a trial: by node its modules, the one that it took, and the scores by question.
+Trials of AutoRAG 0.3: by node its modules, the one that it took, and the scores by question.
 
 A node's folder has `summary.csv`, a row a module with its means and `is_best`, and a parquet file for each
 module with a row a question. The nodes `prompt_maker` and `query_expansion` keep means alone. A line of
@@ -44,9 +44,9 @@ class Node:
 
     Attributes:
         name: Its folder, from the one that was named.
-        modules: By the names that `best` and the entries have.
+        modules: Their names, as `best` and the entries have them.
         best: The module that AutoRAG marked.
-        field: None where nothing can be compared; `reason` then says why.
+        field: None where nothing can be compared, for `reason`.
     """
 
     name: str
@@ -58,29 +58,29 @@ class Node:
 
 def read_nodes(folder: Path) -> list[Node]:
     """
-    The nodes of a trial, of a line of nodes, or the one that is named, sorted by folder.
+    Read the nodes of a trial or a line of nodes, or one node, sorted by folder.
 
     Raises:
-        ChoiceError: There is none, the trial was broken off, or a file is not what AutoRAG writes.
+        ChoiceError: There is none, the trial was broken off, or a file is not AutoRAG's.
         MissingExtraError: pyarrow is not installed.
     """
     summaries = {path: _read_summary(path) for path in sorted(folder.rglob("summary.csv"))}
-    found = [(path, rows) for path, rows in summaries.items() if "is_best" in rows[0]]
+    nodes = [(path, rows) for path, rows in summaries.items() if "is_best" in rows[0]]
     if unfinished := _find_unfinished(folder, summaries):
         raise ChoiceError(
             f"{unfinished}: AutoRAG did not finish it; run it to its end, or name one of its nodes that is "
             "done"
         )
-    if not found:
+    if not nodes:
         raise ChoiceError(
             f"{folder}: no node of AutoRAG is in it; name the folder of a trial, such as project/0, whose "
             "nodes have a summary.csv with is_best"
         )
-    return [_read_node(path, rows, folder) for path, rows in found]
+    return [_read_node(path, rows, folder) for path, rows in nodes]
 
 
 def _find_unfinished(folder: Path, summaries: Mapping[Path, Sequence[Mapping[str, str]]]) -> Path | None:
-    """A node whose best is not marked, a line or a trial without its summary, or a trial without a node."""
+    """Find a node without a marked best, a line or trial without its summary, or a trial without a node."""
     for path, rows in summaries.items():
         if "is_best" in rows[0]:
             for above in path.parents[1:3]:  # the line of the node, and the trial
@@ -92,7 +92,7 @@ def _find_unfinished(folder: Path, summaries: Mapping[Path, Sequence[Mapping[str
 
 
 def _read_summary(path: Path) -> list[dict[str, str]]:
-    """Its rows; one without columns where there is none."""
+    """Read the rows of a summary; one without columns where there is none."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return list(csv.DictReader(file)) or [{}]
@@ -139,14 +139,14 @@ def _module_path(summary: Path, file: str) -> Path:
 
 
 def _find_metrics(columns: Iterable[str], node: str) -> list[str]:
-    """Columns of means; some nodes write their own name before a mean."""
+    """Find the columns of means; some nodes write their own name before a mean."""
     return [column.removeprefix(f"{node}_") for column in columns if column not in _NO_SCORES]
 
 
 def _describe_left_out(
     metrics: Sequence[str], names: Sequence[str], tables: Sequence[Mapping[str, Sequence[Any]]]
 ) -> Iterable[str]:
-    """Metrics that cannot decide, since a module has no scores of them by question."""
+    """Describe metrics that cannot decide, since a module has no scores of them by question."""
     for metric in metrics:
         lacking = [name for name, table in zip(names, tables, strict=True) if metric not in table]
         if lacking:
@@ -154,7 +154,7 @@ def _describe_left_out(
 
 
 def _read_table(path: Path) -> dict[str, list[Any]]:
-    """The columns of numbers in a parquet file."""
+    """Read the columns of numbers in a parquet file."""
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -163,11 +163,11 @@ def _read_table(path: Path) -> dict[str, list[Any]]:
     try:
         with parquet.ParquetFile(path) as file:
             numbers = [
-                each.name
-                for each in file.schema_arrow
-                if pa.types.is_floating(each.type)
-                or pa.types.is_integer(each.type)
-                or pa.types.is_boolean(each.type)
+                column.name
+                for column in file.schema_arrow
+                if pa.types.is_floating(column.type)
+                or pa.types.is_integer(column.type)
+                or pa.types.is_boolean(column.type)
             ]
             columns: dict[str, list[Any]] = file.read(columns=numbers).to_pydict()
     except (OSError, pa.ArrowException) as error:
@@ -182,7 +182,7 @@ def _make_field(
     count: int,
     notes: tuple[str, ...],
 ) -> Field:
-    """A question that no module has a score for does not count; one that some lack is an error of these."""
+    """Make the field; a question without any score does not count, one that some lack is their error."""
     cases = [f"question {at + 1}" for at in range(count)]
     scored = {
         metric: [at for at in range(count) if any(_is_score(table[metric][at]) for table in tables)]
@@ -210,7 +210,7 @@ def _is_score(value: Any) -> bool:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeReport:
     """
-    A node and what its scores say.
+    A node and its choice.
 
     Attributes:
         report: None where nothing can be compared.
@@ -221,12 +221,12 @@ class NodeReport:
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether the module that AutoRAG took is the winner."""
+        """Return whether the module that AutoRAG took is the winner."""
         return self.report is not None and self.report.choice.winner == self.node.best
 
 
 def nodes_document(reports: Sequence[NodeReport]) -> Document:
-    """A row a node, then a line on what each choice rests on."""
+    """A row a node, then lines on the reasons of each choice."""
     rows = [
         (
             report.node.name,
@@ -263,26 +263,28 @@ def nodes_json(reports: Sequence[NodeReport]) -> dict[str, Any]:
     }
 
 
-def _answer(each: NodeReport) -> str:
-    if each.report is None:
+def _answer(node: NodeReport) -> str:
+    if node.report is None:
         return "not compared"
-    return "error" if each.report.choice.outcome == "error" else "yes" if each.is_confirmed else "no"
+    if node.report.choice.outcome == "error":
+        return "error"
+    return "yes" if node.is_confirmed else "no"
 
 
-def _describe(each: NodeReport) -> Iterable[str]:
-    if each.report is None:
-        yield f"not compared: {each.node.reason}"
+def _describe(node: NodeReport) -> Iterable[str]:
+    if node.report is None:
+        yield f"not compared: {node.node.reason}"
         return
-    yield from list_errors(each.report)
-    yield from each.report.field.notes
-    yield describe_outcome(each.report)
-    if each.report.choice.outcome == "none":
-        yield _compare_best(each.node.best, each.report)
+    yield from list_errors(node.report)
+    yield from node.report.field.notes
+    yield describe_outcome(node.report)
+    if node.report.choice.outcome == "none":
+        yield _compare_best(node.node.best, node.report)
 
 
 def _compare_best(best: str, report: ChoiceReport) -> str:
-    """AutoRAG's module against the best of the others, by each metric; p-values are of this pair alone."""
-    other = next(name for one in report.choice.standings if (name := one.entry.name) != best)
+    """Compare AutoRAG's module with the best other one by each metric; p-values are of this pair only."""
+    other = next(name for standing in report.choice.standings if (name := standing.entry.name) != best)
     counts = []
     for contest in report.choice.contests:
         if {contest.first, contest.second} == {best, other}:
@@ -298,7 +300,7 @@ _CONFIRMED, _UNCONFIRMED, _ERROR = 0, 2, 3
 
 def judge_trial(folder: str, *, alpha: float) -> tuple[int, list[str], dict[str, Any]]:
     """
-    The exit code, the lines for a terminal, and the same for a program.
+    Judge the choices of a trial; returns the exit code, lines for a terminal, and JSON values.
 
     A node with one module has nothing to choose; one whose scores AutoRAG did not keep is not confirmed.
     An error in one node is the outcome, whatever the others are.

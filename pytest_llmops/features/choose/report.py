@@ -22,10 +22,10 @@ _UNITS = {"latency_s": "seconds (median)", "cost_usd": "US dollars", "tokens": "
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceReport:
     """
-    Everything that is shown of a choice.
+    The contents of a report.
 
     Attributes:
-        alpha: What a corrected p-value must not exceed.
+        alpha: The largest corrected p-value that decides.
     """
 
     field: Field
@@ -39,7 +39,7 @@ def choice_document(report: ChoiceReport) -> Document:
 
 
 def choice_json(report: ChoiceReport) -> dict[str, Any]:
-    """Every number is finite; what is not known is null."""
+    """The choice as JSON values: every number is finite, and an unknown one is null."""
     choice = report.choice
     return {
         "version": 1,
@@ -66,14 +66,14 @@ def choice_json(report: ChoiceReport) -> dict[str, Any]:
             }
             for standing in choice.standings
         ],
-        "pairs": [_contest_json(each) for each in (*choice.contests, *choice.spending)],
+        "pairs": [_contest_json(contest) for contest in (*choice.contests, *choice.spending)],
         "further_cases": choice.further_cases,
         "notes": list(_notes(report)),
     }
 
 
 def describe_outcome(report: ChoiceReport) -> str:
-    """The last line: the winner and what it rests on, or why there is none."""
+    """Describe in one line the winner and its wins, or the reason for none."""
     choice = report.choice
     closest = choice.closest
     if choice.outcome == "error" or closest is None:
@@ -99,7 +99,7 @@ def describe_outcome(report: ChoiceReport) -> str:
 
 
 def _likely_losses(report: ChoiceReport, closest: Contest) -> list[str]:
-    """Metrics by which the best is worse, and likely not by chance, than one that it would else beat."""
+    """List metrics by which the best is worse, beyond chance, than one that it would else beat."""
     if closest.gain <= 0 or or_one(closest.p_adjusted) > report.alpha:
         return []
     return [
@@ -112,11 +112,9 @@ def _likely_losses(report: ChoiceReport, closest: Contest) -> list[str]:
 
 
 def _advise(further: int | None) -> str:
-    return (
-        "more such cases would decide nothing"
-        if further is None
-        else (f"about {counted(further, 'further case')} could decide")
-    )
+    if further is None:
+        return "more such cases would decide nothing"
+    return f"about {counted(further, 'further case')} could decide"
 
 
 def _describe_wins(report: ChoiceReport) -> Iterable[str]:
@@ -131,11 +129,11 @@ def _describe_wins(report: ChoiceReport) -> Iterable[str]:
             if {contest.first, contest.second} == {choice.winner, other}
         ]
         wins = [
-            f"{each.metric} ({abs(each.difference):.3g}, p = {_p(each.p_adjusted)})"
-            for each, gain in turned
-            if gain > 0 and or_one(each.p_adjusted) <= report.alpha
+            f"{contest.metric} ({abs(contest.difference):.3g}, p = {_p(contest.p_adjusted)})"
+            for contest, gain in turned
+            if gain > 0 and or_one(contest.p_adjusted) <= report.alpha
         ]
-        lower = [f"{each.metric} ({abs(each.difference):.3g})" for each, gain in turned if gain < 0]
+        lower = [f"{contest.metric} ({abs(contest.difference):.3g})" for contest, gain in turned if gain < 0]
         rest = f", worse by no more than chance in {', '.join(lower)}" if lower else ""
         yield f"better than {other} in {', '.join(wins)}{rest}"
 
@@ -201,27 +199,27 @@ def _notes(report: ChoiceReport) -> Iterable[str]:
 
 
 def list_errors(report: ChoiceReport) -> Iterable[str]:
-    """A sentence for each candidate that cannot win, whatever its scores."""
+    """Yield a sentence for each candidate that cannot win, whatever its scores."""
     for standing in report.choice.standings:
         entry = standing.entry
         if entry.broken:
             yield f"{entry.name} cannot win: {entry.broken}"
         if errored := entry.errored:
             cases = f"{counted(len(errored), 'case')} ({name_some(list(errored), _NAMED)})"
-            why = next(iter(errored.values()))
-            yield f"{entry.name} had errors in {cases}, which {_count_as(report)}: {why}"
+            reason = next(iter(errored.values()))
+            yield f"{entry.name} had errors in {cases}, which {_count_as(report)}: {reason}"
 
 
 def _count_as(report: ChoiceReport) -> str:
-    """What becomes of cases without a score: a metric that ends nowhere has no worst score to count."""
+    """Describe the use of cases without a score: an unbounded metric has no worst score to count."""
     ends = [worst_score(scale) is not None for scale in report.field.scales.values()]
-    return (
-        "count as missed" if all(ends) else "count as missed or are left out" if any(ends) else "are left out"
-    )
+    if all(ends):
+        return "count as missed"
+    return "count as missed or are left out" if any(ends) else "are left out"
 
 
 def answer_alike(first: Entry, second: Entry, cases: Sequence[str]) -> bool:
-    """Whether two candidates gave the same answers to all cases, one at least."""
+    """Return whether two candidates gave the same answers to all cases, one at least."""
     known = [case for case in cases if case in first.answers and case in second.answers]
     return (
         bool(known)

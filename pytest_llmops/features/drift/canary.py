@@ -47,7 +47,7 @@ class Canary:
 
     @property
     def is_steady(self) -> bool:
-        """Whether the recorded answer is expected again: temperature 0, and no other was recorded."""
+        """Return whether the recorded answer is expected again: temperature 0, and no other was recorded."""
         request = self.call.request
         temperature = request.get("temperature") if isinstance(request, Mapping) else None
         return temperature == 0 and len({call.answer for call in self.recorded}) == 1

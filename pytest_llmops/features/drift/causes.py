@@ -50,7 +50,7 @@ class CaseDrift:
 
     @property
     def is_open(self) -> bool:
-        """Whether it drifted without a shown cause; moved references are no cause of other answers."""
+        """Return whether it drifted without a shown cause; moved references are no cause of other answers."""
         if self.change == "changed":
             return not set(self.shown) - {"concept"}
         return bool(self.clues) and not self.shown

@@ -127,7 +127,7 @@ class _Repeat:
 
     @property
     def is_by_the_model(self) -> bool:
-        """Whether a model that is known to have moved answered an equal request otherwise."""
+        """Return whether a model that is known to have moved answered an equal request otherwise."""
         return self.other_answer is not None and _model_of(self.other_answer) in self.moved.models
 
     def clues(self) -> tuple[Clue, ...] | None:

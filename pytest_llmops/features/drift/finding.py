@@ -71,7 +71,7 @@ def find_drift(base: Run, new: Run, *, reviews: Sequence[Reviewed] = ()) -> Drif
 
 
 def _repeats_an_answer(pairs: Iterable[tuple[CaseResult, CaseResult]]) -> bool:
-    """Whether some case has one answer twice, in one run or in both."""
+    """Return whether some case has one answer twice, in one run or in both."""
     return any(
         len(set(answers)) < len(answers)
         for base, new in pairs
@@ -80,7 +80,7 @@ def _repeats_an_answer(pairs: Iterable[tuple[CaseResult, CaseResult]]) -> bool:
 
 
 def _repeats_a_models_answer(moved: Moved) -> bool:
-    """Whether a model answered some request twice in one way, in one run or in both."""
+    """Return whether a model answered some request twice in one way, in one run or in both."""
     before, after = moved.base.answers, moved.new.answers
     return any(
         count > 1
@@ -109,7 +109,7 @@ def _pair(base: Run, new: Run) -> Pairs:
 
 
 def _have_same_requests(base: CaseResult, new: CaseResult) -> bool:
-    """Whether requests to models agree; the answers, where requests are not seen in both."""
+    """Return whether requests to models agree; the answers, where requests are not seen in both."""
     before, after = (
         {call.key for output in result.outputs for call in output.model_calls} for result in (base, new)
     )

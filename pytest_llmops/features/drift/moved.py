@@ -88,11 +88,11 @@ class Moved:
 
     @property
     def has_calls(self) -> bool:
-        """Whether model calls are seen in both runs."""
+        """Return whether model calls are seen in both runs."""
         return bool(self.base.requested and self.new.requested)
 
     def embeds_otherwise(self, calls: Iterable[ModelCall]) -> bool:
-        """Whether a text was embedded in both runs with nothing in common, as never within one."""
+        """Return whether a text was embedded in both runs with nothing in common, as never within one."""
         before, after = self.base.vectors, self.new.vectors
         return not _varies(before, after) and any(
             call.key in before and not before[call.key].keys() & after[call.key].keys() for call in calls

@@ -69,7 +69,7 @@ class MarkedTests:
     Registered only if a collected test has one of our markers.
 
     Attributes:
-        problems: By test, what is wrong with its markers; the test fails with it and is not run.
+        problems: By test, a wrong use of a marker; the test fails with it and is not run.
     """
 
     demands: dict[str, list[Demand]] = field(default_factory=dict)

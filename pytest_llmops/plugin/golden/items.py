@@ -51,7 +51,7 @@ _STYLES: dict[str, TracebackStyle] = {"short": "short", "line": "no", "no": "no"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
     """
-    Why an item is not good.
+    The cause of an item that is not good.
 
     Attributes:
         text: In full, for the section of the item and for JUnit.
@@ -66,7 +66,7 @@ class Reason:
 
 
 class NotGoodError(Failed):
-    """Ends an item that is not good; the traceback is of what the app raised, for a debugger."""
+    """Ends an item that is not good, with the traceback of the app's exception, for a debugger."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.text, pytrace=False)
@@ -206,7 +206,7 @@ class CaseItem(GoldenItem):
     def judge(self, evaluation: Evaluation) -> tuple[Verdict, ...]:
         self.result, verdicts = evaluation.judge_case(self.parent.golden, self.task)
         for channel, text in self.result.printed:
-            if channel == "log" or captures(self.config):  # what pytest does not capture was shown at once
+            if channel == "log" or captures(self.config):  # uncaptured output was shown at once
                 self.add_report_section("call", channel, _escape_lines(text))
         for score in self.result.scores:
             suffix = f"[{score.repeat}]" if len(self.result.outputs) > 1 else ""
@@ -259,12 +259,12 @@ class SuiteItem(GoldenItem):
 
 
 def only_shows(config: pytest.Config) -> bool:
-    """Whether pytest only shows what it would run: then no app and no model is called."""
+    """Return whether pytest only shows what it would run: then no app and no model is called."""
     return any(config.getoption(name, None) for name in _SHOWING)
 
 
 def overrides_app(node: pytest.Item | pytest.Collector) -> bool:
-    """Whether a conftest gives this node another `llm_app` than the plugin's, and no flag overrules it."""
+    """Return whether a conftest overrides `llm_app` for this node, and no flag overrules it."""
     return len(app_fixtures(node)) > 1 and node.config.getoption("llm_app") is None
 
 
@@ -322,7 +322,7 @@ def captures(config: pytest.Config) -> bool:
 
 class Reporting:
     """
-    Reports the items of a golden run, and routes to each case what its app prints and logs.
+    Reports the items of a golden run, and routes the output and logs of its app to each case.
 
     Streams and log handlers of pytest are changed for the session, and put back at its end.
     """

@@ -1,5 +1,5 @@
 """
-The golden files that a session collects, and what the pipeline that started it permits.
+The golden files that a session collects, and the permissions of the pipeline that started it.
 
 Paths on the command line are exactly what is run, golden files and ordinary tests alike. Without paths,
 `--llm-golden` on the command line means the golden sets alone; in `addopts`, or as `collect = true` in the
@@ -32,7 +32,7 @@ _CHOOSING = ("-k", "-m", "--deselect", "--lf", "--last-failed", "--sw", "--stepw
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """
-    What a session collects.
+    The paths of a session.
 
     Attributes:
         golden: Golden files, and folders of such; empty for a session of ordinary tests.
@@ -136,10 +136,10 @@ def read_pipeline(config: pytest.Config) -> None:
 
 
 def may_loosen(config: pytest.Config) -> bool:
-    """Whether the pipeline allows it: a flag in the repository's own settings does not count."""
+    """Return whether the pipeline allows it: a flag in the repository's own settings does not count."""
     return LOOSEN in config.stash.get(_PIPELINE, ())
 
 
 def selects(config: pytest.Config) -> bool:
-    """Whether the pipeline chose among the cases."""
+    """Return whether the pipeline chose among the cases."""
     return any("::" in flag or flag.startswith(_CHOOSING) for flag in config.stash.get(_PIPELINE, ()))

@@ -1,8 +1,8 @@
 """
-The baseline: what every later run is compared with, one line a case, so that a diff can be reviewed.
+The baseline of later runs, one line a case, so that a diff can be reviewed.
 
-Its JSON Schema is `baseline.schema.json` in this folder. A list of one item stands for all repeats
-being equal. A case has the digests of its answers or, on request, its outputs.
+Its JSON Schema is `baseline.schema.json` in this folder. A list of one item means that all repeats
+are equal. A case has the digests of its answers or, on request, its outputs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from pytest_llmops.reports.files.json_file import (
     read_content,
     read_file,
 )
-from pytest_llmops.reports.files.run_file import load_run, read_run
+from pytest_llmops.reports.files.run_file import load_run, read_pieces, read_run
 
 VERSION = 1
 KIND = "baseline"
@@ -48,9 +48,110 @@ KIND = "baseline"
 _MOST_REPEATS = 100_000  # one item stands for all of them, however many a broken file states
 Item = TypeVar("Item")
 
+ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
+"""The command that makes a baseline."""
+
+_REMEDY = f"Restore the file, or remove it and make a baseline with: {ACCEPT}"
+_KIND = FileKind(name=KIND, made_by=ACCEPT, remedy=_REMEDY)
+_EITHER = FileKind(name="run file or baseline", made_by=ACCEPT, remedy=_REMEDY)
+_FIRST_LINE = re.compile(rb'\s*\{\s*"version"\s*:\s*[^,]{1,20},\s*"kind"')
+_WHOLE = 2**53
+
+
+def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False) -> None:
+    """
+    Write a run as a baseline: the same bytes in whatever order its results and scores came.
+
+    Args:
+        with_outputs: Keep the outputs of the cases that have them, so that scores can be made again.
+
+    Raises:
+        RunFileError: A case occurs twice, was not scored in every repeat, or has a value that is no JSON.
+        OSError: The folder cannot be made or written.
+    """
+    path = Path(path)
+    entries = []
+    for result in sorted(run.results, key=lambda result: result.case):
+        if flaw := find_flaw(result):
+            raise RunFileError(f"{path}: not written: {printable(result.case)}: {printable(flaw)}")
+        entries.append(make_entry(result, with_outputs=with_outputs))
+    for before, after in pairwise(entries):
+        if before.case == after.case:
+            raise RunFileError(f"{path}: not written: case {after.case!r} occurs twice")
+    signature = dict(sorted(run.signature.items()))
+    lines = [_dump_entry(entry, signature, path) for entry in entries]
+    head = dump_json({"version": VERSION, "kind": KIND, "signature": signature}, indent=1)
+    cases = ",".join(f"\n  {line}" for line in lines) + ("\n " if lines else "")
+    text = head.removesuffix("\n}") + f',\n "cases": [{cases}]\n}}\n'
+    write_atomically(path, text.encode())
+
+
+def update_baseline(path: str | Path, run: Run, options: AcceptOptions = NEW_ALONE) -> Acceptance:
+    """
+    Accept a run into a baseline file; one that would stay the same is not touched.
+
+    Raises:
+        RunFileError: The existing file is broken; it stays as it is.
+        AcceptanceError: Nothing of the run can be accepted.
+    """
+    path = Path(path)
+    baseline = load_baseline(path) if path.exists() else None
+    acceptance = accept(baseline, run, options)
+    if acceptance.changed:
+        write_baseline(acceptance.baseline, path, with_outputs=True)
+    return acceptance
+
+
+def load_baseline(path: str | Path) -> Run:
+    """
+    Read a baseline; its results have answers and scores, outputs only where they were kept.
+
+    Raises:
+        RunFileError: It is missing, cut off, of another version, or contains something that a
+            baseline cannot: the message names the file, the place in it, and what to do.
+    """
+    return parse_baseline(read_file(Path(path), _KIND), str(path))
+
+
+def parse_baseline(data: bytes, shown: str) -> Run:
+    """Parse the bytes of a baseline; `shown` names it in errors."""
+    return read_content(data, shown, _KIND, partial(_parse, shown))
+
+
+def load_base(path: str | Path) -> Run:
+    """
+    Read a baseline, or a run to compare with.
+
+    Raises:
+        RunFileError: It is neither, or broken.
+    """
+    path = Path(path)
+    if path.suffix == ".jsonl":
+        return load_run(path)
+    if (run := read_pieces(path)) is not None:
+        return run
+    data = read_file(path, _EITHER)
+    if _FIRST_LINE.match(data):
+        return parse_baseline(data, str(path))
+
+    def read(text: str) -> Run:
+        value = parse_json(text)
+        is_run = not isinstance(value, dict) or "kind" not in value
+        return read_run(value) if is_run else parse_baseline(data, str(path))
+
+    return read_content(data, str(path), _EITHER, read)
+
+
+def _parse(shown: str, text: str) -> Run:
+    value = parse_json(text)
+    if isinstance(value, dict) and "kind" not in value and "results" in value:
+        made = f"llmops accept {shown} --baseline FILE.json"
+        raise RunFileError(f"{shown}: is a run, no baseline; make one of it with: {made}")
+    return read_baseline(value)
+
 
 def read_baseline(value: Any) -> Run:
-    """A baseline from the whole content of its file."""
+    """Read a baseline from the content of its file."""
     head = _HEAD(read_version(value, VERSION, KIND))
     entries = within("cases", list_of(partial(_read_entry, head["signature"])), head["cases"])
     refuse_twice((entry.case for entry in entries), "cases", "case")
@@ -93,14 +194,14 @@ def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
 
 
 def _check_runs(runs: tuple[int, ...], repeats: int) -> tuple[int, ...]:
-    """The repeats that each merged run gave; together they are all of them."""
+    """Check the repeats of each merged run, which add up to all of them."""
     if runs and (len(runs) < 2 or min(runs) < 1 or sum(runs) != repeats):  # noqa: PLR2004 - one run needs no list
         raise BrokenValueError(f"runs: must be two numbers or more that add up to {repeats} repeats")
     return runs
 
 
 def _spread(repeats: int, items: Sequence[Item]) -> Sequence[Item]:
-    """An item for each repeat."""
+    """Return an item for each repeat."""
     if len(items) not in {1, repeats}:
         allowed = counted(repeats, "item") if repeats == 1 else f"1 or {repeats} items"
         raise BrokenValueError(f"must contain {allowed}, one for each repeat, not {len(items)}")
@@ -129,105 +230,9 @@ class _Entry:
     signatures: Mapping[str, str] = field(default_factory=dict)
 
 
-_NOT_KEPT = {each.name for each in fields(Output)} - {"text", "passages", "tool_calls"}
+_NOT_KEPT = {part.name for part in fields(Output)} - {"text", "passages", "tool_calls"}
 _HEAD = record_reader(dict, _Head)
 _ENTRY = record_reader(dict, _Entry, outputs=list_of(record_reader(Output, without=_NOT_KEPT)))
-
-
-ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
-"""The command that makes a baseline."""
-
-_REMEDY = f"Restore the file, or remove it and make a baseline with: {ACCEPT}"
-_KIND = FileKind(name=KIND, made_by=ACCEPT, remedy=_REMEDY)
-_EITHER = FileKind(name="run file or baseline", made_by=ACCEPT, remedy=_REMEDY)
-_FIRST_LINE = re.compile(rb'\s*\{\s*"version"\s*:\s*[^,]{1,20},\s*"kind"')
-_WHOLE = 2**53
-
-
-def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False) -> None:
-    """
-    Write a run as a baseline: the same bytes in whatever order its results and scores came.
-
-    Args:
-        with_outputs: Keep the outputs of the cases that have them, so that scores can be made again.
-
-    Raises:
-        RunFileError: A case occurs twice, was not scored in every repeat, or holds what JSON cannot.
-        OSError: The folder cannot be made or written.
-    """
-    path = Path(path)
-    entries = []
-    for result in sorted(run.results, key=lambda result: result.case):
-        if flaw := find_flaw(result):
-            raise RunFileError(f"{path}: not written: {printable(result.case)}: {printable(flaw)}")
-        entries.append(make_entry(result, with_outputs=with_outputs))
-    for before, after in pairwise(entries):
-        if before.case == after.case:
-            raise RunFileError(f"{path}: not written: case {after.case!r} occurs twice")
-    signature = dict(sorted(run.signature.items()))
-    lines = [_dump_entry(entry, signature, path) for entry in entries]
-    head = dump_json({"version": VERSION, "kind": KIND, "signature": signature}, indent=1)
-    cases = ",".join(f"\n  {line}" for line in lines) + ("\n " if lines else "")
-    text = head.removesuffix("\n}") + f',\n "cases": [{cases}]\n}}\n'
-    write_atomically(path, text.encode())
-
-
-def update_baseline(path: str | Path, run: Run, options: AcceptOptions = NEW_ALONE) -> Acceptance:
-    """
-    Accept a run into a baseline file; one that would stay the same is not touched.
-
-    Raises:
-        RunFileError: The file that is there is broken; it stays as it is.
-        AcceptanceError: Nothing of the run can be accepted.
-    """
-    path = Path(path)
-    baseline = load_baseline(path) if path.exists() else None
-    acceptance = accept(baseline, run, options)
-    if acceptance.changed:
-        write_baseline(acceptance.baseline, path, with_outputs=True)
-    return acceptance
-
-
-def load_baseline(path: str | Path) -> Run:
-    """
-    Read a baseline; its results have answers and scores, outputs only where they were kept.
-
-    Raises:
-        RunFileError: It is missing, cut off, of another version, or holds something that a baseline
-            cannot: the message names the file, the place in it, and what to do.
-    """
-    return parse_baseline(read_file(Path(path), _KIND), str(path))
-
-
-def parse_baseline(data: bytes, shown: str) -> Run:
-    """The same of a file's bytes, wherever they come from; `shown` names it in a message."""
-    return read_content(data, shown, _KIND, partial(_parse, shown))
-
-
-def load_base(path: str | Path) -> Run:
-    """
-    Read what a run can be compared with: a baseline or another run.
-
-    Raises:
-        RunFileError: It is neither, or broken.
-    """
-    from pytest_llmops.reports.files.run_file import read_pieces
-
-    path = Path(path)
-    if path.suffix == ".jsonl":
-        return load_run(path)
-    if (run := read_pieces(path)) is not None:
-        return run
-    data = read_file(path, _EITHER)
-    if _FIRST_LINE.match(data):
-        return parse_baseline(data, str(path))
-
-    def read(text: str) -> Run:
-        value = parse_json(text)
-        is_run = not isinstance(value, dict) or "kind" not in value
-        return read_run(value) if is_run else parse_baseline(data, str(path))
-
-    return read_content(data, str(path), _EITHER, read)
 
 
 def _dump_entry(entry: CaseResult, signature: Mapping[str, str], path: Path) -> str:
@@ -267,19 +272,11 @@ def _dump_output(output: Output) -> dict[str, Any]:
 
 
 def _shortest(value: float) -> float:
-    """1 for 1.0: a float's own text is the shortest that reads back, but for its `.0`."""
+    """Return 1 for 1.0: the text of a float is the shortest that reads back, but for its `.0`."""
     value = float(value)
     return int(value) if value.is_integer() and abs(value) < _WHOLE else value
 
 
 def _once(items: Sequence[Item], marks: Iterable[Hashable] = ()) -> Sequence[Item]:
-    """The first item alone where all are equal, or by what marks each where equal items may differ."""
+    """Return only the first item where all are equal; `marks` compares items that differ though equal."""
     return items[:1] if len(set(marks or items)) == 1 else items
-
-
-def _parse(shown: str, text: str) -> Run:
-    value = parse_json(text)
-    if isinstance(value, dict) and "kind" not in value and "results" in value:
-        made = f"llmops accept {shown} --baseline FILE.json"
-        raise RunFileError(f"{shown}: is a run, no baseline; make one of it with: {made}")
-    return read_baseline(value)
