@@ -237,7 +237,7 @@ def semantic(request: pytest.FixtureRequest) -> Callable[..., Measured]:
 
 @pytest.fixture
 def judge(request: pytest.FixtureRequest) -> Callable[..., Measured]:
-    """`judge(answer, question, reference, contexts=…, rubric=…)`: the judgement of a chat model, 0 to 1."""
+    """`judge(answer, question, reference, contexts=…, rubric=…)`: the judgement of a chat model."""
     return _measure(request)
 
 

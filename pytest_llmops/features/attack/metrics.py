@@ -315,11 +315,7 @@ def list_stops(sample: Sample, success: Success | None = None, payload: str = ""
     """
     named = False
     for span in sample.spans:
-        if (
-            (fact := _guard_fact(span))
-            and _read_attack(span, payload)
-            and _still_holds(span, sample, success)
-        ):
+        if (fact := _guard_fact(span)) and _has_read(span, payload) and _still_holds(span, sample, success):
             named = True
             yield Stop(guard=printable(span.name, _EXCERPT), reason=fact)
     if named:
@@ -358,7 +354,8 @@ def _still_holds(span: Span, sample: Sample, success: Success | None) -> bool:
     return any(map(is_refused, calls)) and not decisions & _AGREED
 
 
-def _read_attack(span: Span, payload: str) -> bool:
+def _has_read(span: Span, payload: str) -> bool:
+    """Return whether a guard read the payload; True where it does not show the text that it read."""
     shown = [str(value) for name, value in span.attributes.items() if name.endswith(_READ)]
     return not shown or not payload or any(has_payload(text, payload) for text in shown)
 

@@ -81,8 +81,8 @@ def describe_outcome(report: ChoiceReport) -> str:
     if choice.outcome == "winner":
         return f"winner: {choice.winner}, {'; '.join(_describe_wins(report))}"
     if not closest.better and not closest.worse:
-        both = f"{closest.first} and {closest.second}"
-        return f"no winner: {both} have the same {', '.join(report.field.scales)} in {_cases(closest)}"
+        both, cases = f"{closest.first} and {closest.second}", counted(closest.cases, "case")
+        return f"no winner: {both} have the same {', '.join(report.field.scales)} in {cases}"
     places = [
         f"{standing.entry.name} ({closest.metric} {standing.means[closest.metric]:.4g})"
         for standing in choice.standings[:2]
@@ -189,8 +189,9 @@ def _notes(report: ChoiceReport) -> Iterable[str]:
             yield f"left out of {entry.name}: {cases}; not all have them with this input and checks"
     for first, second in combinations(entries, 2):
         if answer_alike(first, second, report.field.cases):
+            cases = counted(len(report.field.cases), "case")
             yield (
-                f"{first.name} and {second.name} gave the same answers in all {_cases_of(report)}: are they "
+                f"{first.name} and {second.name} gave the same answers in all {cases}: are they "
                 "the same app, or does a setting not reach it?"
             )
     yield from report.field.notes
@@ -245,14 +246,6 @@ def _contest_json(contest: Contest) -> dict[str, Any]:
         "p_value": contest.p_value,
         "p_adjusted": contest.p_adjusted,
     }
-
-
-def _cases(contest: Contest) -> str:
-    return counted(contest.cases, "case")
-
-
-def _cases_of(report: ChoiceReport) -> str:
-    return counted(len(report.field.cases), "case")
 
 
 def _median(values: Repeats) -> float | None:

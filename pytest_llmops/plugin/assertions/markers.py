@@ -88,8 +88,8 @@ class MarkedTests:
                     continue  # without our fixture and our arguments it is another plugin's mark
                 try:
                     demand = read_marker(mark, item.config)
-                    if (place := (str(item.path), demand.metric.name)) not in warned:
-                        warned.add(place)
+                    if (warning := (str(item.path), demand.metric.name)) not in warned:
+                        warned.add(warning)
                         _warn_if_uncalibrated(item, demand.metric)
                 except (LLMOpsError, TypeError, pytest.UsageError, GoldenWarning) as error:
                     path, line, _ = item.location
