@@ -56,7 +56,7 @@ class Canary:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """
-    Where canaries are sent.
+    The endpoint that answers canaries.
 
     Attributes:
         origin: Scheme, host and port; the path is the recorded one.
@@ -122,7 +122,7 @@ def send_canaries(
     drift: Drift, canaries: Sequence[Canary], endpoint: Endpoint, redact: Callable[[str], str]
 ) -> Drift:
     """
-    Send canaries, and add to a drift what they show: the model moved since they were recorded, or it held.
+    Send canaries, and add their result to a drift: the model moved since they were recorded, or it held.
 
     It moved when another model or fingerprint answers; when a request of temperature 0 is answered twice in
     one way that was not recorded; or when requests of other temperatures, sent twice each, share fewer

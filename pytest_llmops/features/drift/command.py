@@ -62,13 +62,13 @@ def _drift(given: argparse.Namespace) -> int:
     return _EXIT_CODES[drift.outcome]
 
 
-def _find_reviews(given: str | None) -> Path:
-    if given is None:
+def _find_reviews(typed: str | None) -> Path:
+    if typed is None:
         settings = load_settings(find_root(Path.cwd()))
         return settings.path(settings.reviews)
-    path = Path.cwd() / given
+    path = Path.cwd() / typed
     if not path.is_file():
-        raise ReviewError(f"{given}: there is no such file; reviews are made with: llmops review NEW.json")
+        raise ReviewError(f"{typed}: there is no such file; reviews are made with: llmops review NEW.json")
     return path
 
 

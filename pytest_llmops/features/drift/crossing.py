@@ -1,4 +1,4 @@
-"""One case in both runs: the first difference on the way to its answer, and what could explain it."""
+"""One case in both runs: the first difference on the way to its answer, and its possible causes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two runs crossed: the kinds of drift, their evidence, and the run that would decide what is open."""
+"""The drift between two runs: its causes, their evidence, and advice on causes that are open."""
 
 from __future__ import annotations
 

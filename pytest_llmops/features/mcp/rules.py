@@ -226,17 +226,17 @@ def check_schema(tool: str, schema: Any, *, bounded: bool = True) -> Iterator[Mc
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
 
-    found: list[tuple[str, str]] = []
+    problems: list[tuple[str, str]] = []
     try:
         Draft202012Validator.check_schema(schema)
         if not isinstance(schema, dict) or schema.get("type") != "object":
-            found = [("inputSchema", "must be of type object")]
+            problems = [("inputSchema", "must be of type object")]
         elif bounded:
-            found = [*_Walk(schema).check(schema, "inputSchema")]
+            problems = [*_Walk(schema).check(schema, "inputSchema")]
     except (SchemaError, RecursionError) as error:
         message = getattr(error, "message", "is nested too deeply")
         yield McpFinding(tool=tool, field="inputSchema", what="is no JSON Schema", detail=message)
-    for field, detail in found:
+    for field, detail in problems:
         yield McpFinding(tool=tool, field=field, what=OPEN, detail=detail)
 
 

@@ -98,9 +98,9 @@ def _load_goldens(run: Run, root: Path) -> list[Golden]:
     return goldens
 
 
-def _name(given: str | None, root: Path) -> str:
-    if given is not None:
-        name = given.strip()
+def _name(typed: str | None, root: Path) -> str:
+    if typed is not None:
+        name = typed.strip()
     else:
         try:
             command = ["git", "-C", str(root), "config", "user.name"]
