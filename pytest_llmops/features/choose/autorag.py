@@ -113,7 +113,9 @@ def _read_node(path: Path, rows: Sequence[Mapping[str, str]], folder: Path) -> N
     if len(names) < _FEWEST:
         return Node(name=node.name, modules=node.modules, best=node.best, reason="it has one module alone")
     tables = [_read_table(_module_path(path, file)) for file in files]
-    named = _find_metrics(rows[0], path.parent.name)
+    # Some nodes write their own name before a mean.
+    prefix = f"{path.parent.name}_"
+    named = [column.removeprefix(prefix) for column in rows[0] if column not in _NO_SCORES]
     metrics = [metric for metric in named if all(metric in table for table in tables)]
     left_out = tuple(_describe_left_out(named, names, tables))
     if not metrics:
@@ -136,11 +138,6 @@ def _module_path(summary: Path, file: str) -> Path:
     if not file.endswith(".parquet") or Path(file).name != file:
         raise ChoiceError(f"{summary}: the filename {printable(file)!r} is none of AutoRAG's")
     return summary.parent / file
-
-
-def _find_metrics(columns: Iterable[str], node: str) -> list[str]:
-    """Find the columns of means; some nodes write their own name before a mean."""
-    return [column.removeprefix(f"{node}_") for column in columns if column not in _NO_SCORES]
 
 
 def _describe_left_out(
