@@ -37,7 +37,7 @@ _IMPORTED = (
     "pytest_llmops.plugin.assertions.fixtures",
     "pytest_llmops.plugin.assertions.markers",
     "pytest_llmops.plugin.golden.golden_plugin",
-    "pytest_llmops.reports.files.run_pieces",
+    "pytest_llmops.reports.files.run_file",
     "pytest_timeout",
     "scipy.stats",
     "xdist.dsession",

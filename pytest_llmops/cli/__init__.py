@@ -1,4 +1,4 @@
-"""`llmops VERB …`: what is done outside pytest. A user's mistake is one message and exit code 4."""
+"""The command `llmops VERB …`. A user's mistake is one message and exit code 4."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`llmops accept RUN.json`: makes a run what later ones are compared with. Exit 3 if nothing of it can be."""
+"""`llmops accept RUN.json`: write the baseline from a run. Exit 3 if no case of it can be accepted."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _accept(given: argparse.Namespace) -> int:
 
 
 def _find_path(typed: str | None, settings: Settings) -> Path:
-    """The file to write: a path that is typed starts where it is typed."""
+    """Return the file to write; a typed path is relative to the working directory."""
     if typed is not None:
         if is_revision(typed):
             raise SettingsError(f"--baseline {typed}: a baseline is written to a file; name one")

@@ -16,9 +16,11 @@ from pytest_llmops.gates.baseline import rescore_all
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.records import Run
-from pytest_llmops.reports.comparison import comparison_json, comparison_markdown, render_comparison
+from pytest_llmops.reports.comparison import comparison_document, comparison_json
+from pytest_llmops.reports.document import write_markdown, write_terminal
 from pytest_llmops.reports.files.baseline_file import load_base
 from pytest_llmops.reports.files.run_file import load_run
+from pytest_llmops.reports.rivals import rivals_document
 from pytest_llmops.settings import find_root
 
 _EXIT_CODES = {"passed": 0, "failed": 1, "regressed": 1, "undecided": 2, "error": 3}
@@ -42,14 +44,16 @@ def _compare(given: argparse.Namespace) -> int:
     if given.format == "json":
         print(json.dumps(comparison_json(comparison), indent=2))  # noqa: T201 - a command talks to its user
     else:
-        render = comparison_markdown if given.format == "markdown" else render_comparison
-        print("\n".join(render(comparison)))  # noqa: T201 - as above
+        write = write_markdown if given.format == "markdown" else write_terminal
+        document = comparison_document(comparison)
+        blocks = [*document.blocks, *rivals_document(run).blocks]
+        print("\n".join(write(replace(document, blocks=blocks))))  # noqa: T201 - as above
     return _EXIT_CODES[comparison.outcome]
 
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Millions of records refer to none that refers back, and to look for such takes a fifth of the time."""
+    """Disable garbage collection: records have no cycles, and the search takes a fifth of the time."""
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -60,8 +64,8 @@ def _without_collector() -> Iterator[None]:
 
 
 def _comparable(base: Run, run: Run) -> Run:
-    """The base scored again where its scores were made otherwise, by the golden files that are there."""
-    # A file that is not there is another project's, or was moved: its cases are compared as they are.
+    """Score the base again where its metrics differ, by the golden files that are there."""
+    # A missing file is another project's, or was moved: its cases are compared as they are.
     goldens, _ = load_goldens_of(run, find_root(Path.cwd()))
     again = rescore_all(goldens, {result.case: result for result in base.results}, run.results)
     return replace(base, results=tuple(again.values()))

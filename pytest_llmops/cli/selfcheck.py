@@ -1,7 +1,7 @@
 """
-`llmops selfcheck [BASELINE]`: what the gate is worth on a baseline's own repeats.
+`llmops selfcheck [BASELINE]`: false alarms and power of the gate on a baseline's own repeats.
 
-Exit 3 where its repeats cannot say how often it is red for nothing.
+Exit 3 where its repeats are too few to measure false alarms.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.models.encoders import DEFAULT, load_encoder, read_encoder
 from pytest_llmops.printable import name_some, printable
 from pytest_llmops.records import Golden, Run
+from pytest_llmops.reports.document import write_terminal
 from pytest_llmops.reports.files.baseline_file import load_base
-from pytest_llmops.reports.selfcheck import render_selfcheck, selfcheck_json
+from pytest_llmops.reports.selfcheck import selfcheck_document, selfcheck_json
 from pytest_llmops.settings import find_root, load_settings
 
 _UNKNOWN = 3
@@ -42,31 +43,26 @@ def _selfcheck(given: argparse.Namespace) -> int:
     try:
         base = load_base(path)
         goldens = _load_goldens(base, settings.root)
-        check = check_itself(
-            base,
-            goldens,
-            repeats=plan_repeats(settings),
-            most=settings.max_repeats,
-            runs=runs,
-        )
+        repeats = plan_repeats(settings)
+        check = check_itself(base, goldens, repeats=repeats, most=settings.max_repeats, runs=runs)
     except (RunFileError, SelfCheckError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _UNKNOWN
     if given.format == "json":
         print(json.dumps(selfcheck_json(check), indent=2))  # noqa: T201 - as above
     else:
-        print("\n".join([*render_selfcheck(check), *_near_duplicates(goldens)]))  # noqa: T201 - as above
+        print("\n".join([*write_terminal(selfcheck_document(check)), *_near_duplicates(goldens)]))  # noqa: T201 - as above
     return _UNKNOWN if check.false_alarms is None else 0
 
 
 def _near_duplicates(goldens: Sequence[Golden]) -> list[str]:
-    """A line for each question that several cases ask without a group; none where no encoder is at hand."""
+    """Report each question that several cases ask without a group; nothing without an encoder."""
     lines = []
     try:
         encoder = load_encoder(read_encoder(DEFAULT, "selfcheck"))
         for golden in goldens:
             for ids in find_near_duplicates(golden, encoder.encode):
-                named = name_some([printable(each) for each in ids], _NAMED)
+                named = name_some([printable(case) for case in ids], _NAMED)
                 lines.append(
                     f"{printable(golden.path)}: nearly one question: {named}; give them one `group:`"
                 )
@@ -76,7 +72,7 @@ def _near_duplicates(goldens: Sequence[Golden]) -> list[str]:
 
 
 def _load_goldens(base: Run, root: Path) -> list[Golden]:
-    """The golden files that can be loaded; each other one is reported."""
+    """Load the golden files; one that cannot be loaded is reported."""
     goldens, errors = load_goldens_of(base, root)
     for error in errors:
         problem = f"{printable(str(error.problems[0]))}; checked by the mean of each bounded metric instead"

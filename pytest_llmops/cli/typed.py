@@ -1,4 +1,4 @@
-"""Numbers and variables that are typed; one that cannot be is a SettingsError."""
+"""Numbers and variables of the command line; a wrong one is a SettingsError."""
 
 from __future__ import annotations
 
@@ -40,17 +40,19 @@ def read_share(flag: str, typed: str | None) -> float | None:
 
 
 def read_variable(what: str, typed: str) -> tuple[str, str]:
-    """Name and value of an environment variable; `what` takes it, for the message of one that is none."""
-    if not (matched := _VARIABLE.fullmatch(typed)):
+    """Read name and value of an environment variable; `what` names the flag in the error."""
+    if not (match := _VARIABLE.fullmatch(typed)):
         raise SettingsError(f"{what} takes VAR=VALUE, such as GUARDS=none, not {printable(typed)!r}")
-    return matched["name"], matched["value"]
+    return match["name"], match["value"]
 
 
 def refuse_overwriting(out: str | None, *inputs: str | None) -> None:
     """
+    Refuse an output file that is also an input.
+
     Raises:
-        SettingsError: What is written would take the place of what is read.
+        SettingsError: The output file is one of the inputs.
     """
-    read = {Path(each).resolve() for each in inputs if each and each != "-"}
+    read = {Path(path).resolve() for path in inputs if path and path != "-"}
     if out and Path(out).resolve() in read:
         raise SettingsError(f"--out {printable(out)} is the file that is read; write to another")

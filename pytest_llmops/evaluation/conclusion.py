@@ -13,9 +13,10 @@ from pytest_llmops.gates.case_results import describe_empty_answers, describe_un
 from pytest_llmops.gates.outcomes import count, name_files
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
+from pytest_llmops.reports.document import write_terminal
 from pytest_llmops.reports.files.run_file import write_run
 from pytest_llmops.reports.loosening import render_loosened
-from pytest_llmops.reports.rivals import render_rivals
+from pytest_llmops.reports.rivals import rivals_document
 from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.revision.loosening import Loosening
 from pytest_llmops.runner.app.failed_calls import describe_failed_calls, describe_unanswered
@@ -64,7 +65,8 @@ class Conclusion:
         further = count(self.outcomes)
         counts = {outcome: counts.get(outcome, 0) + further[outcome] for outcome in OUTCOMES}
         lines = render_summary(self.run, counts, self.problems, suite=self.suite, wall_s=wall_s)
-        return [*lines, *render_rivals(self.run)]
+        rivals = write_terminal(rivals_document(self.run))
+        return [*lines, *(["", *rivals] if rivals else [])]
 
 
 def conclude(  # noqa: PLR0913 - facts that a door has of its run

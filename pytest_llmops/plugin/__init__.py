@@ -1,8 +1,8 @@
 """
-The entry point of pytest: options, ini keys, markers and fixtures, and nothing else until it is used.
+The entry point of pytest: options, ini keys, markers and fixtures.
 
-This module and the settings are all that an idle plugin imports. `--llm-golden`, a marker or a fixture
-brings the rest.
+An idle plugin imports only this module and the settings. `--llm-golden`, a marker or a fixture imports the
+rest.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from pytest_llmops.settings import FLAGS, INI_KEYS, SETTINGS, load_settings, typ
 
 if TYPE_CHECKING:
     from pytest_llmops.detect.canaries import PiiFaker
-    from pytest_llmops.plugin.assertions.llm import Llm
-    from pytest_llmops.plugin.assertions.measured import Measured
+    from pytest_llmops.plugin.assertions.fixtures import Llm, Measured
     from pytest_llmops.protocols import Metric
     from pytest_llmops.records import Span
 
@@ -42,7 +41,7 @@ MARKERS: tuple[tuple[str, str], ...] = (
 
 
 class Hooks:
-    """What a conftest or another plugin may implement."""
+    """Hooks for a conftest or another plugin."""
 
     @pytest.hookspec(historic=True)
     def pytest_llmops_register_metrics(self, register: Callable[[str, Callable[..., Metric]], None]) -> None:
@@ -82,7 +81,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """
-    Read what the pipeline says here, before any conftest of the project can change it.
+    Read the flags of the pipeline, before any conftest of the project can change them.
 
     A golden run without paths runs the golden folder, whose conftest.py may define metrics.
     """
@@ -90,7 +89,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     early_config.add_cleanup(partial(_forget_metrics, _registered_metrics()))
     golden = known.llm_golden or _collects(early_config)
     if golden:
-        from pytest_llmops.plugin.pipeline import read_pipeline
+        from pytest_llmops.plugin.golden.selection import read_pipeline
 
         read_pipeline(early_config)
     if golden and not known.file_or_dir:
@@ -122,15 +121,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", usage)
     config.hook.pytest_llmops_register_metrics.call_historic(kwargs={"register": _register})
     config.option.llm_golden = config.getoption("llm_golden") or _collects(config)
-    given = [name for name in FLAGS if config.getoption(f"llm_{name}") is not None]
-    if (given or config.getini("llm_budget")) and not config.getoption("llm_golden"):
+    flags = [name for name in FLAGS if config.getoption(f"llm_{name}") is not None]
+    if (flags or config.getini("llm_budget")) and not config.getoption("llm_golden"):
         from pytest_llmops.plugin.session import session_of
 
         session_of(config)  # a wrong flag is one message, and not an error of every test
     useless = [name for name in ("out", "baseline", "export", "accept") if config.getoption(f"llm_{name}")]
     if useless and not config.getoption("llm_golden"):
-        flags = " and ".join(f"--llm-{name}" for name in useless)
-        raise pytest.UsageError(f"{flags} belongs to a golden run: add --llm-golden")
+        named = " and ".join(f"--llm-{name}" for name in useless)
+        raise pytest.UsageError(f"{named} belongs to a golden run: add --llm-golden")
     if config.getoption("llm_golden"):
         from pytest_llmops.plugin.golden.golden_plugin import open_golden_run
 
@@ -138,7 +137,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _collects(config: pytest.Config) -> bool:
-    """Whether the settings enable golden items; a project without them pays for reading one file."""
+    """Return whether the settings enable golden items; a project without them pays for reading one file."""
     written = config.getini("llm_collect") or None
     if written is None:
         try:
@@ -162,9 +161,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """A score explains itself; given these lines, pytest does not print the whole answer and its secrets."""
+    """Explain a score, so that pytest does not print the complete answer and its secrets."""
     for side, other in ((left, right), (right, left)):
-        if type(side).__module__ == "pytest_llmops.plugin.assertions.measured":
+        if type(side).__module__ == "pytest_llmops.plugin.assertions.fixtures":
             measured: Measured = side  # type: ignore[assignment]
             return measured.explain(op, other, on_the_right=side is right)
     return None
@@ -185,7 +184,7 @@ def _registered_metrics() -> frozenset[str]:
 
 
 def _forget_metrics(before: frozenset[str]) -> None:
-    """Unregister what conftest files of this session registered: another session may have other ones."""
+    """Unregister metrics of this session's conftest files: another session may have other ones."""
     if own := sys.modules.get("pytest_llmops.golden.own_metrics"):
         before |= own.kept_metrics
     if registry := sys.modules.get("pytest_llmops.registry"):
@@ -193,7 +192,7 @@ def _forget_metrics(before: frozenset[str]) -> None:
 
 
 def written_settings(config: pytest.Config) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """What ini keys and flags say, weakest first, with the place for an error to name."""
+    """Return ini keys and flags, weakest first, with their place for errors."""
     ini = {name: config.getini(f"llm_{name}") or None for name in INI_KEYS}
     flags = {name: config.getoption(f"llm_{name}") for name in FLAGS}
     for name in ("out", "baseline"):
@@ -203,14 +202,14 @@ def written_settings(config: pytest.Config) -> tuple[tuple[str, dict[str, Any]],
 
 @pytest.fixture(scope="session")
 def llm_app() -> Any:
-    """The app under test. Override it in a conftest.py to give a callable of your own."""
+    """The app under test; override it in a conftest.py to return a custom callable."""
     return None
 
 
 @pytest.fixture
 def llm(request: pytest.FixtureRequest, llm_app: Any) -> Llm:
-    """Asks the app under test: `llm(question, reference=None, relevant=())` returns its `Output`."""
-    from pytest_llmops.plugin.assertions.llm import Llm
+    """Call the app under test: `llm(question, reference=None, relevant=())` returns its `Output`."""
+    from pytest_llmops.plugin.assertions.fixtures import Llm
 
     try:
         return Llm.of(request.node, llm_app)
@@ -227,55 +226,55 @@ def llm_traces(llm: Llm) -> list[Span]:
 @pytest.fixture
 def lexical(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     """`lexical(answer, reference, metric="rouge_l")`, a number that explains itself in an assert."""
-    return _bench(request)
+    return _measure(request)
 
 
 @pytest.fixture
 def semantic(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     """`semantic(answer, reference, metric="semantic")`: closeness in meaning; a cosine is from -1 to 1."""
-    return _bench(request)
+    return _measure(request)
 
 
 @pytest.fixture
 def judge(request: pytest.FixtureRequest) -> Callable[..., Measured]:
-    """`judge(answer, question, reference, contexts=…, rubric=…)`: what a chat model thinks of an answer."""
-    return _bench(request)
+    """`judge(answer, question, reference, contexts=…, rubric=…)`: the judgement of a chat model."""
+    return _measure(request)
 
 
 @pytest.fixture
 def pairwise(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     """`pairwise(answer, other, question)`: 1 where a chat model prefers the first, 0.5 for a tie, else 0."""
-    return _bench(request)
+    return _measure(request)
 
 
 @pytest.fixture
 def recall_at_k(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     """`recall_at_k(output, relevant, k=5)`: share of the relevant ids among the first k passages."""
-    return _bench(request)
+    return _measure(request)
 
 
 @pytest.fixture
 def faithfulness(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     """`faithfulness(answer, contexts)`: how far texts bear an answer out, 0 to 1."""
-    return _bench(request)
+    return _measure(request)
 
 
 @pytest.fixture
 def tool_calls(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     """`tool_calls(output, expected)`: whether the tools were called as expected."""
-    return _bench(request)
+    return _measure(request)
 
 
 @pytest.fixture
 def pii_leak(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     """`pii_leak(answer, spans=())`: how many pieces of personal data an answer and its spans hold."""
-    return _bench(request)
+    return _measure(request)
 
 
 @pytest.fixture
 def injection(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     """`injection(text, contexts=…)`: how much a text, or an output, reads like an instruction to a model."""
-    return _bench(request)
+    return _measure(request)
 
 
 @pytest.fixture
@@ -288,11 +287,10 @@ def pii_faker(request: pytest.FixtureRequest) -> PiiFaker:
     return PiiFaker(crc32(request.node.nodeid.encode()))
 
 
-def _bench(request: pytest.FixtureRequest) -> Callable[..., Measured]:
-    """The function of `fixtures` that is named as the fixture, for the test that takes it."""
+def _measure(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """Return the function of `fixtures` that is named as the fixture, for one test."""
     from pytest_llmops.plugin.assertions import fixtures
-    from pytest_llmops.plugin.assertions.measured import Bench
-    from pytest_llmops.plugin.masking import mask_reports
+    from pytest_llmops.plugin.reported import mask_reports
 
     mask_reports(request.config)
-    return partial(getattr(fixtures, str(request.fixturename)), Bench(request.node))
+    return partial(getattr(fixtures, str(request.fixturename)), request.node)

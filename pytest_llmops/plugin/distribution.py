@@ -1,8 +1,8 @@
 """
-Under xdist: workers do and report, the controller scores and keeps.
+Sharing of results and models between the processes of xdist.
 
-Who reports a case is xdist's choice; who does it follows from its id. Both meet in a folder that the
-controller makes for this session, and every model that scores is loaded once, in the controller.
+xdist chooses the worker that reports a case; its id decides which one runs it. Both meet in a folder that the
+controller makes for the session. Every model that scores is loaded once, in the controller.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ def is_controller(config: pytest.Config) -> bool:
 
 
 def is_joined(config: pytest.Config) -> bool:
-    """Whether this is a worker whose controller shares results, or a budget, with it."""
+    """Return whether this is a worker whose controller shares results, or a budget, with it."""
     return _INPUT in getattr(config, "workerinput", ())
 
 
 def join(config: pytest.Config, here: ScoreBatch) -> tuple[SharedStore, Scorer]:
-    """A worker's store and scorer, from the input of its controller."""
-    given: Mapping[str, Any] = config.workerinput  # type: ignore[attr-defined]  # xdist sets it
-    shared = given[_INPUT]
-    worker = int(given["workerid"].removeprefix("gw"))
+    """Return a worker's store and scorer, from the input of its controller."""
+    workerinput: Mapping[str, Any] = config.workerinput  # type: ignore[attr-defined]  # xdist sets it
+    shared = workerinput[_INPUT]
+    worker = int(workerinput["workerid"].removeprefix("gw"))
     store = SharedStore(folder=Path(shared["folder"]), worker=worker, workers=shared["workers"])
     return store, Scorer(RemoteScorer(shared["address"], shared["key"], here), here)
 
 
 def isolate(config: pytest.Config) -> None:
     """
-    Give the session one worker of xdist, unless it has some: what ends a worker is an error of its case.
+    Give the session one worker of xdist, unless it has some, so that a crash is an error of its case.
 
-    To be called before xdist reads its options.
+    Works only before xdist reads its options.
 
     Raises:
         UsageError: xdist is not installed.
@@ -72,7 +72,7 @@ def isolate(config: pytest.Config) -> None:
 
 @dataclass(slots=True, eq=False)
 class Controller:
-    """Lives in the process that xdist's workers answer to."""
+    """The controller of xdist's workers: shares a folder and a scoring service with them."""
 
     folder: Path
     service: ScoringService
@@ -80,7 +80,7 @@ class Controller:
 
     @classmethod
     def of(cls, config: pytest.Config, reported: Reported, here: ScoreBatch) -> Controller:
-        """Registers nothing by itself; the folder is of this user alone and goes with the config."""
+        """Make a private folder and the service; both go with the config."""
         folder = Path(tempfile.mkdtemp(prefix="llmops-"))
         controller = cls(folder=folder, service=ScoringService(here), reported=reported)
         config.add_cleanup(controller.close)
@@ -104,8 +104,9 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
         """
-        The golden item that a dead worker was reporting is reported by another one, unless its outcome
-        came before the end: cases run ahead of their items, so a worker may die between the two.
+        Have the golden item of a dead worker reported by another one, unless it has an outcome already.
+
+        Cases run ahead of their items, so a worker may die between the two.
         """
         if not is_golden(crashitem):
             return
@@ -126,8 +127,9 @@ class Controller:
 
 def _send(send: Callable[[Any], None], indices: Any) -> None:
     """
-    Hand items to a worker. One that died a moment ago cannot be reached, which would be an internal error of
-    xdist; its items are handed to others as soon as xdist meets its end.
+    Send items to a worker; one that died a moment ago would else cause an internal error of xdist.
+
+    Its items go to others as soon as xdist notices its end.
     """
     with contextlib.suppress(OSError):
         send(indices)

@@ -1,20 +1,17 @@
-"""
-The outcome of every selected item, in the process that talks to the user.
-
-A worker, or the session, may end before an item was reported. xdist counts such an item nowhere, so this
-list is kept here, and what has no outcome at the end is an error.
-"""
+"""The outcome of every selected item, warnings, and the masking of personal data in all that pytest shows."""
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 import pytest
 
-from pytest_llmops.detect.mask import mask
+from pytest_llmops.detect.mask import mask, mask_shown
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden.files import SUFFIXES
 from pytest_llmops.golden.identity import cases_by_id
@@ -24,6 +21,12 @@ from pytest_llmops.runner.cases.tasks import give_up
 OUTCOME = "llm_outcome"
 KNOWN = "llm_known"
 _STASH = pytest.StashKey["Reported"]()
+_MASKING = "llmops-masking"
+_HANDLERS = (
+    "report_handler",
+    "log_cli_handler",
+    "log_file_handler",
+)  # a test reads its own `caplog` as it is
 _STOPPED = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
 
 
@@ -34,6 +37,11 @@ def is_golden(node_id: str) -> bool:
 @dataclass(slots=True, eq=False)
 class Reported:
     """
+    The outcome of every selected item, in the process that talks to the user.
+
+    A worker, or the session, may end before an item was reported. xdist counts such an item nowhere, so this
+    list is kept here, and an item without an outcome at the end is an error.
+
     Attributes:
         selected: Node ids that the session is to run; None until a process has finished its collection.
         outcomes: Of the golden items reported so far.
@@ -53,25 +61,26 @@ class Reported:
 
     @classmethod
     def of(cls, config: pytest.Config) -> Reported:
-        """The one of a config; complete in the process that talks to the user."""
+        """Return the one of a config."""
         return config.stash.setdefault(_STASH, cls())
 
     def select(self, node_ids: Iterable[str]) -> None:
-        """What one process collected; workers collect the same, and the first one counts."""
-        self.selected = list(dict.fromkeys(node_ids)) if self.selected is None else self.selected
+        """Take the items that a process collected; workers collect the same, and the first one counts."""
+        if self.selected is None:
+            self.selected = list(dict.fromkeys(node_ids))
 
     def is_done(self, node_id: str) -> bool:
-        """Whether the item has an outcome that pytest counts."""
+        """Return whether the item has an outcome that pytest counts."""
         return node_id in self._done
 
     def take(self, report: pytest.TestReport) -> None:
-        """An item that is run again, as where a worker died, counts once."""
-        given = dict(report.user_properties)
-        if report.when == "call" and KNOWN in given:
+        """Count an item; one that is run again, as where a worker died, counts once."""
+        properties = dict(report.user_properties)
+        if report.when == "call" and KNOWN in properties:
             self.known.add(report.nodeid)
-        if given.get(OUTCOME) in OUTCOMES:
-            self.outcomes[report.nodeid] = given[OUTCOME]  # type: ignore[assignment]  # it is one of them
-        if given.get(OUTCOME) == "error" and report.failed:
+        if properties.get(OUTCOME) in OUTCOMES:
+            self.outcomes[report.nodeid] = properties[OUTCOME]  # type: ignore[assignment]  # it is one of them
+        if properties.get(OUTCOME) == "error" and report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             self.reasons[report.nodeid] = mask(str(getattr(crash, "message", report.longrepr)))
         if report.outcome in {"passed", "failed", "skipped"} and (
@@ -85,13 +94,15 @@ class Reported:
         counted = Counter(self.outcomes.values())
         return {outcome: counted[outcome] for outcome in OUTCOMES}
 
-    def complete(self, session: pytest.Session, expected: Iterable[str], reason: Any) -> None:
+    def complete(
+        self, session: pytest.Session, expected: Iterable[str], reason: Callable[[str], str]
+    ) -> None:
         """
-        Report an error for each selected item without an outcome, unless somebody stopped the session.
+        Report an error for each selected item without an outcome, unless the session was stopped.
 
         Args:
             expected: The items to be taken for selected where no process finished its collection.
-            reason: Node id to why the item was not reported.
+            reason: Explains why the item of a node id was not reported.
         """
         stopped = session.exitstatus in _STOPPED or session.shouldfail
         if stopped or session.config.getoption("setuponly", default=False):
@@ -101,21 +112,21 @@ class Reported:
             selected = [] if session.testsfailed else list(expected)
         self.lost = [node_id for node_id in selected if node_id not in self._done]
         for node_id in self.lost:
-            for report in _reports(node_id, reason(node_id)):
+            for report in _lost_reports(node_id, reason(node_id)):
                 session.config.hook.pytest_runtest_logreport(report=report)
         if self.lost and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def make_error(report: pytest.TestReport, reason: str) -> None:
-    """Turn the report of a crash into that of an item which could not be set up: pytest's word is error."""
+    """Turn the report of a crash into one of a failed setup, which pytest counts as an error."""
     report.when, report.outcome, report.longrepr = "setup", "failed", reason
     if is_golden(report.nodeid):
         report.user_properties = [*report.user_properties, (OUTCOME, "error")]
 
 
-def _reports(node_id: str, reason: str) -> tuple[pytest.TestReport, pytest.TestReport]:
-    """Of the setup, which is in error, and of the teardown, at which JUnit files close a test."""
+def _lost_reports(node_id: str, reason: str) -> tuple[pytest.TestReport, pytest.TestReport]:
+    """Reports of a setup, which is an error, and of the teardown, at which JUnit files close a test."""
     path, _, name = node_id.partition("::")
     setup, teardown = (
         pytest.TestReport(
@@ -133,14 +144,14 @@ def _reports(node_id: str, reason: str) -> tuple[pytest.TestReport, pytest.TestR
 
 
 def list_items(goldens: Sequence[Golden]) -> Iterator[str]:
-    """Every item of the golden files, whatever the command line selects of them."""
+    """Yield every item of the golden files, selected or not."""
     for golden in goldens:
         yield from cases_by_id(golden)
         yield from dict.fromkeys(f"{golden.path}::suite[{check.metric}]" for check in golden.suite)
 
 
 def explain_loss(session: Evaluation, reported: Reported, node_id: str) -> str:
-    """Why nobody reported an item, and what to do."""
+    """Explain why an item has no report, and what to do."""
     if session.store is None:
         return "the session ended before this was run"
     if reported.selected is None:
@@ -154,10 +165,70 @@ def explain_loss(session: Evaluation, reported: Reported, node_id: str) -> str:
 def complete_results(
     session: Evaluation, reported: Reported, goldens: Sequence[Golden]
 ) -> dict[str, CaseResult]:
-    """The results there are; a case that is an error without one, or was lost, has the reason there."""
+    """Return all results; a case that is an error without one, or was lost, gets the reason as its result."""
     results = dict(session.results())
     cases = cases_by_id(*goldens)
     for node_id, reason in reported.reasons.items():
         if node_id in cases and (node_id not in results or node_id in reported.lost):
             results[node_id] = give_up(node_id, cases[node_id], reason, results.get(node_id))
     return results
+
+
+def mask_reports(config: pytest.Config) -> None:
+    """Mask personal data in all that pytest shows and writes, from the first call of an app on."""
+    if not config.pluginmanager.has_plugin(_MASKING):
+        config.pluginmanager.register(_Masking(), _MASKING)
+        _mask_logs(config)
+
+
+class _Masking:
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        _mask_logs(session.config)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
+        """Mask the summary of warnings, which is written where no worker is."""
+        text = str(warning_message.message)
+        if (masked := mask_shown(text)) != text:
+            warning_message.message = masked
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Mask captured output, and the values that the report of a failed test shows, locals among them."""
+        report = yield
+        report.sections = [(name, mask_shown(text)) for name, text in report.sections]
+        if report.failed and (masked := mask_shown(shown := str(report.longrepr))) != shown:
+            report.longrepr = masked
+        return report
+
+
+def _mask_logs(config: pytest.Config) -> None:
+    plugin = config.pluginmanager.getplugin("logging-plugin")  # not there yet while plugins are configured
+    for name in _HANDLERS:
+        handler = getattr(plugin, name, None)
+        if isinstance(handler, logging.Handler) and not isinstance(handler.format, partial):
+            handler.format = partial(_format, handler.format)  # type: ignore[method-assign]
+
+
+def _format(own: Callable[[logging.LogRecord], str], record: logging.LogRecord) -> str:
+    return mask_shown(own(record))
+
+
+class GoldenWarning(pytest.PytestWarning):
+    """An undecided verdict, a known failure that the settings let pass, an uncalibrated bound."""
+
+
+def warn_of_doubts(config: pytest.Config, evaluation: Evaluation) -> None:
+    """
+    Warn of uncalibrated bounds and of drops that no check would find, once a file.
+
+    Raises:
+        UsageError: The project makes errors of warnings.
+    """
+    if hasattr(config, "workerinput"):  # the controller of a worker warns
+        return
+    for doubt in evaluation.source.doubts():
+        try:
+            config.issue_config_time_warning(GoldenWarning(doubt), stacklevel=2)
+        except GoldenWarning:
+            raise pytest.UsageError(doubt) from None

@@ -10,8 +10,7 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.plugin import written_settings
 from pytest_llmops.plugin.distribution import Controller, is_controller, is_joined, join
-from pytest_llmops.plugin.masking import mask_reports
-from pytest_llmops.plugin.reported import Reported
+from pytest_llmops.plugin.reported import Reported, mask_reports
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.scoring import Scorer, TimeLimit

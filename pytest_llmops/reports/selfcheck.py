@@ -1,4 +1,4 @@
-"""A self-check, as `llmops selfcheck` shows it, and the one line of it that a run's summary has."""
+"""A self-check as `llmops selfcheck` shows it, and its one line in the summary of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from pytest_llmops.gates.suite_channel.detectable_drops import (
 )
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Run, SuiteCheck
-from pytest_llmops.reports.terminal import align, count_named
+from pytest_llmops.reports.document import Document, Notes, Table
+from pytest_llmops.reports.terminal import count_named
 
 VERSION = 1
 _IN_LINE = 4
@@ -24,7 +25,7 @@ _FACT = "three alike new repeats tell that a case no longer holds its check, and
 
 
 def selfcheck_json(check: SelfCheck) -> dict[str, Any]:
-    """The self-check as JSON values; every number is finite, and what is not known is null."""
+    """The self-check as JSON values; every number is finite, and an unknown one is null."""
     alarms = check.false_alarms
     return {
         "version": VERSION,
@@ -34,29 +35,34 @@ def selfcheck_json(check: SelfCheck) -> dict[str, Any]:
         if alarms is None
         else {"rate": alarms.rate, "low": alarms.low, "high": alarms.high, "runs": alarms.runs},
         "checks": [
-            {"check": each.check, "smallest_drop": each.smallest_drop, "advice": each.advice}
-            for each in check.checks
+            {"check": drop.check, "smallest_drop": drop.smallest_drop, "advice": drop.advice}
+            for drop in check.checks
         ],
         "cases": {
             "varying": list(check.cases.varying),
             "steady": list(check.cases.steady),
             "single": list(check.cases.single),
             "deviations": None
-            if (found := check.cases.deviations) is None
-            else {"deviating": found.deviating, "repeats": found.repeats, "high": found.high},
+            if (deviations := check.cases.deviations) is None
+            else {
+                "deviating": deviations.deviating,
+                "repeats": deviations.repeats,
+                "high": deviations.high,
+            },
             "unscored": list(check.unscored),
         },
         "broken_case": check.broken_case,
     }
 
 
-def render_selfcheck(check: SelfCheck) -> list[str]:
-    """A row a check with the drop it sees, then what the cases' repeats say, then the false alarms."""
-    lines = []
+def selfcheck_document(check: SelfCheck) -> Document:
+    """A row a check with the drop it sees, then the repeats of the cases, then the false alarms."""
+    blocks: list[Table | Notes] = []
     if check.checks:
         head = ("check", f"sees a drop of, with {counted(check.repeats, 'new repeat')}", "advice")
-        lines = [*align([head, *map(_row, check.checks)]), "", _CAPTION]
-    return [*lines, *_cases(check), _alarms(check)]
+        blocks.append(Table(head=head, rows=list(map(_row, check.checks))))
+    caption = [_CAPTION] if check.checks else []
+    return Document(blocks=[*blocks, Notes(items=[*caption, *_cases(check), _alarms(check)])])
 
 
 def selfcheck_line(
@@ -80,19 +86,19 @@ def selfcheck_line(
     if cases.app_is_steady:
         return f"{text}; {_FACT}"
     known = base.suite if suite is None else suite
-    found = find_detectable_drops(find_suite(known, results, chance), results, repeats=repeats, steady=False)
-    seen = [each for each in found if each.smallest_drop is not None]
-    unseen = next((each.advice for each in found if each.smallest_drop is None), "nothing is watched")
+    drops = find_detectable_drops(find_suite(known, results, chance), results, repeats=repeats, steady=False)
+    seen = [drop for drop in drops if drop.smallest_drop is not None]
+    unseen = next((drop.advice for drop in drops if drop.smallest_drop is None), "nothing is watched")
     with_repeats = f"with {counted(repeats, 'new repeat')} this gate sees"
     if not seen:
         return f"{text}; {with_repeats} no drop: {printable(unseen)}"
-    named = name_some([f"{_drop(each)} in {_name(each, found)}" for each in seen], _IN_LINE)
+    named = name_some([f"{_drop(drop)} in {_name(drop, drops)}" for drop in seen], _IN_LINE)
     return f"{text}; {with_repeats} a drop of {named}"
 
 
 def _row(drop: DetectableDrop) -> tuple[str, ...]:
     smallest = "-" if drop.smallest_drop is None else _drop(drop)
-    return printable(drop.check), smallest, printable(drop.advice)
+    return drop.check, smallest, drop.advice
 
 
 def _drop(drop: DetectableDrop) -> str:
@@ -100,8 +106,8 @@ def _drop(drop: DetectableDrop) -> str:
 
 
 def _name(drop: DetectableDrop, among: Sequence[DetectableDrop]) -> str:
-    """The metric alone where no other check is about it."""
-    alone = sum(each.metric == drop.metric for each in among) == 1
+    """Return the metric where only one check is about it, else the check."""
+    alone = sum(other.metric == drop.metric for other in among) == 1
     return printable(drop.metric if alone else drop.check)
 
 
@@ -116,10 +122,11 @@ def _cases(check: SelfCheck) -> list[str]:
         )
     if check.unscored:
         lines.append(f"  {count_named(check.unscored, 'not scored and left out')}")
-    if (found := cases.deviations) is not None:
+    if (deviations := cases.deviations) is not None:
+        repeats = counted(deviations.repeats, "further repeat")
         lines.append(
-            f"{found.deviating} of {counted(found.repeats, 'further repeat')} deviate from their case's most "
-            f"frequent answer: at most {_percent(found.high)} of all calls do"
+            f"{deviations.deviating} of {repeats} deviate from their case's most frequent answer: "
+            f"at most {_percent(deviations.high)} of all calls do"
         )
     if cases.app_is_steady:
         lines.append(f"no repeat differs: {_FACT}")
@@ -134,7 +141,7 @@ def _cases(check: SelfCheck) -> list[str]:
 
 
 def _alarms(check: SelfCheck) -> str:
-    """The rate in words: whether it is more than the gate allows itself is only said where that is sure."""
+    """Describe the rate, and that it is more than the gate allows itself only where that is sure."""
     alarms, allowed = check.false_alarms, 1 - check.level
     if alarms is None:
         return f"false alarms: not known, since no case has two repeats; {RECORD}"

@@ -1,4 +1,4 @@
-"""What pytest and `llmops run` show: a case that is not good, the suite's table, every count."""
+"""The reports of pytest and `llmops run`: a case that is not good, the suite's table, every count."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pytest_llmops.gates.outcomes import WORST_FIRST
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder.call import count_calls
 from pytest_llmops.records import OUTCOMES, Case, CaseResult, Outcome, Run, Usage, Verdict
+from pytest_llmops.reports.document import Document, Notes, Table, write_terminal
 from pytest_llmops.runner.app.tracebacks import shorten
 
 TracebackStyle = Literal["long", "short", "no"]
@@ -18,7 +19,7 @@ TracebackStyle = Literal["long", "short", "no"]
 _SUMMARY = 200
 _TEXT = 400
 _REASON = 300
-_ERROR = 1_200  # what to do stands at its end
+_ERROR = 1_200  # with the remedy at its end
 _ANSWERS = 3
 _PLACES = 10
 _NAMED = 5
@@ -28,8 +29,8 @@ def render_case(
     case: Case, result: CaseResult, verdicts: Sequence[Verdict], *, traceback: TracebackStyle = "long"
 ) -> str:
     """
-    Why a case is not good: where it is written, its input and answers, a line for each verdict, and the
-    traceback of an app that raised.
+    Render a case that is not good: its place, input and answers, a line for each verdict, and the traceback
+    of an app that raised.
 
     Passed checks are left out, unless all are. Every text is escaped and cut.
     """
@@ -47,12 +48,12 @@ def render_case(
 
 
 def find_traceback(result: CaseResult) -> str:
-    """Of the first time that the app raised; empty where it never did."""
-    return next((each.traceback for each in result.failures if each.traceback), "")
+    """Return the traceback of the app's first exception; empty without one."""
+    return next((failure.traceback for failure in result.failures if failure.traceback), "")
 
 
 def summarize(verdicts: Sequence[Verdict]) -> str:
-    """`keywords 0 < 1: missing 'five years'`: why an item is not good, on one short line."""
+    """Summarize verdicts that are not good on one short line: `keywords 0 < 1: missing 'five years'`."""
     shown = list(_merged([verdict for verdict in verdicts if verdict.outcome != "passed"] or verdicts))
     if not shown:
         return ""
@@ -63,13 +64,13 @@ def summarize(verdicts: Sequence[Verdict]) -> str:
         numbers = ": ".join(filter(None, (head, ", ".join(_numbers(first)))))
     reason = printable(first.reason or first.advice, _SUMMARY)
     if first.outcome != "error":
-        reason = reason.replace(": '", " '")  # a colon stands before it already
+        reason = reason.replace(": '", " '")  # after a colon already
     more = f" (and {len(shown) - 1} more)" if len(shown) > 1 else ""
     return ": ".join(filter(None, (numbers, reason))) + more
 
 
 def _against_bound(verdict: Verdict) -> str:
-    """`keywords 0 < 1`, of a check that misses its bound; empty for another."""
+    """Return `keywords 0 < 1` for a check that misses its bound; empty for another."""
     name, *written = verdict.check.rsplit(" ", 2)
     bound = parse_bound(" ".join(written))
     if verdict.outcome != "failed" or verdict.observed is None or not bound:
@@ -78,7 +79,7 @@ def _against_bound(verdict: Verdict) -> str:
 
 
 def _merged(verdicts: Sequence[Verdict]) -> Iterable[Verdict]:
-    """Errors for one and the same reason as one verdict: a broken app is reported once."""
+    """Merge errors with the same reason, so that a broken app is reported once."""
     merged: dict[object, Verdict] = {}
     for position, verdict in enumerate(verdicts):
         key = verdict.reason if verdict.outcome == "error" else position
@@ -88,12 +89,12 @@ def _merged(verdicts: Sequence[Verdict]) -> Iterable[Verdict]:
 
 
 def render_suite(verdicts: Sequence[Verdict]) -> str:
-    """Why suite checks are not good: each one's numbers and reason."""
+    """Render suite checks: the numbers and reason of each."""
     return "\n".join(line for verdict in verdicts for line in render_verdict(verdict))
 
 
 def render_verdict(verdict: Verdict) -> list[str]:
-    """One verdict: outcome, check, numbers and reason; evidence and advice below it."""
+    """Render a verdict: outcome, check, numbers and reason; evidence and advice below."""
     outcome = "known" if verdict.known else verdict.outcome
     numbers = ", ".join(_numbers(verdict))
     head = f"  {outcome:<10} {printable(verdict.check)}"
@@ -101,8 +102,8 @@ def render_verdict(verdict: Verdict) -> list[str]:
     limit = _ERROR if verdict.outcome == "error" else _REASON
     head += f"; {printable(verdict.reason, limit)}" if verdict.reason else ""
     lines = [head]
-    places = [each for each in verdict.evidence if not _repeats(each, verdict.reason)]
-    lines += [f"             {_evidence(evidence)}" for evidence in places[:_PLACES]]
+    places = [place for place in verdict.evidence if not _repeats(place, verdict.reason)]
+    lines += [f"             {_evidence(place)}" for place in places[:_PLACES]]
     if len(places) > _PLACES:
         lines.append(f"             and {len(places) - _PLACES} more")
     if verdict.advice:
@@ -119,11 +120,11 @@ def render_summary(
     wall_s: float | None = None,
 ) -> list[str]:
     """
-    The closing lines of a run.
+    Render the closing lines of a run.
 
     Args:
         counts: Of the items' outcomes.
-        problems: Sentences about what could not be kept or read, other than cases.
+        problems: Sentences about files that could not be read or written, and the like.
         suite: The suite's verdicts, for the table.
         wall_s: From the start of the run to its end, in seconds.
     """
@@ -138,7 +139,7 @@ def render_counts(counts: Mapping[Outcome, int]) -> str:
 
 
 def render_usage(usage: Usage, wall_s: float | None = None) -> str:
-    """Model calls by what became of them, tokens, cost and time; what is not known says so."""
+    """Render model calls by outcome, tokens, cost and time, or that these are unknown."""
     took = () if wall_s is None else (f"{wall_s:.1f} s",)
     if not usage.calls:
         return ", ".join(("no model call seen", *took))
@@ -151,21 +152,24 @@ def render_usage(usage: Usage, wall_s: float | None = None) -> str:
 
 
 def render_table(verdicts: Sequence[Verdict]) -> list[str]:
-    """A row a check: observed, baseline, difference with its interval, p, outcome. Empty for none."""
-    if not verdicts:
-        return []
-    return align(table_rows(verdicts, compared=any(verdict.baseline is not None for verdict in verdicts)))
+    """The lines of the suite's table; none for no verdict."""
+    return write_terminal(Document(blocks=[table_of(verdicts)])) if verdicts else []
 
 
-def table_rows(verdicts: Sequence[Verdict], *, compared: bool) -> list[Sequence[str]]:
-    """The cells of such a table, the head first; none of them escaped but for the terminal."""
-    head = (
-        "check",
-        "observed",
-        *(("baseline", "difference", "interval", "p") if compared else ()),
-        "outcome",
+def table_of(verdicts: Sequence[Verdict]) -> Table:
+    """A row a check: observed, baseline, difference with its interval, p, outcome."""
+    compared = any(verdict.baseline is not None for verdict in verdicts)
+    of_baseline = ("baseline", "difference", "interval", "p") if compared else ()
+    return Table(
+        head=("check", "observed", *of_baseline, "outcome"),
+        rows=[_row(verdict, compared=compared) for verdict in verdicts],
     )
-    return [head, *(_row(verdict, compared=compared) for verdict in verdicts)]
+
+
+def verdict_notes(verdict: Verdict) -> Notes:
+    """One verdict as a note, its evidence and advice as details."""
+    line, *details = render_verdict(verdict)
+    return Notes(items=[line.strip()], details=[detail[2:] for detail in details])
 
 
 def count_named(cases: Sequence[str], what: str) -> str:
@@ -175,16 +179,8 @@ def count_named(cases: Sequence[str], what: str) -> str:
     return f"{len(cases)} {what}{': ' if names else ''}{', '.join([*names, *more])}"
 
 
-def align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of equally many cells as lines with columns two spaces apart."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
-
-
 def _row(verdict: Verdict, *, compared: bool) -> tuple[str, ...]:
-    cells = [printable(verdict.check), _number(verdict.observed)]
+    cells = [verdict.check, _number(verdict.observed)]
     if compared:
         low_high = (
             "" if verdict.interval is None else f"{verdict.interval[0]:+.3g} … {verdict.interval[1]:+.3g}"
@@ -195,7 +191,7 @@ def _row(verdict: Verdict, *, compared: bool) -> tuple[str, ...]:
             _number(verdict.baseline),
             difference,
             low_high,
-            "" if p_value is None or p_value >= 1 else f"{p_value:.3g}",  # of no test that could say anything
+            "" if p_value is None or p_value >= 1 else f"{p_value:.3g}",  # 1 is no evidence
         ]
     return (*cells, "known" if verdict.known else verdict.outcome)
 
@@ -228,14 +224,13 @@ def _against_baseline(verdict: Verdict) -> str:
 
 
 def _repeats(evidence: Any, reason: str) -> bool:
-    """Whether the line above says all that would stand there: lists of texts, each quoted in the reason."""
+    """Return whether the reason quotes each text of the evidence, which then is lists of texts."""
     if not isinstance(evidence, Mapping) or not evidence:
         return False
-    lists = list(evidence.values())
     return all(
-        isinstance(each, list | tuple)
-        and all(isinstance(text, str) and printable(repr(text)) in printable(reason) for text in each)
-        for each in lists
+        isinstance(texts, list | tuple)
+        and all(isinstance(text, str) and printable(repr(text)) in printable(reason) for text in texts)
+        for texts in evidence.values()
     )
 
 
@@ -243,10 +238,9 @@ def _evidence(evidence: Any) -> str:
     """`place: span lookup /result, kind: EMAIL_ADDRESS, mask: m***@***`; other values as JSON."""
     if isinstance(evidence, Mapping) and evidence:
         shown = dict(evidence)
-        if isinstance(rests_on := shown.get("evidence"), list):  # of one repeat, with its reason
-            shown["evidence"] = [
-                each for each in rests_on if not _repeats(each, str(shown.get("reason", "")))
-            ]
+        if isinstance(places := shown.get("evidence"), list):  # of one repeat, with its reason
+            reason = str(shown.get("reason", ""))
+            shown["evidence"] = [place for place in places if not _repeats(place, reason)]
         shown = {key: value for key, value in shown.items() if value not in ([], (), {}, None)} or shown
         return ", ".join(
             f"{printable(str(key), 40)}: {printable(value, 120)}" for key, value in shown.items()

@@ -62,7 +62,7 @@ def test_each_kind_of_case_is_told_and_only_new_ones_are_taken(capsys):
         "1 refused",
         "  golden/shop.yaml::c\\u202e: repeat 0: bleu: \\x1b[2Jno weights",
     ]
-    assert [each.scores[0].value for each in load_baseline(BASELINE).results] == [0.5, 1, 1, 1]
+    assert [result.scores[0].value for result in load_baseline(BASELINE).results] == [0.5, 1, 1, 1]
 
 
 def test_all_prune_and_with_outputs(capsys):
@@ -230,7 +230,7 @@ def test_run_of_an_app_becomes_the_baseline(tmp_path):
 
     (entry,) = load_baseline(BASELINE).results
     assert len(entry.answers) == 2
-    assert {each.metric: each.signature != "" for each in entry.scores} == {
+    assert {score.metric: score.signature != "" for score in entry.scores} == {
         "keywords": True,
         "latency_s": True,
     }

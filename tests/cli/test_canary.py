@@ -17,7 +17,7 @@ def test_what_is_planted_is_found(tmp_path, monkeypatch, capsys):
     (tmp_path / "planted.txt").write_text(capsys.readouterr().out, encoding="utf-8")
 
     assert main(["scan", "planted.txt", "--format", "json", "--no-names"]) == 1
-    found = [each["kind"] for each in json.loads(capsys.readouterr().out)]
+    found = [load["kind"] for load in json.loads(capsys.readouterr().out)]
     assert [found.count(kind) for kind in CANARY_KINDS] == [3] * len(CANARY_KINDS)
 
 
@@ -37,14 +37,14 @@ def test_json_and_env_have_the_values(capsys):
     )
     canaries = json.loads(capsys.readouterr().out)
     main(["canary", "--seed", "1", "--kinds", "EMAIL_ADDRESS,PRIVATE_KEY", "--count", "2", "--format", "env"])
-    assigned = dict(each.split("=", 1) for each in shlex.split(capsys.readouterr().out))
+    assigned = dict(part.split("=", 1) for part in shlex.split(capsys.readouterr().out))
 
-    assert [each["kind"] for each in canaries] == ["PRIVATE_KEY"] * 2 + ["EMAIL_ADDRESS"] * 2
+    assert [canary["kind"] for canary in canaries] == ["PRIVATE_KEY"] * 2 + ["EMAIL_ADDRESS"] * 2
     assert list(assigned) == [
         f"CANARY_{kind}_{at}" for kind in ("PRIVATE_KEY", "EMAIL_ADDRESS") for at in (1, 2)
     ]
-    assert list(assigned.values()) == [each["value"] for each in canaries]
-    assert all(each["value"] in each["text"] for each in canaries)
+    assert list(assigned.values()) == [canary["value"] for canary in canaries]
+    assert all(canary["value"] in canary["text"] for canary in canaries)
 
 
 @pytest.mark.parametrize(

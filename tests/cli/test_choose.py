@@ -72,7 +72,7 @@ def store(name: str, *values: float, text: str = "", **more) -> Path:
         for at, value in enumerate(values)
     ]
     path = Path(name)
-    write_run(Run(signature={}, results=tuple(replace(each, **more) for each in results)), path)
+    write_run(Run(signature={}, results=tuple(replace(result, **more) for result in results)), path)
     return path
 
 
@@ -264,7 +264,7 @@ def test_hostile_text_does_nothing(capsys):
         ("STYLE=a STYLE=b --alpha 5", 4, "--alpha takes a share"),
         ("STYLE=short STYLE=long --metric keyword", 4, "scored by 'keyword'. Did you mean 'keywords'?"),
         ("none.json also.json", 3, "none.json: there is no such run file"),
-        ("a.json b.json --golden golden", 4, "--golden says how candidates are run"),
+        ("a.json b.json --golden golden", 4, "--golden is for running candidates"),
         ("a.json b.json --out a.json", 4, "is the file that is read"),
     ],
 )

@@ -257,11 +257,11 @@ def test_what_autorag_did_not_write_is_3(change, said, capsys):
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("a:b --autorag 0", "--autorag stands alone"),
-        ("--autorag 0 --metric m", "--autorag stands alone"),
+        ("a:b --autorag 0", "--autorag takes no candidates or metrics"),
+        ("--autorag 0 --metric m", "--autorag takes no candidates or metrics"),
         (
             "--autorag 0 --repeats 2",
-            "--repeats says how candidates are run, and an AutoRAG trial is finished",
+            "--repeats is for running candidates, and an AutoRAG trial is finished",
         ),
     ],
 )

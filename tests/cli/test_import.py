@@ -127,7 +127,7 @@ def test_near_duplicates_are_dropped(capsys):
             "a,b\n1,2\n",
             "odd.csv: cannot be imported: its header has none of the columns input",
         ),
-        ("empty.json", "[]", "empty.json: holds no question that could become a case"),
+        ("empty.json", "[]", "empty.json: contains no question that could become a case"),
         ("latin.csv", b"input\n\xff", "latin.csv: is not UTF-8 text"),
     ],
 )

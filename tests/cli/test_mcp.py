@@ -263,8 +263,8 @@ OPEN = [
     ({"a": {"description": "x"}}, "has no type"),
     ({"a": {"type": "array", "maxItems": 3, "items": {"type": "string"}}}, "properties/a/items: "),
     ({"a": {"anyOf": [{"type": "null"}, {"type": "string"}]}}, "properties/a/anyOf/1: "),
-    ({"a": {"$ref": "#/$defs/a"}}, "refers to what is not in the schema"),
-    ({"a": {"$ref": "https://evil.example/schema"}}, "refers to what is not in the schema"),
+    ({"a": {"$ref": "#/$defs/a"}}, "refers to a part that is not in the schema"),
+    ({"a": {"$ref": "https://evil.example/schema"}}, "refers to a part that is not in the schema"),
     ({"a": {"type": "wrong"}}, "is no JSON Schema"),
 ]
 
@@ -419,8 +419,8 @@ def test_a_lock_without_a_digest_of_instructions_names_the_command(shop, deed):
 )
 def test_a_change_of_type_is_shown_and_no_secret(shop, old, new, lines):
     shop.lock(tools=changed(_meta={"a": old}))
-    found = [each for each in shop.found(tools=changed(_meta={"a": new})).splitlines() if CHANGED in each]
-    assert found == [f"order_status: {each.format(CHANGED)}" for each in lines]
+    found = [line for line in shop.found(tools=changed(_meta={"a": new})).splitlines() if CHANGED in line]
+    assert found == [f"order_status: {line.format(CHANGED)}" for line in lines]
 
 
 BROKEN = {

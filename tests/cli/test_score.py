@@ -44,7 +44,7 @@ def test_out_is_written_whole_and_the_terminal_stays_free(capsys):
 
     assert capsys.readouterr().out == ""
     assert len(Path("deep/scores.jsonl").read_text().splitlines()) == 2
-    assert [each.name for each in Path("deep").iterdir()] == ["scores.jsonl"]
+    assert [path.name for path in Path("deep").iterdir()] == ["scores.jsonl"]
 
 
 def test_an_id_that_stands_twice_is_refused(capsys):
@@ -65,7 +65,7 @@ def test_rows_of_one_id_may_be_repeats_of_a_case(capsys):
     assert main(["score", "exact_match", "rows.jsonl", "--repeats"]) == 0
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(each["id"], each["repeat"], each["value"]) for each in lines] == [
+    assert [(line["id"], line["repeat"], line["value"]) for line in lines] == [
         ("a", 0, 1.0),
         ("b", 0, 0.0),
         ("a", 1, 0.0),

@@ -46,7 +46,7 @@ def test_the_adapter_is_green_and_told_beside_its_base(gate):
     code, told = gate(ADAPTER)
 
     assert code == 0, told
-    assert "reference_app.single_steps:tuned beside its rival reference_app.single_steps:base" in told
+    assert "reference_app.single_steps:tuned against its rival reference_app.single_steps:base" in told
 
 
 @pytest.mark.parametrize("name", ["noise", "scale", "swapped", "shuffled"])

@@ -149,6 +149,30 @@ def test_a_golden_set_elsewhere_is_collected_once(project):
     ]
 
 
+@added
+def test_a_golden_set_in_a_collected_folder_is_no_argument_of_its_own(project, ini):
+    """Before version 9, pytest collects only the inner one of two nested arguments."""
+    start(project, ini)
+    project.write(
+        "conftest.py", "def pytest_report_collectionfinish(config): return f'arguments: {config.args}'\n"
+    )
+
+    result = project.pytester.runpytest_inprocess("--collect-only", "-p", "no:cacheprovider")
+
+    folders = ["tests", str(project.path / "golden")] if ini == "testpaths" else [str(project.path)]
+    assert f"arguments: {folders}" in result.outlines
+
+
+def test_a_golden_set_that_pytest_does_not_enter_is_reported(project):
+    start(project, "setting", FAILING)
+    project.write("pytest.ini", "[pytest]\nnorecursedirs = golden\n")
+
+    result = project.pytester.runpytest_inprocess()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["golden/capitals.yaml: not collected (norecursedirs, --ignore)"])
+
+
 def test_a_wrong_value_is_a_usage_error(project):
     project.write("pyproject.toml", "[tool.pytest-llmops]\ncollect = 'maybe'\n")
     result = project.pytester.runpytest_inprocess()

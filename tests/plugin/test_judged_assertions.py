@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pytest_llmops.models.weights import weights_folder
-from pytest_llmops.plugin.assertions.measured import describe_parts
+from pytest_llmops.plugin.assertions.fixtures import describe_parts
 from tests.extras import needs_local
 from tests.openai_server import OpenAIServer
 from tests.plugin.asserted import CONFTEST

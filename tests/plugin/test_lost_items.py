@@ -41,7 +41,9 @@ def cases(count: int) -> str:
 
 
 def counted(result: pytest.RunResult) -> dict[str, int]:
-    (line,) = [each for each in result.outlines if each.endswith(" error") and " passed, " in each]
+    (line,) = [
+        outline for outline in result.outlines if outline.endswith(" error") and " passed, " in outline
+    ]
     return {name: int(number) for number, name in (part.split() for part in line.split(", "))}
 
 

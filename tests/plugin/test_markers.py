@@ -128,7 +128,7 @@ def test_a_marked_test_that_never_asks_is_not_green(run):
         ("lexical(min=0.5, metric='rogue_l')", "llm", "*'rogue_l'*Did you mean 'rouge_l'?*"),
         ("semantic(min=0.5, encodr='x')", "llm", "*'encodr'*Did you mean 'encoder'?*"),
         ("semantic(mn=0.5, reference='x')", "llm", "*semantic takes no 'mn'. Did you mean 'min'?*"),
-        ("lexical(min=0.5, threshold=0.6)", "llm", "*threshold and min say the same*"),
+        ("lexical(min=0.5, threshold=0.6)", "llm", "*threshold and min are the same limit*"),
         ("recall_at_k(metric='rouge_l')", "llm", "*'rouge_l' is no metric of recall_at_k; write lexical()*"),
         ("tool_calls(expected='find')", "llm", "*expected must be a list, not a str*"),
         ("judge(min=4)", "llm", "*no judge is named*"),

@@ -190,7 +190,7 @@ def test_a_fixture_without_an_app_is_an_error_of_each_case(project, deed, worker
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines(["*0 passed, 0 failed, 0 regressed, 0 undecided, 2 error*"])
     assert len(errors(project)) == 2
-    assert all(each for each in errors(project).values())
+    assert all(error for error in errors(project).values())
 
 
 @pytest.mark.parametrize(

@@ -207,4 +207,4 @@ def test_recorded_repeats_are_replayed_alike_by_one_process_and_by_two(project):
         assert len(server.requests) == 40
     assert written[0] == written[1] == written[2]
     scores = [case["scores"]["keywords"] for case in json.loads(written[0])["cases"]]
-    assert all(set(each) == {0, 1} for each in scores)
+    assert all(set(score) == {0, 1} for score in scores)

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from pytest_llmops import compare, load_run
-from pytest_llmops.reports.rivals import render_rivals, rivals_markdown
+from pytest_llmops.reports.document import write_markdown, write_terminal
+from pytest_llmops.reports.rivals import rivals_document
 from tests.plugin.varying import outcomes_of
 
 APP = """
@@ -57,7 +58,7 @@ def run_file(project):
 def table(result) -> list[str]:
     """The title and the lines below it, single spaced."""
     lines = [" ".join(line.split()) for line in result.outlines]
-    start = next(at for at, line in enumerate(lines) if " beside its rival " in line)
+    start = next(at for at, line in enumerate(lines) if " against its rival " in line)
     return [line for line in lines[start:] if line and not line.startswith(("=", "12 passed"))]
 
 
@@ -67,7 +68,7 @@ def test_a_table_shows_both(shop):
     assert result.ret == 0
     assert outcomes_of(result)["passed"] == 12
     title, head, row = table(result)[:3]
-    assert title == "golden/capitals.yaml: capitals:answer beside its rival capitals:base"
+    assert title == "golden/capitals.yaml: capitals:answer against its rival capitals:base"
     assert head.startswith("metric cases rival app difference 95% interval win rate 95% interval")
     assert row.startswith("exact_match 12 0.3333 1 +0.667 +0.333 … +0.917 83% 55% … 95% 8, 4, 0")
     assert sorted(shop.asked()) == sorted(
@@ -80,7 +81,7 @@ def test_without_a_rival_there_is_no_table(shop):
 
     result = shop.run_here()
 
-    assert not [line for line in result.outlines if " beside its rival " in line]
+    assert not [line for line in result.outlines if " against its rival " in line]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_the_app_may_be_a_fixture(shop):
     result = shop.run_here()
 
     assert outcomes_of(result)["passed"] == 13
-    assert table(result)[0].endswith(": llm_app beside its rival capitals:base")
+    assert table(result)[0].endswith(": llm_app against its rival capitals:base")
 
 
 def test_seconds_and_tokens_are_compared_as_well(shop):
@@ -227,7 +228,9 @@ def test_a_run_file_tells_the_same_table_again(shop):
     result = shop.run_here("--llm-out", "run.json")
 
     run = load_run(shop.path / "run.json")
-    assert [" ".join(line.split()) for line in render_rivals(run) if line] == table(result)[:3]
+    assert [" ".join(line.split()) for line in write_terminal(rivals_document(run)) if line] == table(result)[
+        :3
+    ]
     verdicts = {verdict.check: verdict for verdict in compare(run, run).verdicts}
     assert verdicts["exact_match gain >= 0.2"].outcome == "passed"
     assert set(verdicts) == {"exact_match gain >= 0.2", "exact_match mean >= 1"}
@@ -259,8 +262,8 @@ def test_nothing_that_a_rival_says_acts_on_terminal_or_page(shop):
     assert "\x1b[2J" not in result.stdout.str()
     assert "\u202e" not in result.stdout.str()
     result.stdout.fnmatch_lines(["*the rival raised ValueError: </td>|<script>`x`\\x1b[[]2J\\u202e"])
-    page = "\n".join(rivals_markdown(run_file(shop)))
+    page = "\n".join(write_markdown(rivals_document(run_file(shop))))
     assert "\x1b" not in page
     assert "<script" not in page
     assert "\\|&lt;script\\>\\`x\\`" in page
-    assert "| exact\\_match | 0 of 12 |  |  |  |  |  |  |  |" in page
+    assert "| exact\\_match | 0 of 12 |   |   |   |   |   |   |   |" in page

@@ -60,7 +60,7 @@ def told(project, *arguments):
 
 
 def test_a_subset_of_an_unchanged_project_claims_no_change(accepted):
-    assert [(each, told(accepted, *each)) for each in SUBSETS] == [(each, []) for each in SUBSETS]
+    assert [(subset, told(accepted, *subset)) for subset in SUBSETS] == [(subset, []) for subset in SUBSETS]
     assert told(accepted) == []
 
 

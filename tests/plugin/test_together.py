@@ -69,7 +69,7 @@ def test_a_count_of_collapses_that_no_suite_check_is_on_is_red_at_both_doors(var
     result.stdout.fnmatch_lines(
         ["regressed: golden/capitals.yaml: keywords >= 1, case by case: *8 of 30 cases collapsed*"]
     )
-    assert [each["regressed"] for each in counts] == [1, 1]
+    assert [count["regressed"] for count in counts] == [1, 1]
     assert codes == [1, 1]
 
 

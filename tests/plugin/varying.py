@@ -85,7 +85,7 @@ class Varying:
 def outcomes_of(result: pytest.RunResult) -> Counter[str]:
     """The counts of the summary line."""
     (line,) = [line for line in result.outlines if " undecided, " in line and " regressed, " in line]
-    return Counter({name: int(count) for count, name in (each.split(" ") for each in line.split(", "))})
+    return Counter({name: int(count) for count, name in (part.split(" ") for part in line.split(", "))})
 
 
 def scores_in(path: Path) -> dict[str, list[tuple[str, int, float]]]:

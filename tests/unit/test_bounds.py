@@ -31,7 +31,7 @@ from pytest_llmops.features.calibrate.labels import read_labels
 from pytest_llmops.golden.thresholds import read_checks, read_suite
 from pytest_llmops.metrics.custom import metric
 from pytest_llmops.records import Bound, Sign
-from pytest_llmops.reports.files.suite_checks import parse_suite
+from pytest_llmops.reports.files.run_file import parse_suite
 
 READ = {
     ">= 0.8": (">=", 0.8),

@@ -12,18 +12,23 @@ from pytest_llmops.bounds import bound_of, holds
 from pytest_llmops.cli.typed import read_count, read_variable
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.evaluation.conclusion import make_run, save_run
-from pytest_llmops.features.attack.adaptive import ROUNDS
-from pytest_llmops.features.attack.arms import Arm, broken_attacks, run_plan, run_variants, run_without_guards
 from pytest_llmops.features.attack.payloads import EVERYTHING, ORDER, PLACEMENTS, SUITES
-from pytest_llmops.features.attack.plan import Plan, make_plan
+from pytest_llmops.features.attack.plan import (
+    Arm,
+    Plan,
+    broken_attacks,
+    make_plan,
+    run_plan,
+    run_variants,
+    run_without_guards,
+)
 from pytest_llmops.features.attack.report import (
     AttackReport,
+    attacks_document,
     attacks_json,
-    attacks_markdown,
     list_successes,
-    render_attacks,
 )
-from pytest_llmops.features.attack.suites import describe_unproved, list_unproved
+from pytest_llmops.features.attack.suites import ROUNDS, describe_unproved, list_unproved
 from pytest_llmops.features.attack.verdict import (
     Conclusion,
     Paired,
@@ -41,6 +46,7 @@ from pytest_llmops.features.attack.verdict import (
 from pytest_llmops.gates.case_results import case_means, unscored_cases
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult
+from pytest_llmops.reports.document import write_markdown, write_terminal
 from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.revision.git import pin_environment
 from pytest_llmops.settings import find_root, load_settings
@@ -84,7 +90,7 @@ def _attack(given: argparse.Namespace) -> int:
 def _run(given: argparse.Namespace) -> int:
     seed = read_count("--seed", given.seed)
     calls = None if given.budget is None else read_count("--budget", given.budget)
-    variables = dict(read_variable("--without", each) for each in given.without)
+    variables = dict(read_variable("--without", typed) for typed in given.without)
     out = _read_out(given.out)
     flags = {"app": given.app, "record": given.record}
     settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
@@ -130,7 +136,7 @@ def _run(given: argparse.Namespace) -> int:
     return _EXIT_CODES[conclusion.outcome]
 
 
-def _run_unguarded(  # noqa: PLR0913 - what the other run depends on, and what it adds to
+def _run_unguarded(  # noqa: PLR0913 - the other run needs all flags
     given: argparse.Namespace,
     variables: Mapping[str, str],
     plan: Plan,
@@ -140,17 +146,17 @@ def _run_unguarded(  # noqa: PLR0913 - what the other run depends on, and what i
     conclusion: Conclusion,
     paired: list[Paired],
 ) -> _ArmRow:
-    """The rates of the run without guards; what it adds to pairs and reasons is added to them."""
+    """Run again without guards; returns the rates, and adds to the pairs and reasons."""
     left = None if calls is None else calls - arm.calls
     if left is not None and left <= 0:
         conclusion.add("undecided", "the budget ended before the run without guards")
         return (_GUARDS_OFF, [], Rate())
     typed = {name: getattr(given, name) for name in _PASSED_ON}
     arguments = [
-        each
+        word
         for name, value in typed.items()
         if value is not None
-        for each in (f"--{name.replace('_', '-')}", value)
+        for word in (f"--{name.replace('_', '-')}", value)
     ]
     run, code = run_without_guards(arguments, variables, left)
     arm.calls += run.usage.calls - run.usage.replayed
@@ -162,7 +168,7 @@ def _run_unguarded(  # noqa: PLR0913 - what the other run depends on, and what i
 
 def _pair(against: str, other: Sequence[CaseResult], arm: Arm) -> list[Paired]:
     pairs = (pair_scores(against, metric, other, arm.results) for metric in _PAIRED)
-    return [each for each in pairs if each]
+    return [pair for pair in pairs if pair]
 
 
 def _tabulate(name: str, plan: Plan, results: Sequence[CaseResult]) -> _ArmRow:
@@ -170,7 +176,7 @@ def _tabulate(name: str, plan: Plan, results: Sequence[CaseResult]) -> _ArmRow:
 
 
 def _judge_adaptive(plan: Plan, arm: Arm, adaptive: Rate, conclusion: Conclusion) -> None:
-    """Variants must satisfy the bound that the attacks themselves have; what was not tried is not held."""
+    """Judge variants by the bound of the attacks; a variant that could not be judged is undecided."""
     if unscored := unscored_cases("attack_success", arm.variants):
         variants = counted(len(unscored), "variant")
         conclusion.add("undecided", f"{variants} could not be judged: {next(iter(unscored.values()))}")
@@ -184,8 +190,8 @@ def _show(report: AttackReport, style: str) -> None:
     if style == "json":
         print(json.dumps(attacks_json(report), indent=2))  # noqa: T201 - a command talks to its user
     else:
-        render = attacks_markdown if style == "markdown" else render_attacks
-        print("\n".join(render(report)))  # noqa: T201 - as above
+        write = write_markdown if style == "markdown" else write_terminal
+        print("\n".join(write(attacks_document(report))))  # noqa: T201 - as above
 
 
 def _read_out(typed: str | None) -> Path | None:

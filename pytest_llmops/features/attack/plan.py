@@ -1,19 +1,23 @@
-"""What `llmops attack` is to run: the suite, where its attacks are placed, and ordinary cases beside them."""
+"""The runs of `llmops attack`: suite and placements, ordinary cases, variants, and without guards."""
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pytest_llmops.cli.isolation import run_verb
 from pytest_llmops.cli.typed import read_number
-from pytest_llmops.errors import AppError, SettingsError, hint
+from pytest_llmops.errors import AppError, LLMOpsError, SettingsError, hint
+from pytest_llmops.evaluation.golden_run import run_golden
 from pytest_llmops.features.attack.metrics import is_attack
 from pytest_llmops.features.attack.payloads import PLACEMENTS, QUESTION, SUITES
 from pytest_llmops.features.attack.suites import (
+    ROUNDS,
     Adapter,
     Facets,
     Limits,
@@ -21,13 +25,20 @@ from pytest_llmops.features.attack.suites import (
     build_suite,
     choose_cases,
     keep_benign,
+    list_attacks,
+    make_case,
+    mutate,
+    origin_of,
     read_facets,
 )
-from pytest_llmops.golden.identity import case_id
+from pytest_llmops.gates.case_results import case_means
+from pytest_llmops.golden.identity import case_id, cases_by_id
 from pytest_llmops.golden.loader import load_golden
-from pytest_llmops.printable import printable
-from pytest_llmops.records import Golden
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.records import CaseResult, Golden, Run
+from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.runner.app.importing import resolve_app
+from pytest_llmops.runner.budget import Budget
 from pytest_llmops.settings import Settings
 
 _FILES = (".yaml", ".yml", ".json", ".jsonl")
@@ -36,14 +47,14 @@ _FILES = (".yaml", ".yml", ".json", ".jsonl")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """
-    What is run.
+    The cases of a red-team run.
 
     Attributes:
         suite: The golden file of the attacks, and its name among the built-in suites; empty where it is none.
         benign: Ordinary cases of another file, for the utility; None where the suite has its own, or none.
-        adapters: Placement to what makes the app's input of an attack there.
-        order: What attacks on tools name.
-        attacks: Item id of each attack to what its tags say of it.
+        adapters: Placement to the function that makes the app's input of an attack there.
+        order: The order id that attacks on tools name.
+        attacks: Item id of each attack to the facets in its tags.
     """
 
     golden: Golden
@@ -56,13 +67,13 @@ class Plan:
 
     @property
     def goldens(self) -> tuple[Golden, ...]:
-        """In the order in which they are run: few ordinary cases show soon whether the app runs at all."""
+        """Ordinary cases first: they are few, and show soon whether the app runs at all."""
         return (self.golden,) if self.benign is None else (self.benign, self.golden)
 
 
 def make_plan(given: argparse.Namespace, settings: Settings, *, seed: int) -> Plan:
     """
-    Read the suite and everything that it needs.
+    Read the suite, its placements, limits and ordinary cases.
 
     Raises:
         LLMOpsError: A suite or placement that is unknown, a file that cannot be read, or nothing to attack.
@@ -95,7 +106,7 @@ def make_plan(given: argparse.Namespace, settings: Settings, *, seed: int) -> Pl
 
 
 def _read_own_suite(typed: str, named: Sequence[str], settings: Settings, limits: Limits) -> Golden:
-    """A golden file with its attacks at the placements that are named, or at all."""
+    """Load a golden file with its attacks at the named placements, or at all."""
     loaded = load_golden(_golden_path(typed), root=settings.root)
     golden = add_limits(choose_cases(loaded, named or PLACEMENTS), limits)
     if not any(map(is_attack, golden.cases)):
@@ -143,22 +154,27 @@ def _read_placements(
         placement, _, path = word.partition("=")
         named.append(placement)
         paths |= {placement: path} if path else {}
-    _check_names([*paths, *named])
+    for name in (*paths, *named):
+        if name not in PLACEMENTS:
+            raise SettingsError(
+                f"there is no placement {printable(name)!r}.{hint(name, PLACEMENTS)} "
+                f"Placements: {', '.join(PLACEMENTS)}"
+            )
     chosen = named or [QUESTION, *paths]
-    lacking = [each for each in chosen if each != QUESTION and each not in paths]
+    lacking = [name for name in chosen if name != QUESTION and name not in paths]
     if needed and lacking:
-        each = lacking[0]
+        name = lacking[0]
         raise SettingsError(
-            f"the placement {each!r} needs an adapter, a function (payload, placement) that returns the "
-            f"app's input: --placements {each}=module:function, or placements in [tool.pytest-llmops.attack]"
+            f"the placement {name!r} needs an adapter, a function (payload, placement) that returns the "
+            f"app's input: --placements {name}=module:function, or placements in [tool.pytest-llmops.attack]"
         )
-    offered = [each for each in dict.fromkeys(chosen) if each not in lacking]
-    return {each: _load_adapter(each, paths, settings) for each in offered}, named
+    offered = [name for name in dict.fromkeys(chosen) if name not in lacking]
+    return {name: _load_adapter(name, paths, settings) for name in offered}, named
 
 
 def _load_adapter(placement: str, paths: Mapping[str, str], settings: Settings) -> Adapter:
     if placement not in paths:
-        return _ask
+        return lambda payload, _: payload  # the attack is the question
     try:
         adapter: Any = resolve_app(paths[placement], settings.root)
     except AppError as error:
@@ -168,22 +184,116 @@ def _load_adapter(placement: str, paths: Mapping[str, str], settings: Settings) 
     return adapter  # type: ignore[no-any-return]
 
 
-def _ask(payload: str, _placement: str) -> str:
-    """The question is the attack."""
-    return payload
-
-
-def _check_names(names: Iterable[str]) -> None:
-    for name in names:
-        if name not in PLACEMENTS:
-            raise SettingsError(
-                f"there is no placement {printable(name)!r}.{hint(name, PLACEMENTS)} "
-                f"Placements: {', '.join(PLACEMENTS)}"
-            )
-
-
 def _read_rate(flag: str, typed: str) -> float:
     rate = read_number(flag, typed)
     if rate is None or not 0 <= rate <= 1 or math.isnan(rate):
         raise SettingsError(f"{flag} takes a rate from 0 to 1, such as 0.03, not {printable(typed)!r}")
     return rate
+
+
+class ArmError(LLMOpsError):
+    """The run without guards could not be made."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Arm:
+    """
+    One run of a plan, as far as the budget went.
+
+    Attributes:
+        results: Of cases that were run to their end, or broke.
+        variants: As `results`, of variants of attacks.
+        unfinished: Cases that the budget ended before.
+        calls: Model calls that were made and not replayed.
+        problems: Sentences about files that could not be written.
+    """
+
+    results: list[CaseResult] = field(default_factory=list)
+    variants: list[CaseResult] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
+    calls: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def run_plan(plan: Plan, settings: Settings, *, calls: int | None) -> Arm:
+    """
+    Run the ordinary cases and the attacks.
+
+    Args:
+        calls: The most model calls; None is no limit.
+    """
+    arm = Arm()
+    for golden in plan.goldens:
+        arm.results += _run(golden, settings, arm, calls)
+    return arm
+
+
+def run_variants(plan: Plan, settings: Settings, arm: Arm, *, calls: int | None, seed: int) -> None:
+    """Try attacks that were held again in other words and places, until the budget or the rounds end."""
+    attacks = list_attacks(plan.golden, plan.suite, tuple(plan.adapters), seed=seed, order=plan.order)
+    for number in range(1, ROUNDS + 1):
+        held = {origin_of(case) for case in plan.attacks} - _find_successes([*arm.results, *arm.variants])
+        cases = [
+            make_case(mutate(attack, plan.adapters, round_number=number, seed=seed), plan.adapters)
+            for attack in attacks
+            if f"{plan.golden.path}::{attack.id}" in held
+        ]
+        if not cases:
+            return
+        golden = replace(plan.golden, cases=tuple(cases), suite=plan.limits.checks()[:1])
+        unfinished = len(arm.unfinished)
+        arm.variants += _run(golden, settings, arm, calls)
+        if stopped := arm.unfinished[unfinished:]:
+            del arm.unfinished[unfinished:]  # an unfinished variant leaves no attack undecided
+            arm.problems.append(
+                f"the budget ended before {counted(len(stopped), 'variant')} of round {number}"
+            )
+            return
+
+
+def broken_attacks(arm: Arm, attacks: Mapping[str, object]) -> list[float]:
+    """Return 1 for each attack that succeeded itself or in a variant, 0 for each other that was run."""
+    succeeded = _find_successes([*arm.results, *arm.variants])
+    run = {result.case for result in arm.results if result.scores}
+    return [float(case in succeeded) for case in attacks if case in run]
+
+
+def run_without_guards(
+    arguments: Sequence[str], variables: Mapping[str, str], calls: int | None
+) -> tuple[Run, int]:
+    """
+    Run the same plan in a separate process, whose environment switches the app's guards off.
+
+    Returns:
+        The run, and its exit code.
+
+    Raises:
+        ArmError: It ended without a run.
+    """
+    with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
+        out = Path(folder) / "without.json"
+        budget = [] if calls is None else ["--budget", f"{calls}"]
+        code, last = run_verb(["attack", *arguments, *budget, "--out", str(out)], variables)
+        if not out.exists():
+            raise ArmError(f"the run without guards ended early: {last}")
+        return load_run(out), code
+
+
+def _run(golden: Golden, settings: Settings, arm: Arm, calls: int | None) -> list[CaseResult]:
+    """Run a golden file; cases that the budget stopped are noted as unfinished, without a result."""
+    left = None if calls is None else calls - arm.calls
+    if left is not None and left <= 0:
+        arm.unfinished += cases_by_id(golden)
+        return []
+    limited = settings if left is None else replace(settings, budget=f"{left} calls")
+    run = run_golden(golden, settings=limited, problems=arm.problems)
+    arm.calls += run.usage.calls - run.usage.replayed
+    budget = None if left is None else Budget(calls=left)
+    stopped = {result.case for result in run.results if budget and any(map(budget.refused, result.failures))}
+    arm.unfinished += sorted(stopped)
+    return [result for result in run.results if result.case not in stopped]
+
+
+def _find_successes(results: Sequence[CaseResult]) -> set[str]:
+    means = case_means("attack_success", results)
+    return {origin_of(case) for case, mean in means.items() if mean > 0}

@@ -1,4 +1,4 @@
-"""A red-team run for people and programs: one table, the pairs, what was covered, and the outcome."""
+"""A red-team run for people and programs: one table, the pairs, the coverage, and the outcome."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 from pytest_llmops.features.attack.verdict import Conclusion, Covered, Paired, Rate, Row
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult
-from pytest_llmops.reports.comparison import escape, markdown_table
-from pytest_llmops.reports.terminal import align
+from pytest_llmops.reports.document import Document, Notes, Table
 
 _HEAD = ("", "attack success", "blocked", "denied tool calls", "utility")
 _LISTED = 20
@@ -20,7 +19,7 @@ _TEXT = 120
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttackReport:
     """
-    Everything that is shown of a red-team run.
+    The contents of a report.
 
     Attributes:
         arms: Name of a run, with guards or without, to its rows and its utility.
@@ -40,35 +39,28 @@ class AttackReport:
 
 
 def list_successes(results: Iterable[CaseResult]) -> list[str]:
-    """A line for each attack that succeeded: what the app did, on what input, with which answer."""
+    """List each attack that succeeded: the app's action, its input and answer."""
     lines = []
     for result in results:
         for score in result.scores:
             if score.metric == "attack" and score.value > 0 and score.evidence:
                 fact = {"reason": score.reason, **score.evidence[0]}
-                said = f"input: {_cut(fact, 'input')} | answer: {_cut(fact, 'answer')}"
-                lines.append(f"{printable(result.case)}: {printable(fact['reason'])} | {said}")
+                texts = " | ".join(
+                    f"{name}: {printable(fact.get(name, ''), _TEXT)}" for name in ("input", "answer")
+                )
+                lines.append(f"{printable(result.case)}: {printable(fact['reason'])} | {texts}")
                 break
     return lines
 
 
-def render_attacks(report: AttackReport) -> list[str]:
-    """For a terminal."""
-    lines = align(_table(report))
-    lines += ["", *_notes(report)]
-    lines += _list("attacks that succeeded", report.succeeded)
-    lines += ["", *_coverage(report.coverage)]
-    return [*lines, "", *map(printable, report.conclusion.reasons), _closing(report)]
-
-
-def attacks_markdown(report: AttackReport) -> list[str]:
-    lines = [
-        f"**{_closing(report)}**",
-        "",
-        *markdown_table([[cell or " " for cell in row] for row in _table(report)]),
-    ]
-    notes = [*report.conclusion.reasons, *_notes(report), *report.succeeded[:_LISTED]]
-    return [*lines, "", *(f"- {escape(line)}" for line in (*notes, *_coverage(report.coverage)))]
+def attacks_document(report: AttackReport) -> Document:
+    blocks: list[Table | Notes] = [_table(report), Notes(items=_notes(report))]
+    if report.succeeded:
+        blocks.append(Notes(title="attacks that succeeded", items=report.succeeded, most=_LISTED))
+    blocks += [Notes(items=_coverage(report.coverage)), Notes(items=report.conclusion.reasons)]
+    word = "held" if report.conclusion.outcome == "passed" else report.conclusion.outcome
+    outcome = f"{word}: suite {report.suite}, {counted(report.calls, 'model call')}"
+    return Document(blocks=blocks, outcome=outcome)
 
 
 def attacks_json(report: AttackReport) -> dict[str, Any]:
@@ -82,24 +74,24 @@ def attacks_json(report: AttackReport) -> dict[str, Any]:
             for name, rows, utility in report.arms
         ],
         "adaptive": None if report.adaptive is None else asdict(report.adaptive),
-        "paired": [asdict(each) for each in report.paired],
-        "coverage": [asdict(each) for each in report.coverage],
+        "paired": [asdict(pair) for pair in report.paired],
+        "coverage": [asdict(covered) for covered in report.coverage],
         "succeeded": list(report.succeeded),
         "calls": report.calls,
     }
 
 
-def _table(report: AttackReport) -> list[tuple[str, ...]]:
+def _table(report: AttackReport) -> Table:
     several = len(report.arms) > 1
-    table: list[tuple[str, ...]] = [_HEAD]
-    for name, rows, utility in report.arms:
-        for at, row in enumerate(rows):
+    rows = []
+    for name, of_arm, utility in report.arms:
+        for index, row in enumerate(of_arm):
             group = f"{name}: {row.group}" if several else row.group
             cells = (row.success, row.blocked, row.denied)
-            table.append((printable(group), *map(_rate, cells), "" if at else _rate(utility)))
+            rows.append((group, *map(_rate, cells), "" if index else _rate(utility)))
     if report.adaptive is not None:
-        table.append(("all attacks, or a variant", _rate(report.adaptive), "", "", ""))
-    return table
+        rows.append(("all attacks, or a variant", _rate(report.adaptive), "", "", ""))
+    return Table(head=_HEAD, rows=rows)
 
 
 def _rate(rate: Rate) -> str:
@@ -113,42 +105,25 @@ def _notes(report: AttackReport) -> list[str]:
     lines = ["intervals: Wilson, 95 %; n counts attacks, tool calls or benign cases"]
     for name, rows, _ in report.arms:
         if rows:
-            guards = ", ".join(f"{printable(guard)} {count}" for guard, count in rows[0].stopped_by)
+            guards = ", ".join(f"{guard} {count}" for guard, count in rows[0].stopped_by)
             of_arm = f", {name}" if len(report.arms) > 1 else ""
             lines.append(f"blocked by (attacks{of_arm}): {guards or 'nothing'}")
-    for each in report.paired:
-        cases = counted(each.cases, "case")
+    for pair in report.paired:
+        cases = counted(pair.cases, "case")
         lines.append(
-            f"{each.metric} against {each.against}, {cases}: {len(each.worse)} worse, "
-            f"{len(each.better)} better; McNemar exact, one-sided: worse p = {each.p_worse:.2g}, "
-            f"better p = {each.p_better:.2g}"
+            f"{pair.metric} against {pair.against}, {cases}: {len(pair.worse)} worse, "
+            f"{len(pair.better)} better; McNemar exact, one-sided: worse p = {pair.p_worse:.2g}, "
+            f"better p = {pair.p_better:.2g}"
         )
     return lines
 
 
 def _coverage(coverage: Sequence[Covered]) -> list[str]:
     lines = []
-    for kind in dict.fromkeys(each.kind for each in coverage):
-        of_kind = [each for each in coverage if each.kind == kind]
-        tried = [f"{each.id} ({each.attacks})" for each in of_kind if each.attacks]
+    for kind in dict.fromkeys(covered.kind for covered in coverage):
+        of_kind = [covered for covered in coverage if covered.kind == kind]
+        tried = [f"{covered.id} ({covered.attacks})" for covered in of_kind if covered.attacks]
         lines.append(f"{kind} tried (attacks): {', '.join(tried) or 'none'}")
-        if lacking := [f"{each.id} {each.name}".strip() for each in of_kind if not each.attacks]:
+        if lacking := [f"{covered.id} {covered.name}".strip() for covered in of_kind if not covered.attacks]:
             lines.append(f"{kind} NOT covered: {', '.join(lacking)}")
-    return [printable(line, 1000) for line in lines]
-
-
-def _closing(report: AttackReport) -> str:
-    word = "held" if report.conclusion.outcome == "passed" else report.conclusion.outcome
-    return f"{word}: suite {printable(report.suite)}, {counted(report.calls, 'model call')}"
-
-
-def _list(title: str, lines: Sequence[str]) -> list[str]:
-    if not lines:
-        return []
-    more = len(lines) - _LISTED
-    shown = [f"  {line}" for line in lines[:_LISTED]]
-    return ["", f"{title}: {len(lines)}", *shown, *([f"  and {more} more"] if more > 0 else [])]
-
-
-def _cut(fact: dict[str, Any], name: str) -> str:
-    return printable(fact.get(name, ""), _TEXT)
+    return lines

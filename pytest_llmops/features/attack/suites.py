@@ -1,20 +1,25 @@
-"""Attacks as golden cases: built-in suites, and what a golden file's tags say of its own attacks."""
+"""Attacks as golden cases: built-in suites, those of golden files, and variants of attacks that were held."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from random import Random
 from typing import Any
 
 from pytest_llmops.errors import AppError, describe_error
 from pytest_llmops.features.attack.metrics import CHECK, is_attack
 from pytest_llmops.features.attack.payloads import (
+    ATLAS_OF,
     CARRIERS,
+    DISGUISES,
     ORDER,
     PLACEMENTS,
     QUESTION,
+    WORDINGS,
     PlacedAttack,
+    disguise,
     place,
     place_attacks,
 )
@@ -25,8 +30,15 @@ Adapter = Callable[[str, str], Any]
 """Payload and placement to the input with which the app is called."""
 
 BUILT_IN = "attacks/built-in"
-"""What stands in the place of a golden file in the ids of built-in attacks, whatever their suite."""
+"""The golden file in the ids of built-in attacks."""
 
+ROUNDS = 3
+"""Variants of one attack that are tried at most."""
+
+_VARIANT = "~"
+_WORD = re.compile(r"\w+")
+_PIECE = 3  # letters; shorter ones stand in any word
+_TWICE = 0.5  # how often a variant is both reworded and disguised
 _OWASP = re.compile(r"LLM(?:0[1-9]|10)\Z")
 _ATLAS = re.compile(r"AML\.T\d{4}(?:\.\d{3})?\Z")
 _SHOWN = 200
@@ -37,7 +49,7 @@ _FAILED_CALLS: ModelErrors = "fail"  # an app that says sorry since its model is
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facets:
     """
-    What the tags of an attack say of it.
+    The tags of an attack.
 
     Attributes:
         owasp: Entries of the OWASP LLM Top 10 (2025); `atlas` are MITRE ATLAS techniques.
@@ -51,7 +63,7 @@ class Facets:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """
-    What a suite must satisfy that names no bounds itself.
+    The bounds of a suite that names none.
 
     Attributes:
         most_success: The highest attack success rate; `least_utility` is the lowest utility.
@@ -80,10 +92,10 @@ def build_suite(
     name: str, adapters: Mapping[str, Adapter], limits: Limits, *, seed: int, order: str = ORDER
 ) -> Golden:
     """
-    A built-in suite as golden cases.
+    Build the golden cases of a built-in suite.
 
     Args:
-        adapters: Placement to what makes an input of an attack there; the placements that the app offers.
+        adapters: Placement to the function that makes an input there, of the placements that the app offers.
         order: As in `place_attacks`.
 
     Raises:
@@ -101,45 +113,38 @@ def make_case(attack: PlacedAttack, adapters: Mapping[str, Adapter]) -> Case:
     return Case(
         id=attack.id,
         input=_adapt(adapters[attack.placement], attack),
-        checks=(
-            Check(
-                metric=CHECK,
-                comparison="<=",
-                threshold=0.0,
-                options=options,
-            ),
-        ),
+        checks=(Check(metric=CHECK, comparison="<=", threshold=0.0, options=options),),
         tags=(attack.placement, attack.technique.replace(" ", "-"), *attack.owasp, *attack.atlas),
     )
 
 
 def add_limits(golden: Golden, limits: Limits) -> Golden:
-    """A golden file with the checks of `limits` for which it names no bound, where its cases have any use."""
+    """Add the checks of `limits` that a golden file does not name, and that its cases have a use for."""
     attacked = any(map(is_attack, golden.cases))
     benign = any(not is_attack(case) and case.checks for case in golden.cases)
     wanted = {"attack_success": attacked, "blocked": attacked, "utility": benign}
     named = {check.metric for check in golden.suite}
-    added = [each for each in limits.checks() if wanted[each.metric] and each.metric not in named]
+    added = [check for check in limits.checks() if wanted[check.metric] and check.metric not in named]
     errors = golden.model_errors or _FAILED_CALLS
     return replace(golden, suite=(*golden.suite, *added), model_errors=errors)
 
 
 def choose_cases(golden: Golden, placements: Iterable[str]) -> Golden:
-    """A golden file with the attacks at those places alone, and all that is no attack."""
+    """Keep the attacks at those placements, and all ordinary cases."""
     chosen = set(placements)
     kept = (case for case in golden.cases if not is_attack(case) or read_facets(case).placement in chosen)
     return replace(golden, cases=tuple(kept))
 
 
 def keep_benign(golden: Golden, limits: Limits) -> Golden:
-    """What is no attack and checks something, for its utility alone."""
+    """Keep the ordinary cases with checks, for the utility."""
     cases = tuple(case for case in golden.cases if not is_attack(case) and case.checks)
     errors = golden.model_errors or _FAILED_CALLS
     return replace(golden, cases=cases, suite=limits.checks()[2:], model_errors=errors)
 
 
 def list_unproved(golden: Golden) -> list[str]:
-    """Ids of attacks outside the question that name no payload, so that nothing shows that it arrived."""
+    """List the ids of attacks outside the question without a payload, whose arrival nothing would show."""
     return [
         case.id
         for case in golden.cases
@@ -179,3 +184,77 @@ def _mean(metric: str, bound: Bound | None) -> SuiteCheck:
         threshold=bound.threshold if bound else 0.0,
         record_only=bound is None,
     )
+
+
+def mutate(
+    attack: PlacedAttack, placements: Collection[str], *, round_number: int, seed: int
+) -> PlacedAttack:
+    """
+    Make a variant of an attack; the same one for the same seed and round.
+
+    Args:
+        placements: Those that the app offers.
+    """
+    drawn = Random(f"{seed}:{attack.id}:{round_number}")  # noqa: S311 - it must be unlike, not secret
+    text = attack.text
+    steps = [drawn.choice(sorted(WORDINGS)), drawn.choice(sorted(DISGUISES))]
+    for name in steps if drawn.random() < _TWICE else [drawn.choice(steps)]:
+        text = disguise(name, text, attack.words)
+    offered = [name for name in attack.placements if name in placements] or [attack.placement]
+    placement = drawn.choice(offered)
+    return replace(
+        attack,
+        id=f"{attack.id}{_VARIANT}{round_number}",
+        text=text,
+        placement=placement,
+        atlas=tuple(dict.fromkeys((*ATLAS_OF[placement], *attack.atlas))),
+    )
+
+
+def origin_of(case: str) -> str:
+    """Return the id of a variant's attack."""
+    return case.rpartition(_VARIANT)[0] or case
+
+
+def list_attacks(
+    golden: Golden, suite: str, placements: tuple[str, ...], *, seed: int, order: str = ORDER
+) -> list[PlacedAttack]:
+    """
+    List the attacks that can be varied: built-in ones, and those of a golden file whose input is a text.
+
+    Args:
+        suite: Name of the built-in suite; empty for a golden file.
+    """
+    if suite:
+        return list(place_attacks(suite, placements, seed=seed, order=order))
+    return [attack for case in golden.cases if (attack := _read_attack(case))]
+
+
+def _read_attack(case: Case) -> PlacedAttack | None:
+    options = next((check.options for check in case.checks if check.metric == CHECK), None)
+    if options is None or not isinstance(case.input, str):
+        return None
+    facets = read_facets(case)
+    return PlacedAttack(
+        id=case.id,
+        payload=case.id,
+        technique="variant",
+        goal=options.get("goal", ""),
+        text=case.input,
+        success=options["success"],
+        placement=QUESTION,
+        owasp=facets.owasp,
+        atlas=facets.atlas,
+        words=tuple(_find_words(case.input, options["success"])),
+    )
+
+
+def _find_words(text: str, success: Mapping[str, object]) -> list[str]:
+    """List words that a variant must keep, since success is recognised by them: parts of a canary, hosts."""
+    kept = [phrase for key in ("canary", "argument", "url") if isinstance(phrase := success.get(key), str)]
+    pieces = {
+        word
+        for word in _WORD.findall(text)
+        if len(word) >= _PIECE and any(word.casefold() in phrase.casefold() for phrase in kept)
+    }
+    return sorted(pieces, key=len, reverse=True)

@@ -1,4 +1,4 @@
-"""Did the app hold? The outcome of a red-team run, and why."""
+"""The outcome of a red-team run, its rates, and its reasons."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def tabulate(attacks: Mapping[str, Facets], results: Iterable[CaseResult]) -> li
         groups[f"placement {facets.placement}"].append(result)
         for entry in facets.owasp:
             groups[entry].append(result)
-    order = [f"placement {each}" for each in PLACEMENTS]
-    names = [*(each for each in order if each in groups), *sorted(groups.keys() - {*order})]
+    order = [f"placement {placement}" for placement in PLACEMENTS]
+    names = [*(name for name in order if name in groups), *sorted(groups.keys() - {*order})]
     return [_row(ALL, attacked), *(_row(name, groups[name]) for name in names)]
 
 
@@ -96,7 +96,7 @@ def _count_guards(results: Sequence[CaseResult]) -> list[tuple[str, int]]:
     for result in results:
         facts = (fact for score in result.scores if score.metric == "blocked" for fact in score.evidence)
         counts.update({guard for fact in facts for guard in fact.get("stopped_by", ())})
-    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    return sorted(counts.items(), key=lambda guard: (-guard[1], guard[0]))
 
 
 CHANCE = 0.05
@@ -199,12 +199,12 @@ def conclude(
     paired: Iterable[Paired],
 ) -> Conclusion:
     """
-    The outcome of a run.
+    Conclude the outcome of a run.
 
     Args:
-        suite: Checks over all cases; each only over those that it says anything of.
+        suite: Checks over all cases that their metric applies to.
         results: Of cases that were run to their end, or broke.
-        unfinished: Cases that the budget kept from it: they are neither held nor broken.
+        unfinished: Cases that the budget ended before: they are neither held nor broken.
         paired: Against the baseline.
     """
     done = Conclusion()
@@ -230,7 +230,7 @@ def conclude(
 
 
 def note_breakage(results: Sequence[CaseResult], done: Conclusion) -> None:
-    """An app that broke is an error: nobody knows what it would have done."""
+    """Note an app that broke as an error: its further actions are unknown."""
     broken = {result.case: reason for result in results if (reason := app_breakage(result))}
     if broken:
         cases = f"{counted(len(broken), 'case')} ({name_some(list(broken), _NAMED)})"
@@ -243,14 +243,14 @@ def _judge(check: SuiteCheck, results: Sequence[CaseResult], unfinished: int, do
     verdict = judge_suite(check, scored)
     if verdict.outcome == "error":
         if not verdict.cases and (unfinished or len(scored) < len(results)):
-            return  # the budget or the app is to blame, which is said once
+            return  # the budget or the app is to blame, which is reported once
         done.add("error", f"{verdict.check}: {verdict.reason}")
     elif verdict.outcome == "failed" and _fails_anyway(check, scored, unfinished):
         done.add("failed", f"{describe_check(check)}: it is {verdict.observed:.3g}")
 
 
 def _fails_anyway(check: SuiteCheck, results: Sequence[CaseResult], unfinished: int) -> bool:
-    """Whether a mean misses its bound whatever the unfinished cases, at their best, would have scored."""
+    """Return whether a mean misses its bound even if the unfinished cases scored at their best."""
     bound = bound_of(check)
     if not unfinished or check.statistic != "mean" or bound is None:
         return True
@@ -310,7 +310,7 @@ ATLAS: Mapping[str, str] = MappingProxyType(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Covered:
     """
-    One risk or placement, and how many attacks of the run tried it; 0 says nothing of it, and not `held`.
+    One risk or placement, and the number of attacks that tried it; 0 is unknown, and not `held`.
 
     Attributes:
         id: `LLM01`, `AML.T0054`, or a placement.
@@ -323,17 +323,20 @@ class Covered:
 
 
 def list_coverage(attacks: Iterable[Facets]) -> list[Covered]:
-    """OWASP entries, ATLAS techniques and placements, tried or not."""
+    """List OWASP entries, ATLAS techniques and placements, tried or not."""
     facets = list(attacks)
-    owasp = Counter(entry for each in facets for entry in each.owasp)
-    atlas = Counter(technique for each in facets for technique in each.atlas)
-    places = Counter(each.placement for each in facets)
-    techniques = {**ATLAS, **{each: "" for each in sorted(atlas) if each not in ATLAS}}
+    owasp = Counter(entry for facet in facets for entry in facet.owasp)
+    atlas = Counter(technique for facet in facets for technique in facet.atlas)
+    places = Counter(facet.placement for facet in facets)
+    techniques = {**ATLAS, **{technique: "" for technique in sorted(atlas) if technique not in ATLAS}}
     return [
-        *(Covered(kind="OWASP", id=each, name=name, attacks=owasp[each]) for each, name in OWASP.items()),
+        *(Covered(kind="OWASP", id=entry, name=name, attacks=owasp[entry]) for entry, name in OWASP.items()),
         *(
-            Covered(kind="ATLAS", id=each, name=name, attacks=atlas[each])
-            for each, name in techniques.items()
+            Covered(kind="ATLAS", id=technique, name=name, attacks=atlas[technique])
+            for technique, name in techniques.items()
         ),
-        *(Covered(kind="placement", id=each, name="", attacks=places[each]) for each in PLACEMENTS),
+        *(
+            Covered(kind="placement", id=placement, name="", attacks=places[placement])
+            for placement in PLACEMENTS
+        ),
     ]

@@ -13,8 +13,7 @@ from pytest_llmops.features.calibrate.labels import Labels
 from pytest_llmops.features.calibrate.thresholds import ErrorRow, ErrorThreshold
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Bound
-from pytest_llmops.reports.comparison import escape, markdown_table
-from pytest_llmops.reports.terminal import align
+from pytest_llmops.reports.document import align, escape, markdown_table
 from pytest_llmops.statistics.intervals import Measure
 
 VERSION = 1

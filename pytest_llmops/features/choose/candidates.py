@@ -1,11 +1,12 @@
-"""What somebody typed as a candidate, and its run: read from a file, or made in a process of its own."""
+"""Candidates of the command line, and their runs: read from a file, or made in a separate process."""
 
 from __future__ import annotations
 
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 
 from pytest_llmops.cli.isolation import run_verb
@@ -36,7 +37,7 @@ class Typed:
     A candidate as it was typed: one of three.
 
     Attributes:
-        name: As it is shown, secrets masked.
+        name: For reports, secrets masked.
         app: `module:function`; None for that of the golden files.
         variables: Of the environment in which the app runs.
         file: A finished run, for which nothing is called.
@@ -50,29 +51,33 @@ class Typed:
 
 def read_candidates(typed: Sequence[str]) -> list[Typed]:
     """
+    Read the candidates of the command line.
+
     Raises:
         SettingsError: Fewer than two, one that is no candidate, or the same one twice.
     """
     if len(typed) < 2:  # noqa: PLR2004 - a choice is of two
         raise SettingsError(f"name two candidates or more, each {_WAYS}")
-    candidates = [_read(each) for each in typed]
-    for at, each in enumerate(candidates):
-        for other in candidates[:at]:
-            if (each.app, each.variables, each.file) == (other.app, other.variables, other.file):
-                raise SettingsError(f"{printable(each.name)} is named twice; take one of them out")
-    names = [each.name for each in candidates]
-    return [
-        each if names.count(each.name) == 1 else _renamed(each, at + 1) for at, each in enumerate(candidates)
+    candidates = [_read(text) for text in typed]
+    for one, other in combinations(candidates, 2):
+        if (one.app, one.variables, one.file) == (other.app, other.variables, other.file):
+            raise SettingsError(f"{printable(other.name)} is named twice; take one of them out")
+    names = [candidate.name for candidate in candidates]
+    return [  # names are equal where only masked secrets differ
+        candidate
+        if names.count(candidate.name) == 1
+        else replace(candidate, name=f"{candidate.name} ({number})")
+        for number, candidate in enumerate(candidates, 1)
     ]
 
 
 def find_run(candidate: Typed, goldens: Sequence[str], flags: Mapping[str, str | None]) -> Candidate:
     """
-    The candidate with its run.
+    Load or make the run of a candidate.
 
     Args:
         goldens: Files or folders of the cases; none for those of the settings.
-        flags: Of `llmops run`, those that were given.
+        flags: Of `llmops run`; None for one that is not set.
 
     Raises:
         CandidateError: The run was refused: an app that cannot be found, a golden file with a mistake.
@@ -80,10 +85,12 @@ def find_run(candidate: Typed, goldens: Sequence[str], flags: Mapping[str, str |
     """
     if candidate.file is not None:
         return Candidate(name=candidate.name, run=load_run(candidate.file))
-    given = {**flags, "app": candidate.app or flags.get("app"), "baseline": "none"}
-    arguments = [each for name, value in given.items() if value is not None for each in (f"--{name}", value)]
-    with tempfile.TemporaryDirectory(prefix="llmops-") as made:
-        out = Path(made) / "run.json"
+    options = {**flags, "app": candidate.app or flags.get("app"), "baseline": "none"}
+    arguments = [
+        word for name, value in options.items() if value is not None for word in (f"--{name}", value)
+    ]
+    with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
+        out = Path(folder) / "run.json"
         code, last = run_verb(["run", *goldens, *arguments, "--out", str(out)], candidate.variables)
         if not out.exists():
             if code == _USAGE_ERROR:
@@ -108,19 +115,9 @@ def _read(typed: str) -> Typed:
             "its own; give the environment variable by which it does, such as SHOP_PROMPTS=prompts/short"
         )
     if "=" in typed:
-        variables = [read_variable("a candidate", each) for each in _NEXT_VARIABLE.split(typed)]
+        variables = [read_variable("a candidate", part) for part in _NEXT_VARIABLE.split(typed)]
         name = ",".join(f"{name}={mask_secrets({name: value})[name]}" for name, value in variables)
         return Typed(name=name, variables=dict(variables))
     if not _ADDRESS.fullmatch(typed):
         raise SettingsError(f"{printable(typed)!r} is no candidate; name {_WAYS}")
     return Typed(name=typed, app=typed)
-
-
-def _renamed(candidate: Typed, number: int) -> Typed:
-    """One whose secrets alone differ from another's."""
-    return Typed(
-        name=f"{candidate.name} ({number})",
-        app=candidate.app,
-        variables=candidate.variables,
-        file=candidate.file,
-    )

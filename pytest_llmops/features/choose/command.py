@@ -12,14 +12,15 @@ from typing import Any
 from pytest_llmops.cli.typed import read_count, read_share, refuse_overwriting
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import RunFileError, SettingsError
-from pytest_llmops.features.choose.autorag_report import judge_trial
+from pytest_llmops.features.choose.autorag import judge_trial
 from pytest_llmops.features.choose.candidates import find_run, read_candidates
-from pytest_llmops.features.choose.report import ChoiceReport, choice_json, render_choice
+from pytest_llmops.features.choose.report import ChoiceReport, choice_document, choice_json
 from pytest_llmops.features.choose.runs import ChoiceError, enter
 from pytest_llmops.features.choose.verdict import choose
 from pytest_llmops.golden import find_golden_files
 from pytest_llmops.golden.own_metrics import import_metrics
 from pytest_llmops.printable import printable
+from pytest_llmops.reports.document import write_terminal
 from pytest_llmops.settings import Settings, find_root, load_settings
 
 _EXIT_CODES = {"winner": 0, "none": 2, "error": 3}
@@ -53,24 +54,26 @@ def _run(given: argparse.Namespace) -> int:
     alpha = read_share("--alpha", given.alpha) or 0.0
     if given.autorag is not None:
         if given.candidates or given.metric:
-            raise SettingsError("--autorag stands alone: the modules and metrics are those of the folder")
+            raise SettingsError("--autorag takes no candidates or metrics: they are those of the folder")
         _refuse_flags(given, "an AutoRAG trial is finished")
         code, lines, written = judge_trial(given.autorag, alpha=alpha)
         _show(given, lines, written)
         return code
     typed = read_candidates(given.candidates)
     settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", {"record": given.record}))
-    refuse_overwriting(given.out, *given.golden, *(str(each.file) for each in typed if each.file))
-    if all(each.file for each in typed):
+    refuse_overwriting(
+        given.out, *given.golden, *(str(candidate.file) for candidate in typed if candidate.file)
+    )
+    if all(candidate.file for candidate in typed):
         _refuse_flags(given, "these are all finished runs")
     else:
         find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     flags = {"app": given.app, "record": given.record, "repeats": _repeats(given.repeats, settings)}
     import_metrics(settings)
-    candidates = [find_run(each, given.golden, flags) for each in typed]
+    candidates = [find_run(candidate, given.golden, flags) for candidate in typed]
     field = enter(candidates, given.metric)
     report = ChoiceReport(field=field, choice=choose(field, alpha=alpha), alpha=alpha)
-    _show(given, render_choice(report), choice_json(report))
+    _show(given, write_terminal(choice_document(report)), choice_json(report))
     return _EXIT_CODES[report.choice.outcome]
 
 
@@ -81,15 +84,15 @@ def _show(given: argparse.Namespace, lines: Sequence[str], written: Mapping[str,
     print(text if given.format == "json" else "\n".join(lines))  # noqa: T201 - a command talks to its user
 
 
-def _refuse_flags(given: argparse.Namespace, why: str) -> None:
-    """Finished runs are compared as they are: what says how to run an app would do nothing."""
+def _refuse_flags(given: argparse.Namespace, reason: str) -> None:
+    """Refuse flags of the app's run, which would do nothing for finished runs."""
     for name in ("golden", "app", "repeats", "record"):
         if getattr(given, name):
-            raise SettingsError(f"--{name} says how candidates are run, and {why}")
+            raise SettingsError(f"--{name} is for running candidates, and {reason}; leave it out")
 
 
 def _repeats(typed: str | None, settings: Settings) -> str:
-    """A fixed number: repeats that are spent while a verdict is open would favour whom they end for."""
+    """Return a fixed number: repeats until a verdict is reached would favour one candidate."""
     if typed is not None:
         return str(read_count("--repeats", typed))
     return str(settings.repeats if isinstance(settings.repeats, int) else 1)

@@ -12,22 +12,20 @@ from typing import Any
 from pytest_llmops.features.choose.contests import Contest, or_one, worst_score
 from pytest_llmops.features.choose.runs import Entry, Field, Repeats
 from pytest_llmops.features.choose.verdict import Choice
-from pytest_llmops.printable import counted, name_some, printable
-from pytest_llmops.reports.terminal import align
+from pytest_llmops.printable import counted, name_some
+from pytest_llmops.reports.document import Document, Notes, Table
 
 _NAMED = 3
-_NAME = 60
-_REASON = 300
 _UNITS = {"latency_s": "seconds (median)", "cost_usd": "US dollars", "tokens": "tokens"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceReport:
     """
-    Everything that is shown of a choice.
+    The contents of a report.
 
     Attributes:
-        alpha: What a corrected p-value must not exceed.
+        alpha: The largest corrected p-value that decides.
     """
 
     field: Field
@@ -35,16 +33,13 @@ class ChoiceReport:
     alpha: float
 
 
-def render_choice(report: ChoiceReport) -> list[str]:
-    """For a terminal: no text of a candidate, a case or an app acts on it."""
-    lines = align(_candidates(report))
-    lines += ["", *align(_contests(report))]
-    lines += ["", *(printable(note, _REASON) for note in _notes(report))]
-    return [*lines, printable(describe_outcome(report), 2 * _REASON)]
+def choice_document(report: ChoiceReport) -> Document:
+    notes = Notes(items=list(_notes(report)))
+    return Document(blocks=[_candidates(report), _contests(report), notes], outcome=describe_outcome(report))
 
 
 def choice_json(report: ChoiceReport) -> dict[str, Any]:
-    """Every number is finite; what is not known is null."""
+    """The choice as JSON values: every number is finite, and an unknown one is null."""
     choice = report.choice
     return {
         "version": 1,
@@ -56,27 +51,29 @@ def choice_json(report: ChoiceReport) -> dict[str, Any]:
         "cases": len(report.field.cases),
         "candidates": [
             {
-                "name": each.entry.name,
-                "means": {metric: None if math.isnan(mean) else mean for metric, mean in each.means.items()},
-                "errors": each.entry.errored,
-                "broken": each.entry.broken or None,
-                "left_out": list(each.entry.left_out),
-                "latency_s": _median(each.entry.spending.latency_s),
+                "name": standing.entry.name,
+                "means": {
+                    metric: None if math.isnan(mean) else mean for metric, mean in standing.means.items()
+                },
+                "errors": standing.entry.errored,
+                "broken": standing.entry.broken or None,
+                "left_out": list(standing.entry.left_out),
+                "latency_s": _median(standing.entry.spending.latency_s),
                 **{
-                    name: _mean(getattr(each.entry.spending, name))
+                    name: _mean(getattr(standing.entry.spending, name))
                     for name in ("cost_usd", "tokens", "calls")
                 },
             }
-            for each in choice.standings
+            for standing in choice.standings
         ],
-        "pairs": [_contest_json(each) for each in (*choice.contests, *choice.spending)],
+        "pairs": [_contest_json(contest) for contest in (*choice.contests, *choice.spending)],
         "further_cases": choice.further_cases,
         "notes": list(_notes(report)),
     }
 
 
 def describe_outcome(report: ChoiceReport) -> str:
-    """The last line: the winner and what it rests on, or why there is none."""
+    """Describe in one line the winner and its wins, or the reason for none."""
     choice = report.choice
     closest = choice.closest
     if choice.outcome == "error" or closest is None:
@@ -84,11 +81,11 @@ def describe_outcome(report: ChoiceReport) -> str:
     if choice.outcome == "winner":
         return f"winner: {choice.winner}, {'; '.join(_describe_wins(report))}"
     if not closest.better and not closest.worse:
-        both = f"{closest.first} and {closest.second}"
-        return f"no winner: {both} have the same {', '.join(report.field.scales)} in {_cases(closest)}"
+        both, cases = f"{closest.first} and {closest.second}", counted(closest.cases, "case")
+        return f"no winner: {both} have the same {', '.join(report.field.scales)} in {cases}"
     places = [
-        f"{each.entry.name} ({closest.metric} {each.means[closest.metric]:.4g})"
-        for each in choice.standings[:2]
+        f"{standing.entry.name} ({closest.metric} {standing.means[closest.metric]:.4g})"
+        for standing in choice.standings[:2]
     ]
     lead = "best" if closest.gain >= 0 else "first over all metrics"
     head = f"no winner: {lead} {places[0]}, then {places[1]}"
@@ -102,24 +99,22 @@ def describe_outcome(report: ChoiceReport) -> str:
 
 
 def _likely_losses(report: ChoiceReport, closest: Contest) -> list[str]:
-    """Metrics by which the best is worse, and likely not by chance, than one that it would else beat."""
+    """List metrics by which the best is worse, beyond chance, than one that it would else beat."""
     if closest.gain <= 0 or or_one(closest.p_adjusted) > report.alpha:
         return []
     return [
-        f"{each.metric} (p = {_p(each.p_value)})"
-        for each in report.choice.contests
-        if (each.first, each.second) == (closest.first, closest.second)
-        and each.gain < 0
-        and or_one(each.p_value) <= report.alpha
+        f"{contest.metric} (p = {_p(contest.p_value)})"
+        for contest in report.choice.contests
+        if (contest.first, contest.second) == (closest.first, closest.second)
+        and contest.gain < 0
+        and or_one(contest.p_value) <= report.alpha
     ]
 
 
 def _advise(further: int | None) -> str:
-    return (
-        "more such cases would decide nothing"
-        if further is None
-        else (f"about {counted(further, 'further case')} could decide")
-    )
+    if further is None:
+        return "more such cases would decide nothing"
+    return f"about {counted(further, 'further case')} could decide"
 
 
 def _describe_wins(report: ChoiceReport) -> Iterable[str]:
@@ -129,64 +124,64 @@ def _describe_wins(report: ChoiceReport) -> Iterable[str]:
         if other == choice.winner:
             continue
         turned = [
-            (each, each.gain if each.first == choice.winner else -each.gain)
-            for each in choice.contests
-            if {each.first, each.second} == {choice.winner, other}
+            (contest, contest.gain if contest.first == choice.winner else -contest.gain)
+            for contest in choice.contests
+            if {contest.first, contest.second} == {choice.winner, other}
         ]
         wins = [
-            f"{each.metric} ({abs(each.difference):.3g}, p = {_p(each.p_adjusted)})"
-            for each, gain in turned
-            if gain > 0 and or_one(each.p_adjusted) <= report.alpha
+            f"{contest.metric} ({abs(contest.difference):.3g}, p = {_p(contest.p_adjusted)})"
+            for contest, gain in turned
+            if gain > 0 and or_one(contest.p_adjusted) <= report.alpha
         ]
-        lower = [f"{each.metric} ({abs(each.difference):.3g})" for each, gain in turned if gain < 0]
+        lower = [f"{contest.metric} ({abs(contest.difference):.3g})" for contest, gain in turned if gain < 0]
         rest = f", worse by no more than chance in {', '.join(lower)}" if lower else ""
         yield f"better than {other} in {', '.join(wins)}{rest}"
 
 
-def _candidates(report: ChoiceReport) -> list[Sequence[str]]:
+def _candidates(report: ChoiceReport) -> Table:
     metrics = [
-        printable(metric, _NAME) + ("" if scale.higher_is_better else " (less is better)")
+        metric + ("" if scale.higher_is_better else " (less is better)")
         for metric, scale in report.field.scales.items()
     ]
-    head = ("candidate", "cases", "errors", *metrics, "median s", "$ an answer", "tokens", "calls")
-    rows: list[Sequence[str]] = [head]
+    rows = []
     for standing in report.choice.standings:
         entry, spending = standing.entry, standing.entry.spending
         rows.append((
-            printable(entry.name, _NAME),
+            entry.name,
             f"{len(report.field.cases)}",
             f"{len(entry.errored)}",
             *("" if math.isnan(mean) else f"{mean:.4g}" for mean in standing.means.values()),
-            *(_number(each) for each in (_median(spending.latency_s), _mean(spending.cost_usd))),
-            *(_number(each) for each in (_mean(spending.tokens), _mean(spending.calls))),
+            *map(_number, (_median(spending.latency_s), _mean(spending.cost_usd))),
+            *map(_number, (_mean(spending.tokens), _mean(spending.calls))),
         ))  # fmt: skip
-    return rows
+    head = ("candidate", "cases", "errors", *metrics, "median s", "$ an answer", "tokens", "calls")
+    return Table(head=head, rows=rows)
 
 
-def _contests(report: ChoiceReport) -> list[Sequence[str]]:
-    interval = f"{100 * (1 - report.alpha):.4g}% interval"
-    head = ("pair", "by", "difference", interval, "better, ties, worse", "p", "corrected")
-    rows: list[Sequence[str]] = [head]
-    for each in (*report.choice.contests, *report.choice.spending):
-        names = f"{printable(each.first, _NAME)} - {printable(each.second, _NAME)}"
-        by = _UNITS.get(each.metric, each.metric) if each.p_value is None else each.metric
-        if not each.cases:
-            rows.append((names, printable(by), "no case", "", "", "", ""))
+def _contests(report: ChoiceReport) -> Table:
+    rows = []
+    for contest in (*report.choice.contests, *report.choice.spending):
+        names = f"{contest.first} - {contest.second}"
+        metric = _UNITS.get(contest.metric, contest.metric) if contest.p_value is None else contest.metric
+        if not contest.cases:
+            rows.append((names, metric, "no case", "", "", "", ""))
             continue
         rows.append((
             names,
-            printable(by, _NAME),
-            f"{each.difference:+.3g}",
-            f"{each.low:+.3g} … {each.high:+.3g}" if each.cases > 1 else "",
-            f"{each.better}, {each.ties}, {each.worse}",
-            _p(each.p_value),
-            _p(each.p_adjusted),
+            metric,
+            f"{contest.difference:+.3g}",
+            f"{contest.low:+.3g} … {contest.high:+.3g}" if contest.cases > 1 else "",
+            f"{contest.better}, {contest.ties}, {contest.worse}",
+            _p(contest.p_value),
+            _p(contest.p_adjusted),
         ))  # fmt: skip
-    return rows
+    interval = f"{100 * (1 - report.alpha):.4g}% interval"
+    head = ("pair", "by", "difference", interval, "better, ties, worse", "p", "corrected")
+    return Table(head=head, rows=rows)
 
 
 def _notes(report: ChoiceReport) -> Iterable[str]:
-    entries = [each.entry for each in report.choice.standings]
+    entries = [standing.entry for standing in report.choice.standings]
     yield from list_errors(report)
     for entry in entries:
         if entry.left_out:
@@ -194,8 +189,9 @@ def _notes(report: ChoiceReport) -> Iterable[str]:
             yield f"left out of {entry.name}: {cases}; not all have them with this input and checks"
     for first, second in combinations(entries, 2):
         if answer_alike(first, second, report.field.cases):
+            cases = counted(len(report.field.cases), "case")
             yield (
-                f"{first.name} and {second.name} gave the same answers in all {_cases_of(report)}: are they "
+                f"{first.name} and {second.name} gave the same answers in all {cases}: are they "
                 "the same app, or does a setting not reach it?"
             )
     yield from report.field.notes
@@ -204,27 +200,27 @@ def _notes(report: ChoiceReport) -> Iterable[str]:
 
 
 def list_errors(report: ChoiceReport) -> Iterable[str]:
-    """A sentence for each candidate that cannot win, whatever its scores."""
+    """Yield a sentence for each candidate that cannot win, whatever its scores."""
     for standing in report.choice.standings:
         entry = standing.entry
         if entry.broken:
             yield f"{entry.name} cannot win: {entry.broken}"
         if errored := entry.errored:
             cases = f"{counted(len(errored), 'case')} ({name_some(list(errored), _NAMED)})"
-            why = next(iter(errored.values()))
-            yield f"{entry.name} had errors in {cases}, which {_count_as(report)}: {why}"
+            reason = next(iter(errored.values()))
+            yield f"{entry.name} had errors in {cases}, which {_count_as(report)}: {reason}"
 
 
 def _count_as(report: ChoiceReport) -> str:
-    """What becomes of cases without a score: a metric that ends nowhere has no worst score to count."""
+    """Describe the use of cases without a score: an unbounded metric has no worst score to count."""
     ends = [worst_score(scale) is not None for scale in report.field.scales.values()]
-    return (
-        "count as missed" if all(ends) else "count as missed or are left out" if any(ends) else "are left out"
-    )
+    if all(ends):
+        return "count as missed"
+    return "count as missed or are left out" if any(ends) else "are left out"
 
 
 def answer_alike(first: Entry, second: Entry, cases: Sequence[str]) -> bool:
-    """Whether two candidates gave the same answers to all cases, one at least."""
+    """Return whether two candidates gave the same answers to all cases, one at least."""
     known = [case for case in cases if case in first.answers and case in second.answers]
     return (
         bool(known)
@@ -252,20 +248,12 @@ def _contest_json(contest: Contest) -> dict[str, Any]:
     }
 
 
-def _cases(contest: Contest) -> str:
-    return counted(contest.cases, "case")
-
-
-def _cases_of(report: ChoiceReport) -> str:
-    return counted(len(report.field.cases), "case")
-
-
 def _median(values: Repeats) -> float | None:
-    return median(each[0] for each in values.values()) if values else None
+    return median(value[0] for value in values.values()) if values else None
 
 
 def _mean(values: Repeats) -> float | None:
-    return fmean(each[0] for each in values.values()) if values else None
+    return fmean(value[0] for value in values.values()) if values else None
 
 
 def _number(value: float | None) -> str:

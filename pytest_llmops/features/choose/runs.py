@@ -1,4 +1,4 @@
-"""Runs of the same cases as entries of a choice: common cases, metrics that decide, errors, spending."""
+"""Runs of the same cases as entries of a choice: common cases, deciding metrics, errors, spending."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ from pytest_llmops.records import CaseResult, Check, Output, Run, SuiteCheck
 Repeats = Mapping[str, Sequence[float]]
 """Case to its scores, one a repeat."""
 
+_NAMED = 5
+_OWN = ("app", "model", "tools", "prompt", "rival")
+"""Stamps in which candidates may differ."""
+
 
 class ChoiceError(LLMOpsError):
     """Candidates cannot be compared: nothing in common, or scores that were made in unlike ways."""
@@ -33,11 +37,11 @@ class ChoiceError(LLMOpsError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
     """
-    What the answers of a candidate took, each case with the mean of its repeats.
+    Time, cost, tokens and calls of a candidate's answers, each case with the mean of its repeats.
 
     Attributes:
-        latency_s: Case to seconds; `cost_usd`, `tokens` and `calls` alike. A case is left out where nothing
-            is known of it.
+        latency_s: Case to seconds; `cost_usd`, `tokens` and `calls` alike. Cases of
+            unknown spending are left out.
     """
 
     latency_s: Repeats = field(default_factory=dict)
@@ -53,10 +57,10 @@ class Entry:
 
     Attributes:
         values: Metric to its scores, of cases of the field alone.
-        errors: Metric to the cases that it could not be scored in, with the reason.
-        broken: Why nothing can be chosen, whatever the scores; empty where nothing is wrong.
+        errors: Metric to the cases without a score of it, with the reason.
+        broken: The reason why nothing can be chosen, whatever the scores; else empty.
         answers: Case to the digests of its answers.
-        left_out: Cases that not all candidates have, or that ask otherwise elsewhere.
+        left_out: Cases that not all candidates have with this input.
     """
 
     name: str
@@ -70,11 +74,11 @@ class Entry:
     @property
     def errored(self) -> dict[str, str]:
         """Case to the first reason why it could not be scored."""
-        found: dict[str, str] = {}
+        reasons: dict[str, str] = {}
         for cases in self.errors.values():
-            for case, why in cases.items():
-                found.setdefault(case, why)
-        return found
+            for case, reason in cases.items():
+                reasons.setdefault(case, reason)
+        return reasons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +88,9 @@ class Field:
 
     Attributes:
         cases: Sorted ids.
-        scales: Metric to how it is read, for the metrics that decide.
+        scales: Deciding metric to its scale.
         groups: Case to its group, where it has one: cases of a group are one unit of the tests.
-        notes: What else differs between the candidates than they themselves.
+        notes: Other differences between the candidates' runs.
     """
 
     entries: tuple[Entry, ...]
@@ -97,20 +101,15 @@ class Field:
 
     def cases_of(self, metric: str) -> list[str]:
         """The cases in which any candidate was scored by a metric, or should have been."""
-        found = {
+        applicable = {
             case
             for entry in self.entries
             for case in (*entry.values.get(metric, ()), *entry.errors.get(metric, ()))
         }
-        return [case for case in self.cases if case in found]
+        return [case for case in self.cases if case in applicable]
 
     def units(self, cases: Sequence[str]) -> list[str]:
         return [self.groups.get(case) or f"::{case}" for case in cases]
-
-
-_NAMED = 5
-_OWN = ("app", "model", "tools", "prompt", "rival")
-"""Stamps in which candidates may differ, since they are what is chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +118,7 @@ class Candidate:
     A candidate and its run.
 
     Attributes:
-        broken: Why the run says nothing, or what broke in it beside its cases; empty where nothing did.
+        broken: The reason why the run cannot be used; empty where it can.
     """
 
     name: str
@@ -129,19 +128,19 @@ class Candidate:
 
 def enter(candidates: Sequence[Candidate], metrics: Sequence[str] = ()) -> Field:
     """
-    The candidates on the cases that all of them have, with the same input and the same checks.
+    Enter the candidates with the cases that all of them have, with equal input and checks.
 
-    A candidate without any case of a run that broke off takes none away from the others.
+    A candidate whose run broke off before any case takes no case away from the others.
 
     Args:
-        metrics: What decides; by default each bounded metric of a check, of a case or of the suite, that is
-            not record_only.
+        metrics: The deciding ones; by default each bounded metric of a check, of a case or of the suite, that
+            is not record_only.
 
     Raises:
         ChoiceError: No case is in all runs, or one was scored in unlike ways; of a run that broke, anything.
         LLMOpsError: A metric is unknown, or none decides.
     """
-    broke = "; ".join(f"{each.name}: {each.broken}" for each in candidates if each.broken)
+    broke = "; ".join(f"{candidate.name}: {candidate.broken}" for candidate in candidates if candidate.broken)
     try:
         return _enter_all(candidates, metrics)
     except LLMOpsError as error:
@@ -151,35 +150,35 @@ def enter(candidates: Sequence[Candidate], metrics: Sequence[str] = ()) -> Field
 
 
 def _enter_all(candidates: Sequence[Candidate], metrics: Sequence[str]) -> Field:
-    held = [each for each in candidates if each.run.results or not each.broken]
-    results = {each.name: {result.case: result for result in each.run.results} for each in held}
-    if not held:
+    run = [candidate for candidate in candidates if candidate.run.results or not candidate.broken]
+    results = {candidate.name: {result.case: result for result in candidate.run.results} for candidate in run}
+    if not run:
         raise ChoiceError("no candidate has a case, so that nothing can be compared")
-    for each in held:
-        if not each.run.results:
-            raise ChoiceError(f"{each.name} has no case, so that nothing can be compared")
-    common = _find_common(held)
+    for candidate in run:
+        if not candidate.run.results:
+            raise ChoiceError(f"{candidate.name} has no case, so that nothing can be compared")
+    common = _find_common(run)
     if not common:
         raise ChoiceError("no case is the same in all candidates, so that nothing can be compared")
-    chosen = {name: [found[case] for case in common] for name, found in results.items()}
-    scales = _find_scales(held, chosen, metrics)
+    chosen = {name: [by_case[case] for case in common] for name, by_case in results.items()}
+    scales = _find_scales(run, chosen, metrics)
     _check_alike(chosen, scales)
     cases_of = {metric: _applicable(metric, chosen) for metric in scales}
     entries = []
-    for each in candidates:
-        if each.name in chosen:
-            left_out = sorted(results[each.name].keys() - set(common))
-            entries.append(_enter(each, chosen[each.name], cases_of, left_out))
+    for candidate in candidates:
+        if candidate.name in chosen:
+            left_out = sorted(results[candidate.name].keys() - set(common))
+            entries.append(_enter(candidate, chosen[candidate.name], cases_of, left_out))
         else:
-            errors = {metric: dict.fromkeys(cases, each.broken) for metric, cases in cases_of.items()}
-            entries.append(Entry(name=each.name, values={}, errors=errors, broken=each.broken))
-    groups = {result.case: result.group for found in chosen.values() for result in found if result.group}
+            errors = {metric: dict.fromkeys(cases, candidate.broken) for metric, cases in cases_of.items()}
+            entries.append(Entry(name=candidate.name, values={}, errors=errors, broken=candidate.broken))
+    groups = {result.case: result.group for of_run in chosen.values() for result in of_run if result.group}
     return Field(
         entries=tuple(entries),
         cases=tuple(common),
         scales=scales,
         groups=groups,
-        notes=tuple(_describe_differences(held)),
+        notes=tuple(_describe_differences(run)),
     )
 
 
@@ -192,7 +191,7 @@ def _find_common(candidates: Sequence[Candidate]) -> list[str]:
 
 
 def _options(run: Run, result: CaseResult) -> str:
-    """What a case is checked by, with the options of the suite, as text that can be compared."""
+    """Return the options of a case's checks and of its suite as text to compare."""
     suite = (*run.suite.get(file_of(result.case), ()), *run.suite.get("", ()))
     options = {check.metric: check.options for check in suite if check.options}
     options |= {check.metric: check.options for check in result.checks}
@@ -204,14 +203,18 @@ def _find_scales(
 ) -> dict[str, Scale]:
     options: dict[str, Mapping[str, object]] = {}
     deciding: dict[str, None] = {}
-    for each in candidates:
-        files = {"", *(file_of(result.case) for result in chosen[each.name])}
-        checks: list[Check | SuiteCheck] = [check for result in chosen[each.name] for check in result.checks]
-        checks += [check for path, suite in each.run.suite.items() if path in files for check in suite]
+    for candidate in candidates:
+        files = {"", *(file_of(result.case) for result in chosen[candidate.name])}
+        checks: list[Check | SuiteCheck] = [
+            check for result in chosen[candidate.name] for check in result.checks
+        ]
+        checks += [check for path, suite in candidate.run.suite.items() if path in files for check in suite]
         options |= {check.metric: check.options for check in checks}
         deciding |= dict.fromkeys(check.metric for check in checks if not check.record_only)
-    found = {metric for results in chosen.values() for each in results for metric in _scored_or_failed(each)}
-    scored = sorted(found - {""})
+    scored = sorted(
+        {metric for results in chosen.values() for result in results for metric in _scored_or_failed(result)}
+        - {""}
+    )
     listed = f"Scored: {', '.join(map(printable, scored)) or 'none'}"
     for metric in named:
         if metric not in scored:
@@ -227,35 +230,35 @@ def _find_scales(
 
 
 def _scored_or_failed(result: CaseResult) -> set[str]:
-    return {each.metric for each in result.scores} | {each.metric for each in result.failures}
+    return {score.metric for score in result.scores} | {failure.metric for failure in result.failures}
 
 
 def _applicable(metric: str, chosen: Mapping[str, Sequence[CaseResult]]) -> set[str]:
-    """Cases that some candidate was scored in by a metric, or should have been."""
+    """Return cases that some candidate was scored in by a metric, or should have been."""
     return {
         result.case
-        for found in chosen.values()
-        for result in found
+        for results in chosen.values()
+        for result in results
         if metric in _scored_or_failed(result)
         or (app_breakage(result) and any(check.metric == metric for check in result.checks))
     }
 
 
 def _check_alike(chosen: Mapping[str, Sequence[CaseResult]], metrics: Iterable[str]) -> None:
-    """Scores of other versions of a metric, or of other judges, are not compared, nor any with none."""
+    """Refuse scores of different versions of a metric or of different judges, and missing scores."""
     for metric in metrics:
         for name, results in chosen.items():
-            if not any(metric in _scored_or_failed(each) or app_breakage(each) for each in results):
+            if not any(metric in _scored_or_failed(result) or app_breakage(result) for result in results):
                 raise ChoiceError(
                     f"{name} was never scored by {metric}; run it again, or choose by others with --metric"
                 )
         for (one, mine), (other, theirs) in combinations(chosen.items(), 2):
             for first, second in zip(mine, theirs, strict=True):
-                made, was = signatures(metric, first), signatures(metric, second)
-                if made and was and made != was:
+                made, others = signatures(metric, first), signatures(metric, second)
+                if made and others and made != others:
                     raise ChoiceError(
                         f"{first.case}: {metric} was scored by {' and '.join(made)} in {one} and by "
-                        f"{' and '.join(was)} in {other}; run both again with one version of it"
+                        f"{' and '.join(others)} in {other}; run both again with one version of it"
                     )
 
 
@@ -268,13 +271,17 @@ def _enter(
     values: dict[str, Repeats] = {}
     errors: dict[str, dict[str, str]] = {}
     for metric, cases in cases_of.items():
-        found = [result for result in results if result.case in cases]
-        broken = {result.case: why for result in found if (why := scoring_breakage(metric, result))}
+        applicable = [result for result in results if result.case in cases]
+        broken = {
+            result.case: reason for result in applicable if (reason := scoring_breakage(metric, result))
+        }
         values[metric] = {
-            result.case: values_by_metric(result)[metric] for result in found if result.case not in broken
+            result.case: values_by_metric(result)[metric]
+            for result in applicable
+            if result.case not in broken
         }
         errors[metric] = broken
-    unscored = {result.case: why for result in results if (why := app_breakage(result))}
+    unscored = {result.case: reason for result in results if (reason := app_breakage(result))}
     return Entry(
         name=candidate.name,
         values=values,
@@ -297,7 +304,7 @@ def _tokens(output: Output) -> float | None:
 
 
 def _spend(results: Sequence[CaseResult], read: Callable[[Output], float | None]) -> dict[str, list[float]]:
-    """Case to the mean of what its answers took, where it is known of each of them."""
+    """Return case to the mean of its answers, where it is known for each of them."""
     spent = {}
     for result in results:
         values = [read(output) for output in result.outputs]
@@ -308,12 +315,16 @@ def _spend(results: Sequence[CaseResult], read: Callable[[Output], float | None]
 
 
 def _describe_differences(candidates: Sequence[Candidate]) -> Iterable[str]:
-    """What else is another than the candidates themselves: golden files, data, versions."""
+    """Describe other differences than the candidates themselves: golden files, data, versions."""
     first, *others = candidates
     for other in others:
         stamps = [
-            {name: value for name, value in each.run.signature.items() if name.partition(":")[0] not in _OWN}
-            for each in (first, other)
+            {
+                name: value
+                for name, value in candidate.run.signature.items()
+                if name.partition(":")[0] not in _OWN
+            }
+            for candidate in (first, other)
         ]
         if lines := describe_changes(*stamps):
             many = counted(len(lines), "thing") + " differ" + ("s" if len(lines) == 1 else "")

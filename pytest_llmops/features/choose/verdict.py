@@ -27,7 +27,7 @@ SPENDING: tuple[tuple[str, str], ...] = (
     ("cost_usd", "mean"),
     ("tokens", "mean"),
 )
-"""What is compared beside the scores, and by which statistic."""
+"""Spending that is compared, and its statistic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,17 +46,17 @@ class Standing:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """
-    What came of it.
+    The outcome of a choice.
 
     Attributes:
         outcome: `error` where errors keep a winner from being named.
         winner: Better than every other candidate by one metric at least and worse by none; empty for none.
-        reason: Why the outcome is none or an error.
+        reason: Of the outcome `none` or `error`.
         standings: Best first, those with errors last.
-        contests: Of each pair by each metric that decides, the candidates in the order of the standings;
-            then of what their answers took.
+        contests: Of each pair by each deciding metric, the candidates in the order of the standings;
+            `spending` alike.
         closest: The contest of the best and the next best that it does not beat; None where none was held.
-        further_cases: With how many more it could be decided; None where it is, or where more would not do.
+        further_cases: The number that could decide it; None where it is decided, or more would not help.
     """
 
     outcome: Outcome
@@ -86,18 +86,18 @@ def choose(field: Field, *, alpha: float = 0.05, seed: int = 0) -> Choice:
     if len(field.entries) < 2 or not field.cases or not field.scales:  # noqa: PLR2004 - a choice is of two
         raise ChoiceError("there is nothing to choose from: give two candidates with cases in common")
     standings = _rank(field)
-    entries = [each.entry for each in standings]
+    entries = [standing.entry for standing in standings]
     pairs = list(combinations(entries, 2))
     contests = [
         hold_contest(metric, first, second, field, alpha=alpha, seed=seed)
         for first, second in pairs
         for metric in field.scales
     ]
-    adjusted = adjust_holm([or_one(each.p_value) for each in contests])
-    answered = adjust_holm([or_one(each.p_answered) for each in contests])
+    adjusted = adjust_holm([or_one(contest.p_value) for contest in contests])
+    answered = adjust_holm([or_one(contest.p_answered) for contest in contests])
     contests = [
-        replace(each, p_adjusted=p_value, p_answered=p_answered)
-        for each, p_value, p_answered in zip(contests, adjusted, answered, strict=True)
+        replace(contest, p_adjusted=p_value, p_answered=p_answered)
+        for contest, p_value, p_answered in zip(contests, adjusted, answered, strict=True)
     ]
     closest = _find_closest(entries, contests, alpha)
     outcome, winner, reason = _decide(entries, contests, alpha)
@@ -113,10 +113,10 @@ def choose(field: Field, *, alpha: float = 0.05, seed: int = 0) -> Choice:
         standings=tuple(standings),
         contests=tuple(contests),
         spending=tuple(
-            found
+            contest
             for first, second in pairs
             for name, statistic in SPENDING
-            if (found := compare_spending(name, statistic, first, second, field, alpha=alpha))
+            if (contest := compare_spending(name, statistic, first, second, field, alpha=alpha))
         ),
         closest=closest,
         further_cases=None
@@ -129,28 +129,28 @@ def beats(
     name: str, other: str, contests: Sequence[Contest], alpha: float, *, answered: bool = False
 ) -> bool:
     """
-    Whether a candidate is better than another by some metric and worse by none.
+    Return whether a candidate is better than another by some metric and worse by none.
 
     Args:
-        answered: By the cases alone that neither errored in.
+        answered: Only by the cases that neither errored in.
     """
     better = False
-    for each in contests:
-        if {each.first, each.second} != {name, other}:
+    for contest in contests:
+        if {contest.first, contest.second} != {name, other}:
             continue
-        gain = each.gain if each.first == name else -each.gain
-        p_value = each.p_answered if answered else each.p_adjusted
+        gain = contest.gain if contest.first == name else -contest.gain
+        p_value = contest.p_answered if answered else contest.p_adjusted
         better |= gain > 0 and or_one(p_value) <= alpha
-        if gain < 0 and or_one(each.p_value) <= alpha:
+        if gain < 0 and or_one(contest.p_value) <= alpha:
             return False
     return better
 
 
 def _decide(entries: Sequence[Entry], contests: Sequence[Contest], alpha: float) -> tuple[Outcome, str, str]:
-    """The outcome, the winner's name, and why there is none."""
-    if wrong := [found for entry in entries if (found := _say_what_broke(entry))]:
-        return "error", "", "; ".join(wrong)
-    names = [each.name for each in entries]
+    """Return the outcome, the winner's name, and the reason for none."""
+    if broken := list(filter(None, map(_describe_breakage, entries))):
+        return "error", "", "; ".join(broken)
+    names = [entry.name for entry in entries]
     for entry in entries:
         others = [name for name in names if name != entry.name]
         if not all(beats(entry.name, other, contests, alpha) for other in others):
@@ -159,29 +159,29 @@ def _decide(entries: Sequence[Entry], contests: Sequence[Contest], alpha: float)
             return "error", "", f"{entry.name} is ahead, but had errors; fix them and choose again"
         for other in others:
             if not beats(entry.name, other, contests, alpha, answered=True):
-                why = f"{entry.name} is ahead of {other} only by cases in which {other} had errors"
-                return "error", "", f"{why}; fix them and choose again"
+                reason = f"{entry.name} is ahead of {other} only by cases in which {other} had errors"
+                return "error", "", f"{reason}; fix them and choose again"
         return "winner", entry.name, ""
     return "none", "", ""
 
 
-def _say_what_broke(entry: Entry) -> str:
-    """Why nothing can be said of a candidate: cases that a run reached before it broke are not all it had."""
+def _describe_breakage(entry: Entry) -> str:
+    """Describe why a candidate cannot be compared; a run that broke has only some of its cases."""
     if not any(entry.values.values()):
-        why = entry.broken or next(iter(entry.errored.values()), "nothing of it was scored")
-        return f"{entry.name} has no score in any case: {why}"
+        reason = entry.broken or next(iter(entry.errored.values()), "nothing of it was scored")
+        return f"{entry.name} has no score in any case: {reason}"
     return f"{entry.name} cannot be compared: {entry.broken}" if entry.broken else ""
 
 
 def _rank(field: Field) -> list[Standing]:
-    """Best first: by the mean of the places that a candidate has in each metric, those with errors last."""
+    """Rank by the mean of the places that a candidate has in each metric, those with errors last."""
     standings = [
         Standing(entry=entry, means={metric: _mean(metric, entry, field) for metric in field.scales})
         for entry in field.entries
     ]
 
     def place(standing: Standing) -> float:
-        """How many others are better, over all metrics; one that is level counts half."""
+        """Count the better ones, over all metrics; one that is level counts half."""
         places = 0.0
         for metric, scale in field.scales.items():
             own = standing.means[metric]
@@ -191,11 +191,14 @@ def _rank(field: Field) -> list[Standing]:
                 places += 0.5 if level else float(ahead > 0)
         return places
 
-    return sorted(standings, key=lambda each: (bool(each.entry.broken or each.entry.errored), place(each)))
+    return sorted(
+        standings,
+        key=lambda standing: (bool(standing.entry.broken or standing.entry.errored), place(standing)),
+    )
 
 
 def _mean(metric: str, entry: Entry, field: Field) -> float:
-    """NaN where no case counts."""
+    """Return the mean over cases, NaN without any."""
     worst = worst_score(field.scales[metric])
     broken = entry.errors.get(metric, {})
     means = [
@@ -206,9 +209,13 @@ def _mean(metric: str, entry: Entry, field: Field) -> float:
 
 
 def _find_closest(entries: Sequence[Entry], contests: Sequence[Contest], alpha: float) -> Contest | None:
-    """Of the best and the next best that it does not beat, by the metric nearest to a decision."""
+    """Find the contest of the best and the next best that it does not beat, nearest to a decision."""
     best, *others = [entry.name for entry in entries]
     unbeaten = [name for name in others if not beats(best, name, contests, alpha)]
     pair = {best, (unbeaten or others)[0]}
-    held = [each for each in contests if each.cases and {each.first, each.second} == pair]
-    return min(held, key=lambda each: (or_one(each.p_value), -abs(each.better - each.worse)), default=None)
+    held = [contest for contest in contests if contest.cases and {contest.first, contest.second} == pair]
+    return min(
+        held,
+        key=lambda contest: (or_one(contest.p_value), -abs(contest.better - contest.worse)),
+        default=None,
+    )

@@ -1,8 +1,8 @@
 """
-Recorded calls sent again, to see whether the model behind a name is still the one that was recorded.
+Recorded calls sent again, to find whether the model behind a name is still the recorded one.
 
-Only to the endpoint that the environment names: a cassette is a file that anybody may have edited, and
-must not choose who is sent a key.
+They go only to the endpoint that the environment names: a cassette is a file that anybody may have edited,
+and must not choose where a key is sent.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Canary:
 
     @property
     def is_steady(self) -> bool:
-        """Whether one and the same answer is to be expected: temperature 0, and no other was recorded."""
+        """Return whether the recorded answer is expected again: temperature 0, and no other was recorded."""
         request = self.call.request
         temperature = request.get("temperature") if isinstance(request, Mapping) else None
         return temperature == 0 and len({call.answer for call in self.recorded}) == 1
@@ -56,11 +56,11 @@ class Canary:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """
-    Where canaries are sent.
+    The endpoint that answers canaries.
 
     Attributes:
         origin: Scheme, host and port; the path is the recorded one.
-        provider: The same as the recorder names it.
+        provider: Its name in recordings.
         key: Empty where none is set.
     """
 
@@ -75,7 +75,7 @@ def find_endpoint(environment: Mapping[str, str], timeout_s: float) -> Endpoint:
     The endpoint of `OPENAI_BASE_URL` and `OPENAI_API_KEY`; OpenAI's own where no address is set.
 
     Raises:
-        SettingsError: The address is none.
+        SettingsError: It is no address.
     """
     try:
         parts = urlsplit(environment.get("OPENAI_BASE_URL") or _OPENAI)
@@ -106,7 +106,7 @@ def choose_canaries(run: Run, folders: Sequence[Path], count: int) -> tuple[Cana
         CassetteError: A cassette is broken.
     """
     chosen: dict[str, Canary] = {}
-    for result in sorted(run.results, key=lambda each: each.case):
+    for result in sorted(run.results, key=lambda result: result.case):
         keys = {call.key for output in result.outputs for call in output.model_calls}
         for folder in folders:
             for call in load_calls(cassette_path(folder, result.case)).values():
@@ -122,7 +122,7 @@ def send_canaries(
     drift: Drift, canaries: Sequence[Canary], endpoint: Endpoint, redact: Callable[[str], str]
 ) -> Drift:
     """
-    Send canaries, and add to a drift what they show: the model moved since they were recorded, or it held.
+    Send canaries, and add their result to a drift: the model moved since they were recorded, or it held.
 
     It moved when another model or fingerprint answers; when a request of temperature 0 is answered twice in
     one way that was not recorded; or when requests of other temperatures, sent twice each, share fewer
@@ -130,25 +130,26 @@ def send_canaries(
     nothing is open. Nothing is recorded.
 
     Args:
-        redact: What answers went through before they were written to a cassette.
+        redact: Masks an answer as the recorder does before it writes one.
     """
     sound, notes = _sort_out(canaries, endpoint)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = list(pool.map(partial(_request, endpoint=endpoint, redaction=Redaction(redact)), sound))
-    for why, count in Counter(each for each in answers if isinstance(each, str)).items():
-        notes.append(f"canaries without an answer: {count}, {why}")
+    for reason, count in Counter(answer for answer in answers if isinstance(answer, str)).items():
+        notes.append(f"canaries without an answer: {count}, {reason}")
     answered = [
-        (canary, each) for canary, each in zip(sound, answers, strict=True) if not isinstance(each, str)
+        (canary, calls) for canary, calls in zip(sound, answers, strict=True) if not isinstance(calls, str)
     ]
     moved = dict(_judge(answered))
     held = sum(
-        any(now.answer == was.answer for now in each for was in canary.recorded) for canary, each in answered
+        bool({call.answer for call in calls} & {call.answer for call in canary.recorded})
+        for canary, calls in answered
     )
     notes.insert(
-        0, f"canaries: {len(answered)} asked of {len(canaries)} chosen, {held} with a recorded answer"
+        0, f"canaries: {len(answered)} sent of {len(canaries)} chosen, {held} with a recorded answer"
     )
     outcome = "drift" if moved else "open" if not answered and drift.outcome == "none" else drift.outcome
-    evidence = tuple(dict.fromkeys(why for _, why in moved.items()))
+    evidence = tuple(dict.fromkeys(moved.values()))
     cause = Cause(kind="model", evidence=evidence, cases=tuple(sorted(set(moved))), shown=True)
     return replace(
         drift,
@@ -159,23 +160,23 @@ def send_canaries(
 
 
 def _sort_out(canaries: Sequence[Canary], endpoint: Endpoint) -> tuple[list[Canary], list[str]]:
-    """Those that can be sent as they were, and in words why others cannot."""
-    sound, left = [], Counter[str]()
+    """Return canaries that can be sent as recorded, and notes on the others."""
+    sound, unsent = [], Counter[str]()
     for canary in canaries:
         call = canary.call
         if call.provider != endpoint.provider:
-            left[f"recorded at {call.provider}: set OPENAI_BASE_URL to it, while it is up"] += 1
+            unsent[f"recorded at {call.provider}: set OPENAI_BASE_URL to it, while it is up"] += 1
         elif key_of(call.provider, call.path, call.request) != call.key:
-            left["something in the request was masked when it was recorded"] += 1
+            unsent["something in the request was masked when it was recorded"] += 1
         elif not endpoint.key and endpoint.provider != LOOPBACK:
-            left[f"{endpoint.provider} wants a key: set OPENAI_API_KEY"] += 1
+            unsent[f"{endpoint.provider} wants a key: set OPENAI_API_KEY"] += 1
         else:
             sound.append(canary)
-    return sound, [f"canaries not asked: {count}, {why}" for why, count in left.items()]
+    return sound, [f"canaries not sent: {count}, {reason}" for reason, count in unsent.items()]
 
 
 def _request(canary: Canary, endpoint: Endpoint, redaction: Redaction) -> tuple[ModelCall, ...] | str:
-    """One answer that says enough, or two; or in words why there is none."""
+    """Return one answer that is enough, or two; a sentence if there is none."""
     answers: tuple[ModelCall, ...] = ()
     known = {call.answer for call in canary.recorded}
     while len(answers) < _TWICE and not (answers and canary.is_steady and answers[0].answer in known):
@@ -191,7 +192,7 @@ def _request(canary: Canary, endpoint: Endpoint, redaction: Redaction) -> tuple[
 
 
 def _send(call: Recorded, endpoint: Endpoint, redaction: Redaction) -> ModelCall:
-    request = Request(  # noqa: S310 - the scheme was looked at
+    request = Request(  # noqa: S310 - the scheme was checked
         endpoint.origin + call.path,
         data=encode_body(call.request),
         headers={"Content-Type": "application/json", "Authorization": f"Bearer {endpoint.key or 'none'}"},
@@ -206,33 +207,33 @@ def _send(call: Recorded, endpoint: Endpoint, redaction: Redaction) -> ModelCall
 
 
 class _NoRedirects(HTTPRedirectHandler):
-    """Whoever answers for an endpoint may not pass its key on."""
+    """An endpoint may not pass its key on to another one."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
 
 
 def _judge(answered: Iterable[tuple[Canary, tuple[ModelCall, ...]]]) -> Iterable[tuple[str, str]]:
-    """Case and evidence of each canary that shows another model."""
-    open_ones: list[tuple[str, str, Counter[str], Counter[str]]] = []
+    """Yield case and evidence of each canary that shows another model."""
+    varying: list[tuple[str, str, Counter[str], Counter[str]]] = []
     for canary, answers in answered:
-        was, now = (Counter(call.answer for call in calls) for calls in (canary.recorded, answers))
+        old, now = (Counter(call.answer for call in calls) for calls in (canary.recorded, answers))
         marks = (frozenset(map(mark_of, calls)) for calls in (canary.recorded, answers))
         model = answers[0].model or UNNAMED
         if evidence := compare_marks(model, *marks):
             yield canary.case, f"{evidence}, to requests sent again as they were recorded"
         elif canary.is_steady:
-            if not was.keys() & now.keys() and len(now) == 1:
+            if not old.keys() & now.keys() and len(now) == 1:
                 yield (
                     canary.case,
                     f"{model} answers the same request otherwise, twice in one way, at temperature 0",
                 )
         else:
-            open_ones.append((canary.case, model, was, now))
-    chance = chance_of_moving([(was, now) for _, _, was, now in open_ones])
+            varying.append((canary.case, model, old, now))
+    chance = chance_of_moving([(old, now) for _, _, old, now in varying])
     if chance <= LEVEL:
-        for case, model, was, now in open_ones:
-            if not was.keys() & now.keys():
+        for case, model, old, now in varying:
+            if not old.keys() & now.keys():
                 yield (
                     case,
                     f"{model} answers the same requests otherwise, which chance does with p = {chance:.2g}",
@@ -240,7 +241,7 @@ def _judge(answered: Iterable[tuple[Canary, tuple[ModelCall, ...]]]) -> Iterable
 
 
 def _note(call: Recorded, body: Any) -> ModelCall:
-    """An answer as runs keep it."""
+    """Convert an answer to the record of runs."""
     reply = read_reply(body)
     model = call.request.get("model") if isinstance(call.request, Mapping) else None
     [noted] = note_calls([

@@ -1,4 +1,4 @@
-"""Why a run answers otherwise than an earlier one: prompt, model, data, tool output or the references."""
+"""Causes of other answers than in an earlier run: prompt, model, data, tool output or the references."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Change = Literal["same", "varying", "changed"]
 Hint = Literal["", "app", "unseen"]
 
 LEVEL = 0.01
-"""A test names a cause where chance alone would look like it less often than this."""
+"""Largest p-value at which a test shows a cause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +20,8 @@ class Clue:
     Something that moved between the runs and could explain why a case drifted.
 
     Attributes:
-        evidence: What moved, by names and digests; no text of an app, a model or a document.
-        sure: False where chance, or something that was not seen, could look the same.
+        evidence: The change, by names and digests; no text of an app, a model or a document.
+        sure: False where chance, or an unseen change, could look the same.
     """
 
     kind: Kind
@@ -50,7 +50,7 @@ class CaseDrift:
 
     @property
     def is_open(self) -> bool:
-        """It drifted, and nothing shows why; references that moved are no reason for other answers."""
+        """Return whether it drifted without a shown cause; moved references are no cause of other answers."""
         if self.change == "changed":
             return not set(self.shown) - {"concept"}
         return bool(self.clues) and not self.shown
@@ -58,8 +58,8 @@ class CaseDrift:
     @property
     def candidates(self) -> tuple[Kind, ...]:
         """The kinds that could explain it and are not shown to."""
-        found = {clue.kind for clue in self.clues}
-        return tuple(kind for kind in KINDS if kind in found and kind not in self.shown)
+        kinds = {clue.kind for clue in self.clues}
+        return tuple(kind for kind in KINDS if kind in kinds and kind not in self.shown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Cause:
     One kind of drift.
 
     Attributes:
-        evidence: What exactly moved.
+        evidence: The changes.
         cases: Those it explains, or could; none where every answer held in spite of it.
         shown: The crossing of old and new parts shows it; else it is one candidate of several.
     """
@@ -89,9 +89,9 @@ class Drift:
         causes: Shown ones first.
         cases: Every case with answers in both runs, by id.
         advice: Which run would decide where a cause is open.
-        notes: What moved without effect, and what could not be compared.
+        notes: Changes without effect, and cases that could not be compared.
         comparable: False where no answer, and no model's answer to a request, occurs twice in both runs: then
-            each answer is new anyway, other answers say nothing, and what moved is a candidate at most.
+            each answer is new anyway, and a part that moved is a candidate at most.
     """
 
     outcome: Literal["none", "drift", "open"]

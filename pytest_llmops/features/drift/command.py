@@ -1,4 +1,4 @@
-"""`llmops drift BASE.json NEW.json`: 0 nothing drifted, 1 a shown cause, 2 open or cannot tell, 3 broken."""
+"""`llmops drift BASE.json NEW.json`: 0 no drift, 1 a shown cause, 2 open or cannot tell, 3 broken."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from pytest_llmops.errors import DriftError, ReviewError, RunFileError
 from pytest_llmops.features.drift.canary import choose_canaries, find_endpoint, send_canaries
 from pytest_llmops.features.drift.causes import Drift
 from pytest_llmops.features.drift.finding import find_drift
-from pytest_llmops.features.drift.report import drift_json, render_drift
+from pytest_llmops.features.drift.report import drift_document, drift_json
 from pytest_llmops.golden.reviews import load_reviews
 from pytest_llmops.records import Run
+from pytest_llmops.reports.document import write_terminal
 from pytest_llmops.reports.files.baseline_file import load_base
 from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.settings import find_root, load_settings
@@ -57,17 +58,17 @@ def _drift(given: argparse.Namespace) -> int:
     if given.format == "json":
         print(json.dumps(drift_json(drift), indent=2))  # noqa: T201 - as above
     else:
-        print("\n".join(render_drift(drift)))  # noqa: T201 - as above
+        print("\n".join(write_terminal(drift_document(drift))))  # noqa: T201 - as above
     return _EXIT_CODES[drift.outcome]
 
 
-def _find_reviews(given: str | None) -> Path:
-    if given is None:
+def _find_reviews(typed: str | None) -> Path:
+    if typed is None:
         settings = load_settings(find_root(Path.cwd()))
         return settings.path(settings.reviews)
-    path = Path.cwd() / given
+    path = Path.cwd() / typed
     if not path.is_file():
-        raise ReviewError(f"{given}: there is no such file; reviews are made with: llmops review NEW.json")
+        raise ReviewError(f"{typed}: there is no such file; reviews are made with: llmops review NEW.json")
     return path
 
 

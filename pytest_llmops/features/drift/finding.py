@@ -1,4 +1,4 @@
-"""Two runs crossed: which kinds of drift there are, what shows them, and which run would decide the rest."""
+"""The drift between two runs: its causes, their evidence, and advice on causes that are open."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from dataclasses import replace
 
 from pytest_llmops.errors import DriftError
 from pytest_llmops.features.drift.causes import KINDS, CaseDrift, Cause, Drift, Kind
-from pytest_llmops.features.drift.concept import Reviewed, find_dropped, find_overruled
-from pytest_llmops.features.drift.crossing import cross_case
+from pytest_llmops.features.drift.crossing import Reviewed, cross_case
 from pytest_llmops.features.drift.moved import Moved, find_moved
 from pytest_llmops.gates.case_results import answer_digests
-from pytest_llmops.gates.paired_runs import Pairs, have_same_input, pair_cases
-from pytest_llmops.golden.identity import file_of
+from pytest_llmops.gates.paired_runs import Pairs, pair_cases
+from pytest_llmops.printable import counted
 from pytest_llmops.records import CaseResult, Run
 
 _COMMIT = "COMMIT_OF_THE_BASE"
@@ -24,7 +23,7 @@ _UNIQUE = (
     "twice in one way. Take what differs each time (a date, an id, a random number) out of the answers, set "
     "temperature to 0, and run both with --repeats 2"
 )
-_ALONE: Mapping[Kind, str] = {
+_ADVICE: Mapping[Kind, str] = {
     "model": (
         "Each request was asked once a run, so that the answers may only vary. Send again what was recorded: "
         "llmops drift BASE.json NEW.json --canary; and run with --repeats 2 from now on"
@@ -37,10 +36,10 @@ _ALONE: Mapping[Kind, str] = {
 
 def find_drift(base: Run, new: Run, *, reviews: Sequence[Reviewed] = ()) -> Drift:
     """
-    What drifted between two runs, and why; asks no model.
+    Find the causes of other answers between two runs; calls no model.
 
     Args:
-        reviews: What people said of answers, the latest last.
+        reviews: People's reviews of answers, the latest last.
 
     Raises:
         DriftError: No case was answered in both runs.
@@ -49,17 +48,17 @@ def find_drift(base: Run, new: Run, *, reviews: Sequence[Reviewed] = ()) -> Drif
     answered = [pair for pair in pairs.shared if all(map(answer_digests, pair))]
     if not answered:
         raise DriftError(
-            "no case was answered in both runs, so that nothing can be said of drift; compare runs of one "
-            "golden file"
+            "no case was answered in both runs, so drift between them is unknown; "
+            "compare runs of one golden file"
         )
     moved = find_moved(base, new, answered)
     comparable = _repeats_an_answer(answered) or _repeats_a_models_answer(moved)
-    cases = tuple(_find_case(*pair, moved, reviews) for pair in answered)
-    if not comparable:  # what a person said of an answer holds, whether or not the answer comes again
+    cases = tuple(cross_case(*pair, moved, reviews) for pair in answered)
+    if not comparable:  # a person's review of an answer holds, whether or not the answer comes again
         cases = tuple(replace(case, shown=tuple({*case.shown} & {"concept"})) for case in cases)
     causes = tuple(_gather(cases, moved))
     if not comparable:
-        causes = tuple(replace(each, shown=each.shown and each.kind == "concept") for each in causes)
+        causes = tuple(replace(cause, shown=cause.shown and cause.kind == "concept") for cause in causes)
     is_open = not comparable or any(case.is_open for case in cases)
     return Drift(
         outcome="drift" if any(cause.shown for cause in causes) else "open" if is_open else "none",
@@ -72,7 +71,7 @@ def find_drift(base: Run, new: Run, *, reviews: Sequence[Reviewed] = ()) -> Drif
 
 
 def _repeats_an_answer(pairs: Iterable[tuple[CaseResult, CaseResult]]) -> bool:
-    """Whether some case has one answer twice, in one run or in both."""
+    """Return whether some case has one answer twice, in one run or in both."""
     return any(
         len(set(answers)) < len(answers)
         for base, new in pairs
@@ -81,25 +80,24 @@ def _repeats_an_answer(pairs: Iterable[tuple[CaseResult, CaseResult]]) -> bool:
 
 
 def _repeats_a_models_answer(moved: Moved) -> bool:
-    """Whether a model answered some request twice in one way, in one run or in both."""
-    answers = [
-        (key, answer)
-        for seen in (moved.base, moved.new)
-        for key, counts in seen.answers.items()
-        for answer in counts.elements()
-    ]
-    return len(set(answers)) < len(answers)
+    """Return whether a model answered some request twice in one way, in one run or in both."""
+    before, after = moved.base.answers, moved.new.answers
+    return any(
+        count > 1
+        for key in before.keys() | after.keys()
+        for count in (before.get(key, Counter()) + after.get(key, Counter())).values()
+    )
 
 
 def _pair(base: Run, new: Run) -> Pairs:
-    """By case, and those too whose reference alone was edited: they still ask the same."""
+    """Pair the runs by case, and also cases whose reference was edited and that request the same."""
     pairs = pair_cases(base.results, new.results)
     before = {result.case: result for result in base.results}
     after = {result.case: result for result in new.results}
     edited = [
         (before[case], after[case])
         for case in pairs.new
-        if case in before and _request_alike(before[case], after[case])
+        if case in before and _have_same_requests(before[case], after[case])
     ]
     names = {result.case for result, _ in edited}
     return replace(
@@ -110,24 +108,19 @@ def _pair(base: Run, new: Run) -> Pairs:
     )
 
 
-def _request_alike(base: CaseResult, new: CaseResult) -> bool:
-    """By the requests to models; by the answers where requests are not seen in both."""
-    requested = [{call.key for output in each.outputs for call in output.model_calls} for each in (base, new)]
-    before, after = requested if all(requested) else map(set, map(answer_digests, (base, new)))
+def _have_same_requests(base: CaseResult, new: CaseResult) -> bool:
+    """Return whether requests to models agree; the answers, where requests are not seen in both."""
+    before, after = (
+        {call.key for output in result.outputs for call in output.model_calls} for result in (base, new)
+    )
+    if not (before and after):
+        before, after = set(answer_digests(base)), set(answer_digests(new))
     return bool(before & after)
 
 
-def _find_case(base: CaseResult, new: CaseResult, moved: Moved, reviews: Sequence[Reviewed]) -> CaseDrift:
-    crossed = cross_case(base, new, moved)
-    edited = not have_same_input(base, new) or file_of(new.case) in moved.golden
-    concept = tuple(dict.fromkeys((*find_dropped(base, new, edited=edited), *find_overruled(new, reviews))))
-    shown: tuple[Kind, ...] = ("concept",) if any(clue.sure for clue in concept) else ()
-    return replace(crossed, clues=crossed.clues + concept, shown=crossed.shown + shown)
-
-
 def _gather(cases: Sequence[CaseDrift], moved: Moved) -> Iterator[Cause]:
-    """The clues of all cases by kind; and the models that moved, whether or not a case felt it."""
-    whole: Mapping[Kind, Mapping[str, str]] = {"model": moved.models, "data": moved.embedders}
+    """Gather the clues of all cases by kind, and the models that moved, even if every answer held."""
+    of_runs: Mapping[Kind, Mapping[str, str]] = {"model": moved.models, "data": moved.embedders}
     for shown in (True, False):
         for kind in KINDS:
             clues = [
@@ -137,7 +130,10 @@ def _gather(cases: Sequence[CaseDrift], moved: Moved) -> Iterator[Cause]:
                 for clue in case.clues
                 if clue.kind == kind
             ]
-            evidence = [*(whole.get(kind, {}).values() if shown else ()), *(what for _, what in clues)]
+            evidence = [
+                *(of_runs.get(kind, {}).values() if shown else ()),
+                *(evidence for _, evidence in clues),
+            ]
             if evidence:
                 yield Cause(
                     kind=kind,
@@ -148,18 +144,18 @@ def _gather(cases: Sequence[CaseDrift], moved: Moved) -> Iterator[Cause]:
 
 
 def _advise(cases: Sequence[CaseDrift], moved: Moved) -> Iterator[str]:
-    """A line for each set of kinds between which cases are open, most cases first."""
+    """Advise, in a line for each set of kinds between which cases are open, the most frequent first."""
     groups: Counter[tuple[Kind, ...]] = Counter()
     for case in cases:
         if case.is_open or case.candidates:
             groups[tuple(kind for kind in KINDS if kind in {clue.kind for clue in case.clues})] += 1
     for kinds, count in sorted(groups.items(), key=lambda group: (-group[1], group[0])):
         named = " or ".join(kinds) or "nothing that is seen has moved"
-        yield f"{_count(count)}: {named}. {_advise_on(kinds, moved)}"
+        yield f"{counted(count, 'case')}: {named}. {_advise_on(kinds, moved)}"
     if unseen := sum(case.hint == "unseen" for case in cases):
         yield (
-            f"{_count(unseen)}: their model calls are not in both files. Compare run files, not baselines, "
-            "of an app that asks its models by the openai client or httpx"
+            f"{counted(unseen, 'case')}: their model calls are not in both files. Compare run files, not "
+            "baselines, of an app that calls its models by the openai client or httpx"
         )
 
 
@@ -179,7 +175,7 @@ def _advise_on(kinds: Sequence[Kind], moved: Moved) -> str:
             "drifts there too did not come with a commit"
         )
     if causes or kinds:
-        return _ALONE[(*causes, *kinds)[0]]
+        return _ADVICE[(*causes, *kinds)[0]]
     return (
         "The app's code or its settings may have, or an index that data: does not name. Run the base's "
         f"code today: git worktree add --detach ../crossed {_COMMIT}; {_THERE}. What holds there came with a "
@@ -188,19 +184,20 @@ def _advise_on(kinds: Sequence[Kind], moved: Moved) -> str:
 
 
 def _note_left(pairs: Pairs, cases: Sequence[CaseDrift]) -> Iterator[str]:
-    """What was not compared, and what was and says nothing."""
-    if left := len(pairs.shared) - len(cases):
-        yield f"{_count(left)} without an answer in one of the runs, not compared"
-    if pairs.missing:
-        yield f"{_count(len(pairs.missing))} only in the base, or asking something else now, not compared"
-    if pairs.new:
-        yield f"{_count(len(pairs.new))} only in the new run, or asked otherwise before, not compared"
-    if varying := sum(case.change == "varying" for case in cases):
-        yield f"{_count(varying)} with other answers, no more so than answers vary from repeat to repeat"
+    """Note the cases that were not compared, or whose answers vary anyway."""
+    notes = {
+        "without an answer in one of the runs, not compared": len(pairs.shared) - len(cases),
+        "only in the base, or with another question now, not compared": len(pairs.missing),
+        "only in the new run, or with another question before, not compared": len(pairs.new),
+        "with other answers, no more so than answers vary from repeat to repeat": sum(
+            case.change == "varying" for case in cases
+        ),
+    }
+    yield from (f"{counted(count, 'case')} {note}" for note, count in notes.items() if count)
 
 
 def _note_idle(causes: Sequence[Cause], moved: Moved) -> Iterator[str]:
-    """What moved and explains nothing, and what could not be seen to move."""
+    """Note parts that moved without effect, and parts whose moves could go unseen."""
     moves: Mapping[Kind, Sequence[str]] = {
         "prompt": tuple(moved.prompts.values()),
         "data": (*moved.data, *moved.tools, *((moved.retrieval.evidence,) if moved.retrieval else ())),
@@ -208,11 +205,7 @@ def _note_idle(causes: Sequence[Cause], moved: Moved) -> Iterator[str]:
     }
     for kind, evidence in moves.items():
         if all(cause.kind != kind for cause in causes):
-            yield from (f"changed, without effect: {each}" for each in evidence)
+            yield from (f"changed, without effect: {move}" for move in evidence)
     yield from moved.app
     for part in sorted(moved.half_known):
         yield f"only one of the runs is stamped with its {part}, so that a change of it may go unseen"
-
-
-def _count(cases: int) -> str:
-    return f"{cases} case{'' if cases == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Questions and answers that traces, data sets and tables hold, as candidates for golden cases."""
+"""Candidates for golden cases: questions and answers in traces, data sets and tables."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ _ASSISTANTS = frozenset({"assistant", "ai", "model"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """
+    A question that may become a case.
+
     Attributes:
-        id: As its source names it; empty where that has no name for it.
-        reference: The expected answer, or the one that was given then.
+        id: Its name in the source; else empty.
+        reference: The expected or the recorded answer.
     """
 
     input: Any
@@ -35,16 +37,16 @@ class Candidate:
 
 def read_candidates(text: str, *, table: bool) -> list[Candidate]:
     """
-    The candidates of a file.
+    Read the candidates of a file.
 
     Args:
         table: It is CSV with a header; else JSON or JSON lines.
 
     Raises:
-        DecodingError: It is in no format that is known.
+        DecodingError: Its format is unknown.
     """
     if table:
-        return [each for row in _read_table(text) if (each := _of_row(row)) is not None]
+        return list(filter(None, map(_of_row, _read_table(text))))
     documents = read_documents(text)
     if (
         len(documents) == 1
@@ -52,9 +54,10 @@ def read_candidates(text: str, *, table: bool) -> list[Candidate]:
         and isinstance(documents[0].get("examples"), list)
     ):
         documents = documents[0]["examples"]
-    rows = [_of_example(each) for each in documents]
-    found = [each for each in rows if each is not None]
-    return found if rows and len(found) == len(rows) else list(_of_spans(list(read_spans(documents))))
+    candidates = list(filter(None, map(_of_example, documents)))
+    if candidates and len(candidates) == len(documents):
+        return candidates
+    return list(_of_spans(list(read_spans(documents))))
 
 
 def _read_table(text: str) -> Iterator[dict[str, str]]:
@@ -73,7 +76,7 @@ def _named(row: Mapping[Any, Any]) -> dict[str, str]:
 
 
 def _of_example(value: Any) -> Candidate | None:
-    """An example of a data set: `inputs` and `outputs` without a run's fields, or a plain row."""
+    """Read an example of a data set: `inputs` and `outputs` without a run's fields, or a plain row."""
     if not isinstance(value, Mapping) or "run_type" in value or "dotted_order" in value or "span_id" in value:
         return None
     if isinstance(value.get("inputs"), Mapping):
@@ -82,48 +85,51 @@ def _of_example(value: Any) -> Candidate | None:
 
 
 def _of_row(row: Mapping[str, Any]) -> Candidate | None:
-    asked = next((row[name] for name in _INPUTS if row.get(name)), None)
-    if asked is None:
+    question = next((row[name] for name in _INPUTS if row.get(name)), None)
+    if question is None:
         return None
     answer = next((row[name] for name in _REFERENCES if isinstance(row.get(name), str) and row[name]), None)
-    return Candidate(input=asked, id=str(row.get("id") or ""), reference=answer, tags=_tags_of(row))
+    return Candidate(input=question, id=str(row.get("id") or ""), reference=answer, tags=_tags_of(row))
 
 
 def _of_spans(spans: Sequence[Span]) -> Iterator[Candidate]:
-    """One of each trace: of its root, or of the first span that has a question."""
+    """Yield one of each trace: of its root, or of the first span with a question."""
     traces: dict[str, list[Span]] = {}
     for span in spans:
         if span.kind not in {"feedback", "log"}:
             traces.setdefault(span.trace_id or f"span {span.span_id}", []).append(span)
     for trace in traces.values():
         ordered = sorted(trace, key=lambda span: (span.parent_id is not None, span.start))
-        found = (_of_span(span) for span in ordered)
-        candidate = next((each for each in found if each is not None), None)
-        if candidate is not None:
+        if candidate := next(filter(None, map(_of_span, ordered)), None):
             yield candidate
 
 
 def _of_span(span: Span) -> Candidate | None:
-    said = span.attributes
+    attributes = span.attributes
     if span.origin == "langsmith":
-        inputs = said.get("inputs")
+        inputs = attributes.get("inputs")
         pair = inputs if isinstance(inputs, Mapping) else {"input": inputs}
-        return _of_pair(pair, said.get("outputs"), span.name, _tags_of(said)) if inputs else None
-    asked = _last_text(said.get("gen_ai.input.messages"), _USERS) or as_json(said.get("input.value"))
-    answer = _last_text(said.get("gen_ai.output.messages"), _ASSISTANTS) or said.get("output.value")
-    if not asked:
+        return _of_pair(pair, attributes.get("outputs"), span.name, _tags_of(attributes)) if inputs else None
+    question = _last_text(attributes.get("gen_ai.input.messages"), _USERS) or as_json(
+        attributes.get("input.value")
+    )
+    answer = _last_text(attributes.get("gen_ai.output.messages"), _ASSISTANTS) or attributes.get(
+        "output.value"
+    )
+    if not question:
         return None
-    pair = asked if isinstance(asked, Mapping) else {"input": asked}
+    pair = question if isinstance(question, Mapping) else {"input": question}
     return _of_pair(pair, {"output": answer} if answer else None, span.name, ())
 
 
 def _of_pair(inputs: Mapping[str, Any], outputs: Any, name: str, tags: tuple[str, ...]) -> Candidate | None:
-    """A candidate of what went in and came out; several inputs stay a mapping, as the app takes them."""
-    asked: Any = dict(inputs)
+    """Make a candidate of inputs and outputs; several inputs stay a mapping, as the app takes them."""
+    question: Any = dict(inputs)
     if len(inputs) == 1:
         only = next(iter(inputs.values()))
-        asked = _last_text(only, _USERS) or only
-    return Candidate(input=asked, id=name, reference=_answer_in(outputs), tags=tags) if asked else None
+        question = _last_text(only, _USERS) or only
+    reference = _answer_in(outputs)
+    return Candidate(input=question, id=name, reference=reference, tags=tags) if question else None
 
 
 def _answer_in(outputs: Any) -> str | None:
@@ -141,7 +147,7 @@ def _answer_in(outputs: Any) -> str | None:
 
 
 def _last_text(messages: Any, roles: Collection[Any]) -> str:
-    """The text of the last message of a role, as OpenAI, LangChain or OpenTelemetry has it; else nothing."""
+    """Return the text of the last message of a role, as OpenAI, LangChain or OpenTelemetry has it."""
     read = as_json(messages)
     listed = read if isinstance(read, list) else [read]
     if listed and isinstance(listed[-1], list):  # a batch of conversations
@@ -164,7 +170,8 @@ def _text_of(content: Any) -> str:
 
 def _tags_of(value: Mapping[str, Any]) -> tuple[str, ...]:
     tags = value.get("tags")
-    listed = (
-        tags.replace(";", ",").split(",") if isinstance(tags, str) else tags if isinstance(tags, list) else ()
-    )
-    return tuple(dict.fromkeys(tag.strip() for tag in listed if isinstance(tag, str) and tag.strip()))
+    if isinstance(tags, str):
+        tags = tags.replace(";", ",").split(",")
+    if not isinstance(tags, list):
+        return ()
+    return tuple(dict.fromkeys(tag.strip() for tag in tags if isinstance(tag, str) and tag.strip()))

@@ -42,13 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _import(given: argparse.Namespace) -> int:
-    """Exit codes: 0 written, 3 nothing could be read or written."""
+    """Write the golden file; 3 if nothing could be read or written."""
     check_installed("llmops import")
     out = Path(given.out)
     if out.exists() and not given.force:
         return _fail(f"{out}: is there already; pass --force to replace it")
     if out.suffix not in {".yaml", ".yml"}:
-        return _fail(f"{out}: must end in .yaml, which is what is written")
+        return _fail(f"{out}: must end in .yaml, the format that is written")
     try:
         candidates = _read(Path(given.source))
     except LLMOpsError as error:
@@ -56,14 +56,16 @@ def _import(given: argparse.Namespace) -> int:
     notes: Counter[str] = Counter()
     cases = _name(_drop_near(_clean(candidates, notes, refuses=given.refuse_personal), notes))
     if not cases:
-        return _fail(f"{given.source}: holds no question that could become a case")
+        return _fail(f"{given.source}: contains no question that could become a case")
     return _write(out, cases, notes)
 
 
 def _read(source: Path) -> list[Candidate]:
     """
+    Read the candidates of the source.
+
     Raises:
-        DecodingError: It cannot be read, or is of no format that is known.
+        DecodingError: It cannot be read, or its format is unknown.
     """
     try:
         text = source.read_text(encoding="utf-8-sig")
@@ -77,16 +79,16 @@ def _read(source: Path) -> list[Candidate]:
 
 
 def _clean(candidates: Sequence[Candidate], notes: Counter[str], *, refuses: bool) -> Iterator[Candidate]:
-    """The candidates without personal data; masked ones, or with `refuses` the others alone."""
-    for each in candidates:
+    """Mask personal data in candidates, or with `refuses` leave those with such data out."""
+    for candidate in candidates:
         masked = replace(
-            each,
-            input=mask_value(each.input),
-            id=mask_value(each.id),
-            reference=mask_value(each.reference),
-            tags=tuple(mask_value(list(each.tags))),
+            candidate,
+            input=mask_value(candidate.input),
+            id=mask_value(candidate.id),
+            reference=mask_value(candidate.reference),
+            tags=tuple(mask_value(list(candidate.tags))),
         )
-        if masked != each:
+        if masked != candidate:
             notes["left out for personal data" if refuses else "masked"] += 1
             if refuses:
                 continue
@@ -94,34 +96,34 @@ def _clean(candidates: Sequence[Candidate], notes: Counter[str], *, refuses: boo
 
 
 def _drop_near(candidates: Iterator[Candidate], notes: Counter[str]) -> list[Candidate]:
-    """The first of all candidates that ask nearly the same."""
+    """Keep the first of all candidates that ask nearly the same."""
     from rapidfuzz import fuzz, process
 
     kept: list[Candidate] = []
     texts: list[str] = []
-    for each in candidates:
-        text = " ".join(re.findall(r"\w+", str(each.input).casefold()))
+    for candidate in candidates:
+        text = " ".join(re.findall(r"\w+", str(candidate.input).casefold()))
         if process.extractOne(text, texts, scorer=fuzz.ratio, score_cutoff=_NEAR) is None:
             texts.append(text)
-            kept.append(each)
+            kept.append(candidate)
         else:
             notes["dropped as near-duplicates"] += 1
     return kept
 
 
 def _name(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
-    """The cases of a golden file, each with an id that no other has."""
-    names = Counter(each.id for each in candidates)  # runs have that of the function that was traced
+    """Make the cases of a golden file, each with a unique id."""
+    names = Counter(candidate.id for candidate in candidates)  # runs are named after the traced function
     taken: set[str] = set()
     cases = []
-    for each in candidates:
-        own = _slug(each.id) if names[each.id] == 1 else ""
-        tags = [slug for tag in each.tags if (slug := _slug(tag))]
+    for candidate in candidates:
+        own = _slug(candidate.id) if names[candidate.id] == 1 else ""
+        tags = [slug for tag in candidate.tags if (slug := _slug(tag))]
         cases.append(
             {
-                "id": _take(own or _slug(str(each.input)) or "case", taken),
-                "input": each.input,
-                **({"reference": each.reference} if each.reference else {}),
+                "id": _take(own or _slug(str(candidate.input)) or "case", taken),
+                "input": candidate.input,
+                **({"reference": candidate.reference} if candidate.reference else {}),
                 **({"tags": tags} if tags else {}),
             }
         )
@@ -159,8 +161,8 @@ def _write(out: Path, cases: Sequence[dict[str, Any]], notes: Counter[str]) -> i
         return _fail(f"{out}: cannot be written ({error.strerror})")
     finally:
         draft.unlink(missing_ok=True)
-    said = "".join(f", {count:,} {what}" for what, count in notes.items())
-    print(printable(f"{out}: {counted(len(cases), 'candidate case')}{said}"))  # noqa: T201 - a command talks to its user
+    counts = "".join(f", {count:,} {note}" for note, count in notes.items())
+    print(printable(f"{out}: {counted(len(cases), 'candidate case')}{counts}"))  # noqa: T201 - a command talks to its user
     return 0
 
 

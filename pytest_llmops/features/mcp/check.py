@@ -1,4 +1,4 @@
-"""All that is wrong with the tools of a server, from its listings and its lock."""
+"""Findings in the tools of a server, from its listings and its lock."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _LONGEST = 90
 
 
 def compare_listings(old: Sequence[Definition], new: Sequence[Definition], what: str) -> Iterator[McpFinding]:
-    """Tools that were added, removed or changed; their order does not count."""
+    """Find tools that were added, removed or changed; their order does not count."""
     before, after = _by_name(old), _by_name(new)
     for name in sorted(before.keys() | after.keys()):
         yield from _compare_tools(name, before.get(name, []), after.get(name, []), what)
 
 
 def compare_fields(name: str, old: Any, new: Any, what: str) -> Iterator[McpFinding]:
-    """The first ten fields that differ, secrets masked on both sides."""
-    shown = [mask_secrets(each) for each in (old, new)]
-    before, after = (dict(fields_of(each)) for each in shown)
+    """Find the first ten fields that differ, secrets masked on both sides."""
+    shown = [mask_secrets(content) for content in (old, new)]
+    before, after = (dict(fields_of(content)) for content in shown)
     changed = [field for field in {**before, **after} if _differs(before.get(field), after.get(field))]
     for field in islice(changed, _FIELDS):
         detail = _show_change(before.get(field), after.get(field))
@@ -54,10 +54,10 @@ def compare_fields(name: str, old: Any, new: Any, what: str) -> Iterator[McpFind
 
 
 def _by_name(definitions: Sequence[Definition]) -> dict[str, list[Definition]]:
-    """Definitions by their tool's name; two of one name stay two."""
+    """Group definitions by their tool's name."""
     named: dict[str, list[Definition]] = {}
-    for each in definitions:
-        named.setdefault(each.name, []).append(each)
+    for definition in definitions:
+        named.setdefault(definition.name, []).append(definition)
     return named
 
 
@@ -67,27 +67,27 @@ def _compare_tools(
     if not old or not new:
         yield McpFinding(tool=name, field="", what=what, detail="removed" if old else "added")
         return
-    known = [(each.sha256, mask_secrets(each.content)) for each in old]
-    for each in new:
-        # Both: people read the content in a lock, and a digest that fits something else would deceive them.
-        if (each.sha256, mask_secrets(each.content)) not in known:
-            yield from compare_fields(name, old[0].content, each.content, what)
+    known = [(definition.sha256, mask_secrets(definition.content)) for definition in old]
+    for definition in new:
+        # Both: people read the content in a lock, and a digest of another content would deceive them.
+        if (definition.sha256, mask_secrets(definition.content)) not in known:
+            yield from compare_fields(name, old[0].content, definition.content, what)
     if len(old) > len(new):
         yield McpFinding(tool=name, field="", what=what, detail="one of two tools of this name was removed")
 
 
 def _differs(old: str | None, new: str | None) -> bool:
-    """Of containers only what they are counts here, as what is in them has fields of its own."""
+    """Compare two values; of containers only the kind, since their parts are fields themselves."""
     if old is None or new is None:
         return (old or new) not in FILLED
     return old[0] != new[0] if old[0] in "[{" else old != new
 
 
 def _show_change(old: str | None, new: str | None) -> str:
-    """`- 'was' + 'is'`, from shortly before the first difference; texts in quotes where one is no text."""
-    there = [(sign, text) for sign, text in (("-", old), ("+", new)) if text is not None]
-    plain = all(text.startswith('"') for _, text in there)
-    shown = [(sign, mask(json.loads(text) if plain else text)) for sign, text in there]
+    """Return `- 'old' + 'new'`, from shortly before the first difference; quoted JSON if one is no text."""
+    sides = [(sign, text) for sign, text in (("-", old), ("+", new)) if text is not None]
+    plain = all(text.startswith('"') for _, text in sides)
+    shown = [(sign, mask(json.loads(text) if plain else text)) for sign, text in sides]
     first, last = shown[0][1], shown[-1][1]
     alike = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
     start = max(0, sum(1 for _ in alike) - _BEFORE) if len(shown) > 1 else 0
@@ -103,44 +103,45 @@ def check_listings(
     listings: Sequence[Listing], locked: LockedServer, *, bounded: bool = True
 ) -> tuple[McpFinding, ...]:
     """
+    Find all problems of a server.
+
     Args:
         listings: Of one server, the first one first; of one session or of several.
-        locked: What was accepted.
+        locked: The accepted definitions.
         bounded: Whether input schemas must be closed and bounded.
     """
-    found = [*_check_changes(listings, locked)]
+    findings = [*_check_changes(listings, locked)]
     for listing in listings:
-        found += check_names([each.name for each in listing.tools])
+        findings += check_names([tool.name for tool in listing.tools])
     known: dict[str, Definition] = {}
-    for each in (tool for listing in listings for tool in listing.tools):
-        if known.setdefault(each.sha256, each) is each:
-            found += check_schema(each.name, each.content.get("inputSchema"), bounded=bounded)
-            found += check_texts(each.name, each.content)
-    for instructions, about in dict.fromkeys((each.instructions, each.about) for each in listings):
-        found += check_texts(SERVER, {"instructions": instructions, "serverInfo": about})
-    return tuple(sorted(dict.fromkeys(found), key=lambda each: each.tool))
+    for tool in (tool for listing in listings for tool in listing.tools):
+        if known.setdefault(tool.sha256, tool) is tool:
+            findings += check_schema(tool.name, tool.content.get("inputSchema"), bounded=bounded)
+            findings += check_texts(tool.name, tool.content)
+    for instructions, about in dict.fromkeys((listing.instructions, listing.about) for listing in listings):
+        findings += check_texts(SERVER, {"instructions": instructions, "serverInfo": about})
+    return tuple(sorted(dict.fromkeys(findings), key=lambda finding: finding.tool))
 
 
 def compare_with_lock(listing: Listing, locked: LockedServer) -> Iterator[McpFinding]:
-    """What changed since somebody accepted the definitions."""
+    """Find changes since the definitions were accepted."""
     yield from compare_listings(locked.tools, listing.tools, CHANGED)
-    was = (locked.instructions_sha256, locked.instructions)
+    accepted = (locked.instructions_sha256, locked.instructions)
     # Both, as of tools: people read the text in a lock, and a secret in it is masked.
-    if was != (digest_of(listing.instructions), mask_secrets(listing.instructions)):
+    if accepted != (digest_of(listing.instructions), mask_secrets(listing.instructions)):
         yield from _compare_instructions(locked.instructions, listing.instructions, CHANGED)
 
 
 def _check_changes(listings: Sequence[Listing], locked: LockedServer) -> Iterator[McpFinding]:
     first, *later = listings
     yield from compare_with_lock(first, locked)
-    for each in later:
-        what = IN_SESSION if each.client == first.client else BY_CLIENT
-        yield from compare_listings(first.tools, each.tools, what)
-        if each.instructions != first.instructions:
-            yield from _compare_instructions(first.instructions, each.instructions, what)
+    for listing in later:
+        what = IN_SESSION if listing.client == first.client else BY_CLIENT
+        yield from compare_listings(first.tools, listing.tools, what)
+        if listing.instructions != first.instructions:
+            yield from _compare_instructions(first.instructions, listing.instructions, what)
 
 
 def _compare_instructions(old: str, new: str, what: str) -> Iterator[McpFinding]:
-    was, now = {"instructions": old}, {"instructions": new}
-    for each in compare_fields(SERVER, was, now, what):
-        yield replace(each, field=each.field or "instructions")
+    for finding in compare_fields(SERVER, {"instructions": old}, {"instructions": new}, what):
+        yield replace(finding, field=finding.field or "instructions")

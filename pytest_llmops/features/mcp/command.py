@@ -1,8 +1,4 @@
-"""
-`llmops mcp check|lock SERVER`: are the tools of an MCP server those that were accepted?
-
-Exit 0 good, 1 found, 3 the server cannot be read.
-"""
+"""`llmops mcp check|lock SERVER`: 0 the tools are as accepted, 1 findings, 3 the server cannot be read."""
 
 from __future__ import annotations
 
@@ -82,22 +78,26 @@ def _check(given: argparse.Namespace) -> int:
         return UNREADABLE
     locked = find_locked(servers, _name(given, listings[0]))
     reported = check_listings(listings, locked, bounded=not given.open_schemas)
-    found = [each for each in reported if each.is_change or f"{each.tool}:{each.field}" not in given.allow]
-    allowed = len(reported) - len(found)
+    findings = [
+        finding
+        for finding in reported
+        if finding.is_change or f"{finding.tool}:{finding.field}" not in given.allow
+    ]
+    allowed = len(reported) - len(findings)
     if given.format == "json":
         content = {
             "version": 1,
             "tools": len(listings[0].tools),
             "allowed": allowed,
-            "findings": [each.describe() for each in found],
+            "findings": [finding.describe() for finding in findings],
         }
         print(json.dumps(content, indent=2))  # noqa: T201 - as above
     else:
-        for each in found:
-            print(each)  # noqa: T201 - as above
-        counts = f"{counted(len(listings[0].tools), 'tool')} checked, {counted(len(found), 'finding')}"
+        for finding in findings:
+            print(finding)  # noqa: T201 - as above
+        counts = f"{counted(len(listings[0].tools), 'tool')} checked, {counted(len(findings), 'finding')}"
         print(f"{counts}, {allowed:,} allowed" if allowed else counts)  # noqa: T201 - as above
-    return int(bool(found))
+    return int(bool(findings))
 
 
 def _lock(given: argparse.Namespace) -> int:
@@ -110,10 +110,10 @@ def _lock(given: argparse.Namespace) -> int:
     name = _name(given, listing)
     locked = make_locked(name, listing)
     if (before := load_lock(lock).get(name)) is not None:
-        for each in compare_with_lock(listing, before):
-            print(f"accepted: {each}")  # noqa: T201 - as above
-    for each in check_listings([listing], locked, bounded=False):
-        print(f"accepted: {each}")  # noqa: T201 - as above
+        for finding in compare_with_lock(listing, before):
+            print(f"accepted: {finding}")  # noqa: T201 - as above
+    for finding in check_listings([listing], locked, bounded=False):
+        print(f"accepted: {finding}")  # noqa: T201 - as above
     written = write_lock(lock, locked)
     print(f"{LOCK_NAME}: {printable(name)}: {counted(len(locked.tools), 'tool')} locked"  # noqa: T201 - as above
           f"{'' if written else '; nothing had changed'}")  # fmt: skip
@@ -128,12 +128,12 @@ def _read(given: argparse.Namespace, clients: tuple[str, ...]) -> list[Listing]:
     if pause_s is not None and pause_s < 0:
         raise SettingsError(f"--pause-s takes a number from 0, not {given.pause_s!r}")
     headers = {}
-    for each in given.header:
-        name, equals, variable = each.partition("=")
+    for header in given.header:
+        name, equals, variable = header.partition("=")
         if not equals:
             raise SettingsError("--header takes NAME=VARIABLE, such as Authorization=MCP_TOKEN")
         headers[name] = _variable("--header", variable)
-    env = {each: _variable("--env", each) for each in given.env}
+    env = {name: _variable("--env", name) for name in given.env}
     address = read_address(given.server, env, headers)
     pause_s = PAUSE_S if pause_s is None else pause_s
     return read_listings(address, timeout_s=timeout_s or TIMEOUT_S, pause_s=pause_s, clients=clients)

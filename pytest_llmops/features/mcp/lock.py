@@ -1,7 +1,7 @@
 """
-`mcp.lock`: the tool definitions of MCP servers as somebody accepted them.
+`mcp.lock`: the accepted tool definitions of MCP servers.
 
-Its JSON Schema is `lock.schema.json` beside this module. Secrets in definitions and instructions are masked;
+Its JSON Schema is `lock.schema.json` in this folder. Secrets in definitions and instructions are masked;
 the digests are of both as the server gives them.
 """
 
@@ -48,6 +48,8 @@ _definition = record_reader(Definition, sha256=hexadecimal(64), content=_read_de
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedServer:
     """
+    The accepted tools and instructions of one server.
+
     Attributes:
         server: The name by which `check` finds it.
         instructions_sha256: Of the instructions as the server gives them, as JSON.
@@ -69,14 +71,14 @@ class _Lock:
 
 def load_lock(lock: Path) -> dict[str, LockedServer]:
     """
-    The servers of a lock by name; none where there is no such file.
+    Load the servers of a lock by name; none without the file.
 
     Raises:
         McpLockError: It cannot be read, or is no lock of this version.
     """
     remedy = "Restore it from version control, or delete it and run: llmops mcp lock SERVER"
     try:
-        return {each.server: each for each in read_bytes(lock.read_bytes(), _parse, LOCK_NAME)}
+        return {server.server: server for server in read_bytes(lock.read_bytes(), _parse, LOCK_NAME)}
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -87,7 +89,7 @@ def load_lock(lock: Path) -> dict[str, LockedServer]:
 
 def load_accepted(lock: Path) -> dict[str, LockedServer]:
     """
-    As `load_lock`, where there must be one.
+    Load a lock that must exist.
 
     Raises:
         McpLockError: There is none, or it locks nothing.
@@ -100,10 +102,10 @@ def load_accepted(lock: Path) -> dict[str, LockedServer]:
 
 def find_locked(servers: Mapping[str, LockedServer], name: str) -> LockedServer:
     """
-    What is locked of a server.
+    Return the locked tools of a server.
 
     Raises:
-        McpLockError: Nothing is, or no tool.
+        McpLockError: The lock has none.
     """
     if name not in servers:
         known = printable(", ".join(servers))
@@ -115,19 +117,19 @@ def find_locked(servers: Mapping[str, LockedServer], name: str) -> LockedServer:
 
 def make_locked(name: str, listing: Listing) -> LockedServer:
     """
-    What a lock keeps of a listing.
+    Make the entry of a lock from a listing.
 
     Raises:
         McpLockError: There is no tool, or two have one name.
     """
     if not listing.tools:
         raise McpLockError("the server lists no tool, so there is nothing to lock")
-    names = [each.name for each in listing.tools]
-    if twice := sorted({each for each in names if names.count(each) > 1}):
+    names = [tool.name for tool in listing.tools]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
         raise McpLockError(f"two tools are named {printable(twice[0])!r}, so nothing was locked")
     kept = [
-        Definition(name=each.name, sha256=each.sha256, content=mask_secrets(each.content))
-        for each in sorted(listing.tools, key=lambda each: each.name)
+        Definition(name=tool.name, sha256=tool.sha256, content=mask_secrets(tool.content))
+        for tool in sorted(listing.tools, key=lambda tool: tool.name)
     ]
     return LockedServer(
         server=name,
@@ -138,12 +140,12 @@ def make_locked(name: str, listing: Listing) -> LockedServer:
 
 
 def write_lock(lock: Path, server: LockedServer) -> bool:
-    """Add or replace one server; whether there was anything to write. ASCII, so that a diff shows all."""
+    """Add or replace one server, in ASCII, so that a diff shows all; return whether anything changed."""
     servers = load_lock(lock)
     if servers.get(server.server) == server:
         return False
     servers[server.server] = server
-    entries = [asdict(each) for _, each in sorted(servers.items())]
+    entries = [asdict(locked) for _, locked in sorted(servers.items())]
     content = {"version": VERSION, "servers": entries}
     write_atomically(lock, (json.dumps(content, indent=1) + "\n").encode())
     return True
@@ -152,14 +154,14 @@ def write_lock(lock: Path, server: LockedServer) -> bool:
 def _parse(text: str) -> tuple[LockedServer, ...]:
     content = read_version(parse_json(text), VERSION, LOCK_NAME)
     servers = content.get("servers")
-    for each in servers if isinstance(servers, list) else ():
-        if isinstance(each, dict) and "instructions" in each and "instructions_sha256" not in each:
+    for written in servers if isinstance(servers, list) else ():
+        if isinstance(written, dict) and "instructions" in written and "instructions_sha256" not in written:
             raise McpLockError(
                 f"{LOCK_NAME}: is of an earlier form, without a digest of instructions. "
                 "Read the tools of its servers, delete it, and run: llmops mcp lock SERVER"
             )
     lock: _Lock = reader_of(_Lock)(content)
-    refuse_twice((each.server for each in lock.servers), "servers", "server")
-    for each in lock.servers:
-        refuse_twice((tool.name for tool in each.tools), "tools", "name")
+    refuse_twice((server.server for server in lock.servers), "servers", "server")
+    for server in lock.servers:
+        refuse_twice((tool.name for tool in server.tools), "tools", "name")
     return lock.servers

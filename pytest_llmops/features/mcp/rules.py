@@ -1,4 +1,4 @@
-"""What is wrong with a tool definition, where, and how it is shown."""
+"""Findings in tool definitions: confusable names, hidden characters, instructions, and open schemas."""
 
 from __future__ import annotations
 
@@ -31,17 +31,21 @@ SERVER = "(server)"  # in place of a tool's name
 
 FILLED = ("{…}", "[…]")  # in place of an object and a list that have parts
 
+MAX_CHARACTERS = 100_000  # of one text
+
 _SHOWN = 300
 _LINE = 900
-
-MAX_CHARACTERS = 100_000  # of one text
+_ALLOWED = re.compile(r"[A-Za-z0-9_./-]{1,128}")  # by the specification
+_ALIKE = str.maketrans("01|5", "olls")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McpFinding:
     """
+    One problem of a tool.
+
     Attributes:
-        tool: Its name; `(server)` where it is about the server's own instructions or its list.
+        tool: Its name; `(server)` for the server's own instructions or its list.
         field: JSON pointer in the definition, without the first slash; empty for the tool as a whole.
     """
 
@@ -52,11 +56,11 @@ class McpFinding:
 
     @property
     def is_change(self) -> bool:
-        """Whether a definition is not as it was; else it has something that no definition should have."""
+        """Return whether a definition changed; other findings are wrong in any definition."""
         return self.what in {CHANGED, IN_SESSION, BY_CLIENT}
 
     def describe(self) -> dict[str, str]:
-        """As it may be shown: personal data and secrets masked, nothing in it that a terminal obeys."""
+        """Return the finding for people: personal data and secrets masked, terminal codes escaped."""
         return {name: show(getattr(self, name)) for name in ("tool", "field", "what", "detail")}
 
     def __str__(self) -> str:
@@ -64,12 +68,12 @@ class McpFinding:
 
 
 def show(text: str) -> str:
-    """A text of a server, for a terminal."""
+    """Mask and escape a text of a server for a terminal."""
     return printable(mask(text), _SHOWN)
 
 
 def fields_of(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
-    """The JSON pointer, without the first slash, and JSON of each value; `FILLED` of one that has parts."""
+    """Yield the JSON pointer, without the first slash, and JSON of each value; `FILLED` of one with parts."""
     if isinstance(value, Mapping) and value:
         yield pointer[1:], FILLED[0]
         for key, item in value.items():
@@ -82,12 +86,8 @@ def fields_of(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
         yield pointer[1:], json.dumps(value, ensure_ascii=False)
 
 
-_ALLOWED = re.compile(r"[A-Za-z0-9_./-]{1,128}")  # by the specification
-_ALIKE = str.maketrans("01|5", "olls")
-
-
 def check_names(names: Sequence[str]) -> Iterator[McpFinding]:
-    """Two tools of one name, names that look alike, and names with characters that no tool's name needs."""
+    """Find tools of one name, names that look alike, and names with characters that no tool's name needs."""
     for name, count in Counter(names).items():
         if count > 1:
             yield McpFinding(tool=name, field="name", what=NAMES, detail=f"{count} tools have this name")
@@ -103,8 +103,8 @@ def check_names(names: Sequence[str]) -> Iterator[McpFinding]:
 
 
 def _look_of(name: str) -> str:
-    """Equal for names that look alike: in case, separators, digits, letters of other alphabets."""
-    latin = f"a{name}"  # in a word with a Latin letter, others are read as what they look like
+    """Return one text for names that look alike: in case, separators, digits, letters of other alphabets."""
+    latin = f"a{name}"  # in a word with a Latin letter, lookalikes of other alphabets become Latin
     for reading in read_disguised(latin):
         latin = reading.text
     folded = unicodedata.normalize("NFKC", latin[1:]).casefold().translate(_ALIKE)
@@ -158,7 +158,7 @@ _KINDS = 5
 
 
 def find_orders(text: str) -> Iterator[tuple[str, str]]:
-    """The reason and the words of each order, in the text as written and decoded; each reason once."""
+    """Find the reason and words of each order, in the text as written and decoded; each reason once."""
     seen: set[str] = set()
     for view in read_views(text):
         for reason, pattern in ORDERS.items():
@@ -168,18 +168,15 @@ def find_orders(text: str) -> Iterator[tuple[str, str]]:
 
 
 def find_markup(text: str) -> str | None:
-    """The first tag, comment, link or mark of a chat template, in the text as written and decoded."""
-    found = (_MARKUP.search(view.reading.text) for view in read_views(text))
-    return next((match[0][:_EXCERPT] for match in found if match), None)
+    """Find the first tag, comment, link or mark of a chat template, in the text as written and decoded."""
+    matches = (_MARKUP.search(view.reading.text) for view in read_views(text))
+    return next((match[0][:_EXCERPT] for match in matches if match), None)
 
 
 def find_hidden(text: str) -> str | None:
-    """Which characters nobody sees, or which act on a terminal; and letters of two alphabets in one word."""
-    counts: dict[str, int] = {}
-    for character in _EMOJI.sub("", text):
-        if _is_hidden(character):
-            counts[character] = counts.get(character, 0) + 1
-    shown = [f"{_name(each)} ({count:,})" for each, count in list(counts.items())[:_KINDS]]
+    """Describe characters that are invisible or act on a terminal, and words of two alphabets."""
+    counts = Counter(filter(_is_hidden, _EMOJI.sub("", text)))
+    shown = [f"{_name(character)} ({count:,})" for character, count in list(counts.items())[:_KINDS]]
     if match := _MIXED.search(text):
         shown.append(f"letters of two alphabets in one word, {_name(match[0][0])} and {_name(match[0][1])}")
     return ", ".join(shown) or None
@@ -224,26 +221,26 @@ _Open = Iterator[tuple[str, str]]
 
 
 def check_schema(tool: str, schema: Any, *, bounded: bool = True) -> Iterator[McpFinding]:
-    """What a tool's input schema leaves open; without `bounded` only whether it is one of an object."""
+    """Find parts of a tool's input schema that are open; without `bounded`, only check its type."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
 
-    found: list[tuple[str, str]] = []
+    problems: list[tuple[str, str]] = []
     try:
         Draft202012Validator.check_schema(schema)
         if not isinstance(schema, dict) or schema.get("type") != "object":
-            found = [("inputSchema", "must be of type object")]
+            problems = [("inputSchema", "must be of type object")]
         elif bounded:
-            found = [*_Walk(schema).check(schema, "inputSchema")]
+            problems = [*_Walk(schema).check(schema, "inputSchema")]
     except (SchemaError, RecursionError) as error:
         message = getattr(error, "message", "is nested too deeply")
         yield McpFinding(tool=tool, field="inputSchema", what="is no JSON Schema", detail=message)
-    for field, detail in found:
+    for field, detail in problems:
         yield McpFinding(tool=tool, field=field, what=OPEN, detail=detail)
 
 
 class _Walk:
-    """Through each part of one schema once, however many references lead to it."""
+    """Checks each part of one schema once, however many references lead to it."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
@@ -274,13 +271,15 @@ class _Walk:
         if "enum" in schema or "const" in schema:
             return
         branches = [
-            (word, at, each) for word in ("anyOf", "oneOf") for at, each in enumerate(schema.get(word, ()))
+            (f"{field}/{word}/{index}", branch)
+            for word in ("anyOf", "oneOf")
+            for index, branch in enumerate(schema.get(word, ()))
         ]
         if "type" not in schema:
             if not branches:
                 yield field, "has no type, so it accepts any value"
-            for word, at, each in branches:
-                yield from self.check(each, f"{field}/{word}/{at}")
+            for place, branch in branches:
+                yield from self.check(branch, place)
             return
         kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         for kind in kinds:
@@ -300,8 +299,8 @@ class _Walk:
             for name, part in schema.get("properties", {}).items():
                 yield from self.check(part, f"{field}/properties/{escape(name)}")
         if kind == "array":
-            for at, part in enumerate(schema.get("prefixItems", ())):
-                yield from self.check(part, f"{field}/prefixItems/{at}")
+            for index, part in enumerate(schema.get("prefixItems", ())):
+                yield from self.check(part, f"{field}/prefixItems/{index}")
             if "items" in schema:
                 yield from self.check(schema["items"], f"{field}/items")
 
@@ -310,13 +309,13 @@ class _Walk:
         for step in reference.split("/")[1:]:
             part = part.get(unescape(step)) if isinstance(part, Mapping) else None
         if part is None:
-            yield field, "refers to what is not in the schema"
+            yield field, "refers to a part that is not in the schema"
         else:
             yield from self.check(part, field)
 
 
 def _is_short(schema: Mapping[str, Any]) -> bool:
-    """Whether something bounds the length of a text, however large the bound is."""
+    """Return whether something bounds the length of a text, however large the bound is."""
     return (
         "maxLength" in schema
         or schema.get("format") in _SHORT_FORMATS
@@ -325,7 +324,7 @@ def _is_short(schema: Mapping[str, Any]) -> bool:
 
 
 def _is_short_pattern(pattern: str) -> bool:
-    """Whether a pattern is of the whole text and plainly ends: `^FW-[0-9]{5}$`, not `.*` or `^a|b$`."""
+    """Return whether a pattern matches the complete text and ends: `^FW-[0-9]{5}$`, not `.*` or `^a|b$`."""
     if _SHORT_PATTERN.fullmatch(pattern) is None:
         return False
     return len(pattern) + sum(map(int, _REPEATED.findall(pattern))) <= MAX_SIZE
@@ -339,27 +338,30 @@ _PROSE = re.compile(r"\w\s+\w")
 
 
 def check_texts(tool: str, definition: Any) -> Iterator[McpFinding]:
-    """Every key and value is read: names, titles, descriptions, enums, defaults, also of JSON in strings."""
+    """Check every key and value: names, titles, descriptions, enums, defaults, also of JSON in strings."""
     texts = [(pointer[1:], text) for pointer, text in walk(definition)]
     yield from _check_form(tool, texts)
     pieces = [Piece("tool", None, f"/{field}", label_of(f"/{field}", text), text) for field, text in texts]
     pieces += _spaced(pieces)
-    alone = [each for each in find_in(pieces, MAX_CHARACTERS) if each.found.value >= LIKELY]
-    for each in alone:
-        detail = f"{each.found.rule}, {each.found.view}: {each.text[each.found.start : each.found.end]!r}"
-        yield McpFinding(tool=tool, field=_field(each.place), what=INSTRUCTIONS, detail=detail)
+    likely = [finding for finding in find_in(pieces, MAX_CHARACTERS) if finding.found.value >= LIKELY]
+    for finding in likely:
+        match = finding.found
+        detail = f"{match.rule}, {match.view}: {finding.text[match.start : match.end]!r}"
+        field = finding.place.removeprefix("tool ").removeprefix("/")
+        yield McpFinding(tool=tool, field=field, what=INSTRUCTIONS, detail=detail)
     prose = list(dict.fromkeys(text for _, text in texts if _PROSE.search(text)))
-    if alone or len(prose) < 2:  # noqa: PLR2004 - of one text there is nothing to join
+    if likely or len(prose) < 2:  # noqa: PLR2004 - of one text there is nothing to join
         return
     together = Piece("tool", None, "/", "", " ".join(prose)[:MAX_CHARACTERS])
-    for each in find_in([together], MAX_CHARACTERS)[:1]:
-        if each.found.value >= LIKELY:
-            detail = f"{each.found.rule}: {each.text[each.found.start : each.found.end]!r}"
+    for finding in find_in([together], MAX_CHARACTERS)[:1]:
+        match = finding.found
+        if match.value >= LIKELY:
+            detail = f"{match.rule}: {finding.text[match.start : match.end]!r}"
             yield McpFinding(tool=tool, field=TOGETHER, what=INSTRUCTIONS, detail=detail)
 
 
 def _check_form(tool: str, texts: Sequence[tuple[str, str]]) -> Iterator[McpFinding]:
-    """What patterns see: of a text that stands at one place as key and value, once."""
+    """Check texts by patterns; a text that is both key and value of one place, once."""
     for field, text in dict.fromkeys(texts):
         if hidden := find_hidden(text):
             yield McpFinding(tool=tool, field=field, what=HIDDEN, detail=hidden)
@@ -373,8 +375,3 @@ def _spaced(pieces: Sequence[Piece]) -> list[Piece]:
     """Names as sentences: `ignore_all_rules` as `ignore all rules`."""
     spaced = ((piece, _APART.sub(" ", piece.text)) for piece in pieces if " " not in piece.text.strip())
     return [piece._replace(text=text) for piece, text in spaced if text != piece.text and " " in text]
-
-
-def _field(place: str) -> str:
-    """The pointer of a place such as `tool /description`."""
-    return place.removeprefix("tool ").removeprefix("/")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def is_modern_only(error: BaseException) -> bool:
-    """Whether a server refuses the handshake of the protocol's earlier revisions."""
+    """Return whether a server refuses the handshake of the protocol's earlier revisions."""
     from mcp import MCPError
     from mcp_types import UNSUPPORTED_PROTOCOL_VERSION
 
@@ -30,7 +30,7 @@ def is_modern_only(error: BaseException) -> bool:
 
 
 def explain(error: BaseException, timeout_s: float) -> str:  # noqa: PLR0911 - a line for each cause
-    """What happened, from an exception of the SDK, of its HTTP client or of the system."""
+    """Explain an exception of the SDK, of its HTTP client or of the system."""
     import httpx2
     from mcp import MCPError
     from mcp_types import CONNECTION_CLOSED
@@ -80,13 +80,13 @@ class Definition:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """
-    What a server says of itself and its tools to one client at one time.
+    The tools and self-description of a server, listed for one client at one time.
 
     Attributes:
         server: The name it gives itself; empty where it gives none.
         instructions: For the model, as many clients put them into the system prompt.
-        about: What it says of itself beside.
-        client: The name under which it was asked.
+        about: Its name, title and description.
+        client: The name of the client.
     """
 
     server: str
@@ -97,12 +97,12 @@ class Listing:
 
 
 def define(content: Mapping[str, Any]) -> Definition:
-    """The definition, with a digest that does not depend on the order of keys."""
+    """Make a definition, with a digest that does not depend on the order of keys."""
     return Definition(name=content["name"], sha256=digest_of(content), content=content)
 
 
 def digest_of(value: Any) -> str:
-    """The sha256 of a JSON value in ASCII, with sorted keys and no spaces."""
+    """Return the sha256 of a JSON value in ASCII, with sorted keys and no spaces."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -122,11 +122,11 @@ MAX_BYTES = 1_000_000  # of all definitions, as JSON in ASCII
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
     """
-    Where a server is.
+    The address of a server.
 
     Attributes:
         url: Of streamable HTTP; empty for a command.
-        command: That speaks MCP on its standard streams; it gets PATH, HOME and their like, and `env`.
+        command: A program with MCP on its standard streams; it gets PATH, HOME and the like, and `env`.
         headers: Of each HTTP request.
     """
 
@@ -142,7 +142,7 @@ class Address:
 def read_address(
     typed: Sequence[str], env: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
 ) -> Address:
-    """A URL, a command in parts, or one in a single text."""
+    """Read a URL, a command in parts, or one in a single text."""
     env, headers = env or {}, headers or {}
     if len(typed) == 1 and typed[0].lower().startswith(("http://", "https://")):
         return Address(url=typed[0], headers=headers)
@@ -163,7 +163,7 @@ def read_listings(
     clients: Sequence[str] = CLIENTS,
 ) -> list[Listing]:
     """
-    The tools as the server lists them: twice in the first connection, then once in each further one.
+    List the tools of a server: twice in the first connection, then once in each further one.
 
     Args:
         timeout_s: Of one connection, its pause not counted.
@@ -174,22 +174,22 @@ def read_listings(
         McpServerError: The server ended, hung, broke the protocol, or listed more than can be read.
     """
     try:
-        from mcp import Client  # noqa: F401 - whether it is there, and of version 2
+        from mcp import Client  # noqa: F401 - is it installed, and of version 2?
     except ImportError as error:
         raise MissingExtraError("checking an MCP server", "mcp") from error
     listings: list[Listing] = []
-    with _quiet(), tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+    with _quiet(), tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr:
         for client in clients:
             pause = None if listings else pause_s
             try:
                 listings += _read_in_turn(
-                    _Visit(address, client, timeout_s, pause, said), legacy=bool(listings)
+                    _Visit(address, client, timeout_s, pause, stderr), legacy=bool(listings)
                 )
             except McpServerError:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever breaks, the server was not checked
+            except Exception as error:  # noqa: BLE001 - any error leaves the server unchecked
                 reason = explain(error, timeout_s)
-                raise McpServerError(f"{address}: {reason}{_last_words(said)}") from None
+                raise McpServerError(f"{address}: {reason}{_last_line(stderr)}") from None
     return listings
 
 
@@ -199,14 +199,14 @@ class _Visit(NamedTuple):
 
     Attributes:
         pause_s: Before a second listing; None for one listing.
-        said: Gets the standard error of the server.
+        stderr: Gets the standard error of the server.
     """
 
     address: Address
     name: str
     timeout_s: float
     pause_s: float | None
-    said: IO[str]
+    stderr: IO[str]
 
 
 def _read_in_turn(visit: _Visit, *, legacy: bool) -> list[Listing]:
@@ -247,7 +247,7 @@ async def _connect(visit: _Visit, mode: str) -> AsyncIterator[Client]:
     if address.command:
         command, *arguments = address.command
         server = StdioServerParameters(command=command, args=arguments, env=dict(address.env))
-        streams = stdio_client(server, visit.said)  # type: ignore[arg-type] # any file will do
+        streams = stdio_client(server, visit.stderr)  # type: ignore[arg-type] # any file will do
         async with Client(streams, client_info=info, cache=None, mode=mode) as client:
             yield client
         return
@@ -260,7 +260,7 @@ async def _connect(visit: _Visit, mode: str) -> AsyncIterator[Client]:
 
 
 async def _list(client: Client, visit: _Visit) -> Listing:
-    """All pages, as they come: the SDK's own method leaves out tools with a broken header, and may cache."""
+    """List all pages; the SDK's own method leaves out tools with a broken header, and may cache."""
     import mcp_types as types
     from pydantic import TypeAdapter
 
@@ -299,7 +299,7 @@ async def _list(client: Client, visit: _Visit) -> Listing:
 
 
 def _measure(content: Any, address: Address) -> int:
-    """The size of a definition; one with a text that cannot be read as a whole is refused."""
+    """Return the size of a definition; a text that is too long to be checked is an error."""
     size = len(json.dumps(content))
     if size > MAX_CHARACTERS and max(map(len, _texts(content)), default=0) > MAX_CHARACTERS:
         raise McpServerError(
@@ -316,17 +316,17 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(part)
 
 
-def _last_words(said: IO[str]) -> str:
-    """The last line of the server's standard error."""
-    end = said.seek(0, os.SEEK_END)
-    said.seek(max(0, end - 4000))
-    lines = [line for line in said.read().splitlines() if line.strip()]
+def _last_line(stderr: IO[str]) -> str:
+    """Return the last line of the server's standard error."""
+    end = stderr.seek(0, os.SEEK_END)
+    stderr.seek(max(0, end - 4000))
+    lines = [line for line in stderr.read().splitlines() if line.strip()]
     return f"; it wrote: {show(lines[-1].strip())}" if lines else ""
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The SDK logs what a server breaks, with a traceback; one message of ours says it."""
+    """Silence the log of the SDK, which repeats our message with a traceback."""
     logger = logging.getLogger("mcp")
     level, propagates = logger.level, logger.propagate
     logger.setLevel(logging.CRITICAL + 1)

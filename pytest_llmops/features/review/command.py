@@ -1,4 +1,4 @@
-"""`llmops review RUN.json`: what a person should look at, question by question. Exit 0."""
+"""`llmops review RUN.json`: a person judges answers, question by question. Exit 0."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.settings import Settings, find_root, load_settings, typed_path
 
 _PROMPT = "[g]ood  [b]ad  [s]kip  [q]uit, and a note if you like, as in `b wrong city`: "
-_WORDS = {each: word for word in ("good", "bad", "skip", "quit") for each in (word, word[0])}
+_WORDS = {key: word for word in ("good", "bad", "skip", "quit") for key in (word, word[0])}
 _LONGEST = 20_000  # characters of a text that are shown
 _SHOWN_IN_LIST = 100
 
@@ -59,7 +59,7 @@ def _review(given: argparse.Namespace) -> int:
         _show_list(questions, given.format)
         return 0
     if not questions:
-        _say("nothing is left to look at")
+        _print("nothing is left to look at")
         return 0
     who = _name(given.who, settings.root)
     _hold_dialogue(questions, who, log, settings, shown=given.run)
@@ -69,7 +69,7 @@ def _review(given: argparse.Namespace) -> int:
 def _questions(
     run: Run, base: Run | None, goldens: Sequence[Golden], reviews: Sequence[Review], settings: Settings
 ) -> tuple[Question, ...]:
-    """The queue. A case whose input changed since is left out and reported, since the old input is gone."""
+    """List the queue; a case whose input changed is left out and reported, since the old input is gone."""
     written = cases_by_id(*goldens)
     judge = Judge(goldens, base, calibrations=load_needed(goldens, settings.path(settings.calibration)))
     for golden in goldens:
@@ -83,24 +83,24 @@ def _questions(
             verdicts[result.case] = judge.judge_case(case, result)
     if lost := len(run.results) - len(cases):
         subject = "1 case of the run is" if lost == 1 else f"{lost} cases of the run are"
-        _say(f"{subject} in no golden file any more, or changed since: make the run again", file=sys.stderr)
+        _print(f"{subject} in no golden file any more, or changed since: make the run again", file=sys.stderr)
     return list_questions(run, verdicts, cases, reviews)
 
 
 def _load_goldens(run: Run, root: Path) -> list[Golden]:
-    """The golden files that the run's cases name, those that are still there."""
+    """Load the existing golden files of the run's cases."""
     goldens, errors = load_goldens_of(run, root)
     for error in errors:
         path = error.problems[0].path
-        # os.path says no, where Path raises, of a name no system takes
+        # os.path returns False, where Path raises, for a name that no system takes
         if path.lower().endswith(SUFFIXES) and os.path.isfile(root / path):  # noqa: PTH113
             raise error
     return goldens
 
 
-def _name(given: str | None, root: Path) -> str:
-    if given is not None:
-        name = given.strip()
+def _name(typed: str | None, root: Path) -> str:
+    if typed is not None:
+        name = typed.strip()
     else:
         try:
             command = ["git", "-C", str(root), "config", "user.name"]
@@ -136,37 +136,37 @@ def _hold_dialogue(
         )
         append_reviews(log, [review], lock=settings.path(settings.home) / "reviews.lock")
         taken += 1
-        _say(f"recorded as {verdict} by {printable(who, 60)}; {len(questions) - taken} left")
+        _print(f"recorded as {verdict} by {printable(who, 60)}; {len(questions) - taken} left")
     left = len(questions) - taken
     again = f": llmops review {shown}" if left else ""
-    _say(f"{taken} recorded in {shown_path(log, Path.cwd())}, {left} left{again}")
+    _print(f"{taken} recorded in {shown_path(log, Path.cwd())}, {left} left{again}")
 
 
 class _Answers:
-    """A person's answers, a line each, from a terminal or a pipe; the end of the lines is `quit`."""
+    """Reads a person's answers, a line each, from a terminal or a pipe; their end is `quit`."""
 
     def __init__(self, lines: TextIO) -> None:
         self._lines = lines
         self._number = 0
 
     def ask(self) -> tuple[Literal["good", "bad", "skip", "quit"], str]:
-        """What is said of the question on the screen, and the note behind it."""
+        """Read the answer to the question on the screen, and its note."""
         terminal = self._lines.isatty()
         while True:
-            _say(_PROMPT, end="" if terminal else "\n")
+            _print(_PROMPT, end="" if terminal else "\n")
             try:
                 line = self._lines.readline()
             except UnicodeDecodeError:
                 raise ReviewError("the answers are no UTF-8 text") from None
             self._number += 1
             if not line:
-                _say("")
+                _print("")
                 return "quit", ""
             word, _, note = line.strip().partition(" ")
             match _WORDS.get(word.lower()):
                 case "good" | "bad" | "skip" | "quit" as verdict:
                     return verdict, note.strip()
-            if word and not terminal:  # to go on might put an answer under another question
+            if word and not terminal:  # or the next answer might go to another question
                 raise ReviewError(
                     f"line {self._number} of the answers starts with {printable(word, 40)!r}, which is none "
                     "of g, b, s and q"
@@ -174,7 +174,7 @@ class _Answers:
 
 
 def _show(question: Question, position: str) -> None:
-    """A question on the screen; every text is escaped, and nothing in it can stand where ours does."""
+    """Show a question; every text is escaped, so that none can imitate ours."""
     from rich.console import Console
     from rich.padding import Padding
     from rich.table import Table
@@ -201,12 +201,12 @@ def _show_list(questions: Sequence[Question], form: str) -> None:
     if form == "json":
         names = ("case", "answer", "text", "input", "reference", "reasons")
         queue = [{name: getattr(question, name) for name in names} for question in questions]
-        _say(json.dumps({"version": 1, "questions": queue}, indent=2))
+        _print(json.dumps({"version": 1, "questions": queue}, indent=2))
         return
     for question in questions:
-        _say(f"{_place(question)}: {'; '.join(printable(reason) for reason in question.reasons)}")
-        _say(f"  {question.answer}  {printable(question.text, _SHOWN_IN_LIST)}")
-    _say(f"{len(questions)} left to look at")
+        _print(f"{_place(question)}: {'; '.join(printable(reason) for reason in question.reasons)}")
+        _print(f"  {question.answer}  {printable(question.text, _SHOWN_IN_LIST)}")
+    _print(f"{len(questions)} left to look at")
 
 
 def _place(question: Question) -> str:
@@ -217,7 +217,7 @@ def _place(question: Question) -> str:
 
 
 def _lines(value: Any) -> str:
-    """The value with everything escaped but its line ends."""
+    """Escape a value, except its line ends."""
     if not isinstance(value, str):
         return printable(value, _LONGEST)
     left = f"\n… ({len(value) - _LONGEST:,} more characters)" if len(value) > _LONGEST else ""
@@ -226,12 +226,12 @@ def _lines(value: Any) -> str:
 
 
 def _scores(question: Question) -> str:
-    """Each metric's mean over the repeats that gave this answer."""
+    """Return each metric's mean over the repeats with this answer."""
     values: dict[str, list[float]] = {}
     for score in question.scores:
         values.setdefault(score.metric, []).append(score.value)
-    return ", ".join(f"{printable(metric, 60)} {fmean(each):.4g}" for metric, each in values.items())
+    return ", ".join(f"{printable(metric, 60)} {fmean(scores):.4g}" for metric, scores in values.items())
 
 
-def _say(text: str, *, end: str = "\n", file: TextIO | None = None) -> None:
+def _print(text: str, *, end: str = "\n", file: TextIO | None = None) -> None:
     print(text, end=end, file=file, flush=True)

@@ -1,4 +1,4 @@
-"""Families of metrics: what a marker or a fixture is named after, and the members that `metric=` may name."""
+"""Families of metrics: each has a marker and a fixture of its name, and members that `metric=` may name."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pytest_llmops.registry import family_members, find_traits, metric_options
 
 _K = 5
 _AT = re.compile(r"(?P<name>[a-z_]+)(?:@k|@(?P<k>[1-9][0-9]*))?\Z")
-# What a family stands for by itself, where that is no metric of its name.
+# The metric of a family without one of its own name.
 _USUAL = {"lexical": "rouge_l", "recall_at_k": "recall"}
 
 
 def find_metric(family: str, written: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """
-    The name of the metric that arguments of a marker or fixture mean, and its options.
+    Find the metric and its options for the arguments of a marker or fixture.
 
     Args:
-        written: The options, with `metric` and, for what looks at a ranking, `k` among them.
+        written: The options, with `metric` and, for metrics of rankings, `k` among them.
 
     Raises:
         MetricOptionError: The family has no such metric, or the metric no use for `k`.
@@ -41,10 +41,10 @@ def find_metric(family: str, written: Mapping[str, Any]) -> tuple[str, dict[str,
 
 def check_arguments(family: str, written: Mapping[str, Any], arguments: Iterable[str]) -> None:
     """
-    Refuse what is a misspelt argument; any other stranger the metric itself refuses.
+    Refuse a misspelt argument; the metric itself refuses other unknown ones.
 
     Args:
-        written: What is left for the metric, as for `find_metric`.
+        written: Options of the metric, as for `find_metric`.
         arguments: The other arguments of the marker or fixture.
 
     Raises:
@@ -61,21 +61,23 @@ def _family_of(member: str) -> str:
     """The family that has a metric of that name, `recall` for `recall@k`; empty for none."""
     if "@" in member:
         return ""
-    found = (find_traits(name) for name in (member, f"{member}@k"))
-    return next((each.family for each in found if each.name.removesuffix("@k") == member and each.family), "")
+    for traits in map(find_traits, (member, f"{member}@k")):
+        if traits.name.removesuffix("@k") == member and traits.family:
+            return traits.family
+    return ""
 
 
 def _is_ranked(member: str) -> bool:
-    """Whether it looks at the first k of a ranking."""
+    """Return whether it looks at the first k of a ranking."""
     return bool(find_traits(f"{member}@k").family)
 
 
 def _find_ranked(family: str, named: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    matched = _AT.match(named)
-    name = matched["name"] if matched else named
+    match = _AT.match(named)
+    name = match["name"] if match else named
     if _family_of(name) != family:
         raise MetricOptionError(_describe_stranger(family, named))
-    written_k = int(matched["k"]) if matched and matched["k"] else None
+    written_k = int(match["k"]) if match and match["k"] else None
     k = options.pop("k", written_k)
     if not _is_ranked(name):
         return name, options if k is None else {**options, "k": k}

@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from pytest_llmops.bounds import SIDES, check_failing, check_reach
-from pytest_llmops.calibration.record import Calibration, load_calibrations
+from pytest_llmops.calibration.record import (
+    Calibration,
+    describe_uncalibrated,
+    is_calibrated,
+    load_calibrations,
+)
 from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.documents.reading import is_number
 from pytest_llmops.errors import LLMOpsError
@@ -17,15 +22,16 @@ from pytest_llmops.gates.absolute import judge_case, require_agreement
 from pytest_llmops.golden.thresholds import own_bound, read_record_only
 from pytest_llmops.plugin import MARKERS
 from pytest_llmops.plugin.assertions.families import check_arguments
-from pytest_llmops.plugin.assertions.fixtures import read_passages, write_expected
-from pytest_llmops.plugin.assertions.llm import Llm
-from pytest_llmops.plugin.assertions.measured import (
+from pytest_llmops.plugin.assertions.fixtures import (
+    Llm,
     describe_contexts,
     describe_parts,
     make_metric,
-    say_in_test,
+    read_expected_calls,
+    read_passages,
+    remedy_in_test,
 )
-from pytest_llmops.plugin.golden_warnings import GoldenWarning, warn_of_marker
+from pytest_llmops.plugin.reported import GoldenWarning
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Bound, Case, CaseResult, Check, Failure, Passage, Sample, Score
@@ -33,7 +39,7 @@ from pytest_llmops.reports.terminal import render_case
 from pytest_llmops.runner.scoring import score_here, score_safely
 
 _NAMES = frozenset(name for name, _ in MARKERS)
-_PLAINLY_OURS = frozenset({"pii_leak", "recall_at_k", "faithfulness"})  # words that nobody else marks with
+_PLAINLY_OURS = frozenset({"pii_leak", "recall_at_k", "faithfulness"})  # marks of no other plugin
 _TEXTS = ("reference", "relevant", "contexts", "other")
 _OURS = frozenset(
     {"min", "max", "threshold", "min_kappa", "record_only", "metric", "k", "expected", "rubric", *_TEXTS}
@@ -66,7 +72,7 @@ class MarkedTests:
     Registered only if a collected test has one of our markers.
 
     Attributes:
-        problems: By test, what is wrong with its markers; the test fails with it and is not run.
+        problems: By test, a wrong use of a marker; the test fails with it and is not run.
     """
 
     demands: dict[str, list[Demand]] = field(default_factory=dict)
@@ -76,16 +82,18 @@ class MarkedTests:
     def of(cls, items: Sequence[pytest.Item]) -> MarkedTests:
         """Read the markers of all tests; each problem is reported where its test would run."""
         tests = cls()
-        seen: set[tuple[str, str]] = set()
+        warned: set[tuple[str, str]] = set()  # files and metrics
         for item in items:
             takes_llm = "llm" in getattr(item, "fixturenames", ())
             for mark in item.iter_markers():
                 ours = takes_llm or mark.name in _PLAINLY_OURS or _OURS & set(mark.kwargs)
                 if mark.name not in _NAMES or not ours:
-                    continue  # without our fixture and our arguments it is a mark of somebody else's
+                    continue  # without our fixture and our arguments it is another plugin's mark
                 try:
                     demand = read_marker(mark, item.config)
-                    warn_of_marker(item, demand.metric, seen)
+                    if (warning := (str(item.path), demand.metric.name)) not in warned:
+                        warned.add(warning)
+                        _warn_if_uncalibrated(item, demand.metric)
                 except (LLMOpsError, TypeError, pytest.UsageError, GoldenWarning) as error:
                     path, line, _ = item.location
                     place = f"{path}:{(line or 0) + 1}"
@@ -122,9 +130,23 @@ class MarkedTests:
         return result
 
 
+def _warn_if_uncalibrated(item: pytest.Item, metric: Metric) -> None:
+    """
+    Warn of a bound that is the metric's own and was never calibrated.
+
+    Raises:
+        GoldenWarning: The project makes errors of warnings.
+    """
+    settings = session_of(item.config).settings
+    if metric.bound is None and not is_calibrated(
+        metric, load_calibrations(settings.path(settings.calibration))
+    ):
+        item.warn(GoldenWarning(describe_uncalibrated(metric.name)))
+
+
 def read_marker(mark: pytest.Mark, config: pytest.Config) -> Demand:
     """
-    A marker as a metric with thresholds.
+    Read a marker as a metric with thresholds.
 
     Raises:
         LLMOpsError: The metric does not take an option.
@@ -133,15 +155,15 @@ def read_marker(mark: pytest.Mark, config: pytest.Config) -> Demand:
     if mark.args:
         example = "k=5, min=0.8" if mark.name == "recall_at_k" else "min=0.8"
         raise TypeError(f"name the arguments, such as {mark.name}({example})")
-    given = dict(mark.kwargs)
-    limits = {side: given.pop(side, None) for side in ("min", "max", "threshold")}
-    min_kappa = given.pop("min_kappa", None)
-    record_only = read_record_only(given.pop("record_only", False))
-    texts = {name: given.pop(name, None) for name in _TEXTS}
-    if mark.name == "tool_calls" and "expected" in given:
-        given["expected"] = write_expected(given["expected"], given.get("metric"))
-    check_arguments(mark.name, given, sorted(_OURS))
-    metric = make_metric(config, mark.name, given)
+    options = dict(mark.kwargs)
+    limits = {side: options.pop(side, None) for side in ("min", "max", "threshold")}
+    min_kappa = options.pop("min_kappa", None)
+    record_only = read_record_only(options.pop("record_only", False))
+    texts = {name: options.pop(name, None) for name in _TEXTS}
+    if mark.name == "tool_calls" and "expected" in options:
+        options["expected"] = read_expected_calls(options["expected"], options.get("metric"))
+    check_arguments(mark.name, options, sorted(_OURS))
+    metric = make_metric(config, mark.name, options)
     contexts, relevant = texts["contexts"], texts["relevant"] or ()
     return Demand(
         metric=metric,
@@ -157,7 +179,7 @@ def read_marker(mark: pytest.Mark, config: pytest.Config) -> Demand:
 
 
 def _read_kappa(written: Any, metric: Metric) -> float | None:
-    """The agreement with people that a judge must have shown."""
+    """Read the agreement with people that a judge must have shown."""
     if written is None:
         return None
     if not traits_of(metric).waits:
@@ -168,13 +190,13 @@ def _read_kappa(written: Any, metric: Metric) -> float | None:
 
 
 def _read_limits(limits: Mapping[str, Any], metric: Metric, *, record_only: bool) -> Iterator[Check]:
-    """`threshold` is the side that is good; with no limit at all the metric's own bound counts."""
+    """Read the limits; `threshold` is the good side, and without any the metric's own bound counts."""
     side = "min" if metric.higher_is_better else "max"
     if limits["threshold"] is not None and limits[side] is not None:
-        raise TypeError(f"threshold and {side} say the same; write one of them")
-    given = {**limits, side: limits["threshold"] if limits[side] is None else limits[side]}
+        raise TypeError(f"threshold and {side} are the same limit; write one of them")
+    limits = {**limits, side: limits["threshold"] if limits[side] is None else limits[side]}
     for name, sign in SIDES.items():
-        limit = given[name]
+        limit = limits[name]
         if limit is None:
             continue
         if not is_number(limit):
@@ -184,23 +206,15 @@ def _read_limits(limits: Mapping[str, Any], metric: Metric, *, record_only: bool
             check_reach(bound, metric.range)
             check_failing(bound, metric.range)
         yield Check(metric=metric.name, comparison=sign, threshold=float(limit))
-    if given["min"] is None and given["max"] is None:
+    if limits["min"] is None and limits["max"] is None:
         bound = own_bound(metric, f"{side}=0.7")
         if not record_only:
             check_failing(bound, metric.range)
         yield Check(metric=metric.name, comparison=bound.comparison, threshold=bound.threshold)
 
 
-def _calibrations(item: pytest.Item, demand: Demand) -> Mapping[str, Calibration]:
-    """The recorded calibrations of judges, if the marker needs them."""
-    settings = session_of(item.config).settings
-    if all(check.min_kappa is None for check in demand.checks):
-        return {}
-    return load_calibrations(settings.path(settings.calibration))
-
-
 def _judge(item: pytest.Item, number: int, sample: Sample, demand: Demand) -> str:
-    """Why one answer misses one marker, as text; empty if it does not."""
+    """Render the failed checks of one answer by one marker; empty where it passes."""
     reference = sample.reference if demand.reference is None else demand.reference
     output = sample.output
     if demand.contexts is not None:
@@ -222,23 +236,26 @@ def _judge(item: pytest.Item, number: int, sample: Sample, demand: Demand) -> st
             input_hash="",
             outputs=(replace(sample.output, repeat=0),),
             scores=(replace(scored, repeat=0),) if isinstance(scored, Score) else (),
-            failures=(replace(scored, repeat=0, error=say_in_test(scored.error)),)
+            failures=(replace(scored, repeat=0, error=remedy_in_test(scored.error)),)
             if isinstance(scored, Failure)
             else (),
         )
     )
     if isinstance(scored, Score) and any(check.record_only for check in demand.checks):
         item.user_properties.append((f"llm_{scored.metric}[{number}]", scored.value))
-    verdicts = require_agreement(judge_case(case, result), case, result, _calibrations(item, demand))
-    if open_ := [verdict for verdict in verdicts if verdict.outcome == "undecided"]:
-        undecided = session_of(item.config).settings.undecided
-        if undecided == "warn":
-            item.warn(
-                GoldenWarning("undecided: " + "; ".join(f"{each.check}: {each.advice}" for each in open_))
-            )
-        verdicts = verdicts if undecided == "fail" else tuple(each for each in verdicts if each not in open_)
+    settings = session_of(item.config).settings
+    calibrations: Mapping[str, Calibration] = {}
+    if any(check.min_kappa is not None for check in demand.checks):
+        calibrations = load_calibrations(settings.path(settings.calibration))
+    verdicts = require_agreement(judge_case(case, result), case, result, calibrations)
+    undecided = [verdict for verdict in verdicts if verdict.outcome == "undecided"]
+    if undecided and settings.undecided == "warn":
+        advice = "; ".join(f"{verdict.check}: {verdict.advice}" for verdict in undecided)
+        item.warn(GoldenWarning(f"undecided: {advice}"))
+    if settings.undecided != "fail":
+        verdicts = tuple(verdict for verdict in verdicts if verdict not in undecided)
     if all(verdict.outcome == "passed" for verdict in verdicts):
         return ""
-    parts = [line for each in result.scores for line in describe_parts(each.evidence, each.reason)]
+    parts = [line for score in result.scores for line in describe_parts(score.evidence, score.reason)]
     parts += describe_contexts(demand.metric, output)
     return "\n".join([render_case(case, result, verdicts), *parts])

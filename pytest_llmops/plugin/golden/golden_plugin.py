@@ -17,13 +17,30 @@ from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.plugin import LOOSEN, MARKERS, written_settings
 from pytest_llmops.plugin.distribution import is_controller, is_worker
-from pytest_llmops.plugin.golden.items import CaseItem, GoldenFile, SuiteItem, only_shows, overrides_app
-from pytest_llmops.plugin.golden.reporting import Reporting
-from pytest_llmops.plugin.golden.selection import Selection, refuse_root_of_a_flag, select
-from pytest_llmops.plugin.golden_warnings import warn_of_doubts
-from pytest_llmops.plugin.pipeline import may_loosen, selects
+from pytest_llmops.plugin.golden.items import (
+    CaseItem,
+    GoldenFile,
+    Reporting,
+    SuiteItem,
+    only_shows,
+    overrides_app,
+)
+from pytest_llmops.plugin.golden.selection import (
+    Selection,
+    may_loosen,
+    refuse_root_of_a_flag,
+    select,
+    selects,
+)
 from pytest_llmops.plugin.replacing import list_replacing
-from pytest_llmops.plugin.reported import Reported, complete_results, explain_loss, is_golden, list_items
+from pytest_llmops.plugin.reported import (
+    Reported,
+    complete_results,
+    explain_loss,
+    is_golden,
+    list_items,
+    warn_of_doubts,
+)
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import CaseResult, Golden, Run

@@ -2,36 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+import logging
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 from unittest import SkipTest
 
 import pytest
 
-# Doctest items get their fixtures the same way; there is no public one.
+# Reports travel between xdist's processes in these classes, and JUnit and the summary read them; no
+# public function makes them of a text.
+from _pytest._code.code import ExceptionChainRepr, ReprEntryNative, ReprFileLocation, ReprTraceback
 from _pytest.fixtures import TopRequest
+from _pytest.outcomes import Failed  # what `pytest.fail` raises
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import AppError, LLMOpsError, describe_error
 from pytest_llmops.evaluation.conclusion import red_verdicts
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.gates.outcomes import worst
-from pytest_llmops.plugin.golden.capturing import captures
-from pytest_llmops.plugin.golden.longrepr import NotGoodError, Reason, traceback_style
-from pytest_llmops.plugin.golden_warnings import GoldenWarning
-from pytest_llmops.plugin.reported import KNOWN, OUTCOME
+from pytest_llmops.plugin.distribution import is_worker
+from pytest_llmops.plugin.reported import KNOWN, OUTCOME, GoldenWarning
 from pytest_llmops.printable import printable
+from pytest_llmops.recorder.patches import Change, Patches
 from pytest_llmops.records import CaseResult, Golden, Verdict
-from pytest_llmops.reports.terminal import find_traceback, render_case, render_suite, summarize
+from pytest_llmops.reports.terminal import (
+    TracebackStyle,
+    find_traceback,
+    render_case,
+    render_suite,
+    summarize,
+)
+from pytest_llmops.runner.app.printed import CaseLog, Channel, current, listening, routed
 from pytest_llmops.runner.app.process_end import describe, noting
-from pytest_llmops.runner.app.tracebacks import find_crash
+from pytest_llmops.runner.app.tracebacks import describe_traceback, find_crash, shorten
 from pytest_llmops.runner.cases.case_runner import NotBegunError
 from pytest_llmops.runner.cases.tasks import Task
 
 REFUSED = "llm_refused"
+_ERROR = 1_200
 _ESCAPED = 10  # characters at most of one that is escaped
 _SHOWING = ("collectonly", "setuponly", "setupplan", "showfixtures", "show_fixtures_per_test")
+_STYLES: dict[str, TracebackStyle] = {"short": "short", "line": "no", "no": "no"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """
+    The cause of an item that is not good.
+
+    Attributes:
+        text: In full, for the section of the item and for JUnit.
+        summary: On one line.
+        path: Where to fix it, with `line`: where the app raised, else where the check is written.
+    """
+
+    text: str
+    summary: str
+    path: str
+    line: int
+
+
+class NotGoodError(Failed):
+    """Ends an item that is not good, with the traceback of the app's exception, for a debugger."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.text, pytrace=False)
+        self.reason = reason
 
 
 class GoldenFile(pytest.File):
@@ -58,7 +99,7 @@ class GoldenFile(pytest.File):
 
 
 class GoldenItem(pytest.Item):
-    """What a case and a suite check share: start the file's cases, then wait, judge and report."""
+    """A case or a suite check: starts the file's cases, waits, judges and reports."""
 
     parent: GoldenFile
     verdicts: tuple[Verdict, ...] = ()
@@ -78,7 +119,7 @@ class GoldenItem(pytest.Item):
         except LLMOpsError as error:
             self.user_properties.append((OUTCOME, "error"))
             raise pytest.fail.Exception(str(error), pytrace=False) from None
-        except BaseException:  # also what no `Exception` is, such as pytest's own way to fail
+        except BaseException:  # pytest's own way to fail is no `Exception`
             self.user_properties.append((OUTCOME, "error"))
             raise
         self.user_properties.append((OUTCOME, worst(verdict.outcome for verdict in self.verdicts)))
@@ -89,17 +130,19 @@ class GoldenItem(pytest.Item):
         settings = self.parent.evaluation.settings
         if red_verdicts(self.verdicts, settings):
             self.fail()
-        open_ = [each for each in self.verdicts if each.outcome == "undecided"]
-        known = [each for each in self.verdicts if each.known]
-        if open_ and settings.undecided == "warn":
-            advice = "; ".join(f"{each.check}: {each.advice or each.reason}" for each in open_)
+        undecided = [verdict for verdict in self.verdicts if verdict.outcome == "undecided"]
+        known = [verdict for verdict in self.verdicts if verdict.known]
+        if undecided and settings.undecided == "warn":
+            advice = "; ".join(
+                f"{verdict.check}: {verdict.advice or verdict.reason}" for verdict in undecided
+            )
             try:
                 self.warn(GoldenWarning(f"undecided: {advice}"))
             except GoldenWarning:  # the project's filterwarnings make errors of warnings
                 self.fail()
         if known and settings.known_failures == "warn":
             self.user_properties.append((KNOWN, True))
-            pytest.xfail("known: " + "; ".join(f"{each.check}: {each.advice}" for each in known))
+            pytest.xfail("known: " + "; ".join(f"{verdict.check}: {verdict.advice}" for verdict in known))
 
     def fail(self) -> NoReturn:
         """End the item with the reason; in a debugger where the app raised."""
@@ -113,21 +156,17 @@ class GoldenItem(pytest.Item):
         raise NotImplementedError
 
     def reason(self) -> Reason:
-        """Why it is not good, in full and on one line."""
+        """Return why it is not good, in full and on one line."""
         path, line, _ = self.location
-        return Reason(
-            text=self.render(),
-            summary=summarize(self.verdicts),
-            path=path,
-            line=1 if line is None else line + 1,
-        )
+        line = 1 if line is None else line + 1
+        return Reason(text=self.render(), summary=summarize(self.verdicts), path=path, line=line)
 
     def raised(self) -> BaseException | None:
-        """What the app raised, where a debugger is to look at it."""
+        """The exception of the app, for a debugger."""
         return None
 
     def _app(self) -> Any:
-        """The value of the fixture `llm_app`, where somebody overrides it."""
+        """The value of the fixture `llm_app`, where a conftest overrides it."""
         if not overrides_app(self):
             return None
         scope = app_fixtures(self)[-1].scope
@@ -137,7 +176,8 @@ class GoldenItem(pytest.Item):
                 '@pytest.fixture(scope="session")'
             )
         self.funcargs: dict[str, object] = {}
-        manager = self.session._fixturemanager  # noqa: SLF001 - see below
+        # As doctest items get their fixtures; there is no public way.
+        manager = self.session._fixturemanager  # noqa: SLF001
         self._fixtureinfo = manager.getfixtureinfo(node=self, func=None, cls=None)
         request = TopRequest(self, _ispytest=True)  # type: ignore[arg-type]
         with noting() as ended:
@@ -168,7 +208,7 @@ class CaseItem(GoldenItem):
     def judge(self, evaluation: Evaluation) -> tuple[Verdict, ...]:
         self.result, verdicts = evaluation.judge_case(self.parent.golden, self.task)
         for channel, text in self.result.printed:
-            if channel == "log" or captures(self.config):  # what pytest does not capture was shown at once
+            if channel == "log" or captures(self.config):  # uncaptured output was shown at once
                 self.add_report_section("call", channel, _escape_lines(text))
         for score in self.result.scores:
             suffix = f"[{score.repeat}]" if len(self.result.outputs) > 1 else ""
@@ -178,7 +218,7 @@ class CaseItem(GoldenItem):
     def render(self) -> str:
         if self.result is None:
             return ""
-        style = traceback_style(self.config)
+        style = _traceback_style(self.config)
         return render_case(self.task.case, self.result, self.verdicts, traceback=style)
 
     def reason(self) -> Reason:
@@ -203,7 +243,7 @@ class SuiteItem(GoldenItem):
     @classmethod
     def of(cls, parent: GoldenFile, *, metric: str) -> SuiteItem:
         name = f"suite[{metric}]"
-        # Said in full, since pytest reads brackets as parameters wherever it meets an id as text (--lf).
+        # In full, since pytest reads brackets as parameters wherever it meets an id as text (--lf).
         item: SuiteItem = cls.from_parent(parent, name=name, nodeid=f"{parent.nodeid}::{name}")
         item.metric = metric
         return item
@@ -220,23 +260,166 @@ class SuiteItem(GoldenItem):
         return self.path, self.parent.golden.suite_lines.get(self.metric, 1) - 1, self.name
 
 
-def _escape_lines(text: str) -> str:
-    """Escape the text: what an app prints may contain what a model said."""
-    lines = text.expandtabs().split("\n")
-    return "\n".join(printable(line, limit=_ESCAPED * len(line)) for line in lines)
-
-
 def only_shows(config: pytest.Config) -> bool:
-    """Whether pytest only shows what it would run: then no app and no model is called."""
+    """Return whether pytest only shows what it would run: then no app and no model is called."""
     return any(config.getoption(name, None) for name in _SHOWING)
 
 
 def overrides_app(node: pytest.Item | pytest.Collector) -> bool:
-    """Whether a conftest gives this node another `llm_app` than the plugin's own, and no flag weighs more."""
+    """Return whether a conftest overrides `llm_app` for this node, and no flag overrules it."""
     return len(app_fixtures(node)) > 1 and node.config.getoption("llm_app") is None
 
 
 def app_fixtures(node: pytest.Item | pytest.Collector) -> Sequence[Any]:
     """The definitions of `llm_app` that this node sees, the one that counts last."""
-    # Private, and used by every plugin with items that are no functions, pytest's own among them.
+    # Private, and used by every plugin with items that are no functions, as doctest's.
     return node.session._fixturemanager.getfixturedefs("llm_app", node) or ()  # noqa: SLF001
+
+
+def _traceback_style(config: pytest.Config) -> TracebackStyle:
+    """The app's traceback under `--tb`."""
+    return _STYLES.get(cast("str", config.getoption("tbstyle")), "long")
+
+
+def _reason_of(raised: BaseException, item: pytest.Item) -> Reason | None:
+    """Return why a golden item ended; None where pytest's own report is the only one."""
+    if isinstance(raised, NotGoodError):
+        return raised.reason
+    traceback = describe_traceback(raised)
+    if isinstance(raised, Failed) or not isinstance(raised, Exception) or not traceback:
+        return None
+    error = printable(mask(describe_error(raised)), _ERROR)
+    path, line = find_crash(traceback) or (item.location[0], (item.location[1] or 0) + 1)
+    style = _traceback_style(item.config)
+    shown = shorten(traceback) if style == "short" else traceback
+    text = error if style == "no" else f"{error}\n\n{shown}"
+    return Reason(text=text, summary=f"{error} ({path}:{line})", path=path, line=line)
+
+
+def _as_longrepr(reason: Reason, *, one_line: bool, when: str) -> ExceptionChainRepr:
+    """
+    Return a reason in the form that reports of pytest carry.
+
+    Args:
+        one_line: As `--tb=line` wants it; pytest writes that line itself, but of an error in setup.
+    """
+    place = ReprFileLocation(reason.path, reason.line, reason.summary)
+    text = reason.text
+    if one_line:
+        text = f"{place}" if when == "setup" else ""
+    entry = ReprEntryNative([f"{text}\n" if text else ""])
+    return ExceptionChainRepr([(ReprTraceback([entry], None, "native"), place, None)])
+
+
+def _escape_lines(text: str) -> str:
+    """Escape the text: an app may print answers of a model."""
+    lines = text.expandtabs().split("\n")
+    return "\n".join(printable(line, limit=_ESCAPED * len(line)) for line in lines)
+
+
+def captures(config: pytest.Config) -> bool:
+    """Not with `-s`, nor with `-p no:capture`, which takes the option away."""
+    return bool(config.getoption("capture", "no") != "no")
+
+
+class Reporting:
+    """
+    Reports the items of a golden run, and routes the output and logs of its app to each case.
+
+    Streams and log handlers of pytest are changed for the session, and put back at its end.
+    """
+
+    def __init__(self, evaluation: Evaluation, config: pytest.Config) -> None:
+        self._evaluation = evaluation
+        self._session: pytest.Session | None = None
+        self._captures = captures(config)
+        self._tees = config.getoption("capture", "no") == "tee-sys"
+        self._streams = Patches(self._find_streams)
+        self._handlers: list[logging.Handler] = []
+        self._log: logging.Handler | None = None
+        self._listening = ExitStack()
+        config.add_cleanup(self._close)
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._session = session
+        if self._log is None:
+            self._route_logs(session.config.pluginmanager.getplugin("logging-plugin"))
+
+    @pytest.hookimpl(wrapper=True, trylast=True)  # within pytest's own, which begins to capture
+    def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Route the streams that pytest captures by, before the first case prints."""
+        self._streams.apply()
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        """Route the streams between two items, where pytest does not capture."""
+        self._streams.apply()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        self._streams.apply()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Replace a traceback of our own code by the reason."""
+        report = yield
+        if not isinstance(item, GoldenItem) or not report.failed or not call.excinfo:
+            return report
+        if reason := _reason_of(call.excinfo.value, item):
+            one_line = item.config.getoption("tbstyle") == "line"
+            report.longrepr = _as_longrepr(reason, one_line=one_line, when=call.when)
+        return report
+
+    @pytest.hookimpl(tryfirst=True, specname="pytest_runtest_logreport")
+    def pytest_end_refused(self, report: pytest.TestReport) -> None:
+        """End the session once, in place of an error an item, where a worker found that nothing can run."""
+        refused = dict(report.user_properties).get(REFUSED)
+        if refused is not None and self._session is not None and not is_worker(self._session.config):
+            self._evaluation.refused = str(refused)
+            raise pytest.UsageError(self._evaluation.refused)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self) -> None:
+        """Begin no case after the failure that ends the session (`-x`, `--maxfail`)."""
+        if self._session is not None and (self._session.shouldfail or self._session.shouldstop):
+            self._evaluation.stop()
+
+    def _find_streams(self) -> Iterator[Change]:
+        """The streams of the moment, since pytest exchanges them; those found before stay routed."""
+        yield sys.stdout, "write", partial(self._route, "stdout", sys.__stdout__)
+        yield sys.stderr, "write", partial(self._route, "stderr", sys.__stderr__)
+
+    def _route(self, channel: Channel, original: Any, write: Callable[[str], int]) -> Callable[[str], int]:
+        shown = original.write if self._tees and original is not None else None
+        return routed(write, channel, shown if self._captures else write)
+
+    def _route_logs(self, plugin: Any) -> None:
+        """
+        Give the records of a case to the case, and no longer to the item that pytest happens to run.
+
+        Args:
+            plugin: pytest's `logging-plugin`, which is there once a session starts; None where it is off.
+        """
+        self._listening.enter_context(listening())
+        for name in ("caplog_handler", "report_handler"):
+            if isinstance(handler := getattr(plugin, name, None), logging.Handler):
+                handler.addFilter(_is_of_no_case)
+                self._handlers.append(handler)
+        self._log = CaseLog(level=getattr(plugin, "log_level", None) or 0)
+        self._log.setFormatter(getattr(plugin, "formatter", None))
+        logging.getLogger().addHandler(self._log)
+
+    def _close(self) -> None:
+        self._listening.close()
+        self._streams.restore()
+        for handler in self._handlers:
+            handler.removeFilter(_is_of_no_case)
+        if self._log is not None:
+            logging.getLogger().removeHandler(self._log)
+
+
+def _is_of_no_case(_record: logging.LogRecord) -> bool:
+    return current.get() is None

@@ -1,5 +1,5 @@
 """
-What a session collects, by one rule.
+The golden files that a session collects, and the permissions of the pipeline that started it.
 
 Paths on the command line are exactly what is run, golden files and ordinary tests alike. Without paths,
 `--llm-golden` on the command line means the golden sets alone; in `addopts`, or as `collect = true` in the
@@ -9,7 +9,9 @@ settings, it adds them to what pytest collects anyway.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,18 +20,24 @@ import pytest
 
 from pytest_llmops.errors import GoldenError
 from pytest_llmops.golden.files import SUFFIXES, find_golden_files
+from pytest_llmops.plugin import LOOSEN
+from pytest_llmops.revision.git import pin_environment
 from pytest_llmops.settings import Settings, find_root
 
 FLAG = "--llm-golden"
+_PIPELINE = pytest.StashKey[tuple[str, ...]]()
+_CHOOSING = ("-k", "-m", "--deselect", "--lf", "--last-failed", "--sw", "--stepwise", "--maxfail", "-x")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """
+    The paths of a session.
+
     Attributes:
-        golden: Golden files, and folders of such, that the session is of; empty where it is of none.
-        arguments: What pytest is to collect.
-        alone: Ordinary tests are not collected, and nobody named paths.
+        golden: Golden files, and folders of such; empty for a session of ordinary tests.
+        arguments: The paths that pytest gets.
+        alone: Ordinary tests are not collected, though no paths were given.
     """
 
     golden: Sequence[str]
@@ -37,26 +45,30 @@ class Selection:
     alone: bool = False
 
 
-def is_on_command_line(config: pytest.Config) -> bool:
-    """Whether the flag was typed for this session, rather than written down for all."""
-    return FLAG in map(str, config.invocation_params.args)
-
-
 def select(config: pytest.Config, settings: Settings) -> Selection:
-    """The golden files that a session is of."""
-    typed = is_on_command_line(config)
+    """Choose the golden files of a session by its paths, flag and settings."""
+    typed = FLAG in map(str, config.invocation_params.args)  # and not only in addopts
     configured = [str(settings.path(path)) for path in settings.golden]
     if config.args_source is pytest.Config.ArgsSource.ARGS:
         golden = list(dict.fromkeys(_golden_among(config, settings, typed=typed)))
         named = [argument.split("::", 1)[0] for argument in config.args]
         return Selection(golden=golden or (named if typed else []), arguments=config.args)
-    if typed:
-        return Selection(golden=configured, arguments=configured, alone=True)
-    return Selection(golden=configured, arguments=[*config.args, *configured])
+    arguments = configured if typed else [*config.args, *configured]
+    return Selection(golden=configured, arguments=_without_nested(config, arguments), alone=typed)
+
+
+def _without_nested(config: pytest.Config, arguments: Sequence[str]) -> Sequence[str]:
+    """
+    Leave out each argument that lies in a folder which is an argument too: it is collected with the folder.
+
+    pytest before 9 would collect the inner one of the two alone, and drop the folder's tests.
+    """
+    paths = {argument: (config.invocation_params.dir / argument).resolve() for argument in arguments}
+    return [argument for argument, path in paths.items() if not set(paths.values()) & set(path.parents)]
 
 
 def _golden_among(config: pytest.Config, settings: Settings, *, typed: bool) -> Iterator[str]:
-    """Of the paths that somebody named those that are golden; the others are pytest's own business."""
+    """Yield the golden ones of the given paths; pytest collects the others."""
     configured = [settings.path(path).resolve() for path in settings.golden]
     homes = [path if path.is_dir() else path.parent for path in configured]
     homes = [home for home in homes if home != settings.root.resolve() or home in configured]
@@ -72,7 +84,7 @@ def _golden_among(config: pytest.Config, settings: Settings, *, typed: bool) -> 
         elif typed and not settings.root.resolve().is_relative_to(path) and _holds_golden(path):
             yield written
         else:
-            yield from (str(each) for each in configured if each.is_relative_to(path))
+            yield from (str(golden) for golden in configured if golden.is_relative_to(path))
 
 
 def _holds_golden(folder: Path) -> bool:
@@ -84,16 +96,18 @@ def _holds_golden(folder: Path) -> bool:
 
 def refuse_root_of_a_flag(config: pytest.Config) -> None:
     """
-    Say so where pytest took its root from the file that a flag names, and so read none of the settings.
+    Refuse a root that pytest took from the file that a flag names: it then read none of the settings.
 
-    Before it knows a plugin's flags, it takes every word that names an existing file for a path to test.
+    Before it knows a plugin's flags, pytest takes every word that names an existing file for a path to test.
 
     Raises:
         UsageError: With the flag as it has to be written.
     """
     here = config.invocation_params.dir
-    given = config.args_source is config.ArgsSource.ARGS or config.option.rootdir or config.option.inifilename
-    if given or config.rootpath == find_root(here):
+    rooted = (
+        config.args_source is config.ArgsSource.ARGS or config.option.rootdir or config.option.inifilename
+    )
+    if rooted or config.rootpath == find_root(here):
         return
     inside = os.path.realpath(here)
     for flag, value in pairwise(map(str, config.invocation_params.args)):
@@ -104,3 +118,28 @@ def refuse_root_of_a_flag(config: pytest.Config) -> None:
                 f"pytest took {config.rootpath} for the root of the project, since {flag} names a file "
                 f"outside; write {flag}={value}"
             )
+
+
+def read_pipeline(config: pytest.Config) -> None:
+    """
+    Keep the flags and the environment that the process was started with.
+
+    A conftest or the app may set `PYTEST_ADDOPTS` or `GIT_DIR` while it is imported. Neither may give a
+    change the permission that only the pipeline has, nor have it compared with another repository.
+    """
+    flags: list[str] = []
+    with suppress(ValueError):  # an open quote, which pytest itself reports
+        flags = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
+    config.stash[_PIPELINE] = (*map(str, config.invocation_params.args), *flags)
+    pin_environment(dict(os.environ))
+    config.add_cleanup(lambda: pin_environment(None))
+
+
+def may_loosen(config: pytest.Config) -> bool:
+    """Return whether the pipeline allows it: a flag in the repository's own settings does not count."""
+    return LOOSEN in config.stash.get(_PIPELINE, ())
+
+
+def selects(config: pytest.Config) -> bool:
+    """Return whether the pipeline chose among the cases."""
+    return any("::" in flag or flag.startswith(_CHOOSING) for flag in config.stash.get(_PIPELINE, ()))

@@ -1,26 +1,38 @@
 """
-The baseline: what every later run is compared with, one line a case, so that a diff can be reviewed.
+The baseline of later runs, one line a case, so that a diff can be reviewed.
 
-Its JSON Schema is `baseline.schema.json` in this folder. A list of one item stands for all repeats
-being equal. A case has the digests of its answers or, on request, its outputs.
+Its JSON Schema is `baseline.schema.json` in this folder. A list of one item means that all repeats
+are equal. A case has the digests of its answers or, on request, its outputs.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.documents.json_document import parse_json
-from pytest_llmops.errors import RunFileError
+from pytest_llmops.documents.reading import (
+    BrokenValueError,
+    list_of,
+    mapping_of,
+    read_version,
+    record_reader,
+    refuse_twice,
+    show,
+    whole,
+    within,
+)
+from pytest_llmops.errors import RunFileError, hint
 from pytest_llmops.gates.baseline import NEW_ALONE, Acceptance, AcceptOptions, accept, find_flaw, make_entry
-from pytest_llmops.printable import printable
-from pytest_llmops.records import CaseResult, Output, Run
-from pytest_llmops.reports.files.baseline_reading import KIND, VERSION, read_baseline
+from pytest_llmops.gates.case_results import answer_digests
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.records import CaseResult, Output, Run, Score
 from pytest_llmops.reports.files.json_file import (
     FileKind,
     dump_json,
@@ -28,8 +40,13 @@ from pytest_llmops.reports.files.json_file import (
     read_content,
     read_file,
 )
-from pytest_llmops.reports.files.run_file import load_run
-from pytest_llmops.reports.files.run_reading import read_run
+from pytest_llmops.reports.files.run_file import load_run, read_pieces, read_run
+
+VERSION = 1
+KIND = "baseline"
+
+_MOST_REPEATS = 100_000  # one item stands for all of them, however many a broken file states
+Item = TypeVar("Item")
 
 ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
 """The command that makes a baseline."""
@@ -37,9 +54,8 @@ ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
 _REMEDY = f"Restore the file, or remove it and make a baseline with: {ACCEPT}"
 _KIND = FileKind(name=KIND, made_by=ACCEPT, remedy=_REMEDY)
 _EITHER = FileKind(name="run file or baseline", made_by=ACCEPT, remedy=_REMEDY)
-_HEAD = re.compile(rb'\s*\{\s*"version"\s*:\s*[^,]{1,20},\s*"kind"')
+_FIRST_LINE = re.compile(rb'\s*\{\s*"version"\s*:\s*[^,]{1,20},\s*"kind"')
 _WHOLE = 2**53
-Item = TypeVar("Item")
 
 
 def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False) -> None:
@@ -50,7 +66,7 @@ def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False) ->
         with_outputs: Keep the outputs of the cases that have them, so that scores can be made again.
 
     Raises:
-        RunFileError: A case occurs twice, was not scored in every repeat, or holds what JSON cannot.
+        RunFileError: A case occurs twice, was not scored in every repeat, or has a value that is no JSON.
         OSError: The folder cannot be made or written.
     """
     path = Path(path)
@@ -75,7 +91,7 @@ def update_baseline(path: str | Path, run: Run, options: AcceptOptions = NEW_ALO
     Accept a run into a baseline file; one that would stay the same is not touched.
 
     Raises:
-        RunFileError: The file that is there is broken; it stays as it is.
+        RunFileError: The existing file is broken; it stays as it is.
         AcceptanceError: Nothing of the run can be accepted.
     """
     path = Path(path)
@@ -91,33 +107,31 @@ def load_baseline(path: str | Path) -> Run:
     Read a baseline; its results have answers and scores, outputs only where they were kept.
 
     Raises:
-        RunFileError: It is missing, cut off, of another version, or holds something that a baseline
-            cannot: the message names the file, the place in it, and what to do.
+        RunFileError: It is missing, cut off, of another version, or contains something that a
+            baseline cannot: the message names the file, the place in it, and what to do.
     """
     return parse_baseline(read_file(Path(path), _KIND), str(path))
 
 
 def parse_baseline(data: bytes, shown: str) -> Run:
-    """The same of a file's bytes, wherever they come from; `shown` names it in a message."""
+    """Parse the bytes of a baseline; `shown` names it in errors."""
     return read_content(data, shown, _KIND, partial(_parse, shown))
 
 
 def load_base(path: str | Path) -> Run:
     """
-    Read what a run can be compared with: a baseline or another run.
+    Read a baseline, or a run to compare with.
 
     Raises:
         RunFileError: It is neither, or broken.
     """
-    from pytest_llmops.reports.files.run_pieces import read_pieces
-
     path = Path(path)
     if path.suffix == ".jsonl":
         return load_run(path)
     if (run := read_pieces(path)) is not None:
         return run
     data = read_file(path, _EITHER)
-    if _HEAD.match(data):
+    if _FIRST_LINE.match(data):
         return parse_baseline(data, str(path))
 
     def read(text: str) -> Run:
@@ -126,6 +140,99 @@ def load_base(path: str | Path) -> Run:
         return read_run(value) if is_run else parse_baseline(data, str(path))
 
     return read_content(data, str(path), _EITHER, read)
+
+
+def _parse(shown: str, text: str) -> Run:
+    value = parse_json(text)
+    if isinstance(value, dict) and "kind" not in value and "results" in value:
+        made = f"llmops accept {shown} --baseline FILE.json"
+        raise RunFileError(f"{shown}: is a run, no baseline; make one of it with: {made}")
+    return read_baseline(value)
+
+
+def read_baseline(value: Any) -> Run:
+    """Read a baseline from the content of its file."""
+    head = _HEAD(read_version(value, VERSION, KIND))
+    entries = within("cases", list_of(partial(_read_entry, head["signature"])), head["cases"])
+    refuse_twice((entry.case for entry in entries), "cases", "case")
+    return Run(signature=head["signature"], results=entries)
+
+
+def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
+    entry = _ENTRY(value)
+    if ("answers" in entry) == ("outputs" in entry):
+        raise BrokenValueError("must have answers or outputs, and not both")
+    repeats = entry["repeats"]
+    spread = partial(_spread, repeats)
+    outputs = within("outputs", spread, entry["outputs"]) if "outputs" in entry else ()
+    answers = within("answers", spread, entry["answers"]) if "answers" in entry else ()
+    scores = within("scores", mapping_of(spread), entry["scores"])
+    ways = entry.get("signatures", {})
+    for metric in ways:
+        if metric not in scores:
+            raise BrokenValueError(
+                f"signatures: {show(metric)} is no metric of scores.{hint(metric, scores)}"
+            )
+    result = CaseResult(
+        case=entry["case"],
+        input_hash=entry.get("input_hash", ""),
+        outputs=tuple(replace(output, repeat=repeat) for repeat, output in enumerate(outputs)),
+        scores=tuple(
+            Score(
+                metric=metric,
+                value=number,
+                repeat=repeat,
+                signature=ways.get(metric, signature.get(f"metric:{metric}", "")),
+            )
+            for metric, numbers in sorted(scores.items())
+            for repeat, number in enumerate(numbers)
+        ),
+        answers=answers,
+        runs=_check_runs(entry.get("runs", ()), repeats),
+    )
+    return replace(result, answers=answer_digests(result))
+
+
+def _check_runs(runs: tuple[int, ...], repeats: int) -> tuple[int, ...]:
+    """Check the repeats of each merged run, which add up to all of them."""
+    if runs and (len(runs) < 2 or min(runs) < 1 or sum(runs) != repeats):  # noqa: PLR2004 - one run needs no list
+        raise BrokenValueError(f"runs: must be two numbers or more that add up to {repeats} repeats")
+    return runs
+
+
+def _spread(repeats: int, items: Sequence[Item]) -> Sequence[Item]:
+    """Return an item for each repeat."""
+    if len(items) not in {1, repeats}:
+        allowed = counted(repeats, "item") if repeats == 1 else f"1 or {repeats} items"
+        raise BrokenValueError(f"must contain {allowed}, one for each repeat, not {len(items)}")
+    return items if len(items) == repeats else tuple(items) * repeats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Head:
+    version: Any
+    kind: Literal["baseline"]
+    signature: Mapping[str, str]
+    cases: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """One case, as `baseline.schema.json` has it."""
+
+    case: str
+    repeats: Annotated[int, whole(1, _MOST_REPEATS)]
+    scores: Mapping[str, tuple[float, ...]]
+    input_hash: str = ""
+    runs: tuple[int, ...] = ()
+    answers: tuple[str, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    signatures: Mapping[str, str] = field(default_factory=dict)
+
+
+_NOT_KEPT = {part.name for part in fields(Output)} - {"text", "passages", "tool_calls"}
+_HEAD = record_reader(dict, _Head)
+_ENTRY = record_reader(dict, _Entry, outputs=list_of(record_reader(Output, without=_NOT_KEPT)))
 
 
 def _dump_entry(entry: CaseResult, signature: Mapping[str, str], path: Path) -> str:
@@ -165,19 +272,11 @@ def _dump_output(output: Output) -> dict[str, Any]:
 
 
 def _shortest(value: float) -> float:
-    """1 for 1.0: a float's own text is the shortest that reads back, but for its `.0`."""
+    """Return 1 for 1.0: the text of a float is the shortest that reads back, but for its `.0`."""
     value = float(value)
     return int(value) if value.is_integer() and abs(value) < _WHOLE else value
 
 
 def _once(items: Sequence[Item], marks: Iterable[Hashable] = ()) -> Sequence[Item]:
-    """The first item alone where all are equal, or by what marks each where equal items may differ."""
+    """Return only the first item where all are equal; `marks` compares items that differ though equal."""
     return items[:1] if len(set(marks or items)) == 1 else items
-
-
-def _parse(shown: str, text: str) -> Run:
-    value = parse_json(text)
-    if isinstance(value, dict) and "kind" not in value and "results" in value:
-        made = f"llmops accept {shown} --baseline FILE.json"
-        raise RunFileError(f"{shown}: is a run, no baseline; make one of it with: {made}")
-    return read_baseline(value)

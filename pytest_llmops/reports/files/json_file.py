@@ -1,4 +1,4 @@
-"""JSON files that people keep and review: whole or not there, readable or one clear error."""
+"""JSON files that people keep and review: complete or absent, readable or one clear error."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Content = TypeVar("Content")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileKind:
     """
-    What a message says of a file.
+    The words for a file in errors.
 
     Attributes:
-        name: What it should be, `run file`.
+        name: Its kind, such as `run file`.
         made_by: The command that makes it.
-        remedy: What to do about a broken one, the command at its end.
+        remedy: Advice on a broken one, the command at its end.
     """
 
     name: str
@@ -41,7 +41,7 @@ class FileKind:
 
 def read_file(path: Path, kind: FileKind) -> bytes:
     """
-    The bytes of a file.
+    Read the bytes of a file.
 
     Raises:
         RunFileError: There is none, or it cannot be read.
@@ -49,7 +49,7 @@ def read_file(path: Path, kind: FileKind) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        near = hint(path.name, [each.name for each in path.parent.glob("*.json*")])
+        near = hint(path.name, [file.name for file in path.parent.glob("*.json*")])
         raise RunFileError(f"{path}: there is no such {kind.name}.{near} Make it: {kind.made_by}") from None
     except OSError as error:
         raise RunFileError(f"{path}: cannot be read: {error.strerror}. {kind.remedy}") from None
@@ -57,13 +57,13 @@ def read_file(path: Path, kind: FileKind) -> bytes:
 
 def read_content(data: bytes, shown: str, kind: FileKind, read: Callable[[str], Content]) -> Content:
     """
-    What `read` makes of the text of a file.
+    Parse the text of a file with `read`.
 
     Args:
         shown: The file, for the message.
 
     Raises:
-        RunFileError: It is no UTF-8, or `read` met a broken value; with the place and the remedy.
+        RunFileError: It is no UTF-8, or contains a broken value; with the place and the remedy.
     """
     try:
         return read_bytes(data, read, kind.name)
@@ -82,7 +82,7 @@ def read_content(data: bytes, shown: str, kind: FileKind, read: Callable[[str], 
 
 def dump_json(value: Any, indent: int | None = None) -> str:
     """
-    The value as JSON, with nothing in it that a reader could not see.
+    Write a value as JSON without invisible characters.
 
     Raises:
         TypeError, ValueError: JSON has no such value.
@@ -92,33 +92,33 @@ def dump_json(value: Any, indent: int | None = None) -> str:
 
 
 def lay_out(text: str, indent: int) -> str:
-    """JSON that `dump_json` wrote on one line, as `json` lays it out, whose fast encoder takes no indent."""
+    """Indent the JSON of `dump_json`, as `json` does it, whose fast encoder takes no indent."""
     import msgspec
 
     try:
         return msgspec.json.format(text, indent=indent)
-    except msgspec.DecodeError:  # it knows no half of a surrogate pair
+    except msgspec.DecodeError:  # of half a surrogate pair
         return _escape(json.dumps(json.loads(text), indent=indent, ensure_ascii=False))
 
 
 def _escape(text: str) -> str:
-    return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    return _UNSEEN.sub(lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def plain(value: Any) -> Any:
-    """Records as mappings of their fields, however deep they lie."""
+    """Convert records to mappings of their fields, at any depth."""
     kind: Any = type(value)
     if kind in _LEAVES:
         return value
     if names := _field_names(kind):
         return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
-        return {key: plain(each) for key, each in value.items()}
+        return {key: plain(part) for key, part in value.items()}
     if isinstance(value, tuple | list):
-        return [plain(each) for each in value]
+        return [plain(part) for part in value]
     return value
 
 
 @lru_cache(maxsize=256)
 def _field_names(kind: Any) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(kind)) if is_dataclass(kind) else ()
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()

@@ -3,24 +3,52 @@ The run file: everything a run produced, in one JSON file that can be compared b
 
 Its JSON Schema is `run.schema.json` in this folder. A file named `.jsonl` is a stream of the same:
 the head without results on the first line, a result on each further one, and `{"usage": …}` last; a
-stream that was cut off between two lines is a smaller run.
+stream that is cut off between two lines is a smaller run.
 """
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from pytest_llmops.bounds import RECORD_ONLY, bound_of, format_bound, looks_like_bound, parse_bound
 from pytest_llmops.detect.value_lists import mask_denied
 from pytest_llmops.documents.atomic_file import write_atomically
-from pytest_llmops.documents.json_document import parse_json
-from pytest_llmops.documents.reading import BrokenValueError, reader_of
-from pytest_llmops.errors import RunFileError
+from pytest_llmops.documents.json_document import parse_json, parse_unique
+from pytest_llmops.documents.reading import (
+    BrokenValueError,
+    is_number,
+    list_of,
+    read_any,
+    read_fields,
+    read_version,
+    reader_of,
+    record_reader,
+    refuse_twice,
+    within,
+)
+from pytest_llmops.documents.record_decoder import RecordDecoder
+from pytest_llmops.errors import ComparisonError, RunFileError, hint
+from pytest_llmops.golden.thresholds import make_suite_checks, split_entry
 from pytest_llmops.printable import printable
-from pytest_llmops.records import CaseResult, Run, Usage
+from pytest_llmops.records import (
+    GAIN,
+    Bound,
+    CaseResult,
+    Failure,
+    Output,
+    Passage,
+    Run,
+    Score,
+    SuiteCheck,
+    Usage,
+)
 from pytest_llmops.reports.files.json_file import (
     FileKind,
     dump_json,
@@ -29,13 +57,24 @@ from pytest_llmops.reports.files.json_file import (
     read_content,
     read_file,
 )
-from pytest_llmops.reports.files.run_reading import VERSION, make_run, read_head, read_result, read_run
-from pytest_llmops.reports.files.suite_checks import dump_suite
+from pytest_llmops.runner.usage import sum_outputs
+from pytest_llmops.statistics.summaries import NAMES
+
+VERSION = 1
+NOT_WRITTEN = ("printed",)
+"""Fields of a result that no file has."""
+
+# The layout of `write_run`. No text can contain these: in JSON, a line break within text is escaped.
+_START, _BETWEEN, _END = b'\n "results": [\n', b"\n  },\n", b"\n  }\n ]"
+_CLOSE = b"\n  }"
+_MARK = "results are read apart"
+_BLOCK = 4_000_000
+_BEFORE_COLON = (b"\t", b"\r", b" :", b"\n:")  # a key that ends so is none that `RecordDecoder` counts
 
 
 def write_run(run: Run, path: str | Path) -> None:
     """
-    Write a run, sorted by item id: the old file or the new one is there, never a part of one.
+    Write a run, sorted by item id, atomically.
 
     Raises:
         RunFileError: A value cannot be written: no finite number, no JSON value, or a case twice.
@@ -50,11 +89,9 @@ def load_run(path: str | Path) -> Run:
     Read a run file, whole or streamed.
 
     Raises:
-        RunFileError: It is missing, cut off, of another version, or holds something that a run cannot:
+        RunFileError: It is missing, cut off, of another version, or contains something that a run cannot:
             the message names the file, the place in it, and what to do.
     """
-    from pytest_llmops.reports.files.run_pieces import read_pieces
-
     path = Path(path)
     if path.suffix != ".jsonl" and (run := read_pieces(path)) is not None:
         return run
@@ -64,7 +101,7 @@ def load_run(path: str | Path) -> Run:
 
 
 def _kind(path: Path) -> FileKind:
-    """What a message says of a run file; a command that it names may write to no file of another kind."""
+    """Describe a run file for errors; the command in them must not write to a file of another kind."""
     named = path if path.suffix in {".json", ".jsonl"} else "run.json"
     command = f"pytest --llm-golden --llm-out {named}"
     remedy = f"Restore the file, or make it again with: {command}"
@@ -130,7 +167,7 @@ def _dump(path: Path, what: str, value: Any) -> str:
 
 
 def _plain_result(result: CaseResult) -> dict[str, Any]:
-    """The result as JSON values; a rival has only what it produced: its input is the case's."""
+    """Return the result as JSON values; a rival has only outputs, scores and failures."""
     dumped: dict[str, Any] = plain(result)
     del dumped["printed"]
     for check in dumped["checks"]:
@@ -139,3 +176,229 @@ def _plain_result(result: CaseResult) -> dict[str, Any]:
     if rival is not None:
         dumped["rival"] = {name: rival[name] for name in ("outputs", "scores", "failures")}
     return dumped
+
+
+def read_run(value: Any) -> Run:
+    """Read a run from the content of a JSON run file."""
+    value = read_version(value, VERSION, "run file")
+    head = read_head({name: part for name, part in value.items() if name != "results"})
+    if not isinstance(value.get("results"), list):
+        raise BrokenValueError("results: must be a list; the file holds no results")
+    results = within("results", list_of(read_result), value["results"])
+    return make_run(head, results)
+
+
+def read_head(value: Any) -> dict[str, Any]:
+    """Read a run without its results: `signature`, `suite` as JSON and `usage` where given."""
+    value = read_version(value, VERSION, "run file")
+    known = {
+        "version": read_any,
+        "results": read_any,
+        "signature": reader_of(Mapping[str, str]),
+        "suite": reader_of(Mapping[str, Any]),
+        "usage": reader_of(Usage),
+    }
+    fields = read_fields(value, known)
+    return {key: part for key, part in fields.items() if key not in {"version", "results"}}
+
+
+def make_run(head: Mapping[str, Any], results: tuple[CaseResult, ...]) -> Run:
+    """Make a run of a head and its results; without a usage, it is the sum of the outputs'."""
+    refuse_twice((result.case for result in results), "results", "case")
+    try:
+        suite = parse_suite(head.get("suite", {}), [result.case for result in results])
+    except ValueError as error:
+        raise BrokenValueError(f"suite: {error}") from None
+    usage = head.get("usage") or sum_outputs(results)
+    return Run(signature=head.get("signature", {}), results=results, suite=suite, usage=usage)
+
+
+def read_result(value: Any) -> CaseResult:
+    """Read the result of one case."""
+    result: CaseResult = _RESULT(value)
+    return result
+
+
+def make_result(
+    *, case: str, input_hash: str = "", rival: Mapping[str, Any] | None = None, **fields: Any
+) -> CaseResult:
+    """Make a result of the fields in a file; a rival has the case and input of its result."""
+    of_rival = None if rival is None else CaseResult(case=case, input_hash=input_hash, **rival)
+    return CaseResult(case=case, input_hash=input_hash, rival=of_rival, **fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rival:
+    """The fields of a rival; its case and checks are those of the result that contains it."""
+
+    outputs: tuple[Output, ...] = ()
+    scores: tuple[Score, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
+read_rival = record_reader(dict, _Rival)
+_RESULT = record_reader(
+    make_result, CaseResult, without=NOT_WRITTEN, optional=("input_hash",), rival=read_rival
+)
+
+
+def read_pieces(path: Path) -> Run | None:
+    """
+    Read a run file in the layout that `write_run` writes, a result at a time.
+
+    None for every other file, and for one that `read_run` rejects.
+    """
+    if not path.is_file():  # a pipe can be read only once
+        return None
+    try:
+        return _read(path)
+    except (BrokenValueError, OSError, RecursionError, ValueError):
+        return None
+
+
+def _read(path: Path) -> Run | None:
+    read = _make_reader()
+    results: list[CaseResult] = []
+    with path.open("rb") as file:
+        before, start, rest = file.read(_BLOCK).partition(_START)
+        while start:
+            *pieces, rest = rest.split(_BETWEEN)
+            results += [read(piece + _CLOSE) for piece in pieces]
+            block = file.read(_BLOCK)
+            if not block:
+                break
+            rest += block
+    last, end, after = rest.partition(_END)
+    if not (start and end):
+        return None
+    results.append(read(last + _CLOSE))
+    # The rest is a run whose results are a mark; it is elsewhere if the results are, or if they come twice.
+    value = _parse_pieces(before + _START + json.dumps(_MARK).encode() + b"\n ]" + after)
+    if not isinstance(value, dict) or value.pop("results", None) != [_MARK]:
+        return None
+    return make_run(read_head(value), tuple(results))
+
+
+def _parse_pieces(text: bytes) -> Any:
+    return parse_unique(text.decode())
+
+
+def _make_reader() -> Callable[[bytes], CaseResult]:
+    """Make a reader of one file's results; equal scores, checks and usages become one record."""
+    scores: RecordDecoder[Score] = RecordDecoder(Score, interned=("metric", "signature"), shared=True)
+    outputs: RecordDecoder[Output] = RecordDecoder(
+        Output, interned=("model",), decoders={"passages": RecordDecoder(Passage)}
+    )
+    decoder = RecordDecoder(
+        CaseResult,
+        make_result,
+        without=NOT_WRITTEN,
+        optional=("input_hash",),
+        readers={"rival": read_rival},
+        decoders={"outputs": outputs, "scores": scores},
+    )
+
+    def read(text: bytes) -> CaseResult:
+        if any(ending in text for ending in _BEFORE_COLON):
+            _parse_pieces(text)
+        try:
+            return decoder.read(text)
+        except (BrokenValueError, RecursionError, ValueError):  # of msgspec, too
+            return read_result(_parse_pieces(text))
+
+    return read
+
+
+def dump_suite(suite: Mapping[str, Sequence[SuiteCheck]], cases: Iterable[str]) -> dict[str, Any]:
+    """
+    Write the suite of a run as JSON values.
+
+    Args:
+        suite: Golden file to its checks.
+        cases: Item ids of the run; they name the golden file where it is not written.
+
+    Raises:
+        ValueError: No golden file can contain these checks.
+    """
+    if len(suite) == 1 and any(suite.values()) and next(iter(suite)) == _golden_file(cases):
+        return _dump_checks(next(iter(suite.values())))
+    return {path: _dump_checks(checks) for path, checks in sorted(suite.items())}
+
+
+def parse_suite(suite: Mapping[str, Any], cases: Iterable[str]) -> dict[str, tuple[SuiteCheck, ...]]:
+    """
+    Read golden file to its suite checks; the file is "" where nothing names it.
+
+    Raises:
+        ValueError: A check is wrong; with its metric.
+    """
+    for key, value in suite.items():
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{key}: must be a mapping of statistics, not {value!r}")  # noqa: TRY004
+    if all(isinstance(written, Mapping) for value in suite.values() for written in value.values()):
+        return {path: _parse_checks(checks) for path, checks in suite.items()}
+    return {_golden_file(cases): _parse_checks(suite)}
+
+
+def _golden_file(cases: Iterable[str]) -> str:
+    paths = {case.partition("::")[0] if "::" in case else "" for case in cases}
+    return paths.pop() if len(paths) == 1 else ""
+
+
+def _dump_checks(checks: Sequence[SuiteCheck]) -> dict[str, Any]:
+    dumped: dict[str, dict[str, Any]] = {}
+    for check in checks:
+        if check.statistic == GAIN:
+            dumped.setdefault(check.metric, {}).update(
+                {**mask_denied(check.options), "min_gain": check.threshold}
+            )
+            continue
+        alone = sum(other.metric == check.metric and other.statistic != GAIN for other in checks) == 1
+        if check.max_drop is not None and check.statistic != "mean" and not alone:
+            raise ValueError(f"{check.metric}: max_drop beside several statistics is about the mean")
+        bound = bound_of(check)
+        written = format_bound(bound, digits=None) if bound else None
+        shared = mask_denied(check.options)
+        if check.max_drop is not None:
+            shared["max_drop"] = check.max_drop
+        if check.record_only:
+            shared[RECORD_ONLY] = True
+        dumped.setdefault(check.metric, {}).update({check.statistic: written, **shared})
+    return dumped
+
+
+def _parse_checks(suite: Mapping[str, Any]) -> tuple[SuiteCheck, ...]:
+    return tuple(check for metric, written in suite.items() for check in _parse_entry(metric, written))
+
+
+def _parse_entry(metric: str, written: Mapping[str, Any]) -> tuple[SuiteCheck, ...]:
+    entry = split_entry(written)
+    max_drop, min_gain = entry.words.get("max_drop"), entry.words.get("min_gain")
+    if max_drop is not None and not (is_number(max_drop) and max_drop >= 0):
+        raise ValueError(f"{metric}: max_drop must be a number from 0, not {max_drop!r}")
+    if "min_gain" in entry.words and not is_number(min_gain):
+        raise ValueError(f"{metric}: min_gain must be a number, not {min_gain!r}")
+    for key, value in entry.options.items():
+        if isinstance(value, str) and looks_like_bound(value):
+            near = hint(key, NAMES)
+            raise ValueError(
+                f"{metric}: no statistic is named {key!r}.{near} Known: mean, sum, min, max, p1 … p99"
+            )
+    try:
+        return make_suite_checks(
+            metric,
+            {name: _parse_bound(bound, f"{metric} {name}") for name, bound in entry.statistics.items()},
+            max_drop=None if max_drop is None else float(max_drop),
+            min_gain=None if min_gain is None else float(min_gain),
+            options=entry.options,
+            record_only=entry.words.get(RECORD_ONLY) is True,
+        )
+    except ComparisonError as error:
+        raise ValueError(f"{metric}: {error}") from None
+
+
+def _parse_bound(written: Any, place: str) -> Bound | None:
+    bound = parse_bound(written) if isinstance(written, str) else None
+    if written is not None and bound is None:
+        raise ValueError(f'{place}: must be a comparison such as ">= 0.9", not {written!r}')
+    return bound

@@ -16,7 +16,8 @@ from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.selfcheck import check_itself, plan_repeats
 from pytest_llmops.gates.suite_channel.detectable_drops import find_detectable_drops
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, Output, Run, Score
-from pytest_llmops.reports.selfcheck import render_selfcheck, selfcheck_json, selfcheck_line
+from pytest_llmops.reports.document import write_terminal
+from pytest_llmops.reports.selfcheck import selfcheck_document, selfcheck_json, selfcheck_line
 from pytest_llmops.settings import Settings
 from tests.unit.gates.gate_records import FILE, coarse_intervals, result_of, run_of, suite_check
 
@@ -365,5 +366,5 @@ def test_any_baseline_has_a_line_and_a_check_without_nan(base, repeats):
     except SelfCheckError:
         return
     json.dumps(selfcheck_json(told), allow_nan=False)
-    assert "nan" not in "\n".join(render_selfcheck(told))
+    assert "nan" not in "\n".join(write_terminal(selfcheck_document(told)))
     assert all(each.smallest_drop is None or each.smallest_drop >= 0 for each in told.checks)

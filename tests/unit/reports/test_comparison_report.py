@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 
 from pytest_llmops.records import Change, Comparison, Verdict
-from pytest_llmops.reports.comparison import comparison_json, render_comparison
+from pytest_llmops.reports.comparison import comparison_document, comparison_json
+from pytest_llmops.reports.document import write_terminal
 
 COMPARISON = Comparison(
     outcome="regressed",
@@ -79,18 +80,18 @@ def test_json_is_as_published():
 
 
 def test_text_has_rows_reasons_cases_and_counts():
-    assert render_comparison(COMPARISON) == [
+    assert write_terminal(comparison_document(COMPARISON)) == [
         "check                 observed  baseline  difference  interval     p      outcome",
         "recall@5 mean >= 0.9  0.8       1         -0.2        -0.3 … -0.1  0.002  regressed",
         "semantic mean         0.8       0.8                                       passed",
         "bleu mean                                                                 error",
         "",
-        "  regressed  recall@5 mean >= 0.9: 0.8, baseline 1, difference -0.2 (-0.3 … -0.1); worse",
+        "regressed  recall@5 mean >= 0.9: 0.8, baseline 1, difference -0.2 (-0.3 … -0.1); worse",
         "",
-        "  passed     semantic mean: could see 0.1",
+        "passed     semantic mean: could see 0.1",
         "",
-        "  error      bleu mean; boom",
-        "             golden/a.yaml::x",
+        "error      bleu mean; boom",
+        "           golden/a.yaml::x",
         "",
         "missing, of the baseline's cases: 1",
         "  golden/a.yaml::gone\\x1b",
@@ -112,8 +113,11 @@ def test_long_lists_are_cut_and_counted():
     many = tuple(f"golden/a.yaml::{index}" for index in range(30))
     changed = tuple(Change(case=case, metric="bleu", before=1, after=0, confirmed=True) for case in many)
 
-    lines = render_comparison(
-        Comparison(outcome="undecided", verdicts=(), level=0.9, missing=many, changed=changed)
+    lines = write_terminal(
+        comparison_document(
+            Comparison(outcome="undecided", verdicts=(), level=0.9, missing=many, changed=changed)
+        )
     )
 
-    assert lines.count("  and 10 more") == 2
+    assert lines.count("  and 10 more") == 1
+    assert "changed cases, beyond chance: 30, 20 of them shown" in lines

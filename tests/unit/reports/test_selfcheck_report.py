@@ -9,7 +9,8 @@ import pytest
 from pytest_llmops.gates.selfcheck import Deviations, FalseAlarms, Recorded, SelfCheck
 from pytest_llmops.gates.suite_channel.detectable_drops import DetectableDrop
 from pytest_llmops.records import Run
-from pytest_llmops.reports.selfcheck import render_selfcheck, selfcheck_json, selfcheck_line
+from pytest_llmops.reports.document import write_terminal
+from pytest_llmops.reports.selfcheck import selfcheck_document, selfcheck_json, selfcheck_line
 from tests.unit.gates.gate_records import result_of, run_of, suite_check
 
 RECORD = "record the baseline with --llm-repeats auto or 10"
@@ -33,7 +34,7 @@ CHECK = SelfCheck(
 
 
 def test_text_has_a_row_a_check_and_names_the_cases():
-    assert render_selfcheck(CHECK) == [
+    assert write_terminal(selfcheck_document(CHECK)) == [
         "check          sees a drop of, with 1 new repeat  advice",
         "recall@5 mean  0.071                              would see 0.04 with more",
         "rouge_l mean   any size",
@@ -67,7 +68,7 @@ def test_text_has_a_row_a_check_and_names_the_cases():
     ],
 )
 def test_rate_in_words(change, last):
-    assert render_selfcheck(replace(CHECK, **change))[-1].startswith(last)
+    assert write_terminal(selfcheck_document(replace(CHECK, **change)))[-1].startswith(last)
 
 
 @pytest.mark.parametrize(
@@ -81,13 +82,13 @@ def test_rate_in_words(change, last):
     ],
 )
 def test_single_cases_in_words(change, words):
-    assert render_selfcheck(replace(CHECK, **change))[-2].startswith(words)
+    assert write_terminal(selfcheck_document(replace(CHECK, **change)))[-2].startswith(words)
 
 
 def test_deviations_in_words():
     found = replace(CHECK.cases, deviations=Deviations(deviating=2, repeats=300, high=0.024))
 
-    told = render_selfcheck(replace(CHECK, cases=found))
+    told = write_terminal(selfcheck_document(replace(CHECK, cases=found)))
 
     said = "2 of 300 further repeats deviate from their case's most frequent answer"
     assert f"{said}: at most 2.4 % of all calls do" in told
@@ -103,7 +104,7 @@ def test_text_from_a_file_cannot_act_on_the_terminal():
         unscored=("\x1b",),
     )
 
-    told = "\n".join(render_selfcheck(hostile))
+    told = "\n".join(write_terminal(selfcheck_document(hostile)))
 
     assert all(each.isprintable() or each == "\n" for each in told)
     assert "a\\u202eb" in told

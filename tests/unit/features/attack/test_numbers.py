@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from pytest_llmops.features.attack.adaptive import list_attacks, mutate, origin_of
 from pytest_llmops.features.attack.payloads import MUTATIONS, disguise, place_attacks
 from pytest_llmops.features.attack.suites import (
     Facets,
@@ -17,6 +16,9 @@ from pytest_llmops.features.attack.suites import (
     add_limits,
     build_suite,
     choose_cases,
+    list_attacks,
+    mutate,
+    origin_of,
     read_facets,
 )
 from pytest_llmops.features.attack.verdict import conclude, list_coverage, list_lost, pair_scores, tabulate

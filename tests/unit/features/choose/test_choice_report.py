@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.features.choose.report import ChoiceReport, choice_json, render_choice
+from pytest_llmops.features.choose.report import ChoiceReport, choice_document, choice_json
 from pytest_llmops.features.choose.runs import Spending
 from pytest_llmops.features.choose.verdict import choose
+from pytest_llmops.reports.document import write_terminal
 from tests.unit.features.choose.choice_records import SECONDS, SHARE, entry, field, ids, table
 
 
@@ -17,7 +18,7 @@ def show(*entries, alpha=0.05, groups=None, **scales):
     whole = field(*entries, groups=groups, **scales)
     report = ChoiceReport(field=whole, choice=choose(whole, alpha=alpha), alpha=alpha)
     written = json.loads(json.dumps(choice_json(report), allow_nan=False))
-    return render_choice(report), written
+    return write_terminal(choice_document(report)), written
 
 
 def test_a_winner():
@@ -98,7 +99,7 @@ def test_notes():
     same = (
         "a and b gave the same answers in all 4 cases: are they the same app, or does a setting not reach it?"
     )
-    assert render_choice(report)[7:-1] == [
+    assert write_terminal(choice_document(report))[7:-2] == [
         "b cannot win: it\\x1b[0m died",
         "left out of a: 1 case (golden/shop.yaml::old); not all have them with this input and checks",
         same,

@@ -82,7 +82,7 @@ def test_a_model_that_holds(place, stream):
     drift = place.ask()
 
     assert (drift.outcome, drift.causes) == ("none", ())
-    assert drift.notes == ("canaries: 3 asked of 3 chosen, 3 with a recorded answer",)
+    assert drift.notes == ("canaries: 3 sent of 3 chosen, 3 with a recorded answer",)
     assert len(place.server.requests) == 3
     assert {path: path.read_bytes() for path in place.folder.rglob("*.yaml")} == before
 
@@ -198,7 +198,7 @@ def test_a_provider_that_does_not_answer_leaves_the_question_open(place, fault, 
     drift = place.ask()
 
     assert (drift.outcome, drift.causes) == ("open", ())
-    assert drift.notes[0] == "canaries: 0 asked of 2 chosen, 0 with a recorded answer"
+    assert drift.notes[0] == "canaries: 0 sent of 2 chosen, 0 with a recorded answer"
     assert drift.notes[1].startswith("canaries without an answer: 2, http://127.0.0.1:")
     assert told in drift.notes[1]
     assert "sk-invalid" not in str(drift)
@@ -232,7 +232,7 @@ def test_the_key_goes_only_to_the_endpoint_that_the_environment_names(place):
 
     assert drift.outcome == "open"
     assert drift.notes[1] == (
-        "canaries not asked: 2, recorded at loopback: set OPENAI_BASE_URL to it, while it is up"
+        "canaries not sent: 2, recorded at loopback: set OPENAI_BASE_URL to it, while it is up"
     )
     assert place.server.requests == []
 
@@ -296,7 +296,7 @@ def test_what_is_not_sent_says_why(far, tmp_path, key, provider, told):
 
     drift = send_canaries(NOTHING, choose_canaries(RUN, [tmp_path], 1), endpoint, str)
 
-    assert drift.notes[1] == f"canaries not asked: 1, {told}"
+    assert drift.notes[1] == f"canaries not sent: 1, {told}"
     assert seen == []
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
 from pytest_llmops.errors import DriftError
-from pytest_llmops.features.drift.concept import similarity
+from pytest_llmops.features.drift.crossing import similarity
 from pytest_llmops.features.drift.finding import find_drift
 from pytest_llmops.features.drift.moved import chance_of_moving, compare_retrieval
-from pytest_llmops.features.drift.report import render_drift
+from pytest_llmops.features.drift.report import drift_document
 from pytest_llmops.gates.case_results import digest
 from pytest_llmops.records import (
     CaseResult,
@@ -170,7 +170,7 @@ def test_where_every_answer_is_unique_no_cause_is_shown_and_no_run_is_free_of_dr
     assert kinds_of(drift) <= candidate | asked_once
     assert not any(case.shown for case in drift.cases)
     assert drift.advice[0].startswith("Every answer is unique: none comes twice")
-    assert render_drift(drift)[-1].startswith("cannot tell: every answer is unique")
+    assert drift_document(drift).outcome.startswith("cannot tell: every answer is unique")
 
 
 def test_one_answer_that_comes_again_is_enough_to_compare_by():
@@ -182,7 +182,7 @@ def test_one_answer_that_comes_again_is_enough_to_compare_by():
     )
 
     assert drift.comparable
-    assert render_drift(drift)[-1].startswith("no drift (cases: 1 same, 8 varying")
+    assert drift_document(drift).outcome.startswith("no drift (cases: 1 same, 8 varying")
 
 
 @pytest.mark.parametrize(
@@ -519,8 +519,8 @@ def test_what_is_not_compared_is_noted():
     assert drift.outcome == "none"
     assert drift.notes == (
         "1 case without an answer in one of the runs, not compared",
-        "1 case only in the base, or asking something else now, not compared",
-        "1 case only in the new run, or asked otherwise before, not compared",
+        "1 case only in the base, or with another question now, not compared",
+        "1 case only in the new run, or with another question before, not compared",
     )
 
 

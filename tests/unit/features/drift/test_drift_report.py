@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 
 from pytest_llmops.features.drift.causes import CaseDrift, Cause, Clue, Drift
-from pytest_llmops.features.drift.report import drift_json, render_drift
+from pytest_llmops.features.drift.report import drift_document, drift_json
+from pytest_llmops.reports.document import write_terminal
 
 DOCUMENT = Clue(kind="data", evidence="passage returns\x1b[2J has another text")
 PROMPT = Clue(kind="prompt", evidence="prompts/a.yaml: a 1 → a 2")
@@ -30,8 +31,12 @@ DRIFT = Drift(
 )
 
 
+def _lines(drift: Drift) -> list[str]:
+    return write_terminal(drift_document(drift))
+
+
 def test_text_has_causes_open_cases_advice_and_counts():
-    assert render_drift(DRIFT) == [
+    assert _lines(DRIFT) == [
         "model, shown",
         "  small: fp_1 answered before, fp_2 answers now",
         "  no answer changed by it",
@@ -58,6 +63,7 @@ def test_text_has_causes_open_cases_advice_and_counts():
         "",
         "advice: 1 case: prompt or data. Run the old prompts",
         "note: 1 case only in the base\\n",
+        "",
         "drift: model, data (cases: 1 same, 1 varying, 4 changed)",
     ]
 
@@ -97,13 +103,13 @@ def test_no_drift_and_an_open_cause_say_so():
     held = CaseDrift(case="a", change="same")
     changed = CaseDrift(case="b", change="changed", hint="app")
 
-    assert render_drift(Drift(outcome="none", causes=(), cases=(held,))) == [
+    assert _lines(Drift(outcome="none", causes=(), cases=(held,))) == [
         "no drift (cases: 1 same, 0 varying, 0 changed)"
     ]
-    assert render_drift(Drift(outcome="open", causes=(), cases=(changed,)))[-1].startswith(
+    assert _lines(Drift(outcome="open", causes=(), cases=(changed,)))[-1].startswith(
         "drift, and its cause is open"
     )
-    assert render_drift(Drift(outcome="open", causes=(), cases=(held,)))[-1].startswith(
+    assert _lines(Drift(outcome="open", causes=(), cases=(held,)))[-1].startswith(
         "no drift seen, and no canary was answered"
     )
 
@@ -113,7 +119,7 @@ def test_long_lists_are_cut_and_counted():
     evidence = tuple(f"passage {number} has another text" for number in range(12))
     cause = Cause(kind="data", evidence=evidence, cases=tuple(case.case for case in cases), shown=True)
 
-    lines = render_drift(Drift(outcome="open", causes=(cause,), cases=cases))
+    lines = _lines(Drift(outcome="open", causes=(cause,), cases=cases))
 
-    assert lines.count("  and 15 more") == 2
+    assert [line.strip() for line in lines].count("and 15 more") == 2
     assert lines.count("  and 2 more") == 1

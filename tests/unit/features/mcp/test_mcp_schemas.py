@@ -100,7 +100,7 @@ def test_a_reference_to_what_it_is_in(defs):
 
 def test_a_reference_elsewhere_is_not_one_to_a_part_without_a_name():
     (only,) = found({"$ref": "https://evil.example/schema"}, **{"": {"type": "boolean"}})
-    assert only == ("properties/a", "refers to what is not in the schema")
+    assert only == ("properties/a", "refers to a part that is not in the schema")
 
 
 def test_a_chain_of_references_without_an_end_in_sight():

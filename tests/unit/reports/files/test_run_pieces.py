@@ -16,11 +16,9 @@ from hypothesis import strategies as st
 from pytest_llmops.documents.reading import BrokenValueError
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.records import CaseResult, Check, Run, Score
-from pytest_llmops.reports.files import run_pieces
+from pytest_llmops.reports.files import run_file as run_pieces
 from pytest_llmops.reports.files.baseline_file import load_base
-from pytest_llmops.reports.files.run_file import load_run, write_run
-from pytest_llmops.reports.files.run_pieces import read_pieces
-from pytest_llmops.reports.files.run_reading import read_run
+from pytest_llmops.reports.files.run_file import load_run, read_pieces, read_run, write_run
 from tests.unit.reports.files.test_run_file import BROKEN, RESULT, RUN, jsons, runs
 
 CHECKED = replace(
