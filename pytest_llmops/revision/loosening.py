@@ -147,18 +147,16 @@ def _keys(record: Any) -> dict[str, Any]:
 
 
 def _is_as_strict(key: Key, old: Any) -> bool:
-    if key.name == "options" and has_same_options(old.metric, key.after, key.before):
-        return True
+    if key.name == "options":
+        return _has_same_options(old.metric, key.after, key.before)
     if key.name == "max_drop" and isinstance(old, SuiteCheck) and key.before is None and not _is_bounded(old):
         return True  # without it a mean of seconds or dollars is not watched at all
     rule = _STRICTER.get(key.name)
     return rule is not None and rule(key.before, key.after)
 
 
-def has_same_options(metric: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
-    """Return whether options mean the same: one may write out a default."""
-    if dict(new) == dict(old):
-        return True
+def _has_same_options(metric: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    """Options mean the same where one side writes out a default."""
     try:
         return create_metric(metric, new) == create_metric(metric, old)
     except LLMOpsError:  # an unknown metric, or an option that it refuses

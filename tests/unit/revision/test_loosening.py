@@ -47,6 +47,10 @@ def test_what_became_of_a_check_is_told():
     assert compare_checks(both, both[:1]) == [("bleu: bound changed", "<= 0.9", ">= 0.2")]
     assert compare_checks(both[:1], both) == []
     assert compare_checks(
+        (check_of(">= 0.5", "keywords", all=["a"]),),
+        (check_of("<= 0.9", "keywords", all=["a"]), check_of(">= 0.5", "keywords", all=["b"])),
+    ) == [("keywords: options changed: all", "", "")], "the check of the same side"
+    assert compare_checks(
         (check_of(">= 1", "judge", rubric="s3cret", min=1),),
         (check_of(">= 1", "judge", rubric="other", top=2),),
     ) == [("judge: options changed: rubric, min, top", "", "")]
