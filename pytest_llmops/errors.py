@@ -43,7 +43,7 @@ class WeightsError(LLMOpsError):
 
 
 class UnknownMetricError(LLMOpsError):
-    """A check names a metric that nobody registered."""
+    """A check names a metric that is not registered."""
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         known = sorted(known)

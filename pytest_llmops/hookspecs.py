@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from pytest_llmops.runner.cases.listeners import RunListener
+    from pytest_llmops.protocols import RunListener
     from pytest_llmops.settings import Settings
 
 GROUP = "pytest_llmops"

@@ -1,12 +1,12 @@
-"""Protocols of apps, metrics and encoders, and the traits that metrics declare."""
+"""Protocols of apps, metrics, encoders and listeners of a run, and the traits that metrics declare."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from pytest_llmops.records import Bound, Failure, Output, Sample, Score
+from pytest_llmops.records import Bound, Failure, Output, Sample, Score, ScoredOutput
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,3 +116,26 @@ class ScoreBatch(Protocol):
     """Scores samples with one metric, in this process or by the session's scoring service."""
 
     def __call__(self, metric: Metric, batch: Sequence[Sample]) -> Sequence[Score | Failure]: ...
+
+
+class RunListener(Protocol):
+    """
+    Follows one run in one process.
+
+    Attributes:
+        setting: The name of the setting that asked for it.
+    """
+
+    setting: ClassVar[str]
+
+    def take(self, output: ScoredOutput) -> None:
+        """Note an output, from the loop of the cases."""
+
+    def finish(self) -> Sequence[str]:
+        """End work under way, and return a sentence for each error so far; may be called again."""
+
+    def warnings(self) -> Iterable[str]:
+        """Return a sentence for each doubt that is no error."""
+
+    def close(self) -> None:
+        """Undo all changes to the process."""

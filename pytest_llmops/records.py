@@ -359,6 +359,41 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """
+    The score of one metric for an output.
+
+    Attributes:
+        value: None where it could not be scored, with the reason in `error`.
+        label: `passed` or `failed` by the checks of the case; empty where it has none on the metric.
+    """
+
+    metric: str
+    value: float | None = None
+    label: str = ""
+    explanation: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredOutput:
+    """
+    One repeat of a case with its scores.
+
+    Attributes:
+        spans: In the order in which they ended; an app may leave none.
+    """
+
+    case: str
+    repeat: int
+    input: Any
+    text: str
+    spans: tuple[Span, ...]
+    judged: tuple[Judged, ...]
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
     """
     Everything that one case produced.

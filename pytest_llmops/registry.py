@@ -139,7 +139,7 @@ def metric_options(name: str) -> tuple[str, ...]:
     Return the options of the metric of that name, without those that the name sets (`@3`).
 
     Raises:
-        UnknownMetricError: Nobody registered the name.
+        UnknownMetricError: The name is not registered.
     """
     family, set_by_name = _split(name)
     return tuple(option for option in _parameters(family) if option not in set_by_name)
@@ -150,7 +150,7 @@ def metric_factory(name: str) -> MetricFactory:
     Return the factory of the metric of that name: its class, whose direction is known without options.
 
     Raises:
-        UnknownMetricError: Nobody registered the name.
+        UnknownMetricError: The name is not registered.
     """
     return _factory(_split(name)[0])
 
@@ -185,7 +185,7 @@ def create_metric(name: str, options: Mapping[str, Any] | None = None) -> Metric
     Create the metric of that name with those options.
 
     Raises:
-        UnknownMetricError: Nobody registered the name.
+        UnknownMetricError: The name is not registered.
         MetricOptionError: An option is unknown or its value cannot be, or the metric cannot be loaded.
     """
     family, set_by_name = _split(name)
@@ -228,7 +228,7 @@ def _split(name: str) -> tuple[str, dict[str, Any]]:
     Return the family of a name, and the options that the name sets.
 
     Raises:
-        UnknownMetricError: Nobody registered the name.
+        UnknownMetricError: The name is not registered.
     """
     family, set_by_name = (name, {}) if name in _registered else _parse(name)
     is_known = _ALIASES.get(family, family) in {*_registered, *_BUILT_IN, *_installed()}

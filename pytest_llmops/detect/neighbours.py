@@ -85,7 +85,7 @@ def group_of(pointer: str, text: str) -> str:
     """
     Return the pointer without its indices: equal for items of one list, and for one field of them all.
 
-    Empty for a text that is the key at its pointer, since it stands between the values.
+    Empty for a text that is the key at its pointer, since it is between the values.
     """
     return "" if pointer.endswith(f"/{escape(text)}") else _INDEX.sub("/*", pointer)
 

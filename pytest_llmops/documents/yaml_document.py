@@ -78,7 +78,7 @@ def read_yaml(text: str, *, file: str = "golden file", strict: bool = True) -> t
 
     Args:
         file: The kind of file, for messages.
-        strict: Off for files that other tools read too: scalars are what PyYAML makes of them, except dates
+        strict: Off for files that other tools read too: scalars are read as by PyYAML, except dates
             and the like, which stay text; tags choose a scalar's type, and merge keys are refused only at the
             top level.
 

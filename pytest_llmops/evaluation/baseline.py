@@ -85,7 +85,7 @@ def find_baseline(
 
     Raises:
         LLMOpsError: A file or the revision cannot be read, a baseline that is named knows none of the
-            cases, or the run would be written over what it needs.
+            cases, or the run would be written over a file that it needs.
     """
     _check_out(settings, goldens)
     if accept and accepted_path(settings).exists():

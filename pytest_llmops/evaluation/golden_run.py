@@ -34,7 +34,7 @@ def run_golden(  # noqa: PLR0913 - the public door
         repeats: Runs of each case, unless it has a number of its own; `auto` runs it again only while a
             verdict is open. By default `auto` for cases that the baseline has, else once.
         settings: Plain defaults when None; a project file is read by `load_settings` only.
-        problems: Gets sentences about what could not be kept with the results.
+        problems: Gets sentences about records that could not be kept with the results.
 
     Raises:
         AppError: The app cannot be found. What it raises when called becomes a failure of its case.

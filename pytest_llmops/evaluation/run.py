@@ -96,7 +96,7 @@ class Evaluation:
 
         Args:
             ledger: File in which the processes of a run count their spending of one budget.
-            keeps_raised: Keep what the app raises, for a debugger.
+            keeps_raised: Keep exceptions of the app, for a debugger.
 
         Raises:
             LLMOpsError: The budget cannot be read, or what the settings ask for cannot be opened.

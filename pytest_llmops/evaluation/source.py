@@ -31,10 +31,10 @@ class BaselineSource:
 
     Attributes:
         goldens: The files to run, against a revision with all that was added there since the change began.
-        base: None where nothing was accepted yet, or nobody wants a comparison.
+        base: None where nothing was accepted yet, or no comparison is wanted.
         calibrations: How far judges were found to agree with people, by signature; of the revision, so that a
             change cannot calibrate its own judge.
-        loosened: What the change made easier to pass; only known against a revision.
+        loosened: Keys that the change made easier to pass; only known against a revision.
         edited: Checks that the change edited, and whose old form judges the run, too.
         carried: Cases and checks that came from there, and that the change does not have yet.
         revision: Where the change began; None where nothing is compared with one.

@@ -1,1 +1,1 @@
-"""What a gate can do without: each folder is a feature, named by one entry point in `pyproject.toml`."""
+"""Features, which a gate works without: a folder each, named by one entry point in `pyproject.toml`."""

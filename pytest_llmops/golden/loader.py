@@ -296,7 +296,7 @@ class _Reading:
                     yield name, need
 
     def _needs_of(self, metric: Metric) -> list[str]:
-        """`reference` and `relevant` where needed; a metric of pairs needs no reference beside a rival."""
+        """`reference` and `relevant` where needed; with a rival, a metric of pairs needs no reference."""
         paired = "rival" in self._document and traits_of(metric).compares
         return [
             need

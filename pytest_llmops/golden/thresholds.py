@@ -64,7 +64,7 @@ def read_checks(
         past: The file is of another revision, so that a bound that cannot fail is accepted.
 
     Raises:
-        UnknownMetricError: Nobody registered the name.
+        UnknownMetricError: The name is not registered.
         MetricOptionError: An option is unknown or its value cannot be.
         ComparisonError: The comparison cannot be read, could never hold, or never fail.
     """

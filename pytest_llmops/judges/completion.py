@@ -220,7 +220,7 @@ def _read_reply(judge: JudgeModel, content: bytes) -> Reply:
         return _parse_completion(json.loads(content))
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         shown = _show(content.decode("utf-8", "replace"), _key(judge))
-        raise _PassingError(f"the endpoint sent what is no chat completion: {shown}") from None
+        raise _PassingError(f"the endpoint sent no chat completion: {shown}") from None
 
 
 def _replay(judge: JudgeModel, request: Mapping[str, Any]) -> bytes | None:

@@ -202,7 +202,7 @@ def _decide(judge: JudgeModel, sample: Sample, findings: Sequence[Finding]) -> l
 
 
 def _describe_unjudged(harmless: Sequence[_Decided]) -> str:
-    """Return which parts nobody judged although all the rest is harmless; empty if there are none."""
+    """Return the parts without a verdict although all others are harmless; empty if there are none."""
     if left := [part for part in harmless if not part.verdict and part.value >= BAND[0]]:
         return (
             f"{counted(len(left), 'doubtful part')} more than the judge is asked about, the first in "

@@ -40,7 +40,7 @@ class ReferenceGrade(JudgedMetric):
     """
     1 correct, 0.5 partly, 0 incorrect. Wording does not count, only the reply to the question.
 
-    A yes-no judge gives the probability that the answer says the same as the reference.
+    A yes-no judge gives the probability that the answer agrees with the reference.
     """
 
     prompt = "reference-grade"

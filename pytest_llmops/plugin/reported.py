@@ -48,7 +48,7 @@ class Reported:
         known: Node ids of failures among them that the baseline had too.
         reasons: Why a golden item is an error, by node id.
         crashed: The items during whose report a worker died.
-        lost: The items that were given an error at the end, since nobody reported them.
+        lost: The items that were given an error at the end, since no process reported them.
     """
 
     selected: Sequence[str] | None = None

@@ -98,7 +98,7 @@ class Recording:
         self.log.error = self.log.error or error
 
     def end(self) -> None:
-        """Close what is still open; a call that outlives its case is not kept."""
+        """Close open calls; a call that outlives its case is not kept."""
         self.ended = True
         for exchange in tuple(self.open):
             if exchange.leave is not None:

@@ -35,7 +35,7 @@ class Notes:
     Attributes:
         title: A line above them, which gets their number.
         most: The lines that are shown; the others are counted.
-        details: Lines below the notes, for terminals alone.
+        details: Lines below the notes, only for terminals.
     """
 
     items: Sequence[str]

@@ -1,4 +1,4 @@
-"""Lines on what a change loosened or edited in its own gate."""
+"""Lines on keys that a change loosened or edited in its own gate."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ def verdict_notes(verdict: Verdict) -> Notes:
 
 
 def count_named(cases: Sequence[str], what: str) -> str:
-    """`6 vary: a, b, c, d, e, and 1 more`, escaped; the count alone for none."""
+    """`6 vary: a, b, c, d, e, and 1 more`, escaped; only the count for none."""
     names = [printable(case) for case in cases[:_NAMED]]
     more = [f"and {len(cases) - _NAMED} more"] if len(cases) > _NAMED else []
     return f"{len(cases)} {what}{': ' if names else ''}{', '.join([*names, *more])}"

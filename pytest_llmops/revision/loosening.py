@@ -62,7 +62,7 @@ class Loosening:
 
     Attributes:
         place: `golden/support.yaml:19` where it still is, else the file.
-        case: The item's id; None for what is not about one case.
+        case: The item's id; None for a key of no case.
         what: For people, on one line and printable. It holds no input, reference or option of a case.
         before: The check, number or word of the merge base; empty where `what` is enough.
         after: Its counterpart in the change.

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from pytest_llmops.errors import describe_error
 from pytest_llmops.printable import counted
-from pytest_llmops.protocols import Metric, traits_of
+from pytest_llmops.protocols import Metric, RunListener, traits_of
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import Failure, Output, Sample, Span
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.printed import Printed, unwatch_outside, watch_outside
-from pytest_llmops.runner.cases.listeners import RunListener, open_listeners
+from pytest_llmops.runner.cases.listeners import open_listeners
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces.capture import Strays, unwatch, watch_strays
 

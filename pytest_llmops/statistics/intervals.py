@@ -18,7 +18,7 @@ class Measure:
     One number with its interval.
 
     Attributes:
-        value: None where the rows do not define it, such as an area under the curve of good rows alone.
+        value: None where the rows do not define it, such as an area under the curve of only good rows.
         low: None, as `high`, where no interval could be made.
         method: How the interval was made; `percentile` where BCa is not defined, and `exact` where all rows
             agree, so that no resample differs.

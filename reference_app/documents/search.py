@@ -30,6 +30,7 @@ WORDS = 0.05
 VALUE = 0.05  # of a sentence with a value of the kind that is asked for
 OUTDATED = 0.06  # a replaced rule differs from the current one by little more than a number
 IN_FORCE = 0.05  # of one that still holds for what was bought under it, over the current one
+_ROUNDING = 1e-6  # of cosines, which differ in the last digits between processors
 KEPT = 0.86  # share of the questions with an answer that must not be taken for questions without
 
 
@@ -130,7 +131,7 @@ class Library:
         import numpy as np
 
         place = np.array([self._places[best.id]])
-        return float(self._confidence(_column(query), place)[0]) >= self._limit
+        return float(self._confidence(_column(query), place)[0]) >= self._limit - _ROUNDING
 
     def _confidence(
         self, vectors: NDArray[np.float32], places: NDArray[np.int_] | None = None, *, own: bool = False

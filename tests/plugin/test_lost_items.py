@@ -207,6 +207,24 @@ def test_a_golden_set_of_which_everything_was_skipped_is_no_success(project):
     result.stdout.fnmatch_lines(["nothing was scored*"])
 
 
+def test_items_skipped_after_their_cases_ran_are_no_success(project):
+    """Cases run ahead of their items, so there are results of cases that no item reports."""
+    project.write(
+        "conftest.py",
+        """
+        import time
+        import pytest
+
+        def pytest_runtest_setup(item):
+            time.sleep(0.5)
+            pytest.skip("later")
+    """,
+    )
+    result = project.run_here()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*nothing was scored: every golden item was skipped*"])
+
+
 def test_setup_only_makes_no_errors_of_items_that_are_not_called(project):
     result = project.run_here("--setup-only")
     assert "error" not in result.outlines[-1]

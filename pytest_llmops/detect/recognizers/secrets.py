@@ -18,7 +18,7 @@ _ALNUM = "[A-Za-z0-9]"
 
 # Vendors document the shapes of their keys.
 SECRET_SHAPES: tuple[tuple[str, str, str], ...] = (
-    # Models and what serves them
+    # Models and their servers
     ("OpenAI, Anthropic and others", "sk-", rf"sk-(?=[\w-]{{0,199}}\d){_WORD}{{20,200}}"),
     ("ElevenLabs", "sk_", rf"sk_{_HEX}{{48}}"),
     ("Hugging Face", "hf_", rf"hf_{_ALNUM}{{30,60}}"),
@@ -83,7 +83,7 @@ SECRET_SHAPES: tuple[tuple[str, str, str], ...] = (
     ("Atlassian", "AT", r"AT(?:ATT|CTT)3[\w=-]{60,300}"),
     ("Bitbucket", "ATBB", rf"ATBB{_ALNUM}{{24,40}}"),
     ("Prefect", "pnu_", rf"pnu_{_ALNUM}{{36}}"),
-    # What watches them
+    # Monitoring
     ("Grafana", "glc_", r"glc_[A-Za-z0-9+/]{32,400}={0,3}"),
     ("Grafana", "glsa_", rf"glsa_{_ALNUM}{{32}}_[0-9a-fA-F]{{8}}"),
     ("New Relic", "NRAK-", r"NRAK-[A-Z0-9]{27}"),

@@ -52,7 +52,7 @@ class Row:
 
     Attributes:
         denied: Share of the tool calls that the model asked for which were denied.
-        stopped_by: Each guard with the number of attacks that it blocked, alone or with others; most first.
+        stopped_by: Each guard with the number of attacks that it blocked, not always by itself; most first.
     """
 
     group: str
@@ -109,9 +109,9 @@ class Paired:
     One yes-or-no score of the cases of two runs.
 
     Attributes:
-        against: What the run is compared with: a baseline, or the app without its guards.
+        against: The other run: a baseline, or the app without its guards.
         metric: `attack_success`, `blocked` or `utility`.
-        worse: Cases that are bad in this run alone: attacks that newly succeed or are not blocked, benign
+        worse: Cases that are bad only in this run: attacks that newly succeed or are not blocked, benign
             cases that newly fail.
         better: Those that were bad in the other run alone.
         p_worse: How often chance alone makes so many of the cases that differ worse; `p_better` of better.

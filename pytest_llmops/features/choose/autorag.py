@@ -2,7 +2,7 @@
 Trials of AutoRAG 0.3: by node its modules, the one that it took, and the scores by question.
 
 A node's folder has `summary.csv`, a row a module with its means and `is_best`, and a parquet file for each
-module with a row a question. The nodes `prompt_maker` and `query_expansion` keep means alone. A line of
+module with a row a question. The nodes `prompt_maker` and `query_expansion` keep only means. A line of
 nodes and the trial above it get a `summary.csv` of their own, without `is_best`, when they are done.
 """
 

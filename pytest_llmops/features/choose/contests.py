@@ -1,4 +1,4 @@
-"""Two candidates by one metric: the cases that each wins, the difference, and what chance says of it."""
+"""Two candidates by one metric: the cases that each wins, their difference, and its tests."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Contest:
     One pair of candidates by one metric.
 
     Attributes:
-        statistic: `mean`, which is tested, or the median `p50` of what an answer took, which is not.
-        cases: How many are compared; of none, the numbers below say nothing.
+        statistic: `mean`, which is tested, or the median `p50` of seconds, dollars or tokens, which is not.
+        cases: Their number; with none, the numbers below have no meaning.
         difference: First less second, in the metric's unit; `low` and `high` are the ends of its interval.
         better: Cases in which the first is better; `ties` and `worse` are the others.
         gain: The difference, positive where the first is better.
@@ -78,7 +78,7 @@ def hold_contest(  # noqa: PLR0913 - both sides, and how they are tested
 def compare_spending(  # noqa: PLR0913 - both sides, and how they are measured
     name: str, statistic: str, first: Entry, second: Entry, field: Field, *, alpha: float
 ) -> Contest | None:
-    """What the answers of two candidates took, where all of it is known and any was; else None."""
+    """Seconds, dollars or tokens of two candidates, where all are known and any is above 0; else None."""
     one, other = (_spent(name, entry) for entry in (first, second))
     cases = [case for case in field.cases if case in one and case in other]
     answered = [case for case in field.cases if case in first.answers and case in second.answers]
@@ -99,7 +99,7 @@ def _read(metric: str, entry: Entry, case: str) -> Sequence[float]:
 
 
 def worst_score(scale: Scale) -> float | None:
-    """What a case counts as that could not be scored; None where a metric has no worst score."""
+    """The score of a case that could not be scored; None where a metric has no worst score."""
     end = scale.range[0 if scale.higher_is_better else 1]
     return end if math.isfinite(end) else None
 
@@ -162,5 +162,5 @@ def _with_p_values(  # noqa: PLR0913 - all cases, those that were answered, and 
 
 
 def or_one(p_value: float | None) -> float:
-    """What was not tested is as likely as can be; a p-value of 0.0 is one."""
+    """A p-value, or 1 where there was no test; 0.0 is a p-value."""
     return 1.0 if p_value is None else p_value

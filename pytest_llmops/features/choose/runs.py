@@ -56,7 +56,7 @@ class Entry:
     One candidate.
 
     Attributes:
-        values: Metric to its scores, of cases of the field alone.
+        values: Metric to its scores, of cases of the field only.
         errors: Metric to the cases without a score of it, with the reason.
         broken: The reason why nothing can be chosen, whatever the scores; else empty.
         answers: Case to the digests of its answers.

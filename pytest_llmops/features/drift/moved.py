@@ -332,7 +332,7 @@ def _embedded(result: CaseResult) -> set[str]:
 
 
 def _retrieved(result: CaseResult) -> dict[str, float]:
-    """Passage id to the share of the repeats that retrieved it; an empty id stands for none at all."""
+    """Passage id to the share of the repeats that retrieved it; an empty id means no passage."""
     retrieved = [output.passages for output in result.outputs if output.passages is not None]
     counted = Counter(name for passages in retrieved for name in {passage.id for passage in passages} or {""})
     return {name: count / len(retrieved) for name, count in counted.items()}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_llmops.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from pytest_llmops.runner.cases.listeners import RunListener
+    from pytest_llmops.protocols import RunListener
     from pytest_llmops.settings import Settings
 
 

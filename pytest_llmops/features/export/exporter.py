@@ -13,8 +13,7 @@ from pytest_llmops.errors import describe_error
 from pytest_llmops.features.export.langsmith import LangSmithEndpoint
 from pytest_llmops.features.export.otlp import OtlpEndpoint
 from pytest_llmops.printable import counted, printable
-from pytest_llmops.records import Span
-from pytest_llmops.runner.cases.listeners import Judged, ScoredOutput
+from pytest_llmops.records import Judged, ScoredOutput, Span
 
 ROOT = "llmops.case"
 _BATCH = 50  # outputs
@@ -88,10 +87,10 @@ def mask_output(scored: ScoredOutput) -> ScoredOutput:
         case=mask_value(scored.case),
         input=mask_value(scored.input),
         text=mask_value(scored.text),
-        judged=[
+        judged=tuple(
             replace(judged, explanation=mask_value(judged.explanation), error=mask_value(judged.error))
             for judged in scored.judged
-        ],
+        ),
     )
     return replace(
         masked, spans=_under_root(masked, [_mask_span(span) for span in scored.spans if span.kind != "log"])

@@ -20,8 +20,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from pytest_llmops.errors import SettingsError
-from pytest_llmops.records import Span
-from pytest_llmops.runner.cases.listeners import ScoredOutput
+from pytest_llmops.records import ScoredOutput, Span
 
 _EVENT = "gen_ai.evaluation.result"
 _SCOPE = {"name": "pytest-llmops"}

@@ -13,7 +13,7 @@ from pytest_llmops.features.receive import langsmith_client
 from pytest_llmops.features.receive.forwarding import Forwarder
 from pytest_llmops.features.receive.server import Notes, Routes, Server
 from pytest_llmops.printable import printable
-from pytest_llmops.runner.cases.listeners import ScoredOutput
+from pytest_llmops.records import ScoredOutput
 from pytest_llmops.traces.langsmith_environment import NAMESPACES, langsmith_endpoint, langsmith_key
 
 _DUMMY_KEY = "pytest-llmops"

@@ -68,7 +68,7 @@ def find_detectable_drops(
 
     Args:
         results: Those of `find_scored`.
-        steady: The app does not vary, so that a single case which no longer holds what it held is a fact.
+        steady: The app does not vary, so that a single case that fails a check which it passed is a fact.
     """
     share = divide_suite_share(suite.values())
     drops = []

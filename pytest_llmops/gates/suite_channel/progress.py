@@ -40,7 +40,7 @@ class Progress:
         state: `cleared` needs no repeats, but is called if those that others need prove a drop;
             `called` is not confirmed yet, `refuted` was not confirmed by fresh repeats.
         look: The new repeats at which it was cleared or called; None for all there are.
-        p_value: The smallest error budget with which one of the looks would have called it, were it alone.
+        p_value: The smallest error budget with which one of the looks would have called it by itself.
         last: The p-value at the last tested look.
         p_adjusted: `p_value` corrected for all checks and for the channel's share of the budget.
         wants: New repeats of the varying cases that would take it further; 0 where none would.

@@ -60,7 +60,7 @@ class GoldenPlugin:
 
     Attributes:
         goldens: By resolved path; loaded before collection, so that every problem is reported at once.
-        alone: Ordinary tests are not collected, and nobody named paths.
+        alone: Ordinary tests are not collected, though no paths were given.
         conclusion: Made at the end of the session.
     """
 
@@ -199,7 +199,10 @@ class GoldenPlugin:
         )
         if unsaved:
             conclusion.add(unsaved, "error")
-        if run is None and any(map(is_golden, self.reported.selected or ())):
+        # Cases may have results although their items were skipped: they run ahead of them.
+        ended = session.shouldfail or session.shouldstop or session.exitstatus == pytest.ExitCode.INTERRUPTED
+        nothing = run is None or not (self.reported.outcomes or ended)
+        if nothing and any(map(is_golden, self.reported.selected or ())):
             conclusion.add("nothing was scored: every golden item was skipped", "error")
         if run is not None and revision is not None:
             for line in self._find_excuses(run, session):

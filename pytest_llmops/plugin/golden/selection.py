@@ -2,7 +2,7 @@
 The golden files that a session collects, and the permissions of the pipeline that started it.
 
 Paths on the command line are exactly what is run, golden files and ordinary tests alike. Without paths,
-`--llm-golden` on the command line means the golden sets alone; in `addopts`, or as `collect = true` in the
+`--llm-golden` on the command line means only the golden sets; in `addopts`, or as `collect = true` in the
 settings, it adds them to what pytest collects anyway.
 """
 
@@ -61,7 +61,7 @@ def _without_nested(config: pytest.Config, arguments: Sequence[str]) -> Sequence
     """
     Leave out each argument that lies in a folder which is an argument too: it is collected with the folder.
 
-    pytest before 9 would collect the inner one of the two alone, and drop the folder's tests.
+    pytest before 9 would collect only the inner one of the two, and drop the folder's tests.
     """
     paths = {argument: (config.invocation_params.dir / argument).resolve() for argument in arguments}
     return [argument for argument, path in paths.items() if not set(paths.values()) & set(path.parents)]

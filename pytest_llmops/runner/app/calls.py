@@ -219,7 +219,7 @@ async def _on_thread(app: App, question: Any) -> Any:
 
 
 class _EndedError(Exception):
-    """The app raised what a future cannot carry as it is, such as an end of the process."""
+    """The app raised something that a future cannot carry as it is, such as an end of the process."""
 
     def __init__(self, raised: BaseException) -> None:
         super().__init__(describe_error(raised))

@@ -25,13 +25,13 @@ from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.golden import input_hash
 from pytest_llmops.golden.files import input_with_files
-from pytest_llmops.protocols import Metric, traits_of
+from pytest_llmops.protocols import Metric, RunListener, traits_of
 from pytest_llmops.recorder.loop_thread import LoopThread
 from pytest_llmops.records import CaseResult, Failure, Golden, Output, Sample, Score
 from pytest_llmops.runner.app.calls import AppCaller, Called, app_failure
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.budget import Budget
-from pytest_llmops.runner.cases.listeners import RunListener, report_outputs
+from pytest_llmops.runner.cases.listeners import report_outputs
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.cases.tasks import Task, give_up
 from pytest_llmops.runner.scoring import Result, Scorer
@@ -370,7 +370,7 @@ def run_until_decided(
     """
     Return item id to result, once no verdict is open or `may_go_on` returns False.
 
-    The next repeats follow from the results alone, so that processes which share them agree on them.
+    The next repeats follow only from the results, so that processes which share them agree on them.
 
     Args:
         fetch: Has tasks run, here or elsewhere, and returns their results in order.

@@ -2,78 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from collections.abc import Sequence
 
 from pytest_llmops.bounds import holds
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.extensions import hooks
-from pytest_llmops.records import Failure, Output, Span
+from pytest_llmops.protocols import RunListener
+from pytest_llmops.records import Failure, Judged, Output, ScoredOutput
 from pytest_llmops.runner.app.calls import Called
 from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.runner.scoring import Result
 from pytest_llmops.settings import Settings
 
 _SERVED = ("export", "receive")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """
-    The score of one metric for an output.
-
-    Attributes:
-        value: None where it could not be scored, with the reason in `error`.
-        label: `passed` or `failed` by the checks of the case; empty where it has none on the metric.
-    """
-
-    metric: str
-    value: float | None = None
-    label: str = ""
-    explanation: str = ""
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoredOutput:
-    """
-    One repeat of a case with its scores.
-
-    Attributes:
-        spans: In the order in which they ended; an app may leave none.
-    """
-
-    case: str
-    repeat: int
-    input: Any
-    text: str
-    spans: Sequence[Span]
-    judged: Sequence[Judged]
-    latency_s: float = 0.0
-
-
-class RunListener(Protocol):
-    """
-    Follows one run in one process.
-
-    Attributes:
-        setting: The name of the setting that asked for it.
-    """
-
-    setting: ClassVar[str]
-
-    def take(self, output: ScoredOutput) -> None:
-        """Note an output, from the loop of the cases."""
-
-    def finish(self) -> Sequence[str]:
-        """End work under way, and return a sentence for each error so far; may be called again."""
-
-    def warnings(self) -> Iterable[str]:
-        """Return a sentence for each doubt that is no error."""
-
-    def close(self) -> None:
-        """Undo all changes to the process."""
 
 
 def open_listeners(settings: Settings) -> tuple[RunListener, ...]:
@@ -109,7 +50,7 @@ def report_outputs(
                 input=task.case.input,
                 text=output.text,
                 spans=spans,
-                judged=[_judge(task, result) for result in results if result.repeat == output.repeat],
+                judged=tuple(_judge(task, result) for result in results if result.repeat == output.repeat),
                 latency_s=output.latency_s,
             )
             for listener in listeners:

@@ -28,7 +28,7 @@ _STOP = "stop"
 @dataclass(frozen=True, slots=True)
 class SharedStore:
     """
-    A folder of this session alone, made by its controller.
+    A folder of this session only, made by its controller.
 
     Attributes:
         worker: Number of this process, from 0; one that replaces a dead worker has no share.

@@ -96,7 +96,7 @@ anyio.run(main)
 @pytest.fixture
 def command(python, tmp_path):
     """A server that does what its argument says."""
-    return lambda do: shlex.join([*python, "-c", SERVER, do, str(tmp_path / "died")])
+    return lambda do: shlex.join([python, "-c", SERVER, do, str(tmp_path / "died")])
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_a_call_from_many_threads_and_after_the_connection_was_closed(serve):
     ],
 )
 def test_a_broken_server_is_one_clear_error_and_the_next_call_connects_anew(
-    serve, monkeypatch, do, said, timeout_s
+    serve, python, monkeypatch, do, said, timeout_s
 ):
     monkeypatch.setattr(stdio, "PROCESS_TERMINATION_TIMEOUT", 0.1)  # for one that does not end by itself
     served = serve(do, timeout_s=timeout_s)
@@ -155,7 +155,7 @@ def test_a_broken_server_is_one_clear_error_and_the_next_call_connects_anew(
 
     with pytest.raises(McpError, match=said) as caught:
         run_twice()
-    assert str(caught.value).startswith(f"The MCP server {sys.executable}")
+    assert str(caught.value).startswith(f"The MCP server {python}")
     assert "\n" not in str(caught.value)
     with pytest.raises(McpError, match=said):
         run_twice()

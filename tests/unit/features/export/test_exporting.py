@@ -6,8 +6,7 @@ from types import SimpleNamespace
 
 from pytest_llmops.features.export.exporter import mask_output
 from pytest_llmops.features.export.langsmith import LangSmithEndpoint
-from pytest_llmops.records import Span
-from pytest_llmops.runner.cases.listeners import ScoredOutput
+from pytest_llmops.records import ScoredOutput, Span
 
 
 def span(name: str, number: int, parent: int | None, start: float, end: float) -> Span:
