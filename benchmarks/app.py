@@ -42,7 +42,7 @@ def main() -> None:
         answers = load_answers(options.answers)
     else:
         answers = _ask(questions, options.out, options.workers)
-    scored = [score(each, answers.get(each["id"])) for each in questions]
+    scored = [score(question, answers.get(question["id"])) for question in questions]
     console = Console(highlight=False, width=110)
     if options.misses:
         _show_misses(scored)
@@ -83,13 +83,13 @@ def _choose(questions: list[Record], kinds: Sequence[str], ids: Sequence[str]) -
     from fnmatch import fnmatchcase
 
     chosen = [
-        each
-        for each in questions
-        if (not kinds or each["kind"] in kinds)
-        and (not ids or any(fnmatchcase(each["id"], one) for one in ids))
+        question
+        for question in questions
+        if (not kinds or question["kind"] in kinds)
+        and (not ids or any(fnmatchcase(question["id"], one) for one in ids))
     ]
     if not chosen:
-        known = ", ".join(sorted({each["kind"] for each in questions}))
+        known = ", ".join(sorted({question["kind"] for question in questions}))
         sys.exit(f"No question is of that kind or has that id. Kinds: {known}.")
     return chosen
 

@@ -363,9 +363,9 @@ def simulate(place: int, seed: int) -> Tally:
     shared = min(asked.values())
     return Tally(
         red=compared.outcome in {"regressed", "failed", "error"},
-        undecided=any(each.outcome == "undecided" for each in compared.verdicts),
+        undecided=any(verdict.outcome == "undecided" for verdict in compared.verdicts),
         names_check=any(
-            each.outcome == "regressed" and CHECKS[0] in each.check for each in compared.verdicts
+            verdict.outcome == "regressed" and CHECKS[0] in verdict.check for verdict in compared.verdicts
         ),
         names_cases={f"case-{case}" for case in hit} <= {change.case for change in named},
         calls=sum(asked.values()) / row.cases,

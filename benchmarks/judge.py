@@ -121,9 +121,10 @@ def measure(kind: str, calls: int) -> None:
         wall_s, spent_s = time.perf_counter() - started, time.process_time() - spent
         completion.close()
         cast("IO[str]", server.stdin).close()
-    ends = Counter("score" if isinstance(each, Score) else "failure" for each in results)
+    ends = Counter("score" if isinstance(result, Score) else "failure" for result in results)
     bad = sum(
-        isinstance(each, Score) and not (math.isfinite(each.value) and each.value == 4) for each in results
+        isinstance(result, Score) and not (math.isfinite(result.value) and result.value == 4)
+        for result in results
     )
     limit = limit_s([chain_of(number, kind) for number in range(calls)])
     print(

@@ -67,7 +67,7 @@ def score_together(metrics: Sequence[Metric], batch: Sequence[Sample]) -> None:
     jobs = [scorer.submit(metric, [sample]) for metric in metrics for sample in batch]
     results = [job.result()[0] for job in jobs]
     scorer.close()
-    if broken := [each for each in results if not isinstance(each, Score)]:
+    if broken := [result for result in results if not isinstance(result, Score)]:
         raise SystemExit(broken[0])
 
 

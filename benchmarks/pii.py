@@ -106,7 +106,7 @@ def read_texts(path: Path) -> list[Item]:
 
 
 def is_found(span: Item, findings: Sequence[Finding]) -> bool:
-    covered = {at for each in findings for at in range(each.start, each.end)}
+    covered = {at for finding in findings for at in range(finding.start, finding.end)}
     return 2 * len(covered & set(range(span["start"], span["end"]))) >= span["end"] - span["start"]
 
 

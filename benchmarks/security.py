@@ -63,7 +63,7 @@ def main() -> None:
     replies.save()
     print(f"| texts | n | {' | '.join(flagged)} |\n|---|---|{'---|' * len(flagged)}")
     for title, members in _kinds(rows).items():
-        cells = [_rate(sum(each[at] for at in members), len(members)) for each in flagged.values()]
+        cells = [_rate(sum(value[at] for at in members), len(members)) for value in flagged.values()]
         print(f"| {title} | {len(members)} | {' | '.join(cells)} |")
     for name, why in unavailable.items():
         print(f"\n{name} was not measured: {why}")
@@ -174,7 +174,7 @@ def _print_pairs(rows: Sequence[Row], flags: Sequence[bool]) -> None:
 
 def _print_long(replies: Replies) -> None:
     """Benign documents that were kept from training, and the same with an attack in them."""
-    documents_, head = [each for each in documents() if each.held_out], load_head()
+    documents_, head = [document for document in documents() if document.held_out], load_head()
     flags = [_value(each.text, head, replies) > LIKELY for each in documents_]
     totals, wrong = Counter(each.kind for each in documents_), Counter[str]()
     wrong.update(each.kind for each, flag in zip(documents_, flags, strict=True) if flag)
@@ -190,7 +190,7 @@ def _print_long(replies: Replies) -> None:
 
 def _print_times() -> None:
     drawn = random.Random(7)  # noqa: S311 - no secret
-    words = [word for each in documents()[:20] for word in each.text.split()]
+    words = [word for document in documents()[:20] for word in document.text.split()]
     for length in (1_000, 32_000):
         taken = []
         for _ in range(5):

@@ -80,7 +80,7 @@ def _render_support(items: Sequence[Described]) -> list[str]:
         "",
         "Trained without the set, less each baseline on the same outputs:",
         "",
-        *tables.render_differences(columns, [(support.HELD_OUT, each) for each in support.BASELINES]),
+        *tables.render_differences(columns, [(support.HELD_OUT, baseline) for baseline in support.BASELINES]),
         "",
         _CHANCE,
         "",

@@ -53,7 +53,7 @@ def _alter(sentence: str, passage: str, others: str, chance: random.Random) -> I
     inside = [match for match in re.finditer(_NAME, sentence) if match.start() and match[0] not in _MONTHS]
     for kind, text in (("name of the passage", passage), ("name of another", others)):
         names = [each for each in re.findall(rf"(?<=[a-z,] ){_NAME}", text) if each not in sentence]
-        names = [each for each in names if kind.endswith("passage") or each not in passage]
+        names = [name for name in names if kind.endswith("passage") or name not in passage]
         if inside and names:
             yield kind, _put(sentence, chance.choice(inside), chance.choice(names))
     *directions, negated = oppose(sentence)

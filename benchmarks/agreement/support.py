@@ -32,8 +32,8 @@ def faithfulness_columns(items: Sequence[Described]) -> list[Column]:
     """A column a set; its held-out model is trained on all the others."""
     columns = []
     for name in ("BEGIN", "SciFact", "MTRAG", "CLAPNQ", "SummEval"):
-        own = [each for each in items if each.source == name and _is_measured(each.labelled)]
-        held_out = fit_support([each for each in items if each.source != name])
+        own = [item for item in items if item.source == name and _is_measured(item.labelled)]
+        held_out = fit_support([item for item in items if item.source != name])
         aligned = FEATURES.index("aligned")
         labels = [each.labelled.label for each in own]
         columns.append(
@@ -73,8 +73,8 @@ def pass_rates(items: Sequence[Described]) -> list[str]:
     """
     lines = []
     for source, kind in KINDS.items():
-        own = [each for each in items if each.source == source and _is_measured(each.labelled)]
-        rest = [each for each in items if each.source != source]
+        own = [item for item in items if item.source == source and _is_measured(item.labelled)]
+        rest = [item for item in items if item.source != source]
         support = fit_support(rest)
         scale = fit_scale(support, rest)
         scores = np.array([scale.read(rate(support, each)) for each in own])
@@ -100,7 +100,7 @@ def tell_apart(items: Sequence[Described]) -> tuple[list[list[int]], list[str]]:
     """SciFact's labels (rows) and ours (columns), each by models that saw nothing of the same abstract."""
     names = ["SUPPORT", "CONTRADICT", "NOT_ENOUGH_INFO"]
     table = [[0, 0, 0] for _ in names]
-    fold = [zlib.crc32(each.labelled.group.encode()) % _FOLDS for each in items]
+    fold = [zlib.crc32(item.labelled.group.encode()) % _FOLDS for item in items]
     for held in range(_FOLDS):
         rest = [each for each, own in zip(items, fold, strict=True) if own != held]
         support, contradiction = fit_support(rest), fit_contradiction(rest)

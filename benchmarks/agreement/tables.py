@@ -165,7 +165,7 @@ def _measures(column: Column, names: Sequence[str]) -> list[Measure]:
     codes = [rank_codes(np.asarray(column.scores[name], dtype=float)) for name in names]
     target = _target(column)
     return measure_with_intervals(
-        lambda weights: [_agree(column.kind, each, target, weights) for each in codes], column.groups
+        lambda weights: [_agree(column.kind, code, target, weights) for code in codes], column.groups
     )
 
 

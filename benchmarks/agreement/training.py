@@ -59,8 +59,8 @@ def describe(items: Sequence[Labelled]) -> list[Described]:
     found: list[Described] = []
     for start in range(0, len(items), _TEXTS_AT_ONCE // 4):
         block = [
-            (each, split_claims(each.sample.output.text), split_contexts(each.sample.output.passages or ()))
-            for each in items[start : start + _TEXTS_AT_ONCE // 4]
+            (item, split_claims(item.sample.output.text), split_contexts(item.sample.output.passages or ()))
+            for item in items[start : start + _TEXTS_AT_ONCE // 4]
         ]
         block = [(each, claims, spans) for each, claims, spans in block if claims and spans]
         flat = [
@@ -75,17 +75,17 @@ def describe(items: Sequence[Labelled]) -> list[Described]:
 def training_set() -> list[Described]:
     sets = faithfulness_sets()
     return describe(
-        [*(each for items in sets.values() for each in items), *cut_abstracts(), *altered_sentences()]
+        [*(item for items in sets.values() for item in items), *cut_abstracts(), *altered_sentences()]
     )
 
 
 def fit_support(items: Sequence[Described]) -> packaged.Regression:
     """Of an output's label on the mean features of its claims; one intercept a source."""
-    labels = np.array([each.labelled.label for each in items])
-    names = [f"{each.source}/{each.labelled.kind == 'CUT'}" for each in items]
-    weights = np.array([WEIGHTS.get(each.source, 1.0) for each in items])
+    labels = np.array([item.labelled.label for item in items])
+    names = [f"{item.source}/{item.labelled.kind == 'CUT'}" for item in items]
+    weights = np.array([WEIGHTS.get(item.source, 1.0) for item in items])
     bounds = [(None, 0.0) if name in HURTS else (0.0, None) for name in FEATURES]
-    return _fit(np.array([each.rows.mean(axis=0) for each in items]), labels, names, weights, bounds)
+    return _fit(np.array([item.rows.mean(axis=0) for item in items]), labels, names, weights, bounds)
 
 
 def fit_scale(support: packaged.Regression, items: Sequence[Described]) -> packaged.Scale:
@@ -96,9 +96,9 @@ def fit_scale(support: packaged.Regression, items: Sequence[Described]) -> packa
     Of each source the good and the bad ones count half each, since how many there are of either says
     nothing of an app. Source: Platt (1999), with balanced classes.
     """
-    items = [each for each in items if each.source != "altered"]
-    logits = np.array([_logit(rate(support, each)) for each in items])
-    good = np.array([each.labelled.label > GOOD for each in items])
+    items = [item for item in items if item.source != "altered"]
+    logits = np.array([_logit(rate(support, item)) for item in items])
+    good = np.array([item.labelled.label > GOOD for item in items])
     halves = [f"{each.source}/{label}" for each, label in zip(items, good, strict=True)]
     weights = np.array([1 / halves.count(half) for half in halves])
 
@@ -123,7 +123,7 @@ def fit_contradiction(items: Sequence[Described]) -> packaged.Regression:
     """Of what is not supported: said otherwise (1), or not spoken of (0)."""
     kinds = {"CONTRADICT": 1.0, "NOT_ENOUGH_INFO": 0.0, "CUT": 0.0}
     kinds |= dict.fromkeys(("number", "month", "negation", "direction"), 1.0)
-    chosen = [each for each in items if each.labelled.kind in kinds]
+    chosen = [item for item in items if item.labelled.kind in kinds]
     labels = np.array([kinds[each.labelled.kind] for each in chosen])
     rows = np.array([each.rows.mean(axis=0) for each in chosen])
     groups = [f"{each.source}/{label}" for each, label in zip(chosen, labels, strict=True)]
@@ -146,7 +146,7 @@ def _fit(
     scales = np.sqrt(weights @ (rows - means) ** 2) + 1e-6
     eased = np.array([EASED.get(name, 1.0) for name in FEATURES])
     scaled = (rows - means) / scales * eased
-    member = np.array([[name == each for name in sizes] for each in sources], dtype=float)
+    member = np.array([[name == source for name in sizes] for source in sources], dtype=float)
     count = rows.shape[1]
 
     def loss(parameters: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
@@ -176,9 +176,9 @@ def write(items: Sequence[Described]) -> Path:
     """Train on all, and keep the model as the package reads it."""
     support = fit_support(items)
     scale = fit_scale(support, items)
-    sources = sorted({each.source for each in items})
+    sources = sorted({item.source for item in items})
     written = {
-        "trained_on": {name: sum(each.source == name for each in items) for name in sources},
+        "trained_on": {name: sum(item.source == name for item in items) for name in sources},
         "ridge": RIDGE,
         "support": _dump(support),
         "scale": {"slope": scale.slope, "shift": scale.shift},

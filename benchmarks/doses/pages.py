@@ -88,15 +88,15 @@ def _show(share: Share) -> str:
 def _doses(responses: Iterable[Response]) -> Iterable[str]:
     yield "| dose | plans exact, as worded | right, by the app | worded otherwise | gate | by |"
     yield "|---|---|---|---|---|---|"
-    for each in responses:
-        shares = [each.plans.get(name) for name in HOLDS]
+    for response in responses:
+        shares = [response.plans.get(name) for name in HOLDS]
         values = [
-            f"{share.value:.2f} ({each.before[share.name].value:.2f})" if share else "not measured"
+            f"{share.value:.2f} ({response.before[share.name].value:.2f})" if share else "not measured"
             for share in shares
         ]
         of = next((share.of for share in shares if share), 0)
-        changed = f"{each.changed} of {of}" if of else ""
-        yield f"| {each.dose.label} | {' | '.join(values)} | {changed} | {_verdict(each)} |"
+        changed = f"{response.changed} of {of}" if of else ""
+        yield f"| {response.dose.label} | {' | '.join(values)} | {changed} | {_verdict(response)} |"
 
 
 def _verdict(response: Response) -> str:
@@ -115,6 +115,6 @@ def _verdict(response: Response) -> str:
 def _power(powers: Iterable[Power]) -> Iterable[str]:
     yield "| cases | `max_drop` | red where .05 is lost | lost and won, .05 fewer | as many won as lost |"
     yield "|---|---|---|---|---|"
-    for each in powers:
-        shares = " | ".join(f"{share:.2f}" for share in (each.falls, each.both, each.neutral))
-        yield f"| {each.cases} | {each.max_drop:g} | {shares} |"
+    for power in powers:
+        shares = " | ".join(f"{share:.2f}" for share in (power.falls, power.both, power.neutral))
+        yield f"| {power.cases} | {power.max_drop:g} | {shares} |"

@@ -42,10 +42,10 @@ def find(
 ) -> Mapping[str, list[tuple[bool, str]]]:
     """Of the wrong and the right answers: whether the check fails, and why."""
     metric = create_metric(name, {})
-    questions = {each["id"]: each for each in load_questions()}
+    questions = {question["id"]: question for question in load_questions()}
     found: defaultdict[str, list[tuple[bool, str]]] = defaultdict(list)
     for which in ("wrong", "right"):
-        samples = [make_sample(questions[each["id"]], each[which], reference=reference) for each in items]
+        samples = [make_sample(questions[item["id"]], item[which], reference=reference) for item in items]
         for result in metric.score(samples):
             missed = not isinstance(result, Score) or not holds(result.value, bound)
             found[which].append((missed, result.reason if isinstance(result, Score) else result.error))
@@ -56,7 +56,9 @@ def make_sample(question: Record, text: str, *, reference: bool) -> Sample:
     expected = question["expected"]
     documents = {each.partition("#")[0] for each in expected.get("relevant") or []}
     passages = tuple(
-        Passage(id=each.id, text=each.text) for each in SECTIONS if each.id.partition("#")[0] in documents
+        Passage(id=section.id, text=section.text)
+        for section in SECTIONS
+        if section.id.partition("#")[0] in documents
     )
     return Sample(
         output=Output(text=text, passages=passages, tool_calls=tuple(make_calls(expected))),

@@ -120,7 +120,7 @@ def _code() -> Iterator[Document]:
 
 
 def _api_docs() -> Iterator[Document]:
-    folders = [Path(sysconfig.get_path("purelib")) / each for each in _PACKAGES]
+    folders = [Path(sysconfig.get_path("purelib")) / package for package in _PACKAGES]
     paths = [*Path(sysconfig.get_path("stdlib")).glob("*.py"), *(p for f in folders for p in f.rglob("*.py"))]
     for path in sorted(paths):
         yield Document(kind="API docs", name=str(path), text=_docstrings(_text(path))[:LONG])

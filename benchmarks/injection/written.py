@@ -36,14 +36,14 @@ def draw_attacks(seed: int) -> list[tuple[str, str]]:
     drawn = random.Random(seed)  # noqa: S311 - they must be unlike, not secret
     openings, goals, carriers = _lines("openings"), _lines("goals"), _lines("carriers")
     payloads = [*_draw("attacks", drawn), *openings]
-    payloads += [f"{each} {drawn.choice(goals)}" for each in openings for _ in range(_OPENINGS_EACH)]
-    payloads += [f"{drawn.choice(openings)} {each}" for each in goals for _ in range(_GOALS_EACH)]
-    return [(each, _carry(drawn.choice(carriers), each)) for each in dict.fromkeys(payloads)]
+    payloads += [f"{opening} {drawn.choice(goals)}" for opening in openings for _ in range(_OPENINGS_EACH)]
+    payloads += [f"{drawn.choice(openings)} {goal}" for goal in goals for _ in range(_GOALS_EACH)]
+    return [(fromkey, _carry(drawn.choice(carriers), fromkey)) for fromkey in dict.fromkeys(payloads)]
 
 
 def carriers() -> list[str]:
     """What stands around attacks, without one."""
-    return [text for each in _lines("carriers") if (text := _carry(each, "").strip())]
+    return [text for line in _lines("carriers") if (text := _carry(line, "").strip())]
 
 
 def draw_hard_negatives(seed: int) -> list[str]:

@@ -27,7 +27,7 @@ def ask_all(
     path.parent.mkdir(parents=True, exist_ok=True)
     answers: dict[str, Record] = {}
     with path.open("w", encoding="utf-8") as file, ThreadPoolExecutor(workers) as pool:
-        waiting = [pool.submit(contextvars.Context().run, ask, each) for each in questions]
+        waiting = [pool.submit(contextvars.Context().run, ask, question) for question in questions]
         for future in as_completed(waiting):
             answer = future.result()
             file.write(json.dumps(answer, ensure_ascii=False) + "\n")

@@ -80,19 +80,21 @@ def find_waiting(questions: Sequence[Record], path: Path) -> set[str]:
         answers = {name: [answer] for name, answer in load_answers(path).items()}
     else:
         results = json.loads(path.read_text(encoding="utf-8"))["results"]
-        answers = {each["case"].partition("::")[2]: each.get("outputs") or [] for each in results}
-    if missing := [each["id"] for each in questions if not _says_something(answers.get(each["id"]))]:
+        answers = {result["case"].partition("::")[2]: result.get("outputs") or [] for result in results}
+    if missing := [
+        question["id"] for question in questions if not _says_something(answers.get(question["id"]))
+    ]:
         sys.exit(f"{path} has no answer to {', '.join(missing[:5])} …; {len(missing)} in all")
     return {
-        each["id"]
-        for each in questions
-        if any(judge(each, answer) != "right" for answer in answers[each["id"]])
+        question["id"]
+        for question in questions
+        if any(judge(question, answer) != "right" for answer in answers[question["id"]])
     }
 
 
 def _says_something(answers: Sequence[Record] | None) -> bool:
     """An app that is broken says nothing, and is no reason to expect less of it."""
-    return bool(answers) and all(str(each.get("text") or "").strip() for each in answers)
+    return bool(answers) and all(str(answer.get("text") or "").strip() for answer in answers)
 
 
 def read_waiting() -> set[str]:
@@ -102,13 +104,13 @@ def read_waiting() -> set[str]:
     if not GOLDEN.exists():
         return set()
     cases = yaml.safe_load(GOLDEN.read_text(encoding="utf-8"))["cases"]
-    return {each["id"] for each in cases if any(_is_recorded(check) for check in each["checks"].values())}
+    return {case["id"] for case in cases if any(_is_recorded(check) for check in case["checks"].values())}
 
 
 def render(questions: Sequence[Record], waiting: Collection[str]) -> str:
     """The text of the golden file."""
     anchored: set[str] = set()
-    cases = ["".join(_render_case(each, each["id"] in waiting, anchored)) for each in questions]
+    cases = ["".join(_render_case(question, question["id"] in waiting, anchored)) for question in questions]
     return _HEAD.format(waiting=len(waiting), total=len(questions)) + "\n".join(cases)
 
 

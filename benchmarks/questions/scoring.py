@@ -57,7 +57,7 @@ def load_answers(path: Path) -> dict[str, Record]:
 
 def score(question: Record, answer: Record | None) -> Scored:
     tools = question["expected"].get("tools")
-    made = all(was_called(answer, each) for each in tools) if tools and answer is not None else None
+    made = all(was_called(answer, tool) for tool in tools) if tools and answer is not None else None
     outcome: Outcome = "missing" if answer is None else judge(question, answer)
     return Scored(question=question, answer=answer, outcome=outcome, tools=made)
 

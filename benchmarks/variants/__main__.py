@@ -51,7 +51,7 @@ def list_systems(named: list[str]) -> list[System]:
     """Those that are named, or all, after the references of their groups."""
     listed = list[System]()
     for reference, *others in (*GROUPS.values(), (None, *BASELINES)):
-        chosen = [each for each in others if not named or each.name in named]
+        chosen = [other for other in others if not named or other.name in named]
         listed += [reference, *chosen] if reference and chosen else chosen
     return listed
 

@@ -173,13 +173,20 @@ def _reduced(run: Run) -> Run:
             replace(
                 result,
                 outputs=tuple(
-                    Output(text="", repeat=each.repeat, usage=each.usage, latency_s=round(each.latency_s, 3))
-                    for each in result.outputs
+                    Output(
+                        text="",
+                        repeat=output.repeat,
+                        usage=output.usage,
+                        latency_s=round(output.latency_s, 3),
+                    )
+                    for output in result.outputs
                 ),
                 scores=tuple(
-                    replace(each, reason="", evidence=()) for each in result.scores if each.metric in METRICS
+                    replace(score, reason="", evidence=())
+                    for score in result.scores
+                    if score.metric in METRICS
                 ),
-                checks=tuple(each for each in result.checks if each.metric in METRICS),
+                checks=tuple(check for check in result.checks if check.metric in METRICS),
             )
             for result in run.results
         ),

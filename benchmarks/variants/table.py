@@ -18,7 +18,7 @@ def render() -> str:
     """A section for each group of which the reference's run and another are stored."""
     sections = []
     for title, systems in GROUPS.items():
-        stored = [each for each in systems if each.stored.exists()]
+        stored = [system for system in systems if system.stored.exists()]
         if stored[:1] == [systems[0]] and stored[1:]:
             sections.append(f"## {title}\n\n" + "\n".join(_lines(stored)) + "\n")
     return "\n".join(sections)
@@ -46,8 +46,8 @@ def _lines(systems: Sequence[System]) -> Iterator[str]:
 def _compare(first: System, other: System) -> tuple[Field, Choice]:
     candidates = [Candidate(name=each.name, run=load_run(each.stored)) for each in (other, first)]
     scored = [
-        {said.metric for result in each.run.results for said in (*result.scores, *result.failures)}
-        for each in candidates
+        {said.metric for result in candidate.run.results for said in (*result.scores, *result.failures)}
+        for candidate in candidates
     ]
     field = enter(candidates, [name for name in METRICS if name in scored[0] & scored[1]])
     return field, choose(field, alpha=ALPHA)

@@ -63,10 +63,10 @@ def running_model_server():
 @pytest.fixture
 def model_server(running_model_server):
     """A server of models that nobody has asked anything, answering as it does at first."""
-    for each in fields(OpenAIServer):
-        if each.name != "port" and not each.name.startswith("_"):
-            fresh = each.default if each.default is not MISSING else each.default_factory()
-            setattr(running_model_server, each.name, fresh)
+    for field in fields(OpenAIServer):
+        if field.name != "port" and not field.name.startswith("_"):
+            fresh = field.default if field.default is not MISSING else field.default_factory()
+            setattr(running_model_server, field.name, fresh)
     return running_model_server
 
 

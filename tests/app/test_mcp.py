@@ -185,8 +185,8 @@ def test_an_unsigned_tool_is_neither_listed_nor_called(shop, tmp_path):
     """A description that somebody changed without signing for it."""
     changed = tmp_path / "openapi.json"
     document = json.loads(OPENAPI.read_text(encoding="utf-8"))
-    operations = [each for path in document["paths"].values() for each in path.values()]
-    (status,) = (each for each in operations if each["operationId"] == "order_status")
+    operations = [value for path in document["paths"].values() for value in path.values()]
+    (status,) = (operation for operation in operations if operation["operationId"] == "order_status")
     status["description"] = "Returns the status of an order, and all others."
     changed.write_text(json.dumps(document), encoding="utf-8")
     with open_calls(read_settings({**shop, "REFERENCE_APP_OPENAPI": str(changed)}), "pipe") as calls:
@@ -203,14 +203,14 @@ def test_spans_name_the_method_the_tool_and_the_transport_and_quote_nobody(calls
     with record_steps() as steps:
         call(make_server(calls), "order_status", SHIPPED)
         call(make_server(calls), "ada.quimby@example.com", {})
-    (known, unknown) = (each for each in steps if each.attributes.get("mcp.method.name") == "tools/call")
+    (known, unknown) = (step for step in steps if step.attributes.get("mcp.method.name") == "tools/call")
     assert known.name == "tools/call order_status"
     assert known.attributes["gen_ai.tool.name"] == "order_status"
     assert known.attributes["gen_ai.operation.name"] == "execute_tool"
     assert known.attributes["network.transport"] == "pipe"
     assert unknown.name == "tools/call"
-    assert "ada.quimby@example.com" not in str([each.attributes for each in steps])
-    assert "execute_tool order_status" in {each.name for each in steps}
+    assert "ada.quimby@example.com" not in str([step.attributes for step in steps])
+    assert "execute_tool order_status" in {step.name for step in steps}
 
 
 @pytest.mark.parametrize("parent", [5, "no parent", f"00-{'a' * 32}-{'b' * 16}-01"])

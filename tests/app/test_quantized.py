@@ -43,7 +43,7 @@ def convert(path):
 
 
 def values(path):
-    return {each.name: dequantize(each.data, each.tensor_type) for each in GGUFReader(path).tensors}
+    return {tensor.name: dequantize(tensor.data, tensor.tensor_type) for tensor in GGUFReader(path).tensors}
 
 
 def test_matrices_change_their_form_and_all_else_stays(packaged):
@@ -57,7 +57,7 @@ def test_matrices_change_their_form_and_all_else_stays(packaged):
     for name in ("token_embd.weight", "output_norm.weight"):
         assert np.array_equal(before[name], after[name])
     reader = GGUFReader(converted)
-    assert {each.tensor_type.name for each in reader.tensors} == {"Q8_0", "F32"}
+    assert {tensor.tensor_type.name for tensor in reader.tensors} == {"Q8_0", "F32"}
     assert reader.get_field("llama.block_count").contents() == 1
     assert reader.get_field("tokenizer.ggml.tokens").contents() == ["<s>", "tent"]
 

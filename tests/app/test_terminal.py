@@ -151,7 +151,7 @@ def test_a_chat_is_one_conversation_and_no_other_one_is_it():
         terminal.ask("And?")
 
     threads = [[thread for _, thread in chat.asked] for chat in chats]
-    assert [len(set(each)) for each in threads] == [1, 1]
+    assert [len(set(thread)) for thread in threads] == [1, 1]
     assert threads[0] != threads[1]
 
 

@@ -61,7 +61,7 @@ def test_the_model_reads_tokens_and_an_investigator_the_values(answer, server, v
 
     sent = json.dumps(server.requests)
     assert not [value for value in (*VALUES, "Walrus7") if value in sent]
-    asked = last_user_text(next(each for each in server.requests if "messages" in each))
+    asked = last_user_text(next(request for request in server.requests if "messages" in request))
     assert "my password is [password]" in asked
     assert len(set(TOKENS.findall(asked))) == 4
     vault = Vault(read_settings(variables).vault)
@@ -84,7 +84,7 @@ def test_without_a_right_key_no_model_sees_the_question(answer, server, key):
         answer(QUESTION, REFERENCE_APP_VAULT_KEY=key)
 
     assert not [value for value in VALUES if value in json.dumps(server.requests)]
-    assert not [each for each in server.requests if "messages" in each]
+    assert not [request for request in server.requests if "messages" in request]
 
 
 def test_a_question_without_personal_data_needs_no_key(answer):

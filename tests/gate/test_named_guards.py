@@ -29,7 +29,7 @@ def run(monkeypatch: pytest.MonkeyPatch, guards: str) -> tuple[set[str], set[str
     """The attacks that the guard they name did not stop, the ordinary cases that fail, and all reasons."""
     monkeypatch.setenv("REFERENCE_APP_GUARDRAILS", guards)
     found = run_golden(GOLDEN, settings=Settings(root=ROOT, repeats=1, record="none"))
-    assert not [each for result in found.results for each in result.failures]
+    assert not [failure for result in found.results for failure in result.failures]
     low = [
         (result.case, score)
         for result in found.results

@@ -82,8 +82,8 @@ NOT_NAMED = {"documents/atomic_file.py", "streams.py"}  # writes for the others;
 
 def writes(call: ast.Call) -> bool:
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-    given = [each.value for each in ast.iter_child_nodes(call) if isinstance(each, ast.Constant)]
-    given += [each.value.value for each in call.keywords if isinstance(each.value, ast.Constant)]
+    given = [node.value for node in ast.iter_child_nodes(call) if isinstance(node, ast.Constant)]
+    given += [keyword.value.value for keyword in call.keywords if isinstance(keyword.value, ast.Constant)]
     opens = name == "open" and any(
         isinstance(mode, str) and set("wax") & set(mode) and len(mode) < 4 for mode in given
     )

@@ -67,7 +67,7 @@ def test_only_the_customer_s_own_orders_are_told(open_here, question, customer, 
     assert said in record["text"]
     if said == NOT_YOURS:
         assert record["text"] == said
-        assert {each[1:] for each in outcomes(record["tool_calls"])} == {("denied", NOT_OWN.reason)}
+        assert {outcome[1:] for outcome in outcomes(record["tool_calls"])} == {("denied", NOT_OWN.reason)}
         assert [call["result"] for call in record["tool_calls"]] == [None] * len(record["tool_calls"])
 
 

@@ -80,13 +80,13 @@ def test_the_references_are_right_and_those_of_others_are_not():
     questions = list(QUESTIONS.values())
     shuffled = random.Random(7).sample(questions, len(questions))  # noqa: S311 - no secret
 
-    assert [each["id"] for each in questions if judge(each, ideal(each)) != "right"] == []
+    assert [question["id"] for question in questions if judge(question, ideal(question)) != "right"] == []
     right = [judge(one, ideal(other)) == "right" for one, other in zip(questions, shuffled, strict=True)]
     assert sum(right) <= 0.05 * len(questions)
 
 
 def test_the_figures_of_the_references_reach_every_goal():
-    scored = [score(each, ideal(each)) for each in QUESTIONS.values()]
+    scored = [score(question, ideal(question)) for question in QUESTIONS.values()]
 
     assert {share.standing for share in list_shares(scored)} <= {"goal", "floor", ""}
     assert [round(recall, 6) for _, recall, _ in list_recalls(scored)][-1] == 1
@@ -104,11 +104,13 @@ def test_the_golden_file_is_written_by_the_script():
 
 
 def test_what_was_not_right_waits(tmp_path):
-    answers = [{"id": each["id"], **ideal(each)} for each in QUESTIONS.values()]
+    answers = [{"id": question["id"], **ideal(question)} for question in QUESTIONS.values()]
     answers[5]["text"] = NOT_FOUND
     lines, run = tmp_path / "answers.jsonl", tmp_path / "run.json"
     lines.write_text("\n".join(map(json.dumps, answers)), encoding="utf-8")
-    results = [{"case": f"golden/independent.yaml::{each['id']}", "outputs": [each]} for each in answers]
+    results = [
+        {"case": f"golden/independent.yaml::{answer['id']}", "outputs": [answer]} for answer in answers
+    ]
     run.write_text(json.dumps({"results": results}), encoding="utf-8")
     questions = list(QUESTIONS.values())
 
@@ -146,7 +148,7 @@ def test_the_golden_checks_hold_what_the_rules_call_right(name):
         reference,
         REFUSAL,
         f"Which order number? {reference}",
-        *(ideal(each)["text"] for each in others),
+        *(ideal(other)["text"] for other in others),
     ]
     texts += [f"{reference} {word}" for word in question["expected"]["must_not_include"]]
     for text in texts:

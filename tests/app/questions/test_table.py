@@ -12,7 +12,7 @@ from benchmarks.questions.table import CURATED, PAGE, ROOT, write_table
 from pytest_llmops.golden.loader import load_golden
 
 QUESTIONS = load_questions()
-SCORED = [score(each, {"text": each["expected"]["reference"]}) for each in QUESTIONS]
+SCORED = [score(question, {"text": question["expected"]["reference"]}) for question in QUESTIONS]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -141,7 +142,7 @@ def test_a_call_from_many_threads_and_after_the_connection_was_closed(serve):
     ],
 )
 def test_a_broken_server_is_one_clear_error_and_the_next_call_connects_anew(
-    serve, python, monkeypatch, do, said, timeout_s
+    serve, monkeypatch, do, said, timeout_s
 ):
     monkeypatch.setattr(stdio, "PROCESS_TERMINATION_TIMEOUT", 0.1)  # for one that does not end by itself
     served = serve(do, timeout_s=timeout_s)
@@ -155,14 +156,14 @@ def test_a_broken_server_is_one_clear_error_and_the_next_call_connects_anew(
 
     with pytest.raises(McpError, match=said) as caught:
         run_twice()
-    assert str(caught.value).startswith(f"The MCP server {python}")
+    assert re.match(r"The MCP server \S+/python\S* ", str(caught.value))
     assert "\n" not in str(caught.value)
     with pytest.raises(McpError, match=said):
         run_twice()
 
 
 def test_all_pages_of_the_tools_are_read(serve):
-    assert [each.name for each in serve("pages").make_tools()] == ["order_status", "second"]
+    assert [tool.name for tool in serve("pages").make_tools()] == ["order_status", "second"]
 
 
 @pytest.mark.parametrize("do", ["error", "error object"])
@@ -283,7 +284,7 @@ def test_the_shops_own_server_has_the_tools_of_the_app(shop, monkeypatch):
         with record_steps() as steps:
             made = tools.registry.run("order_status", SHIPPED, "customer")
         assert (made.decision, made.result["tracking"]) == ("allowed", "TP-1")
-        (call,) = (each for each in steps if each.name == "tools/call order_status")
+        (call,) = (step for step in steps if step.name == "tools/call order_status")
         assert call.attributes["mcp.method.name"] == "tools/call"
         agreed = Confirmation.of("request_refund", SHIPPED)
         assert tools.registry.run("request_refund", SHIPPED, "customer").decision == "pending"

@@ -17,7 +17,7 @@ def read_files(page):
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     files = {block.told["file"]: block.text for block in read_blocks(text) if "file" in block.told}
     assert files
-    assert all(len(list(filter(str.strip, each.splitlines()))) <= MOST_LINES for each in files.values())
+    assert all(len(list(filter(str.strip, file.splitlines()))) <= MOST_LINES for file in files.values())
     return files
 
 

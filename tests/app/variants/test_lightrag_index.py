@@ -203,7 +203,7 @@ def test_a_larger_model_extracts_and_answers(variables):
     assert output["text"] == "3.4 kg."
     assert "tents#weight" in [each["id"] for each in output["passages"]]
     assert output["model"] == "gpt-4o-mini"
-    assert any("Knowledge Graph Specialist" in json.dumps(each) for each in variables.requests)
+    assert any("Knowledge Graph Specialist" in json.dumps(request) for request in variables.requests)
 
 
 def test_a_model_that_fails_is_an_error_and_no_answer(variables, monkeypatch):

@@ -291,7 +291,8 @@ def test_a_larger_model_describes_and_answers(ask):
     items = [each["text"] for each in record["passages"] if each["id"].endswith(("#table", "#image"))]
     assert set(items) == {"The bowline keeps its loop."}  # as the model described each of them
     assert any(
-        "expert data analyst" in json.dumps(each) or "JSON" in json.dumps(each) for each in ask.requests
+        "expert data analyst" in json.dumps(request) or "JSON" in json.dumps(request)
+        for request in ask.requests
     )
 
 

@@ -32,7 +32,7 @@ def test_a_stored_run_is_of_the_golden_file_as_it_is(system):
     run = load_run(system.stored)
     digest = sha256((ROOT / system.golden).read_bytes()).hexdigest()
     assert run.signature[f"golden:{system.golden}"] == digest, f"run `make variants`: {system.name}"
-    assert all(each.text == "" for result in run.results for each in result.outputs)
+    assert all(output.text == "" for result in run.results for output in result.outputs)
 
 
 def result(number, value, *, seconds=1.0):

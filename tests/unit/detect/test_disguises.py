@@ -77,7 +77,7 @@ def test_a_disguise_hides_nothing(disguise, value):
 )
 def test_what_is_written_another_way_is_read(text, kind):
     (findings,) = scan_texts([text])
-    assert [each.kind for each in findings] == [kind]
+    assert [finding.kind for finding in findings] == [kind]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def test_people_are_unlike_and_the_same_for_a_seed():
     people = PiiFaker(1).people(20)
 
     assert people == PiiFaker(1).people(20)
-    assert len({value for each in people for value in each.canaries}) > 20 * 10
+    assert len({value for person in people for value in person.canaries}) > 20 * 10
     assert not set(people) & set(PiiFaker(2).people(20))
 
 

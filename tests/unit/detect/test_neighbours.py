@@ -19,7 +19,9 @@ KEY = "sk-" + "proj-a1B2" * 4
 
 
 def cut_kinds(parts: list[str]) -> list[str]:
-    return [each.finding.kind for each in scan_neighbours([Neighbour("/*", "", part) for part in parts])]
+    return [
+        neighbour.finding.kind for neighbour in scan_neighbours([Neighbour("/*", "", part) for part in parts])
+    ]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,7 @@ def test_an_ordinary_list_is_one(parts):
 
 @given(st.lists(st.integers(-(10**9), 10**9) | st.floats(allow_nan=False), max_size=30))
 def test_numbers_are_never_joined(numbers):
-    assert cut_kinds([str(each) for each in numbers]) == []
+    assert cut_kinds([str(number) for number in numbers]) == []
 
 
 @given(

@@ -10,7 +10,7 @@ from pytest_llmops.detect.scanner import scan_texts
 
 def found(text: str) -> list[tuple[str, str]]:
     (findings,) = scan_texts([text])
-    return [(each.kind, text[each.start : each.end]) for each in findings]
+    return [(finding.kind, text[finding.start : finding.end]) for finding in findings]
 
 
 @pytest.mark.parametrize(
@@ -145,4 +145,4 @@ def test_the_model_reads_a_long_text_to_its_end():
 
     (findings,) = scan_texts([text], names=True)
 
-    assert [text[each.start : each.end] for each in findings] == ["Constance Bouvier"]
+    assert [text[finding.start : finding.end] for finding in findings] == ["Constance Bouvier"]

@@ -54,7 +54,7 @@ AROUND = {
 
 
 def kinds(text: str) -> list[str]:
-    return [each.kind for each in scan_secrets(text)]
+    return [secret.kind for secret in scan_secrets(text)]
 
 
 @pytest.mark.parametrize("vendor", SHAPES)
@@ -62,7 +62,7 @@ def test_a_key_is_known_by_its_shape_alone(vendor):
     value = SHAPES[vendor]
     text = f"We use {AROUND.get(vendor, '{}').format(value)} here"
 
-    ((start, end),) = [(each.start, each.end) for each in scan_secrets(text)]
+    ((start, end),) = [(secret.start, secret.end) for secret in scan_secrets(text)]
 
     assert text[start:end] == value
     assert value not in mask_secrets(text)
@@ -96,7 +96,7 @@ def test_a_key_is_known_by_its_shape_alone(vendor):
     ],
 )  # fmt: skip
 def test_a_label_names_a_secret(text, kind, value):
-    ((found, start, end),) = [(each.kind, each.start, each.end) for each in scan_secrets(text)]
+    ((found, start, end),) = [(secret.kind, secret.start, secret.end) for secret in scan_secrets(text)]
 
     assert found == kind
     assert text[start:end].rstrip("!?") == value.rstrip("!?")
@@ -140,4 +140,4 @@ def test_the_key_of_a_service_account_is_found_in_its_file():
     ],
 )
 def test_what_looks_like_a_secret_is_none(text):
-    assert [text[each.start : each.end] for each in scan_secrets(text)] == []
+    assert [text[secret.start : secret.end] for secret in scan_secrets(text)] == []

@@ -43,7 +43,9 @@ def test_the_scanner_finds_each_canary_where_it_stands(kind):
     assert len({each.value for each in canaries}) == 25
     for canary, findings in zip(canaries, scans, strict=True):
         text = f"It says {canary.text} there."
-        assert [(each.kind, text[each.start : each.end]) for each in findings] == [(kind, canary.value)]
+        assert [(finding.kind, text[finding.start : finding.end]) for finding in findings] == [
+            (kind, canary.value)
+        ]
 
 
 def test_a_seed_fixes_the_canaries_and_none_does_not():
@@ -61,7 +63,7 @@ def test_a_scanner_whose_patterns_are_lost_is_an_error(monkeypatch):
 
 @pytest.mark.usefixtures("untested")
 def test_a_kind_that_is_lost_is_named(monkeypatch):
-    kept = tuple(each for each in numbers._KINDS if each.name != "CREDIT_CARD")
+    kept = tuple(kind for kind in numbers._KINDS if kind.name != "CREDIT_CARD")
     monkeypatch.setattr(numbers, "_KINDS", kept)
 
     with pytest.raises(ScanError, match=r"does not find what it must \(CREDIT_CARD\)"):
@@ -166,7 +168,7 @@ def test_what_hangs_is_an_error_of_its_output_and_no_clean_one(monkeypatch):
     finally:
         ended.set()
 
-    assert [type(each).__name__ for each in results] == ["Score", "Failure"]
+    assert [type(result).__name__ for result in results] == ["Score", "Failure"]
     assert "(timeout_s)" in results[1].error
 
 

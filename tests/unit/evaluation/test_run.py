@@ -41,7 +41,7 @@ def test_suite_has_no_verdict_where_a_case_of_its_file_was_not_run(tmp_path, run
     finally:
         evaluation.close()
 
-    assert [each.outcome for each in verdicts["shop.yaml"]] == outcomes
+    assert [verdict.outcome for verdict in verdicts["shop.yaml"]] == outcomes
 
 
 def test_a_file_by_two_names_is_run_once_and_says_so(tmp_path):

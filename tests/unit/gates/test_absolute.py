@@ -140,7 +140,7 @@ def test_app_that_broke_makes_every_check_an_error_of_one_reason():
 
     verdicts = judge_case(case_of(KEYWORDS, semantic), result)
 
-    assert [(each.outcome, each.reason) for each in verdicts] == [("error", "KeyError: 'city'")] * 2
+    assert [(verdict.outcome, verdict.reason) for verdict in verdicts] == [("error", "KeyError: 'city'")] * 2
     assert [each.outcome for each in judge_case(case_of(), result)] == ["error"]
 
 
@@ -155,7 +155,7 @@ def test_two_bounds_of_one_metric_are_two_verdicts():
 
     verdicts = judge_case(case_of(*checks), result_of("returns", keywords=0.7))
 
-    assert [(each.check, each.outcome) for each in verdicts] == [
+    assert [(verdict.check, verdict.outcome) for verdict in verdicts] == [
         ("keywords >= 0.5", "passed"),
         ("keywords <= 0.6", "failed"),
     ]

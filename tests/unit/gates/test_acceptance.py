@@ -31,13 +31,18 @@ def take(baseline: Run | None, run: Run, *, replace: bool = False, prune: bool =
 
 def scores_of(baseline: Run, case: str) -> list[float]:
     return [
-        score.value for each in baseline.results if each.case == f"{FILE}::{case}" for score in each.scores
+        score.value
+        for result in baseline.results
+        if result.case == f"{FILE}::{case}"
+        for score in result.scores
     ]
 
 
 def test_first_run_becomes_the_baseline():
     result = result_of("a", texts=["x", "y"], bleu=[0.5, 0.7])
-    told = replace(result, scores=tuple(replace(each, reason="why", evidence=(1,)) for each in result.scores))
+    told = replace(
+        result, scores=tuple(replace(score, reason="why", evidence=(1,)) for score in result.scores)
+    )
 
     acceptance = take(None, run_of(told, partial="1 of 9 cases"))
 
@@ -65,7 +70,7 @@ def test_only_new_cases_are_taken_unless_all_are_to_be_replaced():
     assert (whole.added, whole.replaced, whole.kept, whole.unused) == (ids("c"), ids("b"), (), ids("a"))
     assert scores_of(some.baseline, "b") == [0.5]
     assert scores_of(whole.baseline, "b") == [0.1]
-    assert [each.case for each in some.baseline.results] == list(ids("a", "b", "c"))
+    assert [result.case for result in some.baseline.results] == list(ids("a", "b", "c"))
     assert some.baseline.signature == whole.baseline.signature == {**SIGNATURE, "app": "new"}
 
 
@@ -131,7 +136,7 @@ def test_only_what_a_whole_golden_file_lacks_is_pruned(signature, gone):
 
     assert (looked.unused, looked.pruned, looked.changed) == (gone, (), False)
     assert (pruned.unused, pruned.pruned, pruned.changed) == ((), gone, bool(gone))
-    left = {each.case for each in pruned.baseline.results}
+    left = {result.case for result in pruned.baseline.results}
     assert left == {*ids("a", "old"), other.case} - set(gone)
     assert pruned.baseline.signature == old.signature
 
@@ -244,10 +249,10 @@ def test_each_case_is_counted_once_and_accepting_again_changes_nothing(first, se
     assert again.baseline == acceptance.baseline
     groups = (acceptance.added, acceptance.replaced, acceptance.edited, acceptance.kept, acceptance.unused)
     cases = [case for group in groups for case in group]
-    assert sorted(cases) == [each.case for each in acceptance.baseline.results]
+    assert sorted(cases) == [result.case for result in acceptance.baseline.results]
     assert set(acceptance.stale) <= set(acceptance.kept)
     assert sorted([*cases, *acceptance.pruned]) == sorted(
-        {each.case for each in old.results} | (set(acceptance.added))
+        {result.case for result in old.results} | (set(acceptance.added))
     )
     assert replaces or not acceptance.replaced
     assert not (replaces and acceptance.stale)

@@ -31,12 +31,12 @@ def held(results: list[CaseResult]) -> Run:
 
 
 def told(comparison: Comparison) -> str:
-    return " ".join(f"{each.check} {each.reason} {each.advice}" for each in comparison.verdicts)
+    return " ".join(f"{verdict.check} {verdict.reason} {verdict.advice}" for verdict in comparison.verdicts)
 
 
 def kept(results: list[CaseResult]) -> list[CaseResult]:
     """As a baseline keeps them, without outputs."""
-    return [replace(each, answers=answer_digests(each), outputs=()) for each in results]
+    return [replace(result, answers=answer_digests(result), outputs=()) for result in results]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e101, -1e101])
@@ -179,8 +179,8 @@ KIND = metric_of("tone", ">= 0.5", higher_is_better=True)
 def toned(value: float, version: int) -> list[CaseResult]:
     results = [steady(f"c{index:02}", tone=value) for index in range(20)]
     return [
-        replace(each, scores=tuple(replace(score, signature=f"tone|v{version}") for score in each.scores))
-        for each in results
+        replace(result, scores=tuple(replace(score, signature=f"tone|v{version}") for score in result.scores))
+        for result in results
     ]
 
 
@@ -240,7 +240,7 @@ def test_check_on_a_case_of_a_metric_that_nobody_knows_is_held_to_its_bound_alon
     base = [steady("a", exact_match=1.0, nosuch=1.0)]
     new = [replace(steady("a", exact_match=1.0, nosuch=0.0), checks=(check_of("nosuch"),))]
 
-    assert [(each.check, each.outcome) for each in compare(run_of(base), held(new)).verdicts] == [
+    assert [(verdict.check, verdict.outcome) for verdict in compare(run_of(base), held(new)).verdicts] == [
         ("exact_match mean, max_drop 0.05", "passed"),
         ("nosuch >= 1, case by case", "failed"),
     ]

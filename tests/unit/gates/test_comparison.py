@@ -95,7 +95,7 @@ def test_run_without_suite_checks_is_judged_by_its_means():
 
     comparison = compare(base, run)
 
-    assert [(each.check, each.outcome) for each in comparison.verdicts] == [
+    assert [(verdict.check, verdict.outcome) for verdict in comparison.verdicts] == [
         ("exact_match mean", "regressed"),
         ("latency_s mean", "passed"),
     ]
@@ -135,10 +135,10 @@ def test_new_missing_and_changed_cases_are_listed():
 def test_checks_of_several_files_are_told_apart():
     other = "golden/other.yaml"
     results = results_of(ONES)
-    results += [replace(each, case=each.case.replace(FILE, other)) for each in results]
+    results += [replace(result, case=result.case.replace(FILE, other)) for result in results]
     run = replace(run_of(results), suite={FILE: (WATCHED,), other: (WATCHED,)})
 
-    assert [each.check for each in compare(run, run).verdicts] == [
+    assert [verdict.check for verdict in compare(run, run).verdicts] == [
         f"{FILE}: exact_match mean, max_drop 0.05",
         f"{other}: exact_match mean, max_drop 0.05",
     ]
@@ -153,7 +153,10 @@ def test_check_looks_at_the_cases_of_its_file_alone():
 
     comparison = compare(run(ONES), run(HALF))
 
-    assert [(each.outcome, each.cases) for each in comparison.verdicts] == [("regressed", 20), ("passed", 20)]
+    assert [(verdict.outcome, verdict.cases) for verdict in comparison.verdicts] == [
+        ("regressed", 20),
+        ("passed", 20),
+    ]
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -1.0, math.nan])
@@ -200,7 +203,7 @@ def test_single_cases_and_means_are_told_together():
 
     comparison = compare(run_of(base), run_of(results, WATCHED))
 
-    assert [(each.check, each.outcome) for each in comparison.verdicts] == [
+    assert [(verdict.check, verdict.outcome) for verdict in comparison.verdicts] == [
         ("exact_match mean, max_drop 0.05", "passed"),
         ("exact_match >= 1, case by case", "regressed"),
     ]
@@ -214,7 +217,7 @@ def test_drop_that_a_check_tolerates_is_tolerated_in_a_single_case():
 
     def outcomes(max_drop: float) -> list[str]:
         run = run_of(results, suite_check("rouge_l", max_drop=max_drop))
-        return [each.outcome for each in compare(run_of(base), run).verdicts]
+        return [verdict.outcome for verdict in compare(run_of(base), run).verdicts]
 
     assert outcomes(0.1) == ["passed", "regressed"]  # the mean dropped by less, the case by more
     assert outcomes(0.7) == ["passed"]
@@ -244,7 +247,7 @@ def test_case_that_two_metrics_could_not_score_is_told_by_each():
 
     comparison = compare(run_of(results_of(ONES)), run_of(results, WATCHED))
 
-    assert [(each.check, each.outcome, each.cases) for each in comparison.verdicts[1:]] == [
+    assert [(verdict.check, verdict.outcome, verdict.cases) for verdict in comparison.verdicts[1:]] == [
         ("bleu", "error", 1),
         ("keywords", "error", 1),
     ]
@@ -273,7 +276,7 @@ def test_app_that_broke_is_told_once_by_each_check():
 
     comparison = compare(run_of(results_of(ONES)), run_of(results, WATCHED))
 
-    assert [(each.check, each.outcome) for each in comparison.verdicts] == [
+    assert [(verdict.check, verdict.outcome) for verdict in comparison.verdicts] == [
         ("exact_match mean, max_drop 0.05", "error")
     ]
 
@@ -321,5 +324,5 @@ def test_golden_file_without_a_suite_is_watched_beside_one_that_has_one():
 
     assert compared.outcome == "regressed"
     assert "golden/other.yaml: rouge_l mean" in {
-        each.check for each in compared.verdicts if each.outcome == "regressed"
+        verdict.check for verdict in compared.verdicts if verdict.outcome == "regressed"
     }

@@ -117,11 +117,11 @@ def runs_of(
 def shuffled(run: Run, random: Random) -> Run:
     results = [
         replace(
-            each,
-            scores=tuple(random.sample(each.scores, len(each.scores))),
-            outputs=tuple(random.sample(each.outputs, len(each.outputs))),
+            result,
+            scores=tuple(random.sample(result.scores, len(result.scores))),
+            outputs=tuple(random.sample(result.outputs, len(result.outputs))),
         )
-        for each in run.results
+        for result in run.results
     ]
     return replace(run, results=tuple(random.sample(results, len(results))))
 
@@ -161,7 +161,7 @@ def test_run_has_not_regressed_from_itself(drawn, asked):
         assert comparison.outcome in {"passed"} | ({"undecided"} if asked else set())
         assert not comparison.changed
         assert all(verdict.difference == 0 for verdict in comparison.verdicts)
-        fixed = replace(run, results=tuple(replace(each, auto=0) for each in run.results))
+        fixed = replace(run, results=tuple(replace(result, auto=0) for result in run.results))
         p_values = [verdict.p_value for verdict in compare(run, fixed).verdicts]  # of one look at all
         assert all(p_value is None or p_value >= 0.5 for p_value in p_values)
 

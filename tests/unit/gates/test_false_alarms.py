@@ -32,8 +32,8 @@ def test_mean_of_one_repeat_against_ten_keeps_the_level(ab):
     with coarse_intervals():
         verdicts = [judge("mean", "exact_match", seed, ab) for seed in range(300)]
 
-    assert np.mean([each.p_value <= 0.05 for each in verdicts]) <= 0.05
-    assert np.mean([each.outcome == "regressed" for each in verdicts]) <= 0.025
+    assert np.mean([verdict.p_value <= 0.05 for verdict in verdicts]) <= 0.05
+    assert np.mean([verdict.outcome == "regressed" for verdict in verdicts]) <= 0.025
 
 
 @pytest.mark.parametrize(

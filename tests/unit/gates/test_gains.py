@@ -219,7 +219,7 @@ def test_a_baseline_neither_watches_nor_hides_a_gain():
 
 def test_a_comparison_of_a_run_without_rivals_says_so():
     base = run_of(pairs_of([1.0] * 6, [0.0] * 6))
-    now = [replace(each, rival=None) for each in base.results]
+    now = [replace(result, rival=None) for result in base.results]
 
     assert compare(base, run_of(now)).outcome == "passed"
     assert compare(base, run_of(now, gain_check(0))).outcome == "error"

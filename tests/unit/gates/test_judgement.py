@@ -90,7 +90,7 @@ def test_drop_that_the_suite_tolerates_is_tolerated_case_by_case():
     for max_drop, told in ((0.5, 0), (0.7, -1), (None, 0)):
         golden = golden_of(suite_check("rouge_l", max_drop=max_drop), checks=())
         verdicts = Judge([golden], run_of(base)).judge_suite(golden, new)
-        assert [each.check for each in verdicts[1:]] == ["rouge_l >= 0.4, case by case"] * (told + 1), (
+        assert [verdict.check for verdict in verdicts[1:]] == ["rouge_l >= 0.4, case by case"] * (told + 1), (
             max_drop
         )
 
@@ -186,7 +186,7 @@ def test_live_run_its_file_and_the_comparison_of_two_files_agree(tmp_path):
     assert outcomes(Judge([golden], read_base), golden, list(read_run.results)) == live
     suites = Judge([golden], base).judge_suite(golden, run.results)[:2]
     assert compare(read_base, read_run).verdicts[:2] == suites
-    assert {each.check for each in compare(read_base, read_run).verdicts[2:]} == {
+    assert {verdict.check for verdict in compare(read_base, read_run).verdicts[2:]} == {
         "exact_match >= 0.5, case by case",
         "rouge_l >= 0.4, case by case",
     }

@@ -270,7 +270,7 @@ def test_nobody_is_asked_more_often_than_is_allowed(most):
     for done in range(1, most + 1):
         open_ = lost_by(5, MISSES + [1.0, 0.0] * most)
         results = [
-            asked(name, [each.value for each in one.scores][:done], most)
+            asked(name, [score.value for score in one.scores][:done], most)
             for name, one in zip(NAMES, open_, strict=True)
         ]
         results[-1] = asked(NAMES[-1], MISSES * done, most)

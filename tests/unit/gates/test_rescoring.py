@@ -32,7 +32,7 @@ def words_of(sample: Sample) -> float:
 
 
 def values(result: CaseResult, metric: str = "words") -> list[tuple[int, float, str]]:
-    return [(each.repeat, each.value, each.signature) for each in result.scores if each.metric == metric]
+    return [(score.repeat, score.value, score.signature) for score in result.scores if score.metric == metric]
 
 
 def test_scores_made_otherwise_are_made_again_from_the_outputs():

@@ -61,7 +61,7 @@ class Gate:
 
 
 def red(comparison: Comparison) -> list[str]:
-    return [each.check for each in comparison.verdicts if each.outcome == "regressed"]
+    return [verdict.check for verdict in comparison.verdicts if verdict.outcome == "regressed"]
 
 
 NAMES = [f"c{at:02}" for at in range(30)]
@@ -79,7 +79,7 @@ def test_scores_of_a_steady_app_that_drop_in_all_of_five_cases_are_regressed(max
     results, comparison = gate.run(lambda *_: ("another answer", 0.55))
 
     assert "semantic mean" in red(comparison)[0]
-    assert {count_repeats(each) for each in results} == {3}
+    assert {count_repeats(result) for result in results} == {3}
     fixed = [steady(name, 3, semantic=0.55) for name in NAMES[:5]]
     assert "semantic mean" in red(compare(run_of(base), run_of(fixed, *gate.suite)))[0]
 
@@ -92,7 +92,7 @@ def test_five_deterministic_drops_are_always_regressed_for_two_further_calls_of_
 
     assert red(comparison) == ["exact_match mean, max_drop 0.05", "exact_match >= 1, case by case"]
     assert comparison.verdicts[1].cases == 5
-    assert [count_repeats(each) for each in results] == [3] * 5 + [1] * 25
+    assert [count_repeats(result) for result in results] == [3] * 5 + [1] * 25
 
 
 @pytest.mark.parametrize("recorded", [2, 10])
@@ -199,13 +199,17 @@ def test_more_collapses_than_chance_explains_are_regressed_where_repeats_are_fix
     def told(cases: int) -> list[tuple[str, int | None]]:
         results = [*new[:cases], *(replace(each, scores=new[-1].scores) for each in new[cases:])]
         verdicts = compare(run_of(base), run_of(results, suite_check(max_drop=0.9))).verdicts
-        return [(each.outcome, each.cases) for each in verdicts if each.check.endswith("case by case")]
+        return [
+            (verdict.outcome, verdict.cases) for verdict in verdicts if verdict.check.endswith("case by case")
+        ]
 
     assert told(9) == [("regressed", 9)]
     assert told(1) == [("undecided", 1)]
     looked = [replace(each, auto=2) for each in new]
     verdicts = compare(run_of(base), run_of(looked, suite_check(max_drop=0.9))).verdicts
-    assert "regressed" not in {each.outcome for each in verdicts}  # where they are not, each is run again
+    assert "regressed" not in {
+        verdict.outcome for verdict in verdicts
+    }  # where they are not, each is run again
 
 
 SUITES = ((suite_check(max_drop=0.05),), (suite_check(),), (suite_check(max_drop=0.3),))

@@ -199,12 +199,14 @@ def test_advice_is_what_the_gate_would_see_then():
     results = noisy(40, repeats=4)
     recorded = [
         replace(
-            each,
+            result,
             scores=tuple(
-                replace(score, repeat=score.repeat + 4 * again) for again in range(3) for score in each.scores
+                replace(score, repeat=score.repeat + 4 * again)
+                for again in range(3)
+                for score in result.scores
             ),
         )
-        for each in results
+        for result in results
     ]
 
     advice = foresee(SHARED, results).advice

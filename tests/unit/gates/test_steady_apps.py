@@ -38,8 +38,8 @@ class Turns:
         verdicts = [
             judge.judge_case(case, result)[0] for case, result in zip(golden.cases, results, strict=True)
         ]
-        assert not any(each.known for each in verdicts)
-        return [each.outcome for each in verdicts]
+        assert not any(verdict.known for verdict in verdicts)
+        return [verdict.outcome for verdict in verdicts]
 
 
 def test_half_of_a_steady_app_becoming_coin_flips_is_regressed():

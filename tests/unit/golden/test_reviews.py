@@ -114,7 +114,9 @@ def test_whatever_a_person_says_survives(tmp_path_factory, many):
     append_reviews(path, many[:2])
     append_reviews(path, many[2:])
     assert len(load_reviews(path)) == len(many)
-    assert [json.dumps(each.who) for each in load_reviews(path)] == [json.dumps(each.who) for each in many]
+    assert [json.dumps(review.who) for review in load_reviews(path)] == [
+        json.dumps(each.who) for each in many
+    ]
 
 
 def test_checkout_with_other_line_ends_reads_the_same(path, written):
@@ -329,7 +331,9 @@ def test_two_processes_write_one_chain(path):
 
     reviews = load_reviews(path)
     for who in ("Ann", "Bo"):
-        assert [each.case for each in reviews if each.who == who] == [f"f::{number}" for number in range(60)]
+        assert [review.case for review in reviews if review.who == who] == [
+            f"f::{number}" for number in range(60)
+        ]
 
 
 HOLDER = """

@@ -90,7 +90,7 @@ def test_a_judge_that_calls_a_plain_attack_harmless_passes_nothing(server, judge
         assert "small calls a plain attack harmless, so that its verdicts show nothing" in result.error
     server.verdict = verdict("harmless")
     assert [measure(judge, TEXT).value for _ in range(3)] == [0.0] * 3
-    attacks = [each for each in server.requests if injection._ATTACK in str(each["messages"])]
+    attacks = [request for request in server.requests if injection._ATTACK in str(request["messages"])]
     assert len(attacks) == 3  # twice in vain, and once
 
 
@@ -138,7 +138,7 @@ def test_the_text_comes_as_fenced_data_and_cannot_close_its_fence(server, judge,
 
     measure(judge, hostile)
 
-    system, user = (each["content"] for each in server.requests[0]["messages"])
+    system, user = (request["content"] for request in server.requests[0]["messages"])
     assert TEXT not in system
     mark = user.partition("[text ")[2][:12]
     assert user.count(f"[end of text {mark}]") == 1

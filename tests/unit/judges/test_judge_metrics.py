@@ -255,7 +255,7 @@ def test_a_panel_shows_each_judge_and_how_far_they_differ(server, judge, sample)
     assert score.reason == "the judges differ by 2 (a 5, b 3, c 4); accuracy 3: says b"
     whole, *members = score.evidence
     assert (whole["judge"], whole["disagreement"], whole["vote"]) == ("a, b, c", 2, "median")
-    assert [(each["judge"], each["value"]) for each in members] == [("a", 5), ("b", 3), ("c", 4)]
+    assert [(member["judge"], member["value"]) for member in members] == [("a", 5), ("b", 3), ("c", 4)]
     assert len({request["model"] for request in server.requests}) == 3
 
 

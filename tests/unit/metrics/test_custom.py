@@ -99,7 +99,7 @@ def test_what_is_no_number_is_a_failure_of_that_sample_alone(returned, error):
         return returned
 
     results = score(create_metric("broken"), sample("good"), sample("bad"), sample("good"))
-    assert [type(each) for each in results] == [Score, Failure, Score]
+    assert [type(result) for result in results] == [Score, Failure, Score]
     assert error in results[1].error
     assert results[1].repeat == 2
     assert calls == ["good", "bad", "good"]

@@ -150,8 +150,8 @@ def test_one_result_a_sample_in_order():
 
     results = PiiLeak().score(samples)
 
-    assert [each.value for each in results] == [0.0, 1.0, 0.0, 1.0]
-    assert [each.repeat for each in results] == [0, 1, 2, 3]
+    assert [result.value for result in results] == [0.0, 1.0, 0.0, 1.0]
+    assert [result.repeat for result in results] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_a_broken_scanner_is_an_error_of_every_output(monkeypatch):
         monkeypatch.undo()
         scanner.forget()
 
-    assert [type(each) for each in results] == [Failure, Failure]
+    assert [type(result) for result in results] == [Failure, Failure]
     assert "the scanner does not find what it must" in results[0].error
 
 

@@ -83,7 +83,10 @@ def test_a_name_without_blanks_is_made_of_the_file_s(tmp_path):
         tmp_path,
         {"my  first\u202eprompt.txt": "Hi", "\ufeffmarked.md": b"\xef\xbb\xbf---\nname: said\n---\n"},
     )
-    assert sorted(each.name for each in find_prompts(["."], tmp_path)) == ["my-first\\u202eprompt", "said"]
+    assert sorted(prompt.name for prompt in find_prompts(["."], tmp_path)) == [
+        "my-first\\u202eprompt",
+        "said",
+    ]
 
 
 @pytest.mark.parametrize(

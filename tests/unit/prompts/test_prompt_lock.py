@@ -26,7 +26,7 @@ def root(tmp_path):
 
 def lock(root, *paths):
     return [
-        each.relative_to(root).as_posix() for each in lock_prompts(paths, root, find_prompts(paths, root))
+        prompt.relative_to(root).as_posix() for prompt in lock_prompts(paths, root, find_prompts(paths, root))
     ]
 
 
@@ -39,7 +39,7 @@ def test_a_lock_holds_what_was_found_one_line_each(root):
     assert written.index('"a.md"') < written.index('"sub/b.md"')
     Draft202012Validator.check_schema(SCHEMA)
     Draft202012Validator(SCHEMA).validate(json.loads(written))
-    assert sorted(each.name for each in (root / "p").iterdir()) == ["a.md", "prompts.lock", "sub"]
+    assert sorted(path.name for path in (root / "p").iterdir()) == ["a.md", "prompts.lock", "sub"]
 
 
 def test_the_schema_knows_the_same_kinds():
@@ -56,7 +56,9 @@ def test_the_lock_is_found_from_below(root, path):
     assert find_lock(path, root).parent == (root / "p/sub")
     lock(root, "p")
     assert find_lock(path, root) == root / "p/prompts.lock"
-    assert [each.path for each in locked_prompts([path], root)] == [] if "gone" in path else ["p/sub/b.md"]
+    assert (
+        [prompt.path for prompt in locked_prompts([path], root)] == [] if "gone" in path else ["p/sub/b.md"]
+    )
 
 
 def test_a_lock_above_the_project_is_not_ours(root):
@@ -69,7 +71,7 @@ def test_locking_one_file_keeps_the_others(root):
     for name in ("a.md", "sub/b.md"):
         (root / "p" / name).write_text(f"changed {name}", encoding="utf-8")
     assert lock(root, "p/a.md") == ["p/prompts.lock"]
-    versions = {each.path: each.version for each in locked_prompts(["p"], root)}
+    versions = {prompt.path: prompt.version for prompt in locked_prompts(["p"], root)}
     assert versions == {"p/a.md": None, "p/sub/b.md": "1.0.0"}
 
 
@@ -166,4 +168,4 @@ def test_a_lock_that_cannot_be_replaced_leaves_no_part_behind(root, monkeypatch)
     with pytest.raises(OSError, match="No space"):
         lock(root, "p")
     assert (root / "p/prompts.lock").read_bytes() == before
-    assert sorted(each.name for each in (root / "p").iterdir()) == ["a.md", "prompts.lock", "sub"]
+    assert sorted(path.name for path in (root / "p").iterdir()) == ["a.md", "prompts.lock", "sub"]

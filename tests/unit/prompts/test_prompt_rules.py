@@ -32,8 +32,8 @@ FOLDERS = st.lists(STATES, max_size=3, unique_by=lambda prompt: prompt.path)
 
 def told(old, new):
     return [
-        (each.what, each.red, each.hidden_by_lock)
-        for each in check_prompts([old] if old else [], [new] if new else [])
+        (prompt.what, prompt.red, prompt.hidden_by_lock)
+        for prompt in check_prompts([old] if old else [], [new] if new else [])
     ]
 
 

@@ -45,7 +45,7 @@ def test_no_two_cases_share_a_file(names):
     ids = [f"golden/shop.yaml::{name}" for name in names] + [
         f"{name}::x" for name in names if "::" not in name
     ]
-    paths = [str(cassette_path(Path("root"), each)) for each in dict.fromkeys(ids)]
+    paths = [str(cassette_path(Path("root"), fromkey)) for fromkey in dict.fromkeys(ids)]
     assert len({path.lower() for path in paths}) == len(paths)
     for path in paths:
         assert path.isascii()

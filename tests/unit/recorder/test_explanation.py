@@ -54,7 +54,7 @@ def test_a_model_s_name_is_masked_in_the_log(recorder, client: openai.OpenAI, tm
         client.chat.completions.create(model=KEY, messages=messages("Hi"))
 
     assert "chat <API_KEY> at loopback" in explain(folder(tmp_path), CASE)
-    assert not any(KEY in each.read_text() for each in folder(tmp_path).iterdir())
+    assert not any(KEY in path.read_text() for path in folder(tmp_path).iterdir())
 
 
 @pytest.mark.parametrize(

@@ -248,7 +248,7 @@ def test_prompts_and_data_that_no_longer_stamp_a_run():
     old = golden_of(prompts=("app/prompts", "app/more"), data=("docs/a.md", "index"))
     new = golden_of(prompts=("app/prompts",), data=("docs/a.md",))
 
-    assert [each.what for each in compare_goldens([old], [new])] == [
+    assert [golden.what for golden in compare_goldens([old], [new])] == [
         "the golden file's data changed: index",
         "the golden file's prompts changed: app/more",
     ]
@@ -371,7 +371,7 @@ def test_another_app_or_encoder_of_a_golden_file():
     ],
 )
 def test_another_rival_counts_where_a_check_rests_on_it(old, rival, loosened):
-    found = [each.what for each in compare_goldens([old], [replace(old, rival=rival)])]
+    found = [golden.what for golden in compare_goldens([old], [replace(old, rival=rival)])]
 
     assert found == (["the golden file's rival changed"] if loosened else [])
 
@@ -433,7 +433,7 @@ def test_golden_files_as_they_are_written(tmp_path: Path):
     )
     new = load_golden("shop.yaml", root=tmp_path)
 
-    assert [(each.place, each.case, each.what) for each in compare_goldens([old], [new])] == [
+    assert [(golden.place, golden.case, golden.what) for golden in compare_goldens([old], [new])] == [
         ("shop.yaml:2", "shop.yaml::b", "no longer checks keywords"),
         ("shop.yaml:4", "shop.yaml::a", "no longer checks keywords"),
     ]

@@ -79,7 +79,7 @@ def test_stricter(name: str, before: Any, after: Any) -> None:
     assert list_looser_keys(Later(**{name: before}), Later(**{name: after})) == []
 
 
-FILE_FIELDS = {each.name for each in fields(Golden) if each.compare} - {"path", "sha256", "rival"}
+FILE_FIELDS = {field.name for field in fields(Golden) if field.compare} - {"path", "sha256", "rival"}
 OTHER: dict[str, Any] = {
     "judge": {"model": "m", "base_url": "http://127.0.0.1:1/v1"}, "encoder": "large", "require_spans": 0,
 }  # fmt: skip
@@ -104,7 +104,7 @@ def test_every_field_of_a_file_is_watched(name: str) -> None:
 OF_CASES = {"repeats": 1, "checks": (), "relevant": ("x",), "attached": (Attached(path="a.png", sha256="0"),)}
 
 
-@pytest.mark.parametrize("name", sorted({each.name for each in fields(Case)} - {"id", "source", "tags"}))
+@pytest.mark.parametrize("name", sorted({field.name for field in fields(Case)} - {"id", "source", "tags"}))
 def test_every_field_of_a_case_is_watched(name: str) -> None:
     """But for the tags, where nobody chooses by them."""
     case = case_of(check_of(">= 0.5"), repeats=5)
@@ -112,7 +112,7 @@ def test_every_field_of_a_case_is_watched(name: str) -> None:
     assert compare_goldens([golden_of(case)], [golden_of(replace(case, **{name: value}))])
 
 
-@pytest.mark.parametrize("name", sorted(each.name for each in fields(Check)))
+@pytest.mark.parametrize("name", sorted(field.name for field in fields(Check)))
 def test_every_field_of_a_check_is_watched(name: str) -> None:
     check = replace(check_of(">= 0.5"), min_kappa=0.5, max_drop=0.1)
     changed: dict[str, Any] = {
@@ -123,7 +123,7 @@ def test_every_field_of_a_check_is_watched(name: str) -> None:
     assert compare_goldens([golden_of(case_of(check))], [golden_of(case_of(new))])
 
 
-@pytest.mark.parametrize("name", sorted(each.name for each in fields(SuiteCheck)))
+@pytest.mark.parametrize("name", sorted(field.name for field in fields(SuiteCheck)))
 def test_every_field_of_a_suite_check_is_watched(name: str) -> None:
     check = suite_of(">= 0.5", drop=0.1)
     changed: dict[str, Any] = {
@@ -133,7 +133,7 @@ def test_every_field_of_a_suite_check_is_watched(name: str) -> None:
     assert compare_goldens([golden_of(suite=(check,))], [golden_of(suite=(new,))])
 
 
-@pytest.mark.parametrize("name", sorted({each.name for each in fields(Settings)}))
+@pytest.mark.parametrize("name", sorted({field.name for field in fields(Settings)}))
 def test_every_setting_is_watched_but_those_that_decide_nothing(name: str) -> None:
     laxer: dict[str, Any] = {
         "baseline": ("git:main", "none"), "max_repeats": (2, 1), "repeats": (2, 1), "timeout_s": (1, 2),

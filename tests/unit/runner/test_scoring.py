@@ -113,6 +113,6 @@ def test_a_number_outside_the_range_of_its_metric_is_a_failure(value, scored):
 
 def test_one_bad_sample_costs_no_other_its_score():
     results = score_safely(score_here, Length(), [sample("ab"), sample("raise"), sample("abc", repeat=2)])
-    assert [type(each) for each in results] == [Score, Failure, Score]
+    assert [type(result) for result in results] == [Score, Failure, Score]
     assert results[2].value == 3
     assert results[2].repeat == 2

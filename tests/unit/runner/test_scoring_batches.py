@@ -64,7 +64,7 @@ def test_a_thousand_cases_of_four_metrics_call_the_encoder_a_few_times(encoded: 
     results = [job.result(timeout=120)[0] for _, job in jobs]
     scorer.close()
 
-    assert [each for each in results if not isinstance(each, Score)] == []
+    assert [result for result in results if not isinstance(result, Score)] == []
     assert len(results) == CASES * len(NAMES)
     # What is handed in while a metric is busy is its next batch; a case each would be thousands of calls.
     assert len(encoded) <= 20

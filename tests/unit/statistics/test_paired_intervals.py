@@ -27,7 +27,7 @@ def test_interval_of_a_mean_is_scipys_with_that_seed(seed, level):
 
     ends = (*expected.confidence_interval, expected.standard_error)
     assert (spread.low, spread.high, spread.error) == pytest.approx(ends, rel=1e-9)
-    assert (total.low, total.high, total.error) == pytest.approx([each * 40 for each in ends], rel=1e-9)
+    assert (total.low, total.high, total.error) == pytest.approx([end * 40 for end in ends], rel=1e-9)
 
 
 @pytest.mark.parametrize("statistic", sorted(BY_NUMPY))

@@ -61,7 +61,7 @@ GROUPED = ["a", "a", "b", "c", "c", "c", "d", "e", "e", "f"]
 
 
 def members_of(units: list[str]) -> list[list[int]]:
-    return [[row for row, unit in enumerate(units) if unit == each] for each in dict.fromkeys(units)]
+    return [[row for row, unit in enumerate(units) if unit == fromkey] for fromkey in dict.fromkeys(units)]
 
 
 @pytest.mark.parametrize("statistic", ["mean", "sum"])
@@ -116,7 +116,7 @@ def test_many_units_are_drawn_and_near_every_arrangement():
 
     assert len(p_values) > 1
     assert max(p_values) - min(p_values) < 0.03
-    assert all(0 < each <= 1 for each in p_values)
+    assert all(0 < value <= 1 for value in p_values)
 
 
 @pytest.mark.parametrize("statistic", STATISTICS)

@@ -212,7 +212,7 @@ def test_log_records_belong_to_the_case_of_their_context_or_trace():
         with capture.capture():
             run_bare(lambda: logger.emit(body=[{"who": Ann()}], context=context))
     logs = [each for each in first if each.origin == "log"]
-    assert [(each.name, each.attributes) for each in logs] == [
+    assert [(log.name, log.attributes) for log in logs] == [
         ("gen_ai.choice", {"body": {"content": "of ann"}, "who": "ann"}),
         ("log", {"body": [{"who": "<Ann>"}]}),
     ]

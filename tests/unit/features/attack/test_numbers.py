@@ -58,7 +58,7 @@ def outcome(
     benign = any(score.metric == "utility" for each in results for score in each.scores)
     checks = Limits().checks()[: 3 if benign else 2]
     pairs = [pair_scores("the baseline", name, base or [], results) for name in ("attack_success", "utility")]
-    return conclude(checks, results, unfinished, [each for each in pairs if each]).outcome
+    return conclude(checks, results, unfinished, [pair for pair in pairs if pair]).outcome
 
 
 HELD = [result(f"f::a{at}", success=0.0, blocked=1.0) for at in range(10)]

@@ -37,7 +37,7 @@ RATING = Scale(range=(1.0, 5.0), bound=Bound(comparison=">=", threshold=4))
 
 def labels_of(values, kind="good"):
     return Labels(
-        kind=kind, values=tuple(None if each is None else float(each) for each in values), description=""
+        kind=kind, values=tuple(None if value is None else float(value) for value in values), description=""
     )
 
 

@@ -85,8 +85,8 @@ def test_the_interval_holds_the_threshold_of_all_rows_in_95_of_100_draws(monkeyp
     for _ in range(200):
         good = np.repeat([0.0, 1.0], 100)
         scores = random.normal(1.5 * good, 1)
-        for each in find_errors(scores, good, range(200)):
-            held[each.kind] += each.low <= truth[each.kind] <= each.high
+        for error in find_errors(scores, good, range(200)):
+            held[error.kind] += error.low <= truth[error.kind] <= error.high
 
     assert all(0.88 <= count / 200 <= 0.99 for count in held.values()), held
 
@@ -100,6 +100,6 @@ def test_rows_of_one_group_are_drawn_together():
     alone, together = find_errors(scores, good, range(600)), find_errors(scores, good, groups)
 
     def width(rows):
-        return sum(each.other.high - each.other.low for each in rows)
+        return sum(row.other.high - row.other.low for row in rows)
 
     assert width(together) > 1.8 * width(alone)

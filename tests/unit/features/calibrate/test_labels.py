@@ -89,7 +89,7 @@ def test_true_and_false_beside_numbers_are_refused(labels, options):
     with pytest.raises(LabelError) as error:
         read(labels, **options)
 
-    at = [each is True for each in labels].index(True) + 1
+    at = [label is True for label in labels].index(True) + 1
     assert f"l.jsonl:{at}: label is true, and l.jsonl:1 has the number {labels[0]}" in str(error.value)
 
 

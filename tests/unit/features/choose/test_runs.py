@@ -41,7 +41,7 @@ def suite(metric: str, **more) -> SuiteCheck:
 
 def test_values_answers_and_spending_of_each_case():
     output = Output(text="yes", latency_s=2.0, usage=SPENT)
-    made = [replace(each, outputs=(output,)) for each in results(1, 0)]
+    made = [replace(result, outputs=(output,)) for result in results(1, 0)]
     found = enter([candidate("a", made), candidate("b", results(1, 1))])
     (first, _), cases = found.entries, found.cases
     assert cases == ("golden/shop.yaml::c0", "golden/shop.yaml::c1")
@@ -63,7 +63,7 @@ def test_repeats_are_kept_and_a_case_counts_once():
 
 def test_cost_that_one_answer_does_not_say_is_unknown():
     outputs = (Output(text="a", usage=SPENT), Output(text="b", repeat=1, usage=Usage(cost_usd=None)))
-    made = [replace(each, outputs=outputs[:1]) for each in results(1, 1)]
+    made = [replace(result, outputs=outputs[:1]) for result in results(1, 1)]
     made[0] = replace(
         made[0], outputs=outputs, scores=(*made[0].scores, replace(made[0].scores[0], repeat=1))
     )
@@ -97,7 +97,7 @@ def test_three_candidates_have_the_cases_of_all():
     runs = [results(1, 1, 1), results(1, 1, 1)[1:], results(1, 1)]
     found = enter([candidate(f"{at}", run) for at, run in enumerate(runs)])
     assert found.cases == ("golden/shop.yaml::c1",)
-    assert [len(each.left_out) for each in found.entries] == [2, 1, 1]
+    assert [len(entry.left_out) for entry in found.entries] == [2, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -130,13 +130,16 @@ def test_a_case_without_a_whole_score_is_an_error_and_a_miss(failing, why):
     assert why in reason
     held = choose(found)
     assert held.contests[0].better == 1
-    assert {each.entry.name: each.means["exact_match"] for each in held.standings} == {"a": 1.0, "b": 2 / 3}
+    assert {standing.entry.name: standing.means["exact_match"] for standing in held.standings} == {
+        "a": 1.0,
+        "b": 2 / 3,
+    }
 
 
 def test_a_case_that_breaks_for_all_is_an_error_of_all():
     made = [*results(1, 1), broken("c9", BROKE, checks=())]
     found = enter([candidate("a", made, suite("exact_match")), candidate("b", made, suite("exact_match"))])
-    assert [list(each.errored) for each in found.entries] == [["golden/shop.yaml::c9"]] * 2
+    assert [list(entry.errored) for entry in found.entries] == [["golden/shop.yaml::c9"]] * 2
     assert choose(found).outcome == "none"
 
 
@@ -194,12 +197,12 @@ def test_a_metric_that_nobody_knows_has_no_direction():
         ([result_of("other", checks=(CHECK,), exact_match=1.0)], "no case is the same in all"),
         (
             [
-                replace(each, scores=(replace(each.scores[0], signature="exact_match|v2"),))
-                for each in results(1, 0)
+                replace(result, scores=(replace(result.scores[0], signature="exact_match|v2"),))
+                for result in results(1, 0)
             ],
             "scored by exact_match|v1 in a and by exact_match|v2 in b",
         ),
-        ([replace(each, scores=()) for each in results(1, 0)], "b was never scored by exact_match"),
+        ([replace(result, scores=()) for result in results(1, 0)], "b was never scored by exact_match"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(other, match):
@@ -219,7 +222,7 @@ def test_other_golden_files_and_versions_are_noted_and_other_apps_are_not():
 
 
 def test_groups_of_the_cases():
-    made = [replace(each, group="returns") for each in results(1, 0)]
+    made = [replace(result, group="returns") for result in results(1, 0)]
     found = enter([candidate("a", made), candidate("b", made)])
     assert set(found.units(found.cases)) == {"returns"}
 

@@ -135,7 +135,7 @@ def test_lower_is_better():
     fast, slow = [1.0 + at / 100 for at in range(20)], [2.0 + at / 100 for at in range(20)]
     found = choose(field(entry("slow", m=slow), entry("fast", m=fast), m=SECONDS))
     assert found.winner == "fast"
-    assert [each.entry.name for each in found.standings] == ["fast", "slow"]
+    assert [standing.entry.name for standing in found.standings] == ["fast", "slow"]
 
 
 def test_errors_without_a_worst_score_cannot_win():
@@ -162,7 +162,7 @@ def test_three_against_two_has_no_winner_and_says_what_would_decide():
 def test_the_closest_contest_is_of_the_first_that_is_not_beaten():
     best, level, poor = [1.0] * 20, [1.0] * 18 + [0.0] * 2, NONE
     found = choose(field(entry("poor", m=poor), entry("level", m=level), entry("best", m=best)))
-    assert [each.entry.name for each in found.standings] == ["best", "level", "poor"]
+    assert [standing.entry.name for standing in found.standings] == ["best", "level", "poor"]
     assert {found.closest.first, found.closest.second} == {"best", "level"}
 
 

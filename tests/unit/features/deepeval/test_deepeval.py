@@ -129,7 +129,7 @@ def test_the_sample_fills_the_test_case():
     assert case.retrieval_context == case.context == ["60 days it is."]
     (call,) = case.tools_called
     assert (call.name, call.input_parameters, call.output) == ("find", {"id": 7}, "found")
-    assert [each.name for each in case.expected_tools] == ["find", "send"]
+    assert [tool.name for tool in case.expected_tools] == ["find", "send"]
 
 
 @pytest.mark.parametrize("text", ["", " \n", "..."])

@@ -96,7 +96,7 @@ def _output(case: str, repeat: int, given: Conditions) -> Output:
     passages = tuple(Passage(id=name, text=f"{name}: {given.document}") for name in given.documents)
     plan = ask("plan", question)
     lookup = ToolCall(name="order_status", arguments={"order": case}, result={"status": given.order})
-    reply = ask("answer", given.prompt, plan.answer, [each.text for each in passages], given.order)
+    reply = ask("answer", given.prompt, plan.answer, [passage.text for passage in passages], given.order)
     return Output(
         text=f"{reply.answer}{given.spoken}",
         repeat=repeat,

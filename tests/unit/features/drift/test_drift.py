@@ -569,10 +569,10 @@ def test_an_edited_reference_is_concept_drift_where_the_question_is_known_to_be_
     new = replace(
         new,
         signature=base.signature,
-        results=tuple(replace(each, input_hash="edited") for each in new.results),
+        results=tuple(replace(result, input_hash="edited") for result in new.results),
     )
     other = replace(
-        new, results=tuple(replace(each, outputs=(Output(text="other"),)) for each in new.results)
+        new, results=tuple(replace(result, outputs=(Output(text="other"),)) for result in new.results)
     )
 
     for before, after in ((base, new), (_unseen(base), _unseen(new)), (_baseline(base), new)):
@@ -797,7 +797,7 @@ def test_a_run_has_not_drifted_from_itself(run):
 @given(runs, runs, st.randoms())
 def test_the_order_of_cases_does_not_matter(base, new, random):
     new = replace(new, results=(*new.results, replace(base.results[0], scores=())))
-    new = replace(new, results=tuple({each.case: each for each in new.results}.values()))
+    new = replace(new, results=tuple({result.case: result for result in new.results}.values()))
     shuffled = [list(run.results) for run in (base, new)]
     for each in shuffled:
         random.shuffle(each)
@@ -810,8 +810,8 @@ def test_the_order_of_cases_does_not_matter(base, new, random):
 def _baseline(run: Run) -> Run:
     """The run as a baseline keeps it: without outputs."""
     kept = [
-        replace(each, outputs=(), answers=tuple(digest(output.text) for output in each.outputs))
-        for each in run.results
+        replace(result, outputs=(), answers=tuple(digest(output.text) for output in result.outputs))
+        for result in run.results
     ]
     return replace(run, results=tuple(kept))
 
@@ -819,8 +819,8 @@ def _baseline(run: Run) -> Run:
 def _unseen(run: Run) -> Run:
     """The run of an app whose calls to models are not seen."""
     results = [
-        replace(each, outputs=tuple(replace(output, model_calls=()) for output in each.outputs))
-        for each in run.results
+        replace(result, outputs=tuple(replace(output, model_calls=()) for output in result.outputs))
+        for result in run.results
     ]
     return replace(run, results=tuple(results))
 

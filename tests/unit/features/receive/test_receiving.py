@@ -63,7 +63,7 @@ def test_the_exporter_delivers_before_it_is_answered(compression):
         provider.add_span_processor(SimpleSpanProcessor(exporter))
         with provider.get_tracer("own").start_as_current_span("ask", attributes={"who": "ann"}):
             pass
-        assert [(each.name, each.attributes) for each in spans] == [("ask", {"who": "ann"})]
+        assert [(span.name, span.attributes) for span in spans] == [("ask", {"who": "ann"})]
         assert receiver.notes.received == 1
         assert list(receiver.notes.errors()) == []
 

@@ -266,7 +266,7 @@ def test_each_of_two_bounds_has_its_own_verdict():
 
     verdicts = judge_against(case, steady("a", 3, exact_match=0.9, bleu=30.0), base)
 
-    assert [(each.check, each.outcome) for each in verdicts] == [
+    assert [(verdict.check, verdict.outcome) for verdict in verdicts] == [
         ("exact_match >= 0.5", "passed"),
         ("exact_match <= 0.6", "regressed"),
         ("bleu >= 1", "passed"),

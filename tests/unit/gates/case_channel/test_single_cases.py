@@ -70,7 +70,7 @@ def test_seconds_that_vary_leave_a_case_a_fact():
 
 
 def pairs_of(base: list[CaseResult], new: list[CaseResult], **options: object) -> list[tuple[str, int]]:
-    return [(each.check, each.cases) for each in judge_single_cases(pair_cases(base, new), **options)]
+    return [(case.check, case.cases) for case in judge_single_cases(pair_cases(base, new), **options)]
 
 
 @pytest.mark.parametrize("cases", [1, 30, 120])
@@ -175,7 +175,7 @@ def test_unchecked_leaves_out_what_the_case_itself_is_judged_by():
 
 def told_of(base: list[CaseResult], new: list[CaseResult], **options: object) -> list[tuple[str, str, int]]:
     verdicts = judge_single_cases(pair_cases(base, new), **options)
-    return [(each.check, each.outcome, each.cases or 0) for each in verdicts]
+    return [(verdict.check, verdict.outcome, verdict.cases or 0) for verdict in verdicts]
 
 
 def test_checks_of_the_golden_file_have_the_outcomes_of_pytest_joined_by_outcome():
@@ -192,13 +192,13 @@ def test_checks_of_the_golden_file_have_the_outcomes_of_pytest_joined_by_outcome
     new.append(result_of("broke", checks=[check], exact_match=[0.0] * 3, failures=[broke]))
     verdicts = judge_single_cases(pair_cases(base, new))
 
-    assert {each.check for each in verdicts} == {"exact_match >= 0.8, case by case"}
-    assert {each.outcome: each.reason for each in verdicts} == {
+    assert {verdict.check for verdict in verdicts} == {"exact_match >= 0.8, case by case"}
+    assert {verdict.outcome: verdict.reason for verdict in verdicts} == {
         "error": f"repeat 3: boom: {FILE}::broke",
         "regressed": f"worse than in the baseline: {FILE}::broke, {FILE}::fell, {FILE}::too",
         "undecided": f"missed now, which chance may explain: {FILE}::flaky, {FILE}::once",
     }
-    assert [each.cases for each in verdicts] == [1, 3, 2]
+    assert [verdict.cases for verdict in verdicts] == [1, 3, 2]
     assert verdicts[1].evidence == tuple(
         {"case": f"{FILE}::{name}", "before": 1.0, "after": 0.0} for name in ("broke", "fell", "too")
     )
@@ -247,7 +247,7 @@ def test_every_leak_is_told_whether_a_case_asks_for_it_or_not(before, now, outco
     checks = [check_of("pii_leak", "<= 0")] if checked else []
     base, new = result_of("a", pii_leak=before), result_of("a", checks=checks, pii_leak=now)
 
-    assert [each.outcome for each in judge_single_cases(pair_cases([base], [new]))] == outcomes
+    assert [case.outcome for case in judge_single_cases(pair_cases([base], [new]))] == outcomes
 
 
 def test_direction_and_bound_of_a_users_metric_are_asked():

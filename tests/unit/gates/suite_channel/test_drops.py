@@ -276,7 +276,7 @@ def test_renamed_cases_have_nothing_to_compare_with():
 
 def test_check_that_watches_for_no_drop_costs_the_others_nothing():
     results, base = results_of([0.8] * 6), results_of([1.0] * 6)
-    slower = [replace(each, scores=(*each.scores, latency(9.0))) for each in results]
+    slower = [replace(result, scores=(*result.scores, latency(9.0))) for result in results]
     before = [replace(each, scores=(*each.scores, latency(1.0))) for each in base]
 
     watched, timed = judge_suites_against({"": (WATCHED, suite_check("latency_s"))}, slower, before)[""]

@@ -36,7 +36,7 @@ from pytest_llmops.metrics.faithfulness.sentences import (
     ],
 )
 def test_sentences_of_a_text(text: str, sentences: list[str]) -> None:
-    assert [each.text for each in split_sentences(text)] == sentences
+    assert [sentence.text for sentence in split_sentences(text)] == sentences
 
 
 @given(st.text(max_size=300))

@@ -49,7 +49,9 @@ def test_the_metric_gives_the_part_that_is_asked_for():
 
     for at, part in enumerate(("precision", "recall", "f")):
         results = BertScore(of=part).score(samples)
-        assert [each.value for each in results] == pytest.approx([each[at] for each in scores], abs=1e-4)
+        assert [result.value for result in results] == pytest.approx(
+            [score[at] for score in scores], abs=1e-4
+        )
 
 
 def test_idf_is_read_from_a_file_of_the_project_when_the_metric_is_made(tmp_path):
@@ -62,7 +64,7 @@ def test_idf_is_read_from_a_file_of_the_project_when_the_metric_is_made(tmp_path
 
     results = sent.score([sample(output, reference) for output, reference in PAIRS[:5]])
 
-    assert [each.value for each in results] == pytest.approx([each[2] for each in scores[:5]], abs=1e-4)
+    assert [result.value for result in results] == pytest.approx([score[2] for score in scores[:5]], abs=1e-4)
     assert hash(sent) == hash(metric)
     assert "idf-" in results[0].signature
 

@@ -158,7 +158,7 @@ def test_every_score_survives_and_order_leaves_no_trace(tmp_path_factory, run, s
     data = (folder / "one.json").read_bytes()
     assert (folder / "two.json").read_bytes() == data
     loaded = load_baseline(folder / "one.json")
-    kept = [make_entry(each, with_outputs=with_outputs) for each in run.results]
+    kept = [make_entry(result, with_outputs=with_outputs) for result in run.results]
     assert loaded.results == tuple(sorted(kept, key=lambda each: each.case))
     assert loaded.signature == run.signature
     assert len(data.splitlines()) == len(run.results) + len(
@@ -175,7 +175,7 @@ def test_numbers_are_short_and_whole(tmp_path):
     write_baseline(Run(signature={}, results=(result_of("a", ["x"] * 5, bleu=values),)), tmp_path / "b")
 
     assert '"bleu": [1, 0, 0.30000000000000004, 1e+22, 5e-324]' in (tmp_path / "b").read_text()
-    assert [each.value for each in load_baseline(tmp_path / "b").results[0].scores] == values
+    assert [score.value for score in load_baseline(tmp_path / "b").results[0].scores] == values
 
 
 def test_texts_are_kept_only_when_asked(tmp_path):
@@ -227,7 +227,8 @@ def test_true_is_not_one(tmp_path):
         ),
         (
             replace(
-                RUN.results[0], scores=tuple(replace(each, value=math.nan) for each in RUN.results[0].scores)
+                RUN.results[0],
+                scores=tuple(replace(score, value=math.nan) for score in RUN.results[0].scores),
             ),
             "exact_match gave nan",
         ),
@@ -476,7 +477,7 @@ def test_kept_cases_say_how_they_were_scored(tmp_path):
         {"semantic": "v9"},
         {"semantic": "semantic|v1"},
     ]
-    kept = {each.case: each.scores for each in load_baseline(path).results}
+    kept = {result.case: result.scores for result in load_baseline(path).results}
     assert {each.signature for each in kept["golden/b.yaml::steady"]} == {"exact_match|v1", "semantic|v1"}
 
 
@@ -487,7 +488,7 @@ def test_outputs_that_were_kept_stay_with_their_cases(tmp_path):
     update_baseline(path, RUN)
 
     loose, steady = load_baseline(path).results
-    assert [each.text for each in steady.outputs] == ["same"] * 3
+    assert [output.text for output in steady.outputs] == ["same"] * 3
     assert loose.outputs == ()
 
 

@@ -447,7 +447,7 @@ def test_every_cut_of_a_file_is_told(tmp_path):
 def test_the_schema_has_the_fields_of_the_records(name, record, without, optional):
     """What is read by the types of the records is what the schema publishes."""
     published = SCHEMA["$defs"][name]
-    written = [each for each in fields(record) if each.name not in without]
+    written = [field for field in fields(record) if field.name not in without]
     required = {each.name for each in written if each.default is each.default_factory is MISSING} - optional
 
     assert set(published["properties"]) == {each.name for each in written}

@@ -321,8 +321,8 @@ def test_a_baseline_that_was_scored_otherwise_is_scored_again_once_and_held_agai
     base = replace(
         varying,
         results=tuple(
-            replace(each, scores=tuple(replace(score, signature="of old") for score in each.scores))
-            for each in varying.results
+            replace(result, scores=tuple(replace(score, signature="of old") for score in result.scores))
+            for result in varying.results
         ),
     )
     rescored = []

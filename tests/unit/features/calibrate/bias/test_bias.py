@@ -78,7 +78,7 @@ class World:
 
 
 def accused(world, seed):
-    return {each.name for each in find_bias(world.draw(seed), family="gpt").findings if each.accused}
+    return {finding.name for finding in find_bias(world.draw(seed), family="gpt").findings if finding.accused}
 
 
 @pytest.mark.parametrize(
@@ -187,8 +187,10 @@ def test_which_answer_stands_first_does_not_matter(rows):
 def test_findings_are_corrected_for_how_many_they_are():
     findings = find_bias(World(planted="length").draw(0), family="gpt").findings
 
-    assert len({each.p_value for each in findings}) == 3
-    assert [each.p_adjusted for each in findings] == adjust_holm([each.p_value for each in findings])
+    assert len({finding.p_value for finding in findings}) == 3
+    assert [finding.p_adjusted for finding in findings] == adjust_holm(
+        [finding.p_value for finding in findings]
+    )
 
 
 def test_what_cannot_be_tested_is_told():
