@@ -231,19 +231,22 @@ def _split(name: str) -> tuple[str, dict[str, Any]]:
         UnknownMetricError: The name is not registered.
     """
     family, set_by_name = (name, {}) if name in _registered else _parse(name)
-    is_known = _ALIASES.get(family, family) in {*_registered, *_BUILT_IN, *_installed()}
-    if not is_known or ("label" in set_by_name and "label" not in _parameters(family)):
+    if _ALIASES.get(family, family) not in {*_registered, *_BUILT_IN, *_installed()}:
         raise UnknownMetricError(name, _examples())
     return family, set_by_name
 
 
 def _parse(name: str) -> tuple[str, dict[str, Any]]:
     """Split `recall@3` into `recall@k` and its k, `deepeval:polite` into `deepeval` and its label."""
-    if match := _LABELLED.match(name):
+    if (match := _LABELLED.match(name)) and _takes_label(match["family"]):
         return match["family"], {"label": match["label"]}
     if match := _AT_K.match(name):
         return f"{match['family']}@k", {"k": int(match["k"])}
     return name, {}
+
+
+def _takes_label(family: str) -> bool:
+    return family in {*_registered, *_BUILT_IN, *_installed()} and "label" in _parameters(family)
 
 
 def _examples() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -56,3 +57,6 @@ def _reused_lock(path: Path) -> BaseFileLock:
     from filelock import FileLock
 
     return FileLock(path)
+
+
+os.register_at_fork(after_in_child=_reused_lock.cache_clear)  # a lock object refuses to serve a forked child

@@ -319,6 +319,8 @@ class Evaluation:
         self.attribution.close()
         self.scorer.close()
         for runner in self._runners.values():
+            runner.end()  # all of them, before the first one takes its time to close
+        for runner in self._runners.values():
             runner.close()
         self._loop.close()
         for _, loop in self._app_loops.values():

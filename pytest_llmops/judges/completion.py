@@ -37,8 +37,8 @@ from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder import replay
 from pytest_llmops.recorder.identity import is_loopback
+from pytest_llmops.recorder.loop_thread import LoopThread
 from pytest_llmops.recorder.reply import retry_after_s
-from pytest_llmops.recorder.threads import start_outside
 
 if TYPE_CHECKING:
     import openai
@@ -62,7 +62,7 @@ _endpoints: dict[tuple[str, str, int], _Endpoint] = {}
 
 _WIND_DOWN_S = 2.0
 _lock = threading.Lock()
-_running: list[tuple[asyncio.AbstractEventLoop, threading.Thread]] = []
+_running: list[LoopThread] = []
 _closers: list[Callable[[], None]] = []
 
 
@@ -318,12 +318,9 @@ def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
         return result
     with _lock:
         if not _running:
-            loop = asyncio.new_event_loop()
-            thread = threading.Thread(target=loop.run_forever, name="llmops-judges", daemon=True)
-            start_outside(thread)
-            _running.append((loop, thread))
+            _running.append(LoopThread(name="llmops-judges", at_end=_close_all, wind_down_s=_WIND_DOWN_S))
             atexit.register(close)
-        future = asyncio.run_coroutine_threadsafe(coroutine, _running[0][0])
+        future = _running[0].submit(coroutine)
     try:
         return future.result()
     except BaseException:  # an interrupt of the caller ends the task too
@@ -344,22 +341,13 @@ def close() -> None:
     """
     with _lock:
         running, _running[:] = _running[:], []
-    for loop, thread in running:
-        asyncio.run_coroutine_threadsafe(_wind_down(loop), loop)
-        thread.join(2 * _WIND_DOWN_S)
-        if not thread.is_alive():
-            loop.close()
+    for loop in running:
+        loop.close()
 
 
-async def _wind_down(loop: asyncio.AbstractEventLoop) -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=_WIND_DOWN_S)
+async def _close_all() -> None:
     closing = (endpoint.client.close() for endpoint in _endpoints.values())
     await asyncio.gather(*closing, return_exceptions=True)
     _endpoints.clear()
     for closer in _closers:
         closer()
-    loop.call_soon(loop.stop)

@@ -163,7 +163,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """Explain a score, so that pytest does not print the complete answer and its secrets."""
     for side, other in ((left, right), (right, left)):
-        if type(side).__module__ == "pytest_llmops.plugin.assertions.fixtures":
+        kind = type(side)
+        if (kind.__module__, kind.__name__) == ("pytest_llmops.plugin.assertions.fixtures", "Measured"):
             measured: Measured = side  # type: ignore[assignment]
             return measured.explain(op, other, on_the_right=side is right)
     return None

@@ -150,23 +150,23 @@ def list_items(goldens: Sequence[Golden]) -> Iterator[str]:
         yield from dict.fromkeys(f"{golden.path}::suite[{check.metric}]" for check in golden.suite)
 
 
-def explain_loss(session: Evaluation, reported: Reported, node_id: str) -> str:
+def explain_loss(evaluation: Evaluation, reported: Reported, node_id: str) -> str:
     """Explain why an item has no report, and what to do."""
-    if session.store is None:
+    if evaluation.store is None:
         return "the session ended before this was run"
     if reported.selected is None:
         return "every worker's process ended while it collected the items; run without -n to see why"
-    begun = session.store.read(node_id) is None and session.store.count_tries(node_id)
+    begun = evaluation.store.read(node_id) is None and evaluation.store.count_tries(node_id)
     if begun or node_id in reported.crashed:
         return "the worker's process ended while this was being run; run it alone to see why"
     return "no worker was left to run this, since their processes ended; run without -n to see why"
 
 
 def complete_results(
-    session: Evaluation, reported: Reported, goldens: Sequence[Golden]
+    evaluation: Evaluation, reported: Reported, goldens: Sequence[Golden]
 ) -> dict[str, CaseResult]:
     """Return all results; a case that is an error without one, or was lost, gets the reason as its result."""
-    results = dict(session.results())
+    results = dict(evaluation.results())
     cases = cases_by_id(*goldens)
     for node_id, reason in reported.reasons.items():
         if node_id in cases and (node_id not in results or node_id in reported.lost):

@@ -15,6 +15,7 @@ from datetime import timedelta
 from functools import partial, wraps
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
+from threading import Lock
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -322,17 +323,23 @@ class _LateImports(MetaPathFinder):
 
 _patches = Patches(_find_clients)
 _finder = _LateImports()
+_users: list[None] = []  # one for each recorder that listens
+_lock = Lock()
 
 
 def install() -> None:
     """Patch the clients; counted, so that several recorders of one process share it."""
-    if _finder not in sys.meta_path:
-        sys.meta_path.insert(0, _finder)
+    with _lock:
+        if not _users:
+            sys.meta_path.insert(0, _finder)
+        _users.append(None)
     _patches.install()
 
 
 def uninstall() -> None:
     """Restore the clients, once no recorder listens any more."""
-    if not recorders:
-        sys.meta_path.remove(_finder)
+    with _lock:
+        _users.pop()
+        if not _users:
+            sys.meta_path.remove(_finder)
     _patches.uninstall()

@@ -36,7 +36,11 @@ class Patches:
         """Apply the wrappers for one more user."""
         with self._lock:
             self._users += 1
-            self.apply()
+            try:
+                self.apply()
+            except BaseException:
+                self.uninstall()
+                raise
 
     def uninstall(self) -> None:
         """Restore everything if this was the last user."""

@@ -159,11 +159,11 @@ def _error_message(failed: Any) -> str:
 
 def _piece(event: Mapping[str, Any]) -> Any:
     """The piece of the first choice's text in an event, whatever the protocol."""
-    delta = event.get("delta")
     choice = _first(event.get("choices"))
     if choice and choice.get("index", 0) == 0:
-        delta = choice.get("delta")
-        return delta.get("content") if isinstance(delta, Mapping) else choice.get("text")
+        change = choice.get("delta")
+        return change.get("content") if isinstance(change, Mapping) else choice.get("text")
+    delta = event.get("delta")
     if event.get("type") == "response.output_text.delta":
         return delta
     return delta.get("text") if isinstance(delta, Mapping) else None

@@ -60,6 +60,9 @@ class Attribution:
 
         To be called when all cases are over: listeners finish then.
         """
+        finished = (
+            self.listener_errors()
+        )  # before the checks look: a listener may deliver spans until its end
         self._ends.update(dict.fromkeys(process_end.take_unattributed()))
         calls = recorder.unattributed if recorder else 0
         lost_sight = [
@@ -71,7 +74,7 @@ class Attribution:
             )
             if count
         ]
-        return [*self._ends, *lost_sight, *self._leaks(), *self.listener_errors()]
+        return [*self._ends, *lost_sight, *self._leaks(), *finished]
 
     def listener_errors(self) -> list[str]:
         """Return the listeners' errors, once they have finished their work."""

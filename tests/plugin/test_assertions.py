@@ -243,3 +243,12 @@ def test_somebody_invented_is_a_leak_where_they_show_up(run):
             assert pii_leak("born then", deny=[person.name]) == 0
             assert pii_leak(f"it was {person.name}", deny=person.canaries) == 1
     """).assert_outcomes(passed=1)
+
+
+def test_the_fixture_itself_may_be_compared(project):
+    project.write("conftest.py", CONFTEST)
+    project.write("test_it.py", "def test_it(llm):\n    assert llm is None\n")
+
+    result = project.pytester.runpytest_inprocess("test_it.py", "-p", "no:cacheprovider")
+
+    result.stdout.fnmatch_lines(["E *assert <llm called 0 times> is None"])

@@ -207,3 +207,22 @@ def test_a_marker_that_is_plainly_ours_needs_an_answer(project):
     result = project.pytester.runpytest_inprocess("test_it.py")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*the test does not take the fixture llm*"])
+
+
+def test_collecting_marked_tests_opens_no_run(project, monkeypatch):
+    project.write("conftest.py", CONFTEST)
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+
+        @pytest.mark.lexical(min=0.5)
+        def test_it(llm):
+            llm("How long?")
+    """,
+    )
+    monkeypatch.setattr("pytest_llmops.plugin.session._open", None)  # which would be an error to call
+
+    result = project.pytester.runpytest_inprocess("--collect-only", "-p", "no:cacheprovider")
+
+    assert result.ret == pytest.ExitCode.OK

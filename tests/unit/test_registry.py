@@ -197,6 +197,14 @@ def test_a_built_in_metric_cannot_be_shadowed(name: str, taken: str) -> None:
     assert not isinstance(create_metric("keywords", {"all": ["x"]}), TopK)
 
 
+def test_a_name_with_a_colon_is_a_label_only_of_a_metric_that_takes_one() -> None:
+    register_metric("semantic:strict", Length)
+
+    assert isinstance(create_metric("semantic:strict", {"words": []}), Length)
+    with pytest.raises(UnknownMetricError, match="rouge_l:strict"):
+        create_metric("rouge_l:strict")
+
+
 def test_two_metrics_cannot_have_one_name() -> None:
     register_metric("length", Length)  # the same again
 

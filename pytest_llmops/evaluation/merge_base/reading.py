@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -220,7 +219,11 @@ def _find_files(paths: Iterable[str], root: Path) -> list[Path]:
     """The golden files of those paths that have any; a folder may hold none yet, or none any more."""
     files: dict[Path, None] = {}
     for path in paths:
-        with suppress(*([GoldenError] if (root / path).is_dir() else [])):
-            if (root / path).exists():
-                files.update(dict.fromkeys(find_golden_files([path], root)))
+        if not (root / path).exists():
+            continue
+        try:
+            files.update(dict.fromkeys(find_golden_files([path], root)))
+        except GoldenError:
+            if not (root / path).is_dir():
+                raise
     return list(files)

@@ -68,7 +68,7 @@ class Llm:
         spans: Every span that the answers left.
     """
 
-    session: Evaluation
+    evaluation: Evaluation
     caller: AppCaller
     node_id: str
     samples: list[Sample] = field(default_factory=list)
@@ -82,8 +82,8 @@ class Llm:
         Raises:
             AppError: No app is named, or it cannot be imported.
         """
-        session = session_of(node.config)
-        settings = session.settings
+        evaluation = session_of(node.config)
+        settings = evaluation.settings
         if app is None:
             if settings.app is None:
                 raise AppError(
@@ -92,9 +92,9 @@ class Llm:
                     "--llm-app"
                 )
             app = resolve_app(settings.app, settings.root)
-        caller = session.caller(app)
+        caller = evaluation.caller(app)
         import_libraries()
-        llm = cls(session=session, caller=caller, node_id=node.nodeid)
+        llm = cls(evaluation=evaluation, caller=caller, node_id=node.nodeid)
         node.stash[_STASH] = llm
         return llm
 
@@ -120,7 +120,7 @@ class Llm:
         key = json.dumps(question, sort_keys=True, default=str)
         repeat = sum(json.dumps(sample.input, sort_keys=True, default=str) == key for sample in self.samples)
         with route_through():
-            output, spans = self.session.run_coroutine(self.caller.call(self.node_id, repeat, question))
+            output, spans = self.evaluation.run_coroutine(self.caller.call(self.node_id, repeat, question))
         self.spans.extend(spans)
         if isinstance(output, Failure):
             raise NotScoredError(mask(output.error))

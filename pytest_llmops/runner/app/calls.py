@@ -11,6 +11,7 @@ import time
 from asyncio import sleep
 from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -242,8 +243,9 @@ def _retried(calls: Sequence[Call]) -> bool:
 
 def _wait_s(error: Exception, attempt: int) -> float:
     """Seconds until the next attempt: by the provider's Retry-After, else 1, 2, 4 …"""
-    headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    wait_s = retry_after_s(headers.get("retry-after"))
+    wait_s = None
+    with suppress(Exception):  # the error is any app's, and so is its response
+        wait_s = retry_after_s(error.response.headers["retry-after"])  # type: ignore[attr-defined]  # as above
     return min(2.0 ** (attempt - 1) if wait_s is None else wait_s, _LONGEST_WAIT_S)
 
 

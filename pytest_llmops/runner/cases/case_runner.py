@@ -89,7 +89,7 @@ class CaseRunner:
 
     def start(self, tasks: Sequence[Task], planner: RepeatPlanner) -> None:
         """Begin this process's share of the cases; with `auto`, repeat them while a verdict is open."""
-        if self.store is not None:
+        if self.store is not None and self._alive is None:
             self._alive = self.store.announce(self.golden.path)
         for task in tasks:
             if self.store is None or self.store.is_mine(task.id):
@@ -124,9 +124,13 @@ class CaseRunner:
         """Begin no further call; those under way go on. Whoever waits gets a NotBegunError."""
         self._stopped = True
 
+    def end(self) -> None:
+        """Submit no further case or repeat."""
+        self._closed = True
+
     def close(self) -> None:
         """Stop within moments: unfinished cases are given up, threads of the app are left behind."""
-        self._closed = True
+        self.end()
         self._loop.close()
         if self._alive is not None:
             self._alive.release()

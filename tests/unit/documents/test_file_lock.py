@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -43,3 +44,19 @@ def test_the_lock_of_a_dead_process_is_free(tmp_path: Path):
     lock = take_lock(path)
     assert lock is not None
     lock.release()
+
+
+def test_a_forked_process_takes_its_turn(tmp_path: Path):
+    path = tmp_path / "a.lock"
+    with hold_lock(path):
+        pass
+
+    def take_turn() -> None:
+        with hold_lock(path, timeout_s=5):
+            path.with_suffix(".done").touch()
+
+    process = multiprocessing.get_context("fork").Process(target=take_turn)
+    process.start()
+    process.join()
+
+    assert path.with_suffix(".done").exists()

@@ -25,3 +25,35 @@ def test_what_a_twin_adds_to_a_span_is_looked_at():
 
     assert before == []
     assert [line.partition(" in ")[0] for line in after] == ["error: pii_leak found 1"]
+
+
+class Late:
+    """A listener to which a span comes while it finishes."""
+
+    setting = "receive"
+
+    def take(self, output: object) -> None:
+        """Leave outputs alone."""
+
+    def finish(self) -> list[str]:
+        keep(replace(STRAY, attributes={"who": "ann.lee@example.com"}), None)
+        return ["error: one request was not read"]
+
+    def warnings(self) -> tuple[str, ...]:
+        return ()
+
+    def close(self) -> None:
+        """Change nothing."""
+
+
+def test_a_span_that_comes_while_a_listener_finishes_is_looked_at():
+    attribution = Attribution(listeners=(Late(),))
+    attribution.note_checks([create_metric("pii_leak", {})])
+    try:
+        errors = attribution.errors(None)
+    finally:
+        attribution.close()
+
+    leak, unread = errors
+    assert leak.startswith("error: pii_leak found 1 in 1 span")
+    assert unread == "error: one request was not read"
