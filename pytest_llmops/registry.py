@@ -22,7 +22,7 @@ from pytest_llmops.errors import (
     describe_error,
     hint,
 )
-from pytest_llmops.extensions import hooks, installed
+from pytest_llmops.extensions import call_hook, installed
 from pytest_llmops.printable import with_article
 from pytest_llmops.protocols import FACTS, Metric, MetricTraits
 
@@ -264,10 +264,12 @@ def _factory(family: str) -> MetricFactory:
     if name in _registered:
         return _registered[name]
     path = _BUILT_IN.get(name) or _installed()[name]
+    if ":" not in path:
+        raise MetricOptionError(f"{family} cannot be loaded from {path}: write it as module:factory")
     try:
         return _load(path)
-    except (ImportError, AttributeError) as error:
-        raise MetricOptionError(f"{family} cannot be loaded from {path}: {error}") from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the module is anybody's
+        raise MetricOptionError(f"{family} cannot be loaded from {path}: {describe_error(error)}") from None
 
 
 @lru_cache(maxsize=256)
@@ -278,9 +280,21 @@ def _load(path: str) -> MetricFactory:
 
 @lru_cache(maxsize=1)
 def _installed() -> Mapping[str, str]:
-    """Return the import paths of the metrics of features and of entry points, by name."""
-    metrics = {name: path for of_feature in hooks().llmops_metrics() for name, path in of_feature.items()}
-    return metrics | {point.name: point.value for point in installed(ENTRY_POINT_GROUP)}
+    """
+    Return the import paths of the metrics of features and of entry points, by name.
+
+    Raises:
+        MetricNameError: Two have one name, or the name of one is built in.
+    """
+    of_features = call_hook("llmops_metrics", Mapping)
+    added = [(str(name), str(path)) for _, metrics in of_features for name, path in metrics.items()]
+    added += [(point.name, point.value) for point in installed(ENTRY_POINT_GROUP)]
+    paths: dict[str, str] = {}
+    for name, path in added:
+        if taken := _BUILT_IN.get(name) or paths.get(name):
+            raise MetricNameError(name, path, taken)
+        paths[name] = path
+    return paths
 
 
 def _frozen(value: Any) -> Any:

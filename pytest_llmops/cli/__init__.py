@@ -6,11 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from itertools import chain
 from typing import NoReturn
 
-from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.extensions import hooks
+from pytest_llmops.errors import LLMOpsError, describe_error
+from pytest_llmops.extensions import FeatureError, call_hook
 from pytest_llmops.hookspecs import Verb
 from pytest_llmops.streams import outlive_readers
 
@@ -56,11 +55,14 @@ def known_verbs() -> dict[str, Verb]:
         LLMOpsError: An installed feature cannot be loaded, or two verbs have one name.
     """
     verbs = {verb.name: verb for verb in _VERBS}
-    for verb in chain.from_iterable(reversed(hooks().llmops_verbs())):
-        if verb.name in verbs:
-            modules = f"{verbs[verb.name].module} and {verb.module}"
-            raise LLMOpsError(f"the verb {verb.name!r} is added twice: by {modules}")
-        verbs[verb.name] = verb
+    for feature, added in reversed(list(call_hook("llmops_verbs", Sequence))):  # in the order of their names
+        for verb in added:
+            if not isinstance(verb, Verb):
+                raise FeatureError(feature, f"llmops_verbs returned {verb!r}, which is no Verb")
+            if verb.name in verbs:
+                modules = f"{verbs[verb.name].module} and {verb.module}"
+                raise LLMOpsError(f"the verb {verb.name!r} is added twice: by {modules}")
+            verbs[verb.name] = verb
     return verbs
 
 
@@ -86,8 +88,16 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         page = f"Documentation: {verb.page}" if verb.page else None
         parser_of_verb = verbs.add_parser(name, help=verb.help, epilog=page)
         if name == typed:
-            import_module(verb.module).add_arguments(parser_of_verb)
-    return parser.parse_args(arguments)
+            try:
+                import_module(verb.module).add_arguments(parser_of_verb)
+            except Exception as error:
+                raise LLMOpsError(
+                    f"the verb {name!r} ({verb.module}) cannot be loaded: {describe_error(error)}"
+                ) from error
+    parsed = parser.parse_args(arguments)
+    if not hasattr(parsed, "do"):
+        raise LLMOpsError(f"the verb {typed!r} has no function `do`: its add_arguments must set it")
+    return parsed
 
 
 class _Parser(argparse.ArgumentParser):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_llmops.errors import LLMOpsError, MetricNameError, SettingsError
+from pytest_llmops.errors import LLMOpsError, SettingsError
 from pytest_llmops.settings import FLAGS, INI_KEYS, SETTINGS, load_settings, typed_path
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _register(name: str, factory: Callable[..., Metric]) -> None:
 
     try:
         register_metric(name, factory)
-    except MetricNameError as error:
+    except LLMOpsError as error:
         raise pytest.UsageError(str(error)) from None
 
 

@@ -234,7 +234,7 @@ REMOVING = """
     def pytest_collection_modifyitems(items):
         items[:] = [item for item in items if "spain" not in item.nodeid]
 """
-LEFT_OUT = "warning: 1 case left out, and not by the command line: golden/capitals.yaml::spain"
+LEFT_OUT = "warning: 1 golden item left out, and not by the command line: golden/capitals.yaml::spain"
 
 
 @pytest.mark.parametrize("arguments", [(), ("-n", "2")])
@@ -250,3 +250,36 @@ def test_a_case_that_the_command_line_leaves_out_is_not_named(project, arguments
     result = project.run_here(*arguments)
     assert "left out" not in result.stdout.str()
     assert result.ret == 0
+
+
+def test_an_item_that_a_conftest_skips_is_named(project):
+    project.write(
+        "conftest.py",
+        """
+        import pytest
+
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                if "spain" in item.nodeid:
+                    item.add_marker(pytest.mark.skip(reason="later"))
+    """,
+    )
+    result = project.run_here()
+    assert LEFT_OUT in result.outlines
+    assert result.ret == 0
+
+
+def test_verdicts_that_a_conftest_excuses_are_reported(project):
+    project.write(
+        "conftest.py",
+        """
+        import pytest
+
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.add_marker(pytest.mark.xfail(reason="known"))
+    """,
+    )
+    project.write("capitals.py", "def answer(question):\n    return 'no idea'\n")
+    result = project.run_here()
+    result.stdout.fnmatch_lines(["warning: verdicts that fail a build were excused by the repository itself"])

@@ -14,7 +14,6 @@ from pytest_llmops.errors import GoldenError, LLMOpsError, Problem
 from pytest_llmops.evaluation.conclusion import Conclusion, conclude, make_run, save_run
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden.files import find_golden_files, shown_path
-from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.plugin import LOOSEN, MARKERS, written_settings
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.golden.items import (
@@ -203,33 +202,34 @@ class GoldenPlugin:
         ended = session.shouldfail or session.shouldstop or session.exitstatus == pytest.ExitCode.INTERRUPTED
         nothing = run is None or not (self.reported.outcomes or ended)
         if nothing and any(map(is_golden, self.reported.selected or ())):
-            conclusion.add("nothing was scored: every golden item was skipped", "error")
+            conclusion.add("nothing was scored: every golden item was skipped", "error", counted=True)
         if run is not None and revision is not None:
-            for line in self._find_excuses(run, session):
-                conclusion.add(line, "failed")
+            for excuse in self._find_excuses(session):
+                conclusion.add(f"red: {excuse}", "failed")
         if conclusion.red:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
     def _notes(self, session: pytest.Session) -> Iterator[str]:
         if known := len(self.reported.known):
             yield f"{known} of the failures were in the baseline too (known_failures)"
-        # A conftest may take cases out that the command line did not. Against a revision, `_find_excuses`
-        # finds it.
-        if not (self.evaluation.source.revision or session.exitstatus or selects(session.config)):
-            cases = cases_by_id(*self.evaluation.goldens)
-            if left_out := [case for case in cases if not self.reported.is_done(case)]:
-                yield f"warning: {_describe_left_out(left_out)}"
+        if not (self.evaluation.source.revision or session.exitstatus):  # against one, they fail the build
+            yield from (f"warning: {excuse}" for excuse in self._find_excuses(session))
 
-    def _find_excuses(self, run: Run, session: pytest.Session) -> Iterator[str]:
-        """Against a revision, nothing in the repository may keep a case from its run, or excuse a verdict."""
-        ran = {result.case for result in run.results}
-        left_out = [case for case in cases_by_id(*self.evaluation.goldens) if case not in ran]
+    def _find_excuses(self, session: pytest.Session) -> Iterator[str]:
+        """
+        Sentences on items that a conftest, and not the command line, took out, skipped or expected to fail.
+
+        Cases run ahead of their items, so a skipped item may have a result; its outcome is what is missing.
+        """
+        items = list_items(self.evaluation.goldens)
+        left_out = [item for item in items if item not in self.reported.outcomes]
         if left_out and not selects(session.config):
-            yield f"red: {_describe_left_out(left_out)}"
+            count = counted(len(left_out), "golden item")
+            yield f"{count} left out, and not by the command line: {name_some(left_out, _NAMED)}"
         counts = self.reported.counts
         bad = counts["regressed"] + counts["error"] + counts["failed"] - len(self.reported.known)
         if bad and not session.exitstatus:
-            yield "red: verdicts that fail a build were excused by the repository itself"
+            yield "verdicts that fail a build were excused by the repository itself"
 
     def _make_run(self, results: Iterable[CaseResult]) -> Run:
         """The run, stamped by the app that was called: where a fixture gave it, by no name."""
@@ -278,7 +278,3 @@ def _wrong_tags(golden: Golden) -> Iterable[Problem]:
             message = f"the tag {tag!r} is a mark that changes how a test is run; choose another word"
             line = case.source.line if case.source else 0
             yield Problem(path=golden.path, line=line, case=case.id, message=message)
-
-
-def _describe_left_out(cases: Sequence[str]) -> str:
-    return f"{counted(len(cases), 'case')} left out, and not by the command line: {name_some(cases, _NAMED)}"

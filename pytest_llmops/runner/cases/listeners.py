@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_llmops.bounds import holds
-from pytest_llmops.errors import SettingsError
-from pytest_llmops.extensions import hooks
+from pytest_llmops.errors import LLMOpsError, SettingsError
+from pytest_llmops.extensions import call_hook
 from pytest_llmops.protocols import RunListener
 from pytest_llmops.records import Failure, Judged, Output, ScoredOutput
 from pytest_llmops.runner.app.calls import Called
@@ -27,13 +27,18 @@ def open_listeners(settings: Settings) -> tuple[RunListener, ...]:
     wanted = [name for name in _SERVED if getattr(settings, name)]
     if not wanted:
         return ()
-    listeners: tuple[RunListener, ...] = tuple(hooks().llmops_open_listener(settings=settings))
-    for name in wanted:
-        if name not in {listener.setting for listener in listeners}:
-            for listener in listeners:
-                listener.close()
-            raise SettingsError(f"{name}: no installed feature serves this setting")
-    return listeners
+    listeners: list[RunListener] = []
+    try:
+        for _, listener in call_hook("llmops_open_listener", object, settings=settings):
+            listeners.append(listener)
+        for name in wanted:
+            if name not in {listener.setting for listener in listeners}:
+                raise SettingsError(f"{name}: no installed feature serves this setting")
+    except LLMOpsError:
+        for listener in listeners:
+            listener.close()
+        raise
+    return tuple(listeners)
 
 
 def report_outputs(

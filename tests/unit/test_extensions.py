@@ -1,0 +1,105 @@
+"""A feature of another distribution works, and a broken one is one message."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint, EntryPoints
+
+import pytest
+
+from pytest_llmops import extensions, registry
+from pytest_llmops.cli import main
+from pytest_llmops.errors import MetricNameError, MetricOptionError
+from pytest_llmops.registry import create_metric, known_metrics
+
+HEAD = "from pytest_llmops.hookspecs import Verb, hookimpl\n\n"
+VERB = "Verb(name='costs', module='our_costs', help='what each case costs')"
+GOOD = f"{HEAD}@hookimpl\ndef llmops_verbs():\n    return [{VERB}]\n"
+METRICS = HEAD + "@hookimpl\ndef llmops_metrics():\n    return {!r}\n"
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a feature of another distribution, and its modules, for one test."""
+    points = list(extensions.installed("pytest_llmops"))
+    caches = (extensions._all_points, extensions._load_features, registry._installed, registry.find_traits)
+
+    def install(feature: str, **modules: str) -> None:
+        for name, text in {"our_gate": feature, **modules}.items():
+            (tmp_path / f"{name}.py").write_text(text)
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        ours = EntryPoint(name="cost_report", value="our_gate", group="pytest_llmops")
+        for cache in caches:
+            cache.cache_clear()
+        monkeypatch.setattr(extensions, "entry_points", lambda: EntryPoints([*points, ours]))
+
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    yield install
+    monkeypatch.undo()
+    for cache in caches:
+        cache.cache_clear()
+
+
+def test_a_verb_of_another_distribution(install, capsys):
+    do = "def add_arguments(parser):\n    parser.set_defaults(do=lambda _: print('5 cents') or 0)\n"
+    install(GOOD, our_costs=do)
+
+    assert main(["costs"]) == 0
+    assert capsys.readouterr().out == "5 cents\n"
+
+
+@pytest.mark.parametrize(
+    ("feature", "message"),
+    [
+        ("raise ImportError('no such library')", "ImportError: no such library"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("def broken(:", "SyntaxError"),
+        (f"{HEAD}@hookimpl\ndef llmops_verb():\n    return []\n", "llmops_verb"),
+        (f"{HEAD}@hookimpl\ndef llmops_verbs():\n    return 1 / 0\n", "ZeroDivisionError"),
+        (f"{HEAD}@hookimpl\ndef llmops_verbs():\n    return {VERB}\n", "of type Verb, not Sequence"),
+        (f"{HEAD}@hookimpl\ndef llmops_verbs():\n    return ['costs']\n", "'costs', which is no Verb"),
+        (GOOD.replace("'costs'", "'run'"), "the verb 'run' is added twice"),
+    ],
+)
+def test_a_broken_feature_is_one_message_of_every_verb(install, capsys, feature, message):
+    install(feature)
+
+    assert main(["models", "list"]) == 4
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert shown.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        ("import no_such_library_at_all", "ModuleNotFoundError"),
+        ("", "AttributeError"),
+        ("def add_arguments(parser):\n    pass\n", "has no function `do`"),
+    ],
+)
+def test_a_broken_module_of_a_verb_is_one_message(install, capsys, module, message):
+    install(GOOD, our_costs=module)
+
+    assert main(["costs"]) == 4
+    assert message in capsys.readouterr().err
+
+
+def test_a_metric_of_another_distribution_cannot_take_a_name(install):
+    install(METRICS.format({"attack": "our_metrics:Attack"}))
+    with pytest.raises(MetricNameError, match="attack"):
+        known_metrics()
+    install(METRICS.format({"keywords": "our_metrics:Keywords"}))
+    with pytest.raises(MetricNameError, match="keywords"):
+        known_metrics()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("our_metrics", "write it as module:factory"), ("our_metrics:Polite", "ZeroDivisionError")],
+)
+def test_a_metric_that_cannot_be_loaded_is_one_message(install, path, message):
+    install(METRICS.format({"polite": path}), our_metrics="1 / 0")
+
+    with pytest.raises(MetricOptionError, match=message):
+        create_metric("polite")
