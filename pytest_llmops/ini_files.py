@@ -20,7 +20,7 @@ INI_FILES = (
     "tox.ini",
     "setup.cfg",
 )
-"""Where pytest looks for its settings, in this order."""
+"""Files in which pytest looks for its settings, in this order."""
 
 
 def read_ini(root: Path) -> tuple[str, dict[str, Any]]:

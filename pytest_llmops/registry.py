@@ -15,7 +15,6 @@ from importlib import import_module
 from typing import Any, cast
 
 from pytest_llmops.errors import (
-    LLMOpsError,
     MetricNameError,
     MetricOptionError,
     UnknownMetricError,
@@ -168,7 +167,7 @@ def find_traits(name: str) -> MetricTraits:
             return traits
         if not isinstance(declaring, type):
             declaring = create_metric(name)
-    except LLMOpsError:
+    except (UnknownMetricError, MetricOptionError):
         return usual
     facts = {fact: getattr(declaring, fact) for fact in FACTS if fact != "name" and hasattr(declaring, fact)}
     # An attribute with `__get__` is a property or a slot, whose value only instances know.
@@ -231,7 +230,7 @@ def _split(name: str) -> tuple[str, dict[str, Any]]:
         UnknownMetricError: The name is not registered.
     """
     family, set_by_name = (name, {}) if name in _registered else _parse(name)
-    if _ALIASES.get(family, family) not in {*_registered, *_BUILT_IN, *_installed()}:
+    if not _is_known(_ALIASES.get(family, family)):
         raise UnknownMetricError(name, _examples())
     return family, set_by_name
 
@@ -246,7 +245,11 @@ def _parse(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def _takes_label(family: str) -> bool:
-    return family in {*_registered, *_BUILT_IN, *_installed()} and "label" in _parameters(family)
+    return _is_known(family) and "label" in _parameters(family)
+
+
+def _is_known(name: str) -> bool:
+    return name in _registered or name in _BUILT_IN or name in _installed()
 
 
 def _examples() -> list[str]:

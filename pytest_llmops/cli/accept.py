@@ -13,7 +13,6 @@ from pytest_llmops.printable import printable
 from pytest_llmops.reports.files.baseline_file import update_baseline
 from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.reports.terminal import count_named
-from pytest_llmops.revision.merging import leave_out_old_checks
 from pytest_llmops.revision.revision import is_revision
 from pytest_llmops.settings import Settings, find_root, load_settings
 
@@ -51,7 +50,7 @@ def _accept(given: argparse.Namespace) -> int:
         options = AcceptOptions(
             replace=given.all, prune=given.prune, with_outputs=given.with_outputs, merge=given.merge
         )
-        acceptance = update_baseline(path, leave_out_old_checks(run), options)
+        acceptance = update_baseline(path, run, options)
     except AcceptanceError as error:
         print(f"{given.run}: {error}", file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _NOTHING_ACCEPTED

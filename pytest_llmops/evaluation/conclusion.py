@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from pytest_llmops.reports.loosening import render_loosened
 from pytest_llmops.reports.rivals import rivals_document
 from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.revision.loosening import Loosening
+from pytest_llmops.revision.merging import leave_out_old_checks
 from pytest_llmops.runner.app.failed_calls import describe_failed_calls, describe_unanswered
 from pytest_llmops.runner.signature import sign_run
 from pytest_llmops.runner.usage import sum_outputs
@@ -74,6 +75,7 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
     run: Run | None,
     *,
     notes: Iterable[str] = (),
+    judged: Collection[str] | None = None,
     accept: bool = False,
     loosened: Iterable[Loosening] = (),
     permission: str,
@@ -85,6 +87,7 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
     Args:
         run: None where no case was run.
         notes: Sentences of the door itself.
+        judged: Ids of the cases whose verdicts the door reports; those with a result by default.
         loosened: Further loosenings than those of the files, which the run itself showed.
         permission: The flag by which whoever runs the pipeline lets a change loosen its own gate.
     """
@@ -99,8 +102,11 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
             line, accepted = accept_into_baseline(run, settings)
             conclusion.add(line, "passed" if accepted else "failed")
         _judge_run(evaluation, run, conclusion)
-    conclusion.problems += source.describe(conclusion.run, settings)
-    loosenings = [*source.loosened, *loosened]
+    if judged is None:
+        judged = [result.case for result in conclusion.run.results]
+    unasked = source.unasked(judged)
+    conclusion.problems += source.describe(conclusion.run, settings, unasked)
+    loosenings = [*source.loosened, *unasked, *loosened]
     if source.revision and evaluation.budget and evaluation.budget.ended:
         # A smaller budget leaves more undecided, which lets more pass.
         place = "--llm-budget" if "budget" in settings.flagged else "the setting budget"
@@ -142,9 +148,13 @@ def make_run(goldens: Sequence[Golden], results: Iterable[CaseResult], settings:
 
 
 def save_run(run: Run, path: Path) -> str:
-    """Write a run; return a sentence where it could not be written, else an empty string."""
+    """
+    Write a run, return a sentence where it could not be written, else an empty string.
+
+    Checks as they were at a merge base are left out: no later command knows their metrics.
+    """
     try:
-        write_run(run, path)
+        write_run(leave_out_old_checks(run), path)
     except OSError as error:
         return f"{path} could not be written: {error.strerror}"
     except RunFileError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pytest_llmops.calibration.record import Calibration, find_uncalibrated, warn_of_self_preference
@@ -11,7 +11,7 @@ from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs import pair_cases
 from pytest_llmops.gates.selfcheck import plan_repeats
 from pytest_llmops.gates.stamps import describe_changes
-from pytest_llmops.golden.identity import file_of
+from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Golden, Run
@@ -63,12 +63,27 @@ class BaselineSource:
             yield from describe_unchecked(golden)
             yield from describe_echoes(golden)
 
-    def describe(self, run: Run, settings: Settings) -> list[str]:
+    def unasked(self, judged: Collection[str]) -> list[Loosening]:
+        """
+        Return edited checks of golden files of which a case was not judged: their old form saw only a part.
+
+        Args:
+            judged: Ids of the cases with a verdict.
+        """
+        incomplete = {golden.path for golden in self.goldens if not cases_by_id(golden).keys() <= {*judged}}
+        return [
+            edit for edit in self.edited if (file_of(edit.case) if edit.case else edit.place) in incomplete
+        ]
+
+    def describe(self, run: Run, settings: Settings, unasked: Collection[Loosening] = ()) -> list[str]:
         """
         Return sentences for the summary.
 
         They name judges of the app's own family, drops that the baseline cannot show, and all that differs
         from the baseline.
+
+        Args:
+            unasked: Edited checks whose old form did not judge all its cases; these are listed elsewhere.
         """
         lines = []
         if self.carried and self.revision is not None:
@@ -77,7 +92,8 @@ class BaselineSource:
             lines.append(
                 f"newer than this change, from {ref}: {names}; where they are red, merge {ref} first"
             )
-        lines += [*render_edited(self.edited), *warn_of_self_preference(run.results)]
+        lines += render_edited([edit for edit in self.edited if edit not in unasked])
+        lines += warn_of_self_preference(run.results)
         if self.base is None:
             return lines
         lines.append(selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings)))

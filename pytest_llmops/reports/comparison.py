@@ -45,7 +45,7 @@ def comparison_document(comparison: Comparison) -> Document:
             blocks.append(Notes(items=[f"passed     {verdict.check}: {verdict.advice}"]))
     confirmed = [change for change in comparison.changed if change.confirmed]
     lists = (
-        ("changed since the baseline", comparison.differs),
+        ("also changed since the baseline", comparison.differs),
         ("missing, of the baseline's cases", comparison.missing),
         ("new cases", comparison.new),
     )

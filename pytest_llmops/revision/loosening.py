@@ -137,7 +137,7 @@ def list_looser_keys(old: Any, new: Any) -> list[Key]:
 
 def _keys(record: Any) -> dict[str, Any]:
     unwatched = UNWATCHED.get(type(record), ())
-    keys = {each.name: getattr(record, each.name) for each in fields(record) if each.compare}
+    keys = {field.name: getattr(record, field.name) for field in fields(record) if field.compare}
     keys = {name: value for name, value in keys.items() if name not in unwatched}
     if isinstance(record, Check | SuiteCheck):
         keys["bound"] = bound_of(record)

@@ -235,8 +235,27 @@ def test_what_is_accepted_has_no_old_checks(repository):
     repository.change("cases:\n", f"cases:\n  - {{id: case-9, input: question 9, checks: {CHECKED}}}\n")
     result = repository.ask("--llm-accept", "--llm-out", "run.json")
     assert "golden/baseline.json: 1 case accepted, 4 kept" in "\n".join(result.outlines)
-    assert "merge base" in (repository.path / "run.json").read_text()
+    assert "merge base" not in (repository.path / "run.json").read_text()
     assert "merge base" not in repository.varying.baseline.read_text()
+
+
+@pytest.mark.parametrize(
+    "selection", [("-k", "case-1"), (f"{FILE}::case-1",), ("--deselect", f"{FILE}::case-2")]
+)
+def test_an_edited_check_of_a_case_that_is_not_run_is_red(repository, selection):
+    repository.change("all: [good]", "any: [good, bad]", FILE)
+    result = repository.ask(*selection)
+    assert f"{FILE}:7: case-2: {OTHER_WORDS}" in repository.listed(result)
+    assert result.ret == 1
+
+
+def test_the_run_of_an_edited_check_can_be_compared(repository):
+    repository.change("all: [good]", "all: [good], none: [awful]", FILE)
+    done = llmops(repository, "--baseline", "git:main", "--out", "run.json")
+    assert done.returncode == 0
+    command = [str(Path(sys.executable).with_name("llmops")), "compare", "golden/baseline.json", "run.json"]
+    compared = subprocess.run(command, cwd=repository.path, capture_output=True, text=True, check=False)  # noqa: S603
+    assert compared.returncode == 0
 
 
 def test_a_rewritten_baseline_is_listed_and_not_used(repository):

@@ -191,6 +191,7 @@ class GoldenPlugin:
             evaluation,
             run,
             notes=self._notes(session),
+            judged=self.reported.outcomes,
             accept=session.config.getoption("llm_accept"),
             loosened=list_replacing(session.config, revision, paths) if revision else (),
             permission=LOOSEN,

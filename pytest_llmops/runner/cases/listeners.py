@@ -19,14 +19,12 @@ _SERVED = ("export", "receive")
 
 def open_listeners(settings: Settings) -> tuple[RunListener, ...]:
     """
-    Open the listeners that the settings ask for.
+    Open the listeners of all features that follow a run of these settings.
 
     Raises:
         LLMOpsError: One cannot be opened, or the feature that serves a setting is not installed.
     """
     wanted = [name for name in _SERVED if getattr(settings, name)]
-    if not wanted:
-        return ()
     listeners: list[RunListener] = []
     try:
         for _, listener in call_hook("llmops_open_listener", object, settings=settings):
