@@ -12,7 +12,7 @@ from pytest_llmops.bounds import describe_check, holds
 from pytest_llmops.gates.error_budget import SUITE_SHARE
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import Case, Golden, Output, Sample, Score
-from pytest_llmops.registry import create_metric
+from pytest_llmops.registry import create_metric, find_traits
 from pytest_llmops.statistics.summaries import LINEAR
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def _passes_itself(case: Case) -> bool:
     if not isinstance(case.input, str) or not case.input.rstrip().endswith("?"):
         return False
     for check in case.checks:
-        if check.metric != "keywords" or check.record_only or not {"all", "any"} & check.options.keys():
+        requires_words = bool({"all", "any"} & check.options.keys())
+        if check.record_only or not requires_words or find_traits(check.metric).family != "lexical":
             continue
         (result,) = create_metric(check.metric, check.options).score([Sample(output=Output(text=case.input))])
         if isinstance(result, Score) and holds(result.value, check):

@@ -16,7 +16,7 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.records import Case, CaseResult, Check, Golden, Run, SuiteCheck
-from pytest_llmops.registry import create_metric, metric_factory, register_metric
+from pytest_llmops.registry import create_metric, metric_factory, metric_options, register_metric
 from pytest_llmops.revision.loosening import Loosening, list_looser_keys
 
 _Item = TypeVar("_Item", Case, SuiteCheck)
@@ -194,13 +194,13 @@ def _reads_checks(metric: str) -> bool:
 
 def _add_checks(golden: Golden, old: Golden, metrics: Collection[str]) -> Golden:
     def as_before(checks: Iterable[Any]) -> list[Any]:
-        # The key `passages` of a file is an option of this metric, and is found by the metric's name.
+        # The key `passages` of a file is an option of metrics that take it.
         passages = {"passages": old.passages} if old.passages else {}
         return [
             replace(
                 check,
                 metric=f"{check.metric}{AS_BEFORE}",
-                options={**passages, **check.options} if check.metric == "pii_leak" else check.options,
+                options={**(passages if "passages" in metric_options(check.metric) else {}), **check.options},
             )
             for check in checks
             if check.metric in metrics

@@ -14,7 +14,7 @@ from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import CallRules
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, SuiteCheck
-from pytest_llmops.registry import create_metric
+from pytest_llmops.registry import create_metric, metric_options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,9 @@ def plan(
     def create(check: Check | SuiteCheck) -> Metric:
         """Create each metric of this package once for equal options: they are frozen, and some read files."""
         options = check.options
-        if check.metric == "pii_leak" and golden.passages:  # holds where the check itself sets nothing
+        if golden.passages and "passages" in metric_options(
+            check.metric
+        ):  # holds where the check itself sets nothing
             options = {"passages": golden.passages, **options}
         place = (check.metric, repr(options))
         if place not in made:
