@@ -102,7 +102,8 @@ def test_an_app_whose_import_ends_the_process_is_one_message(project, deed):
     project.golden(cases(3) + "suite: {keywords: {mean: '>= 0.5'}}\n")
     result = project.run("-n", "2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    told = "cannot be imported: *" if deed == "os._exit(0)" else "import*ended the process 2 times; *"
+    # Three, where a new worker starts before the second one of the first two has ended.
+    told = "cannot be imported: *" if deed == "os._exit(0)" else "import*ended the process [23] times; *"
     result.stderr.fnmatch_lines([f"ERROR: *{told}"])
     assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
 
