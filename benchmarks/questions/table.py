@@ -62,7 +62,7 @@ def _replace(page: Path, rows: Sequence[str]) -> None:
 
 def measure_curated(run: Path) -> Share:
     """How many cases of the curated golden set pass all their checks, in every repeat."""
-    results = {load["case"]: load for load in json.loads(run.read_text(encoding="utf-8"))["results"]}
+    results = {entry["case"]: entry for entry in json.loads(run.read_text(encoding="utf-8"))["results"]}
     golden = load_golden(CURATED, root=ROOT)
     passed = [_passes(case, results.get(f"{CURATED}::{case.id}")) for case in golden.cases]
     return Share(name=f"curated golden set (`{CURATED}`), all checks", count=sum(passed), of=len(passed))

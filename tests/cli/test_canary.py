@@ -17,7 +17,7 @@ def test_what_is_planted_is_found(tmp_path, monkeypatch, capsys):
     (tmp_path / "planted.txt").write_text(capsys.readouterr().out, encoding="utf-8")
 
     assert main(["scan", "planted.txt", "--format", "json", "--no-names"]) == 1
-    found = [load["kind"] for load in json.loads(capsys.readouterr().out)]
+    found = [entry["kind"] for entry in json.loads(capsys.readouterr().out)]
     assert [found.count(kind) for kind in CANARY_KINDS] == [3] * len(CANARY_KINDS)
 
 

@@ -49,7 +49,7 @@ def test_run_scores_writes_and_replays(project, capsys):
     assert main(["run", "golden/shop.yaml", "--out", "again.json"]) == 0
     assert "0 model calls made, 2 replayed" in capsys.readouterr().out
     assert len(project.requests) == 2
-    assert [load["case"] for load in json.loads(Path("run.json").read_text())["results"]] == [
+    assert [entry["case"] for entry in json.loads(Path("run.json").read_text())["results"]] == [
         "golden/shop.yaml::a",
         "golden/shop.yaml::b",
     ]

@@ -543,7 +543,7 @@ def test_a_baseline_of_the_branch_is_accepted_into_the_working_tree(repository):
     repository.change("cases:\n", f"cases:\n  - {{id: case-9, input: question 9, checks: {CHECKED}}}\n")
     result = repository.ask("--llm-accept")
     assert "golden/baseline.json: 1 case accepted, 4 kept" in result.outlines
-    cases = [load["case"] for load in json.loads(repository.varying.baseline.read_text())["cases"]]
+    cases = [entry["case"] for entry in json.loads(repository.varying.baseline.read_text())["cases"]]
     assert cases == [f"golden/capitals.yaml::case-{number}" for number in (0, 1, 2, 3, 9)]
     assert repository.git("show", "main:golden/baseline.json").count("case-") == 4
     assert repository.git("status", "--porcelain") == " M golden/baseline.json\n"
