@@ -19,7 +19,8 @@ TAKEN = {"order_id": "FW-10427", "state": "requested", "request": "R-1", "amount
 def answer(value, status=200, **headers):
     content = value if isinstance(value, bytes) else json.dumps(value).encode()
     told = "".join(f"{name.replace('_', '-')}: {text}\r\n" for name, text in headers.items())
-    told += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+    # The server closes each connection, and a client that is not told would use it for its next request.
+    told += f"Connection: close\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
     return f"HTTP/1.1 {status} Told\r\n{told}\r\n".encode() + content
 
 
