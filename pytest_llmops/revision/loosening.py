@@ -131,8 +131,13 @@ class Key(NamedTuple):
 def list_looser_keys(old: Any, new: Any) -> list[Key]:
     """Return the keys of two records of one class that differ and are not known to be stricter."""
     before, after = _keys(old), _keys(new)
-    keys = (Key(name, value, after[name]) for name, value in before.items() if value != after[name])
+    keys = (Key(name, value, after[name]) for name, value in before.items() if _differ(value, after[name]))
     return [key for key in keys if not _is_as_strict(key, old)]
+
+
+def _differ(before: Any, after: Any) -> bool:
+    """To Python 1 and True are equal, and to JSON they are not."""
+    return bool(before != after) or (isinstance(before, Mapping) and repr(before) != repr(after))
 
 
 def _keys(record: Any) -> dict[str, Any]:
@@ -158,9 +163,10 @@ def _is_as_strict(key: Key, old: Any) -> bool:
 def _has_same_options(metric: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
     """Options mean the same where one side writes out a default."""
     try:
-        return create_metric(metric, new) == create_metric(metric, old)
+        one, other = create_metric(metric, new), create_metric(metric, old)
     except LLMOpsError:  # an unknown metric, or an option that it refuses
         return False
+    return one == other and repr(one) == repr(other)  # 1 equals True, and some options are not shown
 
 
 def _is_bounded(check: SuiteCheck) -> bool:

@@ -177,6 +177,8 @@ def test_a_bound_that_moved(old, new, loosened):
         ("semantic", {}, {"encoder": "default"}, False),
         ("semantic", {}, {"encoder": "mine"}, True),
         ("keywords", {"all": ["a"]}, {"all": ["a", "b"]}, True),
+        ("json_schema", {"schema": {"const": 1}}, {"schema": {"const": True}}, True),
+        ("pii_leak", {"deny": ["Ann"]}, {"deny": ["Bob"]}, True),
         ("unheard_of", {"a": 1}, {"a": 1}, False),
         ("unheard_of", {}, {"a": 1}, True),
     ],
