@@ -234,6 +234,7 @@ def test_a_plugin_that_addopts_load(repository):
     repository.commit("patched")
     path = os.pathsep.join(filter(None, (str(repository.path), os.environ.get("PYTHONPATH"))))
     repository.varying.project.environment.setenv("PYTHONPATH", path)
+    repository.varying.project.pytester.syspathinsert()  # pytest 8.2 reads `pythonpath` after `-p`
     result = repository.varying.ask("--llm-baseline", "git:main", workers=2)
     told = repository.listed(result)
     assert any(each.startswith("patching.py: pytest loads this file") for each in told)

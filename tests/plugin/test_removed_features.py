@@ -17,7 +17,7 @@ PACKAGE = Path(pytest_llmops.__file__).parent
 FEATURES = sorted(path.name for path in (PACKAGE / "features").iterdir() if (path / "__init__.py").exists())
 GOLDEN = """
 app: shop:answer
-checks: {pii_leak: none}
+checks: {keywords: {all: [days]}}
 suite: {exact_match: {mean: ">= 0.9"}}
 cases:
   - {id: boots, input: How long?, reference: 60 days}
