@@ -135,7 +135,7 @@ def load_needed(goldens: Iterable[Golden], path: Path) -> dict[str, Calibration]
 
 
 def need_calibrations(goldens: Iterable[Golden]) -> bool:
-    """True if some check has a `min_kappa`, or a bound on a metric that has none of its own."""
+    """True if some check has a `min_kappa`, or a bound on a metric without an own bound."""
     goldens = list(goldens)
     checks = (check for golden in goldens for case in golden.cases for check in case.checks)
     return any(check.min_kappa is not None for check in checks) or any(
@@ -144,13 +144,13 @@ def need_calibrations(goldens: Iterable[Golden]) -> bool:
 
 
 def has_no_bound(metric: str) -> bool:
-    """True if the metric of that name has no bound of its own."""
+    """True if the metric of that name has no own bound."""
     return getattr(metric_factory(metric), "bound", True) is None
 
 
 def find_uncalibrated(golden: Golden, known: Mapping[str, Calibration]) -> list[str]:
     """
-    A sentence for each metric without a bound of its own whose scores were never compared with labels, with
+    A sentence for each metric without an own bound whose scores were never compared with labels, with
     the place of its first bound in the file.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_llmops.bounds import holds
-from pytest_llmops.errors import LLMOpsError, SettingsError
+from pytest_llmops.errors import LLMOpsError, SettingsError, describe_error
 from pytest_llmops.extensions import call_hook
 from pytest_llmops.protocols import RunListener
 from pytest_llmops.records import Failure, Judged, Output, ScoredOutput
@@ -57,7 +57,11 @@ def report_outputs(
                 latency_s=output.latency_s,
             )
             for listener in listeners:
-                listener.take(scored)
+                try:
+                    listener.take(scored)
+                except Exception as error:
+                    name = type(listener).__name__
+                    raise LLMOpsError(f"the listener {name} broke: {describe_error(error)}") from error
 
 
 def _judge(task: Task, result: Result) -> Judged:
