@@ -323,23 +323,20 @@ class _LateImports(MetaPathFinder):
 
 _patches = Patches(_find_clients)
 _finder = _LateImports()
-_users: list[None] = []  # one for each recorder that listens
 _lock = Lock()
 
 
 def install() -> None:
     """Patch the clients; counted, so that several recorders of one process share it."""
     with _lock:
-        if not _users:
+        if not _patches.has_users:
             sys.meta_path.insert(0, _finder)
-        _users.append(None)
-    _patches.install()
+        _patches.install()
 
 
 def uninstall() -> None:
     """Restore the clients, once no recorder listens any more."""
     with _lock:
-        _users.pop()
-        if not _users:
+        _patches.uninstall()
+        if not _patches.has_users:
             sys.meta_path.remove(_finder)
-    _patches.uninstall()

@@ -32,6 +32,10 @@ class Patches:
         self._applied: list[tuple[Any, str, Any, Any]] = []
         self._lock = RLock()  # an import in `find` may end in `refresh`
 
+    @property
+    def has_users(self) -> bool:
+        return self._users > 0
+
     def install(self) -> None:
         """Apply the wrappers for one more user."""
         with self._lock:
