@@ -78,7 +78,14 @@ class Attribution:
 
     def listener_errors(self) -> list[str]:
         """Return the listeners' errors, once they have finished their work."""
-        return [error for listener in self.listeners for error in listener.finish()]
+        errors: list[str] = []
+        for listener in self.listeners:
+            try:
+                errors += listener.finish()
+            except Exception as error:  # noqa: BLE001 - a listener may be anybody's
+                name = type(listener).__name__
+                errors.append(f"error: the listener {name} broke: {describe_error(error)}")
+        return errors
 
     def warnings(self) -> Iterator[str]:
         """A sentence on spans that came too late to be checked with their case, and on other requests."""

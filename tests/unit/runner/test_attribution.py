@@ -57,3 +57,16 @@ def test_a_span_that_comes_while_a_listener_finishes_is_looked_at():
     leak, unread = errors
     assert leak.startswith("error: pii_leak found 1 in 1 span")
     assert unread == "error: one request was not read"
+
+
+class Broken(Late):
+    def finish(self) -> list[str]:
+        raise RuntimeError("could not send")
+
+
+def test_a_listener_that_cannot_finish_is_an_error():
+    attribution = Attribution(listeners=(Broken(),))
+    try:
+        assert attribution.errors(None) == ["error: the listener Broken broke: RuntimeError: could not send"]
+    finally:
+        attribution.close()
