@@ -52,5 +52,25 @@ def llmops_metrics() -> Mapping[str, str]:  # type: ignore[empty-body]
 
 
 @_hookspec
+def llmops_suite_keys() -> Mapping[str, str]:  # type: ignore[empty-body]
+    """
+    Return keys under `suite` of a golden file that are no metrics.
+
+    Each has the import path `module:function` of its reader, which takes the value as written and returns
+    names with bounds, or raises ComparisonError. The bounds are in `Golden.measures`; who reads them judges
+    them, and an ordinary run does not.
+    """
+
+
+@_hookspec
+def llmops_measure() -> Mapping[str, str]:  # type: ignore[empty-body]
+    """
+    Return measurements of golden files after their run, by the key under `suite` that bounds them.
+
+    Each has the import path `module:function`; see `pytest_llmops.protocols.MeasureGoldens`.
+    """
+
+
+@_hookspec
 def llmops_open_listener(settings: Settings) -> RunListener | None:
     """Return a listener to the outputs of a run from its start to its end; None if no setting requires it."""

@@ -24,6 +24,7 @@ from pytest_llmops.errors import (
 from pytest_llmops.extensions import call_hook, installed
 from pytest_llmops.printable import with_article
 from pytest_llmops.protocols import FACTS, Metric, MetricTraits
+from pytest_llmops.records import Bound
 
 MetricFactory = Callable[..., Metric]
 
@@ -298,6 +299,32 @@ def _installed() -> Mapping[str, str]:
             raise MetricNameError(name, path, taken)
         paths[name] = path
     return paths
+
+
+def find_suite_key(name: str) -> Callable[[Any], Mapping[str, Bound]] | None:
+    """
+    Return the reader of a key under `suite` that is no metric but a feature's; None for another name.
+
+    Raises:
+        LLMOpsError: Its feature cannot be loaded.
+    """
+    path = suite_keys().get(name)
+    return None if path is None else cast("Callable[[Any], Mapping[str, Bound]]", _load(path))
+
+
+@lru_cache(maxsize=1)
+def suite_keys() -> Mapping[str, str]:
+    """
+    Return the import paths of the readers of features' keys under `suite`, by key.
+
+    Raises:
+        LLMOpsError: A feature cannot be loaded.
+    """
+    return {
+        str(name): str(path)
+        for _, keys in call_hook("llmops_suite_keys", Mapping)
+        for name, path in keys.items()
+    }
 
 
 def _frozen(value: Any) -> Any:
