@@ -17,11 +17,13 @@ from typing import Any, cast
 from pytest_llmops.errors import (
     MetricNameError,
     MetricOptionError,
+    SettingsError,
     UnknownMetricError,
     describe_error,
     hint,
 )
 from pytest_llmops.extensions import call_hook, installed
+from pytest_llmops.hookspecs import MeasureGoldens, Measurement
 from pytest_llmops.printable import with_article
 from pytest_llmops.protocols import FACTS, Metric, MetricTraits
 from pytest_llmops.records import Bound
@@ -325,6 +327,20 @@ def suite_keys() -> Mapping[str, str]:
         for _, keys in call_hook("llmops_suite_keys", Mapping)
         for name, path in keys.items()
     }
+
+
+def open_measure(name: str, typed: str, flag: str) -> Callable[..., Measurement]:
+    """
+    Return the measurement of golden files of that name, by the value of a flag.
+
+    Raises:
+        LLMOpsError: No installed feature has it, or the value is wrong.
+    """
+    for _, paths in call_hook("llmops_measure", Mapping):
+        if name in paths:
+            open_: MeasureGoldens = cast("Any", _load(paths[name]))
+            return open_(typed)
+    raise SettingsError(f"{flag}: no installed feature serves this flag")
 
 
 def _frozen(value: Any) -> Any:

@@ -253,11 +253,8 @@ class _Reading:
                     checked=checked.get(name),
                     past=self._past,
                 )
-            except UnknownMetricError as error:
-                self._read_measure(name, value, error)
-                continue
             except LLMOpsError as error:
-                self._note(place, _about(name, error))
+                self._read_measure(name, value, error)
                 continue
             checks += made
             if any(check.comparison for check in made):
@@ -269,20 +266,24 @@ class _Reading:
                     break
         return tuple(checks)
 
-    def _read_measure(self, name: str, value: Any, unknown: UnknownMetricError) -> None:
-        """Read bounds of a feature, whose key is no metric."""
+    def _read_measure(self, name: str, value: Any, refused: LLMOpsError) -> None:
+        """
+        Read bounds of a feature, whose key is no metric.
+
+        Args:
+            refused: Why it is no suite check.
+        """
         place: Place = ("suite", name)
         try:
             reader = find_suite_key(name)
-            if reader is None:
-                near = hint(name[:LONGEST_NAME], suite_keys())
-                self._note(place, f"no metric is named {excerpt(name)}.{near}" if near else str(unknown))
+            if reader is not None:
+                self._measures[name] = reader(plain(value))
+                self._suite_lines[name] = line_of(self._document, place)
                 return
-            self._measures[name] = reader(plain(value))
         except LLMOpsError as error:
-            self._note(place, _about(name, error))
-            return
-        self._suite_lines[name] = line_of(self._document, place)
+            refused = error
+        near = hint(name[:LONGEST_NAME], suite_keys()) if isinstance(refused, UnknownMetricError) else ""
+        self._note(place, f"no metric is named {excerpt(name)}.{near}" if near else _about(name, refused))
 
     def _check_needs(self) -> None:
         """Note the cases without a part that a metric needs; many of one shared check are one mistake."""

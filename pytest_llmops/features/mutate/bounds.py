@@ -36,7 +36,11 @@ def _read(name: str, value: Any) -> Bound:
     usual = "<=" if name == MUTED else ">="
     bound = parse_bound(value) if isinstance(value, str) else None
     if bound is None:
-        why = explain_unreadable(value, usual) if isinstance(value, str) else f"must be text, {described(value)}"
+        why = (
+            explain_unreadable(value, usual)
+            if isinstance(value, str)
+            else f"must be text, {described(value)}"
+        )
         raise ComparisonError(f'{name}: {why}; write a comparison such as "{usual} 0.5"')
     if is_minimum(bound) != (name != MUTED):
         what = "the share of cases that stay green" if name == MUTED else "the share of mutants killed"

@@ -16,21 +16,19 @@ from pytest_llmops.features.mutate.kinds import EDITS, GROUPS, Kind, read_kinds,
 from pytest_llmops.features.mutate.measuring import Measured, RedGoldenError, measure
 from pytest_llmops.features.mutate.report import mutation_document, mutation_json
 from pytest_llmops.features.mutate.stored import (
-    Killed,
     Weakened,
     find_weakened,
-    read_strength,
+    read_before,
     strength_path,
     write_strength,
 )
 from pytest_llmops.golden.files import find_golden_files
 from pytest_llmops.golden.loader import load_golden
-from pytest_llmops.records import Golden, Outcome
+from pytest_llmops.records import Outcome
 from pytest_llmops.reports.document import write_markdown, write_terminal
 from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.revision.git import pin_environment
-from pytest_llmops.revision.revision import is_revision, open_revision
-from pytest_llmops.settings import NO_BASELINE, Settings, find_root, load_settings
+from pytest_llmops.settings import Settings, find_root, load_settings
 
 _EXIT_CODES = {"passed": 0, "failed": 1, "regressed": 1, "undecided": 2, "error": 3}
 _BROKEN = 3
@@ -72,7 +70,7 @@ def _run(given: argparse.Namespace) -> int:
     run = load_run(given.run) if given.run else None
     files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     goldens = [load_golden(file, root=settings.root) for file in files]
-    before = _read_before(given.baseline, settings)
+    before = read_before(given.baseline, settings)
     measured = measure(goldens, settings, kinds, run=run, budget=budget)
     weakened = find_weakened(before, measured.strength) if before else []
     outcome = conclude(measured, weakened)
@@ -116,24 +114,9 @@ def _read_kinds(given: argparse.Namespace) -> tuple[Kind, ...]:
     return kinds
 
 
-def _read_before(typed: str | None, settings: Settings) -> Killed:
-    """Read the strength to compare with; empty where there is none and none was named."""
-    if typed == NO_BASELINE:
-        return {}
-    path = strength_path(settings)
-    if typed is None:
-        return read_strength(path.read_bytes(), str(path)) if path.exists() else {}
-    if not is_revision(typed):
-        return read_strength((Path.cwd() / typed).read_bytes(), typed)
-    place = path.resolve().relative_to(settings.root.resolve()).as_posix()
-    content = open_revision(typed, settings.root).read(place)
-    if content is None:
-        print(f"{typed} has no {place}, so nothing is compared; write it there: llmops mutate --accept", file=sys.stderr)  # noqa: T201, E501
-        return {}
-    return read_strength(content, f"{typed}:{place}")
-
-
-def _show(measured: Measured, weakened: Sequence[Weakened], outcome: Outcome, given: argparse.Namespace) -> None:
+def _show(
+    measured: Measured, weakened: Sequence[Weakened], outcome: Outcome, given: argparse.Namespace
+) -> None:
     if given.format == "json":
         text = json.dumps(mutation_json(measured, weakened, outcome), indent=2)
     else:

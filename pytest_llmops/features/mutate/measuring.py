@@ -38,6 +38,7 @@ from pytest_llmops.settings import Settings
 
 _LONGEST_S = 30.0
 _PAID = "no paid call is made without --budget"
+_SPENT = "the budget is spent"
 
 
 class RedGoldenError(LLMOpsError):
@@ -72,12 +73,10 @@ class PaidCalls:
 
     Attributes:
         most: None where the calls of others are none of our business.
-        refused: How many calls were not made.
     """
 
     most: int
     made: int = 0
-    refused: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def permit(self, provider: str, model: str | None) -> None:
@@ -86,8 +85,7 @@ class PaidCalls:
             return
         with self._lock:
             if self.made >= self.most:
-                self.refused += 1
-                why = f"the budget of {counted(self.most, 'call')} is spent" if self.most else _PAID
+                why = f"{_SPENT}, {counted(self.most, 'call')}" if self.most else _PAID
                 raise BudgetError(
                     f"{printable(model or 'a model', 60)} at {printable(provider)} was not called: {why}; record it "
                     "first (llmops run), or allow calls: --budget N"
@@ -164,7 +162,9 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
         else:
             recorder.keeps = False
             answered = list(_read_stored(evaluation, goldens, run))
-            missing.setdefault("model", "stored outputs have no model calls that could be changed: leave out --run")
+            missing.setdefault(
+                "model", "stored outputs have no model calls that could be changed: leave out --run"
+            )
         recorder.keeps = False
         mutations = [*_change_outputs(answered, kinds), *_change_passages(answered, kinds)]
         if run is None and any(group == "model" for group, _ in kinds):
@@ -198,14 +198,19 @@ def _run_as_it_is(evaluation: Evaluation, goldens: Sequence[Golden], app: App | 
     for golden in goldens:
         for task in evaluation.tasks[golden.path].values():
             result, verdicts = evaluation.judge_case(golden, task)
-            reds += _describe_reds(task.id, verdicts)
+            reds += _describe_reds(task.id, _leave_out_unasked(verdicts, result.failures))
             for output in result.outputs:
-                scores = [score for score in (*result.scores, *result.failures) if score.repeat == output.repeat]
-                if not any(_is_red(verdict) for verdict in judge_scored(task.case, task.id, output, scores)):
+                scores = [
+                    score for score in (*result.scores, *result.failures) if score.repeat == output.repeat
+                ]
+                own = judge_scored(task.case, task.id, output, scores)
+                if not any(map(_is_red, _leave_out_unasked(own, result.failures))):
                     found = spans.by_output.get((task.id, output.repeat), ())
                     chosen.append(Answered(task=task, output=output, spans=found))
                     break
-        suite = evaluation.judge_suite(golden, evaluation.wait_for_all(golden))
+        results = evaluation.wait_for_all(golden)
+        failures = [failure for result in results for failure in result.failures]
+        suite = _leave_out_unasked(evaluation.judge_suite(golden, results), failures)
         reds += _describe_reds(golden.path, (verdict for verdict in suite if not _is_of_time(verdict)))
     reds += evaluation.all_errors()
     if reds:
@@ -246,6 +251,16 @@ def _lacks_spans(verdict: Verdict, scores: Iterable[object]) -> bool:
     """Return whether a check could not be asked of a stored output: it is no fault of the golden set."""
     failed = {score.metric for score in scores if isinstance(score, Failure)}
     return verdict.outcome == "error" and verdict.metric in failed
+
+
+def _leave_out_unasked(verdicts: Iterable[Verdict], failures: Iterable[Failure]) -> list[Verdict]:
+    """Leave out errors of checks that would have cost something: nobody knows if they are red."""
+    unasked = {failure.metric for failure in failures if failure.metric and _is_refusal(failure.error)}
+    return [verdict for verdict in verdicts if verdict.outcome != "error" or verdict.metric not in unasked]
+
+
+def _is_refusal(error: str) -> bool:
+    return _PAID in error or _SPENT in error
 
 
 def _is_red(verdict: Verdict) -> bool:
@@ -320,7 +335,12 @@ def _change_passages(answered: Sequence[Answered], kinds: Sequence[Kind]) -> Ite
         for kind, output, change in passage_mutants(item.task.case, item.output, others):
             if kind in wanted:
                 yield Mutation(
-                    group="retrieval", kind=kind, answered=item, output=output, change=change, spans=item.spans
+                    group="retrieval",
+                    kind=kind,
+                    answered=item,
+                    output=output,
+                    change=change,
+                    spans=item.spans,
                 )
 
 
@@ -343,7 +363,9 @@ def _change_replies(  # noqa: PLR0913, PLR0917 - the first run, and the rules of
     for kind, cases in group_by_case(list(by_id), replies, wanted).items():
         if cases:
             replies.begin(kind)
-            yield from _run_mutated(kind, goldens, [by_id[case] for case in cases], replies, settings, app, paid)
+            yield from _run_mutated(
+                kind, goldens, [by_id[case] for case in cases], replies, settings, app, paid
+            )
 
 
 def _run_mutated(  # noqa: PLR0913, PLR0917 - as above
@@ -365,7 +387,6 @@ def _run_mutated(  # noqa: PLR0913, PLR0917 - as above
         recorder.replies, recorder.keeps = replies, False
         evaluation.attribution.listeners = (*evaluation.attribution.listeners, spans)
         evaluation.compare_with(BaselineSource(goldens=tuple(_keep(goldens, items))))
-        refused = paid.refused
         with route_through():
             evaluation.run(app)
         results = evaluation.results()
@@ -374,11 +395,13 @@ def _run_mutated(  # noqa: PLR0913, PLR0917 - as above
     for item in items:
         result = results[item.task.id]
         output = next(iter(result.outputs), None)
-        broken = "" if output else next((failure.error for failure in result.failures), "the app gave no output")
+        broken = (
+            "" if output else next((failure.error for failure in result.failures), "the app gave no output")
+        )
         doubt = ""
         if item.task.id in replies.guessed:
             doubt = f"a model was asked something new, which was not called: {_PAID}"
-        elif broken and paid.refused > refused and (_PAID in broken or "budget of" in broken):
+        elif broken and _is_refusal(broken):
             doubt = broken
         if item.task.id in replies.looped:
             broken = f"it called its model without end: {broken}" if broken else ""
@@ -413,4 +436,3 @@ def _describe_answer(good: Output, mutated: Output | None) -> str:
         mutated.tool_calls,
     )
     return "the answer stays the same" if same else "another answer"
-

@@ -151,7 +151,9 @@ def _verify(
             continue  # a metric that is not there, or that has no bound of its own
         if traits_of(metric).waits or trial.mutation.output is None:
             continue
-        samples = [_sample(trial, output) for output in (trial.mutation.answered.output, trial.mutation.output)]
+        samples = [
+            _sample(trial, output) for output in (trial.mutation.answered.output, trial.mutation.output)
+        ]
         _, rows, batch = batches.setdefault((candidate.name, repr(metric)), (metric, [], []))
         rows.append((candidate, checks))
         batch += samples
@@ -186,4 +188,3 @@ def _as_yaml(candidate: _Candidate) -> str:
     )
     text = text.strip()
     return text[1:-1] if text.startswith("{") else text
-

@@ -12,7 +12,6 @@ from typing import Any
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.features.mutate.reply_parts import (
-    STREAM,
     Parts,
     Tool,
     read_parts,
@@ -29,9 +28,10 @@ _RIVAL = "::rival"
 _FEWEST_CALLS = 20
 _TIMES_AS_MANY = 4
 _YES_NO = re.compile(
-    r"""(?P<before>\A\W*|["'])(?P<word>yes|no|true|false)(?P<after>["']|\b(?=\s*(?:[.,;:!]|\Z)))""", re.I
+    r"""(?P<before>\A\W*|["'])(?P<word>yes|no|true|false)(?P<after>["']|\b(?=\s*(?:[.,;:!]|\Z)))""",
+    re.IGNORECASE,
 )
-_LITERAL = re.compile(r"(?P<before>[:\[,]\s*)(?P<word>true|false)(?P<after>\s*[,}\]])", re.I)
+_LITERAL = re.compile(r"(?P<before>[:\[,]\s*)(?P<word>true|false)(?P<after>\s*[,}\]])", re.IGNORECASE)
 _OPPOSITES = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
 
 Place = tuple[str, str]
@@ -129,10 +129,14 @@ class Replies:
         if number >= most:
             self.looped.add(case)
             raise CassetteError(f"the app called its model more than {most} times on mutated replies")
-        known = self._exact.get((case, identity.key, nth)) or self._nearest(case, place, identity.kind, number)
+        known = self._exact.get((case, identity.key, nth)) or self._nearest(
+            case, place, identity.kind, number
+        )
         if known is None:
             self.guessed.add(case)
-            raise CassetteError(f"no reply of {identity.provider}{identity.path} is known that could be changed")
+            raise CassetteError(
+                f"no reply of {identity.provider}{identity.path} is known that could be changed"
+            )
         parts = self._mutate(case, self.kind, known, number)
         if parts == known.parts and known.identity.key == identity.key:
             return known.content_type, known.body

@@ -27,7 +27,9 @@ def mutation_document(measured: Measured, weakened: Sequence[Weakened], outcome:
     notes = [f"{group}: not tried: {reason}" for group, reason in strength.not_tried.items()]
     notes.append("killed: a check of the case fails; interval: 95 %, over cases, drawn with their group")
     if any(rate.errors for rate in strength.kinds):
-        notes.append("by an error: of those killed, the ones in which the app broke and no check had to see it")
+        notes.append(
+            "by an error: of those killed, the ones in which the app broke and no check had to see it"
+        )
     blocks.append(Notes(items=notes))
     if strength.checks:
         blocks += [_checks(strength), Notes(items=_dead(strength.checks))]
@@ -38,7 +40,7 @@ def mutation_document(measured: Measured, weakened: Sequence[Weakened], outcome:
         blocks.append(Notes(title="undecided, so counted nowhere", items=list(reasons), most=5))
     verdicts = [*map(_describe, strength.verdicts), *map(_describe_fall, weakened)]
     blocks.append(Notes(items=verdicts))
-    return Document(blocks=blocks, outcome=_outcome(measured, outcome))
+    return Document(blocks=blocks, outcome=f"{outcome}: {describe_total(strength)}")
 
 
 def section(measured: Measured) -> list[str]:
@@ -49,7 +51,9 @@ def section(measured: Measured) -> list[str]:
     lines += [f"mutation: {_describe(verdict)}" for verdict in strength.verdicts]
     if survivors := strength.survivors:
         files = " ".join(dict.fromkeys(golden.path for golden in strength.goldens))
-        lines.append(f"mutation: {counted(len(survivors), 'mutant')} survived; llmops mutate {files} lists them")
+        lines.append(
+            f"mutation: {counted(len(survivors), 'mutant')} survived; llmops mutate {files} lists them"
+        )
     return [printable(mask_shown(line), 1_200) for line in lines]
 
 
@@ -134,7 +138,12 @@ def _share(rate: Rate) -> str:
 def _checks(strength: Strength) -> Table:
     several = len(strength.goldens) > 1
     rows = [
-        (f"{row.golden}: {row.check}" if several else row.check, str(row.tried), str(row.killed), str(row.alone))
+        (
+            f"{row.golden}: {row.check}" if several else row.check,
+            str(row.tried),
+            str(row.killed),
+            str(row.alone),
+        )
         for row in strength.checks
     ]
     return Table(head=("check", "mutants", "killed", "killed alone"), rows=rows)
@@ -164,13 +173,18 @@ def _survivors(measured: Measured) -> list[Table | Notes]:
     shown = f", {_LISTED} of them shown (all with --format json)" if len(survivors) > _LISTED else ""
     title = f"{counted(len(survivors), 'survivor')}{shown}"
     without = len(survivors) - len(measured.remedies)
-    notes = ["each proposed check was tried: the answer passes it and the mutant fails it; add it to the case's own"]
+    notes = [
+        "each proposed check was tried: the answer passes it and the mutant fails it; add it to the case's own"
+    ]
     if without:
         notes.append(
             f"{without} without a proposal: no check that was tried tells the mutant from the answer; "
             "a judge may (llmops mutate proposes none that costs calls)"
         )
-    return [Table(title=title, head=("case", "kind", "mutant", "a check that would kill it"), rows=rows), Notes(items=notes)]
+    return [
+        Table(title=title, head=("case", "kind", "mutant", "a check that would kill it"), rows=rows),
+        Notes(items=notes),
+    ]
 
 
 def _shown(trial: Trial) -> str:
@@ -201,13 +215,13 @@ def _describe_fall(fall: Weakened) -> str:
     return f"regressed: {fall.describe()}"
 
 
-def _outcome(measured: Measured, outcome: Outcome) -> str:
-    strength = measured.strength
+def describe_total(strength: Strength) -> str:
+    """Return `mutation score 67.7 %, 424 of 626 mutants killed; muted: 73 of 74 cases stay green`."""
     total = strength.total
     if total.measure.value is None:
-        return f"{outcome}: nothing was tried" if not total.tried else f"{outcome}: nothing could be decided"
+        return "nothing could be decided" if total.tried else "nothing was tried"
     decided = total.killed + total.survived
-    text = f"{outcome}: mutation score {100 * total.measure.value:.1f} %, {total.killed} of {counted(decided, 'mutant')} killed"
+    text = f"mutation score {100 * total.measure.value:.1f} %, {total.killed} of {counted(decided, 'mutant')} killed"
     lies = [rate for rate in strength.kinds if rate.group == "output" and rate.kind in LIES]
     if of := sum(rate.killed + rate.survived for rate in lies):
         text += f"; {LIES_KEY}: {sum(rate.killed for rate in lies)} of {of}"

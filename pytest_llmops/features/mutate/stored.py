@@ -19,7 +19,8 @@ from pytest_llmops.features.mutate.strength import Strength
 from pytest_llmops.features.mutate.trials import Trial
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import counted, name_some, printable
-from pytest_llmops.settings import Settings
+from pytest_llmops.revision.revision import is_revision, open_revision
+from pytest_llmops.settings import NO_BASELINE, Settings
 from pytest_llmops.statistics.multiplicity import adjust_holm
 from pytest_llmops.statistics.p_values import binomial_cdf
 
@@ -96,6 +97,40 @@ def read_strength(content: bytes, name: str) -> Killed:
                 group, _, kind = written.partition("/")
                 killed[f"{path}::{case}", group, kind] = (bool(is_killed), digest)
     return killed
+
+
+def read_before(typed: str | None, settings: Settings) -> Killed:
+    """
+    Read the strength to compare with; empty where none was accepted.
+
+    Args:
+        typed: A file of measured strength, `git:REF` for the one at the merge base, `none`; the path of a
+            baseline, or None, for the file beside the accepted baseline.
+
+    Raises:
+        RunFileError, RevisionError: What was named cannot be read.
+    """
+    path = strength_path(settings)
+    if typed == NO_BASELINE:
+        return {}
+    if typed is not None and is_revision(typed):
+        place = path.resolve().relative_to(settings.root.resolve()).as_posix()
+        content = open_revision(typed, settings.root).read(place)
+        return {} if content is None else read_strength(content, f"{typed}:{place}")
+    if typed is not None and _is_strength(Path(typed)):
+        path = Path(typed)
+        if not path.exists():
+            raise RunFileError(f"{printable(typed)}: there is no such file; write it: llmops mutate --accept")
+    return read_strength(path.read_bytes(), str(path)) if path.exists() else {}
+
+
+def _is_strength(path: Path) -> bool:
+    """Return whether a file is no baseline of scores, which the same flag may name."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return True  # its error is reported when it is read
+    return isinstance(document, dict) and "results" not in document
 
 
 def find_weakened(before: Killed, strength: Strength) -> list[Weakened]:
@@ -177,7 +212,9 @@ def _read(content: bytes, name: str) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         raise RunFileError(f"{printable(name)}: no JSON: {printable(str(error))}; {remedy}") from None
     for error in Draft202012Validator(_schema()).iter_errors(document):
-        raise RunFileError(f"{printable(name)}: {printable(error.json_path)}: {printable(error.message, 200)}; {remedy}")
+        raise RunFileError(
+            f"{printable(name)}: {printable(error.json_path)}: {printable(error.message, 200)}; {remedy}"
+        )
     checked: Mapping[str, Any] = document
     return checked
 

@@ -157,7 +157,14 @@ def judge_bound(
         why = next((trial.reason for trial in trials), "") or next(
             (not_tried[group] for group, _ in kinds if group in not_tried), "it was not among --kinds"
         )
-        return Verdict(check=check, outcome="undecided", metric=name, case=case, cases=0, reason=f"nothing was tried: {why}")
+        return Verdict(
+            check=check,
+            outcome="undecided",
+            metric=name,
+            case=case,
+            cases=0,
+            reason=f"nothing was tried: {why}",
+        )
     decided = len(trials) - open_
     share = bad / decided
     least, most = bad / len(trials), (bad + open_) / len(trials)
@@ -197,9 +204,7 @@ def _order(kind: Kind) -> tuple[int, int]:
     return list(GROUPS).index(group), list(GROUPS[group]).index(name)
 
 
-def _rate(
-    trials: Sequence[Trial], chosen: Sequence[tuple[str, str, Callable[[Trial], bool]]]
-) -> list[Rate]:
+def _rate(trials: Sequence[Trial], chosen: Sequence[tuple[str, str, Callable[[Trial], bool]]]) -> list[Rate]:
     """Count, and draw all cases once for the intervals of all rows."""
     import numpy as np
 

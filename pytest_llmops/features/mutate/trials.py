@@ -126,7 +126,9 @@ def score_outputs(
     return [scored[at] for at in range(len(answers))]
 
 
-def judge_scored(case: Case, id_: str, output: Output, scores: Iterable[Score | Failure]) -> tuple[Verdict, ...]:
+def judge_scored(
+    case: Case, id_: str, output: Output, scores: Iterable[Score | Failure]
+) -> tuple[Verdict, ...]:
     """Judge one output by the checks that count."""
     results = list(scores)
     checks = checks_that_count(case)
