@@ -35,11 +35,12 @@ cases:
   - {id: tents, input: What of tents?, reference: A warranty of 5 years., relevant: [warranty#tents]}
   - {id: gifts, input: And gifts?, reference: 24 months from purchase., relevant: [gifts#valid]}
 """
-WEAK = 'app: mutant_shop:answer\nchecks: {keywords: {any: [days, warranty, card]}}\n' + CASES
+WEAK = "app: mutant_shop:answer\nchecks: {keywords: {any: [days, warranty, card]}}\n" + CASES
 STRONG = 'app: mutant_shop:answer\nchecks: {facts: true, rouge_l: ">= 0.3", recall@1: ">= 1"}\n' + CASES
 
 BOT = """
 import json, httpx, openai
+from pathlib import Path
 
 CALLS = []
 
@@ -105,6 +106,12 @@ def agent(question):
         result = "on its way" if arguments["id"] == "A-1042" else "no such order"
         messages.append({"role": "assistant", "content": None, "tool_calls": [call.model_dump()]})
         messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
+
+def ruled(question):
+    rules = (Path(__file__).resolve().parent / "prompts" / "shop.md").read_text()
+    answer = client().chat.completions.create(model="paid-1", messages=[
+        {"role": "system", "content": rules}, {"role": "user", "content": question}])
+    return rules if "polite" in rules else answer.choices[0].message.content
 
 def patient(question):
     while True:
@@ -184,8 +191,11 @@ def test_a_remedy_was_tried_the_answer_passes_it_and_the_mutant_fails_it(capsys)
     _, shown = report(capsys)
     remedies = {row["remedy"] for row in shown["survivors"] if "boots" in row["case"]} - {None}
     assert len(remedies) > 2
-    checks = "\n".join(f"      - {{id: b{at}, input: How long for boots?, reference: Within 60 days of delivery.,"
-                       f" relevant: [returns#boots], checks: {{{remedy}}}}}" for at, remedy in enumerate(sorted(remedies)))
+    checks = "\n".join(
+        f"      - {{id: b{at}, input: How long for boots?, reference: Within 60 days of delivery.,"
+        f" relevant: [returns#boots], checks: {{{remedy}}}}}"
+        for at, remedy in enumerate(sorted(remedies))
+    )
     golden("app: mutant_shop:answer\ncases:\n" + checks)
     assert main(["run"]) == 0
 
@@ -206,7 +216,7 @@ def test_retrieval_is_mutated_where_it_matters_and_named_where_there_is_none(cap
 
 
 def test_a_check_that_kills_nothing_others_do_not_is_dead(capsys):
-    golden(STRONG.replace("facts: true", 'facts: true, keywords: {none: [zebra]}, pii_leak: none'))
+    golden(STRONG.replace("facts: true", "facts: true, keywords: {none: [zebra]}, pii_leak: none"))
     main(["mutate", "--kinds", "output"])
     shown = capsys.readouterr().out
     assert "dead check: golden/shop.yaml: keywords >= 1 kills none of" in shown
@@ -215,7 +225,7 @@ def test_a_check_that_kills_nothing_others_do_not_is_dead(capsys):
 
 
 def test_a_red_golden_set_is_refused_with_its_cases(capsys):
-    golden(WEAK.replace('days, warranty, card', "fabric"))
+    golden(WEAK.replace("days, warranty, card", "fabric"))
     assert main(["mutate"]) == 3
     shown = capsys.readouterr().err
     assert "fix these first" in shown
@@ -240,7 +250,9 @@ def test_muted_is_the_share_of_cases_that_stay_green_and_no_model_is_called(caps
     assert "flipped" not in kinds(shown)  # no reply says yes or no
 
 
-@pytest.mark.parametrize(("app", "kind"), [("stream", "empty"), ("stream", "truncated"), ("graded", "flipped")])
+@pytest.mark.parametrize(
+    ("app", "kind"), [("stream", "empty"), ("stream", "truncated"), ("graded", "flipped")]
+)
 def test_streams_and_verdicts_of_models_are_mutated(capsys, app, kind):
     bot(app, cases=BOT_CASES.replace("60 days", "at most"))
     calls = record()
@@ -309,7 +321,7 @@ def asked(output, sample):
     return 1.0 if mutant_bot.ask(output.text).choices[0].message.content else 0.0
 """)
     Path("pyproject.toml").write_text('[tool.pytest-llmops]\nmetrics = ["mutant_judge.py"]\n')
-    golden(WEAK.replace('card]}', 'card]}, asked: true'))
+    golden(WEAK.replace("card]}", "card]}, asked: true"))
     code, shown = report(capsys, "--kinds", "number,another_answer")
     assert (code, shown["outcome"]) == (2, "undecided")
     assert shown["score"] | {"survived": 0, "undecided": 6, "score": None} == shown["score"]
@@ -404,7 +416,11 @@ def test_a_golden_set_that_was_weakened_is_red_by_its_measured_strength(capsys):
 
 def test_the_strength_at_the_merge_base_counts_whatever_the_change_accepts(capsys):
     def git(*words: str) -> None:
-        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.example", *words], check=True, capture_output=True)
+        subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b.example", *words],
+            check=True,
+            capture_output=True,
+        )
 
     golden(STRONG)
     main(["mutate", "--accept"])
@@ -423,3 +439,63 @@ def test_a_case_without_checks_lets_everything_pass(capsys):
     golden("app: mutant_shop:answer\n" + CASES)
     code, shown = report(capsys, "--kinds", "output")
     assert (code, shown["score"]["score"], shown["checks"]) == (0, 0.0, [])
+
+
+RULES = """# Rules of the shop
+
+- Boots must be sent back within 60 days of delivery.
+- Always be polite to every customer of ours.
+"""
+RULED = 'cases: [{id: boots, input: How long for boots?, checks: {keywords: {all: ["60 days"]}}}]\n'
+
+
+def test_a_prompt_with_a_changed_rule_is_run_in_a_copy_within_the_budget(capsys):
+    bot("ruled", cases=RULED)
+    prompt = Path("prompts/shop.md")
+    prompt.parent.mkdir()
+    prompt.write_text(RULES)
+    record()
+    chosen = ("--prompt", "prompts/shop.md", "--kinds", "number_changed,rule_weakened")
+    code, shown = report(capsys, *chosen, "--budget", "50")
+    assert prompt.read_text() == RULES
+    assert code == 0
+    assert kinds(shown)["number_changed"]["killed"] == 1
+    assert kinds(shown)["rule_weakened"]["survived"] == 2
+    survivor = next(row for row in shown["survivors"] if row["kind"] == "rule_weakened")
+    assert survivor["case"] == "golden/shop.yaml::prompts/shop.md:3"
+    assert survivor["change"].startswith("must → may")
+    assert survivor["remedy"] == "keywords: {all: [must]}"
+
+    code, shown = report(capsys, *chosen, "--budget", "1")
+    assert (code, shown["outcome"]) == (2, "undecided")
+    assert (shown["score"]["tried"], shown["score"]["undecided"]) == (3, 2)
+
+
+def test_a_file_that_the_app_does_not_read_decides_nothing(capsys):
+    bot("ruled", cases=RULED)
+    Path("prompts").mkdir()
+    Path("prompts/shop.md").write_text(RULES)
+    Path("other.md").write_text(RULES)
+    record()
+    code, shown = report(capsys, "--data", "other.md", "--kinds", "number_changed", "--budget", "50")
+    assert (code, shown["score"]["score"]) == (2, None)
+    assert shown["score"]["undecided"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--prompt", "other.md"], "they need a limit: --budget N"),
+        (["--prompt", "none.md", "--budget", "5"], "there is no such file to change"),
+        (["--data", "/etc/hostname", "--budget", "5"], "lies outside of the project"),
+        (["--data", "pyproject.toml", "--budget", "5"], "no rule was found"),
+        (["--kinds", "prompts"], "needs a file to change: --prompt FILE"),
+        (["--budget", "0"], "--budget takes a whole number above 0"),
+        (["--run", "run.json", "--out", "run.json"], "is the file that is read"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_message(capsys, arguments, message):
+    golden(WEAK)
+    Path("other.md").write_text(RULES)
+    assert main(["mutate", *arguments]) == 4
+    assert message in capsys.readouterr().err

@@ -49,7 +49,9 @@ def test_a_strong_golden_set_passes_and_an_unknown_kind_is_one_message(project):
     result.stdout.fnmatch_lines(["mutation: output 2 of 2 mutants killed (100 %)"])
     result = project.run_here("--llm-mutate", "nmber")
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["*--llm-mutate: there is no kind of mutants 'nmber'. Did you mean 'number'?*"])
+    result.stderr.fnmatch_lines(
+        ["*--llm-mutate: there is no kind of mutants 'nmber'. Did you mean 'number'?*"]
+    )
     result = project.pytester.runpytest_inprocess("--llm-mutate", "number")
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*--llm-mutate belongs to a golden run: add --llm-golden*"])
@@ -67,14 +69,17 @@ def test_nothing_tried_and_a_red_golden_set_are_errors(project):
 
 
 def test_it_works_with_workers_and_with_an_app_of_a_fixture(project):
-    project.write("conftest.py", """
+    project.write(
+        "conftest.py",
+        """
         import pytest
         from capitals import answer
 
         @pytest.fixture(scope="session")
         def llm_app():
             return answer
-    """)
+    """,
+    )
     project.app(APP)
     project.golden(WEAK.replace("    app: capitals:answer\n", ""))
     for workers in ([], ["-n", "2"]):

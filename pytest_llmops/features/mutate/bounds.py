@@ -10,7 +10,7 @@ from pytest_llmops.documents.values import described
 from pytest_llmops.errors import ComparisonError, hint
 from pytest_llmops.features.mutate.kinds import LIES_KEY, MUTED, kinds_of, known_names
 from pytest_llmops.printable import excerpt
-from pytest_llmops.records import Bound
+from pytest_llmops.records import Bound, Sign
 
 _EXAMPLE = 'mutation: {muted: "<= 0.3", lies: ">= 0.9"}'
 _LONGEST = 60
@@ -33,7 +33,7 @@ def _read(name: str, value: Any) -> Bound:
     if not kinds_of(name):
         near = hint(name[:_LONGEST], known)
         raise ComparisonError(f"knows no kind {excerpt(name)}.{near} Known: {', '.join(known)}")
-    usual = "<=" if name == MUTED else ">="
+    usual: Sign = "<=" if name == MUTED else ">="
     bound = parse_bound(value) if isinstance(value, str) else None
     if bound is None:
         why = (

@@ -1,4 +1,4 @@
-"""`llmops mutate`: could a wrong answer turn a golden set red? 0, 1 too weak, 2 undecided, 3 nothing tried."""
+"""`llmops mutate`: could a wrong answer turn a golden set red? Exit 1 too weak, 2 undecided, 3 broken."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from pytest_llmops.cli.typed import read_count, refuse_overwriting
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import SettingsError
+from pytest_llmops.features.mutate.copies import read_files
 from pytest_llmops.features.mutate.kinds import EDITS, GROUPS, Kind, read_kinds, usual_kinds
 from pytest_llmops.features.mutate.measuring import Measured, RedGoldenError, measure
 from pytest_llmops.features.mutate.report import mutation_document, mutation_json
@@ -71,7 +72,8 @@ def _run(given: argparse.Namespace) -> int:
     files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     goldens = [load_golden(file, root=settings.root) for file in files]
     before = read_before(given.baseline, settings)
-    measured = measure(goldens, settings, kinds, run=run, budget=budget)
+    edits = read_files({"prompts": given.prompt, "documents": given.data}, kinds, settings, budget)
+    measured = measure(goldens, settings, kinds, run=run, budget=budget, edits=edits)
     weakened = find_weakened(before, measured.strength) if before else []
     outcome = conclude(measured, weakened)
     _show(measured, weakened, outcome, given)
@@ -104,11 +106,15 @@ def _settings(given: argparse.Namespace) -> Settings:
 
 def _read_kinds(given: argparse.Namespace) -> tuple[Kind, ...]:
     files = {"prompts": given.prompt, "documents": given.data}
-    kinds = usual_kinds() if given.kinds is None else read_kinds(given.kinds, "--kinds")
     if given.kinds is None:
-        kinds += tuple((group, kind) for group in EDITS if files[group] for kind in GROUPS[group])
+        return usual_kinds() + tuple(
+            (group, kind) for group in EDITS if files[group] for kind in GROUPS[group]
+        )
+    typed = read_kinds(given.kinds, "--kinds")
+    kinds = tuple(kind for kind in typed if files.get(kind[0]) != [])
+    words = {word.strip() for word in given.kinds.split(",")}
     for group in EDITS:
-        if any(group == other for other, _ in kinds) and not files[group]:
+        if not files[group] and (group in words or len(kinds) == 0):
             flag = "--prompt" if group == "prompts" else "--data"
             raise SettingsError(f"--kinds {group} needs a file to change: {flag} FILE")
     return kinds

@@ -12,7 +12,8 @@ from pytest_llmops.errors import BudgetError, LLMOpsError
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.features.mutate.answers import answer_mutants
-from pytest_llmops.features.mutate.kinds import EDITS, Kind
+from pytest_llmops.features.mutate.copies import Files
+from pytest_llmops.features.mutate.kinds import Kind
 from pytest_llmops.features.mutate.passages import passage_mutants
 from pytest_llmops.features.mutate.remedies import find_remedies
 from pytest_llmops.features.mutate.replies import Replies, group_by_case
@@ -20,7 +21,6 @@ from pytest_llmops.features.mutate.strength import Strength, measure_strength
 from pytest_llmops.features.mutate.trials import (
     Answered,
     Mutation,
-    Trial,
     judge_scored,
     score_outputs,
     try_mutations,
@@ -30,7 +30,18 @@ from pytest_llmops.printable import counted, printable
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Call
 from pytest_llmops.recorder.identity import LOOPBACK
-from pytest_llmops.records import Case, Failure, Golden, Output, Passage, Run, ScoredOutput, Span, Verdict
+from pytest_llmops.records import (
+    Case,
+    Failure,
+    Golden,
+    Output,
+    Passage,
+    Run,
+    Score,
+    ScoredOutput,
+    Span,
+    Verdict,
+)
 from pytest_llmops.registry import find_traits
 from pytest_llmops.runner.app.printed import route_through
 from pytest_llmops.runner.cases.tasks import Task, plan
@@ -87,8 +98,8 @@ class PaidCalls:
             if self.made >= self.most:
                 why = f"{_SPENT}, {counted(self.most, 'call')}" if self.most else _PAID
                 raise BudgetError(
-                    f"{printable(model or 'a model', 60)} at {printable(provider)} was not called: {why}; record it "
-                    "first (llmops run), or allow calls: --budget N"
+                    f"{printable(model or 'a model', 60)} at {printable(provider)} was not called: {why}; "
+                    "record it first (llmops run), or allow calls: --budget N"
                 )
             self.made += 1
 
@@ -128,8 +139,7 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
     app: App | None = None,
     run: Run | None = None,
     budget: int = 0,
-    edited: Sequence[Trial] = (),
-    not_tried: Mapping[str, str] | None = None,
+    edits: Files | None = None,
     naming: str = "pass --app",
 ) -> Measured:
     """
@@ -139,15 +149,14 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
         app: In place of the one that the settings or the files name.
         run: Stored outputs, in place of the app's.
         budget: The most calls that cost something.
-        edited: Trials of other groups, which were made elsewhere.
-        not_tried: Group to reason, for groups that cannot be tried.
+        edits: Files whose rules are changed, in copies of the project.
 
     Raises:
         RedGoldenError: A case or a suite check is red as it is.
         LLMOpsError: Something is missing, or the app cannot be imported.
     """
     calm = replace(settings, budget=None, export=(), out=None, baseline=None)
-    missing = dict(not_tried or {})
+    missing: dict[str, str] = {}
     paid = PaidCalls(most=budget)
     replies = Replies(may_embed=lambda provider: provider == LOOPBACK or not paid.is_spent)
     if settings.record == "none":
@@ -169,11 +178,12 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
         mutations = [*_change_outputs(answered, kinds), *_change_passages(answered, kinds)]
         if run is None and any(group == "model" for group, _ in kinds):
             mutations += _change_replies(goldens, answered, kinds, replies, calm, app, paid, missing)
-        trials = [*try_mutations(mutations, evaluation.scorer), *edited]
-        wanted = [kind for kind in kinds if kind[0] not in EDITS or kind[0] in missing]
+        trials = try_mutations(mutations, evaluation.scorer)
+        if edits is not None:
+            trials += edits.try_edits(goldens, answered)
         if not any(item.output.passages for item in answered):
             missing.setdefault("retrieval", "no case has passages")
-        strength = measure_strength(goldens, trials, missing, wanted)
+        strength = measure_strength(goldens, trials, missing, kinds)
         models = {golden.path: _models_of(golden) for golden in goldens}
         remedies = find_remedies(strength.survivors, models, evaluation.scorer)
     finally:
@@ -200,9 +210,10 @@ def _run_as_it_is(evaluation: Evaluation, goldens: Sequence[Golden], app: App | 
             result, verdicts = evaluation.judge_case(golden, task)
             reds += _describe_reds(task.id, _leave_out_unasked(verdicts, result.failures))
             for output in result.outputs:
-                scores = [
-                    score for score in (*result.scores, *result.failures) if score.repeat == output.repeat
+                scores: list[Score | Failure] = [
+                    score for score in result.scores if score.repeat == output.repeat
                 ]
+                scores += [failure for failure in result.failures if failure.repeat == output.repeat]
                 own = judge_scored(task.case, task.id, output, scores)
                 if not any(map(_is_red, _leave_out_unasked(own, result.failures))):
                     found = spans.by_output.get((task.id, output.repeat), ())

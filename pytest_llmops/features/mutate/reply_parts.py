@@ -272,7 +272,7 @@ def _response_stream(base: dict[str, Any], parts: Parts) -> Iterator[str]:
     yield typed("response.created", response=opening)
     for at, item in enumerate(whole["output"]):
         place = {"item_id": item["id"], "output_index": at}
-        empty = {"content": []} if item["type"] == "message" else {"arguments": ""}
+        empty: dict[str, Any] = {"content": []} if item["type"] == "message" else {"arguments": ""}
         yield typed("response.output_item.added", output_index=at, item={**item, **empty})
         if item["type"] == "message":
             (part,) = item["content"]

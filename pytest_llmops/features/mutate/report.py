@@ -174,7 +174,7 @@ def _survivors(measured: Measured) -> list[Table | Notes]:
     title = f"{counted(len(survivors), 'survivor')}{shown}"
     without = len(survivors) - len(measured.remedies)
     notes = [
-        "each proposed check was tried: the answer passes it and the mutant fails it; add it to the case's own"
+        "each proposed check was tried: the answer passes it and the mutant fails it; add it to the case"
     ]
     if without:
         notes.append(
@@ -221,7 +221,8 @@ def describe_total(strength: Strength) -> str:
     if total.measure.value is None:
         return "nothing could be decided" if total.tried else "nothing was tried"
     decided = total.killed + total.survived
-    text = f"mutation score {100 * total.measure.value:.1f} %, {total.killed} of {counted(decided, 'mutant')} killed"
+    killed = f"{total.killed} of {counted(decided, 'mutant')} killed"
+    text = f"mutation score {100 * total.measure.value:.1f} %, {killed}"
     lies = [rate for rate in strength.kinds if rate.group == "output" and rate.kind in LIES]
     if of := sum(rate.killed + rate.survived for rate in lies):
         text += f"; {LIES_KEY}: {sum(rate.killed for rate in lies)} of {of}"

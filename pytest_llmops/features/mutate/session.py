@@ -27,7 +27,7 @@ def measure_in_session(typed: str) -> Callable[[Golden, App | None, Settings], M
     kinds = read_kinds(typed, "--llm-mutate")
     if edits := [group for group, _ in kinds if group in EDITS]:
         raise SettingsError(
-            f"--llm-mutate {edits[0]}: files are changed by the command only: llmops mutate --kinds {edits[0]}"
+            f"--llm-mutate {edits[0]}: only the command changes files: llmops mutate --kinds {edits[0]}"
         )
     return lambda golden, app, settings: _measure(golden, app, settings, kinds)
 

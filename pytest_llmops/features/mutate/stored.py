@@ -211,9 +211,9 @@ def _read(content: bytes, name: str) -> Mapping[str, Any]:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise RunFileError(f"{printable(name)}: no JSON: {printable(str(error))}; {remedy}") from None
-    for error in Draft202012Validator(_schema()).iter_errors(document):
+    for mistake in Draft202012Validator(_schema()).iter_errors(document):
         raise RunFileError(
-            f"{printable(name)}: {printable(error.json_path)}: {printable(error.message, 200)}; {remedy}"
+            f"{printable(name)}: {printable(mistake.json_path)}: {printable(mistake.message, 200)}; {remedy}"
         )
     checked: Mapping[str, Any] = document
     return checked

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_llmops.bounds import format_bound, holds
+from pytest_llmops.bounds import describe_check, format_bound, holds
 from pytest_llmops.features.mutate.kinds import GROUPS, MUTED, Kind, kinds_of
-from pytest_llmops.features.mutate.trials import Trial
+from pytest_llmops.features.mutate.trials import Trial, checks_that_count
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import counted
 from pytest_llmops.records import Bound, Golden, Outcome, Verdict
+from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.bootstrap import measure_with_intervals
 from pytest_llmops.statistics.intervals import Measure, bound_share
 
@@ -209,7 +210,7 @@ def _rate(trials: Sequence[Trial], chosen: Sequence[tuple[str, str, Callable[[Tr
     import numpy as np
 
     decided = [trial for trial in trials if trial.is_decided]
-    clusters = [trial.mutation.answered.cluster for trial in decided]
+    clusters = [trial.cluster for trial in decided]
     killed = np.array([trial.is_killed for trial in decided], dtype=float)
     members = np.array([[is_of(trial) for trial in decided] for _, _, is_of in chosen], dtype=float)
 
@@ -223,7 +224,7 @@ def _rate(trials: Sequence[Trial], chosen: Sequence[tuple[str, str, Callable[[Tr
     rows = []
     for (group, kind, is_of), measured in zip(chosen, measures, strict=True):
         own = [trial for trial in trials if is_of(trial)]
-        units = {trial.mutation.answered.cluster for trial in own if trial.is_decided}
+        units = {trial.cluster for trial in own if trial.is_decided}
         rows.append(
             Rate(
                 group=group,
@@ -240,19 +241,15 @@ def _rate(trials: Sequence[Trial], chosen: Sequence[tuple[str, str, Callable[[Tr
 
 def _list_checks(goldens: Iterable[Golden], trials: Iterable[Trial]) -> Iterable[CheckStrength]:
     """Yield each check of each golden file, the one that kills most by itself first."""
-    from pytest_llmops.bounds import describe_check
-    from pytest_llmops.features.mutate.trials import checks_that_count
-    from pytest_llmops.registry import find_traits
-
     tried: defaultdict[tuple[str, str], int] = defaultdict(int)
     killed, alone = tried.copy(), tried.copy()
     for trial in trials:
-        golden = file_of(trial.case)
+        path = file_of(trial.case)
         for check in trial.asked:
-            tried[golden, check] += 1
+            tried[path, check] += 1
         for check in trial.killers:
-            killed[golden, check] += 1
-            alone[golden, check] += len(trial.killers) == 1
+            killed[path, check] += 1
+            alone[path, check] += len(trial.killers) == 1
     for golden in goldens:
         names = {
             describe_check(check): find_traits(check.metric)

@@ -43,18 +43,21 @@ class Mutation:
     An output as a mutant would have given it.
 
     Attributes:
+        answered: The case as it is; None for a changed file of which no answer differs.
         output: None where the app gave none, for the reason in `broken`.
+        place: Names the mutant where it is not one of a case: golden file, and file with line of an edit.
         doubt: Why its verdict says nothing of the golden set; empty where it does.
     """
 
     group: str
     kind: str
-    answered: Answered
+    answered: Answered | None
     output: Output | None
     change: str
     spans: tuple[Span, ...] = ()
     broken: str = ""
     doubt: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,17 @@ class Trial:
 
     @property
     def case(self) -> str:
-        return self.mutation.answered.task.id
+        """The item's id, or the place of an edit."""
+        mutation = self.mutation
+        return mutation.place or (mutation.answered.task.id if mutation.answered else "")
+
+    @property
+    def cluster(self) -> str:
+        """The name of those that count once for an interval: cases of one group, edits one by one."""
+        mutation = self.mutation
+        if mutation.place or mutation.answered is None:
+            return f"{mutation.place} {mutation.change}"
+        return mutation.answered.cluster
 
     @property
     def group(self) -> str:
@@ -150,7 +163,7 @@ def _score(mutations: Sequence[Mutation], scorer: Scorer) -> Mapping[int, list[S
     batches: dict[int, tuple[str, Metric, list[tuple[int, Sample]]]] = {}
     equal: dict[object, int] = {}
     for at, mutation in enumerate(mutations):
-        if mutation.output is None or mutation.doubt:
+        if mutation.output is None or mutation.doubt or mutation.answered is None:
             continue
         task = mutation.answered.task
         wanted = {check.metric for check in checks_that_count(task.case)}
@@ -191,7 +204,7 @@ def _identity(name: str, metric: Metric) -> object:
 def _judge(mutation: Mutation, scores: Sequence[Score | Failure]) -> Trial:
     if mutation.doubt:
         return Trial(mutation=mutation, outcome="undecided", reason=mutation.doubt)
-    if mutation.output is None:
+    if mutation.output is None or mutation.answered is None:
         return Trial(mutation=mutation, outcome="error", reason=mutation.broken)
     task = mutation.answered.task
     verdicts = judge_scored(task.case, task.id, mutation.output, scores)
