@@ -52,15 +52,12 @@ def _selfcheck(given: argparse.Namespace) -> int:
     if given.format == "json":
         print(json.dumps(selfcheck_json(check), indent=2))  # noqa: T201 - as above
     else:
-        print(
-            "\n".join(
-                [
-                    *write_terminal(selfcheck_document(check)),
-                    *_near_duplicates(goldens),
-                    *_unmeasured(settings),
-                ]
-            )
-        )  # noqa: T201 - as above
+        lines = [
+            *write_terminal(selfcheck_document(check)),
+            *_near_duplicates(goldens),
+            *_unmeasured(settings),
+        ]
+        print("\n".join(lines))  # noqa: T201 - as above
     return _UNKNOWN if check.false_alarms is None else 0
 
 

@@ -1,4 +1,4 @@
-"""`llmops mutate`: scores, survivors with checks that kill them, model replies, bounds, and a stored strength."""
+"""`llmops mutate`: scores, survivors with checks that kill them, replies, bounds, and a stored strength."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops.cli import main
+from tests.git_settings import forget_git_settings
 
 SHOP = """
 PASSAGES = {
@@ -78,6 +79,14 @@ def ask(content, **more):
 
 def answer(question):
     return ask(question).choices[0].message.content
+
+async def later(question):
+    transport = httpx.MockTransport(reply)
+    async with openai.AsyncOpenAI(api_key="k", base_url="https://api.paid.example/v1",
+                                  http_client=httpx.AsyncClient(transport=transport)) as client:
+        whole = await client.chat.completions.create(
+            model="paid-1", messages=[{"role": "user", "content": question}])
+    return whole.choices[0].message.content
 
 def muted(question):
     ask(question)
@@ -251,7 +260,7 @@ def test_muted_is_the_share_of_cases_that_stay_green_and_no_model_is_called(caps
 
 
 @pytest.mark.parametrize(
-    ("app", "kind"), [("stream", "empty"), ("stream", "truncated"), ("graded", "flipped")]
+    ("app", "kind"), [("stream", "empty"), ("stream", "truncated"), ("graded", "flipped"), ("later", "empty")]
 )
 def test_streams_and_verdicts_of_models_are_mutated(capsys, app, kind):
     bot(app, cases=BOT_CASES.replace("60 days", "at most"))
@@ -285,7 +294,7 @@ def test_a_loop_that_never_ends_on_mutated_replies_is_ended_and_a_broken_app_is_
     assert (kinds(shown)["empty"]["killed"], kinds(shown)["empty"]["by_error"]) == (2, 2)
 
 
-def test_nothing_that_is_mutated_is_recorded(capsys):
+def test_nothing_that_is_mutated_is_recorded():
     bot("agent", cases="cases: [{id: order, input: Where is A-1042?, checks: {keywords: {any: [way]}}}]\n")
     record()
     before = {path: path.read_bytes() for path in Path("golden").rglob("*") if path.is_file()}
@@ -414,13 +423,11 @@ def test_a_golden_set_that_was_weakened_is_red_by_its_measured_strength(capsys):
     assert "llmops mutate --accept" in capsys.readouterr().err
 
 
-def test_the_strength_at_the_merge_base_counts_whatever_the_change_accepts(capsys):
+def test_the_strength_at_the_merge_base_counts_whatever_the_change_accepts(monkeypatch):
+    forget_git_settings(monkeypatch)
+
     def git(*words: str) -> None:
-        subprocess.run(
-            ["git", "-c", "user.name=a", "-c", "user.email=a@b.example", *words],
-            check=True,
-            capture_output=True,
-        )
+        subprocess.run(["git", *words], check=True, capture_output=True)  # noqa: S603, S607 - of this test
 
     golden(STRONG)
     main(["mutate", "--accept"])

@@ -181,7 +181,7 @@ def _copied(settings: Settings) -> Iterator[Path]:
         yield copy
 
 
-def _judge(  # noqa: PLR0911, PLR0913, PLR0917 - a return a reason; the edit, its run, and the one before
+def _judge(  # noqa: PLR0913, PLR0917 - the edit, its run, and the one before
     golden: Golden,
     edited: tuple[str, str, Edit],
     run: Run | None,

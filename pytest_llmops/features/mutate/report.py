@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os.path import commonprefix
 from typing import Any
 
 from pytest_llmops.detect.mask import mask_shown
@@ -16,7 +17,8 @@ from pytest_llmops.records import Outcome, Verdict
 from pytest_llmops.reports.document import Document, Notes, Table
 
 VERSION = 1
-_TEXT = 110
+_TEXT = 90
+_BEFORE, _AROUND = 24, 64
 _LISTED = 40
 
 
@@ -40,7 +42,7 @@ def mutation_document(measured: Measured, weakened: Sequence[Weakened], outcome:
         blocks.append(Notes(title="undecided, so counted nowhere", items=list(reasons), most=5))
     verdicts = [*map(_describe, strength.verdicts), *map(_describe_fall, weakened)]
     blocks.append(Notes(items=verdicts))
-    return Document(blocks=blocks, outcome=f"{outcome}: {describe_total(strength)}")
+    return Document(blocks=blocks, outcome=f"{_word(strength, outcome)}: {describe_total(strength)}")
 
 
 def section(measured: Measured) -> list[str]:
@@ -168,14 +170,20 @@ def _survivors(measured: Measured) -> list[Table | Notes]:
     order = sorted(range(len(survivors)), key=lambda at: at not in measured.remedies)
     for at in order[:_LISTED]:
         trial = survivors[at]
-        remedy = measured.remedies.get(at, "none found")
+        remedy = measured.remedies.get(at) or ("none: nothing differs" if _is_same(trial) else "none found")
         rows.append((trial.case.rpartition("::")[2], trial.kind, _shown(trial), remedy))
     shown = f", {_LISTED} of them shown (all with --format json)" if len(survivors) > _LISTED else ""
     title = f"{counted(len(survivors), 'survivor')}{shown}"
-    without = len(survivors) - len(measured.remedies)
+    same = sum(map(_is_same, survivors))
+    without = len(survivors) - len(measured.remedies) - same
     notes = [
         "each proposed check was tried: the answer passes it and the mutant fails it; add it to the case"
     ]
+    if same:
+        notes.append(
+            f"{same} of the model give the very same answer as before: the app needs no model there, "
+            "and no check of answers can tell"
+        )
     if without:
         notes.append(
             f"{without} without a proposal: no check that was tried tells the mutant from the answer; "
@@ -187,11 +195,31 @@ def _survivors(measured: Measured) -> list[Table | Notes]:
     ]
 
 
+def _is_same(trial: Trial) -> bool:
+    """Return whether a reply was changed and the app's answer was not."""
+    answered, output = trial.mutation.answered, trial.mutation.output
+    if trial.group != "model" or answered is None or output is None:
+        return False
+    good = answered.output
+    return (good.text, good.passages, good.tool_calls) == (output.text, output.passages, output.tool_calls)
+
+
 def _shown(trial: Trial) -> str:
+    """What was changed, and the mutant around that place."""
     change = mask_shown(trial.mutation.change)
-    if trial.group != "output":
+    answered, output = trial.mutation.answered, trial.mutation.output
+    if trial.group != "output" or answered is None or output is None:
         return printable(change, _TEXT)
-    return printable(f"[{printable(change, _TEXT // 3)}] {_text(trial, _TEXT)}", _TEXT)
+    good, bad = mask_shown(answered.output.text), mask_shown(output.text)
+    same = len(commonprefix([good, bad]))  # noqa: RUF071 - of two texts, not of paths
+    start = max(0, min(same, len(bad) - 1) - _BEFORE)
+    around = ("…" if start else "") + bad[start : start + _AROUND]
+    return f"[{_cut(change)}] {_cut(around + ('…' if len(bad) > start + _AROUND else ''), 2 * _AROUND)}"
+
+
+def _cut(text: str, most: int = 36) -> str:
+    shown = printable(text, 4 * most)
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
 def _text(trial: Trial, most: int) -> str:
@@ -213,6 +241,11 @@ def _describe(verdict: Verdict) -> str:
 
 def _describe_fall(fall: Weakened) -> str:
     return f"regressed: {fall.describe()}"
+
+
+def _word(strength: Strength, outcome: Outcome) -> str:
+    """The outcome; without a bound nothing passed, it was measured."""
+    return "measured" if outcome == "passed" and not strength.verdicts else outcome
 
 
 def describe_total(strength: Strength) -> str:
