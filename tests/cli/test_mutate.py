@@ -333,7 +333,9 @@ def asked(output, sample):
     golden(WEAK.replace("card]}", "card]}, asked: true"))
     code, shown = report(capsys, "--kinds", "number,another_answer")
     assert (code, shown["outcome"]) == (2, "undecided")
-    assert shown["score"] | {"survived": 0, "undecided": 6, "score": None} == shown["score"]
+    assert shown["score"] | {"undecided": 6, "score": None, "at_least": 0.0} == shown["score"]
+    code, shown = report(capsys, "--kinds", "number,apology")  # which another check kills
+    assert shown["score"] | {"killed": 3, "score": None, "at_least": 0.5, "at_most": 1.0} == shown["score"]
     assert sys.modules["mutant_bot"].CALLS == []
     code, shown = report(capsys, "--kinds", "number", "--budget", "4")  # three answers, and one mutant
     assert (code, shown["calls"]) == (2, 4)
@@ -407,6 +409,7 @@ def test_private_data_of_mutants_are_masked_and_no_remedy_holds_them(capsys):
 
 def test_a_golden_set_that_was_weakened_is_red_by_its_measured_strength(capsys):
     golden(STRONG)
+    assert report(capsys)[1]["note"].endswith("llmops mutate --accept")
     assert main(["mutate", "--accept"]) == 0
     stored = Path("golden/mutation.json")
     assert json.loads(stored.read_text())["version"] == 1
@@ -423,7 +426,7 @@ def test_a_golden_set_that_was_weakened_is_red_by_its_measured_strength(capsys):
     assert "llmops mutate --accept" in capsys.readouterr().err
 
 
-def test_the_strength_at_the_merge_base_counts_whatever_the_change_accepts(monkeypatch):
+def test_the_strength_at_the_merge_base_counts_whatever_the_change_accepts(monkeypatch, capsys):
     forget_git_settings(monkeypatch)
 
     def git(*words: str) -> None:
@@ -440,6 +443,9 @@ def test_the_strength_at_the_merge_base_counts_whatever_the_change_accepts(monke
     git("commit", "-qam", "weak")
     assert main(["mutate"]) == 0
     assert main(["mutate", "--baseline", "git:main"]) == 1
+    git("rm", "-q", "golden/mutation.json")
+    git("commit", "-qm", "none")
+    assert "has no golden/mutation.json" in report(capsys, "--baseline", "git:HEAD")[1]["note"]
 
 
 def test_a_case_without_checks_lets_everything_pass(capsys):

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_llmops.cli.typed import read_count, refuse_overwriting
@@ -74,9 +75,9 @@ def _run(given: argparse.Namespace) -> int:
     before = read_before(given.baseline, settings)
     edits = read_files({"prompts": given.prompt, "documents": given.data}, kinds, settings, budget)
     measured = measure(goldens, settings, kinds, run=run, budget=budget, edits=edits)
-    weakened = find_weakened(before, measured.strength) if before else []
+    weakened = find_weakened(before.killed, measured.strength)
     outcome = conclude(measured, weakened)
-    _show(measured, weakened, outcome, given)
+    _show(replace(measured, note=before.note), weakened, outcome, given)
     if given.accept and outcome != "error":
         path = strength_path(settings)
         write_strength(measured.strength, path)
@@ -94,7 +95,7 @@ def conclude(measured: Measured, weakened: Sequence[Weakened]) -> Outcome:
         return "regressed"
     if "failed" in outcomes:
         return "failed"
-    if "undecided" in outcomes or strength.total.measure.value is None or strength.total.undecided:
+    if "undecided" in outcomes or strength.total.undecided:
         return "undecided"
     return "passed"
 

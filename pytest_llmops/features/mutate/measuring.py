@@ -70,11 +70,13 @@ class Measured:
     Attributes:
         remedies: By the position of a survivor, the YAML of a check that would have killed it.
         calls: Model calls that cost something and were made.
+        note: Why it is compared with no earlier one.
     """
 
     strength: Strength
     remedies: Mapping[int, str]
     calls: int = 0
+    note: str = ""
 
 
 @dataclass(slots=True, eq=False)

@@ -39,8 +39,9 @@ def mutation_document(measured: Measured, weakened: Sequence[Weakened], outcome:
         blocks += _survivors(measured)
     if undecided := [trial for trial in strength.trials if not trial.is_decided]:
         reasons = dict.fromkeys(f"{trial.kind}: {mask_shown(trial.reason)}" for trial in undecided)
-        blocks.append(Notes(title="undecided, so counted nowhere", items=list(reasons), most=5))
+        blocks.append(Notes(title="undecided, so the score is a range", items=list(reasons), most=5))
     verdicts = [*map(_describe, strength.verdicts), *map(_describe_fall, weakened)]
+    verdicts += [measured.note] if measured.note else []
     blocks.append(Notes(items=verdicts))
     return Document(blocks=blocks, outcome=f"{_word(strength, outcome)}: {describe_total(strength)}")
 
@@ -56,6 +57,8 @@ def section(measured: Measured) -> list[str]:
         lines.append(
             f"mutation: {counted(len(survivors), 'mutant')} survived; llmops mutate {files} lists them"
         )
+    if measured.note:
+        lines.append(f"mutation: {measured.note}")
     return [printable(mask_shown(line), 1_200) for line in lines]
 
 
@@ -107,6 +110,7 @@ def mutation_json(measured: Measured, weakened: Sequence[Weakened], outcome: Out
             for fall in weakened
         ],
         "calls": measured.calls,
+        "note": measured.note or None,
     }
 
 
@@ -121,19 +125,20 @@ def _rates(strength: Strength) -> Table:
 
 
 def _row(name: str, rate: Rate) -> tuple[str, ...]:
-    measure = rate.measure
-    killed = "-" if measure.value is None else f"{100 * measure.value:.1f} %"
-    low, high = measure.low, measure.high
+    low, high = rate.low, rate.high
     interval = "" if low is None or high is None else f"{100 * low:.1f} … {100 * high:.1f}"
     counts = (rate.tried, rate.survived, rate.errors, rate.undecided)
-    return name, killed, interval, *map(str, counts)
+    return name, _percent(rate), interval, *map(str, counts)
+
+
+def _percent(rate: Rate) -> str:
+    if rate.value is not None:
+        return f"{100 * rate.value:.1f} %"
+    return f"{100 * rate.at_least:.1f} … {100 * rate.at_most:.1f} %" if rate.tried else "-"
 
 
 def _share(rate: Rate) -> str:
-    if rate.measure.value is None:
-        return f"undecided: {counted(rate.undecided, 'mutant')}"
-    decided = rate.killed + rate.survived
-    text = f"{rate.killed} of {counted(decided, 'mutant')} killed ({100 * rate.measure.value:.0f} %)"
+    text = f"{rate.killed} of {counted(rate.tried, 'mutant')} killed ({_percent(rate)})"
     return text + (f", {rate.undecided} undecided" if rate.undecided else "")
 
 
@@ -251,17 +256,19 @@ def _word(strength: Strength, outcome: Outcome) -> str:
 def describe_total(strength: Strength) -> str:
     """Return `mutation score 67.7 %, 424 of 626 mutants killed; muted: 73 of 74 cases stay green`."""
     total = strength.total
-    if total.measure.value is None:
-        return "nothing could be decided" if total.tried else "nothing was tried"
-    decided = total.killed + total.survived
-    killed = f"{total.killed} of {counted(decided, 'mutant')} killed"
-    text = f"mutation score {100 * total.measure.value:.1f} %, {killed}"
+    if not total.tried:
+        return "nothing was tried"
+    if total.undecided == total.tried:
+        return f"nothing could be decided of {counted(total.tried, 'mutant')}"
+    undecided = f", {total.undecided} undecided" if total.undecided else ""
+    killed = f"{total.killed} of {counted(total.tried, 'mutant')} killed"
+    text = f"mutation score {_percent(total)}, {killed}{undecided}"
     lies = [rate for rate in strength.kinds if rate.group == "output" and rate.kind in LIES]
-    if of := sum(rate.killed + rate.survived for rate in lies):
+    if of := sum(rate.tried for rate in lies):
         text += f"; {LIES_KEY}: {sum(rate.killed for rate in lies)} of {of}"
     empty = next((rate for rate in strength.kinds if rate.kind == "empty"), None)
-    if empty and (of := empty.killed + empty.survived):
-        text += f"; {MUTED}: {empty.survived} of {of} cases stay green"
+    if empty:
+        text += f"; {MUTED}: {empty.survived} of {counted(empty.tried, 'case')} stay green"
     return text
 
 
@@ -269,9 +276,11 @@ def _rate_json(rate: Rate) -> Mapping[str, Any]:
     return {
         "group": rate.group or None,
         "kind": rate.kind or None,
-        "score": rate.measure.value,
-        "low": rate.measure.low,
-        "high": rate.measure.high,
+        "score": rate.value,
+        "at_least": rate.at_least if rate.tried else None,
+        "at_most": rate.at_most if rate.tried else None,
+        "low": rate.low,
+        "high": rate.high,
         "tried": rate.tried,
         "killed": rate.killed,
         "by_error": rate.errors,

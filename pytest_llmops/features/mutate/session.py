@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.features.mutate.command import conclude
@@ -13,8 +14,9 @@ from pytest_llmops.features.mutate.stored import find_weakened, read_before
 from pytest_llmops.hookspecs import Measurement
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Golden, Verdict
+from pytest_llmops.revision.revision import is_revision
 from pytest_llmops.runner.budget import Budget
-from pytest_llmops.settings import Settings
+from pytest_llmops.settings import NO_BASELINE, Settings
 
 
 def measure_in_session(typed: str) -> Callable[[Golden, App | None, Settings], Measurement]:
@@ -40,7 +42,10 @@ def _measure(golden: Golden, app: App | None, settings: Settings, kinds: tuple[K
     except RedGoldenError as error:
         broken = Verdict(check="mutation", outcome="error", case=name, reason=str(error))
         return Measurement(verdicts=(broken,), lines=())
-    weakened = find_weakened(read_before(settings.baseline, settings), measured.strength)
+    revision = settings.baseline if settings.baseline and is_revision(settings.baseline) else None
+    before = read_before(NO_BASELINE if settings.baseline == NO_BASELINE else revision, settings)
+    measured = replace(measured, note=before.note)
+    weakened = find_weakened(before.killed, measured.strength)
     verdicts = list(measured.strength.verdicts)
     verdicts += [
         Verdict(check=f"mutation {fall.kind}", outcome="regressed", case=name, reason=fall.describe())

@@ -10,7 +10,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import RunFileError
@@ -99,38 +99,38 @@ def read_strength(content: bytes, name: str) -> Killed:
     return killed
 
 
-def read_before(typed: str | None, settings: Settings) -> Killed:
+class Before(NamedTuple):
+    """The strength to compare with; where there is none, a sentence says so."""
+
+    killed: Killed
+    note: str = ""
+
+
+def read_before(typed: str | None, settings: Settings) -> Before:
     """
-    Read the strength to compare with; empty where none was accepted.
+    Read the strength to compare with.
 
     Args:
-        typed: A file of measured strength, `git:REF` for the one at the merge base, `none`; the path of a
-            baseline, or None, for the file beside the accepted baseline.
+        typed: A file, `git:REF` for the one at the merge base, `none`; None for the one beside the baseline.
 
     Raises:
-        RunFileError, RevisionError: What was named cannot be read.
+        OSError, RunFileError, RevisionError: What was named cannot be read.
     """
     path = strength_path(settings)
+    remedy = "accept it there first: llmops mutate --accept"
     if typed == NO_BASELINE:
-        return {}
-    if typed is not None and is_revision(typed):
-        place = path.resolve().relative_to(settings.root.resolve()).as_posix()
-        content = open_revision(typed, settings.root).read(place)
-        return {} if content is None else read_strength(content, f"{typed}:{place}")
-    if typed is not None and _is_strength(Path(typed)):
-        path = Path(typed)
-        if not path.exists():
-            raise RunFileError(f"{printable(typed)}: there is no such file; write it: llmops mutate --accept")
-    return read_strength(path.read_bytes(), str(path)) if path.exists() else {}
-
-
-def _is_strength(path: Path) -> bool:
-    """Return whether a file is no baseline of scores, which the same flag may name."""
-    try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return True  # its error is reported when it is read
-    return isinstance(document, dict) and "results" not in document
+        return Before({})
+    if typed is None:
+        if path.exists():
+            return Before(read_strength(path.read_bytes(), str(path)))
+        return Before({}, "no strength is stored, so nothing is compared: llmops mutate --accept")
+    if not is_revision(typed):
+        return Before(read_strength(Path(typed).read_bytes(), typed))
+    place = path.resolve().relative_to(settings.root.resolve()).as_posix()
+    content = open_revision(typed, settings.root).read(place)
+    if content is None:
+        return Before({}, f"{typed} has no {place}, so nothing is compared; {remedy}")
+    return Before(read_strength(content, f"{typed}:{place}"))
 
 
 def find_weakened(before: Killed, strength: Strength) -> list[Weakened]:

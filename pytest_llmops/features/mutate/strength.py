@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_llmops.bounds import describe_check, format_bound, holds
@@ -25,21 +25,32 @@ class Rate:
     """
     The share of mutants that are killed.
 
+    Undecided ones are more often those that would survive, since a check that could be asked may have killed
+    the others. So a share of the decided ones alone would flatter, and there is none.
+
     Attributes:
-        measure: With its interval over cases, drawn with their group; its value is None where no mutant
-            is decided.
+        value: None where a mutant is undecided; `at_least` counts those as survived, `at_most` as killed.
+        low: Of the interval over cases, drawn with their group, from `at_least`; `high` is from `at_most`.
+            None where no interval can be made.
         killed: Mutants that a check found, and those that broke the app; `errors` counts the latter.
         survived: Mutants that stayed green.
-        undecided: Mutants that a check could not be asked about, which count in no share.
+        undecided: Mutants that a check could not be asked about.
     """
 
     group: str
     kind: str
-    measure: Measure
+    at_least: float
+    at_most: float
+    low: float | None
+    high: float | None
     killed: int
     errors: int
     survived: int
     undecided: int
+
+    @property
+    def value(self) -> float | None:
+        return self.at_least if self.tried and not self.undecided else None
 
     @property
     def tried(self) -> int:
@@ -135,8 +146,8 @@ def judge_bounds(
     """
     Yield a verdict for each bound under `mutation`, of the mutants of its own golden file.
 
-    A bound is `undecided` where nothing was tried, or where the mutants that could not be decided would
-    make the difference.
+    A bound is `undecided` where nothing was tried, or where the mutants that could not be decided would make
+    the difference.
     """
     for golden in goldens:
         own = [trial for trial in trials if file_of(trial.case) == golden.path]
@@ -149,50 +160,37 @@ def judge_bound(
 ) -> Verdict:
     kinds = set(kinds_of(name))
     trials = [trial for trial in own if (trial.group, trial.kind) in kinds]
-    check = f"mutation {name} {format_bound(bound)}"
-    case = f"{golden.path}::mutation[{name}]"
-    open_ = sum(not trial.is_decided for trial in trials)
-    bad = sum(trial.is_decided and trial.is_killed != (name == MUTED) for trial in trials)
-    cases = len({trial.case for trial in trials})
-    if open_ == len(trials):
-        why = next((trial.reason for trial in trials), "") or next(
-            (not_tried[group] for group, _ in kinds if group in not_tried), "it was not among --kinds"
-        )
-        return Verdict(
-            check=check,
-            outcome="undecided",
-            metric=name,
-            case=case,
-            cases=0,
-            reason=f"nothing was tried: {why}",
-        )
-    decided = len(trials) - open_
-    share = bad / decided
-    least, most = bad / len(trials), (bad + open_) / len(trials)
-    outcome: Outcome = "passed" if holds(share, bound) else "failed"
-    if holds(least, bound) != holds(most, bound):
-        outcome = "undecided"
-    what = "of the cases stay green" if name == MUTED else "of the mutants are killed"
-    number = f"{bad} of {decided} {what}"
-    (rate,) = _rate(trials, [("", "", lambda _: True)])
-    interval = None
-    if rate.measure.low is not None and rate.measure.high is not None:
-        interval = (rate.measure.low, rate.measure.high)
-        if name == MUTED:
-            interval = (1 - interval[1], 1 - interval[0])
-    reason = number
-    if open_:
-        first = next(trial.reason for trial in trials if not trial.is_decided)
-        reason += f"; {counted(open_, 'mutant')} undecided: {first}"
-    return Verdict(
-        check=check,
-        outcome=outcome,
+    verdict = Verdict(
+        check=f"mutation {name} {format_bound(bound)}",
+        outcome="undecided",
         metric=name,
-        case=case,
-        observed=share,
-        interval=interval,
-        cases=cases,
-        reason=reason,
+        case=f"{golden.path}::mutation[{name}]",
+        cases=len({trial.case for trial in trials}),
+    )
+    if not any(trial.is_decided for trial in trials):
+        why = next((trial.reason for trial in trials), "") or next(
+            (not_tried[group] for group, _ in kinds if group in not_tried), "it was not among the kinds"
+        )
+        return replace(verdict, reason=f"nothing was tried: {why}")
+    (rate,) = _rate(trials, [("", "", lambda _: True)])
+    ends, interval = (rate.at_least, rate.at_most), (rate.low, rate.high)
+    what = f"{rate.killed} of {counted(rate.tried, 'mutant')} are killed"
+    if name == MUTED:
+        ends = (1 - rate.at_most, 1 - rate.at_least)
+        interval = (None, None) if rate.low is None or rate.high is None else (1 - rate.high, 1 - rate.low)
+        what = f"{rate.survived} of {counted(rate.tried, 'case')} stay green"
+    if rate.undecided:
+        first = next(trial.reason for trial in trials if not trial.is_decided)
+        what += f"; {rate.undecided} undecided, so it is {ends[0]:.3g} to {ends[1]:.3g}: {first}"
+    held = {bool(holds(end, bound)) for end in ends}
+    outcome: Outcome = "undecided" if len(held) > 1 else "passed" if True in held else "failed"
+    low, high = interval
+    return replace(
+        verdict,
+        outcome=outcome,
+        observed=None if rate.undecided else ends[0],
+        interval=None if low is None or high is None else (low, high),
+        reason=what,
     )
 
 
@@ -209,27 +207,34 @@ def _rate(trials: Sequence[Trial], chosen: Sequence[tuple[str, str, Callable[[Tr
     """Count, and draw all cases once for the intervals of all rows."""
     import numpy as np
 
-    decided = [trial for trial in trials if trial.is_decided]
-    clusters = [trial.cluster for trial in decided]
-    killed = np.array([trial.is_killed for trial in decided], dtype=float)
-    members = np.array([[is_of(trial) for trial in decided] for _, _, is_of in chosen], dtype=float)
+    clusters = [trial.cluster for trial in trials]
+    least = np.array([trial.is_killed for trial in trials], dtype=float)
+    most = np.array([trial.is_killed or not trial.is_decided for trial in trials], dtype=float)
+    members = np.array([[is_of(trial) for trial in trials] for _, _, is_of in chosen], dtype=float)
 
     def measure(weights: Any) -> Any:
         with np.errstate(invalid="ignore", divide="ignore"):
-            return (members @ (weights * killed)) / (members @ weights)
+            drawn = members @ weights
+            return np.concatenate([members @ (weights * least) / drawn, members @ (weights * most) / drawn])
 
-    measures = [Measure(value=None)] * len(chosen)
-    if decided:
-        measures = measure_with_intervals(measure, clusters)
+    measured = (
+        measure_with_intervals(measure, clusters) if trials else [Measure(value=None)] * 2 * len(chosen)
+    )
     rows = []
-    for (group, kind, is_of), measured in zip(chosen, measures, strict=True):
+    for at, (group, kind, is_of) in enumerate(chosen):
         own = [trial for trial in trials if is_of(trial)]
-        units = {trial.cluster for trial in own if trial.is_decided}
+        units = len({trial.cluster for trial in own})
+        lower, upper = measured[at], measured[at + len(chosen)]
+        if units:
+            lower, upper = bound_share(lower, units), bound_share(upper, units)
         rows.append(
             Rate(
                 group=group,
                 kind=kind,
-                measure=bound_share(measured, len(units)) if units else Measure(value=None),
+                at_least=lower.value or 0.0,
+                at_most=1.0 if upper.value is None else upper.value,
+                low=lower.low,
+                high=upper.high,
                 killed=sum(trial.is_killed for trial in own),
                 errors=sum(trial.outcome == "error" for trial in own),
                 survived=sum(trial.outcome == "survived" for trial in own),
