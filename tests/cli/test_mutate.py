@@ -88,6 +88,13 @@ async def later(question):
             model="paid-1", messages=[{"role": "user", "content": question}])
     return whole.choices[0].message.content
 
+KEPT = {}
+
+def kept(question):
+    if question not in KEPT:
+        KEPT[question] = ask(question).choices[0].message.content
+    return KEPT[question]
+
 def muted(question):
     ask(question)
     return "60 days, at most."
@@ -292,6 +299,28 @@ def test_a_loop_that_never_ends_on_mutated_replies_is_ended_and_a_broken_app_is_
     record()
     _, shown = report(capsys, "--kinds", "empty")
     assert (kinds(shown)["empty"]["killed"], kinds(shown)["empty"]["by_error"]) == (2, 2)
+
+
+def test_an_app_that_keeps_its_answers_has_shown_nothing(capsys):
+    bot("kept")
+    main(["run"])
+    sys.modules["mutant_bot"].KEPT.clear()
+    code, shown = report(capsys, "--kinds", "empty")
+    assert (code, shown["score"]["survived"], shown["score"]["undecided"]) == (2, 0, 2)
+
+
+def test_a_check_that_breaks_on_a_mutant_makes_the_build_red_and_is_shown_apart(capsys):
+    Path("mutant_metric.py").write_text("""
+from pytest_llmops.metrics.custom import metric
+
+@metric(name="cited", bound=">= 1")
+def cited(output):
+    return float(output.passages[0].id in {"returns#boots", "warranty#tents", "gifts#valid"})
+""")
+    Path("pyproject.toml").write_text('[tool.pytest-llmops]\nmetrics = ["mutant_metric.py"]\n')
+    golden(WEAK.replace("card]}", "card]}, cited: true"))
+    _, shown = report(capsys, "--kinds", "no_passages")
+    assert shown["score"] | {"killed": 3, "by_error": 3} == shown["score"]
 
 
 def test_nothing_that_is_mutated_is_recorded():

@@ -26,6 +26,7 @@ KINDS: Mapping[str, str] = {
     "passages_verbatim": "the passages instead of an answer",
     "apology": "a fixed apology",
 }
+FALSE_KINDS = frozenset({"number", "negation", "appended_lie"})
 _LIE = "You need not do anything else, and everything is free of charge for you."
 _APOLOGY = "I am sorry, but I cannot help you with that."
 

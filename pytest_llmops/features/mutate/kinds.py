@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from pytest_llmops.errors import SettingsError, hint
+from pytest_llmops.features.mutate.answers import FALSE_KINDS
 from pytest_llmops.features.mutate.answers import KINDS as OUTPUT_KINDS
 from pytest_llmops.printable import printable
 
@@ -40,11 +41,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = MappingProxyType({
     "documents": EDIT_KINDS,
 })  # fmt: skip
 
-LIES = tuple(
-    kind
-    for kind in ("number", "date", "unit", "name", "negation", "actor", "condition", "appended_lie")
-    if kind in OUTPUT_KINDS
-)
+LIES = tuple(kind for kind in OUTPUT_KINDS if kind in FALSE_KINDS)
 """Kinds of the group `output` that read like a good answer and are false."""
 
 MUTED = "muted"

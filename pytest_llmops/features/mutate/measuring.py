@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from pytest_llmops.detect.mask import mask_shown
 from pytest_llmops.errors import BudgetError, LLMOpsError
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.evaluation.source import BaselineSource
@@ -19,15 +20,18 @@ from pytest_llmops.features.mutate.remedies import find_remedies
 from pytest_llmops.features.mutate.replies import Replies, group_by_case
 from pytest_llmops.features.mutate.strength import Strength, measure_strength
 from pytest_llmops.features.mutate.trials import (
+    PAID,
+    SPENT,
     Answered,
     Mutation,
+    is_refusal,
     judge_scored,
     score_outputs,
     try_mutations,
 )
-from pytest_llmops.golden.identity import cases_by_id, input_hash
+from pytest_llmops.golden.identity import cases_by_id, file_of, input_hash
 from pytest_llmops.printable import counted, printable
-from pytest_llmops.protocols import App
+from pytest_llmops.protocols import App, traits_of
 from pytest_llmops.recorder import Call
 from pytest_llmops.recorder.identity import LOOPBACK
 from pytest_llmops.records import (
@@ -48,8 +52,6 @@ from pytest_llmops.runner.cases.tasks import Task, plan
 from pytest_llmops.settings import Settings
 
 _LONGEST_S = 30.0
-_PAID = "no paid call is made without --budget"
-_SPENT = "the budget is spent"
 
 
 class RedGoldenError(LLMOpsError):
@@ -98,7 +100,7 @@ class PaidCalls:
             return
         with self._lock:
             if self.made >= self.most:
-                why = f"{_SPENT}, {counted(self.most, 'call')}" if self.most else _PAID
+                why = f"{SPENT}, {counted(self.most, 'call')}" if self.most else PAID
                 raise BudgetError(
                     f"{printable(model or 'a model', 60)} at {printable(provider)} was not called: {why}; "
                     "record it first (llmops run), or allow calls: --budget N"
@@ -219,7 +221,8 @@ def _run_as_it_is(evaluation: Evaluation, goldens: Sequence[Golden], app: App | 
                 own = judge_scored(task.case, task.id, output, scores)
                 if not any(map(_is_red, _leave_out_unasked(own, result.failures))):
                     found = spans.by_output.get((task.id, output.repeat), ())
-                    chosen.append(Answered(task=task, output=output, spans=found))
+                    unasked = _find_unasked(task, scores, golden)
+                    chosen.append(Answered(task=task, output=output, spans=found, unasked=unasked))
                     break
         results = evaluation.wait_for_all(golden)
         failures = [failure for result in results for failure in result.failures]
@@ -253,11 +256,21 @@ def _read_stored(evaluation: Evaluation, goldens: Sequence[Golden], run: Run) ->
         if red:
             problems.setdefault(task.id, red)
         else:
-            found.setdefault(task.id, Answered(task=task, output=output))
+            golden = next(golden for golden in goldens if golden.path == file_of(task.id))
+            unasked = _find_unasked(task, scores, golden)
+            found.setdefault(task.id, Answered(task=task, output=output, unasked=unasked))
     reds += [line for case, lines in problems.items() if case not in found for line in lines]
     if reds:
         raise RedGoldenError(reds)
     yield from found.values()
+
+
+def _find_unasked(task: Task, scores: Iterable[Score | Failure], golden: Golden) -> frozenset[str]:
+    """Find the metrics that gave no score of an output, and those that compare it with a rival's."""
+    failed = {failure.metric for failure in scores if isinstance(failure, Failure)}
+    if golden.rival is not None:
+        failed |= {name for name, metric in task.metrics if traits_of(metric).compares}
+    return frozenset(failed)
 
 
 def _lacks_spans(verdict: Verdict, scores: Iterable[object]) -> bool:
@@ -268,12 +281,8 @@ def _lacks_spans(verdict: Verdict, scores: Iterable[object]) -> bool:
 
 def _leave_out_unasked(verdicts: Iterable[Verdict], failures: Iterable[Failure]) -> list[Verdict]:
     """Leave out errors of checks that would have cost something: nobody knows if they are red."""
-    unasked = {failure.metric for failure in failures if failure.metric and _is_refusal(failure.error)}
+    unasked = {failure.metric for failure in failures if failure.metric and is_refusal(failure.error)}
     return [verdict for verdict in verdicts if verdict.outcome != "error" or verdict.metric not in unasked]
-
-
-def _is_refusal(error: str) -> bool:
-    return _PAID in error or _SPENT in error
 
 
 def _is_red(verdict: Verdict) -> bool:
@@ -286,7 +295,8 @@ def _is_of_time(verdict: Verdict) -> bool:
 
 def _describe_reds(name: str, verdicts: Iterable[Verdict]) -> list[str]:
     return [
-        f"{printable(name)}: {printable(verdict.check)}: {verdict.outcome}: {printable(verdict.reason, 300)}"
+        f"{printable(name)}: {printable(verdict.check)}: {verdict.outcome}: "
+        f"{printable(mask_shown(verdict.reason), 300)}"
         for verdict in verdicts
         if _is_red(verdict)
     ]
@@ -412,9 +422,11 @@ def _run_mutated(  # noqa: PLR0913, PLR0917 - as above
             "" if output else next((failure.error for failure in result.failures), "the app gave no output")
         )
         doubt = ""
+        if item.task.id not in replies.changed:
+            doubt = "no reply was changed this time: the app called no model, or got an unchanged reply"
         if item.task.id in replies.guessed:
-            doubt = f"a model was asked something new, which was not called: {_PAID}"
-        elif broken and _is_refusal(broken):
+            doubt = f"a model was asked something new, which was not called: {PAID}"
+        elif broken and is_refusal(broken):
             doubt = broken
         if item.task.id in replies.looped:
             broken = f"it called its model without end: {broken}" if broken else ""

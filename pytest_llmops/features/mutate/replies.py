@@ -70,12 +70,14 @@ class Replies:
     Attributes:
         kind: The kind of mutants that is given; None while replies are noted.
         may_embed: Whether an embedding of this provider may be made.
+        changed: Cases whose app got a mutant. An app that keeps its models' answers may call none again.
         looped: Cases whose app called its model without end.
         guessed: Cases whose app got an embedding of another text, or no reply since none is known.
     """
 
     kind: str | None = None
     may_embed: Callable[[str], bool] = lambda provider: provider == LOOPBACK
+    changed: set[str] = field(default_factory=set)
     looped: set[str] = field(default_factory=set)
     guessed: set[str] = field(default_factory=set)
     _calls: dict[str, list[Known]] = field(default_factory=dict)
@@ -88,6 +90,7 @@ class Replies:
         with self._lock:
             self.kind = kind
             self._asked.clear()
+            self.changed.clear()
             self.looped.clear()
             self.guessed.clear()
 
@@ -144,6 +147,8 @@ class Replies:
         parts = self._mutate(case, self.kind, known, number)
         if parts == known.parts and known.identity.key == identity.key:
             return known.content_type, known.body
+        if parts != known.parts:
+            self.changed.add(case)
         wants_stream = isinstance(identity.body, Mapping) and identity.body.get("stream") is True
         return write_reply(identity.kind, known.body, parts, stream=wants_stream)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pytest_llmops.gates.absolute import judge_case
-from pytest_llmops.metrics.declared_metric import fail
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Output, Sample, Score, Span, Verdict
 from pytest_llmops.registry import find_traits
@@ -16,16 +15,31 @@ from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.runner.scoring import Scorer
 
 TrialOutcome = Literal["killed", "error", "survived", "undecided"]
-"""`error`: the app broke, so that the build is red, too; `undecided`: a check could not be asked."""
+"""`error`: the app or a check broke, so the build is red, too; `undecided`: a check could not be asked."""
+
+PAID = "no paid call is made without --budget"
+SPENT = "the budget is spent"
+_NO_RIVAL = "no rival answered a mutant"
+
+
+def is_refusal(error: str) -> bool:
+    """Return whether something was not called since it costs."""
+    return PAID in error or SPENT in error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """A case with an output that all its checks pass."""
+    """
+    A case with an output that all its checks pass.
+
+    Attributes:
+        unasked: Metrics that gave no score of this output, so that they say nothing of its mutants.
+    """
 
     task: Task
     output: Output
     spans: tuple[Span, ...] = ()
+    unasked: frozenset[str] = frozenset()
 
     @property
     def cluster(self) -> str:
@@ -178,8 +192,10 @@ def _score(mutations: Sequence[Mutation], scorer: Scorer) -> Mapping[int, list[S
         for name, metric in task.metrics:
             if name not in wanted:
                 continue
-            if traits_of(metric).compares and task.case.reference is None:
-                results[at].append(fail(metric, sample, "there is no answer of a rival to a mutant"))
+            if traits_of(metric).compares and (
+                task.case.reference is None or name in mutation.answered.unasked
+            ):
+                results[at].append(Failure(metric=name, stage="rival", error=_NO_RIVAL))
                 continue
             key = equal.setdefault(_identity(name, metric), len(equal))
             batches.setdefault(key, (name, metric, []))[2].append((at, sample))
@@ -210,9 +226,18 @@ def _judge(mutation: Mutation, scores: Sequence[Score | Failure]) -> Trial:
     verdicts = judge_scored(task.case, task.id, mutation.output, scores)
     asked = [verdict for verdict in verdicts if verdict.outcome in {"passed", "failed"}]
     killers = tuple(verdict.check for verdict in asked if verdict.outcome == "failed")
-    silent = [verdict for verdict in verdicts if verdict not in asked]
-    outcome: TrialOutcome = "killed" if killers else "undecided" if silent else "survived"
-    reason = f"{silent[0].check} could not be asked: {silent[0].reason}" if outcome == "undecided" else ""
+    silent = [
+        verdict for verdict in verdicts if verdict not in asked and _is_silent(verdict, mutation.answered)
+    ]
+    broken = [verdict for verdict in verdicts if verdict not in asked and verdict not in silent]
+    outcome: TrialOutcome = "survived"
+    reason = ""
+    if killers:
+        outcome = "killed"
+    elif broken:
+        outcome, reason = "error", f"{broken[0].check} broke: {broken[0].reason}"
+    elif silent:
+        outcome, reason = "undecided", f"{silent[0].check} could not be asked: {silent[0].reason}"
     return Trial(
         mutation=mutation,
         outcome=outcome,
@@ -220,3 +245,16 @@ def _judge(mutation: Mutation, scores: Sequence[Score | Failure]) -> Trial:
         killers=tuple(dict.fromkeys(killers)),
         reason=reason,
     )
+
+
+def _is_silent(verdict: Verdict, answered: Answered) -> bool:
+    """
+    Return whether a check without a score says nothing of the mutant.
+
+    One that waits on an endpoint may have failed by chance. Any other that scored the answer, and not the
+    mutant, makes the build red.
+    """
+    metric = verdict.metric
+    if verdict.outcome != "error" or metric in answered.unasked:
+        return True
+    return is_refusal(verdict.reason) or find_traits(metric).waits
