@@ -4,8 +4,8 @@ What golden sets of public questions find of wrong answers, by `llmops mutate`.
 Nobody here wrote the questions and answers: CLAP NQ (a person's answer from a page of Wikipedia), MTRAG
 (answers of two models and of people, which people marked as faithful) and XQuAD (the sentence of the passage
 that has the answer). Each is a golden set twice: with the usual checks (a word of the reference, similarity,
-recall), and with `facts` added. Cases that are red as they are are left out and counted. The data stay where they are; the
-golden sets lie in a temporary folder. Usage: python benchmarks/mutation.py [--cases N]
+recall), and with `facts` added. Cases that are red as they are are left out and counted. The data stay where
+they are; the golden sets lie in a temporary folder. Usage: python benchmarks/mutation.py [--cases N]
 """
 
 from __future__ import annotations

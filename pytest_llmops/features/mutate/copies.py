@@ -160,7 +160,7 @@ def _copied(settings: Settings) -> Iterator[Path]:
             ]
             for file in files:
                 source = Path(folder) / file
-                if source.is_symlink() or not source.is_file():
+                if file in _LEFT_OUT or source.is_symlink() or not source.is_file():
                     continue
                 bytes_ = source.stat().st_size
                 if bytes_ > _LARGE:

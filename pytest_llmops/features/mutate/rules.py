@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-_SENTENCE = re.compile(r"[^.!?:;|{}\n]*[^\W_][^.!?|{}\n]*(?:[.!?](?=\s|\Z)|\Z)")
-_LINE = re.compile(r"^(?P<begin>[ \t]*(?:[-*+]|\d+[.)])?[ \t]*)(?P<text>[^\n]*)$", re.MULTILINE)
+_SENTENCE = re.compile(r"[^.!?:;|{}]*[^\W_](?:[^.!?|{}]|[.](?=\w))*(?:[.!?](?=\s|\Z)|\Z)")
+_QUOTED = re.compile(_SENTENCE.pattern.replace("{}]", '{}"]').replace(r"(?=\s|", r'(?=[\s"]|'))
+_LINE = re.compile(r"^(?P<begin>[ \t]*(?:[-*+][ \t]|\d+[.)][ \t])?[ \t]*)(?P<text>[^\n]*)$", re.MULTILINE)
+_STRUCTURED = frozenset({".json", ".yaml", ".yml"})
 _FEWEST_WORDS = 4
 _MOST_OF_A_KIND = 3
 _NUMBER = re.compile(r"(?<![\w.,-])\d+(?:[.,]\d+)?(?![\w-]|[.,]\d)")
@@ -54,7 +56,7 @@ def edit_rules(content: str, suffix: str) -> list[Edit]:
         suffix: Of the file's name; JSON and YAML stay readable.
     """
     edits: dict[str, list[Edit]] = {kind: [] for kind in _CHANGES}
-    for start, end in _find_rules(content):
+    for start, end in _find_rules(content, suffix):
         rule = content[start:end]
         line = content.count("\n", 0, start) + 1
         for kind, change in _CHANGES.items():
@@ -69,25 +71,51 @@ def edit_rules(content: str, suffix: str) -> list[Edit]:
     return [of_kind[turn] for turn in range(turns) for of_kind in chosen if turn < len(of_kind)]
 
 
-def _find_rules(content: str) -> Iterator[tuple[int, int]]:
-    """Yield the place of each sentence; headings, code and front matter are none."""
-    in_code = False
-    for line in _LINE.finditer(content):
-        text = line["text"]
-        if text.startswith(("```", "~~~")):
-            in_code = not in_code
-        if in_code or text.startswith(("#", "|", "---", "//", "<")):
-            continue
-        for sentence in _SENTENCE.finditer(text):
+def _find_rules(content: str, suffix: str) -> Iterator[tuple[int, int]]:
+    """
+    Yield the place of each sentence; headings, tables, code and front matter have none.
+
+    In a structured file a sentence ends with its line, in JSON with its string; else with its paragraph.
+    """
+    by_line = suffix in _STRUCTURED
+    pattern = _QUOTED if suffix == ".json" else _SENTENCE
+    for start, end in _find_paragraphs(content, by_line=by_line):
+        for sentence in pattern.finditer(content, start, end):
             words = re.findall(r"[^\W\d_]+", sentence[0])
             if len(words) >= _FEWEST_WORDS:
-                begin = line.start("text") + sentence.start()
-                begin += len(sentence[0]) - len(sentence[0].lstrip())
-                yield begin, line.start("text") + sentence.end()
+                yield sentence.end() - len(sentence[0].lstrip()), sentence.end()
+
+
+def _find_paragraphs(content: str, *, by_line: bool) -> Iterator[tuple[int, int]]:
+    """Yield lines of running text, joined unless `by_line`; an item of a list begins a new one."""
+    fence = ""
+    start = end = -1
+    for number, line in enumerate(_LINE.finditer(content)):
+        text = line["text"]
+        mark = next((mark for mark in ("```", "~~~", "---") if text.startswith(mark)), "")
+        opens = mark and not fence and (mark != "---" or number == 0)
+        is_text = not (fence or mark or not text or text.startswith(("#", "|", "//", "<")))
+        if opens:
+            fence = mark
+        elif mark and mark == fence:
+            fence = ""
+        joins = is_text and start >= 0 and not line["begin"].strip() and not by_line
+        if start >= 0 and not joins:
+            yield start, end
+            start = -1
+        if is_text:
+            start = start if joins else line.start("text")
+            end = line.end("text")
+    if start >= 0:
+        yield start, end
+
+
+def _flat(rule: str) -> str:
+    return " ".join(rule.split())
 
 
 def _delete(rule: str) -> Iterator[tuple[str, str]]:
-    yield "", f"deleted: {rule}"
+    yield "", f"deleted: {_flat(rule)}"
 
 
 def _change_words(pairs: Sequence[tuple[str, str]]) -> Callable[[str], Iterator[tuple[str, str]]]:
@@ -95,7 +123,10 @@ def _change_words(pairs: Sequence[tuple[str, str]]) -> Callable[[str], Iterator[
         for old, new in pairs:
             if match := re.search(rf"\b{re.escape(old)}\b", rule, re.IGNORECASE):
                 written = new[0].upper() + new[1:] if match[0][0].isupper() else new
-                yield rule[: match.start()] + written + rule[match.end() :], f"{match[0]} → {written}: {rule}"
+                yield (
+                    rule[: match.start()] + written + rule[match.end() :],
+                    f"{match[0]} → {written}: {_flat(rule)}",
+                )
                 return
 
     return change
@@ -106,7 +137,7 @@ def _change_number(rule: str) -> Iterator[tuple[str, str]]:
         whole = int(re.split("[.,]", match[0])[0])
         rest = match[0][len(str(whole)) :] if match[0].startswith(str(whole)) else ""
         new = f"{whole + max(1, whole // 2)}{rest}"
-        yield rule[: match.start()] + new + rule[match.end() :], f"{match[0]} → {new}: {rule}"
+        yield rule[: match.start()] + new + rule[match.end() :], f"{match[0]} → {new}: {_flat(rule)}"
 
 
 _CHANGES: Mapping[str, Callable[[str], Iterator[tuple[str, str]]]] = {
