@@ -225,6 +225,7 @@ def test_retrieval_is_mutated_where_it_matters_and_named_where_there_is_none(cap
     assert [row["alone"] > 0 for row in shown["checks"] if row["check"] == "recall@1 >= 1"] == [True]
 
     golden(WEAK.replace(":answer", ":bare"))
+    assert report(capsys, "--kinds", "output")[1]["not_tried"] == {}
     code, shown = report(capsys, "--kinds", "retrieval")
     assert code == 3
     assert shown["score"]["score"] is None
@@ -453,6 +454,16 @@ def test_a_golden_set_that_was_weakened_is_red_by_its_measured_strength(capsys):
     stored.write_text('{"version": 2}')
     assert main(["mutate"]) == 4
     assert "llmops mutate --accept" in capsys.readouterr().err
+
+
+def test_selfcheck_names_the_command_until_a_strength_is_stored(capsys):
+    golden(STRONG)
+    main(["run", "--accept"])
+    main(["selfcheck"])
+    assert capsys.readouterr().out.splitlines()[-1].endswith("not measured: llmops mutate --accept")
+    main(["mutate", "--accept"])
+    main(["selfcheck"])
+    assert "llmops mutate" not in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_the_strength_at_the_merge_base_counts_whatever_the_change_accepts(monkeypatch, capsys):

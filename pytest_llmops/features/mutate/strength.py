@@ -123,11 +123,11 @@ def measure_strength(
     chosen += [(group, "", _is_of(group)) for group in groups]
     chosen += [(group, kind, _is_of(group, kind)) for group, kind in kinds]
     total, *rates = _rate(trials, chosen)
-    tried = {rate.group for rate in rates}
-    missing = dict(not_tried)
-    for group in dict.fromkeys(group for group, _ in wanted):
-        if group not in tried:
-            missing.setdefault(group, "no case has anything for it to change")
+    missing = {
+        group: not_tried.get(group, "no case has anything for it to change")
+        for group in dict.fromkeys(group for group, _ in wanted)
+        if group not in {rate.group for rate in rates}
+    }
     return Strength(
         goldens=tuple(goldens),
         trials=tuple(trials),
