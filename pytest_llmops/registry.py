@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from pytest_llmops.errors import (
+    LLMOpsError,
     MetricNameError,
     MetricOptionError,
     SettingsError,
@@ -303,15 +304,25 @@ def _installed() -> Mapping[str, str]:
     return paths
 
 
-def find_suite_key(name: str) -> Callable[[Any], Mapping[str, Bound]] | None:
+def read_suite_key(name: str, written: Any) -> Mapping[str, Bound] | None:
     """
-    Return the reader of a key under `suite` that is no metric but a feature's; None for another name.
+    Read the bounds under a key of `suite` that is no metric but a feature's; None for another name.
 
     Raises:
-        LLMOpsError: Its feature cannot be loaded.
+        ComparisonError: They are wrong.
+        MetricOptionError: Their reader cannot be loaded, or broke.
     """
     path = suite_keys().get(name)
-    return None if path is None else cast("Callable[[Any], Mapping[str, Bound]]", _load(path))
+    if path is None:
+        return None
+    try:
+        reader: Any = _load(path)
+        bounds: Mapping[str, Bound] = reader(written)
+    except LLMOpsError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a reader is anybody's code
+        raise MetricOptionError(f"{name}: {path} raised {describe_error(error)}") from None
+    return bounds
 
 
 @lru_cache(maxsize=1)
@@ -320,13 +331,15 @@ def suite_keys() -> Mapping[str, str]:
     Return the import paths of the readers of features' keys under `suite`, by key.
 
     Raises:
-        LLMOpsError: A feature cannot be loaded.
+        LLMOpsError: A feature cannot be loaded, or two have one key.
     """
-    return {
-        str(name): str(path)
-        for _, keys in call_hook("llmops_suite_keys", Mapping)
-        for name, path in keys.items()
-    }
+    paths: dict[str, str] = {}
+    for _, keys in call_hook("llmops_suite_keys", Mapping):
+        for name, path in keys.items():
+            if taken := paths.get(str(name)):
+                raise MetricNameError(str(name), str(path), taken)
+            paths[str(name)] = str(path)
+    return paths
 
 
 def open_measure(name: str, typed: str, flag: str) -> Callable[..., Measurement]:

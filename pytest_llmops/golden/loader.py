@@ -35,7 +35,7 @@ from pytest_llmops.golden.thresholds import LONGEST_NAME, read_checks, read_suit
 from pytest_llmops.printable import excerpt
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Attached, Bound, Case, Check, Golden, Run, Source, SuiteCheck
-from pytest_llmops.registry import find_suite_key, find_traits, suite_keys
+from pytest_llmops.registry import find_traits, read_suite_key, suite_keys
 from pytest_llmops.settings import load_settings
 
 _READERS: Mapping[str, Callable[[str], tuple[Any, list[Mistake]]]] = {
@@ -275,9 +275,9 @@ class _Reading:
         """
         place: Place = ("suite", name)
         try:
-            reader = find_suite_key(name)
-            if reader is not None:
-                self._measures[name] = reader(plain(value))
+            bounds = read_suite_key(name, plain(value))
+            if bounds is not None:
+                self._measures[name] = bounds
                 self._suite_lines[name] = line_of(self._document, place)
                 return
         except LLMOpsError as error:

@@ -444,6 +444,9 @@ def test_a_golden_set_that_was_weakened_is_red_by_its_measured_strength(capsys):
     stored = Path("golden/mutation.json")
     assert json.loads(stored.read_text())["version"] == 1
     assert "Boots" not in stored.read_text()
+    before = stored.read_text()
+    assert main(["mutate", "--kinds", "number", "--accept"]) == 0
+    assert stored.read_text() == before  # other kinds stay
     assert main(["mutate"]) == 0
     golden(STRONG.replace("facts: true, ", ""))
     code, shown = report(capsys)

@@ -70,7 +70,7 @@ def strength_path(settings: Settings) -> Path:
 
 def write_strength(strength: Strength, path: Path) -> None:
     """
-    Write the counts by kind, and which mutants were killed; those of other golden files stay.
+    Write the counts by kind, and which mutants were killed; other golden files and kinds stay as they are.
 
     Raises:
         OSError, RunFileError: It cannot be written, or the file that is there is none.
@@ -78,7 +78,7 @@ def write_strength(strength: Strength, path: Path) -> None:
     goldens = dict(_read(path.read_bytes(), str(path))["goldens"]) if path.exists() else {}
     for golden in strength.goldens:
         own = [trial for trial in strength.trials if file_of(trial.case) == golden.path]
-        goldens[golden.path] = _entry(own)
+        goldens[golden.path] = _join(goldens.get(golden.path, {}), _entry(own))
     document = {"version": VERSION, "goldens": dict(sorted(goldens.items()))}
     write_atomically(path, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
 
@@ -182,7 +182,21 @@ def _entry(trials: Iterable[Trial]) -> dict[str, Any]:
         if trial.is_decided:
             case = trial.case.rpartition("::")[2]
             cases[case][f"{trial.group}/{trial.kind}"] = [int(trial.is_killed), _digest(trial)]
-    return {"kinds": dict(sorted(kinds.items())), "cases": dict(sorted(cases.items()))}
+    return {"kinds": dict(kinds), "cases": dict(cases)}
+
+
+def _join(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the kinds of an earlier measurement that this one did not try."""
+    kept = {kind: counts for kind, counts in old.get("kinds", {}).items() if kind not in new["kinds"]}
+    cases = {case: dict(kinds) for case, kinds in new["cases"].items()}
+    for case, kinds in old.get("cases", {}).items():
+        earlier = {kind: killed for kind, killed in kinds.items() if kind in kept}
+        if earlier:
+            cases[case] = {**earlier, **cases.get(case, {})}
+    return {
+        "kinds": dict(sorted({**kept, **new["kinds"]}.items())),
+        "cases": {case: dict(sorted(kinds.items())) for case, kinds in sorted(cases.items())},
+    }
 
 
 def _killed(trials: Sequence[Trial]) -> Killed:
