@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from os.path import commonprefix
 from typing import Any
@@ -171,12 +172,13 @@ def _dead(checks: Sequence[CheckStrength]) -> list[str]:
 
 def _survivors(measured: Measured) -> list[Table | Notes]:
     survivors = measured.strength.survivors
+    several = len(measured.strength.goldens) > 1
     rows = []
-    order = sorted(range(len(survivors)), key=lambda at: at not in measured.remedies)
-    for at in order[:_LISTED]:
+    for at in _order(survivors, measured.remedies)[:_LISTED]:
         trial = survivors[at]
         remedy = measured.remedies.get(at) or ("none: nothing differs" if _is_same(trial) else "none found")
-        rows.append((trial.case.rpartition("::")[2], trial.kind, _shown(trial), remedy))
+        case = trial.case if several else trial.case.rpartition("::")[2]
+        rows.append((case, trial.kind, _shown(trial), remedy))
     shown = f", {_LISTED} of them shown (all with --format json)" if len(survivors) > _LISTED else ""
     title = f"{counted(len(survivors), 'survivor')}{shown}"
     same = sum(map(_is_same, survivors))
@@ -198,6 +200,16 @@ def _survivors(measured: Measured) -> list[Table | Notes]:
         Table(title=title, head=("case", "kind", "mutant", "a check that would kill it"), rows=rows),
         Notes(items=notes),
     ]
+
+
+def _order(survivors: Sequence[Trial], remedies: Mapping[int, str]) -> list[int]:
+    """Return positions, those with a remedy first; the first of each kind before the second of any."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for trial in survivors:
+        turns.append(seen[trial.kind])
+        seen[trial.kind] += 1
+    return sorted(range(len(survivors)), key=lambda at: (at not in remedies, turns[at]))
 
 
 def _is_same(trial: Trial) -> bool:
