@@ -11,6 +11,7 @@ import pytest
 
 from pytest_llmops.cli import main
 from tests.git_settings import forget_git_settings
+from tests.judge_server import JudgeServer
 
 SHOP = """
 PASSAGES = {
@@ -555,3 +556,15 @@ def test_a_mistake_on_the_command_line_is_one_message(capsys, arguments, message
     Path("other.md").write_text(RULES)
     assert main(["mutate", *arguments]) == 4
     assert message in capsys.readouterr().err
+
+
+def test_judges_get_their_own_replies_while_the_model_of_the_app_is_mutated(capsys):
+    with JudgeServer() as server:
+        judge = f'judge: {{model: j, base_url: "{server.url}"}}\n'
+        checks = "checks: {judge: {rubric: support, min: 2}}"
+        bot("answer", suite=judge, cases=BOT_CASES.replace('checks: {keywords: {all: ["60 days"]}}', checks))
+        calls = record()
+        before = len(server.requests)
+        code, shown = report(capsys, "--kinds", "rubbish,refusal")
+    assert (code, shown["score"]["survived"], shown["score"]["undecided"], calls) == (0, 4, 0, [])
+    assert len(server.requests) > before  # on this machine, where asking costs nothing
