@@ -201,15 +201,18 @@ def _judge(  # noqa: PLR0913, PLR0917 - the edit, its run, and the one before
         for check in golden.suite
         if not check.record_only and find_traits(check.metric).basis != "run"
     ]
+    asked = tuple(
+        dict.fromkeys(verdict.check for verdict in verdicts if verdict.outcome in {"passed", "failed"})
+    )
     if killers := tuple(dict.fromkeys(verdict.check for verdict in verdicts if verdict.outcome == "failed")):
-        return replace(_trial(golden, *edited, "killed", ""), killers=killers, asked=killers)
+        return replace(_trial(golden, *edited, "killed", ""), killers=killers, asked=asked)
     for verdict in verdicts:
         if verdict.outcome == "error":
             return _trial(golden, *edited, "error", f"{verdict.case or golden.path}: {verdict.reason}")
     changed = _first_changed(results, known)
     if changed is None and not _calls_differ(results, known):
         return _trial(golden, *edited, "undecided", _UNREAD)
-    trial = _trial(golden, *edited, "survived", "")
+    trial = replace(_trial(golden, *edited, "survived", ""), asked=asked)
     if changed is not None:
         item, output = changed
         mutation = replace(trial.mutation, answered=item, output=output, spans=item.spans)
