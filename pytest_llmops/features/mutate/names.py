@@ -1,0 +1,149 @@
+"""A name of an answer made another name of the same sort, from the sources or other answers."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from pytest_llmops.features.mutate.languages import Language
+from pytest_llmops.features.mutate.readings import Edit, Reading, choose, split_prose
+from pytest_llmops.metrics.words import fold
+
+_LANGUAGES = ("en", "fr", "es")  # German nouns have capitals, and Chinese names none
+_NAME = re.compile(
+    r"(?<![\w\0'\u2019.@/#&-])[A-Z\u00c0-\u00de][\w'\u2019-]*[a-z\u00df-\u00ff][\w-]*(?:[ ](?:(?:of|of the|de|du|von|van|del|la|y|et|and the)[ ])?[A-Z\u00c0-\u00de0-9][\w-]*)*"
+)
+_OF_OTHERS = 120  # other answers that are read
+_READ_EACH = 2_000
+_FEWEST_POINTS = 4
+_MINOR = frozenset(
+    "I A The This That These Those In On At If When It He She They We You And But Or As By For".split()
+)
+
+
+@dataclass(slots=True)
+class _Use:
+    """How a name is used: the words before and after it, and the sentences that have it."""
+
+    before: Counter[str] = field(default_factory=Counter)
+    after: Counter[str] = field(default_factory=Counter)
+    sentences: set[int] = field(default_factory=set)
+
+
+def change_name(reading: Reading) -> Edit | None:
+    """Return the first place of a name that becomes another; `answers.py` changes the others as well."""
+    language = reading.language
+    if language is None or language.code not in _LANGUAGES:
+        return None
+    texts = [reading.prose, reading.sources, *(other[:_READ_EACH] for other in reading.others[:_OF_OTHERS])]
+    uses = _read_uses(texts, language)
+    asked, expected = fold(reading.question), fold(reading.reference or "")
+    options: list[tuple[tuple[int, int], Edit]] = []
+    own = _names_in(reading.prose, language, frozenset())
+    known = {name for name, _, _, is_first in own if not is_first}
+    for rank, sentence in enumerate(reading.sentences):
+        for name, start, _, is_first in own:
+            if (
+                not sentence.start <= start < sentence.end
+                or name not in uses
+                or (is_first and name not in known and " " not in name)
+            ):
+                continue
+            if fold(name) in asked or any(fold(part) in asked for part in name.split() if len(part) > 3):  # noqa: PLR2004
+                continue
+            before, after = _around(reading.prose, start, start + len(name))
+            candidates = _like(name, before, after, uses, reading)
+            if candidates:
+                new = choose(candidates, reading.seed, "name")
+                tier = 0 if fold(name) in expected else 1
+                edit = Edit(start=start, end=start + len(name), new=new, change=f"{name} \u2192 {new}")
+                if not reading.is_told(edit):
+                    options.append(((tier, rank), edit))
+    return min(options, key=lambda option: (option[0], option[1].start))[1] if options else None
+
+
+def _like(name: str, before: str, after: str, uses: dict[str, _Use], reading: Reading) -> list[str]:
+    """Return the names that are used most like this one."""
+    own = uses[name]
+    text, asked = fold(reading.prose), fold(f"{reading.question} {reading.reference or ''}")
+    points: dict[str, int] = {}
+    for other, use in uses.items():
+        folded = fold(other)
+        if other == name or folded in fold(name) or fold(name) in folded or folded in text or folded in asked:
+            continue
+        if set(folded.split()) & set(fold(name).split()) and other.split()[-1] != name.split()[-1]:
+            continue
+        if own.sentences & use.sentences:  # what stands beside it may be as true
+            continue
+        same_before = before in use.before
+        if (before in {"the", "a", "an"}) != bool(use.before["the"] + use.before["a"] + use.before["an"]):
+            continue
+        if other.isupper() != name.isupper():
+            continue
+        score = 3 * same_before + 2 * bool(set(use.before) & set(own.before)) + (after in use.after)
+        score += len(other.split()) == len(name.split())
+        score += 2 * (
+            bool(re.search(r"\d", other)) == bool(re.search(r"\d", name)) and bool(re.search(r"\d", name))
+        )
+        score += 3 * (" " in name and other.split()[-1] == name.split()[-1])
+        points[other] = score
+    if not points or max(points.values()) < _FEWEST_POINTS:
+        return []
+    best = max(points.values())
+    return sorted(other for other, score in points.items() if score == best)
+
+
+def _read_uses(texts: list[str], language: Language) -> dict[str, _Use]:
+    """Read how the names of some texts are used; a word that is also written small is no name."""
+    lower = frozenset(word for text in texts for word in re.findall(r"(?<!\w)[a-z\u00df-\u00ff][\w-]*", text))
+    uses: defaultdict[str, _Use] = defaultdict(_Use)
+    at = 0
+    for text in texts:
+        for sentence in split_prose(text):
+            at += 1
+            for name, start, end, is_first in _names_in(sentence.text, language, lower):
+                if is_first and " " not in name:
+                    continue
+                before, after = _around(sentence.text, start, end)
+                use = uses[name]
+                use.before[before] += 1
+                use.after[after] += 1
+                use.sentences.add(at)
+    return dict(uses)
+
+
+def _names_in(text: str, language: Language, lower: frozenset[str]) -> list[tuple[str, int, int, bool]]:
+    """Return the names of a text with their places, and whether they begin a sentence."""
+    calendar = {name for names in language.months for name in names} | {*language.weekdays}
+    firsts = {sentence.start for sentence in split_prose(text)}
+    names = []
+    for match in _NAME.finditer(text):
+        name, start = match[0].removesuffix("'s").removesuffix("\u2019s"), match.start()
+        is_first = start in firsts or bool(
+            re.search(r"[.!?:\u201c\"(*]\s*\Z", text[max(0, start - 3) : start])
+        )
+        words = name.split()
+        if is_first and (
+            words[0] in _MINOR or words[0].lower() in language.words or words[0].lower() in lower
+        ):
+            name = " ".join(words[1:])
+            start += len(match[0]) - len(match[0].split(maxsplit=1)[-1]) if len(words) > 1 else 0
+            is_first = False
+            words = words[1:]
+        if (
+            not words
+            or words[0] in _MINOR
+            or calendar & {*words}
+            or words[0].lower() in lower
+            or not name[0].isupper()
+        ):
+            continue
+        names.append((name, start, start + len(name), is_first))
+    return names
+
+
+def _around(text: str, start: int, end: int) -> tuple[str, str]:
+    before = re.search(r"([\w'\u2019]+)[^\w.!?]*\Z", text[max(0, start - 30) : start])
+    after = re.match(r"[^\w.!?]*([\w'\u2019]+)", text[end : end + 30])
+    return (before[1].lower() if before else ""), (after[1].lower() if after else "")

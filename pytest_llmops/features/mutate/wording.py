@@ -1,0 +1,210 @@
+"""Words of an answer turned: negations, who does a thing, and conditions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from pytest_llmops.features.mutate.languages import Language, Rule
+from pytest_llmops.features.mutate.readings import Edit, Reading, choose
+from pytest_llmops.metrics.faithfulness.sentences import Sentence
+
+_NEVER = re.compile(r"(?!)")
+_CLAUSE_END = re.compile(r"[,;:()\u2013\u2014\uff0c\uff1b\uff1a]")
+_OPENING_END = re.compile(r"\s*(?:[,.;:!\u2014\u2013\uff0c\u3002\uff01-]|\Z)")
+_HEADING = re.compile(r"#{1,6}\s|\|")
+_SHORTEST = 3  # words of a sentence in which something is turned
+_NEARLY_BEST = 3  # sentences among which the seed chooses none: the first that can be turned is
+_SHOWN = 60
+
+
+def turn_polarity(reading: Reading) -> Sequence[Edit]:
+    """Return the changes that add or remove a negation, an opening yes or no included; none if none is sure."""
+    language = reading.language
+    if language is None or is_refusal(reading.text, language):
+        return ()
+    opening = _find_opening(reading, language)
+    if opening is not None:
+        rest = [sentence for sentence in reading.in_order if sentence.end > opening.end]
+        if not rest:
+            return (opening,)
+        turned = _turn_sentence(reading, language, rest[0], skip=opening.end)
+        return (opening, turned) if turned else ()
+    for sentence in _claims(reading, language):
+        if edit := _turn_sentence(reading, language, sentence):
+            return (edit,)
+    return ()
+
+
+def change_actor(reading: Reading) -> Edit | None:
+    """Make another do what is done: we for you, the seller for the buyer, or another of the sources' agents."""
+    language = reading.language
+    if language is None or is_refusal(reading.text, language):
+        return None
+    for sentence in _claims(reading, language):
+        edits = list(_apply_rules(reading, language, sentence, language.actors, _NEVER))
+        edits = edits[:1] or list(_other_agents(reading, language, sentence))
+        for edit in edits:
+            if not reading.is_told(edit):
+                return edit
+    return None
+
+
+def change_condition(reading: Reading) -> Edit | None:
+    """Turn or widen a condition: `if` to `unless`, `before` to `after`, `at least` to `at most`."""
+    language = reading.language
+    if language is None or is_refusal(reading.text, language):
+        return None
+    for sentence in _claims(reading, language):
+        edits = [
+            edit
+            for edit in _apply_rules(reading, language, sentence, language.conditions, _NEVER)
+            if not reading.is_told(edit)
+        ]
+        if edits:
+            return choose(edits[:_NEARLY_BEST], reading.seed, "condition")
+    return None
+
+
+def is_refusal(text: str, language: Language | None) -> bool:
+    """Return whether a text says that it cannot answer."""
+    return bool(language and language.refusal.search(text[:400]))
+
+
+def _claims(reading: Reading, language: Language) -> Iterator[Sentence]:
+    """Yield the sentences that claim something, by weight."""
+    for sentence in reading.sentences:
+        text = sentence.text
+        if _HEADING.match(text) or text.rstrip().endswith(("?", "\uff1f", ":")):
+            continue
+        if not language.is_spaced or len(text.split()) >= _SHORTEST:
+            yield sentence
+
+
+def _find_opening(reading: Reading, language: Language) -> Edit | None:
+    """Return the change of the yes or no that the answer begins with."""
+    start = len(reading.prose) - len(reading.prose.lstrip(" \t\n\"'*_>("))
+    for word, other in language.opening:
+        if reading.prose[start : start + len(word)].casefold() == word.casefold():
+            end = start + len(word)
+            if _OPENING_END.match(reading.prose, end):
+                written = reading.prose[start:end]
+                new = (
+                    other.upper()
+                    if written.isupper() and len(word) > 1
+                    else other
+                    if written[0].isupper()
+                    else other.lower()
+                )
+                return Edit(start=start, end=end, new=new, change=f"{written} \u2192 {new}")
+    return None
+
+
+def _turn_sentence(reading: Reading, language: Language, sentence: Sentence, *, skip: int = 0) -> Edit | None:
+    """Return the removal of a negation in a sentence, or the addition of one, if that makes it false for sure."""
+    for rules, block in (
+        (language.turn_off, language.turn_off_block),
+        (language.turn_on, language.turn_on_block),
+    ):
+        for edit in _apply_rules(reading, language, sentence, rules, block, skip=skip):
+            if not reading.is_told(edit):
+                return edit
+    return None
+
+
+def _apply_rules(
+    reading: Reading,
+    language: Language,
+    sentence: Sentence,
+    rules: Sequence[Rule],
+    block: re.Pattern[str],
+    *,
+    skip: int = 0,
+) -> Iterator[Edit]:
+    """Yield what the rules make of a sentence, from `skip` on, unless it has a word of `block`."""
+    start = max(sentence.start, skip)
+    if skip > sentence.start:
+        start += len(reading.prose[start : sentence.end]) - len(
+            reading.prose[start : sentence.end].lstrip(" ,.;:!-\uff0c\u3002")
+        )
+    text = reading.prose[start : sentence.end]
+    if not text or block.search(text):
+        return
+    for rule in rules:
+        for match in rule.find.finditer(text):
+            if match[0] and not (rule.main_only and _is_subordinate(text, match.start(), language)):
+                edit = _replace(reading, start, match, rule, language)
+                if edit.new != reading.text[edit.start : edit.end]:
+                    yield edit
+                    break
+
+
+def _is_subordinate(text: str, at: int, language: Language) -> bool:
+    """
+    Return whether a verb is likely to belong to a subordinate clause.
+
+    Since the last comma, each word that begins such a clause takes the next verb; a relative clause ends
+    with it, so that in `what has been washed cannot be returned` the second verb is of the main clause.
+    """
+    begin = max((match.end() for match in _CLAUSE_END.finditer(text, 0, at)), default=0)
+    clause = language.asserting.sub(lambda match: " " * len(match[0]), text[begin:at])
+    if not language.subordinate.search(clause):
+        return False
+    return True
+
+
+def _replace(reading: Reading, offset: int, match: re.Match[str], rule: Rule, language: Language) -> Edit:
+    start, end = offset + match.start(), offset + match.end()
+    old, new = match[0], match.expand(rule.put)
+    if match.start() == 0 and old[:1].isupper():
+        if not new:
+            end += 1
+            new = reading.text[end - 1 : end].upper()
+        new = new[:1].upper() + new[1:]
+    if language.code == "en":
+        start, new = _put_article_right(reading.text, start, end, new)
+    shown_old, shown_new = reading.text[start:end], new
+    change = (
+        f"{shown_old.strip()} \u2192 {shown_new.strip()}"
+        if shown_new.strip()
+        else f"without {shown_old.strip()!r}"
+    )
+    return Edit(start=start, end=end, new=new, change=change[:_SHOWN])
+
+
+def _put_article_right(text: str, start: int, end: int, new: str) -> tuple[int, str]:
+    """Make `a` before or at the end of a replacement `an`, and the other way."""
+    if new.endswith(" a") and re.match(r"\s[aeiouAEIOU]", text[end : end + 2]):
+        return start, f"{new}n"
+    article = re.search(r"(?<!\w)([Aa]n?)\s\Z", text[max(0, start - 4) : start])
+    if article and new[:1].isalpha():
+        right = "an" if new[0].lower() in "aeio" else "a"
+        if article[1].lower() != right:
+            kept = right.capitalize() if article[1][0].isupper() else right
+            return start - len(article[0]), f"{kept} {new}"
+    return start, new
+
+
+def _other_agents(reading: Reading, language: Language, sentence: Sentence) -> Iterator[Edit]:
+    """Yield the sentence with another agent behind `by`: one that the sources or other answers name so."""
+    agents = dict.fromkeys(
+        match[1]
+        for text in (reading.sources, *(other[:2_000] for other in reading.others[:50]))
+        for match in language.agent.finditer(text)
+        if not language.agent_block.search(match[1])
+    )
+    for match in language.agent.finditer(sentence.text):
+        if language.agent_block.search(match[1]):
+            continue
+        others = [
+            agent for agent in agents if agent.split()[-1] not in sentence.text and match[1] not in agent
+        ]
+        if others:
+            new = choose(others, reading.seed, "agent")
+            start = sentence.start + match.start(1)
+            yield Edit(
+                start=start,
+                end=start + len(match[1]),
+                new=new,
+                change=f"by {match[1]} \u2192 by {new}"[:_SHOWN],
+            )
