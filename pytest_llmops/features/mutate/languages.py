@@ -79,6 +79,7 @@ class Language:
     opening: tuple[tuple[str, str], ...]
     subordinate: re.Pattern[str]
     asserting: re.Pattern[str]
+    finite: re.Pattern[str]
     turn_off: tuple[Rule, ...]
     turn_off_block: re.Pattern[str]
     turn_on: tuple[Rule, ...]
@@ -134,6 +135,7 @@ def read_language(code: str) -> Language:
         opening=tuple((one, other) for one, other in data["opening"]),
         subordinate=_compile(data["subordinate"]),
         asserting=_compile(data["asserting"]),
+        finite=_compile(data["finite"]) if "finite" in data else _NEVER,
         turn_off=rules("turn_off"),
         turn_off_block=_compile(data["turn_off_block"]),
         turn_on=rules("turn_on"),

@@ -16,6 +16,13 @@ _ADDRESSED = {
     "es": r"\b(?:usted|ustedes|su pedido|nuestr\w+|puede|podemos|por favor|tu|tus)\b",
     "zh": r"[\u60a8\u4f60]|\u6211\u4eec|\u8bf7",
 }
+_ASKING = {
+    "en": r"(?i:\b(?:i|my|me|you|your|we)\b)",
+    "de": r"\b(?:ich|mein\w*|mir|mich|Sie|Ihr\w*|ihr\w*)\b",
+    "fr": r"\b(?:je|j['\u2019]|mon|ma|mes|vous|votre|vos)\b",
+    "es": r"\b(?:puedo|tengo|mi|mis|usted|su pedido)\b",
+    "zh": r"[\u6211\u60a8\u4f60]",
+}
 _NOUN = re.compile(
     r"\b(?:the|a|an|your|every|each) ((?:[a-z-]{3,} )?[a-z][a-z-]{3,}(?<!s)(?<!ing)(?<!ed)(?<!ly))"
     r"(?=[.,;:]|\s(?:is|was|has|can|cannot|must|will|of|in|on|at|by|for|to|from|with|and|or|that|which|when|if|before|after|as)\b)"
@@ -35,7 +42,7 @@ _LEANS = re.compile(
 _SHORTEST, _LONGEST = 25, 260
 _SHORTEST_CHINESE = 10
 _NEW_SHARE = 0.7  # of the words; a sentence that the sources have to this share is not appended
-_ENOUGH_WORDS = 2  # of a field
+_ENOUGH_WORDS = 3  # of a field
 _CLOSED = re.compile(r"[.!?\u2026\u3002\uff01\uff1f][\"')\]\u201d\u2019*_]*\s*\Z")
 _CITED_END = re.compile(r"\[[\w./#:,; -]{1,80}\]\s*\Z")
 
@@ -63,7 +70,7 @@ def append_lie(reading: Reading, turn: Turn) -> Edit | None:
 def _from_templates(reading: Reading, language: Language, _turn: Turn) -> Iterator[str]:
     texts = f"{reading.question}\n{reading.prose[:2_000]}\n{reading.sources[:4_000]}"
     words = set(split_words(texts))
-    speaks = bool(
+    speaks = bool(re.search(_ASKING[language.code], reading.question)) or bool(
         re.search(
             _ADDRESSED[language.code],
             f"{reading.prose[:2_000]}\n{reading.passages[0][:1_000] if reading.passages else ''}",

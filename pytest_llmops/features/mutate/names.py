@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pytest_llmops.features.mutate.languages import Language
 from pytest_llmops.features.mutate.readings import Edit, Reading, choose, split_prose
-from pytest_llmops.metrics.words import fold
+from pytest_llmops.metrics.words import FUNCTION_WORDS, fold
 
 _LANGUAGES = ("en", "fr", "es")  # German nouns have capitals, and Chinese names none
 _NAME = re.compile(
@@ -16,18 +16,23 @@ _NAME = re.compile(
 )
 _OF_OTHERS = 120  # other answers that are read
 _READ_EACH = 2_000
-_FEWEST_POINTS = 4
+_FEWEST_POINTS = 3
+_WINDOW, _FEW = 50, 4  # characters and words around a name
+_ARTICLES = frozenset({"the", "a", "an", "le", "la", "les", "l", "el", "los", "las"})
+_PLACING = frozenset({"in", "near", "outside", "en", "\u00e0"})
+_DIGIT = re.compile(r"\d")
+_LOWER_WORD = re.compile(r"(?<!\w)[a-z\u00df-\u00ff]+(?!\w)")
 _MINOR = frozenset(
-    "I A The This That These Those In On At If When It He She They We You And But Or As By For".split()
+    "My I A The This That These Those In On At If When It He She They We You And But Or As By For".split()
 )
 
 
 @dataclass(slots=True)
 class _Use:
-    """How a name is used: the words before and after it, and the sentences that have it."""
+    """How a name is used: the words before it, content words near it, and the sentences that have it."""
 
     before: Counter[str] = field(default_factory=Counter)
-    after: Counter[str] = field(default_factory=Counter)
+    near: set[str] = field(default_factory=set)
     sentences: set[int] = field(default_factory=set)
 
 
@@ -52,8 +57,7 @@ def change_name(reading: Reading) -> Edit | None:
                 continue
             if fold(name) in asked or any(fold(part) in asked for part in name.split() if len(part) > 3):  # noqa: PLR2004
                 continue
-            before, after = _around(reading.prose, start, start + len(name))
-            candidates = _like(name, before, after, uses, reading)
+            candidates = _like(name, _word_before(reading.prose, start), uses, reading)
             if candidates:
                 new = choose(candidates, reading.seed, "name")
                 tier = 0 if fold(name) in expected else 1
@@ -63,35 +67,37 @@ def change_name(reading: Reading) -> Edit | None:
     return min(options, key=lambda option: (option[0], option[1].start))[1] if options else None
 
 
-def _like(name: str, before: str, after: str, uses: dict[str, _Use], reading: Reading) -> list[str]:
-    """Return the names that are used most like this one."""
+def _like(name: str, before: str, uses: dict[str, _Use], reading: Reading) -> list[str]:
+    """Return the names that are most likely of the same sort, by their form and the words around them."""
     own = uses[name]
     text, asked = fold(reading.prose), fold(f"{reading.question} {reading.reference or ''}")
     points: dict[str, int] = {}
     for other, use in uses.items():
         folded = fold(other)
-        if other == name or folded in fold(name) or fold(name) in folded or folded in text or folded in asked:
-            continue
-        if set(folded.split()) & set(fold(name).split()) and other.split()[-1] != name.split()[-1]:
+        if folded in fold(name) or fold(name) in folded or folded in text or folded in asked:
             continue
         if own.sentences & use.sentences:  # what stands beside it may be as true
             continue
-        same_before = before in use.before
-        if (before in {"the", "a", "an"}) != bool(use.before["the"] + use.before["a"] + use.before["an"]):
+        has_article = before in _ARTICLES
+        if before not in use.before and not (has_article and _ARTICLES & use.before.keys()):
             continue
-        if other.isupper() != name.isupper():
+        if _shape(other) != _shape(name):
             continue
-        score = 3 * same_before + 2 * bool(set(use.before) & set(own.before)) + (after in use.after)
-        score += len(other.split()) == len(name.split())
-        score += 2 * (
-            bool(re.search(r"\d", other)) == bool(re.search(r"\d", name)) and bool(re.search(r"\d", name))
+        points[other] = (
+            4 * (" " in name and other.split()[-1] == name.split()[-1])
+            + 3 * bool(_DIGIT.search(name))
+            + 3 * (before in _PLACING)
+            + 2 * min(2, len(use.near & own.near))
         )
-        score += 3 * (" " in name and other.split()[-1] == name.split()[-1])
-        points[other] = score
-    if not points or max(points.values()) < _FEWEST_POINTS:
-        return []
-    best = max(points.values())
-    return sorted(other for other, score in points.items() if score == best)
+    best = max(points.values(), default=0)
+    return sorted(other for other, score in points.items() if score == best) if best >= _FEWEST_POINTS else []
+
+
+def _shape(name: str) -> tuple[int, bool, bool, bool]:
+    """Return the number of words, and whether it has digits, only capitals, or capitals inside a word."""
+    return (
+        len(name.split()), bool(_DIGIT.search(name)), name.isupper(), bool(re.search(r"[a-z][A-Z]", name)),
+    )
 
 
 def _read_uses(texts: list[str], language: Language) -> dict[str, _Use]:
@@ -105,10 +111,9 @@ def _read_uses(texts: list[str], language: Language) -> dict[str, _Use]:
             for name, start, end, is_first in _names_in(sentence.text, language, lower):
                 if is_first and " " not in name:
                     continue
-                before, after = _around(sentence.text, start, end)
                 use = uses[name]
-                use.before[before] += 1
-                use.after[after] += 1
+                use.before[_word_before(sentence.text, start)] += 1
+                use.near.update(_near(sentence.text, start, end))
                 use.sentences.add(at)
     return dict(uses)
 
@@ -143,7 +148,13 @@ def _names_in(text: str, language: Language, lower: frozenset[str]) -> list[tupl
     return names
 
 
-def _around(text: str, start: int, end: int) -> tuple[str, str]:
-    before = re.search(r"([\w'\u2019]+)[^\w.!?]*\Z", text[max(0, start - 30) : start])
-    after = re.match(r"[^\w.!?]*([\w'\u2019]+)", text[end : end + 30])
-    return (before[1].lower() if before else ""), (after[1].lower() if after else "")
+def _word_before(text: str, start: int) -> str:
+    match = re.search(r"([\w'\u2019]+)[^\w.!?]*\Z", text[max(0, start - 30) : start])
+    return match[1].lower() if match else ""
+
+
+def _near(text: str, start: int, end: int) -> set[str]:
+    """Return the content words among the few before and after a name."""
+    before = _LOWER_WORD.findall(text[max(0, start - _WINDOW) : start])[-_FEW:]
+    after = _LOWER_WORD.findall(text[end : end + _WINDOW])[:_FEW]
+    return {word for word in (*before, *after) if len(word) > 3 and word not in FUNCTION_WORDS}  # noqa: PLR2004

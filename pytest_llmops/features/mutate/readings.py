@@ -29,7 +29,8 @@ _NO_PROSE = re.compile(
     re.DOTALL,
 )
 _CHINESE_END = re.compile(r"(?<=[\u3002\uff01\uff1f])(?=.)", re.DOTALL)
-_GERMAN_ORDINAL = re.compile(r"(?<!\d)\d{1,2}\.\Z")
+_GERMAN_DAY = re.compile(r"(?<!\d)\d{1,2}\.\Z")
+_GERMAN_MONTH = re.compile(r"(?:[Jj]an|Feb|M\u00e4r|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez)[a-z]*\b")
 _DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
 
 
@@ -160,7 +161,7 @@ def split_prose(prose: str) -> list[Sentence]:
     joined: list[Sentence] = []
     for sentence in split_sentences(prose):
         last = joined[-1] if joined else None
-        if last and _GERMAN_ORDINAL.search(last.text) and sentence.start - last.end <= 1:
+        if last and _GERMAN_DAY.search(last.text) and _GERMAN_MONTH.match(sentence.text):
             joined[-1] = Sentence(text=prose[last.start : sentence.end], start=last.start)
         else:
             joined.append(sentence)

@@ -354,11 +354,11 @@ def _direction(before: str, after: str, language: Language | None) -> tuple[bool
     return rising, (bool(language.falling.search(before)) or is_lower) and not rising
 
 
-_FACTORS = (1.5, 2.0, 0.5, 2.5, 3.0, 0.6, 0.7)
+_FACTORS = (1.5, 2.0, 0.5, 2.5, 0.6, 0.7, 1.3)
 
 
 def _is_other(value: float, number: float, *, rising: bool, falling: bool) -> bool:
-    far = max(value, number) >= 1.35 * min(value, number)
+    far = max(value, number) >= 1.19 * min(value, number)
     return far and not (rising and number < value) and not (falling and number > value)
 
 
@@ -509,6 +509,8 @@ def _add_written_dates(
     )
     for pattern in (first, *((then,) if language.code == "en" else ())):
         for match in pattern.finditer(prose):
+            year = re.match(r",?\s(?:de\s)?\d{4}(?!\w)", prose[match.end() : match.end() + 12])
+            rest = year[0] if year else ""
             month, day = numbers[match["month"].lower()], int(match["day"])
             options = []
             for new_month, new_day in _other_days(2024, month, day):
@@ -520,11 +522,11 @@ def _add_written_dates(
                 ending = "" if not match["ending"] else _ending(new_day, language)
                 written = f"{new_day}{ending}"
                 options.append(
-                    f"{written}{match['joint']}{name}"
+                    f"{written}{match['joint']}{name}{rest}"
                     if pattern is first
-                    else f"{name}{match['joint']}{written}"
+                    else f"{name}{match['joint']}{written}{rest}"
                 )
-            add(*match.span(), options)
+            add(match.start(), match.end() + len(rest), options)
     alone = re.compile(rf"(?<![\w-])(?P<month>{names})\b(?![\w-])")
     for match in alone.finditer(prose):
         before = prose[max(0, match.start() - 12) : match.start()].lower()

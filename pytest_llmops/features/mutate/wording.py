@@ -12,6 +12,7 @@ from pytest_llmops.metrics.faithfulness.sentences import Sentence
 _NEVER = re.compile(r"(?!)")
 _CLAUSE_END = re.compile(r"[,;:()\u2013\u2014\uff0c\uff1b\uff1a]")
 _OPENING_END = re.compile(r"\s*(?:[,.;:!\u2014\u2013\uff0c\u3002\uff01-]|\Z)")
+_CONTRAST = re.compile(r"\b(?:not? (?:only|just|merely)|whether or not|sondern|sino|mais plut\u00f4t)\b|\u800c\u662f", re.IGNORECASE)
 _HEADING = re.compile(r"#{1,6}\s|\|")
 _SHORTEST = 3  # words of a sentence in which something is turned
 _NEARLY_BEST = 3  # sentences among which the seed chooses none: the first that can be turned is
@@ -128,11 +129,13 @@ def _apply_rules(
             reading.prose[start : sentence.end].lstrip(" ,.;:!-\uff0c\u3002")
         )
     text = reading.prose[start : sentence.end]
-    if not text or block.search(text):
+    if not text or _CONTRAST.search(text):
         return
     for rule in rules:
         for match in rule.find.finditer(text):
-            if match[0] and not (rule.main_only and _is_subordinate(text, match.start(), language)):
+            if not match[0] or block.search(_clause(text, match.start(), match.end())):
+                continue
+            if not (rule.main_only and _is_subordinate(text, match.start(), language)):
                 edit = _replace(reading, start, match, rule, language)
                 if edit.new != reading.text[edit.start : edit.end]:
                     yield edit
@@ -148,9 +151,15 @@ def _is_subordinate(text: str, at: int, language: Language) -> bool:
     """
     begin = max((match.end() for match in _CLAUSE_END.finditer(text, 0, at)), default=0)
     clause = language.asserting.sub(lambda match: " " * len(match[0]), text[begin:at])
-    if not language.subordinate.search(clause):
-        return False
-    return True
+    opened = language.subordinate.search(clause)
+    return opened is not None and not language.finite.search(clause, opened.end())
+
+
+def _clause(text: str, start: int, end: int) -> str:
+    """Return the clause around a place without what is replaced there."""
+    before = max((match.end() for match in _CLAUSE_END.finditer(text, 0, start)), default=0)
+    after = _CLAUSE_END.search(text, end)
+    return f"{text[before:start]}\0{text[end : after.start() if after else len(text)]}"
 
 
 def _replace(reading: Reading, offset: int, match: re.Match[str], rule: Rule, language: Language) -> Edit:
