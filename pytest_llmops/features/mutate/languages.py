@@ -31,12 +31,12 @@ class Rule:
     Attributes:
         find: What is replaced.
         put: What for, with groups as `\\1`.
-        main_only: It holds only outside subordinate clauses.
+        scope: `main`: only outside subordinate clauses; `told`: only if the texts have the new word as well.
     """
 
     find: re.Pattern[str]
     put: str
-    main_only: bool = False
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +105,7 @@ def read_language(code: str) -> Language:
 
     def rules(key: str) -> tuple[Rule, ...]:
         return tuple(
-            Rule(find=_compile(rule[0]), put=rule[1], main_only=len(rule) > 2)  # noqa: PLR2004 - the flag
-            for rule in data[key]
+            Rule(find=_compile(rule[0]), put=rule[1], scope=next(iter(rule[2:]), "")) for rule in data[key]
         )
 
     def before_number(key: str) -> re.Pattern[str]:
@@ -141,7 +140,7 @@ def read_language(code: str) -> Language:
         turn_on=rules("turn_on"),
         turn_on_block=_compile(data["turn_on_block"]),
         actors=rules("actors"),
-        agent=_compile(data["agent"]) if "agent" in data else _NEVER,
+        agent=re.compile(data["agent"]) if "agent" in data else _NEVER,
         agent_block=_compile(data["agent_block"]) if "agent_block" in data else _NEVER,
         conditions=rules("conditions"),
         refusal=_compile(data["refusal"]),

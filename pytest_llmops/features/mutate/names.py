@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 
 from pytest_llmops.features.mutate.languages import Language
 from pytest_llmops.features.mutate.readings import Edit, Reading, choose, split_prose
@@ -20,6 +21,12 @@ _FEWEST_POINTS = 3
 _WINDOW, _FEW = 50, 4  # characters and words around a name
 _ARTICLES = frozenset({"the", "a", "an", "le", "la", "les", "l", "el", "los", "las"})
 _PLACING = frozenset({"in", "near", "outside", "en", "\u00e0"})
+_ALIKE = 0.75  # from which on a name is another spelling
+_MODEL = re.compile(r"[a-z] \d+\Z")
+_WIDE = frozenset(
+    "europe asia africa america americas oceania earth world internet web west east north south".split()
+) | {"north america", "south america", "latin america", "united states", "middle east"}
+_LOWER_AFTER = re.compile(r"\s([a-z\u00df-\u00ff]{2,})")
 _DIGIT = re.compile(r"\d")
 _LOWER_WORD = re.compile(r"(?<!\w)[a-z\u00df-\u00ff]+(?!\w)")
 _MINOR = frozenset(
@@ -55,6 +62,8 @@ def change_name(reading: Reading) -> Edit | None:
                 or (is_first and name not in known and " " not in name)
             ):
                 continue
+            if _qualifies(sentence.text, start + len(name) - sentence.start, language):
+                continue
             if fold(name) in asked or any(fold(part) in asked for part in name.split() if len(part) > 3):  # noqa: PLR2004
                 continue
             candidates = _like(name, _word_before(reading.prose, start), uses, reading)
@@ -76,6 +85,8 @@ def _like(name: str, before: str, uses: dict[str, _Use], reading: Reading) -> li
         folded = fold(other)
         if folded in fold(name) or fold(name) in folded or folded in text or folded in asked:
             continue
+        if fold(other) in _WIDE or SequenceMatcher(None, folded, fold(name)).ratio() > _ALIKE:
+            continue
         if own.sentences & use.sentences:  # what stands beside it may be as true
             continue
         has_article = before in _ARTICLES
@@ -85,8 +96,8 @@ def _like(name: str, before: str, uses: dict[str, _Use], reading: Reading) -> li
             continue
         points[other] = (
             4 * (" " in name and other.split()[-1] == name.split()[-1])
-            + 3 * bool(_DIGIT.search(name))
-            + 3 * (before in _PLACING)
+            + 3 * bool(_MODEL.search(name) and _MODEL.search(other))
+            + 3 * (before in _PLACING and " " not in name)
             + 2 * min(2, len(use.near & own.near))
         )
     best = max(points.values(), default=0)
@@ -96,7 +107,10 @@ def _like(name: str, before: str, uses: dict[str, _Use], reading: Reading) -> li
 def _shape(name: str) -> tuple[int, bool, bool, bool]:
     """Return the number of words, and whether it has digits, only capitals, or capitals inside a word."""
     return (
-        len(name.split()), bool(_DIGIT.search(name)), name.isupper(), bool(re.search(r"[a-z][A-Z]", name)),
+        len(name.split()),
+        bool(_DIGIT.search(name)),
+        name.isupper(),
+        bool(re.search(r"[a-z][A-Z]", name)),
     )
 
 
@@ -110,6 +124,8 @@ def _read_uses(texts: list[str], language: Language) -> dict[str, _Use]:
             at += 1
             for name, start, end, is_first in _names_in(sentence.text, language, lower):
                 if is_first and " " not in name:
+                    continue
+                if _qualifies(sentence.text, end, language):
                     continue
                 use = uses[name]
                 use.before[_word_before(sentence.text, start)] += 1
@@ -146,6 +162,12 @@ def _names_in(text: str, language: Language, lower: frozenset[str]) -> list[tupl
             continue
         names.append((name, start, start + len(name), is_first))
     return names
+
+
+def _qualifies(text: str, end: int, language: Language) -> bool:
+    """Return whether a name stands before a noun that it qualifies, as in `French cuisine`."""
+    match = _LOWER_AFTER.match(text, end)
+    return match is not None and language.code == "en" and match[1] not in FUNCTION_WORDS
 
 
 def _word_before(text: str, start: int) -> str:

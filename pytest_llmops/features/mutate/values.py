@@ -539,9 +539,13 @@ def _add_written_dates(
             add(*match.span(), [_like(names_of, match["month"]) for names_of in new])
 
 
+_LONG_AS_SHORT = frozenset({"june", "july", "may"})
+
+
 def _like(names: Sequence[str], model: str) -> str:
     """Return a month's name, as long and with the same first letter's case as another."""
-    name = names[1] if len(model) <= 4 and len(names) > 1 else names[0]  # noqa: PLR2004 - `Sept`
+    is_short = len(names) > 1 and model.lower() not in _LONG_AS_SHORT and len(model) <= 4  # noqa: PLR2004 - `Sept`
+    name = names[1] if is_short else names[0]
     return name.capitalize() if model[0].isupper() else name
 
 
@@ -566,13 +570,15 @@ def _other_times(match: re.Match[str]) -> list[str]:
 def _other_years(match: re.Match[str], before: str, after: str, reading: Reading) -> list[str]:
     """Return other years; later ones behind `since` and at the end of a span of years, where they must be."""
     language = reading.language
-    if _ORIGINAL_ERA.match(after) or _QUOTED_SOURCE.search(before):
+    if _ORIGINAL_ERA.match(after) or _QUOTED_SOURCE.search(before) or before.lower().endswith("as of "):
         return []
     led = bool(language and language.year_before.search(before)) or before.endswith(("(", "\u2013", "-"))
     chinese = after.startswith("\u5e74")
+    if re.match(r"\s[A-Z]", after) and not led:
+        return []
     closed = not re.match(r"\s?[a-z\u00e0-\u00ff]", after)
     dated = bool(re.search(r"[A-Za-z\u00e0-\u00ff]{3,}\.?,? (?:de )?\Z", before)) and closed
-    if not (chinese or (led and (closed or re.match(r"\s(?:[a-z]+)", after))) or match["era"] or dated):
+    if not (chinese or (led and not re.match(r"\s[A-Z][a-z]", after)) or match["era"] or dated):
         return []
     year = int(match["year"])
     later = bool(
@@ -596,6 +602,8 @@ def _unit_edits(reading: Reading) -> Iterator[Edit]:
     for match in re.finditer(
         rf"(?<![A-Za-z])([{_CURRENCY}])\s?\d|\d\s?([{_CURRENCY}])(?![\d{_CURRENCY}])", prose
     ):
+        if _is_bounded(prose, match.start(), language):
+            continue
         group = 1 if match[1] else 2
         amount = re.search(r"\d[\d.,]*", prose[match.start() : match.start() + 24]) if match[1] else None
         old, new = match[group], _SIGNS[match[group]]
@@ -624,6 +632,8 @@ def _unit_edits(reading: Reading) -> Iterator[Edit]:
         for match in pattern.finditer(prose):
             if language.unit_block.match(prose[match.end() : match.end() + 20].lstrip()):
                 continue
+            if _is_bounded(prose, match.start(), language):
+                continue
             if not language.is_spaced and match["unit"] == "\u5e74":
                 continue
             new = (
@@ -635,6 +645,12 @@ def _unit_edits(reading: Reading) -> Iterator[Edit]:
                 new=new,
                 change=f"{match[0]} \u2192 {match['number']}{match['gap']}{new}",
             )
+
+
+def _is_bounded(prose: str, start: int, language: Language | None) -> bool:
+    """Return whether `more than` or `under` stands before an amount, so that another unit may leave it true."""
+    before = prose[max(0, start - _BEFORE) : start]
+    return bool(language and (language.rising.search(before) or language.falling.search(before)))
 
 
 def _rate_edits(reading: Reading) -> Iterator[Edit]:

@@ -12,7 +12,10 @@ from pytest_llmops.metrics.faithfulness.sentences import Sentence
 _NEVER = re.compile(r"(?!)")
 _CLAUSE_END = re.compile(r"[,;:()\u2013\u2014\uff0c\uff1b\uff1a]")
 _OPENING_END = re.compile(r"\s*(?:[,.;:!\u2014\u2013\uff0c\u3002\uff01-]|\Z)")
-_CONTRAST = re.compile(r"\b(?:not? (?:only|just|merely)|whether or not|sondern|sino|mais plut\u00f4t)\b|\u800c\u662f", re.IGNORECASE)
+_CONTRAST = re.compile(
+    r"\b(?:not? (?:only|just|merely)|whether or not|sondern|sino|mais plut\u00f4t)\b|\u800c\u662f",
+    re.IGNORECASE,
+)
 _HEADING = re.compile(r"#{1,6}\s|\|")
 _SHORTEST = 3  # words of a sentence in which something is turned
 _NEARLY_BEST = 3  # sentences among which the seed chooses none: the first that can be turned is
@@ -44,7 +47,7 @@ def change_actor(reading: Reading) -> Edit | None:
         return None
     for sentence in _claims(reading, language):
         edits = list(_apply_rules(reading, language, sentence, language.actors, _NEVER))
-        edits = edits[:1] or list(_other_agents(reading, language, sentence))
+        edits = edits or list(_other_agents(reading, language, sentence))
         for edit in edits:
             if not reading.is_told(edit):
                 return edit
@@ -131,11 +134,16 @@ def _apply_rules(
     text = reading.prose[start : sentence.end]
     if not text or _CONTRAST.search(text):
         return
+    told = f"{reading.sources}\n{reading.question}\n{reading.prose}"
     for rule in rules:
         for match in rule.find.finditer(text):
             if not match[0] or block.search(_clause(text, match.start(), match.end())):
                 continue
-            if not (rule.main_only and _is_subordinate(text, match.start(), language)):
+            if rule.scope == "told" and not re.search(
+                rf"(?<!\w){re.escape(rule.put)}(?!\w)", told, re.IGNORECASE
+            ):
+                continue
+            if not (rule.scope == "main" and _is_subordinate(text, match.start(), language)):
                 edit = _replace(reading, start, match, rule, language)
                 if edit.new != reading.text[edit.start : edit.end]:
                     yield edit
