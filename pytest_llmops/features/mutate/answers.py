@@ -140,7 +140,7 @@ def _first_sentence(reading: Reading, kind: str) -> Mutant | None:
         return None
     first = reading.in_order[0]
     text = reading.text[: first.end].strip()
-    if reading.reference and holds(text, reading.reference):
+    if holds(text, reading.reference or reading.text):
         return None
     return Mutant(kind, text, f"{len(reading.in_order)} sentences \u2192 1")
 

@@ -15,7 +15,7 @@ from pytest_llmops.metrics.words import fold
 
 LANGUAGES = ("en", "de", "fr", "es", "zh")
 _READ_AT_MOST = 4_000  # characters, to tell the language
-_FEWEST = 2  # frequent words; of fewer, nothing is concluded
+_FEWEST = 2  # frequent words; one tells only if no other language has any
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 _KANA_OR_HANGUL = re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
@@ -152,13 +152,14 @@ def read_language(code: str) -> Language:
     )
 
 
-def detect_language(*texts: str) -> str | None:
+def detect_language(answer: str, *others: str) -> str | None:
     """
-    Return one of `LANGUAGES`, or None if the texts are in another or too short to tell.
+    Return one of `LANGUAGES`, or None if the answer is in another or too short to tell.
 
-    The language is the one that has most of the words; the first text that tells decides.
+    The language is the one that has most of the answer's words; other texts of its case decide for an answer
+    that has too few.
     """
-    for text in texts:
+    for text in (answer, "\n".join([answer, *others])):
         start = text[:_READ_AT_MOST]
         if _KANA_OR_HANGUL.search(start):
             return None
@@ -166,12 +167,10 @@ def detect_language(*texts: str) -> str | None:
         if han and han >= _HAN_SHARE * (han + len(_LATIN.findall(start))):
             return "zh"
         words = _WORD.findall(fold(start))
-        counts = {
-            code: sum(word in frequent for word in words) for code, frequent in _frequent_words().items()
-        }
+        counts = {code: sum(word in frequent for word in words) for code, frequent in _frequent_words().items()}
         best = max(counts, key=lambda code: counts[code])
-        others = max(count for code, count in counts.items() if code != best)
-        if counts[best] >= _FEWEST and counts[best] > others:
+        second = max(count for code, count in counts.items() if code != best)
+        if counts[best] > second and (counts[best] >= _FEWEST or not second):
             return best if best in LANGUAGES else None
     return None
 

@@ -9,18 +9,19 @@ from pytest_llmops.features.mutate.languages import Language
 from pytest_llmops.features.mutate.readings import Edit, Reading, choose, order, read_answer, split_prose
 from pytest_llmops.metrics.words import FUNCTION_WORDS, fold, split_words
 
+# How a language speaks to a reader, and how a person asks for herself.
 _ADDRESSED = {
-    "en": r"\b(?:you|your|we|our|us|I|please)\b",
-    "de": r"\b(?:Sie|Ihr\w*|Ihnen|wir|uns\w*|bitte|du|dein\w*)\b",
-    "fr": r"\b(?:vous|votre|vos|nous|notre|nos|je)\b",
-    "es": r"\b(?:usted|ustedes|su pedido|nuestr\w+|puede|podemos|por favor|tu|tus)\b",
-    "zh": r"[\u60a8\u4f60]|\u6211\u4eec|\u8bf7",
+    "en": r"(?i:\b(?:you|your|please)\b)",
+    "de": r"(?<=[a-z\u00e4\u00f6\u00fc,] )Sie\b|\b(?:Ihr|Ihre[mnrs]?|Ihnen|[Bb]itte|deine?[mnrs]?)\b",
+    "fr": r"(?i:\b(?:vous|votre|vos)\b)",
+    "es": r"(?i:\b(?:usted|ustedes|su pedido|por favor|tu|tus)\b)",
+    "zh": r"[\u60a8\u4f60\u8bf7]",
 }
 _ASKING = {
-    "en": r"(?i:\b(?:i|my|me|you|your|we)\b)",
-    "de": r"\b(?:ich|mein\w*|mir|mich|Sie|Ihr\w*|ihr\w*)\b",
-    "fr": r"\b(?:je|j['\u2019]|mon|ma|mes|vous|votre|vos)\b",
-    "es": r"\b(?:puedo|tengo|mi|mis|usted|su pedido)\b",
+    "en": r"\b(?:I|[Mm]y|me|your?)\b",
+    "de": r"\b(?:ich|mein\w*|mir|mich|Sie|Ihr\w*)\b",
+    "fr": r"(?i:\b(?:je|j['\u2019]|mon|ma|mes|vous|votre|vos)\b)",
+    "es": r"(?i:\b(?:puedo|tengo|mi|mis|usted|su pedido)\b)",
     "zh": r"[\u6211\u60a8\u4f60]",
 }
 _NOUN = re.compile(
@@ -39,6 +40,7 @@ _LEANS = re.compile(
     r"su|sus|yes|no|ja|nein|oui|non|s\u00ed)\b|[\u8fd9\u90a3\u5b83\u4ed6\u5979\u4f46\u800c]",
     re.IGNORECASE,
 )
+_LABEL = re.compile(r"[A-Z]{4,}\b|.*\bthere[.,]")  # of a part, as in `METHODS We …`; or of a place named before
 _SHORTEST, _LONGEST = 25, 260
 _SHORTEST_CHINESE = 10
 _NEW_SHARE = 0.7  # of the words; a sentence that the sources have to this share is not appended
@@ -70,12 +72,7 @@ def append_lie(reading: Reading, turn: Turn) -> Edit | None:
 def _from_templates(reading: Reading, language: Language, _turn: Turn) -> Iterator[str]:
     texts = f"{reading.question}\n{reading.prose[:2_000]}\n{reading.sources[:4_000]}"
     words = set(split_words(texts))
-    speaks = bool(re.search(_ASKING[language.code], reading.question)) or bool(
-        re.search(
-            _ADDRESSED[language.code],
-            f"{reading.prose[:2_000]}\n{reading.passages[0][:1_000] if reading.passages else ''}",
-        )
-    )
+    speaks = _speaks_to_reader(reading, language)
     fitting = [lie.sentences for lie in language.lies if len(lie.words & words) >= _ENOUGH_WORDS]
     fitting.append(next(lie.sentences for lie in language.lies if lie.name == ("you" if speaks else "told")))
     nouns, names = _nouns(reading), _names(reading)
@@ -86,6 +83,14 @@ def _from_templates(reading: Reading, language: Language, _turn: Turn) -> Iterat
         noun = choose(nouns, reading.seed, "noun") if nouns else ""
         name = choose(names, reading.seed, "lie name") if names else ""
         yield template.replace("{noun}", noun).replace("{name}", name)
+
+
+def _speaks_to_reader(reading: Reading, language: Language) -> bool:
+    """Return whether the texts advise somebody; a question in the first person does if nothing else is there."""
+    texts = [reading.prose[:2_000], *(passage[:1_000] for passage in reading.passages[:8])]
+    if any(re.search(_ADDRESSED[language.code], text) for text in texts):
+        return True
+    return not any(reading.passages) and bool(re.search(_ASKING[language.code], reading.question))
 
 
 def _from_sources(reading: Reading, language: Language, turn: Turn) -> Iterator[str]:
@@ -105,6 +110,7 @@ def _from_sources(reading: Reading, language: Language, turn: Turn) -> Iterator[
             if (
                 not (closed and shortest <= len(text) <= _LONGEST)
                 or _LEANS.match(text)
+                or _LABEL.match(text)
                 or re.search(r"[|\[\]{}<>`*_=]|``|''| [.,]|https?:", text)
             ):
                 continue

@@ -194,29 +194,27 @@ def _readings_of(digits: str) -> set[float]:
 
 
 def _content(text: str) -> set[str]:
-    return {word for word in split_words(text[:READ_AT_MOST]) if word not in FUNCTION_WORDS}
+    """Return the beginnings of the content words, so that their forms are alike."""
+    return {word[:_BEGINNING] for word in split_words(text[:READ_AT_MOST]) if word not in FUNCTION_WORDS}
 
 
 def holds(text: str, content: str) -> bool:
-    """Return whether a text says most of what another says: its numbers and most of its words."""
+    """Return whether a text says much of what another says: its yes or no, its numbers and half of its words."""
+    text, content = text[:_SOURCES_AT_MOST].strip(), content.strip()
     wanted = _content(content)
     if not wanted:
-        return fold(content) in fold(text[:_SOURCES_AT_MOST])
-    opening = _OPENING.match(content.strip())
-    if opening and not text.strip().casefold().startswith(opening[0].casefold()):
-        wanted = wanted | {"\0"}  # a yes or no that the text does not begin with
-        if len(wanted) <= _SHORT:
-            return False
-    words = {
-        word
-        for start in range(0, min(len(text), _SOURCES_AT_MOST), READ_AT_MOST)
-        for word in _content(text[start : start + READ_AT_MOST])
-    }
-    if not numbers_in(content) <= numbers_in(text[:_SOURCES_AT_MOST]):
+        return fold(content) in fold(text)
+    opening = _OPENING.match(content)
+    if opening and text[: len(opening[0])].casefold() != opening[0].casefold():
         return False
-    return len(wanted & words) >= _MOST * len(wanted)
+    if opening and len(wanted) <= _SHORT:
+        return True
+    if not numbers_in(content) <= numbers_in(text):
+        return False
+    words = set().union(*(_content(text[start : start + READ_AT_MOST]) for start in range(0, len(text), READ_AT_MOST)))
+    return len(wanted & words) >= len(wanted) / 2
 
 
 _OPENING = re.compile(r"(?:yes|no|ja|nein|oui|non|s\u00ed)\b", re.IGNORECASE)
-_SHORT = 2
-_MOST = 0.6
+_SHORT = 2  # words; of which one is the yes or no
+_BEGINNING = 5

@@ -30,7 +30,7 @@ _ITEM = re.compile(r"(?:^|(?<=[\n:;.!?]))[ \t]*[(\[]?(\d{1,3})[.)\]][ \t]", re.M
 _QUOTED_SOURCE = re.compile(r"et al|\([^()\d]{3,40},?\s*\Z")
 _ARTICLE = re.compile(r"\b(an?)\s\Z", re.IGNORECASE)
 _VOWEL_NUMBER = re.compile(r"(?:8|11(?!\d)|18(?!\d)|11,|18,|eigh|eleven)")
-_NEARBY_WORD = re.compile(r"[\s-]{0,2}([a-z\u00e0-\u00ff]+)")
+_NEARBY_WORD = re.compile(r"[\s-]{0,2}([^\W\d_]+)")
 _NO_WORDS = frozenset("third thirds half halves quarter quarters fifth fifths sided fold".split())
 _LONGEST_YEAR = 4
 _FIRST_YEAR, _LAST_YEAR, _NOW = 1000, 2099, 2026

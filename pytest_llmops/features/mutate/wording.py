@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from pytest_llmops.features.mutate.languages import Language, Rule
+from pytest_llmops.features.mutate.languages import LANGUAGES, Language, Rule, read_language
 from pytest_llmops.features.mutate.readings import Edit, Reading, choose
 from pytest_llmops.metrics.faithfulness.sentences import Sentence
 
@@ -29,7 +29,11 @@ def turn_polarity(reading: Reading) -> Sequence[Edit]:
         return ()
     opening = _find_opening(reading, language)
     if opening is not None:
-        rest = [sentence for sentence in reading.in_order if sentence.end > opening.end]
+        rest = [
+            sentence
+            for sentence in reading.in_order
+            if any(map(str.isalnum, reading.prose[max(sentence.start, opening.end) : sentence.end]))
+        ]
         if not rest:
             return (opening,)
         turned = _turn_sentence(reading, language, rest[0], skip=opening.end)
@@ -72,7 +76,8 @@ def change_condition(reading: Reading) -> Edit | None:
 
 def is_refusal(text: str, language: Language | None) -> bool:
     """Return whether a text says that it cannot answer."""
-    return bool(language and language.refusal.search(text[:400]))
+    languages = [language] if language else [read_language(code) for code in LANGUAGES]
+    return any(one.refusal.search(text[:400]) for one in languages)
 
 
 def _claims(reading: Reading, language: Language) -> Iterator[Sentence]:
