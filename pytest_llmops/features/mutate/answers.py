@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pytest_llmops.features.mutate.languages import read_language
 from pytest_llmops.features.mutate.lies import append_lie
 from pytest_llmops.features.mutate.names import change_name
-from pytest_llmops.features.mutate.readings import READ_AT_MOST, Edit, Reading, holds, read_answer
+from pytest_llmops.features.mutate.readings import READ_AT_MOST, Edit, Reading, holds, order, read_answer
 from pytest_llmops.features.mutate.values import change_date, change_number, change_unit
 from pytest_llmops.features.mutate.wording import change_actor, change_condition, is_refusal, turn_polarity
 from pytest_llmops.metrics.words import FUNCTION_WORDS, fold, split_words
@@ -95,12 +95,13 @@ def _made(reading: Reading, kind: str, *edits: Edit | None) -> Mutant | None:
     text = reading.text
     for edit in known:
         text = edit.apply(text)
-    return Mutant(kind, text, "; ".join(edit.change for edit in reversed(known)))
+    return Mutant(kind, text, "; ".join(dict.fromkeys(edit.change for edit in reversed(known))))
 
 
-def _by(change: Callable[[Reading], Edit | None]) -> Callable[[Reading, str], Mutant | None]:
+def _by(change: Callable[[Reading], Sequence[Edit] | Edit | None]) -> Callable[[Reading, str], Mutant | None]:
     def make(reading: Reading, kind: str) -> Mutant | None:
-        return _made(reading, kind, change(reading)) if reading.text.strip() else None
+        edits = change(reading)
+        return _made(reading, kind, *([edits] if isinstance(edits, Edit) else edits or ()))
 
     return make
 
@@ -122,15 +123,10 @@ def _with_name(reading: Reading, kind: str) -> Mutant | None:
     return Mutant(kind, mutant.text, edit.change) if mutant else None
 
 
-def _with_polarity(reading: Reading, kind: str) -> Mutant | None:
-    return _made(reading, kind, *turn_polarity(reading))
-
-
 def _with_lie(reading: Reading, kind: str) -> Mutant | None:
     def turn(alone: Reading) -> str | None:
-        edits = change_number(alone) or change_condition(alone)
-        mutant = _made(alone, kind, edits) if edits else _made(alone, kind, *turn_polarity(alone))
-        return mutant.text if mutant else None
+        makers = (_MAKERS["number"], _MAKERS["condition"], _MAKERS["negation"])
+        return next((mutant.text for make in makers if (mutant := make(alone, kind))), None)
 
     return _made(reading, kind, append_lie(reading, turn))
 
@@ -149,8 +145,8 @@ def _another_answer(reading: Reading, kind: str) -> Mutant | None:
     """Return the other answer that shares the most words, of those that do not say the same."""
     own = _words(reading.text)
     refuses = _refuses(reading)
-    best: tuple[float, int, str] | None = None
-    for at, other in enumerate(reading.others[:_OTHERS_AT_MOST]):
+    best: tuple[float, str] | None = None
+    for other in order(reading.others[:_OTHERS_AT_MOST], reading.seed, "other"):
         words = _words(other)
         if not words or not own:
             continue
@@ -161,8 +157,8 @@ def _another_answer(reading: Reading, kind: str) -> Mutant | None:
             continue
         if _says(other, reading):
             continue
-        best = (share, at, other)
-    return Mutant(kind, best[2], f"the answer of another case: {_short(best[2])}") if best else None
+        best = (share, other)
+    return Mutant(kind, best[1], f"the answer of another case: {_short(best[1])}") if best else None
 
 
 def _passages(reading: Reading, kind: str) -> Mutant | None:
@@ -203,7 +199,7 @@ _MAKERS: Mapping[str, Callable[[Reading, str], Mutant | None]] = {
     "date": _by(change_date),
     "unit": _by(change_unit),
     "name": _with_name,
-    "negation": _with_polarity,
+    "negation": _by(turn_polarity),
     "actor": _by(change_actor),
     "condition": _by(change_condition),
     "appended_lie": _with_lie,

@@ -167,7 +167,9 @@ def detect_language(answer: str, *others: str) -> str | None:
         if han and han >= _HAN_SHARE * (han + len(_LATIN.findall(start))):
             return "zh"
         words = _WORD.findall(fold(start))
-        counts = {code: sum(word in frequent for word in words) for code, frequent in _frequent_words().items()}
+        counts = {
+            code: sum(word in frequent for word in words) for code, frequent in _frequent_words().items()
+        }
         best = max(counts, key=lambda code: counts[code])
         second = max(count for code, count in counts.items() if code != best)
         if counts[best] > second and (counts[best] >= _FEWEST or not second):

@@ -40,7 +40,9 @@ _LEANS = re.compile(
     r"su|sus|yes|no|ja|nein|oui|non|s\u00ed)\b|[\u8fd9\u90a3\u5b83\u4ed6\u5979\u4f46\u800c]",
     re.IGNORECASE,
 )
-_LABEL = re.compile(r"[A-Z]{4,}\b|.*\bthere[.,]")  # of a part, as in `METHODS We …`; or of a place named before
+_LABEL = re.compile(
+    r"[A-Z]{4,}\b|.*\bthere[.,]"
+)  # of a part, as in `METHODS We …`; or of a place named before
 _SHORTEST, _LONGEST = 25, 260
 _SHORTEST_CHINESE = 10
 _NEW_SHARE = 0.7  # of the words; a sentence that the sources have to this share is not appended
@@ -61,7 +63,7 @@ def append_lie(reading: Reading, turn: Turn) -> Edit | None:
     language = reading.language
     if language is None or not reading.text.strip():
         return None
-    makers = order([_from_templates, _from_sources], reading.seed, "lie", reading.text[:200])
+    makers = order([_from_templates, _from_sources, _from_sources], reading.seed, "lie", reading.text[:200])
     for make in makers:
         for sentence in make(reading, language, turn):
             if not _is_supported(sentence, reading):

@@ -27,6 +27,7 @@ _WIDE = frozenset(
     "europe asia africa america americas oceania earth world internet web west east north south".split()
 ) | {"north america", "south america", "latin america", "united states", "middle east"}
 _LOWER_AFTER = re.compile(r"\s([a-z\u00df-\u00ff]{2,})")
+_BEHIND_PLACE = re.compile(r"[A-Z][\w]*\s?,\s\Z")  # `Porto, Portugal`
 _DIGIT = re.compile(r"\d")
 _LOWER_WORD = re.compile(r"(?<!\w)[a-z\u00df-\u00ff]+(?!\w)")
 _MINOR = frozenset(
@@ -36,11 +37,13 @@ _MINOR = frozenset(
 
 @dataclass(slots=True)
 class _Use:
-    """How a name is used: the words before it, content words near it, and the sentences that have it."""
+    """How a name is used: the words before it, content words near it, the sentences that have it, and
+    whether it stands behind a place that lies in it."""
 
     before: Counter[str] = field(default_factory=Counter)
     near: set[str] = field(default_factory=set)
     sentences: set[int] = field(default_factory=set)
+    contains: bool = False
 
 
 def change_name(reading: Reading) -> Edit | None:
@@ -92,7 +95,7 @@ def _like(name: str, before: str, uses: dict[str, _Use], reading: Reading) -> li
         has_article = before in _ARTICLES
         if before not in use.before and not (has_article and _ARTICLES & use.before.keys()):
             continue
-        if _shape(other) != _shape(name):
+        if _shape(other) != _shape(name) or (use.contains and not own.contains):
             continue
         points[other] = (
             4 * (" " in name and other.split()[-1] == name.split()[-1])
@@ -131,6 +134,7 @@ def _read_uses(texts: list[str], language: Language) -> dict[str, _Use]:
                 use.before[_word_before(sentence.text, start)] += 1
                 use.near.update(_near(sentence.text, start, end))
                 use.sentences.add(at)
+                use.contains |= bool(_BEHIND_PLACE.search(sentence.text[max(0, start - 12) : start]))
     return dict(uses)
 
 

@@ -211,7 +211,9 @@ def holds(text: str, content: str) -> bool:
         return True
     if not numbers_in(content) <= numbers_in(text):
         return False
-    words = set().union(*(_content(text[start : start + READ_AT_MOST]) for start in range(0, len(text), READ_AT_MOST)))
+    words = set().union(
+        *(_content(text[start : start + READ_AT_MOST]) for start in range(0, len(text), READ_AT_MOST))
+    )
     return len(wanted & words) >= len(wanted) / 2
 
 

@@ -53,14 +53,14 @@ class _Place:
     options: Sequence[str]
 
 
-def change_number(reading: Reading) -> Edit | None:
+def change_number(reading: Reading) -> Sequence[Edit]:
     """Make a number another: the one that the reference has, if there is one."""
     taken = [(start, end) for start, end, _ in _find_dates(reading)]
     places = [*_digit_places(reading, taken), *_range_places(reading), *_word_places(reading, taken)]
     return _pick(reading, places, "number")
 
 
-def change_date(reading: Reading) -> Edit | None:
+def change_date(reading: Reading) -> Sequence[Edit]:
     """Make a date, a year, a weekday, a month or a time of day another."""
     places = []
     for start, end, options in _find_dates(reading):
@@ -91,20 +91,31 @@ def change_unit(reading: Reading) -> Edit | None:
     )
 
 
-def _pick(reading: Reading, places: Sequence[_Place], kind: str) -> Edit | None:
+def _pick(reading: Reading, places: Sequence[_Place], kind: str) -> Sequence[Edit]:
     """Return the change of a place that matters most; what the question says itself is not changed."""
     ranked = [(place.tier, _rank(reading, place.start)) for place in places]
     known = [(tier, rank) for tier, rank in ranked if tier <= _OTHER]
     if not known:
-        return None
+        return []
     best = min(known)
     candidates = [place for place, rank in zip(places, ranked, strict=True) if rank == best]
     for place in order(candidates, reading.seed, kind, "place"):
         for option in order(place.options, reading.seed, kind, "option"):
             edit = _edit(reading, place.start, place.end, option)
             if not reading.is_told(edit):
-                return edit
-    return None
+                same = [other for other in places if other != place and _is_same(reading, place, other)]
+                return [edit, *(_edit(reading, other.start, other.end, option) for other in same)]
+    return []
+
+
+def _is_same(reading: Reading, place: _Place, other: _Place) -> bool:
+    """Return whether an answer repeats a value: the same text before the same word."""
+    one, two = (reading.prose[at.start : at.end + _BEFORE] for at in (place, other))
+    length = place.end - place.start
+    if other.end - other.start != length or one[:length] != two[:length]:
+        return False
+    following, others = (_NEARBY_WORD.match(text[length:]) for text in (one, two))
+    return (following and following[1]) == (others and others[1])
 
 
 _EXPECTED, _ALSO_ASKED, _OTHER, _ASKED = range(4)
@@ -168,7 +179,7 @@ def _digit_places(reading: Reading, taken: Sequence[tuple[int, int]]) -> Iterato
             and before[-1:] != ""
             or after.lstrip()[:1] in {*_CURRENCY, "%", "\u00b0"}
         )
-        if value in {0.0, 1.0} and not has_sign:
+        if (value in {0.0, 1.0} and not has_sign) or _QUOTED_SOURCE.search(before):
             continue
         measured = bool(unit) or has_sign or _has_unit(after, language)
         if (
@@ -469,7 +480,10 @@ def _find_dates(reading: Reading) -> list[_DatePlace]:
         elif not re.match(r"\s[a-z]", after):
             add(*match.span(), [])
     if language:
-        for match in re.finditer(rf"(?<!\w)(?:{join_words(language.weekdays)})(?=s?\b|\Z|[^\w])", prose):
+        for match in re.finditer(
+            rf"(?<!\w)(?:{join_words(language.weekdays)})(?=s?\b(?! [A-Z\u00c4\u00d6\u00dc])|\Z|[^\w\s])",
+            prose,
+        ):
             add(*match.span(), [day for day in language.weekdays if fold(day) not in fold(prose)])
     return found
 
