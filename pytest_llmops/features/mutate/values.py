@@ -6,9 +6,10 @@ import re
 from calendar import monthrange
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from pytest_llmops.features.mutate.languages import Language, join_words
-from pytest_llmops.features.mutate.readings import Edit, Reading, choose, numbers_in, order
+from pytest_llmops.features.mutate.languages import LANGUAGES, Language, join_words, read_language
+from pytest_llmops.features.mutate.readings import Edit, Reading, choose, order
 from pytest_llmops.metrics.facts.values import UNITS
 from pytest_llmops.metrics.words import fold
 
@@ -303,24 +304,25 @@ def _is_unit(attached: str) -> bool:
 
 
 def _has_unit(after: str, language: Language | None) -> bool:
+    """Return whether a unit follows a number."""
     match = re.match(r"[\s-]?([^\W\d_]+)", after)
     if match is None:
         return False
-    word = match[1].lower()
-    units = language.units if language else ()
-    return (
-        word in UNITS
-        or any(re.match(rf"\s?(?:{find})(?!\w)", after) for find, _ in units)
-        or word
-        in {
-            "percent",
-            "prozent",
-            "times",
-            "mal",
-            "fois",
-            "veces",
-        }
-    )
+    if match[1].lower() in UNITS.keys() | _COUNTING:
+        return True
+    return language is not None and bool(_unit_start(language.code).match(after))
+
+
+_COUNTING = frozenset({"percent", "prozent", "times", "mal", "fois", "veces"})
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def _unit_start(code: str) -> re.Pattern[str]:
+    """Return the pattern of a language's units at the start of what follows a number."""
+    language = read_language(code)
+    units = "|".join(find for find, _ in language.units)
+    counted = f"|{language.counted}" if language.counted else ""
+    return re.compile(rf"[\s-]?(?:(?:{units})(?!\w){counted})")
 
 
 def _is_part_of_row(before: str, after: str) -> bool:
@@ -435,11 +437,11 @@ _NUMERIC = re.compile(r"(?<![\w./])(\d{1,2})([./])(\d{1,2})\2(\d{4}|\d\d)(?![\w/
 _CHINESE = re.compile(r"(?:(\d{4})\u5e74)?(\d{1,2})\u6708(\d{1,2})(\u65e5|\u53f7)")
 _CHINESE_MONTH = re.compile(r"(?<!\d)(?P<year>\d{4})\u5e74(?!\d{1,2}\u6708\d)")
 _CLOCK = re.compile(
-    r"(?<![\w:.,/])(?P<hour>\d{1,2})(?:(?P<mark>[:.h])(?P<minute>[0-5]\d))?(?P<half>\s?[ap]\.?m\b\.?|\s?Uhr\b|\s?h\b|\u70b9|\u65f6(?!\u95f4))?"
-    r"(?![\w:/]|[.,]\d)"
+    r"(?<![A-Za-z0-9_:.,/])(?P<hour>\d{1,2})(?:(?P<mark>[:.h])(?P<minute>[0-5]\d))?(?P<half>\s?[ap]\.?m\b\.?|\s?Uhr\b|\s?h\b|\u70b9|\u65f6(?!\u95f4))?"
+    r"(?![A-Za-z0-9_:/]|[.,]\d)"
 )
 _YEAR = re.compile(
-    r"(?<![\w.,:/#$\u00a3\u20ac@])(?P<year>1[0-9]\d\d|20\d\d)(?P<era>s\b)?(?![\w:/%]|[.,]\d|-\d\d-)"
+    r"(?<![A-Za-z0-9_.,:/#$\u00a3\u20ac@])(?P<year>1[0-9]\d\d|20\d\d)(?P<era>s\b)?(?![A-Za-z0-9_:/%]|[.,]\d|-\d\d-)"
 )
 _ORIGINAL_ERA = re.compile(r"\s?(?:BC|BCE|AD|CE|v\. ?Chr|av\. J|a\. ?C)\b")
 
@@ -691,6 +693,3 @@ def _around(reading: Reading, edit: Edit) -> str:
         else None
     )
     return f"{before[0] if before else ''}{edit.new}{after[0] if after else ''}" if before or after else "\0"
-
-
-__all__ = ["change_date", "change_number", "change_unit", "numbers_in"]

@@ -237,7 +237,9 @@ TEXTS = st.one_of(
     st.lists(
         st.sampled_from(
             "The a 60 days £3.50 is not can cannot if before Lisbon Redwing Couriers 4 March 2026 15:00 never you we "
-            "- | ``` ` [a#b] \n . , ! \0 \ud800 1,000 nicht Die und dans est pas no son 可以 天 30 至少 。 𝟙 ⅔ ² ①".split(" ")
+            "- | ``` ` [a#b] \n . , ! \0 \ud800 1,000 nicht Die und dans est pas no son 可以 天 30 至少 。 𝟙 ⅔ ² ①".split(
+                " "
+            )
         ),
         max_size=40,
     ).map(" ".join),
