@@ -1,4 +1,4 @@
-"""Answers made wrong on purpose: what `llmops mutate` puts in the place of an app's answer before it is scored."""
+"""Answers made wrong on purpose, to be scored in the place of an app's own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_llmops.features.mutate.dates import change_date
 from pytest_llmops.features.mutate.languages import read_language
 from pytest_llmops.features.mutate.lies import append_lie
 from pytest_llmops.features.mutate.names import change_name
+from pytest_llmops.features.mutate.numbers import change_number
 from pytest_llmops.features.mutate.readings import READ_AT_MOST, Edit, Reading, holds, order, read_answer
-from pytest_llmops.features.mutate.values import change_date, change_number, change_unit
+from pytest_llmops.features.mutate.units import change_unit
 from pytest_llmops.features.mutate.wording import change_actor, change_condition, is_refusal, turn_polarity
 from pytest_llmops.metrics.words import FUNCTION_WORDS, fold, split_words
 
@@ -56,7 +58,7 @@ class Mutant:
     change: str
 
 
-def answer_mutants(
+def answer_mutants(  # noqa: PLR0913 - all that is known of a case, by name
     answer: str,
     *,
     question: str,

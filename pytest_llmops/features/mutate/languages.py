@@ -25,12 +25,12 @@ _HAN_SHARE = 0.2  # of the letters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """
+    r"""
     A change of wording.
 
     Attributes:
         find: What is replaced.
-        put: What for, with groups as `\\1`.
+        put: What for, with groups as `\1`.
         scope: `main`: only outside subordinate clauses; `told`: only if the texts have the new word as well.
     """
 

@@ -26,18 +26,21 @@ _ASKING = {
 }
 _NOUN = re.compile(
     r"\b(?:the|a|an|your|every|each) ((?:[a-z-]{3,} )?[a-z][a-z-]{3,}(?<!s)(?<!ing)(?<!ed)(?<!ly))"
-    r"(?=[.,;:]|\s(?:is|was|has|can|cannot|must|will|of|in|on|at|by|for|to|from|with|and|or|that|which|when|if|before|after|as)\b)"
+    r"(?=[.,;:]|\s(?:is|was|has|can|cannot|must|will|of|in|on|at|by|for|to|from|with|and|or|that|which|when|if"
+    r"|before|after|as)\b)"
 )
 _NO_NOUN = frozenset(
-    "other same first last next more most less such only own whole entire time day year month week way number part "
+    "other same first last next more most less such only own whole entire time day year month week "  # noqa: SIM905 - words
+    "way number part "
     "kind case end term use need fact result lot order example following".split()
 )
 _PERSON_VERB = r"(?:was|said|wrote|became|born|founded|led|won|died|played|married)"
 _NAME = re.compile(rf"\b([A-Z][a-z]+ [A-Z][a-z]+)(?= {_PERSON_VERB}\b)")
-_LEANS = re.compile(
-    r"(?:it|this|that|these|those|they|he|she|there|here|such|so|but|and|or|however|also|then|in this|in that|in these|its|their|his|her|"
-    r"dies\w*|es|sie|er|das|aber|und|dabei|dort|cela|ce|ces|cette|il|elle|ils|elles|mais|et|cependant|esto|estos|estas|este|ello|pero|y|"
-    r"su|sus|yes|no|ja|nein|oui|non|s\u00ed)\b|[\u8fd9\u90a3\u5b83\u4ed6\u5979\u4f46\u800c]",
+_LEANS = re.compile(  # on the sentence before it
+    r"(?:it|this|that|these|those|they|he|she|there|here|such|so|but|and|or|however|also|then|in this|in that"
+    r"|in these|its|their|his|her|yes|no|dies\w*|es|sie|er|das|aber|und|dabei|dort|ja|nein|cela|ce|ces|cette|il"
+    r"|elle|ils|elles|mais|et|cependant|oui|non|esto|estos|estas|este|ello|pero|y|su)\b"
+    r"|s\u00ed\b|[\u8fd9\u90a3\u5b83\u4ed6\u5979\u4f46\u800c]",
     re.IGNORECASE,
 )
 _LABEL = re.compile(
@@ -45,7 +48,7 @@ _LABEL = re.compile(
 )  # of a part, as in `METHODS We …`; or of a place named before
 _SHORTEST, _LONGEST = 25, 260
 _SHORTEST_CHINESE = 10
-_NEW_SHARE = 0.7  # of the words; a sentence that the sources have to this share is not appended
+_NEW_WORDS = 3  # that another statement has at least
 _ENOUGH_WORDS = 3  # of a field
 _CLOSED = re.compile(r"[.!?\u2026\u3002\uff01\uff1f][\"')\]\u201d\u2019*_]*\s*\Z")
 _CITED_END = re.compile(r"\[[\w./#:,; -]{1,80}\]\s*\Z")
@@ -88,7 +91,7 @@ def _from_templates(reading: Reading, language: Language, _turn: Turn) -> Iterat
 
 
 def _speaks_to_reader(reading: Reading, language: Language) -> bool:
-    """Return whether the texts advise somebody; a question in the first person does if nothing else is there."""
+    """Return whether the texts advise somebody; if they are few, whether somebody asks for herself."""
     texts = [reading.prose[:2_000], *(passage[:1_000] for passage in reading.passages[:8])]
     if any(re.search(_ADDRESSED[language.code], text) for text in texts):
         return True
@@ -103,8 +106,9 @@ def _from_sources(reading: Reading, language: Language, turn: Turn) -> Iterator[
         if word not in FUNCTION_WORDS
     }
     told = fold(reading.text[:20_000])
+    known = set(split_words(told))
     shortest = _SHORTEST if language.is_spaced else _SHORTEST_CHINESE
-    candidates = []
+    candidates: list[tuple[int, int, str]] = []
     for passage in reading.passages[:8]:
         for sentence in split_prose(passage[:4_000].replace("\0", " ")):
             text = " ".join(sentence.text.split())
@@ -116,7 +120,7 @@ def _from_sources(reading: Reading, language: Language, turn: Turn) -> Iterator[
                 or re.search(r"[|\[\]{}<>`*_=]|``|''| [.,]|https?:", text)
             ):
                 continue
-            if fold(text) not in told and len(set(split_words(text)) - set(split_words(told))) > 2:  # noqa: PLR2004 - another statement
+            if fold(text) not in told and len(set(split_words(text)) - known) >= _NEW_WORDS:
                 shared = len(asked & set(split_words(text)))
                 candidates.append((-shared, len(candidates), text))
     for _, _, text in sorted(candidates)[:5]:

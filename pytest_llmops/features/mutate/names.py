@@ -12,8 +12,10 @@ from pytest_llmops.features.mutate.readings import Edit, Reading, choose, split_
 from pytest_llmops.metrics.words import FUNCTION_WORDS, fold
 
 _LANGUAGES = ("en", "fr", "es")  # German nouns have capitals, and Chinese names none
+_CAPITAL = r"[A-Z\u00c0-\u00de]"
 _NAME = re.compile(
-    r"(?<![\w\0'\u2019.@/#&-])[A-Z\u00c0-\u00de][\w'\u2019-]*[a-z\u00df-\u00ff][\w-]*(?:[ ](?:(?:of|of the|de|du|von|van|del|la|y|et|and the)[ ])?[A-Z\u00c0-\u00de0-9][\w-]*)*"
+    rf"(?<![\w\0'\u2019.@/#&-]){_CAPITAL}[\w'\u2019-]*[a-z\u00df-\u00ff][\w-]*"
+    rf"(?:[ ](?:(?:of|of the|de|du|von|van|del|la|y|et|and the)[ ])?(?:{_CAPITAL}|\d)[\w-]*)*"
 )
 _OF_OTHERS = 120  # other answers that are read
 _READ_EACH = 2_000
@@ -23,22 +25,28 @@ _ARTICLES = frozenset({"the", "a", "an", "le", "la", "les", "l", "el", "los", "l
 _PLACING = frozenset({"in", "near", "outside", "en", "\u00e0"})
 _ALIKE = 0.75  # from which on a name is another spelling
 _MODEL = re.compile(r"[a-z] \d+\Z")
+# What may contain a place, so that the answer stays true.
 _WIDE = frozenset(
-    "europe asia africa america americas oceania earth world internet web west east north south".split()
-) | {"north america", "south america", "latin america", "united states", "middle east"}
+    {"europe", "asia", "africa", "america", "americas", "oceania", "earth", "world", "internet", "web"}
+)
+_WIDE |= {"west", "east", "north", "south", "north america", "south america", "latin america", "middle east"}
+_WIDE |= {"united states"}
 _LOWER_AFTER = re.compile(r"\s([a-z\u00df-\u00ff]{2,})")
 _BEHIND_PLACE = re.compile(r"[A-Z][\w]*\s?,\s\Z")  # `Porto, Portugal`
 _DIGIT = re.compile(r"\d")
 _LOWER_WORD = re.compile(r"(?<!\w)[a-z\u00df-\u00ff]+(?!\w)")
 _MINOR = frozenset(
-    "My I A The This That These Those In On At If When It He She They We You And But Or As By For".split()
+    {"My", "I", "A", "The", "This", "That", "These", "Those", "In", "On", "At", "If", "When", "It"}
 )
+_MINOR |= {"He", "She", "They", "We", "You", "And", "But", "Or", "As", "By", "For"}
 
 
 @dataclass(slots=True)
 class _Use:
-    """How a name is used: the words before it, content words near it, the sentences that have it, and
-    whether it stands behind a place that lies in it."""
+    """
+    How a name is used: the words before it, content words near it, the sentences that have it, and
+    whether it stands behind a place that lies in it.
+    """
 
     before: Counter[str] = field(default_factory=Counter)
     near: set[str] = field(default_factory=set)
@@ -98,7 +106,7 @@ def _like(name: str, before: str, uses: dict[str, _Use], reading: Reading) -> li
         if _shape(other) != _shape(name) or (use.contains and not own.contains):
             continue
         points[other] = (
-            4 * (" " in name and other.split()[-1] == name.split()[-1])
+            4 * (" " in name and other.split()[-1] == name.rsplit(maxsplit=1)[-1])
             + 3 * bool(_MODEL.search(name) and _MODEL.search(other))
             + 3 * (before in _PLACING and " " not in name)
             + 2 * min(2, len(use.near & own.near))

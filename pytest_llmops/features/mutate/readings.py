@@ -1,4 +1,4 @@
-"""An answer as `answers.py` reads it: its prose, its sentences by weight, and the texts that it is held against."""
+"""An answer read for a change: its prose, its sentences by weight, and the texts that it is held against."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Reading:
 
     @cached_property
     def prose(self) -> str:
-        """The start of the answer, with a NUL for each character that is no prose, so that places are kept."""
+        """The start of the answer, a NUL for each character that is no prose, so that places are kept."""
         return _NO_PROSE.sub(lambda match: "\0" * len(match[0]), self.text[:READ_AT_MOST].replace("\0", " "))
 
     @cached_property
@@ -133,7 +133,7 @@ class Reading:
         return fold(around).strip(" .") in self.folded_sources
 
 
-def read_answer(
+def read_answer(  # noqa: PLR0913 - all that is known of a case, by name
     text: str,
     *,
     question: str,
@@ -199,7 +199,7 @@ def _content(text: str) -> set[str]:
 
 
 def holds(text: str, content: str) -> bool:
-    """Return whether a text says much of what another says: its yes or no, its numbers and half of its words."""
+    """Return whether a text says most of what another says: its yes or no, numbers and half of its words."""
     text, content = text[:_SOURCES_AT_MOST].strip(), content.strip()
     wanted = _content(content)
     if not wanted:
@@ -211,9 +211,8 @@ def holds(text: str, content: str) -> bool:
         return True
     if not numbers_in(content) <= numbers_in(text):
         return False
-    words = set().union(
-        *(_content(text[start : start + READ_AT_MOST]) for start in range(0, len(text), READ_AT_MOST))
-    )
+    pieces = (text[start : start + READ_AT_MOST] for start in range(0, len(text), READ_AT_MOST))
+    words = {word for piece in pieces for word in _content(piece)}
     return len(wanted & words) >= len(wanted) / 2
 
 

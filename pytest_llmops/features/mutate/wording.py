@@ -17,40 +17,39 @@ _CONTRAST = re.compile(
     re.IGNORECASE,
 )
 _HEADING = re.compile(r"#{1,6}\s|\|")
+_WORD = re.compile(r"[^\W_]")
 _SHORTEST = 3  # words of a sentence in which something is turned
-_NEARLY_BEST = 3  # sentences among which the seed chooses none: the first that can be turned is
+_CHOICES = 3  # changes of a sentence among which the seed chooses
 _SHOWN = 60
 
 
 def turn_polarity(reading: Reading) -> Sequence[Edit]:
-    """Return the changes that add or remove a negation, an opening yes or no included; none if none is sure."""
+    """Return the changes that add or remove a negation, with an opening yes or no; none if none is sure."""
     language = reading.language
     if language is None or is_refusal(reading.text, language):
         return ()
     opening = _find_opening(reading, language)
     if opening is not None:
-        rest = [
-            sentence
-            for sentence in reading.in_order
-            if any(map(str.isalnum, reading.prose[max(sentence.start, opening.end) : sentence.end]))
-        ]
-        if not rest:
+        following = _WORD.search(reading.prose, opening.end)
+        if following is None:
             return (opening,)
-        turned = _turn_sentence(reading, language, rest[0], skip=opening.end)
+        start = following.start()
+        end = next((one.end for one in reading.in_order if one.start <= start < one.end), start)
+        turned = _turn_sentence(reading, language, start, end)
         return (opening, turned) if turned else ()
     for sentence in _claims(reading, language):
-        if edit := _turn_sentence(reading, language, sentence):
+        if edit := _turn_sentence(reading, language, sentence.start, sentence.end):
             return (edit,)
     return ()
 
 
 def change_actor(reading: Reading) -> Edit | None:
-    """Make another do what is done: we for you, the seller for the buyer, or another of the sources' agents."""
+    """Make another do what is done: we for you, the seller for the buyer, or an agent of the sources."""
     language = reading.language
     if language is None or is_refusal(reading.text, language):
         return None
     for sentence in _claims(reading, language):
-        edits = list(_apply_rules(reading, language, sentence, language.actors, _NEVER))
+        edits = list(_apply_rules(reading, sentence.start, sentence.end, language.actors))
         edits = edits or list(_other_agents(reading, language, sentence))
         for edit in edits:
             if not reading.is_told(edit):
@@ -66,11 +65,11 @@ def change_condition(reading: Reading) -> Edit | None:
     for sentence in _claims(reading, language):
         edits = [
             edit
-            for edit in _apply_rules(reading, language, sentence, language.conditions, _NEVER)
+            for edit in _apply_rules(reading, sentence.start, sentence.end, language.conditions)
             if not reading.is_told(edit)
         ]
         if edits:
-            return choose(edits[:_NEARLY_BEST], reading.seed, "condition")
+            return choose(edits[:_CHOICES], reading.seed, "condition")
     return None
 
 
@@ -98,61 +97,45 @@ def _find_opening(reading: Reading, language: Language) -> Edit | None:
             end = start + len(word)
             if _OPENING_END.match(reading.prose, end):
                 written = reading.prose[start:end]
-                new = (
-                    other.upper()
-                    if written.isupper() and len(word) > 1
-                    else other
-                    if written[0].isupper()
-                    else other.lower()
-                )
+                new = other if written[0].isupper() else other.lower()
+                new = new.upper() if written.isupper() and len(word) > 1 else new
                 return Edit(start=start, end=end, new=new, change=f"{written} \u2192 {new}")
     return None
 
 
-def _turn_sentence(reading: Reading, language: Language, sentence: Sentence, *, skip: int = 0) -> Edit | None:
-    """Return the removal of a negation in a sentence, or the addition of one, if that makes it false for sure."""
-    for rules, block in (
-        (language.turn_off, language.turn_off_block),
-        (language.turn_on, language.turn_on_block),
-    ):
-        for edit in _apply_rules(reading, language, sentence, rules, block, skip=skip):
+def _turn_sentence(reading: Reading, language: Language, start: int, end: int) -> Edit | None:
+    """Return the removal of a negation in a sentence, or the addition of one, if that makes it false."""
+    both = ((language.turn_off, language.turn_off_block), (language.turn_on, language.turn_on_block))
+    for rules, block in both:
+        for edit in _apply_rules(reading, start, end, rules, block):
             if not reading.is_told(edit):
                 return edit
     return None
 
 
 def _apply_rules(
-    reading: Reading,
-    language: Language,
-    sentence: Sentence,
-    rules: Sequence[Rule],
-    block: re.Pattern[str],
-    *,
-    skip: int = 0,
+    reading: Reading, start: int, end: int, rules: Sequence[Rule], block: re.Pattern[str] = _NEVER
 ) -> Iterator[Edit]:
-    """Yield what the rules make of a sentence, from `skip` on, unless it has a word of `block`."""
-    start = max(sentence.start, skip)
-    if skip > sentence.start:
-        start += len(reading.prose[start : sentence.end]) - len(
-            reading.prose[start : sentence.end].lstrip(" ,.;:!-\uff0c\u3002")
-        )
-    text = reading.prose[start : sentence.end]
-    if not text or _CONTRAST.search(text):
+    """Yield what the rules make of a sentence, but not in a clause that has a word of `block`."""
+    language, text = reading.language, reading.prose[start:end]
+    if language is None or _CONTRAST.search(text):
         return
-    told = f"{reading.sources}\n{reading.question}\n{reading.prose}"
     for rule in rules:
         for match in rule.find.finditer(text):
             if not match[0] or block.search(_clause(text, match.start(), match.end())):
                 continue
-            if rule.scope == "told" and not re.search(
-                rf"(?<!\w){re.escape(rule.put)}(?!\w)", told, re.IGNORECASE
-            ):
+            if rule.scope == "told" and not _has_word(reading, rule.put):
                 continue
             if not (rule.scope == "main" and _is_subordinate(text, match.start(), language)):
-                edit = _replace(reading, start, match, rule, language)
+                edit = _replace(reading, start, match, rule)
                 if edit.new != reading.text[edit.start : edit.end]:
                     yield edit
                     break
+
+
+def _has_word(reading: Reading, word: str) -> bool:
+    told = f"{reading.sources}\n{reading.question}\n{reading.prose}"
+    return bool(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", told, re.IGNORECASE))
 
 
 def _is_subordinate(text: str, at: int, language: Language) -> bool:
@@ -175,7 +158,7 @@ def _clause(text: str, start: int, end: int) -> str:
     return f"{text[before:start]}\0{text[end : after.start() if after else len(text)]}"
 
 
-def _replace(reading: Reading, offset: int, match: re.Match[str], rule: Rule, language: Language) -> Edit:
+def _replace(reading: Reading, offset: int, match: re.Match[str], rule: Rule) -> Edit:
     start, end = offset + match.start(), offset + match.end()
     old, new = match[0], match.expand(rule.put)
     if match.start() == 0 and old[:1].isupper():
@@ -183,7 +166,7 @@ def _replace(reading: Reading, offset: int, match: re.Match[str], rule: Rule, la
             end += 1
             new = reading.text[end - 1 : end].upper()
         new = new[:1].upper() + new[1:]
-    if language.code == "en":
+    if reading.language and reading.language.code == "en":
         start, new = _put_article_right(reading.text, start, end, new)
     shown_old, shown_new = reading.text[start:end], new
     change = (
