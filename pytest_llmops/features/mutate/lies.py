@@ -38,8 +38,8 @@ _PERSON_VERB = r"(?:was|said|wrote|became|born|founded|led|won|died|played|marri
 _NAME = re.compile(rf"\b([A-Z][a-z]+ [A-Z][a-z]+)(?= {_PERSON_VERB}\b)")
 _LEANS = re.compile(  # on the sentence before it
     r"(?:it|this|that|these|those|they|he|she|there|here|such|so|but|and|or|however|also|then|in this|in that"
-    r"|in these|its|their|his|her|yes|no|dies\w*|es|sie|er|das|aber|und|dabei|dort|ja|nein|cela|ce|ces|cette|il"
-    r"|elle|ils|elles|mais|et|cependant|oui|non|esto|estos|estas|este|ello|pero|y|su)\b"
+    r"|in these|its|their|his|her|yes|no|dies\w*|es|sie|er|das|aber|und|dabei|dort|ja|nein|cela|ce|ces|il"
+    r"|cette|elle|ils|elles|mais|et|cependant|oui|non|esto|estos|estas|este|ello|pero|y|su)\b"
     r"|s\u00ed\b|[\u8fd9\u90a3\u5b83\u4ed6\u5979\u4f46\u800c]",
     re.IGNORECASE,
 )

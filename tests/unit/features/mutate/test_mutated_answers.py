@@ -96,9 +96,7 @@ def test_a_lie_is_one_more_sentence_at_the_end(answer, start):
 
 
 def test_seeds_append_different_lies_and_some_turn_a_sentence_of_the_passages():
-    passages = [
-        "You can bring the ring back within 14 days. Engraved rings can be exchanged within 30 days of the sale."
-    ]
+    passages = ["You can bring the ring back within 14 days. Engraved rings can be swapped in 30 days."]
     answer = "You can bring the ring back within 14 days."
     lies = {mutants(answer, passages=passages, seed=str(seed))["appended_lie"].change for seed in range(30)}
     assert len(lies) > 8
@@ -141,8 +139,8 @@ def test_code_links_and_citations_stay():
 
 
 PIECES = (
-    "The a 60 days £3.50 is not can cannot if before Lisbon Redwing Couriers 4 March 2026 15:00 never you we - | "
-    "``` ` [a#b] \n . , ! \0 \ud800 1,000 nicht Die und dans est pas no son 可以 天 30 至少 。 ⅔ ² ①"
+    "The a 60 days £3.50 is not can cannot if before Lisbon Redwing Couriers 4 March 2026 15:00 never you we "
+    "- | ``` ` [a#b] \n . , ! \0 \ud800 1,000 nicht Die und dans est pas no son 可以 天 30 至少 。 ⅔ ² ①"
 )
 TEXTS = st.one_of(
     st.text(max_size=200),
@@ -170,7 +168,8 @@ def test_any_texts_give_mutants_that_differ_at_most_one_a_kind(answer, case):
     assert answer_mutants(answer, **case) == made
 
 
-HOSTILE = "a|1|1,|-A|A-| not|is |` |```|[|<|(|a@|12.|\n1. |Ab |天|一|if, |\0|`` |http://|_a|e\u0301|2026 |£|by the worker "
+HOSTILE = "a|1|1,|-A|A-| not|is |` |```|[|<|(|a@|12.|\n1. |Ab |天|一|if, |\0|`` |http://|_a|e\u0301|2026 |£|"
+HOSTILE += "by the worker "
 
 
 @pytest.mark.parametrize("part", [*HOSTILE.split("|"), "|"])
