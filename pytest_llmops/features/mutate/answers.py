@@ -157,7 +157,7 @@ def _another_answer(reading: Reading, kind: str) -> Mutant | None:
             continue
         if best is not None and share <= best[0]:
             continue
-        if _says(other, reading):
+        if _says(other, reading) or holds(reading.text, other):
             continue
         best = (share, other)
     return Mutant(kind, best[1], f"the answer of another case: {_short(best[1])}") if best else None

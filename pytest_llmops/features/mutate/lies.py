@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from pytest_llmops.features.mutate.languages import Language
 from pytest_llmops.features.mutate.readings import Edit, Reading, choose, order, read_answer, split_prose
+from pytest_llmops.features.mutate.wording import is_refusal
 from pytest_llmops.metrics.words import FUNCTION_WORDS, fold, split_words
 
 # How a language speaks to a reader, and how a person asks for herself.
@@ -30,9 +31,11 @@ _NOUN = re.compile(
     r"|before|after|as)\b)"
 )
 _NO_NOUN = frozenset(
-    "other same first last next more most less such only own whole entire time day year month week "  # noqa: SIM905 - words
-    "way number part "
-    "kind case end term use need fact result lot order example following".split()
+    "other same first last next more most less such only own whole entire time day year month "  # noqa: SIM905
+    "week "
+    "way number part kind case end term use need fact result lot order example following different various "
+    "certain new main major general specific particular single real context figure subject field person people "
+    "group".split()
 )
 _PERSON_VERB = r"(?:was|said|wrote|became|born|founded|led|won|died|played|married)"
 _NAME = re.compile(rf"\b([A-Z][a-z]+ [A-Z][a-z]+)(?= {_PERSON_VERB}\b)")
@@ -67,6 +70,8 @@ def append_lie(reading: Reading, turn: Turn) -> Edit | None:
     if language is None or not reading.text.strip():
         return None
     makers = order([_from_templates, _from_sources, _from_sources], reading.seed, "lie", reading.text[:200])
+    if is_refusal(reading.text, language):  # there is nothing that a template could speak of
+        makers = [_from_sources]
     for make in makers:
         for sentence in make(reading, language, turn):
             if not _is_supported(sentence, reading):

@@ -23,6 +23,9 @@ _FEWEST_POINTS = 3
 _WINDOW, _FEW = 50, 4  # characters and words around a name
 _ARTICLES = frozenset({"the", "a", "an", "le", "la", "les", "l", "el", "los", "las"})
 _PLACING = frozenset({"in", "near", "outside", "en", "\u00e0"})
+_BEFORE_PLACES = frozenset(
+    {"from", "to", "of", "at", "and", "through", "around", "de", "vers", "desde", "a", "y", "et"}
+)
 _ALIKE = 0.75  # from which on a name is another spelling
 _MODEL = re.compile(r"[a-z] \d+\Z")
 # What may contain a place, so that the answer stays true.
@@ -32,6 +35,8 @@ _WIDE = frozenset(
 _WIDE |= {"west", "east", "north", "south", "north america", "south america", "latin america", "middle east"}
 _WIDE |= {"united states"}
 _LOWER_AFTER = re.compile(r"\s([a-z\u00df-\u00ff]{2,})")
+_HYPHEN_AFTER = re.compile(r"\s?[-\u2010-\u2014]\s?\w")
+_PLURAL_OF_CAPITALS = re.compile(r"[A-Z]{2,}s\Z")
 _BEHIND_PLACE = re.compile(r"[A-Z][\w]*\s?,\s\Z")  # `Porto, Portugal`
 _DIGIT = re.compile(r"\d")
 _LOWER_WORD = re.compile(r"(?<!\w)[a-z\u00df-\u00ff]+(?!\w)")
@@ -52,6 +57,10 @@ class _Use:
     near: set[str] = field(default_factory=set)
     sentences: set[int] = field(default_factory=set)
     contains: bool = False
+
+    def is_place(self) -> bool:
+        """Return whether it stands behind prepositions of place only."""
+        return self.before.keys() <= _PLACING | _BEFORE_PLACES
 
 
 def change_name(reading: Reading) -> Edit | None:
@@ -108,7 +117,7 @@ def _like(name: str, before: str, uses: dict[str, _Use], reading: Reading) -> li
         points[other] = (
             4 * (" " in name and other.split()[-1] == name.rsplit(maxsplit=1)[-1])
             + 3 * bool(_MODEL.search(name) and _MODEL.search(other))
-            + 3 * (before in _PLACING and " " not in name)
+            + 3 * (before in _PLACING and " " not in name and use.is_place() and own.is_place())
             + 2 * min(2, len(use.near & own.near))
         )
     best = max(points.values(), default=0)
@@ -179,7 +188,8 @@ def _names_in(text: str, language: Language, lower: frozenset[str]) -> list[tupl
 def _qualifies(text: str, end: int, language: Language) -> bool:
     """Return whether a name stands before a noun that it qualifies, as in `French cuisine`."""
     match = _LOWER_AFTER.match(text, end)
-    return match is not None and language.code == "en" and match[1] not in FUNCTION_WORDS
+    is_noun = match is not None and language.code == "en" and match[1] not in FUNCTION_WORDS
+    return is_noun or bool(_HYPHEN_AFTER.match(text, end))
 
 
 def _word_before(text: str, start: int) -> str:

@@ -39,6 +39,8 @@ _ITEM = re.compile(r"(?:^|(?<=[\n:;.!?]))[ \t]*[(\[]?(\d{1,3})[.)\]][ \t]", re.M
 _NO_WORDS = frozenset(
     {"third", "thirds", "half", "halves", "quarter", "quarters", "fifth", "fifths", "sided", "fold"}
 )
+_FRACTION = re.compile(r"(?:six|seven|eigh|nin|ten)ths?\Z")
+_CODE = re.compile(r"(?<![\w-])[A-Z]{1,6}-?\d{1,12}(?![\w-])")
 _LONGEST_YEAR = 4
 _FIRST_YEAR, _LAST_YEAR = 1000, 2099
 _HUNDRED = 100
@@ -47,7 +49,8 @@ _HUNDRED = 100
 def change_number(reading: Reading) -> Sequence[Edit]:
     """Make a number another: the one that the reference has, if there is one."""
     taken = [(start, end) for start, end, _ in find_dates(reading)]
-    places = [*_digit_places(reading, taken), *_range_places(reading), *_word_places(reading, taken)]
+    places = [*_code_places(reading), *_digit_places(reading, taken)]
+    places += [*_range_places(reading), *_word_places(reading, taken)]
     return pick(reading, places, "number")
 
 
@@ -83,7 +86,7 @@ def _digit_places(reading: Reading, taken: Sequence[tuple[int, int]]) -> Iterato
         ):
             continue
         tier = _tier(reading, value)
-        if tier == ASKED:
+        if tier == ASKED or (any(reading.passages) and value not in reading.told_numbers):
             continue
         rising, falling = _direction(before, after, language)
         options = [
@@ -97,6 +100,17 @@ def _digit_places(reading: Reading, taken: Sequence[tuple[int, int]]) -> Iterato
         ]
         if options:
             yield Place(start=start, end=end, tier=tier, options=options)
+
+
+def _code_places(reading: Reading) -> Iterator[Place]:
+    """Yield codes such as `EM-03` that are what the reference answers."""
+    for match in _CODE.finditer(reading.prose):
+        code = match[0]
+        if code in (reading.reference or "") and code not in reading.question:
+            options = [f"{code[:-1]}{(int(code[-1]) + step) % 10}" for step in (3, 1, 5, 7)]
+            options = [option for option in options if option not in reading.sources]
+            if options:
+                yield Place(start=match.start(), end=match.end(), tier=EXPECTED, options=options)
 
 
 def _range_places(reading: Reading) -> Iterator[Place]:
@@ -136,7 +150,11 @@ def _word_places(reading: Reading, taken: Sequence[tuple[int, int]]) -> Iterator
         value = known.get(match[0])
         before = reading.prose[max(0, match.start() - AROUND) : match.start()]
         following = NEARBY_WORD.match(reading.prose[match.end() : match.end() + AROUND])
-        if value is None or covered.has(match.start()) or (following and following[1] in _NO_WORDS):
+        if (
+            value is None
+            or covered.has(match.start())
+            or (following and (following[1] in _NO_WORDS or _FRACTION.match(following[1])))
+        ):
             continue
         if language.is_spaced and _is_label(before, reading, match.start()):
             continue

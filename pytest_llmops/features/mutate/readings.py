@@ -113,7 +113,12 @@ class Reading:
     @cached_property
     def source_numbers(self) -> frozenset[float]:
         """The numbers of the sources, of the question and of the answer."""
-        return numbers_in("\n".join([self.sources, self.question, self.text[:READ_AT_MOST]]))
+        return self.told_numbers | self.question_numbers | numbers_in(self.text[:READ_AT_MOST])
+
+    @cached_property
+    def told_numbers(self) -> frozenset[float]:
+        """The numbers of the sources; one that the answer has beside them may be wrong already."""
+        return numbers_in(self.sources)
 
     @cached_property
     def question_numbers(self) -> frozenset[float]:

@@ -43,6 +43,23 @@ def test_the_number_of_the_reference_is_changed_rather_than_another():
     assert "15 kg" in mutant["number"].text
 
 
+def test_a_code_is_changed_if_it_is_the_answer():
+    answer = "The tracking code of order FW-10430 is KX-8124."
+    mutant = mutants(answer, question="Where is FW-10430?", reference="Its tracking code is KX-8124.")
+    assert re.fullmatch(r"The tracking code of order FW-10430 is KX-812[^4]\.", mutant["number"].text)
+
+
+def test_a_value_is_changed_at_each_place():
+    answer = "You have 60 days. The 60 days start on Sunday, and 60 rooms are free."
+    text = mutants(answer, reference="You have 60 days.")["number"].text
+    assert re.fullmatch(r"You have (\d+) days. The \1 days start on Sunday, and 60 rooms are free\.", text)
+
+
+def test_a_number_that_no_passage_has_is_left_alone():
+    """It may be wrong already, and another one right."""
+    assert "number" not in mutants("The room has 12 seats.", passages=["The room has seats for 20 people."])
+
+
 def test_a_number_that_a_passage_has_is_no_false_one():
     passages = ["Rooms are held for 3 days, suites for 10 and 12, flats for 14, 7, 8, 9, 15, 11 or 13 days."]
     for seed in "123456":
