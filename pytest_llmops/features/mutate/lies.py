@@ -32,10 +32,9 @@ _NOUN = re.compile(
 )
 _NO_NOUN = frozenset(
     "other same first last next more most less such only own whole entire time day year month "  # noqa: SIM905
-    "week "
-    "way number part kind case end term use need fact result lot order example following different various "
-    "certain new main major general specific particular single real context figure subject field person people "
-    "group".split()
+    "week way number part kind case end term use need fact result lot order example following different "
+    "various certain new main major general specific particular single real context figure subject field "
+    "person people group".split()
 )
 _PERSON_VERB = r"(?:was|said|wrote|became|born|founded|led|won|died|played|married)"
 _NAME = re.compile(rf"\b([A-Z][a-z]+ [A-Z][a-z]+)(?= {_PERSON_VERB}\b)")

@@ -11,6 +11,7 @@ from pytest_llmops.features.mutate.languages import LANGUAGES, Language, join_wo
 from pytest_llmops.features.mutate.places import (
     AROUND,
     ASKED,
+    EXPECTED,
     NEARBY_WORD,
     QUOTED_SOURCE,
     Place,
