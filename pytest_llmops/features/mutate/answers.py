@@ -11,7 +11,16 @@ from pytest_llmops.features.mutate.languages import read_language
 from pytest_llmops.features.mutate.lies import append_lie
 from pytest_llmops.features.mutate.names import change_name
 from pytest_llmops.features.mutate.numbers import change_number
-from pytest_llmops.features.mutate.readings import READ_AT_MOST, Edit, Reading, holds, order, read_answer
+from pytest_llmops.features.mutate.readings import (
+    READ_AT_MOST,
+    Edit,
+    Reading,
+    begins_with_verdict,
+    drop_verdict,
+    holds,
+    order,
+    read_answer,
+)
 from pytest_llmops.features.mutate.units import change_unit
 from pytest_llmops.features.mutate.wording import change_actor, change_condition, is_refusal, turn_polarity
 from pytest_llmops.metrics.words import FUNCTION_WORDS, fold, split_words
@@ -138,7 +147,7 @@ def _first_sentence(reading: Reading, kind: str) -> Mutant | None:
         return None
     first = reading.in_order[0]
     text = reading.text[: first.end].strip()
-    if holds(text, reading.reference or reading.text):
+    if _says(text, reading):
         return None
     return Mutant(kind, text, f"{len(reading.in_order)} sentences \u2192 1")
 
@@ -184,7 +193,10 @@ def _refuses(reading: Reading) -> bool:
 
 def _says(text: str, reading: Reading) -> bool:
     """Return whether a text says what is expected; without a reference, what the answer says."""
-    return holds(text, reading.reference or reading.text)
+    content = reading.reference or reading.text
+    return holds(
+        text, content if reading.reference and begins_with_verdict(reading.text) else drop_verdict(content)
+    )
 
 
 def _words(text: str) -> frozenset[str]:

@@ -107,7 +107,7 @@ def _code_places(reading: Reading) -> Iterator[Place]:
     """Yield codes such as `EM-03` that are what the reference answers."""
     for match in _CODE.finditer(reading.prose):
         code = match[0]
-        if code in (reading.reference or "") and code not in reading.question:
+        if code in (reading.reference or "") and code.lower() not in reading.question.lower():
             options = [f"{code[:-1]}{(int(code[-1]) + step) % 10}" for step in (3, 1, 5, 7)]
             options = [option for option in options if option not in reading.sources]
             if options:

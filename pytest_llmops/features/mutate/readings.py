@@ -221,6 +221,17 @@ def holds(text: str, content: str) -> bool:
     return len(wanted & words) >= len(wanted) / 2
 
 
-_OPENING = re.compile(r"(?:yes|no|ja|nein|oui|non|s\u00ed)\b", re.IGNORECASE)
+def begins_with_verdict(text: str) -> bool:
+    """Return whether a text begins with yes or no."""
+    return _OPENING.match(text.strip()) is not None
+
+
+def drop_verdict(text: str) -> str:
+    """Return a text without the yes or no at its beginning, if it has more to say."""
+    rest = _OPENING.sub("", text.strip(), count=1).lstrip(" ,.;:!")
+    return rest or text
+
+
+_OPENING = re.compile(r"\A(?:yes|no|ja|nein|oui|non|s\u00ed)\b", re.IGNORECASE)
 _SHORT = 2  # words; of which one is the yes or no
 _BEGINNING = 5

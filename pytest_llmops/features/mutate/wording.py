@@ -120,9 +120,12 @@ def _apply_rules(
     language, text = reading.language, reading.prose[start:end]
     if language is None or _CONTRAST.search(text):
         return
+    is_english = language.code == "en"
     for rule in rules:
         for match in rule.find.finditer(text):
             if not match[0] or block.search(_clause(text, match.start(), match.end())):
+                continue
+            if is_english and _is_name(text, match):
                 continue
             if rule.scope == "told" and not _has_word(reading, rule.put):
                 continue
@@ -131,6 +134,12 @@ def _apply_rules(
                 if edit.new != reading.text[edit.start : edit.end]:
                     yield edit
                     break
+
+
+def _is_name(text: str, match: re.Match[str]) -> bool:
+    """Return whether what a rule finds has a capital inside a sentence, as words of titles have."""
+    before = text[: match.start()].rstrip(" \0*_")
+    return match[0].istitle() and bool(before) and before[-1] not in ".:;!?\"'\u201c(\n"
 
 
 def _has_word(reading: Reading, word: str) -> bool:
@@ -161,12 +170,13 @@ def _clause(text: str, start: int, end: int) -> str:
 def _replace(reading: Reading, offset: int, match: re.Match[str], rule: Rule) -> Edit:
     start, end = offset + match.start(), offset + match.end()
     old, new = match[0], match.expand(rule.put)
-    if match.start() == 0 and old[:1].isupper():
+    is_english = reading.language is not None and reading.language.code == "en"
+    if (match.start() == 0 or is_english) and old[:1].isupper():
         if not new:
             end += 1
             new = reading.text[end - 1 : end].upper()
         new = new[:1].upper() + new[1:]
-    if reading.language and reading.language.code == "en":
+    if is_english:
         start, new = _put_article_right(reading.text, start, end, new)
     shown_old, shown_new = reading.text[start:end], new
     change = (
