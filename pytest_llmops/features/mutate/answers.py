@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pytest_llmops.features.mutate.dates import change_date
 from pytest_llmops.features.mutate.languages import read_language
@@ -199,6 +200,7 @@ def _says(text: str, reading: Reading) -> bool:
     )
 
 
+@lru_cache(maxsize=4_096)
 def _words(text: str) -> frozenset[str]:
     return frozenset(word for word in split_words(text[:READ_AT_MOST]) if word not in FUNCTION_WORDS)
 

@@ -96,7 +96,8 @@ def _from_templates(reading: Reading, language: Language, _turn: Turn) -> Iterat
 
 def _speaks_to_reader(reading: Reading, language: Language) -> bool:
     """Return whether the texts advise somebody; if they are few, whether somebody asks for herself."""
-    texts = [reading.prose[:2_000], *(passage[:1_000] for passage in reading.passages[:8])]
+    beside = reading.passages[:8] if any(reading.passages) else reading.others[:40]
+    texts = [reading.prose[:2_000], *(text[:1_000] for text in beside)]
     if any(re.search(_ADDRESSED[language.code], text) for text in texts):
         return True
     return not any(reading.passages) and bool(re.search(_ASKING[language.code], reading.question))

@@ -12,8 +12,9 @@ from pytest_llmops.metrics.faithfulness.sentences import Sentence
 _NEVER = re.compile(r"(?!)")
 _CLAUSE_END = re.compile(r"[,;:()\u2013\u2014\uff0c\uff1b\uff1a]")
 _OPENING_END = re.compile(r"\s*(?:[,.;:!\u2014\u2013\uff0c\u3002\uff01-]|\Z)")
-_CONTRAST = re.compile(
-    r"\b(?:not? (?:only|just|merely)|whether or not|sondern|sino|mais plut\u00f4t)\b|\u800c\u662f",
+_CONTRAST = re.compile(  # `not only …`, and what is said to hold in the place of another
+    r"\b(?:not? (?:only|just|merely)|whether or not|sondern|sino|mais plut\u00f4t)\b|\u800c\u662f"
+    r"|, (?:not|nicht|non|no) (?:on|in|at|when|by|for|from|the|a|am|im|bei|wenn|cuando|en|el|la)\b",
     re.IGNORECASE,
 )
 _HEADING = re.compile(r"#{1,6}\s|\|")

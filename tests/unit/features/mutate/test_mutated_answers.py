@@ -61,11 +61,10 @@ def test_a_number_that_no_passage_has_is_left_alone():
 
 
 def test_a_number_that_a_passage_has_is_no_false_one():
-    passages = ["Rooms are held for 3 days, suites for 10 and 12, flats for 14, 7, 8, 9, 15, 11 or 13 days."]
+    passages = ["The room is held for 5 days, or else for 2, 3, 4, 6, 7, 9 or 10 days."]
     for seed in "123456":
         made = mutants("The room is held for 5 days.", passages=passages, seed=seed)
-        if "number" in made:
-            assert made["number"].text not in {f"The room is held for {n} days." for n in (3, 7, 8, 9, 10)}
+        assert made["number"].text == "The room is held for 8 days."
 
 
 def test_a_sentence_that_a_passage_has_is_no_false_one():
