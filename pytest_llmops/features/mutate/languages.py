@@ -85,8 +85,7 @@ class Language:
     turn_on: tuple[Rule, ...]
     turn_on_block: re.Pattern[str]
     actors: tuple[Rule, ...]
-    agent: re.Pattern[str]
-    agent_block: re.Pattern[str]
+    agents: Mapping[str, int]
     conditions: tuple[Rule, ...]
     refusal: re.Pattern[str]
     apology: str
@@ -140,8 +139,7 @@ def read_language(code: str) -> Language:
         turn_on=rules("turn_on"),
         turn_on_block=_compile(data["turn_on_block"]),
         actors=rules("actors"),
-        agent=re.compile(data["agent"]) if "agent" in data else _NEVER,
-        agent_block=_compile(data["agent_block"]) if "agent_block" in data else _NEVER,
+        agents={word: line for line, words in enumerate(data.get("agents", ())) for word in words.split()},
         conditions=rules("conditions"),
         refusal=_compile(data["refusal"]),
         apology=data["apology"],

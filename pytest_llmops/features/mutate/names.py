@@ -84,7 +84,11 @@ def change_name(reading: Reading) -> Edit | None:
                 continue
             if _qualifies(sentence.text, start + len(name) - sentence.start, language):
                 continue
-            if fold(name) in asked or any(fold(part) in asked for part in name.split() if len(part) > 3):  # noqa: PLR2004
+            if (
+                fold(name) in _WIDE
+                or fold(name) in asked
+                or any(fold(part) in asked for part in name.split() if len(part) > 3)
+            ):  # noqa: PLR2004
                 continue
             candidates = _like(name, _word_before(reading.prose, start), uses, reading)
             if candidates:
@@ -176,6 +180,8 @@ def _names_in(text: str, language: Language, lower: frozenset[str]) -> list[tupl
         if (
             not words
             or words[0] in _MINOR
+            or words[0].lower() in language.labels
+            or _PLURAL_OF_CAPITALS.match(name)
             or calendar & {*words}
             or words[0].lower() in lower
             or not name[0].isupper()

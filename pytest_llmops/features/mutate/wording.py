@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from pytest_llmops.features.mutate.languages import LANGUAGES, Language, Rule, read_language
+from pytest_llmops.features.mutate.languages import LANGUAGES, Language, Rule, join_words, read_language
 from pytest_llmops.features.mutate.readings import Edit, Reading, choose
 from pytest_llmops.metrics.faithfulness.sentences import Sentence
 
@@ -22,6 +22,7 @@ _WORD = re.compile(r"[^\W_]")
 _SHORTEST = 3  # words of a sentence in which something is turned
 _CHOICES = 3  # changes of a sentence among which the seed chooses
 _SHOWN = 60
+_VERB = r"(?:has|must|can|cannot|will|should|does|did|is|was|pays?|[a-z]{3,}(?:ed|[^s\W]s))\b"  # likely
 
 
 def turn_polarity(reading: Reading) -> Sequence[Edit]:
@@ -202,25 +203,26 @@ def _put_article_right(text: str, start: int, end: int, new: str) -> tuple[int, 
 
 
 def _other_agents(reading: Reading, language: Language, sentence: Sentence) -> Iterator[Edit]:
-    """Yield the sentence with another agent behind `by`: one that the sources or other answers name so."""
-    agents = dict.fromkeys(
-        match[1]
-        for text in (reading.sources, *(other[:2_000] for other in reading.others[:50]))
-        for match in language.agent.finditer(text)
-        if not language.agent_block.search(match[1])
+    """Yield the sentence with another who does it: one that the sources or the answer name so, too."""
+    if not language.agents:
+        return
+    noun = f"(?P<noun>{join_words([*language.agents])})"
+    named = re.compile(rf"\b(?:the|an?|our|your) {noun}\b(?![\s-]?['\u2019\w-]*['\u2019])")
+    known = dict.fromkeys(match["noun"] for match in named.finditer(f"{reading.prose}\n{reading.sources}"))
+    doer = noun.replace("noun", "doer")
+    acting = re.compile(
+        rf"\bby (?:the|an?|our|your) {noun}\b(?!['\u2019-])|\b(?:the|our|your) {doer} {_VERB}", re.IGNORECASE
     )
-    for match in language.agent.finditer(sentence.text):
-        if language.agent_block.search(match[1]):
-            continue
+    for match in acting.finditer(sentence.text):
+        group = "noun" if match["noun"] else "doer"
+        word = match[group]
         others = [
-            agent for agent in agents if agent.split()[-1] not in sentence.text and match[1] not in agent
+            other
+            for other in known
+            if language.agents[other] != language.agents.get(word.lower()) and other not in sentence.text
         ]
         if others:
             new = choose(others, reading.seed, "agent")
-            start = sentence.start + match.start(1)
-            yield Edit(
-                start=start,
-                end=start + len(match[1]),
-                new=new,
-                change=f"by {match[1]} \u2192 by {new}"[:_SHOWN],
-            )
+            start, end = (sentence.start + match.start(group), sentence.start + match.end(group))
+            start, put = _put_article_right(reading.text, start, end, new)
+            yield Edit(start=start, end=end, new=put, change=f"{word} \u2192 {new}")

@@ -83,6 +83,12 @@ def test_a_name_becomes_another_that_is_used_like_it():
     assert made["name"].text == "Your parcel is carried by Heron Couriers."
 
 
+def test_another_agent_of_the_passages_does_it():
+    passages = ["The return is checked by the carrier, and the customer keeps the slip."]
+    made = mutants("On arrival the carrier checks the return.", passages=passages)
+    assert made["actor"].text == "On arrival the customer checks the return."
+
+
 def test_each_place_of_a_name_is_changed():
     made = mutants(
         "The choir sings in Lisbon. Tickets for the evening in Lisbon are free.",
