@@ -26,6 +26,7 @@ _PLACING = frozenset({"in", "near", "outside", "en", "\u00e0"})
 _BEFORE_PLACES = frozenset(
     {"from", "to", "of", "at", "and", "through", "around", "de", "vers", "desde", "a", "y", "et"}
 )
+_SHORT_WORD = 3  # letters
 _ALIKE = 0.75  # from which on a name is another spelling
 _MODEL = re.compile(r"[a-z] \d+\Z")
 # What may contain a place, so that the answer stays true.
@@ -87,8 +88,8 @@ def change_name(reading: Reading) -> Edit | None:
             if (
                 fold(name) in _WIDE
                 or fold(name) in asked
-                or any(fold(part) in asked for part in name.split() if len(part) > 3)
-            ):  # noqa: PLR2004
+                or any(fold(part) in asked for part in name.split() if len(part) > _SHORT_WORD)
+            ):
                 continue
             candidates = _like(name, _word_before(reading.prose, start), uses, reading)
             if candidates:
@@ -207,4 +208,4 @@ def _near(text: str, start: int, end: int) -> set[str]:
     """Return the content words among the few before and after a name."""
     before = _LOWER_WORD.findall(text[max(0, start - _WINDOW) : start])[-_FEW:]
     after = _LOWER_WORD.findall(text[end : end + _WINDOW])[:_FEW]
-    return {word for word in (*before, *after) if len(word) > 3 and word not in FUNCTION_WORDS}  # noqa: PLR2004
+    return {word for word in (*before, *after) if len(word) > _SHORT_WORD and word not in FUNCTION_WORDS}
