@@ -53,6 +53,7 @@ _SHORTEST_CHINESE = 10
 _NEW_WORDS = 3  # that another statement has at least
 _ENOUGH_WORDS = 3  # of a field
 _CLOSED = re.compile(r"[.!?\u2026\u3002\uff01\uff1f][\"')\]\u201d\u2019*_]*\s*\Z")
+_RECORD = re.compile(r"\s*(?:\{.*\}|\[\s*[\[{\"\d].*\])\s*\Z", re.DOTALL)  # JSON; a sentence would break it
 _CITED_END = re.compile(r"\[[\w./#:,; -]{1,80}\]\s*\Z")
 
 Turn = Callable[[Reading], str | None]
@@ -66,7 +67,7 @@ def append_lie(reading: Reading, turn: Turn) -> Edit | None:
         turn: Returns a sentence with a number, a condition or its polarity turned, or None.
     """
     language = reading.language
-    if language is None or not reading.text.strip():
+    if language is None or not reading.text.strip() or _RECORD.match(reading.text):
         return None
     makers = order([_from_templates, _from_sources, _from_sources], reading.seed, "lie", reading.text[:200])
     if is_refusal(reading.text, language):  # there is nothing that a template could speak of
@@ -110,8 +111,8 @@ def _from_sources(reading: Reading, language: Language, turn: Turn) -> Iterator[
         for word in split_words(f"{reading.question} {reading.reference or ''}")
         if word not in FUNCTION_WORDS
     }
-    told = fold(reading.text[:20_000])
-    known = set(split_words(told))
+    own = fold(reading.text[:20_000])
+    known = set(split_words(own))
     shortest = _SHORTEST if language.is_spaced else _SHORTEST_CHINESE
     candidates: list[tuple[int, int, str]] = []
     for passage in reading.passages[:8]:
@@ -125,7 +126,7 @@ def _from_sources(reading: Reading, language: Language, turn: Turn) -> Iterator[
                 or re.search(r"[|\[\]{}<>`*_=]|``|''| [.,]|https?:", text)
             ):
                 continue
-            if fold(text) not in told and len(set(split_words(text)) - known) >= _NEW_WORDS:
+            if fold(text) not in own and len(set(split_words(text)) - known) >= _NEW_WORDS:
                 shared = len(asked & set(split_words(text)))
                 candidates.append((-shared, len(candidates), text))
     for _, _, text in sorted(candidates)[:5]:

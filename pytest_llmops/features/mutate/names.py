@@ -96,7 +96,7 @@ def change_name(reading: Reading) -> Edit | None:
                 new = choose(candidates, reading.seed, "name")
                 tier = 0 if fold(name) in expected else 1
                 edit = Edit(start=start, end=start + len(name), new=new, change=f"{name} \u2192 {new}")
-                if not reading.is_told(edit):
+                if not reading.is_stated(edit):
                     options.append(((tier, rank), edit))
     return min(options, key=lambda option: (option[0], option[1].start))[1] if options else None
 

@@ -87,7 +87,7 @@ def _digit_places(reading: Reading, taken: Sequence[tuple[int, int]]) -> Iterato
         ):
             continue
         tier = _tier(reading, value)
-        if tier == ASKED or (any(reading.passages) and value not in reading.told_numbers):
+        if tier == ASKED or (any(reading.passages) and value not in reading.known_numbers):
             continue
         rising, falling = _direction(before, after, language)
         options = [
@@ -170,11 +170,11 @@ def _word_places(reading: Reading, taken: Sequence[tuple[int, int]]) -> Iterator
             and _is_other(float(value), number, rising=rising, falling=falling)
             and number / value <= 4  # noqa: PLR2004 - a plausible other one
         ]
-        told = reading.source_numbers
+        taken_numbers = reading.source_numbers
         options = [
             language.numbers[number]
             for number in numbers
-            if number not in told and fold(language.numbers[number]) not in _words_of(reading)
+            if number not in taken_numbers and fold(language.numbers[number]) not in _words_of(reading)
         ]
         if options and tier != ASKED:
             yield Place(start=match.start(), end=match.end(), tier=tier, options=options)

@@ -48,7 +48,7 @@ def pick(reading: Reading, places: Sequence[Place], kind: str) -> Sequence[Edit]
     for place in order(candidates, reading.seed, kind, "place"):
         for option in order(place.options, reading.seed, kind, "option"):
             edit = edit_place(reading, place.start, place.end, option)
-            if not reading.is_told(edit):
+            if not reading.is_stated(edit):
                 same = [other for other in places if other != place and _is_same(reading, place, other)]
                 return [edit, *(edit_place(reading, other.start, other.end, option) for other in same)]
     return []

@@ -113,10 +113,10 @@ class Reading:
     @cached_property
     def source_numbers(self) -> frozenset[float]:
         """The numbers of the sources, of the question and of the answer."""
-        return self.told_numbers | self.question_numbers | numbers_in(self.text[:READ_AT_MOST])
+        return self.known_numbers | self.question_numbers | numbers_in(self.text[:READ_AT_MOST])
 
     @cached_property
-    def told_numbers(self) -> frozenset[float]:
+    def known_numbers(self) -> frozenset[float]:
         """The numbers of the sources; one that the answer has beside them may be wrong already."""
         return numbers_in(self.sources)
 
@@ -128,7 +128,7 @@ class Reading:
     def reference_numbers(self) -> frozenset[float]:
         return numbers_in(self.reference or "")
 
-    def is_told(self, edit: Edit) -> bool:
+    def is_stated(self, edit: Edit) -> bool:
         """Return whether the sentence as changed stands in a source."""
         changed = edit.apply(self.text)
         around = changed[max(0, edit.start - 40) : edit.start + len(edit.new) + 40]

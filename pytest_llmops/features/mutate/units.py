@@ -17,7 +17,7 @@ _SIGNS = {"\u00a3": "\u20ac", "\u20ac": "$", "$": "\u20ac", "\u00a5": "$"}
 
 def change_unit(reading: Reading) -> Edit | None:
     """Make days weeks, pounds euros, a rate a day one a week, and so on."""
-    edits = [edit for edit in (*_unit_edits(reading), *_rate_edits(reading)) if not reading.is_told(edit)]
+    edits = [edit for edit in (*_unit_edits(reading), *_rate_edits(reading)) if not reading.is_stated(edit)]
     edits = [edit for edit in edits if fold(_around(reading, edit)) not in reading.folded_sources]
     if not edits:
         return None

@@ -54,7 +54,7 @@ def change_actor(reading: Reading) -> Edit | None:
         edits = list(_apply_rules(reading, sentence.start, sentence.end, language.actors))
         edits = edits or list(_other_agents(reading, language, sentence))
         for edit in edits:
-            if not reading.is_told(edit):
+            if not reading.is_stated(edit):
                 return edit
     return None
 
@@ -68,7 +68,7 @@ def change_condition(reading: Reading) -> Edit | None:
         edits = [
             edit
             for edit in _apply_rules(reading, sentence.start, sentence.end, language.conditions)
-            if not reading.is_told(edit)
+            if not reading.is_stated(edit)
         ]
         if edits:
             return choose(edits[:_CHOICES], reading.seed, "condition")
@@ -110,7 +110,7 @@ def _turn_sentence(reading: Reading, language: Language, start: int, end: int) -
     both = ((language.turn_off, language.turn_off_block), (language.turn_on, language.turn_on_block))
     for rules, block in both:
         for edit in _apply_rules(reading, start, end, rules, block):
-            if not reading.is_told(edit):
+            if not reading.is_stated(edit):
                 return edit
     return None
 
@@ -145,8 +145,8 @@ def _is_name(text: str, match: re.Match[str]) -> bool:
 
 
 def _has_word(reading: Reading, word: str) -> bool:
-    told = f"{reading.sources}\n{reading.question}\n{reading.prose}"
-    return bool(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", told, re.IGNORECASE))
+    texts = f"{reading.sources}\n{reading.question}\n{reading.prose}"
+    return bool(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", texts, re.IGNORECASE))
 
 
 def _is_subordinate(text: str, at: int, language: Language) -> bool:
