@@ -205,7 +205,8 @@ def _other_years(match: re.Match[str], before: str, after: str, reading: Reading
         re.search(r"(?:after|since|from|nach|seit|depuis|apr\u00e8s|desde|to|until|\u2013|-)\s?\Z", before)
     )
     earlier = bool(re.search(r"(?:before|by|vor|avant|antes de)\s\Z", before)) or after[:1] in {"\u2013", "-"}
-    steps = (20, 30, 10) if match["era"] else (3, 4, 6, 7, 9, 11, 13, 17)
+    is_bound = re.search(r"(?:after|before|since|by|nach|vor|seit|apr\u00e8s|avant|depuis)\s\Z", before)
+    steps = (20, 30, 10) if match["era"] else (17, 23, 31) if is_bound else (3, 4, 6, 7, 9, 11, 13, 17)
     signs = (1,) if later and not earlier else (-1,) if earlier or year > _RECENT else (1, -1)
     years = [year + sign * step for step in steps for sign in signs]
     return [f"{new}{match['era'] or ''}" for new in years if new not in reading.source_numbers]

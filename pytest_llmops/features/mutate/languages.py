@@ -72,6 +72,7 @@ class Language:
     year_before: re.Pattern[str]
     rising: re.Pattern[str]
     falling: re.Pattern[str]
+    nearly: re.Pattern[str]
     labels: frozenset[str]
     units: tuple[tuple[str, str], ...]
     unit_block: re.Pattern[str]
@@ -126,6 +127,7 @@ def read_language(code: str) -> Language:
         year_before=before_number("year_before"),
         rising=before_number("rising"),
         falling=before_number("falling"),
+        nearly=before_number("nearly"),
         labels=frozenset(data["labels"].split("|")),
         units=tuple((find, put) for find, put in data["units"]),
         unit_block=_compile(data["unit_block"]) if "unit_block" in data else _NEVER,

@@ -42,6 +42,7 @@ _NO_WORDS = frozenset(
 )
 _FRACTION = re.compile(r"(?:six|seven|eigh|nin|ten)ths?\Z")
 _CODE = re.compile(r"(?<![\w-])[A-Z]{1,6}-?\d{1,12}(?![\w-])")
+_NEARLY = 1.5  # times; a rough number must differ more
 _LONGEST_YEAR = 4
 _FIRST_YEAR, _LAST_YEAR = 1000, 2099
 _HUNDRED = 100
@@ -94,6 +95,7 @@ def _digit_places(reading: Reading, taken: Sequence[tuple[int, int]]) -> Iterato
             _write(number, match)
             for number in _others(value, _decimals(match["part"]), rising=rising, falling=falling)
             if number not in reading.source_numbers
+            and not (_is_nearly(before, language) and _NEARLY > number / value > 1 / _NEARLY)
             and not (
                 0 <= value <= _HUNDRED < number
                 and re.match(r"\s?(?:%|per\s?cent|Prozent|pour cent|por ciento)", after)
@@ -112,6 +114,11 @@ def _code_places(reading: Reading) -> Iterator[Place]:
             options = [option for option in options if option not in reading.sources]
             if options:
                 yield Place(start=match.start(), end=match.end(), tier=EXPECTED, options=options)
+
+
+def _is_nearly(before: str, language: Language | None) -> bool:
+    """Return whether a number is said to be rough."""
+    return language is not None and bool(language.nearly.search(before.rstrip("\u00a3$\u20ac")))
 
 
 def _range_places(reading: Reading) -> Iterator[Place]:
