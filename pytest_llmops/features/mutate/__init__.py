@@ -1,0 +1,1 @@
+"""Golden sets tested by wrong answers."""
