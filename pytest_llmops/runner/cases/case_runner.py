@@ -17,9 +17,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from filelock import BaseFileLock  # noqa: TC002 - the store imports it anyway
-
 from pytest_llmops.detect.seal import seal_result
+from pytest_llmops.documents.file_lock import FileLock
 from pytest_llmops.errors import CaseFileError, LLMOpsError
 from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.gates.repeats import RepeatPlanner
@@ -72,7 +71,7 @@ class CaseRunner:
     is_started: bool = field(init=False, default=False)
     _futures: dict[str, Future[CaseResult]] = field(default_factory=dict)
     _repeated: Future[Mapping[str, CaseResult]] | None = None
-    _alive: BaseFileLock | None = None
+    _alive: FileLock | None = None
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-cases"))
     _slots: asyncio.Semaphore = field(init=False)
     _leases: asyncio.Semaphore = field(init=False)

@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from filelock import BaseFileLock  # noqa: TC002 - what type hints of `announce` resolve to
-
 from pytest_llmops.documents.atomic_file import write_atomically
-from pytest_llmops.documents.file_lock import hold_lock, take_lock, wait_for_lock
+from pytest_llmops.documents.file_lock import FileLock, hold_lock, take_lock, wait_for_lock
 from pytest_llmops.records import CaseResult
 
 _STOP = "stop"
@@ -92,7 +90,7 @@ class SharedStore:
             finally:
                 mark.unlink(missing_ok=True)
 
-    def announce(self, golden: str) -> BaseFileLock:
+    def announce(self, golden: str) -> FileLock:
         """Announce that this worker runs its share of a golden file, for as long as the lock is held."""
         return wait_for_lock(self._path(golden, f"alive-{self.worker}"))
 
