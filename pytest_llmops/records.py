@@ -137,6 +137,8 @@ class Golden:
         sha256: Of the file's bytes.
         bound_lines: Metric to the line of the first bound on it; empty if it was not read from a file.
         suite_lines: Metric of the suite to the line on which it is written, from 1.
+        measures: Bounds of features, by their key under `suite`: `mutation` to `lies` to `>= 0.9`. Each is
+            judged by what measures it, and by no ordinary run.
     """
 
     path: str
@@ -155,6 +157,7 @@ class Golden:
     sha256: str = ""
     bound_lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
     suite_lines: Mapping[str, int] = field(default_factory=dict, compare=False)
+    measures: Mapping[str, Mapping[str, Bound]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

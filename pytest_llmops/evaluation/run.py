@@ -239,6 +239,13 @@ class Evaluation:
         """All results of a file that this run makes."""
         return [self.wait(golden, task) for task in self.tasks[golden.path].values()]
 
+    def wait_for_started(self) -> None:
+        """Return when no case that this process began is under way any more."""
+        for path, runner in self._runners.items():
+            if runner.is_started:
+                for task in self.tasks[path].values():
+                    runner.wait(task)
+
     def results(self) -> Mapping[str, CaseResult]:
         """The results that every process of the run has by now, by item id."""
         if self._taken_over:

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any, Literal, Protocol
 
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.identity import is_host
+from pytest_llmops.recorder.identity import Identity, is_host
 from pytest_llmops.recorder.reply import streamed_tools
 from pytest_llmops.records import ModelCall, ModelErrors
 
@@ -107,6 +107,21 @@ class CallBudget(Protocol):
 
     def charge(self, call: Call) -> None:
         """Books each call that it permitted once, answered or not."""
+
+
+class ReplySource(Protocol):
+    """Sees the replies that an app gets to its model calls, and may give others; used on many threads."""
+
+    def replace(self, case: str, repeat: int, identity: Identity, nth: int) -> tuple[str, Any] | None:
+        """
+        Return content type and body of the reply to a call; None leaves it to cassettes and provider.
+
+        Raises:
+            CassetteError: The app gets no reply at all.
+        """
+
+    def note(self, case: str, repeat: int, identity: Identity, nth: int, reply: tuple[str, Any]) -> None:
+        """Take content type and body of a complete reply, replayed or made."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -231,6 +231,11 @@ _STRICTER: Mapping[str, Callable[[Any, Any], bool]] = {
     # of cases and golden files
     "data": _covers_all,
     "live": lambda _, after: after is True,
+    "measures": lambda before, after: all(
+        _is_higher_bound(bound, after.get(name, {}).get(part))
+        for name, parts in before.items()
+        for part, bound in parts.items()
+    ),
     "model_errors": _ranked("allow", "warn", "fail"),
     "never_record": _keeps_all,
     "passages": lambda _, after: after in {None, "scan"},
