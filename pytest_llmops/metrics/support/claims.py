@@ -1,0 +1,148 @@
+"""Sentences of an answer: which are claims, and which may always be said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_llmops.metrics.faithfulness.sentences import drop_citations, drop_opener, split_sentences
+from pytest_llmops.metrics.support.language import Language
+from pytest_llmops.metrics.words import fold, split_words
+
+_EMPHASIS = re.compile(r"\*\*|__|`")
+_END = re.compile(r"(?<=[。！？!?｡])[」』”）)]*|\n+")
+_QUESTION = re.compile(r"[?？][\"'”’」』)]*\s*\Z")
+_NAMED_GREETING = re.compile(r"(?:dear|hello|hi|hallo|bonjour|hola|liebe|lieber|guten tag|querido|cher|chère)\s+\w+\Z")
+_HEADING_WORDS = 3
+_WILDCARD = "*"
+_WILDCARDS_AT_MOST = 8
+
+
+def split(text: str, language: Language) -> list[str]:
+    """Return the sentences of a text; items of a list and lines are sentences, too. Marks of citations are dropped."""
+    plain = _EMPHASIS.sub("", drop_citations(text))
+    if not language.is_unspaced:
+        return [sentence.text for sentence in split_sentences(plain)]
+    return [
+        sentence.text
+        for piece in _END.split(plain)
+        if piece.strip()
+        for sentence in split_sentences(piece.strip())
+    ]
+
+
+def is_claim(sentence: str, language: Language) -> bool:
+    """
+    Return whether a sentence says something that a source must support.
+
+    Greetings, plain questions and headings of few words say nothing; all else is a claim.
+    """
+    folded = fold(sentence).strip(" .,;:!-–—·*#")
+    if not folded or folded in language.greetings or _NAMED_GREETING.match(folded):
+        return False
+    if _QUESTION.search(sentence):
+        return not _is_plain_question(folded, language)
+    if language.code == "en" and not drop_opener(sentence):
+        return False
+    is_heading = sentence.rstrip().endswith((":", "："))
+    if is_heading and not any(map(str.isdigit, folded)) and not language.negations.search(folded):
+        content = [word for word in split_words(folded) if word not in language.function]
+        quantified = any(pattern.search(folded) for pattern in language.marks.values())
+        return len(content) > _HEADING_WORDS or quantified or language.is_unspaced
+    return True
+
+
+def _is_plain_question(folded: str, language: Language) -> bool:
+    """Return whether a question asks only: `did you know that all is free?` does not."""
+    words = split_words(folded)
+    if language.is_unspaced:
+        return not any(verb in folded for verb in language.says) and any(
+            word in folded for word in language.asks
+        )
+    if language.says & set(words):
+        return False
+    return any(word in language.asks for word in words[:2])
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """
+    A sentence that the app may always say; `*` stands for words that the sources or the question have.
+
+    Attributes:
+        parts: The text between wildcards, folded.
+    """
+
+    parts: tuple[str, ...]
+
+    @classmethod
+    def read(cls, written: str) -> Allowed:
+        """
+        Raises:
+            ValueError: It has no words of its own, or too many wildcards.
+        """
+        parts = tuple(_normalise(part, at) for at, part in enumerate(written.split(_WILDCARD)))
+        if len(parts) > _WILDCARDS_AT_MOST + 1:
+            raise ValueError(f"{written!r} has more than {_WILDCARDS_AT_MOST} wildcards")
+        if any(not part.strip() for part in parts[1:-1]):
+            raise ValueError(f"{written!r} has two wildcards in a row")
+        if not any(character.isalpha() for part in parts for character in part):
+            raise ValueError(f"{written!r} would allow any sentence; write the words that stay the same")
+        return cls(parts)
+
+    def match(self, sentence: str) -> list[str] | None:
+        """
+        Return the words that the wildcards stand for, or None.
+
+        Each part is looked for once, from left to right, so that the time does not depend on the pattern.
+        """
+        text = _squash(sentence)
+        first, *rest = self.parts
+        if not rest:
+            return [] if text == first.strip() else None
+        first = first.lstrip()
+        if not text.startswith(first):
+            return None
+        at, found = len(first), []
+        for part in rest[:-1]:
+            place = text.find(part, at + 1)
+            if place < 0:
+                return None
+            found.append(text[at:place])
+            at = place + len(part)
+        last = rest[-1].rstrip()
+        if not text.endswith(last) or len(text) - len(last) <= at:
+            return None
+        found.append(text[at : len(text) - len(last)])
+        return found
+
+
+def _squash(sentence: str) -> str:
+    """Fold, and drop the stop at the end."""
+    return fold(sentence).strip(" .!。！")
+
+
+def _normalise(part: str, at: int) -> str:
+    folded = " ".join(fold(part).split())
+    before = " " if part[:1].isspace() and at else ""
+    after = " " if part[-1:].isspace() else ""
+    return f"{before}{folded}{after}" if folded else ""
+
+
+def find_allowed(sentence: str, allowed: Sequence[Allowed], known: Sequence[frozenset[str]]) -> bool:
+    """
+    Return whether a sentence is allowed, with the words in place of wildcards all in one of the texts.
+
+    Args:
+        known: The words of each source, with those of the question.
+    """
+    for pattern in allowed:
+        filled = pattern.match(sentence)
+        if filled is None:
+            continue
+        words = [word for part in filled for word in split_words(part)]
+        if not filled or (words and any(words_known.issuperset(words) for words_known in known)):
+            return True
+    return False
+
