@@ -90,7 +90,7 @@ def list_falsehoods() -> Iterator[Item]:
                     supported=which == "right",
                     text=item[which],
                     sources=sources,
-                    question=question["input"],
+                    question=str(question["input"]),
                 )
 
 
@@ -104,7 +104,7 @@ def list_labelled() -> Iterator[Item]:
         yield _labelled("SciFact", row["document"], row["label"] == "SUPPORT", row)
     for row in read("mtrag"):
         rating = (row["label"]["faithfulness"] - 1) / 3
-        yield _labelled("MTRAG", row["conversation"], rating >= SUPPORTED, row, question=row["input"])
+        yield _labelled("MTRAG", row["conversation"], rating >= SUPPORTED, row, question=str(row["input"]))
     chance = random.Random(SEED)  # noqa: S311 - repeatable, not secret
     for row in read("xquad_passages"):
         sentences = [sentence.text for sentence in split_sentences(row["text"]) if len(sentence.text) > 30]
@@ -117,7 +117,7 @@ def list_labelled() -> Iterator[Item]:
             for contexts, label in ((row["contexts"], True), (rest, False)):
                 if contexts:
                     cut = {**row, "contexts": contexts, "output": row["reference"]}
-                    yield _labelled("CLAPNQ", str(row["title"]), label, cut, question=row["input"])
+                    yield _labelled("CLAPNQ", str(row["title"]), label, cut, question=str(row["input"]))
 
 
 def _labelled(source: str, group: str, label: bool, row: Any, question: str = "") -> Item:  # noqa: FBT001
@@ -188,6 +188,20 @@ def _exchange(item: Item, chance: random.Random) -> Iterator[tuple[str, str]]:
             yield "roles", text[: one.start()] + two[0] + text[one.end() : two.start()] + one[0] + text[two.end() :]
 
 
+_JOINING = ("if", "unless", "even if", "but only if", "as long as", "and", "because", "but not if", "except when")
+
+
+def _add_clause(item: Item, other: Item, chance: random.Random) -> Iterator[tuple[str, str]]:
+    """Yield the answer with a condition or a clause of another sentence, of the same sources and of others."""
+    sentences = [sentence.text for text in item.sources for sentence in split_sentences(text)]
+    strange = [sentence.text for text in other.sources[:5] for sentence in split_sentences(text)]
+    for kind, written in (("condition", sentences), ("clause", strange)):
+        added = chance.choice(written).rstrip(" .!?").split()[: chance.randint(4, 9)] if written else []
+        if len(added) > 2:
+            words = " ".join([added[0].lower(), *added[1:]])
+            yield kind, f"{item.text.rstrip(' .')}, {chance.choice(_JOINING)} {words}."
+
+
 def _mutate(item: Item, good: list[Item], chance: random.Random) -> Iterator[tuple[str, str]]:
     for kind, written in _SWAPS.items():
         pairs = [tuple(pair.split("|")) for pair in written.split(";")]
@@ -207,6 +221,7 @@ def _mutate(item: Item, good: list[Item], chance: random.Random) -> Iterator[tup
     names = [m for m in re.finditer(r"(?<=[a-z,] )[A-Z][a-z]+(?: [A-Z][a-z]+)*", item.text)]
     yield from _exchange(item, chance)
     other = chance.choice(good)
+    yield from _add_clause(item, other, chance)
     others = re.findall(r"(?<=[a-z,] )[A-Z][a-z]+(?: [A-Z][a-z]+)*", " ".join(other.sources))
     others = [name for name in others if name not in " ".join(item.sources)]
     if names and others:

@@ -15,6 +15,7 @@ _END = re.compile(r"(?<=[。！？!?｡])[」』”）)]*|\n+")
 _QUESTION = re.compile(r"[?？][\"'”’」』)]*\s*\Z")
 _NAMED_GREETING = re.compile(r"(?:dear|hello|hi|hallo|bonjour|hola|liebe|lieber|guten tag|querido|cher|chère)\s+\w+\Z")
 _HEADING_WORDS = 3
+_DECIMAL = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
 _WILDCARD = "*"
 _WILDCARDS_AT_MOST = 8
 
@@ -82,7 +83,7 @@ class Allowed:
         Raises:
             ValueError: It has no words of its own, or too many wildcards.
         """
-        parts = tuple(_normalise(part, at) for at, part in enumerate(written.split(_WILDCARD)))
+        parts = tuple(_normalise(part, at) for at, part in enumerate(_squash(written).split(_WILDCARD)))
         if len(parts) > _WILDCARDS_AT_MOST + 1:
             raise ValueError(f"{written!r} has more than {_WILDCARDS_AT_MOST} wildcards")
         if any(not part.strip() for part in parts[1:-1]):
@@ -130,6 +131,12 @@ def _normalise(part: str, at: int) -> str:
     return f"{before}{folded}{after}" if folded else ""
 
 
+def list_words(text: str) -> list[str]:
+    """Return the words of a text, numbers without zeros at their end: `88.00` is `88.0`."""
+    words = split_words(text)
+    return [f"{float(word):g}" if _DECIMAL.fullmatch(word) else word for word in words]
+
+
 def find_allowed(sentence: str, allowed: Sequence[Allowed], known: Sequence[frozenset[str]]) -> bool:
     """
     Return whether a sentence is allowed, with the words in place of wildcards all in one of the texts.
@@ -141,7 +148,7 @@ def find_allowed(sentence: str, allowed: Sequence[Allowed], known: Sequence[froz
         filled = pattern.match(sentence)
         if filled is None:
             continue
-        words = [word for part in filled for word in split_words(part)]
+        words = [word for part in filled for word in list_words(part)]
         if not filled or (words and any(words_known.issuperset(words) for words_known in known)):
             return True
     return False

@@ -49,6 +49,10 @@ FEATURES = (
     "value_other",
     "name_missing",
     "first_words_missing",
+    "clause_missing",
+    "clause_found",
+    "condition_unfound",
+    "logic_new",
     "copied",
     "edited_word",
     "edited_logic",
@@ -56,14 +60,13 @@ FEATURES = (
     "lost_word",
     "moved_word",
 )
-HELPS = frozenset({"found", "worst", "low", "alike"})
-"""Features that speak for a claim; all others speak against it."""
-
 _QUANTIFIERS = frozenset({"all", "most", "some", "only"})
 _CONDITIONS = frozenset({"if", "unless", "only", "even"})
 _EDITS = ("edited_word", "edited_logic", "lost_logic", "lost_word", "moved_word")
 _COPIED, _ALL_COPIED = 0.5, 0.8  # share of a claim's words, in order, from which on it copies a source
 _EQUAL = 0.9
+_FROM_QUESTION = 0.85  # likeness of a word that only the question has
+_UNLIKE = 0.4  # between two words of which nothing is known but their letters
 _ALIKE = 0.6  # cosine from which on two words may mean the same
 _PREFIX = 5  # letters that words of one family share
 _NEAREST = 3
@@ -116,6 +119,8 @@ class Texts:
         alike: Matrix = same[:, [column[token.stem] for token in source.tokens]]
         if claim.text in self._vectors and alike.size:
             alike = np.maximum(alike, self._vectors[claim.text] @ self._vectors[source.text].T)
+        elif self.language.code != "en":
+            alike = np.maximum(alike, np.float32(_UNLIKE))
         for value in claim.values if alike.size else ():
             own = [at for at, token in enumerate(claim.tokens) if _is_in(token, value)]
             agreeing = [other for other in source.values if agree(value, other)]
@@ -236,7 +241,7 @@ def _describe(
     import numpy as np
 
     count = len(claim.tokens)
-    here = np.maximum(best, 0.85 * asked)
+    here = np.maximum(best, _FROM_QUESTION * asked)
     found = best >= 0.9
     matched = [
         (index, int(alike[index].argmax())) for index in range(count) if alike.shape[1] and best[index] >= _ALIKE
@@ -254,6 +259,7 @@ def _describe(
         "elsewhere": float(((here < _ALIKE) & (anywhere >= 0.9)).mean()),
         "alike": float(here.mean()),
         **grammar,
+        **_clauses(claim, source, here, texts.language),
         **_edits(claim, source, here, texts.language),
         "value_missing": value_missing,
         "value_other": value_other,
@@ -264,6 +270,23 @@ def _describe(
                 if token in names
             )
         ),
+    }
+
+
+def _clauses(claim: Reading, source: Reading, here: Matrix, language: Language) -> dict[str, float]:
+    """Describe the clause of a claim that has least of a source, and words that turn and are not in it."""
+    places: dict[int, list[int]] = {}
+    for at, token in enumerate(claim.tokens):
+        places.setdefault(token.clause, []).append(at)
+    missing = {clause: float((here[own] < _ALIKE).mean()) for clause, own in places.items()}
+    unfound = {clause: float((here[own] < _FROM_QUESTION).mean()) for clause, own in places.items()}
+    conditions = {clause for name, _, clause in claim.marks if name in _CONDITIONS}
+    turning = set(claim.words) & language.logic
+    return {
+        "clause_missing": max(missing.values()),
+        "clause_found": 1 - max(unfound.values()),
+        "condition_unfound": max((unfound[clause] for clause in conditions & unfound.keys()), default=0.0),
+        "logic_new": len(turning - set(source.words)) / max(len(turning), 1),
     }
 
 
@@ -317,6 +340,7 @@ def _grammar(
             _turned(own, theirs, "if", "unless"),
             _turned(own, theirs, "unless", "even"),
             _turned(own, theirs, "only", "even"),
+            _turned(own, theirs, "with", "unless"),
         ),
         "condition_added": float(bool(_CONDITIONS & own.keys() - theirs.keys())),
         "condition_dropped": _dropped(claim, source, question),

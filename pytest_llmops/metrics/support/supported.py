@@ -16,7 +16,7 @@ from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.facts.sources import ORIGINS, Origin, gather_sources
 from pytest_llmops.metrics.faithfulness.sentences import drop_opener
-from pytest_llmops.metrics.support.claims import Allowed, find_allowed, is_claim, split
+from pytest_llmops.metrics.support.claims import Allowed, find_allowed, is_claim, list_words, split
 from pytest_llmops.metrics.support.features import FEATURES, Match, Texts, describe
 from pytest_llmops.metrics.support.language import UNKNOWN, Language, detect_language, known_languages
 from pytest_llmops.metrics.support.model import load_model
@@ -97,7 +97,7 @@ class Supported(DeclaredMetric):
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
         allowed = self._allowed()
-        answers = [_read(sample, self.against, allowed) for sample in samples]
+        answers = [read_answer(sample, self.against, allowed) for sample in samples]
         worst: list[tuple[_Rated, ...]] = [()] * len(samples)
         for block in _blocks(answers):
             texts: dict[str, Texts] = {}
@@ -116,7 +116,7 @@ class Supported(DeclaredMetric):
             for sample, answer, rated in zip(samples, answers, worst, strict=True)
         ]
 
-    def _give(self, sample: Sample, answer: _Answer, rated: Sequence[_Rated]) -> Score:
+    def _give(self, sample: Sample, answer: Answer, rated: Sequence[_Rated]) -> Score:
         worst_first = sorted(rated, key=lambda claim: claim.score)
         value = round(worst_first[0].score, _DIGITS) if worst_first else 1.0
         reason = "" if value >= 1 else _explain(worst_first[0], len(rated), answer.language)
@@ -155,7 +155,7 @@ class _Rated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class Answer:
     """
     An answer ready to be rated.
 
@@ -172,10 +172,14 @@ class _Answer:
 
     def list_readings(self) -> Iterator[Reading]:
         """Yield the readings whose words have to be compared; none if each claim is a sentence of a source."""
-        if any(self._find_same(claim) is None for claim in self.claims):
-            yield from (self._read(claim) for claim in self.claims if self._find_same(claim) is None)
+        if changed := self.list_changed():
+            yield from changed
             yield from (read_sentence(source.text, self.language) for source in self.sources)
             yield read_sentence(self.question, self.language)
+
+    def list_changed(self) -> list[Reading]:
+        """Return the claims that are no sentence of a source."""
+        return [self._read(claim) for claim in self.claims if self._find_same(claim) is None]
 
     def rate(self, texts: Texts) -> Iterator[_Rated]:
         """Yield each claim with its score."""
@@ -204,18 +208,18 @@ class _Answer:
         return next((source for source in self.sources if _flat(source.text) == folded), None)
 
 
-def _read(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowed]) -> _Answer:
+def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowed]) -> Answer:
     """Read an answer and its sources, or say why they cannot be read."""
     english = known_languages()["en"]
     text, question = sample.output.text, " ".join(_texts_in(sample.input))
     if blank := find_blank(text):
-        return _Answer(language=english, error=f"cannot read: {blank}")
+        return Answer(language=english, error=f"cannot read: {blank}")
     written = gather(sample, origins)
     source_text = "\n".join(source.text for source in written)[:_READ_FOR_LANGUAGE]
     code = detect_language(text) or detect_language(f"{question} {text}") or detect_language(source_text)
     language = known_languages().get(code)
     if language is None:
-        return _Answer(
+        return Answer(
             language=english,
             error=f"cannot read the language of the answer{'' if code in {'', UNKNOWN} else f' ({code})'}; "
             f"readable: {', '.join(known_languages())}",
@@ -223,16 +227,17 @@ def _read(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowed]) ->
     sentences = split(text, language)
     if len(sentences) > _CLAIMS_AT_MOST:
         error = f"cannot read: {counted(len(sentences), 'sentence')}; at most {_CLAIMS_AT_MOST} are checked"
-        return _Answer(language=language, error=error)
+        return Answer(language=language, error=error)
     sources = tuple(
         _Source(text=sentence, origin=source.origin, name=source.name)
         for source in written
         for sentence in (split(source.text, language) if source.origin != "tool_calls" else [source.text])
     )
     if len(sources) > _SOURCES_AT_MOST:
-        return _Answer(language=language, error=f"cannot read: more than {_SOURCES_AT_MOST} sentences of sources")
-    asked = frozenset(split_words(question))
-    known = [asked | frozenset(split_words(source.text)) for source in sources] or [asked]
+        return Answer(language=language, error=f"cannot read: more than {_SOURCES_AT_MOST} sentences of sources")
+    asked = frozenset(list_words(question))
+    known = [asked | frozenset(list_words(source.text)) for source in sources] if allowed else []
+    known = known or [asked]
     left = [sentence for sentence in sentences if not find_allowed(sentence, allowed, known)]
     claims = [sentence for sentence in left if is_claim(sentence, language)]
     claims = [sentence for sentence in claims if read_sentence(sentence, language).tokens]
@@ -249,7 +254,7 @@ def _read(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowed]) ->
         error = f"cannot read: the answer is in {code} and its sources are in {named}"
     elif foreign := _find_foreign(claims, language):
         error = f"cannot read a sentence of the answer, which is not in {code} as the rest: {quote([foreign])}"
-    return _Answer(
+    return Answer(
         language=language, error=error, claims=tuple(claims), sources=sources, question=question
     )
 
@@ -326,7 +331,7 @@ def _texts_in(value: Any) -> Iterator[str]:
             yield from _texts_in(item)
 
 
-def _blocks(answers: Sequence[_Answer]) -> Iterator[list[int]]:
+def _blocks(answers: Sequence[Answer]) -> Iterator[list[int]]:
     """Yield positions of answers with claims in blocks of a bounded number of texts."""
     block: list[int] = []
     texts: set[str] = set()
