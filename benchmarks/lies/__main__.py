@@ -1,7 +1,8 @@
 """
-What `supported` and `facts` find of lies by kind, and what they report of right answers, with Wilson's intervals.
+What `supported` and `facts` find of lies by kind, and what they report of right answers.
 
-Usage: python -m benchmarks.lies [--misses] [--all]; `--all` adds the labelled sets and their mutants.
+Usage: python -m benchmarks.lies [--misses] [--all]; `--all` adds the held halves of labelled sets and of
+their mutants. Intervals are Wilson's.
 """
 
 from __future__ import annotations
@@ -34,11 +35,15 @@ def report(items: Sequence[Item], metric: str, *, misses: bool) -> list[tuple[bo
 
 
 def main() -> None:
-    items = [*list_written(), *list_falsehoods()]
+    written = [*list_written(), *list_falsehoods()]
+    labelled = []
     if "--all" in sys.argv:
-        items = [*(item for item in items if item.source.startswith("written-")), *list_items()]
+        shown = {item.source for item in written} | {
+            f"mutant-{source}" for source in ("written", "falsehoods")
+        }
+        labelled = [item for item in list_items() if item.half == "held" and item.source not in shown]
     tables: dict[tuple[str, str, str], dict[str, tuple[int, int]]] = defaultdict(dict)
-    for metric in ("supported", "facts"):
+    for metric, items in (("supported", [*written, *labelled]), ("facts", written)):
         counts: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
         for red, item in report(items, metric, misses="--misses" in sys.argv and metric == "supported"):
             counts[item.source, item.half, item.kind].append(red)
@@ -49,10 +54,12 @@ def main() -> None:
     for (source, half, kind), columns in sorted(tables.items()):
         cells = []
         for metric in ("supported", "facts"):
+            if metric not in columns:
+                continue
             count, of = columns[metric]
             low, high = wilson_interval(count / of, of)
             cells.append(f"{count} of {of}: {count / of:.2f} ({low:.2f} to {high:.2f})")
-        print(f"| {source} | {half} | {kind} | {cells[0]} | {cells[1]} |")
+        print(f"| {source} | {half} | {kind} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Answers with labels for `supported`: lies and right answers by hand, sets that people labelled, and mutants of those."""
+"""Answers with labels: lies and right answers by hand, sets that people labelled, and mutants of those."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def list_written() -> Iterator[Item]:
         for document in yaml.safe_load(file.read_text(encoding="utf-8")):
             passages = tuple(document["passages"])
             common: dict[str, Any] = {
-                "source": "written" if document.get("language", "en") == "en" else f"written-{document['language']}",
+                "source": "written"
+                if document.get("language", "en") == "en"
+                else f"written-{document['language']}",
                 "group": document["id"],
                 "half": document["half"],
                 "sources": passages,
@@ -77,7 +79,9 @@ def list_falsehoods() -> Iterator[Item]:
     """Yield the answers of `benchmarks/falsehoods`; the last share is held."""
     questions = {question["id"]: question for question in load_questions()}
     for share in ("first", "second", "last"):
-        for item in yaml.safe_load((_HERE.parent / "falsehoods" / f"{share}.yaml").read_text(encoding="utf-8")):
+        for item in yaml.safe_load(
+            (_HERE.parent / "falsehoods" / f"{share}.yaml").read_text(encoding="utf-8")
+        ):
             question = questions[item["id"]]
             sample = make_sample(question, item["right"], reference=False)
             sources = tuple(source.text for source in gather(sample, ("passages", "tool_calls")))
@@ -98,29 +102,37 @@ def list_labelled() -> Iterator[Item]:
     """Yield outputs that people labelled as supported or not."""
     for row in read("begin"):
         yield _labelled(
-            "BEGIN", row["contexts"][0], row["label"] == "Fully attributable", row, question=row["input"]
+            "BEGIN",
+            row["contexts"][0],
+            label=row["label"] == "Fully attributable",
+            row=row,
+            question=str(row["input"]),
         )
     for row in read("scifact_faithfulness"):
-        yield _labelled("SciFact", row["document"], row["label"] == "SUPPORT", row)
+        yield _labelled("SciFact", row["document"], label=row["label"] == "SUPPORT", row=row)
     for row in read("mtrag"):
         rating = (row["label"]["faithfulness"] - 1) / 3
-        yield _labelled("MTRAG", row["conversation"], rating >= SUPPORTED, row, question=str(row["input"]))
+        yield _labelled(
+            "MTRAG", row["conversation"], label=rating >= SUPPORTED, row=row, question=str(row["input"])
+        )
     chance = random.Random(SEED)  # noqa: S311 - repeatable, not secret
     for row in read("xquad_passages"):
         sentences = [sentence.text for sentence in split_sentences(row["text"]) if len(sentence.text) > 30]
         for sentence in chance.sample(sentences, min(2, len(sentences))):
             verbatim = {"output": sentence, "contexts": [row["text"]]}
-            yield _labelled("XQuAD", row["id"], True, verbatim)
+            yield _labelled("XQuAD", row["id"], label=True, row=verbatim)
     for row in read("clapnq"):
         if row["rationale"]:
             rest = [text for at, text in enumerate(row["contexts"]) if at not in row["rationale"]]
             for contexts, label in ((row["contexts"], True), (rest, False)):
                 if contexts:
                     cut = {**row, "contexts": contexts, "output": row["reference"]}
-                    yield _labelled("CLAPNQ", str(row["title"]), label, cut, question=str(row["input"]))
+                    yield _labelled(
+                        "CLAPNQ", str(row["title"]), label=label, row=cut, question=str(row["input"])
+                    )
 
 
-def _labelled(source: str, group: str, label: bool, row: Any, question: str = "") -> Item:  # noqa: FBT001
+def _labelled(source: str, group: str, *, label: bool, row: Any, question: str = "") -> Item:
     return Item(
         source=source,
         group=group,
@@ -135,14 +147,16 @@ def _labelled(source: str, group: str, label: bool, row: Any, question: str = ""
 
 COMMON = FUNCTION_WORDS
 
-# What a lie does with a sentence; each pair both ways. Mutants only train and measure: no list of the package.
+# Pairs of words that lies exchange, both ways.
 _SWAPS = {
-    "scope": "all|some;every|hardly any;always|sometimes;most|all;only|also;at least|at most;more than|less than;"
-    "before|after;until|from;first|last;over|under;within|after;many|few;often|rarely;both|neither",
-    "condition": "if|even if;unless|even if;when|even when;only if|even if;because|although;with|without;while|after;"
-    "such as|except;in order to|instead of;as long as|even if",
-    "negation": "is|is not;are|are not;was|was not;were|were not;can|cannot;has|has not;have|have not;will|will not;"
-    "must|need not;may|may not;should|should not;did not|did;does not|does;never|always;no|every",
+    "scope": "all|some;every|hardly any;always|sometimes;most|all;only|also;at least|at most;"
+    "more than|less than;before|after;until|from;first|last;over|under;within|after;many|few;"
+    "often|rarely;both|neither",
+    "condition": "if|even if;unless|even if;when|even when;only if|even if;because|although;with|without;"
+    "while|after;such as|except;in order to|instead of;as long as|even if",
+    "negation": "is|is not;are|are not;was|was not;were|were not;can|cannot;has|has not;have|have not;"
+    "will|will not;must|need not;may|may not;should|should not;did not|did;does not|does;"
+    "never|always;no|every",
     "actor": "he|she;we|you;they|we;his|her;i|you;the company|the customer;men|women;children|adults;"
     "the first|the second;patients|doctors;people|experts;students|teachers;his|my;the state|the city",
 }
@@ -167,7 +181,7 @@ def list_mutants(items: list[Item]) -> Iterator[Item]:
 
 
 def _exchange(item: Item, chance: random.Random) -> Iterator[tuple[str, str]]:
-    """Yield the answer with a word replaced by one of the sources with the same ending, and with two exchanged."""
+    """Yield the answer with a word of the sources in place of one, and with two words exchanged."""
     own = list(re.finditer(r"(?<=[a-z,] )[a-z]{4,}\b", item.text))
     if not own:
         return
@@ -185,14 +199,27 @@ def _exchange(item: Item, chance: random.Random) -> Iterator[tuple[str, str]]:
         one, two = sorted(chance.sample(plain, 2), key=lambda match: match.start())
         if one[0] != two[0]:
             text = item.text
-            yield "roles", text[: one.start()] + two[0] + text[one.end() : two.start()] + one[0] + text[two.end() :]
+            yield (
+                "roles",
+                text[: one.start()] + two[0] + text[one.end() : two.start()] + one[0] + text[two.end() :],
+            )
 
 
-_JOINING = ("if", "unless", "even if", "but only if", "as long as", "and", "because", "but not if", "except when")
+_JOINING = (
+    "if",
+    "unless",
+    "even if",
+    "but only if",
+    "as long as",
+    "and",
+    "because",
+    "but not if",
+    "except when",
+)
 
 
 def _add_clause(item: Item, other: Item, chance: random.Random) -> Iterator[tuple[str, str]]:
-    """Yield the answer with a condition or a clause of another sentence, of the same sources and of others."""
+    """Yield the answer with a clause of another sentence, of the same sources and of others."""
     sentences = [sentence.text for text in item.sources for sentence in split_sentences(text)]
     strange = [sentence.text for text in other.sources[:5] for sentence in split_sentences(text)]
     for kind, written in (("condition", sentences), ("clause", strange)):
@@ -218,7 +245,7 @@ def _mutate(item: Item, good: list[Item], chance: random.Random) -> Iterator[tup
         place = chance.choice(numbers)
         value = int(place[0].replace(",", "")) + chance.choice([-2, -1, 1, 2, 3, 7, 10, 30])
         yield "number", item.text[: place.start()] + str(abs(value)) + item.text[place.end() :]
-    names = [m for m in re.finditer(r"(?<=[a-z,] )[A-Z][a-z]+(?: [A-Z][a-z]+)*", item.text)]
+    names = list(re.finditer(r"(?<=[a-z,] )[A-Z][a-z]+(?: [A-Z][a-z]+)*", item.text))
     yield from _exchange(item, chance)
     other = chance.choice(good)
     yield from _add_clause(item, other, chance)

@@ -1,8 +1,9 @@
 """
 Trains the weights of `supported`: `python -m benchmarks.lies.training` writes their `model.json`.
 
-A small network on the half `dev` of all sets. An answer is as good as its worst sentence beside the source that
-supports it best, so both are chosen anew by the network of the round before (Felzenszwalb et al. 2010, latent SVM).
+A small network on the half `dev` of all sets. An answer is as good as its worst sentence beside the source
+that supports it best, so both are chosen anew by the network of the round before (Felzenszwalb et al. 2010,
+latent SVM).
 """
 
 from __future__ import annotations
@@ -31,7 +32,15 @@ UNITS = 6
 NETWORKS = 5
 RIDGE = 0.003
 ROUNDS = 5
-WEIGHTS = {"written": 5.0, "falsehoods": 3.0, "SciFact": 0.5, "MTRAG": 0.5, "CLAPNQ": 0.7, "mutant-written": 3.0, "mutant-falsehoods": 2.0}
+WEIGHTS = {
+    "written": 5.0,
+    "falsehoods": 3.0,
+    "SciFact": 0.5,
+    "MTRAG": 0.5,
+    "CLAPNQ": 0.7,
+    "mutant-written": 3.0,
+    "mutant-falsehoods": 2.0,
+}
 MUTANTS = 0.7
 """Weights of sets in the loss, beside 1; right and wrong answers count half each."""
 KEPT = {"BEGIN": 0.3, "mutant-BEGIN": 0.1, "mutant-XQuAD": 0.15, "mutant-CLAPNQ": 0.25, "mutant-SciFact": 0.3,
@@ -93,7 +102,7 @@ class Network:
     units: int = UNITS
 
     def split(self) -> tuple[Any, Any, Any, Any, float]:
-        """Return weights and biases of the units, their weights in the sum, those of the features, the intercept."""
+        """Return weights and biases of units, their weights in the sum, those of features, the intercept."""
         width = len(FEATURES)
         cuts = np.cumsum([width * self.units, self.units, self.units, width])
         inner, bias, outer, linear, intercept = np.split(self.parameters, cuts)
@@ -183,7 +192,11 @@ def write(network: Network, bound: float, counts: Counter[str]) -> Path:
             for name, mean, scale, weight in zip(FEATURES, network.means, network.scales, linear, strict=True)
         },
         "units": [
-            {"bias": _short(bias[at]), "weight": _short(outer[at]), "weights": [_short(x) for x in inner[:, at]]}
+            {
+                "bias": _short(bias[at]),
+                "weight": _short(outer[at]),
+                "weights": [_short(x) for x in inner[:, at]],
+            }
             for at in range(network.units)
         ],
         "intercept": _short(intercept - bound),

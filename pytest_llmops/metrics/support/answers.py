@@ -24,37 +24,17 @@ _UNSAID = 0.5
 _SHARED = 0.6  # of the question's content words that a sentence has to answer it
 _LOOKED_AT = 3  # sentences in which an unsaid verdict is looked for
 _REST_AT_MOST = 1  # claims beside a refusal; more are an answer
-_QUESTION = re.compile(r"[?？]")
-_SENTENCE = re.compile(r"(?<=[.!?。！？])\s*")
-_ASKS_YES_NO = {
-    "en": r"(?:is|are|was|were|do|does|did|has|have|had|can|could|may|might|must|shall|should|will|would|am"
-    r"|isn't|aren't|don't|doesn't|won't|can't)\b",
-    "de": r"(?:ist|sind|war|waren|hat|haben|habe|kann|können|darf|dürfen|muss|müssen|soll|sollte|wird|werden|gibt"
-    r"|gilt|gelten|bekomme|bekommen|geht|brauche|brauchen)\b",
-    "fr": r"(?:est-ce|puis-je|peut-on|peut|pouvez|dois-je|doit-on|faut-il|y a-t-il|est-il|est-elle|ai-je|a-t-on|"
-    r"sont-ils|sont-elles|avez-vous|êtes-vous|\w+-t-(?:il|elle|on)|est|sont)\b",
-    "es": r"¿?\s*(?:puedo|puede|pueden|podemos|es|son|hay|está|están|tengo|tiene|tienen|debo|debe|se puede|se pueden"
-    r"|cubre|vale|ha|han|existe|existen)\b",
-    "zh": r".*(?:吗|是否|能不能|可不可以|可以不可以|是不是|有没有|要不要)",
-    "ja": r".*(?:ますか|ですか|でしょうか|ませんか)",
-}
-_OTHER_QUESTION = {  # asks for more than yes or no
-    "en": r"\b(?:or|how|what|which|who|when|where|why)\b|^(?:can|could|would|will) you (?:please )?(?:tell|check|give|"
-    r"show|explain|list|send|help|name|describe)\b",
-    "de": r"\b(?:oder|wie|was|welche[rsmn]?|wer|wann|wo|warum)\b|^können sie (?:mir )?\b.*(?:sagen|nennen|zeigen)",
-    "fr": r"\b(?:ou|comment|quel(?:le)?s?|qui|quand|où|pourquoi|combien)\b|^pouvez-vous me",
-    "es": r"\b(?:o|cómo|qué|cuál(?:es)?|quién|cuándo|dónde|por qué|cuánt[oa]s?)\b|^¿?\s*puede (?:decirme|indicarme)",
-    "zh": r"还是|怎么|什么|哪|谁|多少|几",
-    "ja": r"何|どこ|いつ|誰|どう|なぜ|いくら|いくつ|どちら|それとも",
-}
+_QUESTION = re.compile(r"[?\uff1f]")
+_SENTENCE = re.compile(r"(?<=[.!?。\uff01\uff1f])\s*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers(DeclaredMetric):
     """
-    1 if the output answers as the reference does: begins with its verdict, and refuses only if it refuses; 0.5 if
-    a verdict is due and cannot be read at its beginning; 0 for the opposite verdict, a refusal or question in place
-    of an answer, an answer in place of a refusal, and an empty output.
+    1 if the output answers as the reference does: begins with its verdict, and refuses only if it refuses.
+
+    0.5 if a verdict is due and cannot be read at its beginning. 0 for the opposite verdict, a refusal or a
+    question in place of an answer, an answer in place of a refusal, and an empty output.
     """
 
     traits = MetricTraits(
@@ -65,46 +45,79 @@ class Answers(DeclaredMetric):
     )
 
     def measure(self, sample: Sample) -> Score | Failure:
-        text, question = sample.output.text, _question(sample)
-        if blank := find_blank(text):
+        if blank := find_blank(sample.output.text):
             return self.give(sample, 0.0, blank)
-        code = detect_language(text) or detect_language(f"{question} {text}")
-        language = known_languages().get(code)
-        if language is None:
-            known = ", ".join(known_languages())
-            return fail(self, sample, f"cannot read the language of the output; readable: {known}")
-        reference = sample.reference or ""
-        other = known_languages().get(detect_language(reference) or code) if reference else language
-        if other is None:
-            return fail(self, sample, "cannot read the language of the reference")
-        refused = find_refusal(text, language)
-        if reference:
-            due = find_refusal(reference, other)
-            if bool(due) != bool(refused):
-                return self.give(sample, 0.0, _describe_refusal(refused))
-            if due:
-                return self.give(sample, 1.0)
-        elif refused:
-            error = f"cannot tell whether a refusal is due ({quote([refused])}); add `reference:` to the case"
-            return fail(self, sample, error)
-        asked_in = known_languages().get(detect_language(question) or code)
-        if asked_in is None:
-            return fail(self, sample, "cannot read the language of the question")
-        if not asks_yes_or_no(question, asked_in):
-            if not reference:
-                error = "nothing to compare with: the question asks for more than yes or no; add `reference:`"
-                return fail(self, sample, error)
-            return self.give(sample, 1.0)
-        expected = find_verdict(reference, question, other) if reference else None
-        if reference and expected is None:
-            return self.give(sample, 1.0)
-        said = find_verdict(text, question, language)
+        answer = _Answer.read(sample)
+        if isinstance(answer, str):
+            return fail(self, sample, answer)
+        if not answer.reference:
+            error = answer.find_gap()
+            return fail(self, sample, error) if error else self.give(sample, *answer.compare_verdicts())
+        refused = find_refusal(answer.text, answer.language)
+        due = find_refusal(answer.reference, answer.reference_language)
+        if bool(due) != bool(refused):
+            return self.give(sample, 0.0, _describe_refusal(refused))
+        return self.give(sample, 1.0) if due else self.give(sample, *answer.compare_verdicts())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """The texts of a sample with their languages."""
+
+    text: str
+    reference: str
+    question: str
+    language: Language
+    reference_language: Language
+    question_language: Language
+
+    @classmethod
+    def read(cls, sample: Sample) -> _Answer | str:
+        """Read the texts of a sample; the result is a sentence if the language of one is unknown."""
+        texts = {
+            "output": sample.output.text,
+            "reference": sample.reference or "",
+            "question": _question(sample),
+        }
+        usual = detect_language(texts["output"]) or detect_language(f"{texts['question']} {texts['output']}")
+        languages = {
+            name: known_languages().get(detect_language(text) or usual if text else usual)
+            for name, text in texts.items()
+        }
+        for name, language in languages.items():
+            if language is None:
+                return f"cannot read the language of the {name}; readable: {', '.join(known_languages())}"
+        read = {name: language for name, language in languages.items() if language is not None}
+        return cls(
+            text=texts["output"],
+            reference=texts["reference"],
+            question=texts["question"],
+            language=read["output"],
+            reference_language=read["reference"],
+            question_language=read["question"],
+        )
+
+    def find_gap(self) -> str:
+        """Return why an answer without reference cannot be judged; empty if it can."""
+        if refused := find_refusal(self.text, self.language):
+            return f"cannot tell whether a refusal is due ({quote([refused])}); add `reference:` to the case"
+        if not asks_yes_or_no(self.question, self.question_language):
+            return "nothing to compare with: the question asks for more than yes or no; add `reference:`"
+        return ""
+
+    def compare_verdicts(self) -> tuple[float, str]:
+        """Return the score of the verdict, and the reason why it is not better."""
+        if not asks_yes_or_no(self.question, self.question_language):
+            return 1.0, ""
+        expected = find_verdict(self.reference, self.question, self.reference_language)
+        if self.reference and expected is None:
+            return 1.0, ""
+        said = find_verdict(self.text, self.question, self.language)
         if said is None:
-            due_verdict = f" {expected!r}" if expected else ""
-            return self.give(sample, _UNSAID, f"it does not begin with the verdict{due_verdict}")
+            return _UNSAID, f"it does not begin with the verdict{f' {expected!r}' if expected else ''}"
         if expected in {None, said}:
-            return self.give(sample, 1.0)
-        return self.give(sample, 0.0, f"it says {said!r}, and the reference {expected!r}: {quote([text])}")
+            return 1.0, ""
+        return 0.0, f"it says {said!r}, and the reference {expected!r}: {quote([self.text])}"
 
 
 def _describe_refusal(refused: str) -> str:
@@ -127,7 +140,7 @@ def find_refusal(text: str, language: Language) -> str:
 
     It is the first one that claims something, and at most one other claim stands beside it.
     """
-    sentences = split(drop_citations(text), language)
+    sentences = split(drop_citations(text))
     refusing = [
         sentence
         for sentence in sentences
@@ -149,20 +162,19 @@ def asks_yes_or_no(question: str, language: Language) -> bool:
     if not asked:
         return False
     for part in asked:
-        clauses = [part, *re.split(r"[,，、:;]\s*", part)]
-        if any(re.match(_ASKS_YES_NO[language.code], clause) for clause in clauses) and not re.search(
-            _OTHER_QUESTION[language.code], part
-        ):
+        clauses = [part, *re.split(r"[,\uff0c、:;]\s*", part)]
+        if any(map(language.yes_or_no.match, clauses)) and not language.more_than_yes_or_no.search(part):
             return True
     return False
 
 
 def find_verdict(text: str, question: str, language: Language) -> Verdict | None:
     """
-    Return the verdict of an answer: its first words, or else the polarity of a sentence with most of the question's
-    words; None if neither shows one.
+    Return the verdict of an answer, None if it shows none.
+
+    It is in its first words, or else the polarity of a sentence with most of the question's words.
     """
-    sentences = split(text, language)
+    sentences = split(text)
     if not sentences:
         return None
     first = fold(sentences[0])
@@ -190,4 +202,3 @@ def _is_negated(reading: Reading, question: Reading) -> bool:
         if token.stem in question.stems:
             shared[token.clause] = shared.get(token.clause, 0) + 1
     return reading.negated[max(shared, key=lambda clause: (shared[clause], -clause))] if shared else False
-

@@ -6,25 +6,28 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import regex
+
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations, drop_opener, split_sentences
 from pytest_llmops.metrics.support.language import Language
 from pytest_llmops.metrics.words import fold, split_words
 
 _EMPHASIS = re.compile(r"\*\*|__|`")
-_END = re.compile(r"(?<=[。！？!?｡])[」』”）)]*|\n+")
-_QUESTION = re.compile(r"[?？][\"'”’」』)]*\s*\Z")
-_NAMED_GREETING = re.compile(r"(?:dear|hello|hi|hallo|bonjour|hola|liebe|lieber|guten tag|querido|cher|chère)\s+\w+\Z")
+_END = regex.compile(r"(?<=[。\uff01\uff1f｡])[」』\u201d\uff09)]*|(?<=[.!?])\s+(?=[\p{Lo}])|\n+")
+_QUESTION = re.compile(r"[?\uff1f][\"'\u201d\u2019」』)]*\s*\Z")
+_NAMED_GREETING = re.compile(
+    r"(?:dear|hello|hi|hallo|bonjour|hola|liebe|lieber|guten tag|querido|cher|chère)\s+\w+\Z"
+)
+_AFTER_VERDICT = re.compile(r"\s*[,\uff0c、;:.。!\uff01]\s*")
 _HEADING_WORDS = 3
 _DECIMAL = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
 _WILDCARD = "*"
 _WILDCARDS_AT_MOST = 8
 
 
-def split(text: str, language: Language) -> list[str]:
-    """Return the sentences of a text; items of a list and lines are sentences, too. Marks of citations are dropped."""
+def split(text: str) -> list[str]:
+    """Return the sentences of a text without marks of citations; lines and items of a list are some, too."""
     plain = _EMPHASIS.sub("", drop_citations(text))
-    if not language.is_unspaced:
-        return [sentence.text for sentence in split_sentences(plain)]
     return [
         sentence.text
         for piece in _END.split(plain)
@@ -39,14 +42,14 @@ def is_claim(sentence: str, language: Language) -> bool:
 
     Greetings, plain questions and headings of few words say nothing; all else is a claim.
     """
-    folded = fold(sentence).strip(" .,;:!-–—·*#")
+    folded = fold(sentence).strip(" .,;:!-\u2013\u2014·*#")
     if not folded or folded in language.greetings or _NAMED_GREETING.match(folded):
         return False
     if _QUESTION.search(sentence):
         return not _is_plain_question(folded, language)
     if language.code == "en" and not drop_opener(sentence):
         return False
-    is_heading = sentence.rstrip().endswith((":", "："))
+    is_heading = sentence.rstrip().endswith((":", "\uff1a"))
     if is_heading and not any(map(str.isdigit, folded)) and not language.negations.search(folded):
         content = [word for word in split_words(folded) if word not in language.function]
         quantified = any(pattern.search(folded) for pattern in language.marks.values())
@@ -54,16 +57,25 @@ def is_claim(sentence: str, language: Language) -> bool:
     return True
 
 
+def drop_verdict(sentence: str, language: Language) -> str:
+    """Drop a `yes,` or `no,` before a sentence, which stays as it is if nothing else is left."""
+    if language.code == "en":
+        return drop_opener(sentence) or sentence
+    for name in ("yes", "no"):
+        if (match := language.openers[name].match(sentence)) and (
+            rest := _AFTER_VERDICT.match(sentence, match.end())
+        ):
+            return sentence[rest.end() :] or sentence
+    return sentence
+
+
 def _is_plain_question(folded: str, language: Language) -> bool:
     """Return whether a question asks only: `did you know that all is free?` does not."""
-    words = split_words(folded)
-    if language.is_unspaced:
-        return not any(verb in folded for verb in language.says) and any(
-            word in folded for word in language.asks
-        )
-    if language.says & set(words):
+    if language.says.search(folded):
         return False
-    return any(word in language.asks for word in words[:2])
+    if language.is_unspaced:
+        return any(word in folded for word in language.asks)
+    return any(word in language.asks for word in split_words(folded)[:2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +133,7 @@ class Allowed:
 
 def _squash(sentence: str) -> str:
     """Fold, and drop the stop at the end."""
-    return fold(sentence).strip(" .!。！")
+    return fold(sentence).strip(" .!。\uff01")
 
 
 def _normalise(part: str, at: int) -> str:
@@ -152,4 +164,3 @@ def find_allowed(sentence: str, allowed: Sequence[Allowed], known: Sequence[froz
         if not filled or (words and any(words_known.issuperset(words) for words_known in known)):
             return True
     return False
-

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pytest_llmops.metrics.facts.values import Value, agree, compete
@@ -65,6 +66,7 @@ _CONDITIONS = frozenset({"if", "unless", "only", "even"})
 _EDITS = ("edited_word", "edited_logic", "lost_logic", "lost_word", "moved_word")
 _COPIED, _ALL_COPIED = 0.5, 0.8  # share of a claim's words, in order, from which on it copies a source
 _EQUAL = 0.9
+_LOW = 0.2  # quantile of a claim's words that measures the worst of them
 _FROM_QUESTION = 0.85  # likeness of a word that only the question has
 _UNLIKE = 0.4  # between two words of which nothing is known but their letters
 _ALIKE = 0.6  # cosine from which on two words may mean the same
@@ -118,14 +120,18 @@ class Texts:
 
         alike: Matrix = same[:, [column[token.stem] for token in source.tokens]]
         if claim.text in self._vectors and alike.size:
-            alike = np.maximum(alike, self._vectors[claim.text] @ self._vectors[source.text].T)
+            # Rounded, so that words that are equally alike stay so in any batch.
+            cosines = np.round(self._vectors[claim.text] @ self._vectors[source.text].T, 3)
+            alike = np.maximum(alike, np.minimum(cosines, 1))
         elif self.language.code != "en":
             alike = np.maximum(alike, np.float32(_UNLIKE))
         for value in claim.values if alike.size else ():
             own = [at for at, token in enumerate(claim.tokens) if _is_in(token, value)]
             agreeing = [other for other in source.values if agree(value, other)]
             theirs = [
-                at for at, token in enumerate(source.tokens) if any(_is_in(token, other) for other in agreeing)
+                at
+                for at, token in enumerate(source.tokens)
+                if any(_is_in(token, other) for other in agreeing)
             ]
             alike[own, :] = 0.0
             alike[np.ix_(own, theirs)] = 1.0
@@ -145,9 +151,11 @@ def _word_vectors(tokens: Sequence[Token], pieces: Pieces) -> Matrix:
     for place, token in enumerate(tokens):
         while at < len(pieces.offsets) and pieces.offsets[at][1] <= token.start:
             at += 1
-        own = [
-            index for index in range(at, len(pieces.offsets)) if pieces.offsets[index][0] < token.end
-        ] if token.stem[:1].isalpha() else []
+        own = (
+            [index for index in range(at, len(pieces.offsets)) if pieces.offsets[index][0] < token.end]
+            if token.stem[:1].isalpha()
+            else []
+        )
         if own:
             mean = pieces.vectors[own[0] : own[-1] + 1].mean(axis=0)
             vectors[place] = mean / max(float(np.linalg.norm(mean)), 1e-6)
@@ -169,108 +177,96 @@ def _same_stem(one: str, other: str) -> float:
     return 0.9 if shared >= _PREFIX and shared >= longest - 3 and shared * 3 >= longest * 2 else 0.0
 
 
-def describe(
-    claim: Reading, sources: Sequence[Reading], question: Reading, texts: Texts
-) -> list[Match]:
+def describe(claim: Reading, sources: Sequence[Reading], question: Reading, texts: Texts) -> list[Match]:
     """Describe a claim beside each of the sources that are nearest to it, best first."""
-    import numpy as np
-
     if not claim.tokens or not sources:
         return []
-    *alike, asked_alike = texts.compare_words(claim, [*sources, question])
-    best = np.array([_best(matrix) for matrix in alike])  # (sources, tokens)
-    asked = _best(asked_alike)
-    asked = np.where(asked >= 0.9, asked, 0.0)
-    anywhere = np.maximum(best.max(axis=0), asked)
-    exact = (best >= 0.9).mean(axis=1)
-    order = np.argsort(-(exact + best.mean(axis=1)), kind="stable")[:_NEAREST]
-    unfound = tuple(
-        token.word for token, similar in zip(claim.tokens, anywhere, strict=True) if similar < _ALIKE
-    )
-    values = _Values(claim, sources, question)
-    matches = []
-    for at in map(int, order):
-        described = _describe(claim, sources[at], alike[at], best[at], asked, anywhere, question, values, at, texts)
-        matches.append(Match(tuple(described[name] for name in FEATURES), at, unfound))
-    return matches
+    comparison = _Comparison(claim, sources, question, texts)
+    return [comparison.describe(at) for at in comparison.list_nearest()]
+
+
+class _Comparison:
+    """A claim beside its sources, with how alike their words are."""
+
+    def __init__(self, claim: Reading, sources: Sequence[Reading], question: Reading, texts: Texts) -> None:
+        import numpy as np
+
+        self._claim = claim
+        self._sources = sources
+        self._question = question
+        self._language = texts.language
+        *self._alike, asked = texts.compare_words(claim, [*sources, question])
+        self._best = np.array([_best(matrix) for matrix in self._alike])  # shape (sources, tokens)
+        best_asked = _best(asked)
+        self._asked = np.where(best_asked >= _EQUAL, best_asked, 0.0)
+        self._anywhere = np.maximum(self._best.max(axis=0), self._asked)
+
+    def list_nearest(self) -> list[int]:
+        """Return the sources that have most of the claim's words, best first."""
+        import numpy as np
+
+        shared = (self._best >= _EQUAL).mean(axis=1) + self._best.mean(axis=1)
+        return [int(at) for at in np.argsort(-shared, kind="stable")[:_NEAREST]]
+
+    def describe(self, at: int) -> Match:
+        """Describe the claim beside one source."""
+        import numpy as np
+
+        claim, source, alike, best = self._claim, self._sources[at], self._alike[at], self._best[at]
+        here = np.maximum(best, _FROM_QUESTION * self._asked)
+        has = [place for place in range(len(claim.tokens)) if alike.shape[1] and best[place] >= _ALIKE]
+        values: dict[str, float] = {
+            "missing": float((here < _ALIKE).mean()),
+            "found": float((best >= _EQUAL).mean()),
+            "worst": float(here.min()),
+            "low": float(np.quantile(here, _LOW)),
+            "unknown": float((self._anywhere < _ALIKE).mean()),
+            "any_unknown": float((self._anywhere < _ALIKE).any()),
+            "elsewhere": float(((here < _ALIKE) & (self._anywhere >= _EQUAL)).mean()),
+            "alike": float(here.mean()),
+            **_grammar(claim, source, [(place, int(alike[place].argmax())) for place in has], self._question),
+            **_clauses(claim, source, here, self._language),
+            **_edits(claim, source, here, self._language),
+            **self._describe_values(source),
+        }
+        unfound = tuple(
+            token.word
+            for token, similar in zip(claim.tokens, self._anywhere, strict=True)
+            if similar < _ALIKE
+        )
+        return Match(tuple(values[name] for name in FEATURES), at, unfound)
+
+    def _describe_values(self, source: Reading) -> dict[str, float]:
+        """Describe values and names that all sources lack, and values of which this one has another."""
+        missing = other = False
+        for value in self._claim.values:
+            if _has(source, value) or _has(self._question, value):
+                continue
+            if any(_has(text, value) for text in self._sources):
+                other = other or any(compete(value, rival) for rival in source.values)
+            else:
+                missing = True
+        names = [
+            similar < _EQUAL
+            for token, similar in zip(self._claim.tokens, self._anywhere, strict=True)
+            if token.word[:1].isupper() and token.start
+        ]
+        return {
+            "value_missing": float(missing),
+            "value_other": float(other),
+            "name_missing": float(any(names)),
+        }
 
 
 def _best(matrix: Matrix) -> Matrix:
     import numpy as np
 
-    return matrix.max(axis=1) if matrix.shape[1] else np.zeros(matrix.shape[0], dtype=np.float32)
-
-
-class _Values:
-    """Values and names of a claim that the sources lack."""
-
-    def __init__(self, claim: Reading, sources: Sequence[Reading], question: Reading) -> None:
-        self._claim = claim
-        self._sources = sources
-        self._asked = question
-
-    def missing(self, at: int) -> tuple[float, float]:
-        """Return whether a value is in no source, and whether it is not in this one, which has another."""
-        missing = other = 0.0
-        for value in self._claim.values:
-            if _has(self._sources[at], value) or _has(self._asked, value):
-                continue
-            if not any(_has(source, value) for source in self._sources):
-                missing = 1.0
-            elif any(compete(value, rival) for rival in self._sources[at].values):
-                other = 1.0
-        return missing, other
+    best: Matrix = matrix.max(axis=1) if matrix.shape[1] else np.zeros(matrix.shape[0], dtype=np.float32)
+    return best
 
 
 def _has(reading: Reading, value: Value) -> bool:
     return any(agree(value, other) for other in reading.values)
-
-
-def _describe(
-    claim: Reading,
-    source: Reading,
-    alike: Matrix,
-    best: Matrix,
-    asked: Matrix,
-    anywhere: Matrix,
-    question: Reading,
-    values: _Values,
-    at: int,
-    texts: Texts,
-) -> Mapping[str, float]:
-    import numpy as np
-
-    count = len(claim.tokens)
-    here = np.maximum(best, _FROM_QUESTION * asked)
-    found = best >= 0.9
-    matched = [
-        (index, int(alike[index].argmax())) for index in range(count) if alike.shape[1] and best[index] >= _ALIKE
-    ]
-    value_missing, value_other = values.missing(at)
-    names = [token for token in claim.tokens if token.word[:1].isupper() and token.start]
-    grammar = _grammar(claim, source, matched, question)
-    return {
-        "missing": float((here < _ALIKE).mean()),
-        "found": float(found.mean()),
-        "worst": float(here.min()),
-        "low": float(np.quantile(here, 0.2)),
-        "unknown": float((anywhere < _ALIKE).mean()),
-        "any_unknown": float((anywhere < _ALIKE).any()),
-        "elsewhere": float(((here < _ALIKE) & (anywhere >= 0.9)).mean()),
-        "alike": float(here.mean()),
-        **grammar,
-        **_clauses(claim, source, here, texts.language),
-        **_edits(claim, source, here, texts.language),
-        "value_missing": value_missing,
-        "value_other": value_other,
-        "name_missing": float(
-            any(
-                anywhere[index] < 0.9
-                for index, token in enumerate(claim.tokens)
-                if token in names
-            )
-        ),
-    }
 
 
 def _clauses(claim: Reading, source: Reading, here: Matrix, language: Language) -> dict[str, float]:
@@ -292,8 +288,9 @@ def _clauses(claim: Reading, source: Reading, here: Matrix, language: Language) 
 
 def _edits(claim: Reading, source: Reading, here: Matrix, language: Language) -> dict[str, float]:
     """
-    Describe how a claim that copies most of a source changes it: with a new word, with a word that turns it, without
-    one, and with a word in another place.
+    Describe how a claim that copies most of a source changes it.
+
+    It may have a new word, one that turns it, a lost one, and one in another place.
 
     Each is weighted by how much is copied: other words say nothing of a sentence that was written anew.
     """
@@ -325,7 +322,7 @@ def _grammar(
 ) -> dict[str, float]:
     pairs = [(claim.tokens[one], source.tokens[other]) for one, other in matched]
     own, theirs = _marks(claim), _marks(source)
-    clause_pairs = _pair_clauses(claim, source, pairs)
+    clause_pairs = _pair_clauses(claim, pairs)
     return {
         "polarity": _share([one.negated != other.negated for one, other in pairs]),
         "negation_differs": float(
@@ -379,10 +376,8 @@ def _turned(own: Mapping[str, set[str]], theirs: Mapping[str, set[str]], one: st
     return 0.0
 
 
-def _pair_clauses(
-    claim: Reading, source: Reading, pairs: Sequence[tuple[Token, Token]]
-) -> dict[int, int]:
-    """Return for each clause of the claim the clause of the source that has most of its words, if it has half."""
+def _pair_clauses(claim: Reading, pairs: Sequence[tuple[Token, Token]]) -> dict[int, int]:
+    """Return for each clause of a claim the one of the source with most of its words, if half of them."""
     chosen: dict[int, int] = {}
     for clause in range(len(claim.negated)):
         size = sum(token.clause == clause for token in claim.tokens)
@@ -395,7 +390,7 @@ def _pair_clauses(
 
 
 def _dropped(claim: Reading, source: Reading, question: Reading) -> float:
-    """Return 1 if a clause of the source that is a condition has words that neither claim nor question has."""
+    """Return 1 if a condition of the source has none of the words of claim and question."""
     known = claim.stems | question.stems
     for name, _, clause in source.marks:
         if name in {"if", "unless"}:
@@ -411,7 +406,9 @@ def _oppose(claim: Reading, source: Reading) -> float:
     for word in own - theirs:
         if not theirs.isdisjoint(opposites_of(word)):
             return 1.0
-        if any(prefix + word in theirs or word.removeprefix(prefix) in theirs - {word} for prefix in _PREFIXES):
+        if any(
+            prefix + word in theirs or word.removeprefix(prefix) in theirs - {word} for prefix in _PREFIXES
+        ):
             return 1.0
     return 0.0
 
@@ -432,7 +429,7 @@ def _out_of_clause(claim: Reading, pairs: Sequence[tuple[Token, Token]]) -> floa
 
 def _order(matched: Sequence[tuple[int, int]]) -> float:
     """Return the share of neighbours that the source has the other way round."""
-    steps = [later[1] - earlier[1] for earlier, later in zip(matched, matched[1:], strict=False)]
+    steps = [later[1] - earlier[1] for earlier, later in pairwise(matched)]
     return sum(step < 0 for step in steps) / len(steps) if steps else 0.0
 
 
@@ -445,9 +442,7 @@ def _first_words(claim: Reading, source: Reading, pairs: Sequence[tuple[Token, T
     for clause in range(len(source.negated)):
         beginnings |= {token.stem for token in [t for t in source.tokens if t.clause == clause][:_FIRST]}
     partner = {id(one): other for one, other in pairs}
-    missed = [
-        not (id(head) in partner and partner[id(head)].stem in beginnings) for head in heads.values()
-    ]
+    missed = [not (id(head) in partner and partner[id(head)].stem in beginnings) for head in heads.values()]
     return _share(missed)
 
 

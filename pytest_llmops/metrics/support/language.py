@@ -27,15 +27,10 @@ _LATIN = regex.compile(r"\p{Latin}")
 _LETTER = regex.compile(r"\p{L}")
 _UNSPACED = frozenset({"zh", "ja"})
 _FEWEST_WORDS = 6  # of a text that must have words of grammar; a shorter one may be a name and a number
+_PROSE_WORDS = 10  # of a text that has hardly a word of grammar, and so is in no known language
 _FEWEST_HITS = 0.12  # of the words of a text, those of grammar
 _KANA_SHARE = 0.15
 _CLEAR = 1.15  # times as many words of grammar as the next language
-_PLAIN = {  # words of phrases that turn nothing alone
-    "en": frozenset("a of to the is are if it in no's for do does have has and or be matter case even save able".split()),
-    "de": frozenset("der die das ist sind hat haben zu in im es sei den als oder und mit".split()),
-    "fr": frozenset("de la le les à l en une un ne n est il ils s que ou et dans".split()),
-    "es": frozenset("de la el los las a en por lo que o y se es una un la".split()),
-}
 _stemming = Lock()  # a stemmer keeps the word that it is working on
 
 
@@ -68,9 +63,9 @@ class Language:
         return frozenset(self.lists["asks"].split())
 
     @cached_property
-    def says(self) -> frozenset[str]:
-        """Verbs whose question reports a claim: `did you know that`."""
-        return frozenset(self.lists["says"].split())
+    def says(self) -> re.Pattern[str]:
+        """Words by which a question states something: `did you know`."""
+        return self.match_any(self.lists["says"].split("|"))
 
     @cached_property
     def greetings(self) -> frozenset[str]:
@@ -84,25 +79,44 @@ class Language:
         return self.match_any([*words.split(), *phrases])
 
     @cached_property
+    def not_negations(self) -> re.Pattern[str]:
+        """Phrases that have a negation and mean none: `no later than`."""
+        return re.compile(self.lists["not_negation"] or r"(?!)", re.IGNORECASE)
+
+    @cached_property
+    def yes_or_no(self) -> re.Pattern[str]:
+        """Beginnings of questions that ask for yes or no."""
+        return re.compile(self.lists["asks_yes_or_no"])
+
+    @cached_property
+    def more_than_yes_or_no(self) -> re.Pattern[str]:
+        """Words of questions that ask for more."""
+        return re.compile(self.lists["asks_more"])
+
+    @cached_property
     def marks(self) -> Mapping[str, re.Pattern[str]]:
         return {name: self.match_any(phrases.split("|")) for name, phrases in self.lists["marks"].items()}
 
     @cached_property
     def logic(self) -> frozenset[str]:
-        """Words, or characters in a language without spaces, that turn a sentence: of all marks and negations."""
+        """
+        Words of marks and negations, which turn a sentence; characters in a language without spaces.
+
+        Words such as `a` and `is`, which turn nothing alone, are listed as plain.
+        """
         written = [*self.lists["marks"].values(), self.lists["negations"]]
         words = {word for phrases in written for word in re.split(r"[\s|]+", phrases)}
         if self.is_unspaced:
             return frozenset(character for word in words for character in word)
-        return frozenset(words - self.first - self.second - _PLAIN.get(self.code, frozenset()))
+        return frozenset(words - self.first - self.second - frozenset(self.lists["plain"].split()))
 
     @cached_property
     def breaks(self) -> re.Pattern[str]:
         """Places where a clause ends: marks, and before conjunctions."""
         if self.is_unspaced:
-            return re.compile(r"[,，、;；:：()（）。]+")
+            return re.compile(r"[,\uff0c、;\uff1b:\uff1a()\uff08\uff09。]+")
         words = "|".join(sorted(self.lists["breaks"].split(), key=len, reverse=True))
-        return re.compile(rf"[,;:()]+\s+|\s+[-–—]+\s+|[()]|\s+(?=(?:{words})\b)", re.IGNORECASE)
+        return re.compile(rf"[,;:()]+\s+|\s+[-\u2013\u2014]+\s+|[()]|\s+(?=(?:{words})\b)", re.IGNORECASE)
 
     @cached_property
     def openers(self) -> Mapping[str, re.Pattern[str]]:
@@ -176,9 +190,9 @@ UNKNOWN = "?"
 @lru_cache(maxsize=16_384)
 def detect_language(text: str) -> str:
     """
-    Return the code of a text's language; empty if it has too few words to tell, `?` if it is none that is known.
+    Return the code of a text's language, by its script and then by its words of grammar.
 
-    By script, then by the language that has most of the words of grammar.
+    Empty if it has too few words to tell, `?` if it is none that is known.
     """
     folded = fold_typography(text).casefold()
     letters = len(_LETTER.findall(folded))
@@ -189,21 +203,18 @@ def detect_language(text: str) -> str:
         return "ja" if kana >= _KANA_SHARE * (han + kana) else "zh"
     if len(_LATIN.findall(folded)) * 2 < letters:
         return UNKNOWN
-    words = _WORD.findall(folded)
-    hits = Counter(
-        {code: sum(word in known for word in words) for code, known in _function_words().items()}
-    )
+    words = [word for word in _WORD.findall(folded) if len(word) > 1]  # a letter may be a symbol
+    hits = Counter({code: sum(word in known for word in words) for code, known in _function_words().items()})
     (best, most), (_, next_most) = hits.most_common(2)
     if len(words) < _FEWEST_WORDS:
-        return best if most and most > next_most else ""
+        return best if most > next_most else ""
     if most < _FEWEST_HITS * len(words):
-        return UNKNOWN if letters > len(folded) / 2 and folded == _lower_words(text) else ""
-    return best if most >= _CLEAR * next_most else ""
+        return UNKNOWN if len(words) >= _PROSE_WORDS and _is_prose(text) else ""
+    return best if most > 1 and most >= _CLEAR * next_most else ""
 
 
-def _lower_words(text: str) -> str:
-    """Return the text if it has no figures and hardly a capital, so that it is prose rather than a list."""
+def _is_prose(text: str) -> bool:
+    """Return whether a text has no figures and hardly a capital: it is no list of names and values."""
     folded = fold_typography(text)
     capitals = sum(letter.isupper() for letter in folded)
-    is_prose = capitals <= len(folded.split()) / 3 and not any(map(str.isdigit, folded))
-    return folded.casefold() if is_prose else ""
+    return capitals <= len(folded.split()) / 3 and not any(map(str.isdigit, folded))

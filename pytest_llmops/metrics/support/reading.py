@@ -1,4 +1,4 @@
-"""The grammar of a sentence, as far as lists of words show it: clauses, polarity, quantifiers, conditions, persons."""
+"""The grammar of a sentence as far as lists of words show it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,6 @@ _TOKEN = regex.compile(
     r"\d+(?:[.,:/-]\d+)*|[\p{L}\p{M}]+(?:['-](?=\p{L})[\p{L}\p{M}]+)*|[\p{L}\p{N}]+", regex.VERSION1
 )
 _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}ー]+|[\p{Latin}\p{N}]+(?:[.,:/-]\d+)*")
-_NOT_NEGATION = {  # phrases that have a negation and mean none
-    "en": r"not only|no matter|no one but|nobody but|nothing but|no later than|no more than|no fewer than|no less than"
-    r"|not more than|not less than|no longer than|not longer than|why not|whether or not|not just|no doubt",
-    "de": r"nicht nur|nicht mehr als|nicht weniger als|nicht später als",
-    "fr": r"non seulement|pas plus de|pas moins de|ne\s+(?:\w+\s+){1,2}que",
-    "es": r"no solo|no sólo|no más de|no menos de",
-    "zh": r"不超过|不少于|不管|不论|不仅|无论|不足|不同",
-    "ja": r"なければ|ない限り|問わず|かかわらず|関わらず|なくて(?:も|は)|少なくと|少な|必ず|まず|ず(?:つ|れ)",
-}
 _CONTRACTED = re.compile(r"(?<=\w)n't\b", re.IGNORECASE)
 
 
@@ -77,14 +68,15 @@ class Reading:
 @lru_cache(maxsize=32_768)
 def read_sentence(text: str, language: Language) -> Reading:
     """Read a sentence of that language."""
-    folded = _CONTRACTED.sub(" not", fold_typography(text).replace("can't", "can not").replace("won't", "will not"))
+    folded = _CONTRACTED.sub(
+        " not", fold_typography(text).replace("can't", "can not").replace("won't", "will not")
+    )
     clauses = list(_split(folded, language))
-    ignored = _NOT_NEGATION.get(language.code, r"(?!)")
     tokens: list[Token] = []
     marks: list[tuple[str, str, int]] = []
     negated = []
     for at, (start, clause) in enumerate(clauses):
-        plain = re.sub(ignored, lambda match: " " * len(match[0]), clause, flags=re.IGNORECASE)
+        plain = language.not_negations.sub(lambda match: " " * len(match[0]), clause)
         is_negated = len(language.negations.findall(plain)) % 2 == 1
         negated.append(is_negated)
         own = list(_tokens(clause, start, at, is_negated, language))

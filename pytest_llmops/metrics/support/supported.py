@@ -15,8 +15,14 @@ from pytest_llmops.documents.reading import one_of, some
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.facts.sources import ORIGINS, Origin, gather_sources
-from pytest_llmops.metrics.faithfulness.sentences import drop_opener
-from pytest_llmops.metrics.support.claims import Allowed, find_allowed, is_claim, list_words, split
+from pytest_llmops.metrics.support.claims import (
+    Allowed,
+    drop_verdict,
+    find_allowed,
+    is_claim,
+    list_words,
+    split,
+)
 from pytest_llmops.metrics.support.features import FEATURES, Match, Texts, describe
 from pytest_llmops.metrics.support.language import UNKNOWN, Language, detect_language, known_languages
 from pytest_llmops.metrics.support.model import load_model
@@ -26,6 +32,9 @@ from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score, ToolCall
+
+BOUND = 0.5
+"""The score from which on a sentence counts as supported by default; the weights are scaled to it."""
 
 _CLAIMS_AT_MOST = 500
 _SOURCES_AT_MOST = 5_000  # sentences of one answer's sources
@@ -58,8 +67,9 @@ _DIFFERENCES = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supported(DeclaredMetric):
     """
-    The support of the worst sentence of the answer by its sources: words, values, subject, condition, scope and
-    polarity.
+    The support of the worst sentence of the answer by its sources.
+
+    Words, values, subject, condition, scope and polarity are compared.
 
     Attributes:
         against: Of `passages`, `tool_calls` and `reference`.
@@ -73,7 +83,7 @@ class Supported(DeclaredMetric):
         name="supported",
         family="faithfulness",
         basis="reference",
-        bound=Bound(comparison=">=", threshold=0.5),
+        bound=Bound(comparison=">=", threshold=BOUND),
     )
 
     def __post_init__(self) -> None:
@@ -171,7 +181,7 @@ class Answer:
     question: str = ""
 
     def list_readings(self) -> Iterator[Reading]:
-        """Yield the readings whose words have to be compared; none if each claim is a sentence of a source."""
+        """Yield the readings whose words have to be compared; none if all claims stand in sources."""
         if changed := self.list_changed():
             yield from changed
             yield from (read_sentence(source.text, self.language) for source in self.sources)
@@ -190,18 +200,23 @@ class Answer:
                 yield _Rated(text=claim, score=1.0, source=same)
                 continue
             matches = describe(self._read(claim), sources, question, texts)
-            rated = [(load_model().rate(match.row), match) for match in matches]
-            score, match = max(rated, key=lambda pair: pair[0], default=(0.0, None))
+            scores = [load_model().rate(match.row) for match in matches]
+            best = max(range(len(scores)), key=scores.__getitem__, default=None)
+            if best is None:
+                yield _Rated(text=claim, score=0.0, source=None)
+                continue
+            # A lie is shown beside the source that it is about, not beside the one that contradicts it least.
+            match = matches[best if scores[best] >= BOUND else 0]
             yield _Rated(
                 text=claim,
-                score=score,
-                source=self.sources[match.source] if match else None,
-                unfound=match.unfound if match else (),
-                differences=tuple(_differences(match)) if match else (),
+                score=scores[best],
+                source=self.sources[match.source],
+                unfound=match.unfound,
+                differences=tuple(_differences(match)),
             )
 
     def _read(self, claim: str) -> Reading:
-        return read_sentence(drop_opener(claim) or claim, self.language)
+        return read_sentence(drop_verdict(claim, self.language), self.language)
 
     def _find_same(self, claim: str) -> _Source | None:
         folded = _flat(claim)
@@ -224,17 +239,19 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
             error=f"cannot read the language of the answer{'' if code in {'', UNKNOWN} else f' ({code})'}; "
             f"readable: {', '.join(known_languages())}",
         )
-    sentences = split(text, language)
+    sentences = split(text)
     if len(sentences) > _CLAIMS_AT_MOST:
         error = f"cannot read: {counted(len(sentences), 'sentence')}; at most {_CLAIMS_AT_MOST} are checked"
         return Answer(language=language, error=error)
     sources = tuple(
         _Source(text=sentence, origin=source.origin, name=source.name)
         for source in written
-        for sentence in (split(source.text, language) if source.origin != "tool_calls" else [source.text])
+        for sentence in (split(source.text) if source.origin != "tool_calls" else [source.text])
     )
     if len(sources) > _SOURCES_AT_MOST:
-        return Answer(language=language, error=f"cannot read: more than {_SOURCES_AT_MOST} sentences of sources")
+        return Answer(
+            language=language, error=f"cannot read: more than {_SOURCES_AT_MOST} sentences of sources"
+        )
     asked = frozenset(list_words(question))
     known = [asked | frozenset(list_words(source.text)) for source in sources] if allowed else []
     known = known or [asked]
@@ -246,17 +263,17 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
         error = "cannot read: the answer has no sentence that claims something"
     elif claims and not sources:
         error = (
-            "cannot read: there is nothing to compare with; return Output(passages=…) or tool calls with their "
-            "results, or add `reference` to `against`"
+            "cannot read: there is nothing to compare with; return Output(passages=…) or tool calls with "
+            "their results, or add `reference` to `against`"
         )
     elif claims and (other := detect_language(source_text)) and other != code:
         named = "an unknown language" if other == UNKNOWN else other
         error = f"cannot read: the answer is in {code} and its sources are in {named}"
     elif foreign := _find_foreign(claims, language):
-        error = f"cannot read a sentence of the answer, which is not in {code} as the rest: {quote([foreign])}"
-    return Answer(
-        language=language, error=error, claims=tuple(claims), sources=sources, question=question
-    )
+        error = (
+            f"cannot read a sentence of the answer, which is not in {code} as the rest: {quote([foreign])}"
+        )
+    return Answer(language=language, error=error, claims=tuple(claims), sources=sources, question=question)
 
 
 def _find_foreign(claims: Sequence[str], language: Language) -> str:
@@ -266,8 +283,10 @@ def _find_foreign(claims: Sequence[str], language: Language) -> str:
         if own and own != language.code:
             words = split_words(claim)
             shared = sum(word in language.function for word in words)
-            if own in {"zh", "ja", UNKNOWN} or language.is_unspaced or (
-                len(words) >= _SENTENCE_OF_ANOTHER and shared * 8 < len(words)
+            if (
+                own in {"zh", "ja", UNKNOWN}
+                or language.is_unspaced
+                or (len(words) >= _SENTENCE_OF_ANOTHER and shared * 8 < len(words))
             ):
                 return claim
     return ""
@@ -348,7 +367,7 @@ def _blocks(answers: Sequence[Answer]) -> Iterator[list[int]]:
 
 
 def _flat(text: str) -> str:
-    return fold(text).strip(" .!。！;:-*•")
+    return fold(text).strip(" .!。\uff01;:-*•")
 
 
 def _differences(match: Match) -> Iterator[str]:

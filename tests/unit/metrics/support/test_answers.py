@@ -1,5 +1,7 @@
 """An output that refuses, asks back or says the opposite of the reference is no answer."""
 
+# ruff: noqa: RUF001 - Chinese has its own marks
+
 from __future__ import annotations
 
 import pytest
@@ -31,7 +33,12 @@ def rate(text, question, reference=None):
         ("What does it cost?", "It costs £5.", "Which item do you mean?", 0),
         ("What does it cost?", "I could not find that in our documents.", "It costs £5.", 0),
         ("What does it cost?", "I could not find that.", "I am sorry, I don't know.", 1),
-        ("What does it cost?", "It costs £5.", "It costs £5. I could not find the price of the other one.", 1),
+        (
+            "What does it cost?",
+            "It costs £5.",
+            "It costs £5. I could not find the price of the other one.",
+            1,
+        ),
         ("What does it cost?", "It costs £5.", "  ", 0),
         ("Darf ich hier grillen?", "Nein, das ist verboten.", "Ja, das dürfen Sie.", 0),
         ("Darf ich hier grillen?", "Nein, das ist verboten.", "Nein, das geht nicht.", 1),
