@@ -184,7 +184,7 @@ def find_verdict(text: str, question: str, language: Language) -> Verdict | None
             if language.is_unspaced or not rest or not rest[0].isalnum():
                 if name == "no" and re.match(r"\s+(?:one|longer|more|matter|doubt)\b", rest):
                     continue
-                return name  # type: ignore[return-value]
+                return name
     asked = [read_sentence(part, language) for part in _SENTENCE.split(question) if part.strip()]
     for sentence in sentences[:_LOOKED_AT]:
         reading = read_sentence(sentence, language)

@@ -10,6 +10,7 @@ import regex
 
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations, drop_opener, split_sentences
 from pytest_llmops.metrics.support.language import Language
+from pytest_llmops.metrics.support.reading import Reading
 from pytest_llmops.metrics.words import fold, split_words
 
 _EMPHASIS = re.compile(r"\*\*|__|`")
@@ -19,7 +20,9 @@ _NAMED_GREETING = re.compile(
     r"(?:dear|hello|hi|hallo|bonjour|hola|liebe|lieber|guten tag|querido|cher|chère)\s+\w+\Z"
 )
 _AFTER_VERDICT = re.compile(r"\s*[,\uff0c、;:.。!\uff01]\s*")
+_TAG = re.compile(r",\s*(?!please\b|bitte\b|por favor\b)\w+(?:[' ]\w+){0,2}\s*\?*\Z")  # `…, isn't it?`
 _HEADING_WORDS = 3
+_SAYS_NOTHING = 4  # words of a sentence that has no content word, such as `Yes, you can.`
 _DECIMAL = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
 _WILDCARD = "*"
 _WILDCARDS_AT_MOST = 8
@@ -57,6 +60,11 @@ def is_claim(sentence: str, language: Language) -> bool:
     return True
 
 
+def has_content(reading: Reading) -> bool:
+    """Return whether a sentence has a content word, or so many others that it says something all the same."""
+    return bool(reading.tokens) or len(reading.words) > _SAYS_NOTHING
+
+
 def drop_verdict(sentence: str, language: Language) -> str:
     """Drop a `yes,` or `no,` before a sentence, which stays as it is if nothing else is left."""
     if language.code == "en":
@@ -71,7 +79,7 @@ def drop_verdict(sentence: str, language: Language) -> str:
 
 def _is_plain_question(folded: str, language: Language) -> bool:
     """Return whether a question asks only: `did you know that all is free?` does not."""
-    if language.says.search(folded):
+    if language.says.search(folded) or _TAG.search(folded):
         return False
     if language.is_unspaced:
         return any(word in folded for word in language.asks)

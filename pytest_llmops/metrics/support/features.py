@@ -435,7 +435,7 @@ def _order(matched: Sequence[tuple[int, int]]) -> float:
 
 def _first_words(claim: Reading, source: Reading, pairs: Sequence[tuple[Token, Token]]) -> float:
     """Return the share of clauses whose first content word begins no clause of the source."""
-    heads = {}
+    heads: dict[int, Token] = {}
     for token in claim.tokens:
         heads.setdefault(token.clause, token)
     beginnings = set()

@@ -19,6 +19,7 @@ from pytest_llmops.metrics.support.claims import (
     Allowed,
     drop_verdict,
     find_allowed,
+    has_content,
     is_claim,
     list_words,
     split,
@@ -257,7 +258,7 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
     known = known or [asked]
     left = [sentence for sentence in sentences if not find_allowed(sentence, allowed, known)]
     claims = [sentence for sentence in left if is_claim(sentence, language)]
-    claims = [sentence for sentence in claims if read_sentence(sentence, language).tokens]
+    claims = [sentence for sentence in claims if has_content(read_sentence(sentence, language))]
     error = ""
     if not claims and len(left) == len(sentences):
         error = "cannot read: the answer has no sentence that claims something"

@@ -172,6 +172,13 @@ def test_what_cannot_be_read_is_an_error_and_no_score(text, options, error):
     [
         ("Which boots do you mean?", False),
         ("Did you know that everything is free of charge for you?", True),
+        ("Isn't it nice that everything is free of charge?", True),
+        ("Which is free of charge for you, right?", True),
+        ("We do it all for you.", True),
+        ("(You get a second pair as a present.)", True),
+        ("- You get a second pair as a present", True),
+        ("You get a sec\u200bond pair as a present.", True),
+        ("Could you give me your order number, please?", False),
         ("Thank you!", False),
         ("Free delivery for the rest of your life:", True),
     ],
