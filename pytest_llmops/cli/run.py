@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run the app in a process of its own, so that a crash is an error of one case",
     )
+    parser.add_argument("--also", action="append", default=[], help=argparse.SUPPRESS)  # of `llmops choose`
     parser.set_defaults(do=_start)
 
 
@@ -80,7 +81,7 @@ def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int
     evaluation = Evaluation.open(settings, naming="pass --app", store=store, ledger=ledger)
     try:
         named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
-        evaluation.load(files, named=named, accept=given.accept)
+        evaluation.load(files, named=named, accept=given.accept, also=given.also)
         output = sys.stdout, sys.stderr
         try:
             with route_through():

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +19,7 @@ from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.recorder.loop_thread import LoopThread
-from pytest_llmops.records import CaseResult, Golden, Run, Verdict
+from pytest_llmops.records import CaseResult, Golden, Run, SuiteCheck, Verdict
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.calls import AppCaller
 from pytest_llmops.runner.attribution import Attribution
@@ -115,7 +115,13 @@ class Evaluation:
         return evaluation
 
     def load(
-        self, files: Iterable[Path], *, named: Iterable[str] = (), accept: bool = False, selection: str = ""
+        self,
+        files: Iterable[Path],
+        *,
+        named: Iterable[str] = (),
+        accept: bool = False,
+        selection: str = "",
+        also: Sequence[str] = (),
     ) -> None:
         """
         Read golden files and the baseline; every problem is reported here, before any model is called.
@@ -124,13 +130,14 @@ class Evaluation:
             named: Files and folders that somebody named for it, from the root.
             accept: The run will be taken into the baseline.
             selection: By which words of tags the run chooses its cases, pytest's `-m` and `-k`.
+            also: Metrics that each case is scored by as well, without a bound.
 
         Raises:
             LLMOpsError: A golden file, a prompt file or the baseline cannot be read.
         """
         from pytest_llmops.evaluation.baseline import find_baseline
 
-        goldens = _load(files, self.settings.root, self.problems)
+        goldens = [_score_also(golden, also) for golden in _load(files, self.settings.root, self.problems)]
         prompt_versions(goldens, self.settings.root)
         self.compare_with(
             find_baseline(self.settings, goldens, named=named, accept=accept, selection=selection)
@@ -381,6 +388,17 @@ def open_planner(
         explores=settings.repeats == "auto" or any(case.repeats == "auto" for case in golden.cases),
         goldens=(golden,),
     )
+
+
+def _score_also(golden: Golden, metrics: Iterable[str]) -> Golden:
+    """A golden file that records further metrics of all its cases."""
+    named = {check.metric for check in golden.suite}
+    further = tuple(
+        SuiteCheck(metric=metric, statistic="sum", comparison=None, threshold=None, record_only=True)
+        for metric in metrics
+        if metric not in named
+    )
+    return replace(golden, suite=(*golden.suite, *further))
 
 
 def _load(files: Iterable[Path], root: Path, notes: list[str]) -> list[Golden]:

@@ -9,6 +9,7 @@ from itertools import combinations
 from statistics import fmean
 
 from pytest_llmops.errors import LLMOpsError, SettingsError, hint
+from pytest_llmops.features.choose.vetoes import Veto, find_vetoes, list_unsearched
 from pytest_llmops.gates.case_results import (
     answer_digests,
     app_breakage,
@@ -61,6 +62,8 @@ class Entry:
         broken: The reason why nothing can be chosen, whatever the scores; else empty.
         answers: Case to the digests of its answers.
         left_out: Cases that not all candidates have with this input.
+        vetoes: Reasons for which it cannot win, whatever its scores are.
+        unsearched: Cases in whose answers no personal data was looked for.
     """
 
     name: str
@@ -70,6 +73,8 @@ class Entry:
     answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     spending: Spending = field(default_factory=Spending)
     left_out: tuple[str, ...] = ()
+    vetoes: tuple[Veto, ...] = ()
+    unsearched: tuple[str, ...] = ()
 
     @property
     def errored(self) -> dict[str, str]:
@@ -295,6 +300,8 @@ def _enter(
             calls=_spend(results, lambda output: output.usage.calls),
         ),
         left_out=tuple(left_out),
+        vetoes=find_vetoes(candidate.run, results),
+        unsearched=tuple(list_unsearched(results)),
     )
 
 
