@@ -213,6 +213,22 @@ def warn_of_self_preference(results: Iterable[CaseResult]) -> list[str]:
     ]
 
 
+def reported_judges(score: Score) -> list[tuple[str, str]]:
+    """
+    The models that judged, each as it was asked for, and as its provider reports it: name and fingerprint.
+
+    A provider may put another model behind the same name. Empty for a score that no model made.
+    """
+    return [
+        (
+            str(entry["asked"]),
+            " ".join(str(part) for part in (entry.get("judge"), entry.get("fingerprint")) if part),
+        )
+        for entry in score.evidence
+        if isinstance(entry, Mapping) and entry.get("asked")
+    ]
+
+
 def judges_of(score: Score) -> list[tuple[str, str]]:
     """The models that judged, each with its family: one, the members of a panel, or none."""
     entries = [entry for entry in score.evidence if isinstance(entry, Mapping)]

@@ -74,9 +74,10 @@ class ReferenceGrade(JudgedMetric):
     async def request(self, judge: JudgeModel, sample: Sample) -> Opinion:
         texts = {"question": sample.input, "reference": sample.reference, "answer": sample.output.text}
         if judge.yes_no:
-            chance = await request_yes(judge, load_prompt("yes-no").render(**fence(texts), question=_YES_NO))
+            messages = load_prompt("yes-no").render(**fence(texts), question=_YES_NO)
+            chance, reply = await request_yes(judge, messages)
             reason = f"yes to {_YES_NO!r} has a probability of {chance:.2f}"
-            evidence = {**describe_judge(judge), **self._list_grade(chance, reason)}
+            evidence = {**describe_judge(judge, reply), **self._list_grade(chance, reason)}
             return Opinion(value=chance, reason=reason, evidence=evidence)
         messages = load_prompt("reference-grade").render(**fence(texts), form=_FORM)
         answer = await request_verdict(judge, messages, _SCHEMA)

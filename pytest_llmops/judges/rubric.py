@@ -105,13 +105,13 @@ class Judge(JudgedMetric):
         await asyncio.sleep(0)  # `gather` needs the loop
         criteria = self.rubric.criteria
         questions = (prompt.render(**data, question=criterion.yes_no) for criterion in criteria)
-        chances = await asyncio.gather(*(request_yes(judge, messages) for messages in questions))
+        answers = await asyncio.gather(*(request_yes(judge, messages) for messages in questions))
         by_criterion = {}
-        for criterion, chance in zip(criteria, chances, strict=True):
+        for criterion, (chance, _) in zip(criteria, answers, strict=True):
             value = round(_LOW + (_HIGH - _LOW) * chance, 4)
             reason = f"yes to {criterion.yes_no!r} has a probability of {chance:.2f}"
             by_criterion[criterion.name] = {"reason": reason, "score": value, "expected": value}
-        return self._weigh(by_criterion, describe_judge(judge))
+        return self._weigh(by_criterion, describe_judge(judge, answers[0][1]))
 
     def _weigh(self, by_criterion: Mapping[str, Mapping[str, Any]], judged: dict[str, Any]) -> Opinion:
         of = "expected" if self.expected else "score"
