@@ -65,6 +65,7 @@ class SuiteCheck:
         comparison: None if only a drop from the baseline is watched.
         max_drop: The worsening from the baseline that is tolerated, in the metric's own unit.
         record_only: The statistic is shown, and fails no build whatever it is.
+        labels: By signature of scores, people's labels by which a judge's mean is corrected; in no file.
     """
 
     metric: str
@@ -74,6 +75,7 @@ class SuiteCheck:
     max_drop: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     record_only: bool = False
+    labels: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -454,6 +456,7 @@ class Verdict:
         metric: The metric of its numbers; empty if there is none.
         case: The item's id; None for a suite check.
         interval: Of the difference from the baseline, or of the gain over a rival, at the comparison's level.
+        corrected: The mean that labels of people show, with the ends of its interval; None without labels.
         advice: The remedy, or the drop that a larger run would find.
     """
 
@@ -465,6 +468,7 @@ class Verdict:
     baseline: float | None = None
     difference: float | None = None
     interval: tuple[float, float] | None = None
+    corrected: tuple[float, float, float] | None = None
     p_value: float | None = None
     p_adjusted: float | None = None
     cases: int = 1

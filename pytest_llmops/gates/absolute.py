@@ -24,6 +24,7 @@ from pytest_llmops.gates.case_results import (
     values_by_metric,
 )
 from pytest_llmops.gates.floors import judge_floors
+from pytest_llmops.gates.labelled_means import correct_by_labels
 from pytest_llmops.gates.paired_runs import Scale, find_scale
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import GAIN, Bound, Case, CaseResult, Check, Outcome, Score, SuiteCheck, Verdict
@@ -191,7 +192,9 @@ def judge_suite(check: SuiteCheck, results: Sequence[CaseResult], *, level: floa
     observed = calculate(check.statistic, values)
     bound = None if check.record_only else bound_of(check)
     outcome: Outcome = "failed" if bound and not holds(observed, bound) else "passed"
-    return replace(verdict, outcome=outcome, observed=observed)
+    return correct_by_labels(
+        replace(verdict, outcome=outcome, observed=observed), check, results, level=level
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

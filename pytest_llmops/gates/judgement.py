@@ -13,6 +13,7 @@ from pytest_llmops.gates.case_channel.reading import find_movement, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_against, judge_single_cases
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
 from pytest_llmops.gates.floors import judge_suite_floors
+from pytest_llmops.gates.labelled_means import with_labels
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.reviewing import settle
 from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops
@@ -97,6 +98,7 @@ class Judge:
         each metric that no case checks itself and by which single cases dropped. A file that is new to the
         baseline is judged by its thresholds, as a new case is.
         """
+        golden = replace(golden, suite=with_labels(golden.suite, self.calibrations))
         if not any(case.startswith(f"{golden.path}::") for case in self._before):
             verdicts = tuple(_judge_without_baseline(check, results) for check in golden.suite)
             verdicts += judge_suite_floors(golden.suite, results)
