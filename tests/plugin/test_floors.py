@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
+from tests.git_settings import forget_git_settings
 from tests.judge_server import JudgeServer, schema_of
 
 BOT = """
@@ -259,3 +261,33 @@ def test_two_stored_runs_are_compared_by_floors_too(shop, server, capsys):
 
     assert main(["compare", "old.json", "new.json"]) == 1
     assert "judge safety >= 3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [
+        ("rubric: support, min: 4", "rubric: support, min: 4, floors: false", 1),
+        ("rubric: support, min: 4, floors: {tone: 2}", "rubric: support, min: 4, floors: {safety: false}", 1),
+        ("rubric: support, min: 4, floors: {safety: false}", "rubric: support, min: 4", 1),
+        (
+            "rubric: support, min: 4, floors: {safety: false}",
+            "rubric: support, min: 4, floors: {safety: false, tone: 5}",
+            0,
+        ),
+    ],
+    ids=["off", "one off", "on again, and missed", "stricter, and held"],
+)  # fmt: skip
+def test_lower_floors_do_not_get_past_the_merge_base(shop, before, after, code):
+    """The check of the merge base, with its floors, judges a change as well."""
+    project = shop(f"{{judge: {{{before}}}}}")
+    forget_git_settings(project.environment)
+    project.write(".gitignore", ".llmops/\n__pycache__/\n")
+    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "base"]):
+        subprocess.run(["git", *arguments], cwd=project.path, check=True)  # noqa: S603, S607
+    shop(f"{{judge: {{{after}}}}}")
+
+    result = project.run_here("--llm-baseline", "git:main", "--llm-record", "all")
+
+    assert result.ret == code
+    if code:
+        result.stdout.fnmatch_lines([f"*failed *judge* safety >= 3: 1; {REASON}*"])
