@@ -65,7 +65,6 @@ class SuiteCheck:
         comparison: None if only a drop from the baseline is watched.
         max_drop: The worsening from the baseline that is tolerated, in the metric's own unit.
         record_only: The statistic is shown, and fails no build whatever it is.
-        labels: By signature of scores, people's labels by which a judge's mean is corrected; in no file.
     """
 
     metric: str
@@ -75,7 +74,6 @@ class SuiteCheck:
     max_drop: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     record_only: bool = False
-    labels: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

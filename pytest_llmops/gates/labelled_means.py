@@ -8,12 +8,12 @@ version.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
 from pytest_llmops.bounds import bound_of, format_bound, holds, is_minimum
 from pytest_llmops.calibration.record import Calibration, Labelled
 from pytest_llmops.gates.case_results import case_means, signatures
-from pytest_llmops.printable import counted
+from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Outcome, SuiteCheck, Verdict
 from pytest_llmops.registry import create_metric
 from pytest_llmops.statistics.intervals import LEVEL, Measure
@@ -24,18 +24,34 @@ _FEW = 30
 _UNUSED = "not corrected by labels"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledCheck(SuiteCheck):
+    """
+    A suite check on the mean of a judge.
+
+    Attributes:
+        labels: The name of the labels and the labels, by signature of scores.
+    """
+
+    labels: Mapping[str, tuple[str, Labelled]]
+
+
 def with_labels(
     suite: Iterable[SuiteCheck], calibrations: Mapping[str, Calibration]
 ) -> tuple[SuiteCheck, ...]:
     """Return suite checks of which those on the mean of a judge have its labels, by signature."""
-    checks = []
+    checks: list[SuiteCheck] = []
     for check in suite:
         labels = {
-            signature: calibration
+            signature: (calibration.label, calibration.labelled)
             for signature, calibration in calibrations.items()
             if calibration.metric == check.metric and calibration.labelled is not None
         }
-        checks.append(replace(check, labels=labels) if labels and check.statistic == "mean" else check)
+        if labels and check.statistic == "mean":
+            parts = {part.name: getattr(check, part.name) for part in fields(SuiteCheck)}
+            checks.append(LabelledCheck(**parts, labels=labels))
+        else:
+            checks.append(check)
     return tuple(checks)
 
 
@@ -52,19 +68,20 @@ def correct_by_labels(
     The observed mean stays in the verdict. Nothing is corrected, and the reason says so, where the labels are
     those of other scores.
     """
-    if not check.labels or verdict.observed is None or verdict.outcome not in {"passed", "failed"}:
+    is_mean = verdict.observed is not None and verdict.outcome in {"passed", "failed"}
+    if not isinstance(check, LabelledCheck) or not is_mean:
         return verdict
     made = {way for result in results for way in signatures(check.metric, result)}
-    calibration = check.labels.get(next(iter(made))) if len(made) == 1 else None
-    if calibration is None:
+    if len(made) != 1 or not made <= check.labels.keys():
         cause = "they were judged otherwise (model, prompt, rubric or version)"
         if made & check.labels.keys():
             cause = "its scores were made in several ways"
         return replace(verdict, reason=f"{_UNUSED}: {cause}; run llmops calibrate {check.metric} again")
-    mean = _correct(check, results, calibration.labelled, level=level)
+    name, labelled = check.labels[next(iter(made))]
+    mean = _correct(check, results, labelled, level=level)
     value, low, high = mean.value or 0.0, mean.low or 0.0, mean.high or 0.0
-    rows = len(calibration.labelled.labels)
-    by = f"{'only ' if rows < _FEW else ''}{counted(rows, 'label')} ({calibration.label})"
+    rows = len(labelled.labels)
+    by = f"{'only ' if rows < _FEW else ''}{counted(rows, 'label')} ({printable(name, 40)})"
     reason = f"by {by} the mean is {value:.4g} ({low:.3g} … {high:.3g}), uncorrected {verdict.observed:.4g}"
     bound = None if check.record_only else bound_of(check)
     outcome: Outcome = verdict.outcome

@@ -114,7 +114,7 @@ UNWATCHED: Mapping[type, frozenset[str]] = {
     Golden: frozenset({"path", "cases", "suite", "sha256"}),
     Case: frozenset({"id", "checks", "source"}),
     Check: frozenset({"metric", "comparison", "threshold"}),
-    SuiteCheck: frozenset({"metric", "statistic", "comparison", "threshold", "labels"}),
+    SuiteCheck: frozenset({"metric", "statistic", "comparison", "threshold"}),
 }
 """Fields that decide nothing, or that are compared otherwise: golden files that the setting no longer names
 are removed ones, and `comparison` and `threshold` are one key, `bound`."""
