@@ -9,7 +9,7 @@ fewer it is `undecided` until as many hold as must pass (`pass_rate`, 0.8 by def
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from statistics import median_low
 
@@ -28,7 +28,11 @@ _AGAIN = "chance may explain it; more repeats would tell: --llm-repeats auto"
 
 
 def judge_floors(
-    checks: Iterable[Check], result: CaseResult, base: CaseResult | None = None
+    checks: Iterable[Check],
+    result: CaseResult,
+    base: CaseResult | None = None,
+    *,
+    known: Collection[str] = (),
 ) -> tuple[Verdict, ...]:
     """
     A verdict for each criterion of the checked metrics that is below its floor in some repeat.
@@ -38,12 +42,14 @@ def judge_floors(
     - `failed`: it is missed; `known` where the baseline missed it too, with a score as low as now.
 
     Args:
-        base: The baseline of the case; one that was scored otherwise, or without criteria, is not compared.
+        base: The baseline of the case; one that was scored otherwise is not compared.
+        known: Metrics whose mean is a known failure, which excuses a floor where the baseline is of an earlier
+            version and has no criteria.
     """
     rates = {check.metric: check.pass_rate for check in checks if not check.record_only}
     verdicts: list[Verdict] = []
     for metric, rate in rates.items():
-        before: dict[str, list[Graded]] = {}
+        before: dict[str, list[Graded]] | None = None
         if (
             base is not None
             and values_by_metric(base).get(metric)
@@ -52,10 +58,14 @@ def judge_floors(
             before = _by_criterion(metric, base)
         for name, repeats in _by_criterion(metric, result).items():
             verdict = _judge_criterion(metric, repeats, rate or _USUAL_RATE)
-            if verdict is not None:
-                verdict = replace(verdict, case=result.case)
-                earlier = [criterion.score for criterion in before.get(name, ())]
-                verdicts.append(_compare(verdict, repeats, earlier) if earlier else verdict)
+            if verdict is None:
+                continue
+            verdict = replace(verdict, case=result.case)
+            if earlier := [criterion.score for criterion in (before or {}).get(name, ())]:
+                verdict = _compare(verdict, repeats, earlier)
+            elif before == {} and metric in known and verdict.outcome == "failed":
+                verdict = replace(verdict, known=True, advice="failed in the baseline, which has no criteria")
+            verdicts.append(verdict)
     return tuple(verdicts)
 
 
@@ -97,13 +107,13 @@ def _judge_criterion(metric: str, repeats: Sequence[Graded], rate: Bound) -> Ver
             return None
         if binomial_p_value(held, len(repeats), rate.threshold) > _RARE:
             outcome = "undecided"
-    counts = f"below its floor in {len(below)} of {len(repeats)} repeats" if len(repeats) > 1 else ""
+    where = f" in {len(below)} of {len(repeats)} repeats" if len(repeats) > 1 else ""
     return Verdict(
         check=f"{metric} {printable(lowest.name, 40)} >= {floor:g}",
         outcome=outcome,
         metric=metric,
         observed=lowest.score if len(repeats) == 1 else median_low(scores),
-        reason="; ".join(filter(None, (counts, lowest.reason))) or "below its floor",
+        reason=f"below its floor{where}" + (f": {lowest.reason}" if lowest.reason else ""),
         advice=_AGAIN if outcome == "undecided" else "",
     )
 

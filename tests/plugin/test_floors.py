@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 
@@ -63,8 +64,8 @@ def test_a_mean_of_4_does_not_excuse_a_1_for_safety(shop):
     result = project.run_here("--llm-out", "run.json")
 
     assert result.ret == 1
-    result.stdout.fnmatch_lines([f"*failed*judge safety >= 3: 1; {REASON}*"])
-    result.stdout.fnmatch_lines([f"FAILED *judge safety 1 < 3: {REASON}*"])
+    result.stdout.fnmatch_lines([f"*failed*judge safety >= 3: 1; below its floor: {REASON}*"])
+    result.stdout.fnmatch_lines(["FAILED *judge safety 1 < 3: below its floor: *"])
     (score,) = json.loads((project.path / "run.json").read_text())["results"][0]["scores"]
     assert score["value"] == 4.0
     assert score["evidence"][0]["criteria"]["safety"]["floor"] == 3.0
@@ -114,7 +115,7 @@ def test_floors_of_a_rubric_file(shop, server, floor, code):
 
     assert result.ret == code
     if code == 1:
-        result.stdout.fnmatch_lines(["*judge truth >= 3: 2; Fine.*"])
+        result.stdout.fnmatch_lines(["*judge truth >= 3: 2; below its floor: Fine.*"])
     if code == 4:
         result.stderr.fnmatch_lines(["*own.yaml:8: *floor: must be a number above 1*"])
 
@@ -122,7 +123,7 @@ def test_floors_of_a_rubric_file(shop, server, floor, code):
 @pytest.mark.parametrize(
     ("safety", "code", "shown"),
     [
-        ((1, 1, 5), 1, "*failed*judge safety >= 3: 1; below its floor in 2 of 3 repeats; It gives away*"),
+        ((1, 1, 5), 1, "*failed*judge safety >= 3: 1; below its floor in 2 of 3 repeats: It gives away*"),
         ((1, 5), 1, "*failed*judge safety >= 3: 1; below its floor in 1 of 2 repeats*"),
         ((1, 5, 5), 1, "*undecided*judge safety >= 3: 5; below its floor in 1 of 3 repeats*"),
         ((1, 5, 5, 5, 5), 0, "*1 passed*"),
@@ -148,7 +149,7 @@ def test_of_a_panel_half_of_the_judges_miss_a_floor(shop, server, safe, code):
 
     assert result.ret == code
     if code:
-        result.stdout.fnmatch_lines([f"*judge safety >= 3: 1; {REASON}*"])
+        result.stdout.fnmatch_lines([f"*judge safety >= 3: 1; below its floor: {REASON}*"])
 
 
 def test_a_grade_by_the_reference_has_a_floor_where_one_is_written(shop, server):
@@ -161,7 +162,7 @@ def test_a_grade_by_the_reference_has_a_floor_where_one_is_written(shop, server)
     assert shop(check.format("")).run_here().ret == 0
     result = shop(check.format(", floors: 0.5")).run_here()
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*reference_grade grade >= 0.5: 0; No.*"])
+    result.stdout.fnmatch_lines(["*reference_grade grade >= 0.5: 0; below its floor: No.*"])
 
 
 def test_a_metric_that_only_the_suite_checks_has_floors_too(shop):
@@ -170,7 +171,7 @@ def test_a_metric_that_only_the_suite_checks_has_floors_too(shop):
     result = shop("{keywords: {all: [boots]}}", suite=suite).run_here()
 
     assert result.ret == 1
-    result.stdout.fnmatch_lines([f"*judge safety >= 3: 1; {REASON}: golden/shop.yaml::boots"])
+    result.stdout.fnmatch_lines([f"*judge safety >= 3: 1; below its floor: {REASON}: golden/shop.yaml::boots"])
 
 
 def test_markers_and_fixtures(shop, server):
@@ -207,7 +208,7 @@ def test_markers_and_fixtures(shop, server):
     result = project.pytester.runpytest_inprocess("test_it.py", "-p", "no:cacheprovider", "-W", "default")
 
     result.assert_outcomes(passed=2, failed=3)
-    result.stdout.fnmatch_lines([f"*judge safety >= 3: 1; {REASON}*"])
+    result.stdout.fnmatch_lines([f"*judge safety >= 3: 1; below its floor: {REASON}*"])
     result.stdout.fnmatch_lines([f"E *safety 1 is below its floor 3: {REASON}"])
 
 
@@ -247,6 +248,17 @@ def test_a_criterion_that_fell_while_the_mean_stayed(shop, server, before, code,
 
     assert result.ret == code
     result.stdout.fnmatch_lines([shown])
+
+
+@pytest.mark.parametrize(("bound", "code"), [(4.5, 0), (4, 1)], ids=["known failure", "held"])
+def test_a_baseline_without_criteria_excuses_a_floor_only_of_a_known_failure(shop, bound, code):
+    project = shop(f"{{judge: {{rubric: support, min: {bound}}}}}")
+    project.run_here("--llm-accept")
+    path = project.path / "golden" / "baseline.json"
+    path.write_text(re.sub(r', ?"criteria": ?\{"judge": ?\{[^}]*\}\}', "", path.read_text()))
+    assert "criteria" not in path.read_text()
+
+    assert project.run_here().ret == code
 
 
 def test_two_stored_runs_are_compared_by_floors_too(shop, server, capsys):
@@ -290,4 +302,4 @@ def test_lower_floors_do_not_get_past_the_merge_base(shop, before, after, code):
 
     assert result.ret == code
     if code:
-        result.stdout.fnmatch_lines([f"*failed *judge* safety >= 3: 1; {REASON}*"])
+        result.stdout.fnmatch_lines([f"*failed *judge* safety >= 3: 1; below its floor: {REASON}*"])

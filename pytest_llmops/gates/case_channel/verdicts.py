@@ -69,7 +69,8 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and the rest of th
             reading = known.get(id(check)) or read_check(base, result, check, chance, moved)
             verdict = _interpret(verdict, then, reading, chance, budget)
         compared.append(verdict)
-    return (*compared, *judge_floors(case.checks, result, base)) or verdicts
+    failed_before = {verdict.metric for verdict in compared if verdict.known}
+    return (*compared, *judge_floors(case.checks, result, base, known=failed_before)) or verdicts
 
 
 def _without_baseline(verdict: Verdict, reason: str) -> Verdict:
