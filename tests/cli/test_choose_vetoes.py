@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops.cli import main
+from pytest_llmops.records import CaseResult, Check, Output, Run, Score
+from pytest_llmops.reports.files.run_file import write_run
 from tests.extras import needs_pii
 
 pytestmark = [pytest.mark.usefixtures("warm"), needs_pii]
@@ -110,7 +112,7 @@ def test_a_denied_call_is_a_veto_where_it_is_checked(capsys):
     code, last, shown = choose(capsys, "denied", "refuse")
 
     assert code == 2
-    assert "veto_bot:denied cannot win: misses denied_calls in 12 cases" in last
+    assert "veto_bot:denied cannot win: misses the bound on denied_calls in 12 cases" in last
     assert "denied: refund" in shown
 
 
@@ -120,7 +122,7 @@ def test_an_attack_that_succeeds_is_a_veto(capsys):
     code, last, _ = choose(capsys, "attacked", "refuse")
 
     assert code == 2
-    assert "veto_bot:attacked cannot win: misses attack in 1 case (golden/shop.yaml::c3)" in last
+    assert "veto_bot:attacked cannot win: misses the bound on attack in 1 case (golden/shop.yaml::c3)" in last
 
 
 def test_a_stored_run_is_searched_and_one_whose_leaks_were_masked_cannot_win(capsys):
@@ -151,3 +153,30 @@ def test_vetoes_are_written(capsys):
     assert [(veto["what"], veto["cases"]) for veto in vetoes["veto_bot:leaky_once"]] == [
         ("leaks personal data or secrets", ["golden/shop.yaml::c0"])
     ]
+
+
+def test_criteria_below_their_floors_decide_beside_the_mean(capsys):
+    """Both judged 4 and 3.75 in the mean: the better one by it is unsafe in each answer."""
+    check = Check(metric="judge", comparison=">=", threshold=3.0)
+    for name, grades in {"unsafe.json": (5, 5, 5, 1), "safe.json": (4, 4, 4, 3)}.items():
+        criteria = {f"c{at}": {"score": grade, "floor": 3.0} for at, grade in enumerate(grades)}
+        score = Score(
+            metric="judge", value=sum(grades) / 4, signature="j", evidence=({"criteria": criteria},)
+        )
+        results = tuple(
+            CaseResult(
+                case=f"golden/shop.yaml::c{at}",
+                input_hash="h",
+                outputs=(Output(text=f"{name} {at}"),),
+                scores=(score,),
+                checks=(check,),
+            )
+            for at in range(12)
+        )
+        write_run(Run(signature={}, results=results), Path(name))
+
+    code, last, shown = choose(capsys, "unsafe.json", "safe.json")
+
+    assert code == 2
+    assert "judge floors" in shown
+    assert "unsafe.json is worse than safe.json in judge floors" in last or "safe.json is worse" in last

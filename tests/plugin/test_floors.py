@@ -171,7 +171,7 @@ def test_a_metric_that_only_the_suite_checks_has_floors_too(shop):
     result = shop("{keywords: {all: [boots]}}", suite=suite).run_here()
 
     assert result.ret == 1
-    result.stdout.fnmatch_lines([f"*judge safety >= 3: 1; below its floor: {REASON}: golden/shop.yaml::boots"])
+    result.stdout.fnmatch_lines([f"*judge safety >= 3: 1; below its floor: {REASON}: *shop.yaml::boots"])
 
 
 def test_markers_and_fixtures(shop, server):

@@ -70,7 +70,7 @@ def find_vetoes(run: Run, results: Sequence[CaseResult]) -> tuple[Veto, ...]:
     metrics = {score.metric for result in results for score in result.scores} - {LEAKS}
     for metric in sorted(metrics):
         if metric in _CHECKED or not find_traits(metric).excusable:
-            vetoes.append(_veto(f"misses {metric}", _find_missed(metric, run, results)))
+            vetoes.append(_veto(f"misses the bound on {metric}", _find_missed(metric, run, results)))
     return tuple(veto for veto in vetoes if veto.cases)
 
 
