@@ -43,7 +43,7 @@ def judge_floors(
 
     Args:
         base: The baseline of the case; one that was scored otherwise is not compared.
-        known: Metrics whose mean is a known failure, which excuses a floor where the baseline has no criteria,
+        known: Metrics whose mean is a known failure. That excuses a floor where the baseline has no criteria,
             as those of earlier versions.
     """
     rates = {check.metric: check.pass_rate for check in checks if not check.record_only}

@@ -41,8 +41,7 @@ def project(tmp_path, monkeypatch, server):
     (tmp_path / "graded_bot.py").write_text(BOT)
     (tmp_path / "golden").mkdir()
     (tmp_path / "pyproject.toml").write_text(
-        f"[tool.pytest-llmops]\nundecided = 'fail'\n"
-        f"judge = {{model = 'small', base_url = '{server.url}'}}\n"
+        f"[tool.pytest-llmops]\nundecided = 'fail'\njudge = {{model = 'small', base_url = '{server.url}'}}\n"
     )
     monkeypatch.chdir(tmp_path)
     write_golden('mean: ">= 4"')
