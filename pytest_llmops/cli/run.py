@@ -79,9 +79,10 @@ def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int
     files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     ledger = store.ledger if store else None
     evaluation = Evaluation.open(settings, naming="pass --app", store=store, ledger=ledger)
+    evaluation.also = given.also
     try:
         named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
-        evaluation.load(files, named=named, accept=given.accept, also=given.also)
+        evaluation.load(files, named=named, accept=given.accept)
         output = sys.stdout, sys.stderr
         try:
             with route_through():

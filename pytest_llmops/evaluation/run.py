@@ -51,6 +51,7 @@ class Evaluation:
 
     Attributes:
         naming: Advice on naming an app, for the message of a run that has none.
+        also: Metrics that each case is scored by besides those of its golden file, without a bound.
         raised: Exceptions of the app by case, where a debugger will want them; else None.
         store: Where results are shared with the other processes of the run.
         source: The golden files and their baseline, with `judge`; ordinary tests have neither.
@@ -67,6 +68,7 @@ class Evaluation:
     store: SharedStore | None = None
     budget: Budget | None = None
     raised: dict[str, BaseException] | None = None
+    also: Sequence[str] = ()
     source: BaselineSource = field(init=False, repr=False)
     judge: Judge = field(init=False, repr=False)
     tasks: dict[str, dict[str, Task]] = field(default_factory=dict)
@@ -115,13 +117,7 @@ class Evaluation:
         return evaluation
 
     def load(
-        self,
-        files: Iterable[Path],
-        *,
-        named: Iterable[str] = (),
-        accept: bool = False,
-        selection: str = "",
-        also: Sequence[str] = (),
+        self, files: Iterable[Path], *, named: Iterable[str] = (), accept: bool = False, selection: str = ""
     ) -> None:
         """
         Read golden files and the baseline; every problem is reported here, before any model is called.
@@ -130,14 +126,14 @@ class Evaluation:
             named: Files and folders that somebody named for it, from the root.
             accept: The run will be taken into the baseline.
             selection: By which words of tags the run chooses its cases, pytest's `-m` and `-k`.
-            also: Metrics that each case is scored by as well, without a bound.
 
         Raises:
             LLMOpsError: A golden file, a prompt file or the baseline cannot be read.
         """
         from pytest_llmops.evaluation.baseline import find_baseline
 
-        goldens = [_score_also(golden, also) for golden in _load(files, self.settings.root, self.problems)]
+        goldens = _load(files, self.settings.root, self.problems)
+        goldens = [_score_also(golden, self.also) for golden in goldens]
         prompt_versions(goldens, self.settings.root)
         self.compare_with(
             find_baseline(self.settings, goldens, named=named, accept=accept, selection=selection)
