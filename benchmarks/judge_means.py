@@ -28,7 +28,7 @@ FEWEST = 120  # pairs of a judge
 
 
 def read_pairs() -> dict[str, list[tuple[float, float]]]:
-    """By judge, for each pair, whether the longer answer is better: by people, and by the judge's two orders."""
+    """By judge, for each pair: whether the longer answer is better, by people and by the judge."""
     pairs = defaultdict(list)
     for line in (FOLDER / "llmbar.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)

@@ -49,6 +49,8 @@ def judge_floors(
     rates = {check.metric: check.pass_rate for check in checks if not check.record_only}
     verdicts: list[Verdict] = []
     for metric, rate in rates.items():
+        if not (criteria := _by_criterion(metric, result)):
+            continue
         before: dict[str, list[Graded]] | None = None
         if (
             base is not None
@@ -56,7 +58,7 @@ def judge_floors(
             and not describe_unlike(metric, base, result)
         ):
             before = _by_criterion(metric, base)
-        for name, repeats in _by_criterion(metric, result).items():
+        for name, repeats in criteria.items():
             verdict = _judge_criterion(metric, repeats, rate or _USUAL_RATE)
             if verdict is None:
                 continue
