@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run the app in a process of its own, so that a crash is an error of one case",
     )
+    parser.add_argument("--also", action="append", default=[], help=argparse.SUPPRESS)  # of `llmops choose`
     parser.set_defaults(do=_start)
 
 
@@ -78,6 +79,7 @@ def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int
     files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     ledger = store.ledger if store else None
     evaluation = Evaluation.open(settings, naming="pass --app", store=store, ledger=ledger)
+    evaluation.also = given.also
     try:
         named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
         evaluation.load(files, named=named, accept=given.accept)

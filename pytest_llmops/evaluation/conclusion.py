@@ -10,6 +10,7 @@ from pytest_llmops.errors import RunFileError
 from pytest_llmops.evaluation.baseline import accept_into_baseline
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.gates.case_results import describe_empty_answers, describe_unscored
+from pytest_llmops.gates.labelled_means import describe_corrections
 from pytest_llmops.gates.outcomes import count, name_files
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
@@ -166,6 +167,7 @@ def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None
     """Add verdicts of no item, and all that is undecided or missing in the run as a whole."""
     verdicts = evaluation.suite_verdicts({result.case: result for result in run.results})
     conclusion.suite = name_files(verdicts)
+    conclusion.problems += describe_corrections(conclusion.suite)
     if lost := evaluation.judge.lost_cases():
         named = name_some(lost, _NAMED)
         line = f"undecided: in the baseline, and in no golden file any more: {named}"
