@@ -66,7 +66,7 @@ def describe_missed(count: int) -> str:
     return f"{count} of them miss a check, and are known failures from now on" if count else ""
 
 
-def find_baseline(
+def find_baseline(  # noqa: PLR0913 - facts that a door has of its run
     settings: Settings,
     goldens: Sequence[Golden],
     *,

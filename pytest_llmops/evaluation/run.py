@@ -114,7 +114,7 @@ class Evaluation:
         _open_runs.add(id(evaluation))
         return evaluation
 
-    def load(
+    def load(  # noqa: PLR0913 - facts that a door has of its run
         self,
         files: Iterable[Path],
         *,

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pytest_llmops.calibration.record import Calibration, find_uncalibrated, warn_of_self_preference
-from pytest_llmops.evaluation.merge_base.cassettes import RecordedChanges
 from pytest_llmops.gates.golden_flaws import describe_blind, describe_echoes, describe_unchecked
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs import pair_cases
@@ -19,6 +18,7 @@ from pytest_llmops.records import Golden, Run
 from pytest_llmops.reports.loosening import render_edited
 from pytest_llmops.reports.selfcheck import selfcheck_line
 from pytest_llmops.revision.loosening import Loosening
+from pytest_llmops.revision.recordings import RecordedChanges
 from pytest_llmops.revision.revision import Revision
 from pytest_llmops.settings import Settings
 

@@ -21,7 +21,7 @@ from pytest_llmops.bounds import bound_of, describe_check, format_bound, format_
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.case_results import answer_digests, signatures, values_by_metric
 from pytest_llmops.gates.comparison import compare
-from pytest_llmops.gates.paired_runs import Scales, find_scale, have_same_input
+from pytest_llmops.gates.paired_runs import Chance, Scales, find_scale, have_same_input
 from pytest_llmops.golden.identity import case_id, file_of, input_hash
 from pytest_llmops.golden.reviews import Review, extends
 from pytest_llmops.printable import counted, printable
@@ -71,7 +71,7 @@ class Loosening:
         after: Its counterpart in the change.
         digest: Of what is there now, where `after` does not show all of it: an approval is of this content.
         metric: The metric whose options changed, where nothing else did: if the old check is run too, nothing
-            is loosened.
+            is loosened. Of a file with code of metrics, their names.
     """
 
     place: str
@@ -133,18 +133,7 @@ def _order(item: Loosening) -> tuple[str, int, str, str]:
 # Keys, and when their new value is known to be stricter.
 
 UNWATCHED: Mapping[type, frozenset[str]] = {
-    Settings: frozenset(
-        {
-            "root",
-            "flagged",
-            "golden",
-            "out",
-            "concurrency",
-            "export",
-            "metrics",
-            "prices",
-        }
-    ),  # fmt: skip
+    Settings: frozenset({"root", "flagged", "golden", "out", "concurrency", "export", "metrics", "prices"}),
     Golden: frozenset({"path", "cases", "suite", "sha256"}),
     Case: frozenset({"id", "checks", "source"}),
     Check: frozenset({"metric", "comparison", "threshold"}),
@@ -451,6 +440,7 @@ def list_rewritten(old: GateFiles, new: GateFiles, place: str) -> Iterator[Loose
     known = {golden.path for golden in (*old.goldens, *new.goldens)}
     questions = {case_id(golden, case): (golden, case) for golden in new.goldens for case in golden.cases}
     results = {result.case: result for result in new.baseline.results}
+    is_steady = not Chance(old.baseline.results).app_varies
     sides: list[tuple[CaseResult, CaseResult]] = []
     for before in old.baseline.results:
         metrics, checks = None, before.checks
@@ -469,7 +459,7 @@ def list_rewritten(old: GateFiles, new: GateFiles, place: str) -> Iterator[Loose
         elif not have_same_input(before, after):
             yield replace(about, what="the baseline holds the answer to another question")
         else:
-            yield from _compare_results(about, before, after, metrics)
+            yield from _compare_results(about, before, after, metrics, is_steady=is_steady)
             both = (_restrict(result, metrics, checks) for result in (before, after))
             sides.append((next(both), next(both)))
     suite = {golden.path: golden.suite for golden in new.goldens}
@@ -482,13 +472,19 @@ def _restrict(result: CaseResult, metrics: set[str] | None, checks: tuple[Check,
 
 
 def _compare_results(
-    about: Loosening, before: CaseResult, after: CaseResult, metrics: set[str] | None
+    about: Loosening,
+    before: CaseResult,
+    after: CaseResult,
+    metrics: set[str] | None,
+    *,
+    is_steady: bool,
 ) -> Iterator[Loosening]:
     """
     Yield the scores that cannot be compared, or that show less than before.
 
     Args:
         metrics: Those that are still checked; None for all.
+        is_steady: The app of the old baseline did not vary.
     """
     scores = values_by_metric(after)
     failed = {failure.metric for failure in after.failures} - {failure.metric for failure in before.failures}
@@ -511,7 +507,7 @@ def _compare_results(
             continue
         shown = {"before": _show_scores(old), "after": _show_scores(new), "digest": digest_of(after.scores)}
         yield replace(about, what=f"{printable(metric)} in the baseline {what}", **shown)
-    if len(set(answer_digests(before))) == 1 < len(set(answer_digests(after))):
+    if is_steady and len(set(answer_digests(after))) > 1:
         # A drop from answers that never varied is a fact; from others it must be more than chance explains.
         yield replace(about, what="the answers in the baseline, once all alike, vary")
 

@@ -51,8 +51,8 @@ class Revision:
         target: The commit that `ref` names now.
         root: The project's folder, which may be below the top of the repository.
         folder: From the top, with a slash at its end, where the project was then; None where it is now.
-        merged: Files that the change has got from `ref` since, by another way than a merge: from the top, with
-            the newest blob of `ref` that the change had; None where it was deleted.
+        merged: Files that the change has got from `ref` since, by another way than a merge: path from the top
+            to the newest blob of `ref` that the change had; None where it was deleted.
     """
 
     ref: str
@@ -281,9 +281,10 @@ class _Tree:
         if entry.kind not in {"blob", "tree"} and (found := self._enter(from_top)):
             tree, rest = found
             return tree.find(rest)
-        if entry.kind == "missing":
-            if any(mode != _SUBMODULE for mode, *_ in self._list(self._revision.commit, "--", from_top)):
-                raise self._broken(path, _LOST)
+        if entry.kind == "missing" and any(
+            mode != _SUBMODULE for mode, *_ in self._list(self._revision.commit, "--", from_top)
+        ):
+            raise self._broken(path, _LOST)
         return entry if entry.kind in {"blob", "tree"} else None
 
     def files(self, path: str) -> Iterator[tuple[str, bytes]]:

@@ -539,10 +539,10 @@ def test_it_is_red_whatever_was_selected(looser):
     assert result.ret == 1
 
 
-def llmops(repository: Repository, *arguments: str) -> subprocess.CompletedProcess[str]:
+def llmops(repository: Repository, *arguments: str, cwd: str = ".") -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("llmops")), "run", "--concurrency", "1", *arguments]
     repository.varying.start_over()
-    return subprocess.run(command, cwd=repository.path, capture_output=True, text=True, check=False)  # noqa: S603
+    return subprocess.run(command, cwd=repository.path / cwd, capture_output=True, text=True, check=False)  # noqa: S603
 
 
 def test_llmops_run_lists_it_too(looser):

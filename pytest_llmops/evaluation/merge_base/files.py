@@ -118,7 +118,8 @@ def list_changed_metrics(old: Sequence[Golden], revision: Revision, root: Path) 
         shown = name_some(sorted(names), _NAMED)
         what = f"scores of {shown} are made by this file, and it is not what it was"
         place = PurePath(os.path.relpath(file, root)).as_posix()
-        yield Loosening(place=place, what=what, digest=digest_of(file.read_bytes()))
+        digest = digest_of(file.read_bytes())
+        yield Loosening(place=place, what=what, digest=digest, metric=" ".join(sorted(names)))
 
 
 def list_moved_root(revision: Revision, root: Path) -> Iterator[Loosening]:

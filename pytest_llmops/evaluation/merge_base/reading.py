@@ -50,7 +50,7 @@ _DECIDING = ("undecided", "known_failures", "repeats", "max_repeats")
 """Settings that a change must have as its target has them by now."""
 
 
-def read_merge_base(
+def read_merge_base(  # noqa: PLR0913 - as `find_baseline`
     revision: Revision,
     settings: Settings,
     goldens: Sequence[Golden],
@@ -87,7 +87,8 @@ def read_merge_base(
     further += list_changed_options(old.goldens, revision)
     loosened = list_loosened(_watch_as_now(old, new), new, settings, selection=selection, further=further)
     approvals = (*target.approvals, *approvals)
-    approved = sort_by_approval(loosened, approvals).approved
+    code = list(list_changed_metrics(old.goldens, revision, settings.root))
+    approved = sort_by_approval([*loosened, *code], approvals).approved
     running, base, edited = ask_as_before(
         [watch_means(golden, old.baseline) for golden in target.running],
         [watch_means(golden, old.baseline) for golden in old.goldens],
@@ -106,7 +107,7 @@ def read_merge_base(
             for item in target.ahead
             if (item.case, item.what) not in known
         ),
-        *list_changed_metrics(old.goldens, revision, settings.root),
+        *code,
         *recordings.loosened,
         *list_moved_root(revision, settings.root),
     )
@@ -128,9 +129,10 @@ def read_merge_base(
 
 
 def _without_approved(base: Run, goldens: Sequence[Golden], approved: Iterable[Loosening]) -> Run:
-    """The baseline without questions that may go or be others now: nothing is left to compare them with."""
+    """The baseline without that which may go, or be otherwise now: nothing is left to compare it with."""
     items = list(approved)
     cases, places = {item.case for item in items}, {item.place for item in items if item.case is None}
+    metrics = {name for item in items if item.place.endswith(".py") for name in item.metric.split()}
     asked = {name: input_hash(case) for name, case in cases_by_id(*goldens).items()}
     paths = {golden.path for golden in goldens}
 
@@ -139,7 +141,12 @@ def _without_approved(base: Run, goldens: Sequence[Golden], approved: Iterable[L
         other = result.case not in asked or result.input_hash not in {"", asked[result.case]}
         return (result.case in cases and other) or (path in places and path not in paths)
 
-    return replace(base, results=tuple(result for result in base.results if not may_go(result)))
+    kept = (result for result in base.results if not may_go(result))
+    results = [
+        replace(result, scores=tuple(score for score in result.scores if score.metric not in metrics))
+        for result in kept
+    ]
+    return replace(base, results=tuple(results))
 
 
 def _follow(revision: Revision, settings: Settings, new: GateFiles) -> Revision:

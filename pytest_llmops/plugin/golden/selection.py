@@ -136,7 +136,7 @@ def read_pipeline(config: pytest.Config) -> None:
 
 
 def approvals(config: pytest.Config) -> Iterator[str]:
-    """Yield the loosened items that the pipeline approves; flags in the repository's settings do not count."""
+    """Yield loosened items that the pipeline approves; flags in the repository's settings do not count."""
     for flag, value in pairwise((*config.stash.get(_PIPELINE, ()), "")):
         name, equals, joined = flag.partition("=")
         if name == LOOSEN:

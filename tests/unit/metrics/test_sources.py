@@ -23,5 +23,5 @@ def test_a_score_is_signed_once_however_often(tmp_path, monkeypatch):
 
     once = sign_source(Short(), Score(metric="short", value=1.0, signature="short|v1"))
 
-    assert once.signature.startswith("short|v1|source:")
+    assert once.signature.startswith("short|v1|code:")
     assert sign_source(Short(), once) == once

@@ -1,0 +1,45 @@
+"""Differences of recorded calls between a change and its merge base."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pytest_llmops.printable import counted
+from pytest_llmops.records import CaseResult
+from pytest_llmops.revision.loosening import Loosening, digest_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedChanges:
+    """
+    Differences of the recordings that a run may replay.
+
+    Attributes:
+        loosened: Edited recordings, and new ones of unchanged requests.
+        deleted: By item id the key and repeat of each recording that is gone, with the path of its cassette.
+        fresh: Number of new recordings of changed requests.
+    """
+
+    loosened: tuple[Loosening, ...] = ()
+    deleted: Mapping[str, Mapping[tuple[str, int], str]] = field(default_factory=dict)
+    fresh: int = 0
+
+    def list_missed(self, results: Iterable[CaseResult]) -> Iterator[Loosening]:
+        """Yield the cases of a run whose app made a request again of which the recording was deleted."""
+        for result in results:
+            gone = self.deleted.get(result.case, {})
+            made = {(call.key, output.repeat) for output in result.outputs for call in output.model_calls}
+            if missed := sorted(gone.keys() & made):
+                what = (
+                    f"{counted(len(missed), 'recorded response')} to requests that this run still makes "
+                    f"{'was' if len(missed) == 1 else 'were'} deleted"
+                )
+                yield Loosening(place=gone[missed[0]], case=result.case, what=what, digest=digest_of(missed))
+
+    def describe(self) -> list[str]:
+        """Return a sentence on recordings that only a live call can confirm."""
+        if not self.fresh:
+            return []
+        recorded = counted(self.fresh, "new recorded response")
+        return [f"{recorded} to changed requests; a trusted job can make a sample again: llmops cassettes"]
