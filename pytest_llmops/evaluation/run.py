@@ -114,7 +114,7 @@ class Evaluation:
         _open_runs.add(id(evaluation))
         return evaluation
 
-    def load(  # noqa: PLR0913 - facts that a door has of its run
+    def load(
         self,
         files: Iterable[Path],
         *,

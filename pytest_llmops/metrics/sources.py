@@ -295,20 +295,19 @@ def _bound_by(statement: ast.stmt) -> set[str]:
     """Names that a statement at the top of a module binds, but for imports."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
-    targets = (
-        [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
-    )
     if isinstance(statement, ast.Assign | ast.AnnAssign):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         if any(not isinstance(target, ast.Name | ast.Tuple | ast.List) for target in targets):
             return set()  # it changes something that another name may stand for
-        nodes = (node for target in targets for node in ast.walk(target))
-    else:
-        nodes = ast.walk(statement)
-    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)} | {
-        node.name
-        for node in (() if isinstance(statement, ast.Assign | ast.AnnAssign) else ast.walk(statement))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-    }
+        return {name for target in targets for name in _stored_in(target)}
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return {*_stored_in(statement), *(node.name for node in ast.walk(statement) if isinstance(node, kinds))}
+
+
+def _stored_in(node: ast.AST) -> Iterator[str]:
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+            yield inner.id
 
 
 def _names_in(statement: ast.stmt) -> Iterator[list[str]]:

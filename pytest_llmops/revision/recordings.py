@@ -42,4 +42,6 @@ class RecordedChanges:
         if not self.fresh:
             return []
         recorded = counted(self.fresh, "new recorded response")
-        return [f"{recorded} to changed requests; a trusted job can make a sample again: llmops cassettes"]
+        return [
+            f"{recorded} to changed requests; a trusted job can make a sample again: llmops cassettes check"
+        ]
