@@ -1,8 +1,8 @@
 """
 `llmops cassettes check FOLDER`: makes a sample of recorded calls again, and compares the answers.
 
-It is for a job that has the key of a model and reads recordings which somebody else made: no code of theirs is
-run. Exit 0 where the recordings look like answers of the model, 1 where they do not, 2 where that is not
+It is for a job that has the key of a model and reads recordings which somebody else made: no code of theirs
+is run. Exit 0 where the recordings look like answers of the model, 1 where they do not, 2 where that is not
 known, 3 where a call failed.
 """
 

@@ -273,6 +273,11 @@ def _parse(content: bytes) -> _Module:
         assigns = isinstance(statement, ast.Assign | ast.AnnAssign) and names
         if not (isinstance(statement, plain) or assigns or _is_text(statement) or _is_script(statement)):
             module.always.append(statement)
+    _note_imports(module)
+    return module
+
+
+def _note_imports(module: _Module) -> None:
     used = {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
@@ -283,12 +288,9 @@ def _parse(content: bytes) -> _Module:
                 module.imports[name].add((alias.name if alias.asname else name, ""))
         elif isinstance(node, ast.ImportFrom):
             source = f"{'.' * node.level}{node.module or ''}"
+            module.stars |= {source for alias in node.names if alias.name == "*"}
             for alias in node.names:
-                if alias.name == "*":
-                    module.stars.add(source)
-                else:
-                    module.imports[alias.asname or alias.name].add((source, alias.name))
-    return module
+                module.imports[alias.asname or alias.name].add((source, alias.name))
 
 
 def _bound_by(statement: ast.stmt) -> set[str]:
@@ -378,7 +380,7 @@ def _hash(*texts: str) -> str:
 
 @cache
 def _version(top: str) -> str:
-    """`==1.2` of the distribution that has a module; empty for the standard library and for an unknown one."""
+    """`==1.2` of the distribution that has a module; empty for the standard library and unknown ones."""
     if top in sys.stdlib_module_names:
         return ""
     with suppress(metadata.PackageNotFoundError, ValueError):

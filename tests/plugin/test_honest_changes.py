@@ -227,7 +227,7 @@ def test_a_baseline_that_is_accepted_anew_after_an_improvement(project, reposito
     answers = itertools.chain(
         *([value] for case in range(4) for value in ([True] * 8 if case == 3 else before)),
         *([value] for case in range(4) for value in (after if case == 3 else [True] * 8)),
-        itertools.repeat(True),
+        itertools.cycle([True]),
     )
     with OpenAIServer(answer=lambda _: "good" if next(answers) else "bad") as server:
         project.environment.setenv("OPENAI_BASE_URL", server.url)
@@ -269,7 +269,8 @@ def recorded(project, repository):
             prompt = Path(__file__).with_name("prompt.md").read_text()
             messages = [{"role": "system", "content": prompt}, {"role": "user", "content": question}]
             http = httpx.Client(transport=httpx.MockTransport(reply))
-            with openai.OpenAI(api_key="none", base_url="https://api.models.example/v1", http_client=http) as client:
+            place = "https://api.models.example/v1"
+            with openai.OpenAI(api_key="none", base_url=place, http_client=http) as client:
                 return client.chat.completions.create(model="m", messages=messages).choices[0].message.content
     """
 
