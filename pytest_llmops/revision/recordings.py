@@ -9,6 +9,8 @@ from pytest_llmops.printable import counted
 from pytest_llmops.records import CaseResult
 from pytest_llmops.revision.loosening import Loosening, digest_of
 
+REPLAYED = "recorded responses to unchanged requests, which this run replays"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedChanges:
@@ -18,18 +20,33 @@ class RecordedChanges:
     Attributes:
         loosened: Edited recordings, and new ones of unchanged requests.
         deleted: By item id the key and repeat of each recording that is gone, with the path of its cassette.
+        further: In the same way, new recordings of a known request beside one of a new request.
+        known: By item id the keys of the requests that were recorded.
         fresh: Number of new recordings of changed requests.
     """
 
     loosened: tuple[Loosening, ...] = ()
     deleted: Mapping[str, Mapping[tuple[str, int], str]] = field(default_factory=dict)
+    further: Mapping[str, Mapping[tuple[str, int], str]] = field(default_factory=dict)
+    known: Mapping[str, frozenset[str]] = field(default_factory=dict)
     fresh: int = 0
 
     def list_missed(self, results: Iterable[CaseResult]) -> Iterator[Loosening]:
-        """Yield the cases of a run whose app made a request again of which the recording was deleted."""
+        """
+        Yield the cases of a run whose requests show more than the files do.
+
+        A recording was deleted of a request that is still made; or one more was added of a request in a
+        repeat of which the run made no new one.
+        """
         for result in results:
-            gone = self.deleted.get(result.case, {})
-            made = {(call.key, output.repeat) for output in result.outputs for call in output.model_calls}
+            gone, further = self.deleted.get(result.case, {}), self.further.get(result.case, {})
+            known = self.known.get(result.case, frozenset())
+            repeats = {output.repeat: {call.key for call in output.model_calls} for output in result.outputs}
+            made = {(key, repeat) for repeat, keys in repeats.items() for key in keys}
+            same = {repeat for repeat, keys in repeats.items() if keys <= known}
+            if odd := sorted(place for place in further.keys() & made if place[1] in same):
+                what = f"{REPLAYED}: {len(odd)} new"
+                yield Loosening(place=further[odd[0]], case=result.case, what=what, digest=digest_of(odd))
             if missed := sorted(gone.keys() & made):
                 what = (
                     f"{counted(len(missed), 'recorded response')} to requests that this run still makes "

@@ -323,14 +323,17 @@ def test_a_deleted_recording_of_a_request_that_is_still_made(recorded):
     assert done.returncode == 1
 
 
-def test_another_repeat_of_an_unchanged_request_is_red(recorded):
+@pytest.mark.parametrize("disguised", [False, True])
+def test_another_repeat_of_an_unchanged_request_is_red(recorded, disguised):
+    """A request that the run does not make explains nothing."""
     path = recorded.path / CASSETTE
     calls = [*load_calls(path).values()]
-    path.write_text(dump_calls(f"{FILE}::case-1", [*calls, replace(calls[0], repeat=7)]))
+    more = [replace(calls[0], repeat=2), *([replace(calls[0], repeat=2, key="0" * 64)] * disguised)]
+    path.write_text(dump_calls(f"{FILE}::case-1", [*calls, *more]))
     recorded.commit("one more good answer")
-    done = llmops(recorded, *NONE)
+    done = llmops(recorded, *NONE, "--repeats", "3")
     assert f"  {CASSETTE}: {FILE}::case-1: {REPLAYED}: 1 new (" in done.stdout
-    assert done.returncode == 1
+    assert done.returncode == 3, "the other cases have two"
 
 
 def test_prices_of_the_merge_base_count(repository):

@@ -21,7 +21,7 @@ from pytest_llmops.recorder.cassettes import Calls, cassette_path, parse_calls
 from pytest_llmops.records import Golden
 from pytest_llmops.revision.git import run_git
 from pytest_llmops.revision.loosening import Loosening, digest_of
-from pytest_llmops.revision.recordings import RecordedChanges
+from pytest_llmops.revision.recordings import REPLAYED, RecordedChanges
 from pytest_llmops.revision.revision import Revision
 from pytest_llmops.settings import Settings
 
@@ -57,6 +57,8 @@ def compare_recordings(  # noqa: PLR0913 - both sides of the change
     contents = revision.read_all(was for was, _ in places.values())
     loosened = list(_list_committed_homes(revision, settings, then))
     deleted: dict[str, Mapping[tuple[str, int], str]] = {}
+    further: dict[str, Mapping[tuple[str, int], str]] = {}
+    known: dict[str, frozenset[str]] = {}
     fresh = 0
     for (item, now), (was, path) in places.items():
         file, old_text = settings.path(path), contents[was]
@@ -76,14 +78,19 @@ def compare_recordings(  # noqa: PLR0913 - both sides of the change
         edited = sum(place in before and before[place] != call for place, call in after.items())
         new = [place for place in after if place not in before]
         odd = new if item == CANARY and judged else _find_unexplained(before, after)
+        known[now] = frozenset(key for key, *_ in before)
+        if more := {place[:2]: path for place in new if place[0] in known[now] and place not in odd}:
+            further[now] = more
         fresh += len(new) - len(odd)
         counts = [f"{count} {word}" for count, word in ((edited, "edited"), (len(odd), "new")) if count]
         if counts:
-            what = f"recorded responses to unchanged requests, which this run replays: {' and '.join(counts)}"
+            what = f"{REPLAYED}: {' and '.join(counts)}"
             loosened.append(replace(about, what=what))
         if gone := {place[:2]: path for place in before if place not in after}:
             deleted[now] = gone
-    return RecordedChanges(loosened=tuple(loosened), deleted=deleted, fresh=fresh)
+    return RecordedChanges(
+        loosened=tuple(loosened), deleted=deleted, further=further, known=known, fresh=fresh
+    )
 
 
 def _find_unexplained(before: Calls, after: Calls) -> list[tuple[str, int, int]]:
