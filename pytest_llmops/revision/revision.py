@@ -240,13 +240,6 @@ def _near_miss(ref: str, root: Path) -> str:
     return f" Did you mean {of_a_remote[0]!r}?" if of_a_remote else hint(ref, names)
 
 
-def _find_submodules(commit: str, root: Path) -> dict[str, str]:
-    """Path from the top to the commit of each submodule."""
-    entries = run_git(["ls-tree", "-r", "-d", "-z", "--full-tree", commit], root).split("\0")
-    parts = (entry.partition("\t") for entry in entries if entry.startswith(_SUBMODULE))
-    return {path: about.split(" ")[2] for about, _, path in parts}
-
-
 class _Object(NamedTuple):
     """An answer of git: a `blob`, a `tree`, or the word for why there is neither."""
 
@@ -262,7 +255,8 @@ class _Tree:
         self._revision = revision
         self._process = process
         self._stack = stack
-        self._links: dict[str, str] | None = None
+        self._links: dict[str, str] = {}
+        self._names: set[str] | None = None
         self._submodules: dict[str, _Tree | None] = {}
         folder = revision.folder
         self._prefix = run_git(["rev-parse", "--show-prefix"], revision.root) if folder is None else folder
@@ -281,9 +275,7 @@ class _Tree:
         if entry.kind not in {"blob", "tree"} and (found := self._enter(from_top)):
             tree, rest = found
             return tree.find(rest)
-        if entry.kind == "missing" and any(
-            mode != _SUBMODULE for mode, *_ in self._list(self._revision.commit, "--", from_top)
-        ):
+        if entry.kind == "missing" and from_top in self._entries():
             raise self._broken(path, _LOST)
         return entry if entry.kind in {"blob", "tree"} else None
 
@@ -322,8 +314,7 @@ class _Tree:
 
     def _enter(self, from_top: str) -> tuple[_Tree, str] | None:
         """The tree of the submodule that a path is in, and the rest of the path; None where it is in none."""
-        if self._links is None:
-            self._links = _find_submodules(self._revision.commit, self._revision.root)
+        self._entries()
         for place, commit in self._links.items():
             if from_top == place or from_top.startswith(f"{place}/"):
                 if place not in self._submodules:
@@ -341,9 +332,20 @@ class _Tree:
             with suppress(RevisionError):
                 run_git(["cat-file", "-e", f"{commit}^{{commit}}"], folder)
                 return self._stack.enter_context(_open_tree(inner))
-        elif _find_submodules("HEAD", revision.root).get(place) == commit:
+        elif any(id_ == commit for _, id_, path in self._list("HEAD", "--", place) if path == place):
             return None
         raise self._broken(place, _NOT_CHECKED_OUT)
+
+    def _entries(self) -> set[str]:
+        """All files and folders of the commit but submodules, which are noted by the way."""
+        if self._names is None:
+            self._names = set()
+            for mode, id_, path in self._list("-r", "-t", self._revision.commit):
+                if mode == _SUBMODULE:
+                    self._links[path] = id_
+                else:
+                    self._names.add(path)
+        return self._names
 
     def _list(self, *arguments: str) -> Iterator[tuple[str, str, str]]:
         """Mode, id and path of each entry of a tree."""
