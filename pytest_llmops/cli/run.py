@@ -33,7 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         flag = f"--{name.replace('_', '-')}"
         parser.add_argument(flag, default=None, metavar=SETTINGS[name].metavar, help=SETTINGS[name].help)
     parser.add_argument("--accept", action="store_true", help="take new cases of this run into the baseline")
-    parser.add_argument("--allow-loosening", action="store_true", help="the change may loosen its own gate")
+    parser.add_argument(
+        "--allow-loosening",
+        action="append",
+        default=[],
+        metavar="ITEM",
+        help="approve one loosened item, as the run prints it; may be repeated",
+    )
     parser.add_argument(
         "--isolate",
         action="store_true",
@@ -82,7 +88,7 @@ def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int
     evaluation.also = given.also
     try:
         named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
-        evaluation.load(files, named=named, accept=given.accept)
+        evaluation.load(files, named=named, accept=given.accept, approvals=given.allow_loosening)
         output = sys.stdout, sys.stderr
         try:
             with route_through():
@@ -115,7 +121,6 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
         notes=evaluation.source.doubts(),
         accept=given.accept and not unsaved,
         permission="--allow-loosening",
-        permitted=given.allow_loosening,
     )
     if unsaved:
         conclusion.add(unsaved, "error")

@@ -117,7 +117,13 @@ class Evaluation:
         return evaluation
 
     def load(
-        self, files: Iterable[Path], *, named: Iterable[str] = (), accept: bool = False, selection: str = ""
+        self,
+        files: Iterable[Path],
+        *,
+        named: Iterable[str] = (),
+        accept: bool = False,
+        selection: str = "",
+        approvals: Iterable[str] = (),
     ) -> None:
         """
         Read golden files and the baseline; every problem is reported here, before any model is called.
@@ -126,6 +132,7 @@ class Evaluation:
             named: Files and folders that somebody named for it, from the root.
             accept: The run will be taken into the baseline.
             selection: By which words of tags the run chooses its cases, pytest's `-m` and `-k`.
+            approvals: Loosened items of the change that the pipeline approves.
 
         Raises:
             LLMOpsError: A golden file, a prompt file or the baseline cannot be read.
@@ -136,12 +143,15 @@ class Evaluation:
         goldens = [_score_also(golden, self.also) for golden in goldens]
         prompt_versions(goldens, self.settings.root)
         self.compare_with(
-            find_baseline(self.settings, goldens, named=named, accept=accept, selection=selection)
+            find_baseline(
+                self.settings, goldens, named=named, accept=accept, selection=selection, approvals=approvals
+            )
         )
 
     def compare_with(self, source: BaselineSource) -> None:
         """Run the golden files of a source, and judge them against its baseline."""
         self.source = source
+        self.settings = replace(self.settings, prices={**self.settings.prices, **source.prices})
         self.judge = source.judge(self.settings)
 
     @property
