@@ -457,6 +457,7 @@ class Verdict:
         metric: The metric of its numbers; empty if there is none.
         case: The item's id; None for a suite check.
         interval: Of the difference from the baseline, or of the gain over a rival, at the comparison's level.
+        corrected: The mean that labels of people show, with the ends of its interval; None without labels.
         advice: The remedy, or the drop that a larger run would find.
     """
 
@@ -468,6 +469,7 @@ class Verdict:
     baseline: float | None = None
     difference: float | None = None
     interval: tuple[float, float] | None = None
+    corrected: tuple[float, float, float] | None = None
     p_value: float | None = None
     p_adjusted: float | None = None
     cases: int = 1

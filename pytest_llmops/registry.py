@@ -59,6 +59,8 @@ _BUILT_IN: Mapping[str, str] = {
     "map": "pytest_llmops.metrics.retrieval:MeanAveragePrecision",
     "faithfulness": "pytest_llmops.judges.faithfulness:Faithfulness",
     "facts": "pytest_llmops.metrics.facts:Facts",
+    "supported": "pytest_llmops.metrics.support.supported:Supported",
+    "answers": "pytest_llmops.metrics.support.answers:Answers",
     "tool_calls": "pytest_llmops.metrics.tools:ToolCalls",
     "tool_order": "pytest_llmops.metrics.tools:ToolOrder",
     "denied_calls": "pytest_llmops.metrics.tools:DeniedCalls",

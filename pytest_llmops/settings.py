@@ -106,6 +106,11 @@ class Settings:
         "warn",
         "what a failure that the baseline has too does to the build: pass, warn (default) or fail",
     )
+    approvals: tuple[str, ...] = _setting(
+        (),
+        "loosened items that changes may contain, each as a run prints it; read at the target of a change",
+        has_ini_key=False,
+    )
     reviews: str = _setting(
         "golden/reviews.jsonl",
         "the log of reviews (default: golden/reviews.jsonl)",

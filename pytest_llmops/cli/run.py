@@ -33,12 +33,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         flag = f"--{name.replace('_', '-')}"
         parser.add_argument(flag, default=None, metavar=SETTINGS[name].metavar, help=SETTINGS[name].help)
     parser.add_argument("--accept", action="store_true", help="take new cases of this run into the baseline")
-    parser.add_argument("--allow-loosening", action="store_true", help="the change may loosen its own gate")
+    parser.add_argument(
+        "--allow-loosening",
+        action="append",
+        default=[],
+        metavar="ITEM",
+        help="approve one loosened item, as the run prints it; may be repeated",
+    )
     parser.add_argument(
         "--isolate",
         action="store_true",
         help="run the app in a process of its own, so that a crash is an error of one case",
     )
+    parser.add_argument("--also", action="append", default=[], help=argparse.SUPPRESS)  # of `llmops choose`
     parser.set_defaults(do=_start)
 
 
@@ -78,9 +85,10 @@ def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int
     files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     ledger = store.ledger if store else None
     evaluation = Evaluation.open(settings, naming="pass --app", store=store, ledger=ledger)
+    evaluation.also = given.also
     try:
         named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
-        evaluation.load(files, named=named, accept=given.accept)
+        evaluation.load(files, named=named, accept=given.accept, approvals=given.allow_loosening)
         output = sys.stdout, sys.stderr
         try:
             with route_through():
@@ -113,7 +121,6 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
         notes=evaluation.source.doubts(),
         accept=given.accept and not unsaved,
         permission="--allow-loosening",
-        permitted=given.allow_loosening,
     )
     if unsaved:
         conclusion.add(unsaved, "error")

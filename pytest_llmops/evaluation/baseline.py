@@ -66,13 +66,14 @@ def describe_missed(count: int) -> str:
     return f"{count} of them miss a check, and are known failures from now on" if count else ""
 
 
-def find_baseline(
+def find_baseline(  # noqa: PLR0913 - facts that a door has of its run
     settings: Settings,
     goldens: Sequence[Golden],
     *,
     named: Iterable[str] = (),
     accept: bool = False,
     selection: str = "",
+    approvals: Iterable[str] = (),
 ) -> BaselineSource:
     """
     Read the baseline that the settings name: a file, a revision, `none`, or the accepted one if there is one.
@@ -82,6 +83,7 @@ def find_baseline(
         named: Files and folders that somebody named for it, from the root.
         accept: The run will be taken into the baseline, which must be fit for it before a model is called.
         selection: By which words of tags the run chooses its cases, pytest's `-m` and `-k`.
+        approvals: Loosened items of the change that the pipeline approves.
 
     Raises:
         LLMOpsError: A file or the revision cannot be read, a baseline that is named knows none of the
@@ -95,7 +97,9 @@ def find_baseline(
         baseline = find_former_baseline(settings.root) or baseline
     if baseline is not None and is_revision(baseline):
         revision = open_revision(baseline, settings.root)
-        return read_merge_base(revision, settings, goldens, named=named, selection=selection)
+        return read_merge_base(
+            revision, settings, goldens, named=named, selection=selection, approvals=approvals
+        )
     source = BaselineSource(
         goldens=tuple(goldens),
         reviews=load_reviews(settings.path(settings.reviews)),

@@ -10,6 +10,7 @@ from pytest_llmops.errors import RunFileError
 from pytest_llmops.evaluation.baseline import accept_into_baseline
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.gates.case_results import describe_empty_answers, describe_unscored
+from pytest_llmops.gates.labelled_means import describe_corrections
 from pytest_llmops.gates.outcomes import count, name_files
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
@@ -18,6 +19,7 @@ from pytest_llmops.reports.files.run_file import write_run
 from pytest_llmops.reports.loosening import render_loosened
 from pytest_llmops.reports.rivals import rivals_document
 from pytest_llmops.reports.terminal import render_summary
+from pytest_llmops.revision.approvals import sort_by_approval
 from pytest_llmops.revision.loosening import Loosening
 from pytest_llmops.revision.merging import leave_out_old_checks
 from pytest_llmops.runner.app.failed_calls import describe_failed_calls, describe_unanswered
@@ -79,7 +81,6 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
     accept: bool = False,
     loosened: Iterable[Loosening] = (),
     permission: str,
-    permitted: bool,
 ) -> Conclusion:
     """
     Accept a run that was written, and list its problems.
@@ -89,7 +90,7 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
         notes: Sentences of the door itself.
         judged: Ids of the cases whose verdicts the door reports; those with a result by default.
         loosened: Further loosenings than those of the files, which the run itself showed.
-        permission: The flag by which whoever runs the pipeline lets a change loosen its own gate.
+        permission: The flag by which whoever runs the pipeline approves a loosened item.
     """
     settings, source = evaluation.settings, evaluation.source
     conclusion = Conclusion(run=run or Run(signature={}, results=()), settings=settings)
@@ -106,16 +107,19 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
         judged = [result.case for result in conclusion.run.results]
     unasked = source.unasked(judged)
     conclusion.problems += source.describe(conclusion.run, settings, unasked)
-    loosenings = [*source.loosened, *unasked, *loosened]
+    missed = source.recordings.list_missed(conclusion.run.results)
+    loosenings = [*source.loosened, *unasked, *missed, *loosened]
     if source.revision and evaluation.budget and evaluation.budget.ended:
         # A smaller budget leaves more undecided, which lets more pass.
         place = "--llm-budget" if "budget" in settings.flagged else "the setting budget"
         what = "the budget was spent before every verdict was decided, and what is undecided fails no build"
         loosenings.append(Loosening(place=place, what=what, after=f"budget {settings.budget}"))
-    lines = render_loosened(loosenings)
-    conclusion.problems += lines
-    if lines and not permitted:
-        conclusion.add(f"that is red, unless whoever runs the pipeline gives {permission}", "failed")
+    items = sort_by_approval(loosenings, source.approvals, known=source.edited)
+    conclusion.problems += [*render_loosened(items.approved, approved=True), *items.unused]
+    conclusion.problems += render_loosened(items.open)
+    if items.open:
+        line = f"that is red, unless whoever runs the pipeline approves each of them: {permission} 'ITEM'"
+        conclusion.add(line, "failed")
     return conclusion
 
 
@@ -166,6 +170,7 @@ def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None
     """Add verdicts of no item, and all that is undecided or missing in the run as a whole."""
     verdicts = evaluation.suite_verdicts({result.case: result for result in run.results})
     conclusion.suite = name_files(verdicts)
+    conclusion.problems += describe_corrections(conclusion.suite)
     if lost := evaluation.judge.lost_cases():
         named = name_some(lost, _NAMED)
         line = f"undecided: in the baseline, and in no golden file any more: {named}"

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +19,7 @@ from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.recorder.loop_thread import LoopThread
-from pytest_llmops.records import CaseResult, Golden, Run, Verdict
+from pytest_llmops.records import CaseResult, Golden, Run, SuiteCheck, Verdict
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.calls import AppCaller
 from pytest_llmops.runner.attribution import Attribution
@@ -51,6 +51,7 @@ class Evaluation:
 
     Attributes:
         naming: Advice on naming an app, for the message of a run that has none.
+        also: Metrics that each case is scored by besides those of its golden file, without a bound.
         raised: Exceptions of the app by case, where a debugger will want them; else None.
         store: Where results are shared with the other processes of the run.
         source: The golden files and their baseline, with `judge`; ordinary tests have neither.
@@ -67,6 +68,7 @@ class Evaluation:
     store: SharedStore | None = None
     budget: Budget | None = None
     raised: dict[str, BaseException] | None = None
+    also: Sequence[str] = ()
     source: BaselineSource = field(init=False, repr=False)
     judge: Judge = field(init=False, repr=False)
     tasks: dict[str, dict[str, Task]] = field(default_factory=dict)
@@ -115,7 +117,13 @@ class Evaluation:
         return evaluation
 
     def load(
-        self, files: Iterable[Path], *, named: Iterable[str] = (), accept: bool = False, selection: str = ""
+        self,
+        files: Iterable[Path],
+        *,
+        named: Iterable[str] = (),
+        accept: bool = False,
+        selection: str = "",
+        approvals: Iterable[str] = (),
     ) -> None:
         """
         Read golden files and the baseline; every problem is reported here, before any model is called.
@@ -124,6 +132,7 @@ class Evaluation:
             named: Files and folders that somebody named for it, from the root.
             accept: The run will be taken into the baseline.
             selection: By which words of tags the run chooses its cases, pytest's `-m` and `-k`.
+            approvals: Loosened items of the change that the pipeline approves.
 
         Raises:
             LLMOpsError: A golden file, a prompt file or the baseline cannot be read.
@@ -131,14 +140,18 @@ class Evaluation:
         from pytest_llmops.evaluation.baseline import find_baseline
 
         goldens = _load(files, self.settings.root, self.problems)
+        goldens = [_score_also(golden, self.also) for golden in goldens]
         prompt_versions(goldens, self.settings.root)
         self.compare_with(
-            find_baseline(self.settings, goldens, named=named, accept=accept, selection=selection)
+            find_baseline(
+                self.settings, goldens, named=named, accept=accept, selection=selection, approvals=approvals
+            )
         )
 
     def compare_with(self, source: BaselineSource) -> None:
         """Run the golden files of a source, and judge them against its baseline."""
         self.source = source
+        self.settings = replace(self.settings, prices={**self.settings.prices, **source.prices})
         self.judge = source.judge(self.settings)
 
     @property
@@ -388,6 +401,17 @@ def open_planner(
         explores=settings.repeats == "auto" or any(case.repeats == "auto" for case in golden.cases),
         goldens=(golden,),
     )
+
+
+def _score_also(golden: Golden, metrics: Iterable[str]) -> Golden:
+    """A golden file that records further metrics of all its cases."""
+    named = {check.metric for check in golden.suite}
+    further = tuple(
+        SuiteCheck(metric=metric, statistic="sum", comparison=None, threshold=None, record_only=True)
+        for metric in metrics
+        if metric not in named
+    )
+    return replace(golden, suite=(*golden.suite, *further))
 
 
 def _load(files: Iterable[Path], root: Path, notes: list[str]) -> list[Golden]:

@@ -18,6 +18,7 @@ from pytest_llmops.records import Golden, Run
 from pytest_llmops.reports.loosening import render_edited
 from pytest_llmops.reports.selfcheck import selfcheck_line
 from pytest_llmops.revision.loosening import Loosening
+from pytest_llmops.revision.recordings import RecordedChanges
 from pytest_llmops.revision.revision import Revision
 from pytest_llmops.settings import Settings
 
@@ -38,6 +39,9 @@ class BaselineSource:
         edited: Checks that the change edited, and whose old form judges the run, too.
         carried: Cases and checks that came from there, and that the change does not have yet.
         revision: Where the change began; None where nothing is compared with one.
+        recordings: Differences of the recorded calls from those of the revision.
+        approvals: Loosened items that the pipeline approves, or the settings of the revision as it is by now.
+        prices: Those of the revision, by which a change is judged; it may add further ones.
     """
 
     goldens: tuple[Golden, ...] = ()
@@ -48,6 +52,9 @@ class BaselineSource:
     edited: tuple[Loosening, ...] = ()
     carried: tuple[str, ...] = ()
     revision: Revision | None = None
+    recordings: RecordedChanges = field(default_factory=RecordedChanges)
+    approvals: tuple[str, ...] = ()
+    prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def judge(self, settings: Settings) -> Judge:
         """Return the judge of a run of the golden files."""
@@ -92,6 +99,10 @@ class BaselineSource:
             lines.append(
                 f"newer than this change, from {ref}: {names}; where they are red, merge {ref} first"
             )
+        if self.revision is not None and self.revision.folder is not None:
+            place = printable(self.revision.folder) or "the top of the repository"
+            lines.append(f"this project was moved: it is compared with {place} at the merge base")
+        lines += self.recordings.describe()
         lines += render_edited([edit for edit in self.edited if edit not in unasked])
         lines += warn_of_self_preference(run.results)
         if self.base is None:

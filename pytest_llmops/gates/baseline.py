@@ -13,6 +13,7 @@ from pytest_llmops.gates.absolute import judge_case
 from pytest_llmops.gates.case_results import LARGEST, answer_digests, case_scores, signatures
 from pytest_llmops.gates.paired_runs import Scales, have_same_input
 from pytest_llmops.golden.identity import case_id, file_of
+from pytest_llmops.judges.floors import criteria_alone
 from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.protocols import traits_of
@@ -271,7 +272,9 @@ def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
             for output in sorted(result.outputs, key=lambda output: output.repeat)
             if with_outputs
         ),
-        scores=_sort_scores(replace(score, reason="", evidence=()) for score in result.scores),
+        scores=_sort_scores(
+            replace(score, reason="", evidence=criteria_alone(score)) for score in result.scores
+        ),
         answers=answer_digests(result),
         runs=result.runs,
     )

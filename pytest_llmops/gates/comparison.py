@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pytest_llmops.gates.case_channel.reading import case_budget, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_changes
 from pytest_llmops.gates.case_results import unscored_cases
+from pytest_llmops.gates.floors import judge_suite_floors
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.stamps import describe_changes
@@ -61,6 +62,8 @@ def compare(
         pairs, budget=budget, tolerated=tolerated_drops(checks), chance=chance, readings=readings
     )
     verdicts += [verdict for verdict in single if verdict.metric not in recorded]
+    for path, of_file in checks.items():
+        verdicts += judge_suite_floors(of_file, results_of(path, run.results), base.results)
     reported = {verdict.metric for verdict in verdicts if verdict.outcome == "error"}
     verdicts += _judge_unscored(run.results, reported)
     if not pairs.shared or not verdicts:

@@ -12,6 +12,8 @@ from pytest_llmops.gates.case_channel.pass_rates import Movement
 from pytest_llmops.gates.case_channel.reading import find_movement, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_against, judge_single_cases
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
+from pytest_llmops.gates.floors import judge_suite_floors
+from pytest_llmops.gates.labelled_means import with_labels
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.reviewing import settle
 from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops
@@ -96,8 +98,10 @@ class Judge:
         each metric that no case checks itself and by which single cases dropped. A file that is new to the
         baseline is judged by its thresholds, as a new case is.
         """
+        golden = replace(golden, suite=with_labels(golden.suite, self.calibrations))
         if not any(case.startswith(f"{golden.path}::") for case in self._before):
             verdicts = tuple(_judge_without_baseline(check, results) for check in golden.suite)
+            verdicts += judge_suite_floors(golden.suite, results)
             if self.base is None:
                 return verdicts
             advice = "the baseline has no case of this file"
@@ -127,7 +131,8 @@ class Judge:
         )
         recorded = {check.metric for check in golden.suite if check.record_only}
         recorded -= {check.metric for check in golden.suite if not check.record_only}
-        return (*verdicts, *(verdict for verdict in single if verdict.metric not in recorded))
+        single = tuple(verdict for verdict in single if verdict.metric not in recorded)
+        return (*verdicts, *single, *judge_suite_floors(golden.suite, results, before.values()))
 
     def _find_base(self, case: Case, result: CaseResult) -> CaseResult | None:
         """The case in the baseline, scored again where its scores were made otherwise."""

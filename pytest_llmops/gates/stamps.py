@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 _IGNORED = {"repeats", "partial"}
 _OF_FILE = {"app", "rival"}
-_MET = {"model", "tools", "metric"}
+_MET = {"model", "judge", "tools", "metric"}
 """Kinds that no golden file names: their values are those that the cases of a run met."""
 
-_ORDER = ("prompt", "model", "tools", "data", "golden", "app", "rival", "metric")
+_ORDER = ("prompt", "model", "judge", "tools", "data", "golden", "app", "rival", "metric")
 
 
 def describe_changes(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:

@@ -68,7 +68,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run the app in a process of its own, so that a crash is an error of one case (needs xdist)",
     )
     group.addoption(
-        LOOSEN, action="store_true", help="a change may loosen its own gate; counts on the command line only"
+        LOOSEN,
+        action="append",
+        metavar="ITEM",
+        help="approve one loosened item, as the run prints it; counts on the command line only",
     )
     group.addoption(
         "--llm-mutate",

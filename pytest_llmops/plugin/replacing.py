@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_llmops.evaluation.merge_base.files import is_changed, is_new_or_changed
-from pytest_llmops.revision.loosening import Loosening
+from pytest_llmops.revision.loosening import Loosening, digest_of
 from pytest_llmops.revision.revision import Revision
 
 if TYPE_CHECKING:
@@ -24,16 +24,18 @@ def list_replacing(config: pytest.Config, revision: Revision, golden_paths: Iter
     Args:
         golden_paths: Of the golden files that are run, from the root.
     """
-    places = {}
-    for file in _loaded_files(config, revision.root):
+    items = []
+    for file in sorted({*_loaded_files(config, revision.root)}):
         if is_new_or_changed(revision, file):
             what = "pytest loads this file, which may replace the app or a verdict, and it is not what it was"
-            places[file.relative_to(revision.root).as_posix()] = what
-    for folder in {folder for path in golden_paths for folder in Path(path).parents}:
+            place = file.relative_to(revision.root).as_posix()
+            items.append(Loosening(place=place, what=what, digest=digest_of(file.read_bytes())))
+    for folder in sorted({folder for path in golden_paths for folder in Path(path).parents}):
         name = (folder / "conftest.py").as_posix()
         if not (revision.root / name).exists() and is_changed(revision, name):
-            places[name] = "this file was removed, and may have said which app is run"
-    return [Loosening(place=place, what=what) for place, what in sorted(places.items())]
+            what = "this file was removed, and may have said which app is run"
+            items.append(Loosening(place=name, what=what))
+    return sorted(items, key=lambda item: item.place)
 
 
 def _loaded_files(config: pytest.Config, root: Path) -> Iterator[Path]:

@@ -73,6 +73,7 @@ def _verdict(verdict: Verdict, level: float) -> dict[str, Any]:
         "observed": verdict.observed,
         "difference": verdict.difference,
         "interval": None if verdict.interval is None else list(verdict.interval),
+        **({"corrected": list(verdict.corrected)} if verdict.corrected else {}),
         "level": level,
         "p_value": verdict.p_value,
         "p_adjusted": verdict.p_adjusted,

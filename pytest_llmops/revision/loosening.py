@@ -13,13 +13,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from pytest_llmops.bounds import bound_of, describe_check, format_bound, format_number, is_bound_as_strict
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.case_results import answer_digests, signatures, values_by_metric
-from pytest_llmops.gates.paired_runs import find_scale, have_same_input
+from pytest_llmops.gates.comparison import compare
+from pytest_llmops.gates.paired_runs import Chance, Scales, find_scale, have_same_input
 from pytest_llmops.golden.identity import case_id, file_of, input_hash
 from pytest_llmops.golden.reviews import Review, extends
 from pytest_llmops.printable import counted, printable
@@ -30,6 +32,7 @@ from pytest_llmops.statistics.summaries import calculate
 
 _PROJECT = "pyproject.toml"
 _LONGEST = 60
+_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +69,9 @@ class Loosening:
         what: For people, on one line and printable. It holds no input, reference or option of a case.
         before: The check, number or word of the merge base; empty where `what` is enough.
         after: Its counterpart in the change.
+        digest: Of what is there now, where `after` does not show all of it: an approval is of this content.
         metric: The metric whose options changed, where nothing else did: if the old check is run too, nothing
-            is loosened.
+            is loosened. Of a file with code of metrics, their names.
     """
 
     place: str
@@ -75,7 +79,25 @@ class Loosening:
     what: str
     before: str = ""
     after: str = ""
+    digest: str = ""
     metric: str = ""
+
+    @property
+    def text(self) -> str:
+        """The item on one line, as it is printed, and as an approval names it."""
+        path, _, name = (self.case or "").rpartition("::")
+        case = name if path in {self.place, self.place.rpartition(":")[0]} else self.case
+        where = ": ".join(printable(part) for part in (self.place, case) if part)
+        before = f"before: {self.before}" if self.before else ""
+        after = f"now: {self.after}" if self.after else ""
+        digest = f"sha256 {self.digest}" if self.digest else ""
+        values = ", ".join(printable(part) for part in (before, after, digest) if part)
+        return f"{where}: {printable(self.what)}{f' ({values})' if values else ''}"
+
+
+def digest_of(content: object) -> str:
+    """Return 16 hex digits of the SHA-256 of bytes, or of how Python shows another value."""
+    return sha256(content if isinstance(content, bytes) else repr(content).encode()).hexdigest()[:_DIGITS]
 
 
 def list_loosened(
@@ -94,10 +116,11 @@ def list_loosened(
     items += _list_keys(Loosening(place=place, what="the setting "), old.settings, new.settings, show=True)
     if old.addopts != new.addopts:
         what = "pytest's addopts changed, which may leave cases out"
-        items.append(Loosening(place=new.addopts_file or _PROJECT, what=what))
+        place = new.addopts_file or _PROJECT
+        items.append(Loosening(place=place, what=what, digest=digest_of(new.addopts)))
     if not extends(old.reviews, new.reviews):
         what = "the log of reviews is not the old one, continued"
-        items.append(Loosening(place=run.reviews, what=what))
+        items.append(Loosening(place=run.reviews, what=what, digest=digest_of(new.reviews)))
     return tuple(sorted(dict.fromkeys(items), key=_order))  # both sides of a check change together
 
 
@@ -110,14 +133,15 @@ def _order(item: Loosening) -> tuple[str, int, str, str]:
 # Keys, and when their new value is known to be stricter.
 
 UNWATCHED: Mapping[type, frozenset[str]] = {
-    Settings: frozenset({"root", "flagged", "golden", "out", "concurrency", "export"}),
+    Settings: frozenset({"root", "flagged", "golden", "out", "concurrency", "export", "metrics", "prices"}),
     Golden: frozenset({"path", "cases", "suite", "sha256"}),
     Case: frozenset({"id", "checks", "source"}),
     Check: frozenset({"metric", "comparison", "threshold"}),
     SuiteCheck: frozenset({"metric", "statistic", "comparison", "threshold"}),
 }
 """Fields that decide nothing, or that are compared otherwise: golden files that the setting no longer names
-are removed ones, and `comparison` and `threshold` are one key, `bound`."""
+are removed ones, metrics are compared by their code, prices of the merge base count, and `comparison` and
+`threshold` are one key, `bound`."""
 
 
 class Key(NamedTuple):
@@ -243,13 +267,14 @@ _STRICTER: Mapping[str, Callable[[Any, Any], bool]] = {
     "repeats": _is_repeated_as_often,
     "require_spans": _is_larger,
     # of settings
+    "approvals": lambda before, after: {*after} <= {*before},
     "baseline": lambda before, _: not str(before or "").startswith(REVISION),
     "budget": _is_budget_as_large,
     "collect": lambda _, after: after is True,
     "known_failures": _ranked("pass", "warn", "fail"),
+    "judge": lambda before, _: not before,  # where nobody judged, no judge is laxer
     "langsmith_forward": _ranked("forward", "masked", "refuse"),
     "max_repeats": _is_repeated_as_often,
-    "metrics": _keeps_all,
     "receive": _keeps_all,
     "record": lambda _, after: after == "all",
     "timeout_s": lambda before, after: after <= before,
@@ -280,12 +305,12 @@ def _list_keys(about: Loosening, old: Any, new: Any, *, show: bool = False) -> I
         if key.name in _LISTS or any(isinstance(value, Mapping) for value in values):
             what = f"{what}: {_name_differing(*values)}"
         item = replace(about, what=what, metric=old.metric if key.name == "options" else "")
-        if (
-            show
-            or key.name in _WORDS
-            or all(isinstance(value, _NUMBERS) or value == "auto" for value in values)
-        ):
+        numbers = all(isinstance(value, _NUMBERS) or value == "auto" for value in values)
+        if show or key.name in _WORDS or numbers:
             item = replace(item, before=_show(key.name, key.before), after=_show(key.name, key.after))
+        is_whole = not isinstance(key.after, Mapping) and len(str(key.after)) < _LONGEST
+        if not (is_whole and (item.before or item.after)):
+            item = replace(item, digest=digest_of(key.after))
         yield item
 
 
@@ -322,6 +347,8 @@ def _compare_goldens(old: GateFiles, new: GateFiles, run: Settings, selection: s
             yield Loosening(place=before.path, what="the golden file was removed", before=cases)
             continue
         head = before if _rests_on_rival(before) else replace(before, rival=after.rival)
+        if before.judge != after.judge:  # a file without its own has that of the settings
+            head = replace(head, judge=before.judge or old.settings.judge)
         yield from _list_keys(Loosening(place=before.path, what="the golden file's "), head, after)
         yield from _compare_suites(before, after)
         cases_now = {case.id: case for case in after.cases}
@@ -401,15 +428,16 @@ def _compare_suites(old: Golden, new: Golden) -> Iterator[Loosening]:
 
 def list_rewritten(old: GateFiles, new: GateFiles, place: str) -> Iterator[Loosening]:
     """
-    Yield the scores of the old baseline that the new one lacks, or has as worse ones, or made otherwise.
+    Yield the scores of the old baseline that the new one lacks, or made otherwise, or that got worse.
 
+    Whether they are worse is decided as for a run: by the gate, with the new baseline in place of the run.
     Cases and checks that left the golden files are skipped, for they are listed there. So are edited
     questions, whose old answers serve no more.
 
     Args:
         place: The file of the baseline.
     """
-    if old.baseline is None:
+    if old.baseline is None or old.baseline == new.baseline:
         return
     if new.baseline is None:
         yield Loosening(place=place, what="the baseline was removed")
@@ -417,10 +445,13 @@ def list_rewritten(old: GateFiles, new: GateFiles, place: str) -> Iterator[Loose
     known = {golden.path for golden in (*old.goldens, *new.goldens)}
     questions = {case_id(golden, case): (golden, case) for golden in new.goldens for case in golden.cases}
     results = {result.case: result for result in new.baseline.results}
+    is_steady = not Chance(old.baseline.results).app_varies
+    sides: list[tuple[CaseResult, CaseResult]] = []
     for before in old.baseline.results:
-        metrics = None
+        metrics, checks = None, before.checks
         if before.case in questions:
             golden, case = questions[before.case]
+            checks = case.checks
             metrics = {check.metric for check in case.checks} | {check.metric for check in golden.suite}
             if before.input_hash not in {"", input_hash(case)}:
                 continue
@@ -433,20 +464,36 @@ def list_rewritten(old: GateFiles, new: GateFiles, place: str) -> Iterator[Loose
         elif not have_same_input(before, after):
             yield replace(about, what="the baseline holds the answer to another question")
         else:
-            yield from _compare_results(about, before, after, metrics)
+            yield from _compare_results(about, before, after, metrics, is_steady=is_steady)
+            both = (_restrict(result, metrics, checks) for result in (before, after))
+            sides.append((next(both), next(both)))
+    suite = {golden.path: golden.suite for golden in new.goldens}
+    yield from _list_worse(sides, suite, Loosening(place=place, what=""))
+
+
+def _restrict(result: CaseResult, metrics: set[str] | None, checks: tuple[Check, ...]) -> CaseResult:
+    scores = tuple(score for score in result.scores if metrics is None or score.metric in metrics)
+    return replace(result, scores=scores, checks=checks)
 
 
 def _compare_results(
-    about: Loosening, before: CaseResult, after: CaseResult, metrics: set[str] | None
+    about: Loosening,
+    before: CaseResult,
+    after: CaseResult,
+    metrics: set[str] | None,
+    *,
+    is_steady: bool,
 ) -> Iterator[Loosening]:
     """
-    Yield the scores that are not as good as they were.
+    Yield the scores that cannot be compared, or that show less than before.
 
     Args:
         metrics: Those that are still checked; None for all.
+        is_steady: The app of the old baseline did not vary.
     """
     scores = values_by_metric(after)
     failed = {failure.metric for failure in after.failures} - {failure.metric for failure in before.failures}
+    steady = len(set(answer_digests(after))) == 1
     for metric, old in values_by_metric(before).items():
         new = scores.get(metric, [])
         if metrics is not None and metric not in metrics:
@@ -457,34 +504,43 @@ def _compare_results(
             continue
         elif signatures(metric, before) != signatures(metric, after):
             what = "was recorded again, and scored in another way"
-        elif len(new) < len(old):
+        elif Scales()[metric] is None:
+            what = "was recorded again, and which of its scores are good is unknown"
+        elif len(new) < len(old) and not steady:
             what = "was recorded again with fewer repeats"
-        elif not _are_as_good(metric, new, old):
-            what = "was recorded again with worse scores"
         else:
             continue
-        what = f"{printable(metric)} in the baseline {what}"
-        yield replace(about, what=what, before=_show_scores(old), after=_show_scores(new))
-    if len(set(answer_digests(before))) == 1 < len(set(answer_digests(after))):
+        shown = {"before": _show_scores(old), "after": _show_scores(new), "digest": digest_of(after.scores)}
+        yield replace(about, what=f"{printable(metric)} in the baseline {what}", **shown)
+    if is_steady and len(set(answer_digests(after))) > 1:
         # A drop from answers that never varied is a fact; from others it must be more than chance explains.
         yield replace(about, what="the answers in the baseline, once all alike, vary")
 
 
-def _are_as_good(metric: str, new: Sequence[float], old: Sequence[float]) -> bool:
-    """
-    For every score at least as large a share of the new repeats reaches it: first-order stochastic dominance.
-
-    Where the metric's good side is unknown, nothing is as good.
-    """
-    try:
-        sign = find_scale(metric).sign
-    except LLMOpsError:
-        return False
-
-    def share(values: Sequence[float], bound: float) -> float:
-        return sum(sign * value >= sign * bound for value in values) / len(values)
-
-    return all(share(new, bound) >= share(old, bound) for bound in old)
+def _list_worse(
+    sides: Sequence[tuple[CaseResult, CaseResult]],
+    suite: Mapping[str, Sequence[SuiteCheck]],
+    about: Loosening,
+) -> Iterator[Loosening]:
+    """Yield the verdicts of the gate on the new baseline, as on a run that is compared with the old one."""
+    shared = {
+        metric
+        for before, after in sides
+        for metric in values_by_metric(before).keys() & values_by_metric(after).keys()
+        if signatures(metric, before) == signatures(metric, after)
+    }
+    before, after = (
+        Run(signature={}, results=tuple(_restrict(pair[at], shared, pair[at].checks) for pair in sides))
+        for at in (0, 1)
+    )
+    if before.results == after.results or not shared:
+        return
+    for verdict in compare(before, after, suite=suite).verdicts:
+        # A bound on the mean may be missed by both; of single cases those are named that are missed now only.
+        missed = verdict.outcome == "failed" and verdict.observed is None and not verdict.known
+        if verdict.metric in shared and (missed or verdict.outcome in {"regressed", "undecided"}):
+            why = f"{verdict.check} in the baseline was recorded again as worse: {verdict.reason}"
+            yield replace(about, what=why, digest=digest_of(after.results))
 
 
 def _show_scores(values: Sequence[float]) -> str:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
+from pytest_llmops.calibration.record import reported_judges
 from pytest_llmops.printable import counted
 from pytest_llmops.prompts.files import Prompt, find_prompts
 from pytest_llmops.records import CaseResult, Golden
@@ -34,6 +35,7 @@ def sign_run(
     | `data:PATH` | SHA-256 over the names and bytes of the data that it names |
     | `metric:NAME` | version, encoder and judge of its scores |
     | `model:NAME` | reported names and fingerprints of the models that answered requests for it |
+    | `judge:NAME` | the same of the models that answered as that judge |
     | `tools:NAME` | digests of the tool schemas offered to it |
     | `repeats` | their number, or `auto` |
     | `partial` | how many of the cases were run, where some were not |
@@ -73,6 +75,8 @@ def _sign_results(results: Sequence[CaseResult]) -> dict[str, str]:
     for result in results:
         for score in result.scores:
             values[f"metric:{score.metric}"].add(score.signature)
+            for asked, reported in reported_judges(score):
+                values[f"judge:{asked}"].add(reported or "-")
         for output in result.outputs:
             for call in output.model_calls:
                 reported = " ".join(filter(None, (call.reported, call.fingerprint)))

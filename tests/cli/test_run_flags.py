@@ -31,7 +31,7 @@ def test_flags_weigh_more_than_the_settings_of_the_project(tmp_path, monkeypatch
         *("--undecided", "fail", "--known-failures", "fail", "--max-repeats", "7", "--timeout-s", "5"),
         *("--repeats", "auto", "--baseline", "git:main", "--concurrency", "2", "--record", "none"),
         *("--budget", "5 calls", "--app", "shop:answer", "--out", "run.json", "--home", "work"),
-        *("--cassettes", "kept", "--allow-loosening", "--accept"),
+        *("--cassettes", "kept", "--allow-loosening", "one item", "--accept"),
     )
     settings = run._settings(given)
     assert (settings.undecided, settings.known_failures, settings.repeats) == ("fail", "fail", "auto")
@@ -41,5 +41,5 @@ def test_flags_weigh_more_than_the_settings_of_the_project(tmp_path, monkeypatch
     assert settings.path(settings.home) == tmp_path / "work"
     assert settings.path(settings.cassettes) == tmp_path / "kept"
     assert {"undecided", "repeats", "baseline"} <= settings.flagged
-    assert given.allow_loosening
+    assert given.allow_loosening == ["one item"]
     assert given.accept

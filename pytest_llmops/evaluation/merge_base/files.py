@@ -2,42 +2,47 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from functools import cache
+from pathlib import Path, PurePath
 
-from pytest_llmops.errors import CassetteError, LLMOpsError
-from pytest_llmops.golden.identity import cases_by_id
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.evaluation.merge_base.moves import find_renamed
 from pytest_llmops.ini_files import INI_FILES
-from pytest_llmops.judges.injection import CANARY
 from pytest_llmops.judges.rubric_file import DEFAULT, own_rubrics
-from pytest_llmops.metrics.sources import source_files
+from pytest_llmops.metrics.sources import Place, find_places, read_code, same_code
 from pytest_llmops.printable import name_some, printable
 from pytest_llmops.prompts.files import find_prompts, normalise
 from pytest_llmops.prompts.lock import check_prompts, locked_prompts
-from pytest_llmops.recorder.cassettes import cassette_path, parse_calls
 from pytest_llmops.records import Check, Golden, SuiteCheck
 from pytest_llmops.registry import create_metric
 from pytest_llmops.revision.git import run_git
-from pytest_llmops.revision.loosening import Loosening
+from pytest_llmops.revision.loosening import Loosening, digest_of
 from pytest_llmops.revision.revision import Revision
-from pytest_llmops.settings import Settings
 
 _NAMED = 3
 
 
 def is_changed(revision: Revision, path: str) -> bool:
-    """Return whether a file was there and is not the same now; git may check it out with other line ends."""
+    """Return whether a file was there and is not the same now."""
     old, file = revision.read(path), revision.root / path
-    return old is not None and (not file.is_file() or normalise(file.read_bytes()) != normalise(old))
+    return old is not None and (not file.is_file() or not _is_same(file, old))
 
 
 def is_new_or_changed(revision: Revision, path: Path) -> bool:
     """Return whether a file of the project is not as it was, or was not there."""
     old = revision.read(path.relative_to(revision.root).as_posix())
-    return old is None or normalise(path.read_bytes()) != normalise(old)
+    return old is None or not _is_same(path, old)
+
+
+def _is_same(file: Path, old: bytes) -> bool:
+    """Git may check a file out with other line ends; of Python code only what it does counts."""
+    new = file.read_bytes()
+    return normalise(new) == normalise(old) or (file.suffix == ".py" and same_code(new, old))
 
 
 def list_changed_options(old: Sequence[Golden], revision: Revision) -> Iterator[Loosening]:
@@ -55,7 +60,10 @@ def list_changed_options(old: Sequence[Golden], revision: Revision) -> Iterator[
         if is_new_or_changed(revision, file) if file.is_file() else revision.read(path) is not None:
             changed.add(path)
     what = "checks rest on this file, and it is not what it was"
-    yield from (Loosening(place=path, what=what) for path in sorted(changed))
+    for path in sorted(changed):
+        file = revision.root / path
+        digest = digest_of(file.read_bytes()) if file.is_file() else ""
+        yield Loosening(place=path, what=what, digest=digest)
 
 
 def _list_checks(goldens: Sequence[Golden]) -> Iterator[Check | SuiteCheck]:
@@ -78,54 +86,46 @@ def list_broken_promises(paths: Iterable[str], folder: Path, root: Path) -> Iter
     for broken in check_prompts(locked, prompts):
         if broken.hidden_by_lock:
             what = printable(f"{broken.file}: {broken.name}: {broken.reason}")
-            yield Loosening(place="prompts.lock", what=what)
+            digest = digest_of((root / broken.file).read_bytes()) if (root / broken.file).is_file() else ""
+            yield Loosening(place="prompts.lock", what=what, digest=digest)
 
 
 def list_changed_metrics(old: Sequence[Golden], revision: Revision, root: Path) -> Iterator[Loosening]:
-    """Yield changed files of the project that make the scores of metrics which old golden files check."""
-    files = defaultdict[Path, set[str]](set)
+    """Yield files of the project by which metrics that old golden files check score in another way."""
+    metrics = defaultdict[tuple[Place, ...], set[str]](set)
     for check in _list_checks(old):
         with suppress(LLMOpsError):  # it is gone, and listed for its golden file
-            for file in source_files(create_metric(check.metric, check.options)):
-                files[file].add(printable(check.metric))
-    for file, names in sorted(files.items()):
-        if file.is_relative_to(root) and is_new_or_changed(revision, file):
-            shown = name_some(sorted(names), _NAMED)
-            what = f"scores of {shown} are made by this file, and it is not what it was"
-            yield Loosening(place=file.relative_to(root).as_posix(), what=what)
-
-
-def list_changed_cassettes(
-    old: Sequence[Golden], revision: Revision, settings: Settings, then: Settings
-) -> Iterator[Loosening]:
-    """
-    Yield recorded responses of old cases that were edited or added, if this run would replay them.
-
-    Args:
-        then: The settings of the revision, whose folders count as well.
-    """
-    if settings.record == "all":
+            if places := find_places(create_metric(check.metric, check.options)):
+                metrics[places].add(printable(check.metric))
+    if not metrics:
         return
-    for item in (*cases_by_id(*old), CANARY):
-        for folder in sorted({then.cassettes, settings.cassettes}):
-            path = cassette_path(PurePosixPath(folder), item).as_posix()
-            file = settings.path(path)
-            changed = file.is_file() and is_new_or_changed(revision, file)
-            if changed and (what := _describe_calls(revision.read(path), file)):
-                yield Loosening(place=path, case=item, what=what)
-    command = ["diff-tree", "-r", "-z", "--name-only", "--relative", revision.commit, "HEAD", "--"]
-    for place in sorted({then.home, settings.home}):
-        inside = not PurePosixPath(place).is_absolute() and ".." not in PurePosixPath(place).parts
-        if names := inside and run_git([*command, place], revision.root).strip("\0"):
-            shown = name_some(names.split("\0"), _NAMED)
-            what = f"the working folder is not for git, and what was committed to it is replayed: {shown}"
-            yield Loosening(place=place, what=what)
+    top, renamed, read = revision.top, find_renamed(revision), cache(revision.read_anywhere)
+    changed = defaultdict[Path, set[str]](set)
+    for places, names in metrics.items():
+        former = []
+        for file, name in places:
+            inside = file.relative_to(top).as_posix() if file.is_relative_to(top) else ""
+            is_moved = inside in renamed and read(file) is None
+            former.append(Place(top / renamed[inside] if is_moved else file, name))
+        then, now = read_code(former, read), read_code(places)
+        if then.digest == now.digest:
+            continue
+        parts = {*then.parts.values()}
+        files = [file for file, part in now.parts.items() if part not in parts]
+        for file in files or [place.file for place in places]:
+            changed[file] |= names
+    for file, names in sorted(changed.items()):
+        shown = name_some(sorted(names), _NAMED)
+        what = f"scores of {shown} are made by this file, and it is not what it was"
+        place = PurePath(os.path.relpath(file, root)).as_posix()
+        digest = digest_of(file.read_bytes())
+        yield Loosening(place=place, what=what, digest=digest, metric=" ".join(sorted(names)))
 
 
 def list_moved_root(revision: Revision, root: Path) -> Iterator[Loosening]:
     """Yield a settings file that makes its folder the project's root, if settings and baseline were above."""
     new = [name for name in INI_FILES if (root / name).is_file()]
-    top = Path(run_git(["rev-parse", "--show-toplevel"], root))
+    top = revision.top
     if not new or root == top or any(revision.read(name) is not None for name in INI_FILES):
         return
     if not run_git(["ls-tree", revision.commit, "--", "."], root):  # the folder itself is new
@@ -134,19 +134,7 @@ def list_moved_root(revision: Revision, root: Path) -> Iterator[Loosening]:
     files = ((folder / name).as_posix() for folder in root.relative_to(top).parents for name in INI_FILES)
     if former := next((path for path in files if above.read(path) is not None), None):
         what = f"this file makes its folder the project's root, which was that of {former}"
-        yield Loosening(place=new[0], what=what)
-
-
-def _describe_calls(old: bytes | None, file: Path) -> str:
-    try:
-        before = parse_calls(file, old.decode("utf-8")) if old is not None else {}
-        after = parse_calls(file, file.read_text(encoding="utf-8"))
-    except (CassetteError, OSError, ValueError):
-        return "the recorded calls are not what they were, and cannot be compared"
-    edited = sum(place in before and before[place] != call for place, call in after.items())
-    added = sum(place not in before for place in after)
-    counts = [f"{count} {word}" for count, word in ((edited, "edited"), (added, "new")) if count]
-    return f"recorded responses that this run would replay: {' and '.join(counts)}" if counts else ""
+        yield Loosening(place=new[0], what=what, digest=digest_of((root / new[0]).read_bytes()))
 
 
 def _is_relative(text: str) -> bool:

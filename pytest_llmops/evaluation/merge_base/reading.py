@@ -7,29 +7,39 @@ All is found by the settings of the merge base: a change of them may not hide wh
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_llmops.calibration.record import need_calibrations, parse_calibrations
 from pytest_llmops.errors import GoldenError, RevisionError
+from pytest_llmops.evaluation.merge_base.cassettes import compare_recordings
 from pytest_llmops.evaluation.merge_base.files import (
     list_broken_promises,
-    list_changed_cassettes,
     list_changed_metrics,
     list_changed_options,
     list_moved_root,
+)
+from pytest_llmops.evaluation.merge_base.moves import (
+    follow_project,
+    match_goldens,
+    rename_goldens,
+    rename_reviews,
+    rename_run,
 )
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.suite_channel.verdicts import watch_means
 from pytest_llmops.golden import find_golden_files, load_golden
 from pytest_llmops.golden.files import paths_to_export
+from pytest_llmops.golden.identity import cases_by_id, file_of, input_hash
 from pytest_llmops.golden.reviews import load_reviews, parse_reviews
 from pytest_llmops.ini_files import INI_FILES, read_addopts, read_ini
 from pytest_llmops.printable import printable
 from pytest_llmops.prompts.lock import find_lock
-from pytest_llmops.records import Golden
+from pytest_llmops.records import CaseResult, Golden, Run
 from pytest_llmops.reports.files.baseline_file import load_base, parse_baseline
+from pytest_llmops.revision.approvals import sort_by_approval
 from pytest_llmops.revision.loosening import GateFiles, Loosening, list_loosened
 from pytest_llmops.revision.merging import ask_as_before, merge_target
 from pytest_llmops.revision.revision import Revision
@@ -40,13 +50,14 @@ _DECIDING = ("undecided", "known_failures", "repeats", "max_repeats")
 """Settings that a change must have as its target has them by now."""
 
 
-def read_merge_base(
+def read_merge_base(  # noqa: PLR0913 - as `find_baseline`
     revision: Revision,
     settings: Settings,
     goldens: Sequence[Golden],
     *,
     named: Iterable[str] = (),
     selection: str = "",
+    approvals: Iterable[str] = (),
 ) -> BaselineSource:
     """
     Return baseline, reviews and agreements of the revision, and everything that the change loosened since.
@@ -55,50 +66,99 @@ def read_merge_base(
         goldens: The files of the working tree that are run.
         named: Files and folders that somebody named for the run, from the root.
         selection: The expression of tags by which the run chooses its cases.
+        approvals: Loosened items that the pipeline approves, besides those of the target's settings.
 
     Raises:
         LLMOpsError: Something of the revision cannot be read.
     """
     named = list(named)
+    new = _read_new(settings, goldens)
+    revision = _follow(revision, settings, new)
     with tempfile.TemporaryDirectory(prefix="llmops-") as name:
         folder = Path(name)
-        old = _read_decided(revision, _read_old(revision, goldens, named, folder / "base"))
+        then = _read_decided(revision, _read_old(revision, goldens, named, folder / "base"))
+        gone = [golden.path for golden in then.goldens if not settings.path(golden.path).exists()]
+        moved = match_goldens(then.goldens, new.goldens, gone=gone)
+        old, new = _rename(then, moved), _rename(new, moved)
         further = _list_promises(revision, old.goldens, goldens, folder / "prompts")
-        running, carried, ahead = _merge_target(
-            revision, old.goldens, goldens, named or settings.golden, folder / "target"
+        target = _merge_target(
+            revision, settings, old, new, goldens, moved, named or settings.golden, folder / "target"
         )
-    new = _read_new(settings, goldens)
     further += list_changed_options(old.goldens, revision)
     loosened = list_loosened(_watch_as_now(old, new), new, settings, selection=selection, further=further)
+    approvals = (*target.approvals, *approvals)
+    code = list(list_changed_metrics(old.goldens, revision, settings.root))
+    approved = sort_by_approval([*loosened, *code], approvals).approved
     running, base, edited = ask_as_before(
-        [watch_means(golden, old.baseline) for golden in running],
+        [watch_means(golden, old.baseline) for golden in target.running],
         [watch_means(golden, old.baseline) for golden in old.goldens],
         old.baseline,
-        [item for item in loosened if item.metric],
+        [item for item in loosened if item.metric and item not in approved],
     )
     known = {(item.case, item.what) for item in loosened}
+    judged = bool(old.settings.judge) or any(golden.judge for golden in old.goldens)
+    recordings = compare_recordings(
+        then.goldens, revision, settings, old.settings, moved=moved, judged=judged
+    )
     loosened = (
         *(item for item in loosened if item not in edited),
         *(
             replace(item, what=f"{item.what}, compared with {printable(revision.ref)} by now: merge it")
-            for item in ahead
+            for item in target.ahead
             if (item.case, item.what) not in known
         ),
-        *list_changed_metrics(old.goldens, revision, settings.root),
-        *list_changed_cassettes(old.goldens, revision, settings, old.settings),
+        *code,
+        *recordings.loosened,
         *list_moved_root(revision, settings.root),
     )
     path = old.settings.calibration
     agreed = revision.read(path) if need_calibrations(goldens) else None
     return BaselineSource(
         goldens=running,
-        base=base,
+        base=base and _without_approved(base, new.goldens, approved),
         reviews=old.reviews,
         calibrations=parse_calibrations(agreed, f"{path} at git:{revision.ref}") if agreed else {},
         loosened=loosened,
         edited=tuple(edited),
-        carried=carried,
+        carried=target.carried,
         revision=revision,
+        recordings=recordings,
+        approvals=approvals,
+        prices=old.settings.prices,
+    )
+
+
+def _without_approved(base: Run, goldens: Sequence[Golden], approved: Iterable[Loosening]) -> Run:
+    """The baseline without that which may go, or be otherwise now: nothing is left to compare it with."""
+    items = list(approved)
+    cases, places = {item.case for item in items}, {item.place for item in items if item.case is None}
+    metrics = {name for item in items if item.place.endswith(".py") for name in item.metric.split()}
+    asked = {name: input_hash(case) for name, case in cases_by_id(*goldens).items()}
+    paths = {golden.path for golden in goldens}
+
+    def may_go(result: CaseResult) -> bool:
+        path = file_of(result.case)
+        other = result.case not in asked or result.input_hash not in {"", asked[result.case]}
+        return (result.case in cases and other) or (path in places and path not in paths)
+
+    kept = (result for result in base.results if not may_go(result))
+    results = [
+        replace(result, scores=tuple(score for score in result.scores if score.metric not in metrics))
+        for result in kept
+    ]
+    return replace(base, results=tuple(results))
+
+
+def _follow(revision: Revision, settings: Settings, new: GateFiles) -> Revision:
+    return follow_project(revision, [*(golden.path for golden in new.goldens), settings.accepted])
+
+
+def _rename(files: GateFiles, moved: Mapping[str, str]) -> GateFiles:
+    return replace(
+        files,
+        goldens=rename_goldens(files.goldens, moved),
+        baseline=rename_run(files.baseline, moved),
+        reviews=rename_reviews(files.reviews, moved),
     )
 
 
@@ -174,32 +234,56 @@ def _watch_as_now(old: GateFiles, new: GateFiles) -> GateFiles:
     )
 
 
-def _merge_target(
-    revision: Revision, old: Sequence[Golden], goldens: Sequence[Golden], named: Sequence[str], folder: Path
-) -> tuple[Sequence[Golden], tuple[str, ...], Sequence[Loosening]]:
-    """The files to run; the additions of the target in them; and everything looser than it is by now."""
+class _Target(NamedTuple):
+    """
+    The change, merged with its target as that is by now.
+
+    Attributes:
+        running: The files to run.
+        carried: The target's additions in them.
+        ahead: Everything in them that is looser than in the target.
+        approvals: Loosened items that the target's settings approve.
+    """
+
+    running: Sequence[Golden]
+    carried: tuple[str, ...]
+    ahead: Sequence[Loosening]
+    approvals: tuple[str, ...]
+
+
+def _merge_target(  # noqa: PLR0913, PLR0917 - both sides of the change, and its place
+    revision: Revision,
+    settings: Settings,
+    old: GateFiles,
+    new: GateFiles,
+    goldens: Sequence[Golden],
+    moved: Mapping[str, str],
+    named: Sequence[str],
+    folder: Path,
+) -> _Target:
     if revision.target == revision.commit:
-        return goldens, (), ()
+        return _Target(goldens, (), (), old.settings.approvals)
+    now = replace(revision, commit=revision.target, merged={}, folder=None)
     try:
-        target = _read_old(replace(revision, commit=revision.target), goldens, named, folder)
+        target = _read_old(_follow(now, settings, new), goldens, named, folder)
     except RevisionError as error:
         raise RevisionError(
             f"{error}\n{revision.ref} moved on since this change began, and its golden files need what only "
             f"it has: merge {revision.ref} first"
         ) from None
+    target = _rename(target, moved)
     run = sorted(file.relative_to(folder).as_posix() for file in _find_files(named, folder))
-    running, carried = merge_target(old, goldens, target.goldens, run=run)
+    running, carried = merge_target(old.goldens, goldens, target.goldens, run=run)
     paths = {golden.path for golden in running}
     theirs, ours = (
-        Settings(**{name: getattr(settings, name) for name in _DECIDING})
-        for settings in (target.settings, read_setting_files(revision.root).settings)
+        Settings(**{name: getattr(files.settings, name) for name in _DECIDING}) for files in (target, new)
     )
     ahead = list_loosened(
         GateFiles(goldens=[golden for golden in target.goldens if golden.path in paths], settings=theirs),
         GateFiles(goldens=running, settings=ours),
         Settings(),
     )
-    return running, carried, ahead
+    return _Target(running, carried, ahead, target.settings.approvals)
 
 
 def _load_all(paths: Iterable[str], folder: Path, revision: Revision) -> list[Golden]:

@@ -10,6 +10,7 @@ from pytest_llmops.gates.absolute import judge_case, needed_rate
 from pytest_llmops.gates.case_channel.pass_rates import Movement, count_p_value, has_collapsed
 from pytest_llmops.gates.case_channel.reading import Reading, case_budget, read_check, read_pairs
 from pytest_llmops.gates.error_budget import COUNT_SHARE, CaseBudget
+from pytest_llmops.gates.floors import judge_floors
 from pytest_llmops.gates.paired_runs import Chance, Pairs, describe_unlike, have_same_input
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import Case, CaseResult, Change, Check, Outcome, Verdict
@@ -68,7 +69,8 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and the rest of th
             reading = known.get(id(check)) or read_check(base, result, check, chance, moved)
             verdict = _interpret(verdict, then, reading, chance, budget)
         compared.append(verdict)
-    return tuple(compared) or verdicts
+    failed_before = {verdict.metric for verdict in compared if verdict.known}
+    return (*compared, *judge_floors(case.checks, result, base, known=failed_before)) or verdicts
 
 
 def _without_baseline(verdict: Verdict, reason: str) -> Verdict:

@@ -30,7 +30,7 @@ from pytest_llmops.plugin.golden.items import (
 )
 from pytest_llmops.plugin.golden.selection import (
     Selection,
-    may_loosen,
+    approvals,
     refuse_root_of_a_flag,
     select,
     selects,
@@ -91,6 +91,7 @@ class GoldenPlugin:
                 named=[shown_path(folder / path, config.rootpath) for path in selection.golden],
                 accept=config.getoption("llm_accept"),
                 selection=f"{config.getoption('markexpr')} {config.getoption('keyword')}",
+                approvals=approvals(config),
             )
             if problems := [problem for golden in evaluation.goldens for problem in _wrong_tags(golden)]:
                 raise GoldenError(problems)
@@ -210,7 +211,6 @@ class GoldenPlugin:
             accept=session.config.getoption("llm_accept"),
             loosened=list_replacing(session.config, revision, paths) if revision else (),
             permission=LOOSEN,
-            permitted=may_loosen(session.config),
         )
         if unsaved:
             conclusion.add(unsaved, "error")

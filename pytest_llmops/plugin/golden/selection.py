@@ -135,9 +135,12 @@ def read_pipeline(config: pytest.Config) -> None:
     config.add_cleanup(lambda: pin_environment(None))
 
 
-def may_loosen(config: pytest.Config) -> bool:
-    """Return whether the pipeline allows it: a flag in the repository's own settings does not count."""
-    return LOOSEN in config.stash.get(_PIPELINE, ())
+def approvals(config: pytest.Config) -> Iterator[str]:
+    """Yield loosened items that the pipeline approves; flags in the repository's settings do not count."""
+    for flag, value in pairwise((*config.stash.get(_PIPELINE, ()), "")):
+        name, equals, joined = flag.partition("=")
+        if name == LOOSEN:
+            yield joined if equals else value
 
 
 def selects(config: pytest.Config) -> bool:

@@ -31,6 +31,7 @@ from pytest_llmops.documents.reading import (
 from pytest_llmops.errors import RunFileError, hint
 from pytest_llmops.gates.baseline import NEW_ALONE, Acceptance, AcceptOptions, accept, find_flaw, make_entry
 from pytest_llmops.gates.case_results import answer_digests
+from pytest_llmops.judges.floors import criteria_evidence, graded_criteria
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Output, Run, Score
 from pytest_llmops.reports.files.json_file import (
@@ -167,12 +168,17 @@ def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
     outputs = within("outputs", spread, entry["outputs"]) if "outputs" in entry else ()
     answers = within("answers", spread, entry["answers"]) if "answers" in entry else ()
     scores = within("scores", mapping_of(spread), entry["scores"])
+    criteria = {
+        metric: within("criteria", mapping_of(spread), of_metric)
+        for metric, of_metric in entry.get("criteria", {}).items()
+    }
     ways = entry.get("signatures", {})
-    for metric in ways:
+    for place, metric in [
+        *(("signatures", metric) for metric in ways),
+        *(("criteria", metric) for metric in criteria),
+    ]:
         if metric not in scores:
-            raise BrokenValueError(
-                f"signatures: {show(metric)} is no metric of scores.{hint(metric, scores)}"
-            )
+            raise BrokenValueError(f"{place}: {show(metric)} is no metric of scores.{hint(metric, scores)}")
     result = CaseResult(
         case=entry["case"],
         input_hash=entry.get("input_hash", ""),
@@ -183,6 +189,9 @@ def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
                 value=number,
                 repeat=repeat,
                 signature=ways.get(metric, signature.get(f"metric:{metric}", "")),
+                evidence=criteria_evidence(
+                    {name: graded[repeat] for name, graded in criteria.get(metric, {}).items()}
+                ),
             )
             for metric, numbers in sorted(scores.items())
             for repeat, number in enumerate(numbers)
@@ -227,6 +236,7 @@ class _Entry:
     runs: tuple[int, ...] = ()
     answers: tuple[str, ...] = ()
     outputs: tuple[Output, ...] = ()
+    criteria: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
     signatures: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -238,10 +248,14 @@ _ENTRY = record_reader(dict, _Entry, outputs=list_of(record_reader(Output, witho
 def _dump_entry(entry: CaseResult, signature: Mapping[str, str], path: Path) -> str:
     scores: dict[str, list[float]] = {}
     ways: dict[str, str] = {}
+    criteria: dict[str, dict[str, list[float]]] = {}
     for score in entry.scores:
         scores.setdefault(score.metric, []).append(_shortest(score.value))
         if score.signature != signature.get(f"metric:{score.metric}", ""):
             ways[score.metric] = score.signature
+        for criterion in graded_criteria(score):
+            graded = criteria.setdefault(score.metric, {}).setdefault(criterion.name, [])
+            graded.append(_shortest(criterion.score))
     line: dict[str, Any] = {
         "case": entry.case,
         "input_hash": entry.input_hash,
@@ -255,11 +269,21 @@ def _dump_entry(entry: CaseResult, signature: Mapping[str, str], path: Path) -> 
         else:
             line["answers"] = _once(entry.answers)
         line["scores"] = {metric: _once(values) for metric, values in scores.items()}
+        if kept := {metric: named for metric, named in criteria.items() if _is_complete(named, entry)}:
+            line["criteria"] = {
+                metric: {name: _once(values) for name, values in named.items()}
+                for metric, named in kept.items()
+            }
         return dump_json({**line, "signatures": ways} if ways else line)
     except (TypeError, ValueError) as error:
         raise RunFileError(
             f"{path}: not written: {printable(entry.case)} holds what JSON cannot: {error}"
         ) from None
+
+
+def _is_complete(criteria: Mapping[str, Sequence[float]], entry: CaseResult) -> bool:
+    """Return whether each criterion has a score in each repeat: an answer without a word has none."""
+    return all(len(values) == len(entry.answers) for values in criteria.values())
 
 
 def _dump_output(output: Output) -> dict[str, Any]:

@@ -34,14 +34,14 @@ def concluded(
     settings: Settings,
     *results: CaseResult,
     base: Run | None = None,
-    permitted: bool = False,
+    approvals: tuple[str, ...] = (),
     **options: object,
 ) -> Conclusion:
     evaluation = Evaluation.open(settings, naming="name an app")
     try:
-        evaluation.compare_with(BaselineSource(base=base))
+        evaluation.compare_with(BaselineSource(base=base, approvals=approvals))
         run = Run(signature={}, results=results)
-        return conclude(evaluation, run, permission="--allow", permitted=permitted, **options)
+        return conclude(evaluation, run, permission="--allow", **options)
     finally:
         evaluation.close()
 
@@ -74,14 +74,26 @@ def test_run_that_could_not_be_accepted_is_red(settings, kept, red):
     assert path.read_text() == kept if red else load_baseline(path).results
 
 
-@pytest.mark.parametrize("permitted", [False, True])
-def test_change_that_loosened_its_gate_is_red_unless_that_is_permitted(settings, permitted):
+@pytest.mark.parametrize(
+    ("approval", "red"),
+    [
+        ("golden/shop.yaml:2: no longer checks keywords", False),
+        ("golden/shop.yaml:7: no longer checks keywords", False),
+        (" golden/shop.yaml: no longer checks keywords ", False),
+        ("golden/shop.yaml: no longer checks", True),
+        ("golden/other.yaml:2: no longer checks keywords", True),
+        ("", True),
+    ],
+)
+def test_change_that_loosened_its_gate_is_red_unless_the_item_is_approved(settings, approval, red):
+    """The line moves with everything above it."""
     loosened = Loosening(place="golden/shop.yaml:2", what="no longer checks keywords")
 
-    done = concluded(settings, SCORED, loosened=[loosened], permitted=permitted)
+    done = concluded(settings, SCORED, loosened=[loosened], approvals=(approval,))
 
     assert "no longer checks keywords" in " ".join(done.problems)
-    assert done.red is not permitted
+    assert done.red is red
+    assert any("loosens no such thing" in line for line in done.problems) is (red and bool(approval))
 
 
 @pytest.mark.parametrize(("undecided", "red"), [("pass", False), ("fail", True)])

@@ -10,7 +10,7 @@ import pytest
 from pytest_llmops.golden import load_golden
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Attached, Check
-from pytest_llmops.revision.loosening import GateFiles, Loosening, list_loosened
+from pytest_llmops.revision.loosening import GateFiles, Loosening, digest_of, list_loosened
 from pytest_llmops.settings import Settings
 from tests.unit.gates.golden_records import PATH, case_of, check_of, compare_goldens, golden_of, suite_of
 
@@ -308,10 +308,13 @@ def test_settings(name, old, new, loosened):
             ("the setting max_repeats changed", "max_repeats 64", "max_repeats 8"),
         ),
         ({"max_repeats": 8}, {}, None),
+        ({"prices": {"large": (1.0, 2.0)}}, {"prices": {"large": (0.5, 2.0)}}, None),
+        ({"metrics": ("a.py",)}, {"metrics": ("b.py",)}, None),
+        ({}, {"judge": {"model": "first"}}, None),
         (
-            {"prices": {"large": (1.0, 2.0), "small": (0.0, 1.0), "gone": (1.0, 1.0)}},
-            {"prices": {"large": (0.5, 2.0), "small": (0.0, 1.0), "new": (1.0, 1.0)}},
-            ("the setting prices changed: large, gone, new", "", ""),
+            {"judge": {"model": "strict"}},
+            {"judge": {"model": "kind"}},
+            ("the setting judge changed: model", "judge strict", "judge kind"),
         ),
         ({"timeout_s": 9, "budget": "1"}, {"timeout_s": 1, "budget": None}, None),
         ({"receive": ("otlp",)}, {"receive": ("langsmith", "otlp"), "export": ("otlp",)}, None),
@@ -389,7 +392,11 @@ def test_what_was_found_in_other_files_is_listed_in_its_place():
 
     assert list_loosened(REVIEWED, GateFiles(), Settings(), further=further) == (
         further[1],
-        Loosening(place="golden/reviews.jsonl", what="the log of reviews is not the old one, continued"),
+        Loosening(
+            place="golden/reviews.jsonl",
+            what="the log of reviews is not the old one, continued",
+            digest=digest_of(()),
+        ),
         further[0],
     )
     assert (

@@ -144,7 +144,7 @@ def test_every_setting_is_watched_but_those_that_decide_nothing(name: str) -> No
         "baseline": ("git:main", "none"), "max_repeats": (2, 1), "repeats": (2, 1), "timeout_s": (1, 2),
     }  # fmt: skip
     was, now = (replace(Settings(), **{name: value}) for value in laxer.get(name, ("a", "other")))
-    free = {"root", "flagged", "golden", "out", "concurrency", "export"}
+    free = {"root", "flagged", "golden", "out", "concurrency", "export", "metrics", "prices"}
     assert bool(list_looser_keys(was, now)) is (name not in free)
     assert UNWATCHED[Settings] == free
 

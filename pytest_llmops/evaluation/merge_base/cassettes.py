@@ -1,0 +1,110 @@
+"""
+Recorded calls of a change compared with those of its merge base.
+
+A changed prompt makes new requests, and new recordings of these are normal. An edited recording, or one more
+of a request that nobody changed, is not; neither is a recording that was deleted although its request is
+still made, for another answer takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from pytest_llmops.errors import CassetteError
+from pytest_llmops.evaluation.merge_base.moves import rename_case
+from pytest_llmops.golden.identity import cases_by_id
+from pytest_llmops.judges.injection import CANARY
+from pytest_llmops.printable import name_some
+from pytest_llmops.recorder.cassettes import Calls, cassette_path, parse_calls
+from pytest_llmops.records import Golden
+from pytest_llmops.revision.git import run_git
+from pytest_llmops.revision.loosening import Loosening, digest_of
+from pytest_llmops.revision.recordings import REPLAYED, RecordedChanges
+from pytest_llmops.revision.revision import Revision
+from pytest_llmops.settings import Settings
+
+_NAMED = 3
+
+
+def compare_recordings(  # noqa: PLR0913 - both sides of the change
+    old: Sequence[Golden],
+    revision: Revision,
+    settings: Settings,
+    then: Settings,
+    *,
+    moved: Mapping[str, str],
+    judged: bool,
+) -> RecordedChanges:
+    """
+    Compare the recordings of old cases, if this run would replay them.
+
+    Args:
+        then: The settings of the revision, whose folders count as well.
+        moved: Old path of a golden file to the path that it has now.
+        judged: A judge was named then; before that, no verdict on its canary was recorded.
+    """
+    if settings.record == "all":
+        return RecordedChanges()
+    items = [*cases_by_id(*old), CANARY]
+    folders = [PurePosixPath(folder) for folder in sorted({then.cassettes, settings.cassettes})]
+    places = {
+        (item, now): (cassette_path(folder, item).as_posix(), cassette_path(folder, now).as_posix())
+        for item, now in zip(items, [rename_case(item, moved) for item in items], strict=True)
+        for folder in folders
+    }
+    contents = revision.read_all(was for was, _ in places.values())
+    loosened = list(_list_committed_homes(revision, settings, then))
+    deleted: dict[str, Mapping[tuple[str, int], str]] = {}
+    further: dict[str, Mapping[tuple[str, int], str]] = {}
+    known: dict[str, frozenset[str]] = {}
+    fresh = 0
+    for (item, now), (was, path) in places.items():
+        file, old_text = settings.path(path), contents[was]
+        text = file.read_bytes() if file.is_file() else None
+        if old_text == text:
+            continue
+        about = Loosening(place=path, case=now, what="", digest=digest_of(text or b""))
+        try:
+            before, after = (
+                {} if content is None else parse_calls(file, content.decode("utf-8"))
+                for content in (old_text, text)
+            )
+        except (CassetteError, ValueError):
+            what = "the recorded calls are not what they were, and cannot be compared"
+            loosened.append(replace(about, what=what))
+            continue
+        edited = sum(place in before and before[place] != call for place, call in after.items())
+        new = [place for place in after if place not in before]
+        odd = new if item == CANARY and judged else _find_unexplained(before, after)
+        known[now] = frozenset(key for key, *_ in before)
+        if more := {place[:2]: path for place in new if place[0] in known[now] and place not in odd}:
+            further[now] = more
+        fresh += len(new) - len(odd)
+        counts = [f"{count} {word}" for count, word in ((edited, "edited"), (len(odd), "new")) if count]
+        if counts:
+            what = f"{REPLAYED}: {' and '.join(counts)}"
+            loosened.append(replace(about, what=what))
+        if gone := {place[:2]: path for place in before if place not in after}:
+            deleted[now] = gone
+    return RecordedChanges(
+        loosened=tuple(loosened), deleted=deleted, further=further, known=known, fresh=fresh
+    )
+
+
+def _find_unexplained(before: Calls, after: Calls) -> list[tuple[str, int, int]]:
+    """New recordings of a known request, in a repeat of which no request is new."""
+    known = {key for key, *_ in before}
+    changed = {repeat for key, repeat, _ in after if key not in known}
+    return [place for place in after if place not in before and place[0] in known and place[1] not in changed]
+
+
+def _list_committed_homes(revision: Revision, settings: Settings, then: Settings) -> Iterator[Loosening]:
+    command = ["diff-tree", "-r", "-z", "--name-only", "--relative", revision.commit, "HEAD", "--"]
+    for place in sorted({then.home, settings.home}):
+        inside = not PurePosixPath(place).is_absolute() and ".." not in PurePosixPath(place).parts
+        if names := inside and run_git([*command, place], revision.root).strip("\0"):
+            shown = name_some(names.split("\0"), _NAMED)
+            what = f"the working folder is not for git, and what was committed to it is replayed: {shown}"
+            yield Loosening(place=place, what=what)

@@ -1,0 +1,114 @@
+"""Files and folders that a change moved: what was theirs at the merge base is found at its old place."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from pytest_llmops.golden.identity import file_of, input_hash
+from pytest_llmops.golden.reviews import Review
+from pytest_llmops.records import Case, Golden, Run
+from pytest_llmops.revision.git import run_git
+from pytest_llmops.revision.revision import Revision
+
+
+def follow_project(revision: Revision, paths: Iterable[str]) -> Revision:
+    """
+    Return the revision, seen from the folder that the project had then.
+
+    It was moved where the revision has none of its files here, and has files of these names in another
+    folder, from which they are gone.
+
+    Args:
+        paths: Of golden files and the baseline, from the project's root.
+    """
+    paths = [path for path in paths if not path.startswith("../")]
+    if any(content is not None for content in revision.read_all(paths).values()):
+        return revision
+    top, folders = revision.top, Counter[str]()
+    for name in revision.list_names():
+        for path in paths:
+            if f"/{name}".endswith(f"/{path}") and not (top / name).exists():
+                folders[name.removesuffix(path)] += 1
+    former = [folder for folder, _ in folders.most_common(1)]
+    return replace(revision, folder=former[0]) if former else revision
+
+
+def find_renamed(revision: Revision) -> dict[str, str]:
+    """Return the new path of each file that git takes for a renamed one, to its old path; from the top."""
+    command = ["diff-tree", "-r", "-z", "-M", "--diff-filter=R", "--name-status", revision.commit, "HEAD"]
+    words = run_git(command, revision.top).split("\0")
+    return {
+        new: old for status, old, new in zip(words[::3], words[1::3], words[2::3], strict=False) if status
+    }
+
+
+def match_goldens(old: Sequence[Golden], new: Sequence[Golden], *, gone: Iterable[str]) -> dict[str, str]:
+    """
+    Return the old path of each golden file that was renamed, to its new one: most of its cases are there.
+
+    Args:
+        gone: Paths of old files that exist no more.
+    """
+    taken = {golden.path for golden in old}
+    fresh = [golden for golden in new if golden.path not in taken]
+    gone, moved = {*gone}, dict[str, str]()
+    for before in old:
+        if before.path not in gone:
+            continue
+        cases = _questions(before)
+        shared = {after.path: len(cases & _questions(after)) for after in fresh}
+        path = max(shared, key=lambda path: (shared[path], path), default="")
+        if path and 2 * shared[path] >= max(len(cases), 1):
+            moved[before.path] = path
+            fresh = [golden for golden in fresh if golden.path != path]
+    return moved
+
+
+def _questions(golden: Golden) -> set[tuple[str, str]]:
+    return {(case.id, input_hash(case)) for case in golden.cases}
+
+
+def rename_goldens(goldens: Iterable[Golden], moved: Mapping[str, str]) -> list[Golden]:
+    """Return the golden files under their new paths."""
+
+    def rename(case: Case, path: str) -> Case:
+        return replace(case, source=case.source and replace(case.source, path=path))
+
+    return [
+        replace(
+            golden,
+            path=moved[golden.path],
+            cases=tuple(rename(case, moved[golden.path]) for case in golden.cases),
+        )
+        if golden.path in moved
+        else golden
+        for golden in goldens
+    ]
+
+
+def rename_run(run: Run | None, moved: Mapping[str, str]) -> Run | None:
+    """Return a baseline with the ids that its cases have now."""
+    if run is None or not moved:
+        return run
+    # A baseline accepted after the renaming may have both ids of a case; the new one counts.
+    by_age = sorted(run.results, key=lambda result: file_of(result.case) not in moved)
+    renamed = (replace(result, case=rename_case(result.case, moved)) for result in by_age)
+    kept = {result.case: result for result in renamed}
+    signature = {}
+    for name, value in run.signature.items():
+        kind, colon, path = name.partition(":")
+        signature[f"{kind}{colon}{moved.get(path, path)}"] = value
+    suite = {moved.get(path, path): checks for path, checks in run.suite.items()}
+    return replace(run, results=tuple(kept[case] for case in sorted(kept)), signature=signature, suite=suite)
+
+
+def rename_reviews(reviews: Iterable[Review], moved: Mapping[str, str]) -> tuple[Review, ...]:
+    return tuple(replace(review, case=rename_case(review.case, moved)) for review in reviews)
+
+
+def rename_case(case: str, moved: Mapping[str, str]) -> str:
+    """Return the id that a case of a renamed golden file has now."""
+    path = file_of(case)
+    return f"{moved[path]}{case.removeprefix(path)}" if path in moved else case

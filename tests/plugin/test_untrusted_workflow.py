@@ -1,0 +1,151 @@
+"""The workflow of docs/untrusted-changes.md: its own commands, in clones of a real repository."""
+
+# ruff: noqa: F811 - fixtures are imported, and named again by the tests that take them
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pytest_llmops.recorder.cassettes import dump_calls, load_calls
+from tests.openai_server import OpenAIServer
+from tests.plugin.test_honest_changes import CASSETTE, change_prompt, recorded  # noqa: F401 - a fixture
+from tests.plugin.test_merge_base import FILE, Repository, repository  # noqa: F401 - a fixture
+
+PAGE = Path(__file__).parents[2] / "docs" / "untrusted-changes.md"
+
+
+def documented(workflow: str) -> Iterator[str]:
+    """The commands of ours in a workflow of the page."""
+    for block in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
+        content = yaml.safe_load(block)
+        if content["name"] == workflow:
+            (job,) = content["jobs"].values()
+            yield from (step["run"] for step in job["steps"] if step.get("run", "").startswith("llmops"))
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Both jobs of a pull request, each in a clone of its own."""
+
+    repository: Repository
+    server: OpenAIServer
+
+    def clone(self, name: str, branch: str, *options: str) -> Path:
+        self.repository.git("branch", "--force", "pull")
+        folder = self.repository.path.parent / name
+        shutil.rmtree(folder, ignore_errors=True)
+        url = f"file://{self.repository.path}"
+        self.repository.git("clone", "--quiet", "--branch", branch, *options, url, str(folder))
+        return folder
+
+    def run(self, folder: Path, command: str, **environment: str) -> tuple[int, str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(  # noqa: S603 - a command of the page
+            ["bash", "-c", command],  # noqa: S607
+            cwd=folder,
+            env={**os.environ, "PATH": path, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def gate(self, *options: str) -> tuple[int, str]:
+        """The job without secrets, and without a model."""
+        folder = self.clone("gate", "pull", *options)
+        (folder / "offline").touch()
+        (command,) = documented("gate")
+        return self.run(folder, command, BASE="main")
+
+    def judge(self) -> tuple[list[int], str]:
+        """The job with a key, on main; it gets nothing but two files of the other."""
+        folder, left = self.clone("judge", "main"), self.repository.path.parent / "gate"
+        shutil.copytree(left / "golden/cassettes", folder / "artefact/golden/cassettes")
+        shutil.copy(left / "run.json", folder / "artefact/run.json")
+        proxy = f"http://127.0.0.1:{self.server.port}"
+        model = {
+            "http_proxy": proxy,
+            "OPENAI_BASE_URL": "http://api.models.example/v1",
+            "OPENAI_API_KEY": "k",
+        }
+        done = [self.run(folder, command, **model) for command in documented("judge")]
+        return [code for code, _ in done], "\n".join(text for _, text in done)
+
+
+@pytest.fixture
+def pipeline(recorded):
+    def answer(request):
+        return "bad" if "awful" in json.dumps(request) else "good"
+
+    with OpenAIServer(answer=answer) as server:
+        yield Pipeline(recorded, server)
+
+
+def test_an_honest_prompt_change_is_green(pipeline):
+    change_prompt(pipeline.repository)
+    code, shown = pipeline.gate()
+    assert code == 0, shown
+    assert "loosens" not in shown
+    codes, shown = pipeline.judge()
+    assert codes == [0, 0], shown
+    assert "4 of 4 new calls made again: 0 of the recorded answers are the least like the others" in shown
+
+
+def test_a_change_that_loosens_what_it_breaks_is_red_and_named(pipeline):
+    pipeline.repository.change("mean: '>= 0.5'", "mean: '>= 0.1'")
+    change_prompt(pipeline.repository, "Be awful.\n")
+    code, shown = pipeline.gate()
+    assert f"  {FILE}: the suite's keywords mean: bound changed (before: >= 0.5, now: >= 0.1)" in shown
+    assert "regressed  keywords mean >= 0.1: 0, baseline 1" in shown
+    assert code == 1
+    assert pipeline.judge()[0] == [1, 0]
+
+
+def test_recordings_that_the_model_never_gave_are_red_in_the_trusted_job(pipeline):
+    change_prompt(pipeline.repository, "Be awful.\n")
+    for path in (pipeline.repository.path / CASSETTE).parent.glob("*.yaml"):
+        calls = [
+            replace(call, body=json.loads(json.dumps(call.body).replace('"bad"', '"good"')))
+            for call in load_calls(path).values()
+        ]
+        path.write_text(dump_calls(f"{FILE}::{path.stem}", calls))
+    pipeline.repository.commit("it was good all the time")
+    code, shown = pipeline.gate()
+    assert code == 0, shown
+    assert "new recorded responses to changed requests" in shown
+    codes, shown = pipeline.judge()
+    assert codes == [0, 1], shown
+    assert "5 of the recorded answers are the least like the others" in shown
+
+
+def test_a_shallow_clone_is_one_line_with_the_remedy(pipeline):
+    change_prompt(pipeline.repository)
+    for options in (("--depth", "1"), ("--depth", "1", "--no-single-branch")):
+        code, shown = pipeline.gate(*options)
+        assert "with actions/checkout set fetch-depth: 0" in shown
+        assert shown.count("\n") == 1
+        assert code == 4
+
+
+def test_no_job_with_secrets_runs_code_of_the_change():
+    workflows = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    by_name = {content["name"]: content for content in map(yaml.safe_load, workflows)}
+    assert by_name["gate"][True] == "pull_request"  # to YAML 1.1 `on` is true
+    assert "secrets" not in json.dumps(by_name["gate"]["jobs"])
+    assert list(by_name["judge"][True]) == ["workflow_run"]
+    (checkout,) = [
+        step for step in by_name["judge"]["jobs"]["judge"]["steps"] if "checkout" in step.get("uses", "")
+    ]
+    assert "ref" not in checkout["with"]
+    assert by_name["judge"]["permissions"] == {"actions": "read", "contents": "read"}
