@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from os.path import commonprefix
 from typing import Any
 
 from pytest_llmops.detect.mask import mask_shown
-from pytest_llmops.features.mutate.kinds import LIES, LIES_KEY, MUTED
+from pytest_llmops.features.mutate.kinds import LIES_KEY, MUTED
 from pytest_llmops.features.mutate.measuring import Measured
 from pytest_llmops.features.mutate.stored import Weakened
 from pytest_llmops.features.mutate.strength import CheckStrength, Rate, Strength
@@ -18,6 +19,7 @@ from pytest_llmops.records import Outcome, Verdict
 from pytest_llmops.reports.document import Document, Notes, Table
 
 VERSION = 1
+_masked = lru_cache(maxsize=4096)(mask_shown)  # a mutant's answer is often that of another kind
 _TEXT = 90
 _BEFORE, _AROUND = 24, 64
 _LISTED = 40
@@ -39,7 +41,7 @@ def mutation_document(measured: Measured, weakened: Sequence[Weakened], outcome:
     if strength.survivors:
         blocks += _survivors(measured)
     if undecided := [trial for trial in strength.trials if not trial.is_decided]:
-        reasons = dict.fromkeys(f"{trial.kind}: {mask_shown(trial.reason)}" for trial in undecided)
+        reasons = dict.fromkeys(f"{trial.kind}: {_masked(trial.reason)}" for trial in undecided)
         blocks.append(Notes(title="undecided, so the score is a range", items=list(reasons), most=5))
     verdicts = [*map(_describe, strength.verdicts), *map(_describe_fall, weakened)]
     verdicts += [measured.note] if measured.note else []
@@ -60,7 +62,7 @@ def section(measured: Measured) -> list[str]:
         )
     if measured.note:
         lines.append(f"mutation: {measured.note}")
-    return [printable(mask_shown(line), 1_200) for line in lines]
+    return [printable(_masked(line), 1_200) for line in lines]
 
 
 def mutation_json(measured: Measured, weakened: Sequence[Weakened], outcome: Outcome) -> dict[str, Any]:
@@ -69,6 +71,7 @@ def mutation_json(measured: Measured, weakened: Sequence[Weakened], outcome: Out
         "version": VERSION,
         "outcome": outcome,
         "score": _rate_json(strength.total),
+        "lies": _rate_json(strength.lies),
         "groups": [_rate_json(rate) for rate in strength.groups],
         "kinds": [_rate_json(rate) for rate in strength.kinds],
         "not_tried": dict(strength.not_tried),
@@ -88,7 +91,7 @@ def mutation_json(measured: Measured, weakened: Sequence[Weakened], outcome: Out
                 "case": trial.case,
                 "group": trial.group,
                 "kind": trial.kind,
-                "change": mask_shown(trial.mutation.change),
+                "change": _masked(trial.mutation.change),
                 "text": _text(trial, 2_000),
                 "remedy": measured.remedies.get(at),
             }
@@ -102,7 +105,7 @@ def mutation_json(measured: Measured, weakened: Sequence[Weakened], outcome: Out
                 "observed": verdict.observed,
                 "interval": verdict.interval,
                 "cases": verdict.cases,
-                "reason": mask_shown(verdict.reason),
+                "reason": _masked(verdict.reason),
             }
             for verdict in strength.verdicts
         ],
@@ -119,6 +122,8 @@ def _rates(strength: Strength) -> Table:
     rows = []
     for rate in strength.groups:
         rows.append(_row(rate.group, rate))
+        if rate.group == strength.lies.group and strength.lies.tried:
+            rows.append(_row(f"  {LIES_KEY}: the fluent ones", strength.lies))
         rows += [_row(f"  {kind.kind}", kind) for kind in strength.kinds if kind.group == rate.group]
     rows.append(_row("all", strength.total))
     head = ("mutants", "killed", "interval", "tried", "survived", "by an error", "undecided")
@@ -223,11 +228,11 @@ def _is_same(trial: Trial) -> bool:
 
 def _shown(trial: Trial) -> str:
     """What was changed, and the mutant around that place."""
-    change = mask_shown(trial.mutation.change)
+    change = _masked(trial.mutation.change)
     answered, output = trial.mutation.answered, trial.mutation.output
     if trial.group != "output" or answered is None or output is None:
         return printable(change, _TEXT)
-    good, bad = mask_shown(answered.output.text), mask_shown(output.text)
+    good, bad = _masked(answered.output.text), _masked(output.text)
     same = len(commonprefix([good, bad]))  # noqa: RUF071 - of two texts, not of paths
     start = max(0, min(same, len(bad) - 1) - _BEFORE)
     around = ("…" if start else "") + bad[start : start + _AROUND]
@@ -241,7 +246,7 @@ def _cut(text: str, most: int = 36) -> str:
 
 def _text(trial: Trial, most: int) -> str:
     output = trial.mutation.output
-    return printable(mask_shown(output.text), most) if output else ""
+    return printable(_masked(output.text), most) if output else ""
 
 
 def _describe(verdict: Verdict) -> str:
@@ -253,7 +258,7 @@ def _describe(verdict: Verdict) -> str:
             numbers += f" [{low:.3g}, {high:.3g}]"
         numbers += ","
     place = (verdict.case or "").partition("::")[0]
-    return f"{verdict.outcome}: {place}: {verdict.check}:{numbers} {mask_shown(verdict.reason)}"
+    return f"{verdict.outcome}: {place}: {verdict.check}:{numbers} {_masked(verdict.reason)}"
 
 
 def _describe_fall(fall: Weakened) -> str:
@@ -275,9 +280,8 @@ def describe_total(strength: Strength) -> str:
     undecided = f", {total.undecided} undecided" if total.undecided else ""
     killed = f"{total.killed} of {counted(total.tried, 'mutant')} killed"
     text = f"mutation score {_percent(total)}, {killed}{undecided}"
-    lies = [rate for rate in strength.kinds if rate.group == "output" and rate.kind in LIES]
-    if of := sum(rate.tried for rate in lies):
-        text += f"; {LIES_KEY}: {sum(rate.killed for rate in lies)} of {of}"
+    if strength.lies.tried:
+        text += f"; {LIES_KEY}: {strength.lies.killed} of {strength.lies.tried}"
     empty = next((rate for rate in strength.kinds if rate.kind == "empty"), None)
     if empty:
         text += f"; {MUTED}: {empty.survived} of {counted(empty.tried, 'case')} stay green"

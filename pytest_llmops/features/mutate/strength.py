@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_llmops.bounds import describe_check, format_bound, holds
-from pytest_llmops.features.mutate.kinds import GROUPS, MUTED, Kind, kinds_of
+from pytest_llmops.features.mutate.kinds import GROUPS, LIES_KEY, MUTED, Kind, kinds_of
 from pytest_llmops.features.mutate.trials import Trial, checks_that_count
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import counted
@@ -86,7 +86,7 @@ class Strength:
 
     Attributes:
         goldens: The golden files that were measured.
-        total: Of all kinds; `groups` and `kinds` are rates of their own.
+        total: Of all kinds; `groups` and `kinds` are rates of their own, and `lies` is that of fluent ones.
         not_tried: Group to the reason why nothing of it was tried.
         verdicts: Of the bounds under `mutation`.
     """
@@ -96,6 +96,7 @@ class Strength:
     total: Rate
     groups: tuple[Rate, ...]
     kinds: tuple[Rate, ...]
+    lies: Rate
     checks: tuple[CheckStrength, ...]
     not_tried: Mapping[str, str] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
@@ -122,7 +123,9 @@ def measure_strength(
     chosen: list[tuple[str, str, Callable[[Trial], bool]]] = [("", "", lambda _: True)]
     chosen += [(group, "", _is_of(group)) for group in groups]
     chosen += [(group, kind, _is_of(group, kind)) for group, kind in kinds]
-    total, *rates = _rate(trials, chosen)
+    fluent = {kind for kind in kinds if kind in kinds_of(LIES_KEY)}
+    chosen.append(("output", LIES_KEY, lambda trial: (trial.group, trial.kind) in fluent))
+    total, *rates, lies = _rate(trials, chosen)
     missing = {
         group: not_tried.get(group, "no case has anything for it to change")
         for group in dict.fromkeys(group for group, _ in wanted)
@@ -134,6 +137,7 @@ def measure_strength(
         total=total,
         groups=tuple(rate for rate in rates if not rate.kind),
         kinds=tuple(rate for rate in rates if rate.kind),
+        lies=lies,
         checks=tuple(_list_checks(goldens, trials)),
         not_tried=missing,
         verdicts=tuple(judge_bounds(goldens, trials, missing)),
