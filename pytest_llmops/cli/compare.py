@@ -18,7 +18,7 @@ from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.records import Run
 from pytest_llmops.reports.comparison import comparison_document, comparison_json
 from pytest_llmops.reports.document import write_markdown, write_terminal
-from pytest_llmops.reports.files.baseline_file import load_base
+from pytest_llmops.reports.files.baseline_file import load_base, load_release
 from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.reports.rivals import rivals_document
 from pytest_llmops.settings import find_root
@@ -37,7 +37,10 @@ def _compare(given: argparse.Namespace) -> int:
     try:
         with _without_collector():
             base, run = load_base(given.base), load_run(given.run)
-            comparison = compare(_comparable(base, run), run)
+            release = load_release(Path(given.base))
+            if release is not None:
+                release = replace(release, run=_comparable(release.run, run))
+            comparison = compare(_comparable(base, run), run, release=release)
     except RunFileError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _EXIT_CODES["error"]

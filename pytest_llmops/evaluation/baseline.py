@@ -22,7 +22,13 @@ from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.golden.reviews import load_reviews
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Golden, Run
-from pytest_llmops.reports.files.baseline_file import ACCEPT, load_base, load_baseline, update_baseline
+from pytest_llmops.reports.files.baseline_file import (
+    ACCEPT,
+    load_base,
+    load_baseline,
+    load_release,
+    update_baseline,
+)
 from pytest_llmops.revision.merging import leave_out_old_checks
 from pytest_llmops.revision.revision import is_revision, open_revision
 from pytest_llmops.settings import NO_BASELINE, Settings
@@ -116,7 +122,8 @@ def find_baseline(
                 f"{path}: contains no case of {files}; it is of another project or the "
                 f"cases were renamed; make one with: {ACCEPT}"
             )
-    return replace(source, goldens=tuple(watch_means(golden, base) for golden in goldens), base=base)
+    goldens = tuple(watch_means(golden, base) for golden in goldens)
+    return replace(source, goldens=goldens, base=base, release=load_release(path))
 
 
 def _check_out(settings: Settings, goldens: Sequence[Golden]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pytest_llmops.detect.value_lists import forget_hidden
 from pytest_llmops.errors import GoldenError, Problem
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
+from pytest_llmops.gates.release import Release, ReleasePlanner, last_share
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.golden.loader import load_golden
@@ -211,7 +212,8 @@ class Evaluation:
             return
         tasks = list(self.tasks[golden.path].values())
         self.attribution.note_checks(metric for task in tasks for _, metric in task.metrics)
-        runner.start(tasks, open_planner(golden, self.goldens, self.source.base, self.settings))
+        planner = open_planner(golden, self.goldens, self.source.base, self.settings, self.source.release)
+        runner.start(tasks, planner)
 
     def run(self, app: App | None = None) -> None:
         """Run all cases of all files, file by file."""
@@ -364,23 +366,30 @@ class Evaluation:
 
 
 def open_planner(
-    golden: Golden, goldens: Sequence[Golden], baseline: Run | None, settings: Settings
-) -> RepeatPlanner:
+    golden: Golden,
+    goldens: Sequence[Golden],
+    baseline: Run | None,
+    settings: Settings,
+    release: Release | None = None,
+) -> RepeatPlanner | ReleasePlanner:
     """
     The planner of further repeats for the cases of one golden file.
 
     Args:
         goldens: All that the run has: they share one error budget.
     """
-    return RepeatPlanner(
+    last = RepeatPlanner(
         base={result.case: result for result in baseline.results} if baseline else {},
         suite={golden.path: golden.suite},
         most=settings.max_repeats,
         budget=CaseBudget(tests=count_tests(goldens)),
-        share=suite_share(goldens),
+        share=last_share(suite_share(goldens), release),
         explores=settings.repeats == "auto" or any(case.repeats == "auto" for case in golden.cases),
         goldens=(golden,),
     )
+    if release is None:
+        return last
+    return ReleasePlanner(last=last, release=release, share=suite_share(goldens), goldens=(golden,))
 
 
 def _load(files: Iterable[Path], root: Path, notes: list[str]) -> list[Golden]:

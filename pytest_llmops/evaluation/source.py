@@ -9,6 +9,7 @@ from pytest_llmops.calibration.record import Calibration, find_uncalibrated, war
 from pytest_llmops.gates.golden_flaws import describe_blind, describe_echoes, describe_unchecked
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs import pair_cases
+from pytest_llmops.gates.release import Release, describe_drift
 from pytest_llmops.gates.selfcheck import plan_repeats
 from pytest_llmops.gates.stamps import describe_changes
 from pytest_llmops.golden.identity import cases_by_id, file_of
@@ -38,6 +39,7 @@ class BaselineSource:
         edited: Checks that the change edited, and whose old form judges the run, too.
         carried: Cases and checks that came from there, and that the change does not have yet.
         revision: Where the change began; None where nothing is compared with one.
+        release: The release baseline beside `base`; None where no release was named.
     """
 
     goldens: tuple[Golden, ...] = ()
@@ -48,12 +50,15 @@ class BaselineSource:
     edited: tuple[Loosening, ...] = ()
     carried: tuple[str, ...] = ()
     revision: Revision | None = None
+    release: Release | None = None
 
     def judge(self, settings: Settings) -> Judge:
         """Return the judge of a run of the golden files."""
         written = {file_of(result.case) for result in self.base.results} if self.base else set()
         gone = frozenset(path for path in written if not settings.path(path).exists())
-        return Judge(self.goldens, self.base, self.reviews, self.calibrations, gone=gone)
+        return Judge(
+            self.goldens, self.base, self.reviews, self.calibrations, gone=gone, release=self.release
+        )
 
     def doubts(self) -> Iterator[str]:
         """A sentence for each check that shows little: uncalibrated, blind, met by the question, or none."""
@@ -99,6 +104,8 @@ class BaselineSource:
         lines.append(selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings)))
         changes = describe_changes(self.base.signature, run.signature)
         lines += [f"since the baseline: {change}" for change in changes]
+        if self.release is not None:
+            lines.append(describe_drift(self.release, run.suite, run.results))
         if new := pair_cases(self.base.results, run.results).new:
             cases = counted(len(new), "case")
             lines.append(f"{cases} new or edited since, so compared with nothing: take them by --llm-accept")

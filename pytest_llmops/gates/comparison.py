@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from pytest_llmops.gates.case_channel.reading import case_budget, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_changes
 from pytest_llmops.gates.case_results import unscored_cases
+from pytest_llmops.gates.error_budget import divide_suite_share
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
+from pytest_llmops.gates.release import Release, judge_since_release, last_share
 from pytest_llmops.gates.stamps import describe_changes
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops, watch_mean
@@ -17,11 +19,12 @@ from pytest_llmops.golden.identity import file_of
 from pytest_llmops.records import CaseResult, Comparison, Outcome, Run, SuiteCheck, Verdict
 
 
-def compare(
+def compare(  # noqa: PLR0913 - the public door
     base: Run,
     run: Run,
     *,
     suite: Mapping[str, Sequence[SuiteCheck]] | None = None,
+    release: Release | None = None,
     level: float = 0.95,
     seed: int = 0,
 ) -> Comparison:
@@ -36,6 +39,7 @@ def compare(
     Args:
         suite: Golden file to its suite checks; by default the new run's own. A file without any is judged
             by the mean of each metric that the baseline scored its cases by.
+        release: A second baseline, which the suite checks are compared with as well.
         level: Coverage of the intervals, between 0 and 1; one minus the chance of any false `regressed`.
         seed: Fixes every resample.
 
@@ -51,9 +55,20 @@ def compare(
     checks = _with_means(run.suite if suite is None else suite, base.results, run.results)
     pairs = pair_cases(base.results, run.results)
     chance = Chance(base.results)
-    verdicts = name_files(
-        judge_suites_against(checks, run.results, base.results, level=level, seed=seed, chance=chance)
+    share = divide_suite_share(checks.values())
+    of_files = judge_suites_against(
+        checks,
+        run.results,
+        base.results,
+        level=level,
+        seed=seed,
+        share=last_share(share, release),
+        chance=chance,
     )
+    if release is not None:
+        since = judge_since_release(release, checks, run.results, share=share, level=level, seed=seed)
+        of_files = {path: (*verdicts, *since[path]) for path, verdicts in of_files.items()}
+    verdicts = name_files(of_files)
     readings = read_pairs(pairs, chance)
     recorded = {check.metric for of_file in checks.values() for check in of_file if check.record_only}
     budget = case_budget(readings, level)

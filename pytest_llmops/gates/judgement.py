@@ -13,6 +13,7 @@ from pytest_llmops.gates.case_channel.reading import find_movement, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_against, judge_single_cases
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
+from pytest_llmops.gates.release import Release, judge_since_release, last_share, rescore_release
 from pytest_llmops.gates.reviewing import settle
 from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops
 from pytest_llmops.golden.identity import cases_by_id, file_of
@@ -33,6 +34,7 @@ class Judge:
         calibrations: By the signature of scores, their agreement with people; a check with `min_kappa` does
             not pass without.
         gone: Golden files of the baseline that do not exist any more.
+        release: A second baseline, which stays while the first one follows accepted runs.
     """
 
     goldens: Sequence[Golden]
@@ -40,6 +42,7 @@ class Judge:
     reviews: Sequence[Review] = ()
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
+    release: Release | None = None
     _before: dict[str, CaseResult] = field(init=False)
     _suites: dict[str, tuple[SuiteCheck, ...]] = field(init=False)
     _budget: CaseBudget = field(init=False)
@@ -116,8 +119,12 @@ class Judge:
             results,
             list(before.values()),
             chance=self._chance,
-            share=suite_share(self.goldens),
+            share=last_share(suite_share(self.goldens), self.release),
         )[golden.path]
+        since: tuple[Verdict, ...] = ()
+        if self.release is not None:
+            release = rescore_release(self.release, self.goldens, results)
+            since = judge_since_release(release, suite, results, share=suite_share(self.goldens))[golden.path]
         single = judge_single_cases(
             pair_cases(before.values(), results),
             budget=self._budget,
@@ -127,7 +134,8 @@ class Judge:
         )
         recorded = {check.metric for check in golden.suite if check.record_only}
         recorded -= {check.metric for check in golden.suite if not check.record_only}
-        return (*verdicts, *(verdict for verdict in single if verdict.metric not in recorded))
+        single = tuple(verdict for verdict in single if verdict.metric not in recorded)
+        return (*verdicts, *since, *single)
 
     def _find_base(self, case: Case, result: CaseResult) -> CaseResult | None:
         """The case in the baseline, scored again where its scores were made otherwise."""

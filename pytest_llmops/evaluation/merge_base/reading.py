@@ -7,13 +7,14 @@ All is found by the settings of the merge base: a change of them may not hide wh
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pytest_llmops.calibration.record import need_calibrations, parse_calibrations
 from pytest_llmops.errors import GoldenError, RevisionError
 from pytest_llmops.evaluation.merge_base.files import (
+    is_changed,
     list_broken_promises,
     list_changed_cassettes,
     list_changed_metrics,
@@ -21,6 +22,7 @@ from pytest_llmops.evaluation.merge_base.files import (
     list_moved_root,
 )
 from pytest_llmops.evaluation.source import BaselineSource
+from pytest_llmops.gates.release import Release
 from pytest_llmops.gates.suite_channel.verdicts import watch_means
 from pytest_llmops.golden import find_golden_files, load_golden
 from pytest_llmops.golden.files import paths_to_export
@@ -29,7 +31,13 @@ from pytest_llmops.ini_files import INI_FILES, read_addopts, read_ini
 from pytest_llmops.printable import printable
 from pytest_llmops.prompts.lock import find_lock
 from pytest_llmops.records import Golden
-from pytest_llmops.reports.files.baseline_file import load_base, parse_baseline
+from pytest_llmops.reports.files.baseline_file import (
+    load_base,
+    load_release,
+    parse_baseline,
+    parse_release,
+    release_path,
+)
 from pytest_llmops.revision.loosening import GateFiles, Loosening, list_loosened
 from pytest_llmops.revision.merging import ask_as_before, merge_target
 from pytest_llmops.revision.revision import Revision
@@ -69,6 +77,7 @@ def read_merge_base(
         )
     new = _read_new(settings, goldens)
     further += list_changed_options(old.goldens, revision)
+    release = _read_release(revision, old.settings.accepted)
     loosened = list_loosened(_watch_as_now(old, new), new, settings, selection=selection, further=further)
     running, base, edited = ask_as_before(
         [watch_means(golden, old.baseline) for golden in running],
@@ -87,6 +96,7 @@ def read_merge_base(
         *list_changed_metrics(old.goldens, revision, settings.root),
         *list_changed_cassettes(old.goldens, revision, settings, old.settings),
         *list_moved_root(revision, settings.root),
+        *_list_release(release, revision, settings, old.settings.accepted),
     )
     path = old.settings.calibration
     agreed = revision.read(path) if need_calibrations(goldens) else None
@@ -99,6 +109,7 @@ def read_merge_base(
         edited=tuple(edited),
         carried=carried,
         revision=revision,
+        release=release,
     )
 
 
@@ -136,6 +147,27 @@ def _read_decided(revision: Revision, old: GateFiles) -> GateFiles:
     base = None if accepted is None else parse_baseline(accepted, f"{then.accepted} at git:{revision.ref}")
     reviews = parse_reviews(revision.read(then.reviews) or b"", f"{then.reviews} at git:{revision.ref}")
     return replace(old, baseline=base, reviews=reviews)
+
+
+def _read_release(revision: Revision, accepted: str) -> Release | None:
+    """The release baseline of a revision; None where none was named there."""
+    path = release_path(Path(accepted)).as_posix()
+    content = revision.read(path)
+    return None if content is None else parse_release(content, f"{path} at git:{revision.ref}")
+
+
+def _list_release(
+    release: Release | None, revision: Revision, settings: Settings, accepted: str
+) -> Iterator[Loosening]:
+    """Yield that the release was named anew or removed: drops until then would no longer count."""
+    path = release_path(Path(accepted)).as_posix()
+    if release is None or not is_changed(revision, path):
+        return
+    now = load_release(settings.path(accepted))
+    what = f"the release baseline was {'named anew' if now else 'removed'}"
+    yield Loosening(
+        place=path, what=what, before=printable(release.name), after=printable(now.name) if now else ""
+    )
 
 
 def _list_promises(

@@ -31,6 +31,7 @@ from pytest_llmops.documents.reading import (
 from pytest_llmops.errors import RunFileError, hint
 from pytest_llmops.gates.baseline import NEW_ALONE, Acceptance, AcceptOptions, accept, find_flaw, make_entry
 from pytest_llmops.gates.case_results import answer_digests
+from pytest_llmops.gates.release import Release
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Output, Run, Score
 from pytest_llmops.reports.files.json_file import (
@@ -51,19 +52,27 @@ Item = TypeVar("Item")
 ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
 """The command that makes a baseline."""
 
+RELEASE = "llmops accept RUN.json --release NAME"
+
 _REMEDY = f"Restore the file, or remove it and make a baseline with: {ACCEPT}"
 _KIND = FileKind(name=KIND, made_by=ACCEPT, remedy=_REMEDY)
+_RELEASE = FileKind(
+    name="release baseline",
+    made_by=RELEASE,
+    remedy=f"Restore the file, or remove it and name a release with: {RELEASE}",
+)
 _EITHER = FileKind(name="run file or baseline", made_by=ACCEPT, remedy=_REMEDY)
 _FIRST_LINE = re.compile(rb'\s*\{\s*"version"\s*:\s*[^,]{1,20},\s*"kind"')
 _WHOLE = 2**53
 
 
-def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False) -> None:
+def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False, release: str = "") -> None:
     """
     Write a run as a baseline: the same bytes in whatever order its results and scores came.
 
     Args:
         with_outputs: Keep the outputs of the cases that have them, so that scores can be made again.
+        release: The name of the release that it is kept for; empty for the baseline that follows runs.
 
     Raises:
         RunFileError: A case occurs twice, was not scored in every repeat, or has a value that is no JSON.
@@ -80,7 +89,8 @@ def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False) ->
             raise RunFileError(f"{path}: not written: case {after.case!r} occurs twice")
     signature = dict(sorted(run.signature.items()))
     lines = [_dump_entry(entry, signature, path) for entry in entries]
-    head = dump_json({"version": VERSION, "kind": KIND, "signature": signature}, indent=1)
+    named = {"release": release} if release else {}
+    head = dump_json({"version": VERSION, "kind": KIND, **named, "signature": signature}, indent=1)
     cases = ",".join(f"\n  {line}" for line in lines) + ("\n " if lines else "")
     text = head.removesuffix("\n}") + f',\n "cases": [{cases}]\n}}\n'
     write_atomically(path, text.encode())
@@ -116,6 +126,51 @@ def load_baseline(path: str | Path) -> Run:
 def parse_baseline(data: bytes, shown: str) -> Run:
     """Parse the bytes of a baseline; `shown` names it in errors."""
     return read_content(data, shown, _KIND, partial(_parse, shown))
+
+
+def release_path(path: Path) -> Path:
+    """Return the file of the release baseline beside a baseline: `baseline.release.json`."""
+    return path.with_name(f"{path.stem}.release{path.suffix}")
+
+
+def load_release(path: Path) -> Release | None:
+    """
+    Read the release baseline beside a baseline; None where no release was named.
+
+    Args:
+        path: The baseline.
+
+    Raises:
+        RunFileError: It is broken.
+    """
+    file = release_path(path)
+    return parse_release(file.read_bytes(), str(file)) if file.exists() else None
+
+
+def parse_release(data: bytes, shown: str) -> Release:
+    """Parse the bytes of a release baseline; `shown` names it in errors."""
+
+    def read(text: str) -> Release:
+        value = parse_json(text)
+        run = read_baseline(value)
+        if not (name := _HEAD(read_version(value, VERSION, KIND))["release"]):
+            raise BrokenValueError("release: is missing; a release baseline has a name")
+        return Release(name=name, run=run)
+
+    return read_content(data, shown, _RELEASE, read)
+
+
+def name_release(path: Path, name: str) -> Release:
+    """
+    Keep a baseline as it is now as the release baseline beside it, in place of an earlier one.
+
+    Raises:
+        RunFileError: The baseline is missing or broken.
+        OSError: The folder cannot be written.
+    """
+    release = Release(name=name, run=load_baseline(path))
+    write_baseline(release.run, release_path(path), with_outputs=True, release=name)
+    return release
 
 
 def load_base(path: str | Path) -> Run:
@@ -214,6 +269,7 @@ class _Head:
     kind: Literal["baseline"]
     signature: Mapping[str, str]
     cases: Any
+    release: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from pytest_llmops.judges.rubric_file import DEFAULT
 from pytest_llmops.prompts.files import find_prompts
 from pytest_llmops.prompts.lock import lock_prompts
 from pytest_llmops.records import CaseResult, Check, Failure, Output, Run, Score
-from pytest_llmops.reports.files.baseline_file import load_baseline, write_baseline
+from pytest_llmops.reports.files.baseline_file import load_baseline, name_release, write_baseline
 from pytest_llmops.reports.files.run_file import write_run
 from pytest_llmops.settings import Settings, load_settings
 from tests.git_settings import forget_git_settings
@@ -273,6 +273,20 @@ def test_baseline_and_reviews_are_those_of_the_revision(root, repository):
     source = find(root, "git:main")
     assert source.base.results[0].case == "golden/shop.yaml::a"
     assert source.reviews == (REVIEW,)
+
+
+def test_the_release_baseline_is_that_of_the_revision(root, repository):
+    path = root / "golden/baseline.json"
+    name_release(path, "1.4")
+    repository.commit()
+    repository.git("switch", "--quiet", "--create", "branch")
+    write_baseline(run_of(0.5), path)
+    name_release(path, "1.5")
+    repository.commit()
+    release = find(root, "git:main").release
+    assert (release.name, release.run.results[0].scores[0].value) == ("1.4", 1.0)
+    assert find(root).release.name == "1.5"
+    assert ("golden/baseline.release.json", "the release baseline was named anew") in places(root)
 
 
 @pytest.mark.usefixtures("repository")
