@@ -197,6 +197,9 @@ class Usage:
     stated: bool = False
 
 
+GIVEN_UP = "llmops.attempt.given_up"
+"""Attribute of a span of an attempt that a provider's failure broke and another followed: its number."""
+
 UNSEEN = "llmops.unseen_characters"
 """Attribute of a span: number of characters that were not kept, so that no check sees them."""
 
@@ -281,6 +284,7 @@ class Output:
         model: The model that the provider reported, the last one if several were called.
         model_calls: The answered model calls in the order they began.
         failed_calls: The others.
+        attempts: Calls of the app for this repeat; more than one where a provider failed.
     """
 
     text: str
@@ -293,6 +297,7 @@ class Output:
     trace_id: str | None = None
     model_calls: tuple[ModelCall, ...] = ()
     failed_calls: tuple[FailedCall, ...] = ()
+    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,6 +352,7 @@ class Failure:
         stage: `rival` if a metric of pairs had no second answer, which is no fault of the app.
         usage: Of the model calls of a repeat in which the app broke; `failed_calls` are among them.
         traceback: Of an app that raised: its own frames as text, masked; empty if it has none.
+        attempts: Calls of the app for this repeat, all of which a provider's failure broke.
     """
 
     metric: str
@@ -356,6 +362,7 @@ class Failure:
     usage: Usage = field(default_factory=Usage)
     failed_calls: tuple[FailedCall, ...] = ()
     traceback: str = ""
+    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -406,6 +413,7 @@ class CaseResult:
             open; 0 if their number was fixed.
         group: As its golden file names it: cases of one group are one unit of the suite's tests.
         runs: Number of repeats from each run, in a baseline that was merged from several.
+        tried_again: Repeats, in a baseline, for which the app was called again since a provider failed.
         rival: The result of the app's rival for the same case; None if there is none.
         printed: `stdout`, `stderr` and `log` of the app meanwhile, for the item's report; in no file.
     """
@@ -420,6 +428,7 @@ class CaseResult:
     auto: int = 0
     group: str = ""
     runs: tuple[int, ...] = ()
+    tried_again: int = 0
     rival: CaseResult | None = None
     printed: tuple[tuple[str, str], ...] = ()
 

@@ -20,7 +20,11 @@ from pytest_llmops.reports.rivals import rivals_document
 from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.revision.loosening import Loosening
 from pytest_llmops.revision.merging import leave_out_old_checks
-from pytest_llmops.runner.app.failed_calls import describe_failed_calls, describe_unanswered
+from pytest_llmops.runner.app.failed_calls import (
+    describe_failed_calls,
+    describe_tried_again,
+    describe_unanswered,
+)
 from pytest_llmops.runner.signature import sign_run
 from pytest_llmops.runner.usage import sum_outputs
 from pytest_llmops.settings import Settings
@@ -97,6 +101,9 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
         conclusion.add(error, "error", counted=True)
     conclusion.problems += [*notes, *evaluation.all_problems()]
     conclusion.problems += describe_failed_calls(evaluation.goldens, conclusion.run.results)
+    conclusion.problems += describe_tried_again(
+        conclusion.run.results, source.base.results if source.base else ()
+    )
     if run is not None:
         if accept:
             line, accepted = accept_into_baseline(run, settings)

@@ -11,7 +11,7 @@ from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.suite_channel.verdicts import watch_means
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Golden, Run
-from pytest_llmops.runner.app.failed_calls import describe_failed_calls
+from pytest_llmops.runner.app.failed_calls import describe_failed_calls, describe_tried_again
 from pytest_llmops.runner.app.printed import route_through
 from pytest_llmops.settings import Settings
 
@@ -49,6 +49,7 @@ def run_golden(  # noqa: PLR0913 - the public door
             evaluation.run(app)
         results = evaluation.wait_for_all(golden)
         sentences = [*evaluation.all_problems(), *describe_failed_calls([golden], results)]
+        sentences += describe_tried_again(results, baseline.results if baseline else ())
         sentences += evaluation.all_errors()
         if problems is not None:
             problems += sentences

@@ -10,7 +10,13 @@ from typing import TypeVar
 
 from pytest_llmops.errors import AcceptanceError, LLMOpsError
 from pytest_llmops.gates.absolute import judge_case
-from pytest_llmops.gates.case_results import LARGEST, answer_digests, case_scores, signatures
+from pytest_llmops.gates.case_results import (
+    LARGEST,
+    answer_digests,
+    case_scores,
+    signatures,
+    tried_again,
+)
 from pytest_llmops.gates.paired_runs import Scales, have_same_input
 from pytest_llmops.golden.identity import case_id, file_of
 from pytest_llmops.metrics.sources import sign_source
@@ -274,6 +280,7 @@ def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
         scores=_sort_scores(replace(score, reason="", evidence=()) for score in result.scores),
         answers=answer_digests(result),
         runs=result.runs,
+        tried_again=tried_again(result),
     )
 
 
@@ -287,6 +294,7 @@ def _merge_entries(before: CaseResult, entry: CaseResult) -> CaseResult:
         scores=_sort_scores((*before.scores, *_shift(entry.scores, shift))),
         answers=(*before.answers, *entry.answers),
         runs=(*_repeats_by_run(before), len(entry.answers)),
+        tried_again=before.tried_again + entry.tried_again,
     )
 
 

@@ -153,6 +153,13 @@ def count_repeats(result: CaseResult) -> int:
     return max(len(result.answers), max(repeats, default=-1) + 1)
 
 
+def tried_again(result: CaseResult) -> int:
+    """The number of repeats for which the app was called again, since a provider had failed."""
+    attempts = [output.attempts for output in result.outputs]
+    attempts += [failure.attempts for failure in result.failures]
+    return result.tried_again or sum(number > 1 for number in attempts)
+
+
 def describe_unscored(run: Run) -> str:
     """A sentence on a run without any score, which never passes; else empty."""
     if any(result.scores for result in run.results):

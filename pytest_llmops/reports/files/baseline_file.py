@@ -244,6 +244,7 @@ def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
         ),
         answers=answers,
         runs=_check_runs(entry.get("runs", ()), repeats),
+        tried_again=entry.get("tried_again", 0),
     )
     return replace(result, answers=answer_digests(result))
 
@@ -281,6 +282,7 @@ class _Entry:
     scores: Mapping[str, tuple[float, ...]]
     input_hash: str = ""
     runs: tuple[int, ...] = ()
+    tried_again: Annotated[int, whole(0, _MOST_REPEATS)] = 0
     answers: tuple[str, ...] = ()
     outputs: tuple[Output, ...] = ()
     signatures: Mapping[str, str] = field(default_factory=dict)
@@ -303,6 +305,7 @@ def _dump_entry(entry: CaseResult, signature: Mapping[str, str], path: Path) -> 
         "input_hash": entry.input_hash,
         "repeats": len(entry.answers),
         **({"runs": list(entry.runs)} if entry.runs else {}),
+        **({"tried_again": entry.tried_again} if entry.tried_again else {}),
     }
     try:
         if entry.outputs:
