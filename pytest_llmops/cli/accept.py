@@ -8,9 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from pytest_llmops.errors import AcceptanceError, SettingsError
-from pytest_llmops.evaluation.baseline import accepted_path, describe_missed
+from pytest_llmops.evaluation.baseline import accepted_path, describe_missed, describe_short, find_gone
 from pytest_llmops.gates.baseline import Acceptance, AcceptOptions
 from pytest_llmops.gates.release import Release, describe_drift
+from pytest_llmops.gates.renames import describe_renames
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Run
 from pytest_llmops.reports.files.baseline_file import (
@@ -65,7 +66,11 @@ def _accept(given: argparse.Namespace) -> int:
     run = load_run(given.run)
     try:
         options = AcceptOptions(
-            replace=given.all, prune=given.prune, with_outputs=given.with_outputs, merge=given.merge
+            replace=given.all,
+            prune=given.prune,
+            with_outputs=given.with_outputs,
+            merge=given.merge,
+            gone=find_gone(path, settings),
         )
         before = load_release(path)
         acceptance = update_baseline(path, run, options)
@@ -97,6 +102,7 @@ def _render(path: Path, acceptance: Acceptance) -> list[str]:
         f"{path}: {'written' if acceptance.changed else 'nothing changed'}",
         count_named(acceptance.added, "added"),
         count_named(acceptance.replaced, "replaced"),
+        *([describe_short(len(acceptance.short))] if acceptance.short else []),
         *([f"{fewer} fewer repeats than before: record with --llm-repeats auto"] if acceptance.fewer else []),
         count_named(acceptance.edited, "edited, so taken anew: what they ask was changed"),
         *([f"of all that were taken, {missed.replace(' of them', '')}"] if missed else []),
@@ -106,6 +112,7 @@ def _render(path: Path, acceptance: Acceptance) -> list[str]:
         ),
         count_named(acceptance.unused, "unused: in no golden file any more; --prune takes them out"),
         count_named(acceptance.pruned, "pruned"),
+        *filter(None, [describe_renames(acceptance.renamed)]),
         f"{len(acceptance.refused)} refused",
         *(f"  {printable(case)}: {printable(reason)}" for case, reason in acceptance.refused),
     ]

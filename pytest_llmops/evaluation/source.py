@@ -10,6 +10,7 @@ from pytest_llmops.gates.golden_flaws import describe_blind, describe_echoes, de
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs import pair_cases
 from pytest_llmops.gates.release import Release, describe_drift
+from pytest_llmops.gates.renames import describe_renames
 from pytest_llmops.gates.selfcheck import plan_repeats
 from pytest_llmops.gates.stamps import describe_changes
 from pytest_llmops.golden.identity import cases_by_id, file_of
@@ -40,6 +41,7 @@ class BaselineSource:
         carried: Cases and checks that came from there, and that the change does not have yet.
         revision: Where the change began; None where nothing is compared with one.
         release: The release baseline beside `base`; None where no release was named.
+        renamed: Ids of cases that the baseline has under another one, old to new.
     """
 
     goldens: tuple[Golden, ...] = ()
@@ -51,6 +53,7 @@ class BaselineSource:
     carried: tuple[str, ...] = ()
     revision: Revision | None = None
     release: Release | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     def judge(self, settings: Settings) -> Judge:
         """Return the judge of a run of the golden files."""
@@ -106,6 +109,7 @@ class BaselineSource:
         lines += [f"since the baseline: {change}" for change in changes]
         if self.release is not None:
             lines.append(describe_drift(self.release, run.suite, run.results))
+        lines += filter(None, [describe_renames(self.renamed)])
         if new := pair_cases(self.base.results, run.results).new:
             cases = counted(len(new), "case")
             lines.append(f"{cases} new or edited since, so compared with nothing: take them by --llm-accept")

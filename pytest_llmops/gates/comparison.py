@@ -12,6 +12,7 @@ from pytest_llmops.gates.error_budget import divide_suite_share
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.release import Release, judge_since_release, last_share
+from pytest_llmops.gates.renames import describe_renames, follow_renames
 from pytest_llmops.gates.stamps import describe_changes
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops, watch_mean
@@ -53,6 +54,10 @@ def compare(  # noqa: PLR0913 - the public door
         if twice := [case for case, times in counts.items() if times > 1]:
             raise ValueError(f"a run has a case once, but {twice[0]!r} occurs twice")
     checks = _with_means(run.suite if suite is None else suite, base.results, run.results)
+    now = {result.case: result.input_hash for result in run.results}
+    files = set(map(file_of, now))
+    lost = {result.case for result in base.results if file_of(result.case) in files} - now.keys()
+    base, renamed = follow_renames(base, now, lost)
     pairs = pair_cases(base.results, run.results)
     chance = Chance(base.results)
     share = divide_suite_share(checks.values())
@@ -92,7 +97,10 @@ def compare(  # noqa: PLR0913 - the public door
         new=pairs.new,
         missing=pairs.missing,
         changed=list_changes(readings, budget),
-        differs=describe_changes(base.signature, run.signature),
+        differs=(
+            *describe_changes(base.signature, run.signature),
+            *filter(None, [describe_renames(renamed)]),
+        ),
     )
 
 
