@@ -111,6 +111,10 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
         _judge_run(evaluation, run, conclusion)
     if judged is None:
         judged = [result.case for result in conclusion.run.results]
+    if source.missing:
+        conclusion.add(
+            f"{source.missing.outcome}: {source.missing.reason}", source.missing.outcome, counted=True
+        )
     unasked = source.unasked(judged)
     conclusion.problems += source.describe(conclusion.run, settings, unasked)
     loosenings = [*source.loosened, *unasked, *loosened]

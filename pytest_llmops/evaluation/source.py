@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pytest_llmops.calibration.record import Calibration, find_uncalibrated, warn_of_self_preference
+from pytest_llmops.evaluation.missing import MissingBaseline
 from pytest_llmops.gates.golden_flaws import describe_blind, describe_echoes, describe_unchecked
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs import pair_cases
@@ -42,6 +43,7 @@ class BaselineSource:
         revision: Where the change began; None where nothing is compared with one.
         release: The release baseline beside `base`; None where no release was named.
         renamed: Ids of cases that the baseline has under another one, old to new.
+        missing: Why the revision has no baseline; None where it has one, or none is wanted.
     """
 
     goldens: tuple[Golden, ...] = ()
@@ -54,6 +56,7 @@ class BaselineSource:
     revision: Revision | None = None
     release: Release | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
+    missing: MissingBaseline | None = None
 
     def judge(self, settings: Settings) -> Judge:
         """Return the judge of a run of the golden files."""

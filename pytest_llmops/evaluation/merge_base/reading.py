@@ -21,6 +21,7 @@ from pytest_llmops.evaluation.merge_base.files import (
     list_changed_options,
     list_moved_root,
 )
+from pytest_llmops.evaluation.missing import explain_missing
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.release import Release
 from pytest_llmops.gates.suite_channel.verdicts import watch_means
@@ -110,6 +111,9 @@ def read_merge_base(
         carried=carried,
         revision=revision,
         release=release,
+        missing=None
+        if old.baseline
+        else explain_missing(revision, old.settings.accepted, has_cases=bool(old.goldens)),
     )
 
 
