@@ -244,6 +244,8 @@ class ModelCall:
         fingerprint: The provider's mark of weights and settings.
         tools: Digest of the tool schemas in the request; empty if there are none.
         answer: Digest of the answer: of its text and the tools that it calls, or of the vectors.
+        id: Digest of the provider's name of the answer; empty if it has none.
+        cached: By its headers the answer came out of a cache.
     """
 
     key: str
@@ -253,6 +255,8 @@ class ModelCall:
     fingerprint: str | None = None
     tools: str = ""
     answer: str = ""
+    id: str = ""
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -413,6 +417,8 @@ class CaseResult:
             open; 0 if their number was fixed.
         group: As its golden file names it: cases of one group are one unit of the suite's tests.
         runs: Number of repeats from each run, in a baseline that was merged from several.
+        copies: Repeats that a cache answered with an earlier one's answer, and that count with it as one.
+        left_out: Their number, in a baseline, which does not keep them.
         tried_again: Repeats, in a baseline, for which the app was called again since a provider failed.
         rival: The result of the app's rival for the same case; None if there is none.
         printed: `stdout`, `stderr` and `log` of the app meanwhile, for the item's report; in no file.
@@ -428,6 +434,8 @@ class CaseResult:
     auto: int = 0
     group: str = ""
     runs: tuple[int, ...] = ()
+    copies: tuple[int, ...] = ()
+    left_out: int = 0
     tried_again: int = 0
     rival: CaseResult | None = None
     printed: tuple[tuple[str, str], ...] = ()

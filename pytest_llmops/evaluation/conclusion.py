@@ -10,6 +10,7 @@ from pytest_llmops.errors import RunFileError
 from pytest_llmops.evaluation.baseline import accept_into_baseline
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.gates.case_results import describe_empty_answers, describe_unscored
+from pytest_llmops.gates.copies import describe_copies, mark_copies
 from pytest_llmops.gates.outcomes import count, name_files
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
@@ -149,7 +150,7 @@ def red_verdicts(verdicts: Iterable[Verdict], settings: Settings) -> list[Verdic
 
 def make_run(goldens: Sequence[Golden], results: Iterable[CaseResult], settings: Settings) -> Run:
     """Sign the results and sum their usage, ready to be written."""
-    results = sorted(results, key=lambda result: result.case)
+    results = mark_copies(sorted(results, key=lambda result: result.case))
     return Run(
         signature=sign_run(goldens, results, app=settings.app, root=settings.root, repeats=settings.repeats),
         results=tuple(results),
@@ -189,8 +190,7 @@ def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None
                 why = f"{verdict.reason}; {verdict.advice}".rstrip("; ")
                 line = f"{verdict.outcome}: {golden.path}: {verdict.check}: {why}"
                 conclusion.add(line, verdict.outcome, counted=True)
-    if empty := describe_empty_answers(run):
-        conclusion.problems.append(empty)
+    conclusion.problems += filter(None, (describe_empty_answers(run), describe_copies(run.results)))
     for lack in (describe_unscored(run), describe_unanswered(evaluation.goldens, run.results)):
         if lack:
             conclusion.add(lack, "error")

@@ -8,6 +8,7 @@ from typing import Literal
 from pytest_llmops.evaluation.conclusion import make_run
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.evaluation.source import BaselineSource
+from pytest_llmops.gates.copies import leave_out_copies
 from pytest_llmops.gates.suite_channel.verdicts import watch_means
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Golden, Run
@@ -41,6 +42,7 @@ def run_golden(  # noqa: PLR0913 - the public door
     """
     settings = settings or Settings()
     settings = replace(settings, repeats=repeats or settings.repeats)
+    baseline = baseline and leave_out_copies(baseline)
     golden = watch_means(golden, baseline)
     evaluation = Evaluation.open(settings, naming="give run_golden an app")
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_llmops.detect.value_lists import forget_hidden
 from pytest_llmops.errors import GoldenError, Problem
+from pytest_llmops.gates.copies import mark_copies, may_have_copies
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
 from pytest_llmops.gates.release import Release, ReleasePlanner, last_share
 from pytest_llmops.gates.repeats import RepeatPlanner
@@ -255,13 +256,17 @@ class Evaluation:
         """The result of a case, waited for, and a verdict for each of its checks."""
         result = self.wait(golden, task)
         if self.judge.needs_movement(golden):
-            self.judge.note_movement(golden, self.wait_for_all(golden))
-        return result, self.judge.judge_case(task.case, result)
+            self.judge.note_movement(golden, mark_copies(self.wait_for_all(golden)))
+        judged = result
+        if may_have_copies(result):  # which only the other cases tell from a name that all answers have
+            of_file = mark_copies(self.wait_for_all(golden))
+            judged = next(other for other in of_file if other.case == result.case)
+        return result, self.judge.judge_case(task.case, judged)
 
     def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
         """A verdict for each suite check of a file with all its cases; made once, for items and table."""
         if golden.path not in self._suites:
-            self._suites[golden.path] = self.judge.judge_suite(golden, results)
+            self._suites[golden.path] = self.judge.judge_suite(golden, mark_copies(results))
         return self._suites[golden.path]
 
     def suite_verdicts(self, results: Mapping[str, CaseResult]) -> dict[str, tuple[Verdict, ...]]:

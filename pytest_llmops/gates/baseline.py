@@ -17,6 +17,7 @@ from pytest_llmops.gates.case_results import (
     signatures,
     tried_again,
 )
+from pytest_llmops.gates.copies import mark_copies, without_copies
 from pytest_llmops.gates.error_budget import BASELINE_REPEATS
 from pytest_llmops.gates.paired_runs import STEADY, Chance, Scales, have_same_input
 from pytest_llmops.gates.renames import follow_renames
@@ -106,6 +107,7 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
         AcceptanceError: The run has no result, no score, or no case that could be taken, or its repeats
             were merged before.
     """
+    run = replace(run, results=tuple(mark_copies(run.results)))
     renamed: dict[str, str] = {}
     if baseline is not None:
         asked = {result.case: result.input_hash for result in run.results}
@@ -245,7 +247,9 @@ def _require_acceptable(run: Run, refused: list[tuple[str, str]]) -> None:
 
 def _has_run(old: Mapping[str, CaseResult], results: Iterable[CaseResult]) -> bool:
     """True if a run of the baseline gave all cases that vary the same answers in the same order."""
-    varying = [(old[result.case], answer_digests(result)) for result in results if result.case in old]
+    varying = [
+        (old[result.case], answer_digests(without_copies(result))) for result in results if result.case in old
+    ]
     varying = [(before, answers) for before, answers in varying if len(set(answers)) > 1]
     return bool(varying) and all(
         answers
@@ -307,6 +311,7 @@ def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
     Of an output it keeps the answer, passages and tool calls, which another metric, or another version of
     one, would need. Its seconds and tokens are kept as scores only.
     """
+    result = without_copies(result)
     return CaseResult(
         case=result.case,
         input_hash=result.input_hash,
@@ -323,6 +328,7 @@ def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
         scores=_sort_scores(replace(score, reason="", evidence=()) for score in result.scores),
         answers=answer_digests(result),
         runs=result.runs,
+        left_out=result.left_out,
         tried_again=tried_again(result),
     )
 
@@ -337,6 +343,7 @@ def _merge_entries(before: CaseResult, entry: CaseResult) -> CaseResult:
         scores=_sort_scores((*before.scores, *_shift(entry.scores, shift))),
         answers=(*before.answers, *entry.answers),
         runs=(*_repeats_by_run(before), len(entry.answers)),
+        left_out=before.left_out + entry.left_out,
         tried_again=before.tried_again + entry.tried_again,
     )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pytest_llmops.gates.case_channel.reading import case_budget, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_changes
 from pytest_llmops.gates.case_results import unscored_cases
+from pytest_llmops.gates.copies import leave_out_copies, mark_copies
 from pytest_llmops.gates.error_budget import divide_suite_share
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
@@ -54,6 +56,8 @@ def compare(  # noqa: PLR0913 - the public door
         if twice := [case for case, times in counts.items() if times > 1]:
             raise ValueError(f"a run has a case once, but {twice[0]!r} occurs twice")
     checks = _with_means(run.suite if suite is None else suite, base.results, run.results)
+    base = leave_out_copies(base)
+    run = replace(run, results=tuple(mark_copies(run.results)))
     now = {result.case: result.input_hash for result in run.results}
     files = set(map(file_of, now))
     lost = {result.case for result in base.results if file_of(result.case) in files} - now.keys()

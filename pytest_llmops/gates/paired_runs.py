@@ -7,7 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_llmops.errors import LLMOpsError, MetricOptionError
-from pytest_llmops.gates.case_results import answer_digests, count_repeats, signatures, values_by_metric
+from pytest_llmops.gates.case_results import (
+    answer_digests,
+    count_answers,
+    count_repeats,
+    signatures,
+    values_by_metric,
+)
 from pytest_llmops.records import Bound, CaseResult
 from pytest_llmops.registry import create_metric, metric_factory
 from pytest_llmops.statistics.p_values import fisher_p_value
@@ -171,7 +177,7 @@ class Chance:
         Args:
             dropped: Those of the pairs that dropped.
         """
-        if all(count_repeats(new) >= CONFIRMED for _, new in dropped):
+        if all(count_answers(new) >= CONFIRMED for _, new in dropped):
             return True
         alike = sum(len(answer_digests(base)) - 1 for base, _ in pairs)
         return fisher_p_value(alike, alike, len(pairs) - len(dropped), len(pairs)) <= _RARE

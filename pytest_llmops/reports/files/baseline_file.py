@@ -31,6 +31,7 @@ from pytest_llmops.documents.reading import (
 from pytest_llmops.errors import RunFileError, hint
 from pytest_llmops.gates.baseline import NEW_ALONE, Acceptance, AcceptOptions, accept, find_flaw, make_entry
 from pytest_llmops.gates.case_results import answer_digests
+from pytest_llmops.gates.copies import leave_out_copies
 from pytest_llmops.gates.release import Release
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Output, Run, Score
@@ -182,9 +183,9 @@ def load_base(path: str | Path) -> Run:
     """
     path = Path(path)
     if path.suffix == ".jsonl":
-        return load_run(path)
+        return leave_out_copies(load_run(path))
     if (run := read_pieces(path)) is not None:
-        return run
+        return leave_out_copies(run)
     data = read_file(path, _EITHER)
     if _FIRST_LINE.match(data):
         return parse_baseline(data, str(path))
@@ -192,7 +193,7 @@ def load_base(path: str | Path) -> Run:
     def read(text: str) -> Run:
         value = parse_json(text)
         is_run = not isinstance(value, dict) or "kind" not in value
-        return read_run(value) if is_run else parse_baseline(data, str(path))
+        return leave_out_copies(read_run(value)) if is_run else parse_baseline(data, str(path))
 
     return read_content(data, str(path), _EITHER, read)
 
@@ -244,6 +245,7 @@ def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
         ),
         answers=answers,
         runs=_check_runs(entry.get("runs", ()), repeats),
+        left_out=entry.get("left_out", 0),
         tried_again=entry.get("tried_again", 0),
     )
     return replace(result, answers=answer_digests(result))
@@ -282,6 +284,7 @@ class _Entry:
     scores: Mapping[str, tuple[float, ...]]
     input_hash: str = ""
     runs: tuple[int, ...] = ()
+    left_out: Annotated[int, whole(0, _MOST_REPEATS)] = 0
     tried_again: Annotated[int, whole(0, _MOST_REPEATS)] = 0
     answers: tuple[str, ...] = ()
     outputs: tuple[Output, ...] = ()
@@ -305,6 +308,7 @@ def _dump_entry(entry: CaseResult, signature: Mapping[str, str], path: Path) -> 
         "input_hash": entry.input_hash,
         "repeats": len(entry.answers),
         **({"runs": list(entry.runs)} if entry.runs else {}),
+        **({"left_out": entry.left_out} if entry.left_out else {}),
         **({"tried_again": entry.tried_again} if entry.tried_again else {}),
     }
     try:

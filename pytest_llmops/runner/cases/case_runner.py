@@ -22,6 +22,7 @@ from filelock import BaseFileLock  # noqa: TC002 - the store imports it anyway
 from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.errors import CaseFileError, LLMOpsError
 from pytest_llmops.gates.case_results import count_repeats
+from pytest_llmops.gates.copies import mark_copies
 from pytest_llmops.gates.release import ReleasePlanner
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.golden import input_hash
@@ -383,7 +384,7 @@ def run_until_decided(
     planned = {task.id: task for task in tasks}
     results = {result.case: result for result in fetch(list(planned.values()))}
     planner = planner.rescored(list(results.values()))
-    while (wanted := planner.next_repeats(list(results.values()))) and may_go_on():
+    while (wanted := planner.next_repeats(mark_copies(list(results.values())))) and may_go_on():
         further = [
             replace(planned[case], repeats=repeats, begun=results[case]) for case, repeats in wanted.items()
         ]
