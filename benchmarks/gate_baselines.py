@@ -12,13 +12,15 @@ import gc
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from gate import CHECKS, MOST, SUITE, Rates, Row, Side, draw
 
 from pytest_llmops import compare
+from pytest_llmops.gates.baseline import AcceptOptions
+from pytest_llmops.gates.baseline import accept as accept_run
 from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.release import Release, ReleasePlanner, last_share
 from pytest_llmops.gates.repeats import RepeatPlanner
@@ -73,6 +75,10 @@ def accept(random: np.random.Generator, rates: Rates) -> list[CaseResult]:
     return [side.result(case, RECORDED) for case in range(len(rates))]
 
 
+def at_most(share: float, tally: Tally) -> bool:
+    return tally.red <= share
+
+
 def walk(seed: int, *, by: float, keeps_release: bool, checks: int = len(CHECKS)) -> Tally:
     """Ten merges that each lose so many points of every check; each one is accepted."""
     random = np.random.default_rng(seed)
@@ -90,6 +96,67 @@ def walk(seed: int, *, by: float, keeps_release: bool, checks: int = len(CHECKS)
         base = accept(random, rates)
     chain = red > 0 if by else red / MERGES
     return Tally(red=chain, undecided=undecided / MERGES, calls=calls / MERGES)
+
+
+def compare_days(
+    seed: int,
+    *,
+    days: int = 1,
+    shock: float = 0.0,
+    topics: int = 1,
+    copies: str = "",
+    shape: tuple[float, float] = (8, 2),
+    loses: float = 0.0,
+) -> Tally:
+    """
+    A run of another day than those of the baseline.
+
+    Args:
+        shock: Standard deviation of what moves all cases of a topic on a day, in logits.
+        copies: `known` or `unknown` to the gate: a cache answers all repeats of a day with the first.
+        loses: Points that every case of one check loses.
+    """
+    random = np.random.default_rng(seed)
+    rates = random.beta(*shape, (CASES, len(CHECKS)))
+
+    def draw_day(truth: Rates, repeats: int) -> Rates:
+        kept = np.clip(truth, 1e-3, 1 - 1e-3)
+        moves = np.repeat(random.normal(0, shock, topics), CASES // topics)[:, None]
+        moved = 1 / (1 + np.exp(-np.log(kept / (1 - kept)) - moves)) if shock else truth
+        if copies:
+            return np.repeat(draw(random, moved, 1, PLAIN), repeats, axis=0)
+        return draw(random, moved, repeats, PLAIN)
+
+    harmed = rates.copy()
+    harmed[:, 0] = np.clip(harmed[:, 0] - loses, 0, 1)
+    merged: Run | None = None
+    for day in range(days):
+        side = Cached(draw_day(rates, RECORDED), copies, day)
+        results = [side.result(case, RECORDED) for case in range(CASES)]
+        run = Run(signature={}, results=tuple(results))
+        merged = accept_run(merged, run, AcceptOptions(merge=merged is not None)).baseline
+    base = list(merged.results) if merged else []
+    compared, calls = judge(base, Cached(draw_day(harmed, MOST), copies, days))
+    undecided = any(verdict.outcome == "undecided" for verdict in compared.verdicts)
+    return Tally(red=is_red(compared), undecided=undecided, calls=calls)
+
+
+class Cached(Side):
+    """Results whose texts are alike where a cache answered, which the gate may know or not."""
+
+    def __init__(self, scores: Rates, copies: str, day: int) -> None:
+        super().__init__(scores, PLAIN)
+        self._copies, self._day = copies, day
+
+    def result(self, case: int, repeats: int) -> CaseResult:
+        result = super().result(case, repeats)
+        if not self._copies:
+            outputs = (replace(output, text=f"{self._day} {output.text}") for output in result.outputs)
+            return replace(result, outputs=tuple(outputs))
+        draw = "".join(f"{score.value:g}" for score in result.scores[: len(CHECKS)])
+        copied = tuple(replace(output, text=draw) for output in result.outputs)
+        known = tuple(range(1, repeats)) if self._copies == "known" else ()
+        return replace(result, outputs=copied, copies=known)
 
 
 Simulation = Callable[[int], Tally]
@@ -117,6 +184,27 @@ ROWS: tuple[tuple[str, str, Callable[[Tally], bool], Simulation], ...] = (
         "≤ 1 % red",
         lambda tally: tally.red <= 0.01,
         partial(walk, by=0.0, keeps_release=True),
+    ),
+    *(
+        (
+            f"nothing changed, copies {known} to the gate, {shape_name}, {days} merged",
+            "≤ 1 % red" if known == "known" or days > 2 else "",
+            partial(at_most, 0.01 if known == "known" or days > 2 else 1.0),
+            partial(compare_days, days=days, copies=known, shape=shape),
+        )
+        for known, days in (("known", 1), ("unknown", 1), ("unknown", 5))
+        for shape, shape_name in (((8, 2), "Beta(8, 2)"), ((99, 1), "Beta(99, 1)"))
+    ),
+    *(
+        (
+            f"{'-20 points' if loses else 'nothing changed'}, day by topic, logit sd {shock}, {days} merged",
+            "≤ 6 % red" if days > 1 and not loses else "",
+            partial(at_most, 0.06 if days > 1 and not loses else 1.0),
+            partial(compare_days, days=days, shock=shock, topics=5, loses=loses),
+        )
+        for loses in (0.0, 0.2)
+        for shock in (0.3, 0.5)
+        for days in (1, 3, 5)
     ),
 )
 

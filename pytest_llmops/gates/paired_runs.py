@@ -14,6 +14,7 @@ from pytest_llmops.gates.case_results import (
     signatures,
     values_by_metric,
 )
+from pytest_llmops.gates.days import find_day_shares
 from pytest_llmops.records import Bound, CaseResult
 from pytest_llmops.registry import create_metric, metric_factory
 from pytest_llmops.statistics.p_values import fisher_p_value
@@ -149,11 +150,14 @@ class Chance:
         scales: Of every metric met, so that each is looked up once.
         app_varies: A case of the baseline gave unlike answers, or unlike scores, to one question.
         alike: Repeats of the whole baseline where none did; 0 in an app that varies.
+        day_shares: Metric to the share of its variance that all repeats of one run have in common; only of a
+            baseline that was merged from several runs.
     """
 
     def __init__(self, base_results: Iterable[CaseResult]) -> None:
         results = list(base_results)
         self.scales = Scales()
+        self.day_shares = find_day_shares(results)
         self.app_varies = any(not self.is_alike(result) for result in results)
         self.alike = 0 if self.app_varies else sum(map(count_repeats, results))
 

@@ -99,9 +99,11 @@ def run(tmp_path, serve):
         endpoint = Endpoint(kind)
         url = serve(endpoint)
 
+        client = httpx.Client()
+
         def app(question):
             request = {"model": "small", "messages": [{"role": "user", "content": question}]}
-            return httpx.post(url, json=request).json()["choices"][0]["message"]["content"]
+            return client.post(url, json=request).json()["choices"][0]["message"]["content"]
 
         def run(**options):
             endpoint.forget()
