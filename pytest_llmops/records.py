@@ -118,6 +118,21 @@ class Case:
     source: Source | None = None
 
 
+ANCHORS = "#anchors"
+"""What the path of a golden file ends with in the ids of its anchors."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """A stored output that judged metrics score anew in each run; a change of its score is the judge's."""
+
+    id: str
+    input: Any
+    output: str
+    reference: str | None = None
+    passages: tuple[Passage, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Golden:
     """
@@ -130,6 +145,7 @@ class Golden:
         judge: The chat model that judges answers, as `judge:` names it; empty leaves it to the settings.
         prompts: Files or folders with the app's prompts, from the project's root; they stamp a run.
         data: Files or folders from which the app answers, documents or an index; they stamp it too.
+        anchors: File of stored outputs that are scored in each run, from the project's root; empty for none.
         never_record: Hosts whose model calls are made in every run, neither recorded nor replayed.
         model_errors: Effect of a failed model call on its case; None leaves it to the status.
         require_spans: Number of spans that the app must leave for a case.
@@ -148,6 +164,7 @@ class Golden:
     judge: Mapping[str, Any] = field(default_factory=dict)
     prompts: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+    anchors: str = ""
     never_record: tuple[str, ...] = ()
     model_errors: ModelErrors | None = None
     require_spans: int = 0
@@ -449,12 +466,14 @@ class Run:
     Attributes:
         signature: Origin of the run (versions, app, prompts, golden files), name to value.
         suite: The suite checks by golden file, so that two run files can be compared without it.
+        anchors: Results of the golden files' anchors, scored in this run.
     """
 
     signature: Mapping[str, str]
     results: tuple[CaseResult, ...]
     suite: Mapping[str, tuple[SuiteCheck, ...]] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
+    anchors: tuple[CaseResult, ...] = ()
 
 
 Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]

@@ -148,7 +148,12 @@ def red_verdicts(verdicts: Iterable[Verdict], settings: Settings) -> list[Verdic
     ]
 
 
-def make_run(goldens: Sequence[Golden], results: Iterable[CaseResult], settings: Settings) -> Run:
+def make_run(
+    goldens: Sequence[Golden],
+    results: Iterable[CaseResult],
+    settings: Settings,
+    anchors: Iterable[CaseResult] = (),
+) -> Run:
     """Sign the results and sum their usage, ready to be written."""
     results = mark_copies(sorted(results, key=lambda result: result.case))
     return Run(
@@ -156,6 +161,7 @@ def make_run(goldens: Sequence[Golden], results: Iterable[CaseResult], settings:
         results=tuple(results),
         suite={golden.path: golden.suite for golden in goldens},
         usage=sum_outputs(results),
+        anchors=tuple(sorted(anchors, key=lambda result: result.case)),
     )
 
 

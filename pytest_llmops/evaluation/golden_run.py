@@ -50,6 +50,7 @@ def run_golden(  # noqa: PLR0913 - the public door
         with route_through():
             evaluation.run(app)
         results = evaluation.wait_for_all(golden)
+        anchors = evaluation.anchors()
         sentences = [*evaluation.all_problems(), *describe_failed_calls([golden], results)]
         sentences += describe_tried_again(results, baseline.results if baseline else ())
         sentences += evaluation.all_errors()
@@ -57,4 +58,4 @@ def run_golden(  # noqa: PLR0913 - the public door
             problems += sentences
     finally:
         evaluation.close()
-    return make_run([golden], results, settings)
+    return make_run([golden], results, settings, anchors)

@@ -136,10 +136,16 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
             signature = {**signed, **signature}
     edited = {case for case in taken if case in old and not have_same_input(old[case], taken[case])}
     replaced = tuple(case for case in taken if case in old and case not in edited)
+    anchors = _take_anchors(baseline, run, replaces=options.replace)
     return Acceptance(
-        baseline=Run(signature=signature, results=tuple(entries[case] for case in sorted(entries))),
+        baseline=Run(
+            signature=signature,
+            results=tuple(entries[case] for case in sorted(entries)),
+            anchors=anchors,
+        ),
         changed=baseline is None
         or bool(taken or gone or renamed)
+        or anchors != baseline.anchors
         or dict(signature) != dict(baseline.signature),
         added=tuple(case for case in taken if case not in old),
         replaced=replaced,
@@ -158,6 +164,14 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
         pruned=unused if options.prune else (),
         refused=tuple(refused),
     )
+
+
+def _take_anchors(baseline: Run | None, run: Run, *, replaces: bool) -> tuple[CaseResult, ...]:
+    """The flawless anchors of a run beside those that are known, or in their place."""
+    known = {entry.case: entry for entry in baseline.anchors} if baseline else {}
+    new = {result.case: make_entry(result) for result in run.anchors if not find_flaw(result)}
+    kept = {**known, **new} if replaces else {**new, **known}
+    return tuple(kept[case] for case in sorted(kept))
 
 
 def _without_unwatched_costs(run: Run) -> list[CaseResult]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from pytest_llmops.gates.anchors import JudgeMove, correct_cases, correct_suite, find_moves
 from pytest_llmops.gates.case_channel.reading import case_budget, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_changes
 from pytest_llmops.gates.case_results import unscored_cases
@@ -74,6 +75,11 @@ def compare(  # noqa: PLR0913 - the public door
         share=last_share(share, release),
         chance=chance,
     )
+    moves = find_moves(base.anchors, run.anchors)
+    of_files = {
+        path: correct_suite(verdicts, checks[path], _moves_of(path, moves))
+        for path, verdicts in of_files.items()
+    }
     if release is not None:
         since = judge_since_release(release, checks, run.results, share=share, level=level, seed=seed)
         of_files = {path: (*verdicts, *since[path]) for path, verdicts in of_files.items()}
@@ -84,7 +90,9 @@ def compare(  # noqa: PLR0913 - the public door
     single = judge_single_cases(
         pairs, budget=budget, tolerated=tolerated_drops(checks), chance=chance, readings=readings
     )
-    verdicts += [verdict for verdict in single if verdict.metric not in recorded]
+    verdicts += correct_cases(
+        (verdict for verdict in single if verdict.metric not in recorded), _moves_of("", moves)
+    )
     reported = {verdict.metric for verdict in verdicts if verdict.outcome == "error"}
     verdicts += _judge_unscored(run.results, reported)
     if not pairs.shared or not verdicts:
@@ -106,6 +114,13 @@ def compare(  # noqa: PLR0913 - the public door
             *filter(None, [describe_renames(renamed)]),
         ),
     )
+
+
+def _moves_of(path: str, moves: Mapping[str, Mapping[str, JudgeMove]]) -> Mapping[str, JudgeMove]:
+    """The moves of metrics on a file's anchors; on those of any file where none is named."""
+    if path:
+        return moves.get(path, {})
+    return {metric: move for of_file in moves.values() for metric, move in of_file.items()}
 
 
 def _with_means(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_llmops.calibration.record import Calibration
 from pytest_llmops.gates.absolute import judge_case, judge_suite, require_agreement
+from pytest_llmops.gates.anchors import JudgeMove, correct_cases, correct_suite, find_moves
 from pytest_llmops.gates.baseline import rescore
 from pytest_llmops.gates.case_channel.pass_rates import Movement
 from pytest_llmops.gates.case_channel.reading import find_movement, read_pairs
@@ -48,6 +49,7 @@ class Judge:
     _budget: CaseBudget = field(init=False)
     _chance: Chance | None = field(init=False, default=None)
     _moved: dict[str, Movement] = field(init=False, default_factory=dict)
+    _moves: dict[str, dict[str, JudgeMove]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._before = {result.case: result for result in self.base.results} if self.base else {}
@@ -69,6 +71,7 @@ class Judge:
                 chance=self._chance,
                 moved=self._moved.get(file_of(result.case)),
             )
+            verdicts = correct_cases(verdicts, self._moves.get(file_of(result.case), {}))
         verdicts = require_agreement(verdicts, case, result, self.calibrations)
         return settle(verdicts, result, self.reviews) if self.reviews else verdicts
 
@@ -86,6 +89,11 @@ class Judge:
                 self._find_base(cases[result.case], result)
         pairs = pair_cases(self._before.values(), results)
         self._moved[golden.path] = find_movement(read_pairs(pairs, self._chance))
+
+    def note_anchors(self, golden: Golden, results: Sequence[CaseResult]) -> None:
+        """Find out how far metrics moved on a golden file's anchors, before its cases are judged."""
+        if self.base is not None:
+            self._moves[golden.path] = find_moves(self.base.anchors, results).get(golden.path, {})
 
     def lost_cases(self) -> list[str]:
         """Cases of the baseline that the golden files of this run lack, or whose file is gone."""
@@ -121,6 +129,8 @@ class Judge:
             chance=self._chance,
             share=last_share(suite_share(self.goldens), self.release),
         )[golden.path]
+        moves = self._moves.get(golden.path, {})
+        verdicts = correct_suite(verdicts, golden.suite, moves)
         since: tuple[Verdict, ...] = ()
         if self.release is not None:
             release = rescore_release(self.release, self.goldens, results)
@@ -134,7 +144,7 @@ class Judge:
         )
         recorded = {check.metric for check in golden.suite if check.record_only}
         recorded -= {check.metric for check in golden.suite if not check.record_only}
-        single = tuple(verdict for verdict in single if verdict.metric not in recorded)
+        single = correct_cases((verdict for verdict in single if verdict.metric not in recorded), moves)
         return (*verdicts, *since, *single)
 
     def _find_base(self, case: Case, result: CaseResult) -> CaseResult | None:

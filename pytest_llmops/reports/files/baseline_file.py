@@ -80,11 +80,10 @@ def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False, re
         OSError: The folder cannot be made or written.
     """
     path = Path(path)
-    entries = []
-    for result in sorted(run.results, key=lambda result: result.case):
-        if flaw := find_flaw(result):
-            raise RunFileError(f"{path}: not written: {printable(result.case)}: {printable(flaw)}")
-        entries.append(make_entry(result, with_outputs=with_outputs))
+    entries, anchors = (
+        [_make_entry(result, path, with_outputs=with_outputs) for result in sorted(side, key=_case)]
+        for side in (run.results, run.anchors)
+    )
     for before, after in pairwise(entries):
         if before.case == after.case:
             raise RunFileError(f"{path}: not written: case {after.case!r} occurs twice")
@@ -93,8 +92,20 @@ def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False, re
     named = {"release": release} if release else {}
     head = dump_json({"version": VERSION, "kind": KIND, **named, "signature": signature}, indent=1)
     cases = ",".join(f"\n  {line}" for line in lines) + ("\n " if lines else "")
-    text = head.removesuffix("\n}") + f',\n "cases": [{cases}]\n}}\n'
+    scored = ",".join(f"\n  {_dump_entry(entry, signature, path)}" for entry in anchors)
+    kept = f' "anchors": [{scored}\n ],\n' if anchors else ""
+    text = head.removesuffix("\n}") + f',\n{kept} "cases": [{cases}]\n}}\n'
     write_atomically(path, text.encode())
+
+
+def _case(result: CaseResult) -> str:
+    return result.case
+
+
+def _make_entry(result: CaseResult, path: Path, *, with_outputs: bool) -> CaseResult:
+    if flaw := find_flaw(result):
+        raise RunFileError(f"{path}: not written: {printable(result.case)}: {printable(flaw)}")
+    return make_entry(result, with_outputs=with_outputs)
 
 
 def update_baseline(path: str | Path, run: Run, options: AcceptOptions = NEW_ALONE) -> Acceptance:
@@ -211,7 +222,8 @@ def read_baseline(value: Any) -> Run:
     head = _HEAD(read_version(value, VERSION, KIND))
     entries = within("cases", list_of(partial(_read_entry, head["signature"])), head["cases"])
     refuse_twice((entry.case for entry in entries), "cases", "case")
-    return Run(signature=head["signature"], results=entries)
+    anchors = within("anchors", list_of(partial(_read_entry, head["signature"])), head.get("anchors", []))
+    return Run(signature=head["signature"], results=entries, anchors=anchors)
 
 
 def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
@@ -272,6 +284,7 @@ class _Head:
     kind: Literal["baseline"]
     signature: Mapping[str, str]
     cases: Any
+    anchors: Any = ()
     release: str = ""
 
 
