@@ -192,6 +192,18 @@ class Chance:
         return not (steady and self.is_alike(base) and self.is_alike(new))
 
 
+def describe_fact(days: int) -> str:
+    """
+    The meaning of a drop in which no repeat differs from another of its side.
+
+    Args:
+        days: Runs that the baseline was merged from: one alone shows nothing of another day.
+    """
+    if days > 1:
+        return "no repeat differs, so the app changed here"
+    return "no repeat differs: the app changed here, or its model since that day (--merge adds days)"
+
+
 def _are_alike(values: Sequence[float]) -> bool:
     """True if they are one value, but for the rounding of an encoder's sums by other processors."""
     low, high = min(values), max(values)

@@ -60,6 +60,7 @@ class Reading:
         by_rate: The rate counts, and not only the mean.
         moved: The movement of all cases; None where it is unknown.
         alike: Repeats of the whole baseline where none of them differs; 0 in an app that varies.
+        days: Runs that the baseline was merged from.
     """
 
     case: str
@@ -72,6 +73,7 @@ class Reading:
     by_rate: bool = True
     moved: Movement | None = None
     alike: int = 0
+    days: int = 1
     _states: dict[CaseBudget, State] = field(init=False, repr=False, default_factory=dict)
 
     @cached_property
@@ -288,6 +290,7 @@ def read_check(
         most=new.auto,
         moved=moved,
         alike=chance.alike,
+        days=max(1, len(base.runs)),
         by_rate=(
             not scale.bounded
             or is_judged_by_rate(check, scale.range[1])
