@@ -66,6 +66,8 @@ class Call:
         status: HTTP status; None when no answer came.
         started: Seconds since the epoch.
         fingerprint: The provider's mark of weights and settings, `system_fingerprint`.
+        answer_id: The provider's name of the answer.
+        cached: By its headers the answer came out of a cache.
         key: SHA-256 of the call's identity without `repeat` and `nth`.
         nth: Counts from 0 the answered calls of that key within the case and repeat.
     """
@@ -87,6 +89,8 @@ class Call:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     fingerprint: str | None = None
+    answer_id: str | None = None
+    cached: bool = False
     status: int | None = None
     started: float = 0.0
     offset_s: float = 0.0
@@ -157,6 +161,8 @@ def note_calls(calls: Iterable[Call]) -> tuple[ModelCall, ...]:
             fingerprint=call.fingerprint,
             tools=_digest(tools) if (tools := _tool_schemas(call.request)) else "",
             answer=_digest(_answer(call)),
+            id=_digest(call.answer_id) if call.answer_id else "",
+            cached=call.cached,
         )
         for call in sorted(calls, key=lambda call: call.offset_s)
         if call.answered
