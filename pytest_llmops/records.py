@@ -241,6 +241,8 @@ class ModelCall:
         fingerprint: The provider's mark of weights and settings.
         tools: Digest of the tool schemas in the request; empty if there are none.
         answer: Digest of the answer: of its text and the tools that it calls, or of the vectors.
+        settings: Sampling settings and all else in the request that is no content, name to value: texts are
+            digests, the system prompt's too.
     """
 
     key: str
@@ -250,6 +252,7 @@ class ModelCall:
     fingerprint: str | None = None
     tools: str = ""
     answer: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -491,7 +494,9 @@ class Comparison:
     Comparison of two runs: verdicts, and the cases that were added, removed or changed.
 
     Attributes:
-        differs: Other differences from the baseline, a line each: prompts, models, data.
+        differs: Other differences from the baseline, a line each: prompts, models, settings, code, data.
+        not_stamped: What else may differ, a line each, since one of the runs has no stamps of it.
+        stamped: The kinds of stamps that both runs have.
     """
 
     outcome: Outcome
@@ -501,3 +506,5 @@ class Comparison:
     missing: tuple[str, ...] = ()
     changed: tuple[Change, ...] = ()
     differs: tuple[str, ...] = ()
+    not_stamped: tuple[str, ...] = ()
+    stamped: tuple[str, ...] = ()

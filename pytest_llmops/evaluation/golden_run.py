@@ -50,8 +50,9 @@ def run_golden(  # noqa: PLR0913 - the public door
         results = evaluation.wait_for_all(golden)
         sentences = [*evaluation.all_problems(), *describe_failed_calls([golden], results)]
         sentences += evaluation.all_errors()
+        stamps = evaluation.stamps()
         if problems is not None:
             problems += sentences
     finally:
         evaluation.close()
-    return make_run([golden], results, settings)
+    return make_run([golden], results, settings, stamps)

@@ -10,7 +10,7 @@ from pytest_llmops.gates.golden_flaws import describe_blind, describe_echoes, de
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs import pair_cases
 from pytest_llmops.gates.selfcheck import plan_repeats
-from pytest_llmops.gates.stamps import describe_changes
+from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
 from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.printable import counted, name_some, printable
@@ -98,7 +98,11 @@ class BaselineSource:
             return lines
         lines.append(selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings)))
         changes = describe_changes(self.base.signature, run.signature)
+        unstamped = describe_unstamped(self.base.signature, run.signature)
         lines += [f"since the baseline: {change}" for change in changes]
+        lines += unstamped
+        if (kinds := stamped_kinds(self.base.signature, run.signature)) and not changes and not unstamped:
+            lines.append(f"since the baseline: no stamp differs: {', '.join(kinds)}")
         if new := pair_cases(self.base.results, run.results).new:
             cases = counted(len(new), "case")
             lines.append(f"{cases} new or edited since, so compared with nothing: take them by --llm-accept")

@@ -12,6 +12,7 @@ from pytest_llmops.errors import AcceptanceError, LLMOpsError
 from pytest_llmops.gates.absolute import judge_case
 from pytest_llmops.gates.case_results import LARGEST, answer_digests, case_scores, signatures
 from pytest_llmops.gates.paired_runs import Scales, have_same_input
+from pytest_llmops.gates.stamps import join_runs
 from pytest_llmops.golden.identity import case_id, file_of
 from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.printable import counted, printable
@@ -111,6 +112,9 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
             signature = {**left_out, **signed}
         elif taken:
             signature = {**signed, **signature}
+        if taken:
+            is_mixed = options.merge or bool(entries.keys() - taken.keys())
+            signature = join_runs(signature, baseline.signature if is_mixed else signed, signed)
     edited = {case for case in taken if case in old and not have_same_input(old[case], taken[case])}
     replaced = tuple(case for case in taken if case in old and case not in edited)
     return Acceptance(

@@ -10,7 +10,7 @@ from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_c
 from pytest_llmops.gates.case_results import unscored_cases
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
-from pytest_llmops.gates.stamps import describe_changes
+from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops, watch_mean
 from pytest_llmops.golden.identity import file_of
@@ -78,6 +78,8 @@ def compare(
         missing=pairs.missing,
         changed=list_changes(readings, budget),
         differs=describe_changes(base.signature, run.signature),
+        not_stamped=describe_unstamped(base.signature, run.signature),
+        stamped=stamped_kinds(base.signature, run.signature),
     )
 
 

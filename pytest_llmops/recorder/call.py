@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.identity import is_host
 from pytest_llmops.recorder.reply import streamed_tools
+from pytest_llmops.recorder.request_settings import settings_of
 from pytest_llmops.records import ModelCall, ModelErrors
 
 CallOutcome = Literal["replayed", "made", "failed", "refused"]
@@ -142,6 +143,7 @@ def note_calls(calls: Iterable[Call]) -> tuple[ModelCall, ...]:
             fingerprint=call.fingerprint,
             tools=_digest(tools) if (tools := _tool_schemas(call.request)) else "",
             answer=_digest(_answer(call)),
+            settings=settings_of(call.provider, call.kind, call.request),
         )
         for call in sorted(calls, key=lambda call: call.offset_s)
         if call.answered
@@ -157,7 +159,11 @@ def _answer(call: Call) -> Any:
 
 
 def _tool_schemas(request: Any) -> Any:
-    return (request.get("tools") or request.get("functions")) if isinstance(request, Mapping) else None
+    if not isinstance(request, Mapping):
+        return None
+    servers = request.get("mcp_servers")  # whose tools the provider lists itself
+    tools = request.get("tools") or request.get("functions")
+    return [tools, servers] if servers else tools
 
 
 def _digest(value: Any) -> str:

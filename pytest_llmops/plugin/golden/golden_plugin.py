@@ -240,7 +240,8 @@ class GoldenPlugin:
             for golden in self.evaluation.goldens
         ]
         settings = self.evaluation.settings
-        return make_run(goldens, results, replace(settings, app=None) if given else settings)
+        settings = replace(settings, app=None) if given else settings
+        return make_run(goldens, results, settings, self.evaluation.stamps())
 
     def _save(self, run: Run) -> str:
         """Write the run; a sentence if the requested file could not be written."""

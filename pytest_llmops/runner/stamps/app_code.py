@@ -1,0 +1,315 @@
+"""
+The app's own code: the files of the project that its module imports, directly or not.
+
+The imports are followed in the sources and not in `sys.modules`: so the order of imports, the other tests of
+a session and the cases that were run do not count, and each worker finds the same files.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache, lru_cache, partial
+from importlib.machinery import PathFinder
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+from pytest_llmops.gates.stamps import CHANGING, SEPARATOR
+from pytest_llmops.runner.stamps.source_facts import Import, SourceFacts, read_facts
+
+_OURS = str(Path(__file__).resolve().parents[2])
+_INSTALLED = ("site-packages", "dist-packages")
+_MOST_FILES = 5_000
+_MOST_BYTES = 2**22
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Module:
+    """A module's dotted name and file; a name is needed to follow relative imports."""
+
+    name: str
+    file: str
+
+    @property
+    def is_conftest(self) -> bool:
+        return self.file.endswith(f"{os.sep}conftest.py")
+
+    @property
+    def package(self) -> str:
+        is_package = self.file.endswith(f"{os.sep}__init__.py")
+        return self.name if is_package else self.name.rpartition(".")[0]
+
+
+@dataclass(slots=True)
+class AppCode:
+    """
+    The files of an app.
+
+    Attributes:
+        facts: File to its facts.
+        libraries: Dotted names that they import from elsewhere, at most two parts of each.
+    """
+
+    root: Path
+    facts: dict[str, SourceFacts] = field(default_factory=dict)
+    libraries: set[str] = field(default_factory=set)
+
+    def stamps(self, started_s: float) -> dict[str, str]:
+        return {
+            f"code:{name_file(file, self.root)}": mark_changing(fact.digest, file, started_s)
+            for file, fact in self.facts.items()
+        }
+
+
+def mark_changing(digest: str, file: str, started_s: float) -> str:
+    """Add to a digest that the file was written since then, in seconds since the epoch."""
+    try:
+        changing = os.stat(file).st_mtime > started_s  # noqa: PTH116 - many a run
+    except OSError:
+        changing = True
+    return f"{digest}{SEPARATOR}{CHANGING}" if changing else digest
+
+
+def name_file(file: str, root: Path) -> str:
+    """Return the path from the project's root, with forward slashes, so that two machines agree."""
+    try:
+        return Path(os.path.relpath(file, os.path.realpath(root))).as_posix()
+    except ValueError:  # another drive
+        return Path(file).name
+
+
+def find_code(apps: Iterable[Any], named: Iterable[str], root: Path) -> AppCode:
+    """
+    Find the files of apps.
+
+    Args:
+        apps: The callables; where none is of the project, all that is loaded of it counts.
+        named: Import paths of apps, `module:attribute`.
+    """
+    code = AppCode(root)
+    places = _Places(os.path.realpath(root))
+    names = {path.partition(":")[0] for path in named if "://" not in path}
+    level = {module for name in names for module in places.find(name)}
+    for app in apps:
+        own = set(_modules_of(app, places))
+        level |= own
+    if not names:  # given by a fixture or a script, which may have set it up
+        level |= {module for module in places.loaded() if module.is_conftest or not level}
+    seen: set[str] = set()
+    while level and len(seen) < _MOST_FILES:
+        modules = sorted((one for one in level if one.file not in seen), key=lambda one: (one.file, one.name))
+        fresh = list({module.file: module for module in modules}.values())
+        seen.update(module.file for module in fresh)
+        readable = [(module, source) for module in fresh if (source := _read(module.file)) is not None]
+        level = set()
+        for (module, _), facts in zip(readable, read_facts([source for _, source in readable]), strict=True):
+            code.facts[module.file] = facts
+            for name in _imported(module, facts):
+                level |= set(places.find(name))
+                if places.is_library(name):
+                    code.libraries.add(".".join(name.split(".")[:2]))
+            for family in facts.families:
+                level |= set(places.members(family.rstrip(".")))
+    return code
+
+
+def add_files(code: AppCode, files: Iterable[str]) -> None:
+    """Add files that the app imported by their path."""
+    sources = {file: source for file in sorted(files) if (source := _read(file)) is not None}
+    code.facts.update(zip(sources, read_facts(list(sources.values())), strict=True))
+
+
+def _read(file: str) -> bytes | None:
+    try:
+        with open(file, "rb") as stream:  # noqa: PTH123 - many a run
+            source = stream.read(_MOST_BYTES)
+    except OSError:
+        return None
+    return source
+
+
+def _imported(module: Module, facts: SourceFacts) -> Iterator[str]:
+    for part in facts.imports:
+        base = _absolute(module, part)
+        if base:
+            yield base
+            yield from (f"{base}.{name}" for name in part.names if name != "*")
+    yield from facts.mentions
+
+
+def _absolute(module: Module, part: Import) -> str:
+    if not part.level:
+        return part.module
+    package = module.package.split(".")
+    kept = package[: len(package) - part.level + 1]
+    return ".".join([*kept, part.module] if part.module else kept)
+
+
+def _modules_of(app: Any, places: _Places) -> Iterator[Module]:
+    """Yield the modules in which an app is written, whatever it is wrapped in."""
+    waiting, seen = [app], set()
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, partial):
+            waiting += [part.func, *part.args, *part.keywords.values()]
+        for name in ("__func__", "__self__", "__wrapped__"):
+            if (inner := getattr(part, name, None)) is not None and not isinstance(inner, ModuleType):
+                waiting.append(inner)
+        for cell in getattr(part, "__closure__", None) or ():
+            try:
+                inner = cell.cell_contents
+            except ValueError:
+                continue
+            if callable(inner):
+                waiting.append(inner)
+        written = getattr(part, "__code__", None)
+        file = written.co_filename if isinstance(written, CodeType) else None
+        module = getattr(part, "__module__", None) or getattr(type(part), "__module__", None)
+        loaded = sys.modules.get(module) if isinstance(module, str) else None
+        yield from places.own(module or "", file or getattr(loaded, "__file__", None))
+        if not isinstance(part, type) and type(part).__module__ != "builtins":
+            waiting.append(type(part))
+
+
+class _Places:
+    """Finds modules of the project without importing them."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._listed: dict[str, frozenset[str]] = {}
+        self._top: dict[str, tuple[str | None, tuple[str, ...]]] = {}
+
+    def own(self, name: str, file: str | None) -> Iterator[Module]:
+        """Yield the module if its file is a source of the project."""
+        if file and file.endswith(".py") and is_own(file, self._root):
+            yield Module(name="" if name == "__main__" else name, file=os.path.realpath(file))
+
+    def loaded(self) -> Iterator[Module]:
+        """Yield the modules below the project's root that were imported by now."""
+        for name, module in sorted(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if isinstance(file, str) and _is_below(os.path.realpath(file), self._root):
+                yield from self.own(name, file)
+
+    def is_library(self, name: str) -> bool:
+        """Return whether a module is neither the project's nor of the standard library."""
+        top = name.partition(".")[0]
+        if top in sys.stdlib_module_names:
+            return False
+        file, folders = self._locate_top(top)
+        return not any(is_own(place, self._root) for place in filter(None, (file, *folders)))
+
+    def find(self, dotted: str) -> Iterator[Module]:
+        """Yield the module and the packages above it, as far as they are the project's."""
+        top, *rest = dotted.split(".")
+        if not top or top in sys.stdlib_module_names:
+            return
+        file, folders = self._locate_top(top)
+        name = top
+        yield from self.own(name, file)
+        for part in rest:
+            if not folders or not any(is_own(folder, self._root) for folder in folders):
+                return
+            name = f"{name}.{part}"
+            file, folders = self._locate_below(folders, part)
+            yield from self.own(name, file)
+
+    def members(self, package: str) -> Iterator[Module]:
+        """Yield the modules in a package's folders, not below."""
+        top, *rest = package.split(".")
+        _, folders = self._locate_top(top)
+        for part in rest:
+            _, folders = self._locate_below(folders, part)
+        for folder in folders:
+            if is_own(folder, self._root):
+                for entry in sorted(self._list(folder)):
+                    yield from self.find(f"{package}.{entry.removesuffix('.py')}")
+
+    def _locate_top(self, name: str) -> tuple[str | None, tuple[str, ...]]:
+        if name not in self._top:
+            self._top[name] = self._look_up_top(name)
+        return self._top[name]
+
+    def _look_up_top(self, name: str) -> tuple[str | None, tuple[str, ...]]:
+        module = sys.modules.get(name)
+        spec = getattr(module, "__spec__", None) if module is not None else _find_spec(name)
+        file = getattr(module, "__file__", None) or getattr(spec, "origin", None)
+        folders = getattr(module, "__path__", None) or getattr(spec, "submodule_search_locations", None) or ()
+        return file if file and file.endswith(".py") else None, tuple(map(str, folders))
+
+    def _locate_below(self, folders: Iterable[str], part: str) -> tuple[str | None, tuple[str, ...]]:
+        for folder in folders:
+            below = f"{folder}{os.sep}{part}"
+            entries = self._list(folder)
+            if part in entries and "__init__.py" in self._list(below):
+                return f"{below}{os.sep}__init__.py", (below,)
+            if f"{part}.py" in entries:
+                return f"{below}.py", ()
+            if part in entries and self._list(below):
+                return None, (below,)
+        return None, ()
+
+    def _list(self, folder: str) -> frozenset[str]:
+        if folder not in self._listed:
+            try:
+                self._listed[folder] = frozenset(os.listdir(folder))  # noqa: PTH208 - many a run
+            except OSError:
+                self._listed[folder] = frozenset()
+        return self._listed[folder]
+
+
+def _find_spec(name: str) -> Any:
+    """Find a top-level module that is not loaded; finders of editable installs are asked, too."""
+    try:
+        if spec := PathFinder.find_spec(name):
+            return spec
+        for finder in sys.meta_path:
+            if "editable" in (getattr(finder, "__module__", "") or "") and (
+                spec := finder.find_spec(name, None)
+            ):
+                return spec
+    except Exception:  # noqa: BLE001 - a finder is anybody's
+        return None
+    return None
+
+
+def is_own(place: str, root: str) -> bool:
+    """Return whether a file or folder is the project's or of an editable install; neither a library nor ours."""
+    return _is_own(os.path.abspath(place), root)
+
+
+@lru_cache(maxsize=65_536)
+def _is_own(place: str, root: str) -> bool:
+    place = os.path.realpath(place)
+    if place == _OURS or place.startswith(f"{_OURS}{os.sep}"):
+        return False
+    parts = place.split(os.sep)
+    if any(part in _INSTALLED for part in parts):
+        return False
+    inside = place == root or place.startswith(f"{root}{os.sep}")
+    if inside and any(part.startswith(".") for part in place[len(root) :].split(os.sep)[1:]):
+        return False
+    return not any(
+        _is_below(place, foreign) and not (inside and _is_below(root, foreign)) for foreign in _foreign()
+    )
+
+
+def _is_below(place: str, folder: str) -> bool:
+    return place == folder or place.startswith(f"{folder}{os.sep}")
+
+
+@cache
+def _foreign() -> tuple[str, ...]:
+    """Folders of the interpreter and of the environment, in which no project lies, unless it holds them."""
+    names = ("stdlib", "platstdlib", "purelib", "platlib", "scripts")
+    places = {os.path.realpath(sysconfig.get_path(name)) for name in names}
+    places.add(os.path.realpath(sys.prefix))
+    places.add(os.path.realpath(sys.base_prefix)) if sys.base_prefix not in {"/usr", "/"} else None
+    return tuple(sorted(places))

@@ -1,0 +1,174 @@
+"""
+Files that the app's own code opens to read: documents, an index, thresholds, settings, weights.
+
+Python reports each opened file to audit hooks, whoever opens it. A hook stays for the life of the process, so
+that there is one, which does nothing while nobody watches. Not seen are files that a library opens without
+Python's own functions, as SQLite and many vector indexes do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from hashlib import sha256
+from importlib.util import source_from_cache
+from pathlib import Path
+from typing import Any
+
+from pytest_llmops.runner.stamps.app_code import is_own, mark_changing, name_file
+
+_DIGITS = 16
+_WRITES = os.O_WRONLY | os.O_RDWR
+_SOURCE = (".py", ".pyc")
+_NEVER = (".so", ".pyd", ".dylib", ".dll", ".pth", ".egg-link")
+_MOST_FRAMES = 200
+_MOST_BYTES = 2**28
+_MOST_IN_FOLDER = 20
+_BINARY_HEAD = 8_192
+_SNAPSHOT = re.compile(r"models--([^/\\]+)[/\\]snapshots[/\\]([0-9a-f]{7,40})[/\\]")
+_OURS = str(Path(__file__).resolve().parents[2])
+
+_lock = threading.Lock()
+_readers: defaultdict[str, set[str]] = defaultdict(set)
+"""Path to the project's files whose code opened it; kept for the process, for an app reads a file once."""
+
+_written: set[str] = set()
+_roots: list[str] = []
+_hooked = False
+
+
+def watch(root: Path) -> None:
+    """Begin to note what code of this project reads; for each call one of `unwatch`."""
+    global _hooked  # noqa: PLW0603 - one hook a process, since none can be removed
+    with _lock:
+        _roots.append(os.path.realpath(root))
+        if not _hooked:
+            _hooked = True
+            sys.addaudithook(_hook)
+
+
+def unwatch(root: Path) -> None:
+    with _lock:
+        _roots.remove(os.path.realpath(root))
+
+
+def _hook(event: str, args: tuple[Any, ...]) -> None:
+    if event != "open" or not _roots:
+        return
+    try:
+        path, mode, flags = args
+        if isinstance(path, str) and not path.endswith(_NEVER):
+            _note(path, mode, flags)
+    except Exception:  # noqa: BLE001, S110 - it would come up in the app, at whatever it opens
+        pass
+
+
+def _note(path: str, mode: object, flags: object) -> None:
+    writes = (
+        any(mark in mode for mark in "wax+")
+        if isinstance(mode, str)
+        else bool(flags and int(flags) & _WRITES)
+    )  # type: ignore[call-overload]
+    path = os.path.abspath(path)
+    if writes:
+        if path in _readers or any(path.startswith(root) for root in _roots):
+            _written.add(path)
+        return
+    reader = _find_reader()
+    if reader and reader != path:
+        _readers[path].add(reader)
+
+
+def _find_reader() -> str:
+    """Return the innermost file of the project on the stack; empty where this package opened the file."""
+    frame = sys._getframe(3)  # noqa: SLF001 - documented, and the way of `warnings` and `logging`
+    for _ in range(_MOST_FRAMES):
+        file = frame.f_code.co_filename
+        if not file.startswith("<"):
+            if file.startswith(_OURS):
+                return ""
+            if any(is_own(file, root) for root in _roots):
+                return os.path.realpath(file)
+        if frame.f_back is None:
+            return ""
+        frame = frame.f_back
+    return ""
+
+
+def imported_by(files: Collection[str], root: Path) -> set[str]:
+    """Return sources of the project that code in the files imported by their path, or by a made-up name."""
+    imported = set()
+    for path in _opened_by(files):
+        if path.endswith(_SOURCE):
+            source = source_from_cache(path) if path.endswith(".pyc") and "__pycache__" in path else path
+            if source.endswith(".py") and is_own(source, os.path.realpath(root)) and os.path.exists(source):
+                imported.add(os.path.realpath(source))
+    return imported
+
+
+def find_dotenv(files: Collection[str]) -> list[str]:
+    """Return the `.env` files that code in the files opened."""
+    return sorted(path for path in _opened_by(files) if os.path.basename(path).startswith(".env"))
+
+
+def stamp_files(files: Collection[str], root: Path, known: Iterable[str], started_s: float) -> dict[str, str]:
+    """
+    Return `file:PATH` to a digest, and `weights:MODEL` to the revision in a Hugging Face cache.
+
+    A folder of which many files were read has one stamp, `file:PATH/`.
+
+    Args:
+        files: The app's own sources; only what their code opened counts.
+        known: Files and folders that have stamps already.
+    """
+    stamps: dict[str, str] = {}
+    top = os.path.realpath(root)
+    stamped = [os.path.realpath(root / path) for path in known]
+    by_folder: defaultdict[str, list[str]] = defaultdict(list)
+    for path in _opened_by(files):
+        if match := _SNAPSHOT.search(path):
+            stamps[f"weights:{match[1].replace('--', '/')}"] = match[2][:12]
+        elif not path.endswith(_SOURCE) and (real := _real_file(path, top, stamped)):
+            by_folder[os.path.dirname(real)].append(real)
+    for folder, paths in sorted(by_folder.items()):
+        digests = {name_file(path, root): _digest(path, started_s) for path in sorted(set(paths))}
+        if len(digests) > _MOST_IN_FOLDER:
+            text = "\n".join(f"{name} {digest}" for name, digest in digests.items())
+            stamps[f"file:{name_file(folder, root)}/"] = sha256(text.encode()).hexdigest()[:_DIGITS]
+        else:
+            stamps |= {f"file:{name}": digest for name, digest in digests.items()}
+    return stamps
+
+
+def _opened_by(files: Collection[str]) -> Iterator[str]:
+    with _lock:
+        opened = [(path, set(readers)) for path, readers in _readers.copy().items()]
+    own = set(files)
+    return (path for path, readers in opened if readers & own and path not in _written)
+
+
+def _real_file(path: str, top: str, stamped: Iterable[str]) -> str:
+    """Return the resolved path of a file that needs a stamp; empty for all others."""
+    real = os.path.realpath(path)
+    if not real.startswith(f"{top}{os.sep}") or not is_own(real, top) or not os.path.isfile(real):
+        return ""
+    return "" if any(real == place or real.startswith(f"{place}{os.sep}") for place in stamped) else real
+
+
+def _digest(path: str, started_s: float) -> str:
+    """Digest a file, with LF as line ends of a text; of one that is too large the size and both ends."""
+    size = os.stat(path).st_size
+    digest = sha256()
+    with open(path, "rb") as stream:
+        if size <= _MOST_BYTES:
+            content = stream.read()
+            digest.update(content if b"\0" in content[:_BINARY_HEAD] else content.replace(b"\r\n", b"\n"))
+        else:
+            digest.update(f"{size} ".encode() + stream.read(_BINARY_HEAD))
+            stream.seek(-_BINARY_HEAD, os.SEEK_END)
+            digest.update(stream.read())
+    return mark_changing(digest.hexdigest()[:_DIGITS], path, started_s)

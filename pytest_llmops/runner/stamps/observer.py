@@ -1,0 +1,110 @@
+"""What a process sees of the apps of a run, as stamps for its signature."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_llmops.gates.stamps import STAMPED
+from pytest_llmops.records import Golden
+from pytest_llmops.runner.stamps.app_code import AppCode, add_files, find_code
+from pytest_llmops.runner.stamps.environment import stamp_environment
+from pytest_llmops.runner.stamps.files_read import find_dotenv, imported_by, stamp_files, unwatch, watch
+from pytest_llmops.runner.stamps.packages import stamp_packages
+
+_MOST = 64
+
+
+@dataclass(slots=True, eq=False)
+class AppObserver:
+    """
+    Notes the apps of a run and what their code reads, from its opening until it is closed.
+
+    Attributes:
+        root: The project's folder.
+    """
+
+    root: Path
+    _apps: list[Any] = field(default_factory=list)
+    _named: set[str] = field(default_factory=set)
+    _known: set[str] = field(default_factory=set)
+    _started_s: float = field(default_factory=time.time)
+    _is_open: bool = False
+
+    @classmethod
+    def open(cls, root: Path) -> AppObserver:
+        """Open it before the app is imported, which may read files."""
+        observer = cls(root)
+        watch(root)
+        observer._is_open = True
+        return observer
+
+    def note(self, golden: Golden, apps: Iterable[Any], named: Iterable[str | None]) -> None:
+        """
+        Note the apps of a golden file.
+
+        Args:
+            named: Import paths; none of an app that was given as it is.
+        """
+        self._apps += [app for app in apps if app is not None and app not in self._apps]
+        self._named.update(filter(None, named))
+        self._known.update((*golden.data, *golden.prompts, golden.path))
+
+    def stamps(self) -> dict[str, str]:
+        """Return the stamps as of now; empty where no app was noted."""
+        if not self._apps:
+            return {}
+        code = _find_code(self._apps, self._named, self.root)
+        if further := imported_by(code.facts, self.root) - code.facts.keys():
+            code = AppCode(self.root, facts=dict(code.facts), libraries=code.libraries)
+            add_files(code, further)
+        facts = code.facts.values()
+        stamps = {
+            **code.stamps(self._started_s),
+            **stamp_environment(facts, self.root, find_dotenv(code.facts)),
+            **stamp_files(code.facts, self.root, self._known, self._started_s),
+            **stamp_packages(sorted(code.libraries)),
+        }
+        if code.facts:
+            stamps[STAMPED] = "code environment file package"
+        return stamps
+
+    def close(self) -> None:
+        """Stop to note what is read. A second call does nothing."""
+        if self._is_open:
+            self._is_open = False
+            unwatch(self.root)
+
+
+_remembered: dict[tuple[Any, ...], tuple[tuple[Any, ...], AppCode, tuple[tuple[int, int], ...]]] = {}
+"""
+Of this process, by ids of apps: the apps, so that no other ones get their ids, their code, and the state of its
+files, for a thousand runs of one app.
+"""
+
+
+def _find_code(apps: list[Any], named: set[str], root: Path) -> AppCode:
+    key = (*map(id, apps), *sorted(named), root)
+    if (known := _remembered.get(key)) and known[2] == _states(known[1]):
+        return known[1]
+    code = find_code(apps, named, root)
+    if len(_remembered) >= _MOST:
+        _remembered.clear()
+    _remembered[key] = tuple(apps), code, _states(code)
+    return code
+
+
+def _states(code: AppCode) -> tuple[tuple[int, int], ...]:
+    states = []
+    for file in code.facts:
+        state = (0, 0)
+        with suppress(OSError):
+            status = os.stat(file)  # noqa: PTH116 - many a run
+            state = (status.st_mtime_ns, status.st_size)
+        states.append(state)
+    return tuple(states)
