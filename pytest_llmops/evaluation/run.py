@@ -354,8 +354,6 @@ class Evaluation:
                     app = named_app(golden, self.settings, otherwise=self.naming)
                 rival = named_rival(golden, self.settings)
             self.observer.note(golden, (app, rival), (named, golden.rival))
-            if self.store is not None:  # now, for a process that the app ends
-                self.store.report_stamps(self.observer.stamps())
             self._runners[golden.path] = CaseRunner(
                 golden=golden,
                 caller=self.caller(app, golden),
@@ -366,6 +364,8 @@ class Evaluation:
                 budget=self.budget,
                 listeners=self.attribution.listeners,
             )
+            if self.store is not None:  # now, since the app may end this process
+                self.store.report_stamps(self.observer.stamps())
         return self._runners[golden.path]
 
     def _want_all(self) -> None:

@@ -17,10 +17,10 @@ from pytest_llmops.recorder.request_settings import SYSTEM
 from pytest_llmops.records import CaseResult, Golden, ModelCall
 
 _MOST_VALUES = 16
-"""Values of one setting that are compared; more depend on the cases, such as a system prompt with passages."""
+"""Values of one setting that are compared; of more, as of system prompts with passages, the cases decide."""
 
 
-def sign_run(
+def sign_run(  # noqa: PLR0913 - facts of a run that only its door has
     goldens: Sequence[Golden],
     results: Sequence[CaseResult],
     *,

@@ -21,6 +21,8 @@ from typing import Any
 from pytest_llmops.gates.stamps import CHANGING, SEPARATOR
 from pytest_llmops.runner.stamps.source_facts import Import, SourceFacts, read_facts
 
+# ruff: noqa: PTH100, PTH116, PTH117, PTH123, PTH206, PTH208  # thousands of paths in each run, and `Path` takes ten times as long
+
 _OURS = str(Path(__file__).resolve().parents[2])
 _INSTALLED = ("site-packages", "dist-packages")
 _MOST_FILES = 5_000
@@ -68,7 +70,7 @@ class AppCode:
 def mark_changing(digest: str, file: str, started_s: float) -> str:
     """Add to a digest that the file was written since then, in seconds since the epoch."""
     try:
-        changing = os.stat(file).st_mtime > started_s  # noqa: PTH116 - many a run
+        changing = os.stat(file).st_mtime > started_s
     except OSError:
         changing = True
     return f"{digest}{SEPARATOR}{CHANGING}" if changing else digest
@@ -100,6 +102,7 @@ def find_code(apps: Iterable[Any], named: Iterable[str], root: Path) -> AppCode:
     if not names:  # given by a fixture or a script, which may have set it up
         level |= {module for module in places.loaded() if module.is_conftest or not level}
     seen: set[str] = set()
+    looked_up: set[str] = set()
     while level and len(seen) < _MOST_FILES:
         modules = sorted((one for one in level if one.file not in seen), key=lambda one: (one.file, one.name))
         fresh = list({module.file: module for module in modules}.values())
@@ -109,9 +112,11 @@ def find_code(apps: Iterable[Any], named: Iterable[str], root: Path) -> AppCode:
         for (module, _), facts in zip(readable, read_facts([source for _, source in readable]), strict=True):
             code.facts[module.file] = facts
             for name in _imported(module, facts):
-                level |= set(places.find(name))
-                if places.is_library(name):
-                    code.libraries.add(".".join(name.split(".")[:2]))
+                if name not in looked_up:
+                    looked_up.add(name)
+                    level |= set(places.find(name))
+                    if library := places.library_of(name):
+                        code.libraries.add(library)
             for family in facts.families:
                 level |= set(places.members(family.rstrip(".")))
     return code
@@ -125,7 +130,7 @@ def add_files(code: AppCode, files: Iterable[str]) -> None:
 
 def _read(file: str) -> bytes | None:
     try:
-        with open(file, "rb") as stream:  # noqa: PTH123 - many a run
+        with open(file, "rb") as stream:
             source = stream.read(_MOST_BYTES)
     except OSError:
         return None
@@ -189,7 +194,7 @@ class _Places:
     def own(self, name: str, file: str | None) -> Iterator[Module]:
         """Yield the module if its file is a source of the project."""
         if file and file.endswith(".py") and is_own(file, self._root):
-            yield Module(name="" if name == "__main__" else name, file=os.path.realpath(file))
+            yield Module(name="" if name == "__main__" else name, file=_real(file))
 
     def loaded(self) -> Iterator[Module]:
         """Yield the modules below the project's root that were imported by now."""
@@ -198,13 +203,16 @@ class _Places:
             if isinstance(file, str) and _is_below(os.path.realpath(file), self._root):
                 yield from self.own(name, file)
 
-    def is_library(self, name: str) -> bool:
-        """Return whether a module is neither the project's nor of the standard library."""
-        top = name.partition(".")[0]
+    def library_of(self, name: str) -> str:
+        """Return the importable name of a library; empty for the project's and the standard library's."""
+        top, *rest = name.split(".")
         if top in sys.stdlib_module_names:
-            return False
+            return ""
         file, folders = self._locate_top(top)
-        return not any(is_own(place, self._root) for place in filter(None, (file, *folders)))
+        if any(is_own(place, self._root) for place in filter(None, (file, *folders))):
+            return ""
+        is_namespace = not file and len(folders) > 0 and rest  # such as `google`, of many distributions
+        return f"{top}.{rest[0]}" if is_namespace else top
 
     def find(self, dotted: str) -> Iterator[Module]:
         """Yield the module and the packages above it, as far as they are the project's."""
@@ -259,7 +267,7 @@ class _Places:
     def _list(self, folder: str) -> frozenset[str]:
         if folder not in self._listed:
             try:
-                self._listed[folder] = frozenset(os.listdir(folder))  # noqa: PTH208 - many a run
+                self._listed[folder] = frozenset(os.listdir(folder))
             except OSError:
                 self._listed[folder] = frozenset()
         return self._listed[folder]
@@ -281,8 +289,13 @@ def _find_spec(name: str) -> Any:
 
 
 def is_own(place: str, root: str) -> bool:
-    """Return whether a file or folder is the project's or of an editable install; neither a library nor ours."""
-    return _is_own(os.path.abspath(place), root)
+    """Return whether a place is the project's or of an editable install; neither a library's nor ours."""
+    return _is_own(place, root) if os.path.isabs(place) else _is_own(os.path.abspath(place), root)
+
+
+@lru_cache(maxsize=65_536)
+def _real(file: str) -> str:
+    return os.path.realpath(file)
 
 
 @lru_cache(maxsize=65_536)

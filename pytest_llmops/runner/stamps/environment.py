@@ -1,9 +1,9 @@
 """
 Variables that the app's code may read, without their values.
 
-A stamp must show that a value changed, on any machine, and never the value: it has ten bits of a keyed digest,
-which one of 1,024 texts has too. So no secret can be recovered from it, and one change of 1,024 goes unseen.
-A variable whose name is that of a credential is only set or not: it differs between people, and answers don't.
+A stamp must show that a value changed, on any machine, and never the value: it has ten bits of a keyed
+digest, which one of 1,024 texts has too. So no secret can be recovered from it, and one change of 1,024 goes
+unseen. A variable named as a credential is only set or not: it differs between people, and answers don't.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _BITS = 10
 _USERINFO = re.compile(r"//[^/@\s]*@")
 _OF_MACHINE = frozenset({
     "PATH", "HOME", "USER", "LOGNAME", "USERNAME", "USERPROFILE", "HOMEDRIVE", "HOMEPATH", "PWD", "OLDPWD",
-    "SHELL", "SHLVL", "TERM", "COLUMNS", "LINES", "TMPDIR", "TEMP", "TMP", "HOSTNAME", "COMPUTERNAME", "EDITOR",
-    "VISUAL", "PAGER", "MAIL", "DISPLAY", "PYTHONPATH", "VIRTUAL_ENV", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA",
-    "SYSTEMROOT", "COMSPEC", "PATHEXT", "NO_COLOR", "FORCE_COLOR", "CI", "GITHUB_ACTIONS",
+    "SHELL", "SHLVL", "TERM", "COLUMNS", "LINES", "TMPDIR", "TEMP", "TMP", "HOSTNAME", "COMPUTERNAME",
+    "EDITOR", "VISUAL", "PAGER", "MAIL", "DISPLAY", "PYTHONPATH", "VIRTUAL_ENV", "APPDATA", "LOCALAPPDATA",
+    "PROGRAMDATA", "SYSTEMROOT", "COMSPEC", "PATHEXT", "NO_COLOR", "FORCE_COLOR", "CI", "GITHUB_ACTIONS",
 })  # fmt: skip
 """What POSIX, Windows, terminals and CI set; it says which machine this is, and not what the app is told."""
 

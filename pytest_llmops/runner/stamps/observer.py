@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +51,8 @@ class AppObserver:
         Args:
             named: Import paths; none of an app that was given as it is.
         """
-        self._apps += [app for app in apps if app is not None and app not in self._apps]
+        known = {id(app) for app in self._apps}
+        self._apps += [app for app in apps if app is not None and id(app) not in known]
         self._named.update(filter(None, named))
         self._known.update((*golden.data, *golden.prompts, golden.path))
 
@@ -83,8 +84,8 @@ class AppObserver:
 
 _remembered: dict[tuple[Any, ...], tuple[tuple[Any, ...], AppCode, tuple[tuple[int, int], ...]]] = {}
 """
-Of this process, by ids of apps: the apps, so that no other ones get their ids, their code, and the state of its
-files, for a thousand runs of one app.
+Of this process, by ids of apps: the apps, so that no other ones get their ids, their code, and the state of
+its files, for a thousand runs of one app.
 """
 
 
@@ -104,7 +105,7 @@ def _states(code: AppCode) -> tuple[tuple[int, int], ...]:
     for file in code.facts:
         state = (0, 0)
         with suppress(OSError):
-            status = os.stat(file)  # noqa: PTH116 - many a run
+            status = os.stat(file)
             state = (status.st_mtime_ns, status.st_size)
         states.append(state)
     return tuple(states)

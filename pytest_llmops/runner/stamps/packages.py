@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution
+
+_VERSION = re.compile(r"^Version: *(\S+)", re.MULTILINE)
 
 
 def stamp_packages(modules: Iterable[str]) -> dict[str, str]:
@@ -18,19 +21,21 @@ def stamp_packages(modules: Iterable[str]) -> dict[str, str]:
     """
     stamps = {"package:python": f"{sys.version_info.major}.{sys.version_info.minor}"}
     for module in modules:
-        for name in (module, module.partition(".")[0]):
-            if found := _version_of(name) or _own_version(name):
-                stamps[f"package:{name.replace('.', '-')}"] = found
+        for name in dict.fromkeys((module, module.partition(".")[0])):
+            if known := _version_of(name.replace(".", "-")) or _own_version(name):
+                stamps[f"package:{name.replace('.', '-')}"] = known
                 break
     return stamps
 
 
 @lru_cache(maxsize=1_024)
-def _version_of(module: str) -> str:
+def _version_of(name: str) -> str:
     try:
-        return version(module.replace(".", "-"))
+        metadata = distribution(name).read_text("METADATA") or ""
     except (PackageNotFoundError, ValueError):
         return ""
+    match = _VERSION.search(metadata)  # a tenth of the time of parsing it as a message
+    return match[1] if match else ""
 
 
 def _own_version(module: str) -> str:
