@@ -112,7 +112,7 @@ class Evaluation:
             budget=open_budget(settings, ledger),
             raised={} if keeps_raised else None,
             attribution=Attribution.open(settings),
-            observer=AppObserver.open(settings.root),
+            observer=AppObserver(settings.root),
         )
         process_end.install()
         _open_runs.add(id(evaluation))
@@ -142,6 +142,7 @@ class Evaluation:
 
     def compare_with(self, source: BaselineSource) -> None:
         """Run the golden files of a source, and judge them against its baseline."""
+        self.observer.watch()
         self.source = source
         self.judge = source.judge(self.settings)
 

@@ -46,9 +46,9 @@ def sign_run(  # noqa: PLR0913 - facts of a run that only its door has
     | `system:NAME` | digests of the system prompts in requests for it |
     | `code:PATH`, `file:PATH` | digest of a source of the app, and of a file that it read |
     | `environment:NAME` | a few bits of the value of a variable that the app's code names |
-    | `package:NAME`, `weights:NAME` | version of a package that it imports, revision of weights that it read |
+    | `package:NAME`, `weights:NAME` | version of an imported package, revision of weights that it read |
     | `mcp:NAME` | digest of the definitions of an MCP server in `mcp.lock` |
-    | `stamped` | the kinds of stamps that the run has, be there any of a kind or none |
+    | `stamped` | the kinds of stamps that the run has, be there any or none |
     | `repeats` | their number, or `auto` |
     | `partial` | how many of the cases were run, where some were not |
 

@@ -92,7 +92,7 @@ FILES = {
         ]
     ),
     "desk/prompts/system.txt": "Answer from the passages. Quote numbers as they are.",
-    "desk/docs/returns.md": "The return window is 60 days after delivery.\n\nA return does cost 3.50 pounds.\n",
+    "desk/docs/returns.md": "The return window is 60 days after delivery.\n\nA return does cost 3.50.\n",
     "desk/docs/repairs.md": "Boots can be resoled for 45 pounds.\n",
     "desk/index.json": json.dumps(
         {"returns.md": ["return", "window", "cost"], "repairs.md": ["boots", "resole"]}
@@ -180,19 +180,20 @@ FILES = {
                 extra["stop"] = config["stop"]
             if config.get("seed") is not None:
                 extra["seed"] = config["seed"]
-            client = OpenAI(base_url=os.environ["DESK_URL"], api_key=os.environ["DESK_API_KEY"], max_retries=RETRIES)
-            reply = client.chat.completions.create(
-                model=config["model"],
-                temperature=config["temperature"],
-                top_p=config["top_p"],
-                max_tokens=config["max_tokens"],
-                tools=json.loads((HERE / "tools.json").read_text()),
-                messages=[
-                    {"role": "system", "content": f"{SYSTEM} {style}"},
-                    {"role": "user", "content": "\\n".join([*passages, question])},
-                ],
-                **extra,
-            )
+            key = os.environ["DESK_API_KEY"]
+            with OpenAI(base_url=os.environ["DESK_URL"], api_key=key, max_retries=RETRIES) as client:
+                reply = client.chat.completions.create(
+                    model=config["model"],
+                    temperature=config["temperature"],
+                    top_p=config["top_p"],
+                    max_tokens=config["max_tokens"],
+                    tools=json.loads((HERE / "tools.json").read_text()),
+                    messages=[
+                        {"role": "system", "content": f"{SYSTEM} {style}"},
+                        {"role": "user", "content": "\\n".join([*passages, question])},
+                    ],
+                    **extra,
+                )
             return plugin("tone").tone(reply.choices[0].message.content)
     """,
 }

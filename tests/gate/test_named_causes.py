@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
@@ -16,7 +18,9 @@ from tests import openai_server
 from tests.gate.desk_app import FILES, reply
 from tests.openai_server import OpenAIServer
 
-NAMES = ("desk", "deskdep", "desk_tone")
+ROOT = Path(__file__).parents[2]
+NAMES = ("desk", "deskdep", "desk_tone", "graph_desk")
+METADATA = "Metadata-Version: 2.1\nName: deskdep\nVersion: 1.0\n"
 VARIABLES = ("DESK_GUARDS", "DESK_TOP_K", "DESK_SYSTEM_PROMPT", "DESK_UNUSED")
 
 
@@ -71,9 +75,7 @@ def write(folder: Path) -> None:
     (vendored / "deskdep").mkdir(parents=True)
     (vendored / "deskdep" / "__init__.py").touch()
     (vendored / "deskdep-1.0.dist-info").mkdir()
-    (vendored / "deskdep-1.0.dist-info" / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: deskdep\nVersion: 1.0\n"
-    )
+    (vendored / "deskdep-1.0.dist-info" / "METADATA").write_text(METADATA)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +149,7 @@ def weights(desk: Desk) -> None:
 def dependency(desk: Desk) -> None:
     old = desk.path / "site-packages" / "deskdep-1.0.dist-info"
     new = old.rename(old.with_name("deskdep-2.0.dist-info"))
-    (new / "METADATA").write_text("Metadata-Version: 2.1\nName: deskdep\nVersion: 2.0\n")
+    (new / "METADATA").write_text(METADATA.replace("1.0", "2.0"))
 
 
 DOCS = "desk/docs/returns.md"
@@ -254,13 +256,93 @@ def test_a_baseline_without_stamps_is_never_unchanged(desk, base):
     (desk.path / "old.json").write_text(json.dumps(old))
     run = desk.path / "run.json"
     desk.edit("desk/planner.py", "Reply with", "You refuse. Reply with")
-    code, shown = desk.run(run, "--baseline", "old.json")
+    _, shown = desk.run(run, "--baseline", "old.json")
     unknown = "not stamped in the baseline, so whether it changed is unknown: code, environment, files"
     assert unknown in shown
     comparison = desk.compare(desk.path / "old.json", run)
     assert comparison["differs"] == []
     assert comparison["stamped"] == []
     assert unknown in comparison["not_stamped"][0]
+
+
+def test_workers_find_the_same_stamps(desk, base):
+    """Cases are divided between two processes, which import and read in another order."""
+    run = base.with_name("workers.json")
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:site-packages", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    plugins = ("-p", "pytest_llmops.plugin", "-p", "xdist.plugin", "-p", "no:cacheprovider")
+    arguments = ("--llm-golden", "-n", "2", "--llm-repeats", "1", "--llm-out", str(run))
+    command = [sys.executable, "-m", "pytest", *plugins, *arguments]
+    made = subprocess.run(command, cwd=desk.path, env=environment, capture_output=True, check=False)  # noqa: S603
+    assert made.returncode == 0, made.stdout
+    stamps, alone = (json.loads(path.read_text())["signature"] for path in (run, base))
+    assert stamps == alone
+
+
+GRAPH = """
+    from pathlib import Path
+    from typing import TypedDict
+
+    from langgraph.graph import END, START, StateGraph
+
+    RULES = Path(__file__).parent / "rules.txt"
+
+
+    class State(TypedDict):
+        question: str
+        text: str
+
+
+    class Answer(TypedDict):
+        text: str
+
+
+    def look_up(state, least=1):
+        return {"text": RULES.read_text() if len(state["question"]) > least else "none"}
+
+
+    graph = StateGraph(State, output_schema=Answer)
+    graph.add_node("look_up", look_up)
+    graph.add_edge(START, "look_up")
+    graph.add_edge("look_up", END)
+    app = graph.compile()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "cause"),
+    [
+        ("graph_desk.py", "least=1", "least=90", "code graph_desk.py changed"),
+        ("rules.txt", "60", "14", "file rules.txt changed"),
+    ],
+)
+def test_a_graph_is_followed_to_its_nodes(desk, name, old, new, cause):
+    """The app is a method of a library's object, so that only the module of its path is the project's."""
+    pytest.importorskip("langgraph")
+    (desk.path / "graph_desk.py").write_text(textwrap.dedent(GRAPH))
+    (desk.path / "rules.txt").write_text("60 days")
+    (desk.path / "golden/desk.yaml").write_text(
+        "version: 1\napp: graph_desk:app.invoke\ncases:\n"
+        "  - {id: a, input: {question: How long?}, checks: {keywords: {all: [60 days]}}}\n"
+    )
+    runs = [desk.path / "before.json", desk.path / "after.json"]
+    code, shown = desk.run(runs[0])
+    assert code == 0, shown
+    desk.edit(name, old, new)
+    assert desk.run(runs[1])[0] == 1
+    assert desk.compare(*runs)["differs"] == [cause]
+
+
+def test_new_cases_do_not_hide_what_changed_for_the_old_ones(desk):
+    """Accepted case by case, a baseline has the stamps of both runs."""
+    run = desk.path / "run.json"
+    desk.run(run, "--accept")
+    desk.set(temperature=1)
+    case = "  - {id: boots, input: Can boots be resoled?, checks: {keywords: {all: ['45']}}}\n"
+    golden = desk.path / "golden/desk.yaml"
+    golden.write_text(golden.read_text() + case)
+    desk.run(run, "--accept")
+    _, shown = desk.run(run)
+    assert "since the baseline: temperature of desk-model: 0, 1 → 1" in shown
 
 
 def test_a_file_that_changes_while_the_app_runs_is_named(desk, base):

@@ -26,7 +26,10 @@ Repeats = Mapping[str, Sequence[float]]
 """Case to its scores, one a repeat."""
 
 _NAMED = 5
-_OWN = ("app", "model", "tools", "prompt", "rival")
+_OWN = (
+    "app", "model", "tools", "prompt", "rival",
+    "code", "environment", "file", "package", "setting", "system", "weights",
+)  # fmt: skip
 """Stamps in which candidates may differ."""
 
 

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 from hashlib import sha256
 from importlib.util import source_from_cache
 from pathlib import Path
@@ -59,9 +60,12 @@ def unwatch(root: Path) -> None:
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if event != "open" or not _roots:
+    if not _roots or event not in {"open", "os.rename"}:
         return
     try:
+        if event == "os.rename":  # also the end of an atomic write
+            _written.add(os.path.abspath(args[1]))
+            return
         path, mode, flags = args
         if isinstance(path, str) and not path.endswith(_NEVER):
             _note(path, mode, flags)
@@ -70,19 +74,25 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
 
 
 def _note(path: str, mode: object, flags: object) -> None:
-    writes = (
-        any(mark in mode for mark in "wax+")
-        if isinstance(mode, str)
-        else bool(flags and int(flags) & _WRITES)
-    )  # type: ignore[call-overload]
     path = os.path.abspath(path)
-    if writes:
-        if path in _readers or any(path.startswith(root) for root in _roots):
-            _written.add(path)
+    if not _may_count(path):
         return
-    reader = _find_reader()
-    if reader and reader != path:
+    if isinstance(mode, str):
+        writes = any(mark in mode for mark in "wax+")
+    else:
+        writes = isinstance(flags, int) and bool(flags & _WRITES)
+    if writes:
+        _written.add(path)
+    elif (reader := _find_reader()) and reader != path:
         _readers[path].add(reader)
+
+
+def _may_count(path: str) -> bool:
+    """Return whether a look at the stack is worth its time: imports alone open thousands of files."""
+    if path.endswith(_SOURCE):
+        return any(is_own(path, root) for root in _roots)
+    inside = any(path.startswith(root) for root in _roots)
+    return inside or "models--" in path or os.path.basename(path).startswith(".env")
 
 
 def _find_reader() -> str:
@@ -162,8 +172,13 @@ def _real_file(path: str, top: str, stamped: Iterable[str]) -> str:
 
 
 def _digest(path: str, started_s: float) -> str:
+    state = os.stat(path)
+    return mark_changing(_hash(path, state.st_size, state.st_mtime_ns), path, started_s)
+
+
+@lru_cache(maxsize=4_096)
+def _hash(path: str, size: int, _modified_ns: int) -> str:
     """Digest a file, with LF as line ends of a text; of one that is too large the size and both ends."""
-    size = os.stat(path).st_size
     digest = sha256()
     with open(path, "rb") as stream:
         if size <= _MOST_BYTES:
@@ -173,4 +188,4 @@ def _digest(path: str, started_s: float) -> str:
             digest.update(f"{size} ".encode() + stream.read(_BINARY_HEAD))
             stream.seek(-_BINARY_HEAD, os.SEEK_END)
             digest.update(stream.read())
-    return mark_changing(digest.hexdigest()[:_DIGITS], path, started_s)
+    return digest.hexdigest()[:_DIGITS]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -23,7 +22,7 @@ _MOST = 64
 @dataclass(slots=True, eq=False)
 class AppObserver:
     """
-    Notes the apps of a run and what their code reads, from its opening until it is closed.
+    Notes the apps of a run and what their code reads.
 
     Attributes:
         root: The project's folder.
@@ -34,15 +33,13 @@ class AppObserver:
     _named: set[str] = field(default_factory=set)
     _known: set[str] = field(default_factory=set)
     _started_s: float = field(default_factory=time.time)
-    _is_open: bool = False
+    _watches: bool = False
 
-    @classmethod
-    def open(cls, root: Path) -> AppObserver:
-        """Open it before the app is imported, which may read files."""
-        observer = cls(root)
-        watch(root)
-        observer._is_open = True
-        return observer
+    def watch(self) -> None:
+        """Begin to note what is read, until `close`; before the app is imported, which may read files."""
+        if not self._watches:
+            self._watches = True
+            watch(self.root)
 
     def note(self, golden: Golden, apps: Iterable[Any], named: Iterable[str | None]) -> None:
         """
@@ -76,9 +73,9 @@ class AppObserver:
         return stamps
 
     def close(self) -> None:
-        """Stop to note what is read. A second call does nothing."""
-        if self._is_open:
-            self._is_open = False
+        """Stop noting what is read. A second call does nothing."""
+        if self._watches:
+            self._watches = False
             unwatch(self.root)
 
 
@@ -105,7 +102,7 @@ def _states(code: AppCode) -> tuple[tuple[int, int], ...]:
     for file in code.facts:
         state = (0, 0)
         with suppress(OSError):
-            status = os.stat(file)
+            status = Path(file).stat()
             state = (status.st_mtime_ns, status.st_size)
         states.append(state)
     return tuple(states)
