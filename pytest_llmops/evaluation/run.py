@@ -354,7 +354,7 @@ class Evaluation:
                 if app is None:
                     app = named_app(golden, self.settings, otherwise=self.naming)
                 rival = named_rival(golden, self.settings)
-            self.observer.note(golden, (app, rival), (named, golden.rival))
+            self.observer.note(golden, (app, rival), (named, *([golden.rival] if golden.rival else [])))
             self._runners[golden.path] = CaseRunner(
                 golden=golden,
                 caller=self.caller(app, golden),

@@ -102,7 +102,7 @@ class BaselineSource:
         lines += [f"since the baseline: {change}" for change in changes]
         lines += unstamped
         if (kinds := stamped_kinds(self.base.signature, run.signature)) and not changes and not unstamped:
-            lines.append(f"since the baseline: no stamp differs: {', '.join(kinds)}")
+            lines.append(f"no stamp differs from the baseline: {', '.join(kinds)}")
         if new := pair_cases(self.base.results, run.results).new:
             cases = counted(len(new), "case")
             lines.append(f"{cases} new or edited since, so compared with nothing: take them by --llm-accept")

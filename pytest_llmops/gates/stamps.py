@@ -75,12 +75,14 @@ def describe_changes(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[s
 
 def describe_unstamped(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
     """A line for the kinds of which only one run has stamps: whether they changed is unknown."""
-    old, fresh = _kinds(base), _kinds(new)
     lines = []
-    if lacking := _name_kinds(fresh - old):
-        lines.append(f"not stamped in the baseline, so whether it changed is unknown: {lacking}")
-    if lacking := _name_kinds(old - fresh):
-        lines.append(f"not stamped in this run, so whether it changed is unknown: {lacking}")
+    for one, other, which in ((base, new, "the baseline"), (new, base, "this run")):
+        lacking = _kinds(other) - _kinds(one)
+        if not any(name.startswith("model:") for name in one):
+            lacking -= {"setting"}  # it called no model, and that is reported of the models
+        if lacking:
+            names = ", ".join(name for kind, name in _LISTED.items() if kind in lacking)
+            lines.append(f"not stamped in {which}, so whether it changed is unknown: {names}")
     return tuple(lines)
 
 
@@ -140,10 +142,6 @@ def _kinds(signature: Mapping[str, str]) -> set[str]:
     return set(signature.get(STAMPED, "").split()) & _LISTED.keys()
 
 
-def _name_kinds(kinds: set[str]) -> str:
-    return ", ".join(name for kind, name in _LISTED.items() if kind in kinds)
-
-
 def _find_changes(
     base: Mapping[str, str], new: Mapping[str, str]
 ) -> Iterator[tuple[str, str | None, str | None]]:
@@ -161,6 +159,8 @@ def _find_changes(
             before, after = before or UNSET, after or UNSET
         if kind in _MET and _is_explained_by_size(before, after, base, new):
             continue
+        if kind == "file" and name.endswith("/") and (_is_smaller(new, base) or _is_smaller(base, new)):
+            continue  # which of a folder's many files were read depends on the cases
         if (before and after) or (kind in _DESCRIBE and (after or not _is_smaller(new, base))):
             yield name, before, after
 
@@ -204,9 +204,9 @@ def _describe_state(kind: str, before: str | None, after: str | None) -> str:
     if kind == "environment":
         return "is set now" if before is None else "is not set any more" if after is None else "changed"
     if before is None:
-        return "is new"
+        return "is read now" if kind == "file" else "is new"
     if after is None:
-        return "is gone"
+        return "is not read any more" if kind == "file" else "is gone"
     return f"{before} → {after}" if kind == "package" else "changed"
 
 

@@ -84,13 +84,14 @@ def name_file(file: str, root: Path) -> str:
         return Path(file).name
 
 
-def find_code(apps: Iterable[Any], named: Iterable[str], root: Path) -> AppCode:
+def find_code(apps: Iterable[Any], named: Iterable[str], root: Path, *, given: bool) -> AppCode:
     """
     Find the files of apps.
 
     Args:
         apps: The callables; where none is of the project, all that is loaded of it counts.
         named: Import paths of apps, `module:attribute`.
+        given: An app came from a fixture or a script, so that a conftest may have set it up.
     """
     code = AppCode(root)
     places = _Places(os.path.realpath(root))
@@ -99,7 +100,7 @@ def find_code(apps: Iterable[Any], named: Iterable[str], root: Path) -> AppCode:
     for app in apps:
         own = set(_modules_of(app, places))
         level |= own
-    if not names:  # given by a fixture or a script, which may have set it up
+    if given or not level:
         level |= {module for module in places.loaded() if module.is_conftest or not level}
     seen: set[str] = set()
     looked_up: set[str] = set()

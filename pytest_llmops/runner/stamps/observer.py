@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,7 @@ class AppObserver:
     _named: set[str] = field(default_factory=set)
     _known: set[str] = field(default_factory=set)
     _started_s: float = field(default_factory=time.time)
+    _given: bool = False
     _watches: bool = False
 
     def watch(self) -> None:
@@ -41,23 +42,24 @@ class AppObserver:
             self._watches = True
             watch(self.root)
 
-    def note(self, golden: Golden, apps: Iterable[Any], named: Iterable[str | None]) -> None:
+    def note(self, golden: Golden, apps: Iterable[Any], named: Sequence[str | None]) -> None:
         """
         Note the apps of a golden file.
 
         Args:
-            named: Import paths; none of an app that was given as it is.
+            named: Their import paths; None of an app that was given as it is.
         """
         known = {id(app) for app in self._apps}
         self._apps += [app for app in apps if app is not None and id(app) not in known]
         self._named.update(filter(None, named))
+        self._given |= None in named
         self._known.update((*golden.data, *golden.prompts, golden.path))
 
     def stamps(self) -> dict[str, str]:
         """Return the stamps as of now; empty where no app was noted."""
         if not self._apps:
             return {}
-        code = _find_code(self._apps, self._named, self.root)
+        code = _find_code(self._apps, self._named, self.root, given=self._given)
         if further := imported_by(code.facts, self.root) - code.facts.keys():
             code = AppCode(self.root, facts=dict(code.facts), libraries=code.libraries)
             add_files(code, further)
@@ -86,11 +88,11 @@ its files, for a thousand runs of one app.
 """
 
 
-def _find_code(apps: list[Any], named: set[str], root: Path) -> AppCode:
-    key = (*map(id, apps), *sorted(named), root)
+def _find_code(apps: list[Any], named: set[str], root: Path, *, given: bool) -> AppCode:
+    key = (*map(id, apps), *sorted(named), root, given)
     if (known := _remembered.get(key)) and known[2] == _states(known[1]):
         return known[1]
-    code = find_code(apps, named, root)
+    code = find_code(apps, named, root, given=given)
     if len(_remembered) >= _MOST:
         _remembered.clear()
     _remembered[key] = tuple(apps), code, _states(code)

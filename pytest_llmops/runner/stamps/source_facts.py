@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
+from typing import Any
 
 from pytest_llmops.cache import Memory
 
@@ -187,7 +188,7 @@ class _Finder:
         self.variables.update(f"{target.id}" for target in fields if isinstance(target, ast.Name))
 
 
-_NOTES = {
+_NOTES: Mapping[str, Callable[[_Finder, Any], None]] = {
     "Import": _Finder.note_import,
     "ImportFrom": _Finder.note_import_from,
     "Constant": _Finder.note_text,
@@ -237,8 +238,3 @@ def _load(stored: bytes) -> SourceFacts | None:
 
 
 _memory: Memory[SourceFacts] = Memory("source", _IN_MEMORY, _dump, _load, signed=True)
-
-
-def variables_of(facts: Iterable[SourceFacts]) -> Iterator[str]:
-    """Yield the names of variables, each once."""
-    yield from sorted({name for fact in facts for name in fact.variables})
