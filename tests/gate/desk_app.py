@@ -35,7 +35,7 @@ FILES = {
         import os
 
         import deskdep
-        from desk import guards, planner, retrieve, settings
+        from desk import guards, orders, planner, retrieve, settings
         from desk.llm import ask
 
 
@@ -44,7 +44,7 @@ FILES = {
             if guards.refuses(question, config):
                 return "You may not see that."
             if planner.plan(question, config) == "order":
-                passages = ["Order A-1042 was shipped to 5 Mill Lane."]
+                passages = orders.find("A-1042")
             else:
                 passages = retrieve.search(question, config)
             return guards.check(ask(question, passages, config), config)
@@ -98,6 +98,7 @@ FILES = {
         {"returns.md": ["return", "window", "cost"], "repairs.md": ["boots", "resole"]}
     ),
     "desk/weights/adapter.bin": "0123456789",
+    "desk/weights/encoder.gguf": "a library opens it, without Python",
     "desk/plugins/tone.py": """
         def tone(text):
             return text
@@ -126,11 +127,23 @@ FILES = {
         def plan(question, config):
             return "order" if "order" in question and "refuse" not in PLANNER else "documents"
     ''',
+    "desk/orders.py": """
+        import sqlite3
+        from contextlib import closing
+        from pathlib import Path
+
+
+        def find(number):
+            with closing(sqlite3.connect(Path(__file__).parent / "orders.sqlite")) as database:
+                rows = database.execute("SELECT text FROM orders WHERE id = ?", [number])
+                return [text for (text,) in rows]
+    """,
     "desk/retrieve.py": """
         import json
         from pathlib import Path
 
         HERE = Path(__file__).parent
+        ENCODER = HERE / "weights" / "encoder.gguf"
         SPLIT = "\\n\\n"
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,11 +68,20 @@ def forget() -> None:
     packages._version_of.cache_clear()
 
 
+def set_order(folder: Path, text: str) -> None:
+    file = folder / "desk" / "orders.sqlite"
+    file.unlink(missing_ok=True)
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE orders (id TEXT, text TEXT)")
+        database.execute("INSERT INTO orders VALUES ('A-1042', ?)", [text])
+
+
 def write(folder: Path) -> None:
     for name, text in FILES.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
+    set_order(folder, "Order A-1042 was shipped to 5 Mill Lane.")
     vendored = folder / "site-packages"
     (vendored / "deskdep").mkdir(parents=True)
     (vendored / "deskdep" / "__init__.py").touch()
@@ -146,6 +157,10 @@ def weights(desk: Desk) -> None:
     (desk.path / "desk/weights/adapter.bin").write_bytes(b"0\x00\x01")
 
 
+def database(desk: Desk) -> None:
+    set_order(desk.path, "Order A-1042 is lost.")
+
+
 def dependency(desk: Desk) -> None:
     old = desk.path / "site-packages" / "deskdep-1.0.dist-info"
     new = old.rename(old.with_name("deskdep-2.0.dist-info"))
@@ -197,6 +212,11 @@ PLANTED = {
         "code desk/planner.py changed",
     ),
     "adapter weights": (weights, "file desk/weights/adapter.bin changed"),
+    "weights that a library opens": (
+        edit("desk/weights/encoder.gguf", "library", "runtime"),
+        "file desk/weights/encoder.gguf changed",
+    ),
+    "row of a database": (database, "file desk/orders.sqlite changed"),
     "threshold": (edit("desk/thresholds.json", "1", "3"), "file desk/thresholds.json changed"),
     "retries": (edit("desk/llm.py", "RETRIES = 2", "RETRIES = 0"), "code desk/llm.py changed"),
     "default argument": (edit("desk/retrieve.py", "least=1", "least=9"), "code desk/retrieve.py changed"),

@@ -21,7 +21,7 @@ from typing import Any
 from pytest_llmops.gates.stamps import CHANGING, SEPARATOR
 from pytest_llmops.runner.stamps.source_facts import Import, SourceFacts, read_facts
 
-# ruff: noqa: PTH100, PTH116, PTH117, PTH123, PTH206, PTH208  # thousands of paths in each run, and `Path` takes ten times as long
+# ruff: noqa: PTH100, PTH113, PTH116, PTH117, PTH118, PTH120, PTH123, PTH206, PTH208  # thousands of paths in each run, and `Path` takes ten times as long
 
 _OURS = str(Path(__file__).resolve().parents[2])
 _INSTALLED = ("site-packages", "dist-packages")
@@ -59,6 +59,20 @@ class AppCode:
     root: Path
     facts: dict[str, SourceFacts] = field(default_factory=dict)
     libraries: set[str] = field(default_factory=set)
+
+    def named_files(self) -> Iterator[str]:
+        """Yield the files of the project that the sources name, from their folder, one above, or the root."""
+        top = os.path.realpath(self.root)
+        for file, facts in self.facts.items():
+            if not facts.paths or not _is_below(file, top):
+                continue
+            folders = [os.path.dirname(file)]
+            while folders[-1] != top:
+                folders.append(os.path.dirname(folders[-1]))
+            for path in facts.paths:
+                yield from (
+                    place for folder in folders if os.path.isfile(place := os.path.join(folder, path))
+                )
 
     def stamps(self, started_s: float) -> dict[str, str]:
         return {
@@ -292,6 +306,11 @@ def _find_spec(name: str) -> Any:
 def is_own(place: str, root: str) -> bool:
     """Return whether a place is the project's or of an editable install; neither a library's nor ours."""
     return _is_own(place, root) if os.path.isabs(place) else _is_own(os.path.abspath(place), root)
+
+
+def is_inside(place: str, root: str) -> bool:
+    """Return whether a place is the project's, below its root."""
+    return is_own(place, root) and _is_below(_real(place), root)
 
 
 @lru_cache(maxsize=65_536)

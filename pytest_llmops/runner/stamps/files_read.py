@@ -13,14 +13,16 @@ import re
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from importlib.util import source_from_cache
 from pathlib import Path
+from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit
 
-from pytest_llmops.runner.stamps.app_code import is_own, mark_changing, name_file
+from pytest_llmops.runner.stamps.app_code import AppCode, is_inside, is_own, mark_changing, name_file
 
 # ruff: noqa: PTH100, PTH110, PTH113, PTH116, PTH119, PTH120, PTH123  # in an audit hook, which every file that the app opens waits for
 
@@ -32,12 +34,16 @@ _MOST_FRAMES = 200
 _MOST_BYTES = 2**28
 _MOST_IN_FOLDER = 64
 _BINARY_HEAD = 8_192
+_EVENTS = frozenset({"open", "os.rename", "sqlite3.connect"})
 _SNAPSHOT = re.compile(r"models--([^/\\]+)[/\\]snapshots[/\\]([0-9a-f]{7,40})[/\\]")
 _OURS = str(Path(__file__).resolve().parents[2])
 
 _lock = threading.Lock()
 _readers: defaultdict[str, set[str]] = defaultdict(set)
 """Path to the project's files whose code opened it; kept for the process, for an app reads a file once."""
+
+_databases: defaultdict[str, set[str]] = defaultdict(set)
+"""The same of files that SQLite opened, to read or to write."""
 
 _written: set[str] = set()
 _roots: list[str] = []
@@ -60,9 +66,12 @@ def unwatch(root: Path) -> None:
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if not _roots or event not in {"open", "os.rename"}:
+    if not _roots or event not in _EVENTS:
         return
     try:
+        if event == "sqlite3.connect":
+            _note_database(os.fsdecode(args[0]))
+            return
         if event == "os.rename":  # also the end of an atomic write
             _written.add(os.path.abspath(args[1]))
             return
@@ -87,26 +96,33 @@ def _note(path: str, mode: object, flags: object) -> None:
         _readers[path].add(reader)
 
 
+def _note_database(name: str) -> None:
+    """Note a file of SQLite, which opens it itself; whether it was only read is seen by its time."""
+    path = os.path.abspath(urlsplit(name).path if name.startswith("file:") else name)
+    if any(is_inside(path, root) for root in _roots) and (reader := _find_reader()):
+        _databases[path].add(reader)
+
+
 def _may_count(path: str) -> bool:
     """Return whether a look at the stack is worth its time: imports alone open thousands of files."""
     if path.endswith(_SOURCE):
         return any(is_own(path, root) for root in _roots)
-    inside = any(path.startswith(root) for root in _roots)
+    inside = any(is_inside(path, root) for root in _roots)
     return inside or "models--" in path or os.path.basename(path).startswith(".env")
 
 
 def _find_reader() -> str:
     """Return the innermost file of the project on the stack; empty where this package opened the file."""
-    frame = sys._getframe(3)  # noqa: SLF001 - documented, and the way of `warnings` and `logging`
+    frame: FrameType | None = sys._getframe(3)  # noqa: SLF001 - documented, and the way of `warnings`
     for _ in range(_MOST_FRAMES):
+        if frame is None:
+            break
         file = frame.f_code.co_filename
         if not file.startswith("<"):
             if file.startswith(_OURS):
                 return ""
             if any(is_own(file, root) for root in _roots):
                 return os.path.realpath(file)
-        if frame.f_back is None:
-            return ""
         frame = frame.f_back
     return ""
 
@@ -127,21 +143,29 @@ def find_dotenv(files: Collection[str]) -> list[str]:
     return sorted(path for path in _opened_by(files) if os.path.basename(path).startswith(".env"))
 
 
-def stamp_files(files: Collection[str], root: Path, known: Iterable[str], started_s: float) -> dict[str, str]:
+def stamp_files(code: AppCode, known: Iterable[str], started_s: float) -> dict[str, str]:
     """
     Return `file:PATH` to a digest, and `weights:MODEL` to the revision in a Hugging Face cache.
 
-    A folder of which many files were read has one stamp, `file:PATH/`.
+    Files that the code opened, and those of the project that it names: weights and indexes are opened by
+    libraries. Of the latter, one that was written since the start is the app's own state. A folder of which
+    many files were read has one stamp, `file:PATH/`.
 
     Args:
-        files: The app's own sources; only what their code opened counts.
         known: Files and folders that have stamps already.
+        started_s: Of the run, in seconds since the epoch.
     """
+    root = code.root
     stamps: dict[str, str] = {}
     top = os.path.realpath(root)
     stamped = [os.path.realpath(root / path) for path in known]
     by_folder: defaultdict[str, list[str]] = defaultdict(list)
-    for path in _opened_by(files):
+    unsure = {
+        path
+        for path in (*code.named_files(), *_opened_by(code.facts, _databases))
+        if _is_at_rest(path, started_s)
+    }
+    for path in sorted({*_opened_by(code.facts), *unsure}):
         if match := _SNAPSHOT.search(path):
             stamps[f"weights:{match[1].replace('--', '/')}"] = match[2][:12]
         elif not path.endswith(_SOURCE) and (real := _real_file(path, top, stamped)):
@@ -156,9 +180,16 @@ def stamp_files(files: Collection[str], root: Path, known: Iterable[str], starte
     return stamps
 
 
-def _opened_by(files: Collection[str]) -> Iterator[str]:
+def _is_at_rest(path: str, started_s: float) -> bool:
+    try:
+        return path not in _written and os.stat(path).st_mtime <= started_s
+    except OSError:
+        return False
+
+
+def _opened_by(files: Collection[str], noted: Mapping[str, set[str]] = _readers) -> Iterator[str]:
     with _lock:
-        opened = [(path, set(readers)) for path, readers in _readers.copy().items()]
+        opened = [(path, set(readers)) for path, readers in dict(noted).items()]
     own = set(files)
     return (path for path, readers in opened if readers & own and path not in _written)
 

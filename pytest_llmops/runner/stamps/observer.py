@@ -67,7 +67,7 @@ class AppObserver:
         stamps = {
             **code.stamps(self._started_s),
             **stamp_environment(facts, self.root, find_dotenv(code.facts)),
-            **stamp_files(code.facts, self.root, self._known, self._started_s),
+            **stamp_files(code, self._known, self._started_s),
             **stamp_packages(sorted(code.libraries)),
         }
         if code.facts:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_llmops.cache import Memory
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a file may be read otherwise, so that no stored facts of an older version are used."""
 
 _IN_MEMORY = 4_096
@@ -21,6 +21,7 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*_?", re.ASCII)
 _ANY_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _SHORTEST = 3
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+(:[A-Za-z_][\w.]*)?", re.ASCII)
+_PATH = re.compile(r"[\w ./-]*[\w-]\.(?!pyc?$)[A-Za-z][A-Za-z0-9]{0,11}", re.ASCII)
 _PREFIX_WORDS = frozenset({"env_prefix", "envvar_prefix", "prefix"})
 _READERS = frozenset({"getenv", "getenvb"})
 _IMPORTERS = frozenset({"import_module", "__import__"})
@@ -46,6 +47,7 @@ class SourceFacts:
         imports: Everywhere in the file, functions included.
         mentions: Texts such as `shop.tools:search`, by which a module may be imported.
         families: Beginnings of such texts, `shop.plugins.`, to which a name is added.
+        paths: Texts that may be the path of a file, also of several parts: `adapter/adapter.gguf`.
         variables: Texts that may name an environment variable.
         prefixes: Beginnings of names of variables.
     """
@@ -54,6 +56,7 @@ class SourceFacts:
     imports: tuple[Import, ...] = ()
     mentions: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
 
@@ -84,6 +87,7 @@ class _Finder:
     imports: list[Import] = field(default_factory=list)
     mentions: set[str] = field(default_factory=set)
     families: set[str] = field(default_factory=set)
+    paths: set[str] = field(default_factory=set)
     variables: set[str] = field(default_factory=set)
     prefixes: set[str] = field(default_factory=set)
 
@@ -122,6 +126,7 @@ class _Finder:
             imports=tuple(dict.fromkeys(self.imports)),
             mentions=tuple(sorted(self.mentions)),
             families=tuple(sorted(self.families)),
+            paths=tuple(sorted(self.paths)),
             variables=tuple(sorted(self.variables)),
             prefixes=tuple(sorted(self.prefixes)),
         )
@@ -137,6 +142,8 @@ class _Finder:
         text = node.value
         if not isinstance(text, str) or len(text) < _SHORTEST:
             return
+        if _PATH.fullmatch(text):
+            self.paths.add(text)
         if _VARIABLE.fullmatch(text):
             (self.prefixes if text.endswith("_") else self.variables).add(text)
         elif _DOTTED.fullmatch(text):
@@ -149,8 +156,24 @@ class _Finder:
         if first.value.endswith(".") and _DOTTED.fullmatch(f"{first.value}x"):
             self.families.add(first.value)
 
+    def note_joined_path(self, node: ast.BinOp) -> None:
+        """Note the constant end of `HERE / "adapter" / "adapter.gguf"`."""
+        parts: list[str] = []
+        part: ast.AST = node
+        while isinstance(part, ast.BinOp) and isinstance(part.op, ast.Div) and (text := _text(part.right)):
+            parts.insert(0, text)
+            part = part.left
+        self._note_parts(parts)
+
+    def _note_parts(self, parts: list[str]) -> None:
+        path = "/".join(parts)
+        if len(parts) > 1 and _PATH.fullmatch(path):
+            self.paths.add(path)
+
     def note_call(self, node: ast.Call) -> None:
         function = node.func
+        parts = [_text(argument) for argument in node.args]
+        self._note_parts(parts[max((at for at, text in enumerate(parts) if not text), default=-1) + 1 :])
         name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
         texts = [text for argument in node.args[:1] if (text := _text(argument))]
         if name in _READERS or (name in {"get", "pop", "setdefault"} and _is_environment(function)):
@@ -193,6 +216,7 @@ _NOTES: Mapping[str, Callable[[_Finder, Any], None]] = {
     "ImportFrom": _Finder.note_import_from,
     "Constant": _Finder.note_text,
     "JoinedStr": _Finder.note_joined,
+    "BinOp": _Finder.note_joined_path,
     "Call": _Finder.note_call,
     "Subscript": _Finder.note_subscript,
     "ClassDef": _Finder.note_class,
