@@ -29,6 +29,9 @@ _MET = {
 }  # fmt: skip
 """Kinds that no golden file names: their values are those that the cases of a run met."""
 
+_SINGLE = {"code", "environment", "file", "package", "weights"}
+"""Of these, kinds that have one value in all cases of a run."""
+
 _LISTED = {"code": "code", "environment": "environment", "file": "files", "package": "packages",
            "setting": "model requests", "mcp": "MCP servers"}  # fmt: skip
 """Kinds that `STAMPED` lists, with their names for people."""
@@ -157,7 +160,8 @@ def _find_changes(
             if not _is_unset(name, base, new):
                 continue  # the model itself is reported
             before, after = before or UNSET, after or UNSET
-        if kind in _MET and _is_explained_by_size(before, after, base, new):
+        is_single = kind in _SINGLE and before is not None and after is not None
+        if kind in _MET and not is_single and _is_explained_by_size(before, after, base, new):
             continue
         if kind == "file" and name.endswith("/") and (_is_smaller(new, base) or _is_smaller(base, new)):
             continue  # which of a folder's many files were read depends on the cases
