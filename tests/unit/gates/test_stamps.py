@@ -218,11 +218,11 @@ def test_fewer_cases_read_fewer_files_and_make_fewer_requests():
 
 def test_a_baseline_of_two_runs_has_the_stamps_of_both():
     new = {**STAMPED, "code:shop.py": "c2", "environment:TONE": "1f0", "setting:seed:gpt": "7"}
-    joined = join_runs({**STAMPED, "golden:more.yaml": "bb"}, STAMPED, new)
+    joined = join_runs({**STAMPED, "data:more": "bb"}, STAMPED, new)
     assert joined["code:shop.py"] == "c1, c2"
     assert joined["environment:TONE"] == "1f0, unset"
     assert joined["setting:seed:gpt"] == "7, unset"
-    assert joined["golden:more.yaml"] == "bb"
+    assert joined.pop("data:more") == "bb"
     assert describe_changes(joined, new) == (
         "seed of gpt: 7, unset → 7",
         "environment TONE changed",

@@ -20,7 +20,7 @@ READS = {
     "a prefix": "import os\nVALUES = {k: v for k, v in os.environ.items() if k.startswith('SHOP_')}",
     "a prefix of a name": "import os\ndef read(name):\n    return os.environ.get('SHOP_' + name)",
     "an f-string": "import os\ndef read(name):\n    return os.environ.get(f'SHOP_{name}')",
-    "pydantic with a prefix": "class A(BaseSettings):\n    model_config = C(env_prefix='shop_')\n    tone: str",
+    "pydantic, a prefix": "class A(BaseSettings):\n    model_config = C(env_prefix='shop_')\n    tone: str",
     "pydantic": "class Shop(BaseSettings):\n    shop_tone: str = 'kind'",
 }
 
