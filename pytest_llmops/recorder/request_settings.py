@@ -19,8 +19,11 @@ _CONTENT = frozenset({
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 _WORD = re.compile(r"[A-Za-z][\w.+-]{0,31}", re.ASCII)
 _CREDENTIAL = re.compile(
-    r"key$|token$|secret|passw|passphrase|credential|cookie|signature|(^|_)(pwd|pw|pat|pin|auth|salt|dsn)($|_)"
+    r"((api|access|secret|private|session|encryption|signing|client|account|subscription|master|licen[cs]e)_?key"
+    r"|secrets?|passw(or)?ds?|passphrase|credentials?|cookie|(^|_)(pwd|pw|pat|pin|auth|dsn))$"
 )
+_PERHAPS = re.compile(r"(key|token)$")
+_LONG = 16
 _DEEPEST = 3
 _DIGITS = 12
 
@@ -47,10 +50,20 @@ def settings_of(provider: str, kind: str, request: Any) -> dict[str, str]:
     return settings
 
 
-def is_credential(name: str) -> bool:
-    """Return whether a setting or variable of that name holds a credential, which is nobody's cause."""
-    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
-    return _CREDENTIAL.search(words.lower().replace("-", "_")) is not None
+def is_credential(name: str, value: str | None = None) -> bool:
+    """
+    Return whether a setting, variable or file of that name is a credential, which is nobody's cause.
+
+    Only the last word of a name counts: `PASSWORD_RESET=off` is a switch.
+
+    Args:
+        value: By which a `SORT_KEY` or `STOP_TOKEN` is told from a credential; None takes it for one.
+    """
+    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower().replace("-", "_")
+    if _CREDENTIAL.search(words):
+        return True
+    is_long = value is None or (len(value) >= _LONG and not re.search(r"\s", value))
+    return is_long and _PERHAPS.search(words) is not None
 
 
 def _is_content(name: str) -> bool:

@@ -26,6 +26,7 @@ from pytest_llmops.runner.stamps.source_facts import Import, SourceFacts, read_f
 _OURS = str(Path(__file__).resolve().parents[2])
 _INSTALLED = ("site-packages", "dist-packages")
 _MOST_FILES = 5_000
+_MOST_PARTS = 200
 _MOST_BYTES = 2**22
 
 
@@ -172,7 +173,7 @@ def _absolute(module: Module, part: Import) -> str:
 def _modules_of(app: Any, places: _Places) -> Iterator[Module]:
     """Yield the modules in which an app is written, whatever it is wrapped in."""
     waiting, seen = [app], set()
-    while waiting:
+    while waiting and len(seen) < _MOST_PARTS:  # a proxy has every attribute, and each has all of them again
         part = waiting.pop()
         if id(part) in seen:
             continue
@@ -180,22 +181,30 @@ def _modules_of(app: Any, places: _Places) -> Iterator[Module]:
         if isinstance(part, partial):
             waiting += [part.func, *part.args, *part.keywords.values()]
         for name in ("__func__", "__self__", "__wrapped__"):
-            if (inner := getattr(part, name, None)) is not None and not isinstance(inner, ModuleType):
+            if (inner := _get(part, name)) is not None and not isinstance(inner, ModuleType):
                 waiting.append(inner)
-        for cell in getattr(part, "__closure__", None) or ():
+        cells = _get(part, "__closure__")
+        for cell in cells if isinstance(cells, tuple) else ():
             try:
                 inner = cell.cell_contents
             except ValueError:
                 continue
             if callable(inner):
                 waiting.append(inner)
-        written = getattr(part, "__code__", None)
+        written = _get(part, "__code__")
         file = written.co_filename if isinstance(written, CodeType) else None
-        module = getattr(part, "__module__", None) or getattr(type(part), "__module__", None)
+        module = _get(part, "__module__") or type(part).__module__
         loaded = sys.modules.get(module) if isinstance(module, str) else None
         yield from places.own(module or "", file or getattr(loaded, "__file__", None))
         if not isinstance(part, type) and type(part).__module__ != "builtins":
             waiting.append(type(part))
+
+
+def _get(part: Any, name: str) -> Any:
+    try:
+        return getattr(part, name, None)
+    except Exception:  # noqa: BLE001 - an app is anybody's object
+        return None
 
 
 class _Places:

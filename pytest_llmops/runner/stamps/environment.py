@@ -64,7 +64,7 @@ def stamp_environment(
 
 
 def _stamp(name: str, value: str, root: Path) -> str:
-    if is_credential(name):
+    if is_credential(name, value):
         return "set"
     text = _USERINFO.sub("//", value.strip()).replace(os.path.realpath(root), ".").replace(str(root), ".")
     digest = hmac.digest(_KEY, text.encode("utf-8", "surrogateescape"), "sha256")

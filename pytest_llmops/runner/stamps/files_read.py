@@ -22,9 +22,10 @@ from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
+from pytest_llmops.recorder.request_settings import is_credential
 from pytest_llmops.runner.stamps.app_code import AppCode, is_inside, is_own, mark_changing, name_file
 
-# ruff: noqa: PTH100, PTH110, PTH113, PTH116, PTH119, PTH120, PTH123  # in an audit hook, which every file that the app opens waits for
+# ruff: noqa: PTH100, PTH110, PTH113, PTH116, PTH119, PTH120, PTH122, PTH123  # in an audit hook, which every file that the app opens waits for
 
 _DIGITS = 16
 _WRITES = os.O_WRONLY | os.O_RDWR
@@ -35,6 +36,7 @@ _MOST_BYTES = 2**28
 _MOST_IN_FOLDER = 64
 _BINARY_HEAD = 8_192
 _EVENTS = frozenset({"open", "os.rename", "sqlite3.connect"})
+_KEYS = (".pem", ".key", ".p12", ".pfx", ".jks")
 _SNAPSHOT = re.compile(r"models--([^/\\]+)[/\\]snapshots[/\\]([0-9a-f]{7,40})[/\\]")
 _OURS = str(Path(__file__).resolve().parents[2])
 
@@ -203,6 +205,10 @@ def _real_file(path: str, top: str, stamped: Iterable[str]) -> str:
 
 
 def _digest(path: str, started_s: float) -> str:
+    """Digest a file; one named as a credential is only read or not, for a short secret could be guessed."""
+    stem, suffix = os.path.splitext(os.path.basename(path))
+    if suffix in _KEYS or is_credential(stem, ""):
+        return "read"
     state = os.stat(path)
     return mark_changing(_hash(path, state.st_size, state.st_mtime_ns), path, started_s)
 

@@ -137,6 +137,50 @@ def test_code_beside_the_project_counts_and_installed_code_does_not(stamps, tmp_
     ]
 
 
+class Proxy:
+    """Has every attribute, each time another one."""
+
+    def __getattr__(self, name):
+        return Proxy()
+
+    def __call__(self, question):
+        return question
+
+
+class Refusing:
+    def __getattr__(self, name):
+        raise ValueError(name)
+
+    def __call__(self, question):
+        return question
+
+
+@pytest.mark.parametrize("make", [Proxy, Refusing, lambda: print, object])
+def test_no_app_is_too_odd_to_be_stamped(tmp_path, make):
+    observer = AppObserver(tmp_path)
+    observer.note(Golden(path="golden/g.yaml", cases=()), [make()], [None])
+    assert "package:python" in observer.stamps()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_hidden"),
+    [
+        ("SHOP_API_KEY", "k", True),
+        ("SHOP_KEY", "a1b2c3d4e5f6a7b8c9", True),
+        ("SHOP_SORT_KEY", "price", False),
+        ("SHOP_TOKEN", "ghp-a1b2c3d4e5f6a7b8c9", True),
+        ("SHOP_PASSWORD", "x", True),
+        ("SHOP_PASSWORD_RESET", "off", False),
+        ("SHOP_AUTH_MODE", "strict", False),
+        ("SHOP_MAX_TOKENS", "1000000000000000000", False),
+    ],
+)
+def test_a_credential_is_only_set_and_a_switch_is_compared(stamps, monkeypatch, name, value, is_hidden):
+    monkeypatch.setenv(name, value)
+    signed = stamps({"shop_app.py": f"import os\nVALUE = os.getenv('{name}')\n{ANSWER}"})
+    assert (signed[f"environment:{name}"] == "set") == is_hidden
+
+
 def test_what_the_app_writes_is_no_cause(stamps):
     app = """
         import os
