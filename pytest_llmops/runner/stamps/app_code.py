@@ -172,7 +172,8 @@ def _absolute(module: Module, part: Import) -> str:
 
 def _modules_of(app: Any, places: _Places) -> Iterator[Module]:
     """Yield the modules in which an app is written, whatever it is wrapped in."""
-    waiting, seen = [app], set()
+    waiting: list[Any] = [app]
+    seen: set[int] = set()
     while waiting and len(seen) < _MOST_PARTS:  # a proxy has every attribute, and each has all of them again
         part = waiting.pop()
         if id(part) in seen:

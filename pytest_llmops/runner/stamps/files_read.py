@@ -38,6 +38,7 @@ _BINARY_HEAD = 8_192
 _EVENTS = frozenset({"open", "os.rename", "sqlite3.connect"})
 _KEYS = (".pem", ".key", ".p12", ".pfx", ".jks")
 _SNAPSHOT = re.compile(r"models--([^/\\]+)[/\\]snapshots[/\\]([0-9a-f]{7,40})[/\\]")
+_ANYBODY = "a thread"
 _OURS = str(Path(__file__).resolve().parents[2])
 
 _lock = threading.Lock()
@@ -114,7 +115,11 @@ def _may_count(path: str) -> bool:
 
 
 def _find_reader() -> str:
-    """Return the innermost file of the project on the stack; empty where this package opened the file."""
+    """
+    Return the innermost file of the project on the stack; empty where this package or pytest opened the file.
+
+    A thread of a pool, in which a library reads for the app, has neither on its stack: it is anybody's.
+    """
     frame: FrameType | None = sys._getframe(3)  # noqa: SLF001 - documented, and the way of `warnings`
     for _ in range(_MOST_FRAMES):
         if frame is None:
@@ -126,7 +131,7 @@ def _find_reader() -> str:
             if any(is_own(file, root) for root in _roots):
                 return os.path.realpath(file)
         frame = frame.f_back
-    return ""
+    return "" if threading.current_thread() is threading.main_thread() else _ANYBODY
 
 
 def imported_by(files: Collection[str], root: Path) -> set[str]:
@@ -192,7 +197,7 @@ def _is_at_rest(path: str, started_s: float) -> bool:
 def _opened_by(files: Collection[str], noted: Mapping[str, set[str]] = _readers) -> Iterator[str]:
     with _lock:
         opened = [(path, set(readers)) for path, readers in dict(noted).items()]
-    own = set(files)
+    own = {*files, _ANYBODY}
     return (path for path, readers in opened if readers & own and path not in _written)
 
 

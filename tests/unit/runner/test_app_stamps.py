@@ -137,6 +137,19 @@ def test_code_beside_the_project_counts_and_installed_code_does_not(stamps, tmp_
     ]
 
 
+def test_a_file_that_a_pool_reads_is_stamped(stamps):
+    app = """
+        from concurrent.futures import ThreadPoolExecutor
+        from pathlib import Path
+
+
+        def answer(question):
+            with ThreadPoolExecutor(1) as pool:
+                return list(pool.map(Path.read_text, Path(__file__).parent.glob("docs/*")))
+    """
+    assert "file:docs/returns" in stamps({"shop_app.py": app, "docs/returns": "60 days"})
+
+
 class Proxy:
     """Has every attribute, each time another one."""
 
