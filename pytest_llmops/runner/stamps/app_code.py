@@ -112,6 +112,7 @@ def find_code(apps: Iterable[Any], named: Iterable[str], root: Path, *, given: b
     places = _Places(os.path.realpath(root))
     names = {path.partition(":")[0] for path in named if "://" not in path}
     level = {module for name in names for module in places.find(name)}
+    code.libraries.update(filter(None, map(places.library_of, names)))  # of an app that is installed
     for app in apps:
         own = set(_modules_of(app, places))
         level |= own

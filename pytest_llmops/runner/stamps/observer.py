@@ -70,8 +70,7 @@ class AppObserver:
             **stamp_files(code, self._known, self._started_s),
             **stamp_packages(sorted(code.libraries)),
         }
-        if code.facts:
-            stamps[STAMPED] = "code environment file package"
+        stamps[STAMPED] = "code environment file package" if code.facts else "package"
         return stamps
 
     def close(self) -> None:

@@ -150,6 +150,24 @@ def test_a_file_that_a_pool_reads_is_stamped(stamps):
     assert "file:docs/returns" in stamps({"shop_app.py": app, "docs/returns": "60 days"})
 
 
+def test_weights_of_a_hub_are_stamped_by_their_revision(stamps, tmp_path):
+    """The library reads its settings in Python, whatever reads the weights."""
+    folder = tmp_path / "hub" / "models--org--tiny" / "snapshots" / ("0f3a" * 10)
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    read = f"Path({str(folder / 'config.json')!r}).read_text()"
+    app = f"from pathlib import Path\ndef answer(question):\n    return {read}\n"
+    assert stamps({"shop_app.py": app})["weights:org/tiny"] == "0f3a0f3a0f3a"
+
+
+def test_an_installed_app_is_stamped_by_its_version_alone(tmp_path):
+    observer = AppObserver(tmp_path)
+    observer.note(Golden(path="golden/g.yaml", cases=()), [pytest.fail], ["pytest:fail"])
+    signed = observer.stamps()
+    assert signed["package:pytest"] == pytest.__version__
+    assert signed["stamped"] == "package"
+
+
 class Proxy:
     """Has every attribute, each time another one."""
 
