@@ -32,6 +32,7 @@ from pytest_llmops.runner.readiness import check_ready, import_libraries, import
 from pytest_llmops.runner.recording import open_recorder
 from pytest_llmops.runner.scoring import Scorer, TimeLimit
 from pytest_llmops.runner.signature import prompt_versions
+from pytest_llmops.runner.stamps.files_read import join_folders
 from pytest_llmops.runner.stamps.observer import AppObserver
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces import opentelemetry
@@ -298,8 +299,12 @@ class Evaluation:
 
     def stamps(self) -> dict[str, str]:
         """The stamps of the apps, as every process of the run saw them, for its signature."""
-        others = self.store.read_stamps() if self.store else ()
-        return join_stamps(self.observer.stamps(), *others)
+        own = self.observer.stamps()
+        if self.store is None:
+            return join_folders(own)
+        if own:
+            self.store.report_stamps(own)  # in place of those of its beginning
+        return join_folders(join_stamps(*self.store.read_stamps()))
 
     def finish_share(self) -> None:
         """

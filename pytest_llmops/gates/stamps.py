@@ -25,7 +25,8 @@ CHANGING = "changed meanwhile"
 _IGNORED = {"repeats", "partial", STAMPED}
 _OF_FILE = {"app", "rival"}
 _MET = {
-    "model", "tools", "metric", "setting", "system", "code", "environment", "file", "package", "weights",
+    "model", "judge", "tools", "metric", "setting", "system",
+    "code", "environment", "file", "package", "weights",
 }  # fmt: skip
 """Kinds that no golden file names: their values are those that the cases of a run met."""
 
@@ -40,8 +41,8 @@ _KIND_OF = {"system": "setting", "weights": "file"}
 """Kinds that are listed with another one."""
 
 _ORDER = (
-    "prompt", "system", "model", "weights", "setting", "tools", "mcp", "environment", "code", "file", "data",
-    "package", "golden", "app", "rival", "metric",
+    "prompt", "system", "model", "judge", "weights", "setting", "tools", "mcp", "environment", "code", "file",
+    "data", "package", "golden", "app", "rival", "metric",
 )  # fmt: skip
 _FOLDED = ("environment", "code", "file", "package")
 _NAMED = 5

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from pytest_llmops.recorder.request_settings import is_credential
 from pytest_llmops.runner.stamps.app_code import AppCode, is_inside, is_own, mark_changing, name_file
 
-# ruff: noqa: PTH100, PTH110, PTH113, PTH116, PTH119, PTH120, PTH122, PTH123  # in an audit hook, which every file that the app opens waits for
+# ruff: noqa: PTH100, PTH110, PTH113, PTH116, PTH119, PTH122, PTH123  # in an audit hook, which every file that the app opens waits for
 
 _DIGITS = 16
 _WRITES = os.O_WRONLY | os.O_RDWR
@@ -155,8 +155,7 @@ def stamp_files(code: AppCode, known: Iterable[str], started_s: float) -> dict[s
     Return `file:PATH` to a digest, and `weights:MODEL` to the revision in a Hugging Face cache.
 
     Files that the code opened, and those of the project that it names: weights and indexes are opened by
-    libraries. Of the latter, one that was written since the start is the app's own state. A folder of which
-    many files were read has one stamp, `file:PATH/`.
+    libraries. Of the latter, one that was written since the start is the app's own state.
 
     Args:
         known: Files and folders that have stamps already.
@@ -166,7 +165,6 @@ def stamp_files(code: AppCode, known: Iterable[str], started_s: float) -> dict[s
     stamps: dict[str, str] = {}
     top = os.path.realpath(root)
     stamped = [os.path.realpath(root / path) for path in known]
-    by_folder: defaultdict[str, list[str]] = defaultdict(list)
     unsure = {
         path
         for path in (*code.named_files(), *_opened_by(code.facts, _databases))
@@ -176,15 +174,23 @@ def stamp_files(code: AppCode, known: Iterable[str], started_s: float) -> dict[s
         if match := _SNAPSHOT.search(path):
             stamps[f"weights:{match[1].replace('--', '/')}"] = match[2][:12]
         elif not path.endswith(_SOURCE) and (real := _real_file(path, top, stamped)):
-            by_folder[os.path.dirname(real)].append(real)
-    for folder, paths in sorted(by_folder.items()):
-        digests = {name_file(path, root): _digest(path, started_s) for path in sorted(set(paths))}
-        if len(digests) > _MOST_IN_FOLDER:
-            text = "\n".join(f"{name} {digest}" for name, digest in digests.items())
-            stamps[f"file:{name_file(folder, root)}/"] = sha256(text.encode()).hexdigest()[:_DIGITS]
-        else:
-            stamps |= {f"file:{name}": digest for name, digest in digests.items()}
+            stamps[f"file:{name_file(real, root)}"] = _digest(real, started_s)
     return stamps
+
+
+def join_folders(stamps: Mapping[str, str]) -> dict[str, str]:
+    """Give one stamp, `file:PATH/`, to a folder of which many files were read, by whichever process."""
+    by_folder: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for name, value in stamps.items():
+        if name.startswith("file:"):
+            by_folder[name.rpartition("/")[0] or "file:."][name] = value
+    joined = dict(stamps)
+    for folder, files in by_folder.items():
+        if len(files) > _MOST_IN_FOLDER:
+            text = "\n".join(f"{name} {value}" for name, value in sorted(files.items()))
+            joined = {name: value for name, value in joined.items() if name not in files}
+            joined[f"{folder}/"] = sha256(text.encode()).hexdigest()[:_DIGITS]
+    return joined
 
 
 def _is_at_rest(path: str, started_s: float) -> bool:
