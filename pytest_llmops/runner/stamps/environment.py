@@ -11,9 +11,13 @@ from __future__ import annotations
 import hmac
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from pytest_llmops.recorder.patches import Patches
 from pytest_llmops.recorder.request_settings import is_credential
 from pytest_llmops.runner.stamps.source_facts import SourceFacts
 
@@ -30,23 +34,54 @@ _OF_MACHINE = frozenset({
 
 _LINE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=[ \t]*(.*?)\s*$", re.MULTILINE)
 _MOST_BYTES = 2**20
+_BETWEEN = ("<frozen os>", "<frozen _collections_abc>", "os.py", "_collections_abc.py")
+"""Sources of Python through which code reads a variable; frozen ones from 3.11 on."""
+
+_readers: defaultdict[str, set[str]] = defaultdict(set)
+"""Variable to the files whose code read it; kept for the process, for an app reads a variable once."""
+
+
+def _wrap(look_up: Callable[[Any, str], str]) -> Callable[[Any, str], str]:
+    def __getitem__(environ: Any, name: str) -> str:  # noqa: N807 - the name that a traceback shows
+        frame = sys._getframe(1)  # noqa: SLF001 - documented, and the way of `warnings`
+        while frame.f_code.co_filename.endswith(_BETWEEN) and frame.f_back is not None:
+            frame = frame.f_back
+        if isinstance(name, str):
+            _readers[name].add(frame.f_code.co_filename)
+        return look_up(environ, name)
+
+    return __getitem__
+
+
+watched = Patches(lambda: [(type(os.environ), "__getitem__", _wrap)])
+"""While it is installed, variables are noted whose names are put together at run time."""
+
+
+def _read_by(files: Iterable[str]) -> set[str]:
+    own = set(files)
+    return {
+        name.upper()
+        for name, readers in dict(_readers).items()
+        if any(os.path.realpath(reader) in own for reader in set(readers))
+    }
 
 
 def stamp_environment(
-    facts: Iterable[SourceFacts],
+    sources: Mapping[str, SourceFacts],
     root: Path,
     dotenv: Iterable[str] = (),
     environ: Mapping[str, str] = os.environ,
 ) -> dict[str, str]:
     """
-    Return `environment:NAME` to a stamp for each variable that is set and that the sources name.
+    Return `environment:NAME` to a stamp for each variable that is set and that the sources name or read.
 
     Args:
+        sources: File to its facts.
         dotenv: Files of the form `NAME=value` that the app read; all variables in them count, and those of
             the environment weigh more.
     """
-    facts = list(facts)
-    names = {name.upper() for one in facts for name in one.variables}
+    facts = sources.values()
+    names = {name.upper() for one in facts for name in one.variables} | _read_by(sources)
     prefixes = tuple(sorted({prefix.upper() for one in facts for prefix in one.prefixes}))
     values = {name: value for path in dotenv for name, value in _read_dotenv(path)}
     wanted = {name.upper() for name in values}

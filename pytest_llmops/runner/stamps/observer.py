@@ -12,7 +12,7 @@ from typing import Any
 from pytest_llmops.gates.stamps import STAMPED
 from pytest_llmops.records import Golden
 from pytest_llmops.runner.stamps.app_code import AppCode, add_files, find_code
-from pytest_llmops.runner.stamps.environment import stamp_environment
+from pytest_llmops.runner.stamps.environment import stamp_environment, watched
 from pytest_llmops.runner.stamps.files_read import find_dotenv, imported_by, stamp_files, unwatch, watch
 from pytest_llmops.runner.stamps.packages import stamp_packages
 
@@ -41,6 +41,7 @@ class AppObserver:
         if not self._watches:
             self._watches = True
             watch(self.root)
+            watched.install()
 
     def note(self, golden: Golden, apps: Iterable[Any], named: Sequence[str | None]) -> None:
         """
@@ -63,10 +64,9 @@ class AppObserver:
         if further := imported_by(code.facts, self.root) - code.facts.keys():
             code = AppCode(self.root, facts=dict(code.facts), libraries=code.libraries)
             add_files(code, further)
-        facts = code.facts.values()
         stamps = {
             **code.stamps(self._started_s),
-            **stamp_environment(facts, self.root, find_dotenv(code.facts)),
+            **stamp_environment(code.facts, self.root, find_dotenv(code.facts)),
             **stamp_files(code, self._known, self._started_s),
             **stamp_packages(sorted(code.libraries)),
         }
@@ -78,6 +78,7 @@ class AppObserver:
         if self._watches:
             self._watches = False
             unwatch(self.root)
+            watched.uninstall()
 
 
 _remembered: dict[tuple[Any, ...], tuple[tuple[Any, ...], AppCode, tuple[tuple[int, int], ...]]] = {}

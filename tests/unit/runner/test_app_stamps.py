@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import textwrap
 
@@ -21,6 +22,7 @@ READS = {
     "a prefix of a name": "import os\ndef read(name):\n    return os.environ.get('SHOP_' + name)",
     "an f-string": "import os\ndef read(name):\n    return os.environ.get(f'SHOP_{name}')",
     "pydantic, a prefix": "class A(BaseSettings):\n    model_config = C(env_prefix='shop_')\n    tone: str",
+    "a name put together": "import os\nTONE = os.environ.get('_'.join(['SHOP', 'TONE']))",
     "pydantic": "class Shop(BaseSettings):\n    shop_tone: str = 'kind'",
 }
 
@@ -56,7 +58,10 @@ def stamps(tmp_path, monkeypatch):
 @pytest.mark.parametrize("way", READS)
 def test_a_variable_is_found_in_whatever_way_it_is_named(stamps, monkeypatch, way):
     source = {"shop_app.py": ANSWER, "shop_settings.py": READS[way]}
-    source["shop_app.py"] = "def read():\n    import shop_settings\n" + ANSWER
+    imports = (
+        "import shop_settings" if way == "a name put together" else "def later():\n    import shop_settings"
+    )
+    source["shop_app.py"] = f"{imports}\n{ANSWER}"
     assert "environment:SHOP_TONE" not in stamps(source)
     values = []
     for value in ("kind", "cold"):
@@ -66,6 +71,12 @@ def test_a_variable_is_found_in_whatever_way_it_is_named(stamps, monkeypatch, wa
         values.append(signed["environment:SHOP_TONE"])
         assert "environment:OTHER_TONE" not in signed
     assert values[0] != values[1]
+
+
+def test_the_environment_is_itself_again(stamps):
+    look_up = type(os.environ).__getitem__
+    stamps({"shop_app.py": ANSWER})
+    assert type(os.environ).__getitem__ is look_up
 
 
 def test_a_dotenv_file_counts_by_its_variables(stamps):
