@@ -19,9 +19,9 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from pytest_llmops.gates.stamps import CHANGING, SEPARATOR
-from pytest_llmops.runner.stamps.source_facts import Import, SourceFacts, read_facts
+from pytest_llmops.runner.stamps.source_facts import SourceFacts, read_facts
 
-# ruff: noqa: PTH100, PTH113, PTH116, PTH117, PTH118, PTH120, PTH123, PTH206, PTH208  # thousands of paths in each run, and `Path` takes ten times as long
+# ruff: noqa: PTH100, PTH113, PTH116, PTH117, PTH118, PTH119, PTH120, PTH123, PTH206, PTH208  # thousands of paths in each run, and `Path` takes ten times as long
 
 _OURS = str(Path(__file__).resolve().parents[2])
 _INSTALLED = ("site-packages", "dist-packages")
@@ -93,10 +93,13 @@ def mark_changing(digest: str, file: str, started_s: float) -> str:
 
 def name_file(file: str, root: Path) -> str:
     """Return the path from the project's root, with forward slashes, so that two machines agree."""
+    top = _real(str(root))
+    if _is_below(file, top):
+        return file[len(top) + 1 :].replace(os.sep, "/")
     try:
-        return Path(os.path.relpath(file, os.path.realpath(root))).as_posix()
+        return os.path.relpath(file, top).replace(os.sep, "/")
     except ValueError:  # another drive
-        return Path(file).name
+        return os.path.basename(file)
 
 
 def find_code(apps: Iterable[Any], named: Iterable[str], root: Path, *, given: bool) -> AppCode:
@@ -156,19 +159,21 @@ def _read(file: str) -> bytes | None:
 
 def _imported(module: Module, facts: SourceFacts) -> Iterator[str]:
     for part in facts.imports:
-        base = _absolute(module, part)
-        if base:
+        written, _, names = part.partition(":")
+        if base := _absolute(module, written):
             yield base
-            yield from (f"{base}.{name}" for name in part.names if name != "*")
+            yield from (f"{base}.{name}" for name in names.split(",") if name not in {"", "*"})
     yield from facts.mentions
 
 
-def _absolute(module: Module, part: Import) -> str:
-    if not part.level:
-        return part.module
+def _absolute(module: Module, written: str) -> str:
+    name = written.lstrip(".")
+    level = len(written) - len(name)
+    if not level:
+        return name
     package = module.package.split(".")
-    kept = package[: len(package) - part.level + 1]
-    return ".".join([*kept, part.module] if part.module else kept)
+    kept = package[: len(package) - level + 1]
+    return ".".join([*kept, name] if name else kept)
 
 
 def _modules_of(app: Any, places: _Places) -> Iterator[Module]:
@@ -219,7 +224,7 @@ class _Places:
 
     def own(self, name: str, file: str | None) -> Iterator[Module]:
         """Yield the module if its file is a source of the project."""
-        if file and file.endswith(".py") and is_own(file, self._root):
+        if file and file.endswith(".py") and _is_own(file, self._root):
             yield Module(name="" if name == "__main__" else name, file=_real(file))
 
     def loaded(self) -> Iterator[Module]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_llmops.cache import Memory
 
-VERSION = 2
+VERSION = 1
 """Raised whenever a file may be read otherwise, so that no stored facts of an older version are used."""
 
 _IN_MEMORY = 4_096
@@ -28,15 +28,6 @@ _IMPORTERS = frozenset({"import_module", "__import__"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Import:
-    """`from ..shop import orders` has level 2, module `shop` and the name `orders`."""
-
-    module: str
-    level: int = 0
-    names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFacts:
     """
     Facts of a Python file.
@@ -44,7 +35,8 @@ class SourceFacts:
     Attributes:
         digest: Of the syntax tree, so that comments, layout and line ends do not count; of the bytes where
             the file cannot be parsed.
-        imports: Everywhere in the file, functions included.
+        imports: Everywhere in the file, functions included: `..shop:orders,rules` for
+            `from ..shop import orders, rules`. Texts, since thousands of tuples set off garbage collection.
         mentions: Texts such as `shop.tools:search`, by which a module may be imported.
         families: Beginnings of such texts, `shop.plugins.`, to which a name is added.
         paths: Texts that may be the path of a file, also of several parts: `adapter/adapter.gguf`.
@@ -53,7 +45,7 @@ class SourceFacts:
     """
 
     digest: str
-    imports: tuple[Import, ...] = ()
+    imports: tuple[str, ...] = ()
     mentions: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
@@ -84,7 +76,7 @@ class _Finder:
     """Walks a tree once. `ast.dump` would do for the digest, but its text differs between Python versions."""
 
     parts: list[str] = field(default_factory=list)
-    imports: list[Import] = field(default_factory=list)
+    imports: list[str] = field(default_factory=list)
     mentions: set[str] = field(default_factory=set)
     families: set[str] = field(default_factory=set)
     paths: set[str] = field(default_factory=set)
@@ -132,11 +124,11 @@ class _Finder:
         )
 
     def note_import(self, node: ast.Import) -> None:
-        self.imports += [Import(module=alias.name) for alias in node.names]
+        self.imports += [f"{alias.name}:" for alias in node.names]
 
     def note_import_from(self, node: ast.ImportFrom) -> None:
-        names = tuple(alias.name for alias in node.names)
-        self.imports.append(Import(module=node.module or "", level=node.level, names=names))
+        names = ",".join(alias.name for alias in node.names)
+        self.imports.append(f"{'.' * node.level}{node.module or ''}:{names}")
 
     def note_text(self, node: ast.Constant) -> None:
         text = node.value
@@ -180,10 +172,7 @@ class _Finder:
             self.variables.update(texts)
         elif name in _IMPORTERS:
             self.mentions.update(text for text in texts if not text.startswith("."))
-            relative = (text for text in texts if text.startswith("."))
-            self.imports += [
-                Import(module=text.lstrip("."), level=len(text) - len(text.lstrip("."))) for text in relative
-            ]
+            self.imports += [f"{text}:" for text in texts if text.startswith(".")]
         for keyword in node.keywords:
             if keyword.arg in _PREFIX_WORDS and (text := _text(keyword.value)) and _is_name(text):
                 self.prefixes.add(text)
@@ -252,13 +241,10 @@ def _dump(facts: SourceFacts) -> bytes:
 def _load(stored: bytes) -> SourceFacts | None:
     try:
         fields = json.loads(stored)
-        imports = tuple(Import(**{**part, "names": tuple(part["names"])}) for part in fields.pop("imports"))
         digest = fields.pop("digest")
-        return SourceFacts(
-            digest=digest, imports=imports, **{name: tuple(value) for name, value in fields.items()}
-        )
+        return SourceFacts(digest=digest, **{name: tuple(texts) for name, texts in fields.items()})
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-_memory: Memory[SourceFacts] = Memory("source", _IN_MEMORY, _dump, _load, signed=True)
+_memory: Memory[SourceFacts] = Memory("sources", _IN_MEMORY, _dump, _load, signed=True)
