@@ -266,6 +266,8 @@ class ModelCall:
         answer: Digest of the answer: of its text and the tools that it calls, or of the vectors.
         id: Digest of the provider's name of the answer; empty if it has none.
         cached: By its headers the answer came out of a cache.
+        settings: Sampling settings and all else in the request that is no content, name to value: texts are
+            digests, the system prompt's too.
     """
 
     key: str
@@ -277,6 +279,7 @@ class ModelCall:
     answer: str = ""
     id: str = ""
     cached: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -532,7 +535,9 @@ class Comparison:
     Comparison of two runs: verdicts, and the cases that were added, removed or changed.
 
     Attributes:
-        differs: Other differences from the baseline, a line each: prompts, models, data.
+        differs: Other differences from the baseline, a line each: prompts, models, settings, code, data.
+        not_stamped: What else may differ, a line each, since one of the runs has no stamps of it.
+        stamped: The kinds of stamps that both runs have.
     """
 
     outcome: Outcome
@@ -542,3 +547,5 @@ class Comparison:
     missing: tuple[str, ...] = ()
     changed: tuple[Change, ...] = ()
     differs: tuple[str, ...] = ()
+    not_stamped: tuple[str, ...] = ()
+    stamped: tuple[str, ...] = ()

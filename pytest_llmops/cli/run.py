@@ -107,7 +107,9 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     """Write the run, print all that is not good and the summary, and return the exit code."""
     settings = evaluation.settings
     results = evaluation.results().values()
-    run = make_run(evaluation.goldens, results, settings, evaluation.anchors())
+    run = make_run(
+        evaluation.goldens, results, settings, anchors=evaluation.anchors(), stamps=evaluation.stamps()
+    )
     unsaved = save_run(run, settings.path(settings.out)) if settings.out else ""
     outcomes: list[Outcome] = []
     red: list[Verdict] = []

@@ -142,7 +142,7 @@ def _follow_renames(source: BaselineSource, settings: Settings) -> BaselineSourc
     return replace(source, base=base, release=release, renamed=renamed) if renamed else source
 
 
-def _find_source(
+def _find_source(  # noqa: PLR0913 - as above
     settings: Settings,
     goldens: Sequence[Golden],
     *,

@@ -156,12 +156,26 @@ def make_run(
     goldens: Sequence[Golden],
     results: Iterable[CaseResult],
     settings: Settings,
+    *,
     anchors: Iterable[CaseResult] = (),
+    stamps: Mapping[str, str] | None = None,
 ) -> Run:
-    """Sign the results and sum their usage, ready to be written."""
+    """
+    Sign the results and sum their usage, ready to be written.
+
+    Args:
+        stamps: Of the apps, `Evaluation.stamps`; without them the run says that its code is not stamped.
+    """
     results = mark_copies(sorted(results, key=lambda result: result.case))
     return Run(
-        signature=sign_run(goldens, results, app=settings.app, root=settings.root, repeats=settings.repeats),
+        signature=sign_run(
+            goldens,
+            results,
+            app=settings.app,
+            root=settings.root,
+            repeats=settings.repeats,
+            stamps=stamps or {},
+        ),
         results=tuple(results),
         suite={golden.path: golden.suite for golden in goldens},
         usage=sum_outputs(results),

@@ -54,8 +54,9 @@ def run_golden(  # noqa: PLR0913 - the public door
         sentences = [*evaluation.all_problems(), *describe_failed_calls([golden], results)]
         sentences += describe_tried_again(results, baseline.results if baseline else ())
         sentences += evaluation.all_errors()
+        stamps = evaluation.stamps()
         if problems is not None:
             problems += sentences
     finally:
         evaluation.close()
-    return make_run([golden], results, settings, anchors)
+    return make_run([golden], results, settings, anchors=anchors, stamps=stamps)

@@ -18,6 +18,7 @@ from pytest_llmops.gates.copies import mark_copies, may_have_copies
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
 from pytest_llmops.gates.release import Release, ReleasePlanner, last_share
 from pytest_llmops.gates.repeats import RepeatPlanner
+from pytest_llmops.gates.stamps import join_stamps
 from pytest_llmops.golden.anchors import load_anchors
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.golden.loader import load_golden
@@ -36,6 +37,8 @@ from pytest_llmops.runner.readiness import check_ready, import_libraries, import
 from pytest_llmops.runner.recording import open_recorder
 from pytest_llmops.runner.scoring import Scorer, TimeLimit
 from pytest_llmops.runner.signature import prompt_versions
+from pytest_llmops.runner.stamps.files_read import join_folders
+from pytest_llmops.runner.stamps.observer import AppObserver
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces import opentelemetry
 
@@ -70,6 +73,7 @@ class Evaluation:
     naming: str
     scorer: Scorer
     attribution: Attribution
+    observer: AppObserver
     store: SharedStore | None = None
     budget: Budget | None = None
     raised: dict[str, BaseException] | None = None
@@ -117,6 +121,7 @@ class Evaluation:
             budget=open_budget(settings, ledger),
             raised={} if keeps_raised else None,
             attribution=Attribution.open(settings),
+            observer=AppObserver(settings.root),
         )
         process_end.install()
         _open_runs.add(id(evaluation))
@@ -158,6 +163,7 @@ class Evaluation:
 
     def compare_with(self, source: BaselineSource) -> None:
         """Run the golden files of a source, and judge them against its baseline."""
+        self.observer.watch()
         self.source = source
         self.settings = replace(self.settings, prices={**self.settings.prices, **source.prices})
         self.judge = source.judge(self.settings)
@@ -361,6 +367,15 @@ class Evaluation:
         others = self.store.read_reports("problems") if self.store else ()
         return [*self._own_problems(), *others, *describe_budget(self.budget)]
 
+    def stamps(self) -> dict[str, str]:
+        """The stamps of the apps, as every process of the run saw them, for its signature."""
+        own = self.observer.stamps()
+        if self.store is None:
+            return join_folders(own)
+        if own:
+            self.store.report_stamps(own)  # in place of those of its beginning
+        return join_folders(join_stamps(*self.store.read_stamps()))
+
     def finish_share(self) -> None:
         """
         Wait for cases that other processes need: one that is given up here, they call, and pay for, again.
@@ -376,6 +391,7 @@ class Evaluation:
         """Hand this process's problems and errors to the one that writes the summary."""
         if self.store is not None:
             self.store.report(self._own_problems(), self.attribution.errors(self._recorder))
+            self.store.report_stamps(self.observer.stamps())
 
     def stop(self) -> None:
         """Let no case begin any more, in this process and in those that share with it."""
@@ -387,6 +403,7 @@ class Evaluation:
     def close(self) -> None:
         """Give up unfinished cases within moments, and undo all changes to the process."""
         self.attribution.close()
+        self.observer.close()
         self.scorer.close()
         for runner in self._runners.values():
             runner.end()  # all of them, before the first one takes its time to close
@@ -407,10 +424,12 @@ class Evaluation:
     def _open_runner(self, golden: Golden, app: App | None) -> CaseRunner:
         """Return the runner of a golden file's cases; its app and rival are imported, not called."""
         if golden.path not in self._runners:
+            named = None if app else self.settings.app or golden.app
             with importing(golden, self.settings, self.store):
                 if app is None:
                     app = named_app(golden, self.settings, otherwise=self.naming)
                 rival = named_rival(golden, self.settings)
+            self.observer.note(golden, (app, rival), (named, *([golden.rival] if golden.rival else [])))
             self._runners[golden.path] = CaseRunner(
                 golden=golden,
                 caller=self.caller(app, golden),
@@ -421,6 +440,8 @@ class Evaluation:
                 budget=self.budget,
                 listeners=self.attribution.listeners,
             )
+            if self.store is not None:  # now, since the app may end this process
+                self.store.report_stamps(self.observer.stamps())
         return self._runners[golden.path]
 
     def _want_all(self) -> None:

@@ -13,7 +13,7 @@ from pytest_llmops.gates.paired_runs import pair_cases
 from pytest_llmops.gates.release import Release, describe_drift
 from pytest_llmops.gates.renames import describe_renames
 from pytest_llmops.gates.selfcheck import plan_repeats
-from pytest_llmops.gates.stamps import describe_changes
+from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
 from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.printable import counted, name_some, printable
@@ -120,7 +120,11 @@ class BaselineSource:
             return lines
         lines.append(selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings)))
         changes = describe_changes(self.base.signature, run.signature)
+        unstamped = describe_unstamped(self.base.signature, run.signature)
         lines += [f"since the baseline: {change}" for change in changes]
+        lines += unstamped
+        if (kinds := stamped_kinds(self.base.signature, run.signature)) and not changes and not unstamped:
+            lines.append(f"no stamp differs from the baseline: {', '.join(kinds)}")
         if self.release is not None:
             lines.append(describe_drift(self.release, run.suite, run.results))
         lines += filter(None, [describe_renames(self.renamed)])

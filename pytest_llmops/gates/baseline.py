@@ -21,6 +21,7 @@ from pytest_llmops.gates.copies import mark_copies, without_copies
 from pytest_llmops.gates.error_budget import BASELINE_REPEATS
 from pytest_llmops.gates.paired_runs import STEADY, Chance, Scales, have_same_input
 from pytest_llmops.gates.renames import follow_renames
+from pytest_llmops.gates.stamps import join_runs
 from pytest_llmops.golden.identity import case_id, file_of
 from pytest_llmops.judges.floors import criteria_alone
 from pytest_llmops.metrics.sources import sign_source
@@ -135,6 +136,9 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
             signature = {**left_out, **signed}
         elif taken:
             signature = {**signed, **signature}
+        if taken:
+            is_mixed = options.merge or bool(entries.keys() - taken.keys())
+            signature = join_runs(signature, baseline.signature if is_mixed else signed, signed)
     edited = {case for case in taken if case in old and not have_same_input(old[case], taken[case])}
     replaced = tuple(case for case in taken if case in old and case not in edited)
     anchors = _take_anchors(baseline, run, replaces=options.replace)

@@ -17,7 +17,7 @@ from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.release import Release, judge_since_release, last_share
 from pytest_llmops.gates.renames import describe_renames, follow_renames
-from pytest_llmops.gates.stamps import describe_changes
+from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops, watch_mean
 from pytest_llmops.golden.identity import file_of
@@ -116,6 +116,8 @@ def compare(  # noqa: PLR0913 - the public door
             *describe_changes(base.signature, run.signature),
             *filter(None, [describe_renames(renamed)]),
         ),
+        not_stamped=describe_unstamped(base.signature, run.signature),
+        stamped=stamped_kinds(base.signature, run.signature),
     )
 
 

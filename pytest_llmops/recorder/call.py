@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.identity import Identity, is_host
 from pytest_llmops.recorder.reply import streamed_tools
+from pytest_llmops.recorder.request_settings import settings_of
 from pytest_llmops.records import ModelCall, ModelErrors
 
 CallOutcome = Literal["replayed", "made", "failed", "refused"]
@@ -163,6 +164,7 @@ def note_calls(calls: Iterable[Call]) -> tuple[ModelCall, ...]:
             answer=_digest(_answer(call)),
             id=_digest(call.answer_id) if call.answer_id else "",
             cached=call.cached,
+            settings=settings_of(call.provider, call.kind, call.request),
         )
         for call in sorted(calls, key=lambda call: call.offset_s)
         if call.answered
@@ -178,7 +180,11 @@ def _answer(call: Call) -> Any:
 
 
 def _tool_schemas(request: Any) -> Any:
-    return (request.get("tools") or request.get("functions")) if isinstance(request, Mapping) else None
+    if not isinstance(request, Mapping):
+        return None
+    servers = request.get("mcp_servers")  # whose tools the provider lists itself
+    tools = request.get("tools") or request.get("functions")
+    return [tools, servers] if servers else tools
 
 
 def _digest(value: Any) -> str:

@@ -256,7 +256,8 @@ class GoldenPlugin:
         ]
         settings = self.evaluation.settings
         settings = replace(settings, app=None) if given else settings
-        return make_run(goldens, results, settings, self.evaluation.anchors())
+        anchors, stamps = self.evaluation.anchors(), self.evaluation.stamps()
+        return make_run(goldens, results, settings, anchors=anchors, stamps=stamps)
 
     def _save(self, run: Run) -> str:
         """Write the run; a sentence if the requested file could not be written."""
