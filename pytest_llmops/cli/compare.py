@@ -20,7 +20,7 @@ from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.records import Run
 from pytest_llmops.reports.comparison import comparison_document, comparison_json
 from pytest_llmops.reports.document import write_markdown, write_terminal
-from pytest_llmops.reports.files.baseline_file import load_base
+from pytest_llmops.reports.files.baseline_file import load_base, load_release
 from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.reports.rivals import rivals_document
 from pytest_llmops.settings import find_root, load_settings
@@ -42,7 +42,10 @@ def _compare(given: argparse.Namespace) -> int:
             settings = load_settings(find_root(Path.cwd()))
             known = load_calibrations(settings.path(settings.calibration))
             suite = {path: with_labels(checks, known) for path, checks in run.suite.items()}
-            comparison = compare(_comparable(base, run), run, suite=suite)
+            release = load_release(Path(given.base))
+            if release is not None:
+                release = replace(release, run=_comparable(release.run, run))
+            comparison = compare(_comparable(base, run), run, suite=suite, release=release)
     except RunFileError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _EXIT_CODES["error"]

@@ -106,7 +106,10 @@ def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int
 def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     """Write the run, print all that is not good and the summary, and return the exit code."""
     settings = evaluation.settings
-    run = make_run(evaluation.goldens, evaluation.results().values(), settings)
+    results = evaluation.results().values()
+    run = make_run(
+        evaluation.goldens, results, settings, anchors=evaluation.anchors(), stamps=evaluation.stamps()
+    )
     unsaved = save_run(run, settings.path(settings.out)) if settings.out else ""
     outcomes: list[Outcome] = []
     red: list[Verdict] = []

@@ -149,6 +149,10 @@ class _Reading:
                     and (wrong := describe_wrong_path(path, root if stamps else None))
                 ):
                     self._note((name, at), wrong)
+        if (anchors := _part(document, "anchors", str)) and (
+            wrong := describe_wrong_path(anchors, root if stamps else None)
+        ):
+            self._note(("anchors",), wrong)
         self._shared = self._read_checks(document, ())
         self._own = {at: self._read_checks(case, ("cases", at)) for at, case in self._cases.items()}
         self._attached = {at: self._read_attached(at, case, root) for at, case in self._cases.items()}
@@ -167,6 +171,7 @@ class _Reading:
             judge=self._models.get("judge", {}),
             prompts=tuple(self._document.get("prompts", ())),
             data=tuple(self._document.get("data", ())),
+            anchors=self._document.get("anchors", ""),
             never_record=tuple(_part(self._document, "record", Table).get("never", ())),
             model_errors=self._document.get("model_errors"),
             require_spans=int(self._document.get("require_spans", 0)),

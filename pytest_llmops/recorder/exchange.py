@@ -160,6 +160,7 @@ class Exchange:
         self.duration_s = 0.0
         self._recording, self._session, self._identity, self._nth = recording, session, identity, nth
         self._live, self._reason = live, live
+        self._cached = False
         self._budget: CallBudget | None = None  # of a call that it permitted
         self._differences: list[str] = []
         self._started = time.time()
@@ -181,16 +182,26 @@ class Exchange:
         if recorded is not None:
             self._offset_s, self.duration_s = recorded.offset_s, recorded.duration_s
             self.replay = (recorded.content_type, encode_body(recorded.body))
+            self._cached = recorded.cached
             self._close("replayed", recorded.body, read_reply(recorded.body), _OK)
             self._note(recorded.content_type, recorded.body)
         else:
             self._reason = self._live or self._why_missing()
             self._permit()
 
-    def answer(self, status: int, content_type: str, content: bytes, *, whole: bool = True) -> None:
-        """Log and keep an answer; `whole` is false when the app stopped reading."""
+    def answer(
+        self, status: int, content_type: str, content: bytes, *, whole: bool = True, cached: bool = False
+    ) -> None:
+        """
+        Log and keep an answer.
+
+        Args:
+            whole: False when the app stopped reading.
+            cached: By its headers it came out of a cache.
+        """
         if self not in self._recording.open:
             return
+        self._cached = cached
         self.duration_s = time.perf_counter() - self._clock
         body, reply, fault = read_answer(status, content_type, content, whole=whole)
         if fault:
@@ -277,6 +288,7 @@ class Exchange:
             duration_s=self.duration_s,
             content_type=content_type,
             body=body,
+            cached=self._cached,
         )
 
     def _why_missing(self) -> str:
@@ -327,6 +339,8 @@ class Exchange:
             response=body,
             text=reply.text if identity.kind != "embeddings" else None,
             fingerprint=reply.fingerprint,
+            answer_id=reply.id,
+            cached=self._cached,
             started=self._started,
             offset_s=self._offset_s,
             duration_s=self.duration_s,

@@ -19,6 +19,7 @@ from pytest_llmops.recorder.exchange import MetricCalls, Recording
 from pytest_llmops.recorder.explanation import RunLog
 from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.threads import carry_context
+from pytest_llmops.records import ANCHORS
 from pytest_llmops.settings import RecordMode
 
 _UNATTRIBUTED = "a model was called on a thread that knows of no case, while several ran"
@@ -38,7 +39,8 @@ def recording_of(case: str, repeat: int) -> Iterator[CallLog | None]:
     if not interception.recorders:
         yield None
         return
-    with interception.recorders[-1].recording(case, repeat, shared=False) as log:
+    rules = CallRules(live=True) if f"{ANCHORS}::" in case else None  # a replayed judge never moves
+    with interception.recorders[-1].recording(case, repeat, shared=False, rules=rules) as log:
         yield log
 
 

@@ -33,7 +33,10 @@ FLOORS = " floors"
 
 _HELD_OR_NOT = Scale(higher_is_better=True, bounded=True, range=(0.0, 1.0))
 _NAMED = 5
-_OWN = ("app", "model", "tools", "prompt", "rival")
+_OWN = (
+    "app", "model", "tools", "prompt", "rival",
+    "code", "environment", "file", "package", "setting", "system", "weights",
+)  # fmt: skip
 """Stamps in which candidates may differ."""
 
 

@@ -11,7 +11,7 @@ from pytest_llmops.gates.case_channel.pass_rates import Movement, count_p_value,
 from pytest_llmops.gates.case_channel.reading import Reading, case_budget, read_check, read_pairs
 from pytest_llmops.gates.error_budget import COUNT_SHARE, CaseBudget
 from pytest_llmops.gates.floors import judge_floors
-from pytest_llmops.gates.paired_runs import Chance, Pairs, describe_unlike, have_same_input
+from pytest_llmops.gates.paired_runs import Chance, Pairs, describe_fact, describe_unlike, have_same_input
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import Case, CaseResult, Change, Check, Outcome, Verdict
 from pytest_llmops.registry import find_traits
@@ -171,7 +171,7 @@ def _add_counts(verdict: Verdict, reading: Reading, budget: CaseBudget) -> Verdi
 
 
 def _describe_proof(reading: Reading) -> str:
-    return "no repeat differs, so the app changed here" if reading.fact else "the repeats rule out chance"
+    return describe_fact(reading.days) if reading.fact else "the repeats rule out chance"
 
 
 def list_changes(readings: Mapping[str, Sequence[Reading]], budget: CaseBudget) -> tuple[Change, ...]:

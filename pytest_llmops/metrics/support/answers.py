@@ -39,7 +39,6 @@ class Answers(DeclaredMetric):
 
     traits = MetricTraits(
         name="answers",
-        family="faithfulness",
         basis="reference",
         bound=Bound(comparison=">=", threshold=1.0),
     )

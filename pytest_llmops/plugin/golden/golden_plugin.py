@@ -255,7 +255,9 @@ class GoldenPlugin:
             for golden in self.evaluation.goldens
         ]
         settings = self.evaluation.settings
-        return make_run(goldens, results, replace(settings, app=None) if given else settings)
+        settings = replace(settings, app=None) if given else settings
+        anchors, stamps = self.evaluation.anchors(), self.evaluation.stamps()
+        return make_run(goldens, results, settings, anchors=anchors, stamps=stamps)
 
     def _save(self, run: Run) -> str:
         """Write the run; a sentence if the requested file could not be written."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -129,6 +130,15 @@ class SharedStore:
         for kind, sentences in (("problems", problems), ("errors", errors)):
             path = self.folder / f"worker-{self.worker}.{kind}"
             path.write_text("".join(f"{sentence}\n" for sentence in sentences), encoding="utf-8")
+
+    def report_stamps(self, stamps: Mapping[str, str]) -> None:
+        """Hand the stamps of this process's apps to the controller; later ones take their place."""
+        path = self.folder / f"worker-{self.worker}-{os.getpid()}.stamps"
+        write_atomically(path, json.dumps(dict(stamps)).encode(), durable=False)
+
+    def read_stamps(self) -> list[dict[str, str]]:
+        """Return the stamps of each process that reported any."""
+        return [json.loads(path.read_bytes()) for path in sorted(self.folder.glob("*.stamps"))]
 
     def read_reports(self, kind: Literal["problems", "errors"]) -> list[str]:
         """Return the sentences that workers reported, each once."""

@@ -31,10 +31,10 @@ FAMILIES = {
     "judge": ("judge", "reference_grade"),
     "pairwise": ("pairwise",),
     "recall_at_k": ("recall@k", "precision@k", "hit@k", "ndcg@k", "mrr", "map"),
-    "faithfulness": ("faithfulness", "facts", "supported", "answers"),
+    "faithfulness": ("faithfulness", "facts", "supported"),
     "tool_calls": ("tool_calls", "tool_order", "denied_calls"),
     "pii_leak": ("pii_leak",),
-    "": ("latency_s", "cost_usd", "tokens"),
+    "": ("answers", "latency_s", "cost_usd", "tokens"),
 }  # fmt: skip
 
 

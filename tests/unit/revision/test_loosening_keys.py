@@ -96,6 +96,7 @@ def test_every_field_of_a_file_is_watched(name: str) -> None:
         golden_of(case_of(check_of(">= 0.5")), suite=(suite_of(">= 0.5"),)),
         prompts=("p",),
         data=("d",),
+        anchors="a.jsonl",
         never_record=("h",),
         app="a:b",
         judge={"model": "m"},
