@@ -1,0 +1,1 @@
+"""Lies and right answers, by hand and from labelled sets: what `supported` finds."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -202,7 +203,13 @@ def write(network: Network, bound: float, counts: Counter[str]) -> Path:
         "intercept": _short(intercept - bound),
     }
     path = Path(packaged.__file__).with_name(packaged.FILE)
-    path.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(written, indent=1)
+    for inner in ("{", "["):  # a feature or a unit on one line
+        closing = {"{": "}", "[": "]"}[inner]
+        text = re.sub(
+            rf"\{inner}\n\s+[^{{}}\[\]]*?\n\s+\{closing}", lambda match: " ".join(match[0].split()), text
+        )
+    path.write_text(f"{text}\n", encoding="utf-8")
     return path
 
 

@@ -254,8 +254,8 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
             language=language, error=f"cannot read: more than {_SOURCES_AT_MOST} sentences of sources"
         )
     asked = frozenset(list_words(question))
-    known = [asked | frozenset(list_words(source.text)) for source in sources] if allowed else []
-    known = known or [asked]
+    texts = [source.text for source in sources] + [_describe_call(call) for call in sample.output.tool_calls]
+    known = [asked | frozenset(list_words(text)) for text in texts if allowed] or [asked]
     left = [sentence for sentence in sentences if not find_allowed(sentence, allowed, known)]
     claims = [sentence for sentence in left if is_claim(sentence, language)]
     claims = [sentence for sentence in claims if has_content(read_sentence(sentence, language))]
@@ -294,7 +294,11 @@ def _find_foreign(claims: Sequence[str], language: Language) -> str:
 
 
 def gather(sample: Sample, origins: Sequence[str]) -> list[_Source]:
-    """Return passages and reference as they stand, and each result of a tool in lines of keys and values."""
+    """
+    Return passages and reference as they stand, and each result of a tool in lines of keys and values.
+
+    A call without a result, such as a denied one, is no source: its arguments are only what was asked for.
+    """
     found: list[_Source] = []
     if "passages" in origins:
         found += [
@@ -312,7 +316,7 @@ def gather(sample: Sample, origins: Sequence[str]) -> list[_Source]:
         found += [
             _Source(text=line, origin="tool_calls", name=call.name)
             for call in sample.output.tool_calls
-            if (line := _describe_call(call))
+            if call.result is not None and (line := _describe_call(call))
         ]
     return found
 

@@ -114,6 +114,17 @@ def test_results_of_tools_are_sources():
     assert not is_green(rate("Order FW-1 was lost on a ferry to Iceland.", passages=None, calls=calls))
 
 
+def test_a_call_without_a_result_is_no_source():
+    calls = [ToolCall(name="adjust_points", arguments={"order": "FW-1", "points": 300}, decision="denied")]
+    text = "I have credited 300 points to order FW-1."
+
+    assert not is_green(rate(text, calls=calls))
+    assert is_green(
+        rate(text, calls=[ToolCall(name="adjust_points", result={"credited": 300, "order": "FW-1"})])
+    )
+    assert is_green(rate("Please confirm: 300 points.", calls=calls, allow=["Please confirm: * points."]))
+
+
 def test_the_reference_is_a_source_where_the_check_says_so():
     text, reference = "The shop in Corveth opens at noon.", "The shop in Corveth opens at noon."
 
