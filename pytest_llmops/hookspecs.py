@@ -8,14 +8,15 @@ imported whenever verbs or metrics are listed, so it names heavier modules by th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import pluggy
 
 if TYPE_CHECKING:
-    from pytest_llmops.protocols import RunListener
+    from pytest_llmops.protocols import App, RunListener
+    from pytest_llmops.records import Golden, Verdict
     from pytest_llmops.settings import Settings
 
 GROUP = "pytest_llmops"
@@ -41,6 +42,31 @@ class Verb:
     page: str = ""
 
 
+class Measurement(NamedTuple):
+    """
+    A measurement of a golden file after its run.
+
+    Attributes:
+        verdicts: Each with the id of its item in `case`.
+        lines: For the summary of the session.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    lines: tuple[str, ...]
+
+
+class MeasureGoldens(Protocol):
+    """Measures golden files as a flag asks for it; `typed` is its value."""
+
+    def __call__(self, typed: str) -> Callable[[Golden, App | None, Settings], Measurement]:
+        """
+        Return the measurement of one file.
+
+        Raises:
+            SettingsError: The flag's value is wrong.
+        """
+
+
 @_hookspec
 def llmops_verbs() -> Sequence[Verb]:  # type: ignore[empty-body]
     """Return verbs of the command `llmops`."""
@@ -49,6 +75,27 @@ def llmops_verbs() -> Sequence[Verb]:  # type: ignore[empty-body]
 @_hookspec
 def llmops_metrics() -> Mapping[str, str]:  # type: ignore[empty-body]
     """Return metrics: the name that golden files use, to the import path `module:factory`."""
+
+
+@_hookspec
+def llmops_suite_keys() -> Mapping[str, str]:  # type: ignore[empty-body]
+    """
+    Return keys under `suite` of a golden file that are no metrics.
+
+    Each has the import path `module:function` of its reader, which takes the value as written and returns
+    names with bounds, or raises ComparisonError. The bounds are in `Golden.measures`; who reads them judges
+    them, and an ordinary run does not.
+    """
+
+
+@_hookspec
+def llmops_measure() -> Mapping[str, str]:  # type: ignore[empty-body]
+    """
+    Return measurements of golden files after their run, by the key under `suite` that bounds them.
+
+    Each has the import path `module:function` of a `MeasureGoldens` `--llm-mutate` asks for
+    the one of `mutation`.
+    """
 
 
 @_hookspec

@@ -118,6 +118,21 @@ class Case:
     source: Source | None = None
 
 
+ANCHORS = "#anchors"
+"""What the path of a golden file ends with in the ids of its anchors."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """A stored output that judged metrics score anew in each run; a change of its score is the judge's."""
+
+    id: str
+    input: Any
+    output: str
+    reference: str | None = None
+    passages: tuple[Passage, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Golden:
     """
@@ -130,6 +145,7 @@ class Golden:
         judge: The chat model that judges answers, as `judge:` names it; empty leaves it to the settings.
         prompts: Files or folders with the app's prompts, from the project's root; they stamp a run.
         data: Files or folders from which the app answers, documents or an index; they stamp it too.
+        anchors: File of stored outputs that are scored in each run, from the project's root; empty for none.
         never_record: Hosts whose model calls are made in every run, neither recorded nor replayed.
         model_errors: Effect of a failed model call on its case; None leaves it to the status.
         require_spans: Number of spans that the app must leave for a case.
@@ -137,6 +153,8 @@ class Golden:
         sha256: Of the file's bytes.
         bound_lines: Metric to the line of the first bound on it; empty if it was not read from a file.
         suite_lines: Metric of the suite to the line on which it is written, from 1.
+        measures: Bounds of features, by their key under `suite`: `mutation` to `lies` to `>= 0.9`. Each is
+            judged by what measures it, and by no ordinary run.
     """
 
     path: str
@@ -148,6 +166,7 @@ class Golden:
     judge: Mapping[str, Any] = field(default_factory=dict)
     prompts: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+    anchors: str = ""
     never_record: tuple[str, ...] = ()
     model_errors: ModelErrors | None = None
     require_spans: int = 0
@@ -155,6 +174,7 @@ class Golden:
     sha256: str = ""
     bound_lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
     suite_lines: Mapping[str, int] = field(default_factory=dict, compare=False)
+    measures: Mapping[str, Mapping[str, Bound]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +216,9 @@ class Usage:
     cost_usd: float | None = 0.0
     stated: bool = False
 
+
+GIVEN_UP = "llmops.attempt.given_up"
+"""Attribute of a span of an attempt that a provider's failure broke and another followed: its number."""
 
 UNSEEN = "llmops.unseen_characters"
 """Attribute of a span: number of characters that were not kept, so that no check sees them."""
@@ -241,6 +264,10 @@ class ModelCall:
         fingerprint: The provider's mark of weights and settings.
         tools: Digest of the tool schemas in the request; empty if there are none.
         answer: Digest of the answer: of its text and the tools that it calls, or of the vectors.
+        id: Digest of the provider's name of the answer; empty if it has none.
+        cached: By its headers the answer came out of a cache.
+        settings: Sampling settings and all else in the request that is no content, name to value: texts are
+            digests, the system prompt's too.
     """
 
     key: str
@@ -250,6 +277,9 @@ class ModelCall:
     fingerprint: str | None = None
     tools: str = ""
     answer: str = ""
+    id: str = ""
+    cached: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,6 +311,7 @@ class Output:
         model: The model that the provider reported, the last one if several were called.
         model_calls: The answered model calls in the order they began.
         failed_calls: The others.
+        attempts: Calls of the app for this repeat; more than one where a provider failed.
     """
 
     text: str
@@ -293,6 +324,7 @@ class Output:
     trace_id: str | None = None
     model_calls: tuple[ModelCall, ...] = ()
     failed_calls: tuple[FailedCall, ...] = ()
+    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,6 +379,7 @@ class Failure:
         stage: `rival` if a metric of pairs had no second answer, which is no fault of the app.
         usage: Of the model calls of a repeat in which the app broke; `failed_calls` are among them.
         traceback: Of an app that raised: its own frames as text, masked; empty if it has none.
+        attempts: Calls of the app for this repeat, all of which a provider's failure broke.
     """
 
     metric: str
@@ -356,6 +389,7 @@ class Failure:
     usage: Usage = field(default_factory=Usage)
     failed_calls: tuple[FailedCall, ...] = ()
     traceback: str = ""
+    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -406,6 +440,9 @@ class CaseResult:
             open; 0 if their number was fixed.
         group: As its golden file names it: cases of one group are one unit of the suite's tests.
         runs: Number of repeats from each run, in a baseline that was merged from several.
+        copies: Repeats that a cache answered with an earlier one's answer, and that count with it as one.
+        left_out: Their number, in a baseline, which does not keep them.
+        tried_again: Repeats, in a baseline, for which the app was called again since a provider failed.
         rival: The result of the app's rival for the same case; None if there is none.
         printed: `stdout`, `stderr` and `log` of the app meanwhile, for the item's report; in no file.
     """
@@ -420,6 +457,9 @@ class CaseResult:
     auto: int = 0
     group: str = ""
     runs: tuple[int, ...] = ()
+    copies: tuple[int, ...] = ()
+    left_out: int = 0
+    tried_again: int = 0
     rival: CaseResult | None = None
     printed: tuple[tuple[str, str], ...] = ()
 
@@ -432,12 +472,14 @@ class Run:
     Attributes:
         signature: Origin of the run (versions, app, prompts, golden files), name to value.
         suite: The suite checks by golden file, so that two run files can be compared without it.
+        anchors: Results of the golden files' anchors, scored in this run.
     """
 
     signature: Mapping[str, str]
     results: tuple[CaseResult, ...]
     suite: Mapping[str, tuple[SuiteCheck, ...]] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
+    anchors: tuple[CaseResult, ...] = ()
 
 
 Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]
@@ -454,6 +496,7 @@ class Verdict:
         metric: The metric of its numbers; empty if there is none.
         case: The item's id; None for a suite check.
         interval: Of the difference from the baseline, or of the gain over a rival, at the comparison's level.
+        corrected: The mean that labels of people show, with the ends of its interval; None without labels.
         advice: The remedy, or the drop that a larger run would find.
     """
 
@@ -465,6 +508,7 @@ class Verdict:
     baseline: float | None = None
     difference: float | None = None
     interval: tuple[float, float] | None = None
+    corrected: tuple[float, float, float] | None = None
     p_value: float | None = None
     p_adjusted: float | None = None
     cases: int = 1
@@ -491,7 +535,9 @@ class Comparison:
     Comparison of two runs: verdicts, and the cases that were added, removed or changed.
 
     Attributes:
-        differs: Other differences from the baseline, a line each: prompts, models, data.
+        differs: Other differences from the baseline, a line each: prompts, models, settings, code, data.
+        not_stamped: What else may differ, a line each, since one of the runs has no stamps of it.
+        stamped: The kinds of stamps that both runs have.
     """
 
     outcome: Outcome
@@ -501,3 +547,5 @@ class Comparison:
     missing: tuple[str, ...] = ()
     changed: tuple[Change, ...] = ()
     differs: tuple[str, ...] = ()
+    not_stamped: tuple[str, ...] = ()
+    stamped: tuple[str, ...] = ()

@@ -15,15 +15,19 @@ from importlib import import_module
 from typing import Any, cast
 
 from pytest_llmops.errors import (
+    LLMOpsError,
     MetricNameError,
     MetricOptionError,
+    SettingsError,
     UnknownMetricError,
     describe_error,
     hint,
 )
 from pytest_llmops.extensions import call_hook, installed
+from pytest_llmops.hookspecs import MeasureGoldens, Measurement
 from pytest_llmops.printable import with_article
 from pytest_llmops.protocols import FACTS, Metric, MetricTraits
+from pytest_llmops.records import Bound
 
 MetricFactory = Callable[..., Metric]
 
@@ -55,6 +59,8 @@ _BUILT_IN: Mapping[str, str] = {
     "map": "pytest_llmops.metrics.retrieval:MeanAveragePrecision",
     "faithfulness": "pytest_llmops.judges.faithfulness:Faithfulness",
     "facts": "pytest_llmops.metrics.facts:Facts",
+    "supported": "pytest_llmops.metrics.support.supported:Supported",
+    "answers": "pytest_llmops.metrics.support.answers:Answers",
     "tool_calls": "pytest_llmops.metrics.tools:ToolCalls",
     "tool_order": "pytest_llmops.metrics.tools:ToolOrder",
     "denied_calls": "pytest_llmops.metrics.tools:DeniedCalls",
@@ -298,6 +304,58 @@ def _installed() -> Mapping[str, str]:
             raise MetricNameError(name, path, taken)
         paths[name] = path
     return paths
+
+
+def read_suite_key(name: str, written: Any) -> Mapping[str, Bound] | None:
+    """
+    Read the bounds under a key of `suite` that is no metric but a feature's; None for another name.
+
+    Raises:
+        ComparisonError: They are wrong.
+        MetricOptionError: Their reader cannot be loaded, or broke.
+    """
+    path = suite_keys().get(name)
+    if path is None:
+        return None
+    try:
+        reader: Any = _load(path)
+        bounds: Mapping[str, Bound] = reader(written)
+    except LLMOpsError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a reader is anybody's code
+        raise MetricOptionError(f"{name}: {path} raised {describe_error(error)}") from None
+    return bounds
+
+
+@lru_cache(maxsize=1)
+def suite_keys() -> Mapping[str, str]:
+    """
+    Return the import paths of the readers of features' keys under `suite`, by key.
+
+    Raises:
+        LLMOpsError: A feature cannot be loaded, or two have one key.
+    """
+    paths: dict[str, str] = {}
+    for _, keys in call_hook("llmops_suite_keys", Mapping):
+        for name, path in keys.items():
+            if taken := paths.get(str(name)):
+                raise MetricNameError(str(name), str(path), taken)
+            paths[str(name)] = str(path)
+    return paths
+
+
+def open_measure(name: str, typed: str, flag: str) -> Callable[..., Measurement]:
+    """
+    Return the measurement of golden files of that name, by the value of a flag.
+
+    Raises:
+        LLMOpsError: No installed feature has it, or the value is wrong.
+    """
+    for _, paths in call_hook("llmops_measure", Mapping):
+        if name in paths:
+            open_: MeasureGoldens = cast("Any", _load(paths[name]))
+            return open_(typed)
+    raise SettingsError(f"{flag}: no installed feature serves this flag")
 
 
 def _frozen(value: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 from pytest_llmops.documents.json_document import parse_json, read_bytes
 from pytest_llmops.documents.reading import (
+    BrokenValueError,
     any_of,
     checked,
     hexadecimal,
@@ -33,7 +34,7 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Bound, CaseResult, Check, Golden, Score, Sign, SuiteCheck
-from pytest_llmops.registry import create_metric, metric_factory
+from pytest_llmops.registry import create_metric, metric_factory, metric_options
 from pytest_llmops.statistics.intervals import Method
 
 VERSION = 1
@@ -69,6 +70,28 @@ class _Measure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """
+    Labels on the scale of the scores, by which a judge's mean is corrected.
+
+    Attributes:
+        scores: Of each row, as `labels`.
+        groups: Of each row the number of the group that it was drawn with; empty where each was drawn singly.
+    """
+
+    scores: tuple[float, ...]
+    labels: tuple[float, ...]
+    groups: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        rows = len(self.scores)
+        if rows < 2 or len(self.labels) != rows or len(self.groups) not in {0, rows}:  # noqa: PLR2004 - an error has spread
+            raise BrokenValueError(
+                "must have as many scores as labels, two or more, and a group for each or none"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """
     The record of the scores of one signature.
@@ -80,6 +103,8 @@ class Calibration:
         labels_sha256: Of the file's bytes.
         date: `2026-01-31`.
         agreement: The measures, as JSON values.
+        labelled: Of a judge whose labels use its scale; None of other metrics, and in records of earlier
+            versions.
     """
 
     metric: Annotated[str, matching(".+", "a name")]
@@ -90,6 +115,7 @@ class Calibration:
     date: Annotated[str, matching(r"\d{4}-\d\d-\d\d", "a date such as 2026-01-31")]
     cuts: tuple[CutAgreement, ...]
     agreement: Annotated[Mapping[str, Any], mapping_of(any_of(whole(1), record_reader(dict, _Measure)))]
+    labelled: Labelled | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,10 +161,11 @@ def load_needed(goldens: Iterable[Golden], path: Path) -> dict[str, Calibration]
 
 
 def need_calibrations(goldens: Iterable[Golden]) -> bool:
-    """True if some check has a `min_kappa`, or a bound on a metric without an own bound."""
+    """True if some check may ask a judge, or is a bound on a metric without an own bound."""
     goldens = list(goldens)
-    checks = (check for golden in goldens for case in golden.cases for check in case.checks)
-    return any(check.min_kappa is not None for check in checks) or any(
+    checks = {check.metric for golden in goldens for case in golden.cases for check in case.checks}
+    checks |= {check.metric for golden in goldens for check in golden.suite}
+    return any("judge" in metric_options(metric) for metric in checks) or any(
         has_no_bound(name) for golden in goldens for name in golden.bound_lines
     )
 
@@ -210,6 +237,22 @@ def warn_of_self_preference(results: Iterable[CaseResult]) -> list[str]:
         "take a judge of another family, or see by labelled pairs how far it does: "
         "llmops calibrate pairwise PAIRS.jsonl --label FIELD"
         for (metric, name, family, model), count in sorted(counts.items())
+    ]
+
+
+def reported_judges(score: Score) -> list[tuple[str, str]]:
+    """
+    The models that judged, each as it was asked for, and as its provider reports it: name and fingerprint.
+
+    A provider may put another model behind the same name. Empty for a score that no model made.
+    """
+    return [
+        (
+            str(entry["asked"]),
+            " ".join(str(part) for part in (entry.get("judge"), entry.get("fingerprint")) if part),
+        )
+        for entry in score.evidence
+        if isinstance(entry, Mapping) and entry.get("asked")
     ]
 
 

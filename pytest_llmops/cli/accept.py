@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
+from datetime import datetime
 from pathlib import Path
 
 from pytest_llmops.errors import AcceptanceError, SettingsError
-from pytest_llmops.evaluation.baseline import accepted_path, describe_missed
+from pytest_llmops.evaluation.baseline import accepted_path, describe_missed, describe_short, find_gone
 from pytest_llmops.gates.baseline import Acceptance, AcceptOptions
+from pytest_llmops.gates.release import Release, describe_drift
+from pytest_llmops.gates.renames import describe_renames
 from pytest_llmops.printable import printable
-from pytest_llmops.reports.files.baseline_file import update_baseline
+from pytest_llmops.records import Run
+from pytest_llmops.reports.files.baseline_file import (
+    load_release,
+    name_release,
+    release_path,
+    update_baseline,
+)
 from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.reports.terminal import count_named
 from pytest_llmops.revision.revision import is_revision
@@ -35,6 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep the answers' texts, so that scores can be made again; they get into the repository",
     )
+    parser.add_argument(
+        "--release",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="keep the baseline as it is then as the release, which later runs are compared with as well; "
+        "NAME is today's date by default",
+    )
     parser.add_argument("--baseline", metavar="FILE", help="default: the one of the settings")
     parser.set_defaults(do=_accept)
 
@@ -44,17 +61,28 @@ def _accept(given: argparse.Namespace) -> int:
         raise SettingsError(
             "--all takes the run's scores instead of the baseline's, --merge adds them; take one"
         )
-    path = _find_path(given.baseline, load_settings(find_root(Path.cwd())))
+    settings = load_settings(find_root(Path.cwd()))
+    path = _find_path(given.baseline, settings)
     run = load_run(given.run)
     try:
         options = AcceptOptions(
-            replace=given.all, prune=given.prune, with_outputs=given.with_outputs, merge=given.merge
+            replace=given.all,
+            prune=given.prune,
+            with_outputs=given.with_outputs,
+            merge=given.merge,
+            gone=find_gone(path, settings),
         )
+        before = load_release(path)
         acceptance = update_baseline(path, run, options)
     except AcceptanceError as error:
         print(f"{given.run}: {error}", file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _NOTHING_ACCEPTED
-    print("\n".join(_render(path, acceptance)))  # noqa: T201 - as above
+    lines = _render(path, acceptance)
+    lines += _describe_release(before, acceptance, run, path, named=given.release is not None)
+    if given.release is not None:
+        release = name_release(path, given.release or datetime.now().astimezone().date().isoformat())
+        lines.append(f"{release_path(path)}: release {printable(release.name)}")
+    print("\n".join(lines))  # noqa: T201 - as above
     return 0
 
 
@@ -74,6 +102,7 @@ def _render(path: Path, acceptance: Acceptance) -> list[str]:
         f"{path}: {'written' if acceptance.changed else 'nothing changed'}",
         count_named(acceptance.added, "added"),
         count_named(acceptance.replaced, "replaced"),
+        *([describe_short(len(acceptance.short))] if acceptance.short else []),
         *([f"{fewer} fewer repeats than before: record with --llm-repeats auto"] if acceptance.fewer else []),
         count_named(acceptance.edited, "edited, so taken anew: what they ask was changed"),
         *([f"of all that were taken, {missed.replace(' of them', '')}"] if missed else []),
@@ -83,6 +112,19 @@ def _render(path: Path, acceptance: Acceptance) -> list[str]:
         ),
         count_named(acceptance.unused, "unused: in no golden file any more; --prune takes them out"),
         count_named(acceptance.pruned, "pruned"),
+        *filter(None, [describe_renames(acceptance.renamed)]),
         f"{len(acceptance.refused)} refused",
         *(f"  {printable(case)}: {printable(reason)}" for case, reason in acceptance.refused),
     ]
+
+
+def _describe_release(
+    release: Release | None, acceptance: Acceptance, run: Run, path: Path, *, named: bool
+) -> list[str]:
+    """Report how far the accepted means are from the release; where there is none, the way to one."""
+    if named:
+        return []
+    if release is None:
+        steps = "so a drop in small steps is not seen; --release NAME keeps this baseline as one"
+        return [f"no release baseline beside {path.name}, {steps}"] if acceptance.replaced else []
+    return [describe_drift(release, run.suite, acceptance.baseline.results)]

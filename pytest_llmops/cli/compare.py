@@ -11,17 +11,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from pytest_llmops.calibration.record import load_calibrations
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.gates.baseline import rescore_all
 from pytest_llmops.gates.comparison import compare
+from pytest_llmops.gates.labelled_means import with_labels
 from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.records import Run
 from pytest_llmops.reports.comparison import comparison_document, comparison_json
 from pytest_llmops.reports.document import write_markdown, write_terminal
-from pytest_llmops.reports.files.baseline_file import load_base
+from pytest_llmops.reports.files.baseline_file import load_base, load_release
 from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.reports.rivals import rivals_document
-from pytest_llmops.settings import find_root
+from pytest_llmops.settings import find_root, load_settings
 
 _EXIT_CODES = {"passed": 0, "failed": 1, "regressed": 1, "undecided": 2, "error": 3}
 
@@ -37,7 +39,13 @@ def _compare(given: argparse.Namespace) -> int:
     try:
         with _without_collector():
             base, run = load_base(given.base), load_run(given.run)
-            comparison = compare(_comparable(base, run), run)
+            settings = load_settings(find_root(Path.cwd()))
+            known = load_calibrations(settings.path(settings.calibration))
+            suite = {path: with_labels(checks, known) for path, checks in run.suite.items()}
+            release = load_release(Path(given.base))
+            if release is not None:
+                release = replace(release, run=_comparable(release.run, run))
+            comparison = compare(_comparable(base, run), run, suite=suite, release=release)
     except RunFileError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _EXIT_CODES["error"]

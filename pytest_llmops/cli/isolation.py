@@ -32,9 +32,14 @@ _LOST = "it was not run, since the app ended every process that it was given"
 Run = Callable[[argparse.Namespace, SharedStore, str], int]
 
 
-def run_verb(arguments: Sequence[str], variables: Mapping[str, str]) -> tuple[int, str]:
+def run_verb(
+    arguments: Sequence[str], variables: Mapping[str, str], folder: Path | None = None
+) -> tuple[int, str]:
     """
     Run a verb in a separate process with further environment variables.
+
+    Args:
+        folder: The one to run it in; by default this one.
 
     Returns:
         Its exit code and the last line that it printed, on the error stream if there, fit to be shown.
@@ -43,6 +48,7 @@ def run_verb(arguments: Sequence[str], variables: Mapping[str, str]) -> tuple[in
     completed = subprocess.run(  # noqa: S603 - this command again
         [sys.executable, "-c", program, *arguments],
         env={**os.environ, **variables},
+        cwd=folder,
         capture_output=True,
         text=True,
         errors="replace",

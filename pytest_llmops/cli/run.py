@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run the app in a process of its own, so that a crash is an error of one case",
     )
+    parser.add_argument("--also", action="append", default=[], help=argparse.SUPPRESS)  # of `llmops choose`
     parser.set_defaults(do=_start)
 
 
@@ -84,6 +85,7 @@ def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int
     files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     ledger = store.ledger if store else None
     evaluation = Evaluation.open(settings, naming="pass --app", store=store, ledger=ledger)
+    evaluation.also = given.also
     try:
         named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
         evaluation.load(files, named=named, accept=given.accept, approvals=given.allow_loosening)
@@ -104,7 +106,10 @@ def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int
 def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     """Write the run, print all that is not good and the summary, and return the exit code."""
     settings = evaluation.settings
-    run = make_run(evaluation.goldens, evaluation.results().values(), settings)
+    results = evaluation.results().values()
+    run = make_run(
+        evaluation.goldens, results, settings, anchors=evaluation.anchors(), stamps=evaluation.stamps()
+    )
     unsaved = save_run(run, settings.path(settings.out)) if settings.out else ""
     outcomes: list[Outcome] = []
     red: list[Verdict] = []

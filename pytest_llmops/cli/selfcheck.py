@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_llmops.cli import known_verbs
 from pytest_llmops.cli.typed import read_count
 from pytest_llmops.errors import LLMOpsError, RunFileError, SelfCheckError
 from pytest_llmops.gates.golden_flaws import find_near_duplicates
@@ -23,7 +24,7 @@ from pytest_llmops.records import Golden, Run
 from pytest_llmops.reports.document import write_terminal
 from pytest_llmops.reports.files.baseline_file import load_base
 from pytest_llmops.reports.selfcheck import selfcheck_document, selfcheck_json
-from pytest_llmops.settings import find_root, load_settings
+from pytest_llmops.settings import Settings, find_root, load_settings
 
 _UNKNOWN = 3
 _NAMED = 5
@@ -51,8 +52,20 @@ def _selfcheck(given: argparse.Namespace) -> int:
     if given.format == "json":
         print(json.dumps(selfcheck_json(check), indent=2))  # noqa: T201 - as above
     else:
-        print("\n".join([*write_terminal(selfcheck_document(check)), *_near_duplicates(goldens)]))  # noqa: T201 - as above
+        lines = [
+            *write_terminal(selfcheck_document(check)),
+            *_near_duplicates(goldens),
+            *_unmeasured(settings),
+        ]
+        print("\n".join(lines))  # noqa: T201 - as above
     return _UNKNOWN if check.false_alarms is None else 0
+
+
+def _unmeasured(settings: Settings) -> list[str]:
+    """Name the command that measures the golden set, where no strength is stored beside the baseline."""
+    if "mutate" not in known_verbs() or settings.path(settings.accepted).with_name("mutation.json").exists():
+        return []
+    return ["could a wrong answer turn this red? not measured: llmops mutate --accept"]
 
 
 def _near_duplicates(goldens: Sequence[Golden]) -> list[str]:

@@ -16,13 +16,22 @@ from pytest_llmops.errors import LLMOpsError, RunFileError, SettingsError
 from pytest_llmops.evaluation.merge_base.former import find_former_baseline
 from pytest_llmops.evaluation.merge_base.reading import read_merge_base
 from pytest_llmops.evaluation.source import BaselineSource
+from pytest_llmops.gates.baseline import AcceptOptions
+from pytest_llmops.gates.error_budget import BASELINE_REPEATS
+from pytest_llmops.gates.renames import describe_renames, follow_renames
 from pytest_llmops.gates.suite_channel.verdicts import watch_means
 from pytest_llmops.golden.files import shown_path
-from pytest_llmops.golden.identity import cases_by_id
+from pytest_llmops.golden.identity import cases_by_id, file_of, input_hash
 from pytest_llmops.golden.reviews import load_reviews
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Golden, Run
-from pytest_llmops.reports.files.baseline_file import ACCEPT, load_base, load_baseline, update_baseline
+from pytest_llmops.reports.files.baseline_file import (
+    ACCEPT,
+    load_base,
+    load_baseline,
+    load_release,
+    update_baseline,
+)
 from pytest_llmops.revision.merging import leave_out_old_checks
 from pytest_llmops.revision.revision import is_revision, open_revision
 from pytest_llmops.settings import NO_BASELINE, Settings
@@ -42,7 +51,8 @@ def accept_into_baseline(run: Run, settings: Settings) -> tuple[str, bool]:
     """Take the new cases of a run into the baseline; return a line for the summary, and if it worked."""
     path = accepted_path(settings)
     try:
-        update = update_baseline(path, leave_out_old_checks(run))
+        options = AcceptOptions(gone=find_gone(path, settings))
+        update = update_baseline(path, leave_out_old_checks(run), options)
     except LLMOpsError as error:
         return f"nothing was accepted: {error}", False
     except OSError as error:
@@ -51,12 +61,32 @@ def accept_into_baseline(run: Run, settings: Settings) -> tuple[str, bool]:
     line = f"{shown_path(path, settings.root)}: {cases} accepted, {len(update.kept)} kept"
     if missed := describe_missed(len(update.missed)):
         line += f"; {missed}"
+    if update.short:
+        line += f"; {describe_short(len(update.short))}"
+    if update.renamed:
+        line += f"; {describe_renames(update.renamed)}"
     if update.refused:
         line += f", {len(update.refused)} refused: {update.refused[0][0]}: {update.refused[0][1]}"
     if stale := len(update.stale):
         lack = "lacks a metric or was" if stale == 1 else "lack a metric or were"
         line += f"; of the kept {stale} {lack} scored otherwise (llmops accept --all)"
     return line, True
+
+
+def find_gone(path: Path, settings: Settings) -> frozenset[str]:
+    """Return the golden files of a baseline that do not exist any more; none where there is no baseline."""
+    base = load_baseline(path).results if path.exists() else ()
+    files = {file_of(result.case) for result in base}
+    return frozenset(file for file in files if not settings.path(file).exists())
+
+
+def describe_short(count: int) -> str:
+    """Return a sentence on so many cases that were taken with too few repeats for an app that varies."""
+    have = "has" if count == 1 else "have"
+    return (
+        f"{count} of these {have} fewer than {BASELINE_REPEATS} repeats though the app varies: "
+        "record with --llm-repeats auto"
+    )
 
 
 def describe_missed(count: int) -> str:
@@ -89,6 +119,38 @@ def find_baseline(  # noqa: PLR0913 - facts that a door has of its run
         LLMOpsError: A file or the revision cannot be read, a baseline that is named knows none of the
             cases, or the run would be written over a file that it needs.
     """
+    source = _find_source(
+        settings, goldens, named=named, accept=accept, selection=selection, approvals=approvals
+    )
+    return source if source.base is None else _follow_renames(source, settings)
+
+
+def _follow_renames(source: BaselineSource, settings: Settings) -> BaselineSource:
+    """Return the source with the ids that cases of its baselines have now."""
+    now = {id_: input_hash(case) for id_, case in cases_by_id(*source.goldens).items()}
+    paths = {golden.path for golden in source.goldens}
+
+    def follow(base: Run) -> tuple[Run, dict[str, str]]:
+        cases = {result.case for result in base.results} - now.keys()
+        lost = {case for case in cases if file_of(case) in paths or not settings.path(file_of(case)).exists()}
+        return follow_renames(base, now, lost)
+
+    base, renamed = follow(source.base or Run(signature={}, results=()))
+    release = source.release
+    if release is not None:
+        release = replace(release, run=follow(release.run)[0])
+    return replace(source, base=base, release=release, renamed=renamed) if renamed else source
+
+
+def _find_source(  # noqa: PLR0913 - as above
+    settings: Settings,
+    goldens: Sequence[Golden],
+    *,
+    named: Iterable[str],
+    accept: bool,
+    selection: str,
+    approvals: Iterable[str],
+) -> BaselineSource:
     _check_out(settings, goldens)
     if accept and accepted_path(settings).exists():
         load_baseline(accepted_path(settings))
@@ -120,7 +182,8 @@ def find_baseline(  # noqa: PLR0913 - facts that a door has of its run
                 f"{path}: contains no case of {files}; it is of another project or the "
                 f"cases were renamed; make one with: {ACCEPT}"
             )
-    return replace(source, goldens=tuple(watch_means(golden, base) for golden in goldens), base=base)
+    goldens = tuple(watch_means(golden, base) for golden in goldens)
+    return replace(source, goldens=goldens, base=base, release=load_release(path))
 
 
 def _check_out(settings: Settings, goldens: Sequence[Golden]) -> None:

@@ -10,6 +10,8 @@ from pytest_llmops.errors import RunFileError
 from pytest_llmops.evaluation.baseline import accept_into_baseline
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.gates.case_results import describe_empty_answers, describe_unscored
+from pytest_llmops.gates.copies import describe_copies, mark_copies
+from pytest_llmops.gates.labelled_means import describe_corrections
 from pytest_llmops.gates.outcomes import count, name_files
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
@@ -21,7 +23,11 @@ from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.revision.approvals import sort_by_approval
 from pytest_llmops.revision.loosening import Loosening
 from pytest_llmops.revision.merging import leave_out_old_checks
-from pytest_llmops.runner.app.failed_calls import describe_failed_calls, describe_unanswered
+from pytest_llmops.runner.app.failed_calls import (
+    describe_failed_calls,
+    describe_tried_again,
+    describe_unanswered,
+)
 from pytest_llmops.runner.signature import sign_run
 from pytest_llmops.runner.usage import sum_outputs
 from pytest_llmops.settings import Settings
@@ -97,6 +103,9 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
         conclusion.add(error, "error", counted=True)
     conclusion.problems += [*notes, *evaluation.all_problems()]
     conclusion.problems += describe_failed_calls(evaluation.goldens, conclusion.run.results)
+    conclusion.problems += describe_tried_again(
+        conclusion.run.results, source.base.results if source.base else ()
+    )
     if run is not None:
         if accept:
             line, accepted = accept_into_baseline(run, settings)
@@ -104,6 +113,10 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
         _judge_run(evaluation, run, conclusion)
     if judged is None:
         judged = [result.case for result in conclusion.run.results]
+    if source.missing:
+        conclusion.add(
+            f"{source.missing.outcome}: {source.missing.reason}", source.missing.outcome, counted=True
+        )
     unasked = source.unasked(judged)
     conclusion.problems += source.describe(conclusion.run, settings, unasked)
     missed = source.recordings.list_missed(conclusion.run.results)
@@ -139,14 +152,34 @@ def red_verdicts(verdicts: Iterable[Verdict], settings: Settings) -> list[Verdic
     ]
 
 
-def make_run(goldens: Sequence[Golden], results: Iterable[CaseResult], settings: Settings) -> Run:
-    """Sign the results and sum their usage, ready to be written."""
-    results = sorted(results, key=lambda result: result.case)
+def make_run(
+    goldens: Sequence[Golden],
+    results: Iterable[CaseResult],
+    settings: Settings,
+    *,
+    anchors: Iterable[CaseResult] = (),
+    stamps: Mapping[str, str] | None = None,
+) -> Run:
+    """
+    Sign the results and sum their usage, ready to be written.
+
+    Args:
+        stamps: Of the apps, `Evaluation.stamps`; without them the run says that its code is not stamped.
+    """
+    results = mark_copies(sorted(results, key=lambda result: result.case))
     return Run(
-        signature=sign_run(goldens, results, app=settings.app, root=settings.root, repeats=settings.repeats),
+        signature=sign_run(
+            goldens,
+            results,
+            app=settings.app,
+            root=settings.root,
+            repeats=settings.repeats,
+            stamps=stamps or {},
+        ),
         results=tuple(results),
         suite={golden.path: golden.suite for golden in goldens},
         usage=sum_outputs(results),
+        anchors=tuple(sorted(anchors, key=lambda result: result.case)),
     )
 
 
@@ -169,6 +202,7 @@ def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None
     """Add verdicts of no item, and all that is undecided or missing in the run as a whole."""
     verdicts = evaluation.suite_verdicts({result.case: result for result in run.results})
     conclusion.suite = name_files(verdicts)
+    conclusion.problems += describe_corrections(conclusion.suite)
     if lost := evaluation.judge.lost_cases():
         named = name_some(lost, _NAMED)
         line = f"undecided: in the baseline, and in no golden file any more: {named}"
@@ -181,8 +215,7 @@ def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None
                 why = f"{verdict.reason}; {verdict.advice}".rstrip("; ")
                 line = f"{verdict.outcome}: {golden.path}: {verdict.check}: {why}"
                 conclusion.add(line, verdict.outcome, counted=True)
-    if empty := describe_empty_answers(run):
-        conclusion.problems.append(empty)
+    conclusion.problems += filter(None, (describe_empty_answers(run), describe_copies(run.results)))
     for lack in (describe_unscored(run), describe_unanswered(evaluation.goldens, run.results)):
         if lack:
             conclusion.add(lack, "error")

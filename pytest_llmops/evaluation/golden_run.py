@@ -8,10 +8,11 @@ from typing import Literal
 from pytest_llmops.evaluation.conclusion import make_run
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.evaluation.source import BaselineSource
+from pytest_llmops.gates.copies import leave_out_copies
 from pytest_llmops.gates.suite_channel.verdicts import watch_means
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Golden, Run
-from pytest_llmops.runner.app.failed_calls import describe_failed_calls
+from pytest_llmops.runner.app.failed_calls import describe_failed_calls, describe_tried_again
 from pytest_llmops.runner.app.printed import route_through
 from pytest_llmops.settings import Settings
 
@@ -41,6 +42,7 @@ def run_golden(  # noqa: PLR0913 - the public door
     """
     settings = settings or Settings()
     settings = replace(settings, repeats=repeats or settings.repeats)
+    baseline = baseline and leave_out_copies(baseline)
     golden = watch_means(golden, baseline)
     evaluation = Evaluation.open(settings, naming="give run_golden an app")
     try:
@@ -48,10 +50,13 @@ def run_golden(  # noqa: PLR0913 - the public door
         with route_through():
             evaluation.run(app)
         results = evaluation.wait_for_all(golden)
+        anchors = evaluation.anchors()
         sentences = [*evaluation.all_problems(), *describe_failed_calls([golden], results)]
+        sentences += describe_tried_again(results, baseline.results if baseline else ())
         sentences += evaluation.all_errors()
+        stamps = evaluation.stamps()
         if problems is not None:
             problems += sentences
     finally:
         evaluation.close()
-    return make_run([golden], results, settings)
+    return make_run([golden], results, settings, anchors=anchors, stamps=stamps)

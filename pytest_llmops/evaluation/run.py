@@ -6,31 +6,39 @@ import sys
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_llmops.detect.value_lists import forget_hidden
 from pytest_llmops.errors import GoldenError, Problem
+from pytest_llmops.evaluation.anchors import AnchorCaller, plan_anchors
+from pytest_llmops.gates.copies import mark_copies, may_have_copies
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
+from pytest_llmops.gates.release import Release, ReleasePlanner, last_share
 from pytest_llmops.gates.repeats import RepeatPlanner
+from pytest_llmops.gates.stamps import join_stamps
+from pytest_llmops.golden.anchors import load_anchors
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.recorder.loop_thread import LoopThread
-from pytest_llmops.records import CaseResult, Golden, Run, Verdict
+from pytest_llmops.records import ANCHORS, CaseResult, Golden, Run, SuiteCheck, Verdict
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.calls import AppCaller
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget, describe_budget, open_budget
-from pytest_llmops.runner.cases.case_runner import CaseRunner, latest
+from pytest_llmops.runner.cases.case_runner import CaseRunner, NotBegunError, latest
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.cases.tasks import Task, give_up, plan
 from pytest_llmops.runner.readiness import check_ready, import_libraries, importing, named_app, named_rival
 from pytest_llmops.runner.recording import open_recorder
 from pytest_llmops.runner.scoring import Scorer, TimeLimit
 from pytest_llmops.runner.signature import prompt_versions
+from pytest_llmops.runner.stamps.files_read import join_folders
+from pytest_llmops.runner.stamps.observer import AppObserver
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces import opentelemetry
 
@@ -51,6 +59,7 @@ class Evaluation:
 
     Attributes:
         naming: Advice on naming an app, for the message of a run that has none.
+        also: Metrics that each case is scored by besides those of its golden file, without a bound.
         raised: Exceptions of the app by case, where a debugger will want them; else None.
         store: Where results are shared with the other processes of the run.
         source: The golden files and their baseline, with `judge`; ordinary tests have neither.
@@ -64,9 +73,11 @@ class Evaluation:
     naming: str
     scorer: Scorer
     attribution: Attribution
+    observer: AppObserver
     store: SharedStore | None = None
     budget: Budget | None = None
     raised: dict[str, BaseException] | None = None
+    also: Sequence[str] = ()
     source: BaselineSource = field(init=False, repr=False)
     judge: Judge = field(init=False, repr=False)
     tasks: dict[str, dict[str, Task]] = field(default_factory=dict)
@@ -79,6 +90,7 @@ class Evaluation:
     _app_loops: dict[int, tuple[App, LoopThread]] = field(default_factory=dict)
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-llm"))
     _taken_over: dict[str, CaseResult] = field(default_factory=dict)
+    _anchors: dict[str, list[CaseResult]] = field(default_factory=dict)
 
     @classmethod
     def open(  # noqa: PLR0913 - the decisions of its owner
@@ -109,6 +121,7 @@ class Evaluation:
             budget=open_budget(settings, ledger),
             raised={} if keeps_raised else None,
             attribution=Attribution.open(settings),
+            observer=AppObserver(settings.root),
         )
         process_end.install()
         _open_runs.add(id(evaluation))
@@ -138,7 +151,10 @@ class Evaluation:
         from pytest_llmops.evaluation.baseline import find_baseline
 
         goldens = _load(files, self.settings.root, self.problems)
+        goldens = [_score_also(golden, self.also) for golden in goldens]
         prompt_versions(goldens, self.settings.root)
+        for golden in goldens:
+            load_anchors(golden, self.settings.root)
         self.compare_with(
             find_baseline(
                 self.settings, goldens, named=named, accept=accept, selection=selection, approvals=approvals
@@ -147,6 +163,7 @@ class Evaluation:
 
     def compare_with(self, source: BaselineSource) -> None:
         """Run the golden files of a source, and judge them against its baseline."""
+        self.observer.watch()
         self.source = source
         self.settings = replace(self.settings, prices={**self.settings.prices, **source.prices})
         self.judge = source.judge(self.settings)
@@ -221,7 +238,8 @@ class Evaluation:
             return
         tasks = list(self.tasks[golden.path].values())
         self.attribution.note_checks(metric for task in tasks for _, metric in task.metrics)
-        runner.start(tasks, open_planner(golden, self.goldens, self.source.base, self.settings))
+        planner = open_planner(golden, self.goldens, self.source.base, self.settings, self.source.release)
+        runner.start(tasks, planner)
 
     def run(self, app: App | None = None) -> None:
         """Run all cases of all files, file by file."""
@@ -249,12 +267,20 @@ class Evaluation:
         """All results of a file that this run makes."""
         return [self.wait(golden, task) for task in self.tasks[golden.path].values()]
 
+    def wait_for_started(self) -> None:
+        """Return when no case that this process began is under way any more."""
+        for path, runner in self._runners.items():
+            if runner.is_started:
+                for task in self.tasks[path].values():
+                    runner.wait(task)
+
     def results(self) -> Mapping[str, CaseResult]:
         """The results that every process of the run has by now, by item id."""
         if self._taken_over:
             return self._taken_over
         if self.store is not None:
-            return latest(self.store.read_all())
+            found = latest(self.store.read_all())
+            return {case: result for case, result in found.items() if f"{ANCHORS}::" not in case}
         return {
             case: result for runner in self._runners.values() for case, result in runner.finished().items()
         }
@@ -262,15 +288,55 @@ class Evaluation:
     def judge_case(self, golden: Golden, task: Task) -> tuple[CaseResult, tuple[Verdict, ...]]:
         """The result of a case, waited for, and a verdict for each of its checks."""
         result = self.wait(golden, task)
+        self._note_anchors(golden)
         if self.judge.needs_movement(golden):
-            self.judge.note_movement(golden, self.wait_for_all(golden))
-        return result, self.judge.judge_case(task.case, result)
+            self.judge.note_movement(golden, mark_copies(self.wait_for_all(golden)))
+        judged = result
+        if may_have_copies(result):  # which only the other cases tell from a name that all answers have
+            of_file = mark_copies(self.wait_for_all(golden))
+            judged = next(other for other in of_file if other.case == result.case)
+        return result, self.judge.judge_case(task.case, judged)
 
     def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
         """A verdict for each suite check of a file with all its cases; made once, for items and table."""
+        self._note_anchors(golden)
         if golden.path not in self._suites:
-            self._suites[golden.path] = self.judge.judge_suite(golden, results)
+            self._suites[golden.path] = self.judge.judge_suite(golden, mark_copies(results))
         return self._suites[golden.path]
+
+    def anchors(self) -> tuple[CaseResult, ...]:
+        """The results of all anchors of this run, by id."""
+        with suppress(NotBegunError):  # the run was stopped before they were scored
+            for golden in self.goldens:
+                self._note_anchors(golden)
+        return tuple(result for results in self._anchors.values() for result in results)
+
+    def _note_anchors(self, golden: Golden) -> None:
+        """Score the anchors of a golden file once, and let the judge know how far its metrics moved."""
+        if golden.path in self._anchors or not golden.anchors:
+            return
+        own, tasks, outputs = plan_anchors(golden, self.settings)
+        runner = CaseRunner(
+            golden=own,
+            caller=AnchorCaller(
+                app=str,
+                recorder=self.recorder,
+                timeout_s=self.settings.timeout_s,
+                prices=self.settings.prices,
+                root=self.settings.root,
+                outputs=outputs,
+            ),
+            scorer=self.scorer,
+            concurrency=self.settings.concurrency,
+            store=self.store,
+            budget=self.budget,
+        )
+        try:
+            runner.start(tasks, open_planner(own, [own], None, self.settings))
+            self._anchors[golden.path] = [runner.wait(task) for task in tasks]
+        finally:
+            runner.close()
+        self.judge.note_anchors(golden, self._anchors[golden.path])
 
     def suite_verdicts(self, results: Mapping[str, CaseResult]) -> dict[str, tuple[Verdict, ...]]:
         """Suite verdicts by golden file; none of a file of which a case was not run."""
@@ -301,6 +367,15 @@ class Evaluation:
         others = self.store.read_reports("problems") if self.store else ()
         return [*self._own_problems(), *others, *describe_budget(self.budget)]
 
+    def stamps(self) -> dict[str, str]:
+        """The stamps of the apps, as every process of the run saw them, for its signature."""
+        own = self.observer.stamps()
+        if self.store is None:
+            return join_folders(own)
+        if own:
+            self.store.report_stamps(own)  # in place of those of its beginning
+        return join_folders(join_stamps(*self.store.read_stamps()))
+
     def finish_share(self) -> None:
         """
         Wait for cases that other processes need: one that is given up here, they call, and pay for, again.
@@ -316,6 +391,7 @@ class Evaluation:
         """Hand this process's problems and errors to the one that writes the summary."""
         if self.store is not None:
             self.store.report(self._own_problems(), self.attribution.errors(self._recorder))
+            self.store.report_stamps(self.observer.stamps())
 
     def stop(self) -> None:
         """Let no case begin any more, in this process and in those that share with it."""
@@ -327,6 +403,7 @@ class Evaluation:
     def close(self) -> None:
         """Give up unfinished cases within moments, and undo all changes to the process."""
         self.attribution.close()
+        self.observer.close()
         self.scorer.close()
         for runner in self._runners.values():
             runner.end()  # all of them, before the first one takes its time to close
@@ -347,10 +424,12 @@ class Evaluation:
     def _open_runner(self, golden: Golden, app: App | None) -> CaseRunner:
         """Return the runner of a golden file's cases; its app and rival are imported, not called."""
         if golden.path not in self._runners:
+            named = None if app else self.settings.app or golden.app
             with importing(golden, self.settings, self.store):
                 if app is None:
                     app = named_app(golden, self.settings, otherwise=self.naming)
                 rival = named_rival(golden, self.settings)
+            self.observer.note(golden, (app, rival), (named, *([golden.rival] if golden.rival else [])))
             self._runners[golden.path] = CaseRunner(
                 golden=golden,
                 caller=self.caller(app, golden),
@@ -361,6 +440,8 @@ class Evaluation:
                 budget=self.budget,
                 listeners=self.attribution.listeners,
             )
+            if self.store is not None:  # now, since the app may end this process
+                self.store.report_stamps(self.observer.stamps())
         return self._runners[golden.path]
 
     def _want_all(self) -> None:
@@ -374,23 +455,41 @@ class Evaluation:
 
 
 def open_planner(
-    golden: Golden, goldens: Sequence[Golden], baseline: Run | None, settings: Settings
-) -> RepeatPlanner:
+    golden: Golden,
+    goldens: Sequence[Golden],
+    baseline: Run | None,
+    settings: Settings,
+    release: Release | None = None,
+) -> RepeatPlanner | ReleasePlanner:
     """
     The planner of further repeats for the cases of one golden file.
 
     Args:
         goldens: All that the run has: they share one error budget.
     """
-    return RepeatPlanner(
+    last = RepeatPlanner(
         base={result.case: result for result in baseline.results} if baseline else {},
         suite={golden.path: golden.suite},
         most=settings.max_repeats,
         budget=CaseBudget(tests=count_tests(goldens)),
-        share=suite_share(goldens),
+        share=last_share(suite_share(goldens), release),
         explores=settings.repeats == "auto" or any(case.repeats == "auto" for case in golden.cases),
         goldens=(golden,),
     )
+    if release is None:
+        return last
+    return ReleasePlanner(last=last, release=release, share=suite_share(goldens), goldens=(golden,))
+
+
+def _score_also(golden: Golden, metrics: Iterable[str]) -> Golden:
+    """A golden file that records further metrics of all its cases."""
+    named = {check.metric for check in golden.suite}
+    further = tuple(
+        SuiteCheck(metric=metric, statistic="sum", comparison=None, threshold=None, record_only=True)
+        for metric in metrics
+        if metric not in named
+    )
+    return replace(golden, suite=(*golden.suite, *further))
 
 
 def _load(files: Iterable[Path], root: Path, notes: list[str]) -> list[Golden]:

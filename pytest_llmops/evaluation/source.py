@@ -6,11 +6,14 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pytest_llmops.calibration.record import Calibration, find_uncalibrated, warn_of_self_preference
+from pytest_llmops.evaluation.missing import MissingBaseline
 from pytest_llmops.gates.golden_flaws import describe_blind, describe_echoes, describe_unchecked
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs import pair_cases
+from pytest_llmops.gates.release import Release, describe_drift
+from pytest_llmops.gates.renames import describe_renames
 from pytest_llmops.gates.selfcheck import plan_repeats
-from pytest_llmops.gates.stamps import describe_changes
+from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
 from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.printable import counted, name_some, printable
@@ -42,6 +45,9 @@ class BaselineSource:
         recordings: Differences of the recorded calls from those of the revision.
         approvals: Loosened items that the pipeline approves, or the settings of the revision as it is by now.
         prices: Those of the revision, by which a change is judged; it may add further ones.
+        release: The release baseline beside `base`; None where no release was named.
+        renamed: Ids of cases that the baseline has under another one, old to new.
+        missing: Why the revision has no baseline; None where it has one, or none is wanted.
     """
 
     goldens: tuple[Golden, ...] = ()
@@ -55,12 +61,17 @@ class BaselineSource:
     recordings: RecordedChanges = field(default_factory=RecordedChanges)
     approvals: tuple[str, ...] = ()
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    release: Release | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    missing: MissingBaseline | None = None
 
     def judge(self, settings: Settings) -> Judge:
         """Return the judge of a run of the golden files."""
         written = {file_of(result.case) for result in self.base.results} if self.base else set()
         gone = frozenset(path for path in written if not settings.path(path).exists())
-        return Judge(self.goldens, self.base, self.reviews, self.calibrations, gone=gone)
+        return Judge(
+            self.goldens, self.base, self.reviews, self.calibrations, gone=gone, release=self.release
+        )
 
     def doubts(self) -> Iterator[str]:
         """A sentence for each check that shows little: uncalibrated, blind, met by the question, or none."""
@@ -109,7 +120,14 @@ class BaselineSource:
             return lines
         lines.append(selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings)))
         changes = describe_changes(self.base.signature, run.signature)
+        unstamped = describe_unstamped(self.base.signature, run.signature)
         lines += [f"since the baseline: {change}" for change in changes]
+        lines += unstamped
+        if (kinds := stamped_kinds(self.base.signature, run.signature)) and not changes and not unstamped:
+            lines.append(f"no stamp differs from the baseline: {', '.join(kinds)}")
+        if self.release is not None:
+            lines.append(describe_drift(self.release, run.suite, run.results))
+        lines += filter(None, [describe_renames(self.renamed)])
         if new := pair_cases(self.base.results, run.results).new:
             cases = counted(len(new), "case")
             lines.append(f"{cases} new or edited since, so compared with nothing: take them by --llm-accept")

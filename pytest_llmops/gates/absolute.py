@@ -23,6 +23,8 @@ from pytest_llmops.gates.case_results import (
     unscored_cases,
     values_by_metric,
 )
+from pytest_llmops.gates.floors import judge_floors
+from pytest_llmops.gates.labelled_means import correct_by_labels
 from pytest_llmops.gates.paired_runs import Scale, find_scale
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import GAIN, Bound, Case, CaseResult, Check, Outcome, Score, SuiteCheck, Verdict
@@ -42,7 +44,8 @@ _FAR = 1_000  # times the cases: more is no advice
 
 def judge_case(case: Case, result: CaseResult) -> tuple[Verdict, ...]:
     """
-    One verdict for each check of the case; for a case without checks, whether the app answered.
+    One verdict for each check of the case, then one for each missed floor of a judge's criterion; for a case
+    without checks, whether the app answered.
 
     A check of one repeat looks at its score. Of several, a check that asks for the best score counts the
     repeats that pass (`pass_rate`); any other looks at their mean. Where too few pass and chance may explain
@@ -58,7 +61,8 @@ def judge_case(case: Case, result: CaseResult) -> tuple[Verdict, ...]:
         )
     if not case.checks:
         return (Verdict(check="answered", outcome="passed", case=result.case),)
-    return tuple(_judge_check(check, result) for check in case.checks)
+    checked = (_judge_check(check, result) for check in case.checks)
+    return (*checked, *judge_floors(case.checks, result))
 
 
 def _judge_check(check: Check, result: CaseResult) -> Verdict:
@@ -188,7 +192,9 @@ def judge_suite(check: SuiteCheck, results: Sequence[CaseResult], *, level: floa
     observed = calculate(check.statistic, values)
     bound = None if check.record_only else bound_of(check)
     outcome: Outcome = "failed" if bound and not holds(observed, bound) else "passed"
-    return replace(verdict, outcome=outcome, observed=observed)
+    return correct_by_labels(
+        replace(verdict, outcome=outcome, observed=observed), check, results, level=level
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

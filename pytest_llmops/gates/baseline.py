@@ -10,9 +10,20 @@ from typing import TypeVar
 
 from pytest_llmops.errors import AcceptanceError, LLMOpsError
 from pytest_llmops.gates.absolute import judge_case
-from pytest_llmops.gates.case_results import LARGEST, answer_digests, case_scores, signatures
-from pytest_llmops.gates.paired_runs import Scales, have_same_input
+from pytest_llmops.gates.case_results import (
+    LARGEST,
+    answer_digests,
+    case_scores,
+    signatures,
+    tried_again,
+)
+from pytest_llmops.gates.copies import mark_copies, without_copies
+from pytest_llmops.gates.error_budget import BASELINE_REPEATS
+from pytest_llmops.gates.paired_runs import STEADY, Chance, Scales, have_same_input
+from pytest_llmops.gates.renames import follow_renames
+from pytest_llmops.gates.stamps import join_runs
 from pytest_llmops.golden.identity import case_id, file_of
+from pytest_llmops.judges.floors import criteria_alone
 from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.protocols import traits_of
@@ -40,6 +51,8 @@ class Acceptance:
             run's take their place even where nothing is replaced.
         missed: Of these three, those that miss a check of theirs, a leak aside: known failures from now on.
         fewer: Of the replaced, those that had more repeats before.
+        short: Of the added and edited, those with fewer repeats than a baseline has of an app that varies.
+        renamed: Ids of cases that ask the same under another id now, old to new; they keep their evidence.
         kept: Cases that stay as they were, but for the unused ones.
         stale: Of the kept, those with a metric that the baseline lacks or that made its scores otherwise.
         unused: Cases of the baseline that their golden file no longer has.
@@ -54,6 +67,8 @@ class Acceptance:
     edited: tuple[str, ...]
     missed: tuple[str, ...]
     fewer: tuple[str, ...]
+    short: tuple[str, ...]
+    renamed: Mapping[str, str]
     kept: tuple[str, ...]
     stale: tuple[str, ...]
     unused: tuple[str, ...]
@@ -73,12 +88,14 @@ class AcceptOptions:
         with_outputs: Keep the outputs of the cases that are taken.
         merge: Add the run's repeats to those of cases that the baseline has, scored in the same way: with
             three runs the gate knows how far a run in general may be off (`RunMeans`).
+        gone: Golden files of the baseline that do not exist any more.
     """
 
     replace: bool = False
     prune: bool = False
     with_outputs: bool = False
     merge: bool = False
+    gone: frozenset[str] = frozenset()
 
 
 NEW_ALONE = AcceptOptions()
@@ -92,9 +109,17 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
         AcceptanceError: The run has no result, no score, or no case that could be taken, or its repeats
             were merged before.
     """
+    run = replace(run, results=tuple(mark_copies(run.results)))
+    renamed: dict[str, str] = {}
+    if baseline is not None:
+        asked = {result.case: result.input_hash for result in run.results}
+        lost = set(_find_unused((entry.case for entry in baseline.results), run))
+        lost |= {entry.case for entry in baseline.results if file_of(entry.case) in options.gone}
+        baseline, renamed = follow_renames(baseline, asked, lost)
     old = {entry.case: entry for entry in baseline.results} if baseline else {}
     results = _without_unwatched_costs(run)
-    taken, stale, refused = _sort_results(results, old, options)
+    varies = Chance([*old.values(), *(result for result in results if not result.failures)]).app_varies
+    taken, stale, refused = _sort_results(results, old, options, varies=varies)
     _require_acceptable(run, refused)
     if options.merge and _has_run(old, results):
         raise AcceptanceError("the baseline holds this run already; merge a run of another day or server")
@@ -111,22 +136,47 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
             signature = {**left_out, **signed}
         elif taken:
             signature = {**signed, **signature}
+        if taken:
+            is_mixed = options.merge or bool(entries.keys() - taken.keys())
+            signature = join_runs(signature, baseline.signature if is_mixed else signed, signed)
     edited = {case for case in taken if case in old and not have_same_input(old[case], taken[case])}
     replaced = tuple(case for case in taken if case in old and case not in edited)
+    anchors = _take_anchors(baseline, run, replaces=options.replace)
     return Acceptance(
-        baseline=Run(signature=signature, results=tuple(entries[case] for case in sorted(entries))),
-        changed=baseline is None or bool(taken or gone) or dict(signature) != dict(baseline.signature),
+        baseline=Run(
+            signature=signature,
+            results=tuple(entries[case] for case in sorted(entries)),
+            anchors=anchors,
+        ),
+        changed=baseline is None
+        or bool(taken or gone or renamed)
+        or anchors != baseline.anchors
+        or dict(signature) != dict(baseline.signature),
         added=tuple(case for case in taken if case not in old),
         replaced=replaced,
         edited=tuple(sorted(edited)),
         missed=tuple(result.case for result in run.results if result.case in taken and _misses(result)),
         fewer=tuple(case for case in replaced if len(taken[case].answers) < len(old[case].answers)),
+        short=tuple(
+            case
+            for case in taken
+            if case not in replaced and varies and len(taken[case].answers) < BASELINE_REPEATS
+        ),
+        renamed=renamed,
         kept=tuple(sorted(old.keys() - taken.keys() - set(unused))),
         stale=tuple(stale),
         unused=() if options.prune else unused,
         pruned=unused if options.prune else (),
         refused=tuple(refused),
     )
+
+
+def _take_anchors(baseline: Run | None, run: Run, *, replaces: bool) -> tuple[CaseResult, ...]:
+    """The flawless anchors of a run beside those that are known, or in their place."""
+    known = {entry.case: entry for entry in baseline.anchors} if baseline else {}
+    new = {result.case: make_entry(result) for result in run.anchors if not find_flaw(result)}
+    kept = {**known, **new} if replaces else {**new, **known}
+    return tuple(kept[case] for case in sorted(kept))
 
 
 def _without_unwatched_costs(run: Run) -> list[CaseResult]:
@@ -151,9 +201,14 @@ def _without_unwatched_costs(run: Run) -> list[CaseResult]:
 
 
 def _sort_results(
-    results: Iterable[CaseResult], old: Mapping[str, CaseResult], options: AcceptOptions
+    results: Iterable[CaseResult], old: Mapping[str, CaseResult], options: AcceptOptions, *, varies: bool
 ) -> tuple[dict[str, CaseResult], list[str], list[tuple[str, str]]]:
-    """Case to its new entry; the cases that are stale; the cases that are refused, with the reason."""
+    """
+    Case to its new entry; the cases that are stale; the cases that are refused, with the reason.
+
+    Args:
+        varies: The app gave unlike answers to one question, in the run or in the baseline.
+    """
     taken: dict[str, CaseResult] = {}
     stale: list[str] = []
     refused: list[tuple[str, str]] = []
@@ -170,10 +225,25 @@ def _sort_results(
             else:
                 refused.append((result.case, _UNLIKE))
         elif options.replace and entry != before:
-            taken[entry.case] = entry
+            if reason := _find_loss(before, entry, varies=varies):
+                refused.append((result.case, reason))
+            else:
+                taken[entry.case] = entry
         elif _signed_metrics(entry) - _signed_metrics(before):
             stale.append(entry.case)
     return taken, stale, refused
+
+
+def _find_loss(before: CaseResult, entry: CaseResult, *, varies: bool) -> str:
+    """The reason why an entry would be worth less than the one before; empty where it would not."""
+    repeats, wanted = len(entry.answers), BASELINE_REPEATS if varies else STEADY
+    if repeats >= min(len(before.answers), wanted):
+        return ""
+    app = "an app that varies" if varies else "an app that does not vary"
+    return (
+        f"it has {counted(repeats, 'repeat')} where the baseline has {len(before.answers)}, and {app} needs "
+        f"{wanted}: run it with --llm-repeats {wanted}, or add the run's repeats by --merge"
+    )
 
 
 def _signed_metrics(entry: CaseResult) -> set[tuple[str, str]]:
@@ -196,7 +266,9 @@ def _require_acceptable(run: Run, refused: list[tuple[str, str]]) -> None:
 
 def _has_run(old: Mapping[str, CaseResult], results: Iterable[CaseResult]) -> bool:
     """True if a run of the baseline gave all cases that vary the same answers in the same order."""
-    varying = [(old[result.case], answer_digests(result)) for result in results if result.case in old]
+    varying = [
+        (old[result.case], answer_digests(without_copies(result))) for result in results if result.case in old
+    ]
     varying = [(before, answers) for before, answers in varying if len(set(answers)) > 1]
     return bool(varying) and all(
         answers
@@ -208,7 +280,7 @@ def _has_run(old: Mapping[str, CaseResult], results: Iterable[CaseResult]) -> bo
     )
 
 
-def _find_unused(old: Mapping[str, CaseResult], run: Run) -> tuple[str, ...]:
+def _find_unused(old: Iterable[str], run: Run) -> tuple[str, ...]:
     """Cases that a golden file of the baseline no longer has, as far as a run can show."""
     if "partial" in run.signature:
         return ()
@@ -258,6 +330,7 @@ def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
     Of an output it keeps the answer, passages and tool calls, which another metric, or another version of
     one, would need. Its seconds and tokens are kept as scores only.
     """
+    result = without_copies(result)
     return CaseResult(
         case=result.case,
         input_hash=result.input_hash,
@@ -271,9 +344,13 @@ def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
             for output in sorted(result.outputs, key=lambda output: output.repeat)
             if with_outputs
         ),
-        scores=_sort_scores(replace(score, reason="", evidence=()) for score in result.scores),
+        scores=_sort_scores(
+            replace(score, reason="", evidence=criteria_alone(score)) for score in result.scores
+        ),
         answers=answer_digests(result),
         runs=result.runs,
+        left_out=result.left_out,
+        tried_again=tried_again(result),
     )
 
 
@@ -287,6 +364,8 @@ def _merge_entries(before: CaseResult, entry: CaseResult) -> CaseResult:
         scores=_sort_scores((*before.scores, *_shift(entry.scores, shift))),
         answers=(*before.answers, *entry.answers),
         runs=(*_repeats_by_run(before), len(entry.answers)),
+        left_out=before.left_out + entry.left_out,
+        tried_again=before.tried_again + entry.tried_again,
     )
 
 

@@ -62,7 +62,16 @@ def _index(result: CaseResult) -> _Index:
         listed.setdefault(score.metric, []).append(score)
     scores = {metric: tuple(of_metric) for metric, of_metric in listed.items()}
     read = {metric: tuple([score.value for score in of_metric]) for metric, of_metric in scores.items()}
-    finite = {metric: tuple(filter(math.isfinite, values)) for metric, values in read.items()}
+    own = scores  # without copies, which are one answer with their first
+    if copies := set(result.copies):
+        own = {
+            metric: tuple(score for score in of_metric if score.repeat not in copies)
+            for metric, of_metric in scores.items()
+        }
+    finite = {
+        metric: tuple([score.value for score in of_metric if math.isfinite(score.value)])
+        for metric, of_metric in own.items()
+    }
     values = {metric: of_metric for metric, of_metric in finite.items() if of_metric}
     signatures = tuple(
         (metric, frozenset([score.signature for score in of_metric])) for metric, of_metric in scores.items()
@@ -151,6 +160,18 @@ def count_repeats(result: CaseResult) -> int:
     repeats += [failure.repeat for failure in result.failures]
     repeats += [score.repeat for score in result.scores]
     return max(len(result.answers), max(repeats, default=-1) + 1)
+
+
+def tried_again(result: CaseResult) -> int:
+    """The number of repeats for which the app was called again, since a provider had failed."""
+    attempts = [output.attempts for output in result.outputs]
+    attempts += [failure.attempts for failure in result.failures]
+    return result.tried_again or sum(number > 1 for number in attempts)
+
+
+def count_answers(result: CaseResult) -> int:
+    """The number of repeats that are no copies of an earlier one."""
+    return count_repeats(result) - len(result.copies)
 
 
 def describe_unscored(run: Run) -> str:

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from pytest_llmops.gates.anchors import JudgeMove, correct_cases, correct_suite, find_moves
 from pytest_llmops.gates.case_channel.reading import case_budget, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_changes
 from pytest_llmops.gates.case_results import unscored_cases
+from pytest_llmops.gates.copies import leave_out_copies, mark_copies
+from pytest_llmops.gates.error_budget import divide_suite_share
+from pytest_llmops.gates.floors import judge_suite_floors
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
-from pytest_llmops.gates.stamps import describe_changes
+from pytest_llmops.gates.release import Release, judge_since_release, last_share
+from pytest_llmops.gates.renames import describe_renames, follow_renames
+from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops, watch_mean
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.records import CaseResult, Comparison, Outcome, Run, SuiteCheck, Verdict
 
 
-def compare(
+def compare(  # noqa: PLR0913 - the public door
     base: Run,
     run: Run,
     *,
     suite: Mapping[str, Sequence[SuiteCheck]] | None = None,
+    release: Release | None = None,
     level: float = 0.95,
     seed: int = 0,
 ) -> Comparison:
@@ -36,6 +44,7 @@ def compare(
     Args:
         suite: Golden file to its suite checks; by default the new run's own. A file without any is judged
             by the mean of each metric that the baseline scored its cases by.
+        release: A second baseline, which the suite checks are compared with as well.
         level: Coverage of the intervals, between 0 and 1; one minus the chance of any false `regressed`.
         seed: Fixes every resample.
 
@@ -49,18 +58,44 @@ def compare(
         if twice := [case for case, times in counts.items() if times > 1]:
             raise ValueError(f"a run has a case once, but {twice[0]!r} occurs twice")
     checks = _with_means(run.suite if suite is None else suite, base.results, run.results)
+    base = leave_out_copies(base)
+    run = replace(run, results=tuple(mark_copies(run.results)))
+    now = {result.case: result.input_hash for result in run.results}
+    files = set(map(file_of, now))
+    lost = {result.case for result in base.results if file_of(result.case) in files} - now.keys()
+    base, renamed = follow_renames(base, now, lost)
     pairs = pair_cases(base.results, run.results)
     chance = Chance(base.results)
-    verdicts = name_files(
-        judge_suites_against(checks, run.results, base.results, level=level, seed=seed, chance=chance)
+    share = divide_suite_share(checks.values())
+    of_files = judge_suites_against(
+        checks,
+        run.results,
+        base.results,
+        level=level,
+        seed=seed,
+        share=last_share(share, release),
+        chance=chance,
     )
+    moves = find_moves(base.anchors, run.anchors)
+    of_files = {
+        path: correct_suite(verdicts, checks[path], _moves_of(path, moves))
+        for path, verdicts in of_files.items()
+    }
+    if release is not None:
+        since = judge_since_release(release, checks, run.results, share=share, level=level, seed=seed)
+        of_files = {path: (*verdicts, *since[path]) for path, verdicts in of_files.items()}
+    verdicts = name_files(of_files)
     readings = read_pairs(pairs, chance)
     recorded = {check.metric for of_file in checks.values() for check in of_file if check.record_only}
     budget = case_budget(readings, level)
     single = judge_single_cases(
         pairs, budget=budget, tolerated=tolerated_drops(checks), chance=chance, readings=readings
     )
-    verdicts += [verdict for verdict in single if verdict.metric not in recorded]
+    verdicts += correct_cases(
+        (verdict for verdict in single if verdict.metric not in recorded), _moves_of("", moves)
+    )
+    for path, of_file in checks.items():
+        verdicts += judge_suite_floors(of_file, results_of(path, run.results), base.results)
     reported = {verdict.metric for verdict in verdicts if verdict.outcome == "error"}
     verdicts += _judge_unscored(run.results, reported)
     if not pairs.shared or not verdicts:
@@ -77,8 +112,20 @@ def compare(
         new=pairs.new,
         missing=pairs.missing,
         changed=list_changes(readings, budget),
-        differs=describe_changes(base.signature, run.signature),
+        differs=(
+            *describe_changes(base.signature, run.signature),
+            *filter(None, [describe_renames(renamed)]),
+        ),
+        not_stamped=describe_unstamped(base.signature, run.signature),
+        stamped=stamped_kinds(base.signature, run.signature),
     )
+
+
+def _moves_of(path: str, moves: Mapping[str, Mapping[str, JudgeMove]]) -> Mapping[str, JudgeMove]:
+    """The moves of metrics on a file's anchors; on those of any file where none is named."""
+    if path:
+        return moves.get(path, {})
+    return {metric: move for of_file in moves.values() for metric, move in of_file.items()}
 
 
 def _with_means(

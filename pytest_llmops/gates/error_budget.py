@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_llmops.gates.case_results import count_repeats
+from pytest_llmops.gates.case_results import count_answers, count_repeats
 from pytest_llmops.gates.paired_runs import STEADY, Chance, have_same_input
 from pytest_llmops.records import CaseResult, Golden
 from pytest_llmops.statistics.multiplicity import spend_linearly
@@ -158,7 +158,9 @@ def find_varying(
     return [
         result
         for result in repeated
-        if chance.may_explain(base[result.case], result) and (varies or count_repeats(result) < STEADY)
+        if chance.may_explain(base[result.case], result)
+        and (varies or count_repeats(result) < STEADY)
+        and not (result.copies and count_answers(result) == 1)  # a cache would answer every further one
     ]
 
 

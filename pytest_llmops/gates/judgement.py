@@ -7,12 +7,16 @@ from dataclasses import dataclass, field, replace
 
 from pytest_llmops.calibration.record import Calibration
 from pytest_llmops.gates.absolute import judge_case, judge_suite, require_agreement
+from pytest_llmops.gates.anchors import JudgeMove, correct_cases, correct_suite, find_moves
 from pytest_llmops.gates.baseline import rescore
 from pytest_llmops.gates.case_channel.pass_rates import Movement
 from pytest_llmops.gates.case_channel.reading import find_movement, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_against, judge_single_cases
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
+from pytest_llmops.gates.floors import judge_suite_floors
+from pytest_llmops.gates.labelled_means import with_labels
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
+from pytest_llmops.gates.release import Release, judge_since_release, last_share, rescore_release
 from pytest_llmops.gates.reviewing import settle
 from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops
 from pytest_llmops.golden.identity import cases_by_id, file_of
@@ -33,6 +37,7 @@ class Judge:
         calibrations: By the signature of scores, their agreement with people; a check with `min_kappa` does
             not pass without.
         gone: Golden files of the baseline that do not exist any more.
+        release: A second baseline, which stays while the first one follows accepted runs.
     """
 
     goldens: Sequence[Golden]
@@ -40,11 +45,13 @@ class Judge:
     reviews: Sequence[Review] = ()
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
+    release: Release | None = None
     _before: dict[str, CaseResult] = field(init=False)
     _suites: dict[str, tuple[SuiteCheck, ...]] = field(init=False)
     _budget: CaseBudget = field(init=False)
     _chance: Chance | None = field(init=False, default=None)
     _moved: dict[str, Movement] = field(init=False, default_factory=dict)
+    _moves: dict[str, dict[str, JudgeMove]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._before = {result.case: result for result in self.base.results} if self.base else {}
@@ -66,6 +73,7 @@ class Judge:
                 chance=self._chance,
                 moved=self._moved.get(file_of(result.case)),
             )
+            verdicts = correct_cases(verdicts, self._moves.get(file_of(result.case), {}))
         verdicts = require_agreement(verdicts, case, result, self.calibrations)
         return settle(verdicts, result, self.reviews) if self.reviews else verdicts
 
@@ -84,6 +92,11 @@ class Judge:
         pairs = pair_cases(self._before.values(), results)
         self._moved[golden.path] = find_movement(read_pairs(pairs, self._chance))
 
+    def note_anchors(self, golden: Golden, results: Sequence[CaseResult]) -> None:
+        """Find out how far metrics moved on a golden file's anchors, before its cases are judged."""
+        if self.base is not None:
+            self._moves[golden.path] = find_moves(self.base.anchors, results).get(golden.path, {})
+
     def lost_cases(self) -> list[str]:
         """Cases of the baseline that the golden files of this run lack, or whose file is gone."""
         kept = cases_by_id(*self.goldens)
@@ -96,8 +109,10 @@ class Judge:
         each metric that no case checks itself and by which single cases dropped. A file that is new to the
         baseline is judged by its thresholds, as a new case is.
         """
+        golden = replace(golden, suite=with_labels(golden.suite, self.calibrations))
         if not any(case.startswith(f"{golden.path}::") for case in self._before):
             verdicts = tuple(_judge_without_baseline(check, results) for check in golden.suite)
+            verdicts += judge_suite_floors(golden.suite, results)
             if self.base is None:
                 return verdicts
             advice = "the baseline has no case of this file"
@@ -116,8 +131,14 @@ class Judge:
             results,
             list(before.values()),
             chance=self._chance,
-            share=suite_share(self.goldens),
+            share=last_share(suite_share(self.goldens), self.release),
         )[golden.path]
+        moves = self._moves.get(golden.path, {})
+        verdicts = correct_suite(verdicts, golden.suite, moves)
+        since: tuple[Verdict, ...] = ()
+        if self.release is not None:
+            release = rescore_release(self.release, self.goldens, results)
+            since = judge_since_release(release, suite, results, share=suite_share(self.goldens))[golden.path]
         single = judge_single_cases(
             pair_cases(before.values(), results),
             budget=self._budget,
@@ -127,7 +148,8 @@ class Judge:
         )
         recorded = {check.metric for check in golden.suite if check.record_only}
         recorded -= {check.metric for check in golden.suite if not check.record_only}
-        return (*verdicts, *(verdict for verdict in single if verdict.metric not in recorded))
+        single = correct_cases((verdict for verdict in single if verdict.metric not in recorded), moves)
+        return (*verdicts, *since, *single, *judge_suite_floors(golden.suite, results, before.values()))
 
     def _find_base(self, case: Case, result: CaseResult) -> CaseResult | None:
         """The case in the baseline, scored again where its scores were made otherwise."""

@@ -7,7 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_llmops.errors import LLMOpsError, MetricOptionError
-from pytest_llmops.gates.case_results import answer_digests, count_repeats, signatures, values_by_metric
+from pytest_llmops.gates.case_results import (
+    answer_digests,
+    count_answers,
+    count_repeats,
+    signatures,
+    values_by_metric,
+)
+from pytest_llmops.gates.days import find_day_shares
 from pytest_llmops.records import Bound, CaseResult
 from pytest_llmops.registry import create_metric, metric_factory
 from pytest_llmops.statistics.p_values import fisher_p_value
@@ -143,11 +150,14 @@ class Chance:
         scales: Of every metric met, so that each is looked up once.
         app_varies: A case of the baseline gave unlike answers, or unlike scores, to one question.
         alike: Repeats of the whole baseline where none did; 0 in an app that varies.
+        day_shares: Metric to the share of its variance that all repeats of one run have in common; only of a
+            baseline that was merged from several runs.
     """
 
     def __init__(self, base_results: Iterable[CaseResult]) -> None:
         results = list(base_results)
         self.scales = Scales()
+        self.day_shares = find_day_shares(results)
         self.app_varies = any(not self.is_alike(result) for result in results)
         self.alike = 0 if self.app_varies else sum(map(count_repeats, results))
 
@@ -171,7 +181,7 @@ class Chance:
         Args:
             dropped: Those of the pairs that dropped.
         """
-        if all(count_repeats(new) >= CONFIRMED for _, new in dropped):
+        if all(count_answers(new) >= CONFIRMED for _, new in dropped):
             return True
         alike = sum(len(answer_digests(base)) - 1 for base, _ in pairs)
         return fisher_p_value(alike, alike, len(pairs) - len(dropped), len(pairs)) <= _RARE
@@ -180,6 +190,18 @@ class Chance:
         """True if another run of the same app might give the answers of the new one."""
         steady = not self.app_varies and len(answer_digests(base)) >= STEADY and answer_digests(new)
         return not (steady and self.is_alike(base) and self.is_alike(new))
+
+
+def describe_fact(days: int) -> str:
+    """
+    The meaning of a drop in which no repeat differs from another of its side.
+
+    Args:
+        days: Runs that the baseline was merged from: one alone shows nothing of another day.
+    """
+    if days > 1:
+        return "no repeat differs, so the app changed here"
+    return "no repeat differs: the app changed here, or its model since that day (--merge adds days)"
 
 
 def _are_alike(values: Sequence[float]) -> bool:

@@ -72,12 +72,14 @@ class Recorded:
         steady: Two repeats or more, all alike.
         single: One repeat: whether it varies is unknown.
         deviations: The rate of answers that differ from their case's most frequent one; None without repeats.
+        left_out: Repeats that are not counted, since a cache answered them with an earlier one's answer.
     """
 
     varying: tuple[str, ...]
     steady: tuple[str, ...]
     single: tuple[str, ...]
     deviations: Deviations | None = None
+    left_out: int = 0
 
     @property
     def count(self) -> int:
@@ -214,7 +216,13 @@ def sort_cases(results: Sequence[CaseResult], chance: Chance) -> Recorded:
         deviations = Deviations(
             deviating=deviating, repeats=repeats, high=exact_interval(deviating, repeats)[1]
         )
-    return Recorded(varying=tuple(varying), steady=tuple(steady), single=tuple(single), deviations=deviations)
+    return Recorded(
+        varying=tuple(varying),
+        steady=tuple(steady),
+        single=tuple(single),
+        deviations=deviations,
+        left_out=sum(result.left_out for result in results),
+    )
 
 
 def _count_false_alarms(  # noqa: PLR0913 - the baseline, and the halves that are drawn

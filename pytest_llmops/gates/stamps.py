@@ -1,15 +1,51 @@
-"""Differences of two runs other than their answers: prompts, models, data, golden files, metrics."""
+"""
+Differences of two runs other than their answers: prompts, models, settings, code, variables, data.
+
+A stamp has one value, or several that one run met, joined by `SEPARATOR`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 
-_IGNORED = {"repeats", "partial"}
+from pytest_llmops.printable import name_some, printable
+
+SEPARATOR = ", "
+STAMPED = "stamped"
+"""The stamp that lists the kinds of which a run has stamps, be there any of a kind or none."""
+
+UNSET = "unset"
+VARIES = "varies"
+"""The value of a setting with too many: they depend on the cases, and cannot be compared."""
+
+CHANGING = "changed meanwhile"
+"""Beside the digest of a file that was written while the run was under way."""
+
+_IGNORED = {"repeats", "partial", STAMPED}
 _OF_FILE = {"app", "rival"}
-_MET = {"model", "tools", "metric"}
+_MET = {
+    "model", "judge", "tools", "metric", "setting", "system",
+    "code", "environment", "file", "package", "weights",
+}  # fmt: skip
 """Kinds that no golden file names: their values are those that the cases of a run met."""
 
-_ORDER = ("prompt", "model", "tools", "data", "golden", "app", "rival", "metric")
+_SINGLE = {"code", "environment", "file", "package", "weights"}
+"""Of these, kinds that have one value in all cases of a run."""
+
+_LISTED = {"code": "code", "environment": "environment", "file": "files", "package": "packages",
+           "setting": "model requests", "mcp": "MCP servers"}  # fmt: skip
+"""Kinds that `STAMPED` lists, with their names for people."""
+
+_KIND_OF = {"system": "setting", "weights": "file"}
+"""Kinds that are listed with another one."""
+
+_ORDER = (
+    "prompt", "system", "model", "judge", "weights", "setting", "tools", "mcp", "environment", "code", "file",
+    "data", "package", "golden", "app", "rival", "metric",
+)  # fmt: skip
+_FOLDED = ("environment", "code", "file", "package")
+_NAMED = 5
 
 
 def describe_changes(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
@@ -17,21 +53,121 @@ def describe_changes(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[s
     A line for each stamp that differs between two signatures, prompts first.
 
     A stamp of one side is reported for the files that both runs could name; a baseline of another version
-    may lack stamps, and is not blamed for it. A stamp of the base only is not reported where a run has fewer
-    cases or golden files, which did not meet it. Neither is a model, a tool schema or a metric of which the
-    smaller run met a part and nothing else.
+    may lack stamps, and is not blamed for it: `describe_unstamped`. A stamp of the base only is not reported
+    where a run has fewer cases or golden files, which did not meet it. Neither is a value of which the
+    smaller run met a part and nothing else. Many of one kind are one line.
     """
+    lines: list[str] = []
+    folded: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for name, before, after in _find_changes(base, new):
+        kind, _, about = name.partition(":")
+        if kind in _FOLDED:
+            if (
+                kind in {"code", "file"}
+                and f"data:{about}" in new
+                and base.get(f"data:{about}") != new[f"data:{about}"]
+            ):
+                continue  # the golden file names it, and it is reported as data
+            state = _describe_state(kind, before, after)
+            if not folded[kind, state]:
+                lines.append(f"{kind}\0{state}")
+            folded[kind, state].append(about)
+        else:
+            lines.append(_DESCRIBE.get(kind, _describe_values)(kind, about, before, after))
+    return tuple(_unfold(line, folded) for line in lines)
+
+
+def describe_unstamped(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
+    """A line for the kinds of which only one run has stamps: whether they changed is unknown."""
     lines = []
+    for one, other, which in ((base, new, "the baseline"), (new, base, "this run")):
+        lacking = _kinds(other) - _kinds(one)
+        if not any(name.startswith("model:") for name in one):
+            lacking -= {"setting"}  # it called no model, and that is reported of the models
+        if lacking:
+            names = ", ".join(name for kind, name in _LISTED.items() if kind in lacking)
+            lines.append(f"not stamped in {which}, so whether it changed is unknown: {names}")
+    return tuple(lines)
+
+
+def stamped_kinds(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the kinds of which both runs have stamps."""
+    return tuple(_LISTED[kind] for kind in _LISTED if kind in _kinds(base) & _kinds(new))
+
+
+def join_stamps(*parts: Mapping[str, str]) -> dict[str, str]:
+    """Join the stamps that several processes of one run saw: a name with several values has all of them."""
+    values: defaultdict[str, set[str]] = defaultdict(set)
+    for part in parts:
+        for name, value in part.items():
+            values[name].update(value.split(" " if name == STAMPED else SEPARATOR))
+    return {
+        name: (" " if name == STAMPED else SEPARATOR).join(sorted(distinct))
+        for name, distinct in values.items()
+    }
+
+
+def join_runs(signature: Mapping[str, str], old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return the signature of a baseline with cases of two runs.
+
+    A stamp that cases met has the values of both. A kind that only one of them stamped is not stamped any
+    more, for nothing is known of the other's cases.
+
+    Args:
+        signature: All other stamps.
+    """
+    both = _kinds(old) & _kinds(new)
+    sides = [{name: value for name, value in side.items() if _kind(name) in both} for side in (old, new)]
+    for one, other in (sides, sides[::-1]):
+        for name in other.keys() - one.keys():
+            if _is_unset(name, old, new):
+                one[name] = UNSET
+    others = {name: value for name, value in signature.items() if _kind(name) not in {*_LISTED, STAMPED}}
+    return {**others, **join_stamps(*sides), **({STAMPED: " ".join(sorted(both))} if both else {})}
+
+
+def _is_unset(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> bool:
+    """True if a stamp that a run lacks says that something was not set, and not that it was not met."""
+    kind, _, about = name.partition(":")
+    if kind == "environment":
+        return True
+    model = f"model:{about.partition(':')[2] if kind == 'setting' else about}"
+    return kind in {"setting", "system"} and model in old and model in new
+
+
+def _kind(name: str) -> str:
+    """The kind under which a stamp is listed."""
+    kind = name.partition(":")[0]
+    return _KIND_OF.get(kind, kind)
+
+
+def _kinds(signature: Mapping[str, str]) -> set[str]:
+    return set(signature.get(STAMPED, "").split()) & _LISTED.keys()
+
+
+def _find_changes(
+    base: Mapping[str, str], new: Mapping[str, str]
+) -> Iterator[tuple[str, str | None, str | None]]:
+    both = _kinds(base) & _kinds(new)
     for name in sorted((base.keys() | new.keys()) - _IGNORED, key=_weight):
         kind, _, about = name.partition(":")
         before, after = base.get(name), new.get(name)
         if before == after or (kind in _OF_FILE and f"golden:{about}" in new.keys() - base.keys()):
             continue  # a new golden file is reported as one
-        if kind in _MET and _is_explained_by_size(before, after, base, new):
+        if _kind(name) in _LISTED and _kind(name) not in both:
             continue
+        if kind in {"setting", "system"}:
+            if not _is_unset(name, base, new):
+                continue  # the model itself is reported
+            before, after = before or UNSET, after or UNSET
+        is_single = kind in _SINGLE and before is not None and after is not None
+        if kind in _MET and not is_single and _is_explained_by_size(before, after, base, new):
+            continue
+        if kind == "file" and name.endswith("/") and (_is_smaller(new, base) or _is_smaller(base, new)):
+            continue  # which of a folder's many files were read depends on the cases
         if (before and after) or (kind in _DESCRIBE and (after or not _is_smaller(new, base))):
-            lines.append(_DESCRIBE.get(kind, _describe_values)(kind, about, before, after))
-    return tuple(lines)
+            yield name, before, after
 
 
 def _weight(name: str) -> tuple[int, str]:
@@ -54,15 +190,39 @@ def _is_explained_by_size(
     """True if values may differ only because one run has cases that the other has not."""
     old_files, new_files = _golden_files(base), _golden_files(new)
     apart = bool(old_files and new_files) and not old_files & new_files  # no case is compared
-    old, fresh = (set((values or "").split(", ")) - {""} for values in (before, after))
+    old, fresh = (set((values or "").split(SEPARATOR)) - {""} for values in (before, after))
     if not old:  # a model that a change put in place of another, or that only the new cases use
         return apart or "partial" in base
     # A base without golden files in its signature is of a version that did not stamp them.
     new_is_smaller = _is_smaller(new, base)
     base_is_smaller = "partial" in base or bool(old_files and new_files - old_files)
+    if VARIES in old | fresh and (new_is_smaller or base_is_smaller):
+        return True
     if new_is_smaller and base_is_smaller:
         return apart or bool(old & fresh)
     return (new_is_smaller and fresh <= old) or (base_is_smaller and old <= fresh)
+
+
+def _describe_state(kind: str, before: str | None, after: str | None) -> str:
+    if after and CHANGING in after.split(SEPARATOR):
+        return "changed while the run was under way"
+    if kind == "environment":
+        return "is set now" if before is None else "is not set any more" if after is None else "changed"
+    if before is None:
+        return "is read now" if kind == "file" else "is new"
+    if after is None:
+        return "is not read any more" if kind == "file" else "is gone"
+    return f"{before} → {after}" if kind == "package" else "changed"
+
+
+def _unfold(line: str, folded: Mapping[tuple[str, str], list[str]]) -> str:
+    kind, marked, state = line.partition("\0")
+    if not marked:
+        return line
+    names = [printable(name) for name in folded[kind, state]]
+    if "→" in state:
+        return f"{kind} {name_some(names, _NAMED)}: {state}"
+    return f"{kind} {names[0]} {state}" if len(names) == 1 else f"{kind} {state}: {name_some(names, _NAMED)}"
 
 
 def _describe_prompt(_: str, path: str, before: str | None, after: str | None) -> str:
@@ -76,7 +236,7 @@ def _describe_prompt(_: str, path: str, before: str | None, after: str | None) -
 
 
 def _describe_file(kind: str, path: str, before: str | None, after: str | None) -> str:
-    label = "golden file" if kind == "golden" else kind
+    label = {"golden": "golden file", "mcp": "MCP server"}.get(kind, kind)
     state = "is new" if before is None else "is gone" if after is None else "changed"
     return f"{label} {path} {state}"
 
@@ -87,11 +247,40 @@ def _describe_values(kind: str, name: str, before: str | None, after: str | None
     return f"{kind} {name}: {before or 'none'} → {after or 'none'}"
 
 
+def _describe_setting(_: str, name: str, before: str | None, after: str | None) -> str:
+    setting, _, model = name.partition(":")
+    old, new = (_shown(values) for values in (before, after))
+    if old == new:
+        return f"{printable(setting)} of {printable(model)} changed"
+    return f"{printable(setting)} of {printable(model)}: {old} → {new}"
+
+
+def _shown(values: str | None) -> str:
+    """Digests of texts are not shown."""
+    parts = [
+        "a text" if value.startswith("#") else printable(value) for value in (values or "").split(SEPARATOR)
+    ]
+    return SEPARATOR.join(dict.fromkeys(parts))
+
+
+def _describe_system(_: str, model: str, before: str | None, after: str | None) -> str:
+    if UNSET in {before, after}:
+        return f"system prompt of {printable(model)} {'is new' if before == UNSET else 'is gone'}"
+    old, new = (set((values or "").split(SEPARATOR)) for values in (before, after))
+    some = "" if len(old | new) == 2 and not old & new else f" ({len(new - old)} of {len(new)} texts are new)"  # noqa: PLR2004
+    return f"system prompt of {printable(model)} changed{some}"
+
+
 _DESCRIBE: Mapping[str, Callable[[str, str, str | None, str | None], str]] = {
     "prompt": _describe_prompt,
+    "system": _describe_system,
+    "setting": _describe_setting,
     "data": _describe_file,
+    "mcp": _describe_file,
     "golden": _describe_file,
     "model": _describe_values,
+    "weights": _describe_values,
     "app": _describe_values,
     "rival": _describe_values,
+    **dict.fromkeys(_FOLDED, _describe_file),
 }

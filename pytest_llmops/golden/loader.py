@@ -20,7 +20,7 @@ from pytest_llmops.documents.values import (
     plain,
 )
 from pytest_llmops.documents.yaml_document import read_yaml
-from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, UnknownMetricError
+from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, UnknownMetricError, hint
 from pytest_llmops.golden.files import (
     decode_golden,
     describe_wrong_path,
@@ -34,8 +34,8 @@ from pytest_llmops.golden.structure import find_structure_mistakes
 from pytest_llmops.golden.thresholds import LONGEST_NAME, read_checks, read_suite
 from pytest_llmops.printable import excerpt
 from pytest_llmops.protocols import Metric, traits_of
-from pytest_llmops.records import Attached, Case, Check, Golden, Run, Source, SuiteCheck
-from pytest_llmops.registry import find_traits
+from pytest_llmops.records import Attached, Bound, Case, Check, Golden, Run, Source, SuiteCheck
+from pytest_llmops.registry import find_traits, read_suite_key, suite_keys
 from pytest_llmops.settings import load_settings
 
 _READERS: Mapping[str, Callable[[str], tuple[Any, list[Mistake]]]] = {
@@ -131,6 +131,7 @@ class _Reading:
         self._past = past
         self._bound_lines: dict[str, int] = {}
         self._suite_lines: dict[str, int] = {}
+        self._measures: dict[str, Mapping[str, Bound]] = {}
         self._rows = _part(document, "cases", Row)
         self._cases = {at: case for at, case in enumerate(self._rows) if isinstance(case, Table)}
         model = _part(document, "judge", str)
@@ -148,6 +149,10 @@ class _Reading:
                     and (wrong := describe_wrong_path(path, root if stamps else None))
                 ):
                     self._note((name, at), wrong)
+        if (anchors := _part(document, "anchors", str)) and (
+            wrong := describe_wrong_path(anchors, root if stamps else None)
+        ):
+            self._note(("anchors",), wrong)
         self._shared = self._read_checks(document, ())
         self._own = {at: self._read_checks(case, ("cases", at)) for at, case in self._cases.items()}
         self._attached = {at: self._read_attached(at, case, root) for at, case in self._cases.items()}
@@ -166,6 +171,7 @@ class _Reading:
             judge=self._models.get("judge", {}),
             prompts=tuple(self._document.get("prompts", ())),
             data=tuple(self._document.get("data", ())),
+            anchors=self._document.get("anchors", ""),
             never_record=tuple(_part(self._document, "record", Table).get("never", ())),
             model_errors=self._document.get("model_errors"),
             require_spans=int(self._document.get("require_spans", 0)),
@@ -173,6 +179,7 @@ class _Reading:
             sha256=digest,
             bound_lines=self._bound_lines,
             suite_lines=self._suite_lines,
+            measures=self._measures,
         )
 
     def _case(self, path: str, at: int, case: Table) -> Case:
@@ -252,7 +259,7 @@ class _Reading:
                     past=self._past,
                 )
             except LLMOpsError as error:
-                self._note(place, _about(name, error))
+                self._read_measure(name, value, error)
                 continue
             checks += made
             if any(check.comparison for check in made):
@@ -263,6 +270,25 @@ class _Reading:
                     self._note(place, f"{name} needs {_REMEDIES[need][0]}, and no case has any")
                     break
         return tuple(checks)
+
+    def _read_measure(self, name: str, value: Any, refused: LLMOpsError) -> None:
+        """
+        Read bounds of a feature, whose key is no metric.
+
+        Args:
+            refused: Why it is no suite check.
+        """
+        place: Place = ("suite", name)
+        try:
+            bounds = read_suite_key(name, plain(value))
+            if bounds is not None:
+                self._measures[name] = bounds
+                self._suite_lines[name] = line_of(self._document, place)
+                return
+        except LLMOpsError as error:
+            refused = error
+        near = hint(name[:LONGEST_NAME], suite_keys()) if isinstance(refused, UnknownMetricError) else ""
+        self._note(place, f"no metric is named {excerpt(name)}.{near}" if near else _about(name, refused))
 
     def _check_needs(self) -> None:
         """Note the cases without a part that a metric needs; many of one shared check are one mistake."""

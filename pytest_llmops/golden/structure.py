@@ -213,6 +213,7 @@ _FILE = _mapping(
         "judge": _a(str, dict, then=_read_judge),
         "prompts": _listed(_text()),
         "data": _listed(_text()),
+        "anchors": _text(),
         "record": _mapping({"never": _listed(_text(_read_host))}),
         "model_errors": one_of("allow", "warn", "fail"),
         "require_spans": _where(

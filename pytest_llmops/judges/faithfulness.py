@@ -7,15 +7,15 @@ By `judge`, a chat model labels each claim and quotes the passages that show it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, cast
 
 from pytest_llmops.documents.reading import checked, read_name
 from pytest_llmops.errors import LLMOpsError, MetricOptionError
 from pytest_llmops.judges.completion import JudgeError, run
 from pytest_llmops.judges.model import JudgeModel, read_judge
-from pytest_llmops.judges.panel import describe_problem, kept, locate, side_by_side
+from pytest_llmops.judges.panel import describe_judge, describe_problem, kept, locate, side_by_side
 from pytest_llmops.judges.prompt import fence, load_prompt
 from pytest_llmops.judges.rubric import passages_of
 from pytest_llmops.judges.verdict import VERSION, request_verdict
@@ -136,7 +136,7 @@ class Faithfulness(DeclaredMetric):
                 continue
             worst_first = sorted(rated.claims, key=lambda claim: claim.score)
             reason = "" if worst_first[0].score >= _FULL else _explain(worst_first[0], len(rated.claims))
-            evidence = {"claims": [_show(claim) for claim in worst_first]}
+            evidence = {**rated.judged, "claims": [_show(claim) for claim in worst_first]}
             value = round(rated.value, _DIGITS)
             results.append(self.give(sample, value, reason, evidence=(evidence,), made=made))
         return results
@@ -158,7 +158,10 @@ class Faithfulness(DeclaredMetric):
             return [
                 verdicts
                 if isinstance(verdicts, Failure)
-                else Rated.of([_judged_claim(*pair, spans) for pair in zip(own, verdicts, strict=True)])
+                else Rated.of(
+                    [_judged_claim(*pair, spans) for pair in zip(own, verdicts, strict=True)],
+                    verdicts[0].judged if verdicts else {},
+                )
                 for own, verdicts, spans in zip(
                     claims, judge_support(self.judge, samples, claims), contexts, strict=True
                 )
@@ -218,11 +221,13 @@ class Support:
     Attributes:
         evidence: Words of the passages, unmasked so that they can be found there; empty for `absent`. A label
             whose quotation is in no passage does not count: it is `absent`.
+        judged: The model that judged, as it was asked for and as it answered; empty where none was called.
     """
 
     label: Label
     evidence: str = ""
     reason: str = ""
+    judged: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 def judge_support(
@@ -268,7 +273,9 @@ def _judge(judge: JudgeModel, sample: Sample, claims: Sequence[str]) -> list[Sup
     if [verdict["claim"] for verdict in verdicts] != list(range(1, len(claims) + 1)):
         return _failure(sample, f"{judge.model} did not label each of {counted(len(claims), 'claim')} once")
     texts = [fold(passage.text) for passage in sample.output.passages]
-    return [_read_verdict(verdict, texts) for verdict in verdicts]
+    described = describe_judge(judge, answer)
+    judged = {name: described[name] for name in ("judge", "asked", "fingerprint")}
+    return [replace(_read_verdict(verdict, texts), judged=judged) for verdict in verdicts]
 
 
 def _read_verdict(verdict: dict[str, Any], texts: Sequence[str]) -> Support:

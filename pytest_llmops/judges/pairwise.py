@@ -78,7 +78,7 @@ class Pairwise(JudgedMetric):
         output, rival = sample.output.text, _rival(sample) or ""
         if output == rival:
             same = "both answers are the same text"
-            return _opinion(TIE, same, {**describe_judge(judge), "form": "none"}, sample)
+            return _opinion(TIE, same, describe_judge(judge), sample)
         if judge.yes_no:
             return await self._request_yes(judge, sample)
         await asyncio.sleep(0)  # `gather` needs the loop
@@ -124,7 +124,7 @@ class Pairwise(JudgedMetric):
     async def _request_yes(self, judge: JudgeModel, sample: Sample) -> Opinion:
         prompt = load_prompt("yes-no")
         await asyncio.sleep(0)  # `gather` needs the loop
-        chances = await asyncio.gather(
+        answers = await asyncio.gather(
             *(
                 request_yes(
                     judge,
@@ -133,13 +133,14 @@ class Pairwise(JudgedMetric):
                 for text in (sample.output.text, _rival(sample))
             )
         )
+        chances = [chance for chance, _ in answers]
         difference = chances[0] - chances[1]
         value = TIE if abs(difference) < _NEAR else WIN if difference > 0 else LOSS
         reason = (
             f"yes to {_YES_NO!r} has probabilities of {chances[0]:.2f} and, for its rival, {chances[1]:.2f}"
         )
         question = {"question": _YES_NO, "chances": {"output": chances[0], "rival": chances[1]}}
-        return _opinion(value, reason, {**describe_judge(judge), **question}, sample)
+        return _opinion(value, reason, {**describe_judge(judge, answers[0][1]), **question}, sample)
 
 
 def win_rate(values: Sequence[float], *, level: float = 0.95) -> tuple[float, float, float]:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error
-from pytest_llmops.judges.completion import JudgeError, NoVerdictError, close, require_client, run
+from pytest_llmops.judges.completion import JudgeError, NoVerdictError, Reply, close, require_client, run
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel, read_judge, refuse_near_miss
 from pytest_llmops.judges.prompt import load_prompt
 from pytest_llmops.judges.verdict import VERSION, Answer
@@ -285,14 +285,23 @@ async def _request_all(
     return [reply for reply in replies if isinstance(reply, Opinion | Exception)]
 
 
-def describe_judge(judge: JudgeModel, answer: Answer | None = None) -> dict[str, Any]:
+def describe_judge(judge: JudgeModel, answer: Answer | Reply | None = None) -> dict[str, Any]:
     """
     The evidence on a judge: the model named in its answer, its family, and the form of the answer.
 
-    Without an answer the judge is a yes-no judge.
+    Args:
+        answer: A completion of a yes-no judge; None where none was needed.
     """
     if answer is None:
-        return {"judge": judge.model, "family": judge.family, "form": "yes_no"}
+        return {"judge": judge.model, "family": judge.family, "form": "none"}
+    if isinstance(answer, Reply):
+        return {
+            "judge": answer.model or judge.model,
+            "asked": judge.model,
+            "family": judge.family,
+            "fingerprint": answer.fingerprint,
+            "form": "yes_no",
+        }
     reply = answer.reply
     return {
         "judge": reply.model or judge.model,

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.judges.completion import NoVerdictError
+from pytest_llmops.judges.floors import combine_criteria
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.judges.panel import JudgedMetric, Opinion, describe_judge, kept
 from pytest_llmops.judges.prompt import fence, load_prompt
-from pytest_llmops.judges.rubric_file import DEFAULT, SCALE, Criterion, choose_criteria, find_rubric
+from pytest_llmops.judges.rubric_file import (
+    DEFAULT,
+    SCALE,
+    Criterion,
+    choose_criteria,
+    find_rubric,
+    set_floors,
+)
 from pytest_llmops.judges.verdict import Answer, expect_scores, request_verdict, request_yes
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample
@@ -31,11 +39,14 @@ class Judge(JudgedMetric):
             `golden/rubrics/`, or a path.
         criteria: Those of its criteria that count: a name, several, or names with weights; all by default.
         expected: Take the value from the probabilities of the digits instead of the digits.
+        floors: The least score of each criterion, as `floors.read_floors` takes it; a check that a criterion
+            misses fails, whatever the mean is. By default those of the rubric.
     """
 
     rubric: Any = DEFAULT
     criteria: Any = None
     expected: bool = False
+    floors: Any = None
 
     prompt = "rubric"
     traits = MetricTraits(
@@ -51,8 +62,10 @@ class Judge(JudgedMetric):
     def __post_init__(self) -> None:
         JudgedMetric.__post_init__(self)
         rubric = choose_criteria(find_rubric(self.rubric, self.name), self.criteria, self.name)
+        rubric = set_floors(rubric, self.floors, self.name)
         object.__setattr__(self, "rubric", rubric)
-        object.__setattr__(self, "criteria", None)  # the rubric contains them now
+        for option in ("criteria", "floors"):  # the rubric contains them now
+            object.__setattr__(self, option, None)
         for judge in self.judges:
             if self.expected and not judge.yes_no and not judge.logprobs:
                 raise MetricOptionError(
@@ -92,13 +105,13 @@ class Judge(JudgedMetric):
         await asyncio.sleep(0)  # `gather` needs the loop
         criteria = self.rubric.criteria
         questions = (prompt.render(**data, question=criterion.yes_no) for criterion in criteria)
-        chances = await asyncio.gather(*(request_yes(judge, messages) for messages in questions))
+        answers = await asyncio.gather(*(request_yes(judge, messages) for messages in questions))
         by_criterion = {}
-        for criterion, chance in zip(criteria, chances, strict=True):
+        for criterion, (chance, _) in zip(criteria, answers, strict=True):
             value = round(_LOW + (_HIGH - _LOW) * chance, 4)
             reason = f"yes to {criterion.yes_no!r} has a probability of {chance:.2f}"
             by_criterion[criterion.name] = {"reason": reason, "score": value, "expected": value}
-        return self._weigh(by_criterion, describe_judge(judge))
+        return self._weigh(by_criterion, describe_judge(judge, answers[0][1]))
 
     def _weigh(self, by_criterion: Mapping[str, Mapping[str, Any]], judged: dict[str, Any]) -> Opinion:
         of = "expected" if self.expected else "score"
@@ -111,11 +124,26 @@ class Judge(JudgedMetric):
         total = sum(criterion.weight for criterion in criteria)
         value = sum(criterion.weight * by_criterion[criterion.name][of] for criterion in criteria) / total
         lowest = min(by_criterion, key=lambda name: by_criterion[name][of])
+        floors = {criterion.name: criterion.floor for criterion in criteria if criterion.floor}
+        graded = {
+            name: {**entry, **({"floor": floors[name]} if name in floors else {})}
+            for name, entry in by_criterion.items()
+        }
         reason = ""
         if value < _HIGH:
-            scores = ", ".join(f"{name} {by_criterion[name][of]:g}" for name in by_criterion)
+            below = {
+                name: f" (below its floor {floor:g})"
+                for name, floor in floors.items()
+                if by_criterion[name]["score"] < floor
+            }
+            scores = ", ".join(
+                f"{name} {entry[of]:g}{below.get(name, '')}" for name, entry in by_criterion.items()
+            )
             reason = f"{scores}: {by_criterion[lowest]['reason']}"
-        return Opinion(value=value, reason=reason, evidence={**judged, "criteria": dict(by_criterion)})
+        return Opinion(value=value, reason=reason, evidence={**judged, "criteria": graded})
+
+    def combine(self, opinions: Sequence[Opinion]) -> dict[str, Any]:
+        return {"criteria": combine_criteria([opinion.evidence["criteria"] for opinion in opinions])}
 
 
 def passages_of(sample: Sample) -> str | None:

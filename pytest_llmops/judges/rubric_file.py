@@ -21,6 +21,7 @@ from pytest_llmops.documents.reading import (
 from pytest_llmops.documents.values import Mistake, UnreadableError, described, line_of
 from pytest_llmops.documents.yaml_document import read_yaml
 from pytest_llmops.errors import MetricOptionError, hint
+from pytest_llmops.judges.floors import Floor, default_floor, read_floor, read_floors
 from pytest_llmops.settings import find_root
 
 SCALE = (1, 2, 3, 4, 5)
@@ -34,6 +35,7 @@ DEFAULT = "default"
 _BUILT_IN = Path(__file__).parent / "rubrics"
 _SUFFIXES = (".yaml", ".yml")
 _STEPS = [str(step) for step in SCALE]
+_ENDS = (float(SCALE[0]), float(SCALE[-1]))
 _WEIGHT = positive()
 
 
@@ -49,6 +51,13 @@ def _read_anchors(value: Any) -> tuple[str, ...]:
     return tuple(anchors[step] for step in _STEPS)
 
 
+def _read_floor(value: Any) -> float | bool:
+    try:
+        return read_floor(value, _ENDS, "it") or False
+    except MetricOptionError as error:
+        raise BrokenValueError(str(error).removeprefix("it ")) from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion:
     """
@@ -57,6 +66,9 @@ class Criterion:
     Attributes:
         yes_no: The same as a question whose `yes` is good, for models that are too small to grade.
         anchors: The meaning of each step of the scale, from 1 to 5.
+        floor: The least score that it needs, whatever the others have; False for none. None is the middle of
+            the scale in a rubric with several criteria, and none in one with a single criterion, whose score
+            the check's own bound is about.
     """
 
     name: str
@@ -64,6 +76,7 @@ class Criterion:
     anchors: Annotated[tuple[str, ...], _read_anchors]
     yes_no: Annotated[str, _read_line] = ""
     weight: Annotated[float, _WEIGHT] = 1.0
+    floor: Annotated[float | bool | None, _read_floor] = None
 
 
 def _read_criteria(value: Any) -> tuple[Criterion, ...]:
@@ -158,6 +171,23 @@ def choose_criteria(rubric: Rubric, written: Any, metric: str) -> Rubric:
     with refused_as(MetricOptionError, f"{metric}: the weight of "):
         chosen = tuple(replace(known[name], weight=within(name, _WEIGHT, weight)) for name, weight in pairs)
     return replace(rubric, criteria=chosen)
+
+
+def set_floors(rubric: Rubric, written: Any, metric: str) -> Rubric:
+    """
+    Give each criterion its floor, or False.
+
+    Args:
+        written: As `read_floors` takes it; None for those of the rubric.
+    """
+    usual: Floor = default_floor(_ENDS) if len(rubric.criteria) > 1 else None
+    own = {
+        criterion.name: usual if criterion.floor is None else criterion.floor or None
+        for criterion in rubric.criteria
+    }
+    floors = read_floors(written, own, _ENDS, metric)
+    criteria = (replace(criterion, floor=floors[criterion.name] or False) for criterion in rubric.criteria)
+    return replace(rubric, criteria=tuple(criteria))
 
 
 def _read(path: Path, display_path: str, metric: str) -> Rubric:

@@ -304,9 +304,10 @@ async def request_verdict(
     raise NoVerdictError(f"{judge.model} gave no verdict, even when asked again: {problem}")
 
 
-async def request_yes(judge: JudgeModel, messages: Sequence[Message]) -> float:
+async def request_yes(judge: JudgeModel, messages: Sequence[Message]) -> tuple[float, Reply]:
     """
-    The probability of `yes` over that of `yes` and `no`, 0 to 1, for the first token of the answer.
+    The probability of `yes` over that of `yes` and `no`, 0 to 1, for the first token of the answer; and the
+    completion that it was read from.
 
     Raises:
         NoVerdictError: Neither is among the likeliest tokens, or no probabilities came.
@@ -336,7 +337,7 @@ async def request_yes(judge: JudgeModel, messages: Sequence[Message]) -> float:
         raise NoVerdictError(
             f"{judge.model} gave no probability of yes or no, but {quote(reply.text, _WORD_SHOWN)!r}"
         )
-    return round(mass["yes"] / total, _DIGITS)
+    return round(mass["yes"] / total, _DIGITS), reply
 
 
 async def _converse(

@@ -73,6 +73,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="ITEM",
         help="approve one loosened item, as the run prints it; counts on the command line only",
     )
+    group.addoption(
+        "--llm-mutate",
+        metavar="KIND,…",
+        help="then measure whether wrong answers would be red: output, retrieval, model, or kinds of them",
+    )
     for name in FLAGS:
         flag = f"--llm-{name.replace('_', '-')}"
         group.addoption(flag, default=None, metavar=SETTINGS[name].metavar, help=SETTINGS[name].help)
@@ -129,7 +134,9 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_llmops.plugin.session import session_of
 
         session_of(config)  # a wrong flag is one message, and not an error of every test
-    useless = [name for name in ("out", "baseline", "export", "accept") if config.getoption(f"llm_{name}")]
+    useless = [
+        name for name in ("out", "baseline", "export", "accept", "mutate") if config.getoption(f"llm_{name}")
+    ]
     if useless and not config.getoption("llm_golden"):
         named = " and ".join(f"--llm-{name}" for name in useless)
         raise pytest.UsageError(f"{named} belongs to a golden run: add --llm-golden")

@@ -9,8 +9,9 @@ from hashlib import sha256
 from typing import Any, Literal, Protocol
 
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.identity import is_host
+from pytest_llmops.recorder.identity import Identity, is_host
 from pytest_llmops.recorder.reply import streamed_tools
+from pytest_llmops.recorder.request_settings import settings_of
 from pytest_llmops.records import ModelCall, ModelErrors
 
 CallOutcome = Literal["replayed", "made", "failed", "refused"]
@@ -66,6 +67,8 @@ class Call:
         status: HTTP status; None when no answer came.
         started: Seconds since the epoch.
         fingerprint: The provider's mark of weights and settings, `system_fingerprint`.
+        answer_id: The provider's name of the answer.
+        cached: By its headers the answer came out of a cache.
         key: SHA-256 of the call's identity without `repeat` and `nth`.
         nth: Counts from 0 the answered calls of that key within the case and repeat.
     """
@@ -87,6 +90,8 @@ class Call:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     fingerprint: str | None = None
+    answer_id: str | None = None
+    cached: bool = False
     status: int | None = None
     started: float = 0.0
     offset_s: float = 0.0
@@ -107,6 +112,21 @@ class CallBudget(Protocol):
 
     def charge(self, call: Call) -> None:
         """Books each call that it permitted once, answered or not."""
+
+
+class ReplySource(Protocol):
+    """Sees the replies that an app gets to its model calls, and may give others; used on many threads."""
+
+    def replace(self, case: str, repeat: int, identity: Identity, nth: int) -> tuple[str, Any] | None:
+        """
+        Return content type and body of the reply to a call; None leaves it to cassettes and provider.
+
+        Raises:
+            CassetteError: The app gets no reply at all.
+        """
+
+    def note(self, case: str, repeat: int, identity: Identity, nth: int, reply: tuple[str, Any]) -> None:
+        """Take content type and body of a complete reply, replayed or made."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,6 +162,9 @@ def note_calls(calls: Iterable[Call]) -> tuple[ModelCall, ...]:
             fingerprint=call.fingerprint,
             tools=_digest(tools) if (tools := _tool_schemas(call.request)) else "",
             answer=_digest(_answer(call)),
+            id=_digest(call.answer_id) if call.answer_id else "",
+            cached=call.cached,
+            settings=settings_of(call.provider, call.kind, call.request),
         )
         for call in sorted(calls, key=lambda call: call.offset_s)
         if call.answered
@@ -157,7 +180,11 @@ def _answer(call: Call) -> Any:
 
 
 def _tool_schemas(request: Any) -> Any:
-    return (request.get("tools") or request.get("functions")) if isinstance(request, Mapping) else None
+    if not isinstance(request, Mapping):
+        return None
+    servers = request.get("mcp_servers")  # whose tools the provider lists itself
+    tools = request.get("tools") or request.get("functions")
+    return [tools, servers] if servers else tools
 
 
 def _digest(value: Any) -> str:

@@ -51,6 +51,7 @@ class Recorded:
         offset_s: Seconds from the start of the repeat to the request, when it was made.
         duration_s: Seconds that the answer took then.
         body: The answer as JSON, or the text of its events.
+        cached: By its headers it came out of a cache on the way.
     """
 
     provider: str
@@ -63,6 +64,7 @@ class Recorded:
     duration_s: float
     content_type: str
     body: Any
+    cached: bool = False
 
     @property
     def place(self) -> Place:
@@ -175,6 +177,7 @@ def _entry(call: Recorded) -> dict[str, Any]:
             "body": call.body,
             "status": 200,
             "sha256": digest(call),
+            **({"cached": True} if call.cached else {}),
         },
     }
 
@@ -229,7 +232,12 @@ def _check(path: Path, text: str, document: Any) -> Calls:
         if not fault:
             response = entry["response"]
             shared = {part.name: entry[part.name] for part in fields(Recorded) if part.name in _SHAPE}
-            call = Recorded(**shared, content_type=response["content_type"], body=response["body"])
+            call = Recorded(
+                **shared,
+                content_type=response["content_type"],
+                body=response["body"],
+                cached=response.get("cached") is True,
+            )
             calls[call.place] = call
             if response.get("sha256", "") not in {"", digest(call)}:
                 fault = "was edited after it was recorded"

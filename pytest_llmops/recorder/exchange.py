@@ -12,7 +12,15 @@ from typing import Any
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.printable import printable
-from pytest_llmops.recorder.call import Call, CallBudget, CallLog, CallOutcome, CallRules, count_calls
+from pytest_llmops.recorder.call import (
+    Call,
+    CallBudget,
+    CallLog,
+    CallOutcome,
+    CallRules,
+    ReplySource,
+    count_calls,
+)
 from pytest_llmops.recorder.cassettes import CassetteSession, Recorded
 from pytest_llmops.recorder.explanation import explain_miss
 from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify, identify_body
@@ -32,6 +40,8 @@ class Recording:
     Attributes:
         lines: One for each call, for `llmops explain`.
         began: Of the monotonic clock; a call's offset counts from here.
+        replies: Sees the replies, and may give others.
+        keeps: Whether answers that are made go into the cassettes.
         ended: The repeat is over; no check sees the calls that its threads and tasks make from now on.
     """
 
@@ -43,6 +53,8 @@ class Recording:
     report: Callable[[str], None]
     rules: CallRules
     budget: CallBudget | None = None
+    replies: ReplySource | None = None
+    keeps: bool = True
     ended: bool = False
     lines: list[dict[str, Any]] = field(default_factory=list)
     open: set[Exchange] = field(default_factory=set)
@@ -148,6 +160,7 @@ class Exchange:
         self.duration_s = 0.0
         self._recording, self._session, self._identity, self._nth = recording, session, identity, nth
         self._live, self._reason = live, live
+        self._cached = False
         self._budget: CallBudget | None = None  # of a call that it permitted
         self._differences: list[str] = []
         self._started = time.time()
@@ -163,19 +176,32 @@ class Exchange:
             CassetteError: The call may not be made.
         """
         place = (self._identity.key, self._recording.log.repeat, self._nth)
+        if self._give_other_reply():
+            return
         recorded = None if self._live else self._session.calls.get(place)
         if recorded is not None:
             self._offset_s, self.duration_s = recorded.offset_s, recorded.duration_s
             self.replay = (recorded.content_type, encode_body(recorded.body))
+            self._cached = recorded.cached
             self._close("replayed", recorded.body, read_reply(recorded.body), _OK)
+            self._note(recorded.content_type, recorded.body)
         else:
             self._reason = self._live or self._why_missing()
             self._permit()
 
-    def answer(self, status: int, content_type: str, content: bytes, *, whole: bool = True) -> None:
-        """Log and keep an answer; `whole` is false when the app stopped reading."""
+    def answer(
+        self, status: int, content_type: str, content: bytes, *, whole: bool = True, cached: bool = False
+    ) -> None:
+        """
+        Log and keep an answer.
+
+        Args:
+            whole: False when the app stopped reading.
+            cached: By its headers it came out of a cache.
+        """
         if self not in self._recording.open:
             return
+        self._cached = cached
         self.duration_s = time.perf_counter() - self._clock
         body, reply, fault = read_answer(status, content_type, content, whole=whole)
         if fault:
@@ -183,14 +209,40 @@ class Exchange:
             return
         if not reply.ended:
             self._reason += " (the app left the stream unread, so it is not kept)"
-        elif not self._live:
+        elif not self._live and self._recording.keeps:
             recorded = self._recorded(self._identity.body, content_type, body)
             self._session.made.append((self._clock, recorded))
         self._close("made", body, reply, status)
+        if reply.ended:
+            self._note(content_type, body)
 
     def fail(self, error: BaseException | str, *, status: int | None = None) -> None:
         """Log a call that brought no answer; its next attempt is the same call."""
         self._end_without_answer("failed", error, status)
+
+    def _give_other_reply(self) -> bool:
+        """Return whether the app gets a reply that neither a cassette nor a provider gave."""
+        recording = self._recording
+        if recording.replies is None:
+            return False
+        log = recording.log
+        try:
+            reply = recording.replies.replace(log.case, log.repeat, self._identity, self._nth)
+        except CassetteError as error:  # not of the log: an app that goes on has an answer to be judged
+            self._end_without_answer("refused", str(error))
+            raise
+        if reply is None:
+            return False
+        content_type, body = reply
+        self.replay = (content_type, encode_body(body))
+        self._close("replayed", body, read_reply(body), _OK)
+        return True
+
+    def _note(self, content_type: str, body: Any) -> None:
+        recording = self._recording
+        if recording.replies is not None:
+            log = recording.log
+            recording.replies.note(log.case, log.repeat, self._identity, self._nth, (content_type, body))
 
     def _permit(self) -> None:
         """Raise where neither the mode nor the budget allows to make the call."""
@@ -236,6 +288,7 @@ class Exchange:
             duration_s=self.duration_s,
             content_type=content_type,
             body=body,
+            cached=self._cached,
         )
 
     def _why_missing(self) -> str:
@@ -286,6 +339,8 @@ class Exchange:
             response=body,
             text=reply.text if identity.kind != "embeddings" else None,
             fingerprint=reply.fingerprint,
+            answer_id=reply.id,
+            cached=self._cached,
             started=self._started,
             offset_s=self._offset_s,
             duration_s=self.duration_s,

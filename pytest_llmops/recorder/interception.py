@@ -7,6 +7,7 @@ classes are patched where they are loaded already, and as they load later; neith
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -20,7 +21,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.call import CallLog
+from pytest_llmops.recorder.call import CallLog, CallRules
 from pytest_llmops.recorder.exchange import Exchange, MetricCalls, Recording
 from pytest_llmops.recorder.identity import is_model_call, may_call_model
 from pytest_llmops.recorder.patches import Change, Patches
@@ -28,6 +29,7 @@ from pytest_llmops.recorder.threads import is_inherited
 
 _LIBRARIES = ("httpx", "httpx2")
 _OK = 200
+_HIT = re.compile(r"\b(?:tcp_(?:\w+_)?)?hit\b", re.IGNORECASE)
 
 # Headers and query parameters whose very purpose is a secret that the provider gave.
 _CREDENTIALS = frozenset({
@@ -48,7 +50,7 @@ class Listener(Protocol):
     def metric_calls(self) -> MetricCalls: ...
 
     def recording(
-        self, case: str, repeat: int, *, shared: bool = True
+        self, case: str, repeat: int, *, rules: CallRules | None = None, shared: bool = True
     ) -> AbstractContextManager[CallLog]: ...
 
     def rule_unattributed(self) -> CassetteError | None:
@@ -230,7 +232,8 @@ def _watched(response: Any, exchange: Exchange, module: ModuleType, *, stream: b
         response.stream = kind(response, exchange, content_type)
         exchange.leave = response.stream.leave
     else:
-        exchange.answer(response.status_code, content_type, b"" if stream else response.content)
+        content = b"" if stream else response.content
+        exchange.answer(response.status_code, content_type, content, cached=_is_cached(response.headers))
     return response
 
 
@@ -245,6 +248,7 @@ class _RecordedStream:
         encoding = response.headers.get("content-encoding")
         self._headers = {"content-encoding": encoding} if encoding else {}
         self._response_type = type(response)
+        self._cached = _is_cached(response.headers)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)  # such as `elapsed`, which responses read off their stream
@@ -295,7 +299,12 @@ class _RecordedStream:
                 content = self._response_type(_OK, headers=self._headers, content=content).content
             except Exception:  # noqa: BLE001  # cut in the middle: whichever decoder it is, nothing is kept
                 content, whole = b"", False
-        self._exchange.answer(_OK, self._content_type, content, whole=whole)
+        self._exchange.answer(_OK, self._content_type, content, whole=whole, cached=self._cached)
+
+
+def _is_cached(headers: Any) -> bool:
+    """True if a cache reports a hit, as `x-cache` and `cf-cache-status` do, whatever the cache is called."""
+    return any("cache" in name.lower() and _HIT.search(value) for name, value in headers.items())
 
 
 class _LateImports(MetaPathFinder):

@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 from pytest_llmops.detect.mask import stand_in_recorded
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder import interception
-from pytest_llmops.recorder.call import CallBudget, CallLog, CallRules, count_calls
+from pytest_llmops.recorder.call import CallBudget, CallLog, CallRules, ReplySource, count_calls
 from pytest_llmops.recorder.cassettes import Cassettes, cassette_path
 from pytest_llmops.recorder.exchange import MetricCalls, Recording
 from pytest_llmops.recorder.explanation import RunLog
 from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.threads import carry_context
+from pytest_llmops.records import ANCHORS
 from pytest_llmops.settings import RecordMode
 
 _UNATTRIBUTED = "a model was called on a thread that knows of no case, while several ran"
@@ -38,7 +39,8 @@ def recording_of(case: str, repeat: int) -> Iterator[CallLog | None]:
     if not interception.recorders:
         yield None
         return
-    with interception.recorders[-1].recording(case, repeat, shared=False) as log:
+    rules = CallRules(live=True) if f"{ANCHORS}::" in case else None  # a replayed judge never moves
+    with interception.recorders[-1].recording(case, repeat, shared=False, rules=rules) as log:
         yield log
 
 
@@ -63,6 +65,8 @@ class Recorder:
         problems: Answers that could not be kept, and why; the answers themselves reached the app.
         unattributed: How many model calls may have been of any of several cases.
         metric_calls: The calls of metrics, which belong to no case.
+        replies: Sees the replies to the app's model calls, and may give others; never those of judges.
+        keeps: Whether answers that are made are recorded, and `llmops explain` gets to know of the calls.
     """
 
     def __init__(
@@ -85,6 +89,8 @@ class Recorder:
         """
         self.problems: list[str] = []
         self.unattributed = 0
+        self.replies: ReplySource | None = None
+        self.keeps = True
         self._redaction = Redaction(redact)
         self.metric_calls = MetricCalls(mode=mode, redaction=self._redaction, budget=budget)
         self._judge_calls: Counter[str] = Counter()
@@ -105,6 +111,10 @@ class Recorder:
             interception.recorders.remove(self)
             interception.uninstall()
         self._run_log.close()
+
+    def limit(self, budget: CallBudget) -> None:
+        """From now on, consult this budget before a call is made, those of metrics included."""
+        self._budget = self.metric_calls.budget = budget
 
     def describe_other_calls(self) -> list[str]:
         """A sentence each on the calls of judges and of metrics; they are in no output's usage."""
@@ -155,6 +165,8 @@ class Recorder:
             report=self._report,
             budget=self._budget,
             rules=rules or CallRules(),
+            replies=self.replies if shared else None,
+            keeps=self.keeps,
         )
         try:
             with interception.attribute_calls(recording, shared=shared), carry_context():
@@ -170,6 +182,8 @@ class Recorder:
             self._explain(log, recording.lines)
 
     def _explain(self, log: CallLog, lines: list[dict[str, Any]]) -> None:
+        if not self.keeps:
+            return
         error = str(log.error) if log.error and not lines else None
         entry = {"case": log.case, "repeat": log.repeat, "mode": self._mode, "error": error, "calls": lines}
         try:

@@ -41,6 +41,7 @@ class Reply:
         text: The assistant's text of the first choice; None where the answer holds none.
         ended: A streamed answer reached its end marker; always true for a complete one.
         error: The provider's error in an answer of good status.
+        id: The provider's name of the answer, which a copy out of a cache repeats.
     """
 
     model: str | None = None
@@ -50,6 +51,7 @@ class Reply:
     fingerprint: str | None = None
     ended: bool = True
     error: str | None = None
+    id: str | None = None
 
 
 def read_answer(status: int, content_type: str, content: bytes, *, whole: bool) -> tuple[Any, Reply, str]:
@@ -180,6 +182,7 @@ def _origin(part: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "model": _string(part.get("model")),
         "fingerprint": _string(part.get("system_fingerprint")),
+        "id": _string(part.get("id")),
         "prompt_tokens": prompt,
         "completion_tokens": completion,
     }

@@ -27,6 +27,8 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
             "changed": [asdict(change) for change in comparison.changed],
         },
         "differs": list(comparison.differs),
+        "not_stamped": list(comparison.not_stamped),
+        "stamped": list(comparison.stamped),
         "counts": count(verdict.outcome for verdict in comparison.verdicts),
     }
 
@@ -46,10 +48,13 @@ def comparison_document(comparison: Comparison) -> Document:
     confirmed = [change for change in comparison.changed if change.confirmed]
     lists = (
         ("also changed since the baseline", comparison.differs),
+        ("may have changed, too", comparison.not_stamped),
         ("missing, of the baseline's cases", comparison.missing),
         ("new cases", comparison.new),
     )
     blocks += [Notes(title=title, items=items, most=_LISTED) for title, items in lists if items]
+    if comparison.stamped and not comparison.differs and not comparison.not_stamped:
+        blocks.append(Notes(items=[f"no stamp differs from the baseline: {', '.join(comparison.stamped)}"]))
     if confirmed:
         rows = [
             (change.case, change.metric, f"{change.before:.4g}", f"{change.after:.4g}")
@@ -73,6 +78,7 @@ def _verdict(verdict: Verdict, level: float) -> dict[str, Any]:
         "observed": verdict.observed,
         "difference": verdict.difference,
         "interval": None if verdict.interval is None else list(verdict.interval),
+        **({"corrected": list(verdict.corrected)} if verdict.corrected else {}),
         "level": level,
         "p_value": verdict.p_value,
         "p_adjusted": verdict.p_adjusted,

@@ -50,6 +50,7 @@ def selfcheck_json(check: SelfCheck) -> dict[str, Any]:
                 "high": deviations.high,
             },
             "unscored": list(check.unscored),
+            "left_out": check.cases.left_out,
         },
         "broken_case": check.broken_case,
     }
@@ -119,6 +120,11 @@ def _cases(check: SelfCheck) -> list[str]:
     if cases.single:
         lines.append(
             f"  {count_named(cases.single, 'with one repeat')}; whether they vary is unknown: {RECORD}"
+        )
+    if cases.left_out:
+        lines.append(
+            f"  {counted(cases.left_out, 'repeat')} left out: copies that a cache answered, which show no "
+            "variation; turn the cache off for golden runs"
         )
     if check.unscored:
         lines.append(f"  {count_named(check.unscored, 'not scored and left out')}")

@@ -160,9 +160,11 @@ def table_of(verdicts: Sequence[Verdict]) -> Table:
     """A row a check: observed, baseline, difference with its interval, p, outcome."""
     compared = any(verdict.baseline is not None for verdict in verdicts)
     of_baseline = ("baseline", "difference", "interval", "p") if compared else ()
+    corrected = any(verdict.corrected for verdict in verdicts)
+    by_labels = ("by labels",) if corrected else ()
     return Table(
-        head=("check", "observed", *of_baseline, "outcome"),
-        rows=[_row(verdict, compared=compared) for verdict in verdicts],
+        head=("check", "observed", *by_labels, *of_baseline, "outcome"),
+        rows=[_row(verdict, compared=compared, corrected=corrected) for verdict in verdicts],
     )
 
 
@@ -179,8 +181,11 @@ def count_named(cases: Sequence[str], what: str) -> str:
     return f"{len(cases)} {what}{': ' if names else ''}{', '.join([*names, *more])}"
 
 
-def _row(verdict: Verdict, *, compared: bool) -> tuple[str, ...]:
+def _row(verdict: Verdict, *, compared: bool, corrected: bool) -> tuple[str, ...]:
     cells = [verdict.check, _number(verdict.observed)]
+    if corrected:
+        mean, low, high = verdict.corrected or (None, 0.0, 0.0)
+        cells.append("" if mean is None else f"{mean:.4g} ({low:.3g} … {high:.3g})")
     if compared:
         low_high = (
             "" if verdict.interval is None else f"{verdict.interval[0]:+.3g} … {verdict.interval[1]:+.3g}"

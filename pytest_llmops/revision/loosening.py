@@ -253,8 +253,14 @@ _STRICTER: Mapping[str, Callable[[Any, Any], bool]] = {
     "pass_rate": _is_higher_bound,
     "record_only": lambda _, after: not after,
     # of cases and golden files
+    "anchors": lambda before, _: not before,
     "data": _covers_all,
     "live": lambda _, after: after is True,
+    "measures": lambda before, after: all(
+        _is_higher_bound(bound, after.get(name, {}).get(part))
+        for name, parts in before.items()
+        for part, bound in parts.items()
+    ),
     "model_errors": _ranked("allow", "warn", "fail"),
     "never_record": _keeps_all,
     "passages": lambda _, after: after in {None, "scan"},
@@ -280,7 +286,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], bool]] = {
 
 # How a difference is shown.
 
-_WORDS = {"app", "rival", "encoder", "judge", "model_errors", "passages"}
+_WORDS = {"anchors", "app", "rival", "encoder", "judge", "model_errors", "passages"}
 _LISTS = {"tags", "prompts", "data"}
 _NUMBERS = bool | int | float | Bound | None
 _NAMES = {"attached": "a file of its input", "tags": "tags that this run selects by"}

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
+from pytest_llmops.calibration.record import reported_judges
+from pytest_llmops.gates.stamps import SEPARATOR, STAMPED, UNSET, VARIES
 from pytest_llmops.printable import counted
-from pytest_llmops.prompts.files import Prompt, find_prompts
-from pytest_llmops.records import CaseResult, Golden
+from pytest_llmops.prompts.files import Prompt, find_prompts, normalise
+from pytest_llmops.recorder.request_settings import SYSTEM
+from pytest_llmops.records import CaseResult, Golden, ModelCall
+
+_MOST_VALUES = 16
+"""Values of one setting that are compared; of more, as of system prompts with passages, the cases decide."""
 
 
-def sign_run(
+def sign_run(  # noqa: PLR0913 - facts of a run that only its door has
     goldens: Sequence[Golden],
     results: Sequence[CaseResult],
     *,
     app: str | None,
     root: Path,
     repeats: int | Literal["auto"] | None = 1,
+    stamps: Mapping[str, str] | None = None,
 ) -> Mapping[str, str]:
     """
     Return name to value.
@@ -34,12 +42,21 @@ def sign_run(
     | `data:PATH` | SHA-256 over the names and bytes of the data that it names |
     | `metric:NAME` | version, encoder and judge of its scores |
     | `model:NAME` | reported names and fingerprints of the models that answered requests for it |
+    | `judge:NAME` | the same of the models that answered as that judge |
     | `tools:NAME` | digests of the tool schemas offered to it |
+    | `setting:SETTING:NAME` | values of a setting in requests for it; `unset` where one has none |
+    | `system:NAME` | digests of the system prompts in requests for it |
+    | `code:PATH`, `file:PATH` | digest of a source of the app, and of a file that it read |
+    | `environment:NAME` | a few bits of the value of a variable that the app's code names |
+    | `package:NAME`, `weights:NAME` | version of an imported package, revision of weights that it read |
+    | `mcp:NAME` | digest of the definitions of an MCP server in `mcp.lock` |
+    | `stamped` | the kinds of stamps that the run has, be there any or none |
     | `repeats` | their number, or `auto` |
     | `partial` | how many of the cases were run, where some were not |
 
     Args:
         app: The import path that overrides the golden files', if one does.
+        stamps: Of the apps' code and all that it depends on, as the processes of the run saw them.
     """
     signature = {"pytest-llmops": version("pytest-llmops"), "repeats": str(repeats or "auto")}
     for golden in goldens:
@@ -54,7 +71,15 @@ def sign_run(
     cases = sum(len(golden.cases) for golden in goldens)
     if len(results) < cases:
         signature["partial"] = f"{len(results)} of {counted(cases, 'case')}"
-    return dict(sorted({**signature, **_sign_results(results)}.items()))
+    servers = _sign_tool_lock(root)
+    signature |= servers
+    signed = {**(stamps or {}), **signature, **_sign_results(results)}
+    called = any(output.model_calls for result in results for output in result.outputs)
+    seen = {"setting": called, "mcp": bool(servers)}
+    kinds = {*signed.get(STAMPED, "").split(), *(kind for kind, is_seen in seen.items() if is_seen)}
+    if kinds:
+        signed[STAMPED] = " ".join(sorted(kinds))
+    return dict(sorted(signed.items()))
 
 
 def prompt_versions(goldens: Sequence[Golden], root: Path) -> dict[str, str]:
@@ -73,6 +98,8 @@ def _sign_results(results: Sequence[CaseResult]) -> dict[str, str]:
     for result in results:
         for score in result.scores:
             values[f"metric:{score.metric}"].add(score.signature)
+            for asked, reported in reported_judges(score):
+                values[f"judge:{asked}"].add(reported or "-")
         for output in result.outputs:
             for call in output.model_calls:
                 reported = " ".join(filter(None, (call.reported, call.fingerprint)))
@@ -81,14 +108,49 @@ def _sign_results(results: Sequence[CaseResult]) -> dict[str, str]:
                     values[f"tools:{call.model or '-'}"].add(call.tools)
             if output.model and not output.model_calls:
                 values[f"model:{output.model}"].add(output.model)
-    return {name: ", ".join(sorted(distinct)) for name, distinct in values.items()}
+    calls = [call for result in results for output in result.outputs for call in output.model_calls]
+    return {
+        **{name: SEPARATOR.join(sorted(distinct)) for name, distinct in values.items()},
+        **_sign_settings(calls),
+    }
+
+
+def _sign_settings(calls: Sequence[ModelCall]) -> dict[str, str]:
+    by_model: defaultdict[str, list[Mapping[str, str]]] = defaultdict(list)
+    for call in calls:
+        by_model[call.model or "-"].append(call.settings)
+    signed = {}
+    for model, requests in by_model.items():
+        for name in sorted({name for request in requests for name in request}):
+            values = sorted({request.get(name, UNSET) for request in requests})
+            key = f"system:{model}" if name == SYSTEM else f"setting:{name}:{model}"
+            signed[key] = SEPARATOR.join(values) if len(values) <= _MOST_VALUES else VARIES
+    return signed
+
+
+def _sign_tool_lock(root: Path) -> dict[str, str]:
+    """Digest the servers of `mcp.lock`, whose definitions the app's tools follow; a broken one as a whole."""
+    path = root / "mcp.lock"
+    if not path.is_file():
+        return {}
+    try:
+        servers = json.loads(path.read_text(encoding="utf-8"))["servers"]
+        return {f"mcp:{server['server']}": _digest(server) for server in servers}
+    except (OSError, ValueError, LookupError, TypeError):
+        return {"mcp:mcp.lock": _hash_files(path)}
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _hash_files(path: Path) -> str:
-    """Digest the names and bytes of a file, or of all files below a folder."""
+    """Digest names and bytes of a file, or of all files below a folder; texts with LF as line ends."""
     digest = hashlib.sha256()
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     for file in files:
         digest.update(file.relative_to(path.parent).as_posix().encode())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+        content = file.read_bytes()
+        text = content if b"\0" in content else normalise(content)
+        digest.update(hashlib.sha256(text).digest())
     return digest.hexdigest()

@@ -26,6 +26,18 @@ def result_of(case: str, value: float = 1.0, text: str = "within 60 days") -> Ca
     )
 
 
+def repeated(case: str, repeats: int, *, varies: bool = False, value: float = 1.0) -> CaseResult:
+    made = result_of(case, value)
+    return replace(
+        made,
+        outputs=tuple(
+            replace(made.outputs[0], repeat=repeat, text=f"answer {repeat if varies else 0}")
+            for repeat in range(repeats)
+        ),
+        scores=tuple(replace(made.scores[0], repeat=repeat) for repeat in range(repeats)),
+    )
+
+
 def record(*results: CaseResult, **signature: str) -> None:
     write_run(Run(signature={"golden:golden/shop.yaml": "ab", **signature}, results=results), "run.json")
 
@@ -85,22 +97,64 @@ def test_all_prune_and_with_outputs(capsys):
     ("count", "told"), [(1, "1 of these has fewer repeats than"), (2, "2 of these have fewer repeats than")]
 )
 def test_entries_that_lose_repeats_are_told(capsys, count, told):
-    def of(case: str, repeats: int) -> CaseResult:
-        made = result_of(case)
-        return replace(
-            made,
-            outputs=tuple(replace(made.outputs[0], repeat=repeat) for repeat in range(repeats)),
-            scores=tuple(replace(made.scores[0], repeat=repeat) for repeat in range(repeats)),
-        )
-
-    record(of("a", 3), of("b", 2), of("c", 1))
+    record(repeated("a", 4), repeated("b", 3), repeated("c", 1))
     main(["accept", "run.json"])
     assert "fewer" not in capsys.readouterr().out
-    record(of("a", 2), of("b", 3 - count), of("c", 2))
+    record(repeated("a", 2), repeated("b", 4 - count), repeated("c", 2))
 
     assert main(["accept", "run.json", "--all"]) == 0
 
     assert f"\n{told} before: record with --llm-repeats auto\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("varies", "wanted"), [(True, 10), (False, 2)])
+def test_no_case_is_replaced_by_fewer_repeats_than_a_baseline_has(capsys, varies, wanted):
+    record(repeated("a", 22, varies=varies), repeated("b", 22, varies=varies))
+    main(["accept", "run.json"])
+    before = BASELINE.read_bytes()
+    record(repeated("a", wanted - 1, value=0.5), repeated("b", wanted - 1, value=0.5))
+
+    assert main(["accept", "run.json", "--all"]) == 3
+
+    assert (
+        f"run it with --llm-repeats {wanted}, or add the run's repeats by --merge" in capsys.readouterr().err
+    )
+    assert BASELINE.read_bytes() == before
+    record(repeated("a", wanted, value=0.5), repeated("b", wanted - 1, value=0.5))
+    assert main(["accept", "run.json", "--all"]) == 0
+    assert [len(result.answers) for result in load_baseline(BASELINE).results] == [wanted, 22]
+
+
+def test_new_cases_with_few_repeats_of_an_app_that_varies_are_told(capsys):
+    record(repeated("a", 10, varies=True))
+    main(["accept", "run.json"])
+    assert "fewer than" not in capsys.readouterr().out
+    record(repeated("a", 10, varies=True), repeated("b", 1))
+
+    assert main(["accept", "run.json"]) == 0
+
+    told = "1 of these has fewer than 10 repeats though the app varies: record with --llm-repeats auto"
+    assert told in capsys.readouterr().out
+
+
+def test_a_renamed_case_keeps_its_repeats_and_two_of_one_question_are_not_guessed(capsys):
+    twins = [replace(repeated(case, 3), input_hash="asks twice") for case in ("c", "d")]
+    record(repeated("a", 10), *twins)
+    main(["accept", "run.json"])
+    capsys.readouterr()
+    renamed = replace(repeated("a", 1), case="golden/shop.yaml::returns")
+    record(renamed, *(replace(twin, case=f"{twin.case}2") for twin in twins))
+
+    assert main(["compare", str(BASELINE), "run.json"]) == 2  # the twins
+    assert main(["accept", "run.json"]) == 0
+
+    told = capsys.readouterr().out
+    line = "1 case renamed since the baseline, and compared as before: "
+    assert told.count(f"{line}golden/shop.yaml::a → golden/shop.yaml::returns") == 2
+    assert "2 added: golden/shop.yaml::c2, golden/shop.yaml::d2" in told
+    by_case = {result.case: len(result.answers) for result in load_baseline(BASELINE).results}
+    assert by_case["golden/shop.yaml::returns"] == 10
+    assert "golden/shop.yaml::a" not in by_case
 
 
 def test_cases_that_miss_a_check_are_told_but_for_a_leak(capsys):

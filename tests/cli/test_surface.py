@@ -34,6 +34,7 @@ VERBS = (
     *("models", "models pull", "models list"),
     *("prompts", "prompts check", "prompts lock", "prompts diff", "review"),
     *("mcp", "mcp check", "mcp lock"),
+    "mutate",
 )
 
 

@@ -191,7 +191,7 @@ def test_a_marker_may_ask_for_agreement_with_people(run, project, undecided, out
         result = run("""
             import pytest
 
-            @pytest.mark.judge(min=4, min_kappa=0.6)
+            @pytest.mark.judge(min=4, min_kappa=0.6, floors=False)
             def test_it(llm):
                 llm("How long?")
         """)

@@ -630,7 +630,8 @@ def test_where_main_has_no_baseline_there_is_nothing_to_compare_and_nothing_to_l
     repository.varying.break_case(2)
     result = repository.ask(against=("--llm-baseline", "git:fresh"))
     assert repository.listed(result) == []
-    assert outcomes_of(result) == {"passed": 4, "failed": 1, "regressed": 0, "undecided": 0, "error": 0}
+    assert outcomes_of(result) == {"passed": 4, "failed": 1, "regressed": 0, "undecided": 1, "error": 0}
+    result.stdout.fnmatch_lines(["undecided: nothing is compared: *this change brings the first one*"])
 
 
 def test_a_golden_file_that_was_broken_there_is_one_line(repository):

@@ -77,5 +77,6 @@ def test_a_subset_still_tells_what_did_change(accepted):
     assert told(accepted, "-k", "asked") == [
         lines[0],
         "since the baseline: model large: none → large-served fp_test",
+        "since the baseline: code capitals.py changed",
         lines[1],
     ]

@@ -9,7 +9,9 @@ import pytest
 
 from pytest_llmops import extensions, registry
 from pytest_llmops.cli import main
-from pytest_llmops.errors import MetricNameError, MetricOptionError
+from pytest_llmops.errors import GoldenError, MetricNameError, MetricOptionError
+from pytest_llmops.golden.loader import load_golden
+from pytest_llmops.records import Bound
 from pytest_llmops.registry import create_metric, known_metrics
 
 HEAD = "from pytest_llmops.hookspecs import Verb, hookimpl\n\n"
@@ -23,6 +25,7 @@ def install(tmp_path, monkeypatch):
     """Install a feature of another distribution, and its modules, for one test."""
     points = list(extensions.installed("pytest_llmops"))
     caches = (extensions._all_points, extensions._load_features, registry._installed, registry.find_traits)
+    caches += (registry.suite_keys,)
 
     def install(feature: str, **modules: str) -> None:
         for name, text in {"our_gate": feature, **modules}.items():
@@ -103,3 +106,30 @@ def test_a_metric_that_cannot_be_loaded_is_one_message(install, path, message):
 
     with pytest.raises(MetricOptionError, match=message):
         create_metric("polite")
+
+
+KEYS = HEAD + "@hookimpl\ndef llmops_suite_keys():\n    return {!r}\n"
+READER = """
+from pytest_llmops.records import Bound
+
+def read(written):
+    return {name: Bound(comparison=">=", threshold=float(bound)) for name, bound in written.items()}
+"""
+
+
+def test_a_key_under_suite_of_another_distribution(install, tmp_path):
+    install(KEYS.format({"carbon": "our_carbon:read"}), our_carbon=READER)
+    path = tmp_path / "shop.yaml"
+    path.write_text("suite: {carbon: {grams: 5}}\ncases: [{id: a, input: b}]\n")
+    golden = load_golden(path, root=tmp_path)
+    assert golden.measures == {"carbon": {"grams": Bound(comparison=">=", threshold=5.0)}}
+    path.write_text("suite: {carbon: {grams: many}}\ncases: [{id: a, input: b}]\n")
+    with pytest.raises(GoldenError, match=r"shop\.yaml:1: carbon: our_carbon:read raised ValueError"):
+        load_golden(path, root=tmp_path)
+
+
+def test_two_features_of_one_key_are_one_message(install, tmp_path):
+    install(KEYS.format({"mutation": "our_carbon:read"}), our_carbon=READER)
+    (tmp_path / "shop.yaml").write_text("suite: {mutation: {lies: '>= 0.9'}}\ncases: [{id: a, input: b}]\n")
+    with pytest.raises(GoldenError, match="our_carbon:read"):
+        load_golden(tmp_path / "shop.yaml", root=tmp_path)

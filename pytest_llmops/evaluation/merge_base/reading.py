@@ -7,7 +7,7 @@ All is found by the settings of the merge base: a change of them may not hide wh
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from pytest_llmops.calibration.record import need_calibrations, parse_calibratio
 from pytest_llmops.errors import GoldenError, RevisionError
 from pytest_llmops.evaluation.merge_base.cassettes import compare_recordings
 from pytest_llmops.evaluation.merge_base.files import (
+    is_changed,
     list_broken_promises,
     list_changed_metrics,
     list_changed_options,
@@ -28,7 +29,9 @@ from pytest_llmops.evaluation.merge_base.moves import (
     rename_reviews,
     rename_run,
 )
+from pytest_llmops.evaluation.missing import explain_missing
 from pytest_llmops.evaluation.source import BaselineSource
+from pytest_llmops.gates.release import Release
 from pytest_llmops.gates.suite_channel.verdicts import watch_means
 from pytest_llmops.golden import find_golden_files, load_golden
 from pytest_llmops.golden.files import paths_to_export
@@ -38,7 +41,13 @@ from pytest_llmops.ini_files import INI_FILES, read_addopts, read_ini
 from pytest_llmops.printable import printable
 from pytest_llmops.prompts.lock import find_lock
 from pytest_llmops.records import CaseResult, Golden, Run
-from pytest_llmops.reports.files.baseline_file import load_base, parse_baseline
+from pytest_llmops.reports.files.baseline_file import (
+    load_base,
+    load_release,
+    parse_baseline,
+    parse_release,
+    release_path,
+)
 from pytest_llmops.revision.approvals import sort_by_approval
 from pytest_llmops.revision.loosening import GateFiles, Loosening, list_loosened
 from pytest_llmops.revision.merging import ask_as_before, merge_target
@@ -85,6 +94,7 @@ def read_merge_base(  # noqa: PLR0913 - as `find_baseline`
             revision, settings, old, new, goldens, moved, named or settings.golden, folder / "target"
         )
     further += list_changed_options(old.goldens, revision)
+    release = _read_release(revision, old.settings.accepted)
     loosened = list_loosened(_watch_as_now(old, new), new, settings, selection=selection, further=further)
     approvals = (*target.approvals, *approvals)
     code = list(list_changed_metrics(old.goldens, revision, settings.root))
@@ -110,6 +120,7 @@ def read_merge_base(  # noqa: PLR0913 - as `find_baseline`
         *code,
         *recordings.loosened,
         *list_moved_root(revision, settings.root),
+        *_list_release(release, revision, settings, old.settings.accepted),
     )
     path = old.settings.calibration
     agreed = revision.read(path) if need_calibrations(goldens) else None
@@ -125,6 +136,10 @@ def read_merge_base(  # noqa: PLR0913 - as `find_baseline`
         recordings=recordings,
         approvals=approvals,
         prices=old.settings.prices,
+        release=release,
+        missing=None
+        if old.baseline
+        else explain_missing(revision, old.settings.accepted, has_cases=bool(old.goldens)),
     )
 
 
@@ -196,6 +211,27 @@ def _read_decided(revision: Revision, old: GateFiles) -> GateFiles:
     base = None if accepted is None else parse_baseline(accepted, f"{then.accepted} at git:{revision.ref}")
     reviews = parse_reviews(revision.read(then.reviews) or b"", f"{then.reviews} at git:{revision.ref}")
     return replace(old, baseline=base, reviews=reviews)
+
+
+def _read_release(revision: Revision, accepted: str) -> Release | None:
+    """The release baseline of a revision; None where none was named there."""
+    path = release_path(Path(accepted)).as_posix()
+    content = revision.read(path)
+    return None if content is None else parse_release(content, f"{path} at git:{revision.ref}")
+
+
+def _list_release(
+    release: Release | None, revision: Revision, settings: Settings, accepted: str
+) -> Iterator[Loosening]:
+    """Yield that the release was named anew or removed: drops until then would no longer count."""
+    path = release_path(Path(accepted)).as_posix()
+    if release is None or not is_changed(revision, path):
+        return
+    now = load_release(settings.path(accepted))
+    what = f"the release baseline was {'named anew' if now else 'removed'}"
+    yield Loosening(
+        place=path, what=what, before=printable(release.name), after=printable(now.name) if now else ""
+    )
 
 
 def _list_promises(

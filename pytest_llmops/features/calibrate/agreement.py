@@ -12,7 +12,6 @@ from pytest_llmops.bounds import format_bound, holds, usual_sign
 from pytest_llmops.features.calibrate.estimates import (
     CalibrationError,
     count_good,
-    estimate_rate,
     measure_calibration,
     measure_spearman,
     read_auc,
@@ -33,6 +32,7 @@ from pytest_llmops.records import Bound
 from pytest_llmops.statistics.bootstrap import measure_with_intervals
 from pytest_llmops.statistics.codes import Floats, find_kinds, rank_codes, sum_weights
 from pytest_llmops.statistics.intervals import Measure, bound_share
+from pytest_llmops.statistics.prediction_powered import estimate_rate
 
 _Name = tuple[str, Bound | None]
 """A measure, and the bound at which it is measured; None for the complete scale."""

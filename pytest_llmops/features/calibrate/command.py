@@ -22,6 +22,7 @@ from pytest_llmops.calibration.record import (
     Calibration,
     CalibrationRecordError,
     CutAgreement,
+    Labelled,
     Record,
     load_calibrations,
 )
@@ -36,7 +37,7 @@ from pytest_llmops.features.calibrate.agreement import (
 )
 from pytest_llmops.features.calibrate.bias import families_of, find_bias, read_verdicts
 from pytest_llmops.features.calibrate.labels import LabelError, Labels, find_field, read_labels
-from pytest_llmops.features.calibrate.readings import read_bound
+from pytest_llmops.features.calibrate.readings import Readings, pair_readings, read_bound
 from pytest_llmops.features.calibrate.report import (
     Report,
     agreement_json,
@@ -53,9 +54,11 @@ from pytest_llmops.features.calibrate.score_command import (
     rows_of,
 )
 from pytest_llmops.features.calibrate.scoring import reaches, read_scores, score_rows, show_range, stem_of
+from pytest_llmops.printable import counted
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Bound, Failure, Score
 from pytest_llmops.settings import Settings
+from pytest_llmops.statistics.codes import group_codes
 from pytest_llmops.statistics.intervals import Measure
 
 _MEASURES = ("auc", "spearman", "accuracy", "kappa", "quadratic_kappa")
@@ -66,7 +69,14 @@ _ONE_ANSWER = "an agreement is kept of scores from one answer each, as in a chec
 
 
 def calibration_of(  # noqa: PLR0913 - the parts of a record
-    agreement: Agreement, *, metric: str, label: str, unscored: int, labels_sha256: str, date: str
+    agreement: Agreement,
+    *,
+    metric: str,
+    label: str,
+    unscored: int,
+    labels_sha256: str,
+    date: str,
+    labelled: Labelled | None = None,
 ) -> Calibration:
     """The record of an agreement, of cuts those with a kappa; without an interval it may be any."""
     return Calibration(
@@ -90,6 +100,7 @@ def calibration_of(  # noqa: PLR0913 - the parts of a record
             "groups": agreement.groups,
             **{name: _measure(getattr(agreement, name)) for name in _MEASURES},
         },
+        labelled=labelled,
     )
 
 
@@ -181,7 +192,15 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     bound = read_bound(metric, threshold)
     report = _report(arguments.label, metric.name, rows, labels, results, agreement, bound)
     if arguments.save:
-        _save(report, settings, sha256(data).hexdigest())
+        averages = [_average(of_row) for of_row in results]
+        labelled = _find_labelled(
+            pair_readings(averages, labels, metric, groups or range(len(rows)), threshold)
+        )
+        if not traits_of(metric).waits:
+            labelled = None
+        _save(report, settings, sha256(data).hexdigest(), labelled)
+        if traits_of(metric).waits:
+            print(_describe_correction(labelled, metric), file=sys.stderr)  # noqa: T201 - a command talks to its user
     text = (
         json.dumps(agreement_json(report), indent=2, allow_nan=False)
         if arguments.format == "json"
@@ -260,7 +279,29 @@ def _report(  # noqa: PLR0913, PLR0917 - the parts of a report
     )
 
 
-def _save(report: Report, settings: Settings, labels_sha256: str) -> None:
+def _find_labelled(rows: Readings) -> Labelled | None:
+    """Labels and scores by which the mean of a judge can be corrected: those of one scale."""
+    alike = rows.on_scale or (rows.kind == "good" and rows.reach == (0.0, 1.0))
+    if not alike or rows.sign < 0:
+        return None
+    grouped = rows.group_count < len(rows.score)
+    return Labelled(
+        scores=tuple(rows.score.tolist()),
+        labels=tuple(rows.label.tolist()),
+        groups=tuple(group_codes(rows.groups, len(rows.score)).tolist()) if grouped else (),
+    )
+
+
+def _describe_correction(labelled: Labelled | None, metric: Metric) -> str:
+    if labelled is None:
+        return (
+            f"the labels are no ratings on the scale of {metric.name}, {show_range(metric)}, so they correct "
+            "no mean of it in a suite"
+        )
+    return f"means of these scores in a suite are corrected by {counted(len(labelled.labels), 'label')}"
+
+
+def _save(report: Report, settings: Settings, labels_sha256: str, labelled: Labelled | None) -> None:
     if len(report.signatures) != 1 or not report.signatures[0]:
         ways = "no signature" if len(report.signatures) < 2 else f"{len(report.signatures)} signatures"  # noqa: PLR2004
         raise CalibrationRecordError(
@@ -276,6 +317,7 @@ def _save(report: Report, settings: Settings, labels_sha256: str) -> None:
         unscored=len(report.unscored),
         labels_sha256=labels_sha256,
         date=datetime.now(UTC).date().isoformat(),
+        labelled=labelled,
     )
     save_calibration(path, report.signatures[0], calibration)
     print(f"saved in {path}: {report.signatures[0]}", file=sys.stderr)  # noqa: T201 - a command talks to its user

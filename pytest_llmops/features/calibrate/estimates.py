@@ -1,5 +1,5 @@
 """
-Agreement of scores or judges with labels: kappa, rank correlation, calibration and the true pass rate.
+Agreement of scores or judges with labels: kappa, rank correlation and calibration.
 
 Weights count the draws of a row: a bootstrap calls these functions thousands of times, and counting is faster
 than copying rows. A measure that is not defined (one kind of label, no spread) is NaN.
@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pytest_llmops.statistics.codes import Codes, Floats, group_codes, sum_weights
-from pytest_llmops.statistics.intervals import LEVEL, Measure
+from pytest_llmops.statistics.codes import Codes, Floats, sum_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -184,69 +183,3 @@ def map_logistic(scores: Floats, good: Floats, groups: Sequence[Hashable]) -> Fl
         fitted = minimize(loss, np.zeros(2), jac=True, method="BFGS").x
         chances[~seen] = expit(fitted[0] * scaled[~seen] + fitted[1])
     return chances
-
-
-def estimate_rate(  # noqa: PLR0913 - two samples and how they were drawn
-    good: Floats,
-    judged: Floats,
-    unlabelled: Floats,
-    *,
-    groups: Sequence[Hashable] | None = None,
-    unlabelled_groups: Sequence[Hashable] | None = None,
-    level: float = LEVEL,
-) -> Measure:
-    """
-    The share of good rows among all: the judge's rate, corrected by its error where there are labels.
-
-    The judge's weight is chosen for the shortest interval: a useless one counts nothing, and the estimate is
-    then that of the labels. The interval holds for many labels, some dozens of each
-    kind, that were drawn at random from all rows.
-
-    Args:
-        good: Labels of people, 1 or 0; shape (labelled,).
-        judged: Judgements of the same rows, any number; shape (labelled,).
-        unlabelled: Judgements of the other rows; shape (others,).
-        groups: The group of each labelled row, which counts as one draw.
-
-    Source: Angelopoulos, Duchi and Zrnic (2023), PPI++: Efficient Prediction-Powered Inference, for a mean.
-    """
-    from scipy.special import ndtri
-
-    weight = choose_weight(good, judged, unlabelled)
-    value = float(good.mean())
-    if weight:
-        value = float(good.mean() + weight * (unlabelled.mean() - judged.mean()))
-    variance = _variance_of_mean(good - weight * judged, group_codes(groups, len(good)))
-    if weight:
-        variance += weight**2 * _variance_of_mean(unlabelled, group_codes(unlabelled_groups, len(unlabelled)))
-    if not variance > 0:
-        return Measure(value=value, level=level)
-    reach = float(ndtri((1 + level) / 2) * np.sqrt(variance))
-    low, high = max(0.0, value - reach), min(1.0, value + reach)
-    return Measure(value=min(1.0, max(0.0, value)), low=low, high=high, level=level, method="asymptotic")
-
-
-def choose_weight(good: Floats, judged: Floats, unlabelled: Floats) -> float:
-    """The weight of the judge, from 0 to 1 (the power tuning of PPI++)."""
-    labelled, others = len(good), len(unlabelled)
-    if labelled < 2 or not others:  # noqa: PLR2004 - a covariance needs two
-        return 0.0
-    spread = float(np.var(np.concatenate([judged, unlabelled]), ddof=1))
-    if not spread:
-        return 0.0
-    covariance = float(np.cov(good, judged)[0, 1])
-    return min(1.0, max(0.0, covariance / ((1 + labelled / others) * spread)))
-
-
-def _variance_of_mean(values: Floats, codes: Codes) -> float:
-    """
-    The variance of the mean of values, those with one code drawn together; at least that of single draws,
-    for groups that were chosen to be alike hide how rows vary.
-    """
-    off = values - values.mean()
-    variances = [0.0]
-    for sums in (off, np.bincount(codes, off)):
-        count = len(sums)
-        if count > 1:
-            variances.append(float((sums**2).sum() / len(values) ** 2 * count / (count - 1)))
-    return max(variances)

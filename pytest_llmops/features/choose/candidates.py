@@ -12,8 +12,10 @@ from pathlib import Path
 from pytest_llmops.cli.isolation import run_verb
 from pytest_llmops.cli.typed import read_variable
 from pytest_llmops.detect.mask import mask_secrets
+from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.errors import LLMOpsError, SettingsError
 from pytest_llmops.features.choose.runs import Candidate
+from pytest_llmops.features.choose.vetoes import LEAKS
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Run
 from pytest_llmops.reports.files.run_file import load_run
@@ -89,6 +91,8 @@ def find_run(candidate: Typed, goldens: Sequence[str], flags: Mapping[str, str |
     arguments = [
         word for name, value in options.items() if value is not None for word in (f"--{name}", value)
     ]
+    if numbers.is_installed():
+        arguments += ["--also", LEAKS]
     with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
         out = Path(folder) / "run.json"
         code, last = run_verb(["run", *goldens, *arguments, "--out", str(out)], candidate.variables)

@@ -57,6 +57,10 @@ def choice_json(report: ChoiceReport) -> dict[str, Any]:
                 },
                 "errors": standing.entry.errored,
                 "broken": standing.entry.broken or None,
+                "vetoes": [
+                    {"what": veto.what, "cases": list(veto.cases), "reason": veto.reason}
+                    for veto in standing.entry.vetoes
+                ],
                 "left_out": list(standing.entry.left_out),
                 "latency_s": _median(standing.entry.spending.latency_s),
                 **{
@@ -76,10 +80,12 @@ def describe_outcome(report: ChoiceReport) -> str:
     """Describe in one line the winner and its wins, or the reason for none."""
     choice = report.choice
     closest = choice.closest
+    if choice.outcome == "none" and choice.reason:
+        return f"no winner: {'; '.join((choice.reason, *_list_vetoes(report)))}"
     if choice.outcome == "error" or closest is None:
         return f"error: {choice.reason}"
     if choice.outcome == "winner":
-        return f"winner: {choice.winner}, {'; '.join(_describe_wins(report))}"
+        return f"winner: {choice.winner}, {'; '.join((*_describe_wins(report), *_list_vetoes(report)))}"
     if not closest.better and not closest.worse:
         both, cases = f"{closest.first} and {closest.second}", counted(closest.cases, "case")
         return f"no winner: {both} have the same {', '.join(report.field.scales)} in {cases}"
@@ -111,6 +117,13 @@ def _likely_losses(report: ChoiceReport, closest: Contest) -> list[str]:
     ]
 
 
+def _list_vetoes(report: ChoiceReport) -> Iterable[str]:
+    """Yield a sentence for each candidate that has a veto."""
+    for standing in report.choice.standings:
+        if vetoes := standing.entry.vetoes:
+            yield f"{standing.entry.name} cannot win: {'; '.join(veto.describe() for veto in vetoes)}"
+
+
 def _advise(further: int | None) -> str:
     if further is None:
         return "more such cases would decide nothing"
@@ -133,6 +146,8 @@ def _describe_wins(report: ChoiceReport) -> Iterable[str]:
             for contest, gain in turned
             if gain > 0 and or_one(contest.p_adjusted) <= report.alpha
         ]
+        if not wins and standing.entry.vetoes:
+            continue
         lower = [f"{contest.metric} ({abs(contest.difference):.3g})" for contest, gain in turned if gain < 0]
         rest = f", worse by no more than chance in {', '.join(lower)}" if lower else ""
         yield f"better than {other} in {', '.join(wins)}{rest}"
@@ -183,6 +198,12 @@ def _contests(report: ChoiceReport) -> Table:
 def _notes(report: ChoiceReport) -> Iterable[str]:
     entries = [standing.entry for standing in report.choice.standings]
     yield from list_errors(report)
+    yield from _list_vetoes(report)
+    if unsearched := [entry.name for entry in entries if entry.unsearched]:
+        yield (
+            f"no personal data was looked for in the answers of {name_some(unsearched, _NAMED)}: "
+            "pip install 'pytest-llmops[pii]'"
+        )
     for entry in entries:
         if entry.left_out:
             cases = f"{counted(len(entry.left_out), 'case')} ({name_some(entry.left_out, _NAMED)})"

@@ -9,9 +9,11 @@ from itertools import combinations
 from statistics import fmean
 
 from pytest_llmops.errors import LLMOpsError, SettingsError, hint
+from pytest_llmops.features.choose.vetoes import Veto, find_vetoes, list_unsearched
 from pytest_llmops.gates.case_results import (
     answer_digests,
     app_breakage,
+    case_scores,
     scoring_breakage,
     signatures,
     values_by_metric,
@@ -19,14 +21,22 @@ from pytest_llmops.gates.case_results import (
 from pytest_llmops.gates.paired_runs import Scale, find_scale, pair_cases
 from pytest_llmops.gates.stamps import describe_changes
 from pytest_llmops.golden.identity import file_of
+from pytest_llmops.judges.floors import missed_floors
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import CaseResult, Check, Output, Run, SuiteCheck
 
 Repeats = Mapping[str, Sequence[float]]
 """Case to its scores, one a repeat."""
 
+FLOORS = " floors"
+"""End of the name by which floors of a judge's criteria decide: the share of cases that hold them all."""
+
+_HELD_OR_NOT = Scale(higher_is_better=True, bounded=True, range=(0.0, 1.0))
 _NAMED = 5
-_OWN = ("app", "model", "tools", "prompt", "rival")
+_OWN = (
+    "app", "model", "tools", "prompt", "rival",
+    "code", "environment", "file", "package", "setting", "system", "weights",
+)  # fmt: skip
 """Stamps in which candidates may differ."""
 
 
@@ -61,6 +71,8 @@ class Entry:
         broken: The reason why nothing can be chosen, whatever the scores; else empty.
         answers: Case to the digests of its answers.
         left_out: Cases that not all candidates have with this input.
+        vetoes: Reasons for which it cannot win, whatever its scores are.
+        unsearched: Cases in whose answers no personal data was looked for.
     """
 
     name: str
@@ -70,6 +82,8 @@ class Entry:
     answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     spending: Spending = field(default_factory=Spending)
     left_out: tuple[str, ...] = ()
+    vetoes: tuple[Veto, ...] = ()
+    unsearched: tuple[str, ...] = ()
 
     @property
     def errored(self) -> dict[str, str]:
@@ -164,6 +178,9 @@ def _enter_all(candidates: Sequence[Candidate], metrics: Sequence[str]) -> Field
     scales = _find_scales(run, chosen, metrics)
     _check_alike(chosen, scales)
     cases_of = {metric: _applicable(metric, chosen) for metric in scales}
+    for metric in _find_missed_floors(chosen, scales):
+        scales[f"{metric}{FLOORS}"] = _HELD_OR_NOT
+        cases_of[f"{metric}{FLOORS}"] = cases_of[metric]
     entries = []
     for candidate in candidates:
         if candidate.name in chosen:
@@ -272,13 +289,12 @@ def _enter(
     errors: dict[str, dict[str, str]] = {}
     for metric, cases in cases_of.items():
         applicable = [result for result in results if result.case in cases]
+        scored, read = metric.removesuffix(FLOORS), _hold_floors if metric.endswith(FLOORS) else _read_values
         broken = {
-            result.case: reason for result in applicable if (reason := scoring_breakage(metric, result))
+            result.case: reason for result in applicable if (reason := scoring_breakage(scored, result))
         }
         values[metric] = {
-            result.case: values_by_metric(result)[metric]
-            for result in applicable
-            if result.case not in broken
+            result.case: read(scored, result) for result in applicable if result.case not in broken
         }
         errors[metric] = broken
     unscored = {result.case: reason for result in results if (reason := app_breakage(result))}
@@ -295,7 +311,28 @@ def _enter(
             calls=_spend(results, lambda output: output.usage.calls),
         ),
         left_out=tuple(left_out),
+        vetoes=find_vetoes(candidate.run, results),
+        unsearched=tuple(list_unsearched(results)),
     )
+
+
+def _read_values(metric: str, result: CaseResult) -> Sequence[float]:
+    return values_by_metric(result)[metric]
+
+
+def _hold_floors(metric: str, result: CaseResult) -> Sequence[float]:
+    """By repeat, 1 where no criterion of the judge is below its floor."""
+    return [float(not missed_floors(score)) for score in case_scores(metric, result)]
+
+
+def _find_missed_floors(chosen: Mapping[str, Sequence[CaseResult]], metrics: Iterable[str]) -> list[str]:
+    """Return the metrics of which some candidate misses a floor: their means do not show it."""
+    results = [result for of_run in chosen.values() for result in of_run]
+    return [
+        metric
+        for metric in metrics
+        if any(missed_floors(score) for result in results for score in case_scores(metric, result))
+    ]
 
 
 def _tokens(output: Output) -> float | None:

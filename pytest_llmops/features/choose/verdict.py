@@ -50,9 +50,10 @@ class Choice:
 
     Attributes:
         outcome: `error` where errors keep a winner from being named.
-        winner: Better than every other candidate by one metric at least and worse by none; empty for none.
+        winner: Better than every other candidate without a veto by one metric at least and worse by none;
+            empty for none.
         reason: Of the outcome `none` or `error`.
-        standings: Best first, those with errors last.
+        standings: Best first, then those with vetoes, those with errors last.
         contests: Of each pair by each deciding metric, the candidates in the order of the standings;
             `spending` alike.
         closest: The contest of the best and the next best that it does not beat; None where none was held.
@@ -77,8 +78,10 @@ def choose(field: Field, *, alpha: float = 0.05, seed: int = 0) -> Choice:
     of at most `alpha` in one metric, unless it is worse in another with an uncorrected one of at most
     `alpha`: a loss that is likely must not hide behind the correction.
 
-    A candidate with an error cannot win, and no win counts that only rests on errors of others. Nothing is
-    chosen where a run broke, whatever the others did: its cases are not all that it had.
+    A candidate with a veto cannot win, and need not be beaten. But a winner beats somebody: being the only
+    one without a veto is no merit. A candidate with an error cannot win either, and no win counts that only
+    rests on errors of others. Nothing is chosen where a run broke, whatever the others did: its cases are not
+    all that it had.
 
     Raises:
         ChoiceError: No metric, no case, or fewer than two candidates.
@@ -101,7 +104,7 @@ def choose(field: Field, *, alpha: float = 0.05, seed: int = 0) -> Choice:
     ]
     closest = _find_closest(entries, contests, alpha)
     outcome, winner, reason = _decide(entries, contests, alpha)
-    if outcome == "none" and closest is None:
+    if outcome == "none" and not reason and closest is None:
         outcome, reason = (
             "error",
             f"errors leave no case that {entries[0].name} shares with another candidate",
@@ -120,7 +123,7 @@ def choose(field: Field, *, alpha: float = 0.05, seed: int = 0) -> Choice:
         ),
         closest=closest,
         further_cases=None
-        if closest is None or winner
+        if closest is None or winner or reason
         else count_further_cases(*closest.per_case, alpha=alpha / len(contests)),
     )
 
@@ -150,19 +153,27 @@ def _decide(entries: Sequence[Entry], contests: Sequence[Contest], alpha: float)
     """Return the outcome, the winner's name, and the reason for none."""
     if broken := list(filter(None, map(_describe_breakage, entries))):
         return "error", "", "; ".join(broken)
-    names = [entry.name for entry in entries]
-    for entry in entries:
-        others = [name for name in names if name != entry.name]
-        if not all(beats(entry.name, other, contests, alpha) for other in others):
+    eligible = [entry for entry in entries if not entry.vetoes]
+    for entry in eligible:
+        beaten = {
+            other.name
+            for other in entries
+            if other is not entry and beats(entry.name, other.name, contests, alpha)
+        }
+        others = {other.name for other in eligible if other is not entry} or beaten
+        if not others or not others <= beaten:
             continue
         if entry.errored:
             return "error", "", f"{entry.name} is ahead, but had errors; fix them and choose again"
-        for other in others:
+        for other in sorted(others):
             if not beats(entry.name, other, contests, alpha, answered=True):
                 reason = f"{entry.name} is ahead of {other} only by cases in which {other} had errors"
                 return "error", "", f"{reason}; fix them and choose again"
         return "winner", entry.name, ""
-    return "none", "", ""
+    reason = "" if eligible else "every candidate has a veto"
+    if len(eligible) == 1:
+        reason = f"only {eligible[0].name} has no veto, and it is better than no other"
+    return "none", "", reason
 
 
 def _describe_breakage(entry: Entry) -> str:
@@ -193,7 +204,11 @@ def _rank(field: Field) -> list[Standing]:
 
     return sorted(
         standings,
-        key=lambda standing: (bool(standing.entry.broken or standing.entry.errored), place(standing)),
+        key=lambda standing: (
+            bool(standing.entry.broken or standing.entry.errored),
+            bool(standing.entry.vetoes),
+            place(standing),
+        ),
     )
 
 

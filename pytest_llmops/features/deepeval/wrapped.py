@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_llmops.errors import LLMOpsError, MetricOptionError, describe_error
 from pytest_llmops.features.deepeval.library import import_deepeval
+from pytest_llmops.judges.floors import missed_floors
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Failure, Output, Passage, Sample, ToolCall
 from pytest_llmops.registry import create_metric, metric_options
@@ -64,6 +65,7 @@ def _wrapper() -> type[Any]:
                 self._store(None, None, result.error)
                 raise LLMOpsError(f"{self.ours.name}: {result.error}")
             self._store(result.value, result.reason, None)
+            self.success &= not missed_floors(result)
             self.score_breakdown = {"evidence": list(result.evidence)}
             return float(result.value)
 

@@ -10,6 +10,7 @@ from math import comb
 from typing import TYPE_CHECKING
 
 from pytest_llmops.features.drift.causes import LEVEL, Clue
+from pytest_llmops.gates.stamps import describe_changes
 from pytest_llmops.records import CaseResult, ModelCall, Output, Run, ToolCall
 from pytest_llmops.statistics.p_values import poisson_binomial_p_value
 from pytest_llmops.statistics.paired import exchange_units
@@ -25,6 +26,7 @@ UNNAMED = "-"
 """Stands for a model that a request does not name, and for a mark that is unknown."""
 
 _PARTS = {"prompt", "data", "model"}
+_CODE = {"code", "environment", "file", "package", "weights", "stamped", "partial"}
 _EMBEDDINGS = "embeddings"
 _SEVERAL = 2
 _EXACT_CASES = 10  # these have 1,024 exchanges, which are all looked at
@@ -63,7 +65,8 @@ class Moved:
     Attributes:
         base: Seen in the earlier run; `new` alike.
         prompts: Prompt file whose stamp differs, to its old and new version.
-        data: Files or folders whose stamp differs; `tools`, `app` and `golden` alike.
+        data: Files or folders whose stamp differs; `tools`, `app` and `golden` alike. Of the app its code,
+            variables and files, too.
         known: The kinds of parts that both runs are stamped with: `prompt`, `data`, `model` with the
             fingerprint of each; `half_known` those that only one has stamps of.
         models: Requested model to the evidence that another one answers, or that it answers otherwise.
@@ -127,7 +130,10 @@ def find_moved(base: Run, new: Run, pairs: Sequence[tuple[CaseResult, CaseResult
         tools=tuple(
             f"{model} is given other tool schemas" for model, _, _ in _restamped("tools:", base, new)
         ),
-        app=tuple(f"{path} names another app" for path, _, _ in _restamped("app:", base, new)),
+        app=(
+            *(f"{path} names another app" for path, _, _ in _restamped("app:", base, new)),
+            *describe_changes(*(_of_code(run.signature) for run in (base, new))),
+        ),
         golden=frozenset(path for path, _, _ in _restamped("golden:", base, new)),
         known=frozenset(known),
         half_known=frozenset(stamped[0] ^ stamped[1]),
@@ -194,6 +200,11 @@ def chance_of_moving(counts: Sequence[tuple[Counter[str], Counter[str]]]) -> flo
     return poisson_binomial_p_value(
         [chance for chance, _ in informative], sum(apart for _, apart in informative)
     )
+
+
+def _of_code(signature: Mapping[str, str]) -> dict[str, str]:
+    """The stamps of the app's own code and of all that it reads."""
+    return {name: value for name, value in signature.items() if name.partition(":")[0] in _CODE}
 
 
 def _see(run: Run) -> Seen:

@@ -22,6 +22,7 @@ from pytest_llmops.gates.case_channel.pass_rates import (
     outlier_p_value,
 )
 from pytest_llmops.gates.case_results import signatures, values_by_metric
+from pytest_llmops.gates.days import thin_base, thin_run
 from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.paired_runs import CONFIRMED, Chance, Pairs, Scale, Scales
 from pytest_llmops.records import CaseResult, Check
@@ -59,6 +60,7 @@ class Reading:
         by_rate: The rate counts, and not only the mean.
         moved: The movement of all cases; None where it is unknown.
         alike: Repeats of the whole baseline where none of them differs; 0 in an app that varies.
+        days: Runs that the baseline was merged from.
     """
 
     case: str
@@ -71,6 +73,7 @@ class Reading:
     by_rate: bool = True
     moved: Movement | None = None
     alike: int = 0
+    days: int = 1
     _states: dict[CaseBudget, State] = field(init=False, repr=False, default_factory=dict)
 
     @cached_property
@@ -273,7 +276,9 @@ def read_check(
     base: CaseResult, new: CaseResult, check: Check, chance: Chance, moved: Movement | None = None
 ) -> Reading:
     """One check of a case that both sides have scores for."""
-    before, after = values_by_metric(base)[check.metric], values_by_metric(new)[check.metric]
+    share = chance.day_shares.get(check.metric, 0.0)
+    before, _ = thin_base(values_by_metric(base)[check.metric], base.runs, share)
+    after = thin_run(values_by_metric(new)[check.metric], share)
     scale = chance.scales[check.metric] or Scale(higher_is_better=is_minimum(check), bounded=False)
     return Reading(
         case=new.case,
@@ -285,6 +290,7 @@ def read_check(
         most=new.auto,
         moved=moved,
         alike=chance.alike,
+        days=max(1, len(base.runs)),
         by_rate=(
             not scale.bounded
             or is_judged_by_rate(check, scale.range[1])

@@ -10,7 +10,8 @@ from pytest_llmops.gates.absolute import judge_case, needed_rate
 from pytest_llmops.gates.case_channel.pass_rates import Movement, count_p_value, has_collapsed
 from pytest_llmops.gates.case_channel.reading import Reading, case_budget, read_check, read_pairs
 from pytest_llmops.gates.error_budget import COUNT_SHARE, CaseBudget
-from pytest_llmops.gates.paired_runs import Chance, Pairs, describe_unlike, have_same_input
+from pytest_llmops.gates.floors import judge_floors
+from pytest_llmops.gates.paired_runs import Chance, Pairs, describe_fact, describe_unlike, have_same_input
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import Case, CaseResult, Change, Check, Outcome, Verdict
 from pytest_llmops.registry import find_traits
@@ -68,7 +69,8 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and the rest of th
             reading = known.get(id(check)) or read_check(base, result, check, chance, moved)
             verdict = _interpret(verdict, then, reading, chance, budget)
         compared.append(verdict)
-    return tuple(compared) or verdicts
+    failed_before = {verdict.metric for verdict in compared if verdict.known}
+    return (*compared, *judge_floors(case.checks, result, base, known=failed_before)) or verdicts
 
 
 def _without_baseline(verdict: Verdict, reason: str) -> Verdict:
@@ -169,7 +171,7 @@ def _add_counts(verdict: Verdict, reading: Reading, budget: CaseBudget) -> Verdi
 
 
 def _describe_proof(reading: Reading) -> str:
-    return "no repeat differs, so the app changed here" if reading.fact else "the repeats rule out chance"
+    return describe_fact(reading.days) if reading.fact else "the repeats rule out chance"
 
 
 def list_changes(readings: Mapping[str, Sequence[Reading]], budget: CaseBudget) -> tuple[Change, ...]:

@@ -12,6 +12,7 @@ from statistics import NormalDist, fmean, variance
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.absolute import judge_suite
 from pytest_llmops.gates.case_results import like_metrics, scoring_breakage, values_by_metric
+from pytest_llmops.gates.days import FEWEST_RUNS, thin_base, thin_run
 from pytest_llmops.gates.error_budget import looks_taken
 from pytest_llmops.gates.paired_runs import (
     Chance,
@@ -24,9 +25,6 @@ from pytest_llmops.gates.paired_runs import (
 from pytest_llmops.records import GAIN, CaseResult, Outcome, SuiteCheck, Verdict
 from pytest_llmops.statistics.paired import FEWEST, PairedComparison
 from pytest_llmops.statistics.summaries import LINEAR, NOISE, mean
-
-FEWEST_RUNS = 3
-"""Runs in a baseline from which on the variance between them is estimated."""
 
 _EVEN = 0.5
 _NO_VERDICT = Verdict(check="", outcome="passed")
@@ -210,8 +208,13 @@ class PairedSuites:
         ]
         if not sound:
             return self._judge_unpaired(check, scale, absolute)
+        share = self._chance.day_shares.get(metric, 0.0)
+        thinned = {
+            base.case: thin_base(values_by_metric(base)[metric], base.runs, share) for base, _ in sound
+        }
         values = {
-            new.case: (values_by_metric(base)[metric], values_by_metric(new)[metric]) for base, new in sound
+            new.case: (thinned[new.case][0], thin_run(values_by_metric(new)[metric], share))
+            for _, new in sound
         }
         if reason := self._find_unlike(metric, scale, sound, values):
             return replace(absolute, outcome="error", reason=reason, advice="record the baseline again")
@@ -229,7 +232,7 @@ class PairedSuites:
             and self._chance.is_confirmed([pair for pair in sound if pair[1].case in dropped], sound),
             dropped=dropped,
             lost=tuple(sorted(had - values.keys())),
-            shocks=RunMeans.of([(base.runs, values[base.case][0]) for base, _ in sound]),
+            shocks=RunMeans.of([(runs, old) for old, runs in thinned.values()]),
         )
 
     def _find_unlike(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pytest_llmops.gates.error_budget import divide_suite_share
-from pytest_llmops.gates.paired_runs import Chance, Scales
+from pytest_llmops.gates.paired_runs import Chance, Scales, describe_fact
 from pytest_llmops.gates.suite_channel.detectable_drops import find_detectable_drop
 from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, PairedSuites, results_of
 from pytest_llmops.gates.suite_channel.progress import Progress, track_checks
@@ -162,7 +162,8 @@ def _judge(
     if progress is not None and progress.state == "regressed":
         tolerated = f", more than max_drop {check.max_drop:g}" if check.max_drop else ""
         reason = f"worse than the baseline by {compared.drop:.3g}{tolerated}"
-        advice = "no repeat differs, so the app changed here" if scores.fact else verdict.advice
+        days = min((len(base.runs) for base, _ in scores.pairs), default=1)
+        advice = describe_fact(days) if scores.fact else verdict.advice
         return replace(verdict, outcome="regressed", reason=reason, evidence=dropped, advice=advice)
     if failed and (not scores.missed_before or not find_traits(check.metric).excusable):
         then = "missed it too, which excuses no leak" if scores.missed_before else "held it"

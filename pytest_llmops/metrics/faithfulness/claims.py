@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 from pytest_llmops.metrics.faithfulness.features import describe_claims
 from pytest_llmops.metrics.faithfulness.model import Label, load_model
@@ -49,15 +50,17 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rated:
-    """An answer's claims, and its score, 0 to 1."""
+    """An answer's claims, and its score, 0 to 1; `judged` is the evidence on a judge, if one was called."""
 
     claims: tuple[Claim, ...]
     value: float
+    judged: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, claims: Sequence[Claim]) -> Rated:
+    def of(cls, claims: Sequence[Claim], judged: Mapping[str, Any] | None = None) -> Rated:
         """Combine the claims' scores by `weigh`."""
-        return cls(claims=tuple(claims), value=weigh([claim.score for claim in claims]))
+        value = weigh([claim.score for claim in claims])
+        return cls(claims=tuple(claims), value=value, judged=judged or {})
 
 
 def split_claims(text: str) -> list[str]:

@@ -143,6 +143,10 @@ _PAIRS = tuple((up, down) for up, down in map(str.split, _ENGLISH["opposites"]))
 _RISING = frozenset(up for up, _ in _PAIRS)
 _FALLING = frozenset(down for _, down in _PAIRS) - _RISING
 _OPPOSITES = {word: other for pair in reversed(_PAIRS) for word, other in (pair, pair[::-1])}
+_OPPOSITES_OF: dict[str, list[str]] = {}
+for _up, _down in _PAIRS:
+    _OPPOSITES_OF.setdefault(_up, []).append(_down)
+    _OPPOSITES_OF.setdefault(_down, []).append(_up)
 _FIRST_PERSON = frozenset(_ENGLISH["first_person"].split())
 _CALENDAR = frozenset(_ENGLISH["calendar"].split())
 _ALSO_WORDS = frozenset({"one", "zero"})  # as in "no one": no number that an answer must support
@@ -214,6 +218,11 @@ def oppose(sentence: str) -> list[str]:
             opposite = opposite.capitalize()
         opposed.append("".join([*parts[:at], opposite, *parts[at + 1 :]]))
     return [*opposed, _negate(sentence, parts, lower)]
+
+
+def opposites_of(word: str) -> Sequence[str]:
+    """Return the opposites of a word, folded, as `english.json` pairs them."""
+    return _OPPOSITES_OF.get(word, ())
 
 
 def _negate(sentence: str, parts: Sequence[str], lower: Sequence[str]) -> str:

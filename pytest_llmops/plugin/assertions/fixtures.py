@@ -18,6 +18,7 @@ from pytest_llmops.bounds import mirror
 from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import AppError, LLMOpsError
 from pytest_llmops.evaluation.run import Evaluation
+from pytest_llmops.judges.floors import missed_floors
 from pytest_llmops.metrics.declared_metric import REMEDIES
 from pytest_llmops.plugin.assertions.families import check_arguments, find_metric
 from pytest_llmops.plugin.session import session_of
@@ -143,6 +144,14 @@ class Measured(float):
     metric: str
     reason: str
     details: tuple[str, ...]
+    below: bool = False
+    """A criterion is below its floor, so that the score is not as good as any number."""
+
+    def __ge__(self, other: float) -> bool:
+        return not self.below and super().__ge__(other)
+
+    def __gt__(self, other: float) -> bool:
+        return not self.below and super().__gt__(other)
 
     def explain(self, comparison: str, other: object, *, on_the_right: bool = False) -> list[str]:
         """The lines that pytest shows when `self comparison other`, or `other comparison self`, is false."""
@@ -325,7 +334,9 @@ class _Call:
         if isinstance(result, Failure):
             raise NotScoredError(f"{metric.name}: {mask(remedy_in_test(result.error))}")
         measured = Measured(result.value)
-        measured.metric, measured.reason = result.metric, result.reason
+        missed = missed_floors(result)
+        measured.metric, measured.below = result.metric, bool(missed)
+        measured.reason = "; ".join(criterion.describe() for criterion in missed) or result.reason
         measured.details = (*describe_parts(result.evidence, result.reason), *_describe_texts(metric, sample))
         return measured
 

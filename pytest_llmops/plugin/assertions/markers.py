@@ -42,7 +42,21 @@ _NAMES = frozenset(name for name, _ in MARKERS)
 _PLAINLY_OURS = frozenset({"pii_leak", "recall_at_k", "faithfulness"})  # marks of no other plugin
 _TEXTS = ("reference", "relevant", "contexts", "other")
 _OURS = frozenset(
-    {"min", "max", "threshold", "min_kappa", "record_only", "metric", "k", "expected", "rubric", *_TEXTS}
+    {
+        *(
+            "min",
+            "max",
+            "threshold",
+            "min_kappa",
+            "record_only",
+            "metric",
+            "k",
+            "expected",
+            "rubric",
+            "floors",
+        ),
+        *_TEXTS,
+    }
 )
 
 

@@ -17,8 +17,12 @@ from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.plugin import LOOSEN, MARKERS, written_settings
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.golden.items import (
+    MEASURED,
+    MUTATION,
     CaseItem,
     GoldenFile,
+    Measure,
+    MutationItem,
     Reporting,
     SuiteItem,
     only_shows,
@@ -43,6 +47,7 @@ from pytest_llmops.plugin.reported import (
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import CaseResult, Golden, Run
+from pytest_llmops.registry import open_measure
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.settings import load_settings
 
@@ -60,6 +65,8 @@ class GoldenPlugin:
     Attributes:
         goldens: By resolved path; loaded before collection, so that every problem is reported at once.
         alone: Ordinary tests are not collected, though no paths were given.
+        measure: Measures a golden file after its cases, as `--llm-mutate` asks for.
+        measured: Lines of such measurements, for the summary.
         conclusion: Made at the end of the session.
     """
 
@@ -68,6 +75,8 @@ class GoldenPlugin:
     reported: Reported
     alone: bool = False
     files: list[GoldenFile] = field(default_factory=list)
+    measure: Measure | None = None
+    measured: list[str] = field(default_factory=list)
     conclusion: Conclusion | None = None
 
     @classmethod
@@ -99,6 +108,7 @@ class GoldenPlugin:
             },
             reported=Reported.of(config),
             alone=selection.alone,
+            measure=_find_measure(config),
         )
 
     def pytest_report_header(self) -> str | None:
@@ -118,14 +128,16 @@ class GoldenPlugin:
                 items.extend(self._add_file(session, path, golden).collect())
 
     def _add_file(self, parent: pytest.Collector, path: Path, golden: Golden) -> GoldenFile:
-        file = GoldenFile.of(parent, path=path, evaluation=self.evaluation, golden=golden)
+        file = GoldenFile.of(
+            parent, path=path, evaluation=self.evaluation, golden=golden, measure=self.measure
+        )
         self.files.append(file)
         return file
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """A suite check needs all cases of its file, whatever was deselected; a case only itself."""
         for item in session.items:
-            if isinstance(item, CaseItem | SuiteItem):
+            if isinstance(item, CaseItem | SuiteItem | MutationItem):
                 file = item.parent
                 tasks = (item.task,) if isinstance(item, CaseItem) else file.tasks.values()
                 self.evaluation.want(file.golden, tasks)
@@ -162,6 +174,9 @@ class GoldenPlugin:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.reported.take(report)
+        if report.when == "call" or report.failed:
+            lines = [str(line) for name, line in report.user_properties if name == MEASURED]
+            self.measured += [line for line in lines if line not in self.measured]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # before files on items, such as JUnit's, are written
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
@@ -240,7 +255,9 @@ class GoldenPlugin:
             for golden in self.evaluation.goldens
         ]
         settings = self.evaluation.settings
-        return make_run(goldens, results, replace(settings, app=None) if given else settings)
+        settings = replace(settings, app=None) if given else settings
+        anchors, stamps = self.evaluation.anchors(), self.evaluation.stamps()
+        return make_run(goldens, results, settings, anchors=anchors, stamps=stamps)
 
     def _save(self, run: Run) -> str:
         """Write the run; a sentence if the requested file could not be written."""
@@ -255,6 +272,24 @@ class GoldenPlugin:
         wall_s = time.monotonic() - self.evaluation.started_s
         for line in self.conclusion.render(self.reported.counts, wall_s):
             terminalreporter.write_line(line)
+        for line in self.measured:
+            terminalreporter.write_line(line)
+
+
+def _find_measure(config: pytest.Config) -> Measure | None:
+    """
+    Return the measurement that `--llm-mutate` asks for; None without the flag.
+
+    Raises:
+        UsageError: A kind is unknown, or no installed feature measures.
+    """
+    typed = config.getoption("llm_mutate")
+    if typed is None:
+        return None
+    try:
+        return open_measure(MUTATION, typed, "--llm-mutate")
+    except LLMOpsError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def open_golden_run(config: pytest.Config) -> None:

@@ -25,9 +25,11 @@ from pytest_llmops.errors import AppError, LLMOpsError, describe_error
 from pytest_llmops.evaluation.conclusion import red_verdicts
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.gates.outcomes import worst
+from pytest_llmops.hookspecs import Measurement
 from pytest_llmops.plugin.distribution import is_worker
 from pytest_llmops.plugin.reported import KNOWN, OUTCOME, GoldenWarning
 from pytest_llmops.printable import printable
+from pytest_llmops.protocols import App
 from pytest_llmops.recorder.patches import Change, Patches
 from pytest_llmops.records import CaseResult, Golden, Verdict
 from pytest_llmops.reports.terminal import (
@@ -42,8 +44,11 @@ from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.tracebacks import describe_traceback, find_crash, shorten
 from pytest_llmops.runner.cases.case_runner import NotBegunError
 from pytest_llmops.runner.cases.tasks import Task
+from pytest_llmops.settings import Settings
 
 REFUSED = "llm_refused"
+MUTATION = "mutation"
+MEASURED = "llm_measured"
 _ERROR = 1_200
 _ESCAPED = 10  # characters at most of one that is escaped
 _SHOWING = ("collectonly", "setuponly", "setupplan", "showfixtures", "show_fixtures_per_test")
@@ -75,19 +80,36 @@ class NotGoodError(Failed):
         self.reason = reason
 
 
+Measure = Callable[[Golden, App | None, Settings], Measurement]
+
+
 class GoldenFile(pytest.File):
-    """A golden file; its problems were reported before collection began."""
+    """
+    A golden file; its problems were reported before collection began.
+
+    Attributes:
+        measure: Measures it after its cases, as `--llm-mutate` asks for; None without the flag.
+        measured: What came of it, once for all items.
+    """
 
     evaluation: Evaluation
     golden: Golden
     tasks: dict[str, Task]
+    measure: Measure | None = None
+    measured: Measurement | None = None
 
     @classmethod
     def of(
-        cls, parent: pytest.Collector, *, path: Path, evaluation: Evaluation, golden: Golden
+        cls,
+        parent: pytest.Collector,
+        *,
+        path: Path,
+        evaluation: Evaluation,
+        golden: Golden,
+        measure: Measure | None = None,
     ) -> GoldenFile:
         file: GoldenFile = cls.from_parent(parent, path=path)
-        file.evaluation, file.golden = evaluation, golden
+        file.evaluation, file.golden, file.measure = evaluation, golden, measure
         file.tasks = {task.case.id: task for task in evaluation.plan(golden)}
         return file
 
@@ -96,6 +118,9 @@ class GoldenFile(pytest.File):
             yield CaseItem.of(self, name=case_id, task=task)
         for metric in dict.fromkeys(check.metric for check in self.golden.suite):
             yield SuiteItem.of(self, metric=metric)
+        if self.measure is not None:
+            for bound in ("", *self.golden.measures.get(MUTATION, {})):
+                yield MutationItem.of(self, bound=bound)
 
 
 class GoldenItem(pytest.Item):
@@ -258,6 +283,35 @@ class SuiteItem(GoldenItem):
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, self.parent.golden.suite_lines.get(self.metric, 1) - 1, self.name
+
+
+class MutationItem(GoldenItem):
+    """Measures whether mutants of the file's answers are found: a bound on it, or all that is of no bound."""
+
+    bound: str
+
+    @classmethod
+    def of(cls, parent: GoldenFile, *, bound: str) -> MutationItem:
+        name = f"{MUTATION}[{bound}]" if bound else MUTATION
+        item: MutationItem = cls.from_parent(parent, name=name, nodeid=f"{parent.nodeid}::{name}")
+        item.bound = bound
+        return item
+
+    def judge(self, evaluation: Evaluation) -> tuple[Verdict, ...]:
+        file = self.parent
+        if file.measured is None and file.measure is not None:
+            evaluation.wait_for_started()  # it has a recorder of its own, which judges of cases must not meet
+            file.measured = file.measure(file.golden, self._app(), evaluation.settings)
+            self.user_properties += [(MEASURED, line) for line in file.measured.lines]
+        verdicts = file.measured.verdicts if file.measured else ()
+        own = tuple(verdict for verdict in verdicts if verdict.case == f"{file.golden.path}::{self.name}")
+        return own or (Verdict(check=self.name, outcome="passed"),)
+
+    def render(self) -> str:
+        return render_suite(self.verdicts)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, self.parent.golden.suite_lines.get(MUTATION, 1) - 1, self.name
 
 
 def only_shows(config: pytest.Config) -> bool:

@@ -31,6 +31,9 @@ from pytest_llmops.documents.reading import (
 from pytest_llmops.errors import RunFileError, hint
 from pytest_llmops.gates.baseline import NEW_ALONE, Acceptance, AcceptOptions, accept, find_flaw, make_entry
 from pytest_llmops.gates.case_results import answer_digests
+from pytest_llmops.gates.copies import leave_out_copies
+from pytest_llmops.gates.release import Release
+from pytest_llmops.judges.floors import criteria_evidence, graded_criteria
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Output, Run, Score
 from pytest_llmops.reports.files.json_file import (
@@ -51,39 +54,59 @@ Item = TypeVar("Item")
 ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
 """The command that makes a baseline."""
 
+RELEASE = "llmops accept RUN.json --release NAME"
+
 _REMEDY = f"Restore the file, or remove it and make a baseline with: {ACCEPT}"
 _KIND = FileKind(name=KIND, made_by=ACCEPT, remedy=_REMEDY)
+_RELEASE = FileKind(
+    name="release baseline",
+    made_by=RELEASE,
+    remedy=f"Restore the file, or remove it and name a release with: {RELEASE}",
+)
 _EITHER = FileKind(name="run file or baseline", made_by=ACCEPT, remedy=_REMEDY)
 _FIRST_LINE = re.compile(rb'\s*\{\s*"version"\s*:\s*[^,]{1,20},\s*"kind"')
 _WHOLE = 2**53
 
 
-def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False) -> None:
+def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False, release: str = "") -> None:
     """
     Write a run as a baseline: the same bytes in whatever order its results and scores came.
 
     Args:
         with_outputs: Keep the outputs of the cases that have them, so that scores can be made again.
+        release: The name of the release that it is kept for; empty for the baseline that follows runs.
 
     Raises:
         RunFileError: A case occurs twice, was not scored in every repeat, or has a value that is no JSON.
         OSError: The folder cannot be made or written.
     """
     path = Path(path)
-    entries = []
-    for result in sorted(run.results, key=lambda result: result.case):
-        if flaw := find_flaw(result):
-            raise RunFileError(f"{path}: not written: {printable(result.case)}: {printable(flaw)}")
-        entries.append(make_entry(result, with_outputs=with_outputs))
+    entries, anchors = (
+        [_make_entry(result, path, with_outputs=with_outputs) for result in sorted(side, key=_case)]
+        for side in (run.results, run.anchors)
+    )
     for before, after in pairwise(entries):
         if before.case == after.case:
             raise RunFileError(f"{path}: not written: case {after.case!r} occurs twice")
     signature = dict(sorted(run.signature.items()))
     lines = [_dump_entry(entry, signature, path) for entry in entries]
-    head = dump_json({"version": VERSION, "kind": KIND, "signature": signature}, indent=1)
+    named = {"release": release} if release else {}
+    head = dump_json({"version": VERSION, "kind": KIND, **named, "signature": signature}, indent=1)
     cases = ",".join(f"\n  {line}" for line in lines) + ("\n " if lines else "")
-    text = head.removesuffix("\n}") + f',\n "cases": [{cases}]\n}}\n'
+    scored = ",".join(f"\n  {_dump_entry(entry, signature, path)}" for entry in anchors)
+    kept = f' "anchors": [{scored}\n ],\n' if anchors else ""
+    text = head.removesuffix("\n}") + f',\n{kept} "cases": [{cases}]\n}}\n'
     write_atomically(path, text.encode())
+
+
+def _case(result: CaseResult) -> str:
+    return result.case
+
+
+def _make_entry(result: CaseResult, path: Path, *, with_outputs: bool) -> CaseResult:
+    if flaw := find_flaw(result):
+        raise RunFileError(f"{path}: not written: {printable(result.case)}: {printable(flaw)}")
+    return make_entry(result, with_outputs=with_outputs)
 
 
 def update_baseline(path: str | Path, run: Run, options: AcceptOptions = NEW_ALONE) -> Acceptance:
@@ -118,6 +141,51 @@ def parse_baseline(data: bytes, shown: str) -> Run:
     return read_content(data, shown, _KIND, partial(_parse, shown))
 
 
+def release_path(path: Path) -> Path:
+    """Return the file of the release baseline beside a baseline: `baseline.release.json`."""
+    return path.with_name(f"{path.stem}.release{path.suffix}")
+
+
+def load_release(path: Path) -> Release | None:
+    """
+    Read the release baseline beside a baseline; None where no release was named.
+
+    Args:
+        path: The baseline.
+
+    Raises:
+        RunFileError: It is broken.
+    """
+    file = release_path(path)
+    return parse_release(file.read_bytes(), str(file)) if file.exists() else None
+
+
+def parse_release(data: bytes, shown: str) -> Release:
+    """Parse the bytes of a release baseline; `shown` names it in errors."""
+
+    def read(text: str) -> Release:
+        value = parse_json(text)
+        run = read_baseline(value)
+        if not (name := _HEAD(read_version(value, VERSION, KIND))["release"]):
+            raise BrokenValueError("release: is missing; a release baseline has a name")
+        return Release(name=name, run=run)
+
+    return read_content(data, shown, _RELEASE, read)
+
+
+def name_release(path: Path, name: str) -> Release:
+    """
+    Keep a baseline as it is now as the release baseline beside it, in place of an earlier one.
+
+    Raises:
+        RunFileError: The baseline is missing or broken.
+        OSError: The folder cannot be written.
+    """
+    release = Release(name=name, run=load_baseline(path))
+    write_baseline(release.run, release_path(path), with_outputs=True, release=name)
+    return release
+
+
 def load_base(path: str | Path) -> Run:
     """
     Read a baseline, or a run to compare with.
@@ -127,9 +195,9 @@ def load_base(path: str | Path) -> Run:
     """
     path = Path(path)
     if path.suffix == ".jsonl":
-        return load_run(path)
+        return leave_out_copies(load_run(path))
     if (run := read_pieces(path)) is not None:
-        return run
+        return leave_out_copies(run)
     data = read_file(path, _EITHER)
     if _FIRST_LINE.match(data):
         return parse_baseline(data, str(path))
@@ -137,7 +205,7 @@ def load_base(path: str | Path) -> Run:
     def read(text: str) -> Run:
         value = parse_json(text)
         is_run = not isinstance(value, dict) or "kind" not in value
-        return read_run(value) if is_run else parse_baseline(data, str(path))
+        return leave_out_copies(read_run(value)) if is_run else parse_baseline(data, str(path))
 
     return read_content(data, str(path), _EITHER, read)
 
@@ -155,7 +223,8 @@ def read_baseline(value: Any) -> Run:
     head = _HEAD(read_version(value, VERSION, KIND))
     entries = within("cases", list_of(partial(_read_entry, head["signature"])), head["cases"])
     refuse_twice((entry.case for entry in entries), "cases", "case")
-    return Run(signature=head["signature"], results=entries)
+    anchors = within("anchors", list_of(partial(_read_entry, head["signature"])), head.get("anchors", []))
+    return Run(signature=head["signature"], results=entries, anchors=anchors)
 
 
 def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
@@ -167,12 +236,17 @@ def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
     outputs = within("outputs", spread, entry["outputs"]) if "outputs" in entry else ()
     answers = within("answers", spread, entry["answers"]) if "answers" in entry else ()
     scores = within("scores", mapping_of(spread), entry["scores"])
+    criteria = {
+        metric: within("criteria", mapping_of(spread), of_metric)
+        for metric, of_metric in entry.get("criteria", {}).items()
+    }
     ways = entry.get("signatures", {})
-    for metric in ways:
+    for place, metric in [
+        *(("signatures", metric) for metric in ways),
+        *(("criteria", metric) for metric in criteria),
+    ]:
         if metric not in scores:
-            raise BrokenValueError(
-                f"signatures: {show(metric)} is no metric of scores.{hint(metric, scores)}"
-            )
+            raise BrokenValueError(f"{place}: {show(metric)} is no metric of scores.{hint(metric, scores)}")
     result = CaseResult(
         case=entry["case"],
         input_hash=entry.get("input_hash", ""),
@@ -183,12 +257,17 @@ def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
                 value=number,
                 repeat=repeat,
                 signature=ways.get(metric, signature.get(f"metric:{metric}", "")),
+                evidence=criteria_evidence(
+                    {name: graded[repeat] for name, graded in criteria.get(metric, {}).items()}
+                ),
             )
             for metric, numbers in sorted(scores.items())
             for repeat, number in enumerate(numbers)
         ),
         answers=answers,
         runs=_check_runs(entry.get("runs", ()), repeats),
+        left_out=entry.get("left_out", 0),
+        tried_again=entry.get("tried_again", 0),
     )
     return replace(result, answers=answer_digests(result))
 
@@ -214,6 +293,8 @@ class _Head:
     kind: Literal["baseline"]
     signature: Mapping[str, str]
     cases: Any
+    anchors: Any = ()
+    release: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,8 +306,11 @@ class _Entry:
     scores: Mapping[str, tuple[float, ...]]
     input_hash: str = ""
     runs: tuple[int, ...] = ()
+    left_out: Annotated[int, whole(0, _MOST_REPEATS)] = 0
+    tried_again: Annotated[int, whole(0, _MOST_REPEATS)] = 0
     answers: tuple[str, ...] = ()
     outputs: tuple[Output, ...] = ()
+    criteria: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
     signatures: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -238,15 +322,21 @@ _ENTRY = record_reader(dict, _Entry, outputs=list_of(record_reader(Output, witho
 def _dump_entry(entry: CaseResult, signature: Mapping[str, str], path: Path) -> str:
     scores: dict[str, list[float]] = {}
     ways: dict[str, str] = {}
+    criteria: dict[str, dict[str, list[float]]] = {}
     for score in entry.scores:
         scores.setdefault(score.metric, []).append(_shortest(score.value))
         if score.signature != signature.get(f"metric:{score.metric}", ""):
             ways[score.metric] = score.signature
+        for criterion in graded_criteria(score):
+            graded = criteria.setdefault(score.metric, {}).setdefault(criterion.name, [])
+            graded.append(_shortest(criterion.score))
     line: dict[str, Any] = {
         "case": entry.case,
         "input_hash": entry.input_hash,
         "repeats": len(entry.answers),
         **({"runs": list(entry.runs)} if entry.runs else {}),
+        **({"left_out": entry.left_out} if entry.left_out else {}),
+        **({"tried_again": entry.tried_again} if entry.tried_again else {}),
     }
     try:
         if entry.outputs:
@@ -255,11 +345,21 @@ def _dump_entry(entry: CaseResult, signature: Mapping[str, str], path: Path) -> 
         else:
             line["answers"] = _once(entry.answers)
         line["scores"] = {metric: _once(values) for metric, values in scores.items()}
+        if kept := {metric: named for metric, named in criteria.items() if _is_complete(named, entry)}:
+            line["criteria"] = {
+                metric: {name: _once(values) for name, values in named.items()}
+                for metric, named in kept.items()
+            }
         return dump_json({**line, "signatures": ways} if ways else line)
     except (TypeError, ValueError) as error:
         raise RunFileError(
             f"{path}: not written: {printable(entry.case)} holds what JSON cannot: {error}"
         ) from None
+
+
+def _is_complete(criteria: Mapping[str, Sequence[float]], entry: CaseResult) -> bool:
+    """Return whether each criterion has a score in each repeat: an answer without a word has none."""
+    return all(len(values) == len(entry.answers) for values in criteria.values())
 
 
 def _dump_output(output: Output) -> dict[str, Any]:

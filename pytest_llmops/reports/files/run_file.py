@@ -151,7 +151,9 @@ def _encode(run: Run, path: Path) -> bytes:
         suite = dump_suite(run.suite, [result.case for result in results])
     except ValueError as error:
         raise RunFileError(f"{path}: not written: suite: {error}") from None
-    head = {"version": VERSION, "signature": dict(run.signature), "suite": suite}
+    head: dict[str, Any] = {"version": VERSION, "signature": dict(run.signature), "suite": suite}
+    if run.anchors:
+        head["anchors"] = list(map(_plain_result, run.anchors))
     # Result by result, so that no copy of all of them is in memory.
     pieces = [_dump(path, result.case, _plain_result(result)) for result in results]
     start, usage = _dump(path, "the head", head)[:-1], _dump(path, "the head", plain(run.usage))
@@ -197,6 +199,7 @@ def read_head(value: Any) -> dict[str, Any]:
         "signature": reader_of(Mapping[str, str]),
         "suite": reader_of(Mapping[str, Any]),
         "usage": reader_of(Usage),
+        "anchors": list_of(read_result),
     }
     fields = read_fields(value, known)
     return {key: part for key, part in fields.items() if key not in {"version", "results"}}
@@ -210,7 +213,13 @@ def make_run(head: Mapping[str, Any], results: tuple[CaseResult, ...]) -> Run:
     except ValueError as error:
         raise BrokenValueError(f"suite: {error}") from None
     usage = head.get("usage") or sum_outputs(results)
-    return Run(signature=head.get("signature", {}), results=results, suite=suite, usage=usage)
+    return Run(
+        signature=head.get("signature", {}),
+        results=results,
+        suite=suite,
+        usage=usage,
+        anchors=tuple(head.get("anchors", ())),
+    )
 
 
 def read_result(value: Any) -> CaseResult:

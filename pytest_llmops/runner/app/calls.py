@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from asyncio import sleep
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -22,9 +22,9 @@ from pytest_llmops.recorder import Call, CallLog, CallRules, Recorder
 from pytest_llmops.recorder.call import note_calls
 from pytest_llmops.recorder.loop_thread import LoopThread
 from pytest_llmops.recorder.reply import retry_after_s
-from pytest_llmops.records import Failure, Output, Span
+from pytest_llmops.records import GIVEN_UP, Failure, Output, Span
 from pytest_llmops.runner.app.answers import read_answer
-from pytest_llmops.runner.app.failed_calls import find_breaking, join_attempts, note_failed
+from pytest_llmops.runner.app.failed_calls import BUSY, find_breaking, is_passing, join_attempts, note_failed
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.tracebacks import describe_traceback
@@ -32,7 +32,6 @@ from pytest_llmops.runner.usage import usage_of
 from pytest_llmops.traces.capture import capture, settle
 from pytest_llmops.traces.reading import passages_of, span_of_call, tool_calls_of
 
-_BUSY = frozenset({429, 500, 502, 503, 504, 529})
 _MOST_ATTEMPTS = 3
 _LONGEST_WAIT_S = 30.0
 _EXCHANGED = (CancelledError, InvalidStateError)  # by asyncio for its own, whoever raised them
@@ -69,8 +68,10 @@ class AppCaller:
         """
         Return the app's output or a failure, and the spans it left; raises nothing of the app's.
 
-        An app that meets a busy endpoint is called again. Model calls that were answered the first time
-        are replayed then, so that nothing is paid twice. Usage and spans are those of all attempts.
+        An app that broke since a provider was busy, out of time or out of reach is called again, twice at
+        most. Model calls that were answered the first time are replayed then, so that nothing is paid twice.
+        Usage and spans are those of all attempts; spans of given-up ones are marked. An exception of the
+        app itself is its result.
 
         Args:
             rules: The golden file's rules for the model calls of the case.
@@ -80,26 +81,35 @@ class AppCaller:
         answer: Output | Failure
         with collect() as printed:
             for number in range(1, _MOST_ATTEMPTS + 1):
+                raised: Exception | None = None
                 try:
                     answer = await self._attempt(case, repeat, question, rules, attempts)
                 except LLMOpsError as error:
                     answer = app_failure(repeat, str(error))
                 except Exception as error:  # noqa: BLE001 - an app is anybody's code; its exception is a result
-                    if _is_busy(error) and number < _MOST_ATTEMPTS:
-                        await sleep(_wait_s(error, number))
-                        continue
-                    answer = self._raised(case, repeat, error)
-                break
-        spans = [span for log, captured in attempts for span in self._all_spans(log, captured)]
+                    raised, answer = error, self._raised(case, repeat, error)
+                if number == _MOST_ATTEMPTS or not attempts:
+                    break
+                if not _is_providers(answer, raised, attempts[-1][0], rules):
+                    break
+                await sleep(_wait_s(raised, number))
+        spans = [
+            span
+            for number, (log, captured) in enumerate(attempts, 1)
+            for span in self._all_spans(log, captured, given_up=number if number < len(attempts) else 0)
+        ]
         spans += printed.spans()
         if not attempts:  # a broken cassette, so that nothing was called
             return answer, tuple(spans)
+        if len(attempts) > 1:
+            answer = replace(answer, attempts=len(attempts))
         log = join_attempts([log for log, _ in attempts])
         failed = note_failed(log.calls)
         if log.calls or not log.is_whole:
             answer = replace(answer, usage=usage_of(log, self.prices), failed_calls=failed)
         if isinstance(answer, Output) and (reason := find_breaking(failed, rules.errors)):
-            answer = replace(app_failure(repeat, reason), usage=answer.usage, failed_calls=failed)
+            broken = app_failure(repeat, reason)
+            answer = replace(broken, usage=answer.usage, failed_calls=failed, attempts=answer.attempts)
         return answer, tuple(spans)
 
     async def _attempt(
@@ -115,7 +125,7 @@ class AppCaller:
 
         Raises:
             LLMOpsError: The cassette is broken.
-            Exception: The app's, where it shows that an endpoint is busy.
+            Exception: The app's, but where a call was refused.
         """
         with self.recorder.recording(case, repeat, rules=rules) as log, capture() as spans, noting() as ended:
             attempts.append((log, spans))
@@ -131,10 +141,10 @@ class AppCaller:
             except AnswerError as error:
                 return app_failure(repeat, str(error))
             except Exception as error:
-                if _is_busy(error) and log.error is None and not _retried(log.calls):
+                if log.error is None:
                     raise
-                failure = self._raised(case, repeat, error)
-                return app_failure(repeat, str(log.error)) if log.error else failure
+                self._raised(case, repeat, error)
+                return app_failure(repeat, str(log.error))
         if lost or log.error is not None:  # the app swallowed the error and answered from half a replay
             return app_failure(repeat, lost or str(log.error))
         replayed = [call for call in log.calls if call.outcome == "replayed"]
@@ -174,9 +184,17 @@ class AppCaller:
         failure = app_failure(repeat, f"the app raised {describe_error(error)}")
         return replace(failure, traceback=describe_traceback(error))
 
-    def _all_spans(self, log: CallLog, spans: Sequence[Span]) -> tuple[Span, ...]:
-        """Return the app's spans of an attempt, and one for each of its model calls."""
-        return (*spans, *(span_of_call(index, call, self.prompts) for index, call in enumerate(log.calls)))
+    def _all_spans(self, log: CallLog, spans: Sequence[Span], *, given_up: int = 0) -> tuple[Span, ...]:
+        """
+        Return the app's spans of an attempt, and one for each of its model calls.
+
+        Args:
+            given_up: The number of an attempt that another one followed, which marks its spans; else 0.
+        """
+        every = (*spans, *(span_of_call(index, call, self.prompts) for index, call in enumerate(log.calls)))
+        if not given_up:
+            return every
+        return tuple(replace(span, attributes={**span.attributes, GIVEN_UP: given_up}) for span in every)
 
     async def _answer(self, question: Any) -> Any:
         """Await an async app on its loop; a sync one has a daemon thread, since no thread can be ended."""
@@ -231,8 +249,38 @@ def app_failure(repeat: int, error: str) -> Failure:
     return Failure(metric="", stage="app", error=error, repeat=repeat)
 
 
-def _is_busy(error: BaseException) -> bool:
-    return getattr(error, "status_code", None) in _BUSY
+def _is_providers(
+    answer: Output | Failure, raised: BaseException | None, log: CallLog, rules: CallRules
+) -> bool:
+    """
+    True if an attempt broke by a failure of a provider that may pass by itself.
+
+    The recorder knows the calls that failed; of a client that it does not know the exception shows it.
+    """
+    if log.error is not None or _retried(log.calls):
+        return False
+    failed = note_failed(log.calls)
+    if isinstance(answer, Output):
+        return bool(find_breaking([call for call in failed if is_passing(call)], rules.errors))
+    if failed:
+        return all(is_passing(call) for call in failed if not call.retried)
+    return raised is not None and any(map(_is_out_of_reach, _chain(raised)))
+
+
+def _is_out_of_reach(error: BaseException) -> bool:
+    """True if an exception shows a busy endpoint, a lost connection or a time limit of a client."""
+    statuses = {getattr(part, "status_code", None) for part in (error, getattr(error, "response", None))}
+    return bool(statuses & BUSY) or isinstance(error, (ConnectionError, TimeoutError))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception and those that it came from, as a traceback shows them."""
+    seen: set[int] = set()
+    following: BaseException | None = error
+    while following is not None and id(following) not in seen:
+        seen.add(id(following))
+        yield following
+        following = following.__cause__ or (None if following.__suppress_context__ else following.__context__)
 
 
 def _retried(calls: Sequence[Call]) -> bool:
@@ -241,11 +289,11 @@ def _retried(calls: Sequence[Call]) -> bool:
     return len(failed) > len(set(failed))
 
 
-def _wait_s(error: Exception, attempt: int) -> float:
+def _wait_s(error: Exception | None, attempt: int) -> float:
     """Seconds until the next attempt: by the provider's Retry-After, else 1, 2, 4 …"""
     wait_s = None
     with suppress(Exception):  # the error is any app's, and so is its response
-        wait_s = retry_after_s(error.response.headers["retry-after"])  # type: ignore[attr-defined]  # as above
+        wait_s = retry_after_s(error.response.headers["retry-after"])  # type: ignore[union-attr]  # as above
     return min(2.0 ** (attempt - 1) if wait_s is None else wait_s, _LONGEST_WAIT_S)
 
 

@@ -6,16 +6,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
+from pytest_llmops.gates.case_results import count_repeats, tried_again
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.recorder import Call, CallLog
 from pytest_llmops.records import CaseResult, FailedCall, Failure, Golden, ModelErrors, Output
+from pytest_llmops.statistics.p_values import fisher_p_value
 
 _OK = 200
 _BREAKING = frozenset({_OK, 401, 403, 404})
 """Statuses that no second try mends, and that of an answer that is none: cut short, or an error itself."""
 
+BUSY = frozenset({408, 429, 500, 502, 503, 504, 529})
+"""Statuses of a provider that may answer a moment later."""
+
 _NAMED = 5
+_RISEN = 0.05  # the largest p-value of a share of calls that counts as risen
 
 
 def join_attempts(logs: Sequence[CallLog]) -> CallLog:
@@ -56,6 +62,11 @@ def note_failed(calls: Sequence[Call]) -> tuple[FailedCall, ...]:
         for position, call in enumerate(calls)
         if call.outcome == "failed"
     )
+
+
+def is_passing(call: FailedCall) -> bool:
+    """True if a further attempt may bring an answer: the provider was busy, cut off or out of reach."""
+    return call.status in BUSY or call.status in {None, _OK}
 
 
 def find_breaking(failed: Iterable[FailedCall], errors: ModelErrors | None) -> str:
@@ -99,6 +110,31 @@ def describe_failed_calls(goldens: Iterable[Golden], results: Iterable[CaseResul
         failed = counted(len(calls), "model call")
         warnings.append(f"warning: {failed} failed: {name} at {printable(provider)}{again}: {cases}")
     return warnings
+
+
+def describe_tried_again(results: Sequence[CaseResult], base: Sequence[CaseResult] = ()) -> list[str]:
+    """
+    Return a sentence on the calls of the app that were made again; none where none was.
+
+    Args:
+        base: The results of the baseline, which show whether these have become more.
+    """
+    again, calls = _count_tried_again(results), sum(map(count_repeats, results))
+    if not again:
+        return []
+    failures = [failure for result in results for failure in result.failures if failure.attempts > 1]
+    line = f"warning: a provider failed in {again} of {counted(calls, 'call')} of the app, made again"
+    line += f": {len(failures)} in vain" if failures else ", then answered"
+    before, calls_before = _count_tried_again(base), sum(map(count_repeats, base))
+    if calls_before:
+        line += f"; {before} of {calls_before} in the baseline"
+        if fisher_p_value(calls_before - before, calls_before, calls - again, calls) <= _RISEN:
+            line += ": it fails more often than it did"
+    return [line]
+
+
+def _count_tried_again(results: Iterable[CaseResult]) -> int:
+    return sum(map(tried_again, results))
 
 
 def describe_unanswered(goldens: Iterable[Golden], results: Iterable[CaseResult]) -> str:

@@ -17,11 +17,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from filelock import BaseFileLock  # noqa: TC002 - the store imports it anyway
-
 from pytest_llmops.detect.seal import seal_result
+from pytest_llmops.documents.file_lock import FileLock
 from pytest_llmops.errors import CaseFileError, LLMOpsError
 from pytest_llmops.gates.case_results import count_repeats
+from pytest_llmops.gates.copies import mark_copies
+from pytest_llmops.gates.release import ReleasePlanner
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.golden import input_hash
 from pytest_llmops.golden.files import input_with_files
@@ -72,7 +73,7 @@ class CaseRunner:
     is_started: bool = field(init=False, default=False)
     _futures: dict[str, Future[CaseResult]] = field(default_factory=dict)
     _repeated: Future[Mapping[str, CaseResult]] | None = None
-    _alive: BaseFileLock | None = None
+    _alive: FileLock | None = None
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-cases"))
     _slots: asyncio.Semaphore = field(init=False)
     _leases: asyncio.Semaphore = field(init=False)
@@ -87,7 +88,7 @@ class CaseRunner:
         self._leases = asyncio.Semaphore(self.concurrency)  # each holds a file open
         self._narrowing = Narrowing(self.concurrency)
 
-    def start(self, tasks: Sequence[Task], planner: RepeatPlanner) -> None:
+    def start(self, tasks: Sequence[Task], planner: RepeatPlanner | ReleasePlanner) -> None:
         """Begin this process's share of the cases; with `auto`, repeat them while a verdict is open."""
         if self.store is not None and self._alive is None:
             self._alive = self.store.announce(self.golden.path)
@@ -368,7 +369,7 @@ class Narrowing:
 def run_until_decided(
     tasks: Iterable[Task],
     fetch: Callable[[Sequence[Task]], Sequence[CaseResult]],
-    planner: RepeatPlanner,
+    planner: RepeatPlanner | ReleasePlanner,
     may_go_on: Callable[[], bool] = lambda: True,
 ) -> dict[str, CaseResult]:
     """
@@ -382,7 +383,7 @@ def run_until_decided(
     planned = {task.id: task for task in tasks}
     results = {result.case: result for result in fetch(list(planned.values()))}
     planner = planner.rescored(list(results.values()))
-    while (wanted := planner.next_repeats(list(results.values()))) and may_go_on():
+    while (wanted := planner.next_repeats(mark_copies(list(results.values())))) and may_go_on():
         further = [
             replace(planned[case], repeats=repeats, begun=results[case]) for case, repeats in wanted.items()
         ]

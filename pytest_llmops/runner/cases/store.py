@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from filelock import BaseFileLock  # noqa: TC002 - what type hints of `announce` resolve to
-
 from pytest_llmops.documents.atomic_file import write_atomically
-from pytest_llmops.documents.file_lock import hold_lock, take_lock, wait_for_lock
+from pytest_llmops.documents.file_lock import FileLock, hold_lock, take_lock, wait_for_lock
 from pytest_llmops.records import CaseResult
 
 _STOP = "stop"
@@ -92,7 +91,7 @@ class SharedStore:
             finally:
                 mark.unlink(missing_ok=True)
 
-    def announce(self, golden: str) -> BaseFileLock:
+    def announce(self, golden: str) -> FileLock:
         """Announce that this worker runs its share of a golden file, for as long as the lock is held."""
         return wait_for_lock(self._path(golden, f"alive-{self.worker}"))
 
@@ -131,6 +130,15 @@ class SharedStore:
         for kind, sentences in (("problems", problems), ("errors", errors)):
             path = self.folder / f"worker-{self.worker}.{kind}"
             path.write_text("".join(f"{sentence}\n" for sentence in sentences), encoding="utf-8")
+
+    def report_stamps(self, stamps: Mapping[str, str]) -> None:
+        """Hand the stamps of this process's apps to the controller; later ones take their place."""
+        path = self.folder / f"worker-{self.worker}-{os.getpid()}.stamps"
+        write_atomically(path, json.dumps(dict(stamps)).encode(), durable=False)
+
+    def read_stamps(self) -> list[dict[str, str]]:
+        """Return the stamps of each process that reported any."""
+        return [json.loads(path.read_bytes()) for path in sorted(self.folder.glob("*.stamps"))]
 
     def read_reports(self, kind: Literal["problems", "errors"]) -> list[str]:
         """Return the sentences that workers reported, each once."""

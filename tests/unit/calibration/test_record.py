@@ -104,14 +104,14 @@ def test_what_is_no_record_is_refused(tmp_path, text):
         load_calibrations(path)
 
 
-def test_the_record_is_only_read_where_a_check_asks_for_agreement(tmp_path):
+def test_the_record_is_only_read_where_a_check_may_ask_a_judge(tmp_path):
     path = tmp_path / "calibration.json"
     path.write_text("broken")
 
-    def golden(min_kappa):
-        check = Check(metric="judge", comparison=">=", threshold=4, min_kappa=min_kappa)
+    def golden(metric):
+        check = Check(metric=metric, comparison=">=", threshold=0.5)
         return Golden(path="g.yaml", cases=(Case(id="a", input="", checks=(check,)),))
 
-    assert load_needed([golden(None)], path) == {}
+    assert load_needed([golden("rouge_l")], path) == {}
     with pytest.raises(CalibrationRecordError):
-        load_needed([golden(None), golden(0.6)], path)
+        load_needed([golden("rouge_l"), golden("judge")], path)

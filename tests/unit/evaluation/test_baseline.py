@@ -18,12 +18,13 @@ from pytest_llmops.evaluation.baseline import (
 )
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.golden import load_golden
+from pytest_llmops.golden.identity import input_hash
 from pytest_llmops.golden.reviews import Review, append_reviews
 from pytest_llmops.judges.rubric_file import DEFAULT
 from pytest_llmops.prompts.files import find_prompts
 from pytest_llmops.prompts.lock import lock_prompts
 from pytest_llmops.records import CaseResult, Check, Failure, Output, Run, Score
-from pytest_llmops.reports.files.baseline_file import load_baseline, write_baseline
+from pytest_llmops.reports.files.baseline_file import load_baseline, name_release, write_baseline
 from pytest_llmops.reports.files.run_file import write_run
 from pytest_llmops.settings import Settings, load_settings
 from tests.git_settings import forget_git_settings
@@ -273,6 +274,38 @@ def test_baseline_and_reviews_are_those_of_the_revision(root, repository):
     source = find(root, "git:main")
     assert source.base.results[0].case == "golden/shop.yaml::a"
     assert source.reviews == (REVIEW,)
+
+
+@pytest.mark.parametrize("renames", ["case", "file"])
+def test_a_renamed_case_or_file_keeps_its_evidence_and_that_is_reported(root, renames):
+    run = run_of(0.5)
+    asked = input_hash(goldens(root)[0].cases[0])
+    run = replace(run, results=(replace(run.results[0], input_hash=asked),))
+    write_baseline(run, root / "golden/baseline.json")
+    if renames == "case":
+        (root / "golden/shop.yaml").write_text(GOLDEN.replace("id: a", "id: returns"))
+    else:
+        (root / "golden/shop.yaml").rename(root / "golden/store.yaml")
+    source = find(root)
+    new = "golden/shop.yaml::returns" if renames == "case" else "golden/store.yaml::a"
+    assert source.renamed == {"golden/shop.yaml::a": new}
+    assert [result.case for result in source.base.results] == [new]
+    lines = source.describe(replace(run, results=source.base.results), load_settings(root))
+    assert f"1 case renamed since the baseline, and compared as before: golden/shop.yaml::a → {new}" in lines
+
+
+def test_the_release_baseline_is_that_of_the_revision(root, repository):
+    path = root / "golden/baseline.json"
+    name_release(path, "1.4")
+    repository.commit()
+    repository.git("switch", "--quiet", "--create", "branch")
+    write_baseline(run_of(0.5), path)
+    name_release(path, "1.5")
+    repository.commit()
+    release = find(root, "git:main").release
+    assert (release.name, release.run.results[0].scores[0].value) == ("1.4", 1.0)
+    assert find(root).release.name == "1.5"
+    assert ("golden/baseline.release.json", "the release baseline was named anew") in places(root)
 
 
 @pytest.mark.usefixtures("repository")

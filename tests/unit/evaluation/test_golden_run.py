@@ -377,9 +377,10 @@ def test_secrets_never_reach_a_cassette_without_the_extra(golden, settings, serv
     assert not any(key in text for text in written)
 
 
+@pytest.mark.usefixtures("waited")
 def test_an_answer_that_broke_off_is_an_error_and_no_answer(golden, settings, server):
     client = client_of(server)
-    server.faults.append("cut_stream")
+    server.fault = "cut_stream"
 
     def app(question):
         stream = client.chat.completions.create(
@@ -392,6 +393,7 @@ def test_an_answer_that_broke_off_is_an_error_and_no_answer(golden, settings, se
 
     (result,) = run_golden(golden("{id: a, input: hello}"), app, settings=settings()).results
     assert "a model's answer could not be used and the app went on" in result.failures[0].error
+    assert result.failures[0].attempts == 3
 
 
 def test_tokens_are_unknown_once_a_call_was_nobodys(golden, settings, server):

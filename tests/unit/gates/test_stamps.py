@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.gates.stamps import describe_changes
+from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, join_runs, stamped_kinds
 
 BASE = {
     "pytest-llmops": "0.1.0",
@@ -159,3 +159,75 @@ def test_prompts_come_first_and_models_before_files():
 def test_a_stamp_that_was_edited_by_hand_is_told_and_breaks_nothing(value):
     (line,) = describe_changes({**BASE, "prompt:prompts/planner.txt": value}, BASE)
     assert line.startswith("prompt prompts/planner.txt")
+
+
+STAMPED = {
+    **BASE,
+    "stamped": "code environment file setting",
+    "code:shop.py": "c1",
+    "file:docs/a.md": "f1",
+    "setting:temperature:gpt": "0",
+    "system:gpt": "s1, s2",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"code:shop.py": "c2"}, "code shop.py changed"),
+        ({"code:shop.py": "c2, changed meanwhile"}, "code shop.py changed while the run was under way"),
+        ({"code:new.py": "c3"}, "code new.py is new"),
+        ({"environment:TONE": "1f0"}, "environment TONE is set now"),
+        ({"environment:A": "1", "environment:B": "2"}, "environment is set now: A, B"),
+        ({"setting:temperature:gpt": "1"}, "temperature of gpt: 0 → 1"),
+        ({"setting:stop:gpt": "#ab"}, "stop of gpt: unset → a text"),
+        ({"system:gpt": "s3"}, "system prompt of gpt changed (1 of 1 texts are new)"),
+        ({"system:gpt": "varies"}, "system prompt of gpt changed (1 of 1 texts are new)"),
+        ({"file:docs/b.md": "f2"}, "file docs/b.md is read now"),
+        ({"weights:org/model": "abc"}, "weights org/model: none → abc"),
+    ],
+)
+def test_what_answers_is_named(changed, told):
+    assert describe_changes(STAMPED, {**STAMPED, **changed}) == (told,)
+
+
+def test_settings_of_a_new_model_are_not_named_beside_it():
+    new = {**STAMPED, "model:new": "new-1", "setting:temperature:new": "1"}
+    assert describe_changes(STAMPED, new) == ("model new: none → new-1",)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_kind_that_one_run_lacks_is_neither_changed_nor_unchanged(side):
+    runs = [{**STAMPED}, {**STAMPED, "code:shop.py": "c2", "file:docs/a.md": "f2"}]
+    runs[side] = {name: value for name, value in runs[side].items() if name != "stamped"}
+    which = ("the baseline", "this run")[side]
+    unknown = f"not stamped in {which}, so whether it changed is unknown: "
+    assert describe_changes(*runs) == ()
+    assert describe_unstamped(*runs) == (f"{unknown}code, environment, files, model requests",)
+    assert stamped_kinds(*runs) == ()
+
+
+def test_fewer_cases_read_fewer_files_and_make_fewer_requests():
+    met = {
+        name: value for name, value in STAMPED.items() if not name.startswith(("file:", "model:", "setting:"))
+    }
+    assert describe_changes(STAMPED, {**met, **PART, "system:gpt": "s1"}) == ()
+    assert describe_changes(STAMPED, {**STAMPED, **PART, "system:gpt": "s1"}) == ()
+    assert describe_changes(STAMPED, {**STAMPED, **PART, "system:gpt": "s3"}) != ()
+
+
+def test_a_baseline_of_two_runs_has_the_stamps_of_both():
+    new = {**STAMPED, "code:shop.py": "c2", "environment:TONE": "1f0", "setting:seed:gpt": "7"}
+    joined = join_runs({**STAMPED, "data:more": "bb"}, STAMPED, new)
+    assert joined["code:shop.py"] == "c1, c2"
+    assert joined["environment:TONE"] == "1f0, unset"
+    assert joined["setting:seed:gpt"] == "7, unset"
+    assert joined.pop("data:more") == "bb"
+    assert describe_changes(joined, new) == (
+        "seed of gpt: 7, unset → 7",
+        "environment TONE changed",
+        "code shop.py changed",
+    )
+    unknown = join_runs(BASE, BASE, new)
+    assert "code:shop.py" not in unknown
+    assert describe_unstamped(unknown, new) != ()

@@ -10,12 +10,12 @@ from hashlib import sha256
 from importlib.resources import files
 
 import pytest
-from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from pytest_llmops.detect.recognizers import numbers
+from pytest_llmops.documents.file_lock import hold_lock
 from pytest_llmops.errors import ReviewError
 from pytest_llmops.golden import reviews as log
 from pytest_llmops.golden.reviews import Review, append_reviews, extends, load_reviews, parse_reviews
@@ -338,9 +338,10 @@ def test_two_processes_write_one_chain(path):
 
 HOLDER = """
 import sys
-from filelock import FileLock
+from pathlib import Path
+from pytest_llmops.documents.file_lock import hold_lock
 
-with FileLock(sys.argv[1]):
+with hold_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -358,7 +359,7 @@ def test_a_writer_that_does_not_end_is_told(path, tmp_path, monkeypatch):
         assert not path.exists()
     finally:
         holder.communicate(b"\n")
-    with FileLock(tmp_path / "lock", timeout=5):
+    with hold_lock(tmp_path / "lock", timeout_s=5):
         pass
     append_reviews(path, [REVIEW], lock=tmp_path / "lock")
     assert load_reviews(path) == (REVIEW,)

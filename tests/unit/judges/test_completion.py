@@ -416,7 +416,7 @@ def test_yes_is_weighed_against_no(server, judge):
     server.verdict = lambda _: "Yes"
     server.tokens = lambda _: [token("Yes", **{"Yes": 0.5, " yes": 0.1, "No": 0.2, "Maybe": 0.2})]
 
-    assert run(request_yes(judge(), MESSAGES)) == 0.75
+    assert run(request_yes(judge(), MESSAGES))[0] == 0.75
     assert server.requests[0]["max_tokens"] == 1
 
 

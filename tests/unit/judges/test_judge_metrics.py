@@ -40,11 +40,15 @@ def test_judge_is_the_weighted_mean_of_its_criteria(server, judge, sample):
     )
 
     assert score.value == 4.0
-    assert score.reason == "accuracy 5, completeness 2, hallucination 4: It leaves out the fee."
+    assert score.reason == (
+        "accuracy 5, completeness 2 (below its floor 3), hallucination 4: It leaves out the fee."
+    )
     (told,) = score.evidence
     assert (told["judge"], told["asked"], told["family"]) == ("small-2026", "small", "small")
     assert (told["fingerprint"], told["form"], told["repaired"]) == ("fp_test", "json_schema", False)
-    assert told["criteria"]["accuracy"] == {"reason": "It says so.", "evidence": "60 days", "score": 5}
+    assert told["criteria"]["accuracy"] == {
+        "reason": "It says so.", "evidence": "60 days", "score": 5, "floor": 3.0,
+    }  # fmt: skip
     json.dumps(score.evidence)
 
 

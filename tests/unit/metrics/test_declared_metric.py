@@ -18,6 +18,7 @@ JUDGES = {"judge", "reference_grade", "faithfulness", "pairwise"}
 REFERENCES = {
     "exact_match", "keywords", "keyword_overlap", "regex", "lexical", "rouge_1", "rouge_2", "rouge_l",
     "ngram_overlap", "bleu", "chrf", "semantic", "bertscore", "cross_encoder", "facts",
+    "supported", "answers",
 }  # fmt: skip
 RUN = {"latency_s", "cost_usd", "tokens"}
 NAMES = set(known_metrics())
@@ -30,10 +31,10 @@ FAMILIES = {
     "judge": ("judge", "reference_grade"),
     "pairwise": ("pairwise",),
     "recall_at_k": ("recall@k", "precision@k", "hit@k", "ndcg@k", "mrr", "map"),
-    "faithfulness": ("faithfulness", "facts"),
+    "faithfulness": ("faithfulness", "facts", "supported"),
     "tool_calls": ("tool_calls", "tool_order", "denied_calls"),
     "pii_leak": ("pii_leak",),
-    "": ("latency_s", "cost_usd", "tokens"),
+    "": ("answers", "latency_s", "cost_usd", "tokens"),
 }  # fmt: skip
 
 

@@ -127,6 +127,7 @@ def test_json_has_every_number_and_null_for_what_is_not_known():
         "single": ["j"],
         "deviations": None,
         "unscored": ["k"],
+        "left_out": 0,
     }
     found = replace(CHECK.cases, deviations=Deviations(deviating=2, repeats=300, high=0.024))
     assert selfcheck_json(replace(CHECK, cases=found))["cases"]["deviations"] == {

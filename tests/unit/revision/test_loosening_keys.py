@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import pytest
@@ -27,6 +27,7 @@ class Later:
     pass_rate: object = None
     max_drop: object = None
     group: str = ""
+    measures: object = field(default_factory=dict)
 
 
 def at_least(threshold: float) -> Bound:
@@ -73,6 +74,8 @@ def test_looser(name: str, before: Any, after: Any) -> None:
         ("pass_rate", at_least(0.8), at_least(0.9)),
         ("max_drop", 0.2, 0.1),
         ("max_drop", None, 0),
+        ("measures", {}, {"mutation": {"lies": at_least(0.9)}}),
+        ("measures", {"mutation": {"lies": at_least(0.8)}}, {"mutation": {"lies": at_least(0.9)}}),
     ],
 )
 def test_stricter(name: str, before: Any, after: Any) -> None:
@@ -82,6 +85,7 @@ def test_stricter(name: str, before: Any, after: Any) -> None:
 FILE_FIELDS = {field.name for field in fields(Golden) if field.compare} - {"path", "sha256", "rival"}
 OTHER: dict[str, Any] = {
     "judge": {"model": "m", "base_url": "http://127.0.0.1:1/v1"}, "encoder": "large", "require_spans": 0,
+    "measures": {"mutation": {"lies": at_least(0.8)}},
 }  # fmt: skip
 
 
@@ -92,10 +96,12 @@ def test_every_field_of_a_file_is_watched(name: str) -> None:
         golden_of(case_of(check_of(">= 0.5")), suite=(suite_of(">= 0.5"),)),
         prompts=("p",),
         data=("d",),
+        anchors="a.jsonl",
         never_record=("h",),
         app="a:b",
         judge={"model": "m"},
         require_spans=1,
+        measures={"mutation": {"lies": at_least(0.9)}},
     )
     value = OTHER.get(name, () if isinstance(getattr(full, name), tuple) else "other")
     assert compare_goldens([full], [replace(full, **{name: value})])

@@ -107,6 +107,14 @@ def test_count_of_collapses_is_corrected_for_each_check_that_is_counted(beside, 
     assert len(pairs_of([base], [new], budget=CaseBudget(tests=10))) == reported
 
 
+def test_a_baseline_of_two_days_shows_that_the_app_changed_and_not_the_day():
+    base = replace(steady("a", 4, exact_match=1.0), runs=(2, 2))
+
+    (verdict,) = judge_single_cases(pair_cases([base], [steady("a", 3, exact_match=0.0)]))
+
+    assert verdict.advice == "no repeat differs, so the app changed here"
+
+
 def test_fact_is_told_as_one_and_tested_by_nothing():
     names = [f"c{index:02}" for index in range(12)]
     base = [steady(name, exact_match=1.0) for name in names]
@@ -116,7 +124,7 @@ def test_fact_is_told_as_one_and_tested_by_nothing():
     )
 
     assert verdict.p_value is verdict.p_adjusted is None
-    assert verdict.advice == "no repeat differs, so the app changed here"
+    assert verdict.advice.startswith("no repeat differs: the app changed here, or its model since that day")
     assert (verdict.cases, len(verdict.evidence)) == (12, 12)
     assert verdict.reason.endswith(f"{FILE}::c09 and 2 more")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from pytest_llmops.features.calibrate.estimates import choose_weight, estimate_rate
+from pytest_llmops.statistics.prediction_powered import choose_weight, correct_mean, estimate_rate
 
 GOOD = np.repeat([1.0, 0.0], [30, 20])
 JUDGED = np.repeat([1.0, 0.0, 1.0, 0.0], [27, 3, 5, 15])
@@ -70,3 +70,53 @@ def test_interval_covers_and_is_shorter_than_of_labels_alone():
         ratio.append((found.high - found.low) / (alone.high - alone.low))
     assert 0.92 <= covered / 400 <= 0.98
     assert np.mean(ratio) < 0.8
+
+
+LABELS = np.array([5, 4, 4, 2, 5, 3, 1, 5, 4, 2, 3, 5, 4, 4, 1, 5, 2, 3, 4, 5.0])
+SCORES = np.array([5, 5, 4, 3, 5, 4, 2, 5, 5, 3, 4, 5, 4, 5, 3, 5, 2, 4, 5, 5.0])
+SUITE = np.array([5, 4, 3, 5, 5, 4, 2, 5, 5, 3, 4, 5, 4, 4, 3, 5, 5, 5, 4, 2, 4, 5, 3, 4, 5, 5, 4, 4, 5, 3.0])
+
+
+def test_a_mean_is_that_of_evalstats_and_its_interval_a_little_wider():
+    """evalstats 0.3.3, `ppi.correct(np.mean, …, power_tune=False)`: 3.5333 (3.0788 to 3.9879)."""
+    mean = correct_mean(LABELS, SCORES, SUITE, reach=(1.0, 5.0))
+
+    assert mean.value == pytest.approx(3.53333, abs=1e-4)
+    assert 3.0 <= mean.low <= 3.0788
+    assert 3.9879 <= mean.high <= 4.06
+
+
+def test_a_mean_stays_on_its_scale_and_of_one_case_nothing_is_known():
+    best = correct_mean(np.array([5, 5, 5.0]), np.array([4, 4, 4.0]), np.array([5, 5, 5.0]), reach=(1.0, 5.0))
+    alone = correct_mean(LABELS, SCORES, SUITE[:1], reach=(1.0, 5.0))
+
+    assert best.value == best.high == 5.0
+    assert best.low < 5.0  # a judge that errs alike three times may err otherwise
+    assert (alone.low, alone.high) == (1.0, 5.0)
+
+
+@pytest.mark.parametrize("labelled", [10, 30, 100])
+@pytest.mark.parametrize(
+    ("people", "drift", "noise"),
+    [
+        ((0.05, 0.1, 0.2, 0.35, 0.3), 0.5, 0.6),
+        ((0.02, 0.03, 0.05, 0.2, 0.7), -0.7, 0.5),
+        ((0.0, 0.0, 0.0, 0.1, 0.9), 0.0, 0.3),
+    ],
+    ids=["lenient", "strict", "nearly always right"],
+)  # fmt: skip
+def test_the_interval_of_a_mean_covers_the_truth(labelled, people, drift, noise):
+    """2,000 draws of labels and of a suite of 60 cases, judged on a scale of 1 to 5."""
+    rng = np.random.default_rng(24)
+
+    def draw(rows: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = rng.choice(5, rows, p=people) + 1.0
+        return labels, np.clip(np.round(labels + drift + rng.normal(0, noise, rows)), 1, 5)
+
+    truth = float(np.dot(np.arange(1, 6), people))
+    covered = 0
+    for _ in range(2_000):
+        mean = correct_mean(*draw(labelled), draw(60)[1], reach=(1.0, 5.0))
+        covered += mean.low <= truth <= mean.high
+
+    assert covered / 2_000 >= 0.94

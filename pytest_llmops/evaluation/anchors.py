@@ -1,0 +1,93 @@
+"""The anchors of a golden file, scored in a run: stored outputs in the place of the app's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.golden.anchors import load_anchors
+from pytest_llmops.protocols import Metric, traits_of
+from pytest_llmops.recorder import CallRules
+from pytest_llmops.records import ANCHORS, GAIN, Anchor, Case, Golden, Output
+from pytest_llmops.registry import create_metric
+from pytest_llmops.runner.app.calls import AppCaller, Called
+from pytest_llmops.runner.cases.tasks import Task
+from pytest_llmops.settings import Settings
+
+_HAD = {"reference", "passages"}
+"""Needs of a metric that an anchor may meet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorCaller(AppCaller):
+    """
+    Returns stored outputs, and calls no app.
+
+    Attributes:
+        outputs: By the id of the anchor's item.
+    """
+
+    outputs: Mapping[str, Output] = field(default_factory=dict)
+
+    async def call(self, case: str, repeat: int, question: Any, rules: CallRules | None = None) -> Called:
+        """Return the stored output of an anchor, without spans."""
+        del question, rules
+        return replace(self.outputs[case], repeat=repeat), ()
+
+
+def plan_anchors(golden: Golden, settings: Settings) -> tuple[Golden, list[Task], dict[str, Output]]:
+    """
+    Plan the anchors of a golden file: a file of them alone, their tasks, and their outputs by id.
+
+    None are planned where recordings alone may answer: there a judge never moves.
+
+    Raises:
+        GoldenError: A row cannot be read.
+    """
+    own = Golden(path=f"{golden.path}{ANCHORS}", cases=())
+    anchors = load_anchors(golden, settings.root)
+    if settings.record == "none":
+        return own, [], {}
+    metrics = dict(_list_metrics(golden))
+    tasks, outputs = [], {}
+    for anchor in anchors:
+        id_ = f"{own.path}::{anchor.id}"
+        wanted = tuple((name, metric) for name, metric in metrics.items() if _can_score(metric, anchor))
+        if wanted:
+            case = Case(id=anchor.id, input=anchor.input, reference=anchor.reference)
+            tasks.append(Task(id=id_, case=case, repeats=1, metrics=wanted))
+            outputs[id_] = Output(text=anchor.output, passages=anchor.passages)
+    return own, tasks, outputs
+
+
+def _list_metrics(golden: Golden) -> Iterator[tuple[str, Metric]]:
+    """The metrics of a file that score all its cases alike, and whose score lies in a range."""
+    options: dict[str, list[Mapping[str, Any]]] = {}
+    for case in golden.cases:
+        for check in case.checks:
+            options.setdefault(check.metric, []).append(check.options)
+    for of_suite in golden.suite:
+        if of_suite.statistic != GAIN and (of_suite.options or of_suite.metric not in options):
+            options[of_suite.metric] = [of_suite.options]
+    for name, listed in options.items():
+        if any(other != listed[0] for other in listed):
+            continue  # it is about single cases, as keywords are
+        try:
+            metric = create_metric(name, listed[0])
+        except LLMOpsError:
+            continue
+        bounded = all(math.isfinite(end) for end in metric.range)
+        if bounded and not traits_of(metric).compares and _needs(metric) <= _HAD:
+            yield name, metric
+
+
+def _needs(metric: Metric) -> set[str]:
+    return set(metric.needs)
+
+
+def _can_score(metric: Metric, anchor: Anchor) -> bool:
+    had = {"reference": anchor.reference, "passages": anchor.passages}
+    return all(had[need] is not None for need in _needs(metric))

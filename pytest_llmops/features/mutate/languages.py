@@ -1,0 +1,202 @@
+"""What `answers.py` knows of a language, read from `data/*.yaml`, and the language of a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from pytest_llmops.documents.values import plain
+from pytest_llmops.documents.yaml_document import read_yaml
+from pytest_llmops.metrics.words import fold
+
+LANGUAGES = ("en", "de", "fr", "es", "zh")
+_READ_AT_MOST = 4_000  # characters, to tell the language
+_FEWEST = 2  # frequent words; one tells only if no other language has any
+_HAN = re.compile(r"[\u4e00-\u9fff]")
+_KANA_OR_HANGUL = re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")
+_WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
+_LATIN = re.compile(r"[A-Za-z]")
+_HAN_SHARE = 0.2  # of the letters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    r"""
+    A change of wording.
+
+    Attributes:
+        find: What is replaced.
+        put: What for, with groups as `\1`.
+        scope: `main`: only outside subordinate clauses; `told`: only if the texts have the new word as well.
+    """
+
+    find: re.Pattern[str]
+    put: str
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """
+    Sentences that can be appended.
+
+    Attributes:
+        name: `you` for texts that speak to somebody, `told` for those that tell of the world, or a field.
+        words: Of a field, in lower case; a text with some of them belongs to it.
+    """
+
+    name: str
+    words: frozenset[str]
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Language:
+    """
+    The words of one language; `data/en.yaml` explains them.
+
+    A pattern that a language has no use for matches nothing.
+    """
+
+    code: str
+    words: frozenset[str]
+    months: tuple[tuple[str, ...], ...]
+    weekdays: tuple[str, ...]
+    numbers: Mapping[int, str]
+    counted: str
+    range: re.Pattern[str]
+    year_before: re.Pattern[str]
+    rising: re.Pattern[str]
+    falling: re.Pattern[str]
+    nearly: re.Pattern[str]
+    labels: frozenset[str]
+    units: tuple[tuple[str, str], ...]
+    unit_block: re.Pattern[str]
+    rates: tuple[Rule, ...]
+    opening: tuple[tuple[str, str], ...]
+    subordinate: re.Pattern[str]
+    asserting: re.Pattern[str]
+    finite: re.Pattern[str]
+    turn_off: tuple[Rule, ...]
+    turn_off_block: re.Pattern[str]
+    turn_on: tuple[Rule, ...]
+    turn_on_block: re.Pattern[str]
+    actors: tuple[Rule, ...]
+    agents: Mapping[str, int]
+    conditions: tuple[Rule, ...]
+    refusal: re.Pattern[str]
+    apology: str
+    lies: tuple[Domain, ...]
+
+    @property
+    def is_spaced(self) -> bool:
+        """Whether words have spaces between them."""
+        return self.code != "zh"
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def read_language(code: str) -> Language:
+    """Read one of `LANGUAGES`."""
+    data = _read(code)
+
+    def rules(key: str) -> tuple[Rule, ...]:
+        return tuple(
+            Rule(find=_compile(rule[0]), put=rule[1], scope=next(iter(rule[2:]), "")) for rule in data[key]
+        )
+
+    def before_number(key: str) -> re.Pattern[str]:
+        words = data.get(key)
+        return (
+            _compile(rf"(?<!\w)(?:{words})\s*\Z" if code != "zh" else rf"(?:{words})\s*\Z")
+            if words
+            else _NEVER
+        )
+
+    return Language(
+        code=code,
+        words=frozenset(data["words"].split()),
+        months=tuple(tuple(month.split()) for month in data["months"]),
+        weekdays=tuple(data["weekdays"]),
+        numbers={int(number): word for number, word in data["numbers"].items()},
+        counted=data.get("counted", ""),
+        range=_compile(rf"\s*(?:{data['range']})\s*\Z"),
+        year_before=before_number("year_before"),
+        rising=before_number("rising"),
+        falling=before_number("falling"),
+        nearly=before_number("nearly"),
+        labels=frozenset(data["labels"].split("|")),
+        units=tuple((find, put) for find, put in data["units"]),
+        unit_block=_compile(data["unit_block"]) if "unit_block" in data else _NEVER,
+        rates=rules("rates"),
+        opening=tuple((one, other) for one, other in data["opening"]),
+        subordinate=_compile(data["subordinate"]),
+        asserting=_compile(data["asserting"]),
+        finite=_compile(data["finite"]) if "finite" in data else _NEVER,
+        turn_off=rules("turn_off"),
+        turn_off_block=_compile(data["turn_off_block"]),
+        turn_on=rules("turn_on"),
+        turn_on_block=_compile(data["turn_on_block"]),
+        actors=rules("actors"),
+        agents={word: line for line, words in enumerate(data.get("agents", ())) for word in words.split()},
+        conditions=rules("conditions"),
+        refusal=_compile(data["refusal"]),
+        apology=data["apology"],
+        lies=tuple(
+            Domain(name=lie["in"], words=frozenset(lie.get("when", ())), sentences=tuple(lie["say"]))
+            for lie in data["lies"]
+        ),
+    )
+
+
+def detect_language(answer: str, *others: str) -> str | None:
+    """
+    Return one of `LANGUAGES`, or None if the answer is in another or too short to tell.
+
+    The language is the one that has most of the answer's words; other texts of its case decide for an answer
+    that has too few.
+    """
+    for text in (answer, "\n".join([answer, *others])):
+        start = text[:_READ_AT_MOST]
+        if _KANA_OR_HANGUL.search(start):
+            return None
+        han = len(_HAN.findall(start))
+        if han and han >= _HAN_SHARE * (han + len(_LATIN.findall(start))):
+            return "zh"
+        words = _WORD.findall(fold(start))
+        counts = {
+            code: sum(word in frequent for word in words) for code, frequent in _frequent_words().items()
+        }
+        best = max(counts, key=lambda code: counts[code])
+        second = max(count for code, count in counts.items() if code != best)
+        if counts[best] > second and (counts[best] >= _FEWEST or not second):
+            return best if best in LANGUAGES else None
+    return None
+
+
+@lru_cache(maxsize=1)
+def _frequent_words() -> Mapping[str, frozenset[str]]:
+    others = {code: frozenset(words.split()) for code, words in _read("other").items()}
+    return {code: read_language(code).words for code in LANGUAGES if code != "zh"} | others
+
+
+def _read(name: str) -> Mapping[str, Any]:
+    text = files(__package__).joinpath("data", f"{name}.yaml").read_text("utf-8")
+    document, _ = read_yaml(text, file=f"{name}.yaml")
+    data: Mapping[str, Any] = plain(document)
+    return data
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+_NEVER = re.compile(r"(?!)")
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Return a pattern of alternatives, the longest first; one that never matches for no words."""
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)) or r"(?!)"

@@ -1,0 +1,463 @@
+"""A measurement: the golden set once as it is, then each mutant of its outputs, passages and replies."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from pytest_llmops.detect.mask import mask_shown
+from pytest_llmops.errors import BudgetError, LLMOpsError
+from pytest_llmops.evaluation.run import Evaluation
+from pytest_llmops.evaluation.source import BaselineSource
+from pytest_llmops.features.mutate.answers import answer_mutants
+from pytest_llmops.features.mutate.copies import Files
+from pytest_llmops.features.mutate.kinds import Kind
+from pytest_llmops.features.mutate.passages import passage_mutants
+from pytest_llmops.features.mutate.remedies import find_remedies
+from pytest_llmops.features.mutate.replies import Replies, group_by_case
+from pytest_llmops.features.mutate.strength import Strength, measure_strength
+from pytest_llmops.features.mutate.trials import (
+    PAID,
+    SPENT,
+    Answered,
+    Mutation,
+    is_refusal,
+    judge_scored,
+    score_outputs,
+    try_mutations,
+)
+from pytest_llmops.golden.identity import cases_by_id, file_of, input_hash
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.protocols import App, traits_of
+from pytest_llmops.recorder import Call
+from pytest_llmops.recorder.identity import LOOPBACK
+from pytest_llmops.records import (
+    Case,
+    Failure,
+    Golden,
+    Output,
+    Passage,
+    Run,
+    Score,
+    ScoredOutput,
+    Span,
+    Verdict,
+)
+from pytest_llmops.registry import find_traits
+from pytest_llmops.runner.app.printed import route_through
+from pytest_llmops.runner.cases.tasks import Task, plan
+from pytest_llmops.settings import Settings
+
+_LONGEST_S = 30.0
+
+
+class RedGoldenError(LLMOpsError):
+    """A golden set is not green before anything is mutated."""
+
+    def __init__(self, reds: Sequence[str]) -> None:
+        cases = counted(len(reds), "check is", "checks are")
+        super().__init__(
+            f"{cases} not green before anything is mutated; fix these first:\n" + "\n".join(reds)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """
+    A measurement.
+
+    Attributes:
+        remedies: By the position of a survivor, the YAML of a check that would have killed it.
+        calls: Model calls that cost something and were made.
+        note: Why it is compared with no earlier one.
+    """
+
+    strength: Strength
+    remedies: Mapping[int, str]
+    calls: int = 0
+    note: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class PaidCalls:
+    """
+    Permits all calls on this machine, and so many others.
+
+    Attributes:
+        most: None where the calls of others are none of our business.
+    """
+
+    most: int
+    made: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def permit(self, provider: str, model: str | None) -> None:
+        """Raises BudgetError where a call would cost something and may not be made."""
+        if provider == LOOPBACK:
+            return
+        with self._lock:
+            if self.made >= self.most:
+                why = f"{SPENT}, {counted(self.most, 'call')}" if self.most else PAID
+                raise BudgetError(
+                    f"{printable(model or 'a model', 60)} at {printable(provider)} was not called: {why}; "
+                    "record it first (llmops run), or allow calls: --budget N"
+                )
+            self.made += 1
+
+    def charge(self, call: Call) -> None:
+        """Count nothing: a call counts as soon as it is permitted."""
+
+    @property
+    def is_spent(self) -> bool:
+        return self.made >= self.most
+
+
+@dataclass(slots=True)
+class _Spans:
+    """Keeps the spans of each output, for metrics that look into them."""
+
+    setting: ClassVar[str] = "mutate"
+    by_output: dict[tuple[str, int], tuple[Span, ...]] = field(default_factory=dict)
+
+    def take(self, output: ScoredOutput) -> None:
+        self.by_output[output.case, output.repeat] = output.spans
+
+    def finish(self) -> Sequence[str]:
+        return ()
+
+    def warnings(self) -> Iterable[str]:
+        return ()
+
+    def close(self) -> None:
+        """Leave nothing open."""
+
+
+def measure(  # noqa: PLR0913 - what is measured, and how far
+    goldens: Sequence[Golden],
+    settings: Settings,
+    kinds: Sequence[Kind],
+    *,
+    app: App | None = None,
+    run: Run | None = None,
+    budget: int = 0,
+    edits: Files | None = None,
+    naming: str = "pass --app",
+) -> Measured:
+    """
+    Measure what share of mutants the checks of golden files kill.
+
+    Args:
+        app: In place of the one that the settings or the files name.
+        run: Stored outputs, in place of the app's.
+        budget: The most calls that cost something.
+        edits: Files whose rules are changed, in copies of the project.
+
+    Raises:
+        RedGoldenError: A case or a suite check is red as it is.
+        LLMOpsError: Something is missing, or the app cannot be imported.
+    """
+    calm = replace(settings, budget=None, export=(), out=None, baseline=None)
+    missing: dict[str, str] = {}
+    paid = PaidCalls(most=budget)
+    replies = Replies(may_embed=lambda provider: provider == LOOPBACK or not paid.is_spent)
+    if settings.record == "none":
+        replies.may_embed = lambda _: False
+    evaluation = Evaluation.open(calm, naming=naming)
+    try:
+        recorder = evaluation.recorder
+        recorder.limit(paid)
+        recorder.replies = replies
+        if run is None:
+            answered = list(_run_as_it_is(evaluation, goldens, app))
+        else:
+            recorder.keeps = False
+            answered = list(_read_stored(evaluation, goldens, run))
+            missing.setdefault(
+                "model", "stored outputs have no model calls that could be changed: leave out --run"
+            )
+        recorder.keeps = False
+        mutations = [*_change_outputs(answered, kinds), *_change_passages(answered, kinds)]
+        if run is None and any(group == "model" for group, _ in kinds):
+            mutations += _change_replies(goldens, answered, kinds, replies, calm, app, paid, missing)
+        trials = try_mutations(mutations, evaluation.scorer)
+        if edits is not None:
+            trials += edits.try_edits(goldens, answered)
+        if not any(item.output.passages for item in answered):
+            missing.setdefault("retrieval", "no case has passages")
+        strength = measure_strength(goldens, trials, missing, kinds)
+        models = {golden.path: _models_of(golden) for golden in goldens}
+        remedies = find_remedies(strength.survivors, models, evaluation.scorer)
+    finally:
+        evaluation.close()
+    return Measured(strength=strength, remedies=remedies, calls=paid.made)
+
+
+def _models_of(golden: Golden) -> dict[str, object]:
+    named = {"encoder": "" if golden.encoder == "default" else golden.encoder, "judge": golden.judge}
+    return {name: model for name, model in named.items() if model}
+
+
+def _run_as_it_is(evaluation: Evaluation, goldens: Sequence[Golden], app: App | None) -> Iterator[Answered]:
+    """Run the golden files, and yield each case with its first output that all its checks pass."""
+    spans = _Spans()
+    evaluation.attribution.listeners = (*evaluation.attribution.listeners, spans)
+    evaluation.compare_with(BaselineSource(goldens=tuple(goldens)))
+    with route_through():
+        evaluation.run(app)
+    reds: list[str] = []
+    chosen: list[Answered] = []
+    for golden in goldens:
+        for task in evaluation.tasks[golden.path].values():
+            result, verdicts = evaluation.judge_case(golden, task)
+            reds += _describe_reds(task.id, _leave_out_unasked(verdicts, result.failures))
+            for output in result.outputs:
+                scores: list[Score | Failure] = [
+                    score for score in result.scores if score.repeat == output.repeat
+                ]
+                scores += [failure for failure in result.failures if failure.repeat == output.repeat]
+                own = judge_scored(task.case, task.id, output, scores)
+                if not any(map(_is_red, _leave_out_unasked(own, result.failures))):
+                    found = spans.by_output.get((task.id, output.repeat), ())
+                    unasked = _find_unasked(task, scores, golden)
+                    chosen.append(Answered(task=task, output=output, spans=found, unasked=unasked))
+                    break
+        results = evaluation.wait_for_all(golden)
+        failures = [failure for result in results for failure in result.failures]
+        suite = _leave_out_unasked(evaluation.judge_suite(golden, results), failures)
+        reds += _describe_reds(golden.path, (verdict for verdict in suite if not _is_of_time(verdict)))
+    reds += evaluation.all_errors()
+    if reds:
+        raise RedGoldenError(reds)
+    yield from chosen
+
+
+def _read_stored(evaluation: Evaluation, goldens: Sequence[Golden], run: Run) -> Iterator[Answered]:
+    """Score the outputs of a run file anew, and yield each case with its first output that passes."""
+    stored = {result.case: result for result in run.results}
+    reds: list[str] = []
+    rows: list[tuple[Task, Output, tuple[Span, ...]]] = []
+    for golden in goldens:
+        for task in plan(golden, 1, 1):
+            result = stored.get(task.id)
+            if result is None or not result.outputs:
+                reds.append(f"{task.id}: the run has no output of it")
+            elif result.input_hash != input_hash(task.case):
+                reds.append(f"{task.id}: the run asked something else, or expected something else")
+            else:
+                rows += [(task, output, ()) for output in result.outputs]
+    found: dict[str, Answered] = {}
+    problems: dict[str, list[str]] = {}
+    for (task, output, _), scores in zip(rows, score_outputs(rows, evaluation.scorer), strict=True):
+        verdicts = judge_scored(task.case, task.id, output, scores)
+        red = _describe_reds(task.id, (verdict for verdict in verdicts if not _lacks_spans(verdict, scores)))
+        if red:
+            problems.setdefault(task.id, red)
+        else:
+            golden = next(golden for golden in goldens if golden.path == file_of(task.id))
+            unasked = _find_unasked(task, scores, golden)
+            found.setdefault(task.id, Answered(task=task, output=output, unasked=unasked))
+    reds += [line for case, lines in problems.items() if case not in found for line in lines]
+    if reds:
+        raise RedGoldenError(reds)
+    yield from found.values()
+
+
+def _find_unasked(task: Task, scores: Iterable[Score | Failure], golden: Golden) -> frozenset[str]:
+    """Find the metrics that gave no score of an output, and those that compare it with a rival's."""
+    failed = {failure.metric for failure in scores if isinstance(failure, Failure)}
+    if golden.rival is not None:
+        failed |= {name for name, metric in task.metrics if traits_of(metric).compares}
+    return frozenset(failed)
+
+
+def _lacks_spans(verdict: Verdict, scores: Iterable[object]) -> bool:
+    """Return whether a check could not be asked of a stored output: it is no fault of the golden set."""
+    failed = {score.metric for score in scores if isinstance(score, Failure)}
+    return verdict.outcome == "error" and verdict.metric in failed
+
+
+def _leave_out_unasked(verdicts: Iterable[Verdict], failures: Iterable[Failure]) -> list[Verdict]:
+    """Leave out errors of checks that would have cost something: nobody knows if they are red."""
+    unasked = {failure.metric for failure in failures if failure.metric and is_refusal(failure.error)}
+    return [verdict for verdict in verdicts if verdict.outcome != "error" or verdict.metric not in unasked]
+
+
+def _is_red(verdict: Verdict) -> bool:
+    return verdict.outcome in {"failed", "regressed", "error"}
+
+
+def _is_of_time(verdict: Verdict) -> bool:
+    return find_traits(verdict.metric).basis == "run"
+
+
+def _describe_reds(name: str, verdicts: Iterable[Verdict]) -> list[str]:
+    return [
+        f"{printable(name)}: {printable(verdict.check)}: {verdict.outcome}: "
+        f"{printable(mask_shown(verdict.reason), 300)}"
+        for verdict in verdicts
+        if _is_red(verdict)
+    ]
+
+
+def _change_outputs(answered: Sequence[Answered], kinds: Sequence[Kind]) -> Iterator[Mutation]:
+    wanted = {kind for group, kind in kinds if group == "output"}
+    if not wanted:
+        return
+    texts = [item.output.text for item in answered]
+    for at, item in enumerate(answered):
+        case = item.task.case
+        others = [text for text in (*texts[at + 1 :], *texts[:at]) if text.strip() and text != texts[at]]
+        for mutant in answer_mutants(
+            item.output.text,
+            question=_question(case),
+            reference=case.reference,
+            passages=item.passages,
+            others=list(dict.fromkeys(others)),
+            seed=item.task.id,
+        ):
+            if mutant.kind in wanted and mutant.text != item.output.text:
+                yield Mutation(
+                    group="output",
+                    kind=mutant.kind,
+                    answered=item,
+                    output=replace(item.output, text=mutant.text),
+                    change=mutant.change,
+                    spans=item.spans,
+                )
+
+
+def _question(case: Case) -> str:
+    """The text of a question; of one with files or of several turns all its texts."""
+    return "\n".join(_strings(case.input))
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _strings(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _strings(part)
+
+
+def _change_passages(answered: Sequence[Answered], kinds: Sequence[Kind]) -> Iterator[Mutation]:
+    wanted = {kind for group, kind in kinds if group == "retrieval"}
+    if not wanted:
+        return
+    known: dict[str, Passage] = {
+        passage.id: passage for item in answered for passage in item.output.passages or ()
+    }
+    for item in answered:
+        others = list(known.values())
+        random.Random(item.task.id).shuffle(others)  # noqa: S311 - no secret
+        for kind, output, change in passage_mutants(item.task.case, item.output, others):
+            if kind in wanted:
+                yield Mutation(
+                    group="retrieval",
+                    kind=kind,
+                    answered=item,
+                    output=output,
+                    change=change,
+                    spans=item.spans,
+                )
+
+
+def _change_replies(  # noqa: PLR0913, PLR0917 - the first run, and the rules of the next
+    goldens: Sequence[Golden],
+    answered: Sequence[Answered],
+    kinds: Sequence[Kind],
+    replies: Replies,
+    settings: Settings,
+    app: App | None,
+    paid: PaidCalls,
+    missing: dict[str, str],
+) -> Iterator[Mutation]:
+    """Run the cases whose replies a kind changes, kind by kind."""
+    if not replies.cases():
+        missing.setdefault("model", "the app made no model call that the recorder sees")
+        return
+    wanted = [kind for group, kind in kinds if group == "model"]
+    by_id = {item.task.id: item for item in answered}
+    for kind, cases in group_by_case(list(by_id), replies, wanted).items():
+        if cases:
+            replies.begin(kind)
+            yield from _run_mutated(
+                kind, goldens, [by_id[case] for case in cases], replies, settings, app, paid
+            )
+
+
+def _run_mutated(  # noqa: PLR0913, PLR0917 - as above
+    kind: str,
+    goldens: Sequence[Golden],
+    items: Sequence[Answered],
+    replies: Replies,
+    settings: Settings,
+    app: App | None,
+    paid: PaidCalls,
+) -> Iterator[Mutation]:
+    """Run cases with mutated replies; nothing is scored yet, and nothing is recorded."""
+    bare = replace(settings, timeout_s=min(settings.timeout_s, _LONGEST_S), repeats=1)
+    spans = _Spans()
+    evaluation = Evaluation.open(bare, naming="pass --app")
+    try:
+        recorder = evaluation.recorder
+        recorder.limit(paid)
+        recorder.replies, recorder.keeps = replies, False
+        evaluation.attribution.listeners = (*evaluation.attribution.listeners, spans)
+        evaluation.compare_with(BaselineSource(goldens=tuple(_keep(goldens, items))))
+        with route_through():
+            evaluation.run(app)
+        results = evaluation.results()
+    finally:
+        evaluation.close()
+    for item in items:
+        result = results[item.task.id]
+        output = next(iter(result.outputs), None)
+        broken = (
+            "" if output else next((failure.error for failure in result.failures), "the app gave no output")
+        )
+        doubt = ""
+        if item.task.id not in replies.changed:
+            doubt = "no reply was changed this time: the app called no model, or got an unchanged reply"
+        if item.task.id in replies.guessed:
+            doubt = f"a model was asked something new, which was not called: {PAID}"
+        elif broken and is_refusal(broken):
+            doubt = broken
+        if item.task.id in replies.looped:
+            broken = f"it called its model without end: {broken}" if broken else ""
+        yield Mutation(
+            group="model",
+            kind=kind,
+            answered=item,
+            output=output,
+            change=_describe_answer(item.output, output),
+            spans=spans.by_output.get((item.task.id, 0), ()),
+            broken=broken,
+            doubt=doubt,
+        )
+
+
+def _keep(goldens: Iterable[Golden], items: Sequence[Answered]) -> Iterator[Golden]:
+    """Yield golden files with these cases alone, and without checks."""
+    kept = {item.task.id for item in items}
+    for golden in goldens:
+        cases = [case for id_, case in cases_by_id(golden).items() if id_ in kept]
+        if cases:
+            bare = tuple(replace(case, checks=(), repeats=1) for case in cases)
+            yield replace(golden, cases=bare, suite=(), rival=None)
+
+
+def _describe_answer(good: Output, mutated: Output | None) -> str:
+    if mutated is None:
+        return "no answer"
+    same = (good.text, good.passages, good.tool_calls) == (
+        mutated.text,
+        mutated.passages,
+        mutated.tool_calls,
+    )
+    return "the answer stays the same" if same else "another answer"

@@ -1,0 +1,301 @@
+"""A measurement for people and programs: rates, checks, survivors, and the checks that they lack."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from os.path import commonprefix
+from typing import Any
+
+from pytest_llmops.detect.mask import mask_shown
+from pytest_llmops.features.mutate.kinds import LIES, LIES_KEY, MUTED
+from pytest_llmops.features.mutate.measuring import Measured
+from pytest_llmops.features.mutate.stored import Weakened
+from pytest_llmops.features.mutate.strength import CheckStrength, Rate, Strength
+from pytest_llmops.features.mutate.trials import Trial
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.records import Outcome, Verdict
+from pytest_llmops.reports.document import Document, Notes, Table
+
+VERSION = 1
+_TEXT = 90
+_BEFORE, _AROUND = 24, 64
+_LISTED = 40
+
+
+def mutation_document(measured: Measured, weakened: Sequence[Weakened], outcome: Outcome) -> Document:
+    """Tables of kinds, checks and survivors, and the verdicts."""
+    strength = measured.strength
+    blocks: list[Table | Notes] = [_rates(strength)]
+    notes = [f"{group}: not tried: {reason}" for group, reason in strength.not_tried.items()]
+    notes.append("killed: a check of the case fails; interval: 95 %, over cases, drawn with their group")
+    if any(rate.errors for rate in strength.kinds):
+        notes.append(
+            "by an error: of those killed, the ones in which the app broke and no check had to see it"
+        )
+    blocks.append(Notes(items=notes))
+    if strength.checks:
+        blocks += [_checks(strength), Notes(items=_dead(strength.checks))]
+    if strength.survivors:
+        blocks += _survivors(measured)
+    if undecided := [trial for trial in strength.trials if not trial.is_decided]:
+        reasons = dict.fromkeys(f"{trial.kind}: {mask_shown(trial.reason)}" for trial in undecided)
+        blocks.append(Notes(title="undecided, so the score is a range", items=list(reasons), most=5))
+    verdicts = [*map(_describe, strength.verdicts), *map(_describe_fall, weakened)]
+    verdicts += [measured.note] if measured.note else []
+    blocks.append(Notes(items=verdicts))
+    return Document(blocks=blocks, outcome=f"{_word(strength, outcome)}: {describe_total(strength)}")
+
+
+def section(measured: Measured) -> list[str]:
+    """The lines of a summary: the score by group, and the verdicts."""
+    strength = measured.strength
+    lines = [f"mutation: {rate.group} {_share(rate)}" for rate in strength.groups]
+    lines += [f"mutation: {group} not tried: {reason}" for group, reason in strength.not_tried.items()]
+    lines += [f"mutation: {_describe(verdict)}" for verdict in strength.verdicts]
+    if survivors := strength.survivors:
+        files = " ".join(dict.fromkeys(golden.path for golden in strength.goldens))
+        lines.append(
+            f"mutation: {counted(len(survivors), 'mutant')} survived; llmops mutate {files} lists them"
+        )
+    if measured.note:
+        lines.append(f"mutation: {measured.note}")
+    return [printable(mask_shown(line), 1_200) for line in lines]
+
+
+def mutation_json(measured: Measured, weakened: Sequence[Weakened], outcome: Outcome) -> dict[str, Any]:
+    strength = measured.strength
+    return {
+        "version": VERSION,
+        "outcome": outcome,
+        "score": _rate_json(strength.total),
+        "groups": [_rate_json(rate) for rate in strength.groups],
+        "kinds": [_rate_json(rate) for rate in strength.kinds],
+        "not_tried": dict(strength.not_tried),
+        "checks": [
+            {
+                "golden": row.golden,
+                "check": row.check,
+                "tried": row.tried,
+                "killed": row.killed,
+                "alone": row.alone,
+                "dead": row.is_dead,
+            }
+            for row in strength.checks
+        ],
+        "survivors": [
+            {
+                "case": trial.case,
+                "group": trial.group,
+                "kind": trial.kind,
+                "change": mask_shown(trial.mutation.change),
+                "text": _text(trial, 2_000),
+                "remedy": measured.remedies.get(at),
+            }
+            for at, trial in enumerate(strength.survivors)
+        ],
+        "verdicts": [
+            {
+                "check": verdict.check,
+                "item": verdict.case,
+                "outcome": verdict.outcome,
+                "observed": verdict.observed,
+                "interval": verdict.interval,
+                "cases": verdict.cases,
+                "reason": mask_shown(verdict.reason),
+            }
+            for verdict in strength.verdicts
+        ],
+        "weakened": [
+            {"group": fall.group, "kind": fall.kind, "fell": list(fall.fell), "reason": _describe_fall(fall)}
+            for fall in weakened
+        ],
+        "calls": measured.calls,
+        "note": measured.note or None,
+    }
+
+
+def _rates(strength: Strength) -> Table:
+    rows = []
+    for rate in strength.groups:
+        rows.append(_row(rate.group, rate))
+        rows += [_row(f"  {kind.kind}", kind) for kind in strength.kinds if kind.group == rate.group]
+    rows.append(_row("all", strength.total))
+    head = ("mutants", "killed", "interval", "tried", "survived", "by an error", "undecided")
+    return Table(head=head, rows=rows)
+
+
+def _row(name: str, rate: Rate) -> tuple[str, ...]:
+    low, high = rate.low, rate.high
+    interval = "" if low is None or high is None else f"{100 * low:.1f} … {100 * high:.1f}"
+    counts = (rate.tried, rate.survived, rate.errors, rate.undecided)
+    return name, _percent(rate), interval, *map(str, counts)
+
+
+def _percent(rate: Rate) -> str:
+    if rate.value is not None:
+        return f"{100 * rate.value:.1f} %"
+    return f"{100 * rate.at_least:.1f} … {100 * rate.at_most:.1f} %" if rate.tried else "-"
+
+
+def _share(rate: Rate) -> str:
+    text = f"{rate.killed} of {counted(rate.tried, 'mutant')} killed ({_percent(rate)})"
+    return text + (f", {rate.undecided} undecided" if rate.undecided else "")
+
+
+def _checks(strength: Strength) -> Table:
+    several = len(strength.goldens) > 1
+    rows = [
+        (
+            f"{row.golden}: {row.check}" if several else row.check,
+            str(row.tried),
+            str(row.killed),
+            str(row.alone),
+        )
+        for row in strength.checks
+    ]
+    return Table(head=("check", "mutants", "killed", "killed alone"), rows=rows)
+
+
+def _dead(checks: Sequence[CheckStrength]) -> list[str]:
+    lines = []
+    for row in checks:
+        if not row.is_dead:
+            continue
+        found = f"kills {row.killed} of {row.tried}, all of which others kill too"
+        if not row.killed:
+            found = f"kills none of {counted(row.tried, 'mutant')}"
+        about = "; no mutant here leaks or attacks: see llmops attack" if row.finds_leaks else ""
+        lines.append(f"dead check: {row.golden}: {row.check} {found}{about}")
+    return lines
+
+
+def _survivors(measured: Measured) -> list[Table | Notes]:
+    survivors = measured.strength.survivors
+    several = len(measured.strength.goldens) > 1
+    rows = []
+    for at in _order(survivors, measured.remedies)[:_LISTED]:
+        trial = survivors[at]
+        remedy = measured.remedies.get(at) or ("none: nothing differs" if _is_same(trial) else "none found")
+        case = trial.case if several else trial.case.rpartition("::")[2]
+        rows.append((case, trial.kind, _shown(trial), remedy))
+    shown = f", {_LISTED} of them shown (all with --format json)" if len(survivors) > _LISTED else ""
+    title = f"{counted(len(survivors), 'survivor')}{shown}"
+    same = sum(map(_is_same, survivors))
+    without = len(survivors) - len(measured.remedies) - same
+    notes = [
+        "each proposed check was tried: the answer passes it and the mutant fails it; add it to the case"
+    ]
+    if same:
+        notes.append(
+            f"{same} of the model give the very same answer as before: the app needs no model there, "
+            "and no check of answers can tell"
+        )
+    if without:
+        notes.append(
+            f"{without} without a proposal: no check that was tried tells the mutant from the answer; "
+            "a judge may (llmops mutate proposes none that costs calls)"
+        )
+    return [
+        Table(title=title, head=("case", "kind", "mutant", "a check that would kill it"), rows=rows),
+        Notes(items=notes),
+    ]
+
+
+def _order(survivors: Sequence[Trial], remedies: Mapping[int, str]) -> list[int]:
+    """Return positions, those with a remedy first; the first of each kind before the second of any."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for trial in survivors:
+        turns.append(seen[trial.kind])
+        seen[trial.kind] += 1
+    return sorted(range(len(survivors)), key=lambda at: (at not in remedies, turns[at]))
+
+
+def _is_same(trial: Trial) -> bool:
+    """Return whether a reply was changed and the app's answer was not."""
+    answered, output = trial.mutation.answered, trial.mutation.output
+    if trial.group != "model" or answered is None or output is None:
+        return False
+    good = answered.output
+    return (good.text, good.passages, good.tool_calls) == (output.text, output.passages, output.tool_calls)
+
+
+def _shown(trial: Trial) -> str:
+    """What was changed, and the mutant around that place."""
+    change = mask_shown(trial.mutation.change)
+    answered, output = trial.mutation.answered, trial.mutation.output
+    if trial.group != "output" or answered is None or output is None:
+        return printable(change, _TEXT)
+    good, bad = mask_shown(answered.output.text), mask_shown(output.text)
+    same = len(commonprefix([good, bad]))  # noqa: RUF071 - of two texts, not of paths
+    start = max(0, min(same, len(bad) - 1) - _BEFORE)
+    around = ("…" if start else "") + bad[start : start + _AROUND]
+    return f"[{_cut(change)}] {_cut(around + ('…' if len(bad) > start + _AROUND else ''), 2 * _AROUND)}"
+
+
+def _cut(text: str, most: int = 36) -> str:
+    shown = printable(text, 4 * most)
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def _text(trial: Trial, most: int) -> str:
+    output = trial.mutation.output
+    return printable(mask_shown(output.text), most) if output else ""
+
+
+def _describe(verdict: Verdict) -> str:
+    numbers = ""
+    if verdict.observed is not None:
+        numbers = f" it is {verdict.observed:.3g}"
+        if verdict.interval:
+            low, high = verdict.interval
+            numbers += f" [{low:.3g}, {high:.3g}]"
+        numbers += ","
+    place = (verdict.case or "").partition("::")[0]
+    return f"{verdict.outcome}: {place}: {verdict.check}:{numbers} {mask_shown(verdict.reason)}"
+
+
+def _describe_fall(fall: Weakened) -> str:
+    return f"regressed: {fall.describe()}"
+
+
+def _word(strength: Strength, outcome: Outcome) -> str:
+    """The outcome; without a bound nothing passed, it was measured."""
+    return "measured" if outcome == "passed" and not strength.verdicts else outcome
+
+
+def describe_total(strength: Strength) -> str:
+    """Return `mutation score 67.7 %, 424 of 626 mutants killed; muted: 73 of 74 cases stay green`."""
+    total = strength.total
+    if not total.tried:
+        return "nothing was tried"
+    if total.undecided == total.tried:
+        return f"nothing could be decided of {counted(total.tried, 'mutant')}"
+    undecided = f", {total.undecided} undecided" if total.undecided else ""
+    killed = f"{total.killed} of {counted(total.tried, 'mutant')} killed"
+    text = f"mutation score {_percent(total)}, {killed}{undecided}"
+    lies = [rate for rate in strength.kinds if rate.group == "output" and rate.kind in LIES]
+    if of := sum(rate.tried for rate in lies):
+        text += f"; {LIES_KEY}: {sum(rate.killed for rate in lies)} of {of}"
+    empty = next((rate for rate in strength.kinds if rate.kind == "empty"), None)
+    if empty:
+        text += f"; {MUTED}: {empty.survived} of {counted(empty.tried, 'case')} stay green"
+    return text
+
+
+def _rate_json(rate: Rate) -> Mapping[str, Any]:
+    return {
+        "group": rate.group or None,
+        "kind": rate.kind or None,
+        "score": rate.value,
+        "at_least": rate.at_least if rate.tried else None,
+        "at_most": rate.at_most if rate.tried else None,
+        "low": rate.low,
+        "high": rate.high,
+        "tried": rate.tried,
+        "killed": rate.killed,
+        "by_error": rate.errors,
+        "survived": rate.survived,
+        "undecided": rate.undecided,
+    }

@@ -1,0 +1,240 @@
+"""The measured strength of golden sets in a file beside the baseline, and a comparison with it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pytest_llmops.documents.atomic_file import write_atomically
+from pytest_llmops.errors import RunFileError
+from pytest_llmops.features.mutate.kinds import Kind
+from pytest_llmops.features.mutate.strength import Strength
+from pytest_llmops.features.mutate.trials import Trial
+from pytest_llmops.golden.identity import file_of
+from pytest_llmops.printable import counted, name_some, printable
+from pytest_llmops.revision.revision import is_revision, open_revision
+from pytest_llmops.settings import NO_BASELINE, Settings
+from pytest_llmops.statistics.multiplicity import adjust_holm
+from pytest_llmops.statistics.p_values import binomial_cdf
+
+VERSION = 1
+_CHANCE = 0.05
+_DIGITS = 16
+_NAMED = 5
+
+Killed = Mapping[tuple[str, str, str], tuple[bool, str]]
+"""Case, group and kind to whether the mutant was killed, and its digest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weakened:
+    """
+    A kind of mutants of which a golden set kills fewer than it did.
+
+    Attributes:
+        fell: Cases whose mutant was killed and survives now.
+        rose: How many survived and are killed now.
+        same: All of `fell` are the very same mutants as before, so that only the checks can differ.
+    """
+
+    group: str
+    kind: str
+    fell: tuple[str, ...]
+    rose: int
+    cases: int
+    same: bool
+    p_value: float
+
+    def describe(self) -> str:
+        named = name_some([printable(case) for case in self.fell], _NAMED)
+        why = "the mutants are the same, so the checks are weaker"
+        if not self.same:
+            why = f"more than chance explains, p = {self.p_value:.2g}"
+        return (
+            f"{self.group}/{self.kind}: {counted(len(self.fell), 'mutant')} of {self.cases} that were killed "
+            f"survive ({self.rose} the other way round; {why}): {named}"
+        )
+
+
+def strength_path(settings: Settings) -> Path:
+    """Return the place of the file: beside the baseline."""
+    return settings.path(settings.accepted).with_name("mutation.json")
+
+
+def write_strength(strength: Strength, path: Path) -> None:
+    """
+    Write the counts by kind, and which mutants were killed; other golden files and kinds stay as they are.
+
+    Raises:
+        OSError, RunFileError: It cannot be written, or the file that is there is none.
+    """
+    goldens = dict(_read(path.read_bytes(), str(path))["goldens"]) if path.exists() else {}
+    for golden in strength.goldens:
+        own = [trial for trial in strength.trials if file_of(trial.case) == golden.path]
+        goldens[golden.path] = _join(goldens.get(golden.path, {}), _entry(own))
+    document = {"version": VERSION, "goldens": dict(sorted(goldens.items()))}
+    write_atomically(path, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_strength(content: bytes, name: str) -> Killed:
+    """
+    Read which mutants were killed.
+
+    Raises:
+        RunFileError: It is no such file.
+    """
+    killed: dict[tuple[str, str, str], tuple[bool, str]] = {}
+    for path, entry in _read(content, name)["goldens"].items():
+        for case, kinds in entry["cases"].items():
+            for written, (is_killed, digest) in kinds.items():
+                group, _, kind = written.partition("/")
+                killed[f"{path}::{case}", group, kind] = (bool(is_killed), digest)
+    return killed
+
+
+class Before(NamedTuple):
+    """The strength to compare with; where there is none, a sentence says so."""
+
+    killed: Killed
+    note: str = ""
+
+
+def read_before(typed: str | None, settings: Settings) -> Before:
+    """
+    Read the strength to compare with.
+
+    Args:
+        typed: A file, `git:REF` for the one at the merge base, `none`; None for the one beside the baseline.
+
+    Raises:
+        OSError, RunFileError, RevisionError: What was named cannot be read.
+    """
+    path = strength_path(settings)
+    remedy = "accept it there first: llmops mutate --accept"
+    if typed == NO_BASELINE:
+        return Before({})
+    if typed is None:
+        if path.exists():
+            return Before(read_strength(path.read_bytes(), str(path)))
+        return Before({}, "no strength is stored, so nothing is compared: llmops mutate --accept")
+    if not is_revision(typed):
+        return Before(read_strength(Path(typed).read_bytes(), typed))
+    place = path.resolve().relative_to(settings.root.resolve()).as_posix()
+    content = open_revision(typed, settings.root).read(place)
+    if content is None:
+        return Before({}, f"{typed} has no {place}, so nothing is compared; {remedy}")
+    return Before(read_strength(content, f"{typed}:{place}"))
+
+
+def find_weakened(before: Killed, strength: Strength) -> list[Weakened]:
+    """
+    Find the kinds of which fewer mutants are killed than before, by more than chance explains.
+
+    Mutants are paired by case. Of those that are the same as before, one that survives now is a fact. The
+    others answer to McNemar's exact test, one-sided, at 5 % over all kinds (Holm).
+
+    Source: McNemar (1947), Note on the sampling error of the difference between correlated proportions.
+    """
+    now = _killed(strength.trials)
+    pairs: defaultdict[Kind, list[tuple[str, bool, bool, bool]]] = defaultdict(list)
+    for key in before.keys() & now.keys():
+        case, group, kind = key
+        (was, old), (is_, new) = before[key], now[key]
+        pairs[group, kind].append((case, was, is_, old == new))
+    kinds = []
+    for (group, kind), rows in sorted(pairs.items()):
+        fell = sorted(case for case, was, is_, _ in rows if was and not is_)
+        rose = sum(is_ and not was for _, was, is_, _ in rows)
+        facts = [same for _, was, is_, same in rows if was and not is_]
+        gains = sum(same for _, was, is_, same in rows if is_ and not was)
+        turned = len(fell) + rose
+        kinds.append(
+            Weakened(
+                group=group,
+                kind=kind,
+                fell=tuple(fell),
+                rose=rose,
+                cases=len(rows),
+                same=sum(facts) > gains,
+                p_value=binomial_cdf(rose, turned, 0.5) if turned else 1.0,
+            )
+        )
+    adjusted = adjust_holm([row.p_value for row in kinds])
+    return [row for row, p in zip(kinds, adjusted, strict=True) if row.same or (row.fell and p <= _CHANCE)]
+
+
+def _entry(trials: Iterable[Trial]) -> dict[str, Any]:
+    kinds: defaultdict[str, dict[str, int]] = defaultdict(
+        lambda: {"killed": 0, "by_error": 0, "survived": 0, "undecided": 0}
+    )
+    cases: defaultdict[str, dict[str, list[Any]]] = defaultdict(dict)
+    for trial in trials:
+        counts = kinds[f"{trial.group}/{trial.kind}"]
+        outcome = "by_error" if trial.outcome == "error" else trial.outcome
+        counts[outcome] += 1
+        if trial.is_decided:
+            case = trial.case.rpartition("::")[2]
+            cases[case][f"{trial.group}/{trial.kind}"] = [int(trial.is_killed), _digest(trial)]
+    return {"kinds": dict(kinds), "cases": dict(cases)}
+
+
+def _join(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the kinds of an earlier measurement that this one did not try."""
+    kept = {kind: counts for kind, counts in old.get("kinds", {}).items() if kind not in new["kinds"]}
+    cases = {case: dict(kinds) for case, kinds in new["cases"].items()}
+    for case, kinds in old.get("cases", {}).items():
+        earlier = {kind: killed for kind, killed in kinds.items() if kind in kept}
+        if earlier:
+            cases[case] = {**earlier, **cases.get(case, {})}
+    return {
+        "kinds": dict(sorted({**kept, **new["kinds"]}.items())),
+        "cases": {case: dict(sorted(kinds.items())) for case, kinds in sorted(cases.items())},
+    }
+
+
+def _killed(trials: Sequence[Trial]) -> Killed:
+    return {
+        (trial.case, trial.group, trial.kind): (trial.is_killed, _digest(trial))
+        for trial in trials
+        if trial.is_decided
+    }
+
+
+def _digest(trial: Trial) -> str:
+    """Digest of all of a mutant that checks see, without its text: the file goes into git."""
+    output = trial.mutation.output
+    seen: Any = trial.mutation.broken
+    if output is not None:
+        passages = [[passage.id, passage.text] for passage in output.passages or ()]
+        seen = [output.text, passages, [[call.name, call.arguments] for call in output.tool_calls]]
+    return sha256(json.dumps(seen, sort_keys=True, default=str).encode()).hexdigest()[:_DIGITS]
+
+
+def _read(content: bytes, name: str) -> Mapping[str, Any]:
+    from jsonschema import Draft202012Validator
+
+    remedy = "measure it again: llmops mutate --accept"
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise RunFileError(f"{printable(name)}: no JSON: {printable(str(error))}; {remedy}") from None
+    for mistake in Draft202012Validator(_schema()).iter_errors(document):
+        raise RunFileError(
+            f"{printable(name)}: {printable(mistake.json_path)}: {printable(mistake.message, 200)}; {remedy}"
+        )
+    checked: Mapping[str, Any] = document
+    return checked
+
+
+@cache
+def _schema() -> Mapping[str, Any]:
+    text = files("pytest_llmops.features.mutate").joinpath("mutation.schema.json").read_text("utf-8")
+    schema: Mapping[str, Any] = json.loads(text)
+    return schema

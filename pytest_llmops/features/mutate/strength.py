@@ -1,0 +1,276 @@
+"""Strength of a golden set: the shares of mutants that it kills, and the checks that kill them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pytest_llmops.bounds import describe_check, format_bound, holds
+from pytest_llmops.features.mutate.kinds import GROUPS, MUTED, Kind, kinds_of
+from pytest_llmops.features.mutate.trials import Trial, checks_that_count
+from pytest_llmops.golden.identity import file_of
+from pytest_llmops.printable import counted
+from pytest_llmops.records import Bound, Golden, Outcome, Verdict
+from pytest_llmops.registry import find_traits
+from pytest_llmops.statistics.bootstrap import measure_with_intervals
+from pytest_llmops.statistics.intervals import Measure, bound_share
+
+MEASURED = "mutation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """
+    The share of mutants that are killed.
+
+    Undecided ones are more often those that would survive, since a check that could be asked may have killed
+    the others. So a share of the decided ones alone would flatter, and there is none.
+
+    Attributes:
+        value: None where a mutant is undecided; `at_least` counts those as survived, `at_most` as killed.
+        low: Of the interval over cases, drawn with their group, from `at_least`; `high` is from `at_most`.
+            None where no interval can be made.
+        killed: Mutants that a check found, and those that broke the app; `errors` counts the latter.
+        survived: Mutants that stayed green.
+        undecided: Mutants that a check could not be asked about.
+    """
+
+    group: str
+    kind: str
+    at_least: float
+    at_most: float
+    low: float | None
+    high: float | None
+    killed: int
+    errors: int
+    survived: int
+    undecided: int
+
+    @property
+    def value(self) -> float | None:
+        return self.at_least if self.tried and not self.undecided else None
+
+    @property
+    def tried(self) -> int:
+        return self.killed + self.survived + self.undecided
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckStrength:
+    """
+    The mutants that one check of one golden file found.
+
+    Attributes:
+        alone: Of those that it killed, the ones that no other check killed.
+        finds_leaks: It looks for leaks or attacks, which no mutant here is.
+    """
+
+    golden: str
+    check: str
+    tried: int
+    killed: int
+    alone: int
+    finds_leaks: bool = False
+
+    @property
+    def is_dead(self) -> bool:
+        return not self.alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strength:
+    """
+    The result of a measurement.
+
+    Attributes:
+        goldens: The golden files that were measured.
+        total: Of all kinds; `groups` and `kinds` are rates of their own.
+        not_tried: Group to the reason why nothing of it was tried.
+        verdicts: Of the bounds under `mutation`.
+    """
+
+    goldens: tuple[Golden, ...]
+    trials: tuple[Trial, ...]
+    total: Rate
+    groups: tuple[Rate, ...]
+    kinds: tuple[Rate, ...]
+    checks: tuple[CheckStrength, ...]
+    not_tried: Mapping[str, str] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def survivors(self) -> list[Trial]:
+        return [trial for trial in self.trials if trial.outcome == "survived"]
+
+
+def measure_strength(
+    goldens: Sequence[Golden],
+    trials: Sequence[Trial],
+    not_tried: Mapping[str, str],
+    wanted: Iterable[Kind],
+) -> Strength:
+    """
+    Measure what share of mutants the checks of golden files kill.
+
+    Args:
+        wanted: The kinds that were to be tried.
+    """
+    kinds = sorted({(trial.group, trial.kind) for trial in trials}, key=_order)
+    groups = list(dict.fromkeys(group for group, _ in kinds))
+    chosen: list[tuple[str, str, Callable[[Trial], bool]]] = [("", "", lambda _: True)]
+    chosen += [(group, "", _is_of(group)) for group in groups]
+    chosen += [(group, kind, _is_of(group, kind)) for group, kind in kinds]
+    total, *rates = _rate(trials, chosen)
+    missing = {
+        group: not_tried.get(group, "no case has anything for it to change")
+        for group in dict.fromkeys(group for group, _ in wanted)
+        if group not in {rate.group for rate in rates}
+    }
+    return Strength(
+        goldens=tuple(goldens),
+        trials=tuple(trials),
+        total=total,
+        groups=tuple(rate for rate in rates if not rate.kind),
+        kinds=tuple(rate for rate in rates if rate.kind),
+        checks=tuple(_list_checks(goldens, trials)),
+        not_tried=missing,
+        verdicts=tuple(judge_bounds(goldens, trials, missing)),
+    )
+
+
+def judge_bounds(
+    goldens: Iterable[Golden], trials: Sequence[Trial], not_tried: Mapping[str, str]
+) -> Iterable[Verdict]:
+    """
+    Yield a verdict for each bound under `mutation`, of the mutants of its own golden file.
+
+    A bound is `undecided` where nothing was tried, or where the mutants that could not be decided would make
+    the difference.
+    """
+    for golden in goldens:
+        own = [trial for trial in trials if file_of(trial.case) == golden.path]
+        for name, bound in golden.measures.get(MEASURED, {}).items():
+            yield judge_bound(golden, name, bound, own, not_tried)
+
+
+def judge_bound(
+    golden: Golden, name: str, bound: Bound, own: Sequence[Trial], not_tried: Mapping[str, str]
+) -> Verdict:
+    kinds = set(kinds_of(name))
+    trials = [trial for trial in own if (trial.group, trial.kind) in kinds]
+    verdict = Verdict(
+        check=f"mutation {name} {format_bound(bound)}",
+        outcome="undecided",
+        metric=name,
+        case=f"{golden.path}::mutation[{name}]",
+        cases=len({trial.case for trial in trials}),
+    )
+    if not any(trial.is_decided for trial in trials):
+        why = next((trial.reason for trial in trials), "") or next(
+            (not_tried[group] for group, _ in kinds if group in not_tried), "it was not among the kinds"
+        )
+        return replace(verdict, reason=f"nothing was tried: {why}")
+    (rate,) = _rate(trials, [("", "", lambda _: True)])
+    ends, interval = (rate.at_least, rate.at_most), (rate.low, rate.high)
+    what = f"{rate.killed} of {counted(rate.tried, 'mutant')} are killed"
+    if name == MUTED:
+        ends = (1 - rate.at_most, 1 - rate.at_least)
+        interval = (None, None) if rate.low is None or rate.high is None else (1 - rate.high, 1 - rate.low)
+        what = f"{rate.survived} of {counted(rate.tried, 'case')} stay green"
+    if rate.undecided:
+        first = next(trial.reason for trial in trials if not trial.is_decided)
+        what += f"; {rate.undecided} undecided, so it is {ends[0]:.3g} to {ends[1]:.3g}: {first}"
+    held = {bool(holds(end, bound)) for end in ends}
+    outcome: Outcome = "undecided" if len(held) > 1 else "passed" if True in held else "failed"
+    low, high = interval
+    return replace(
+        verdict,
+        outcome=outcome,
+        observed=None if rate.undecided else ends[0],
+        interval=None if low is None or high is None else (low, high),
+        reason=what,
+    )
+
+
+def _is_of(group: str, kind: str = "") -> Callable[[Trial], bool]:
+    return lambda trial: trial.group == group and (not kind or trial.kind == kind)
+
+
+def _order(kind: Kind) -> tuple[int, int]:
+    group, name = kind
+    return list(GROUPS).index(group), list(GROUPS[group]).index(name)
+
+
+def _rate(trials: Sequence[Trial], chosen: Sequence[tuple[str, str, Callable[[Trial], bool]]]) -> list[Rate]:
+    """Count, and draw all cases once for the intervals of all rows."""
+    import numpy as np
+
+    clusters = [trial.cluster for trial in trials]
+    least = np.array([trial.is_killed for trial in trials], dtype=float)
+    most = np.array([trial.is_killed or not trial.is_decided for trial in trials], dtype=float)
+    members = np.array([[is_of(trial) for trial in trials] for _, _, is_of in chosen], dtype=float)
+
+    def measure(weights: Any) -> Any:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            drawn = members @ weights
+            return np.concatenate([members @ (weights * least) / drawn, members @ (weights * most) / drawn])
+
+    measured = (
+        measure_with_intervals(measure, clusters) if trials else [Measure(value=None)] * 2 * len(chosen)
+    )
+    rows = []
+    for at, (group, kind, is_of) in enumerate(chosen):
+        own = [trial for trial in trials if is_of(trial)]
+        units = len({trial.cluster for trial in own})
+        lower, upper = measured[at], measured[at + len(chosen)]
+        if units:
+            lower, upper = bound_share(lower, units), bound_share(upper, units)
+        rows.append(
+            Rate(
+                group=group,
+                kind=kind,
+                at_least=lower.value or 0.0,
+                at_most=1.0 if upper.value is None else upper.value,
+                low=lower.low,
+                high=upper.high,
+                killed=sum(trial.is_killed for trial in own),
+                errors=sum(trial.outcome == "error" for trial in own),
+                survived=sum(trial.outcome == "survived" for trial in own),
+                undecided=sum(not trial.is_decided for trial in own),
+            )
+        )
+    return rows
+
+
+def _list_checks(goldens: Iterable[Golden], trials: Iterable[Trial]) -> Iterable[CheckStrength]:
+    """Yield each check of each golden file, the one that kills most by itself first."""
+    tried: defaultdict[tuple[str, str], int] = defaultdict(int)
+    killed, alone = tried.copy(), tried.copy()
+    for trial in trials:
+        path = file_of(trial.case)
+        for check in trial.asked:
+            tried[path, check] += 1
+        for check in trial.killers:
+            killed[path, check] += 1
+            alone[path, check] += len(trial.killers) == 1
+    for golden in goldens:
+        names = {
+            describe_check(check): find_traits(check.metric)
+            for case in golden.cases
+            for check in checks_that_count(case)
+        }
+        rows = [
+            CheckStrength(
+                golden=golden.path,
+                check=name,
+                tried=tried[golden.path, name],
+                killed=killed[golden.path, name],
+                alone=alone[golden.path, name],
+                finds_leaks=not traits.excusable,
+            )
+            for name, traits in names.items()
+            if tried[golden.path, name]
+        ]
+        yield from sorted(rows, key=lambda row: (-row.alone, -row.killed, row.check))

@@ -1,0 +1,260 @@
+"""Mutants of outputs, and whether the checks of their cases find them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pytest_llmops.gates.absolute import judge_case
+from pytest_llmops.protocols import Metric, traits_of
+from pytest_llmops.records import Case, CaseResult, Check, Failure, Output, Sample, Score, Span, Verdict
+from pytest_llmops.registry import find_traits
+from pytest_llmops.runner.cases.tasks import Task
+from pytest_llmops.runner.scoring import Scorer
+
+TrialOutcome = Literal["killed", "error", "survived", "undecided"]
+"""`error`: the app or a check broke, so the build is red, too; `undecided`: a check could not be asked."""
+
+PAID = "no paid call is made without --budget"
+SPENT = "the budget is spent"
+_NO_RIVAL = "no rival answered a mutant"
+
+
+def is_refusal(error: str) -> bool:
+    """Return whether something was not called since it costs."""
+    return PAID in error or SPENT in error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """
+    A case with an output that all its checks pass.
+
+    Attributes:
+        unasked: Metrics that gave no score of this output, so that they say nothing of its mutants.
+    """
+
+    task: Task
+    output: Output
+    spans: tuple[Span, ...] = ()
+    unasked: frozenset[str] = frozenset()
+
+    @property
+    def cluster(self) -> str:
+        """The name under which cases of one question count once."""
+        return self.task.case.group or self.task.id
+
+    @property
+    def passages(self) -> list[str]:
+        return [passage.text for passage in self.output.passages or () if passage.text]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutation:
+    """
+    An output as a mutant would have given it.
+
+    Attributes:
+        answered: The case as it is; None for a changed file of which no answer differs.
+        output: None where the app gave none, for the reason in `broken`.
+        place: Names the mutant where it is not one of a case: golden file, and file with line of an edit.
+        doubt: Why its verdict says nothing of the golden set; empty where it does.
+    """
+
+    group: str
+    kind: str
+    answered: Answered | None
+    output: Output | None
+    change: str
+    spans: tuple[Span, ...] = ()
+    broken: str = ""
+    doubt: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """
+    The verdict of a case's checks on one mutant.
+
+    Attributes:
+        asked: The checks that gave a verdict; `killers` are those that failed.
+        reason: Why it is undecided, or how the app broke.
+    """
+
+    mutation: Mutation
+    outcome: TrialOutcome
+    asked: tuple[str, ...] = ()
+    killers: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def case(self) -> str:
+        """The item's id, or the place of an edit."""
+        mutation = self.mutation
+        return mutation.place or (mutation.answered.task.id if mutation.answered else "")
+
+    @property
+    def cluster(self) -> str:
+        """The name of those that count once for an interval: cases of one group, edits one by one."""
+        mutation = self.mutation
+        if mutation.place or mutation.answered is None:
+            return f"{mutation.place} {mutation.change}"
+        return mutation.answered.cluster
+
+    @property
+    def group(self) -> str:
+        return self.mutation.group
+
+    @property
+    def kind(self) -> str:
+        return self.mutation.kind
+
+    @property
+    def is_killed(self) -> bool:
+        return self.outcome in {"killed", "error"}
+
+    @property
+    def is_decided(self) -> bool:
+        return self.outcome != "undecided"
+
+
+def checks_that_count(case: Case) -> tuple[Check, ...]:
+    """Return the checks of an answer: not those of its time and cost, nor those that only record."""
+    return tuple(
+        check for check in case.checks if not check.record_only and find_traits(check.metric).basis != "run"
+    )
+
+
+def try_mutations(mutations: Sequence[Mutation], scorer: Scorer) -> list[Trial]:
+    """Score mutants by the checks of their cases, in one batch a metric, and judge them."""
+    scored = _score(mutations, scorer)
+    return [_judge(mutation, scored[at]) for at, mutation in enumerate(mutations)]
+
+
+def score_outputs(
+    answers: Sequence[tuple[Task, Output, tuple[Span, ...]]], scorer: Scorer
+) -> list[list[Score | Failure]]:
+    """Score outputs by the checks of their cases; a list of results for each."""
+    mutations = [
+        Mutation(
+            group="",
+            kind="",
+            answered=Answered(task=task, output=output, spans=spans),
+            output=output,
+            spans=spans,
+            change="",
+        )
+        for task, output, spans in answers
+    ]
+    scored = _score(mutations, scorer)
+    return [scored[at] for at in range(len(answers))]
+
+
+def judge_scored(
+    case: Case, id_: str, output: Output, scores: Iterable[Score | Failure]
+) -> tuple[Verdict, ...]:
+    """Judge one output by the checks that count."""
+    results = list(scores)
+    checks = checks_that_count(case)
+    if not checks:
+        return ()
+    result = CaseResult(
+        case=id_,
+        input_hash="",
+        outputs=(replace(output, repeat=0),),
+        scores=tuple(replace(score, repeat=0) for score in results if isinstance(score, Score)),
+        failures=tuple(replace(failure, repeat=0) for failure in results if isinstance(failure, Failure)),
+        checks=checks,
+    )
+    return judge_case(replace(case, checks=checks), result)
+
+
+def _score(mutations: Sequence[Mutation], scorer: Scorer) -> Mapping[int, list[Score | Failure]]:
+    results: defaultdict[int, list[Score | Failure]] = defaultdict(list)
+    batches: dict[int, tuple[str, Metric, list[tuple[int, Sample]]]] = {}
+    equal: dict[object, int] = {}
+    for at, mutation in enumerate(mutations):
+        if mutation.output is None or mutation.doubt or mutation.answered is None:
+            continue
+        task = mutation.answered.task
+        wanted = {check.metric for check in checks_that_count(task.case)}
+        sample = Sample(
+            output=replace(mutation.output, repeat=0),
+            input=task.case.input,
+            reference=task.case.reference,
+            relevant=task.case.relevant,
+            spans=mutation.spans,
+            case=task.id,
+        )
+        for name, metric in task.metrics:
+            if name not in wanted:
+                continue
+            if traits_of(metric).compares and (
+                task.case.reference is None or name in mutation.answered.unasked
+            ):
+                results[at].append(Failure(metric=name, stage="rival", error=_NO_RIVAL))
+                continue
+            key = equal.setdefault(_identity(name, metric), len(equal))
+            batches.setdefault(key, (name, metric, []))[2].append((at, sample))
+    futures = [
+        (name, [at for at, _ in rows], scorer.submit(metric, [sample for _, sample in rows]))
+        for name, metric, rows in batches.values()
+    ]
+    for name, places, future in futures:
+        for at, result in zip(places, future.result(), strict=True):
+            results[at].append(replace(result, metric=name))
+    return results
+
+
+def _identity(name: str, metric: Metric) -> object:
+    try:
+        hash(metric)
+    except TypeError:
+        return id(metric)
+    return name, metric
+
+
+def _judge(mutation: Mutation, scores: Sequence[Score | Failure]) -> Trial:
+    if mutation.doubt:
+        return Trial(mutation=mutation, outcome="undecided", reason=mutation.doubt)
+    if mutation.output is None or mutation.answered is None:
+        return Trial(mutation=mutation, outcome="error", reason=mutation.broken)
+    task = mutation.answered.task
+    verdicts = judge_scored(task.case, task.id, mutation.output, scores)
+    asked = [verdict for verdict in verdicts if verdict.outcome in {"passed", "failed"}]
+    killers = tuple(verdict.check for verdict in asked if verdict.outcome == "failed")
+    silent = [
+        verdict for verdict in verdicts if verdict not in asked and _is_silent(verdict, mutation.answered)
+    ]
+    broken = [verdict for verdict in verdicts if verdict not in asked and verdict not in silent]
+    outcome: TrialOutcome = "survived"
+    reason = ""
+    if killers:
+        outcome = "killed"
+    elif broken:
+        outcome, reason = "error", f"{broken[0].check} broke: {broken[0].reason}"
+    elif silent:
+        outcome, reason = "undecided", f"{silent[0].check} could not be asked: {silent[0].reason}"
+    return Trial(
+        mutation=mutation,
+        outcome=outcome,
+        asked=tuple(dict.fromkeys(verdict.check for verdict in asked)),
+        killers=tuple(dict.fromkeys(killers)),
+        reason=reason,
+    )
+
+
+def _is_silent(verdict: Verdict, answered: Answered) -> bool:
+    """
+    Return whether a check without a score says nothing of the mutant.
+
+    One that waits on an endpoint may have failed by chance. Any other that scored the answer, and not the
+    mutant, makes the build red.
+    """
+    metric = verdict.metric
+    if verdict.outcome != "error" or metric in answered.unasked:
+        return True
+    return is_refusal(verdict.reason) or find_traits(metric).waits

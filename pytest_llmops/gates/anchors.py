@@ -1,0 +1,125 @@
+"""
+The judge separated from the app: stored outputs, scored in both runs, show how far the judge moved.
+
+A judge behind an alias may be a little stricter today. Where the anchors' scores move, and more than chance
+explains, the difference of the app's scores is corrected by theirs, and one that the correction explains is
+`undecided` with that cause.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from pytest_llmops.gates.case_results import answer_digests, like_metrics, means_by_metric
+from pytest_llmops.gates.paired_runs import Scales, pair_cases
+from pytest_llmops.gates.suite_channel.paired_scores import tolerated_drop
+from pytest_llmops.golden.identity import file_of
+from pytest_llmops.printable import counted
+from pytest_llmops.records import ANCHORS, CaseResult, SuiteCheck, Verdict
+from pytest_llmops.statistics.paired import PairedComparison
+from pytest_llmops.statistics.summaries import NOISE, sample_variance
+
+_MOVED = 0.1
+"""The largest p-value, on either side, of scores of anchors that counts as a move of the judge."""
+
+_SURE = 2.0  # standard errors of the move that a drop has to exceed it by to be the app's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeMove:
+    """
+    The move of a metric on outputs that did not change.
+
+    Attributes:
+        by: Mean difference, new less base, positive where the judge scores better, in the metric's unit.
+        error: Its standard error.
+    """
+
+    by: float
+    error: float
+    anchors: int
+
+
+def find_moves(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> dict[str, dict[str, JudgeMove]]:
+    """Golden file to the metrics that moved on its anchors, beyond chance."""
+    scales = Scales()
+    drops: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for before, after in pair_cases(base, new).shared:
+        if answer_digests(before) != answer_digests(after):
+            continue
+        path = file_of(after.case).removesuffix(ANCHORS)
+        for metric in sorted(like_metrics(before, after)):
+            pair = means_by_metric(before)[metric], means_by_metric(after)[metric]
+            drops.setdefault((path, metric), []).append(pair)
+    moves: dict[str, dict[str, JudgeMove]] = {}
+    for (path, metric), pairs in drops.items():
+        scale = scales[metric]
+        if scale is not None and (move := _find_move(pairs, scale.sign)):
+            moves.setdefault(path, {})[metric] = move
+    return moves
+
+
+def _find_move(pairs: Sequence[tuple[float, float]], sign: float) -> JudgeMove | None:
+    compared = PairedComparison(base=[[old] for old, _ in pairs], new=[[new] for _, new in pairs])
+    by = sign * compared.difference
+    if abs(by) <= NOISE or compared.turning_p_value(better=compared.difference > 0) > _MOVED:
+        return None
+    gains = [sign * (new - old) for old, new in pairs]
+    error = math.sqrt((sample_variance(gains) or 0.0) / len(gains))
+    return JudgeMove(by=fmean(gains), error=error, anchors=len(gains))
+
+
+def correct_suite(
+    verdicts: Sequence[Verdict], checks: Sequence[SuiteCheck], moves: Mapping[str, JudgeMove]
+) -> tuple[Verdict, ...]:
+    """Correct the verdicts of suite checks, in their order, by the moves of their metrics."""
+    scales = Scales()
+    corrected = []
+    for check, verdict in zip(checks, verdicts, strict=True):
+        move, scale = moves.get(check.metric), scales[check.metric]
+        if move is None or scale is None or verdict.difference is None or check.statistic != "mean":
+            corrected.append(verdict)
+            continue
+        tolerated = tolerated_drop(check, scale) or 0.0
+        drop = -scale.sign * verdict.difference + move.by
+        corrected.append(_correct(verdict, drop, tolerated, move))
+    return tuple(corrected)
+
+
+def correct_cases(verdicts: Iterable[Verdict], moves: Mapping[str, JudgeMove]) -> tuple[Verdict, ...]:
+    """Correct the verdicts on single cases: one that dropped little more than the judge did not regress."""
+    scales = Scales()
+    corrected = []
+    for verdict in verdicts:
+        move, scale = moves.get(verdict.metric), scales[verdict.metric]
+        if move is None or scale is None or verdict.outcome != "regressed" or verdict.baseline is None:
+            corrected.append(verdict)
+            continue
+        drop = scale.sign * (verdict.baseline - (verdict.observed or 0.0)) + move.by
+        corrected.append(_correct(verdict, drop, abs(move.by), move))
+    return tuple(corrected)
+
+
+def _correct(verdict: Verdict, drop: float, tolerated: float, move: JudgeMove) -> Verdict:
+    """
+    The verdict of a drop that the judge's move is taken out of.
+
+    Args:
+        drop: Corrected, positive where the app is worse.
+    """
+    explained = drop - _SURE * move.error <= tolerated + NOISE
+    direction = "better" if move.by > 0 else "worse"
+    cause = (
+        f"the judge moved: {counted(move.anchors, 'stored output')} scored {abs(move.by):.3g} {direction} "
+        f"than in the baseline; without that the drop is {drop:.3g}"
+    )
+    if verdict.outcome == "regressed" and explained:
+        return replace(verdict, outcome="undecided", reason=cause, advice="accept a baseline of this judge")
+    if verdict.outcome == "passed" and drop > tolerated + NOISE and not explained:
+        return replace(verdict, outcome="undecided", reason=cause, advice="accept a baseline of this judge")
+    if verdict.outcome in {"regressed", "undecided"}:
+        return replace(verdict, advice="; ".join(filter(None, (verdict.advice, cause))))
+    return verdict

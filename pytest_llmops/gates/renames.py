@@ -1,0 +1,47 @@
+"""Renamed cases: a case with another id that asks what a lost one asked keeps its evidence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from pytest_llmops.printable import counted, name_some, printable
+from pytest_llmops.records import Run
+
+_NAMED = 3
+
+
+def follow_renames(base: Run, cases: Mapping[str, str], lost: Collection[str]) -> tuple[Run, dict[str, str]]:
+    """
+    Give lost cases of a baseline the ids under which their questions are asked now.
+
+    A question that several lost or several new cases ask is left alone: which became which is unknown.
+
+    Args:
+        cases: Id to input hash of the cases that there are.
+        lost: Ids of the baseline's cases that are in no golden file any more.
+
+    Returns:
+        The baseline, and its renamed ids, old to new.
+    """
+    known = {result.case for result in base.results}
+    gone = {result.case: result.input_hash for result in base.results if result.case in lost}
+    new = {case: asked for case, asked in cases.items() if case not in known}
+    times_gone, times_new = Counter(gone.values()), Counter(new.values())
+    ids = {asked: case for case, asked in new.items() if asked and times_new[asked] == 1}
+    renamed = {case: ids[asked] for case, asked in gone.items() if asked in ids and times_gone[asked] == 1}
+    if not renamed:
+        return base, {}
+    results = [replace(result, case=renamed.get(result.case, result.case)) for result in base.results]
+    return replace(base, results=tuple(sorted(results, key=lambda result: result.case))), renamed
+
+
+def describe_renames(renamed: Mapping[str, str]) -> str:
+    """A sentence on renamed cases; empty where there is none."""
+    if not renamed:
+        return ""
+    named = name_some(
+        [f"{printable(old)} → {printable(new)}" for old, new in sorted(renamed.items())], _NAMED
+    )
+    return f"{counted(len(renamed), 'case')} renamed since the baseline, and compared as before: {named}"

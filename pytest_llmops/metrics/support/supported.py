@@ -1,0 +1,401 @@
+"""
+`supported`: the support of the worst sentence of an answer by its sources.
+
+A mean over sentences hides the one that was added or turned. What cannot be read is an error, never a score.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pytest_llmops.documents.reading import one_of, some
+from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
+from pytest_llmops.metrics.facts.sources import ORIGINS, Origin, gather_sources
+from pytest_llmops.metrics.support.claims import (
+    Allowed,
+    drop_verdict,
+    find_allowed,
+    has_content,
+    is_claim,
+    list_words,
+    split,
+)
+from pytest_llmops.metrics.support.features import FEATURES, Match, Texts, describe
+from pytest_llmops.metrics.support.language import UNKNOWN, Language, detect_language, known_languages
+from pytest_llmops.metrics.support.model import load_model
+from pytest_llmops.metrics.support.reading import Reading, read_sentence
+from pytest_llmops.metrics.words import find_blank, fold, quote, split_words
+from pytest_llmops.models.encoders import load_embedded
+from pytest_llmops.printable import counted
+from pytest_llmops.protocols import MetricTraits, Need
+from pytest_llmops.records import Bound, Failure, Sample, Score, ToolCall
+
+BOUND = 0.5
+"""The score from which on a sentence counts as supported by default; the weights are scaled to it."""
+
+_CLAIMS_AT_MOST = 500
+_SOURCES_AT_MOST = 5_000  # sentences of one answer's sources
+_TEXTS_AT_ONCE = 1_024
+_DIGITS = 4
+_DEPTH = 6
+_READ_FOR_LANGUAGE = 4_000  # characters of the sources
+_SENTENCE_OF_ANOTHER = 6  # words from which on a sentence must be in the language of its answer
+_SHOWN = 3
+_DIFFERENCES = {
+    "polarity": "a negation",
+    "negation_differs": "a negation",
+    "quantifier_added": "all, some or only",
+    "quantifier_dropped": "all, some or only",
+    "comparison_turned": "at least or at most",
+    "time_turned": "before or after",
+    "condition_turned": "a condition",
+    "condition_added": "a condition",
+    "condition_dropped": "a condition",
+    "modality_turned": "must, may or cannot",
+    "person_turned": "who does it",
+    "opposite": "an opposite",
+    "close_out_of_clause": "who or what it is said of",
+    "value_missing": "a value",
+    "value_other": "a value",
+    "name_missing": "a name",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supported(DeclaredMetric):
+    """
+    The support of the worst sentence of the answer by its sources.
+
+    Words, values, subject, condition, scope and polarity are compared.
+
+    Attributes:
+        against: Of `passages`, `tool_calls` and `reference`.
+        allow: Sentences that the app may always say; `*` stands for words that sources or question have.
+    """
+
+    against: Annotated[tuple[str, ...], some(one_of(*ORIGINS))] = ("passages", "tool_calls")
+    allow: tuple[str, ...] = ()
+
+    traits = MetricTraits(
+        name="supported",
+        family="faithfulness",
+        basis="reference",
+        bound=Bound(comparison=">=", threshold=BOUND),
+    )
+
+    def __post_init__(self) -> None:
+        DeclaredMetric.__post_init__(self)
+        if not self.against:
+            raise MetricOptionError("supported: against names at least one of its sources, or is left out")
+        try:
+            self._allowed()
+        except ValueError as error:
+            raise MetricOptionError(f"supported: allow: {error}") from None
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        alone: dict[tuple[str, ...], Need] = {("passages",): "passages", ("reference",): "reference"}
+        return frozenset({alone[self.against]} if self.against in alone else ())
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Weights that must be in the cache."""
+        return ("minilm",)
+
+    def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
+        allowed = self._allowed()
+        answers = [read_answer(sample, self.against, allowed) for sample in samples]
+        worst: list[tuple[_Rated, ...]] = [()] * len(samples)
+        for block in _blocks(answers):
+            texts: dict[str, Texts] = {}
+            for language in {answers[at].language for at in block}:
+                readings = [
+                    reading
+                    for at in block
+                    if answers[at].language is language
+                    for reading in answers[at].list_readings()
+                ]
+                texts[language.code] = Texts(readings, language)
+            for at in block:
+                worst[at] = tuple(answers[at].rate(texts[answers[at].language.code]))
+        return [
+            fail(self, sample, answer.error) if answer.error else self._give(sample, answer, rated)
+            for sample, answer, rated in zip(samples, answers, worst, strict=True)
+        ]
+
+    def _give(self, sample: Sample, answer: Answer, rated: Sequence[_Rated]) -> Score:
+        worst_first = sorted(rated, key=lambda claim: claim.score)
+        value = round(worst_first[0].score, _DIGITS) if worst_first else 1.0
+        reason = "" if value >= 1 else _explain(worst_first[0], len(rated), answer.language)
+        made = (
+            f"{load_model().identity}|{load_embedded().identity}|against:{','.join(self.against)}"
+            f"|allow:{json.dumps(self.allow)}"
+        )
+        return self.give(sample, value, reason, evidence=tuple(map(_show, worst_first)), made=made)
+
+    def _allowed(self) -> tuple[Allowed, ...]:
+        return tuple(map(Allowed.read, self.allow))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    text: str
+    origin: Origin
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rated:
+    """
+    A sentence of an answer, rated.
+
+    Attributes:
+        source: The nearest one; None if it has no word of the sentence.
+        differences: Features of `_DIFFERENCES` that speak against it.
+    """
+
+    text: str
+    score: float
+    source: _Source | None
+    unfound: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """
+    An answer ready to be rated.
+
+    Attributes:
+        error: Why it cannot be read; then nothing else counts.
+        claims: The sentences to be rated; none if all are allowed.
+    """
+
+    language: Language
+    error: str = ""
+    claims: tuple[str, ...] = ()
+    sources: tuple[_Source, ...] = ()
+    question: str = ""
+
+    def list_readings(self) -> Iterator[Reading]:
+        """Yield the readings whose words have to be compared; none if all claims stand in sources."""
+        if changed := self.list_changed():
+            yield from changed
+            yield from (read_sentence(source.text, self.language) for source in self.sources)
+            yield read_sentence(self.question, self.language)
+
+    def list_changed(self) -> list[Reading]:
+        """Return the claims that are no sentence of a source."""
+        return [self._read(claim) for claim in self.claims if self._find_same(claim) is None]
+
+    def rate(self, texts: Texts) -> Iterator[_Rated]:
+        """Yield each claim with its score."""
+        sources = [read_sentence(source.text, self.language) for source in self.sources]
+        question = read_sentence(self.question, self.language)
+        for claim in self.claims:
+            if (same := self._find_same(claim)) is not None:
+                yield _Rated(text=claim, score=1.0, source=same)
+                continue
+            matches = describe(self._read(claim), sources, question, texts)
+            scores = [load_model().rate(match.row) for match in matches]
+            best = max(range(len(scores)), key=scores.__getitem__, default=None)
+            if best is None:
+                yield _Rated(text=claim, score=0.0, source=None)
+                continue
+            # A lie is shown beside the source that it is about, not beside the one that contradicts it least.
+            match = matches[best if scores[best] >= BOUND else 0]
+            yield _Rated(
+                text=claim,
+                score=scores[best],
+                source=self.sources[match.source],
+                unfound=match.unfound,
+                differences=tuple(_differences(match)),
+            )
+
+    def _read(self, claim: str) -> Reading:
+        return read_sentence(drop_verdict(claim, self.language), self.language)
+
+    def _find_same(self, claim: str) -> _Source | None:
+        folded = _flat(claim)
+        return next((source for source in self.sources if _flat(source.text) == folded), None)
+
+
+def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowed]) -> Answer:
+    """Read an answer and its sources, or say why they cannot be read."""
+    english = known_languages()["en"]
+    text, question = sample.output.text, " ".join(_texts_in(sample.input))
+    if blank := find_blank(text):
+        return Answer(language=english, error=f"cannot read: {blank}")
+    written = gather(sample, origins)
+    source_text = "\n".join(source.text for source in written)[:_READ_FOR_LANGUAGE]
+    code = detect_language(text) or detect_language(f"{question} {text}") or detect_language(source_text)
+    language = known_languages().get(code)
+    if language is None:
+        return Answer(
+            language=english,
+            error=f"cannot read the language of the answer{'' if code in {'', UNKNOWN} else f' ({code})'}; "
+            f"readable: {', '.join(known_languages())}",
+        )
+    sentences = split(text)
+    if len(sentences) > _CLAIMS_AT_MOST:
+        error = f"cannot read: {counted(len(sentences), 'sentence')}; at most {_CLAIMS_AT_MOST} are checked"
+        return Answer(language=language, error=error)
+    sources = tuple(
+        _Source(text=sentence, origin=source.origin, name=source.name)
+        for source in written
+        for sentence in (split(source.text) if source.origin != "tool_calls" else [source.text])
+    )
+    if len(sources) > _SOURCES_AT_MOST:
+        return Answer(
+            language=language, error=f"cannot read: more than {_SOURCES_AT_MOST} sentences of sources"
+        )
+    asked = frozenset(list_words(question))
+    known = [asked | frozenset(list_words(source.text)) for source in sources] if allowed else []
+    known = known or [asked]
+    left = [sentence for sentence in sentences if not find_allowed(sentence, allowed, known)]
+    claims = [sentence for sentence in left if is_claim(sentence, language)]
+    claims = [sentence for sentence in claims if has_content(read_sentence(sentence, language))]
+    error = ""
+    if not claims and len(left) == len(sentences):
+        error = "cannot read: the answer has no sentence that claims something"
+    elif claims and not sources:
+        error = (
+            "cannot read: there is nothing to compare with; return Output(passages=…) or tool calls with "
+            "their results, or add `reference` to `against`"
+        )
+    elif claims and (other := detect_language(source_text)) and other != code:
+        named = "an unknown language" if other == UNKNOWN else other
+        error = f"cannot read: the answer is in {code} and its sources are in {named}"
+    elif foreign := _find_foreign(claims, language):
+        error = (
+            f"cannot read a sentence of the answer, which is not in {code} as the rest: {quote([foreign])}"
+        )
+    return Answer(language=language, error=error, claims=tuple(claims), sources=sources, question=question)
+
+
+def _find_foreign(claims: Sequence[str], language: Language) -> str:
+    """Return the first sentence that is in another language than its answer; empty for none."""
+    for claim in claims:
+        own = detect_language(claim)
+        if own and own != language.code:
+            words = split_words(claim)
+            shared = sum(word in language.function for word in words)
+            if (
+                own in {"zh", "ja", UNKNOWN}
+                or language.is_unspaced
+                or (len(words) >= _SENTENCE_OF_ANOTHER and shared * 8 < len(words))
+            ):
+                return claim
+    return ""
+
+
+def gather(sample: Sample, origins: Sequence[str]) -> list[_Source]:
+    """Return passages and reference as they stand, and each result of a tool in lines of keys and values."""
+    found: list[_Source] = []
+    if "passages" in origins:
+        found += [
+            _Source(text=passage.text, origin="passages", name=passage.id)
+            for passage in sample.output.passages or ()
+            if passage.text.strip()
+        ]
+    if "reference" in origins and sample.reference:
+        found.append(_Source(text=sample.reference, origin="reference", name=""))
+    if "tool_calls" in origins:
+        found += [
+            _Source(text=source.content.text, origin="tool_calls", name=source.name)
+            for source in gather_sources(sample, ("tool_calls",))
+        ]
+        found += [
+            _Source(text=line, origin="tool_calls", name=call.name)
+            for call in sample.output.tool_calls
+            if (line := _describe_call(call))
+        ]
+    return found
+
+
+def _describe_call(call: ToolCall) -> str:
+    """Return a call in one line: name, arguments and all of its result."""
+    result = call.result
+    if isinstance(result, str):
+        try:
+            result = json.loads(result)
+        except ValueError:
+            result = None  # prose, whose sentences are sources of their own
+    parts = [call.name.replace("_", " "), *_flatten(dict(call.arguments), ""), *_flatten(result, "")]
+    return ", ".join(parts)
+
+
+def _flatten(value: Any, key: str, depth: int = 0) -> Iterator[str]:
+    if depth > _DEPTH:
+        return
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _flatten(item, str(name).replace("_", " "), depth + 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _flatten(item, key, depth + 1)
+    elif value is not None and value is not False:
+        yield f"{key} {'' if value is True else value}".strip()
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """Yield the texts of a question: of a list of turns all, of a mapping its values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts_in(item)
+
+
+def _blocks(answers: Sequence[Answer]) -> Iterator[list[int]]:
+    """Yield positions of answers with claims in blocks of a bounded number of texts."""
+    block: list[int] = []
+    texts: set[str] = set()
+    for at, answer in enumerate(answers):
+        if answer.error or not answer.claims:
+            continue
+        block.append(at)
+        texts |= {*answer.claims, *(source.text for source in answer.sources)}
+        if len(texts) >= _TEXTS_AT_ONCE:
+            yield block
+            block, texts = [], set()
+    if block:
+        yield block
+
+
+def _flat(text: str) -> str:
+    return fold(text).strip(" .!。\uff01;:-*•")
+
+
+def _differences(match: Match) -> Iterator[str]:
+    for name, value in zip(FEATURES, match.row, strict=True):
+        if value and name in _DIFFERENCES:
+            yield name
+
+
+def _explain(worst: _Rated, count: int, language: Language) -> str:
+    which = "the sentence" if count == 1 else f"the least supported of {count} sentences"
+    text = f"{which} ({worst.score:.2f}): {quote([worst.text])}"
+    if worst.unfound and not language.is_unspaced:
+        text = f"{text}; in no source: {quote(worst.unfound[:_SHOWN])}"
+    if names := list(dict.fromkeys(_DIFFERENCES[name] for name in worst.differences)):
+        text = f"{text}; may differ in {', '.join(names[:_SHOWN])}"
+    nearest = f"nearest: {quote([worst.source.text])}" if worst.source else "no source is about it"
+    return f"{text}; {nearest}"
+
+
+def _show(claim: _Rated) -> dict[str, Any]:
+    shown: dict[str, Any] = {"sentence": claim.text, "score": round(claim.score, _DIGITS)}
+    if claim.source:
+        shown |= {"source": claim.source.text, "origin": claim.source.origin}
+        if claim.source.name:
+            shown["id"] = claim.source.name
+    if claim.unfound:
+        shown["unfound"] = list(claim.unfound)
+    if claim.differences:
+        shown["differs"] = list(dict.fromkeys(_DIFFERENCES[name] for name in claim.differences))
+    return shown

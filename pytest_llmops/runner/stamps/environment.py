@@ -1,0 +1,116 @@
+"""
+Variables that the app's code may read, without their values.
+
+A stamp must show that a value changed, on any machine, and never the value: it has ten bits of a keyed
+digest, which one of 1,024 texts has too. So no secret can be recovered from it, and one change of 1,024 goes
+unseen. A variable named as a credential is only set or not: it differs between people, and answers don't.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_llmops.recorder.patches import Patches
+from pytest_llmops.recorder.request_settings import is_credential
+from pytest_llmops.runner.stamps.source_facts import SourceFacts
+
+_KEY = b"pytest-llmops stamps of variables"
+_BITS = 10
+_USERINFO = re.compile(r"//[^/@\s]*@")
+_OF_MACHINE = frozenset({
+    "PATH", "HOME", "USER", "LOGNAME", "USERNAME", "USERPROFILE", "HOMEDRIVE", "HOMEPATH", "PWD", "OLDPWD",
+    "SHELL", "SHLVL", "TERM", "COLUMNS", "LINES", "TMPDIR", "TEMP", "TMP", "HOSTNAME", "COMPUTERNAME",
+    "EDITOR", "VISUAL", "PAGER", "MAIL", "DISPLAY", "PYTHONPATH", "VIRTUAL_ENV", "APPDATA", "LOCALAPPDATA",
+    "PROGRAMDATA", "SYSTEMROOT", "COMSPEC", "PATHEXT", "NO_COLOR", "FORCE_COLOR", "CI", "GITHUB_ACTIONS",
+})  # fmt: skip
+"""What POSIX, Windows, terminals and CI set; it says which machine this is, and not what the app is told."""
+
+_LINE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=[ \t]*(.*?)\s*$", re.MULTILINE)
+_MOST_BYTES = 2**20
+_BETWEEN = ("<frozen os>", "<frozen _collections_abc>", "os.py", "_collections_abc.py")
+"""Sources of Python through which code reads a variable; frozen ones from 3.11 on."""
+
+_readers: defaultdict[str, set[str]] = defaultdict(set)
+"""Variable to the files whose code read it; kept for the process, for an app reads a variable once."""
+
+
+def _wrap(look_up: Callable[[Any, str], str]) -> Callable[[Any, str], str]:
+    def __getitem__(environ: Any, name: str) -> str:  # noqa: N807 - the name that a traceback shows
+        frame = sys._getframe(1)  # noqa: SLF001 - documented, and the way of `warnings`
+        while frame.f_code.co_filename.endswith(_BETWEEN) and frame.f_back is not None:
+            frame = frame.f_back
+        if isinstance(name, str):
+            _readers[name].add(frame.f_code.co_filename)
+        return look_up(environ, name)
+
+    return __getitem__
+
+
+watched = Patches(lambda: [(type(os.environ), "__getitem__", _wrap)])
+"""While it is installed, variables are noted whose names are put together at run time."""
+
+
+def _read_by(files: Iterable[str]) -> set[str]:
+    own = set(files)
+    return {
+        name.upper()
+        for name, readers in dict(_readers).items()
+        if any(os.path.realpath(reader) in own for reader in set(readers))
+    }
+
+
+def stamp_environment(
+    sources: Mapping[str, SourceFacts],
+    root: Path,
+    dotenv: Iterable[str] = (),
+    environ: Mapping[str, str] = os.environ,
+) -> dict[str, str]:
+    """
+    Return `environment:NAME` to a stamp for each variable that is set and that the sources name or read.
+
+    Args:
+        sources: File to its facts.
+        dotenv: Files of the form `NAME=value` that the app read; all variables in them count, and those of
+            the environment weigh more.
+    """
+    facts = sources.values()
+    names = {name.upper() for one in facts for name in one.variables} | _read_by(sources)
+    prefixes = tuple(sorted({prefix.upper() for one in facts for prefix in one.prefixes}))
+    values = {name: value for path in dotenv for name, value in _read_dotenv(path)}
+    wanted = {name.upper() for name in values}
+    values |= environ
+    return {
+        f"environment:{name}": _stamp(name, value, root)
+        for name, value in sorted(values.items())
+        if name.upper() not in _OF_MACHINE
+        and (
+            name.upper() in names
+            or name.upper() in wanted
+            or (prefixes and name.upper().startswith(prefixes))
+        )
+    }
+
+
+def _stamp(name: str, value: str, root: Path) -> str:
+    if is_credential(name, value):
+        return "set"
+    text = _USERINFO.sub("//", value.strip()).replace(os.path.realpath(root), ".").replace(str(root), ".")
+    digest = hmac.digest(_KEY, text.encode("utf-8", "surrogateescape"), "sha256")
+    return f"{int.from_bytes(digest[:2], 'big') >> (16 - _BITS):03x}"
+
+
+def _read_dotenv(path: str) -> Iterator[tuple[str, str]]:
+    try:
+        with Path(path).open(encoding="utf-8", errors="replace") as stream:
+            text = stream.read(_MOST_BYTES)
+    except OSError:
+        return
+    for name, value in _LINE.findall(text):
+        yield name, value.strip("'\"")

@@ -1,0 +1,110 @@
+"""What a process sees of the apps of a run, as stamps for its signature."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_llmops.gates.stamps import STAMPED
+from pytest_llmops.records import Golden
+from pytest_llmops.runner.stamps.app_code import AppCode, add_files, find_code
+from pytest_llmops.runner.stamps.environment import stamp_environment, watched
+from pytest_llmops.runner.stamps.files_read import find_dotenv, imported_by, stamp_files, unwatch, watch
+from pytest_llmops.runner.stamps.packages import stamp_packages
+
+_MOST = 64
+
+
+@dataclass(slots=True, eq=False)
+class AppObserver:
+    """
+    Notes the apps of a run and what their code reads.
+
+    Attributes:
+        root: The project's folder.
+    """
+
+    root: Path
+    _apps: list[Any] = field(default_factory=list)
+    _named: set[str] = field(default_factory=set)
+    _known: set[str] = field(default_factory=set)
+    _started_s: float = field(default_factory=time.time)
+    _given: bool = False
+    _watches: bool = False
+
+    def watch(self) -> None:
+        """Begin to note what is read, until `close`; before the app is imported, which may read files."""
+        if not self._watches:
+            self._watches = True
+            watch(self.root)
+            watched.install()
+
+    def note(self, golden: Golden, apps: Iterable[Any], named: Sequence[str | None]) -> None:
+        """
+        Note the apps of a golden file.
+
+        Args:
+            named: Their import paths; None of an app that was given as it is.
+        """
+        known = {id(app) for app in self._apps}
+        self._apps += [app for app in apps if app is not None and id(app) not in known]
+        self._named.update(filter(None, named))
+        self._given |= None in named
+        self._known.update((*golden.data, *golden.prompts, golden.path))
+
+    def stamps(self) -> dict[str, str]:
+        """Return the stamps as of now; empty where no app was noted."""
+        if not self._apps:
+            return {}
+        code = _find_code(self._apps, self._named, self.root, given=self._given)
+        if further := imported_by(code.facts, self.root) - code.facts.keys():
+            code = AppCode(self.root, facts=dict(code.facts), libraries=code.libraries)
+            add_files(code, further)
+        stamps = {
+            **code.stamps(self._started_s),
+            **stamp_environment(code.facts, self.root, find_dotenv(code.facts)),
+            **stamp_files(code, self._known, self._started_s),
+            **stamp_packages(sorted(code.libraries)),
+        }
+        stamps[STAMPED] = "code environment file package" if code.facts else "package"
+        return stamps
+
+    def close(self) -> None:
+        """Stop noting what is read. A second call does nothing."""
+        if self._watches:
+            self._watches = False
+            unwatch(self.root)
+            watched.uninstall()
+
+
+_remembered: dict[tuple[Any, ...], tuple[tuple[Any, ...], AppCode, tuple[tuple[int, int], ...]]] = {}
+"""
+Of this process, by ids of apps: the apps, so that no other ones get their ids, their code, and the state of
+its files, for a thousand runs of one app.
+"""
+
+
+def _find_code(apps: list[Any], named: set[str], root: Path, *, given: bool) -> AppCode:
+    key = (*map(id, apps), *sorted(named), root, given)
+    if (known := _remembered.get(key)) and known[2] == _states(known[1]):
+        return known[1]
+    code = find_code(apps, named, root, given=given)
+    if len(_remembered) >= _MOST:
+        _remembered.clear()
+    _remembered[key] = tuple(apps), code, _states(code)
+    return code
+
+
+def _states(code: AppCode) -> tuple[tuple[int, int], ...]:
+    states = []
+    for file in code.facts:
+        state = (0, 0)
+        with suppress(OSError):
+            status = Path(file).stat()
+            state = (status.st_mtime_ns, status.st_size)
+        states.append(state)
+    return tuple(states)

@@ -1,0 +1,570 @@
+"""`llmops mutate`: scores, survivors with checks that kill them, replies, bounds, and a stored strength."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_llmops.cli import main
+from tests.git_settings import forget_git_settings
+from tests.judge_server import JudgeServer
+
+SHOP = """
+PASSAGES = {
+    "boots": {"id": "returns#boots", "text": "Boots can be sent back within 60 days of delivery."},
+    "tents": {"id": "warranty#tents", "text": "Tents have a warranty of 5 years on fabric and poles."},
+    "gifts": {"id": "gifts#valid", "text": "A gift card is valid for 24 months from purchase."},
+}
+
+def answer(question):
+    key = next(name for name in PASSAGES if name in question)
+    others = [passage for name, passage in PASSAGES.items() if name != key]
+    return {"text": PASSAGES[key]["text"], "passages": [PASSAGES[key], others[0]]}
+
+def bare(question):
+    return answer(question)["text"]
+
+def private(question):
+    return answer(question)["text"] + " Ask tobias.merrivale@example.com about the 60 days."
+"""
+CASES = """
+cases:
+  - {id: boots, input: How long for boots?, reference: Within 60 days of delivery., relevant: [returns#boots]}
+  - {id: tents, input: What of tents?, reference: A warranty of 5 years., relevant: [warranty#tents]}
+  - {id: gifts, input: And gifts?, reference: 24 months from purchase., relevant: [gifts#valid]}
+"""
+WEAK = "app: mutant_shop:answer\nchecks: {keywords: {any: [days, warranty, card]}}\n" + CASES
+STRONG = 'app: mutant_shop:answer\nchecks: {facts: true, rouge_l: ">= 0.3", recall@1: ">= 1"}\n' + CASES
+
+BOT = """
+import json, httpx, openai
+from pathlib import Path
+
+CALLS = []
+
+def reply(request):
+    body = json.loads(request.content)
+    CALLS.append(body)
+    asked = [message["content"] for message in body["messages"] if message["role"] == "user"][0]
+    message = {"role": "assistant", "content": "yes" if "relevant" in asked else "60 days, at most."}
+    if body.get("tools") and body["messages"][-1]["role"] != "tool":
+        call = {"name": "order", "arguments": json.dumps({"id": "A-1042"})}
+        message = {"role": "assistant", "content": None,
+                   "tool_calls": [{"id": "c1", "type": "function", "function": call}]}
+    elif body.get("tools"):
+        message["content"] = "Order A-1042 is on its way."
+    whole = {"id": "r1", "object": "chat.completion", "created": 1, "model": "paid-1",
+             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+             "usage": {"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6}}
+    if not body.get("stream"):
+        return httpx.Response(200, json=whole)
+    head = {"id": "r1", "object": "chat.completion.chunk", "created": 1, "model": "paid-1"}
+    events = [{**head, "choices": [{"index": 0, "delta": {"role": "assistant", "content": piece}}]}
+              for piece in ("60 days", ", at most.")]
+    events.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    text = "".join(f"data: {json.dumps(event)}\\n\\n" for event in events) + "data: [DONE]\\n\\n"
+    return httpx.Response(200, headers={"content-type": "text/event-stream"},
+                          stream=httpx.ByteStream(text.encode()))
+
+def client():
+    return openai.OpenAI(api_key="k", base_url="https://api.paid.example/v1", max_retries=0,
+                         http_client=httpx.Client(transport=httpx.MockTransport(reply)))
+
+def ask(content, **more):
+    return client().chat.completions.create(
+        model="paid-1", messages=[{"role": "user", "content": content}], **more)
+
+def answer(question):
+    return ask(question).choices[0].message.content
+
+async def later(question):
+    transport = httpx.MockTransport(reply)
+    async with openai.AsyncOpenAI(api_key="k", base_url="https://api.paid.example/v1",
+                                  http_client=httpx.AsyncClient(transport=transport)) as client:
+        whole = await client.chat.completions.create(
+            model="paid-1", messages=[{"role": "user", "content": question}])
+    return whole.choices[0].message.content
+
+KEPT = {}
+
+def kept(question):
+    if question not in KEPT:
+        KEPT[question] = ask(question).choices[0].message.content
+    return KEPT[question]
+
+def muted(question):
+    ask(question)
+    return "60 days, at most."
+
+def stream(question):
+    return "".join(chunk.choices[0].delta.content or "" for chunk in ask(question, stream=True))
+
+def graded(question):
+    grade = ask(f"Is the passage relevant? {question}").choices[0].message.content
+    return "60 days, at most." if grade.strip() == "yes" else "I cannot tell."
+
+TOOLS = [{"type": "function", "function": {"name": "order", "parameters": {"type": "object"}}}]
+
+def agent(question):
+    messages = [{"role": "user", "content": question}]
+    used = []
+    while True:
+        message = client().chat.completions.create(
+            model="paid-1", messages=messages, tools=TOOLS).choices[0].message
+        if not message.tool_calls:
+            return {"text": message.content or "", "tool_calls": used}
+        call = message.tool_calls[0]
+        arguments = json.loads(call.function.arguments)
+        used.append({"name": call.function.name, "arguments": arguments})
+        result = "on its way" if arguments["id"] == "A-1042" else "no such order"
+        messages.append({"role": "assistant", "content": None, "tool_calls": [call.model_dump()]})
+        messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
+
+def ruled(question):
+    rules = (Path(__file__).resolve().parent / "prompts" / "shop.md").read_text()
+    answer = client().chat.completions.create(model="paid-1", messages=[
+        {"role": "system", "content": rules}, {"role": "user", "content": question}])
+    return rules if "polite" in rules else answer.choices[0].message.content
+
+def patient(question):
+    while True:
+        text = ask(question).choices[0].message.content
+        if "60 days" in text:
+            return text
+
+def fragile(question):
+    text = ask(question).choices[0].message.content
+    return text.split("60 days")[1] and text
+"""
+BOT_CASES = """
+cases:
+  - {id: boots, input: How long for boots?, checks: {keywords: {all: ["60 days"]}}}
+  - {id: shoes, input: And for shoes?, checks: {keywords: {all: ["60 days"]}}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    (tmp_path / "mutant_shop.py").write_text(SHOP)
+    (tmp_path / "mutant_bot.py").write_text(BOT)
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "golden").mkdir()
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    for name in ("mutant_shop", "mutant_bot"):
+        sys.modules.pop(name, None)
+
+
+def golden(text: str) -> None:
+    Path("golden/shop.yaml").write_text(text)
+
+
+def bot(app: str, *, suite: str = "", cases: str = BOT_CASES) -> None:
+    golden(f"app: mutant_bot:{app}\n{suite}{cases}")
+
+
+def record() -> list:
+    """Record the model calls of the app, as an ordinary run does; returns the log of its provider."""
+    main(["run"])
+    calls = sys.modules["mutant_bot"].CALLS
+    del calls[:]
+    return calls
+
+
+def report(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict]:
+    capsys.readouterr()
+    code = main(["mutate", *arguments, "--format", "json"])
+    shown, problems = capsys.readouterr()
+    assert shown, problems
+    return code, json.loads(shown)
+
+
+def kinds(shown: dict) -> dict[str, dict]:
+    return {row["kind"]: row for row in shown["kinds"]}
+
+
+def test_a_weak_golden_set_lets_lies_pass_and_is_given_checks_that_kill_them(capsys):
+    golden(WEAK)
+    code, shown = report(capsys)
+    assert (code, shown["outcome"]) == (0, "passed")
+    assert kinds(shown)["number"] | {"killed": 0, "survived": 3} == kinds(shown)["number"]
+    survivor = next(row for row in shown["survivors"] if row["kind"] == "number" and "boots" in row["case"])
+    assert "60" in survivor["change"]
+    assert survivor["remedy"] in {"facts: true", "supported: true"}
+    assert shown["score"]["low"] <= shown["score"]["score"] <= shown["score"]["high"]
+
+    golden(STRONG)
+    _, stronger = report(capsys)
+    assert kinds(stronger)["number"]["killed"] == 3
+    assert stronger["score"]["score"] > shown["score"]["score"]
+
+
+def test_a_remedy_was_tried_the_answer_passes_it_and_the_mutant_fails_it(capsys):
+    golden(WEAK)
+    _, shown = report(capsys)
+    remedies = {row["remedy"] for row in shown["survivors"] if "boots" in row["case"]} - {None}
+    assert len(remedies) > 2
+    checks = "\n".join(
+        f"      - {{id: b{at}, input: How long for boots?, reference: Within 60 days of delivery.,"
+        f" relevant: [returns#boots], checks: {{{remedy}}}}}"
+        for at, remedy in enumerate(sorted(remedies))
+    )
+    golden("app: mutant_shop:answer\ncases:\n" + checks)
+    assert main(["run"]) == 0
+
+
+def test_retrieval_is_mutated_where_it_matters_and_named_where_there_is_none(capsys):
+    golden(STRONG)
+    _, shown = report(capsys, "--kinds", "retrieval")
+    assert {kind: row["killed"] for kind, row in kinds(shown).items()} == {
+        "top_dropped": 3, "wrong_document": 3, "no_passages": 3, "shuffled": 3,
+    }  # fmt: skip
+    assert [row["alone"] > 0 for row in shown["checks"] if row["check"] == "recall@1 >= 1"] == [True]
+
+    golden(WEAK.replace(":answer", ":bare"))
+    assert report(capsys, "--kinds", "output")[1]["not_tried"] == {}
+    code, shown = report(capsys, "--kinds", "retrieval")
+    assert code == 3
+    assert shown["score"]["score"] is None
+    assert shown["not_tried"] == {"retrieval": "no case has passages"}
+
+
+def test_a_check_that_kills_nothing_others_do_not_is_dead(capsys):
+    golden(STRONG.replace("facts: true", "facts: true, keywords: {none: [zebra]}, pii_leak: none"))
+    main(["mutate", "--kinds", "output"])
+    shown = capsys.readouterr().out
+    assert "dead check: golden/shop.yaml: keywords >= 1 kills none of" in shown
+    assert "dead check: golden/shop.yaml: facts" not in shown
+    assert "no mutant here leaks or attacks: see llmops attack" in shown
+
+
+def test_a_red_golden_set_is_refused_with_its_cases(capsys):
+    golden(WEAK.replace("days, warranty, card", "fabric"))
+    assert main(["mutate"]) == 3
+    shown = capsys.readouterr().err
+    assert "fix these first" in shown
+    assert "golden/shop.yaml::boots: keywords >= 1: failed" in shown
+    assert "tents" not in shown
+
+
+def test_muted_is_the_share_of_cases_that_stay_green_and_no_model_is_called(capsys):
+    bot("muted", suite='suite: {mutation: {muted: "<= 0.3"}}\n')
+    calls = record()
+    code, shown = report(capsys, "--kinds", "model")
+    assert (code, shown["outcome"], calls) == (1, "failed", [])
+    (verdict,) = shown["verdicts"]
+    assert (verdict["item"], verdict["observed"]) == ("golden/shop.yaml::mutation[muted]", 1.0)
+    assert {row["change"] for row in shown["survivors"]} == {"the answer stays the same"}
+
+    bot("answer", suite='suite: {mutation: {muted: "<= 0.3"}}\n')
+    code, shown = report(capsys)
+    assert (code, calls) == (0, [])
+    assert kinds(shown)["empty"]["killed"] == 2
+    assert {"rubbish", "refusal", "truncated"} <= kinds(shown).keys()
+    assert "flipped" not in kinds(shown)  # no reply says yes or no
+
+
+@pytest.mark.parametrize(
+    ("app", "kind"), [("stream", "empty"), ("stream", "truncated"), ("graded", "flipped"), ("later", "empty")]
+)
+def test_streams_and_verdicts_of_models_are_mutated(capsys, app, kind):
+    bot(app, cases=BOT_CASES.replace("60 days", "at most"))
+    calls = record()
+    _, shown = report(capsys, "--kinds", kind)
+    assert (kinds(shown)[kind]["killed"], kinds(shown)[kind]["by_error"], calls) == (2, 0, [])
+
+
+def test_tool_calls_are_dropped_and_changed(capsys):
+    case = "cases: [{id: order, input: Where is A-1042?, checks: {keywords: {all: [on its way]}%s}}]\n"
+    bot("agent", cases=case % "")
+    calls = record()
+    _, shown = report(capsys, "--kinds", "tool_dropped,other_arguments")
+    assert kinds(shown)["tool_dropped"]["killed"] == 1
+    assert kinds(shown)["other_arguments"]["survived"] == 1
+    (survivor,) = shown["survivors"]
+    assert survivor["remedy"] == "tool_calls: [{arguments: {id: A-1042}, name: order}]"
+    bot("agent", cases=case % ", tool_calls: [{arguments: {id: A-1042}, name: order}]")
+    _, shown = report(capsys, "--kinds", "tool_dropped,other_arguments")
+    assert (shown["score"]["score"], calls) == (1.0, [])
+
+
+def test_a_loop_that_never_ends_on_mutated_replies_is_ended_and_a_broken_app_is_shown_apart(capsys):
+    bot("patient")
+    record()
+    _, shown = report(capsys, "--kinds", "empty")
+    assert (kinds(shown)["empty"]["killed"], kinds(shown)["empty"]["by_error"]) == (2, 2)
+    bot("fragile")
+    record()
+    _, shown = report(capsys, "--kinds", "empty")
+    assert (kinds(shown)["empty"]["killed"], kinds(shown)["empty"]["by_error"]) == (2, 2)
+
+
+def test_an_app_that_keeps_its_answers_has_shown_nothing(capsys):
+    bot("kept")
+    main(["run"])
+    sys.modules["mutant_bot"].KEPT.clear()
+    code, shown = report(capsys, "--kinds", "empty")
+    assert (code, shown["score"]["survived"], shown["score"]["undecided"]) == (2, 0, 2)
+
+
+def test_a_check_that_breaks_on_a_mutant_makes_the_build_red_and_is_shown_apart(capsys):
+    Path("mutant_metric.py").write_text("""
+from pytest_llmops.metrics.custom import metric
+
+@metric(name="cited", bound=">= 1")
+def cited(output):
+    return float(output.passages[0].id in {"returns#boots", "warranty#tents", "gifts#valid"})
+""")
+    Path("pyproject.toml").write_text('[tool.pytest-llmops]\nmetrics = ["mutant_metric.py"]\n')
+    golden(WEAK.replace("card]}", "card]}, cited: true"))
+    _, shown = report(capsys, "--kinds", "no_passages")
+    assert shown["score"] | {"killed": 3, "by_error": 3} == shown["score"]
+
+
+def test_nothing_that_is_mutated_is_recorded():
+    bot("agent", cases="cases: [{id: order, input: Where is A-1042?, checks: {keywords: {any: [way]}}}]\n")
+    record()
+    before = {path: path.read_bytes() for path in Path("golden").rglob("*") if path.is_file()}
+    main(["mutate"])
+    assert {path: path.read_bytes() for path in Path("golden").rglob("*") if path.is_file()} == before
+
+
+def test_no_paid_call_is_made_without_a_budget(capsys):
+    bot("answer")
+    assert main(["mutate"]) == 3
+    assert "no paid call is made without --budget" in capsys.readouterr().err
+    assert sys.modules["mutant_bot"].CALLS == []
+    assert main(["mutate", "--budget", "2", "--kinds", "empty"]) == 0
+
+
+def test_an_app_without_model_calls_says_that_nothing_of_its_model_was_tried(capsys):
+    golden(WEAK)
+    code, shown = report(capsys, "--kinds", "model")
+    assert (code, shown["outcome"]) == (3, "error")
+    assert "made no model call" in shown["not_tried"]["model"]
+    golden('suite: {mutation: {muted: "<= 0.3"}}\n' + WEAK)
+    code, shown = report(capsys)
+    assert (code, [verdict["outcome"] for verdict in shown["verdicts"]]) == (2, ["undecided"])
+
+
+def test_a_judge_that_costs_is_not_asked_and_leaves_a_mutant_undecided(capsys):
+    Path("mutant_judge.py").write_text("""
+import mutant_bot
+from pytest_llmops.metrics.custom import metric
+
+@metric(name="asked", bound=">= 1")
+def asked(output, sample):
+    return 1.0 if mutant_bot.ask(output.text).choices[0].message.content else 0.0
+""")
+    Path("pyproject.toml").write_text('[tool.pytest-llmops]\nmetrics = ["mutant_judge.py"]\n')
+    golden(WEAK.replace("card]}", "card]}, asked: true"))
+    code, shown = report(capsys, "--kinds", "number,another_answer")
+    assert (code, shown["outcome"]) == (2, "undecided")
+    assert shown["score"] | {"undecided": 6, "score": None, "at_least": 0.0} == shown["score"]
+    code, shown = report(capsys, "--kinds", "number,apology")  # which another check kills
+    assert shown["score"] | {"killed": 3, "score": None, "at_least": 0.5, "at_most": 1.0} == shown["score"]
+    assert sys.modules["mutant_bot"].CALLS == []
+    code, shown = report(capsys, "--kinds", "number", "--budget", "4")  # three answers, and one mutant
+    assert (code, shown["calls"]) == (2, 4)
+    assert shown["score"] | {"survived": 1, "undecided": 2} == shown["score"]
+
+
+def test_stored_outputs_are_mutated_without_the_app(capsys):
+    golden(WEAK)
+    assert main(["run", "--out", "run.json"]) == 0
+    Path("mutant_shop.py").write_text("raise SystemExit('not again')\n")
+    sys.modules.pop("mutant_shop")
+    code, shown = report(capsys, "--run", "run.json", "--kinds", "output,model")
+    assert code == 0
+    assert kinds(shown)["number"]["survived"] == 3
+    assert "stored outputs" in shown["not_tried"]["model"]
+    golden(WEAK.replace("How long for boots?", "How long for my boots?"))
+    assert main(["mutate", "--run", "run.json"]) == 3
+    assert "boots: the run asked something else" in capsys.readouterr().err
+
+
+def test_bounds_decide_the_exit_code(capsys):
+    suite = 'suite: {mutation: {lies: ">= 0.9", retrieval: ">= 0.5", number: "> 0"}}\n'
+    golden(suite + WEAK)
+    code, shown = report(capsys)
+    assert (code, [row["outcome"] for row in shown["verdicts"]]) == (1, ["failed", "failed", "failed"])
+    assert main(["run"]) == 0  # an ordinary run measures nothing
+    code, shown = report(capsys, "--kinds", "retrieval")
+    assert code == 1
+    assert [row["outcome"] for row in shown["verdicts"]] == ["undecided", "failed", "undecided"]
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ('{lie: ">= 0.9"}', "mutation: knows no kind 'lie'. Did you mean 'lies'?"),
+        ('{lies: "0.9"}', "lies"),
+        ('{lies: "<= 0.9"}', 'its bound is written ">= 0.9"'),
+        ('{muted: ">= 0.3"}', 'its bound is written "<= 0.3"'),
+        ('{lies: ">= 1.5"}', "out of range"),
+        ('{lies: ">= 0"}', "can never fail"),
+        ("{}", "must be a mapping such as"),
+        ('">= 0.9"', "must be a mapping such as"),
+    ],
+)
+def test_a_wrong_bound_is_one_message_with_its_line(capsys, written, message):
+    golden(f"suite:\n  mutation: {written}\n" + WEAK)
+    assert main(["mutate"]) == 4
+    shown = capsys.readouterr().err
+    assert shown.startswith("golden/shop.yaml:2")
+    assert message in shown
+
+
+def test_unknown_kinds_name_the_near_miss(capsys):
+    golden(WEAK)
+    assert main(["mutate", "--kinds", "output,truncate"]) == 4
+    assert "'truncate'. Did you mean 'truncated'?" in capsys.readouterr().err
+    assert main(["mutate", "--kinds", ","]) == 4
+    golden("suite: {mutatoin: {lies: '>= 0.9'}}\n" + WEAK)
+    assert main(["mutate"]) == 4
+    assert "Did you mean 'mutation'?" in capsys.readouterr().err
+
+
+def test_private_data_of_mutants_are_masked_and_no_remedy_holds_them(capsys):
+    golden(WEAK.replace(":answer", ":private"))
+    for style in ("text", "json", "markdown"):
+        main(["mutate", "--format", style, "--out", f"report.{style}"])
+        shown = capsys.readouterr().out
+        assert "merrivale" not in shown
+        assert "merrivale" not in Path(f"report.{style}").read_text()
+
+
+def test_a_golden_set_that_was_weakened_is_red_by_its_measured_strength(capsys):
+    golden(STRONG)
+    assert report(capsys)[1]["note"].endswith("llmops mutate --accept")
+    assert main(["mutate", "--accept"]) == 0
+    stored = Path("golden/mutation.json")
+    assert json.loads(stored.read_text())["version"] == 1
+    assert "Boots" not in stored.read_text()
+    before = stored.read_text()
+    assert main(["mutate", "--kinds", "number", "--accept"]) == 0
+    assert stored.read_text() == before  # other kinds stay
+    assert main(["mutate"]) == 0
+    golden(STRONG.replace("facts: true, ", ""))
+    code, shown = report(capsys)
+    assert (code, shown["outcome"]) == (1, "regressed")
+    assert ("output", "number") in {(row["group"], row["kind"]) for row in shown["weakened"]}
+    assert main(["mutate", "--baseline", "none"]) == 0
+
+    stored.write_text('{"version": 2}')
+    assert main(["mutate"]) == 4
+    assert "llmops mutate --accept" in capsys.readouterr().err
+
+
+def test_selfcheck_names_the_command_until_a_strength_is_stored(capsys):
+    golden(STRONG)
+    main(["run", "--accept"])
+    main(["selfcheck"])
+    assert capsys.readouterr().out.splitlines()[-1].endswith("not measured: llmops mutate --accept")
+    main(["mutate", "--accept"])
+    main(["selfcheck"])
+    assert "llmops mutate" not in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_the_strength_at_the_merge_base_counts_whatever_the_change_accepts(monkeypatch, capsys):
+    forget_git_settings(monkeypatch)
+
+    def git(*words: str) -> None:
+        subprocess.run(["git", *words], check=True, capture_output=True)  # noqa: S603, S607 - of this test
+
+    golden(STRONG)
+    main(["mutate", "--accept"])
+    git("init", "-q", "-b", "main")
+    git("add", ".")
+    git("commit", "-qm", "strong")
+    git("checkout", "-qb", "change")
+    golden(STRONG.replace("facts: true, ", ""))
+    main(["mutate", "--accept"])
+    git("commit", "-qam", "weak")
+    assert main(["mutate"]) == 0
+    assert main(["mutate", "--baseline", "git:main"]) == 1
+    git("rm", "-q", "golden/mutation.json")
+    git("commit", "-qm", "none")
+    assert "has no golden/mutation.json" in report(capsys, "--baseline", "git:HEAD")[1]["note"]
+
+
+def test_a_case_without_checks_lets_everything_pass(capsys):
+    golden("app: mutant_shop:answer\n" + CASES)
+    code, shown = report(capsys, "--kinds", "output")
+    assert (code, shown["score"]["score"], shown["checks"]) == (0, 0.0, [])
+
+
+RULES = """# Rules of the shop
+
+- Boots must be sent back within 60 days of delivery.
+- Always be polite to every customer of ours.
+"""
+RULED = 'cases: [{id: boots, input: How long for boots?, checks: {keywords: {all: ["60 days"]}}}]\n'
+
+
+def test_a_prompt_with_a_changed_rule_is_run_in_a_copy_within_the_budget(capsys):
+    bot("ruled", cases=RULED)
+    prompt = Path("prompts/shop.md")
+    prompt.parent.mkdir()
+    prompt.write_text(RULES)
+    record()
+    chosen = ("--prompt", "prompts/shop.md", "--kinds", "number_changed,rule_weakened")
+    code, shown = report(capsys, *chosen, "--budget", "50")
+    assert prompt.read_text() == RULES
+    assert code == 0
+    assert kinds(shown)["number_changed"]["killed"] == 1
+    assert kinds(shown)["rule_weakened"]["survived"] == 2
+    survivor = next(row for row in shown["survivors"] if row["kind"] == "rule_weakened")
+    assert survivor["case"] == "golden/shop.yaml::prompts/shop.md:3"
+    assert survivor["change"].startswith("must → may")
+    assert survivor["remedy"] == "keywords: {all: [must]}"
+
+    code, shown = report(capsys, *chosen, "--budget", "1")
+    assert (code, shown["outcome"]) == (2, "undecided")
+    assert (shown["score"]["tried"], shown["score"]["undecided"]) == (3, 2)
+
+
+def test_a_file_that_the_app_does_not_read_decides_nothing(capsys):
+    bot("ruled", cases=RULED)
+    Path("prompts").mkdir()
+    Path("prompts/shop.md").write_text(RULES)
+    Path("other.md").write_text(RULES)
+    record()
+    code, shown = report(capsys, "--data", "other.md", "--kinds", "number_changed", "--budget", "50")
+    assert (code, shown["score"]["score"]) == (2, None)
+    assert shown["score"]["undecided"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--prompt", "other.md"], "they need a limit: --budget N"),
+        (["--prompt", "none.md", "--budget", "5"], "there is no such file to change"),
+        (["--data", "/etc/hostname", "--budget", "5"], "lies outside of the project"),
+        (["--data", "pyproject.toml", "--budget", "5"], "no rule was found"),
+        (["--kinds", "prompts"], "needs a file to change: --prompt FILE"),
+        (["--budget", "0"], "--budget takes a whole number above 0"),
+        (["--run", "run.json", "--out", "run.json"], "is the file that is read"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_message(capsys, arguments, message):
+    golden(WEAK)
+    Path("other.md").write_text(RULES)
+    assert main(["mutate", *arguments]) == 4
+    assert message in capsys.readouterr().err
+
+
+def test_judges_get_their_own_replies_while_the_model_of_the_app_is_mutated(capsys):
+    with JudgeServer() as server:
+        judge = f'judge: {{model: j, base_url: "{server.url}"}}\n'
+        checks = "checks: {judge: {rubric: support, min: 2}}"
+        bot("answer", suite=judge, cases=BOT_CASES.replace('checks: {keywords: {all: ["60 days"]}}', checks))
+        calls = record()
+        before = len(server.requests)
+        code, shown = report(capsys, "--kinds", "rubbish,refusal")
+    assert (code, shown["score"]["survived"], shown["score"]["undecided"], calls) == (0, 4, 0, [])
+    assert len(server.requests) > before  # on this machine, where asking costs nothing

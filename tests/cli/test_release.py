@@ -1,0 +1,124 @@
+"""`llmops accept --release`: a baseline that stays, so that drops in small steps add up and are found."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from pytest_llmops.cli import main
+from pytest_llmops.evaluation.baseline import accept_into_baseline
+from pytest_llmops.records import CaseResult, Output, Run, Score, SuiteCheck
+from pytest_llmops.reports.files.run_file import write_run
+from pytest_llmops.settings import load_settings
+
+BASELINE, RELEASE = Path("golden/baseline.json"), Path("golden/baseline.release.json")
+SUITE = {
+    "golden/shop.yaml": (
+        SuiteCheck(metric="bleu", statistic="mean", comparison=None, threshold=None, max_drop=0.05),
+    )
+}
+COMPARE = ["compare", str(BASELINE), "run.json"]
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+
+
+def record(rate: float, seed: int = 0, cases: int = 40, repeats: int = 10, signature: str = "v1") -> Run:
+    """A run of an app that passes so many of its answers."""
+    draw = random.Random(seed)  # noqa: S311 - no secret
+    passed = round(rate * repeats * cases)
+    held = [1.0] * passed + [0.0] * (repeats * cases - passed)
+    draw.shuffle(held)
+    results = tuple(
+        CaseResult(
+            case=f"golden/shop.yaml::{case}",
+            input_hash=f"asks {case}",
+            outputs=tuple(Output(text=f"{seed} {repeat}", repeat=repeat) for repeat in range(repeats)),
+            scores=tuple(
+                Score(metric="bleu", value=held.pop(), repeat=repeat, signature=f"bleu|{signature}")
+                for repeat in range(repeats)
+            ),
+        )
+        for case in range(cases)
+    )
+    run = Run(signature={"golden:golden/shop.yaml": "ab"}, results=results, suite=SUITE)
+    write_run(run, "run.json")
+    return run
+
+
+def walk(*release: str) -> list[int]:
+    """The exit codes of ten changes that lose two points each, every one of them accepted."""
+    record(0.95)
+    assert main(["accept", "run.json", *release]) == 0
+    codes = []
+    for step in range(1, 11):
+        record(0.95 - 0.02 * step, seed=step)
+        codes.append(main(COMPARE))
+        assert main(["accept", "run.json", "--all"]) == 0
+    return codes
+
+
+def test_ten_small_drops_add_up_against_a_release_and_only_there(capsys):
+    assert set(walk()) == {0}
+    assert "no release baseline beside baseline.json" in capsys.readouterr().out
+    BASELINE.unlink()
+
+    codes = walk("--release", "1.4")
+
+    assert codes[0] == 0
+    assert codes[-4:] == [1, 1, 1, 1]
+    told = capsys.readouterr().out
+    assert "bleu mean, max_drop 0.05, since release 1.4" in told
+    assert "since release 1.4: bleu 0.95 → 0.75" in told
+
+
+def test_a_release_stays_until_another_is_named(capsys):
+    record(0.95)
+    main(["accept", "run.json", "--release", "1.4"])
+    before = RELEASE.read_bytes()
+    run = record(0.7, seed=1)
+    assert main(COMPARE) == 1
+    accept_into_baseline(run, load_settings(Path()))
+    main(["accept", "run.json", "--all"])
+    assert RELEASE.read_bytes() == before
+    assert main(COMPARE) == 1
+
+    assert main(["accept", "run.json", "--release", "1.5"]) == 0
+
+    assert main(COMPARE) == 0
+    assert f"{RELEASE}: release 1.5" in capsys.readouterr().out
+
+
+def test_an_improvement_since_the_release_and_cases_that_came_and_went_are_no_drop():
+    record(0.8)
+    main(["accept", "run.json", "--release"])
+    record(0.9, seed=1, cases=20)
+    main(["accept", "run.json", "--all", "--prune"])
+    assert main(COMPARE) == 0
+
+
+def test_a_release_that_was_scored_otherwise_is_an_error_and_no_silence(capsys):
+    record(0.95)
+    main(["accept", "run.json", "--release", "1.4"])
+    record(0.95, seed=1, signature="v2")
+    main(["accept", "run.json", "--all"])
+
+    assert main(COMPARE) == 3
+
+    assert "since release 1.4" in capsys.readouterr().out
+
+
+def test_a_broken_release_is_one_line(capsys):
+    record(0.95)
+    main(["accept", "run.json", "--release", "1.4"])
+    RELEASE.write_text(RELEASE.read_text().replace('"release": "1.4"', '"release": 3'))
+
+    assert main(COMPARE) == 3
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "baseline.release.json: release" in line

@@ -1,0 +1,118 @@
+"""Stored outputs, scored in each run: where their scores move, the judge moved and not the app."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from pytest_llmops import compare, load_golden, run_golden
+from pytest_llmops.errors import GoldenError
+from pytest_llmops.gates.baseline import accept
+from pytest_llmops.golden.anchors import read_anchors
+from pytest_llmops.records import Bound, Score
+from pytest_llmops.registry import register_metric
+from pytest_llmops.reports.files.baseline_file import load_baseline, write_baseline
+from pytest_llmops.reports.files.run_file import load_run, write_run
+from pytest_llmops.settings import Settings
+
+CASES = 20
+GOLDEN = "version: 1\nanchors: anchors.jsonl\nsuite: {strictness: {max_drop: 0.01}}\ncases:\n" + "".join(
+    f"  - {{id: c{case:02}, input: question {case}, checks: {{strictness: '>= 0.1'}}}}\n"
+    for case in range(CASES)
+)
+ANCHORS = [{"id": f"a{at}", "input": "why", "output": f"stored {at}"} for at in range(8)]
+
+
+class Strictness:
+    """Scores an answer by its words, times how lenient it is today."""
+
+    name, version, needs, range = "strictness", 1, frozenset(), (0.0, 1.0)
+    higher_is_better, bound = True, Bound(comparison=">=", threshold=0.1)
+    lenient = 1.0
+
+    def score(self, batch):
+        return [
+            Score(metric="strictness", value=self.rate(sample.output.text), signature="strictness|v1")
+            for sample in batch
+        ]
+
+    def rate(self, text):
+        known = 0.7 + random.Random(text.removesuffix(" worse")).random() / 5  # noqa: S311 - no secret
+        return known * self.lenient * (0.9 if text.endswith(" worse") else 1.0)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setattr(Strictness, "lenient", 1.0)
+    register_metric("strictness", Strictness)
+    (tmp_path / "golden").mkdir()
+    (tmp_path / "golden/shop.yaml").write_text(GOLDEN)
+    (tmp_path / "anchors.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in ANCHORS))
+
+    def run(*, lenient=1.0, worse=False):
+        monkeypatch.setattr(Strictness, "lenient", lenient)
+        golden = load_golden(tmp_path / "golden/shop.yaml", root=tmp_path)
+
+        def app(question):
+            return f"{question} worse" if worse else question
+
+        return run_golden(golden, app, settings=Settings(root=tmp_path), repeats=3)
+
+    return run
+
+
+def test_a_judge_that_is_stricter_today_is_undecided_with_that_cause_and_not_red(run, tmp_path):
+    base = run()
+    assert len(base.anchors) == 8
+    write_run(base, tmp_path / "run.json")
+    assert load_run(tmp_path / "run.json") == base
+    write_baseline(accept(None, base).baseline, tmp_path / "baseline.json")
+    base = load_baseline(tmp_path / "baseline.json")
+    assert len(base.anchors) == 8
+
+    stricter = compare(base, run(lenient=0.98))
+
+    assert stricter.outcome == "undecided"
+    assert "the judge moved: 8 stored outputs scored" in stricter.verdicts[0].reason
+    assert compare(base, run()).outcome == "passed"
+
+
+def test_without_anchors_it_would_be_red_and_a_drop_of_the_app_stays_red(run):
+    base, stricter = run(), run(lenient=0.98)
+    bare = type(base)(signature=base.signature, results=base.results, suite=base.suite)
+    assert compare(bare, stricter).outcome == "regressed"
+    both = compare(base, run(lenient=0.98, worse=True))
+    assert both.outcome == "regressed"
+    assert "without that the drop is" in both.verdicts[0].advice
+
+
+def test_a_judge_that_is_more_lenient_hides_no_drop(run):
+    comparison = compare(run(), run(lenient=1.1, worse=True))
+    assert comparison.outcome == "undecided"
+    assert "better than in the baseline" in comparison.verdicts[0].reason
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"id": "a", "input": "x"}\n', r"anchors\.jsonl:1: output is missing"),
+        ('\n{"id": "a", "input": "x", "outptu": "y"}\n', r":2: unknown key 'outptu'\. Did you mean 'output'"),
+        ('{"id": "a", "input": "x", "output": "y"}\n' * 2, r":2: id 'a' occurs twice"),
+        ("[]\n", r":1: must be a mapping"),
+        ("{\n", r":1: is no JSON"),
+        ("", "holds no row"),
+    ],
+)
+def test_a_broken_row_is_one_line_with_its_place(tmp_path, text, message):
+    path = tmp_path / "anchors.jsonl"
+    path.write_text(text)
+    with pytest.raises(GoldenError, match=message):
+        read_anchors(path, "anchors.jsonl")
+
+
+def test_a_file_that_is_not_there_stops_collection(tmp_path):
+    (tmp_path / "golden.yaml").write_text(GOLDEN.replace("strictness", "bleu"))
+    with pytest.raises(GoldenError, match=r"golden\.yaml:2: .*anchors\.jsonl"):
+        load_golden(tmp_path / "golden.yaml", root=tmp_path)

@@ -1,0 +1,75 @@
+"""An output that refuses, asks back or says the opposite of the reference is no answer."""
+
+# ruff: noqa: RUF001 - Chinese has its own marks
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_llmops.records import Failure, Output, Sample, Score
+from pytest_llmops.registry import create_metric
+
+
+def rate(text, question, reference=None):
+    (result,) = create_metric("answers", {}).score(
+        [Sample(output=Output(text=text), input=question, reference=reference)]
+    )
+    return result
+
+
+@pytest.mark.parametrize(
+    ("question", "reference", "text", "value"),
+    [
+        ("Can I return it?", "No, it cannot be returned.", "No. Washed items stay with you.", 1),
+        ("Can I return it?", "No, it cannot be returned.", "Yes, you can.", 0),
+        ("Can I return it?", "Yes, within 60 days.", "It depends on the item.", 0),
+        ("Can I return it?", "It depends on the item.", "It depends.", 1),
+        ("I washed it. Can the coat be returned?", "No.", "The coat cannot be returned.", 1),
+        ("I washed it. Can the coat be returned?", "No.", "The coat can be returned.", 0),
+        ("Is it okay to dry boots on the heater?", "No, never do that.", "Newspaper inside helps.", 0.5),
+        ("Can I return it?", None, "Yes.", 1),
+        ("What does it cost?", "It costs £5.", "£5.", 1),
+        ("What does it cost?", "It costs £5.", "I am sorry, I could not find any information about that.", 0),
+        ("What does it cost?", "It costs £5.", "Which item do you mean?", 0),
+        ("What does it cost?", "I could not find that in our documents.", "It costs £5.", 0),
+        ("What does it cost?", "I could not find that.", "I am sorry, I don't know.", 1),
+        (
+            "What does it cost?",
+            "It costs £5.",
+            "It costs £5. I could not find the price of the other one.",
+            1,
+        ),
+        ("What does it cost?", "It costs £5.", "  ", 0),
+        ("Darf ich hier grillen?", "Nein, das ist verboten.", "Ja, das dürfen Sie.", 0),
+        ("Darf ich hier grillen?", "Nein, das ist verboten.", "Nein, das geht nicht.", 1),
+        ("Darf ich hier grillen?", "Nein, das ist verboten.", "Leider kann ich Ihnen nicht helfen.", 0),
+        ("Puis-je échanger mon billet ?", "Oui, gratuitement.", "Non, ce n'est pas possible.", 0),
+        ("Puis-je échanger mon billet ?", "Oui, gratuitement.", "Oui, jusqu'à une heure avant.", 1),
+        ("¿Puedo devolver el coche?", "Sí, hasta el viernes.", "No, no se puede devolver.", 0),
+        ("¿Puedo devolver el coche?", "Sí, hasta el viernes.", "Sí, puede devolverlo.", 1),
+        ("手术前可以吃东西吗？", "不可以，不得进食。", "可以，您能吃东西。", 0),
+        ("手术前可以吃东西吗？", "不可以，不得进食。", "不可以。", 1),
+        ("最新号は借りられますか。", "いいえ、借りられません。", "はい、借りられます。", 0),
+    ],
+)
+def test_the_verdict_and_the_refusal_are_those_of_the_reference(question, reference, text, value):
+    result = rate(text, question, reference)
+
+    assert isinstance(result, Score), result
+    assert result.value == value
+    assert bool(result.reason) is (value < 1)
+
+
+@pytest.mark.parametrize(
+    ("question", "reference", "text", "error"),
+    [
+        ("What does it cost?", None, "It costs £5.", "nothing to compare with"),
+        ("Can I return it?", None, "I am sorry, I don't know.", "cannot tell whether a refusal is due"),
+        ("신발을 반품할 수 있나요?", "네.", "아니요, 반품할 수 없습니다.", "cannot read the language"),
+    ],
+)
+def test_what_cannot_be_judged_is_an_error(question, reference, text, error):
+    result = rate(text, question, reference)
+
+    assert isinstance(result, Failure)
+    assert error in result.error

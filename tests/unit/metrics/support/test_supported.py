@@ -1,0 +1,250 @@
+"""The worst sentence of an answer decides, and what cannot be read is an error."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from pytest_llmops import load_golden, run_golden
+from pytest_llmops.errors import MetricOptionError
+from pytest_llmops.records import Failure, Output, Passage, Sample, Score, ToolCall
+from pytest_llmops.registry import create_metric
+from pytest_llmops.settings import Settings
+
+BOOTS = (
+    "Dry boots at room temperature with newspaper inside. Never put boots on a radiator, because leather "
+    "cracks above 40 degrees. Members must report a loose sole within 2 years. The workshop pays the postage "
+    "of a repair, not the customer. A new sole is fitted only if the old one was ours. Most repairs take 4 "
+    "weeks. Boots must be cleaned before they are sent to us."
+)
+
+
+def rate(text, *, passages=(BOOTS,), reference=None, calls=(), question="", **options):
+    output = Output(
+        text=text,
+        passages=None
+        if passages is None
+        else tuple(Passage(id=f"p{at}", text=passage) for at, passage in enumerate(passages)),
+        tool_calls=tuple(calls),
+    )
+    (result,) = create_metric("supported", options).score(
+        [Sample(output=output, reference=reference, input=question)]
+    )
+    return result
+
+
+def is_green(result):
+    assert isinstance(result, Score), result
+    return result.value >= 0.5
+
+
+def test_an_added_lie_is_the_score_of_the_answer():
+    right = "Dry boots at room temperature with newspaper inside. Most repairs take 4 weeks."
+    lie = "Our mountain guide will visit you at home tomorrow."
+
+    assert rate(right).value == 1
+    result = rate(f"{right} {lie}")
+
+    assert not is_green(result)
+    assert result.evidence[0]["sentence"] == lie
+    assert result.evidence[0]["score"] == result.value
+    assert [sentence["score"] for sentence in result.evidence[1:]] == [1, 1]
+    assert lie[:20] in result.reason
+    assert "nearest: " in result.reason
+
+
+def test_always_is_not_never():
+    text = "Always put boots on a radiator, because leather cracks above 40 degrees."
+    output = Output(text=text, passages=(Passage(id="p", text=BOOTS),))
+    (facts,) = create_metric("facts", {}).score([Sample(output=output)])
+
+    assert facts.value == 1  # the reason why this metric exists
+    result = rate(text)
+    assert not is_green(result)
+    assert result.evidence[0]["source"].startswith("Never put boots on a radiator")
+    assert result.evidence[0]["id"] == "p0"
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "The customer pays the postage of a repair, not the workshop.",
+        "A new sole is fitted even if the old one was not ours.",
+        "All repairs take 4 weeks.",
+        "Boots must be cleaned after they are sent to us.",
+        "Members need not report a loose sole within 2 years.",
+        "Members must report a loose sole within 2 months.",
+        "Put boots on a radiator.",
+        "Leather never cracks above 40 degrees.",
+    ],
+)
+def test_subject_condition_scope_and_polarity_are_compared(lie):
+    assert not is_green(rate(lie))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Never put boots on a radiator.",
+        "Dry your boots at room temperature, with newspaper inside them.",
+        "The workshop pays the postage of a repair.",
+        "Most repairs take four weeks.",
+        "Please clean the boots before you send them to us.",
+    ],
+)
+def test_other_words_for_the_same_stay_green(text):
+    assert is_green(rate(text))
+
+
+def test_results_of_tools_are_sources():
+    calls = [
+        ToolCall(
+            name="order_status",
+            arguments={"order": "FW-1"},
+            result={"status": "shipped", "carrier": "Kestrel"},
+        )
+    ]
+
+    right = rate("Order FW-1 has been shipped. The carrier is Kestrel.", passages=None, calls=calls)
+    assert (
+        right.value >= 0.8
+    )  # a record has no verbs, so its bound is stricter, see docs/metrics/supported.md
+    assert rate("Order FW-1 has been cancelled.", passages=None, calls=calls).value < 0.8
+    assert not is_green(rate("Order FW-1 was lost on a ferry to Iceland.", passages=None, calls=calls))
+
+
+def test_the_reference_is_a_source_where_the_check_says_so():
+    text, reference = "The shop in Corveth opens at noon.", "The shop in Corveth opens at noon."
+
+    assert not is_green(rate(text, reference=reference))
+    assert is_green(rate(text, reference=reference, against=["passages", "reference"]))
+
+
+def test_allowed_sentences_are_no_claims_and_wildcards_stand_for_words_of_sources():
+    allow = ["Is there anything else?", "I am happy to help!", "Your repair takes *, as a rule."]
+    text = "Most repairs take 4 weeks. I am happy to  help. Is there anything else?"
+
+    assert rate(text, allow=allow).value == 1
+    assert is_green(rate("Your repair takes 4 weeks, as a rule.", allow=allow))
+    assert not is_green(rate("Your repair takes five minutes, as a rule.", allow=allow))
+    assert rate("I am happy to help.", allow=allow, passages=()).value == 1
+
+
+@pytest.mark.parametrize("pattern", ["*", "* *", "", "a" + "*b" * 9, "**"])
+def test_a_pattern_that_would_allow_anything_is_refused(pattern):
+    with pytest.raises(MetricOptionError, match="allow"):
+        create_metric("supported", {"allow": [pattern]})
+
+
+def test_hostile_patterns_and_texts_take_no_time():
+    allow = ["a*a*a*a*a*a*a*a*b"]
+    start = time.process_time()
+    rate("a " * 100_000 + ".", allow=allow, question="a")
+    rate("é" * 50_000, allow=allow)
+
+    assert time.process_time() - start < 30
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "error"),
+    [
+        ("Gli stivali non si possono mai mettere sul termosifone della casa.", {}, "language"),
+        ("부츠를 난로 위에 올려놓지 마십시오.", {}, "language"),
+        ("Hello! How can I help you today?", {}, "no sentence that claims something"),
+        ("Most repairs take 4 weeks.", {"passages": ()}, "nothing to compare with"),
+        ("Most repairs take 4 weeks.", {"passages": None}, "nothing to compare with"),
+        ("Die meisten Reparaturen dauern vier Wochen und sind nicht teuer.", {}, "its sources are in en"),
+        ("Most repairs take 4 weeks. 所有维修都是免费的。", {}, "not in en"),
+        (" \u200b ", {}, "empty"),
+    ],
+)
+def test_what_cannot_be_read_is_an_error_and_no_score(text, options, error):
+    result = rate(text, **options)
+
+    assert isinstance(result, Failure)
+    assert "cannot read" in result.error
+    assert error in result.error
+
+
+@pytest.mark.parametrize(
+    ("sentence", "is_claim"),
+    [
+        ("Which boots do you mean?", False),
+        ("Did you know that everything is free of charge for you?", True),
+        ("Isn't it nice that everything is free of charge?", True),
+        ("Which is free of charge for you, right?", True),
+        ("We do it all for you.", True),
+        ("(You get a second pair as a present.)", True),
+        ("- You get a second pair as a present", True),
+        ("You get a sec\u200bond pair as a present.", True),
+        ("Could you give me your order number, please?", False),
+        ("Thank you!", False),
+        ("Free delivery for the rest of your life:", True),
+    ],
+)
+def test_a_promise_is_a_claim_whatever_its_form(sentence, is_claim):
+    assert is_green(rate(f"Most repairs take 4 weeks. {sentence}")) is not is_claim
+
+
+@pytest.mark.parametrize(
+    ("source", "right", "lie"),
+    [
+        (
+            "Der Vermieter bezahlt Reparaturen über 100 Euro. Stellen Sie Schuhe niemals auf die Heizung.",
+            "Reparaturen über 100 Euro bezahlt der Vermieter.",
+            "Stellen Sie Schuhe immer auf die Heizung.",
+        ),
+        (
+            "Le billet peut être échangé jusqu'à une heure avant le départ. Les vélos sont admis.",
+            "Vous pouvez échanger le billet jusqu'à une heure avant le départ.",
+            "Le billet peut être échangé jusqu'à une heure après le départ.",
+        ),
+        (
+            "El cliente paga las piezas. Los neumáticos usados no se pueden devolver en la tienda.",
+            "El cliente paga las piezas.",
+            "Los neumáticos usados se pueden devolver en la tienda.",
+        ),
+        ("报告由医生解释。手术前六小时不得进食。", "手术前六小时不得进食。", "手术前六小时可以进食。"),
+        (
+            "雑誌の最新号は貸し出しできません。本は二週間借りられます。",
+            "本は二週間借りられます。",
+            "雑誌の最新号は貸し出しできます。",
+        ),
+    ],
+)
+def test_other_languages(source, right, lie):
+    assert is_green(rate(right, passages=(source,)))
+    assert not is_green(rate(lie, passages=(source,)))
+    assert not is_green(rate(f"{right} {lie}", passages=(source,)))
+
+
+GOLDEN = """
+version: 1
+checks: {supported: {allow: ["Is there anything else?"]}}
+cases:
+  - {id: right, input: right}
+  - {id: added, input: added}
+  - {id: unread, input: unread}
+"""
+ANSWERS = {
+    "right": "Most repairs take 4 weeks. Is there anything else?",
+    "added": "Most repairs take 4 weeks. You will get the repair and a second pair as a present.",
+    "unread": "De meeste reparaties duren niet meer dan vier weken en zijn ook voor u gratis.",
+}
+
+
+def test_golden_runs_count_the_worst_sentence(tmp_path):
+    path = tmp_path / "golden.yaml"
+    path.write_text(GOLDEN)
+    run = run_golden(
+        load_golden(path, root=tmp_path),
+        lambda question: Output(text=ANSWERS[question], passages=(Passage(id="p", text=BOOTS),)),
+        settings=Settings(root=tmp_path),
+    )
+    by_case = {result.case.rpartition("::")[2]: result for result in run.results}
+
+    assert by_case["right"].scores[0].value == 1
+    assert by_case["added"].scores[0].value < 0.5
+    assert not by_case["unread"].scores
+    assert "cannot read" in by_case["unread"].failures[0].error
