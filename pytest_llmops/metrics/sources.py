@@ -367,6 +367,8 @@ def _describe(node: object) -> str:
             value = getattr(node, name, None)
             if name in {"kind", "type_comment"} or value is None or value == []:
                 continue
+            if isinstance(node, ast.JoinedStr):  # Python 3.12 ends some in an empty text
+                value = [part for part in value if not (isinstance(part, ast.Constant) and part.value == "")]
             parts.append(f"{name}={_describe(value[1:] if documented and name == 'body' else value)}")
         return f"{type(node).__name__}({','.join(parts)})"
     if isinstance(node, list):

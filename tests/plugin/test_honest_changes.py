@@ -336,6 +336,37 @@ def test_another_repeat_of_an_unchanged_request_is_red(recorded, disguised):
     assert done.returncode == 3, "the other cases have two"
 
 
+def test_recordings_in_another_folder_are_compared_with_those_of_the_old_one(recorded):
+    recorded.git("mv", "golden/cassettes", "calls")
+    recorded.change("undecided = 'fail'", "undecided = 'fail'\ncassettes = 'calls'", "pyproject.toml")
+    moved = llmops(recorded, *NONE)
+    assert "places:" not in moved.stdout, "one: the setting"
+    path = recorded.path / "calls/capitals/case-1.yaml"
+    calls = [replace(call, body={**call.body, "id": "2"}) for call in load_calls(path).values()]
+    path.write_text(dump_calls(f"{FILE}::case-1", calls))
+    assert (
+        f"  calls/capitals/case-1.yaml: {FILE}::case-1: {REPLAYED}: 2 edited ("
+        in llmops(recorded, *NONE).stdout
+    )
+
+
+def test_a_project_that_may_have_been_in_two_folders_is_one_line(repository):
+    repository.git("switch", "--quiet", "--create", "two", "main")
+    for name in ("one", "two"):
+        repository.varying.project.write(f"{name}/{FILE}", golden_text(1))
+    repository.git("rm", "-r", "--quiet", "golden")
+    repository.commit("two projects")
+    repository.git("branch", "--quiet", "--force", "main")
+    repository.git("rm", "-r", "--quiet", "one", "two")
+    repository.varying.project.write(FILE, golden_text(1))
+    repository.commit("one of them, and no other")
+    result = repository.ask()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["*git:main: this project is new here, and was in */ or */, which are both gone;*"]
+    )
+
+
 def test_prices_of_the_merge_base_count(repository):
     repository.change("undecided = 'fail'", "undecided = 'fail'\nprices = {m = [1.0, 2.0]}", "pyproject.toml")
     assert (repository.listed(repository.ask()), repository.ask().ret) == ([], 0)

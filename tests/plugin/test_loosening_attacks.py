@@ -253,7 +253,7 @@ def test_a_conftest_that_named_the_app_and_is_gone(repository):
 def test_a_conftest_that_stays_as_it_was_is_not_listed(repository):
     on_main(repository, lambda: repository.varying.project.write("conftest.py", "import os\n"))
     repository.change("VARIES = False", "VARIES = bool(0)", "capitals.py")
-    (repository.path / "conftest.py").write_bytes(b"import os\r\n")
+    (repository.path / "conftest.py").write_bytes(b"import os  # not used\r\n")
     result = repository.ask()
     assert (repository.listed(result), result.ret) == ([], 0)
 

@@ -41,26 +41,24 @@ def compare_recordings(  # noqa: PLR0913 - both sides of the change
     Compare the recordings of old cases, if this run would replay them.
 
     Args:
-        then: The settings of the revision, whose folders count as well.
+        then: The settings of the revision, which name the folder that its recordings are in.
         moved: Old path of a golden file to the path that it has now.
         judged: A judge was named then; before that, no verdict on its canary was recorded.
     """
     if settings.record == "all":
         return RecordedChanges()
     items = [*cases_by_id(*old), CANARY]
-    folders = [PurePosixPath(folder) for folder in sorted({then.cassettes, settings.cassettes})]
-    places = {
-        (item, now): (cassette_path(folder, item).as_posix(), cassette_path(folder, now).as_posix())
-        for item, now in zip(items, [rename_case(item, moved) for item in items], strict=True)
-        for folder in folders
-    }
-    contents = revision.read_all(was for was, _ in places.values())
+    before_in, now_in = PurePosixPath(then.cassettes), PurePosixPath(settings.cassettes)
+    paths = {item: cassette_path(before_in, item).as_posix() for item in items}
+    contents = revision.read_all(paths.values())
     loosened = list(_list_committed_homes(revision, settings, then))
     deleted: dict[str, Mapping[tuple[str, int], str]] = {}
     further: dict[str, Mapping[tuple[str, int], str]] = {}
     known: dict[str, frozenset[str]] = {}
     fresh = 0
-    for (item, now), (was, path) in places.items():
+    for item, was in paths.items():
+        now = rename_case(item, moved)
+        path = cassette_path(now_in, now).as_posix()
         file, old_text = settings.path(path), contents[was]
         text = file.read_bytes() if file.is_file() else None
         if old_text == text:

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from pytest_llmops.errors import RevisionError
 from pytest_llmops.golden.identity import file_of, input_hash
 from pytest_llmops.golden.reviews import Review
+from pytest_llmops.printable import printable
 from pytest_llmops.records import Case, Golden, Run
 from pytest_llmops.revision.git import run_git
 from pytest_llmops.revision.revision import Revision
@@ -22,6 +24,9 @@ def follow_project(revision: Revision, paths: Iterable[str]) -> Revision:
 
     Args:
         paths: Of golden files and the baseline, from the project's root.
+
+    Raises:
+        RevisionError: Several folders may have been the project's.
     """
     paths = [path for path in paths if not path.startswith("../")]
     if any(content is not None for content in revision.read_all(paths).values()):
@@ -31,8 +36,14 @@ def follow_project(revision: Revision, paths: Iterable[str]) -> Revision:
         for path in paths:
             if f"/{name}".endswith(f"/{path}") and not (top / name).exists():
                 folders[name.removesuffix(path)] += 1
-    former = [folder for folder, _ in folders.most_common(1)]
-    return replace(revision, folder=former[0]) if former else revision
+    ranked = folders.most_common(2)
+    if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
+        names = " or ".join(printable(folder or ".") for folder, _ in ranked)
+        raise RevisionError(
+            f"git:{revision.ref}: this project is new here, and was in {names}, which are both gone; "
+            "move one project in one change"
+        )
+    return replace(revision, folder=ranked[0][0]) if ranked else revision
 
 
 def find_renamed(revision: Revision) -> dict[str, str]:
