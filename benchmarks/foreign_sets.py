@@ -1,9 +1,9 @@
 """
 The mutation scores of three golden sets made from public sets, with people's answers as the app's.
 
-The sets are read from a folder that is no part of this repository (see agreement/labels.py). A case is
-written as a newcomer would: the question, a person's answer, and the checks of a set that has no labels of its
-own. Usage: python benchmarks/foreign_sets.py [--cases 60] [--keep FOLDER]
+The sets are read from a folder that is no part of this repository (see agreement/labels.py). A case is what
+a newcomer would write: the question, a person's answer, and checks that need no labels.
+Usage: python benchmarks/foreign_sets.py [--cases 60] [--keep FOLDER]
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import yaml
 
 from benchmarks.agreement.labels import read
+from pytest_llmops import load_golden, run_golden
+from pytest_llmops.gates.absolute import judge_case
+from pytest_llmops.golden.identity import cases_by_id
 
 APP = """
 import json
@@ -55,7 +58,8 @@ def xquad() -> Iterator[tuple[str, str, list[str], dict[str, Any]]]:
     passages = {row["id"]: row["text"] for row in read("xquad_passages")}
     for row in read("xquad_questions"):
         contexts = [passages[passage] for passage in row["relevant"]]
-        yield row["input"], row["reference"], contexts, {"facts": True, "keywords": {"all": [row["reference"]]}}
+        checks = {"facts": True, "keywords": {"all": [row["reference"]]}}
+        yield row["input"], row["reference"], contexts, checks
 
 
 SETS = {"clapnq": clapnq, "mtrag": mtrag, "xquad": xquad}
@@ -96,22 +100,25 @@ def write_set(folder: Path, name: str, number: int) -> None:
 
 def mutate(folder: Path) -> None:
     """Print the table of a set, without the cases whose right answer its checks reject."""
-    red = rejected(folder)
-    golden = yaml.safe_load((folder / "golden.yaml").read_text(encoding="utf-8"))
-    golden["cases"] = [case for case in golden["cases"] if case["id"] not in red]
-    (folder / "golden.yaml").write_text(yaml.safe_dump(golden, allow_unicode=True), encoding="utf-8")
-    print(f"{len(red)} right answers were red and left out, {len(golden['cases'])} cases remain\n", flush=True)
-    command = [sys.executable, "-m", "pytest_llmops.cli", "mutate", "golden.yaml", "--kinds", "output,retrieval"]
+    path = folder / "golden.yaml"
+    golden = load_golden(path)
+    sys.path.insert(0, str(folder))
+    results = run_golden(golden).results
+    sys.path.remove(str(folder))
+    del sys.modules["people"]
+    by_id = cases_by_id(golden)
+    red = {
+        by_id[result.case].id
+        for result in results
+        if any(verdict.outcome != "passed" for verdict in judge_case(by_id[result.case], result))
+    }
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content["cases"] = [case for case in content["cases"] if case["id"] not in red]
+    path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    kept = len(content["cases"])
+    print(f"{len(red)} right answers were red and left out; {kept} cases remain\n", flush=True)
+    command = [Path(sys.executable).with_name("llmops"), "mutate", path.name, "--kinds", "output,retrieval"]
     subprocess.run([*command, "--format", "markdown"], cwd=folder, check=False)  # noqa: S603 - our own command
-
-
-def rejected(folder: Path) -> set[str]:
-    """Return the cases that are red as they are."""
-    run = folder / "run.json"
-    command = [sys.executable, "-m", "pytest_llmops.cli", "run", "golden.yaml", "--out", run.name]
-    subprocess.run(command, cwd=folder, check=False, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
-    results = json.loads(run.read_text(encoding="utf-8"))["results"]
-    return {result["case"].rpartition("::")[2] for result in results if result["failures"]}
 
 
 if __name__ == "__main__":
