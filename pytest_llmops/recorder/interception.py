@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.call import CallLog
+from pytest_llmops.recorder.call import CallLog, CallRules
 from pytest_llmops.recorder.exchange import Exchange, MetricCalls, Recording
 from pytest_llmops.recorder.identity import is_model_call, may_call_model
 from pytest_llmops.recorder.patches import Change, Patches
@@ -50,7 +50,7 @@ class Listener(Protocol):
     def metric_calls(self) -> MetricCalls: ...
 
     def recording(
-        self, case: str, repeat: int, *, shared: bool = True
+        self, case: str, repeat: int, *, shared: bool = True, rules: CallRules | None = None
     ) -> AbstractContextManager[CallLog]: ...
 
     def rule_unattributed(self) -> CassetteError | None:
