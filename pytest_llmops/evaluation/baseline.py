@@ -139,7 +139,10 @@ def _follow_renames(source: BaselineSource, settings: Settings) -> BaselineSourc
     release = source.release
     if release is not None:
         release = replace(release, run=follow(release.run)[0])
-    return replace(source, base=base, release=release, renamed=renamed) if renamed else source
+    if not renamed:
+        return replace(source, release=release)
+    goldens = tuple(watch_means(golden, base) for golden in source.goldens)
+    return replace(source, goldens=goldens, base=base, release=release, renamed=renamed)
 
 
 def _find_source(  # noqa: PLR0913 - as above

@@ -85,9 +85,13 @@ def test_cases_with_fixed_repeats_are_judged_alike_at_both_doors(varying, both_d
 
 def test_a_golden_file_that_is_gone_is_no_silence(varying):
     golden = varying.path / "golden"
-    golden.joinpath("capitals.yaml").rename(golden / "renamed.yaml")
+    renamed = golden.joinpath("capitals.yaml").rename(golden / "renamed.yaml")
+    questions = renamed.read_text()
 
     result = varying.ask("--llm-repeats", "1")
 
+    result.stdout.fnmatch_lines(["30 cases renamed since the baseline, and compared as before: *"])
+    renamed.write_text(questions.replace("question ", "Question "))
+    result = varying.ask("--llm-repeats", "1")
     result.stdout.fnmatch_lines(["undecided: in the baseline, and in no golden file any more: *"])
     assert outcomes_of(result)["undecided"] >= 30

@@ -27,6 +27,9 @@ from pytest_llmops.statistics.paired import FEWEST, PairedComparison
 from pytest_llmops.statistics.summaries import LINEAR, NOISE, mean
 
 _EVEN = 0.5
+_MOSTLY = 0.5
+"""The share of a variance from which on repeats are mostly copies; smaller ones are left to `RunMeans`."""
+
 _NO_VERDICT = Verdict(check="", outcome="passed")
 _NEW = "the baseline has no score of it yet: llmops accept RUN.json --all"
 _RENAMED = "if cases were renamed on purpose, accept this run: --llm-accept, then llmops accept --prune"
@@ -209,6 +212,7 @@ class PairedSuites:
         if not sound:
             return self._judge_unpaired(check, scale, absolute)
         share = self._chance.day_shares.get(metric, 0.0)
+        share = share if share >= _MOSTLY else 0.0
         thinned = {
             base.case: thin_base(values_by_metric(base)[metric], base.runs, share) for base, _ in sound
         }

@@ -16,6 +16,7 @@ from pytest_llmops.registry import register_metric
 from pytest_llmops.reports.files.baseline_file import load_baseline, write_baseline
 from pytest_llmops.reports.files.run_file import load_run, write_run
 from pytest_llmops.settings import Settings
+from tests.judge_server import JudgeServer
 
 CASES = 20
 GOLDEN = "version: 1\nanchors: anchors.jsonl\nsuite: {strictness: {max_drop: 0.01}}\ncases:\n" + "".join(
@@ -116,3 +117,20 @@ def test_a_file_that_is_not_there_stops_collection(tmp_path):
     (tmp_path / "golden.yaml").write_text(GOLDEN.replace("strictness", "bleu"))
     with pytest.raises(GoldenError, match=r"golden\.yaml:2: .*anchors\.jsonl"):
         load_golden(tmp_path / "golden.yaml", root=tmp_path)
+
+
+def test_a_judge_is_called_for_anchors_in_each_run_and_never_without_calls(tmp_path):
+    (tmp_path / "anchors.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in ANCHORS[:2]))
+    with JudgeServer() as server:
+        (tmp_path / "golden.yaml").write_text(
+            f"version: 1\njudge: {{model: small, base_url: '{server.url}'}}\nanchors: anchors.jsonl\n"
+            "checks: {judge: {rubric: default, min: 2}}\ncases: [{id: a, input: hello}]\n"
+        )
+        golden = load_golden(tmp_path / "golden.yaml", root=tmp_path)
+        counts = []
+        for record in ("new", "new", "none"):
+            before = len(server.requests)
+            made = run_golden(golden, str, settings=Settings(root=tmp_path, record=record))
+            assert not [failure for result in made.results for failure in result.failures]
+            counts.append((len(server.requests) - before, len(made.anchors)))
+    assert counts == [(3, 2), (2, 2), (0, 0)]
