@@ -99,9 +99,9 @@ def rename_goldens(goldens: Iterable[Golden], moved: Mapping[str, str]) -> list[
     ]
 
 
-def rename_run(run: Run | None, moved: Mapping[str, str]) -> Run | None:
+def rename_run(run: Run, moved: Mapping[str, str]) -> Run:
     """Return a baseline with the ids that its cases have now."""
-    if run is None or not moved:
+    if not moved:
         return run
     # A baseline accepted after the renaming may have both ids of a case; the new one counts.
     by_age = sorted(run.results, key=lambda result: file_of(result.case) not in moved)

@@ -49,7 +49,7 @@ from pytest_llmops.reports.files.baseline_file import (
     release_path,
 )
 from pytest_llmops.revision.approvals import sort_by_approval
-from pytest_llmops.revision.loosening import GateFiles, Loosening, list_loosened
+from pytest_llmops.revision.loosening import GateFiles, Loosening, digest_of, list_loosened
 from pytest_llmops.revision.merging import ask_as_before, merge_target
 from pytest_llmops.revision.revision import Revision
 from pytest_llmops.settings import Settings, load_settings
@@ -95,6 +95,8 @@ def read_merge_base(  # noqa: PLR0913 - as `find_baseline`
         )
     further += list_changed_options(old.goldens, revision)
     release = _read_release(revision, old.settings.accepted)
+    if release is not None:
+        release = replace(release, run=rename_run(release.run, moved))
     loosened = list_loosened(_watch_as_now(old, new), new, settings, selection=selection, further=further)
     approvals = (*target.approvals, *approvals)
     code = list(list_changed_metrics(old.goldens, revision, settings.root))
@@ -172,7 +174,7 @@ def _rename(files: GateFiles, moved: Mapping[str, str]) -> GateFiles:
     return replace(
         files,
         goldens=rename_goldens(files.goldens, moved),
-        baseline=rename_run(files.baseline, moved),
+        baseline=files.baseline and rename_run(files.baseline, moved),
         reviews=rename_reviews(files.reviews, moved),
     )
 
@@ -229,8 +231,13 @@ def _list_release(
         return
     now = load_release(settings.path(accepted))
     what = f"the release baseline was {'named anew' if now else 'removed'}"
+    file = settings.path(path)
     yield Loosening(
-        place=path, what=what, before=printable(release.name), after=printable(now.name) if now else ""
+        place=path,
+        what=what,
+        before=printable(release.name),
+        after=printable(now.name) if now else "",
+        digest=digest_of(file.read_bytes()) if file.is_file() else "",
     )
 
 
