@@ -68,7 +68,7 @@ def count_tests(goldens: Sequence[Golden]) -> int:
     return sum(
         sum(not check.record_only for check in case.checks)
         + len(
-            {check.metric for check in golden.suite if not check.record_only}
+            {check.metric for check in golden.suite if not (check.record_only or check.is_bare)}
             - {check.metric for check in case.checks}
         )
         for golden in goldens

@@ -41,7 +41,7 @@ def results_of(path: str, results: Sequence[CaseResult]) -> list[CaseResult]:
 
 def tolerated_drop(check: SuiteCheck, scale: Scale) -> float | None:
     """The drop that passes, in the metric's unit; None when no drop is watched for."""
-    if check.record_only:
+    if check.record_only or not check.watch:
         return None
     watched = scale.bounded and check.statistic != GAIN
     return 0.0 if check.max_drop is None and watched else check.max_drop
@@ -219,6 +219,8 @@ class PairedSuites:
         dropped = frozenset(case for case, drop in drops.items() if drop > NOISE)
         steady = not any(self._chance.may_explain(base, new) for base, new in sound)
         had = {result.case for result in self._base_results if _concerns(metric, result)}
+        if check.is_bare:
+            had -= self._no_longer_checking(metric)
         return PairedScores(
             check=check,
             scale=scale,
@@ -231,6 +233,16 @@ class PairedSuites:
             lost=tuple(sorted(had - values.keys())),
             shocks=RunMeans.of([(base.runs, values[base.case][0]) for base, _ in sound]),
         )
+
+    def _no_longer_checking(self, metric: str) -> set[str]:
+        """Cases whose own checks leave out a metric that no suite asks them for either."""
+        return {
+            result.case
+            for result in self.results
+            if result.checks
+            and metric not in {check.metric for check in result.checks}
+            and not _concerns(metric, result)
+        }
 
     def _find_unlike(
         self,

@@ -6,7 +6,7 @@ The unit is the case. Definitions, and their cost, are in docs/decisions/0019-wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_llmops.gates.error_budget import divide_suite_share
@@ -112,19 +112,23 @@ def track_suites(  # noqa: PLR0913 - both sides, and the rest of the run
 
 def watch_means(golden: Golden, base: Run | None) -> Golden:
     """
-    A golden file that names no suite, with the mean of each metric that its cases check, for the baseline.
-    Gains over a rival are no such suite.
+    A golden file that has a baseline, with the mean of each metric that its cases check in its suite.
 
-    Every golden file that has a baseline is compared in general, too.
+    A metric that the suite names by other statistics is watched like one that it does not name, unless
+    `watch: false` is written.
     """
-    named = any(check.statistic != GAIN for check in golden.suite)
-    if named or base is None or not results_of(golden.path, base.results):
+    if base is None or not results_of(golden.path, base.results):
         return golden
+    metrics = (check.metric for case in golden.cases for check in case.checks if not check.record_only)
+    return replace(golden, suite=add_means(golden.suite, metrics))
+
+
+def add_means(suite: Sequence[SuiteCheck], metrics: Iterable[str]) -> tuple[SuiteCheck, ...]:
+    """A suite, with a check of the mean for each bounded one of these metrics whose mean it leaves open."""
+    decided = {check.metric for check in suite if check.statistic in LINEAR or not check.watch}
     scales = Scales()
-    metrics = dict.fromkeys(
-        check.metric for case in golden.cases for check in case.checks if not check.record_only
-    )
-    return replace(golden, suite=(*golden.suite, *map(watch_mean, filter(scales.is_bounded, metrics))))
+    open_ones = (metric for metric in dict.fromkeys(metrics) if metric not in decided)
+    return (*suite, *map(watch_mean, filter(scales.is_bounded, open_ones)))
 
 
 def watch_mean(metric: str) -> SuiteCheck:
