@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pytest_llmops.gates.case_channel.reading import case_budget, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_changes
 from pytest_llmops.gates.case_results import unscored_cases
+from pytest_llmops.gates.error_budget import divide_suite_share
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.stamps import describe_changes
@@ -63,7 +64,12 @@ def compare(
     recorded = {check.metric for of_file in checks.values() for check in of_file if check.record_only}
     budget = case_budget(readings, level)
     single = judge_single_cases(
-        pairs, budget=budget, tolerated=tolerated_drops(checks), chance=chance, readings=readings
+        pairs,
+        budget=budget,
+        tolerated=tolerated_drops(checks),
+        chance=chance,
+        readings=readings,
+        share=divide_suite_share(checks.values()),
     )
     verdicts += [verdict for verdict in single if verdict.metric not in recorded]
     reported = {verdict.metric for verdict in verdicts if verdict.outcome == "error"}

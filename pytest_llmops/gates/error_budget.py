@@ -146,19 +146,21 @@ def find_varying(
     results: Sequence[CaseResult], base: Mapping[str, CaseResult], chance: Chance
 ) -> list[CaseResult]:
     """
-    The cases that are run look by look, and in which chance may be behind a difference.
+    The cases that are run look by look: all, as soon as a repeat of any differs on either side.
 
-    Where no case varies on either side, and a baseline of single repeats is all that leaves it open, two
-    alike new repeats are enough.
+    To run on only those that differ would mix their many repeats with single ones of cases that were lucky.
+    Where no case varies, and a baseline of single repeats is all that leaves it open, two alike new repeats
+    are enough.
     """
     repeated = [
         result for result in results if result.auto and not result.failures and is_known(result, base)
     ]
-    varies = chance.app_varies or not all(map(chance.is_alike, repeated))
+    if chance.app_varies or not all(map(chance.is_alike, repeated)):
+        return repeated
     return [
         result
         for result in repeated
-        if chance.may_explain(base[result.case], result) and (varies or count_repeats(result) < STEADY)
+        if chance.may_explain(base[result.case], result) and count_repeats(result) < STEADY
     ]
 
 

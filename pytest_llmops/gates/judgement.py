@@ -12,7 +12,7 @@ from pytest_llmops.gates.case_channel.pass_rates import Movement
 from pytest_llmops.gates.case_channel.reading import find_movement, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_against, judge_single_cases
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
-from pytest_llmops.gates.paired_runs import Chance, pair_cases
+from pytest_llmops.gates.paired_runs import Chance, pair_cases, shared_repeats
 from pytest_llmops.gates.reviewing import settle
 from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops
 from pytest_llmops.golden.identity import cases_by_id, file_of
@@ -97,7 +97,8 @@ class Judge:
         baseline is judged by its thresholds, as a new case is.
         """
         if not any(case.startswith(f"{golden.path}::") for case in self._before):
-            verdicts = tuple(_judge_without_baseline(check, results) for check in golden.suite)
+            shared = shared_repeats(results)
+            verdicts = tuple(_judge_without_baseline(check, shared) for check in golden.suite)
             if self.base is None:
                 return verdicts
             advice = "the baseline has no case of this file"
@@ -124,6 +125,7 @@ class Judge:
             tolerated=tolerated_drops(suite),
             chance=self._chance,
             unchecked=True,
+            share=suite_share(self.goldens),
         )
         recorded = {check.metric for check in golden.suite if check.record_only}
         recorded -= {check.metric for check in golden.suite if not check.record_only}
