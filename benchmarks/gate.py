@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
-from pytest_llmops.gates.error_budget import CaseBudget
+from pytest_llmops.gates.error_budget import CaseBudget, plan_looks
 
 # One process a core does the work, and each has small matrices.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from pytest_llmops import compare
 from pytest_llmops.gates.repeats import RepeatPlanner
+from pytest_llmops.gates.suite_channel.detectable_drops import find_detectable_drops
 from pytest_llmops.gates.suite_channel.verdicts import add_means
 from pytest_llmops.records import CaseResult, Check, Output, Run, Score, SuiteCheck
 from pytest_llmops.settings import Settings
@@ -126,6 +127,7 @@ class Row:
         alone: Without a shape, checks miss one by one and not as an answer deviates.
         steady: Cases that pass all checks in each answer.
         flips: Share of the answers that a judge takes for the other kind.
+        printed: All cases drop by as much as the gate says of this baseline that it sees.
     """
 
     name: str
@@ -149,6 +151,7 @@ class Row:
     alone: bool = False
     steady: int = 0
     flips: float = 0.0
+    printed: bool = False
 
 
 def at_most(red: float) -> Callable[[Tally], bool]:
@@ -362,6 +365,21 @@ ROWS = (
     ),
     *(
         Row(
+            f"the drop that is printed, {what}",
+            "70 to 95 % red, naming the check",
+            lambda t: 0.7 <= t.names_check <= 0.95,
+            printed=True,
+            **options,
+        )
+        for what, options in (
+            ("max_drop .05", {}),
+            ("no suite", {"suite": ()}),
+            ("fixed 10/8", {"fixed": 8}),
+            ("12 cases, Beta(3, 3)", {"cases": 12, "shape": (3, 3)}),
+        )
+    ),
+    *(
+        Row(
             f"{name}, {steady} of 30 cases steady",
             goal,
             holds,
@@ -446,6 +464,21 @@ def record(random: np.random.Generator, rates: Rates, row: Row) -> Rates:
     return np.concatenate(parts)
 
 
+def printed_drop(before: Rates, row: Row) -> float:
+    """The drop of the first check that the gate says it sees."""
+    side = Side(before, row, base=True)
+    base = [side.result(case, row.recorded) for case in range(row.cases)]
+    suite = {"": add_means(row.suite, row.metrics)}
+    drops = find_detectable_drops(
+        suite,
+        base,
+        repeats=row.fixed or plan_looks(MOST).planned[-1],
+        steady=False,
+        most=0 if row.fixed else MOST,
+    )
+    return drops[0].smallest_drop or 0.0
+
+
 def simulate(place: int, seed: int) -> Tally:
     """A run of the row at that place of `ROWS`, whose functions no process could be sent."""
     row = ROWS[place]
@@ -457,6 +490,8 @@ def simulate(place: int, seed: int) -> Tally:
         rates = np.where(random.random(shape) < 0.9, 1 - row.flips, row.flips)
     changed, hit = row.change(random, rates, row)
     before = record(random, rates, row)
+    if row.printed:
+        changed = np.clip(rates - [[printed_drop(before, row)] + [0.0] * (rates.shape[1] - 1)], 0, 1)
     after = draw(random, changed, row.fixed or MOST, row)
     recorded, made = Side(before, row, base=True), Side(after, row)
     base = [recorded.result(case, row.recorded) for case in range(row.cases)]
@@ -524,7 +559,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="rows whose name holds this")
     given = parser.parse_args()
     print(
-        "| row | goal | red | undecided | named: check, cases | calls a case (further) | error, covers | held | time |"
+        "| row | goal | red | undecided | named: check, cases | calls (further) | error, covers | held | time |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     with ProcessPoolExecutor(initializer=gc.disable) as pool:  # nothing here refers to itself
@@ -543,7 +578,8 @@ def main() -> None:
             print(
                 f"| {row.name} | {row.goal} | {tally.red:.2%} | {tally.undecided:.1%} "
                 f"| {tally.names_check:.1%}, {tally.names_cases:.1%} "
-                f"| {tally.calls:.2f} ({tally.further:.2f}) | {tally.error:+.3f}, {tally.covers:.0%} | {'yes' if row.holds(tally) else 'NO'} "
+                f"| {tally.calls:.2f} ({tally.further:.2f}) | {tally.error:+.3f}, {tally.covers:.0%} "
+                f"| {'yes' if row.holds(tally) else 'NO'} "
                 f"| {time.perf_counter() - started:.0f} s |"
                 + (
                     f" untrue {tally.untrue:.3f} of {tally.called:.3f}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_llmops.gates.error_budget import divide_suite_share
+from pytest_llmops.gates.error_budget import Looks, divide_suite_share
 from pytest_llmops.gates.paired_runs import Chance, Scales
 from pytest_llmops.gates.suite_channel.detectable_drops import find_detectable_drop
 from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, PairedSuites, results_of
@@ -175,7 +175,7 @@ def _judge(
         named = name_some(scores.lost, _NAMED)
         reason = f"{len(scores.lost)} of the baseline's cases cannot be compared: {named}"
         return replace(verdict, outcome="undecided", reason=reason, evidence=(), advice=_ACCEPT)
-    power = _describe_power(scores, spread.error, tests, level) if progress is not None else ""
+    power = _describe_power(scores, spread.error, tests, level, progress.looks) if progress else ""
     if progress is not None and _is_open(scores, progress):
         reason = _describe_open(progress)
         reason += "; the threshold is missed, as in the baseline" if failed else ""
@@ -217,7 +217,7 @@ def _describe_open(progress: Progress) -> str:
     return f"{reason}; {'1 case is' if cases == 1 else f'{cases} cases are'} too few to prove it"
 
 
-def _describe_power(scores: PairedScores, error: float, tests: float, level: float) -> str:
+def _describe_power(scores: PairedScores, error: float, tests: float, level: float, looks: Looks) -> str:
     """The drop that four in five such runs would call `regressed`, and the way to a smaller one."""
     if not error:
         return ""
@@ -229,6 +229,7 @@ def _describe_power(scores: PairedScores, error: float, tests: float, level: flo
         steady=scores.fact,
         tests=tests,
         level=level,
+        looks=looks,
     )
     if drop.smallest_drop is None:
         return drop.advice

@@ -9,6 +9,7 @@ from pytest_llmops import compare
 from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.repeats import RepeatPlanner
+from pytest_llmops.gates.suite_channel.detectable_drops import find_detectable_drops
 from pytest_llmops.records import Case, CaseResult, Check, Comparison, Golden, SuiteCheck
 from tests.unit.gates.gate_records import FILE, check_of, result_of, run_of, steady, suite_check
 
@@ -93,3 +94,18 @@ def test_a_failure_is_known_only_where_the_baseline_missed_as_much(before: list[
 
     assert (verdict.outcome, verdict.known) == ("undecided", False)
     assert "8 of 20 repeats hold it" in verdict.reason
+
+
+def test_a_run_that_stops_early_claims_no_more_than_it_sees():
+    """With twenty repeats a drop of .08 would be seen; but a run is cleared long before by such a drop."""
+    base = [result_of(f"c{at:02}", exact_match=[1.0] * 8 + [0.0] * 2) for at in range(30)]
+
+    fixed, planned = (
+        find_detectable_drops({FILE: (WATCHED,)}, base, repeats=20, steady=False, most=most)[0].smallest_drop
+        for most in (0, 64)
+    )
+
+    assert fixed is not None
+    assert planned is not None
+    assert fixed < planned
+    assert 0.1 < planned < 0.2
