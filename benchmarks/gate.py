@@ -559,7 +559,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="rows whose name holds this")
     given = parser.parse_args()
     print(
-        "| row | goal | red | undecided | named: check, cases | calls (further) | error, covers | held | time |"
+        "| row | goal | red | undecided | named: check, cases | calls (further) | error, covers | held | s |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     with ProcessPoolExecutor(initializer=gc.disable) as pool:  # nothing here refers to itself

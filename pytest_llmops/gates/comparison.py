@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pytest_llmops.gates.case_channel.reading import case_budget, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_changes
 from pytest_llmops.gates.case_results import unscored_cases
-from pytest_llmops.gates.error_budget import divide_suite_share
+from pytest_llmops.gates.error_budget import CaseBudget, count_tests_of, divide_suite_share
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.stamps import describe_changes
@@ -62,7 +62,8 @@ def compare(
     )
     readings = read_pairs(pairs, chance)
     recorded = {check.metric for of_file in checks.values() for check in of_file if check.record_only}
-    budget = case_budget(readings, level)
+    tests = max(case_budget(readings).tests, count_tests_of(run.results, checks))
+    budget = CaseBudget(tests=tests, level=level)
     single = judge_single_cases(
         pairs,
         budget=budget,

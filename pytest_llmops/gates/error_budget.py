@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.gates.paired_runs import STEADY, Chance, have_same_input
-from pytest_llmops.records import CaseResult, Golden
+from pytest_llmops.golden.identity import file_of
+from pytest_llmops.records import CaseResult, Golden, SuiteCheck
 from pytest_llmops.statistics.multiplicity import spend_linearly
 
 SUITE_SHARE = 0.7
@@ -73,6 +74,22 @@ def count_tests(goldens: Sequence[Golden]) -> int:
         )
         for golden in goldens
         for case in golden.cases
+    )
+
+
+def count_tests_of(results: Iterable[CaseResult], suite: Mapping[str, Sequence[SuiteCheck]]) -> int:
+    """The number that `count_tests` gave the run which these results are of."""
+    named = {
+        path: {check.metric for check in checks if not (check.record_only or check.is_bare)}
+        for path, checks in suite.items()
+    }
+    everywhere = named.get("", set())
+    return sum(
+        sum(not check.record_only for check in result.checks)
+        + len(
+            (everywhere | named.get(file_of(result.case), set())) - {check.metric for check in result.checks}
+        )
+        for result in results
     )
 
 

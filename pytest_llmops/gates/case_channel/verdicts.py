@@ -251,10 +251,12 @@ def judge_single_cases(  # noqa: PLR0913 - both sides, and the rest of the run
     listed = [reading for of_case in readings.values() for reading in of_case]
     together = _count_collapsed(listed, budget.level) | _judge_pooled(readings, budget, share)
     for (metric, check), dropped in together.items():
+        own = worse.setdefault((metric, check, "regressed"), [])
+        sure = {verdict.case for verdict in own}  # by the test of the case itself, which is shown
         named = {verdict.case for verdict in dropped}
-        for key in [key for key in worse if key[:2] == (metric, check) and key[2] != "error"]:
+        for key in [key for key in worse if key[:2] == (metric, check) and key[2] in {"failed", "undecided"}]:
             worse[key] = [verdict for verdict in worse[key] if verdict.case not in named]
-        worse.setdefault((metric, check, "regressed"), []).extend(dropped)
+        own.extend(verdict for verdict in dropped if verdict.case not in sure)
     return tuple(_join(verdicts) for _, verdicts in sorted(worse.items()) if verdicts)
 
 

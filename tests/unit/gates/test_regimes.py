@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from pytest_llmops import compare
+from pytest_llmops import compare, load_golden, run_golden
 from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.gates.suite_channel.detectable_drops import find_detectable_drops
 from pytest_llmops.records import Case, CaseResult, Check, Comparison, Golden, SuiteCheck
+from pytest_llmops.settings import Settings
 from tests.unit.gates.gate_records import FILE, check_of, result_of, run_of, steady, suite_check
 
 WATCHED = suite_check(max_drop=0.05)
@@ -109,3 +112,53 @@ def test_a_run_that_stops_early_claims_no_more_than_it_sees():
     assert planned is not None
     assert fixed < planned
     assert 0.1 < planned < 0.2
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "cost"),
+    [
+        ("gpt-x", {}, 2.0),
+        ("gpt-x", {"cost_usd": 0.5}, 0.5),
+        ("gpt-y", {}, "the price of 'gpt-y' is not known"),
+        ("gpt-y", {"cost_usd": 0}, 0.0),
+    ],
+)
+def test_tokens_that_an_app_counts_have_a_price(tmp_path: Path, model: str, usage: dict[str, float], cost):
+    path = tmp_path / "shop.yaml"
+    path.write_text('cases: [{id: a, input: hi, checks: {cost_usd: "<= 0.01"}}]', encoding="utf-8")
+    answer = {
+        "text": "ho",
+        "model": model,
+        "usage": {"prompt_tokens": 1_000_000, "completion_tokens": 0, **usage},
+    }
+
+    run = run_golden(load_golden(path), lambda _: answer, settings=Settings(prices={"gpt-x": (2.0, 3.0)}))
+
+    (result,) = run.results
+    if isinstance(cost, str):
+        assert cost in result.failures[0].error
+    else:
+        assert [score.value for score in result.scores] == [cost]
+
+
+def test_a_comparison_corrects_for_as_many_checks_as_the_run_did():
+    """A case that is new, and one without repeats to compare, count in both."""
+    check = check_of()
+    base = [result_of(f"c{at}", checks=[check], exact_match=[1.0] * 9 + [0.0]) for at in range(5)]
+    now = [
+        result_of(f"c{at}", checks=[check], exact_match=[0.0] * 10 if at == 0 else [1.0] * 9 + [0.0])
+        for at in range(9)
+    ]
+    cases = tuple(Case(id=f"c{at}", input="?", checks=(check,)) for at in range(9))
+
+    golden = Golden(path=FILE, cases=cases)
+    judge = Judge([golden], run_of(base))
+    judge.note_movement(golden, now)
+
+    (own,) = judge.judge_case(cases[0], now[0])
+    (compared,) = [
+        verdict for verdict in compare(run_of(base), run_of(now)).verdicts if "case by case" in verdict.check
+    ]
+
+    assert own.outcome == compared.outcome == "regressed"
+    assert (own.p_value, own.p_adjusted) == (compared.p_value, compared.p_adjusted)
