@@ -65,6 +65,7 @@ class SuiteCheck:
         comparison: None if only a drop from the baseline is watched.
         max_drop: The worsening from the baseline that is tolerated, in the metric's own unit.
         record_only: The statistic is shown, and fails no build whatever it is.
+        watch: A drop from the baseline fails a build.
     """
 
     metric: str
@@ -74,6 +75,13 @@ class SuiteCheck:
     max_drop: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     record_only: bool = False
+    watch: bool = True
+
+    @property
+    def is_bare(self) -> bool:
+        """True if it asks for nothing but that a mean does not drop, as metrics without an entry do."""
+        unbound = self.comparison is None and self.max_drop is None
+        return unbound and self.statistic == "mean" and not self.record_only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

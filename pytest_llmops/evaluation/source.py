@@ -118,7 +118,8 @@ class BaselineSource:
         lines += warn_of_self_preference(run.results)
         if self.base is None:
             return lines
-        lines.append(selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings)))
+        most = 0 if isinstance(settings.repeats, int) else settings.max_repeats
+        lines.append(selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings), most=most))
         changes = describe_changes(self.base.signature, run.signature)
         unstamped = describe_unstamped(self.base.signature, run.signature)
         lines += [f"since the baseline: {change}" for change in changes]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_llmops.gates.anchors import JudgeMove, correct_cases, correct_suite, find_moves
@@ -11,7 +11,7 @@ from pytest_llmops.gates.case_channel.reading import case_budget, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_changes
 from pytest_llmops.gates.case_results import unscored_cases
 from pytest_llmops.gates.copies import leave_out_copies, mark_copies
-from pytest_llmops.gates.error_budget import divide_suite_share
+from pytest_llmops.gates.error_budget import CaseBudget, count_tests_of, divide_suite_share
 from pytest_llmops.gates.floors import judge_suite_floors
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
@@ -19,7 +19,12 @@ from pytest_llmops.gates.release import Release, judge_since_release, last_share
 from pytest_llmops.gates.renames import describe_renames, follow_renames
 from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
-from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops, watch_mean
+from pytest_llmops.gates.suite_channel.verdicts import (
+    add_means,
+    judge_suites_against,
+    tolerated_drops,
+    watch_mean,
+)
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.records import CaseResult, Comparison, Outcome, Run, SuiteCheck, Verdict
 
@@ -87,9 +92,15 @@ def compare(  # noqa: PLR0913 - the public door
     verdicts = name_files(of_files)
     readings = read_pairs(pairs, chance)
     recorded = {check.metric for of_file in checks.values() for check in of_file if check.record_only}
-    budget = case_budget(readings, level)
+    tests = max(case_budget(readings).tests, count_tests_of(run.results, checks))
+    budget = CaseBudget(tests=tests, level=level)
     single = judge_single_cases(
-        pairs, budget=budget, tolerated=tolerated_drops(checks), chance=chance, readings=readings
+        pairs,
+        budget=budget,
+        tolerated=tolerated_drops(checks),
+        chance=chance,
+        readings=readings,
+        share=divide_suite_share(checks.values()),
     )
     verdicts += correct_cases(
         (verdict for verdict in single if verdict.metric not in recorded), _moves_of("", moves)
@@ -133,20 +144,31 @@ def _with_means(
     base_results: Sequence[CaseResult],
     results: Sequence[CaseResult],
 ) -> Mapping[str, Sequence[SuiteCheck]]:
-    """The checks, with those of the means for golden files that have none."""
-    if checks.get(""):
-        return checks
+    """
+    The checks, with that of the mean of each metric that the baseline scored and that they leave open.
+
+    Those of a file without checks are of unbounded metrics as well, to be shown: one that vanished is missed.
+    """
     if not any(checks.values()):
-        return {"": _means(base_results)}
+        return {"": tuple(map(watch_mean, sorted(_scored(base_results))))}
     before, now = ({file_of(result.case) for result in side} for side in (base_results, results))
-    without = sorted(path for path in before & now if not checks.get(path))
-    return {**checks, **{path: _means(results_of(path, base_results)) for path in without}}
+    means = {}
+    for path in [""] if checks.get("") else sorted(before & now):
+        own, metrics = checks.get(path, ()), _scored(results_of(path, base_results))
+        if own:
+            means[path] = add_means(own, sorted(metrics & _scored(results_of(path, results))))
+        else:
+            means[path] = tuple(map(watch_mean, sorted(metrics)))
+    return {**checks, **means}
 
 
-def _means(base_results: Sequence[CaseResult]) -> tuple[SuiteCheck, ...]:
-    """A check of the mean for each metric that the baseline scored: one that vanished is missed."""
-    metrics = {score.metric for result in base_results for score in result.scores}
-    return tuple(map(watch_mean, sorted(metrics)))
+def _scored(results: Iterable[CaseResult]) -> set[str]:
+    """The metrics that scored a case, but for those that are only recorded."""
+    results = list(results)
+    checked = [check for result in results for check in result.checks]
+    recorded = {check.metric for check in checked if check.record_only}
+    recorded -= {check.metric for check in checked if not check.record_only}
+    return {score.metric for result in results for score in result.scores} - recorded
 
 
 def _judge_unscored(results: Sequence[CaseResult], reported: set[str]) -> list[Verdict]:

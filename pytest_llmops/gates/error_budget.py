@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from pytest_llmops.gates.case_results import count_answers, count_repeats
 from pytest_llmops.gates.paired_runs import STEADY, Chance, have_same_input
-from pytest_llmops.records import CaseResult, Golden
+from pytest_llmops.golden.identity import file_of
+from pytest_llmops.records import CaseResult, Golden, SuiteCheck
 from pytest_llmops.statistics.multiplicity import spend_linearly
 
 SUITE_SHARE = 0.7
@@ -68,11 +69,27 @@ def count_tests(goldens: Sequence[Golden]) -> int:
     return sum(
         sum(not check.record_only for check in case.checks)
         + len(
-            {check.metric for check in golden.suite if not check.record_only}
+            {check.metric for check in golden.suite if not (check.record_only or check.is_bare)}
             - {check.metric for check in case.checks}
         )
         for golden in goldens
         for case in golden.cases
+    )
+
+
+def count_tests_of(results: Iterable[CaseResult], suite: Mapping[str, Sequence[SuiteCheck]]) -> int:
+    """The number that `count_tests` gave the run which these results are of."""
+    named = {
+        path: {check.metric for check in checks if not (check.record_only or check.is_bare)}
+        for path, checks in suite.items()
+    }
+    everywhere = named.get("", set())
+    return sum(
+        sum(not check.record_only for check in result.checks)
+        + len(
+            (everywhere | named.get(file_of(result.case), set())) - {check.metric for check in result.checks}
+        )
+        for result in results
     )
 
 
@@ -146,21 +163,26 @@ def find_varying(
     results: Sequence[CaseResult], base: Mapping[str, CaseResult], chance: Chance
 ) -> list[CaseResult]:
     """
-    The cases that are run look by look, and in which chance may be behind a difference.
+    The cases that are run look by look: all, as soon as a repeat of any differs on either side.
 
-    Where no case varies on either side, and a baseline of single repeats is all that leaves it open, two
-    alike new repeats are enough.
+    To run on only those that differ would mix their many repeats with single ones of cases that were lucky.
+    Where no case varies, and a baseline of single repeats is all that leaves it open, two alike new repeats
+    are enough.
     """
     repeated = [
-        result for result in results if result.auto and not result.failures and is_known(result, base)
+        result
+        for result in results
+        if result.auto
+        and not result.failures
+        and is_known(result, base)
+        and not (result.copies and count_answers(result) == 1)  # a cache would answer every further one
     ]
-    varies = chance.app_varies or not all(map(chance.is_alike, repeated))
+    if chance.app_varies or not all(map(chance.is_alike, repeated)):
+        return repeated
     return [
         result
         for result in repeated
-        if chance.may_explain(base[result.case], result)
-        and (varies or count_repeats(result) < STEADY)
-        and not (result.copies and count_answers(result) == 1)  # a cache would answer every further one
+        if chance.may_explain(base[result.case], result) and count_repeats(result) < STEADY
     ]
 
 

@@ -15,7 +15,7 @@ from pytest_llmops.gates.case_channel.verdicts import judge_against, judge_singl
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
 from pytest_llmops.gates.floors import judge_suite_floors
 from pytest_llmops.gates.labelled_means import with_labels
-from pytest_llmops.gates.paired_runs import Chance, pair_cases
+from pytest_llmops.gates.paired_runs import Chance, pair_cases, shared_repeats
 from pytest_llmops.gates.release import Release, judge_since_release, last_share, rescore_release
 from pytest_llmops.gates.reviewing import settle
 from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops
@@ -111,7 +111,8 @@ class Judge:
         """
         golden = replace(golden, suite=with_labels(golden.suite, self.calibrations))
         if not any(case.startswith(f"{golden.path}::") for case in self._before):
-            verdicts = tuple(_judge_without_baseline(check, results) for check in golden.suite)
+            shared = shared_repeats(results)
+            verdicts = tuple(_judge_without_baseline(check, shared) for check in golden.suite)
             verdicts += judge_suite_floors(golden.suite, results)
             if self.base is None:
                 return verdicts
@@ -145,6 +146,7 @@ class Judge:
             tolerated=tolerated_drops(suite),
             chance=self._chance,
             unchecked=True,
+            share=suite_share(self.goldens),
         )
         recorded = {check.metric for check in golden.suite if check.record_only}
         recorded -= {check.metric for check in golden.suite if not check.record_only}

@@ -210,6 +210,24 @@ def _are_alike(values: Sequence[float]) -> bool:
     return low == high or high - low <= NOISE * max(abs(low), abs(high))
 
 
+def shared_repeats(
+    results: Sequence[CaseResult], base: Iterable[CaseResult] | None = None
+) -> list[CaseResult]:
+    """
+    The results with the repeats that all cases have.
+
+    Cases are run on because of what they answered, so that their further repeats would pull a mean towards
+    themselves. Of a fixed number of repeats, and of a case that the app broke on, all count.
+
+    Args:
+        base: Where there is a baseline, its cases decide on the number: new ones may have fewer repeats.
+    """
+    compared = results if base is None else [new for _, new in pair_cases(base, results).shared]
+    counts = [count_repeats(result) for result in compared if result.auto and not result.failures]
+    fewest = min(counts, default=0)
+    return [first_repeats(result, fewest) if result.auto and fewest else result for result in results]
+
+
 def first_repeats(result: CaseResult, repeats: int) -> CaseResult:
     """The result as it was after so many repeats."""
     if count_repeats(result) <= repeats:

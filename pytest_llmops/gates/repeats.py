@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_llmops.gates.absolute import judge_case
 from pytest_llmops.gates.baseline import rescore_all
+from pytest_llmops.gates.case_channel.pooled import pool_readings
 from pytest_llmops.gates.case_channel.reading import read_case, read_pairs
 from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.gates.error_budget import (
@@ -132,12 +133,27 @@ class RepeatPlanner:
         if not varying:
             return {}
         readings = read_pairs(pair_cases(self.base.values(), results), self._chance)
-        wanted = {}
-        for result in varying:
-            step = max((reading.wants(self.budget) for reading in readings[result.case]), default=0)
-            if count_repeats(result) < step <= self.most:
-                wanted[result.case] = step
-        return wanted
+        wanted = self._reachable(
+            varying,
+            {
+                case: max((reading.wants(self.budget) for reading in of_case), default=0)
+                for case, of_case in readings.items()
+            },
+        )
+        if wanted:
+            return wanted
+        pooled: dict[str, int] = {}
+        for pool in pool_readings(readings, budget=self.budget, share=self.share):
+            for case, step in pool.wants().items():
+                pooled[case] = max(step, pooled.get(case, 0))
+        return self._reachable(varying, pooled)
+
+    def _reachable(self, varying: Sequence[CaseResult], steps: Mapping[str, int]) -> dict[str, int]:
+        return {
+            result.case: step
+            for result in varying
+            if count_repeats(result) < (step := steps.get(result.case, 0)) <= self.most
+        }
 
 
 def _is_undecided(result: CaseResult) -> bool:

@@ -143,7 +143,10 @@ def check_itself(  # noqa: PLR0913 - the baseline, and the settings of a run
     chance = Chance(results)
     suite = find_suite({**base.suite, **{golden.path: golden.suite for golden in goldens}}, results, chance)
     cases = sort_cases(results, chance)
-    checks = find_detectable_drops(suite, results, repeats=repeats, steady=cases.app_is_steady, level=level)
+    by_looks = most if repeats == plan_looks(most).planned[-1] else 0
+    checks = find_detectable_drops(
+        suite, results, repeats=repeats, steady=cases.app_is_steady, level=level, most=by_looks
+    )
     return SelfCheck(
         level=level,
         repeats=repeats,

@@ -12,6 +12,7 @@ none     not above the lowest score                       the metric's own bound
 =======  ===============================================  =====================================
 
 Under `suite`, `max_drop` goes with the mean, or with the only statistic; without one it watches the mean.
+`watch: false` ends the comparison of all its statistics with the baseline.
 `min_gain` is a check of its own, `GAIN`: how much better than its rival the app has to be.
 """
 
@@ -45,9 +46,10 @@ from pytest_llmops.registry import create_metric, find_traits, metric_options
 LONGEST_NAME = 100
 
 _CASE_WORDS = (*SIDES, "min_kappa", "pass_rate", "max_drop", RECORD_ONLY)
-_SUITE_WORDS = ("max_drop", "min_gain", RECORD_ONLY)
+WATCH = "watch"
+_SUITE_WORDS = ("max_drop", "min_gain", RECORD_ONLY, WATCH)
 _STATISTIC = re.compile(r"mean|sum|min|max|p[1-9][0-9]?")
-_OFFERED = ("mean", "sum", "min", "max", "p50", "p90", "p95", "p99", "max_drop", "min_gain")
+_OFFERED = ("mean", "sum", "min", "max", "p50", "p90", "p95", "p99", *_SUITE_WORDS)
 
 
 def read_checks(
@@ -148,8 +150,13 @@ def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
         metric = checked
     words = entry.words
     gain = _read_gain(words["min_gain"], metric, rival=rival) if "min_gain" in words else None
-    if not entry.statistics and "max_drop" not in words and gain is None:
-        raise ComparisonError("names no statistic; write mean, sum, min, max, p1 to p99, or max_drop")
+    if not entry.statistics and gain is None and not words.keys() & {"max_drop", WATCH}:
+        raise ComparisonError(
+            "names no statistic; write mean, sum, min, max, p1 to p99, max_drop, or watch: false"
+        )
+    watch = read_watch(words.get(WATCH, True))
+    if not watch and "max_drop" in words:
+        raise ComparisonError("max_drop has no effect with watch: false; write one of them")
     record_only = read_record_only(words.get(RECORD_ONLY, False))
     if record_only and ("max_drop" in words or gain is not None):
         raise ComparisonError(
@@ -161,7 +168,7 @@ def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
         for statistic, comparison in entry.statistics.items()
     }
     checks = make_suite_checks(
-        name, bounds, max_drop=drop, min_gain=gain, options=options, record_only=record_only
+        name, bounds, max_drop=drop, min_gain=gain, options=options, record_only=record_only, watch=watch
     )
     return checks, metric
 
@@ -172,7 +179,7 @@ class SuiteEntry:
     The parts of an entry under `suite`, in a golden file or in a run file.
 
     Attributes:
-        words: Those of `max_drop`, `min_gain` and `record_only` that are written.
+        words: Those of `max_drop`, `min_gain`, `record_only` and `watch` that are written.
     """
 
     statistics: Mapping[str, Any]
@@ -195,6 +202,7 @@ def make_suite_checks(  # noqa: PLR0913 - the parts of an entry, each read
     min_gain: float | None,
     options: Mapping[str, Any],
     record_only: bool,
+    watch: bool = True,
 ) -> tuple[SuiteCheck, ...]:
     """
     Return the checks of one entry.
@@ -207,7 +215,8 @@ def make_suite_checks(  # noqa: PLR0913 - the parts of an entry, each read
     """
     if max_drop is not None and len(bounds) > 1 and "mean" not in bounds:
         raise ComparisonError("max_drop beside several statistics is about the mean; write a mean too")
-    watched: dict[str, Bound | None] = {} if max_drop is None and min_gain is not None else {"mean": None}
+    only_gain = max_drop is None and min_gain is not None and watch
+    watched: dict[str, Bound | None] = {} if only_gain else {"mean": None}
     checks = [
         SuiteCheck(
             metric=metric,
@@ -217,6 +226,7 @@ def make_suite_checks(  # noqa: PLR0913 - the parts of an entry, each read
             max_drop=max_drop if statistic == "mean" or len(bounds) == 1 else None,
             options=options,
             record_only=record_only,
+            watch=watch,
         )
         for statistic, bound in (bounds or watched).items()
     ]
@@ -285,6 +295,18 @@ def read_record_only(value: Any) -> bool:
     """
     if not isinstance(value, bool):
         raise ComparisonError(f"{RECORD_ONLY} must be true or false, not {described(value)}")
+    return value
+
+
+def read_watch(value: Any) -> bool:
+    """
+    Return whether a metric is compared with the baseline.
+
+    Raises:
+        ComparisonError: The value is neither true nor false.
+    """
+    if not isinstance(value, bool):
+        raise ComparisonError(f"{WATCH} must be true or false, not {described(value)}")
     return value
 
 

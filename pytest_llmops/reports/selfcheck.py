@@ -67,7 +67,11 @@ def selfcheck_document(check: SelfCheck) -> Document:
 
 
 def selfcheck_line(
-    base: Run, suite: Mapping[str, Sequence[SuiteCheck]] | None = None, *, repeats: int = 1
+    base: Run,
+    suite: Mapping[str, Sequence[SuiteCheck]] | None = None,
+    *,
+    repeats: int = 1,
+    most: int = 0,
 ) -> str:
     """
     `baseline: 61 cases, 3 vary; with 1 new repeat this gate sees a drop of 0.07 in recall@5`.
@@ -75,6 +79,7 @@ def selfcheck_line(
     Args:
         suite: Golden file to its suite checks; by default the mean of each bounded metric.
         repeats: How often the new run runs each case.
+        most: The limit of `auto`, where `repeats` are those of the last look; 0 where their number is fixed.
     """
     results, _ = find_scored(base.results)
     if not results:
@@ -87,7 +92,9 @@ def selfcheck_line(
     if cases.app_is_steady:
         return f"{text}; {_FACT}"
     known = base.suite if suite is None else suite
-    drops = find_detectable_drops(find_suite(known, results, chance), results, repeats=repeats, steady=False)
+    drops = find_detectable_drops(
+        find_suite(known, results, chance), results, repeats=repeats, steady=False, most=most
+    )
     seen = [drop for drop in drops if drop.smallest_drop is not None]
     unseen = next((drop.advice for drop in drops if drop.smallest_drop is None), "nothing is watched")
     with_repeats = f"with {counted(repeats, 'new repeat')} this gate sees"

@@ -252,6 +252,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], bool]] = {
     "min_kappa": lambda before, after: (after or 0) >= (before or 0),
     "pass_rate": _is_higher_bound,
     "record_only": lambda _, after: not after,
+    "watch": lambda _, after: after,
     # of cases and golden files
     "anchors": lambda before, _: not before,
     "data": _covers_all,
@@ -415,11 +416,13 @@ def _distance(old: Check, new: Check) -> tuple[bool, int]:
 
 def _compare_suites(old: Golden, new: Golden) -> Iterator[Loosening]:
     checks = {(check.metric, check.statistic): check for check in new.suite}
+    unwatched = {check.metric for check in new.suite if not check.watch}
     for check in (check for check in old.suite if not check.record_only):
         name = printable(f"{check.metric} {check.statistic}")
         if after := checks.get((check.metric, check.statistic)):
             yield from _list_keys(Loosening(place=old.path, what=f"the suite's {name}: "), check, after)
-        else:
+        elif not check.is_bare or (check.watch and check.metric in unwatched):
+            # A mean that merely must not drop is watched without an entry as well.
             what, shown = f"the suite is no longer judged by {name}", printable(describe_check(check))
             yield Loosening(place=old.path, what=what, before=shown)
 

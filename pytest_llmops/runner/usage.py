@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from pytest_llmops.recorder import Call, CallLog
-from pytest_llmops.records import CaseResult, Usage
+from pytest_llmops.records import CaseResult, Output, Usage
 
 _MILLION = 1_000_000
 
@@ -49,6 +49,21 @@ def usage_of(log: CallLog, prices: Mapping[str, tuple[float, float]]) -> Usage:
     return replace(usage, prompt_tokens=None, completion_tokens=None, cost_usd=None)
 
 
+def price_stated(output: Output, prices: Mapping[str, tuple[float, float]]) -> Output:
+    """The output with the cost of the tokens that the app counted itself, where it gave no cost."""
+    usage, price = output.usage, prices.get(output.model or "")
+    if not usage.stated or usage.cost_usd is not None or price is None:
+        return output
+    if usage.prompt_tokens is None or usage.completion_tokens is None:
+        return output
+    cost_usd = _price(price, usage.prompt_tokens, usage.completion_tokens)
+    return replace(output, usage=replace(usage, cost_usd=cost_usd))
+
+
+def _price(price: tuple[float, float], prompt_tokens: int, completion_tokens: int) -> float:
+    return (price[0] * prompt_tokens + price[1] * completion_tokens) / _MILLION
+
+
 def _completion_tokens(call: Call) -> int | None:
     return 0 if call.kind == "embeddings" else call.completion_tokens
 
@@ -61,4 +76,4 @@ def cost_usd(call: Call, prices: Mapping[str, tuple[float, float]]) -> float | N
     completion_tokens = _completion_tokens(call)
     if call.prompt_tokens is None or completion_tokens is None:
         return None
-    return (price[0] * call.prompt_tokens + price[1] * completion_tokens) / _MILLION
+    return _price(price, call.prompt_tokens, completion_tokens)

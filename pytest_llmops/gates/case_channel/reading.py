@@ -35,7 +35,7 @@ State = Literal["clear", "suspect", "called", "refuted", "regressed"]
 FRESH = 8
 """Repeats on which the drop of a case is confirmed before it is reported."""
 
-_STAGES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 56, 64, 96, 128)
+STAGES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 56, 64, 96, 128)
 """Numbers of new repeats at which a case is tested."""
 
 _CONFIRM = 0.05  # the largest p-value of fresh repeats that confirm a drop
@@ -61,6 +61,7 @@ class Reading:
         moved: The movement of all cases; None where it is unknown.
         alike: Repeats of the whole baseline where none of them differs; 0 in an app that varies.
         days: Runs that the baseline was merged from.
+        group: Of the case; empty where it is the only one.
     """
 
     case: str
@@ -74,6 +75,7 @@ class Reading:
     moved: Movement | None = None
     alike: int = 0
     days: int = 1
+    group: str = ""
     _states: dict[CaseBudget, State] = field(init=False, repr=False, default_factory=dict)
 
     @cached_property
@@ -130,6 +132,14 @@ class Reading:
         more_than_two = not {*self.before, *self.after} <= {0.0, 1.0}
         same_direction = is_minimum(self.check) == self.scale.higher_is_better
         return self.scale.bounded and same_direction and (more_than_two or self.check.max_drop is not None)
+
+    @cached_property
+    def is_pass_or_miss(self) -> bool:
+        """True if each score is the lowest or the highest there is, and the rate says all."""
+        return self.by_rate and {*self.before, *self.after} <= {0.0, 1.0}
+
+    def count_held(self, values: Sequence[float]) -> int:
+        return sum(holds(value, self.check) for value in values)
 
     @property
     def tests_rate(self) -> bool:
@@ -214,7 +224,7 @@ class Reading:
         if self.fact:
             return self._find_state_of_fact()
         if not self.most:
-            return "regressed" if self.p_value() <= bound else self._look_ahead(bound, _STAGES[-1])
+            return "regressed" if self.p_value() <= bound else self._look_ahead(bound, STAGES[-1])
         done, fresh = len(self.after), self._fresh
         if called_at := self._find_call(bound):
             if done < called_at + fresh:
@@ -232,7 +242,7 @@ class Reading:
     def _find_call(self, bound: float) -> int:
         """The first stage at which the repeats rule out chance, 0 where none does."""
         last = min(len(self.after), self.most - self._fresh)
-        stages = (stage for stage in _STAGES if stage <= last)
+        stages = (stage for stage in STAGES if stage <= last)
         return next((stage for stage in stages if self.p_value(0, stage) <= bound), 0)
 
     def _look_ahead(self, bound: float, most: int) -> State:
@@ -254,7 +264,7 @@ class Reading:
         if state == "called":
             return min(self.most, CONFIRMED if self.fact else self._find_call(budget.bound) + self._fresh)
         if state == "suspect" or (self.seems_dead and not self.fact and done < min(_DEAD, self.most)):
-            return min(self.most, next((stage for stage in _STAGES if stage > done), self.most))
+            return min(self.most, next((stage for stage in STAGES if stage > done), self.most))
         return 0
 
 
@@ -291,6 +301,7 @@ def read_check(
         moved=moved,
         alike=chance.alike,
         days=max(1, len(base.runs)),
+        group=new.group,
         by_rate=(
             not scale.bounded
             or is_judged_by_rate(check, scale.range[1])

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pytest_llmops.bounds import describe_check, holds
 from pytest_llmops.gates.absolute import judge_case, needed_rate
 from pytest_llmops.gates.case_channel.pass_rates import Movement, count_p_value, has_collapsed
+from pytest_llmops.gates.case_channel.pooled import pool_readings
 from pytest_llmops.gates.case_channel.reading import Reading, case_budget, read_check, read_pairs
-from pytest_llmops.gates.error_budget import COUNT_SHARE, CaseBudget
+from pytest_llmops.gates.error_budget import COUNT_SHARE, SUITE_SHARE, CaseBudget
 from pytest_llmops.gates.floors import judge_floors
 from pytest_llmops.gates.paired_runs import Chance, Pairs, describe_fact, describe_unlike, have_same_input
 from pytest_llmops.printable import name_some
@@ -18,6 +19,8 @@ from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.summaries import NOISE
 
 _AGAIN = "chance may explain it; run it again while it may: --llm-repeats auto"
+_WHOLE = "all checks together leave it open"
+_SELDOM = 0.05  # the p-value of a case from which on its misses are not excused by those of the baseline
 _NAMED = 10
 _WORSE: Mapping[Outcome, str] = {
     "regressed": "worse than in the baseline",
@@ -47,7 +50,8 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and the rest of th
     - It is missed now, and is a metric without bounds (seconds, dollars): `failed`, and `known` as above.
     - It is missed now, in one whose answers vary: `undecided` where further repeats would decide, or
       where the scores dropped by less than counts; `passed` where both sides together hold it often enough;
-      else `failed` and `known`, as bad as before as far as chance lets see.
+      else `failed` and `known`, as bad as before as far as chance lets see, if the baseline missed it in
+      some repeat; `undecided` if it never did.
 
     A case that the baseline lacks, could not score, asked otherwise or scored otherwise is judged by
     its thresholds, and the advice names the reason.
@@ -153,6 +157,9 @@ def _interpret_varying(  # noqa: PLR0911 - a return a meaning
     if reading.was_steady and (reading.by_rate or reading.deviates):
         advice = "held in each repeat of a baseline that does not vary"
         return replace(verdict, outcome="undecided", advice=advice)
+    if rates.held_before == rates.repeats_before or rates.p_value <= _SELDOM:
+        advice = f"chance gives so few in {rates.p_value:.2g} of runs; {_WHOLE}"
+        return replace(verdict, outcome="undecided", advice=advice)
     return replace(verdict, known=True, advice="not worse than the baseline beyond chance")
 
 
@@ -208,20 +215,22 @@ def judge_single_cases(  # noqa: PLR0913 - both sides, and the rest of the run
     chance: Chance | None = None,
     readings: Mapping[str, Sequence[Reading]] | None = None,
     unchecked: bool = False,
+    share: float = SUITE_SHARE,
 ) -> tuple[Verdict, ...]:
     """
     A verdict for each check that single cases got worse by; they are named in its evidence.
 
     The checks of a case's golden file are judged as by `judge_against`. Of a metric that it does not
     check only a drop beyond chance, and by more than the suite tolerates, is reported; and every leak.
-    Where the number of repeats was fixed, so is a check by which more cases collapsed than chance explains,
-    each of them with too few repeats to prove it.
+    So is a check by which several cases dropped together by more than chance explains, each of them with too
+    few repeats to prove it.
 
     Args:
         budget: By default that of a run which has the readings of the pairs only.
         tolerated: Metric to the drop that its suite check tolerates, in the metric's unit.
         readings: Those of the pairs, where they were read before.
         unchecked: Look only at metrics that are not checked; with the others the case itself has a verdict.
+        share: Of the error budget, for the suite of each golden file.
     """
     chance = chance or Chance([base for base, _ in pairs.shared])
     readings = read_pairs(pairs, chance) if readings is None else readings
@@ -241,14 +250,15 @@ def judge_single_cases(  # noqa: PLR0913 - both sides, and the rest of the run
         for verdict in judged:
             if verdict.outcome != "passed" and not verdict.known:
                 worse.setdefault((verdict.metric, verdict.check, verdict.outcome), []).append(verdict)
-    counted = _count_collapsed(
-        [reading for of_case in readings.values() for reading in of_case], budget.level
-    )
-    for (metric, check), collapsed in counted.items():
-        named = {verdict.case for verdict in collapsed}
-        for key in [key for key in worse if key[:2] == (metric, check) and key[2] != "error"]:
+    listed = [reading for of_case in readings.values() for reading in of_case]
+    together = _count_collapsed(listed, budget.level) | _judge_pooled(readings, budget, share)
+    for (metric, check), dropped in together.items():
+        own = worse.setdefault((metric, check, "regressed"), [])
+        sure = {verdict.case for verdict in own}  # by the test of the case itself, which is shown
+        named = {verdict.case for verdict in dropped}
+        for key in [key for key in worse if key[:2] == (metric, check) and key[2] in {"failed", "undecided"}]:
             worse[key] = [verdict for verdict in worse[key] if verdict.case not in named]
-        worse.setdefault((metric, check, "regressed"), []).extend(collapsed)
+        own.extend(verdict for verdict in dropped if verdict.case not in sure)
     return tuple(_join(verdicts) for _, verdicts in sorted(worse.items()) if verdicts)
 
 
@@ -313,6 +323,33 @@ def _count_collapsed(readings: Sequence[Reading], level: float) -> dict[tuple[st
             )
             for reading in collapsed
         ]
+    return verdicts
+
+
+def _judge_pooled(
+    readings: Mapping[str, Sequence[Reading]], budget: CaseBudget, share: float
+) -> dict[tuple[str, str], list[Verdict]]:
+    """By metric and check, the cases that dropped together by more than chance explains."""
+    verdicts: dict[tuple[str, str], list[Verdict]] = {}
+    for pool in pool_readings(readings, budget=budget, share=share):
+        found = pool.found
+        if found.state != "regressed":
+            continue
+        check = pool.readings[0].check
+        verdicts.setdefault((check.metric, describe_check(check)), []).extend(
+            Verdict(
+                check=describe_check(check),
+                outcome="regressed",
+                metric=check.metric,
+                case=reading.case,
+                baseline=reading.mean_before,
+                observed=reading.mean_after,
+                p_value=found.p_value,
+                p_adjusted=found.p_adjusted,
+                advice=f"{len(found.named)} of {len(pool.readings)} cases dropped, more than chance explains",
+            )
+            for reading in found.named
+        )
     return verdicts
 
 

@@ -16,9 +16,16 @@ from statistics import NormalDist, fmean
 from pytest_llmops.bounds import describe_check
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.case_results import LARGEST, values_by_metric
-from pytest_llmops.gates.error_budget import BASELINE_REPEATS, LOOKS, divide_suite_share
+from pytest_llmops.gates.error_budget import BASELINE_REPEATS, LOOKS, Looks, divide_suite_share, plan_looks
 from pytest_llmops.gates.paired_runs import Scale, find_scale
 from pytest_llmops.gates.suite_channel.paired_scores import results_of, tolerated_drop
+from pytest_llmops.gates.suite_channel.progress import (
+    BEYOND,
+    BEYOND_OF_FEW,
+    CONFIRM,
+    CONFIRM_BEYOND,
+    FAIR_CHANCE,
+)
 from pytest_llmops.records import CaseResult, SuiteCheck
 from pytest_llmops.statistics.p_values import student_quantile
 from pytest_llmops.statistics.paired import FEWEST
@@ -34,6 +41,10 @@ _SURE = NormalDist().inv_cdf(POWER)
 
 _FEWEST_CASES = 2  # the movement of a single case has no spread
 _WORTH = 0.95  # of a drop: advice that does not get below it is none
+_NORMAL = NormalDist()
+_SIMULATED = 500  # runs, which tell a power of 80 % to within 4 points
+_SIMULATED_HALVINGS = 12
+_FAR = 30.0
 _HALVINGS = 50  # of the range in which a drop is searched
 
 
@@ -55,19 +66,22 @@ class DetectableDrop:
     advice: str
 
 
-def find_detectable_drops(
+def find_detectable_drops(  # noqa: PLR0913 - a baseline, and the run
     suite: Mapping[str, Sequence[SuiteCheck]],
     results: Sequence[CaseResult],
     *,
     repeats: int,
     steady: bool,
     level: float = 0.95,
+    most: int = 0,
 ) -> tuple[DetectableDrop, ...]:
     """
     The detectable drop of each suite check in a new run with so many repeats of a case, 1 at least.
 
     Args:
         results: Those of `find_scored`.
+        most: The most repeats of a case that is run look by look, `repeats` being those of the last look; 0
+            where their number is fixed.
         steady: The app does not vary, so that a single case that fails a check which it passed is a fact.
     """
     share = divide_suite_share(suite.values())
@@ -81,7 +95,10 @@ def find_detectable_drops(
         tests = sum(isinstance(noise, _Noise) for _, noise in estimates) / share
         for check, noise in estimates:
             name = f"{path}: {describe_check(check)}" if len(suite) > 1 else describe_check(check)
-            drops.append(_detect(name, check.metric, noise, tests=tests, repeats=repeats, level=level))
+            looks = plan_looks(most) if most else None
+            drops.append(
+                _detect(name, check.metric, noise, tests=tests, repeats=repeats, level=level, looks=looks)
+            )
     return tuple(drops)
 
 
@@ -94,6 +111,7 @@ def find_detectable_drop(  # noqa: PLR0913 - a check, its baseline, and the run
     steady: bool,
     tests: float,
     level: float,
+    looks: Looks | None = None,
 ) -> DetectableDrop:
     """
     The detectable drop of a suite check in a run that was made.
@@ -103,9 +121,18 @@ def find_detectable_drop(  # noqa: PLR0913 - a check, its baseline, and the run
         error: Standard error of the statistic's difference, estimated from the cases' differences. It counts
             where it is larger than the repeats explain, since then an edit moved single cases.
         tests: Equal parts that the error budget is cut into, one for each check that watches.
+        looks: Of a run that was made look by look.
     """
     noise = _read_noise(check, cases, steady=steady, error=error, repeats=repeats)
-    return _detect(describe_check(check), check.metric, noise, tests=tests, repeats=repeats, level=level)
+    return _detect(
+        describe_check(check),
+        check.metric,
+        noise,
+        tests=tests,
+        repeats=repeats,
+        level=level,
+        looks=None if looks is None or looks.is_fixed else looks,
+    )
 
 
 def find_scored(results: Iterable[CaseResult]) -> tuple[list[CaseResult], tuple[str, ...]]:
@@ -133,6 +160,18 @@ def smallest_drop(error: float, *, tests: float, level: float) -> float:
     and Wang (2008), Sample Size Calculations in Clinical Research, section 3.1.
     """
     return (NormalDist().inv_cdf(1 - (1 - level) / tests) + _SURE) * error
+
+
+def _hopeful(look: int, looks: Looks, budget: float) -> float:
+    """The standard errors of a drop at which the next test has a fair chance; see `conditional_power`."""
+    following = next(tested for tested in looks.tested if tested > look)
+    time = look / following
+    needed = -_NORMAL.inv_cdf(budget * looks.part(following))
+    return math.sqrt(time) * (needed + math.sqrt(1 - time) * _NORMAL.inv_cdf(FAIR_CHANCE))
+
+
+def _ratio(variance: float, count: int) -> float:
+    return variance / count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,8 +232,72 @@ class _Noise:
             return None
         error = self.error(repeats, recorded) / math.sqrt(times)
         called = self._find_drop(0.0, reach, error, cases * repeats)
-        above = self._find_drop(self.tolerated, _SURE, error, cases * repeats)
+        beyond = (
+            _SURE - _NORMAL.inv_cdf(BEYOND if cases >= FEWEST else BEYOND_OF_FEW) if self.tolerated else _SURE
+        )
+        above = self._find_drop(self.tolerated, beyond, error, cases * repeats)
         return None if called is None or above is None else max(called, above) * self.unit
+
+    def smallest_planned(self, tests: float, level: float, looks: Looks) -> float | None:
+        """
+        The smallest drop that a run which is made look by look detects; None where none would be.
+
+        Runs are simulated: the mean of the new repeats wanders about the drop, and is cleared, called and
+        confirmed as by `Progress`, with normal tails for its tests.
+        """
+        if self.fact:
+            return self.unit / self.cases
+        if self.cases < _FEWEST_CASES:
+            return None
+        low, high = self.tolerated, self.held if self.held is not None else self.tolerated + self._far(looks)
+        if low >= high or self._power(high, tests, level, looks) < POWER:
+            return None
+        for _ in range(_SIMULATED_HALVINGS):
+            middle = (low + high) / 2
+            is_enough = self._power(middle, tests, level, looks) >= POWER
+            low, high = (low, middle) if is_enough else (middle, high)
+        return high * self.unit
+
+    def _far(self, looks: Looks) -> float:
+        """A drop beyond any that is not detected, in standard errors of single repeats."""
+        return _FAR * self.error(1) + NOISE * (1 + self.tolerated) * looks.planned[-1]
+
+    def _power(self, drop: float, tests: float, level: float, looks: Looks) -> float:
+        """The share of simulated runs with this drop that end `regressed`."""
+        import numpy as np
+
+        random = np.random.default_rng(0)
+        once = math.fsum(self.variances) / self.cases**2  # the variance of the mean of one repeat each
+        if self.held is not None:
+            once = max(0.0, once + drop * (2 * self.held - 1 - drop) / self.cases)
+        recorded = math.fsum(map(_ratio, self.variances, self.recorded)) / self.cases**2
+        moved = self.moved / self.cases
+        last = looks.planned[-1] + looks.fresh
+        walk = random.normal(0.0, math.sqrt(once), (_SIMULATED, last)).cumsum(axis=1)
+        own = drop + random.normal(0.0, math.sqrt(recorded + moved), (_SIMULATED, 1))
+        is_open, is_red = np.ones(_SIMULATED, bool), np.zeros(_SIMULATED, bool)
+        edge = BEYOND if self.cases >= FEWEST else BEYOND_OF_FEW
+        for look in looks.planned:
+            mean = own[:, 0] + walk[:, look - 1] / look
+            error = math.sqrt(once / look + recorded) or NOISE
+            wide = math.sqrt(once / look + recorded + moved) or NOISE
+            if looks.is_tested(look):
+                bar = -_NORMAL.inv_cdf((1 - level) / tests * looks.part(look))
+                over = mean >= bar * (error if self.tolerated else wide)
+                over &= mean - self.tolerated >= -_NORMAL.inv_cdf(edge) * wide if self.tolerated else mean > 0
+                called = is_open & over
+                fresh = own[:, 0] + (walk[:, look + looks.fresh - 1] - walk[:, look - 1]) / looks.fresh
+                again = math.sqrt(once / looks.fresh + recorded + moved) or NOISE
+                holds = fresh >= -_NORMAL.inv_cdf(CONFIRM) * again
+                if self.tolerated:
+                    holds &= fresh - self.tolerated >= -_NORMAL.inv_cdf(CONFIRM_BEYOND) * again
+                is_red |= called & holds
+                is_open &= ~called
+            if self.tolerated:
+                is_open &= mean > (0.0 if look == 1 else self.tolerated)
+            elif looks.is_tested(look) and look < looks.tested[-1]:
+                is_open &= mean / wide >= _hopeful(look, looks, (1 - level) / tests)
+        return float(is_red.mean())
 
     def _find_drop(self, tolerated: float, reach: float, error: float, answers: int) -> float | None:
         """
@@ -297,11 +400,24 @@ def _share_held(cases: Sequence[Sequence[float]], scale: Scale) -> float | None:
 
 
 def _detect(  # noqa: PLR0913 - a check, its noise, and the run
-    name: str, metric: str, noise: _Noise | str, *, tests: float, repeats: int, level: float
+    name: str,
+    metric: str,
+    noise: _Noise | str,
+    *,
+    tests: float,
+    repeats: int,
+    level: float,
+    looks: Looks | None = None,
 ) -> DetectableDrop:
     """The drop of a check with this noise, and the advice on a smaller one."""
     if isinstance(noise, str):
         return DetectableDrop(check=name, metric=metric, smallest_drop=None, advice=noise)
+    if looks is not None:
+        planned = noise.smallest_planned(tests, level, looks)
+        advice = "" if planned is not None else "no drop is large enough to be seen"
+        if noise.fact:
+            advice = _advise(noise, planned, tests, level, repeats)
+        return DetectableDrop(check=name, metric=metric, smallest_drop=planned, advice=advice)
     now = noise.smallest(tests, level, repeats)
     return DetectableDrop(
         check=name, metric=metric, smallest_drop=now, advice=_advise(noise, now, tests, level, repeats)

@@ -19,8 +19,8 @@ from pytest_llmops.gates.paired_runs import (
     Scale,
     describe_unlike,
     find_scale,
-    first_repeats,
     pair_cases,
+    shared_repeats,
 )
 from pytest_llmops.records import GAIN, CaseResult, Outcome, SuiteCheck, Verdict
 from pytest_llmops.statistics.paired import FEWEST, PairedComparison
@@ -42,7 +42,7 @@ def results_of(path: str, results: Sequence[CaseResult]) -> list[CaseResult]:
 
 def tolerated_drop(check: SuiteCheck, scale: Scale) -> float | None:
     """The drop that passes, in the metric's unit; None when no drop is watched for."""
-    if check.record_only:
+    if check.record_only or not check.watch:
         return None
     watched = scale.bounded and check.statistic != GAIN
     return 0.0 if check.max_drop is None and watched else check.max_drop
@@ -174,11 +174,8 @@ class PairedSuites:
         self, results: Sequence[CaseResult], base_results: Sequence[CaseResult], chance: Chance
     ) -> None:
         self.looks = looks_taken(results, base_results, chance)
-        if not self.looks.is_fixed:
-            results = [
-                first_repeats(result, self.looks.done) if result.auto else result for result in results
-            ]
-        self.results = results
+        self._all_repeats = {result.case: result for result in results}
+        self.results = results = shared_repeats(results, base_results)
         self._base_results = base_results
         self._chance = chance
         self._pairs = pair_cases(base_results, results).shared
@@ -224,8 +221,11 @@ class PairedSuites:
             return replace(absolute, outcome="error", reason=reason, advice="record the baseline again")
         drops = {case: scale.sign * (mean(old) - mean(new)) for case, (old, new) in values.items()}
         dropped = frozenset(case for case, drop in drops.items() if drop > NOISE)
-        steady = not any(self._chance.may_explain(base, new) for base, new in sound)
+        confirmed = [(base, self._all_repeats[new.case]) for base, new in sound]
+        steady = not any(self._chance.may_explain(base, new) for base, new in confirmed)
         had = {result.case for result in self._base_results if _concerns(metric, result)}
+        if check.is_bare:
+            had -= self._no_longer_checking(metric)
         return PairedScores(
             check=check,
             scale=scale,
@@ -233,11 +233,21 @@ class PairedSuites:
             pairs=sound,
             values=values,
             fact=steady
-            and self._chance.is_confirmed([pair for pair in sound if pair[1].case in dropped], sound),
+            and self._chance.is_confirmed([pair for pair in confirmed if pair[1].case in dropped], sound),
             dropped=dropped,
             lost=tuple(sorted(had - values.keys())),
             shocks=RunMeans.of([(runs, old) for old, runs in thinned.values()]),
         )
+
+    def _no_longer_checking(self, metric: str) -> set[str]:
+        """Cases whose own checks leave out a metric that no suite asks them for either."""
+        return {
+            result.case
+            for result in self.results
+            if result.checks
+            and metric not in {check.metric for check in result.checks}
+            and not _concerns(metric, result)
+        }
 
     def _find_unlike(
         self,

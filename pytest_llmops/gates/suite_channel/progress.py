@@ -29,7 +29,8 @@ BEYOND_OF_FEW = 0.01
 CONFIRM_BEYOND = 0.2
 """The same of the fresh repeats, which are few."""
 
-_FAIR_CHANCE = 0.3
+FAIR_CHANCE = 0.3
+"""The chance to be called by the next test, without which a check without `max_drop` is given up."""
 
 
 class Progress:
@@ -52,7 +53,7 @@ class Progress:
         self.look: int | None = None
         self.p_value = self.last = self.p_adjusted = 1.0
         self.wants = 0
-        self._looks = looks
+        self.looks = looks
         self._seed = seed
         # A drop beyond `max_drop` of an app that does not vary needs no test.
         if scores.fact and scores.check.max_drop is not None and not scores.is_tolerated(scores.at(None)):
@@ -69,7 +70,7 @@ class Progress:
         if look and self.scores.check.max_drop and self.scores.is_tolerated(compared):
             return
         self.last = self.scores.p_value(compared, seed=self._seed)
-        self.p_value = min(self.p_value, self.last / self._looks.part(look))
+        self.p_value = min(self.p_value, self.last / self.looks.part(look))
 
     def decide(self, look: int | None, *, level: float, bound: float) -> None:
         """
@@ -79,15 +80,15 @@ class Progress:
             level: One minus the error budget that `p_adjusted` is compared with.
             bound: The largest p-value that all looks together would call, were all checks alike.
         """
-        if self.state == "cleared" and not self._looks.is_tested(look):
+        if self.state == "cleared" and not self.looks.is_tested(look):
             return
         compared = self.scores.at(look)
         if (
-            self._looks.is_tested(look)
+            self.looks.is_tested(look)
             and self.p_adjusted <= 1 - level
             and self._is_beyond(compared, BEYOND_OF_FEW if self.scores.has_few_units else BEYOND)
         ):
-            self.state = "regressed" if self._looks.is_fixed else "called"
+            self.state = "regressed" if self.looks.is_fixed else "called"
         elif self.state == "cleared":
             return
         elif look is not None and self._is_cleared(look, compared, bound):
@@ -111,20 +112,20 @@ class Progress:
 
     def _is_futile(self, look: int, bound: float) -> bool:
         """True if the next test has no fair chance to call a check without a `max_drop`."""
-        following = next((tested for tested in self._looks.tested if tested > look), None)
-        if following is None or not self._looks.is_tested(look):
+        following = next((tested for tested in self.looks.tested if tested > look), None)
+        if following is None or not self.looks.is_tested(look):
             return following is None
-        power = conditional_power(self.last, look / following, bound * self._looks.part(following))
-        return power < _FAIR_CHANCE
+        power = conditional_power(self.last, look / following, bound * self.looks.part(following))
+        return power < FAIR_CHANCE
 
     def finish(self) -> None:
         """Confirm a called drop by the repeats that were made after the call; else plan further ones."""
         if self.state == "open":
-            self.wants = self._looks.next_after(self._looks.done)
+            self.wants = self.looks.next_after(self.looks.done)
         if self.state != "called":
             return
-        start, fresh = self.look or 0, self._looks.fresh
-        if self._looks.done < start + fresh:
+        start, fresh = self.look or 0, self.looks.fresh
+        if self.looks.done < start + fresh:
             self.wants = start + fresh
             return
         compared = self.scores.at(start + fresh, start)

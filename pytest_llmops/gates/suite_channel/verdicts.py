@@ -6,10 +6,10 @@ The unit is the case. Definitions, and their cost, are in docs/decisions/0019-wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_llmops.gates.error_budget import divide_suite_share
+from pytest_llmops.gates.error_budget import Looks, divide_suite_share
 from pytest_llmops.gates.paired_runs import Chance, Scales, describe_fact
 from pytest_llmops.gates.suite_channel.detectable_drops import find_detectable_drop
 from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, PairedSuites, results_of
@@ -112,19 +112,23 @@ def track_suites(  # noqa: PLR0913 - both sides, and the rest of the run
 
 def watch_means(golden: Golden, base: Run | None) -> Golden:
     """
-    A golden file that names no suite, with the mean of each metric that its cases check, for the baseline.
-    Gains over a rival are no such suite.
+    A golden file that has a baseline, with the mean of each metric that its cases check in its suite.
 
-    Every golden file that has a baseline is compared in general, too.
+    A metric that the suite names by other statistics is watched like one that it does not name, unless
+    `watch: false` is written.
     """
-    named = any(check.statistic != GAIN for check in golden.suite)
-    if named or base is None or not results_of(golden.path, base.results):
+    if base is None or not results_of(golden.path, base.results):
         return golden
+    metrics = (check.metric for case in golden.cases for check in case.checks if not check.record_only)
+    return replace(golden, suite=add_means(golden.suite, metrics))
+
+
+def add_means(suite: Sequence[SuiteCheck], metrics: Iterable[str]) -> tuple[SuiteCheck, ...]:
+    """A suite, with a check of the mean for each bounded one of these metrics whose mean it leaves open."""
+    decided = {check.metric for check in suite if check.statistic in LINEAR or not check.watch}
     scales = Scales()
-    metrics = dict.fromkeys(
-        check.metric for case in golden.cases for check in case.checks if not check.record_only
-    )
-    return replace(golden, suite=(*golden.suite, *map(watch_mean, filter(scales.is_bounded, metrics))))
+    open_ones = (metric for metric in dict.fromkeys(metrics) if metric not in decided)
+    return (*suite, *map(watch_mean, filter(scales.is_bounded, open_ones)))
 
 
 def watch_mean(metric: str) -> SuiteCheck:
@@ -172,7 +176,7 @@ def _judge(
         named = name_some(scores.lost, _NAMED)
         reason = f"{len(scores.lost)} of the baseline's cases cannot be compared: {named}"
         return replace(verdict, outcome="undecided", reason=reason, evidence=(), advice=_ACCEPT)
-    power = _describe_power(scores, spread.error, tests, level) if progress is not None else ""
+    power = _describe_power(scores, spread.error, tests, level, progress.looks) if progress else ""
     if progress is not None and _is_open(scores, progress):
         reason = _describe_open(progress)
         reason += "; the threshold is missed, as in the baseline" if failed else ""
@@ -214,7 +218,7 @@ def _describe_open(progress: Progress) -> str:
     return f"{reason}; {'1 case is' if cases == 1 else f'{cases} cases are'} too few to prove it"
 
 
-def _describe_power(scores: PairedScores, error: float, tests: float, level: float) -> str:
+def _describe_power(scores: PairedScores, error: float, tests: float, level: float, looks: Looks) -> str:
     """The drop that four in five such runs would call `regressed`, and the way to a smaller one."""
     if not error:
         return ""
@@ -226,6 +230,7 @@ def _describe_power(scores: PairedScores, error: float, tests: float, level: flo
         steady=scores.fact,
         tests=tests,
         level=level,
+        looks=looks,
     )
     if drop.smallest_drop is None:
         return drop.advice

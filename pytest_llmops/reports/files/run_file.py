@@ -35,7 +35,7 @@ from pytest_llmops.documents.reading import (
 )
 from pytest_llmops.documents.record_decoder import RecordDecoder
 from pytest_llmops.errors import ComparisonError, RunFileError, hint
-from pytest_llmops.golden.thresholds import make_suite_checks, split_entry
+from pytest_llmops.golden.thresholds import WATCH, make_suite_checks, split_entry
 from pytest_llmops.printable import printable
 from pytest_llmops.records import (
     GAIN,
@@ -372,6 +372,8 @@ def _dump_checks(checks: Sequence[SuiteCheck]) -> dict[str, Any]:
             shared["max_drop"] = check.max_drop
         if check.record_only:
             shared[RECORD_ONLY] = True
+        if not check.watch:
+            shared[WATCH] = False
         dumped.setdefault(check.metric, {}).update({check.statistic: written, **shared})
     return dumped
 
@@ -401,6 +403,7 @@ def _parse_entry(metric: str, written: Mapping[str, Any]) -> tuple[SuiteCheck, .
             min_gain=None if min_gain is None else float(min_gain),
             options=entry.options,
             record_only=entry.words.get(RECORD_ONLY) is True,
+            watch=entry.words.get(WATCH) is not False,
         )
     except ComparisonError as error:
         raise ValueError(f"{metric}: {error}") from None

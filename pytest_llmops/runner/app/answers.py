@@ -100,7 +100,8 @@ def _usage(value: Any) -> Usage:
         if not is_number(count) or count < 0:
             raise AnswerError(f"the app returned a usage whose {name!r} is {count!r}, not a count")
     calls = int(any(value.values()))  # nothing used is no call
-    return Usage(**{"calls": calls, **value}, stated=True)
+    cost_usd = None if calls else 0.0  # tokens without a cost are priced by the settings
+    return Usage(**{"calls": calls, "cost_usd": cost_usd, **value}, stated=True)
 
 
 def _passage(value: Any) -> Passage:

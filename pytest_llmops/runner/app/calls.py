@@ -28,7 +28,7 @@ from pytest_llmops.runner.app.failed_calls import BUSY, find_breaking, is_passin
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.tracebacks import describe_traceback
-from pytest_llmops.runner.usage import usage_of
+from pytest_llmops.runner.usage import price_stated, usage_of
 from pytest_llmops.traces.capture import capture, settle
 from pytest_llmops.traces.reading import passages_of, span_of_call, tool_calls_of
 
@@ -107,6 +107,8 @@ class AppCaller:
         failed = note_failed(log.calls)
         if log.calls or not log.is_whole:
             answer = replace(answer, usage=usage_of(log, self.prices), failed_calls=failed)
+        elif isinstance(answer, Output):
+            answer = price_stated(answer, self.prices)
         if isinstance(answer, Output) and (reason := find_breaking(failed, rules.errors)):
             broken = app_failure(repeat, reason)
             answer = replace(broken, usage=answer.usage, failed_calls=failed, attempts=answer.attempts)

@@ -108,7 +108,7 @@ def _metrics(golden: Golden, case: Case, create: Callable[[Check | SuiteCheck], 
         # It may read the case's other checks, such as the success of an attack.
         metrics[own.metric] = (made.of_case(case) if isinstance(made, DeclaredMetric) else None) or made
     for check in golden.suite:
-        if check.metric in metrics:
+        if check.metric in metrics or check.is_bare:  # the mean of the cases that check it themselves
             continue
         try:
             metric = create(check)

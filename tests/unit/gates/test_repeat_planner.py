@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pytest_llmops.gates.case_channel import pooled
 from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.records import CaseResult, Failure, SuiteCheck
@@ -31,6 +32,13 @@ def planner(
 
 def asked(case: str, values: list[float], most: int = 64, **options: object) -> CaseResult:
     return result_of(case, auto=most, exact_match=values, **options)
+
+
+@pytest.fixture
+def no_pools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cases are not looked at together: the suite is meant."""
+    monkeypatch.setattr(pooled, "SCREEN", 0.0)
+    monkeypatch.setattr(pooled, "SUSPECT", 0.0)
 
 
 def wanted(planner: RepeatPlanner, results: Iterable[CaseResult]) -> dict[str, int]:
@@ -151,6 +159,7 @@ def test_drop_is_called_at_the_fourth_repeat_and_confirmed_on_six_fresh_ones(don
     assert set(wanted(planner(tests=10**9), run(MISSES * done)).values()) == steps
 
 
+@pytest.mark.usefixtures("no_pools")
 def test_drop_that_fresh_repeats_do_not_confirm_is_closed():
     assert wanted(planner(tests=10**9), run(MISSES * 4 + HOLDS * 6)) == {}
 
@@ -179,6 +188,7 @@ def test_futility_counts_every_check_that_watches():
     assert wanted(planner(BASE, *checks, tests=10**9), lost) == {}
 
 
+@pytest.mark.usefixtures("no_pools")
 def test_check_that_was_called_does_not_close_the_others():
     """The mean of one metric has regressed, and another might yet."""
     both = [suite_check(max_drop=0.05), suite_check("rouge_l", max_drop=0.05)]

@@ -76,14 +76,14 @@ def test_known_failure_that_never_holds_any_more_is_not_known(before):
 
 
 @pytest.mark.parametrize(
-    ("scores", "excused"),
+    "scores",
     [
-        pytest.param([0.5, 0.95, 0.5], False, id="two of three are below the bound"),
-        pytest.param([0.95, 0.5, 0.95], True, id="one, as an app deviates now and then"),
+        pytest.param([0.5, 0.95, 0.5], id="two of three are below the bound"),
+        pytest.param([0.95, 0.5, 0.95], id="one, as an app deviates now and then"),
     ],
 )
 @pytest.mark.parametrize("auto", [0, 64])
-def test_scores_of_a_steady_app_that_fall_now_and_then_are_not_known(scores, excused, auto):
+def test_scores_of_a_steady_app_that_fall_now_and_then_are_not_known(scores, auto):
     """Half as good is less than the drop of a case that counts, and still no failure of the baseline."""
     case = Case(id="a", input="How?", checks=(check_of("semantic", ">= 0.9"),))
     base = steady("a", 10, semantic=0.95)
@@ -92,5 +92,4 @@ def test_scores_of_a_steady_app_that_fall_now_and_then_are_not_known(scores, exc
 
     (verdict,) = judge_against(case, result_of("a", auto=auto, semantic=scores), base, chance=chance)
 
-    assert verdict.known == (excused and auto > 0)
-    assert verdict.outcome == ("failed" if verdict.known else "undecided")
+    assert (verdict.outcome, verdict.known) == ("undecided", False)

@@ -134,6 +134,7 @@ def test_every_field_of_a_suite_check_is_watched(name: str) -> None:
     check = suite_of(">= 0.5", drop=0.1)
     changed: dict[str, Any] = {
         "comparison": "<=", "threshold": 0.4, "options": {"x": 1}, "max_drop": 0.5, "record_only": True,
+        "watch": False,
     }  # fmt: skip
     new = replace(check, **{name: changed.get(name, "other")})
     assert compare_goldens([golden_of(suite=(check,))], [golden_of(suite=(new,))])

@@ -145,9 +145,14 @@ def test_golden_file_without_a_suite_has_the_mean_of_each_bounded_metric_watched
             id="one of other files",
         ),
         pytest.param(
-            golden_of("bleu", suite=(suite_check("rouge_l"),)),
+            golden_of("bleu", suite=(suite_check("bleu", "sum"),)),
             run_of(results_of([1.0])),
-            id="a suite of its own",
+            id="watched by the suite",
+        ),
+        pytest.param(
+            golden_of("bleu", suite=(replace(suite_check("bleu"), watch=False),)),
+            run_of(results_of([1.0])),
+            id="watch: false",
         ),
         pytest.param(golden_of("latency_s", "pii_leak"), run_of(results_of([1.0])), id="nothing to watch"),
     ],
