@@ -103,16 +103,19 @@ class AppCaller:
             return answer, tuple(spans)
         if len(attempts) > 1:
             answer = replace(answer, attempts=len(attempts))
-        log = join_attempts([log for log, _ in attempts])
+        return self._add_calls(answer, join_attempts([log for log, _ in attempts]), rules), tuple(spans)
+
+    def _add_calls(self, answer: Output | Failure, log: CallLog, rules: CallRules) -> Output | Failure:
+        """Add the usage of the model calls, and those that failed, which may break the answer."""
         failed = note_failed(log.calls)
         if log.calls or not log.is_whole:
             answer = replace(answer, usage=usage_of(log, self.prices), failed_calls=failed)
         elif isinstance(answer, Output):
             answer = price_stated(answer, self.prices)
         if isinstance(answer, Output) and (reason := find_breaking(failed, rules.errors)):
-            broken = app_failure(repeat, reason)
+            broken = app_failure(answer.repeat, reason)
             answer = replace(broken, usage=answer.usage, failed_calls=failed, attempts=answer.attempts)
-        return answer, tuple(spans)
+        return answer
 
     async def _attempt(
         self,
