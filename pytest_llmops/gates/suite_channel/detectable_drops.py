@@ -286,13 +286,14 @@ class _Noise:
                 over = mean >= bar * (error if self.tolerated else wide)
                 over &= mean - self.tolerated >= -_NORMAL.inv_cdf(edge) * wide if self.tolerated else mean > 0
                 called = is_open & over
-                fresh = own[:, 0] + (walk[:, look + looks.fresh - 1] - walk[:, look - 1]) / looks.fresh
-                again = math.sqrt(once / looks.fresh + recorded + moved) or NOISE
-                holds = fresh >= -_NORMAL.inv_cdf(CONFIRM) * again
-                if self.tolerated:
-                    holds &= fresh - self.tolerated >= -_NORMAL.inv_cdf(CONFIRM_BEYOND) * again
-                is_red |= called & holds
                 is_open &= ~called
+                if looks.fresh:
+                    new = own[:, 0] + (walk[:, look + looks.fresh - 1] - walk[:, look - 1]) / looks.fresh
+                    again = math.sqrt(once / looks.fresh + recorded + moved) or NOISE
+                    called &= new >= -_NORMAL.inv_cdf(CONFIRM) * again
+                    if self.tolerated:
+                        called &= new - self.tolerated >= -_NORMAL.inv_cdf(CONFIRM_BEYOND) * again
+                is_red |= called
             if self.tolerated:
                 is_open &= mean > (0.0 if look == 1 else self.tolerated)
             elif looks.is_tested(look) and look < looks.tested[-1]:

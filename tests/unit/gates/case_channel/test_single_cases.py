@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.case_channel.pass_rates import PassRates
 from pytest_llmops.gates.case_channel.reading import case_budget, read_case, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_against, judge_single_cases, list_changes
 from pytest_llmops.gates.error_budget import CaseBudget
@@ -127,10 +126,6 @@ def test_fact_is_told_as_one_and_tested_by_nothing():
     assert verdict.advice.startswith("no repeat differs: the app changed here, or its model since that day")
     assert (verdict.cases, len(verdict.evidence)) == (12, 12)
     assert verdict.reason.endswith(f"{FILE}::c09 and 2 more")
-
-
-def fallen_in(repeats: int) -> PassRates:
-    return PassRates(held_before=8, repeats_before=8, held=0, repeats=repeats)
 
 
 def test_ten_cases_are_named_and_the_strongest_evidence_is_told():
