@@ -65,6 +65,9 @@ _QUANTIFIERS = frozenset({"all", "most", "some", "only"})
 _CONDITIONS = frozenset({"if", "unless", "only", "even"})
 _EDITS = ("edited_word", "edited_logic", "lost_logic", "lost_word", "moved_word")
 _COPIED, _ALL_COPIED = 0.5, 0.8  # share of a claim's words, in order, from which on it copies a source
+_LONGEST = (
+    150  # words of a sentence whose edits are looked for: a matcher's worst case grows with the third power
+)
 _EQUAL = 0.9
 _LOW = 0.2  # quantile of a claim's words that measures the worst of them
 _FROM_QUESTION = 0.85  # likeness of a word that only the question has
@@ -294,12 +297,17 @@ def _edits(claim: Reading, source: Reading, here: Matrix, language: Language) ->
 
     Each is weighted by how much is copied: other words say nothing of a sentence that was written anew.
     """
-    blocks = SequenceMatcher(None, claim.words, source.words, autojunk=False).get_matching_blocks()[:-1]
-    copied = sum(block.size for block in blocks) / max(len(claim.words), 1)
+    blocks = SequenceMatcher(
+        None, claim.words[:_LONGEST], source.words[:_LONGEST], autojunk=False
+    ).get_matching_blocks()[:-1]
+    copied = sum(block.size for block in blocks) / max(len(claim.words[:_LONGEST]), 1)
     close = min(max((copied - _COPIED) / (_ALL_COPIED - _COPIED), 0.0), 1.0)
     if not close:
         return {"copied": copied, **dict.fromkeys(_EDITS, 0.0)}
-    mine, theirs = set(range(len(claim.words))), set(range(blocks[0].b, blocks[-1].b + blocks[-1].size))
+    mine, theirs = (
+        set(range(len(claim.words[:_LONGEST]))),
+        set(range(blocks[0].b, blocks[-1].b + blocks[-1].size)),
+    )
     for block in blocks:
         mine -= set(range(block.a, block.a + block.size))
         theirs -= set(range(block.b, block.b + block.size))

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from benchmarks.lies.items import list_written
+from benchmarks.lies.training import as_sample
 from pytest_llmops import load_golden, run_golden
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.records import Failure, Output, Passage, Sample, Score, ToolCall
@@ -153,6 +155,7 @@ def test_hostile_patterns_and_texts_take_no_time():
     start = time.process_time()
     rate("a " * 100_000 + ".", allow=allow, question="a")
     rate("é" * 50_000, allow=allow)
+    rate("不" * 20_000, passages=("不可以" * 5_000,))
 
     assert time.process_time() - start < 30
 
@@ -259,3 +262,19 @@ def test_golden_runs_count_the_worst_sentence(tmp_path):
     assert by_case["added"].scores[0].value < 0.5
     assert not by_case["unread"].scores
     assert "cannot read" in by_case["unread"].failures[0].error
+
+
+def test_most_lies_of_held_documents_are_found():
+    """No weight and no bound was chosen on these; the page of the metric has the figures."""
+    items = [item for item in list_written() if item.half == "held" and item.source == "written"]
+    samples = [as_sample(item) for item in items]
+    results = create_metric("supported", {"against": ["passages"]}).score(samples)
+    red = [not isinstance(result, Score) or result.value < 0.5 for result in results]
+    lies = [is_red for is_red, item in zip(red, items, strict=True) if not item.supported]
+    appended = [is_red for is_red, item in zip(red, items, strict=True) if item.kind == "appended"]
+    right = [is_red for is_red, item in zip(red, items, strict=True) if item.supported]
+
+    assert len(lies) > 80
+    assert sum(lies) >= 0.88 * len(lies)
+    assert sum(appended) >= 0.95 * len(appended)
+    assert sum(right) <= 0.5 * len(right)
