@@ -57,7 +57,9 @@ def plan_anchors(golden: Golden, settings: Settings) -> tuple[Golden, list[Task]
         id_ = f"{own.path}::{anchor.id}"
         wanted = tuple((name, metric) for name, metric in metrics.items() if _can_score(metric, anchor))
         if wanted:
-            case = Case(id=anchor.id, input=anchor.input, reference=anchor.reference)
+            contexts = tuple(passage.text for passage in anchor.passages or ())
+            # As `relevant` they are in the hash of the input: with others, the anchor is another one.
+            case = Case(id=anchor.id, input=anchor.input, reference=anchor.reference, relevant=contexts)
             tasks.append(Task(id=id_, case=case, repeats=1, metrics=wanted))
             outputs[id_] = Output(text=anchor.output, passages=anchor.passages)
     return own, tasks, outputs

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_llmops.gates.anchors import JudgeMove, correct_cases, correct_suite, find_moves
+from pytest_llmops.gates.anchors import correct_suite, find_moves
 from pytest_llmops.gates.case_channel.reading import case_budget, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_changes
 from pytest_llmops.gates.case_results import unscored_cases
@@ -69,6 +69,9 @@ def compare(  # noqa: PLR0913 - the public door
     files = set(map(file_of, now))
     lost = {result.case for result in base.results if file_of(result.case) in files} - now.keys()
     base, renamed = follow_renames(base, now, lost)
+    if release is not None:
+        lost = {result.case for result in release.run.results if file_of(result.case) in files} - now.keys()
+        release = replace(release, run=follow_renames(release.run, now, lost)[0])
     pairs = pair_cases(base.results, run.results)
     chance = Chance(base.results)
     share = divide_suite_share(checks.values())
@@ -83,11 +86,13 @@ def compare(  # noqa: PLR0913 - the public door
     )
     moves = find_moves(base.anchors, run.anchors)
     of_files = {
-        path: correct_suite(verdicts, checks[path], _moves_of(path, moves))
+        path: correct_suite(verdicts, checks[path], moves.get(path, {}))
         for path, verdicts in of_files.items()
     }
     if release is not None:
-        since = judge_since_release(release, checks, run.results, share=share, level=level, seed=seed)
+        since = judge_since_release(
+            release, checks, run.results, run.anchors, share=share, level=level, seed=seed
+        )
         of_files = {path: (*verdicts, *since[path]) for path, verdicts in of_files.items()}
     verdicts = name_files(of_files)
     readings = read_pairs(pairs, chance)
@@ -100,11 +105,10 @@ def compare(  # noqa: PLR0913 - the public door
         tolerated=tolerated_drops(checks),
         chance=chance,
         readings=readings,
-        share=divide_suite_share(checks.values()),
+        share=share,
+        moves=moves,
     )
-    verdicts += correct_cases(
-        (verdict for verdict in single if verdict.metric not in recorded), _moves_of("", moves)
-    )
+    verdicts += [verdict for verdict in single if verdict.metric not in recorded]
     for path, of_file in checks.items():
         verdicts += judge_suite_floors(of_file, results_of(path, run.results), base.results)
     reported = {verdict.metric for verdict in verdicts if verdict.outcome == "error"}
@@ -130,13 +134,6 @@ def compare(  # noqa: PLR0913 - the public door
         not_stamped=describe_unstamped(base.signature, run.signature),
         stamped=stamped_kinds(base.signature, run.signature),
     )
-
-
-def _moves_of(path: str, moves: Mapping[str, Mapping[str, JudgeMove]]) -> Mapping[str, JudgeMove]:
-    """The moves of metrics on a file's anchors; on those of any file where none is named."""
-    if path:
-        return moves.get(path, {})
-    return {metric: move for of_file in moves.values() for metric, move in of_file.items()}
 
 
 def _with_means(

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_llmops.gates.case_results import count_answers, count_repeats
-from pytest_llmops.gates.paired_runs import STEADY, Chance, have_same_input
+from pytest_llmops.gates.case_results import count_repeats
+from pytest_llmops.gates.paired_runs import STEADY, Chance, have_same_input, is_run_on
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.records import CaseResult, Golden, SuiteCheck
 from pytest_llmops.statistics.multiplicity import spend_linearly
@@ -169,14 +169,7 @@ def find_varying(
     Where no case varies, and a baseline of single repeats is all that leaves it open, two alike new repeats
     are enough.
     """
-    repeated = [
-        result
-        for result in results
-        if result.auto
-        and not result.failures
-        and is_known(result, base)
-        and not (result.copies and count_answers(result) == 1)  # a cache would answer every further one
-    ]
+    repeated = [result for result in results if is_run_on(result) and is_known(result, base)]
     if chance.app_varies or not all(map(chance.is_alike, repeated)):
         return repeated
     return [

@@ -51,6 +51,7 @@ class Judge:
     _budget: CaseBudget = field(init=False)
     _chance: Chance | None = field(init=False, default=None)
     _moved: dict[str, Movement] = field(init=False, default_factory=dict)
+    _anchors: dict[str, Sequence[CaseResult]] = field(init=False, default_factory=dict)
     _moves: dict[str, dict[str, JudgeMove]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -94,6 +95,7 @@ class Judge:
 
     def note_anchors(self, golden: Golden, results: Sequence[CaseResult]) -> None:
         """Find out how far metrics moved on a golden file's anchors, before its cases are judged."""
+        self._anchors[golden.path] = results
         if self.base is not None:
             self._moves[golden.path] = find_moves(self.base.anchors, results).get(golden.path, {})
 
@@ -139,7 +141,9 @@ class Judge:
         since: tuple[Verdict, ...] = ()
         if self.release is not None:
             release = rescore_release(self.release, self.goldens, results)
-            since = judge_since_release(release, suite, results, share=suite_share(self.goldens))[golden.path]
+            anchors = self._anchors.get(golden.path, ())
+            share = suite_share(self.goldens)
+            since = judge_since_release(release, suite, results, anchors, share=share)[golden.path]
         single = judge_single_cases(
             pair_cases(before.values(), results),
             budget=self._budget,
@@ -147,10 +151,11 @@ class Judge:
             chance=self._chance,
             unchecked=True,
             share=suite_share(self.goldens),
+            moves=self._moves,
         )
         recorded = {check.metric for check in golden.suite if check.record_only}
         recorded -= {check.metric for check in golden.suite if not check.record_only}
-        single = correct_cases((verdict for verdict in single if verdict.metric not in recorded), moves)
+        single = tuple(verdict for verdict in single if verdict.metric not in recorded)
         return (*verdicts, *since, *single, *judge_suite_floors(golden.suite, results, before.values()))
 
     def _find_base(self, case: Case, result: CaseResult) -> CaseResult | None:

@@ -223,9 +223,13 @@ def shared_repeats(
         base: Where there is a baseline, its cases decide on the number: new ones may have fewer repeats.
     """
     compared = results if base is None else [new for _, new in pair_cases(base, results).shared]
-    counts = [count_repeats(result) for result in compared if result.auto and not result.failures]
-    fewest = min(counts, default=0)
-    return [first_repeats(result, fewest) if result.auto and fewest else result for result in results]
+    fewest = min((count_repeats(result) for result in compared if is_run_on(result)), default=0)
+    return [first_repeats(result, fewest) if fewest and is_run_on(result) else result for result in results]
+
+
+def is_run_on(result: CaseResult) -> bool:
+    """False where no repeats are added: their number was fixed, the app broke, or a cache answers all."""
+    return bool(result.auto) and not result.failures and not (result.copies and count_answers(result) == 1)
 
 
 def first_repeats(result: CaseResult, repeats: int) -> CaseResult:

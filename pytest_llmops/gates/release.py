@@ -7,15 +7,17 @@ stays they add up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_llmops.bounds import describe_check
+from pytest_llmops.gates.anchors import correct_suite, find_moves
 from pytest_llmops.gates.baseline import rescore_all
 from pytest_llmops.gates.case_results import case_means, count_repeats, unscored_cases
 from pytest_llmops.gates.error_budget import find_varying
 from pytest_llmops.gates.paired_runs import CONFIRMED, Chance, Scales, pair_cases
 from pytest_llmops.gates.repeats import RepeatPlanner
+from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.gates.suite_channel.progress import Progress
 from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, track_suites
 from pytest_llmops.printable import printable
@@ -57,6 +59,7 @@ def judge_since_release(  # noqa: PLR0913 - both sides, and the rest of the run
     release: Release,
     suite: Mapping[str, Sequence[SuiteCheck]],
     results: Sequence[CaseResult],
+    anchors: Iterable[CaseResult] = (),
     *,
     share: float,
     level: float = 0.95,
@@ -69,15 +72,24 @@ def judge_since_release(  # noqa: PLR0913 - both sides, and the rest of the run
     edited or given up since is what a release is followed by. Checks that hold are left out.
 
     Args:
+        anchors: Stored outputs scored in this run: a move of the judge since the release is no drop.
         share: Of the error budget, for each file's suite as a whole.
     """
     pairs = pair_cases(release.run.results, results).shared
     before, after = [old for old, _ in pairs], [new for _, new in pairs]
-    watched = {path: _watched(checks) for path, checks in suite.items()}
+    scored = {path: _scored(results_of(path, after)) for path in suite}
+    watched = {
+        path: tuple(check for check in _watched(checks) if check.metric in scored[path])
+        for path, checks in suite.items()
+    }
     chance = Chance(release.run.results)
     verdicts = judge_suites_against(
         watched, after, before, share=share * RELEASE_SHARE, chance=chance, level=level, seed=seed
     )
+    moves = find_moves(release.run.anchors, anchors)
+    verdicts = {
+        path: correct_suite(of_file, watched[path], moves.get(path, {})) for path, of_file in verdicts.items()
+    }
     open_checks = {
         (path, describe_check(progress.scores.check))
         for path in watched
@@ -101,6 +113,10 @@ def judge_since_release(  # noqa: PLR0913 - both sides, and the rest of the run
         )
         for path, of_file in verdicts.items()
     }
+
+
+def _scored(results: Iterable[CaseResult]) -> set[str]:
+    return {score.metric for result in results for score in result.scores}
 
 
 def _is_open(progress: Progress) -> bool:

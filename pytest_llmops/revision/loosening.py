@@ -22,6 +22,7 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.case_results import answer_digests, signatures, values_by_metric
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.paired_runs import Chance, Scales, find_scale, have_same_input
+from pytest_llmops.gates.suite_channel.verdicts import decided_metrics
 from pytest_llmops.golden.identity import case_id, file_of, input_hash
 from pytest_llmops.golden.reviews import Review, extends
 from pytest_llmops.printable import counted, printable
@@ -416,12 +417,12 @@ def _distance(old: Check, new: Check) -> tuple[bool, int]:
 
 def _compare_suites(old: Golden, new: Golden) -> Iterator[Loosening]:
     checks = {(check.metric, check.statistic): check for check in new.suite}
-    unwatched = {check.metric for check in new.suite if not check.watch}
+    decided = decided_metrics(new.suite)
     for check in (check for check in old.suite if not check.record_only):
         name = printable(f"{check.metric} {check.statistic}")
         if after := checks.get((check.metric, check.statistic)):
             yield from _list_keys(Loosening(place=old.path, what=f"the suite's {name}: "), check, after)
-        elif not check.is_bare or (check.watch and check.metric in unwatched):
+        elif not check.is_bare or (check.watch and check.metric in decided):
             # A mean that merely must not drop is watched without an entry as well.
             what, shown = f"the suite is no longer judged by {name}", printable(describe_check(check))
             yield Loosening(place=old.path, what=what, before=shown)

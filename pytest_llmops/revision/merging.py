@@ -21,7 +21,18 @@ from pytest_llmops.revision.loosening import Loosening, list_looser_keys
 
 _Item = TypeVar("_Item", Case, SuiteCheck)
 
-_OF_THE_CHANGE = {"path", "cases", "suite", "suite_lines", "sha256", "app", "rival", "prompts", "data"}
+_OF_THE_CHANGE = {
+    "path",
+    "cases",
+    "suite",
+    "suite_lines",
+    "sha256",
+    "app",
+    "rival",
+    "prompts",
+    "data",
+    "anchors",
+}
 """The app and its files are those that the change has: the target's may not be there at all."""
 
 

@@ -297,6 +297,8 @@ def test_lower_floors_do_not_get_past_the_merge_base(shop, before, after, code):
     for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "base"]):
         subprocess.run(["git", *arguments], cwd=project.path, check=True)  # noqa: S603, S607
     shop(f"{{judge: {{{after}}}}}")
+    project.run_here("--llm-accept", "--llm-record", "all")
+    subprocess.run(["git", "add", "golden"], cwd=project.path, check=True)  # noqa: S607
 
     result = project.run_here("--llm-baseline", "git:main", "--llm-record", "all")
 

@@ -82,9 +82,10 @@ def write_golden(repository, text: str, file: str = FILE) -> None:
 BARE = golden_text(4).replace("suite: {keywords: {mean: '>= 0.5', max_drop: 0.05}}\n", "")
 
 
-def test_a_first_suite_switches_off_the_means_that_were_watched(repository):
+@pytest.mark.parametrize("suite", ["keywords: {watch: false}", "keywords: {sum: '>= 1'}"])
+def test_a_first_suite_that_ends_the_watch_of_a_mean(repository, suite):
     on_main(repository, lambda: write_golden(repository, BARE))
-    write_golden(repository, BARE.replace("cases:", "suite: {latency_s: {p95: '<= 100'}}\ncases:"))
+    write_golden(repository, BARE.replace("cases:", f"suite: {{{suite}}}\ncases:"))
     repository.commit("a suite")
     lists(
         repository,
@@ -92,9 +93,12 @@ def test_a_first_suite_switches_off_the_means_that_were_watched(repository):
     )
 
 
-def test_a_first_suite_that_watches_them_too_is_not_listed(repository):
+@pytest.mark.parametrize(
+    "suite", ["", "keywords: {mean: '>= 0.5'}", "keywords: {sum: '>= 1', record_only: true}"]
+)
+def test_a_first_suite_leaves_means_watched(repository, suite):
     on_main(repository, lambda: write_golden(repository, BARE))
-    suite = "suite: {latency_s: {p95: '<= 100'}, keywords: {mean: '>= 0.5'}}\ncases:"
+    suite = f"suite: {{latency_s: {{p95: '<= 100'}}{suite and ', '}{suite}}}\ncases:"
     write_golden(repository, BARE.replace("cases:", suite))
     repository.commit("a suite")
     result = repository.ask()

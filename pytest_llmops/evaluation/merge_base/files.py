@@ -47,13 +47,14 @@ def _is_same(file: Path, old: bytes) -> bool:
 
 def list_changed_options(old: Sequence[Golden], revision: Revision) -> Iterator[Loosening]:
     """
-    Yield changed files that options of old checks named: a rubric, a schema.
+    Yield changed files that options of old checks named, or old golden files: a rubric, a schema, anchors.
 
     An option is taken for a file's path where there was such a file, and for the name of a rubric where the
     project had or has one of that name, which is read before a built-in one.
     """
     options = (check.options for check in _list_checks(old))
     texts = {value for given in options for value in given.values() if isinstance(value, str)}
+    texts |= {golden.anchors for golden in old if golden.anchors}
     changed = {text for text in texts if _is_relative(text) and is_changed(revision, text)}
     for path in {path for text in {*texts, DEFAULT} for path in own_rubrics(text) if _is_relative(path)}:
         file = revision.root / path

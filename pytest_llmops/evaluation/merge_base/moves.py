@@ -10,7 +10,7 @@ from pytest_llmops.errors import RevisionError
 from pytest_llmops.golden.identity import file_of, input_hash
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.printable import printable
-from pytest_llmops.records import Case, Golden, Run
+from pytest_llmops.records import ANCHORS, Case, Golden, Run
 from pytest_llmops.revision.git import run_git
 from pytest_llmops.revision.revision import Revision
 
@@ -112,7 +112,14 @@ def rename_run(run: Run, moved: Mapping[str, str]) -> Run:
         kind, colon, path = name.partition(":")
         signature[f"{kind}{colon}{moved.get(path, path)}"] = value
     suite = {moved.get(path, path): checks for path, checks in run.suite.items()}
-    return replace(run, results=tuple(kept[case] for case in sorted(kept)), signature=signature, suite=suite)
+    anchors = {f"{old}{ANCHORS}": f"{new}{ANCHORS}" for old, new in moved.items()}
+    return replace(
+        run,
+        results=tuple(kept[case] for case in sorted(kept)),
+        anchors=tuple(replace(anchor, case=rename_case(anchor.case, anchors)) for anchor in run.anchors),
+        signature=signature,
+        suite=suite,
+    )
 
 
 def rename_reviews(reviews: Iterable[Review], moved: Mapping[str, str]) -> tuple[Review, ...]:

@@ -82,10 +82,13 @@ def read_merge_base(  # noqa: PLR0913 - as `find_baseline`
     """
     named = list(named)
     new = _read_new(settings, goldens)
-    revision = _follow(revision, settings, new)
     with tempfile.TemporaryDirectory(prefix="llmops-") as name:
         folder = Path(name)
-        then = _read_decided(revision, _read_old(revision, goldens, named, folder / "base"))
+        here = _read_old(revision, goldens, named, folder / "base")
+        if not here.goldens:  # a project of the revision that is still where it was is no moved one
+            revision = _follow(revision, settings, new)
+            here = _read_old(revision, goldens, named, folder / "moved")
+        then = _read_decided(revision, here)
         gone = [golden.path for golden in then.goldens if not settings.path(golden.path).exists()]
         moved = match_goldens(then.goldens, new.goldens, gone=gone)
         old, new = _rename(then, moved), _rename(new, moved)
@@ -138,7 +141,7 @@ def read_merge_base(  # noqa: PLR0913 - as `find_baseline`
         recordings=recordings,
         approvals=approvals,
         prices=old.settings.prices,
-        release=release,
+        release=release and replace(release, run=_without_approved(release.run, new.goldens, approved)),
         missing=None
         if old.baseline
         else explain_missing(revision, old.settings.accepted, has_cases=bool(old.goldens)),

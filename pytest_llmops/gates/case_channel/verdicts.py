@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from pytest_llmops.bounds import describe_check, holds
 from pytest_llmops.gates.absolute import judge_case, needed_rate
+from pytest_llmops.gates.anchors import JudgeMove, correct_cases
 from pytest_llmops.gates.case_channel.pass_rates import Movement, count_p_value, has_collapsed
 from pytest_llmops.gates.case_channel.pooled import pool_readings
 from pytest_llmops.gates.case_channel.reading import Reading, case_budget, read_check, read_pairs
 from pytest_llmops.gates.error_budget import COUNT_SHARE, SUITE_SHARE, CaseBudget
 from pytest_llmops.gates.floors import judge_floors
 from pytest_llmops.gates.paired_runs import Chance, Pairs, describe_fact, describe_unlike, have_same_input
+from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import Case, CaseResult, Change, Check, Outcome, Verdict
 from pytest_llmops.registry import find_traits
@@ -216,6 +218,7 @@ def judge_single_cases(  # noqa: PLR0913 - both sides, and the rest of the run
     readings: Mapping[str, Sequence[Reading]] | None = None,
     unchecked: bool = False,
     share: float = SUITE_SHARE,
+    moves: Mapping[str, Mapping[str, JudgeMove]] | None = None,
 ) -> tuple[Verdict, ...]:
     """
     A verdict for each check that single cases got worse by; they are named in its evidence.
@@ -231,7 +234,9 @@ def judge_single_cases(  # noqa: PLR0913 - both sides, and the rest of the run
         readings: Those of the pairs, where they were read before.
         unchecked: Look only at metrics that are not checked; with the others the case itself has a verdict.
         share: Of the error budget, for the suite of each golden file.
+        moves: Golden file to the metrics whose judge moved, which explains a drop as large.
     """
+    moves = moves or {}
     chance = chance or Chance([base for base, _ in pairs.shared])
     readings = read_pairs(pairs, chance) if readings is None else readings
     budget = budget or case_budget(readings)
@@ -247,12 +252,18 @@ def judge_single_cases(  # noqa: PLR0913 - both sides, and the rest of the run
         for reading in read:
             if reading.check.metric not in checked:
                 judged += _judge_unchecked(reading, budget, tolerated or {})
-        for verdict in judged:
+        for verdict in correct_cases(judged, moves.get(file_of(new.case), {})):
             if verdict.outcome != "passed" and not verdict.known:
                 worse.setdefault((verdict.metric, verdict.check, verdict.outcome), []).append(verdict)
     listed = [reading for of_case in readings.values() for reading in of_case]
     together = _count_collapsed(listed, budget.level) | _judge_pooled(readings, budget, share)
-    for (metric, check), dropped in together.items():
+    for (metric, check), found in together.items():
+        dropped = [
+            verdict
+            for one in found
+            for verdict in correct_cases([one], moves.get(file_of(one.case or ""), {}))
+            if verdict.outcome == "regressed"
+        ]
         own = worse.setdefault((metric, check, "regressed"), [])
         sure = {verdict.case for verdict in own}  # by the test of the case itself, which is shown
         named = {verdict.case for verdict in dropped}

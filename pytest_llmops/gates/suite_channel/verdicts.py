@@ -125,10 +125,21 @@ def watch_means(golden: Golden, base: Run | None) -> Golden:
 
 def add_means(suite: Sequence[SuiteCheck], metrics: Iterable[str]) -> tuple[SuiteCheck, ...]:
     """A suite, with a check of the mean for each bounded one of these metrics whose mean it leaves open."""
-    decided = {check.metric for check in suite if check.statistic in LINEAR or not check.watch}
+    decided = decided_metrics(suite)
     scales = Scales()
     open_ones = (metric for metric in dict.fromkeys(metrics) if metric not in decided)
     return (*suite, *map(watch_mean, filter(scales.is_bounded, open_ones)))
+
+
+def decided_metrics(suite: Iterable[SuiteCheck]) -> frozenset[str]:
+    """Metrics of whose watch a suite decides; a sum that only records leaves it open."""
+    return frozenset(
+        check.metric
+        for check in suite
+        if not check.watch
+        or check.statistic == "mean"
+        or (check.statistic in LINEAR and not check.record_only)
+    )
 
 
 def watch_mean(metric: str) -> SuiteCheck:
