@@ -89,6 +89,14 @@ def count_independent(repeats: int, share: float) -> int:
     return max(1, round(repeats / (1 + (repeats - 1) * share)))
 
 
+def count_repeats_worth(independent: int, share: float, most: int) -> int:
+    """The repeats of one run, `most` at most, that are worth so many independent ones, or come nearest."""
+    enough = (
+        number for number in range(independent, most) if count_independent(number, share) >= independent
+    )
+    return next(enough, most)
+
+
 def thin_base(
     values: Sequence[float], runs: Sequence[int], share: float
 ) -> tuple[Sequence[float], Sequence[int]]:

@@ -125,14 +125,14 @@ class Pool:
             return {}  # the check is red already
         found = self.found
         if found.state == "called":
-            return {reading.case: min(found.look or 0, reading.most) for reading in found.named}
+            return {reading.case: reading.made_for(found.look or 0) for reading in found.named}
         if found.state != "clear":
             return {}
         suspects = [reading for reading in self.readings if self._is_suspect(reading)]
         if len(suspects) < _FEWEST_SUSPECTS:  # one by itself is the single case's test
             return {}
         return {
-            reading.case: next(stage for stage in STAGES if stage > len(reading.after))
+            reading.case: reading.made_for(next(stage for stage in STAGES if stage > len(reading.after)))
             for reading in suspects
             if len(reading.after) < min(TESTED[-1], reading.most - FRESH[-1])
         }

@@ -22,7 +22,7 @@ from pytest_llmops.gates.case_channel.pass_rates import (
     outlier_p_value,
 )
 from pytest_llmops.gates.case_results import signatures, values_by_metric
-from pytest_llmops.gates.days import thin_base, thin_run
+from pytest_llmops.gates.days import count_independent, count_repeats_worth, thin_base, thin_run
 from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.paired_runs import CONFIRMED, Chance, Pairs, Scale, Scales
 from pytest_llmops.records import CaseResult, Check
@@ -54,9 +54,11 @@ class Reading:
     more than a size; or by both.
 
     Attributes:
-        before: The baseline's scores by repeat; `after` the new ones.
+        before: The baseline's scores by repeat, and `after` the new ones; of days that were merged, as many
+            as are independent.
         fact: Neither side varies, so that a difference is no chance.
-        most: The most repeats that may be made; 0 where their number was fixed.
+        most: Independent repeats that those that may be made (`auto`) are worth; 0 where they are fixed.
+        day_share: Share of the variance that repeats of one run have in common.
         by_rate: The rate counts, and not only the mean.
         moved: The movement of all cases; None where it is unknown.
         alike: Repeats of the whole baseline where none of them differs; 0 in an app that varies.
@@ -71,6 +73,8 @@ class Reading:
     after: Sequence[float]
     fact: bool
     most: int = 0
+    auto: int = 0
+    day_share: float = 0.0
     by_rate: bool = True
     moved: Movement | None = None
     alike: int = 0
@@ -262,10 +266,14 @@ class Reading:
         """New repeats that would take it further; 0 where none would."""
         state, done = self.state(budget), len(self.after)
         if state == "called":
-            return min(self.most, CONFIRMED if self.fact else self._find_call(budget.bound) + self._fresh)
+            return self.made_for(CONFIRMED if self.fact else self._find_call(budget.bound) + self._fresh)
         if state == "suspect" or (self.seems_dead and not self.fact and done < min(_DEAD, self.most)):
-            return min(self.most, next((stage for stage in STAGES if stage > done), self.most))
+            return self.made_for(next((stage for stage in STAGES if stage > done), self.most))
         return 0
+
+    def made_for(self, repeats: int) -> int:
+        """The repeats to be made for so many independent ones."""
+        return count_repeats_worth(min(repeats, self.most), self.day_share, self.auto)
 
 
 def read_case(base: CaseResult, new: CaseResult, chance: Chance) -> Iterable[Reading]:
@@ -297,7 +305,9 @@ def read_check(
         before=before,
         after=after,
         fact=scale.bounded and not chance.may_explain(base, new),
-        most=new.auto,
+        most=count_independent(new.auto, share),
+        auto=new.auto,
+        day_share=share,
         moved=moved,
         alike=chance.alike,
         days=max(1, len(base.runs)),
