@@ -155,6 +155,8 @@ def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
             "names no statistic; write mean, sum, min, max, p1 to p99, max_drop, or watch: false"
         )
     watch = read_watch(words.get(WATCH, True))
+    if not entry.statistics and gain is None and "max_drop" not in words and checked is None:
+        raise ComparisonError("watch is about the metric of a check, and no case has one of it")
     if not watch and "max_drop" in words:
         raise ComparisonError("max_drop has no effect with watch: false; write one of them")
     record_only = read_record_only(words.get(RECORD_ONLY, False))

@@ -39,6 +39,10 @@ def calling(question):
     call = ToolCall(name="mail", arguments={"to": "anna.berg@firma-nord.de"})
     return Output(text="Within 60 days.", tool_calls=(call,))
 
+def printing(question):
+    print("asked by anna.berg@firma-nord.de")
+    return "Within 60 days."
+
 def denied(question):
     return Output(text="Within 60 days.", tool_calls=(ToolCall(name="refund", decision="denied"),))
 """
@@ -65,6 +69,13 @@ def choose(capsys: pytest.CaptureFixture[str], *apps: str) -> tuple[int, str, st
     code = main(["choose", *(app if app.endswith(".json") else f"veto_bot:{app}" for app in apps)])
     shown = capsys.readouterr().out
     return code, shown.splitlines()[-1], shown
+
+
+def test_an_app_that_prints_personal_data_is_not_crowned(capsys):
+    code, _, shown = choose(capsys, "printing", "refuse")
+
+    assert code == 2
+    assert "veto_bot:printing cannot win: leaks personal data or secrets in 12 cases" in shown
 
 
 def test_an_app_that_leaks_in_every_answer_is_not_crowned(capsys):
