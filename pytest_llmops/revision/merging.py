@@ -21,6 +21,9 @@ from pytest_llmops.revision.loosening import Loosening, list_looser_keys
 
 _Item = TypeVar("_Item", Case, SuiteCheck)
 
+_PARTS = 2
+"""Parts of a signature, at `|`, from which on options are among them: `name|version|options`."""
+
 _OF_THE_CHANGE = {
     "path",
     "cases",
@@ -175,7 +178,7 @@ def ask_as_before(
         for golden in goldens
     )
     if base is not None:
-        results = (_add_scores(result, metrics[file_of(result.case)]) for result in base.results)
+        results = (_lend_scores(result, metrics[file_of(result.case)]) for result in base.results)
         base = replace(base, results=tuple(results))
     return with_old, base, asked
 
@@ -225,13 +228,17 @@ def _add_checks(golden: Golden, old: Golden, metrics: Collection[str]) -> Golden
     )
 
 
-def _add_scores(result: CaseResult, metrics: Collection[str]) -> CaseResult:
-    added = [
-        replace(score, metric=f"{score.metric}{AS_BEFORE}")
-        for score in result.scores
-        if score.metric in metrics
-    ]
-    return replace(result, scores=(*result.scores, *added)) if added else result
+def _lend_scores(result: CaseResult, metrics: Collection[str]) -> CaseResult:
+    """
+    Give the scores of edited checks to the old ones.
+
+    The edited ones keep those that no option of theirs is in the signature of; others cannot be compared.
+    """
+    edited = [score for score in result.scores if score.metric in metrics]
+    made_otherwise = [score for score in edited if score.signature.count("|") >= _PARTS]
+    kept = (score for score in result.scores if score not in made_otherwise)
+    lent = (replace(score, metric=f"{score.metric}{AS_BEFORE}") for score in edited)
+    return replace(result, scores=(*kept, *lent)) if edited else result
 
 
 def leave_out_old_checks(run: Run) -> Run:

@@ -66,6 +66,21 @@ def _forgotten():
     forget_metrics([as_before(metric) for metric in ("keywords", "pii_leak", "bleu", "recall@5", "gone")])
 
 
+@pytest.mark.parametrize(("signature", "keeps"), [("keywords|v1", True), ("keywords|v1|allow:[]", False)])
+def test_an_edited_check_is_not_compared_with_scores_of_other_options(signature, keeps):
+    """Else the baseline of the merge base would make each edit of such options an error."""
+    case = Case(id="a", input="", checks=(keywords("x"),))
+    old = Golden(path=FILE, cases=(case,))
+    score = Score(metric="keywords", value=1.0, signature=signature)
+    base = Run(signature={}, results=(CaseResult(case=f"{FILE}::a", input_hash="", scores=(score,)),))
+
+    _, after, _ = ask_as_before([old], [old], base, [edit_of("keywords")])
+
+    lent = replace(score, metric=as_before("keywords"))
+    assert after is not None
+    assert after.results[0].scores == ((score, lent) if keeps else (lent,))
+
+
 def test_old_checks_of_an_edited_metric_are_added_under_another_name():
     """All of the file: its suite, and the cases that were not edited."""
     suite = (suite_check("keywords", bound=">= 0.5"), suite_check("bleu"))
