@@ -16,8 +16,6 @@ def follow_renames(base: Run, cases: Mapping[str, str], lost: Collection[str]) -
     """
     Give lost cases of a baseline the ids under which their questions are asked now.
 
-    A question that several lost or several new cases ask is left alone: which became which is unknown.
-
     Args:
         cases: Id to input hash of the cases that there are.
         lost: Ids of the baseline's cases that are in no golden file any more.
@@ -28,13 +26,30 @@ def follow_renames(base: Run, cases: Mapping[str, str], lost: Collection[str]) -
     known = {result.case for result in base.results}
     gone = {result.case: result.input_hash for result in base.results if result.case in lost}
     new = {case: asked for case, asked in cases.items() if case not in known}
+    renamed = find_renames(gone, new)
+    return rename_cases(base, renamed), renamed
+
+
+def find_renames(gone: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
+    """
+    The ids of lost cases, to the new ones that ask the same.
+
+    A question that several lost or several new cases ask is left alone: which became which is unknown.
+
+    Args:
+        gone: Id to input hash of lost cases; `new` of new ones.
+    """
     times_gone, times_new = Counter(gone.values()), Counter(new.values())
     ids = {asked: case for case, asked in new.items() if asked and times_new[asked] == 1}
-    renamed = {case: ids[asked] for case, asked in gone.items() if asked in ids and times_gone[asked] == 1}
+    return {case: ids[asked] for case, asked in gone.items() if asked in ids and times_gone[asked] == 1}
+
+
+def rename_cases(run: Run, renamed: Mapping[str, str]) -> Run:
+    """A baseline with the new ids of renamed cases."""
     if not renamed:
-        return base, {}
-    results = [replace(result, case=renamed.get(result.case, result.case)) for result in base.results]
-    return replace(base, results=tuple(sorted(results, key=lambda result: result.case))), renamed
+        return run
+    results = [replace(result, case=renamed.get(result.case, result.case)) for result in run.results]
+    return replace(run, results=tuple(sorted(results, key=lambda result: result.case)))
 
 
 def describe_renames(renamed: Mapping[str, str]) -> str:

@@ -140,6 +140,18 @@ def test_a_renamed_golden_file_keeps_its_baseline_and_its_bounds(repository):
     assert repository.listed(repository.ask()) == [f"golden/cities.yaml: {what}"]
 
 
+def test_a_renamed_case_keeps_its_baseline_and_its_checks(repository):
+    repository.change("id: case-2, input", "id: second, input", FILE)
+    result = repository.ask()
+    assert (repository.listed(result), result.ret) == ([], 0)
+    result.stdout.fnmatch_lines(["1 case renamed since the baseline, *case-2 → *second*"])
+    repository.varying.break_case(2)
+    assert outcomes_of(repository.ask())["regressed"] == 2
+    check = "question 2, checks: {keywords: {all: [good]}}"
+    repository.change(check, "question 2, checks: {regex: '.'}", FILE)
+    assert any("second: no longer checks keywords" in item for item in repository.listed(repository.ask()))
+
+
 def test_a_project_in_another_folder_is_compared_with_what_it_was(repository):
     (repository.path / "app").mkdir()
     for name in ("capitals.py", "golden", "pyproject.toml"):

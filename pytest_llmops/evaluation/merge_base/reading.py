@@ -32,15 +32,16 @@ from pytest_llmops.evaluation.merge_base.moves import (
 from pytest_llmops.evaluation.missing import explain_missing
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.release import Release
+from pytest_llmops.gates.renames import find_renames, rename_cases
 from pytest_llmops.gates.suite_channel.verdicts import watch_means
 from pytest_llmops.golden import find_golden_files, load_golden
 from pytest_llmops.golden.files import paths_to_export
-from pytest_llmops.golden.identity import cases_by_id, file_of, input_hash
+from pytest_llmops.golden.identity import case_id, cases_by_id, file_of, input_hash
 from pytest_llmops.golden.reviews import load_reviews, parse_reviews
 from pytest_llmops.ini_files import INI_FILES, read_addopts, read_ini
 from pytest_llmops.printable import printable
 from pytest_llmops.prompts.lock import find_lock
-from pytest_llmops.records import CaseResult, Golden, Run
+from pytest_llmops.records import Case, CaseResult, Golden, Run
 from pytest_llmops.reports.files.baseline_file import (
     load_base,
     load_release,
@@ -96,10 +97,12 @@ def read_merge_base(  # noqa: PLR0913 - as `find_baseline`
         target = _merge_target(
             revision, settings, old, new, goldens, moved, named or settings.golden, folder / "target"
         )
+    renamed = _find_renamed_cases(old.goldens, new.goldens)
+    old, new = _rename_cases(old, renamed), _rename_cases(new, renamed)
     further += list_changed_options(old.goldens, revision)
     release = _read_release(revision, old.settings.accepted)
     if release is not None:
-        release = replace(release, run=rename_run(release.run, moved))
+        release = replace(release, run=rename_cases(rename_run(release.run, moved), renamed))
     loosened = list_loosened(_watch_as_now(old, new), new, settings, selection=selection, further=further)
     approvals = (*target.approvals, *approvals)
     code = list(list_changed_metrics(old.goldens, revision, settings.root))
@@ -139,6 +142,7 @@ def read_merge_base(  # noqa: PLR0913 - as `find_baseline`
         carried=target.carried,
         revision=revision,
         recordings=recordings,
+        renamed=renamed,
         approvals=approvals,
         prices=old.settings.prices,
         release=release and replace(release, run=_without_approved(release.run, new.goldens, approved)),
@@ -146,6 +150,32 @@ def read_merge_base(  # noqa: PLR0913 - as `find_baseline`
         if old.baseline
         else explain_missing(revision, old.settings.accepted, has_cases=bool(old.goldens)),
     )
+
+
+def _find_renamed_cases(old: Sequence[Golden], new: Sequence[Golden]) -> dict[str, str]:
+    """The items of cases that a change gave another id, to their new ones."""
+    renamed: dict[str, str] = {}
+    files = {golden.path: golden for golden in new}
+    for golden in old:
+        before, after = (
+            {id_: input_hash(case) for id_, case in cases_by_id(file).items()}
+            for file in (golden, files.get(golden.path, golden))
+        )
+        gone = {id_: asked for id_, asked in before.items() if id_ not in after}
+        renamed |= find_renames(gone, {id_: asked for id_, asked in after.items() if id_ not in before})
+    return renamed
+
+
+def _rename_cases(files: GateFiles, renamed: Mapping[str, str]) -> GateFiles:
+    def rename(golden: Golden, case: Case) -> Case:
+        new = renamed.get(case_id(golden, case))
+        return replace(case, id=new.removeprefix(f"{golden.path}::")) if new else case
+
+    goldens = [
+        replace(golden, cases=tuple(rename(golden, case) for case in golden.cases))
+        for golden in files.goldens
+    ]
+    return replace(files, goldens=goldens, baseline=files.baseline and rename_cases(files.baseline, renamed))
 
 
 def _without_approved(base: Run, goldens: Sequence[Golden], approved: Iterable[Loosening]) -> Run:
