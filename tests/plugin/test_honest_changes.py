@@ -148,7 +148,7 @@ def test_a_renamed_case_keeps_its_baseline_and_its_checks(repository):
     repository.varying.break_case(2)
     assert outcomes_of(repository.ask())["regressed"] == 2
     check = "question 2, checks: {keywords: {all: [good]}}"
-    repository.change(check, "question 2, checks: {regex: '.'}", FILE)
+    repository.change(check, "question 2, checks: {regex: {pattern: '.'}}", FILE)
     assert any("second: no longer checks keywords" in item for item in repository.listed(repository.ask()))
 
 
