@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from pytest_llmops.bounds import describe_check, format_bound, holds
 from pytest_llmops.features.mutate.kinds import GROUPS, LIES_KEY, MUTED, Kind, kinds_of
 from pytest_llmops.features.mutate.trials import Trial, checks_that_count
 from pytest_llmops.golden.identity import file_of
-from pytest_llmops.printable import counted
+from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import Bound, Golden, Outcome, Verdict
 from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.bootstrap import measure_with_intervals
@@ -118,6 +118,7 @@ def measure_strength(
     Args:
         wanted: The kinds that were to be tried.
     """
+    wanted = list(wanted)
     kinds = sorted({(trial.group, trial.kind) for trial in trials}, key=_order)
     groups = list(dict.fromkeys(group for group, _ in kinds))
     chosen: list[tuple[str, str, Callable[[Trial], bool]]] = [("", "", lambda _: True)]
@@ -140,23 +141,34 @@ def measure_strength(
         lies=lies,
         checks=tuple(_list_checks(goldens, trials)),
         not_tried=missing,
-        verdicts=tuple(judge_bounds(goldens, trials, missing)),
+        verdicts=tuple(judge_bounds(goldens, trials, missing, wanted)),
     )
 
 
 def judge_bounds(
-    goldens: Iterable[Golden], trials: Sequence[Trial], not_tried: Mapping[str, str]
+    goldens: Iterable[Golden], trials: Sequence[Trial], not_tried: Mapping[str, str], wanted: Collection[Kind]
 ) -> Iterable[Verdict]:
     """
     Yield a verdict for each bound under `mutation`, of the mutants of its own golden file.
 
-    A bound is `undecided` where nothing was tried, or where the mutants that could not be decided would make
-    the difference.
+    A bound is `undecided` where nothing or only a part of its kinds was to be tried, or where the mutants
+    that could not be decided would make the difference.
     """
     for golden in goldens:
         own = [trial for trial in trials if file_of(trial.case) == golden.path]
         for name, bound in golden.measures.get(MEASURED, {}).items():
-            yield judge_bound(golden, name, bound, own, not_tried)
+            verdict = judge_bound(golden, name, bound, own, not_tried)
+            left_out = _left_out(name, wanted)
+            if left_out and verdict.outcome != "undecided":
+                reason = f"only a part was tried, without {name_some(left_out, 3)}: {verdict.reason}"
+                verdict = replace(verdict, outcome="undecided", reason=reason)
+            yield verdict
+
+
+def _left_out(name: str, wanted: Collection[Kind]) -> list[str]:
+    """The kinds that a name stands for and that were not to be tried, where others of their group were."""
+    groups = {group for group, kind in kinds_of(name) if (group, kind) in wanted}
+    return [kind for group, kind in kinds_of(name) if group in groups and (group, kind) not in wanted]
 
 
 def judge_bound(
