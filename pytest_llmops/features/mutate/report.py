@@ -43,8 +43,8 @@ def mutation_document(measured: Measured, weakened: Sequence[Weakened], outcome:
     if undecided := [trial for trial in strength.trials if not trial.is_decided]:
         reasons = dict.fromkeys(f"{trial.kind}: {_masked(trial.reason)}" for trial in undecided)
         blocks.append(Notes(title="undecided, so the score is a range", items=list(reasons), most=5))
-    verdicts = [*map(_describe, strength.verdicts), *map(_describe_fall, weakened)]
-    verdicts += [measured.note] if measured.note else []
+    verdicts = [*map(_describe, strength.verdicts), *map(_describe_weakened, weakened)]
+    verdicts += measured.notes
     blocks.append(Notes(items=verdicts))
     return Document(blocks=blocks, outcome=f"{_word(strength, outcome)}: {describe_total(strength)}")
 
@@ -60,8 +60,7 @@ def section(measured: Measured) -> list[str]:
         lines.append(
             f"mutation: {counted(len(survivors), 'mutant')} survived; llmops mutate {files} lists them"
         )
-    if measured.note:
-        lines.append(f"mutation: {measured.note}")
+    lines += [f"mutation: {note}" for note in measured.notes]
     return [printable(_masked(line), 1_200) for line in lines]
 
 
@@ -110,11 +109,16 @@ def mutation_json(measured: Measured, weakened: Sequence[Weakened], outcome: Out
             for verdict in strength.verdicts
         ],
         "weakened": [
-            {"group": fall.group, "kind": fall.kind, "fell": list(fall.fell), "reason": _describe_fall(fall)}
-            for fall in weakened
+            {
+                "group": row.group,
+                "kind": row.kind,
+                "dropped": list(row.dropped),
+                "reason": _describe_weakened(row),
+            }
+            for row in weakened
         ],
         "calls": measured.calls,
-        "note": measured.note or None,
+        "note": "; ".join(measured.notes) or None,
     }
 
 
@@ -261,8 +265,8 @@ def _describe(verdict: Verdict) -> str:
     return f"{verdict.outcome}: {place}: {verdict.check}:{numbers} {_masked(verdict.reason)}"
 
 
-def _describe_fall(fall: Weakened) -> str:
-    return f"regressed: {fall.describe()}"
+def _describe_weakened(row: Weakened) -> str:
+    return f"regressed: {row.describe()}"
 
 
 def _word(strength: Strength, outcome: Outcome) -> str:
