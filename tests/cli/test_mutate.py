@@ -150,6 +150,11 @@ def elsewhere(question):
     assert Path(__file__).with_name("pyproject.toml").exists() and "llmops-" not in __file__
     return ruled(question)
 
+def writing(question):
+    with (Path(__file__).parent / "linked" / "log.txt").open("a") as log:
+        log.write("asked\\n")
+    return ruled(question)
+
 HALVES = []
 
 def halves(question):
@@ -251,6 +256,12 @@ def test_retrieval_is_mutated_where_it_matters_and_named_where_there_is_none(cap
     assert code == 3
     assert shown["score"]["score"] is None
     assert shown["not_tried"] == {"retrieval": "no case has passages"}
+
+
+def test_a_proposed_bound_holds_for_the_answer_itself(capsys):
+    golden(WEAK.replace("[returns#boots]", "[returns#boots, warranty#tents, none#such]"))
+    _, shown = report(capsys, "--kinds", "no_passages")
+    assert [row["remedy"] for row in shown["survivors"] if "boots" in row["case"]] == ["recall@2: '>= 0.666'"]
 
 
 def test_a_check_that_kills_nothing_others_do_not_is_dead(capsys):
@@ -482,6 +493,31 @@ def test_private_data_of_mutants_are_masked_and_no_remedy_holds_them(capsys):
         assert "merrivale" not in Path(f"report.{style}").read_text()
 
 
+def test_a_changed_value_is_not_shown_without_what_gives_it_away_nor_cut_out_of_it(capsys):
+    Path("mutant_shop.py").write_text("""
+def answer(question):
+    if "mail" in question:
+        return "A" * 60 + " and you can write to tobias.merrivale@example.com about the tents."
+    return "Your record says: Date of birth: 03.04.1985. You can write to us about the tents."
+""")
+    cases = "cases: [{id: birth, input: Who am I?}, {id: mail, input: Which mail?}]"
+    checks = (
+        "checks: {keywords: {any: [can, write]}, pii_leak: {kinds: [IBAN_CODE]}}\n"  # texts stay in clear
+    )
+    golden(f"app: mutant_shop:answer\n{checks}{cases}")
+    _, shown = report(capsys, "--kinds", "date,another_answer")
+    assert kinds(shown)["date"]["survived"] == 1
+    assert {(row["kind"], row["change"]) for row in shown["survivors"]} == {
+        ("date", "date"),
+        ("another_answer", "the answer of another case"),
+    }
+    for style in ("text", "json", "markdown"):
+        main(["mutate", "--kinds", "date,another_answer", "--format", style])
+        shown = capsys.readouterr().out
+        assert "1985" not in shown
+        assert "merriv" not in shown
+
+
 def test_a_golden_set_that_was_weakened_is_red_by_its_measured_strength(capsys):
     golden(STRONG)
     assert report(capsys)[1]["note"].endswith("llmops mutate --accept")
@@ -610,7 +646,9 @@ def test_a_copy_that_breaks_the_app_by_itself_decides_nothing_and_one_that_is_li
     bot("linked", cases=RULED)
     record()
     code, shown = report(capsys, *chosen)
-    assert shown["score"]["killed"] == 0
+    assert (code, shown["score"]["undecided"]) == (2, 1)
+    main(["mutate", *chosen])
+    assert "no answer and no model call changed" in capsys.readouterr().out
 
 
 def test_a_budget_is_one_for_all_and_no_call_is_made_where_nothing_is_recorded(capsys):
@@ -622,6 +660,19 @@ def test_a_budget_is_one_for_all_and_no_call_is_made_where_nothing_is_recorded(c
     assert (code, shown["calls"], shown["score"]["undecided"]) == (2, 2, 2)
     code, shown = report(capsys, *chosen, "--budget", "9", "--record", "none")
     assert (code, shown["calls"], shown["score"]["undecided"]) == (2, 0, 3)
+
+
+def test_a_copy_is_what_an_app_writes_to_through_a_folder_that_is_linked_within_the_project(capsys):
+    Path("prompts").mkdir()
+    Path("prompts/shop.md").write_text(RULES)
+    Path("real").mkdir()
+    Path("linked").symlink_to("real")
+    bot("writing", cases=RULED)
+    record()
+    Path("real/log.txt").unlink()
+    _, shown = report(capsys, "--prompt", "prompts/shop.md", "--kinds", "number_changed", "--budget", "50")
+    assert kinds(shown)["number_changed"]["killed"] == 1
+    assert (Path("real/log.txt").read_text(), shown["score"]["tried"]) == ("asked\n", 1)  # by the first run
 
 
 def test_a_file_that_the_app_does_not_read_decides_nothing(capsys):

@@ -180,53 +180,57 @@ def _copied(settings: Settings) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="llmops-") as name:
         copy = Path(name) / root.name
         size = 0
-        links: list[tuple[Path, Path]] = []
+        links: list[Path] = []
         for folder, folders, files in os.walk(root):
             place = copy / Path(folder).relative_to(root)
             place.mkdir(parents=True, exist_ok=True)
-            inside = Path(folder).resolve()
-            folders[:] = [
-                name
-                for name in folders
-                if name not in _LEFT_OUT and inside / name not in {home / "runs", home / "explain"}
-            ]
-            for file in files:
-                source = Path(folder) / file
-                if file in _LEFT_OUT or not source.is_file():
-                    continue
+            names = _choose_folders(Path(folder), folders, home)
+            links += [Path(folder) / name for name in names if (Path(folder) / name).is_symlink()]
+            folders[:] = [name for name in names if not (Path(folder) / name).is_symlink()]
+            for source in (Path(folder) / file for file in files if file not in _LEFT_OUT):
                 if source.is_symlink():
-                    links.append((source, place / file))
-                    continue
-                bytes_ = source.stat().st_size
-                if bytes_ > _LARGE:
-                    (place / file).symlink_to(source)
-                    continue
-                size += bytes_
+                    links.append(source)
+                elif source.is_file():
+                    size += _copy(source, place / source.name)
                 if size > _MOST:
                     raise SettingsError(
                         f"{root} has more than {_MOST // 2**20} MiB to copy; run this in a clean checkout"
                     )
-                shutil.copy2(source, place / file)
-            for link in folders[:]:
-                if (Path(folder) / link).is_symlink():
-                    folders.remove(link)
-                    links.append((Path(folder) / link, place / link))
-        for source, link in links:
-            _link(source, link, root, copy)
+        for link in links:
+            _link(link, copy / link.relative_to(root), root, copy)
         if home.is_relative_to(root) and home != root / ".llmops":
             (copy / home.relative_to(root)).replace(copy / ".llmops")
         yield copy
 
 
+def _choose_folders(folder: Path, names: Sequence[str], home: Path) -> list[str]:
+    """Return the folders that a copy has: no environments, and no runs of before."""
+    inside = folder.resolve()
+    left_out = {home / "runs", home / "explain"}
+    return [name for name in names if name not in _LEFT_OUT and inside / name not in left_out]
+
+
+def _copy(source: Path, place: Path) -> int:
+    """Copy a file, or link a large one; returns how many bytes were copied."""
+    size = source.stat().st_size
+    if size > _LARGE:
+        place.symlink_to(source)
+        return 0
+    shutil.copy2(source, place)
+    return size
+
+
 def _link(source: Path, place: Path, root: Path, copy: Path) -> None:
     """Put what a link leads to into its place in the copy."""
     target = source.resolve()
+    if not target.exists():
+        return
     if target.is_relative_to(root) and (copy / target.relative_to(root)).exists():
         place.symlink_to(copy / target.relative_to(root))
-    elif target.is_dir() or target.stat().st_size > _LARGE:
+    elif target.is_dir():
         place.symlink_to(target)
-    else:
-        shutil.copy2(target, place)
+    elif target.is_file():
+        _copy(target, place)
 
 
 def _judge(

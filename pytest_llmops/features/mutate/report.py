@@ -11,6 +11,7 @@ from typing import Any
 from pytest_llmops.detect.mask import mask_shown
 from pytest_llmops.features.mutate.kinds import LIES_KEY, MUTED
 from pytest_llmops.features.mutate.measuring import Measured
+from pytest_llmops.features.mutate.private import changes_private
 from pytest_llmops.features.mutate.stored import Weakened
 from pytest_llmops.features.mutate.strength import CheckStrength, Rate, Strength
 from pytest_llmops.features.mutate.trials import Trial
@@ -90,7 +91,7 @@ def mutation_json(measured: Measured, weakened: Sequence[Weakened], outcome: Out
                 "case": trial.case,
                 "group": trial.group,
                 "kind": trial.kind,
-                "change": _masked(trial.mutation.change),
+                "change": _change(trial),
                 "text": _text(trial, 2_000),
                 "remedy": measured.remedies.get(at),
             }
@@ -232,15 +233,20 @@ def _is_same(trial: Trial) -> bool:
 
 def _shown(trial: Trial) -> str:
     """What was changed, and the mutant around that place."""
-    change = _masked(trial.mutation.change)
+    change = _change(trial)
     answered, output = trial.mutation.answered, trial.mutation.output
-    if trial.group != "output" or answered is None or output is None:
+    if trial.group != "output" or answered is None or output is None or changes_private(trial):
         return printable(change, _TEXT)
     good, bad = _masked(answered.output.text), _masked(output.text)
     same = len(commonprefix([good, bad]))  # noqa: RUF071 - of two texts, not of paths
     start = max(0, min(same, len(bad) - 1) - _BEFORE)
     around = ("…" if start else "") + bad[start : start + _AROUND]
     return f"[{_cut(change)}] {_cut(around + ('…' if len(bad) > start + _AROUND else ''), 2 * _AROUND)}"
+
+
+def _change(trial: Trial) -> str:
+    """What was changed; of personal data only that it was."""
+    return trial.kind if changes_private(trial) else _masked(trial.mutation.change)
 
 
 def _cut(text: str, most: int = 36) -> str:
@@ -250,7 +256,7 @@ def _cut(text: str, most: int = 36) -> str:
 
 def _text(trial: Trial, most: int) -> str:
     output = trial.mutation.output
-    return printable(_masked(output.text), most) if output else ""
+    return printable(_masked(output.text), most) if output and not changes_private(trial) else ""
 
 
 def _describe(verdict: Verdict) -> str:

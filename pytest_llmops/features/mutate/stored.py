@@ -58,8 +58,8 @@ class Weakened:
         if not self.same:
             why = f"more than chance explains, p = {self.p_value:.2g}"
         return (
-            f"{self.group}/{self.kind}: {counted(len(self.dropped), 'mutant')} of {self.cases} that were killed "
-            f"survive ({self.improved} the other way round; {why}): {named}"
+            f"{self.group}/{self.kind}: {counted(len(self.dropped), 'mutant')} of {self.cases} that were "
+            f"killed survive ({self.improved} the other way round; {why}): {named}"
         )
 
 
@@ -167,8 +167,8 @@ def compare_strength(before: Before, strength: Strength) -> Compared:
     if gone := _find_gone(before.killed, strength):
         named = name_some([printable(case) for case in gone], _NAMED)
         notes.append(
-            f"{counted(len(gone), 'case')} of the stored strength {'is' if len(gone) == 1 else 'are'} gone, so "
-            f"nobody knows if its mutants would still be killed: {named}; if that is meant: "
+            f"{counted(len(gone), 'case')} of the stored strength {'is' if len(gone) == 1 else 'are'} gone, "
+            f"so nobody knows if its mutants would still be killed: {named}; if that is meant: "
             "llmops mutate --accept"
         )
     return Compared(
