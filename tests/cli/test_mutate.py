@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -262,6 +263,19 @@ def test_a_proposed_bound_holds_for_the_answer_itself(capsys):
     golden(WEAK.replace("[returns#boots]", "[returns#boots, warranty#tents, none#such]"))
     _, shown = report(capsys, "--kinds", "no_passages")
     assert [row["remedy"] for row in shown["survivors"] if "boots" in row["case"]] == ["recall@2: '>= 0.666'"]
+
+
+def test_remedies_of_long_answers_are_found_in_a_bounded_time(capsys):
+    Path("mutant_shop.py").write_text("""
+def answer(question):
+    return " ".join(f"{name}{question}" for name in ("boot", "tent", "card")) + " ha" * 15_000
+""")
+    cases = "cases: [{id: a, input: A}, {id: b, input: B}]\n"
+    golden("app: mutant_shop:answer\nchecks: {keywords: {any: [ha]}}\n" + cases)
+    start = time.perf_counter()
+    _, shown = report(capsys, "--kinds", "another_answer")
+    assert kinds(shown).get("another_answer", {}).get("survived", 0) == 2
+    assert time.perf_counter() - start < 15
 
 
 def test_a_check_that_kills_nothing_others_do_not_is_dead(capsys):
