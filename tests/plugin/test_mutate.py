@@ -105,8 +105,8 @@ def test_undecided_mutants_are_no_green_item_and_a_red_golden_set_is_an_error_of
                 "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
             })
 
-        @metric(name="asked", bound=">= 1")
-        def asked(output, sample):
+        @metric(name="capital_asked", bound=">= 1")
+        def capital_asked(output, sample):
             http = httpx.Client(transport=httpx.MockTransport(reply))
             client = openai.OpenAI(api_key="k", base_url="https://api.paid.example/v1", http_client=http)
             client.chat.completions.create(model="m", messages=[{"role": "user", "content": output.text}])
@@ -121,7 +121,7 @@ def test_undecided_mutants_are_no_green_item_and_a_red_golden_set_is_an_error_of
         undecided = "fail"
     """,
     )
-    project.golden(WEAK.replace("[capital]}", "[capital]}, asked: true"))
+    project.golden(WEAK.replace("[capital]}", "[capital]}, capital_asked: true"))
     result = project.run_here("--llm-mutate", "number", "-v")
     result.stdout.fnmatch_lines(["*::mutation FAILED*", "mutation: output * 2 undecided"])
     result.stdout.fnmatch_lines(
