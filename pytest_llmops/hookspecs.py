@@ -93,8 +93,8 @@ def llmops_measure() -> Mapping[str, str]:  # type: ignore[empty-body]
     """
     Return measurements of golden files after their run, by the key under `suite` that bounds them.
 
-    Each has the import path `module:function` of a `MeasureGoldens` `--llm-mutate` asks for
-    the one of `mutation`.
+    Each has the import path `module:function` of a `MeasureGoldens`. `--llm-mutate` asks for the one of
+    `mutation`.
     """
 
 

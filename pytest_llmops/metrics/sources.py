@@ -343,9 +343,16 @@ def _is_text(statement: ast.stmt) -> bool:
 
 
 def _is_script(statement: ast.stmt) -> bool:
-    """`if __name__ == "__main__":`, which no import runs."""
-    return isinstance(statement, ast.If) and any(
-        isinstance(node, ast.Constant) and node.value == _RUN_AS_A_SCRIPT for node in ast.walk(statement.test)
+    """`if __name__ == "__main__":` without an `else`, which no import runs."""
+    return (
+        isinstance(statement, ast.If)
+        and not statement.orelse
+        and isinstance(statement.test, ast.Compare)
+        and isinstance(statement.test.left, ast.Name)
+        and statement.test.left.id == "__name__"
+        and [type(operator) for operator in statement.test.ops] == [ast.Eq]
+        and isinstance(statement.test.comparators[0], ast.Constant)
+        and statement.test.comparators[0].value == _RUN_AS_A_SCRIPT
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ WEAK = "app: mutant_shop:answer\nchecks: {keywords: {any: [days, warranty, card]
 STRONG = 'app: mutant_shop:answer\nchecks: {facts: true, rouge_l: ">= 0.3", recall@1: ">= 1"}\n' + CASES
 
 BOT = """
-import json, httpx, openai
+import json, httpx, openai, os, time
 from pathlib import Path
 
 CALLS = []
@@ -135,6 +136,31 @@ def patient(question):
         text = ask(question).choices[0].message.content
         if "60 days" in text:
             return text
+
+def slow(question):
+    text = ask(question).choices[0].message.content
+    if "60 days" not in text:
+        time.sleep(3)
+    return text
+
+def linked(question):
+    answer(question)
+    return Path(__file__).with_name("answers.txt").read_text()
+
+def elsewhere(question):
+    assert Path(__file__).with_name("pyproject.toml").exists() and "llmops-" not in __file__
+    return ruled(question)
+
+def writing(question):
+    with (Path(__file__).parent / "linked" / "log.txt").open("a") as log:
+        log.write("asked\\n")
+    return ruled(question)
+
+HALVES = []
+
+def halves(question):
+    HALVES.append(question)
+    return "60 days, at most." if len(HALVES) % 2 else "two months, at most."
 
 def fragile(question):
     text = ask(question).choices[0].message.content
@@ -233,6 +259,25 @@ def test_retrieval_is_mutated_where_it_matters_and_named_where_there_is_none(cap
     assert shown["not_tried"] == {"retrieval": "no case has passages"}
 
 
+def test_a_proposed_bound_holds_for_the_answer_itself(capsys):
+    golden(WEAK.replace("[returns#boots]", "[returns#boots, warranty#tents, none#such]"))
+    _, shown = report(capsys, "--kinds", "no_passages")
+    assert [row["remedy"] for row in shown["survivors"] if "boots" in row["case"]] == ["recall@2: '>= 0.666'"]
+
+
+def test_remedies_of_long_answers_are_found_in_a_bounded_time(capsys):
+    Path("mutant_shop.py").write_text("""
+def answer(question):
+    return " ".join(f"{name}{question}" for name in ("boot", "tent", "card")) + " ha" * 15_000
+""")
+    cases = "cases: [{id: a, input: A}, {id: b, input: B}]\n"
+    golden("app: mutant_shop:answer\nchecks: {keywords: {any: [ha]}}\n" + cases)
+    start = time.perf_counter()
+    _, shown = report(capsys, "--kinds", "another_answer")
+    assert kinds(shown).get("another_answer", {}).get("survived", 0) == 2
+    assert time.perf_counter() - start < 15
+
+
 def test_a_check_that_kills_nothing_others_do_not_is_dead(capsys):
     golden(STRONG.replace("facts: true", "facts: true, keywords: {none: [zebra]}, pii_leak: none"))
     main(["mutate", "--kinds", "output"])
@@ -301,6 +346,30 @@ def test_a_loop_that_never_ends_on_mutated_replies_is_ended_and_a_broken_app_is_
     record()
     _, shown = report(capsys, "--kinds", "empty")
     assert (kinds(shown)["empty"]["killed"], kinds(shown)["empty"]["by_error"]) == (2, 2)
+
+
+def test_an_app_that_is_too_slow_on_a_mutant_has_shown_nothing(capsys):
+    Path("pyproject.toml").write_text("[tool.pytest-llmops]\ntimeout_s = 1\n")
+    bot("slow", suite='suite: {mutation: {muted: "<= 0.3"}}\n')
+    record()
+    code, shown = report(capsys, "--kinds", "empty")
+    assert (code, shown["score"]["killed"], shown["score"]["undecided"]) == (2, 0, 2)
+    assert [row["outcome"] for row in shown["verdicts"]] == ["undecided"]
+
+
+def test_a_case_that_passes_by_two_checks_in_two_repeats_is_undecided_and_named(capsys):
+    cases = """
+cases:
+  - id: boots
+    input: How long for boots?
+    repeats: 2
+    reference: two months, at most.
+    checks: {keywords: {all: ["60 days"], pass_rate: "> 0"}, rouge_l: {min: 0.9, pass_rate: "> 0"}}
+"""
+    bot("halves", cases=cases)
+    code, shown = report(capsys, "--kinds", "output")
+    assert (code, shown["outcome"]) == (2, "undecided")
+    assert shown["score"]["undecided"] == shown["score"]["tried"] > 0
 
 
 def test_an_app_that_keeps_its_answers_has_shown_nothing(capsys):
@@ -438,6 +507,31 @@ def test_private_data_of_mutants_are_masked_and_no_remedy_holds_them(capsys):
         assert "merrivale" not in Path(f"report.{style}").read_text()
 
 
+def test_a_changed_value_is_not_shown_without_what_gives_it_away_nor_cut_out_of_it(capsys):
+    Path("mutant_shop.py").write_text("""
+def answer(question):
+    if "mail" in question:
+        return "A" * 60 + " and you can write to tobias.merrivale@example.com about the tents."
+    return "Your record says: Date of birth: 03.04.1985. You can write to us about the tents."
+""")
+    cases = "cases: [{id: birth, input: Who am I?}, {id: mail, input: Which mail?}]"
+    checks = (
+        "checks: {keywords: {any: [can, write]}, pii_leak: {kinds: [IBAN_CODE]}}\n"  # texts stay in clear
+    )
+    golden(f"app: mutant_shop:answer\n{checks}{cases}")
+    _, shown = report(capsys, "--kinds", "date,another_answer")
+    assert kinds(shown)["date"]["survived"] == 1
+    assert {(row["kind"], row["change"]) for row in shown["survivors"]} == {
+        ("date", "date"),
+        ("another_answer", "the answer of another case"),
+    }
+    for style in ("text", "json", "markdown"):
+        main(["mutate", "--kinds", "date,another_answer", "--format", style])
+        shown = capsys.readouterr().out
+        assert "1985" not in shown
+        assert "merriv" not in shown
+
+
 def test_a_golden_set_that_was_weakened_is_red_by_its_measured_strength(capsys):
     golden(STRONG)
     assert report(capsys)[1]["note"].endswith("llmops mutate --accept")
@@ -458,6 +552,27 @@ def test_a_golden_set_that_was_weakened_is_red_by_its_measured_strength(capsys):
     stored.write_text('{"version": 2}')
     assert main(["mutate"]) == 4
     assert "llmops mutate --accept" in capsys.readouterr().err
+
+
+def test_stored_cases_that_are_gone_are_named_and_a_comparison_with_nothing_is_undecided(capsys):
+    golden(STRONG)
+    main(["mutate", "--accept"])
+    golden(STRONG.replace("id: boots", "id: shoes"))
+    code, shown = report(capsys)
+    assert code == 0
+    assert "1 case of the stored strength is gone" in shown["note"]
+    assert "golden/shop.yaml::boots" in shown["note"]
+    golden(WEAK.replace("id: ", "id: my-"))
+    code, shown = report(capsys)
+    assert (code, shown["outcome"]) == (2, "undecided")
+    assert "3 cases of the stored strength are gone" in shown["note"]
+
+
+def test_a_strength_outside_of_the_project_is_in_no_revision(capsys):
+    Path("pyproject.toml").write_text('[tool.pytest-llmops]\naccepted = "../elsewhere/baseline.json"\n')
+    golden(STRONG)
+    assert main(["mutate", "--baseline", "git:main"]) == 4
+    assert "lies outside of the project" in capsys.readouterr().err
 
 
 def test_selfcheck_names_the_command_until_a_strength_is_stored(capsys):
@@ -526,6 +641,52 @@ def test_a_prompt_with_a_changed_rule_is_run_in_a_copy_within_the_budget(capsys)
     code, shown = report(capsys, *chosen, "--budget", "1")
     assert (code, shown["outcome"]) == (2, "undecided")
     assert (shown["score"]["tried"], shown["score"]["undecided"]) == (3, 2)
+
+
+def test_a_copy_that_breaks_the_app_by_itself_decides_nothing_and_one_that_is_linked_is_whole(capsys):
+    Path("prompts").mkdir()
+    Path("prompts/shop.md").write_text(RULES)
+    bot("elsewhere", cases=RULED)
+    record()
+    chosen = ("--prompt", "prompts/shop.md", "--kinds", "number_changed", "--budget", "50")
+    code, shown = report(capsys, *chosen)
+    assert (code, shown["score"]["killed"], shown["score"]["undecided"]) == (2, 0, 1)
+    main(["mutate", *chosen])
+    assert "the copy of the project is not green before anything is changed" in capsys.readouterr().out
+
+    Path("real").mkdir()
+    Path("real/answers.txt").write_text("60 days, at most.")
+    Path("answers.txt").symlink_to("real/answers.txt")
+    bot("linked", cases=RULED)
+    record()
+    code, shown = report(capsys, *chosen)
+    assert (code, shown["score"]["undecided"]) == (2, 1)
+    main(["mutate", *chosen])
+    assert "no answer and no model call changed" in capsys.readouterr().out
+
+
+def test_a_budget_is_one_for_all_and_no_call_is_made_where_nothing_is_recorded(capsys):
+    Path("prompts").mkdir()
+    Path("prompts/shop.md").write_text(RULES)
+    bot("ruled", cases=RULED)
+    chosen = ("--prompt", "prompts/shop.md", "--kinds", "number_changed,rule_weakened")
+    code, shown = report(capsys, *chosen, "--budget", "2")  # the case itself, and one edit
+    assert (code, shown["calls"], shown["score"]["undecided"]) == (2, 2, 2)
+    code, shown = report(capsys, *chosen, "--budget", "9", "--record", "none")
+    assert (code, shown["calls"], shown["score"]["undecided"]) == (2, 0, 3)
+
+
+def test_a_copy_is_what_an_app_writes_to_through_a_folder_that_is_linked_within_the_project(capsys):
+    Path("prompts").mkdir()
+    Path("prompts/shop.md").write_text(RULES)
+    Path("real").mkdir()
+    Path("linked").symlink_to("real")
+    bot("writing", cases=RULED)
+    record()
+    Path("real/log.txt").unlink()
+    _, shown = report(capsys, "--prompt", "prompts/shop.md", "--kinds", "number_changed", "--budget", "50")
+    assert kinds(shown)["number_changed"]["killed"] == 1
+    assert (Path("real/log.txt").read_text(), shown["score"]["tried"]) == ("asked\n", 1)  # by the first run
 
 
 def test_a_file_that_the_app_does_not_read_decides_nothing(capsys):

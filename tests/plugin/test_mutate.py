@@ -88,3 +88,46 @@ def test_it_works_with_workers_and_with_an_app_of_a_fixture(project):
         result.stdout.fnmatch_lines(
             ["*mutation number >= 0.9*0 of 2 mutants*", "mutation: output * killed (*"]
         )
+
+
+def test_undecided_mutants_are_no_green_item_and_a_red_golden_set_is_an_error_of_each(project):
+    project.app(APP)
+    project.write(
+        "capital_checks.py",
+        """
+        import httpx, openai
+        from pytest_llmops.metrics.custom import metric
+
+        def reply(request):
+            message = {"role": "assistant", "content": "yes"}
+            return httpx.Response(200, json={
+                "id": "r", "object": "chat.completion", "created": 1, "model": "paid-1",
+                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            })
+
+        @metric(name="capital_asked", bound=">= 1")
+        def capital_asked(output, sample):
+            http = httpx.Client(transport=httpx.MockTransport(reply))
+            client = openai.OpenAI(api_key="k", base_url="https://api.paid.example/v1", http_client=http)
+            client.chat.completions.create(model="m", messages=[{"role": "user", "content": output.text}])
+            return 1.0
+    """,
+    )
+    project.write(
+        "pyproject.toml",
+        """
+        [tool.pytest-llmops]
+        metrics = ["capital_checks.py"]
+        undecided = "fail"
+    """,
+    )
+    project.golden(WEAK.replace("[capital]}", "[capital]}, capital_asked: true"))
+    result = project.run_here("--llm-mutate", "number", "-v")
+    result.stdout.fnmatch_lines(["*::mutation FAILED*", "mutation: output * 2 undecided"])
+    result.stdout.fnmatch_lines(
+        ["FAILED golden/capitals.yaml::mutation - undecided mutation: nothing could*"]
+    )
+    project.golden(WEAK.replace("[capital]", "[Lisbon]"))
+    result = project.run_here("--llm-mutate", "output", "-v")
+    for name in ("mutation", "mutation?number?", "mutation?muted?"):
+        result.stdout.fnmatch_lines([f"*golden/capitals.yaml::{name} ERROR*"])

@@ -45,11 +45,8 @@ FALSE_KINDS = frozenset({"number", "date", "unit", "name", "negation", "actor", 
 """Kinds that make a fluent false answer."""
 
 _ALIKE = 0.9  # share of words from which on two answers are the same one
-_MORE_THAN_HALF = 0.6
 _OTHERS_AT_MOST = 2_000
-_SHOWN = 80
 _PASSAGES_AT_MOST = 20_000  # characters
-_SHORT_SOURCE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +167,7 @@ def _another_answer(reading: Reading, kind: str) -> Mutant | None:
         if _says(other, reading) or holds(reading.text, other):
             continue
         best = (share, other)
-    return Mutant(kind, best[1], f"the answer of another case: {_short(best[1])}") if best else None
+    return Mutant(kind, best[1], "the answer of another case") if best else None
 
 
 def _passages(reading: Reading, kind: str) -> Mutant | None:
@@ -184,7 +181,7 @@ def _apology(reading: Reading, kind: str) -> Mutant | None:
     if _refuses(reading) or not reading.text.strip():
         return None
     language = reading.language or read_language("en")
-    return Mutant(kind, language.apology, f"an apology: {_short(language.apology)}")
+    return Mutant(kind, language.apology, "an apology")
 
 
 def _refuses(reading: Reading) -> bool:
@@ -203,11 +200,6 @@ def _says(text: str, reading: Reading) -> bool:
 @lru_cache(maxsize=4_096)
 def _words(text: str) -> frozenset[str]:
     return frozenset(word for word in split_words(text[:READ_AT_MOST]) if word not in FUNCTION_WORDS)
-
-
-def _short(text: str) -> str:
-    line = " ".join(text[:400].split())
-    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}\u2026"
 
 
 _MAKERS: Mapping[str, Callable[[Reading, str], Mutant | None]] = {

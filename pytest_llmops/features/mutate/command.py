@@ -18,8 +18,9 @@ from pytest_llmops.features.mutate.kinds import EDITS, GROUPS, Kind, read_kinds,
 from pytest_llmops.features.mutate.measuring import Measured, RedGoldenError, measure
 from pytest_llmops.features.mutate.report import mutation_document, mutation_json
 from pytest_llmops.features.mutate.stored import (
+    Compared,
     Weakened,
-    find_weakened,
+    compare_strength,
     read_before,
     strength_path,
     write_strength,
@@ -75,9 +76,10 @@ def _run(given: argparse.Namespace) -> int:
     before = read_before(given.baseline, settings)
     edits = read_files({"prompts": given.prompt, "documents": given.data}, kinds, settings, budget)
     measured = measure(goldens, settings, kinds, run=run, budget=budget, edits=edits)
-    weakened = find_weakened(before.killed, measured.strength)
-    outcome = conclude(measured, weakened)
-    _show(replace(measured, note=before.note), weakened, outcome, given)
+    compared = compare_strength(before, measured.strength)
+    measured = replace(measured, notes=(*measured.notes, *compared.notes))
+    outcome = conclude(measured, compared)
+    _show(measured, compared.weakened, outcome, given)
     if given.accept and outcome != "error":
         path = strength_path(settings)
         write_strength(measured.strength, path)
@@ -85,17 +87,17 @@ def _run(given: argparse.Namespace) -> int:
     return _EXIT_CODES[outcome]
 
 
-def conclude(measured: Measured, weakened: Sequence[Weakened]) -> Outcome:
-    """Return the worst outcome: nothing tried is an error, and all undecided is undecided."""
+def conclude(measured: Measured, compared: Compared) -> Outcome:
+    """Return the worst outcome: nothing tried is an error, and what nobody knows is undecided."""
     strength = measured.strength
     outcomes = {verdict.outcome for verdict in strength.verdicts}
     if not strength.total.tried:
         return "error"
-    if weakened:
+    if compared.weakened:
         return "regressed"
     if "failed" in outcomes:
         return "failed"
-    if "undecided" in outcomes or strength.total.undecided:
+    if "undecided" in outcomes or strength.total.undecided or compared.is_undecided:
         return "undecided"
     return "passed"
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from pytest_llmops.cli.isolation import run_verb
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.features.mutate.kinds import EDITS, Kind
-from pytest_llmops.features.mutate.rules import Edit, edit_rules
+from pytest_llmops.features.mutate.rules import EditedFile, edit_rules
 from pytest_llmops.features.mutate.trials import Answered, Mutation, Trial, TrialOutcome
 from pytest_llmops.gates.absolute import judge_case, judge_suite
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.printable import counted, printable
-from pytest_llmops.records import CaseResult, Golden, Output, Run
+from pytest_llmops.records import CaseResult, Golden, Output, Run, Verdict
 from pytest_llmops.registry import find_traits
 from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.settings import Settings
@@ -31,7 +31,17 @@ _LARGE = 20 * 2**20
 _MOST = 2_000 * 2**20
 _MOST_FILE = 2**20
 _REFUSED = "the budget of "
+_NOT_RECORDED = "--llm-record none makes no calls"
 _UNREAD = "no answer and no model call changed: the app may not read this file, or read an index made of it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """A run on a copy, or why there is none; and the calls that it made, at most."""
+
+    run: Run | None
+    calls: int
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,23 +59,40 @@ class Files:
     settings: Settings
     budget: int
 
-    def try_edits(self, goldens: Sequence[Golden], answered: Sequence[Answered]) -> list[Trial]:
-        """Run the golden files on each changed file, as long as the budget goes; a trial a file and edit."""
-        trials: list[Trial] = []
-        left = self.budget
-        known = {item.task.id: item for item in answered}
-        for group, name, edit in self._edits():
-            if left <= 0:
-                reason = f"the budget of {counted(self.budget, 'call')} ended before it"
-                trials += [_trial(golden, group, name, edit, "undecided", reason) for golden in goldens]
-                continue
-            run, outcome, reason = self._run(goldens, name, edit, left)
-            if run is not None:
-                left -= run.usage.calls - run.usage.replayed
-            trials += [_judge(golden, (group, name, edit), run, outcome, reason, known) for golden in goldens]
-        return trials
+    def try_edits(
+        self, goldens: Sequence[Golden], answered: Sequence[Answered], calls: int
+    ) -> tuple[list[Trial], int]:
+        """
+        Run the golden files on each changed file, as long as the calls go; a trial a file and edit.
 
-    def _edits(self) -> Iterator[tuple[str, str, Edit]]:
+        The unchanged copy is run first. Where it is not green, the copy and not an edit makes a run red.
+
+        Args:
+            calls: The most model calls of all runs.
+
+        Returns:
+            The trials, and how many calls were made. A run that ended early may have made all that it was
+            allowed, so all of them count.
+        """
+        trials: list[Trial] = []
+        known = {item.task.id: item for item in answered}
+        first = self._run(goldens, None, calls)
+        left = calls - first.calls
+        doubts = {golden.path: _doubt_of_copy(golden, first) for golden in goldens}
+        for group, name, edit in self._edits():
+            ended = f"the budget of {counted(self.budget, 'call')} ended before it" if left <= 0 else ""
+            reasons = {path: doubt or ended for path, doubt in doubts.items()}
+            tried = [golden for golden in goldens if not reasons[golden.path]]
+            made = self._run(tried, (name, edit), left) if tried else None
+            left -= made.calls if made else 0
+            for golden in goldens:
+                if made is None or reasons[golden.path]:
+                    trials.append(_trial(golden, group, name, edit, "undecided", reasons[golden.path]))
+                else:
+                    trials.append(_judge(golden, (group, name, edit), made, known))
+        return trials, calls - left
+
+    def _edits(self) -> Iterator[tuple[str, str, EditedFile]]:
         for group in EDITS:
             wanted = {kind for of, kind in self.kinds if of == group}
             for name in self.by_group.get(group, ()):
@@ -75,22 +102,25 @@ class Files:
                     if edit.kind in wanted:
                         yield group, name, edit
 
-    def _run(
-        self, goldens: Sequence[Golden], name: str, edit: Edit, calls: int
-    ) -> tuple[Run | None, TrialOutcome, str]:
-        """Return the run on the copy; without one, what is to be thought of it and why."""
+    def _run(self, goldens: Sequence[Golden], edited: tuple[str, EditedFile] | None, calls: int) -> _Made:
+        """Run golden files on a copy, with one file changed or as it is."""
         with _copied(self.settings) as folder:
-            (folder / name).write_bytes(edit.content.encode())
+            if edited is not None:
+                name, edit = edited
+                (folder / name).write_bytes(edit.content.encode())
             out = folder / ".llmops" / "mutated.json"
+            record = "none" if self.settings.record == "none" or calls <= 0 else "new"
             arguments = ["run", *(golden.path for golden in goldens), "--out", str(out), "--baseline", "none"]
-            arguments += ["--repeats", "1", "--budget", f"{calls} calls", "--record", "new"]
+            arguments += ["--repeats", "1", "--budget", f"{max(calls, 1)} calls", "--record", record]
             arguments += ["--home", str(folder / ".llmops")]
             if self.settings.app:
                 arguments += ["--app", self.settings.app]
             _, last = run_verb(arguments, {"PYTHONDONTWRITEBYTECODE": "1"}, folder)
             if not out.exists():
-                return None, "error", f"the run ended early: {last}"
-            return load_run(out), "survived", ""
+                most = 0 if record == "none" else calls
+                return _Made(run=None, problem=f"the run ended early: {last}", calls=most)
+            run = load_run(out)
+            return _Made(run=run, calls=run.usage.calls - run.usage.replayed)
 
 
 def read_files(
@@ -139,7 +169,8 @@ def _copied(settings: Settings) -> Iterator[Path]:
     """
     Copy the project, so that whatever ends this process leaves its files as they are.
 
-    Large files are links, and so are not copied: models and data that nobody writes to.
+    Large files, and folders that are linked from outside, are links and not copied: models and data that
+    nobody writes to. What is linked within the project is linked within the copy.
 
     Raises:
         SettingsError: It is too large.
@@ -149,58 +180,68 @@ def _copied(settings: Settings) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="llmops-") as name:
         copy = Path(name) / root.name
         size = 0
+        links: list[Path] = []
         for folder, folders, files in os.walk(root):
             place = copy / Path(folder).relative_to(root)
             place.mkdir(parents=True, exist_ok=True)
-            inside = Path(folder).resolve()
-            folders[:] = [
-                name
-                for name in folders
-                if name not in _LEFT_OUT and inside / name not in {home / "runs", home / "explain"}
-            ]
-            for file in files:
-                source = Path(folder) / file
-                if file in _LEFT_OUT or source.is_symlink() or not source.is_file():
-                    continue
-                bytes_ = source.stat().st_size
-                if bytes_ > _LARGE:
-                    (place / file).symlink_to(source)
-                    continue
-                size += bytes_
+            names = _choose_folders(Path(folder), folders, home)
+            links += [Path(folder) / name for name in names if (Path(folder) / name).is_symlink()]
+            folders[:] = [name for name in names if not (Path(folder) / name).is_symlink()]
+            for source in (Path(folder) / file for file in files if file not in _LEFT_OUT):
+                if source.is_symlink():
+                    links.append(source)
+                elif source.is_file():
+                    size += _copy(source, place / source.name)
                 if size > _MOST:
                     raise SettingsError(
                         f"{root} has more than {_MOST // 2**20} MiB to copy; run this in a clean checkout"
                     )
-                shutil.copy2(source, place / file)
-            for link in folders[:]:
-                if (Path(folder) / link).is_symlink():
-                    folders.remove(link)
-                    (place / link).symlink_to((Path(folder) / link).resolve())
+        for link in links:
+            _link(link, copy / link.relative_to(root), root, copy)
         if home.is_relative_to(root) and home != root / ".llmops":
             (copy / home.relative_to(root)).replace(copy / ".llmops")
         yield copy
 
 
-def _judge(  # noqa: PLR0913, PLR0917 - the edit, its run, and the one before
-    golden: Golden,
-    edited: tuple[str, str, Edit],
-    run: Run | None,
-    outcome: TrialOutcome,
-    reason: str,
-    known: Mapping[str, Answered],
+def _choose_folders(folder: Path, names: Sequence[str], home: Path) -> list[str]:
+    """Return the folders that a copy has: no environments, and no runs of before."""
+    inside = folder.resolve()
+    left_out = {home / "runs", home / "explain"}
+    return [name for name in names if name not in _LEFT_OUT and inside / name not in left_out]
+
+
+def _copy(source: Path, place: Path) -> int:
+    """Copy a file, or link a large one; returns how many bytes were copied."""
+    size = source.stat().st_size
+    if size > _LARGE:
+        place.symlink_to(source)
+        return 0
+    shutil.copy2(source, place)
+    return size
+
+
+def _link(source: Path, place: Path, root: Path, copy: Path) -> None:
+    """Put what a link leads to into its place in the copy."""
+    target = source.resolve()
+    if not target.exists():
+        return
+    if target.is_relative_to(root) and (copy / target.relative_to(root)).exists():
+        place.symlink_to(copy / target.relative_to(root))
+    elif target.is_dir():
+        place.symlink_to(target)
+    elif target.is_file():
+        _copy(target, place)
+
+
+def _judge(
+    golden: Golden, edited: tuple[str, str, EditedFile], made: _Made, known: Mapping[str, Answered]
 ) -> Trial:
     """Judge a golden file on the changed project: it kills the edit where any of its checks is red."""
-    if run is None:
-        return _trial(golden, *edited, outcome, reason)
-    cases = cases_by_id(golden)
-    results = [result for result in run.results if result.case in cases]
-    if any(_was_refused(result) for result in results):
-        return _trial(golden, *edited, "undecided", "the budget ended in the middle of it")
-    verdicts = [verdict for result in results for verdict in judge_case(cases[result.case], result)] + [
-        judge_suite(check, results)
-        for check in golden.suite
-        if not check.record_only and find_traits(check.metric).basis != "run"
-    ]
+    if made.run is None:
+        return _trial(golden, *edited, "error", made.problem)
+    results, verdicts = _judge_all(golden, made.run)
+    if doubt := _refusal_of(results):
+        return _trial(golden, *edited, "undecided", doubt)
     asked = tuple(
         dict.fromkeys(verdict.check for verdict in verdicts if verdict.outcome in {"passed", "failed"})
     )
@@ -220,8 +261,41 @@ def _judge(  # noqa: PLR0913, PLR0917 - the edit, its run, and the one before
     return trial
 
 
-def _was_refused(result: CaseResult) -> bool:
-    return any(_REFUSED in failure.error and "spent" in failure.error for failure in result.failures)
+def _judge_all(golden: Golden, run: Run) -> tuple[list[CaseResult], list[Verdict]]:
+    """Return the results of a golden file, and the verdicts of all its checks but those of time and cost."""
+    cases = cases_by_id(golden)
+    results = [result for result in run.results if result.case in cases]
+    verdicts = [verdict for result in results for verdict in judge_case(cases[result.case], result)]
+    verdicts += [
+        judge_suite(check, results)
+        for check in golden.suite
+        if not check.record_only and find_traits(check.metric).basis != "run"
+    ]
+    return results, verdicts
+
+
+def _doubt_of_copy(golden: Golden, made: _Made) -> str:
+    """Return why a run on the unchanged copy is not green; empty where it is."""
+    start = "the copy of the project is not green before anything is changed: "
+    if made.run is None:
+        return f"{start}{made.problem}"
+    results, verdicts = _judge_all(golden, made.run)
+    if doubt := _refusal_of(results):
+        return f"{start}{doubt}"
+    for verdict in verdicts:
+        if verdict.outcome in {"failed", "regressed", "error"}:
+            return f"{start}{verdict.case or golden.path}: {verdict.check}: {verdict.reason}"
+    return ""
+
+
+def _refusal_of(results: Sequence[CaseResult]) -> str:
+    """Return why a call was not made; empty where all were."""
+    errors = [failure.error for result in results for failure in result.failures]
+    if any(_REFUSED in error and "spent" in error for error in errors):
+        return "the budget ended in the middle of it"
+    if any(_NOT_RECORDED in error for error in errors):
+        return "it asks a model something new, and --record none makes no calls"
+    return ""
 
 
 def _first_changed(
@@ -246,7 +320,7 @@ def _calls_differ(results: Sequence[CaseResult], known: Mapping[str, Answered]) 
 
 
 def _trial(  # noqa: PLR0913, PLR0917 - an edit and its verdict
-    golden: Golden, group: str, name: str, edit: Edit, outcome: TrialOutcome, reason: str
+    golden: Golden, group: str, name: str, edit: EditedFile, outcome: TrialOutcome, reason: str
 ) -> Trial:
     place = f"{golden.path}::{name}:{edit.line}"
     mutation = Mutation(

@@ -51,7 +51,8 @@ from pytest_llmops.runner.app.printed import route_through
 from pytest_llmops.runner.cases.tasks import Task, plan
 from pytest_llmops.settings import Settings
 
-_LONGEST_S = 30.0
+_MIXED = "{}: no single output of it passes all its checks, only its repeats together"
+_TOO_SLOW = "no answer within "
 
 
 class RedGoldenError(LLMOpsError):
@@ -72,13 +73,13 @@ class Measured:
     Attributes:
         remedies: By the position of a survivor, the YAML of a check that would have killed it.
         calls: Model calls that cost something and were made.
-        note: Why it is compared with no earlier one.
+        notes: What was compared with no earlier measurement, and why.
     """
 
     strength: Strength
     remedies: Mapping[int, str]
     calls: int = 0
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -184,7 +185,9 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
             mutations += _change_replies(goldens, answered, kinds, replies, calm, app, paid, missing)
         trials = try_mutations(mutations, evaluation.scorer)
         if edits is not None:
-            trials += edits.try_edits(goldens, answered)
+            tried, calls = edits.try_edits(goldens, answered, budget - paid.made)
+            trials += tried
+            paid.made += calls
         if not any(item.output.passages for item in answered):
             missing.setdefault("retrieval", "no case has passages")
         strength = measure_strength(goldens, trials, missing, kinds)
@@ -201,7 +204,11 @@ def _models_of(golden: Golden) -> dict[str, object]:
 
 
 def _run_as_it_is(evaluation: Evaluation, goldens: Sequence[Golden], app: App | None) -> Iterator[Answered]:
-    """Run the golden files, and yield each case with its first output that all its checks pass."""
+    """
+    Run the golden files, and yield each case with its first output that all its checks pass.
+
+    A case of which no output does, though its repeats pass together, has a doubt: its mutants are undecided.
+    """
     spans = _Spans()
     evaluation.attribution.listeners = (*evaluation.attribution.listeners, spans)
     evaluation.compare_with(BaselineSource(goldens=tuple(goldens)))
@@ -224,6 +231,9 @@ def _run_as_it_is(evaluation: Evaluation, goldens: Sequence[Golden], app: App | 
                     unasked = _find_unasked(task, scores, golden)
                     chosen.append(Answered(task=task, output=output, spans=found, unasked=unasked))
                     break
+            else:
+                if result.outputs:
+                    chosen.append(Answered(task=task, output=result.outputs[0], doubt=_MIXED.format(task.id)))
         results = evaluation.wait_for_all(golden)
         failures = [failure for result in results for failure in result.failures]
         suite = _leave_out_unasked(evaluation.judge_suite(golden, results), failures)
@@ -401,7 +411,7 @@ def _run_mutated(  # noqa: PLR0913, PLR0917 - as above
     paid: PaidCalls,
 ) -> Iterator[Mutation]:
     """Run cases with mutated replies; nothing is scored yet, and nothing is recorded."""
-    bare = replace(settings, timeout_s=min(settings.timeout_s, _LONGEST_S), repeats=1)
+    bare = replace(settings, repeats=1)
     spans = _Spans()
     evaluation = Evaluation.open(bare, naming="pass --app")
     try:
@@ -430,6 +440,8 @@ def _run_mutated(  # noqa: PLR0913, PLR0917 - as above
             doubt = broken
         if item.task.id in replies.looped:
             broken = f"it called its model without end: {broken}" if broken else ""
+        elif broken.startswith(_TOO_SLOW):
+            doubt = f"the app gave {broken}, which may be its usual time"
         yield Mutation(
             group="model",
             kind=kind,

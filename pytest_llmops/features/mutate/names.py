@@ -110,7 +110,7 @@ def _like(name: str, before: str, uses: dict[str, _Use], reading: Reading) -> li
         folded = fold(other)
         if folded in fold(name) or fold(name) in folded or folded in text or folded in asked:
             continue
-        if fold(other) in _WIDE or SequenceMatcher(None, folded, fold(name)).ratio() > _ALIKE:
+        if folded in _WIDE:
             continue
         if own.sentences & use.sentences:  # what stands beside it may be as true
             continue
@@ -118,6 +118,8 @@ def _like(name: str, before: str, uses: dict[str, _Use], reading: Reading) -> li
         if before not in use.before and not (has_article and _ARTICLES & use.before.keys()):
             continue
         if _shape(other) != _shape(name) or (use.contains and not own.contains):
+            continue
+        if SequenceMatcher(None, folded, fold(name)).ratio() > _ALIKE:
             continue
         points[other] = (
             4 * (" " in name and other.split()[-1] == name.rsplit(maxsplit=1)[-1])

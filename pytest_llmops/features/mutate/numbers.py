@@ -64,14 +64,14 @@ def _tier(reading: Reading, value: float) -> int:
 def _digit_places(reading: Reading, taken: Sequence[tuple[int, int]]) -> Iterator[Place]:
     prose, language = reading.prose, reading.language
     items = {match.start(1) for match in _ITEM.finditer(prose)}
-    covered = _Covered(taken)
+    covered = _cover(taken, len(reading.prose))
     for match in _NUMBER.finditer(prose):
         start, end = match.span()
         before, after = prose[max(0, start - AROUND) : start], prose[end : end + AROUND]
         value = _value_of(match)
         attached = _ATTACHED.match(after)
         unit = _is_unit(attached[0]) if attached else None
-        if unit is False or start in items or covered.has(start) or _is_part_of_row(before, after):
+        if unit is False or start in items or covered[start] or _is_part_of_row(before, after):
             continue
         has_sign = (before.rstrip()[-1:] in CURRENCIES and before[-1:] != "") or after.lstrip()[:1] in {
             *CURRENCIES,
@@ -144,7 +144,7 @@ def _word_places(reading: Reading, taken: Sequence[tuple[int, int]]) -> Iterator
     if language is None:
         return
     known = {word: number for number, word in language.numbers.items()}
-    covered = _Covered(taken)
+    covered = _cover(taken, len(reading.prose))
     if language.is_spaced:
         pattern = re.compile(rf"(?<![\w\0'\u2019-])(?:{join_words([*known])})(?![\w'\u2019])")
     else:
@@ -160,7 +160,7 @@ def _word_places(reading: Reading, taken: Sequence[tuple[int, int]]) -> Iterator
         following = NEARBY_WORD.match(reading.prose[match.end() : match.end() + AROUND])
         if (
             value is None
-            or covered.has(match.start())
+            or covered[match.start()]
             or (following and (following[1] in _NO_WORDS or _FRACTION.match(following[1])))
         ):
             continue
@@ -199,14 +199,12 @@ def _tier_of_word(reading: Reading, word: str, value: float) -> int:
     )
 
 
-class _Covered:
-    """Spans of a text, in which places are looked for in ascending order."""
-
-    def __init__(self, spans: Sequence[tuple[int, int]]) -> None:
-        self._places = {at for start, end in spans for at in range(start, end)}
-
-    def has(self, place: int) -> bool:
-        return place in self._places
+def _cover(spans: Sequence[tuple[int, int]], length: int) -> bytearray:
+    """Return a text's characters, 1 for those within spans."""
+    covered = bytearray(length)
+    for start, end in spans:
+        covered[start:end] = b"\1" * (end - start)
+    return covered
 
 
 def _value_of(match: re.Match[str]) -> float:
@@ -258,7 +256,7 @@ def _is_label(before: str, reading: Reading, start: int) -> bool:
     language = reading.language
     if language and word.lower() in language.labels:
         return True
-    if not word[0].isupper() or (not word.isascii() and not word[0].isupper()):
+    if not word[0].isupper():
         return False
     at_start = any(sentence.start == start - len(before) + match.start() for sentence in reading.in_order)
     return not (at_start and language and (word.lower() in language.words or language.rising.search(word)))

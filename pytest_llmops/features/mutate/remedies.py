@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 from pytest_llmops.bounds import holds
 from pytest_llmops.detect.mask import mask_shown
 from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.features.mutate.private import is_private
 from pytest_llmops.features.mutate.trials import Answered, Trial
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.golden.thresholds import read_checks
@@ -21,6 +24,7 @@ from pytest_llmops.runner.scoring import Scorer
 
 _WORD = re.compile(r"\w+(?:[.,:/'\u2019-]\w+)*|[^\w\s]")
 _LONGEST = 6  # words of a keyword
+_COMPARED = 2_000  # words at the start of each text, since their comparison is quadratic
 _GENERAL = ("supported", "facts")
 """Checks that need no words of a case, and find other mutants too; one that is not installed is left out."""
 
@@ -85,7 +89,8 @@ def _of_words(survivors: Iterable[_Survivor]) -> Iterator[_Candidate]:
         lost.sort(key=lambda phrase: (phrase not in reference, -len(phrase)))
         for option, phrases in (("all", lost), ("none", added)):
             for phrase in phrases[:3]:
-                if mask_shown(phrase) == phrase:  # nobody's data get into a golden file
+                # Nobody's data get into a golden file: of the whole text, since a value alone tells less.
+                if mask_shown(phrase) == phrase and not is_private(phrase, good, bad):
                     yield _Candidate(survivor=survivor, name="keywords", written={option: [phrase]})
 
 
@@ -98,8 +103,13 @@ def _of_passages(survivors: Iterable[_Survivor]) -> Iterator[_Candidate]:
         ranks = [rank for rank, passage in enumerate(passages, 1) if passage.id in relevant]
         for k in dict.fromkeys((max(ranks, default=1), 1)):
             share = sum(rank <= k for rank in ranks) / len(set(relevant))
-            yield _Candidate(survivor=survivor, name=f"recall@{k}", written=f">= {share:.3g}")
-        yield _Candidate(survivor=survivor, name="mrr", written=f">= {1 / min(ranks, default=1):.3g}")
+            yield _Candidate(survivor=survivor, name=f"recall@{k}", written=f">= {_floor(share)}")
+        yield _Candidate(survivor=survivor, name="mrr", written=f">= {_floor(1 / min(ranks, default=1))}")
+
+
+def _floor(value: float) -> str:
+    """Return a bound of three digits that the value itself holds."""
+    return f"{math.floor(value * 1_000) / 1_000:g}"
 
 
 def _of_tools(survivors: Iterable[_Survivor]) -> Iterator[_Candidate]:
@@ -108,13 +118,15 @@ def _of_tools(survivors: Iterable[_Survivor]) -> Iterator[_Candidate]:
         if good == survivor.output.tool_calls:
             continue
         calls = [{"name": call.name, "arguments": dict(call.arguments)} for call in good]
-        if mask_shown(str(calls)) == str(calls):
+        texts = (survivor.answered.output.text, str(survivor.answered.task.case.input))
+        quoted = [str(value) for call in good for value in call.arguments.values()]
+        if mask_shown(str(calls)) == str(calls) and not any(is_private(value, *texts) for value in quoted):
             yield _Candidate(survivor=survivor, name="tool_calls", written=calls)
 
 
 def _changes(good: str, bad: str) -> tuple[list[str], list[str]]:
     """Return the phrases that only the first text has, and those that only the second has, as written."""
-    places = [[match.span() for match in _WORD.finditer(text)] for text in (good, bad)]
+    places = [[match.span() for match in islice(_WORD.finditer(text), _COMPARED)] for text in (good, bad)]
     words = [
         [text[start:end] for start, end in spans] for text, spans in zip((good, bad), places, strict=True)
     ]

@@ -11,6 +11,7 @@ from typing import Any
 from pytest_llmops.detect.mask import mask_shown
 from pytest_llmops.features.mutate.kinds import LIES_KEY, MUTED
 from pytest_llmops.features.mutate.measuring import Measured
+from pytest_llmops.features.mutate.private import changes_private
 from pytest_llmops.features.mutate.stored import Weakened
 from pytest_llmops.features.mutate.strength import CheckStrength, Rate, Strength
 from pytest_llmops.features.mutate.trials import Trial
@@ -43,8 +44,8 @@ def mutation_document(measured: Measured, weakened: Sequence[Weakened], outcome:
     if undecided := [trial for trial in strength.trials if not trial.is_decided]:
         reasons = dict.fromkeys(f"{trial.kind}: {_masked(trial.reason)}" for trial in undecided)
         blocks.append(Notes(title="undecided, so the score is a range", items=list(reasons), most=5))
-    verdicts = [*map(_describe, strength.verdicts), *map(_describe_fall, weakened)]
-    verdicts += [measured.note] if measured.note else []
+    verdicts = [*map(_describe, strength.verdicts), *map(_describe_weakened, weakened)]
+    verdicts += measured.notes
     blocks.append(Notes(items=verdicts))
     return Document(blocks=blocks, outcome=f"{_word(strength, outcome)}: {describe_total(strength)}")
 
@@ -60,8 +61,7 @@ def section(measured: Measured) -> list[str]:
         lines.append(
             f"mutation: {counted(len(survivors), 'mutant')} survived; llmops mutate {files} lists them"
         )
-    if measured.note:
-        lines.append(f"mutation: {measured.note}")
+    lines += [f"mutation: {note}" for note in measured.notes]
     return [printable(_masked(line), 1_200) for line in lines]
 
 
@@ -91,7 +91,7 @@ def mutation_json(measured: Measured, weakened: Sequence[Weakened], outcome: Out
                 "case": trial.case,
                 "group": trial.group,
                 "kind": trial.kind,
-                "change": _masked(trial.mutation.change),
+                "change": _change(trial),
                 "text": _text(trial, 2_000),
                 "remedy": measured.remedies.get(at),
             }
@@ -110,11 +110,16 @@ def mutation_json(measured: Measured, weakened: Sequence[Weakened], outcome: Out
             for verdict in strength.verdicts
         ],
         "weakened": [
-            {"group": fall.group, "kind": fall.kind, "fell": list(fall.fell), "reason": _describe_fall(fall)}
-            for fall in weakened
+            {
+                "group": row.group,
+                "kind": row.kind,
+                "dropped": list(row.dropped),
+                "reason": _describe_weakened(row),
+            }
+            for row in weakened
         ],
         "calls": measured.calls,
-        "note": measured.note or None,
+        "note": "; ".join(measured.notes) or None,
     }
 
 
@@ -228,15 +233,20 @@ def _is_same(trial: Trial) -> bool:
 
 def _shown(trial: Trial) -> str:
     """What was changed, and the mutant around that place."""
-    change = _masked(trial.mutation.change)
+    change = _change(trial)
     answered, output = trial.mutation.answered, trial.mutation.output
-    if trial.group != "output" or answered is None or output is None:
+    if trial.group != "output" or answered is None or output is None or changes_private(trial):
         return printable(change, _TEXT)
     good, bad = _masked(answered.output.text), _masked(output.text)
     same = len(commonprefix([good, bad]))  # noqa: RUF071 - of two texts, not of paths
     start = max(0, min(same, len(bad) - 1) - _BEFORE)
     around = ("…" if start else "") + bad[start : start + _AROUND]
     return f"[{_cut(change)}] {_cut(around + ('…' if len(bad) > start + _AROUND else ''), 2 * _AROUND)}"
+
+
+def _change(trial: Trial) -> str:
+    """What was changed; of personal data only that it was."""
+    return trial.kind if changes_private(trial) else _masked(trial.mutation.change)
 
 
 def _cut(text: str, most: int = 36) -> str:
@@ -246,7 +256,7 @@ def _cut(text: str, most: int = 36) -> str:
 
 def _text(trial: Trial, most: int) -> str:
     output = trial.mutation.output
-    return printable(_masked(output.text), most) if output else ""
+    return printable(_masked(output.text), most) if output and not changes_private(trial) else ""
 
 
 def _describe(verdict: Verdict) -> str:
@@ -261,8 +271,8 @@ def _describe(verdict: Verdict) -> str:
     return f"{verdict.outcome}: {place}: {verdict.check}:{numbers} {_masked(verdict.reason)}"
 
 
-def _describe_fall(fall: Weakened) -> str:
-    return f"regressed: {fall.describe()}"
+def _describe_weakened(row: Weakened) -> str:
+    return f"regressed: {row.describe()}"
 
 
 def _word(strength: Strength, outcome: Outcome) -> str:

@@ -6,14 +6,18 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-_SENTENCE = re.compile(r"[^.!?:;|{}]*[^\W_](?:[^.!?|{}]|[.](?=\w))*(?:[.!?](?=\s|\Z)|\Z)")
-_QUOTED = re.compile(_SENTENCE.pattern.replace("{}]", '{}"]').replace(r"(?=\s|", r'(?=[\s"]|'))
+# What ends in no mark and not with its paragraph is no sentence: it is the start of a template's `{name}`.
+_SENTENCE = re.compile(r"(?:[^.!?|{}]|[.](?=\w))+([.!?](?=\s|\Z))?")
+_QUOTED = re.compile(r'(?:[^.!?|{}"]|[.](?=\w))+([.!?](?=[\s"]|\Z))?')
+_HEAD = re.compile(r"[\W_]*")
 _LINE = re.compile(r"^(?P<begin>[ \t]*(?:[-*+][ \t]|\d+[.)][ \t])?[ \t]*)(?P<text>[^\n]*)$", re.MULTILINE)
 _STRUCTURED = frozenset({".json", ".yaml", ".yml"})
 _FEWEST_WORDS = 4
 _MOST_OF_A_KIND = 3
-_NUMBER = re.compile(r"(?<![\w.,-])\d+(?:[.,]\d+)?(?![\w-]|[.,]\d)")
+_TRIED_INSTEAD = 3  # further places, where a change would make a structured file unreadable
+_NUMBER = re.compile(r"(?<![\w.,-])\d{1,12}(?:[.,]\d{1,12})?(?![\w-]|[.,]\d)")
 
 _INVERTED: Sequence[tuple[str, str]] = (
     ("must not", "must"), ("must", "must not"), ("never", "always"), ("always", "never"),
@@ -30,7 +34,7 @@ _WEAKENED: Sequence[tuple[str, str]] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
+class EditedFile:
     """
     A file with one rule changed.
 
@@ -45,7 +49,16 @@ class Edit:
     change: str
 
 
-def edit_rules(content: str, suffix: str) -> list[Edit]:
+class _Change(NamedTuple):
+    """A rule of a file, what is written in its place, and the change in short."""
+
+    start: int
+    end: int
+    new: str
+    change: str
+
+
+def edit_rules(content: str, suffix: str) -> list[EditedFile]:
     """
     Return the file with one rule changed, up to three times a kind, spread over it.
 
@@ -55,18 +68,13 @@ def edit_rules(content: str, suffix: str) -> list[Edit]:
     Args:
         suffix: Of the file's name; JSON and YAML stay readable.
     """
-    edits: dict[str, list[Edit]] = {kind: [] for kind in _CHANGES}
+    changes: dict[str, list[_Change]] = {kind: [] for kind in _CHANGES}
     for start, end in _find_rules(content, suffix):
         rule = content[start:end]
-        line = content.count("\n", 0, start) + 1
         for kind, change in _CHANGES.items():
-            for new, described in change(rule):
-                edited = content[:start] + new + content[end:]
-                if not new:
-                    edited = content[:start].rstrip(" \t") + content[end:]
-                if edited != content and _reads(edited, content, suffix):
-                    edits[kind].append(Edit(kind=kind, line=line, content=edited, change=described))
-    chosen = [_spread(of_kind) for of_kind in edits.values()]
+            changes[kind] += [_Change(start, end, new, shown) for new, shown in change(rule) if new != rule]
+    shape = _read_shape(content, suffix)
+    chosen = [list(_spread(kind, of_kind, content, suffix, shape)) for kind, of_kind in changes.items()]
     turns = max(map(len, chosen), default=0)
     return [of_kind[turn] for turn in range(turns) for of_kind in chosen if turn < len(of_kind)]
 
@@ -82,8 +90,16 @@ def _find_rules(content: str, suffix: str) -> Iterator[tuple[int, int]]:
     for start, end in _find_paragraphs(content, by_line=by_line):
         for sentence in pattern.finditer(content, start, end):
             words = re.findall(r"[^\W\d_]+", sentence[0])
-            if len(words) >= _FEWEST_WORDS:
-                yield sentence.end() - len(sentence[0].lstrip()), sentence.end()
+            if len(words) >= _FEWEST_WORDS and (sentence[1] or sentence.end() == end):
+                yield _skip_head(sentence), sentence.end()
+
+
+def _skip_head(sentence: re.Match[str]) -> int:
+    """Return where a sentence begins: behind blanks, and behind a mark that ends what was before it."""
+    head = _HEAD.match(sentence[0])
+    marks = head[0] if head else ""
+    text = sentence[0][max(marks.rfind(":"), marks.rfind(";")) + 1 :]
+    return sentence.end() - len(text.lstrip())
 
 
 def _find_paragraphs(content: str, *, by_line: bool) -> Iterator[tuple[int, int]]:
@@ -148,21 +164,34 @@ _CHANGES: Mapping[str, Callable[[str], Iterator[tuple[str, str]]]] = {
 }
 
 
-def _spread(edits: Sequence[Edit]) -> list[Edit]:
-    """Return the first, the middle and the last ones of many."""
-    if len(edits) <= _MOST_OF_A_KIND:
-        return list(edits)
-    step = (len(edits) - 1) / (_MOST_OF_A_KIND - 1)
-    return [edits[round(turn * step)] for turn in range(_MOST_OF_A_KIND)]
+def _spread(
+    kind: str, changes: Sequence[_Change], content: str, suffix: str, shape: object
+) -> Iterator[EditedFile]:
+    """Yield the first, the middle and the last of many changes, or the next that leave a file readable."""
+    most = min(len(changes), _MOST_OF_A_KIND)
+    step = (len(changes) - 1) / (most - 1) if most > 1 else 0
+    used: set[int] = set()
+    for turn in range(most):
+        first = round(turn * step)
+        nearby = [*range(first, len(changes)), *range(first)][: _TRIED_INSTEAD + 1]
+        for at in nearby:
+            if at in used:
+                continue
+            used.add(at)
+            start, end, new, change = changes[at]
+            before = content[:start] if new else content[:start].rstrip(" \t")
+            edited = before + new + content[end:]
+            if _read_shape(edited, suffix) == shape:
+                line = content.count("\n", 0, start) + 1
+                yield EditedFile(kind=kind, line=line, content=edited, change=change)
+                break
 
 
-def _reads(edited: str, content: str, suffix: str) -> bool:
-    """Return whether a structured file has the same structure as before."""
+def _read_shape(content: str, suffix: str) -> object:
+    """Return the structure of a structured file; None of any other."""
     if suffix == ".json":
-        return _shape_of(_parse_json(edited)) == _shape_of(_parse_json(content))
-    if suffix in {".yaml", ".yml"}:
-        return _shape_of(_parse_yaml(edited)) == _shape_of(_parse_yaml(content))
-    return True
+        return _shape_of(_parse_json(content))
+    return _shape_of(_parse_yaml(content)) if suffix in {".yaml", ".yml"} else None
 
 
 def _parse_json(text: str) -> object:

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.features.mutate.command import conclude
 from pytest_llmops.features.mutate.kinds import EDITS, Kind, read_kinds
-from pytest_llmops.features.mutate.measuring import RedGoldenError, measure
+from pytest_llmops.features.mutate.measuring import Measured, RedGoldenError, measure
 from pytest_llmops.features.mutate.report import describe_total, section
-from pytest_llmops.features.mutate.stored import find_weakened, read_before
+from pytest_llmops.features.mutate.stored import Compared, compare_strength, read_before
+from pytest_llmops.features.mutate.strength import MEASURED
 from pytest_llmops.hookspecs import Measurement
 from pytest_llmops.protocols import App
-from pytest_llmops.records import Golden, Verdict
+from pytest_llmops.records import Golden, Outcome, Verdict
 from pytest_llmops.revision.revision import is_revision
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.settings import NO_BASELINE, Settings
@@ -40,24 +41,31 @@ def _measure(golden: Golden, app: App | None, settings: Settings, kinds: tuple[K
     try:
         measured = measure([golden], settings, kinds, app=app, budget=limit or 0)
     except RedGoldenError as error:
-        broken = Verdict(check="mutation", outcome="error", case=name, reason=str(error))
-        return Measurement(verdicts=(broken,), lines=())
+        bounds = [f"mutation[{bound}]" for bound in golden.measures.get(MEASURED, {})]
+        broken = [
+            Verdict(check=item, outcome="error", case=f"{golden.path}::{item}", reason=str(error))
+            for item in ("mutation", *bounds)
+        ]
+        return Measurement(verdicts=tuple(broken), lines=())
     revision = settings.baseline if settings.baseline and is_revision(settings.baseline) else None
     before = read_before(NO_BASELINE if settings.baseline == NO_BASELINE else revision, settings)
-    measured = replace(measured, note=before.note)
-    weakened = find_weakened(before.killed, measured.strength)
-    verdicts = list(measured.strength.verdicts)
-    verdicts += [
-        Verdict(check=f"mutation {fall.kind}", outcome="regressed", case=name, reason=fall.describe())
-        for fall in weakened
-    ]
-    if conclude(measured, weakened) == "error":
-        reason = "; ".join(f"{group}: {why}" for group, why in measured.strength.not_tried.items())
-        verdicts.append(
-            Verdict(check="mutation", outcome="error", case=name, reason=f"nothing was tried: {reason}")
-        )
-    if not verdicts:
-        verdicts.append(
-            Verdict(check="mutation", outcome="passed", case=name, reason=describe_total(measured.strength))
-        )
-    return Measurement(verdicts=tuple(verdicts), lines=tuple(section(measured)))
+    compared = compare_strength(before, measured.strength)
+    measured = replace(measured, notes=(*measured.notes, *compared.notes))
+    unbounded = replace(measured, strength=replace(measured.strength, verdicts=()))
+    outcome = conclude(unbounded, compared)
+    own = Verdict(check="mutation", outcome=outcome, case=name, reason=_explain(measured, compared, outcome))
+    return Measurement(verdicts=(*measured.strength.verdicts, own), lines=tuple(section(measured)))
+
+
+def _explain(measured: Measured, compared: Compared, outcome: Outcome) -> str:
+    strength = measured.strength
+    total = describe_total(strength)
+    match outcome:
+        case "error":
+            return f"{total}: " + "; ".join(f"{group}: {why}" for group, why in strength.not_tried.items())
+        case "regressed":
+            return "; ".join(weakened.describe() for weakened in compared.weakened)
+        case "undecided":
+            doubts = [trial.reason for trial in strength.trials if not trial.is_decided][:1]
+            return ": ".join([total, *doubts, *(compared.notes if compared.is_undecided else ())])
+    return total

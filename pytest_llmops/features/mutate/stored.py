@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_llmops.documents.atomic_file import write_atomically
-from pytest_llmops.errors import RunFileError
-from pytest_llmops.features.mutate.kinds import Kind
+from pytest_llmops.errors import RunFileError, SettingsError
+from pytest_llmops.features.mutate.kinds import EDITS, Kind
 from pytest_llmops.features.mutate.strength import Strength
 from pytest_llmops.features.mutate.trials import Trial
-from pytest_llmops.golden.identity import file_of
+from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.revision.revision import is_revision, open_revision
 from pytest_llmops.settings import NO_BASELINE, Settings
@@ -39,27 +39,27 @@ class Weakened:
     A kind of mutants of which a golden set kills fewer than it did.
 
     Attributes:
-        fell: Cases whose mutant was killed and survives now.
-        rose: How many survived and are killed now.
-        same: All of `fell` are the very same mutants as before, so that only the checks can differ.
+        dropped: Cases whose mutant was killed and survives now.
+        improved: How many survived and are killed now.
+        same: Of the very same mutants as before, more dropped than improved, so that the checks are weaker.
     """
 
     group: str
     kind: str
-    fell: tuple[str, ...]
-    rose: int
+    dropped: tuple[str, ...]
+    improved: int
     cases: int
     same: bool
     p_value: float
 
     def describe(self) -> str:
-        named = name_some([printable(case) for case in self.fell], _NAMED)
+        named = name_some([printable(case) for case in self.dropped], _NAMED)
         why = "the mutants are the same, so the checks are weaker"
         if not self.same:
             why = f"more than chance explains, p = {self.p_value:.2g}"
         return (
-            f"{self.group}/{self.kind}: {counted(len(self.fell), 'mutant')} of {self.cases} that were killed "
-            f"survive ({self.rose} the other way round; {why}): {named}"
+            f"{self.group}/{self.kind}: {counted(len(self.dropped), 'mutant')} of {self.cases} that were "
+            f"killed survive ({self.improved} the other way round; {why}): {named}"
         )
 
 
@@ -115,6 +115,7 @@ def read_before(typed: str | None, settings: Settings) -> Before:
 
     Raises:
         OSError, RunFileError, RevisionError: What was named cannot be read.
+        SettingsError: The one beside the baseline lies outside of the project, so no revision has it.
     """
     path = strength_path(settings)
     remedy = "accept it there first: llmops mutate --accept"
@@ -126,11 +127,61 @@ def read_before(typed: str | None, settings: Settings) -> Before:
         return Before({}, "no strength is stored, so nothing is compared: llmops mutate --accept")
     if not is_revision(typed):
         return Before(read_strength(Path(typed).read_bytes(), typed))
+    if not path.resolve().is_relative_to(settings.root.resolve()):
+        raise SettingsError(
+            f"--baseline {printable(typed)} reads the strength beside `accepted`, and "
+            f"{printable(str(path))} lies outside of the project {settings.root}; name the file itself: "
+            f"--baseline {printable(str(path))}"
+        )
     place = path.resolve().relative_to(settings.root.resolve()).as_posix()
     content = open_revision(typed, settings.root).read(place)
     if content is None:
         return Before({}, f"{typed} has no {place}, so nothing is compared; {remedy}")
     return Before(read_strength(content, f"{typed}:{place}"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """
+    A strength held against an earlier one.
+
+    Attributes:
+        notes: What was compared with nothing, and why.
+        is_undecided: There is an earlier strength, and none of its mutants was tried again.
+    """
+
+    weakened: Sequence[Weakened] = ()
+    notes: tuple[str, ...] = ()
+    is_undecided: bool = False
+
+
+def compare_strength(before: Before, strength: Strength) -> Compared:
+    """Compare with the strength that was stored: what is weaker, and what is no longer there."""
+    notes = [before.note] if before.note else []
+    shares_none = bool(before.killed) and not before.killed.keys() & _killed(strength.trials).keys()
+    if shares_none:
+        notes.append(
+            "the stored strength has no mutant that was decided this time, so nothing was compared: "
+            "the cases or their files have other names, or other kinds were tried"
+        )
+    if gone := _find_gone(before.killed, strength):
+        named = name_some([printable(case) for case in gone], _NAMED)
+        notes.append(
+            f"{counted(len(gone), 'case')} of the stored strength {'is' if len(gone) == 1 else 'are'} gone, "
+            f"so nobody knows if its mutants would still be killed: {named}; if that is meant: "
+            "llmops mutate --accept"
+        )
+    return Compared(
+        weakened=find_weakened(before.killed, strength), notes=tuple(notes), is_undecided=shares_none
+    )
+
+
+def _find_gone(before: Killed, strength: Strength) -> list[str]:
+    """Return the stored cases of the golden files measured that these have no longer."""
+    files = {golden.path for golden in strength.goldens}
+    known = cases_by_id(*strength.goldens)
+    stored = {case for case, group, _ in before if group not in EDITS and file_of(case) in files}
+    return sorted(stored - known.keys())
 
 
 def find_weakened(before: Killed, strength: Strength) -> list[Weakened]:
@@ -150,24 +201,24 @@ def find_weakened(before: Killed, strength: Strength) -> list[Weakened]:
         pairs[group, kind].append((case, was, is_, old == new))
     kinds = []
     for (group, kind), rows in sorted(pairs.items()):
-        fell = sorted(case for case, was, is_, _ in rows if was and not is_)
-        rose = sum(is_ and not was for _, was, is_, _ in rows)
+        dropped = sorted(case for case, was, is_, _ in rows if was and not is_)
+        improved = sum(is_ and not was for _, was, is_, _ in rows)
         facts = [same for _, was, is_, same in rows if was and not is_]
         gains = sum(same for _, was, is_, same in rows if is_ and not was)
-        turned = len(fell) + rose
+        turned = len(dropped) + improved
         kinds.append(
             Weakened(
                 group=group,
                 kind=kind,
-                fell=tuple(fell),
-                rose=rose,
+                dropped=tuple(dropped),
+                improved=improved,
                 cases=len(rows),
                 same=sum(facts) > gains,
-                p_value=binomial_cdf(rose, turned, 0.5) if turned else 1.0,
+                p_value=binomial_cdf(improved, turned, 0.5) if turned else 1.0,
             )
         )
     adjusted = adjust_holm([row.p_value for row in kinds])
-    return [row for row, p in zip(kinds, adjusted, strict=True) if row.same or (row.fell and p <= _CHANCE)]
+    return [row for row, p in zip(kinds, adjusted, strict=True) if row.same or (row.dropped and p <= _CHANCE)]
 
 
 def _entry(trials: Iterable[Trial]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Answered:
     A case with an output that all its checks pass.
 
     Attributes:
+        doubt: Why its mutants say nothing: no output passes all checks. Empty where one does.
         unasked: Metrics that gave no score of this output, so that they say nothing of its mutants.
     """
 
@@ -40,6 +41,7 @@ class Answered:
     output: Output
     spans: tuple[Span, ...] = ()
     unasked: frozenset[str] = frozenset()
+    doubt: str = ""
 
     @property
     def cluster(self) -> str:
@@ -72,6 +74,10 @@ class Mutation:
     broken: str = ""
     doubt: str = ""
     place: str = ""
+
+    @property
+    def why_undecided(self) -> str:
+        return self.doubt or (self.answered.doubt if self.answered else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +183,7 @@ def _score(mutations: Sequence[Mutation], scorer: Scorer) -> Mapping[int, list[S
     batches: dict[int, tuple[str, Metric, list[tuple[int, Sample]]]] = {}
     equal: dict[object, int] = {}
     for at, mutation in enumerate(mutations):
-        if mutation.output is None or mutation.doubt or mutation.answered is None:
+        if mutation.output is None or mutation.why_undecided or mutation.answered is None:
             continue
         task = mutation.answered.task
         wanted = {check.metric for check in checks_that_count(task.case)}
@@ -218,8 +224,8 @@ def _identity(name: str, metric: Metric) -> object:
 
 
 def _judge(mutation: Mutation, scores: Sequence[Score | Failure]) -> Trial:
-    if mutation.doubt:
-        return Trial(mutation=mutation, outcome="undecided", reason=mutation.doubt)
+    if doubt := mutation.why_undecided:
+        return Trial(mutation=mutation, outcome="undecided", reason=doubt)
     if mutation.output is None or mutation.answered is None:
         return Trial(mutation=mutation, outcome="error", reason=mutation.broken)
     task = mutation.answered.task

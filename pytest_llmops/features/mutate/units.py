@@ -52,11 +52,10 @@ def _unit_edits(reading: Reading) -> Iterator[Edit]:
     )
     for find, put in language.units:
         flags = 0 if len(find) <= _ABBREVIATED else re.IGNORECASE  # `5 m` is no `5 M`
-        edge = r"(?!\w)" if language.is_spaced else ""
         pattern = (
             re.compile(
                 rf"(?P<number>(?<![\w.,/-])\d[\d.,]{{0,12}}|(?<!\w)(?i:{number}))"
-                rf"(?P<gap>[\s-]?)(?P<unit>{find}){edge}",
+                rf"(?P<gap>[\s-]?)(?P<unit>{find})(?!\w)",
                 flags,
             )
             if language.is_spaced

@@ -305,7 +305,7 @@ class MutationItem(GoldenItem):
             self.user_properties += [(MEASURED, line) for line in file.measured.lines]
         verdicts = file.measured.verdicts if file.measured else ()
         own = tuple(verdict for verdict in verdicts if verdict.case == f"{file.golden.path}::{self.name}")
-        return own or (Verdict(check=self.name, outcome="passed"),)
+        return own or (Verdict(check=self.name, outcome="undecided", reason="no verdict was given on it"),)
 
     def render(self) -> str:
         return render_suite(self.verdicts)

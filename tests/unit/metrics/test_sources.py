@@ -105,6 +105,16 @@ def digest(project: Path, name: str = "rating.py") -> str:
         ("parts/words.py", 'append("y")', 'append("z")'),
         ("parts/words.py", "LIMIT = 1", "LIMIT = 1\nif True:\n    LIMIT = 0"),
         ("parts/words.py", "LIMIT = 1", "LIMIT = 1\nglobals().update(LIMIT=0)"),
+        (
+            "late.py",
+            "FACTOR = 1.0",
+            'FACTOR = 1.0\nif __name__ != "__main__":\n    globals().update(FACTOR=2)',
+        ),
+        (
+            "late.py",
+            "FACTOR = 1.0",
+            'FACTOR = 1.0\nif __name__ == "__main__":\n    pass\nelse:\n    globals().update(FACTOR=2)',
+        ),
         ("parts/deeper.py", "NUMBER = 1", "NUMBER = True"),
         ("late.py", "FACTOR = 1.0", "FACTOR = 2.0"),
         ("rules.py", "RULE = 1", "RULE = 0"),

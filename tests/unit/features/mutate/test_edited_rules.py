@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 
 import pytest
 import yaml
@@ -99,3 +101,22 @@ def test_many_rules_are_changed_in_three_places():
         "25 → 37",
         "50 → 75",
     ]
+
+
+def test_a_template_of_which_no_sentence_ends_is_read_in_linear_time():
+    content = "You are a shop that answers a customer about orders and returns " * 400 + "{question}"
+    start = time.perf_counter()
+    assert edit_rules(content, ".md") == []
+    assert time.perf_counter() - start < 2
+    (deleted,) = changes("Use {n} words, not more. {language}: name a source of it.")["rule_deleted"]
+    assert deleted == "deleted: name a source of it."
+
+
+def test_a_long_file_is_not_held_once_a_rule():
+    content = "".join(f"Rule {at} says that you must pay {at} euros.\n\n" for at in range(1, 3_001))
+    tracemalloc.start()
+    edits = edit_rules(content, ".md")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(edits) == 12
+    assert most < 60 * len(content)
