@@ -12,7 +12,7 @@ from typing import Literal
 
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations
-from pytest_llmops.metrics.support.claims import is_claim, split
+from pytest_llmops.metrics.support.claims import is_bare_opener, is_claim, split
 from pytest_llmops.metrics.support.language import Language, detect_language, known_languages
 from pytest_llmops.metrics.support.reading import Reading, read_sentence
 from pytest_llmops.metrics.words import find_blank, fold, quote
@@ -147,7 +147,12 @@ def find_refusal(text: str, language: Language) -> str:
         or (_QUESTION.search(sentence) and not is_claim(sentence, language))
         or language.asks_back.search(fold(sentence))
     ]
-    claims = [sentence for sentence in sentences if sentence in refusing or is_claim(sentence, language)]
+    claims = [
+        sentence
+        for sentence in sentences
+        if sentence in refusing
+        or (is_claim(sentence, language) and not is_bare_opener(sentence, language, is_first=False))
+    ]
     if not refusing or not claims or claims[0] not in refusing:
         return ""
     rest = [sentence for sentence in claims if sentence not in refusing]

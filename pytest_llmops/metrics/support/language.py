@@ -68,6 +68,11 @@ class Language:
         return self.match_any(self.lists["says"].split("|"))
 
     @cached_property
+    def offers(self) -> re.Pattern[str]:
+        """Words by which a question offers something: `can I give you`, and not `can I help you`."""
+        return re.compile(self.lists["offers"])
+
+    @cached_property
     def greetings(self) -> frozenset[str]:
         return frozenset(self.lists["greetings"].split("|"))
 

@@ -7,7 +7,7 @@ A mean over sentences hides the one that was added or turned. What cannot be rea
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -17,9 +17,11 @@ from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.facts.sources import ORIGINS, Origin, gather_sources
 from pytest_llmops.metrics.support.claims import (
     Allowed,
+    begins_with_no,
     drop_verdict,
     find_allowed,
     has_content,
+    is_bare_opener,
     is_claim,
     list_words,
     split,
@@ -58,7 +60,7 @@ _DIFFERENCES = {
     "modality_turned": "must, may or cannot",
     "person_turned": "who does it",
     "opposite": "an opposite",
-    "close_out_of_clause": "who or what it is said of",
+    "out_of_clause": "who or what it is said of",
     "value_missing": "a value",
     "value_other": "a value",
     "name_missing": "a name",
@@ -256,11 +258,11 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
     asked = frozenset(list_words(question))
     texts = [source.text for source in sources] + [_describe_call(call) for call in sample.output.tool_calls]
     known = [asked | frozenset(list_words(text)) for text in texts if allowed] or [asked]
-    left = [sentence for sentence in sentences if not find_allowed(sentence, allowed, known)]
-    claims = [sentence for sentence in left if is_claim(sentence, language)]
-    claims = [sentence for sentence in claims if has_content(read_sentence(sentence, language))]
+    claims, is_unread = _list_claims(
+        sentences, language, question, lambda text: find_allowed(text, allowed, known)
+    )
     error = ""
-    if not claims and len(left) == len(sentences):
+    if not claims and is_unread:
         error = "cannot read: the answer has no sentence that claims something"
     elif claims and not sources:
         error = (
@@ -275,6 +277,32 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
             f"cannot read a sentence of the answer, which is not in {code} as the rest: {quote([foreign])}"
         )
     return Answer(language=language, error=error, claims=tuple(claims), sources=sources, question=question)
+
+
+def _list_claims(
+    sentences: Sequence[str], language: Language, question: str, is_allowed: Callable[[str], bool]
+) -> tuple[list[str], bool]:
+    """
+    Return the sentences that a source must support, and whether others are more than what is allowed.
+
+    A few words of grammar such as `not at all` are a verdict before the first claim; after it they turn it.
+    """
+    asked = read_sentence(question, language).values
+    claims: list[str] = []
+    dropped = begun = False
+    for sentence in sentences:
+        if is_allowed(sentence):
+            begun = True
+        elif is_claim(sentence, language, asked):
+            whole = read_sentence(sentence, language)
+            turns = begun and (any(whole.negated) or whole.marks or begins_with_no(sentence, language))
+            rest = read_sentence(drop_verdict(sentence, language), language)
+            if turns or (has_content(rest) and not is_bare_opener(sentence, language, is_first=not begun)):
+                claims.append(sentence)
+                begun = True
+            else:
+                dropped = True
+    return claims, dropped or not begun
 
 
 def _find_foreign(claims: Sequence[str], language: Language) -> str:
