@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Annotated, Any
 
 from pytest_llmops.documents.reading import one_of, some
@@ -26,7 +27,7 @@ from pytest_llmops.metrics.support.claims import (
     list_words,
     split,
 )
-from pytest_llmops.metrics.support.features import FEATURES, Match, Texts, describe
+from pytest_llmops.metrics.support.features import FEATURES, Match, Sources, Texts, describe
 from pytest_llmops.metrics.support.language import UNKNOWN, Language, detect_language, known_languages
 from pytest_llmops.metrics.support.model import load_model
 from pytest_llmops.metrics.support.reading import Reading, read_sentence
@@ -45,6 +46,7 @@ _TEXTS_AT_ONCE = 1_024
 _DIGITS = 4
 _DEPTH = 6
 _READ_FOR_LANGUAGE = 4_000  # characters of the sources
+_LONGEST = 4_000  # characters of a call's line, which is cut into lines of it, and of the question, its last
 _SENTENCE_OF_ANOTHER = 6  # words from which on a sentence must be in the language of its answer
 _SHOWN = 3
 _DIFFERENCES = {
@@ -192,17 +194,25 @@ class Answer:
 
     def list_changed(self) -> list[Reading]:
         """Return the claims that are no sentence of a source."""
-        return [self._read(claim) for claim in self.claims if self._find_same(claim) is None]
+        copied = self._copies()
+        return [self._read(claim) for claim in self.claims if _flat(claim) not in copied]
+
+    def gather_sources(self, texts: Texts) -> Sources:
+        """Return the sources and the question, read."""
+        sources = [read_sentence(source.text, self.language) for source in self.sources]
+        return Sources(sources, read_sentence(self.question, self.language), texts)
 
     def rate(self, texts: Texts) -> Iterator[_Rated]:
         """Yield each claim with its score."""
-        sources = [read_sentence(source.text, self.language) for source in self.sources]
-        question = read_sentence(self.question, self.language)
+        copied = self._copies()
+        changed = any(_flat(claim) not in copied for claim in self.claims)
+        sources = self.gather_sources(texts) if changed else None
         for claim in self.claims:
-            if (same := self._find_same(claim)) is not None:
+            same = copied.get(_flat(claim))
+            if same is not None or sources is None:
                 yield _Rated(text=claim, score=1.0, source=same)
                 continue
-            matches = describe(self._read(claim), sources, question, texts)
+            matches = describe(self._read(claim), sources)
             scores = [load_model().rate(match.row) for match in matches]
             best = max(range(len(scores)), key=scores.__getitem__, default=None)
             if best is None:
@@ -221,9 +231,9 @@ class Answer:
     def _read(self, claim: str) -> Reading:
         return read_sentence(drop_verdict(claim, self.language), self.language)
 
-    def _find_same(self, claim: str) -> _Source | None:
-        folded = _flat(claim)
-        return next((source for source in self.sources if _flat(source.text) == folded), None)
+    def _copies(self) -> dict[str, _Source]:
+        """Return the first source of each text: a claim with that text stands in it."""
+        return {_flat(source.text): source for source in reversed(self.sources)}
 
 
 def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowed]) -> Answer:
@@ -249,17 +259,18 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
     sources = tuple(
         _Source(text=sentence, origin=source.origin, name=source.name)
         for source in written
-        for sentence in (split(source.text) if source.origin != "tool_calls" else [source.text])
+        for sentence in _split_source(source)
     )
     if len(sources) > _SOURCES_AT_MOST:
         return Answer(
             language=language, error=f"cannot read: more than {_SOURCES_AT_MOST} sentences of sources"
         )
+    end = " ".join(question.split())[-_LONGEST:]
     asked = frozenset(list_words(question))
     texts = [source.text for source in sources] + [_describe_call(call) for call in sample.output.tool_calls]
     known = [asked | frozenset(list_words(text)) for text in texts if allowed] or [asked]
     claims, is_unread = _list_claims(
-        sentences, language, question, lambda text: find_allowed(text, allowed, known)
+        sentences, language, end, lambda text: find_allowed(text, allowed, known)
     )
     error = ""
     if not claims and is_unread:
@@ -276,7 +287,14 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
         error = (
             f"cannot read a sentence of the answer, which is not in {code} as the rest: {quote([foreign])}"
         )
-    return Answer(language=language, error=error, claims=tuple(claims), sources=sources, question=question)
+    return Answer(language=language, error=error, claims=tuple(claims), sources=sources, question=end)
+
+
+def _split_source(source: _Source) -> list[str]:
+    """Return the sentences of a source; the result of a tool stays whole unless it is long."""
+    if source.origin == "tool_calls":
+        return wrap(source.text, _LONGEST, break_on_hyphens=False)
+    return split(source.text)
 
 
 def _list_claims(
@@ -355,7 +373,7 @@ def _describe_call(call: ToolCall) -> str:
     if isinstance(result, str):
         try:
             result = json.loads(result)
-        except ValueError:
+        except (ValueError, RecursionError):
             result = None  # prose, whose sentences are sources of their own
     parts = [call.name.replace("_", " "), *_flatten(dict(call.arguments), ""), *_flatten(result, "")]
     return ", ".join(parts)

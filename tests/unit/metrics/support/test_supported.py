@@ -162,6 +162,32 @@ def test_hostile_patterns_and_texts_take_no_time():
     assert time.process_time() - start < 30
 
 
+@pytest.mark.parametrize("filling", [" " * 16_000, "," * 100_000, "x, " * 20_000, "[" * 100_000])
+def test_results_of_tools_and_questions_of_any_length_take_little_time(filling):
+    text = "Most repairs take 5 weeks."
+    start = time.process_time()
+    for result in ({"time": f"four{filling}weeks"}, filling):
+        rate(text, passages=None, calls=[ToolCall(name="find", result=result)], question=f"How{filling}long?")
+
+    assert time.process_time() - start < 15
+
+
+def test_many_sentences_beside_many_sources_take_little_time():
+    words = [f"{one}{two}o{three}" for one in "bcdfghklmn" for two in "aeiou" for three in "pqrstvwxz"]
+    told = [
+        f"Das {words[at % 450]} ist nicht {words[at * 7 % 450]}{at} und für {words[at * 3 % 450]}."
+        for at in range(2_000)
+    ]
+    text = " ".join(
+        f"Das {words[at]} ist {words[at * 5 % 450]}e{at} und {words[at + 9]}." for at in range(200)
+    )
+    start = time.process_time()
+    result = rate(text, passages=told)
+
+    assert not is_green(result)
+    assert time.process_time() - start < 15
+
+
 @pytest.mark.parametrize(
     ("text", "options", "error"),
     [
