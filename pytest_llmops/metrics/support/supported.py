@@ -31,7 +31,7 @@ from pytest_llmops.metrics.support.features import FEATURES, Match, Sources, Tex
 from pytest_llmops.metrics.support.language import UNKNOWN, Language, detect_language, known_languages
 from pytest_llmops.metrics.support.model import load_model
 from pytest_llmops.metrics.support.reading import Reading, read_sentence
-from pytest_llmops.metrics.words import find_blank, fold, quote, split_words
+from pytest_llmops.metrics.words import find_blank, fold, quote, split_words, texts_in
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits, Need
@@ -239,7 +239,7 @@ class Answer:
 def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowed]) -> Answer:
     """Read an answer and its sources, or say why they cannot be read."""
     english = known_languages()["en"]
-    text, question = sample.output.text, " ".join(_texts_in(sample.input))
+    text, question = sample.output.text, " ".join(texts_in(sample.input))
     if blank := find_blank(text):
         return Answer(language=english, error=f"cannot read: {blank}")
     written = gather(sample, origins)
@@ -390,15 +390,6 @@ def _flatten(value: Any, key: str, depth: int = 0) -> Iterator[str]:
             yield from _flatten(item, key, depth + 1)
     elif value is not None and value is not False:
         yield f"{key} {'' if value is True else value}".strip()
-
-
-def _texts_in(value: Any) -> Iterator[str]:
-    """Yield the texts of a question: of a list of turns all, of a mapping its values."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list | tuple):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            yield from _texts_in(item)
 
 
 def _blocks(answers: Sequence[Answer]) -> Iterator[list[int]]:

@@ -129,6 +129,14 @@ def test_a_call_without_a_result_is_no_source():
     assert is_green(rate("Please confirm: 300 points.", calls=calls, allow=["Please confirm: * points."]))
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["Le locataire paie les petites réparations de la maison.", "El plazo termina el 5 de mayo de 2027."],
+)
+def test_words_that_two_languages_share_tell_the_one_that_begins_with_them(text):
+    assert rate(text, passages=(text,)).value == 1
+
+
 def test_the_reference_is_a_source_where_the_check_says_so():
     text, reference = "The shop in Corveth opens at noon.", "The shop in Corveth opens at noon."
 
