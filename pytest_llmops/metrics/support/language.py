@@ -222,11 +222,11 @@ def detect_language(text: str) -> str:
         return UNKNOWN if len(words) >= _PROSE_WORDS and _is_prose(text) else ""
     found = known[best].keys() & set(words)
     tied = [code for code in hits if found == known[code].keys() & set(words)]
-    # `le` is French before it is Spanish.
-    best = min(
-        tied, key=lambda code: (code not in known_languages(), sum(known[code][word] for word in found))
-    )
-    next_most = max(count for code, count in hits.items() if code not in tied)
+    if len(found) > 1:  # `le` and `de` are French before they are Spanish
+        best = min(
+            tied, key=lambda code: (code not in known_languages(), sum(known[code][word] for word in found))
+        )
+        next_most = max(count for code, count in hits.items() if code not in tied)
     return best if most > 1 and most >= _CLEAR * next_most else ""
 
 

@@ -137,6 +137,12 @@ def test_words_that_two_languages_share_tell_the_one_that_begins_with_them(text)
     assert rate(text, passages=(text,)).value == 1
 
 
+def test_one_word_that_two_languages_share_leaves_the_question_to_tell():
+    text = "Cairn fleece: 6 in stock in Corveth."
+
+    assert rate(text, passages=(text,), question="Is it there, and how many of them are left?").value == 1
+
+
 def test_the_reference_is_a_source_where_the_check_says_so():
     text, reference = "The shop in Corveth opens at noon.", "The shop in Corveth opens at noon."
 
