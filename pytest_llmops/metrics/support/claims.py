@@ -15,7 +15,7 @@ from pytest_llmops.metrics.support.reading import Reading
 from pytest_llmops.metrics.words import fold, split_words
 
 _EMPHASIS = re.compile(r"\*\*|__|`")
-_END = regex.compile(r"(?<=[。\uff01\uff1f｡])[」』\u201d\uff09)]*|(?<=[.!?])\s+(?=[\p{Lo}])|\n+")
+_END = regex.compile(r"(?<=[。\uff01\uff1f｡])[」』\u201d\uff09)]*|(?<=[.!?])\s+(?=[\p{Lo}¿¡])|\n+")
 _QUESTION = re.compile(r"[?\uff1f][\"'\u201d\u2019」』)]*\s*\Z")
 _NAMED_GREETING = re.compile(
     r"(?:dear|hello|hi|hallo|bonjour|hola|liebe|lieber|guten tag|querido|cher|chère)\s+\w+\Z"

@@ -292,7 +292,7 @@ def test_a_question_that_repeats_the_value_of_the_question_asks_only():
 )
 def test_a_promise_in_the_form_of_a_question_in_other_languages(right, asked, promised):
     for question in asked:
-        assert is_green(rate(f"{right} {question}", passages=(right,))), question
+        assert rate(f"{right} {question}", passages=(right,)).value == 1, question
     for question in promised:
         assert not is_green(rate(f"{right} {question}", passages=(right,))), question
 
