@@ -164,9 +164,9 @@ class Sources:
             columns, likeness = self._find_similar(token.stem)
             row[columns] = likeness
         alike: Matrix = same[:, self._columns]
-        if self._vectors is not None:
+        own = self.texts.vectors_of([claim])
+        if own is not None and self._vectors is not None:
             # Rounded, so that words that are equally alike stay so in any batch.
-            own = self.texts.vectors_of([claim])
             cosines = np.round(own @ self._vectors.T, 3)
             alike = np.maximum(alike, np.minimum(cosines, 1))
         else:
