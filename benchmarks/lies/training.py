@@ -24,7 +24,6 @@ from scipy.optimize import minimize
 from benchmarks.lies.items import Item, list_falsehoods, list_labelled, list_mutants, list_written
 from pytest_llmops.metrics.support import model as packaged
 from pytest_llmops.metrics.support.features import FEATURES, Texts, describe
-from pytest_llmops.metrics.support.reading import read_sentence
 from pytest_llmops.metrics.support.supported import read_answer
 from pytest_llmops.records import Output, Passage, Sample
 
@@ -85,10 +84,9 @@ def describe_items(items: Sequence[Item]) -> list[Rows]:
         readings = [reading for answer in answers for reading in answer.list_readings()]
         texts = Texts(readings, language)
         for answer in answers:
-            sources = [read_sentence(source.text, language) for source in answer.sources]
-            question = read_sentence(answer.question, language)
             claims = [] if answer.error else answer.list_changed()
-            matches = [describe(claim, sources, question, texts) for claim in claims]
+            sources = answer.gather_sources(texts) if claims else None
+            matches = [describe(claim, sources) for claim in claims if sources]
             described.append([[match.row for match in found] for found in matches if found])
     return described
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from reprlib import Repr
 
@@ -71,6 +71,15 @@ def split_words(text: str) -> list[str]:
     `'s`; marks of numbers stay (`3.5`, `-4`).
     """
     return [word.removesuffix("'s") for word in _WORD.findall(join_thousands(fold(text)))]
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Yield the texts of a question: of a list of turns all, of a mapping its values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from texts_in(item)
 
 
 def content_words(text: str) -> list[str]:

@@ -11,16 +11,10 @@ from typing import Any
 
 from pytest_llmops.documents.values import plain
 from pytest_llmops.documents.yaml_document import read_yaml
-from pytest_llmops.metrics.words import fold
+from pytest_llmops.metrics.support import language as support
 
 LANGUAGES = ("en", "de", "fr", "es", "zh")
 _READ_AT_MOST = 4_000  # characters, to tell the language
-_FEWEST = 2  # frequent words; one tells only if no other language has any
-_HAN = re.compile(r"[\u4e00-\u9fff]")
-_KANA_OR_HANGUL = re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")
-_WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
-_LATIN = re.compile(r"[A-Za-z]")
-_HAN_SHARE = 0.2  # of the letters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +112,7 @@ def read_language(code: str) -> Language:
 
     return Language(
         code=code,
-        words=frozenset(data["words"].split()),
+        words=support.known_languages()[code].function,
         months=tuple(tuple(month.split()) for month in data["months"]),
         weekdays=tuple(data["weekdays"]),
         numbers={int(number): word for number, word in data["numbers"].items()},
@@ -156,31 +150,12 @@ def detect_language(answer: str, *others: str) -> str | None:
     """
     Return one of `LANGUAGES`, or None if the answer is in another or too short to tell.
 
-    The language is the one that has most of the answer's words; other texts of its case decide for an answer
-    that has too few.
+    Other texts of its case decide for an answer that has too few words.
     """
     for text in (answer, "\n".join([answer, *others])):
-        start = text[:_READ_AT_MOST]
-        if _KANA_OR_HANGUL.search(start):
-            return None
-        han = len(_HAN.findall(start))
-        if han and han >= _HAN_SHARE * (han + len(_LATIN.findall(start))):
-            return "zh"
-        words = _WORD.findall(fold(start))
-        counts = {
-            code: sum(word in frequent for word in words) for code, frequent in _frequent_words().items()
-        }
-        best = max(counts, key=lambda code: counts[code])
-        second = max(count for code, count in counts.items() if code != best)
-        if counts[best] > second and (counts[best] >= _FEWEST or not second):
-            return best if best in LANGUAGES else None
+        if code := support.detect_language(text[:_READ_AT_MOST]):
+            return code if code in LANGUAGES else None
     return None
-
-
-@lru_cache(maxsize=1)
-def _frequent_words() -> Mapping[str, frozenset[str]]:
-    others = {code: frozenset(words.split()) for code, words in _read("other").items()}
-    return {code: read_language(code).words for code in LANGUAGES if code != "zh"} | others
 
 
 def _read(name: str) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ from pytest_llmops.metrics.facts.sources import ORIGINS, Source, Text, gather_so
 from pytest_llmops.metrics.facts.values import DATES, Value, agree, compete
 from pytest_llmops.metrics.faithfulness.claims import split_claims
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations
-from pytest_llmops.metrics.words import find_blank, quote
+from pytest_llmops.metrics.words import find_blank, quote, texts_in
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.models.vectors import embed
 from pytest_llmops.protocols import MetricTraits, Need
@@ -145,7 +145,7 @@ class _Answer:
     def __init__(self, sample: Sample, origins: Collection[str]) -> None:
         self.claims = tuple(map(read_text, _claims(sample)))
         self.text = read_text(sample.output.text)
-        self.question = read_text(" ".join(_texts_in(sample.input)))
+        self.question = read_text(" ".join(texts_in(sample.input)))
         self.sources = gather_sources(sample, origins)
 
     def list_texts(self) -> Iterator[str]:
@@ -324,15 +324,6 @@ def _split_items(text: str) -> str:
     for mark in reversed(counted):
         text = f"{text[: mark.start()].rstrip()}\n{text[mark.end() :]}"
     return text
-
-
-def _texts_in(value: Any) -> Iterator[str]:
-    """Yield the texts of a question: of a list of turns all, of a mapping its values."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list | tuple):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts_in(item)
 
 
 def _explain(wrong: Sequence[WrongFact]) -> str:

@@ -196,7 +196,7 @@ def _describe_result(call: ToolCall) -> Iterator[str]:
     if isinstance(result, str):
         try:
             result = json.loads(result)
-        except ValueError:
+        except (ValueError, RecursionError):
             yield from (sentence.text for sentence in split_sentences(call.result))
             return
     if isinstance(result, Mapping) and {"columns", "rows"} <= result.keys():

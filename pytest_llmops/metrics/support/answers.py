@@ -12,7 +12,7 @@ from typing import Literal
 
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations
-from pytest_llmops.metrics.support.claims import is_claim, split
+from pytest_llmops.metrics.support.claims import is_bare_opener, is_claim, split
 from pytest_llmops.metrics.support.language import Language, detect_language, known_languages
 from pytest_llmops.metrics.support.reading import Reading, read_sentence
 from pytest_llmops.metrics.words import find_blank, fold, quote
@@ -33,8 +33,8 @@ class Answers(DeclaredMetric):
     """
     1 if the output answers as the reference does: begins with its verdict, and refuses only if it refuses.
 
-    0.5 if a verdict is due and cannot be read at its beginning. 0 for the opposite verdict, a refusal or a
-    question in place of an answer, an answer in place of a refusal, and an empty output.
+    0.5 if a verdict is due and the output or its reference shows none. 0 for the opposite verdict, a refusal
+    or a question in place of an answer, an answer in place of a refusal, and an empty output.
     """
 
     traits = MetricTraits(
@@ -110,7 +110,8 @@ class _Answer:
             return 1.0, ""
         expected = find_verdict(self.reference, self.question, self.reference_language)
         if self.reference and expected is None:
-            return 1.0, ""
+            shown = quote([self.reference])
+            return _UNSAID, f"the reference has no verdict to compare with: {shown}; begin it with yes or no"
         said = find_verdict(self.text, self.question, self.language)
         if said is None:
             return _UNSAID, f"it does not begin with the verdict{f' {expected!r}' if expected else ''}"
@@ -147,7 +148,12 @@ def find_refusal(text: str, language: Language) -> str:
         or (_QUESTION.search(sentence) and not is_claim(sentence, language))
         or language.asks_back.search(fold(sentence))
     ]
-    claims = [sentence for sentence in sentences if sentence in refusing or is_claim(sentence, language)]
+    claims = [
+        sentence
+        for sentence in sentences
+        if sentence in refusing
+        or (is_claim(sentence, language) and not is_bare_opener(sentence, language, is_first=False))
+    ]
     if not refusing or not claims or claims[0] not in refusing:
         return ""
     rest = [sentence for sentence in claims if sentence not in refusing]

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import regex
 
+from pytest_llmops.metrics.facts.values import Value, agree, read_values
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations, drop_opener, split_sentences
 from pytest_llmops.metrics.support.language import Language
 from pytest_llmops.metrics.support.reading import Reading
 from pytest_llmops.metrics.words import fold, split_words
 
 _EMPHASIS = re.compile(r"\*\*|__|`")
-_END = regex.compile(r"(?<=[。\uff01\uff1f｡])[」』\u201d\uff09)]*|(?<=[.!?])\s+(?=[\p{Lo}])|\n+")
+_END = regex.compile(r"(?<=[。\uff01\uff1f｡])[」』\u201d\uff09)]*|(?<=[.!?])\s+(?=[\p{Lo}¿¡])|\n+")
 _QUESTION = re.compile(r"[?\uff1f][\"'\u201d\u2019」』)]*\s*\Z")
 _NAMED_GREETING = re.compile(
     r"(?:dear|hello|hi|hallo|bonjour|hola|liebe|lieber|guten tag|querido|cher|chère)\s+\w+\Z"
@@ -39,25 +40,40 @@ def split(text: str) -> list[str]:
     ]
 
 
-def is_claim(sentence: str, language: Language) -> bool:
+def is_claim(sentence: str, language: Language, asked: Sequence[Value] | None = None) -> bool:
     """
     Return whether a sentence says something that a source must support.
 
     Greetings, plain questions and headings of few words say nothing; all else is a claim.
+
+    Args:
+        asked: The values of the user's question; a question of the answer that has another one is a claim.
+            By default none is.
     """
     folded = fold(sentence).strip(" .,;:!-\u2013\u2014·*#")
     if not folded or folded in language.greetings or _NAMED_GREETING.match(folded):
         return False
     if _QUESTION.search(sentence):
-        return not _is_plain_question(folded, language)
-    if language.code == "en" and not drop_opener(sentence):
-        return False
+        return not _is_plain_question(folded, language) or (asked is not None and _adds_value(folded, asked))
     is_heading = sentence.rstrip().endswith((":", "\uff1a"))
     if is_heading and not any(map(str.isdigit, folded)) and not language.negations.search(folded):
         content = [word for word in split_words(folded) if word not in language.function]
         quantified = any(pattern.search(folded) for pattern in language.marks.values())
         return len(content) > _HEADING_WORDS or quantified or language.is_unspaced
     return True
+
+
+def is_bare_opener(sentence: str, language: Language, *, is_first: bool) -> bool:
+    """Return whether a sentence is only an opener: `No.`, or in English also a later `I think`."""
+    if language.code == "en":
+        return not drop_opener(sentence)
+    folded = fold(sentence).strip(" .!,。\uff01\uff0c、")
+    return is_first and any(language.openers[name].fullmatch(folded) for name in ("yes", "no"))
+
+
+def begins_with_no(sentence: str, language: Language) -> bool:
+    """Return whether a sentence begins with a no."""
+    return bool(language.openers["no"].match(fold(sentence)))
 
 
 def has_content(reading: Reading) -> bool:
@@ -78,12 +94,16 @@ def drop_verdict(sentence: str, language: Language) -> str:
 
 
 def _is_plain_question(folded: str, language: Language) -> bool:
-    """Return whether a question asks only: `did you know that all is free?` does not."""
-    if language.says.search(folded) or _TAG.search(folded):
+    """Return whether a question asks only: `did you know that …?` and `can I offer you …?` do not."""
+    if language.says.search(folded) or language.offers.search(folded) or _TAG.search(folded):
         return False
     if language.is_unspaced:
         return any(word in folded for word in language.asks)
     return any(word in language.asks for word in split_words(folded)[:2])
+
+
+def _adds_value(folded: str, asked: Sequence[Value]) -> bool:
+    return any(not any(agree(value, other) for other in asked) for value in read_values(folded))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise
@@ -107,38 +107,100 @@ class Texts:
             for text, pieces in zip(unique, encode_pieces(unique, LAYER), strict=True):
                 self._vectors[text] = _word_vectors(by_text[text].tokens, pieces)
 
-    def compare_words(self, claim: Reading, sources: Sequence[Reading]) -> list[Matrix]:
-        """Return for each source how alike each content word of a claim is to each of its words, 0 to 1."""
+    def vectors_of(self, readings: Sequence[Reading]) -> Matrix | None:
+        """Return the vectors of the words of readings, in order; None in a language without any."""
         import numpy as np
 
-        stems = list(dict.fromkeys(token.stem for source in sources for token in source.tokens))
-        column = {stem: at for at, stem in enumerate(stems)}
-        same = np.array(
-            [[_same_stem(token.stem, stem) for stem in stems] for token in claim.tokens], dtype=np.float32
-        ).reshape(len(claim.tokens), len(stems))
-        return [self._compare(claim, source, same, column) for source in sources]
+        if self.language.code != "en":
+            return None
+        return np.concatenate([self._vectors[reading.text] for reading in readings])
 
-    def _compare(self, claim: Reading, source: Reading, same: Matrix, column: Mapping[str, int]) -> Matrix:
+
+class Sources:
+    """Sentences of sources and the question, with their words, ready to be compared with any claim."""
+
+    def __init__(self, sources: Sequence[Reading], question: Reading, texts: Texts) -> None:
         import numpy as np
 
-        alike: Matrix = same[:, [column[token.stem] for token in source.tokens]]
-        if claim.text in self._vectors and alike.size:
+        self.sources = sources
+        self.question = question
+        self.texts = texts
+        readings = [*sources, question]
+        self.ends = np.cumsum([len(reading.tokens) for reading in readings])
+        self.starts = self.ends - [len(reading.tokens) for reading in readings]
+        self._vectors = texts.vectors_of(readings)
+        self._column: dict[str, int] = {}
+        self._columns = np.array(
+            [
+                self._column.setdefault(token.stem, len(self._column))
+                for reading in readings
+                for token in reading.tokens
+            ],
+            dtype=np.intp,
+        )
+        self._family: dict[str, list[str]] = {}  # stems that begin alike
+        for stem in self._column:
+            self._family.setdefault(stem[:_PREFIX], []).append(stem)
+        self._similar: dict[str, tuple[list[int], list[float]]] = {}
+        self._values: dict[Value, list[int]] = {}  # with the places of their words in all readings
+        self._in_sources: set[Value] = set()
+        for at, reading in enumerate(readings):
+            for value in reading.values:
+                plain = replace(value, start=0)
+                self._values.setdefault(plain, []).extend(
+                    int(self.starts[at]) + place
+                    for place, token in enumerate(reading.tokens)
+                    if _is_in(token, value)
+                )
+                if at < len(sources):
+                    self._in_sources.add(plain)
+
+    def compare_words(self, claim: Reading) -> Matrix:
+        """Return how alike each content word of a claim is to each word of all readings, 0 to 1."""
+        import numpy as np
+
+        same = np.zeros((len(claim.tokens), len(self._column)), dtype=np.float32)
+        for row, token in zip(same, claim.tokens, strict=True):
+            columns, likeness = self._find_similar(token.stem)
+            row[columns] = likeness
+        alike: Matrix = same[:, self._columns]
+        own = self.texts.vectors_of([claim])
+        if own is not None and self._vectors is not None:
             # Rounded, so that words that are equally alike stay so in any batch.
-            cosines = np.round(self._vectors[claim.text] @ self._vectors[source.text].T, 3)
+            cosines = np.round(own @ self._vectors.T, 3)
             alike = np.maximum(alike, np.minimum(cosines, 1))
-        elif self.language.code != "en":
+        else:
             alike = np.maximum(alike, np.float32(_UNLIKE))
-        for value in claim.values if alike.size else ():
-            own = [at for at, token in enumerate(claim.tokens) if _is_in(token, value)]
-            agreeing = [other for other in source.values if agree(value, other)]
-            theirs = [
-                at
-                for at, token in enumerate(source.tokens)
-                if any(_is_in(token, other) for other in agreeing)
-            ]
-            alike[own, :] = 0.0
-            alike[np.ix_(own, theirs)] = 1.0
+        for value in claim.values:
+            own_words = [at for at, token in enumerate(claim.tokens) if _is_in(token, value)]
+            theirs = [at for other, places in self._values.items() if agree(value, other) for at in places]
+            alike[own_words, :] = 0.0
+            alike[np.ix_(own_words, theirs)] = 1.0
         return alike
+
+    def find_best(self, alike: Matrix) -> Matrix:
+        """Return for each reading how alike its nearest word is to each word of a claim."""
+        import numpy as np
+
+        best = np.zeros((len(self.starts), alike.shape[0]), dtype=np.float32)
+        filled = self.ends > self.starts
+        if filled.any():
+            best[filled] = np.maximum.reduceat(alike, self.starts[filled], axis=1).T
+        return best
+
+    def have(self, value: Value) -> bool:
+        """Return whether a source has a value."""
+        return any(agree(value, other) for other in self._in_sources)
+
+    def _find_similar(self, stem: str) -> tuple[list[int], list[float]]:
+        if stem not in self._similar:
+            found = [
+                (self._column[other], likeness)
+                for other in self._family.get(stem[:_PREFIX], ())
+                if (likeness := _same_stem(stem, other))
+            ]
+            self._similar[stem] = ([at for at, _ in found], [likeness for _, likeness in found])
+        return self._similar[stem]
 
 
 def _is_in(token: Token, value: Value) -> bool:
@@ -165,7 +227,6 @@ def _word_vectors(tokens: Sequence[Token], pieces: Pieces) -> Matrix:
     return vectors
 
 
-@lru_cache(maxsize=262_144)
 def _same_stem(one: str, other: str) -> float:
     if one == other:
         return 1.0
@@ -180,27 +241,27 @@ def _same_stem(one: str, other: str) -> float:
     return 0.9 if shared >= _PREFIX and shared >= longest - 3 and shared * 3 >= longest * 2 else 0.0
 
 
-def describe(claim: Reading, sources: Sequence[Reading], question: Reading, texts: Texts) -> list[Match]:
+def describe(claim: Reading, sources: Sources) -> list[Match]:
     """Describe a claim beside each of the sources that are nearest to it, best first."""
-    if not claim.tokens or not sources:
+    if not claim.tokens or not sources.sources:
         return []
-    comparison = _Comparison(claim, sources, question, texts)
+    comparison = _Comparison(claim, sources)
     return [comparison.describe(at) for at in comparison.list_nearest()]
 
 
 class _Comparison:
     """A claim beside its sources, with how alike their words are."""
 
-    def __init__(self, claim: Reading, sources: Sequence[Reading], question: Reading, texts: Texts) -> None:
+    def __init__(self, claim: Reading, sources: Sources) -> None:
         import numpy as np
 
         self._claim = claim
         self._sources = sources
-        self._question = question
-        self._language = texts.language
-        *self._alike, asked = texts.compare_words(claim, [*sources, question])
-        self._best = np.array([_best(matrix) for matrix in self._alike])  # shape (sources, tokens)
-        best_asked = _best(asked)
+        self._language = sources.texts.language
+        self._alike = sources.compare_words(claim)
+        best = sources.find_best(self._alike)
+        self._best = best[:-1]  # shape (sources, tokens)
+        best_asked = best[-1]
         self._asked = np.where(best_asked >= _EQUAL, best_asked, 0.0)
         self._anywhere = np.maximum(self._best.max(axis=0), self._asked)
 
@@ -215,7 +276,8 @@ class _Comparison:
         """Describe the claim beside one source."""
         import numpy as np
 
-        claim, source, alike, best = self._claim, self._sources[at], self._alike[at], self._best[at]
+        claim, source, question = self._claim, self._sources.sources[at], self._sources.question
+        alike, best = self._alike[:, self._sources.starts[at] : self._sources.ends[at]], self._best[at]
         here = np.maximum(best, _FROM_QUESTION * self._asked)
         has = [place for place in range(len(claim.tokens)) if alike.shape[1] and best[place] >= _ALIKE]
         values: dict[str, float] = {
@@ -227,7 +289,7 @@ class _Comparison:
             "any_unknown": float((self._anywhere < _ALIKE).any()),
             "elsewhere": float(((here < _ALIKE) & (self._anywhere >= _EQUAL)).mean()),
             "alike": float(here.mean()),
-            **_grammar(claim, source, [(place, int(alike[place].argmax())) for place in has], self._question),
+            **_grammar(claim, source, [(place, int(alike[place].argmax())) for place in has], question),
             **_clauses(claim, source, here, self._language),
             **_edits(claim, source, here, self._language),
             **self._describe_values(source),
@@ -243,9 +305,9 @@ class _Comparison:
         """Describe values and names that all sources lack, and values of which this one has another."""
         missing = other = False
         for value in self._claim.values:
-            if _has(source, value) or _has(self._question, value):
+            if _has(source, value) or _has(self._sources.question, value):
                 continue
-            if any(_has(text, value) for text in self._sources):
+            if self._sources.have(value):
                 other = other or any(compete(value, rival) for rival in source.values)
             else:
                 missing = True
@@ -259,13 +321,6 @@ class _Comparison:
             "value_other": float(other),
             "name_missing": float(any(names)),
         }
-
-
-def _best(matrix: Matrix) -> Matrix:
-    import numpy as np
-
-    best: Matrix = matrix.max(axis=1) if matrix.shape[1] else np.zeros(matrix.shape[0], dtype=np.float32)
-    return best
 
 
 def _has(reading: Reading, value: Value) -> bool:

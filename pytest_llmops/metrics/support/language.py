@@ -68,6 +68,11 @@ class Language:
         return self.match_any(self.lists["says"].split("|"))
 
     @cached_property
+    def offers(self) -> re.Pattern[str]:
+        """Words by which a question offers something: `can I give you`, and not `can I help you`."""
+        return re.compile(self.lists["offers"])
+
+    @cached_property
     def greetings(self) -> frozenset[str]:
         return frozenset(self.lists["greetings"].split("|"))
 
@@ -176,11 +181,15 @@ def known_languages() -> Mapping[str, Language]:
 
 
 @lru_cache(maxsize=1)
-def _function_words() -> Mapping[str, frozenset[str]]:
-    """Return words of grammar of all languages with Latin letters, also of those that cannot be read."""
-    known = {code: language.function for code, language in known_languages().items()}
-    other = {code: frozenset(words.split()) for code, words in _lists()["other"].items()}
-    return {**{code: words for code, words in known.items() if code not in _UNSPACED}, **other}
+def _function_words() -> Mapping[str, Mapping[str, int]]:
+    """
+    Return words of grammar of all languages with Latin letters, also of those that cannot be read.
+
+    Each has its place in the list; those of languages that can be read begin with articles.
+    """
+    known = {code: lists["function"] for code, lists in _lists().items() if code not in {"other", *_UNSPACED}}
+    listed = {**known, **_lists()["other"]}
+    return {code: {word: at for at, word in enumerate(words.split())} for code, words in listed.items()}
 
 
 UNKNOWN = "?"
@@ -204,12 +213,20 @@ def detect_language(text: str) -> str:
     if len(_LATIN.findall(folded)) * 2 < letters:
         return UNKNOWN
     words = [word for word in _WORD.findall(folded) if len(word) > 1]  # a letter may be a symbol
-    hits = Counter({code: sum(word in known for word in words) for code, known in _function_words().items()})
+    known = _function_words()
+    hits = Counter({code: sum(word in own for word in words) for code, own in known.items()})
     (best, most), (_, next_most) = hits.most_common(2)
     if len(words) < _FEWEST_WORDS:
         return best if most > next_most else ""
     if most < _FEWEST_HITS * len(words):
         return UNKNOWN if len(words) >= _PROSE_WORDS and _is_prose(text) else ""
+    found = known[best].keys() & set(words)
+    tied = [code for code in hits if found == known[code].keys() & set(words)]
+    if len(found) > 1:  # `le` and `de` are French before they are Spanish
+        best = min(
+            tied, key=lambda code: (code not in known_languages(), sum(known[code][word] for word in found))
+        )
+        next_most = max(count for code, count in hits.items() if code not in tied)
     return best if most > 1 and most >= _CLEAR * next_most else ""
 
 

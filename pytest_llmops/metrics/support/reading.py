@@ -67,10 +67,9 @@ class Reading:
 
 @lru_cache(maxsize=32_768)
 def read_sentence(text: str, language: Language) -> Reading:
-    """Read a sentence of that language."""
-    folded = _CONTRACTED.sub(
-        " not", fold_typography(text).replace("can't", "can not").replace("won't", "will not")
-    )
+    """Read a sentence of that language, in time that grows with its length: white space counts once."""
+    spaced = " ".join(fold_typography(text).split())
+    folded = _CONTRACTED.sub(" not", spaced.replace("can't", "can not").replace("won't", "will not"))
     clauses = list(_split(folded, language))
     tokens: list[Token] = []
     marks: list[tuple[str, str, int]] = []

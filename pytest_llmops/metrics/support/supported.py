@@ -7,8 +7,9 @@ A mean over sentences hides the one that was added or turned. What cannot be rea
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Annotated, Any
 
 from pytest_llmops.documents.reading import one_of, some
@@ -17,18 +18,20 @@ from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.facts.sources import ORIGINS, Origin, gather_sources
 from pytest_llmops.metrics.support.claims import (
     Allowed,
+    begins_with_no,
     drop_verdict,
     find_allowed,
     has_content,
+    is_bare_opener,
     is_claim,
     list_words,
     split,
 )
-from pytest_llmops.metrics.support.features import FEATURES, Match, Texts, describe
+from pytest_llmops.metrics.support.features import FEATURES, Match, Sources, Texts, describe
 from pytest_llmops.metrics.support.language import UNKNOWN, Language, detect_language, known_languages
 from pytest_llmops.metrics.support.model import load_model
 from pytest_llmops.metrics.support.reading import Reading, read_sentence
-from pytest_llmops.metrics.words import find_blank, fold, quote, split_words
+from pytest_llmops.metrics.words import find_blank, fold, quote, split_words, texts_in
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits, Need
@@ -43,6 +46,7 @@ _TEXTS_AT_ONCE = 1_024
 _DIGITS = 4
 _DEPTH = 6
 _READ_FOR_LANGUAGE = 4_000  # characters of the sources
+_LONGEST = 4_000  # characters of a call's line, which is cut into lines of it, and of the question, its last
 _SENTENCE_OF_ANOTHER = 6  # words from which on a sentence must be in the language of its answer
 _SHOWN = 3
 _DIFFERENCES = {
@@ -58,7 +62,7 @@ _DIFFERENCES = {
     "modality_turned": "must, may or cannot",
     "person_turned": "who does it",
     "opposite": "an opposite",
-    "close_out_of_clause": "who or what it is said of",
+    "out_of_clause": "who or what it is said of",
     "value_missing": "a value",
     "value_other": "a value",
     "name_missing": "a name",
@@ -190,17 +194,25 @@ class Answer:
 
     def list_changed(self) -> list[Reading]:
         """Return the claims that are no sentence of a source."""
-        return [self._read(claim) for claim in self.claims if self._find_same(claim) is None]
+        copied = self._copies()
+        return [self._read(claim) for claim in self.claims if _flat(claim) not in copied]
+
+    def gather_sources(self, texts: Texts) -> Sources:
+        """Return the sources and the question, read."""
+        sources = [read_sentence(source.text, self.language) for source in self.sources]
+        return Sources(sources, read_sentence(self.question, self.language), texts)
 
     def rate(self, texts: Texts) -> Iterator[_Rated]:
         """Yield each claim with its score."""
-        sources = [read_sentence(source.text, self.language) for source in self.sources]
-        question = read_sentence(self.question, self.language)
+        copied = self._copies()
+        changed = any(_flat(claim) not in copied for claim in self.claims)
+        sources = self.gather_sources(texts) if changed else None
         for claim in self.claims:
-            if (same := self._find_same(claim)) is not None:
+            same = copied.get(_flat(claim))
+            if same is not None or sources is None:
                 yield _Rated(text=claim, score=1.0, source=same)
                 continue
-            matches = describe(self._read(claim), sources, question, texts)
+            matches = describe(self._read(claim), sources)
             scores = [load_model().rate(match.row) for match in matches]
             best = max(range(len(scores)), key=scores.__getitem__, default=None)
             if best is None:
@@ -219,15 +231,15 @@ class Answer:
     def _read(self, claim: str) -> Reading:
         return read_sentence(drop_verdict(claim, self.language), self.language)
 
-    def _find_same(self, claim: str) -> _Source | None:
-        folded = _flat(claim)
-        return next((source for source in self.sources if _flat(source.text) == folded), None)
+    def _copies(self) -> dict[str, _Source]:
+        """Return the first source of each text: a claim with that text stands in it."""
+        return {_flat(source.text): source for source in reversed(self.sources)}
 
 
 def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowed]) -> Answer:
     """Read an answer and its sources, or say why they cannot be read."""
     english = known_languages()["en"]
-    text, question = sample.output.text, " ".join(_texts_in(sample.input))
+    text, question = sample.output.text, " ".join(texts_in(sample.input))
     if blank := find_blank(text):
         return Answer(language=english, error=f"cannot read: {blank}")
     written = gather(sample, origins)
@@ -247,20 +259,21 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
     sources = tuple(
         _Source(text=sentence, origin=source.origin, name=source.name)
         for source in written
-        for sentence in (split(source.text) if source.origin != "tool_calls" else [source.text])
+        for sentence in _split_source(source)
     )
     if len(sources) > _SOURCES_AT_MOST:
         return Answer(
             language=language, error=f"cannot read: more than {_SOURCES_AT_MOST} sentences of sources"
         )
+    end = " ".join(question.split())[-_LONGEST:]
     asked = frozenset(list_words(question))
     texts = [source.text for source in sources] + [_describe_call(call) for call in sample.output.tool_calls]
     known = [asked | frozenset(list_words(text)) for text in texts if allowed] or [asked]
-    left = [sentence for sentence in sentences if not find_allowed(sentence, allowed, known)]
-    claims = [sentence for sentence in left if is_claim(sentence, language)]
-    claims = [sentence for sentence in claims if has_content(read_sentence(sentence, language))]
+    claims, is_unread = _list_claims(
+        sentences, language, end, lambda text: find_allowed(text, allowed, known)
+    )
     error = ""
-    if not claims and len(left) == len(sentences):
+    if not claims and is_unread:
         error = "cannot read: the answer has no sentence that claims something"
     elif claims and not sources:
         error = (
@@ -274,7 +287,40 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
         error = (
             f"cannot read a sentence of the answer, which is not in {code} as the rest: {quote([foreign])}"
         )
-    return Answer(language=language, error=error, claims=tuple(claims), sources=sources, question=question)
+    return Answer(language=language, error=error, claims=tuple(claims), sources=sources, question=end)
+
+
+def _split_source(source: _Source) -> list[str]:
+    """Return the sentences of a source; the result of a tool stays whole unless it is long."""
+    if source.origin == "tool_calls":
+        return wrap(source.text, _LONGEST, break_on_hyphens=False)
+    return split(source.text)
+
+
+def _list_claims(
+    sentences: Sequence[str], language: Language, question: str, is_allowed: Callable[[str], bool]
+) -> tuple[list[str], bool]:
+    """
+    Return the sentences that a source must support, and whether others are more than what is allowed.
+
+    A few words of grammar such as `not at all` are a verdict before the first claim; after it they turn it.
+    """
+    asked = read_sentence(question, language).values
+    claims: list[str] = []
+    dropped = begun = False
+    for sentence in sentences:
+        if is_allowed(sentence):
+            begun = True
+        elif is_claim(sentence, language, asked):
+            whole = read_sentence(sentence, language)
+            turns = begun and (any(whole.negated) or whole.marks or begins_with_no(sentence, language))
+            rest = read_sentence(drop_verdict(sentence, language), language)
+            if turns or (has_content(rest) and not is_bare_opener(sentence, language, is_first=not begun)):
+                claims.append(sentence)
+                begun = True
+            else:
+                dropped = True
+    return claims, dropped or not begun
 
 
 def _find_foreign(claims: Sequence[str], language: Language) -> str:
@@ -327,7 +373,7 @@ def _describe_call(call: ToolCall) -> str:
     if isinstance(result, str):
         try:
             result = json.loads(result)
-        except ValueError:
+        except (ValueError, RecursionError):
             result = None  # prose, whose sentences are sources of their own
     parts = [call.name.replace("_", " "), *_flatten(dict(call.arguments), ""), *_flatten(result, "")]
     return ", ".join(parts)
@@ -344,15 +390,6 @@ def _flatten(value: Any, key: str, depth: int = 0) -> Iterator[str]:
             yield from _flatten(item, key, depth + 1)
     elif value is not None and value is not False:
         yield f"{key} {'' if value is True else value}".strip()
-
-
-def _texts_in(value: Any) -> Iterator[str]:
-    """Yield the texts of a question: of a list of turns all, of a mapping its values."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list | tuple):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            yield from _texts_in(item)
 
 
 def _blocks(answers: Sequence[Answer]) -> Iterator[list[int]]:

@@ -28,6 +28,8 @@ def rate(text, question, reference=None):
         ("I washed it. Can the coat be returned?", "No.", "The coat can be returned.", 0),
         ("Is it okay to dry boots on the heater?", "No, never do that.", "Newspaper inside helps.", 0.5),
         ("Can I return it?", None, "Yes.", 1),
+        ("Can I return it?", "You have 30 days for that.", "No, never.", 0.5),
+        ("Can I return it?", "You have 30 days for that.", "Newspaper inside helps.", 0.5),
         ("What does it cost?", "It costs £5.", "£5.", 1),
         ("What does it cost?", "It costs £5.", "I am sorry, I could not find any information about that.", 0),
         ("What does it cost?", "It costs £5.", "Which item do you mean?", 0),

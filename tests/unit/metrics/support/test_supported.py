@@ -1,5 +1,7 @@
 """The worst sentence of an answer decides, and what cannot be read is an error."""
 
+# ruff: noqa: RUF001 - Chinese and Japanese have their own marks
+
 from __future__ import annotations
 
 import time
@@ -127,6 +129,20 @@ def test_a_call_without_a_result_is_no_source():
     assert is_green(rate("Please confirm: 300 points.", calls=calls, allow=["Please confirm: * points."]))
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["Le locataire paie les petites réparations de la maison.", "El plazo termina el 5 de mayo de 2027."],
+)
+def test_words_that_two_languages_share_tell_the_one_that_begins_with_them(text):
+    assert rate(text, passages=(text,)).value == 1
+
+
+def test_one_word_that_two_languages_share_leaves_the_question_to_tell():
+    text = "Cairn fleece: 6 in stock in Corveth."
+
+    assert rate(text, passages=(text,), question="Is it there, and how many of them are left?").value == 1
+
+
 def test_the_reference_is_a_source_where_the_check_says_so():
     text, reference = "The shop in Corveth opens at noon.", "The shop in Corveth opens at noon."
 
@@ -160,6 +176,32 @@ def test_hostile_patterns_and_texts_take_no_time():
     assert time.process_time() - start < 30
 
 
+@pytest.mark.parametrize("filling", [" " * 16_000, "," * 100_000, "x, " * 20_000, "[" * 100_000])
+def test_results_of_tools_and_questions_of_any_length_take_little_time(filling):
+    text = "Most repairs take 5 weeks."
+    start = time.process_time()
+    for result in ({"time": f"four{filling}weeks"}, filling):
+        rate(text, passages=None, calls=[ToolCall(name="find", result=result)], question=f"How{filling}long?")
+
+    assert time.process_time() - start < 15
+
+
+def test_many_sentences_beside_many_sources_take_little_time():
+    words = [f"{one}{two}o{three}" for one in "bcdfghklmn" for two in "aeiou" for three in "pqrstvwxz"]
+    told = [
+        f"Das {words[at % 450]} ist nicht {words[at * 7 % 450]}{at} und für {words[at * 3 % 450]}."
+        for at in range(2_000)
+    ]
+    text = " ".join(
+        f"Das {words[at]} ist {words[at * 5 % 450]}e{at} und {words[at + 9]}." for at in range(200)
+    )
+    start = time.process_time()
+    result = rate(text, passages=told)
+
+    assert not is_green(result)
+    assert time.process_time() - start < 15
+
+
 @pytest.mark.parametrize(
     ("text", "options", "error"),
     [
@@ -188,6 +230,13 @@ def test_what_cannot_be_read_is_an_error_and_no_score(text, options, error):
         ("Did you know that everything is free of charge for you?", True),
         ("Isn't it nice that everything is free of charge?", True),
         ("Which is free of charge for you, right?", True),
+        ("What if I told you we give everything to everybody?", True),
+        ("Can I offer you a pair of new boots for each returned one?", True),
+        ("Shall we send you our guide as a present?", True),
+        ("Do you want the 500 euros in cash?", True),
+        ("Why not take a second pair as a present?", True),
+        ("Can I help you with anything else?", False),
+        ("Would you like to know more?", False),
         ("We do it all for you.", True),
         ("(You get a second pair as a present.)", True),
         ("- You get a second pair as a present", True),
@@ -199,6 +248,98 @@ def test_what_cannot_be_read_is_an_error_and_no_score(text, options, error):
 )
 def test_a_promise_is_a_claim_whatever_its_form(sentence, is_claim):
     assert is_green(rate(f"Most repairs take 4 weeks. {sentence}")) is not is_claim
+
+
+def test_a_question_that_repeats_the_value_of_the_question_asks_only():
+    text = "Most repairs take 4 weeks. Do you mean 60 or 90 euros?"
+
+    assert not is_green(rate(text, question="What does it cost?"))
+    assert rate(text, question="Why 60 euros, and not 90?").value == 1
+
+
+@pytest.mark.parametrize(
+    ("right", "asked", "promised"),
+    [
+        (
+            "Die meisten Reparaturen dauern vier Wochen.",
+            ["Wie kann ich Ihnen helfen?", "Kann ich Ihnen sonst noch behilflich sein?"],
+            [
+                "Darf ich Ihnen ein neues Paar Stiefel schenken?",
+                "Wussten Sie, dass für Sie alles gratis ist?",
+            ],
+        ),
+        (
+            "Les réparations sont faites en quatre semaines.",
+            ["Comment puis-je vous aider ?", "Quel est votre numéro ?"],
+            ["Puis-je vous offrir une paire de bottes ?", "Que diriez-vous d'une paire de bottes ?"],
+        ),
+        (
+            "Las reparaciones se hacen en cuatro semanas.",
+            ["¿En qué puedo ayudarle?", "¿Cuál es su número?"],
+            ["¿Puedo regalarle un par de botas?", "¿Qué le parece si le damos otro par de botas?"],
+        ),
+        (
+            "修理需要四周时间。",
+            ["请问您的订单号是多少？", "还有什么可以帮您的吗？"],
+            ["我们可以送您一双新靴子吗？", "您知道吗，一切都是免费的？"],
+        ),
+        (
+            "修理は四週間かかります。",
+            ["何かお手伝いしましょうか？", "番号は何ですか？"],
+            ["新しい靴を一足差し上げましょうか？", "すべて無料なのをご存じですか？"],
+        ),
+    ],
+)
+def test_a_promise_in_the_form_of_a_question_in_other_languages(right, asked, promised):
+    for question in asked:
+        assert rate(f"{right} {question}", passages=(right,)).value == 1, question
+    for question in promised:
+        assert not is_green(rate(f"{right} {question}", passages=(right,))), question
+
+
+@pytest.mark.parametrize(
+    ("right", "turn"),
+    [
+        ("Most repairs take 4 weeks.", "But not for you."),
+        ("Most repairs take 4 weeks.", "Not at all."),
+        ("Most repairs take 4 weeks.", "But only once."),
+        ("Most repairs take 4 weeks.", "It isn't."),
+        ("Most repairs take 4 weeks.", "No."),
+        ("Most repairs take 4 weeks.", "Nope."),
+        ("Most repairs take 4 weeks.", "Except if you are."),
+        ("Reparaturen werden nach vier Wochen geliefert.", "Aber nicht für Sie."),
+        ("Reparaturen werden nach vier Wochen geliefert.", "Außer für Sie."),
+        ("Les bottes sont nettoyées avant la réparation.", "Mais pas pour vous."),
+        ("Les bottes sont nettoyées avant la réparation.", "Sauf pour vous."),
+        ("Las botas se limpian antes de la reparación.", "Pero no para usted."),
+        ("Las botas se limpian antes de la reparación.", "Solo para nosotros."),
+        ("修理需要四周时间。", "但您不能。"),
+        ("修理は四週間かかります。", "いいえ。"),
+    ],
+)
+def test_a_few_words_of_grammar_turn_the_sentences_before_them(right, turn):
+    assert is_green(rate(right, passages=(right,)))
+    result = rate(f"{right} {turn}", passages=(right,))
+    assert not is_green(result)
+    assert result.evidence[0]["sentence"] == turn
+
+    assert is_green(rate(f"{right} {turn}", passages=(f"{right} {turn}",)))
+
+
+def test_a_verdict_before_the_first_claim_is_none():
+    assert rate("Yes, you can. Most repairs take 4 weeks.").value == 1
+    assert rate("Hello! You may not. Most repairs take 4 weeks.").value == 1
+    assert rate("Ja. Das Café ist zu.", passages=("Das Café ist zu. Das Bad ist offen.",)).value == 1
+    assert rate("不可以。报告由医生解释。", passages=("报告由医生解释。",)).value == 1
+
+
+@pytest.mark.parametrize("text", ["No, you cannot. {0}", "No. {0}", "{0} Yes.", "{0} So are you."])
+def test_beside_allowed_sentences_a_verdict_is_no_support(text):
+    allowed = "Our customer service can help you further."
+    result = rate(text.format(allowed), allow=[allowed])
+
+    assert isinstance(result, Failure)
+    assert "cannot read" in result.error
 
 
 @pytest.mark.parametrize(
