@@ -131,13 +131,17 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
     signature: Mapping[str, str] = signed
     if baseline is not None:
         signature = baseline.signature
+        of_run = set(taken)
+        if options.replace:  # entries that are as they were, too
+            of_run |= {result.case for result in results} - {case for case, _ in refused}
+        is_mixed = options.merge or bool(entries.keys() - of_run)
         if options.replace:  # the run's, but for files that it left out
+            kept = signature.items() if is_mixed else ()
             left_out = {name: value for name, value in signature.items() if name.startswith(_OF_FILES)}
-            signature = {**left_out, **signed}
+            signature = {**left_out, **dict(kept), **signed}
         elif taken:
             signature = {**signed, **signature}
-        if taken:
-            is_mixed = options.merge or bool(entries.keys() - taken.keys())
+        if of_run:
             signature = join_runs(signature, baseline.signature if is_mixed else signed, signed)
     edited = {case for case in taken if case in old and not have_same_input(old[case], taken[case])}
     replaced = tuple(case for case in taken if case in old and case not in edited)

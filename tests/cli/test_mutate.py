@@ -554,6 +554,32 @@ def test_a_golden_set_that_was_weakened_is_red_by_its_measured_strength(capsys):
     assert "llmops mutate --accept" in capsys.readouterr().err
 
 
+def test_a_dropped_check_is_red_although_each_answer_changed_too(capsys):
+    """Each kind loses too few mutants to prove it, and the group as a whole does not."""
+    cases = "".join(
+        f"  - {{id: c{number}, input: Boots? {number} boots, reference: Within 60 days of delivery.}}\n"
+        for number in range(6)
+    )
+    strong = f'app: mutant_shop:answer\nchecks: {{facts: true, rouge_l: ">= 0.3"}}\ncases:\n{cases}'
+    golden(strong)
+    main(["mutate", "--accept", "--kinds", "number,unit,negation"])
+    golden(strong.replace("facts: true, ", ""))
+    Path("mutant_shop.py").write_text(SHOP.replace("Boots can", "Well: boots can"))
+    sys.modules.pop("mutant_shop", None)
+
+    code, shown = report(capsys, "--kinds", "number,unit,negation")
+
+    assert (code, shown["outcome"]) == (1, "regressed")
+    assert next(row["kind"] for row in shown["weakened"] if row["group"] == "output") == ""
+
+
+def test_a_bound_of_which_only_a_part_was_tried_is_undecided(capsys):
+    golden(STRONG.replace("cases:", 'suite: {mutation: {lies: ">= 0.1"}}\ncases:'))
+    assert report(capsys, "--kinds", "output")[0] == 0
+    code, shown = report(capsys, "--kinds", "number")
+    assert (code, shown["outcome"]) == (2, "undecided")
+
+
 def test_stored_cases_that_are_gone_are_named_and_a_comparison_with_nothing_is_undecided(capsys):
     golden(STRONG)
     main(["mutate", "--accept"])

@@ -60,6 +60,25 @@ def test_first_run_becomes_the_baseline():
     )
 
 
+def test_stamps_of_a_run_come_with_answers_that_are_as_they_were():
+    stamps = {"stamped": "code", "code:shop.py": "1"}
+    result = result_of("a", bleu=0.5)
+    old = take(None, run_of(result)).baseline
+
+    assert take(old, run_of(result, **stamps), replace=True).baseline.signature == {**SIGNATURE, **stamps}
+
+
+def test_stamps_of_golden_files_that_a_run_left_out_stay():
+    whole = run_of(
+        result_of("a", bleu=0.5), result_of("b", bleu=0.5), **{"data:orders": "1", "data:shop": "1"}
+    )
+    part = run_of(result_of("b", bleu=0.6), **{"data:shop": "2"})
+
+    acceptance = take(take(None, whole).baseline, part, replace=True)
+
+    assert acceptance.baseline.signature == {**SIGNATURE, "data:orders": "1", "data:shop": "2"}
+
+
 def test_only_new_cases_are_taken_unless_all_are_to_be_replaced():
     old = take(None, run_of(result_of("a", bleu=0.5), result_of("b", bleu=0.5))).baseline
     run = run_of(result_of("b", bleu=0.1), result_of("c", bleu=0.9), app="new")
