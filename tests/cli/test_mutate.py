@@ -384,12 +384,12 @@ def test_a_check_that_breaks_on_a_mutant_makes_the_build_red_and_is_shown_apart(
     Path("mutant_metric.py").write_text("""
 from pytest_llmops.metrics.custom import metric
 
-@metric(name="cited", bound=">= 1")
-def cited(output):
+@metric(name="named_source", bound=">= 1")
+def named_source(output):
     return float(output.passages[0].id in {"returns#boots", "warranty#tents", "gifts#valid"})
 """)
     Path("pyproject.toml").write_text('[tool.pytest-llmops]\nmetrics = ["mutant_metric.py"]\n')
-    golden(WEAK.replace("card]}", "card]}, cited: true"))
+    golden(WEAK.replace("card]}", "card]}, named_source: true"))
     _, shown = report(capsys, "--kinds", "no_passages")
     assert shown["score"] | {"killed": 3, "by_error": 3} == shown["score"]
 

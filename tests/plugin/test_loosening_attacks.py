@@ -566,8 +566,8 @@ def test_a_golden_file_that_moves_into_a_subfolder(repository):
     assert outcomes_of(result)["regressed"] == 2, "its baseline moved with it"
 
 
-def test_a_case_with_another_id(repository):
-    repository.change("id: case-1", "id: case-one")
+def test_a_case_with_another_id_and_another_question(repository):
+    repository.change("id: case-1, input: question 1", "id: case-one, input: question one")
     lists(repository, f"{FILE}: case-1: the case was removed")
 
 

@@ -324,7 +324,7 @@ def test_what_was_never_committed_counts_as_well(root):
 def test_files_that_were_not_selected_are_compared_too(root, repository):
     repository.write(**{"golden/more.yaml": GOLDEN})
     repository.commit()
-    (root / "golden/more.yaml").write_text(GOLDEN.replace("id: a", "id: b"))
+    (root / "golden/more.yaml").write_text(GOLDEN.replace("id: a, input: ", "id: b, input: another "))
     settings = replace(load_settings(root), baseline="git:main")
     selected = [load_golden(root / "golden/shop.yaml", root=root)]
     loosened = find_baseline(settings, selected).loosened
