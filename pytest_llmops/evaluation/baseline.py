@@ -15,7 +15,7 @@ from pytest_llmops.calibration.record import load_needed
 from pytest_llmops.errors import LLMOpsError, RunFileError, SettingsError
 from pytest_llmops.evaluation.merge_base.former import find_former_baseline
 from pytest_llmops.evaluation.merge_base.reading import read_merge_base
-from pytest_llmops.evaluation.source import BaselineSource
+from pytest_llmops.evaluation.source import BaselineSource, gone_files
 from pytest_llmops.gates.baseline import AcceptOptions
 from pytest_llmops.gates.error_budget import BASELINE_REPEATS
 from pytest_llmops.gates.renames import describe_renames, follow_renames
@@ -75,9 +75,7 @@ def accept_into_baseline(run: Run, settings: Settings) -> tuple[str, bool]:
 
 def find_gone(path: Path, settings: Settings) -> frozenset[str]:
     """Return the golden files of a baseline that do not exist any more; none where there is no baseline."""
-    base = load_baseline(path).results if path.exists() else ()
-    files = {file_of(result.case) for result in base}
-    return frozenset(file for file in files if not settings.path(file).exists())
+    return gone_files(load_baseline(path), settings) if path.exists() else frozenset()
 
 
 def describe_short(count: int) -> str:
@@ -122,20 +120,20 @@ def find_baseline(  # noqa: PLR0913 - facts that a door has of its run
     source = _find_source(
         settings, goldens, named=named, accept=accept, selection=selection, approvals=approvals
     )
-    return source if source.base is None else _follow_renames(source, settings)
+    return source if source.base is None else _follow_renames(source, source.base, settings)
 
 
-def _follow_renames(source: BaselineSource, settings: Settings) -> BaselineSource:
+def _follow_renames(source: BaselineSource, base: Run, settings: Settings) -> BaselineSource:
     """Return the source with the ids that cases of its baselines have now."""
     now = {id_: input_hash(case) for id_, case in cases_by_id(*source.goldens).items()}
     paths = {golden.path for golden in source.goldens}
 
     def follow(base: Run) -> tuple[Run, dict[str, str]]:
+        files = paths | gone_files(base, settings)
         cases = {result.case for result in base.results} - now.keys()
-        lost = {case for case in cases if file_of(case) in paths or not settings.path(file_of(case)).exists()}
-        return follow_renames(base, now, lost)
+        return follow_renames(base, now, {case for case in cases if file_of(case) in files})
 
-    base, renamed = follow(source.base or Run(signature={}, results=()))
+    base, renamed = follow(base)
     release = source.release
     if release is not None:
         release = replace(release, run=follow(release.run)[0])

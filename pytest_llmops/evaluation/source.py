@@ -28,6 +28,12 @@ from pytest_llmops.settings import Settings
 _NAMED = 3
 
 
+def gone_files(base: Run, settings: Settings) -> frozenset[str]:
+    """Return the golden files of a baseline that do not exist any more."""
+    files = {file_of(result.case) for result in base.results}
+    return frozenset(path for path in files if not settings.path(path).exists())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineSource:
     """
@@ -67,8 +73,7 @@ class BaselineSource:
 
     def judge(self, settings: Settings) -> Judge:
         """Return the judge of a run of the golden files."""
-        written = {file_of(result.case) for result in self.base.results} if self.base else set()
-        gone = frozenset(path for path in written if not settings.path(path).exists())
+        gone = gone_files(self.base, settings) if self.base else frozenset[str]()
         return Judge(
             self.goldens, self.base, self.reviews, self.calibrations, gone=gone, release=self.release
         )
