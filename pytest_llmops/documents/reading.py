@@ -303,7 +303,7 @@ def read_version(value: Any, version: int, file: str) -> dict[str, Any]:
     if written != version or isinstance(written, bool):
         newer = type(written) is int and written > version
         advice = "; a newer pytest-llmops may have written it" if newer else ""
-        raise BrokenValueError(f"version: is {show(written)}, this release reads {version}{advice}")
+        raise BrokenValueError((("version",), f"is {show(written)}, this release reads {version}{advice}"))
     return value
 
 
@@ -352,12 +352,7 @@ def record_reader(
             if field.name not in optional and field.default is field.default_factory is MISSING:
                 required.append(field.name)
 
-    def read(value: Any) -> Any:
-        if not isinstance(value, dict):
-            raise BrokenValueError(f"must be an object, not {show(value)}")
-        return cls(**read_fields(value, known, required))
-
-    return read
+    return lambda value: cls(**read_fields(value, known, required))
 
 
 def hints_of(kind: Any) -> dict[str, Any]:
@@ -369,10 +364,10 @@ def hints_of(kind: Any) -> dict[str, Any]:
     return hints
 
 
-def read_fields(
-    value: dict[str, Any], readers: Mapping[str, Reader], required: Iterable[str] = ()
-) -> dict[str, Any]:
-    """Read the fields of an object, each with its reader."""
+def read_fields(value: Any, readers: Mapping[str, Reader], required: Iterable[str] = ()) -> dict[str, Any]:
+    """Read the fields of an object, each with its reader; other keys are refused."""
+    if not isinstance(value, dict):
+        raise BrokenValueError(f"must be an object, not {show(value)}")
     if unknown := [name for name in value if name not in readers]:
         message = f"{UNKNOWN_KEY} {show(unknown[0])}.{hint(str(unknown[0]), readers)}"
         raise BrokenValueError(((unknown[0],), message))

@@ -8,9 +8,11 @@ read differently (`no`, `12:30`, `010`, `1e3`), except in files of other tools.
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from pytest_llmops.documents.values import (
     MAX_DEPTH,
@@ -25,6 +27,7 @@ from pytest_llmops.documents.values import (
 from pytest_llmops.printable import excerpt
 
 MAX_UNFOLDED = 100_000
+_DEEPEST_OURS = 200  # levels; parameters of tools in a recorded request are JSON schemas
 
 # Decimal numbers in both versions of YAML; an exponent needs its point and its sign.
 _NUMBER = re.compile(
@@ -36,43 +39,44 @@ _CONSTANTS = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_LONGEST_WORD = len("false")  # that means something else than its letters
+_INFINITE = {".nan": math.nan, ".inf": math.inf, "-.inf": -math.inf}
 _TEXT_TAGS = ("tag:yaml.org,2002:str", "!")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Value:
-    """
-    A value that was read and is not placed yet.
-
-    Attributes:
-        raw: A scalar as written, which is its text as a key.
-        size: Number of values in it, itself and those of unfolded aliases included.
-        height: Levels below it.
-    """
-
-    value: Any
-    line: int
-    raw: str = ""
-    size: int = 1
-    height: int = 0
-    is_merge: bool = False
 
 
 @dataclass(slots=True)
 class _Open:
-    """A container that is being filled; `dropped` if the value of its present key is not kept."""
+    """
+    A container that is being filled.
+
+    Attributes:
+        start: Number of values before it.
+        height: Levels of containers, its own included.
+        dropped: The value of the present key is not kept.
+    """
 
     value: Table | Row
     line: int
     anchor: str | None
+    start: int
+    height: int = 1
     key: str | None = None
     key_line: int = 0
     dropped: bool = False
-    size: int = 1
-    height: int = 0
 
 
-def read_yaml(text: str, *, file: str = "golden file", strict: bool = True) -> tuple[Any, list[Mistake]]:
+class _Anchored(NamedTuple):
+    """A value that aliases repeat; `raw` is a scalar as written, `size` the number of values in it."""
+
+    value: Any
+    raw: str
+    size: int
+    height: int
+
+
+def read_yaml(
+    text: str, *, file: str = "golden file", strict: bool = True, ours: bool = False
+) -> tuple[Any, list[Mistake]]:
     """
     Return the one document of a text and the mistakes in it.
 
@@ -81,13 +85,14 @@ def read_yaml(text: str, *, file: str = "golden file", strict: bool = True) -> t
         strict: Off for files that other tools read too: scalars are read as by PyYAML, except dates
             and the like, which stay text; tags choose a scalar's type, and merge keys are refused only at the
             top level.
+        ours: On for what `recorder.yaml_text` writes: JSON after `!json`, infinities, NaN, and deeper nests.
 
     Raises:
         UnreadableError: It is no YAML, nests or unfolds too far, or contains a second document.
     """
     import yaml
 
-    reader = _Reader(text, file, strict=strict)
+    reader = _Reader(text, file, strict=strict, ours=ours)
     try:
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             reader.take(event)
@@ -97,48 +102,61 @@ def read_yaml(text: str, *, file: str = "golden file", strict: bool = True) -> t
 
 
 class _Reader:
-    def __init__(self, text: str, file: str, *, strict: bool) -> None:
+    def __init__(self, text: str, file: str, *, strict: bool, ours: bool) -> None:
         from yaml.resolver import Resolver
 
         self.root: Any = None
         self.mistakes: list[Mistake] = []
         self._file = file
         self._strict = strict
+        self._ours = ours
+        self._deepest = _DEEPEST_OURS if ours else MAX_DEPTH
         self._lines = Lines(text)
         self._resolver: Any = Resolver()
+        self._first: frozenset[str] = frozenset(self._resolver.yaml_implicit_resolvers)
         self._stack: list[_Open] = []
-        self._anchors: dict[str, _Value | None] = {}
+        self._anchors: dict[str, _Anchored | None] = {}
         self._documents = 0
+        self._size = 0
         self._unfolded = 0
 
     def take(self, event: Any) -> None:
         kind = type(event).__name__
         if kind == "ScalarEvent":
-            self._put(self._scalar(event), event.anchor)
+            line = self._lines.at(event.start_mark.index)
+            value = self._scalar(event, line)
+            self._size += 1
+            if event.anchor is not None:
+                self._anchors[event.anchor] = _Anchored(value, event.value, 1, 0)
+            self._put(value, line, event.value, is_plain=event.implicit[0])
         elif kind in {"MappingStartEvent", "SequenceStartEvent"}:
             self._open(event, Table() if kind == "MappingStartEvent" else Row())
         elif kind in {"MappingEndEvent", "SequenceEndEvent"}:
             closed = self._stack.pop()
-            value = _Value(value=closed.value, line=closed.line, size=closed.size, height=closed.height)
-            self._put(value, closed.anchor)
+            if closed.anchor is not None:
+                size = self._size - closed.start
+                self._anchors[closed.anchor] = _Anchored(closed.value, "", size, closed.height)
+            self._put(closed.value, closed.line, height=closed.height)
         elif kind == "AliasEvent":
-            self._put(self._alias(event))
+            known = self._alias(event)
+            self._put(known.value, self._lines.at(event.start_mark.index), known.raw, height=known.height)
         elif kind == "DocumentStartEvent":
             self._documents += 1
             if self._documents > 1:
                 raise self._broken(event, f"a second document starts here; a {self._file} holds one")
 
     def _open(self, event: Any, value: Table | Row) -> None:
-        if len(self._stack) >= MAX_DEPTH:
-            raise self._broken(event, f"nested more than {MAX_DEPTH} levels deep")
+        if len(self._stack) >= self._deepest:
+            raise self._broken(event, f"nested more than {self._deepest} levels deep")
         line = self._lines.at(event.start_mark.index)
         if self._strict and event.tag not in {None, "!"}:
             self._refuse_tag(event.tag, line)
         if event.anchor is not None:
             self._anchors[event.anchor] = None  # open, so that an alias inside is refused
-        self._stack.append(_Open(value=value, line=line, anchor=event.anchor))
+        self._stack.append(_Open(value, line, event.anchor, self._size))
+        self._size += 1
 
-    def _alias(self, event: Any) -> _Value:
+    def _alias(self, event: Any) -> _Anchored:
         name = excerpt(f"*{event.anchor}")
         if event.anchor not in self._anchors:
             message = f"{name} repeats what no anchor above names; text that starts with * goes in quotes"
@@ -146,72 +164,86 @@ class _Reader:
         known = self._anchors[event.anchor]
         if known is None:
             raise self._broken(event, f"{name} stands inside the value that it repeats")
+        self._size += known.size
         self._unfolded += known.size
         if self._unfolded > MAX_UNFOLDED:
             raise self._broken(event, f"the aliases of this file unfold to more than {MAX_UNFOLDED:,} values")
-        if len(self._stack) + known.height > MAX_DEPTH:
-            raise self._broken(event, f"nested more than {MAX_DEPTH} levels deep")
-        return replace(known, line=self._lines.at(event.start_mark.index))
+        if len(self._stack) + known.height > self._deepest:
+            raise self._broken(event, f"nested more than {self._deepest} levels deep")
+        return known
 
-    def _put(self, new: _Value, anchor: str | None = None) -> None:
-        if anchor is not None:
-            self._anchors[anchor] = new
+    def _put(self, value: Any, line: int, raw: str = "", *, height: int = 0, is_plain: bool = False) -> None:
         if not self._stack:
-            self.root = new.value
+            self.root = value
             return
         top = self._stack[-1]
-        top.size += new.size
-        top.height = max(top.height, new.height + 1)
+        if height >= top.height:
+            top.height = height + 1
         if isinstance(top.value, Row):
-            top.value.append(new.value)
-            top.value.lines.append(new.line)
+            top.value.append(value)
+            top.value.lines.append(line)
         elif top.key is None:
-            self._key(top, top.value, new)
+            self._key(top, value, line, raw, is_plain=is_plain)
         else:
             if not top.dropped:
-                top.value[top.key] = new.value
+                top.value[top.key] = value
                 top.value.lines[top.key] = top.key_line
             top.key = None
 
-    def _key(self, top: _Open, table: Table, new: _Value) -> None:
-        key = new.raw
-        if isinstance(new.value, Table | Row):
+    def _key(self, top: _Open, value: Any, line: int, raw: str, *, is_plain: bool) -> None:
+        table: Any = top.value
+        if isinstance(value, Table | Row):
             text = "a key must be text, not a list or a mapping; text that starts with { or [ goes in quotes"
-            raise UnreadableError(Mistake(line=new.line, message=text, place=self._here()))
-        is_merge = new.is_merge and (self._strict or len(self._stack) == 1)
-        top.key, top.key_line, top.dropped = key, new.line, key in table or is_merge
+            raise UnreadableError(Mistake(line=line, message=text, place=self._here()))
+        key = value if isinstance(value, str) else raw
+        is_merge = raw == "<<" and is_plain and (self._strict or len(self._stack) == 1)
+        top.key, top.key_line, top.dropped = key, line, key in table or is_merge
         if is_merge:
-            self._note(new.line, "merge keys (<<) are not read here; write the keys out")
+            self._note(line, "merge keys (<<) are not read here; write the keys out")
         elif key in table:
-            self._note(new.line, f"the key {excerpt(key)} is written twice; first on line {table.lines[key]}")
-        elif self._strict and not isinstance(new.value, str):
-            self._note(new.line, f"the key {excerpt(key)} is not text; write it in quotes")
+            self._note(line, f"the key {excerpt(key)} is written twice; first on line {table.lines[key]}")
+        elif self._strict and not isinstance(value, str):
+            self._note(line, f"the key {excerpt(key)} is not text; write it in quotes")
 
-    def _scalar(self, event: Any) -> _Value:
+    def _scalar(self, event: Any, line: int) -> Any:
         text: str = event.value
-        line = self._lines.at(event.start_mark.index)
+        tag = event.tag
         if not self._strict:
-            resolved = event.tag in {None, "!"}
-            kind = self._kind(text, event.implicit) if resolved else event.tag.rpartition(":")[2]
-            return _Value(value=_guessed(text, kind), line=line, raw=text, is_merge=kind == "merge")
-        if event.tag is not None and event.tag not in _TEXT_TAGS:
-            self._refuse_tag(event.tag, line)
+            kind = self._kind(text, event.implicit) if tag in {None, "!"} else tag.rpartition(":")[2]
+            return _guessed(text, kind)
+        if tag is not None and tag not in _TEXT_TAGS:
+            if self._ours and tag == "!json":
+                return self._parse_json(text, line)
+            self._refuse_tag(tag, line)
         if has_lone_surrogate(text):
             self._note(line, "the text holds half of a surrogate pair")
+        if tag is not None or not event.implicit[0] or text[:1] not in self._first:
+            return text
+        return self._plain(text, line)
+
+    def _plain(self, text: str, line: int) -> Any:
+        """Read a scalar without quotes whose first character may make it something else than text."""
         value: Any = text
-        is_merge = False
-        if event.tag is None and event.implicit[0]:
-            if text in _CONSTANTS:
-                value = _CONSTANTS[text]
-            elif not _NUMBER.match(text):
-                kind = self._kind(text, (True, False))
-                is_merge = kind == "merge"
-                self._note_doubtful(text, kind, line)
-            elif abs(float(text)) == float("inf"):
-                self._note(line, f"{excerpt(text)} is too large a number; text goes in quotes")
-            else:
-                value = float(text) if "." in text else int(text)
-        return _Value(value=value, line=line, raw=text, is_merge=is_merge)
+        if len(text) > _LONGEST_WORD and text[0].isalpha():
+            return text
+        if text in _CONSTANTS:
+            value = _CONSTANTS[text]
+        elif self._ours and text in _INFINITE:
+            value = _INFINITE[text]
+        elif not _NUMBER.match(text):
+            self._note_doubtful(text, self._kind(text, (True, False)), line)
+        elif abs(number := float(text)) == math.inf:
+            self._note(line, f"{excerpt(text)} is too large a number; text goes in quotes")
+        else:
+            value = number if "." in text else int(text)
+        return value
+
+    def _parse_json(self, text: str, line: int) -> Any:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            self._note(line, "after !json stands no JSON")
+            return text
 
     def _kind(self, text: str, implicit: tuple[bool, bool]) -> str:
         """The type of a scalar in YAML 1.1: `bool`, `timestamp`, `str` …"""

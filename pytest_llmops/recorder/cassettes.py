@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -19,10 +19,25 @@ from cachetools import LRUCache
 from pytest_llmops import cache
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.documents.file_lock import hold_lock
+from pytest_llmops.documents.reading import (
+    BrokenValueError,
+    Reader,
+    checked,
+    list_of,
+    read_any,
+    read_count,
+    read_fields,
+    read_flag,
+    read_number,
+    read_text,
+    read_version,
+)
+from pytest_llmops.documents.values import UnreadableError, line_of, plain
+from pytest_llmops.documents.yaml_document import read_yaml
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.identity import kind_of
 from pytest_llmops.recorder.redaction import Redaction
-from pytest_llmops.recorder.yaml_text import to_yaml, yaml_loader
+from pytest_llmops.recorder.yaml_text import to_yaml
 from pytest_llmops.settings import RecordMode
 
 VERSION = 1
@@ -125,11 +140,11 @@ def load_calls(path: Path) -> Calls:
         return {}
     except (OSError, ValueError) as error:
         raise _broken(path, 1, f"cannot be read ({error})") from None
-    if (known := recall_document(path, text)) is not None:
-        return _check(path, text, known)
-    document = _parse(path, text)
-    calls = _check(path, text, document)
-    remember_document(path, text, document)
+    known = recall_document(path, text)
+    document = _parse(path, text) if known is None else known
+    calls = _check(path, document)
+    if known is None:
+        remember_document(path, text, document)
     return calls
 
 
@@ -140,7 +155,7 @@ def parse_calls(path: Path, text: str) -> Calls:
     Raises:
         CassetteError: As `load_calls`.
     """
-    return _check(path, text, _parse(path, text))
+    return _check(path, _parse(path, text))
 
 
 def write_calls(path: Path, case: str, calls: Sequence[Recorded]) -> None:
@@ -199,81 +214,49 @@ def digest(call: Recorded) -> str:
     return sha256(canonical.encode("ascii")).hexdigest()
 
 
-def _parse(path: Path, text: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.load(text, Loader=yaml_loader())  # noqa: S506  # the loader is a safe one
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise _broken(path, mark.line + 1 if mark else 1, error.problem or "is not YAML") from None
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
-        raise _broken(path, 1, f"is not YAML ({str(error).splitlines()[0]})") from None
-
-
-_SHAPE: Mapping[str, type | tuple[type, ...]] = {
-    "provider": str, "path": str, "request": object, "key": str, "repeat": int, "nth": int,
-    "offset_s": (int, float), "duration_s": (int, float), "response": dict,
-}  # fmt: skip
-
-
-def _check(path: Path, text: str, document: Any) -> Calls:
-    if not isinstance(document, dict):
-        raise _broken(path, 1, "must be a mapping with version and calls")
-    if document.get("version") != VERSION:
-        line = _line(text, "version")
-        raise _broken(path, line, f"has version {document.get('version')!r}, this release reads {VERSION}")
-    entries = document.get("calls")
-    if not isinstance(entries, list):
-        raise _broken(path, _line(text, "calls"), "calls must be a list")
-    calls: Calls = {}
-    for index, entry in enumerate(entries):
-        fault = _fault(entry)
-        if not fault:
-            response = entry["response"]
-            shared = {part.name: entry[part.name] for part in fields(Recorded) if part.name in _SHAPE}
-            call = Recorded(
-                **shared,
-                content_type=response["content_type"],
-                body=response["body"],
-                cached=response.get("cached") is True,
-            )
-            calls[call.place] = call
-            if response.get("sha256", "") not in {"", digest(call)}:
-                fault = "was edited after it was recorded"
-        if fault:
-            raise _broken(path, _line(text, "calls", index), f"call {index + 1}: {fault}")
-    return calls
-
-
-def _fault(entry: Any) -> str | None:
-    if not isinstance(entry, dict):
-        return "must be a mapping"
-    for name, kind in _SHAPE.items():
-        if name not in entry:
-            return f"{name} is missing"
-        if not isinstance(entry[name], kind) or (kind is not object and isinstance(entry[name], bool)):
-            return f"{name} has a wrong type"
-    response = entry["response"]
-    sound = (
-        response.get("status") == 200  # noqa: PLR2004  # nothing else is ever stored
-        and isinstance(response.get("content_type"), str)
-        and isinstance(response.get("body"), (dict, list, str))
+def _read_call(value: Any) -> Recorded:
+    fields = read_fields(value, _CALL, _CALL)
+    response = fields.pop("response")
+    call = Recorded(
+        **fields,
+        content_type=response["content_type"],
+        body=response["body"],
+        cached=response.get("cached", False),
     )
-    return None if sound else "response needs status 200, content_type as text, body as JSON or text"
+    if response.get("sha256", "") not in {"", digest(call)}:
+        raise BrokenValueError("was edited after it was recorded")
+    return call
 
 
-def _line(text: str, *steps: str | int) -> int:
-    """Return the line, from 1, of a part of a YAML text; of its nearest parent where it is missing."""
-    import yaml
+_RESPONSE: Mapping[str, Reader] = {
+    "content_type": read_text, "sha256": read_text, "cached": read_flag,
+    "status": checked(read_count, "200, since nothing else is recorded", lambda status: status == 200),  # noqa: PLR2004
+    "body": checked(plain, "JSON or text", lambda body: isinstance(body, dict | list | str)),
+}  # fmt: skip
+_CALL: Mapping[str, Reader] = {
+    "provider": read_text, "path": read_text, "request": plain, "key": read_text, "repeat": read_count,
+    "nth": read_count, "offset_s": read_number, "duration_s": read_number,
+    "response": lambda value: read_fields(value, _RESPONSE, ("content_type", "body", "status")),
+}  # fmt: skip
+_CASSETTE: Mapping[str, Reader] = {"version": read_any, "case": read_text, "calls": list_of(_read_call)}
 
-    node = yaml.compose(text, Loader=yaml_loader())
-    for step in steps:
-        if isinstance(node, yaml.MappingNode):
-            node = next((value for key, value in node.value if key.value == step), node)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-            node = node.value[step]
-    return int(node.start_mark.line) + 1 if node else 1
+
+def _parse(path: Path, text: str) -> Any:
+    try:
+        document, mistakes = read_yaml(text, file="cassette", ours=True)
+    except UnreadableError as error:
+        mistakes = [error.mistake]
+    if mistakes:
+        raise _broken(path, mistakes[0].line, mistakes[0].message)
+    return document
+
+
+def _check(path: Path, document: Any) -> Calls:
+    try:
+        calls = read_fields(read_version(document, VERSION, "cassette"), _CASSETTE, ("calls",))["calls"]
+    except BrokenValueError as error:
+        raise _broken(path, line_of(document, error.problems[0][0]), str(error)) from None
+    return {call.place: call for call in calls}
 
 
 def _broken(path: Path, line: int, fault: str) -> CassetteError:

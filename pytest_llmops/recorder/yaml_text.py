@@ -31,18 +31,6 @@ def to_yaml(value: Any) -> str:
     return "".join(lines)
 
 
-@lru_cache(maxsize=1)
-def yaml_loader() -> Any:
-    """Return the fastest safe loader there is, which also knows `!json`."""
-    import yaml
-
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        pass
-
-    Loader.add_constructor("!json", lambda loader, node: json.loads(loader.construct_scalar(node)))
-    return Loader
-
-
 def _write(value: Any, column: int, lead: str, lines: list[str]) -> None:
     """
     Append a value's lines.

@@ -46,7 +46,7 @@ def no_yaml(monkeypatch):
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("YAML was parsed")
 
-    monkeypatch.setattr(yaml, "load", refuse)
+    monkeypatch.setattr(yaml, "parse", refuse)
 
 
 def test_no_entry_answers_for_a_committed_cassette(tmp_path):

@@ -3,15 +3,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 
-from pytest_llmops.recorder.yaml_text import to_yaml, yaml_loader
+from pytest_llmops.documents.yaml_document import read_yaml
+from pytest_llmops.recorder.yaml_text import to_yaml
 from tests.unit.recorder.json_values import HOSTILE, json_objects
 
 
 def read(text: str) -> Any:
-    return yaml.load(text, Loader=yaml_loader())  # noqa: S506
+    value, mistakes = read_yaml(text, ours=True)
+    assert not mistakes
+    return value
 
 
 def typed(value: Any) -> Any:
