@@ -95,7 +95,7 @@ def test_files_are_named_after_their_case(case, path):
         ),
         (SOUND.replace("model: small", "model: large"), 4, "calls[0]: was edited after it was recorded"),
         ("version: 1\ncalls:\n- !!python/object/apply:os.system [ls]\n", 3, "the tag"),
-        ("version: 1\ncalls: " + "[" * 2000, 2, "nested more than 200 levels deep"),
+        ("version: 1\ncalls: " + "[" * 300, 2, "nested more than 200 levels deep"),
         ("version: 1\ncase: !json '{'\n", 2, "after !json stands no JSON"),
         ("version: 1\ncase: \x00\n", 2, "not valid YAML"),
     ],
