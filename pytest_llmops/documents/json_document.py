@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, NoReturn, TypeVar
 
@@ -40,10 +39,12 @@ def read_json(text: str) -> tuple[Any, list[Mistake]]:
     """
     Return the value of a text and the mistakes in it. An empty text is None.
 
-    Raises:
-        UnreadableError: It is no JSON, or nested too deeply.
+    What is no JSON or nested too deeply is one mistake, and no value.
     """
-    return _Reader(text).read() if text.strip(" \t\r\n") else (None, [])
+    try:
+        return _Reader(text).read() if text.strip(" \t\r\n") else (None, [])
+    except UnreadableError as error:
+        return None, [error.mistake]
 
 
 def read_json_lines(text: str) -> tuple[Any, list[Mistake]]:
@@ -223,12 +224,9 @@ def parse_json(text: str, line: int = 0) -> Any:
             f"line {line + error.lineno}, column {error.colno}: is no JSON: {error.msg}{ended}"
         ) from None
     except DoubledKeyError as error:
-        place = ""
-        with suppress(UnreadableError):
-            for mistake in read_json(text)[1]:
-                if _TWICE in mistake.message and mistake.place[-1] == error.found:
-                    place = f"line {line + mistake.line}: "
-                    break
+        twice = (mistake for mistake in read_json(text)[1] if _TWICE in mistake.message)
+        lines = (mistake.line for mistake in twice if mistake.place[-1] == error.found)
+        place = next((f"line {line + number}: " for number in lines), "")
         raise BrokenValueError(f"{place}key {show(error.found)} occurs twice in one object") from None
     except ValueError:  # a whole number of more digits than Python converts
         raise BrokenValueError("holds a number that is too long to be one") from None

@@ -80,15 +80,14 @@ def read_yaml(
     """
     Return the one document of a text and the mistakes in it.
 
+    What is no YAML, nests or unfolds too far, or contains a second document is one mistake, and no value.
+
     Args:
         file: The kind of file, for messages.
         strict: Off for files that other tools read too: scalars are read as by PyYAML, except dates
             and the like, which stay text; tags choose a scalar's type, and merge keys are refused only at the
             top level.
         ours: On for what `recorder.yaml_text` writes: JSON after `!json`, infinities, NaN, and deeper nests.
-
-    Raises:
-        UnreadableError: It is no YAML, nests or unfolds too far, or contains a second document.
     """
     import yaml
 
@@ -97,7 +96,9 @@ def read_yaml(
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             reader.take(event)
     except yaml.YAMLError as error:
-        raise UnreadableError(_translated(error, text)) from None
+        return None, [_translated(error, text)]
+    except UnreadableError as error:
+        return None, [error.mistake]
     return reader.root, reader.mistakes
 
 

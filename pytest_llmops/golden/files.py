@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.documents.values import Mistake, UnreadableError
+from pytest_llmops.documents.document import SUFFIXES
 from pytest_llmops.errors import CaseFileError, GoldenError, Problem, hint
 from pytest_llmops.printable import excerpt
 from pytest_llmops.records import Attached, Case, Golden
@@ -18,13 +18,10 @@ from pytest_llmops.records import Attached, Case, Golden
 
 
 MAX_BYTES = 16 * 2**20
-SUFFIXES = (".yaml", ".yml", ".json", ".jsonl")
 _IN_FOLDERS = (".yaml", ".yml")
 _NOT_GOLDEN = {"cassettes", "rubrics"}
 _CASSETTE = re.compile(rb"version: \d+\r?\ncase: ")
 _BEGINNING = 64  # bytes
-_LINE_END = re.compile(rb"\r\n|\r|\n")
-_NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def find_golden_files(paths: Iterable[str], root: Path) -> list[Path]:
@@ -80,27 +77,6 @@ def read_golden_bytes(path: Path, display_path: str) -> bytes:
     if wrong:
         raise GoldenError([Problem(path=display_path, line=0, message=wrong)])
     return raw
-
-
-def decode_golden(raw: bytes) -> str:
-    """
-    Return the text of a golden file.
-
-    Raises:
-        UnreadableError: It is not UTF-8, or contains a control character.
-    """
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # The offset leaves out a byte order mark at the front, which ends no line.
-        line = len(_LINE_END.findall(raw[: error.start])) + 1
-        message = f"not UTF-8 text, by the byte 0x{error.object[error.start]:02x}; save the file as UTF-8"
-        raise UnreadableError(Mistake(line=line, message=message)) from None
-    if match := _NOT_TEXT.search(text):
-        line = len(_LINE_END.findall(text[: match.start()].encode())) + 1
-        message = f"the control character U+{ord(match[0]):04X} cannot stand in a file; write an escape"
-        raise UnreadableError(Mistake(line=line, message=message))
-    return text
 
 
 def find_missing_path(written: str, root: Path) -> str | None:

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pytest_llmops.documents.json_document import read_json, read_json_lines
-from pytest_llmops.documents.values import (
-    Mistake,
-    Place,
-    Row,
-    Table,
-    UnreadableError,
-    escaped,
-    line_of,
-    plain,
-)
-from pytest_llmops.documents.yaml_document import read_yaml
+from pytest_llmops.documents.document import read_document
+from pytest_llmops.documents.values import Mistake, Place, Row, Table, escaped, line_of, plain
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, UnknownMetricError, hint
 from pytest_llmops.golden.files import (
-    decode_golden,
     describe_wrong_path,
     find_attached,
     read_golden_bytes,
@@ -38,12 +27,6 @@ from pytest_llmops.records import Attached, Bound, Case, Check, Golden, Run, Sou
 from pytest_llmops.registry import find_traits, read_suite_key, suite_keys
 from pytest_llmops.settings import load_settings
 
-_READERS: Mapping[str, Callable[[str], tuple[Any, list[Mistake]]]] = {
-    ".yaml": read_yaml,
-    ".yml": read_yaml,
-    ".json": read_json,
-    ".jsonl": read_json_lines,
-}
 _REMEDIES = {
     "reference": ("a reference", "add reference: with the answer you expect"),
     "relevant": ("relevant passages", "add relevant: with the ids of the passages that hold the answer"),
@@ -81,10 +64,7 @@ def load_golden(
         import_metrics(settings)
     display_path = shown_path(root / path, root)
     raw = read_golden_bytes(root / path, display_path)
-    try:
-        document, mistakes = _READERS[Path(path).suffix.lower()](decode_golden(raw))
-    except UnreadableError as error:
-        raise GoldenError([_problem(display_path, error.mistake, {})]) from None
+    document, mistakes = read_document(raw, Path(path).suffix.lower())
     if document is not None or not mistakes:
         mistakes += find_structure_mistakes(document)
     reading = _Reading(

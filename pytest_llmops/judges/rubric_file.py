@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
+from pytest_llmops.documents.document import read_document
 from pytest_llmops.documents.reading import (
     BrokenValueError,
     mapping_of,
@@ -18,8 +19,7 @@ from pytest_llmops.documents.reading import (
     refused_as,
     within,
 )
-from pytest_llmops.documents.values import Mistake, UnreadableError, described, line_of
-from pytest_llmops.documents.yaml_document import read_yaml
+from pytest_llmops.documents.values import described, line_of
 from pytest_llmops.errors import MetricOptionError, hint
 from pytest_llmops.judges.floors import Floor, default_floor, read_floor, read_floors
 from pytest_llmops.settings import find_root
@@ -193,24 +193,17 @@ def set_floors(rubric: Rubric, written: Any, metric: str) -> Rubric:
 def _read(path: Path, display_path: str, metric: str) -> Rubric:
     try:
         raw = path.read_bytes()
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise MetricOptionError(f"{metric}: {display_path} is no UTF-8") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "no such file"
         raise MetricOptionError(f"{metric}: {display_path} cannot be read: {reason}") from None
-    document: Any = None
+    document, mistakes = read_document(raw)
+    if mistakes:
+        raise MetricOptionError(f"{metric}: {display_path}:{mistakes[0].line}: {mistakes[0].message}")
+    digest = sha256(raw.replace(b"\r\n", b"\n")).hexdigest()[:12]
+    make = partial(Rubric, name=path.stem, digest=digest)
     try:
-        document, mistakes = read_yaml(text)
-        if not mistakes:
-            digest = sha256(raw.replace(b"\r\n", b"\n")).hexdigest()[:12]
-            make = partial(Rubric, name=path.stem, digest=digest)
-            read = record_reader(make, Rubric, without=("digest",), optional=("name",))
-            rubric: Rubric = read(document)
-            return rubric
-        mistake = mistakes[0]
-    except UnreadableError as error:
-        mistake = error.mistake
+        rubric: Rubric = record_reader(make, Rubric, without=("digest",), optional=("name",))(document)
     except BrokenValueError as error:
-        mistake = Mistake(line=line_of(document, error.problems[0][0]), message=str(error))
-    raise MetricOptionError(f"{metric}: {display_path}:{mistake.line}: {mistake.message}")
+        line = line_of(document, error.problems[0][0])
+        raise MetricOptionError(f"{metric}: {display_path}:{line}: {error}") from None
+    return rubric

@@ -25,7 +25,7 @@ from pytest_llmops.documents.reading import (
     show,
     unique,
 )
-from pytest_llmops.documents.values import Table, UnreadableError
+from pytest_llmops.documents.values import Table
 from pytest_llmops.documents.yaml_document import read_yaml
 from pytest_llmops.errors import Problem, PromptError, hint
 from pytest_llmops.printable import printable
@@ -75,10 +75,7 @@ def read_metadata(text: str, *, is_yaml: bool) -> Table:
 
 
 def _read_mapping(text: str, *, first_line: int) -> Table:
-    try:
-        table, mistakes = read_yaml(text, file="prompt file", strict=False)
-    except UnreadableError as error:
-        mistakes = [error.mistake]
+    table, mistakes = read_yaml(text, file="prompt file", strict=False)
     if mistakes:
         raise MetadataError(mistakes[0].line, printable(mistakes[0].message))
     if not isinstance(table, Table):

@@ -32,7 +32,7 @@ from pytest_llmops.documents.reading import (
     read_text,
     read_version,
 )
-from pytest_llmops.documents.values import UnreadableError, line_of, plain
+from pytest_llmops.documents.values import line_of, plain
 from pytest_llmops.documents.yaml_document import read_yaml
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.identity import kind_of
@@ -242,10 +242,7 @@ _CASSETTE: Mapping[str, Reader] = {"version": read_any, "case": read_text, "call
 
 
 def _parse(path: Path, text: str) -> Any:
-    try:
-        document, mistakes = read_yaml(text, file="cassette", ours=True)
-    except UnreadableError as error:
-        mistakes = [error.mistake]
+    document, mistakes = read_yaml(text, file="cassette", ours=True)
     if mistakes:
         raise _broken(path, mistakes[0].line, mistakes[0].message)
     return document

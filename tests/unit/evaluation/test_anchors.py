@@ -100,9 +100,9 @@ def test_a_judge_that_is_more_lenient_hides_no_drop(run):
     [
         ('{"id": "a", "input": "x"}\n', r"anchors\.jsonl:1: output is missing"),
         ('\n{"id": "a", "input": "x", "outptu": "y"}\n', r":2: unknown key 'outptu'\. Did you mean 'output'"),
-        ('{"id": "a", "input": "x", "output": "y"}\n' * 2, r":2: id 'a' occurs twice"),
-        ("[]\n", r":1: must be a mapping"),
-        ("{\n", r":1: is no JSON"),
+        ('{"id": "a", "input": "x", "output": "y"}\n' * 2, r":2: id: 'a' occurs twice"),
+        ("[]\n", r":1: must be an object, not \[\]"),
+        ("{\n", r":1: not valid JSON"),
         ("", "holds no row"),
     ],
 )

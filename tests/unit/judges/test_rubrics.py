@@ -129,7 +129,7 @@ def test_a_wrong_rubric_is_refused_with_its_line(project, old, new, line, messag
         ("no/such.yaml", "no/such.yaml cannot be read"),
         ("no\0thing.yaml", "cannot be read"),
         (3, "rubric is a name or a path"),
-        ("golden/rubrics/bytes.yaml", "is no UTF-8"),
+        ("golden/rubrics/bytes.yaml", "bytes.yaml:1: not UTF-8 text"),
     ],
 )
 def test_a_rubric_that_is_not_there(project, written, message):
