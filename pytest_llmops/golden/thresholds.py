@@ -82,7 +82,7 @@ def read_checks(
     words = {word: options.pop(word) for word in _CASE_WORDS if word in options}
     min_kappa = _read_kappa(words["min_kappa"], name) if "min_kappa" in words else None
     pass_rate = _read_pass_rate(words["pass_rate"], name) if "pass_rate" in words else None
-    record_only = read_record_only(words.get(RECORD_ONLY, False))
+    record_only = read_switch(RECORD_ONLY, words.get(RECORD_ONLY, False))
     metric, options = _configure(name, options, words=_CASE_WORDS, models=models)
     bounds = (
         _read_sides(written, metric) if isinstance(written, dict | list) else [read_bound(written, metric)]
@@ -154,12 +154,12 @@ def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
         raise ComparisonError(
             "names no statistic; write mean, sum, min, max, p1 to p99, max_drop, or watch: false"
         )
-    watch = read_watch(words.get(WATCH, True))
+    watch = read_switch(WATCH, words.get(WATCH, True))
     if not entry.statistics and gain is None and "max_drop" not in words and checked is None:
         raise ComparisonError("watch is about the metric of a check, and no case has one of it")
     if not watch and "max_drop" in words:
         raise ComparisonError("max_drop has no effect with watch: false; write one of them")
-    record_only = read_record_only(words.get(RECORD_ONLY, False))
+    record_only = read_switch(RECORD_ONLY, words.get(RECORD_ONLY, False))
     if record_only and ("max_drop" in words or gain is not None):
         raise ComparisonError(
             f"{RECORD_ONLY} fails no build, so max_drop and min_gain have no effect with it"
@@ -288,27 +288,15 @@ def own_bound(metric: Metric, example: str = "") -> Bound:
     return metric.bound
 
 
-def read_record_only(value: Any) -> bool:
+def read_switch(word: str, value: Any) -> bool:
     """
-    Return whether a check only records its score.
+    Return the value of `record_only` or `watch`.
 
     Raises:
-        ComparisonError: The value is neither true nor false.
+        ComparisonError: It is neither true nor false.
     """
     if not isinstance(value, bool):
-        raise ComparisonError(f"{RECORD_ONLY} must be true or false, not {described(value)}")
-    return value
-
-
-def read_watch(value: Any) -> bool:
-    """
-    Return whether a metric is compared with the baseline.
-
-    Raises:
-        ComparisonError: The value is neither true nor false.
-    """
-    if not isinstance(value, bool):
-        raise ComparisonError(f"{WATCH} must be true or false, not {described(value)}")
+        raise ComparisonError(f"{word} must be true or false, not {described(value)}")
     return value
 
 

@@ -281,16 +281,10 @@ def recall_document(path: Path, text: str) -> Any:
 
 
 def remember_document(path: Path, text: str, document: Any) -> None:
-    """Keep a parsed text in the cache, one entry a file, if JSON changes no value of it, such as a date."""
-    if not cache.is_at_home(path):
-        return
-    try:
-        written = json.dumps(document)
-        if json.loads(written) != document:
-            return
-    except (TypeError, ValueError, RecursionError):
-        return
-    cache.write(_PARSED, {cache.key_of(str(path)): _text_digest(text) + written.encode("ascii")})
+    """Keep a parsed text in the cache, one entry a file."""
+    if cache.is_at_home(path):
+        written = json.dumps(document).encode("ascii")
+        cache.write(_PARSED, {cache.key_of(str(path)): _text_digest(text) + written})
 
 
 def _text_digest(text: str) -> bytes:

@@ -19,7 +19,7 @@ from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.documents.reading import is_number
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.absolute import judge_case, require_agreement
-from pytest_llmops.golden.thresholds import own_bound, read_record_only
+from pytest_llmops.golden.thresholds import own_bound, read_switch
 from pytest_llmops.plugin import MARKERS
 from pytest_llmops.plugin.assertions.families import check_arguments
 from pytest_llmops.plugin.assertions.fixtures import (
@@ -172,7 +172,7 @@ def read_marker(mark: pytest.Mark, config: pytest.Config) -> Demand:
     options = dict(mark.kwargs)
     limits = {side: options.pop(side, None) for side in ("min", "max", "threshold")}
     min_kappa = options.pop("min_kappa", None)
-    record_only = read_record_only(options.pop("record_only", False))
+    record_only = read_switch("record_only", options.pop("record_only", False))
     texts = {name: options.pop(name, None) for name in _TEXTS}
     if mark.name == "tool_calls" and "expected" in options:
         options["expected"] = read_expected_calls(options["expected"], options.get("metric"))
