@@ -23,6 +23,7 @@ from pytest_llmops.documents.values import (
     Table,
     UnreadableError,
     has_lone_surrogate,
+    line_of,
     split_lines,
 )
 from pytest_llmops.printable import excerpt
@@ -32,6 +33,7 @@ _WORD = re.compile(r"-?[A-Za-z]+|'[^'\n]*'?|.", re.DOTALL)
 _CHECKER = JSONDecoder(parse_int=float)  # `int` refuses very long numbers
 _DECODER = JSONDecoder()
 _TWICE = "is written twice"
+_LONGEST_PLACED = 4_000_000  # characters in which a line is looked for, some seconds long
 Content = TypeVar("Content")
 
 
@@ -240,11 +242,16 @@ def read_bytes(data: bytes, read: Callable[[str], Content], file: str) -> Conten
         file: The kind of file, for messages.
 
     Raises:
-        BrokenValueError: The data is no UTF-8, nested too deeply, or `read` met a broken value.
+        BrokenValueError: The data is no UTF-8, nested too deeply, or `read` met a broken value; with its line.
     """
     try:
-        return read(data.decode("utf-8"))
+        text = data.decode("utf-8")
+        return read(text)
     except UnicodeDecodeError as error:
         raise BrokenValueError(f"byte {error.start} is no UTF-8") from None
+    except BrokenValueError as error:
+        if (place := error.problems[0][0]) and len(text) < _LONGEST_PLACED:
+            error.line = line_of(read_json(text)[0], place)
+        raise
     except RecursionError:
         raise BrokenValueError(f"is nested too deeply to be a {file}") from None

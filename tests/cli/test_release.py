@@ -121,4 +121,4 @@ def test_a_broken_release_is_one_line(capsys):
     assert main(COMPARE) == 3
 
     (line,) = capsys.readouterr().err.splitlines()
-    assert "baseline.release.json: release" in line
+    assert "baseline.release.json: line 4: release: must be text, not 3" in line

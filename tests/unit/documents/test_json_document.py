@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.documents.json_document import parse_json
-from pytest_llmops.documents.reading import BrokenValueError
+from pytest_llmops.documents.json_document import parse_json, read_bytes
+from pytest_llmops.documents.reading import BrokenValueError, reader_of
+from pytest_llmops.records import Run
 
 
 @pytest.mark.parametrize(
@@ -21,3 +22,10 @@ def test_what_is_no_strict_json_is_reported(text, message):
     with pytest.raises(BrokenValueError) as caught:
         parse_json(text, 2)
     assert str(caught.value) == message
+
+
+def test_a_broken_value_of_a_kept_file_is_reported_with_its_line():
+    data = b'{\n "signature": {},\n "results": [\n  {"case": "a", "input_hash": "",\n   "scores": 3}\n ]\n}'
+    with pytest.raises(BrokenValueError) as caught:
+        read_bytes(data, lambda text: reader_of(Run)(parse_json(text)), "run file")
+    assert str(caught.value) == "line 5: results[0].scores: must be a list, not 3"
