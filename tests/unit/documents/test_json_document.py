@@ -4,7 +4,7 @@ import pytest
 
 from pytest_llmops.documents.json_document import parse_json, read_bytes
 from pytest_llmops.documents.reading import BrokenValueError, reader_of
-from pytest_llmops.records import Run
+from pytest_llmops.records import Score
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_what_is_no_strict_json_is_reported(text, message):
 
 
 def test_a_broken_value_of_a_kept_file_is_reported_with_its_line():
-    data = b'{\n "signature": {},\n "results": [\n  {"case": "a", "input_hash": "",\n   "scores": 3}\n ]\n}'
+    data = b'[\n {"metric": "m", "value": 1},\n {"metric": "m",\n  "value": "x"}\n]'
     with pytest.raises(BrokenValueError) as caught:
-        read_bytes(data, lambda text: reader_of(Run)(parse_json(text)), "run file")
-    assert str(caught.value) == "line 5: results[0].scores: must be a list, not 3"
+        read_bytes(data, lambda text: reader_of(tuple[Score, ...])(parse_json(text)), "list of scores")
+    assert str(caught.value) == "line 4: [1].value: must be a finite number, not 'x'"
