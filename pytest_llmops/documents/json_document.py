@@ -7,7 +7,6 @@ keep, and every mistake, for files that people write. `parse_json` stops at the 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from json import JSONDecodeError, JSONDecoder
@@ -203,8 +202,11 @@ def refuse_constant(name: str) -> NoReturn:
     raise ConstantError(f"{name} is no JSON number", name)
 
 
-parse_unique = json.JSONDecoder(object_pairs_hook=unique_keys).decode
+parse_unique = JSONDecoder(object_pairs_hook=unique_keys).decode
 """Parse JSON; raises DoubledKeyError where an object has a key twice."""
+
+STRICT = JSONDecoder(object_pairs_hook=unique_keys, parse_constant=refuse_constant)
+"""Decodes JSON that every reader takes for one value; raises AmbiguousJsonError."""
 
 
 def parse_json(text: str, line: int = 0) -> Any:
@@ -219,7 +221,7 @@ def parse_json(text: str, line: int = 0) -> Any:
     """
     try:
         return parse_unique(text)
-    except json.JSONDecodeError as error:
+    except JSONDecodeError as error:
         cut = not text[error.pos :].strip() or error.msg.startswith("Unterminated string")
         ended = " (the file ends too early)" if cut else ""
         raise BrokenValueError(
@@ -242,7 +244,7 @@ def read_bytes(data: bytes, read: Callable[[str], Content], file: str) -> Conten
         file: The kind of file, for messages.
 
     Raises:
-        BrokenValueError: The data is no UTF-8, nested too deeply, or `read` met a broken value; with its line.
+        BrokenValueError: The data is no UTF-8, nested too deeply, or `read` met a broken value.
     """
     try:
         text = data.decode("utf-8")

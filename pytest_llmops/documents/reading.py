@@ -168,7 +168,8 @@ def _limits(least: float, most: float) -> str:
 
 def whole(least: float = -math.inf, most: float = math.inf) -> Reader:
     """A whole number from `least` to `most`, both included."""
-    return checked(_read_int, f"a whole number{_limits(least, most)}", lambda value: least <= value <= most)
+    wanted = f"a whole number{_limits(least, most)}"
+    return checked(read_any, wanted, lambda value: type(value) is int and least <= value <= most)
 
 
 def number(least: float = -math.inf, most: float = math.inf, *, unit: str = "a number") -> Reader:
@@ -244,12 +245,6 @@ def is_number(value: Any) -> TypeGuard[float]:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:
         return False
-
-
-def _read_int(value: Any) -> int:
-    if type(value) is not int:
-        raise BrokenValueError("must be a whole number")
-    return value
 
 
 def read_flag(value: Any) -> bool:

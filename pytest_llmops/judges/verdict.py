@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Any, Literal
 
-from pytest_llmops.documents.json_document import ConstantError, DoubledKeyError, refuse_constant, unique_keys
+from pytest_llmops.documents.json_document import STRICT, ConstantError, DoubledKeyError
 from pytest_llmops.errors import BudgetError, CassetteError
 from pytest_llmops.judges.completion import (
     NoVerdictError,
@@ -114,9 +114,8 @@ def _parse(text: str) -> dict[str, Any]:
             if "{" in text
             else "the answer is no JSON object"
         )
-    decoder = json.JSONDecoder(parse_constant=refuse_constant, object_pairs_hook=unique_keys)
     try:
-        parsed, end = decoder.raw_decode(text)
+        parsed, end = STRICT.raw_decode(text)
     except (json.JSONDecodeError, RecursionError):
         raise UnusableAnswerError(
             "the answer is cut off, its JSON object has no end"

@@ -43,7 +43,11 @@ def settings_of(provider: str, kind: str, request: Any) -> dict[str, str]:
     settings = {ENDPOINT: provider, API: kind}
     if not isinstance(request, Mapping):
         return settings
-    body = {name: value for name, value in request.items() if not _is_content(name)}
+    body = {
+        name: value
+        for name, value in request.items()
+        if name not in _CONTENT and not name.endswith(("_id", "Id"))
+    }
     settings |= dict(_flatten(body, "", 0))
     if system := _system_of(request):
         settings[SYSTEM] = _digest(system)
@@ -64,10 +68,6 @@ def is_credential(name: str, value: str | None = None) -> bool:
         return True
     is_long = value is None or (len(value) >= _LONG and not re.search(r"\s", value))
     return is_long and _PERHAPS.search(words) is not None
-
-
-def _is_content(name: str) -> bool:
-    return name in _CONTENT or name.endswith(("_id", "Id"))
 
 
 def _flatten(body: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,7 @@ from pytest_llmops.printable import excerpt, printable
 from pytest_llmops.protocols import Metric, MetricTraits, traits_of
 from pytest_llmops.records import Bound, Case, Check, Failure, Output, Sample, Score, Span, ToolCall
 from pytest_llmops.registry import create_metric
+from pytest_llmops.traces.reading import as_json
 
 SENT = "sent"
 """In the place of words of the system prompt: those that the app sent to its model."""
@@ -256,12 +257,12 @@ def calls_chat(spans: Iterable[Span]) -> bool:
 
 def _prompts_in(holder: Mapping[str, Any]) -> Iterator[str]:
     for key in _LISTS:
-        messages = _parsed(holder.get(key))
+        messages = as_json(holder.get(key))
         for message in messages if isinstance(messages, list | tuple) else ():
             if isinstance(message, Mapping) and message.get("role") in _ROLES:
                 yield from _sentences(message.get("content", message.get("parts")))
     for key in _TEXTS:
-        yield from _sentences(_parsed(holder.get(key)))
+        yield from _sentences(as_json(holder.get(key)))
 
 
 def _sentences(value: Any) -> Iterator[str]:
@@ -269,16 +270,6 @@ def _sentences(value: Any) -> Iterator[str]:
     for _, text in walk(value):
         if " " in text.strip():
             yield text
-
-
-def _parsed(value: Any) -> Any:
-    """Parse JSON, which attributes of spans contain as text."""
-    if isinstance(value, str) and value[:1] in {"[", "{"}:
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

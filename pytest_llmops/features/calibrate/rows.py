@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pytest_llmops.documents.json_document import DoubledKeyError, refuse_constant, unique_keys
+from pytest_llmops.documents.json_document import STRICT, DoubledKeyError
 from pytest_llmops.documents.reading import is_number
 from pytest_llmops.errors import AnswerError, LLMOpsError
 from pytest_llmops.printable import counted, printable
@@ -60,7 +59,7 @@ def read_rows(text: str, shown: str) -> list[Row]:
             continue
         place = f"{shown}:{number}"
         try:
-            row = json.loads(line, parse_constant=refuse_constant, object_pairs_hook=unique_keys)
+            row = STRICT.decode(line)
         except (ValueError, RecursionError) as error:
             problem = f"is no JSON: {error}"
             if isinstance(error, DoubledKeyError):

@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -82,7 +83,10 @@ def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False, re
     """
     path = Path(path)
     entries, anchors = (
-        [_make_entry(result, path, with_outputs=with_outputs) for result in sorted(side, key=_case)]
+        [
+            _make_entry(result, path, with_outputs=with_outputs)
+            for result in sorted(side, key=attrgetter("case"))
+        ]
         for side in (run.results, run.anchors)
     )
     for before, after in pairwise(entries):
@@ -97,10 +101,6 @@ def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False, re
     kept = f' "anchors": [{scored}\n ],\n' if anchors else ""
     text = head.removesuffix("\n}") + f',\n{kept} "cases": [{cases}]\n}}\n'
     write_atomically(path, text.encode())
-
-
-def _case(result: CaseResult) -> str:
-    return result.case
 
 
 def _make_entry(result: CaseResult, path: Path, *, with_outputs: bool) -> CaseResult:

@@ -97,19 +97,16 @@ class _Finder:
                 if value:
                     self.parts.append(name)
                     for part in value:
-                        self._add(part)
+                        if isinstance(part, ast.AST):
+                            self.walk(part)
+                        else:
+                            self.parts.append(repr(part))
                     self.parts.append("]")
             elif isinstance(value, ast.AST):
                 self.parts.append(name)
                 self.walk(value)
             else:
                 self.parts.append(f"{name}={value!r}")
-
-    def _add(self, part: object) -> None:
-        if isinstance(part, ast.AST):
-            self.walk(part)
-        else:
-            self.parts.append(repr(part))
 
     def facts(self) -> SourceFacts:
         text = "\n".join(self.parts).encode("utf-8", "surrogatepass")
