@@ -130,7 +130,7 @@ class ReviewError(LLMOpsError):
 class PromptError(LLMOpsError):
     """Prompt files or their lock cannot be used; contains all their problems."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem | str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pytest_llmops.documents.json_document import parse_json, read_bytes
+from pytest_llmops.documents.json_document import parse_json
+from pytest_llmops.documents.kept_file import KeptFile
 from pytest_llmops.documents.reading import (
     BrokenValueError,
     any_of,
@@ -27,7 +28,6 @@ from pytest_llmops.documents.reading import (
     read_version,
     reader_of,
     record_reader,
-    refused_as,
     whole,
 )
 from pytest_llmops.errors import LLMOpsError
@@ -39,13 +39,19 @@ from pytest_llmops.statistics.intervals import Method
 
 VERSION = 1
 
-_REMEDY = "Restore it, or measure again: llmops calibrate METRIC LABELS.jsonl --label FIELD --save"
 _INTERVAL = checked(list_of(read_number), "its lower and upper end", lambda ends: len(ends) == 2)  # noqa: PLR2004
 _Interval = Annotated[tuple[float, float], _INTERVAL]
 
 
 class CalibrationRecordError(LLMOpsError):
     """The record of calibrations cannot be read."""
+
+
+_FILE = KeptFile(
+    name="record of calibrations",
+    error=CalibrationRecordError,
+    remedy="Restore it, or measure again: llmops calibrate METRIC LABELS.jsonl --label FIELD --save",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,12 +137,7 @@ def load_calibrations(path: Path) -> dict[str, Calibration]:
     Raises:
         CalibrationRecordError: The file is no record of this version, with the place.
     """
-    try:
-        return parse_calibrations(path.read_bytes(), str(path))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise CalibrationRecordError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse_calibrations(_FILE.load(path), str(path)) if path.exists() else {}
 
 
 def parse_calibrations(data: bytes, path: str) -> dict[str, Calibration]:
@@ -146,13 +147,10 @@ def parse_calibrations(data: bytes, path: str) -> dict[str, Calibration]:
     Args:
         path: The file, for messages.
     """
-    with refused_as(CalibrationRecordError, f"{path}: ", f". {_REMEDY}"):
-        return dict(read_bytes(data, _parse, "record of calibrations").calibrations)
-
-
-def _parse(text: str) -> Record:
-    record: Record = reader_of(Record)(read_version(parse_json(text), VERSION, "record of calibrations"))
-    return record
+    record: Record = _FILE.parse(
+        data, path, lambda text: reader_of(Record)(read_version(parse_json(text), VERSION, _FILE.name))
+    )
+    return dict(record.calibrations)
 
 
 def load_needed(goldens: Iterable[Golden], path: Path) -> dict[str, Calibration]:

@@ -8,9 +8,9 @@ keep, and every mistake, for files that people write. `parse_json` stops at the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from json import JSONDecodeError, JSONDecoder
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from pytest_llmops.documents.reading import BrokenValueError, show
 from pytest_llmops.documents.values import (
@@ -22,7 +22,6 @@ from pytest_llmops.documents.values import (
     Table,
     UnreadableError,
     has_lone_surrogate,
-    line_of,
     split_lines,
 )
 from pytest_llmops.printable import excerpt
@@ -32,8 +31,6 @@ _WORD = re.compile(r"-?[A-Za-z]+|'[^'\n]*'?|.", re.DOTALL)
 _CHECKER = JSONDecoder(parse_int=float)  # `int` refuses very long numbers
 _DECODER = JSONDecoder()
 _TWICE = "is written twice"
-_LONGEST_PLACED = 4_000_000  # characters in which a line is looked for, some seconds long
-Content = TypeVar("Content")
 
 
 def read_json(text: str) -> tuple[Any, list[Mistake]]:
@@ -234,26 +231,3 @@ def parse_json(text: str, line: int = 0) -> Any:
         raise BrokenValueError(f"{place}key {show(error.found)} occurs twice in one object") from None
     except ValueError:  # a whole number of more digits than Python converts
         raise BrokenValueError("holds a number that is too long to be one") from None
-
-
-def read_bytes(data: bytes, read: Callable[[str], Content], file: str) -> Content:
-    """
-    Return the result of `read` for a file's text.
-
-    Args:
-        file: The kind of file, for messages.
-
-    Raises:
-        BrokenValueError: The data is no UTF-8, nested too deeply, or `read` met a broken value.
-    """
-    try:
-        text = data.decode("utf-8")
-        return read(text)
-    except UnicodeDecodeError as error:
-        raise BrokenValueError(f"byte {error.start} is no UTF-8") from None
-    except BrokenValueError as error:
-        if (place := error.problems[0][0]) and len(text) < _LONGEST_PLACED:
-            error.line = line_of(read_json(text)[0], place)
-        raise
-    except RecursionError:
-        raise BrokenValueError(f"is nested too deeply to be a {file}") from None

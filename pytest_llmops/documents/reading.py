@@ -37,7 +37,6 @@ class BrokenValueError(Exception):
 
     def __init__(self, *problems: str | tuple[Place, str]) -> None:
         super().__init__()
-        self.line = 0  # of the first problem, where it is known
         self.problems = [((), problem) if isinstance(problem, str) else problem for problem in problems]
 
     def within(self, *place: str | int) -> BrokenValueError:
@@ -49,8 +48,7 @@ class BrokenValueError(Exception):
             for place, problem in self.problems[:_NAMED]
         ]
         more = len(self.problems) - len(shown)
-        line = f"line {self.line}: " if self.line else ""
-        return line + "; ".join([*shown, *([f"and {more} more"] if more else [])])
+        return "; ".join([*shown, *([f"and {more} more"] if more else [])])
 
 
 def show_place(place: Place) -> str:

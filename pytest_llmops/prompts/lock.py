@@ -16,16 +16,21 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from pytest_llmops.documents.atomic_file import write_atomically
-from pytest_llmops.documents.json_document import parse_json, read_bytes
-from pytest_llmops.documents.reading import BrokenValueError, read_version, reader_of, refuse_twice
-from pytest_llmops.errors import Problem, PromptError
+from pytest_llmops.documents.json_document import parse_json
+from pytest_llmops.documents.kept_file import KeptFile
+from pytest_llmops.documents.reading import read_version, reader_of, refuse_twice
+from pytest_llmops.errors import PromptError
 from pytest_llmops.printable import printable
 from pytest_llmops.prompts.files import Prompt, Version, parse_version, path_from_root
 
 LOCK_NAME = "prompts.lock"
 VERSION = 1
 
-_REMEDY = "Restore it from version control, or delete it and run: llmops prompts lock"
+_FILE = KeptFile(
+    name=LOCK_NAME,
+    error=lambda message: PromptError([message]),
+    remedy="Restore it from version control, or delete it and run: llmops prompts lock",
+)
 What = Literal[
     "content", "backwards", "version removed", "tool removed", "output", "kind",
     "unversioned", "unlocked", "new", "gone", "renamed",
@@ -67,14 +72,10 @@ def locked_prompts(paths: Iterable[str], root: Path) -> tuple[Prompt, ...]:
 def load_lock(lock: Path, root: Path) -> tuple[Prompt, ...]:
     """Read the prompts of one lock, with their paths from `root`; none where there is no such file."""
     from_root = path_from_root(str(lock), root)
-    try:
-        prompts = read_bytes(lock.read_bytes(), _parse, LOCK_NAME)
-    except FileNotFoundError:
+    if not lock.exists():
         return ()
-    except OSError as error:
-        raise _broken(from_root, f"cannot be read: {error.strerror}") from None
-    except BrokenValueError as error:
-        raise _broken(from_root, str(error)) from None
+    shown = printable(from_root)
+    prompts = _FILE.parse(_FILE.load(lock, shown), shown, _parse)
     folder = PurePosixPath(from_root).parent
     return tuple(replace(prompt, path=(folder / prompt.path).as_posix()) for prompt in prompts)
 
@@ -136,10 +137,6 @@ def _parse(text: str) -> tuple[Prompt, ...]:
     lock: _Lock = reader_of(_Lock)(read_version(parse_json(text), VERSION, LOCK_NAME))
     refuse_twice((prompt.path for prompt in lock.prompts), "prompts", "path")
     return lock.prompts
-
-
-def _broken(from_root: str, reason: str) -> PromptError:
-    return PromptError([Problem(path=printable(from_root), line=0, message=f"{reason}. {_REMEDY}")])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

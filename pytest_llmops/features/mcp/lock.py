@@ -15,7 +15,8 @@ from typing import Annotated, Any
 
 from pytest_llmops.detect.mask import mask_secrets
 from pytest_llmops.documents.atomic_file import write_atomically
-from pytest_llmops.documents.json_document import parse_json, read_bytes
+from pytest_llmops.documents.json_document import parse_json
+from pytest_llmops.documents.kept_file import KeptFile
 from pytest_llmops.documents.reading import (
     BrokenValueError,
     hexadecimal,
@@ -33,6 +34,11 @@ from pytest_llmops.printable import printable
 LOCK_NAME = "mcp.lock"
 VERSION = 1
 
+_FILE = KeptFile(
+    name=LOCK_NAME,
+    error=McpLockError,
+    remedy="Restore it from version control, or delete it and run: llmops mcp lock SERVER",
+)
 _COMMAND = "Read the tools of the server, then run: llmops mcp lock SERVER"
 
 
@@ -76,15 +82,10 @@ def load_lock(lock: Path) -> dict[str, LockedServer]:
     Raises:
         McpLockError: It cannot be read, or is no lock of this version.
     """
-    remedy = "Restore it from version control, or delete it and run: llmops mcp lock SERVER"
-    try:
-        return {server.server: server for server in read_bytes(lock.read_bytes(), _parse, LOCK_NAME)}
-    except FileNotFoundError:
+    if not lock.exists():
         return {}
-    except OSError as error:
-        raise McpLockError(f"{LOCK_NAME}: cannot be read: {error.strerror}") from None
-    except BrokenValueError as error:
-        raise McpLockError(f"{LOCK_NAME}: {printable(str(error))}. {remedy}") from None
+    servers = _FILE.parse(_FILE.load(lock, LOCK_NAME), LOCK_NAME, _parse)
+    return {server.server: server for server in servers}
 
 
 def load_accepted(lock: Path) -> dict[str, LockedServer]:

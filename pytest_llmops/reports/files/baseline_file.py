@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.documents.json_document import parse_json
+from pytest_llmops.documents.kept_file import KeptFile
 from pytest_llmops.documents.reading import (
     BrokenValueError,
     list_of,
@@ -37,13 +38,7 @@ from pytest_llmops.gates.release import Release
 from pytest_llmops.judges.floors import criteria_evidence, graded_criteria
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Output, Run, Score
-from pytest_llmops.reports.files.json_file import (
-    FileKind,
-    dump_json,
-    plain,
-    read_content,
-    read_file,
-)
+from pytest_llmops.reports.files.json_file import dump_json, plain
 from pytest_llmops.reports.files.run_file import load_run, read_pieces, read_run
 
 VERSION = 1
@@ -58,13 +53,14 @@ ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
 RELEASE = "llmops accept RUN.json --release NAME"
 
 _REMEDY = f"Restore the file, or remove it and make a baseline with: {ACCEPT}"
-_KIND = FileKind(name=KIND, made_by=ACCEPT, remedy=_REMEDY)
-_RELEASE = FileKind(
+_KIND = KeptFile(name=KIND, error=RunFileError, made_by=ACCEPT, remedy=_REMEDY)
+_RELEASE = KeptFile(
     name="release baseline",
+    error=RunFileError,
     made_by=RELEASE,
     remedy=f"Restore the file, or remove it and name a release with: {RELEASE}",
 )
-_EITHER = FileKind(name="run file or baseline", made_by=ACCEPT, remedy=_REMEDY)
+_EITHER = KeptFile(name="run file or baseline", error=RunFileError, made_by=ACCEPT, remedy=_REMEDY)
 _FIRST_LINE = re.compile(rb'\s*\{\s*"version"\s*:\s*[^,]{1,20},\s*"kind"')
 _WHOLE = 2**53
 
@@ -133,12 +129,12 @@ def load_baseline(path: str | Path) -> Run:
         RunFileError: It is missing, cut off, of another version, or contains something that a
             baseline cannot: the message names the file, the place in it, and what to do.
     """
-    return parse_baseline(read_file(Path(path), _KIND), str(path))
+    return parse_baseline(_KIND.load(Path(path)), str(path))
 
 
 def parse_baseline(data: bytes, shown: str) -> Run:
     """Parse the bytes of a baseline; `shown` names it in errors."""
-    return read_content(data, shown, _KIND, partial(_parse, shown))
+    return _KIND.parse(data, shown, partial(_parse, shown))
 
 
 def release_path(path: Path) -> Path:
@@ -170,7 +166,7 @@ def parse_release(data: bytes, shown: str) -> Release:
             raise BrokenValueError("release: is missing; a release baseline has a name")
         return Release(name=name, run=run)
 
-    return read_content(data, shown, _RELEASE, read)
+    return _RELEASE.parse(data, shown, read)
 
 
 def name_release(path: Path, name: str) -> Release:
@@ -198,7 +194,7 @@ def load_base(path: str | Path) -> Run:
         return leave_out_copies(load_run(path))
     if (run := read_pieces(path)) is not None:
         return leave_out_copies(run)
-    data = read_file(path, _EITHER)
+    data = _EITHER.load(path)
     if _FIRST_LINE.match(data):
         return parse_baseline(data, str(path))
 
@@ -207,7 +203,7 @@ def load_base(path: str | Path) -> Run:
         is_run = not isinstance(value, dict) or "kind" not in value
         return leave_out_copies(read_run(value)) if is_run else parse_baseline(data, str(path))
 
-    return read_content(data, str(path), _EITHER, read)
+    return _EITHER.parse(data, str(path), read)
 
 
 def _parse(shown: str, text: str) -> Run:

@@ -21,6 +21,7 @@ from pytest_llmops.bounds import RECORD_ONLY, bound_of, format_bound, looks_like
 from pytest_llmops.detect.value_lists import mask_denied
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.documents.json_document import parse_json, parse_unique
+from pytest_llmops.documents.kept_file import KeptFile
 from pytest_llmops.documents.reading import (
     BrokenValueError,
     is_number,
@@ -49,14 +50,7 @@ from pytest_llmops.records import (
     SuiteCheck,
     Usage,
 )
-from pytest_llmops.reports.files.json_file import (
-    FileKind,
-    dump_json,
-    lay_out,
-    plain,
-    read_content,
-    read_file,
-)
+from pytest_llmops.reports.files.json_file import dump_json, lay_out, plain
 from pytest_llmops.runner.usage import sum_outputs
 from pytest_llmops.statistics.summaries import NAMES
 
@@ -97,15 +91,15 @@ def load_run(path: str | Path) -> Run:
         return run
     kind = _kind(path)
     read = _parse_lines if path.suffix == ".jsonl" else partial(_parse, path)
-    return read_content(read_file(path, kind), str(path), kind, read)
+    return kind.parse(kind.load(path), str(path), read)
 
 
-def _kind(path: Path) -> FileKind:
+def _kind(path: Path) -> KeptFile:
     """Describe a run file for errors; the command in them must not write to a file of another kind."""
     named = path if path.suffix in {".json", ".jsonl"} else "run.json"
     command = f"pytest --llm-golden --llm-out {named}"
     remedy = f"Restore the file, or make it again with: {command}"
-    return FileKind(name="run file", made_by=command, remedy=remedy)
+    return KeptFile(name="run file", error=RunFileError, made_by=command, remedy=remedy)
 
 
 def _parse(path: Path, text: str) -> Run:

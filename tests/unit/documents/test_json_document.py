@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.documents.json_document import parse_json, read_bytes
-from pytest_llmops.documents.reading import BrokenValueError, reader_of
-from pytest_llmops.records import Score
+from pytest_llmops.documents.json_document import parse_json
+from pytest_llmops.documents.reading import BrokenValueError
 
 
 @pytest.mark.parametrize(
@@ -22,10 +21,3 @@ def test_what_is_no_strict_json_is_reported(text, message):
     with pytest.raises(BrokenValueError) as caught:
         parse_json(text, 2)
     assert str(caught.value) == message
-
-
-def test_a_broken_value_of_a_kept_file_is_reported_with_its_line():
-    data = b'[\n {"metric": "m", "value": 1},\n {"metric": "m",\n  "value": "x"}\n]'
-    with pytest.raises(BrokenValueError) as caught:
-        read_bytes(data, lambda text: reader_of(tuple[Score, ...])(parse_json(text)), "list of scores")
-    assert str(caught.value) == "line 4: [1].value: must be a finite number, not 'x'"

@@ -1,0 +1,87 @@
+"""JSON files that we keep in a project for people to review: read, or one clear error says why not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pytest_llmops.documents.json_document import read_json
+from pytest_llmops.documents.reading import BrokenValueError
+from pytest_llmops.documents.values import line_of
+from pytest_llmops.errors import hint
+
+_CONFLICT = re.compile(rb"^(<{7}|>{7}|\|{7}) |^={7}\r?$", re.MULTILINE)
+_LONGEST_PLACED = 4_000_000  # characters in which the line of a value is looked for, some seconds long
+Content = TypeVar("Content")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFile:
+    """
+    One kind of file.
+
+    Attributes:
+        name: Of the kind, such as `run file`.
+        error: Makes the error of a message.
+        remedy: Advice on a broken one, the command at its end.
+        made_by: The command that makes it; empty where a missing file is no mistake.
+    """
+
+    name: str
+    error: Callable[[str], Exception]
+    remedy: str
+    made_by: str = ""
+
+    def load(self, path: Path, shown: str = "") -> bytes:
+        """
+        Read the bytes of a file.
+
+        Args:
+            shown: The file, for the message; the path by default.
+
+        Raises:
+            Exception: `error`: there is none, or it cannot be read.
+        """
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            near = hint(path.name, [file.name for file in path.parent.glob("*.json*")])
+            problem = f"there is no such {self.name}.{near} Make it: {self.made_by}"
+            raise self.error(f"{shown or path}: {problem}") from None
+        except OSError as error:
+            raise self.error(f"{shown or path}: cannot be read: {error.strerror}. {self.remedy}") from None
+
+    def parse(self, data: bytes, shown: str, read: Callable[[str], Content]) -> Content:
+        """
+        Return the result of `read` for the text of a file.
+
+        Args:
+            shown: The file, for the message.
+
+        Raises:
+            Exception: `error`: it is no UTF-8, nested too deeply, or has a broken value.
+        """
+        text = ""
+        try:
+            text = data.decode("utf-8")
+            return read(text)
+        except UnicodeDecodeError as error:
+            problem = f"byte {error.start} is no UTF-8"
+        except RecursionError:
+            problem = f"is nested too deeply to be a {self.name}"
+        except BrokenValueError as error:
+            problem = str(error)
+            if (place := error.problems[0][0]) and len(text) < _LONGEST_PLACED:
+                problem = f"line {line_of(read_json(text)[0], place)}: {problem}"
+        if conflict := _CONFLICT.search(data):
+            line = data.count(b"\n", 0, conflict.start()) + 1
+            problem = (
+                f"line {line} is a mark of a git conflict. Settle the conflict, or take the file "
+                "of one side whole: git checkout --ours or --theirs"
+            )
+            raise self.error(f"{shown}: {problem}") from None
+        problem = problem.removesuffix(".")
+        raise self.error(f"{shown}: {problem}{'' if problem.endswith('?') else '.'} {self.remedy}") from None

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+from pytest_llmops.documents.json_document import parse_json
+from pytest_llmops.documents.kept_file import KeptFile
+from pytest_llmops.documents.reading import reader_of
+from pytest_llmops.records import Score
+
+KEPT = KeptFile(name="list of scores", error=ValueError, remedy="Make it again")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            b'[\n {"metric": "m", "value": 1},\n {"metric": "m",\n  "value": "x"}\n]',
+            "f: line 4: [1].value: must be a finite number, not 'x'. Make it again",
+        ),
+        (
+            b'[\n {"metrik": "m"}]',
+            "f: line 2: [0]: unknown key 'metrik'. Did you mean 'metric'? Make it again",
+        ),
+        (b"[\n", "f: line 2, column 1: is no JSON: Expecting value (the file ends too early). Make it again"),
+        (b"\xff", "f: byte 0 is no UTF-8. Make it again"),
+        (b"[" * 100_000, "f: is nested too deeply to be a list of scores. Make it again"),
+        (
+            b"[\n<<<<<<< ours\n",
+            "f: line 2 is a mark of a git conflict. Settle the conflict, or take the file of",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_one_message_with_its_line_and_the_remedy(data, message):
+    with pytest.raises(ValueError, match=r"^f: ") as caught:
+        KEPT.parse(data, "f", lambda text: reader_of(tuple[Score, ...])(parse_json(text)))
+    assert str(caught.value).startswith(message)
