@@ -86,7 +86,7 @@ def _make_reader(schema: Mapping[str, Any], shared: Mapping[str, Any]) -> Reader
         return partial(_read_one, schema)
     is_free = isinstance(schema.get("additionalProperties"), Mapping)
     members = {} if is_free else schema.get("properties", {})
-    inside = {
+    inside: dict[str, Reader] = {
         "string": partial(_read_text, schema),
         "array": partial(
             _read_list, schema, _make_reader(schema["items"], shared) if "items" in schema else read_any

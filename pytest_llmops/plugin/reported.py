@@ -12,8 +12,8 @@ from functools import partial
 import pytest
 
 from pytest_llmops.detect.mask import mask, mask_shown
+from pytest_llmops.documents.document import SUFFIXES
 from pytest_llmops.evaluation.run import Evaluation
-from pytest_llmops.golden.files import SUFFIXES
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome
 from pytest_llmops.runner.cases.tasks import give_up

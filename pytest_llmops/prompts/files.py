@@ -202,7 +202,8 @@ def find_prompts(paths: Iterable[str], root: Path) -> tuple[Prompt, ...]:
     problems += [problem for entry in read for problem in entry.problems]
     problems += _find_doubled(read)
     if problems:
-        raise PromptError(sorted(problems, key=lambda problem: (problem.path, problem.line)))
+        problems.sort(key=lambda problem: (problem.path, problem.line))
+        raise PromptError(problems)
     return tuple(entry.prompt for entry in read)
 
 

@@ -32,7 +32,7 @@ from pytest_llmops.documents.reading import (
     read_text,
     read_version,
 )
-from pytest_llmops.documents.values import line_of, plain
+from pytest_llmops.documents.values import Row, Table, line_of, plain
 from pytest_llmops.documents.yaml_document import read_yaml
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.identity import kind_of
@@ -228,13 +228,18 @@ def _read_call(value: Any) -> Recorded:
     return call
 
 
+def _read_json(value: Any) -> Any:
+    """Leave out the lines, which nothing needs once a call is read; what the cache kept has none."""
+    return plain(value) if isinstance(value, Table | Row) else value
+
+
 _RESPONSE: Mapping[str, Reader] = {
     "content_type": read_text, "sha256": read_text, "cached": read_flag,
     "status": checked(read_count, "200, since nothing else is recorded", lambda status: status == 200),  # noqa: PLR2004
-    "body": checked(plain, "JSON or text", lambda body: isinstance(body, dict | list | str)),
+    "body": checked(_read_json, "JSON or text", lambda body: isinstance(body, dict | list | str)),
 }  # fmt: skip
 _CALL: Mapping[str, Reader] = {
-    "provider": read_text, "path": read_text, "request": plain, "key": read_text, "repeat": read_count,
+    "provider": read_text, "path": read_text, "request": _read_json, "key": read_text, "repeat": read_count,
     "nth": read_count, "offset_s": read_number, "duration_s": read_number,
     "response": lambda value: read_fields(value, _RESPONSE, ("content_type", "body", "status")),
 }  # fmt: skip

@@ -15,12 +15,13 @@ from statistics import fmean
 from typing import Any, Literal, TextIO
 
 from pytest_llmops.calibration.record import load_needed
+from pytest_llmops.documents.document import SUFFIXES
 from pytest_llmops.errors import ReviewError
 from pytest_llmops.evaluation.baseline import find_baseline
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.reviewing import Question, list_questions
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
-from pytest_llmops.golden.files import SUFFIXES, shown_path
+from pytest_llmops.golden.files import shown_path
 from pytest_llmops.golden.identity import cases_by_id, input_hash
 from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.golden.reviews import Review, append_reviews, load_reviews

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_llmops.documents.document import SUFFIXES
 from pytest_llmops.errors import GoldenError
-from pytest_llmops.golden.files import SUFFIXES, find_golden_files
+from pytest_llmops.golden.files import find_golden_files
 from pytest_llmops.plugin import LOOSEN
 from pytest_llmops.revision.git import pin_environment
 from pytest_llmops.settings import Settings, find_root
