@@ -20,12 +20,13 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN = re.compile(r"(?:[^\W\d_]|/)(?:[\w ,.;()'/?!%&*+=<>@$-]*[\w.;()'/?!%*+=<>$-])?")
 _NOT_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 _NESTED = (dict, list, tuple, Mapping)  # in this order, for the check of an abstract class is slow
+_LONGEST_NUMBER = 300  # digits; a longer one is no number to every reader of YAML
 _LONGEST_KEY = 1000  # a longer one must be written as an explicit key
 _quote = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make an encoder for each text
 
 
 def to_yaml(value: Any) -> str:
-    """Return a JSON value as a YAML document; half a surrogate pair is written as `!json`."""
+    """Return a JSON value as a YAML document; half a surrogate pair and huge numbers are `!json`."""
     lines: list[str] = []
     _write(value, 0, "", lines)
     return "".join(lines)
@@ -75,7 +76,8 @@ def _leaf(value: Any, column: int) -> str:
         return _literal(value, " " * column) if is_block else _scalar(value)
     if isinstance(value, float):
         return _number(value)
-    return json.dumps(value)  # null, true, whole numbers, {} and [] are the same in both
+    text = json.dumps(value)  # null, true, whole numbers, {} and [] are the same in both
+    return text if len(text) < _LONGEST_NUMBER else f"!json {text}"
 
 
 def _literal(text: str, pad: str) -> str:

@@ -46,3 +46,8 @@ def test_a_reviewer_reads_text_line_by_line():
 
 def test_characters_that_turn_text_around_are_shown_by_number():
     assert to_yaml({"a": "x\u202ey\nz"}) == 'a: "x\\u202ey\\nz"\n'
+
+
+@pytest.mark.parametrize("number", [10**299, 10**400, -(10**400), float("inf"), -float("inf"), 1e-7])
+def test_odd_numbers_survive(number):
+    assert typed(read(to_yaml({"a": [number]}))) == typed({"a": [number]})
