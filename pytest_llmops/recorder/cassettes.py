@@ -23,12 +23,12 @@ from pytest_llmops.documents.reading import (
     BrokenValueError,
     Reader,
     checked,
+    is_number,
     list_of,
     read_any,
     read_count,
     read_fields,
     read_flag,
-    read_number,
     read_text,
     read_version,
 )
@@ -233,6 +233,9 @@ def _read_json(value: Any) -> Any:
     return plain(value) if isinstance(value, Table | Row) else value
 
 
+_SECONDS = checked(
+    read_any, "a number of seconds", is_number
+)  # 0 stays 0, not 0.0: the digest is of the text
 _RESPONSE: Mapping[str, Reader] = {
     "content_type": read_text, "sha256": read_text, "cached": read_flag,
     "status": checked(read_count, "200, since nothing else is recorded", lambda status: status == 200),  # noqa: PLR2004
@@ -240,7 +243,7 @@ _RESPONSE: Mapping[str, Reader] = {
 }  # fmt: skip
 _CALL: Mapping[str, Reader] = {
     "provider": read_text, "path": read_text, "request": _read_json, "key": read_text, "repeat": read_count,
-    "nth": read_count, "offset_s": read_number, "duration_s": read_number,
+    "nth": read_count, "offset_s": _SECONDS, "duration_s": _SECONDS,
     "response": lambda value: read_fields(value, _RESPONSE, ("content_type", "body", "status")),
 }  # fmt: skip
 _CASSETTE: Mapping[str, Reader] = {"version": read_any, "case": read_text, "calls": list_of(_read_call)}
@@ -257,7 +260,11 @@ def _check(path: Path, document: Any) -> Calls:
     try:
         calls = read_fields(read_version(document, VERSION, "cassette"), _CASSETTE, ("calls",))["calls"]
     except BrokenValueError as error:
-        raise _broken(path, line_of(document, error.problems[0][0]), str(error)) from None
+        place, problem = error.problems[0]
+        line, call = line_of(document, place), ""
+        if place[0:1] == ("calls",) and len(place) > 1:
+            place, call = place[2:], f"call {int(place[1]) + 1}: "
+        raise _broken(path, line, f"{call}{BrokenValueError((place, problem))}") from None
     return {call.place: call for call in calls}
 
 
