@@ -236,6 +236,9 @@ def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
         metric: within("criteria", mapping_of(spread), of_metric)
         for metric, of_metric in entry.get("criteria", {}).items()
     }
+    runs = entry.get("runs", ())  # repeats of each merged run, which add up to all of them
+    if runs and (len(runs) < 2 or min(runs) < 1 or sum(runs) != repeats):  # noqa: PLR2004 - one run needs no list
+        raise BrokenValueError(f"runs: must be two numbers or more that add up to {repeats} repeats")
     ways = entry.get("signatures", {})
     for place, metric in [
         *(("signatures", metric) for metric in ways),
@@ -261,18 +264,11 @@ def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
             for repeat, number in enumerate(numbers)
         ),
         answers=answers,
-        runs=_check_runs(entry.get("runs", ()), repeats),
+        runs=runs,
         left_out=entry.get("left_out", 0),
         tried_again=entry.get("tried_again", 0),
     )
     return replace(result, answers=answer_digests(result))
-
-
-def _check_runs(runs: tuple[int, ...], repeats: int) -> tuple[int, ...]:
-    """Check the repeats of each merged run, which add up to all of them."""
-    if runs and (len(runs) < 2 or min(runs) < 1 or sum(runs) != repeats):  # noqa: PLR2004 - one run needs no list
-        raise BrokenValueError(f"runs: must be two numbers or more that add up to {repeats} repeats")
-    return runs
 
 
 def _spread(repeats: int, items: Sequence[Item]) -> Sequence[Item]:

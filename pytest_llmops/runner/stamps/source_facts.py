@@ -171,7 +171,8 @@ class _Finder:
             self.mentions.update(text for text in texts if not text.startswith("."))
             self.imports += [f"{text}:" for text in texts if text.startswith(".")]
         for keyword in node.keywords:
-            if keyword.arg in _PREFIX_WORDS and (text := _text(keyword.value)) and _is_name(text):
+            text = _text(keyword.value) if keyword.arg in _PREFIX_WORDS else ""
+            if len(text) >= _SHORTEST - 1 and _ANY_VARIABLE.fullmatch(text):
                 self.prefixes.add(text)
 
     def note_subscript(self, node: ast.Subscript) -> None:
@@ -211,10 +212,6 @@ _NOTES: Mapping[str, Callable[[_Finder, Any], None]] = {
 
 def _text(node: ast.AST | None) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-
-
-def _is_name(text: str) -> bool:
-    return len(text) >= _SHORTEST - 1 and _ANY_VARIABLE.fullmatch(text) is not None
 
 
 def _is_prefix(part: ast.keyword | ast.Assign) -> bool:
