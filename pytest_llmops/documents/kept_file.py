@@ -74,8 +74,10 @@ class KeptFile:
             problem = f"is nested too deeply to be a {self.name}"
         except BrokenValueError as error:
             problem = str(error)
-            if (place := error.problems[0][0]) and len(text) < _LONGEST_PLACED:
-                problem = f"line {line_of(read_json(text)[0], place)}: {problem}"
+            place = error.problems[0][0]
+            document = read_json(text)[0] if place and len(text) < _LONGEST_PLACED else None
+            if document is not None:  # neither too long nor too deep
+                problem = f"line {line_of(document, place)}: {problem}"
         if conflict := _CONFLICT.search(data):
             line = data.count(b"\n", 0, conflict.start()) + 1
             problem = (
