@@ -166,8 +166,7 @@ def _limits(least: float, most: float) -> str:
 
 def whole(least: float = -math.inf, most: float = math.inf) -> Reader:
     """A whole number from `least` to `most`, both included."""
-    wanted = f"a whole number{_limits(least, most)}"
-    return checked(read_any, wanted, lambda value: type(value) is int and least <= value <= most)
+    return checked(_read_int, f"a whole number{_limits(least, most)}", lambda value: least <= value <= most)
 
 
 def number(least: float = -math.inf, most: float = math.inf, *, unit: str = "a number") -> Reader:
@@ -243,6 +242,12 @@ def is_number(value: Any) -> TypeGuard[float]:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:
         return False
+
+
+def _read_int(value: Any) -> int:
+    if type(value) is not int:
+        raise BrokenValueError("must be a whole number")
+    return value
 
 
 def read_flag(value: Any) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pytest_llmops.printable import excerpt
@@ -60,10 +62,8 @@ class Lines:
     """Lines of a text by offset. U+2028 and its like end no line here, as in editors."""
 
     def __init__(self, text: str) -> None:
-        self._starts = [match.end() for match in _LINE_END.finditer(text)]
-
-    def at(self, offset: int) -> int:
-        return bisect_right(self._starts, offset) + 1
+        starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+        self.at: Callable[[int], int] = partial(bisect_right, starts)
 
 
 def split_lines(text: str) -> list[str]:

@@ -216,7 +216,7 @@ class _Reader:
             if self._ours and tag == "!json":
                 return self._parse_json(text, line)
             self._refuse_tag(tag, line)
-        if has_lone_surrogate(text):
+        if not text.isascii() and has_lone_surrogate(text):
             self._note(line, "the text holds half of a surrogate pair")
         if tag is not None or not event.implicit[0] or text[:1] not in self._first:
             return text
