@@ -8,7 +8,7 @@ imported whenever verbs or metrics are listed, so it names heavier modules by th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -17,6 +17,7 @@ import pluggy
 if TYPE_CHECKING:
     from pytest_llmops.protocols import App, RunListener
     from pytest_llmops.records import Golden, Verdict
+    from pytest_llmops.revision.loosening import Loosening
     from pytest_llmops.settings import Settings
 
 GROUP = "pytest_llmops"
@@ -67,6 +68,29 @@ class MeasureGoldens(Protocol):
         """
 
 
+class ListLoosened(Protocol):
+    """Lists what a change made easier in a file that is accepted beside the baseline."""
+
+    def __call__(
+        self,
+        before: bytes,
+        after: bytes | None,
+        place: str,
+        rename: Callable[[str], str],
+        cases: Collection[str],
+    ) -> Iterable[Loosening]:
+        """
+        Yield the items.
+
+        Args:
+            before: The file at the merge base.
+            after: None where it is gone.
+            place: Its path.
+            rename: Returns the id that a case of before has now.
+            cases: Ids of all cases of the change; those that it removed are listed already.
+        """
+
+
 @_hookspec
 def llmops_verbs() -> Sequence[Verb]:  # type: ignore[empty-body]
     """Return verbs of the command `llmops`."""
@@ -95,6 +119,16 @@ def llmops_measure() -> Mapping[str, str]:  # type: ignore[empty-body]
 
     Each has the import path `module:function` of a `MeasureGoldens`. `--llm-mutate` asks for the one of
     `mutation`.
+    """
+
+
+@_hookspec
+def llmops_accepted_files() -> Mapping[str, str]:  # type: ignore[empty-body]
+    """
+    Return files beside the baseline in which something was accepted, by name.
+
+    Each has the import path `module:function` of a `ListLoosened`, by which a change of it is compared with
+    its merge base.
     """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -580,18 +581,59 @@ def test_a_bound_of_which_only_a_part_was_tried_is_undecided(capsys):
     assert (code, shown["outcome"]) == (2, "undecided")
 
 
-def test_stored_cases_that_are_gone_are_named_and_a_comparison_with_nothing_is_undecided(capsys):
+def test_a_case_that_is_gone_is_red_until_its_loss_is_accepted_and_a_renamed_one_is_none(capsys):
     golden(STRONG)
     main(["mutate", "--accept"])
     golden(STRONG.replace("id: boots", "id: shoes"))
+    assert main(["mutate"]) == 0
+
+    line = next(line for line in STRONG.splitlines(keepends=True) if "id: boots" in line)
+    golden(STRONG.replace(line, ""))
     code, shown = report(capsys)
-    assert code == 0
-    assert "1 case of the stored strength is gone" in shown["note"]
-    assert "golden/shop.yaml::boots" in shown["note"]
-    golden(WEAK.replace("id: ", "id: my-"))
-    code, shown = report(capsys)
-    assert (code, shown["outcome"]) == (2, "undecided")
-    assert "3 cases of the stored strength are gone" in shown["note"]
+    assert (code, shown["outcome"]) == (1, "regressed")
+    assert shown["gone"].startswith("1 case of the stored strength is gone, with ")
+    assert "golden/shop.yaml::boots; stored were " in shown["gone"]
+
+    stored = Path("golden/mutation.json").read_text()
+    assert main(["mutate", "--accept", "--baseline", "none"]) == 1
+    assert "to accept the loss: llmops mutate --accept --all" in capsys.readouterr().err
+    assert Path("golden/mutation.json").read_text() == stored
+    assert main(["mutate", "--accept", "--all"]) == 0
+    assert main(["mutate"]) == 0
+
+    Path("golden/shop.yaml").rename("golden/store.yaml")
+    assert main(["mutate"]) == 0
+    Path("golden/store.yaml").rename("elsewhere.yaml")
+    golden("app: mutant_shop:answer\ncases: [{id: a, input: gifts?, checks: {keywords: {all: [card]}}}]")
+    Path("golden/shop.yaml").rename("golden/other.yaml")
+    assert main(["mutate"]) != 0
+    assert "2 cases of the stored strength are gone" in capsys.readouterr().out
+
+
+def test_a_lower_strength_is_stored_by_an_explicit_word_only_and_what_fell_is_named(capsys):
+    golden(STRONG)
+    main(["mutate", "--accept"])
+    stored = Path("golden/mutation.json")
+    before = stored.read_text()
+    golden(STRONG.replace("facts: true, ", ""))
+    capsys.readouterr()
+    assert main(["mutate", "--accept"]) == 1
+    shown = capsys.readouterr().err
+    assert "not accepted into" in shown
+    assert re.search(
+        r"golden/shop\.yaml: output: killed \d+ of \d+ → \d+ of \d+ \(.*number 3 → \d of 3", shown
+    )
+    assert stored.read_text() == before
+
+    assert main(["mutate", "--all"]) == 4
+    capsys.readouterr()
+    assert main(["mutate", "--accept", "--all"]) == 0
+    shown = capsys.readouterr()
+    assert "with less than before:\n  golden/shop.yaml: output: killed" in shown.err
+    assert "accepted: output/number" in shown.out
+    golden(STRONG)
+    assert main(["mutate", "--accept"]) == 0  # a raise needs no word
+    assert stored.read_text() == before
 
 
 def test_a_strength_outside_of_the_project_is_in_no_revision(capsys):
@@ -611,26 +653,90 @@ def test_selfcheck_names_the_command_until_a_strength_is_stored(capsys):
     assert "llmops mutate" not in capsys.readouterr().out.splitlines()[-1]
 
 
-def test_the_strength_at_the_merge_base_counts_whatever_the_change_accepts(monkeypatch, capsys):
-    forget_git_settings(monkeypatch)
+def git(*words: str) -> None:
+    subprocess.run(["git", *words], check=True, capture_output=True)  # noqa: S603, S607 - of this test
 
-    def git(*words: str) -> None:
-        subprocess.run(["git", *words], check=True, capture_output=True)  # noqa: S603, S607 - of this test
 
-    golden(STRONG)
-    main(["mutate", "--accept"])
+def begin_change() -> None:
+    """Commit all as `main`, and go on in a branch."""
     git("init", "-q", "-b", "main")
     git("add", ".")
     git("commit", "-qm", "strong")
     git("checkout", "-qb", "change")
-    golden(STRONG.replace("facts: true, ", ""))
+
+
+def test_the_strength_at_the_merge_base_counts_whatever_the_change_accepts(monkeypatch, capsys):
+    forget_git_settings(monkeypatch)
+    golden(STRONG)
     main(["mutate", "--accept"])
+    begin_change()
+    golden(STRONG.replace("facts: true, ", ""))
+    main(["mutate", "--accept", "--all"])
     git("commit", "-qam", "weak")
     assert main(["mutate"]) == 0
     assert main(["mutate", "--baseline", "git:main"]) == 1
     git("rm", "-q", "golden/mutation.json")
     git("commit", "-qm", "none")
     assert "has no golden/mutation.json" in report(capsys, "--baseline", "git:HEAD")[1]["note"]
+
+
+def test_a_stored_strength_that_a_change_lowers_or_removes_is_red_and_approved_item_by_item(
+    monkeypatch, capsys
+):
+    forget_git_settings(monkeypatch)
+    golden(STRONG.replace("facts: true, ", ""))
+    Path(".gitignore").write_text(".llmops\n__pycache__\n")
+    main(["run", "--accept"])
+    main(["mutate", "--accept"])
+    begin_change()
+    stored = Path("golden/mutation.json")
+    weak = stored.read_text()
+
+    def items(*arguments: str) -> tuple[int, list[str]]:
+        git("add", "--all")
+        git("commit", "-qm", "a change", "--allow-empty")
+        capsys.readouterr()
+        code = main(["run", "--baseline", "git:main", *arguments])
+        lines = capsys.readouterr().out.splitlines()
+        return code, [line.strip() for line in lines if line.strip().startswith("golden/mutation.json: ")]
+
+    def edit(change) -> None:
+        document = json.loads(weak)
+        change(document["goldens"]["golden/shop.yaml"])
+        stored.write_text(json.dumps(document))
+
+    golden(STRONG)
+    main(["mutate", "--accept"])  # an honest raise
+    assert stored.read_text() != weak
+    assert items() == (0, [])
+
+    stored.unlink()
+    code, (item,) = items()
+    assert (code, "the stored strength was removed (before: " in item) == (1, True)
+    assert items("--allow-loosening", item)[0] == 0
+
+    def lower(entry) -> None:
+        for case in ("boots", "tents"):
+            entry["cases"][case]["retrieval/top_dropped"][0] = 0
+            entry["cases"][case]["retrieval/shuffled"][0] = 0
+
+    edit(lower)
+    code, found = items()
+    assert (code, len(found)) == (1, 2)
+    assert (
+        "golden/shop.yaml: fewer mutants retrieval/shuffled are killed (before: 3 of 3, now: 1 of 3, "
+        in found[0]
+    )
+    assert items("--allow-loosening", found[0])[0] == 1
+    assert items("--allow-loosening", "\n".join(found))[0] == 0
+
+    edit(lambda entry: entry["cases"].pop("gifts"))
+    code, (item,) = items()
+    assert (code, "golden/shop.yaml::gifts: the case was taken out of" in item) == (1, True)
+    edit(lambda entry: entry["cases"]["gifts"].pop("retrieval/shuffled"))
+    assert "fewer mutants retrieval/shuffled are killed (before: 3 of 3, now: 2 of 3" in items()[1][0]
+    edit(lambda entry: entry["kinds"]["retrieval/shuffled"].update(killed=1))
+    assert "cannot be read: golden/shop.yaml: retrieval/shuffled has fewer killed" in items()[1][0]
 
 
 def test_a_case_without_checks_lets_everything_pass(capsys):

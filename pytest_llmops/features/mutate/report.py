@@ -12,7 +12,7 @@ from pytest_llmops.detect.mask import mask_shown
 from pytest_llmops.features.mutate.kinds import LIES_KEY, MUTED
 from pytest_llmops.features.mutate.measuring import Measured
 from pytest_llmops.features.mutate.private import changes_private
-from pytest_llmops.features.mutate.stored import Weakened
+from pytest_llmops.features.mutate.stored import Compared
 from pytest_llmops.features.mutate.strength import CheckStrength, Rate, Strength
 from pytest_llmops.features.mutate.trials import Trial
 from pytest_llmops.printable import counted, printable
@@ -26,7 +26,7 @@ _BEFORE, _AROUND = 24, 64
 _LISTED = 40
 
 
-def mutation_document(measured: Measured, weakened: Sequence[Weakened], outcome: Outcome) -> Document:
+def mutation_document(measured: Measured, compared: Compared, outcome: Outcome) -> Document:
     """Tables of kinds, checks and survivors, and the verdicts."""
     strength = measured.strength
     blocks: list[Table | Notes] = [_rates(strength)]
@@ -44,7 +44,8 @@ def mutation_document(measured: Measured, weakened: Sequence[Weakened], outcome:
     if undecided := [trial for trial in strength.trials if not trial.is_decided]:
         reasons = dict.fromkeys(f"{trial.kind}: {_masked(trial.reason)}" for trial in undecided)
         blocks.append(Notes(title="undecided, so the score is a range", items=list(reasons), most=5))
-    verdicts = [*map(_describe, strength.verdicts), *map(_describe_weakened, weakened)]
+    word = "accepted" if compared.is_accepted else "regressed"
+    verdicts = [*map(_describe, strength.verdicts), *(f"{word}: {loss}" for loss in compared.losses)]
     verdicts += measured.notes
     blocks.append(Notes(items=verdicts))
     return Document(blocks=blocks, outcome=f"{_word(strength, outcome)}: {describe_total(strength)}")
@@ -65,7 +66,7 @@ def section(measured: Measured) -> list[str]:
     return [printable(_masked(line), 1_200) for line in lines]
 
 
-def mutation_json(measured: Measured, weakened: Sequence[Weakened], outcome: Outcome) -> dict[str, Any]:
+def mutation_json(measured: Measured, compared: Compared, outcome: Outcome) -> dict[str, Any]:
     strength = measured.strength
     return {
         "version": VERSION,
@@ -114,10 +115,11 @@ def mutation_json(measured: Measured, weakened: Sequence[Weakened], outcome: Out
                 "group": row.group,
                 "kind": row.kind,
                 "dropped": list(row.dropped),
-                "reason": _describe_weakened(row),
+                "reason": f"regressed: {row.describe()}",
             }
-            for row in weakened
+            for row in compared.weakened
         ],
+        "gone": compared.gone or None,
         "calls": measured.calls,
         "note": "; ".join(measured.notes) or None,
     }
@@ -269,10 +271,6 @@ def _describe(verdict: Verdict) -> str:
         numbers += ","
     place = (verdict.case or "").partition("::")[0]
     return f"{verdict.outcome}: {place}: {verdict.check}:{numbers} {_masked(verdict.reason)}"
-
-
-def _describe_weakened(row: Weakened) -> str:
-    return f"regressed: {row.describe()}"
 
 
 def _word(strength: Strength, outcome: Outcome) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -14,11 +14,14 @@ from typing import Any, NamedTuple
 
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import RunFileError, SettingsError
-from pytest_llmops.features.mutate.kinds import EDITS, Kind
+from pytest_llmops.features.mutate.kinds import EDITS, LIES, Kind
 from pytest_llmops.features.mutate.strength import Strength
 from pytest_llmops.features.mutate.trials import Trial
-from pytest_llmops.golden.identity import cases_by_id, file_of
+from pytest_llmops.gates.renames import find_renames
+from pytest_llmops.golden.identity import cases_by_id, file_of, input_hash
 from pytest_llmops.printable import counted, name_some, printable
+from pytest_llmops.records import Golden
+from pytest_llmops.revision.loosening import Loosening, digest_of
 from pytest_llmops.revision.revision import is_revision, open_revision
 from pytest_llmops.settings import NO_BASELINE, Settings
 from pytest_llmops.statistics.multiplicity import adjust_holm
@@ -31,6 +34,30 @@ _NAMED = 5
 
 Killed = Mapping[tuple[str, str, str], tuple[bool, str]]
 """Case, group and kind to whether the mutant was killed, and its digest."""
+
+
+class Kept(NamedTuple):
+    """
+    A stored strength.
+
+    Attributes:
+        questions: Case to the hash of what it asks and expects; of cases that earlier versions stored, none.
+    """
+
+    killed: Killed
+    questions: Mapping[str, str] = {}
+
+    def rename(self, names: Callable[[str], str]) -> Kept:
+        """Return it under the names that its cases have now."""
+        return Kept(
+            {(names(case), *kind): entry for (case, *kind), entry in self.killed.items()},
+            {names(case): question for case, question in self.questions.items()},
+        )
+
+    def share(self, cases: Collection[str] | None = None) -> str:
+        """Return `9 of 12 mutants killed`, of some cases or of all."""
+        own = [killed for (case, *_), (killed, _) in self.killed.items() if cases is None or case in cases]
+        return f"{sum(own)} of {counted(len(own), 'mutant')} killed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,41 +100,182 @@ def strength_path(settings: Settings) -> Path:
     return settings.path(settings.accepted).with_name("mutation.json")
 
 
-def write_strength(strength: Strength, path: Path) -> None:
+def accept_strength(strength: Strength, path: Path, root: Path, *, may_fall: bool) -> Accepted:
     """
-    Write the counts by kind, and which mutants were killed; other golden files and kinds stay as they are.
+    Write which mutants were killed, and the counts by kind; other golden files and kinds stay as they are.
+
+    Nothing is written where fewer are killed than the file has, or one of its cases is gone, unless it
+    `may_fall`.
 
     Raises:
         OSError, RunFileError: It cannot be written, or the file that is there is none.
     """
-    goldens = dict(_read(path.read_bytes(), str(path))["goldens"]) if path.exists() else {}
+    goldens: dict[str, Any] = {}
+    if path.exists():
+        goldens = dict(_read(path.read_bytes(), str(path))["goldens"])
+    before = _parse(goldens)
+    renamed = _find_renamed(before, strength.goldens, root)
     for golden in strength.goldens:
+        old = _rename_entry(goldens.get(golden.path, {}), golden.path, renamed)
         own = [trial for trial in strength.trials if file_of(trial.case) == golden.path]
-        goldens[golden.path] = _join(goldens.get(golden.path, {}), _entry(own))
-    document = {"version": VERSION, "goldens": dict(sorted(goldens.items()))}
-    write_atomically(path, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
+        goldens[golden.path] = _join(old, _entry(own, golden))
+    goldens = {name: entry for name, entry in goldens.items() if (root / name).exists()}
+    before = before.rename(lambda case: renamed.get(case, case))
+    fallen = _describe_fallen(before, _parse(goldens), find_gone(before, strength.goldens, root))
+    if may_fall or not fallen:
+        write_atomically(path, _write(goldens).encode())
+    return Accepted(is_written=may_fall or not fallen, fallen=fallen)
 
 
-def read_strength(content: bytes, name: str) -> Killed:
+class Accepted(NamedTuple):
+    """Whether a strength was stored, and what it has less of than the one that was stored before."""
+
+    is_written: bool
+    fallen: Sequence[str]
+
+
+def _describe_fallen(before: Kept, now: Kept, gone: Collection[str]) -> list[str]:
+    """Return what fell from what to what: each group, with its kinds."""
+    lowered = find_lowered(before.killed, now.killed)
+    lines = []
+    for golden, group in sorted({(row.golden, row.group) for row in lowered}):
+        rows = [row for row in lowered if (row.golden, row.group) == (golden, group)]
+        kinds = ", ".join(f"{row.kind} {row.before} → {row.after} of {row.cases}" for row in rows)
+        shares = [_count(kept.killed, golden, group, gone) for kept in (before, now)]
+        lines.append(f"{printable(golden)}: {group}: killed {shares[0]} → {shares[1]} ({kinds})")
+    left = {case for case, _, _ in now.killed}
+    if silent := sorted({case for case, group, _ in before.killed if group not in EDITS} - left - {*gone}):
+        named = name_some([printable(case) for case in silent], _NAMED)
+        lines.append(
+            f"nothing was decided of {counted(len(silent), 'case')}, with {before.share(silent)}: {named}"
+        )
+    if gone:
+        lines.append(describe_gone(before, gone))
+    return lines
+
+
+def _count(killed: Killed, golden: str, group: str, gone: Collection[str]) -> str:
+    own = [
+        is_killed
+        for (case, of, _), (is_killed, _) in killed.items()
+        if file_of(case) == golden and of == group and case not in gone
+    ]
+    return f"{sum(own)} of {len(own)}"
+
+
+class Lowered(NamedTuple):
+    """A kind of which a stored strength has fewer kills than an earlier one, of the cases that both have."""
+
+    golden: str
+    group: str
+    kind: str
+    before: int
+    after: int
+    cases: int
+    dropped: tuple[str, ...]
+
+
+def find_lowered(before: Killed, now: Killed) -> list[Lowered]:
+    """
+    Find the kinds of which fewer mutants are killed.
+
+    A kill that is no longer there is lost where the answer is as it was: another answer may have nothing that
+    its kind could change. Cases that are gone altogether are not looked at.
+    """
+    known = {case for case, _, _ in now}
+    same = {
+        key[0]
+        for key, (_, digest) in before.items()
+        if now.get(key, (0, ""))[1] == digest and _has_answer(key)
+    }
+    rows: defaultdict[tuple[str, str, str], list[tuple[str, bool, bool]]] = defaultdict(list)
+    for key, (was, _) in before.items():
+        case, group, kind = key
+        if case in known and (key in now or case in same):
+            rows[file_of(case), group, kind].append((case, was, key in now and now[key][0]))
+    return [
+        Lowered(
+            *kind,
+            before=sum(was for _, was, _ in of_kind),
+            after=sum(is_ for _, _, is_ in of_kind),
+            cases=len(of_kind),
+            dropped=tuple(sorted(case for case, was, is_ in of_kind if was and not is_)),
+        )
+        for kind, of_kind in sorted(rows.items())
+        if sum(is_ - was for _, was, is_ in of_kind) < 0
+    ]
+
+
+def _has_answer(key: tuple[str, str, str]) -> bool:
+    """Return whether a mutant has most of the answer in it, so that another answer makes another one."""
+    _, group, kind = key
+    return group == "retrieval" or (group == "output" and kind in LIES)
+
+
+def list_loosened_strength(
+    before: bytes, after: bytes | None, place: str, rename: Callable[[str], str], cases: Collection[str]
+) -> Iterator[Loosening]:
+    """
+    Yield what a change lowered in the stored strength, or took out of it.
+
+    Args:
+        rename: Returns the id that a case of before has now.
+        cases: Of the golden files as they are now; others are listed as removed ones.
+    """
+    try:
+        old = read_strength(before, place).rename(rename)
+    except RunFileError:  # which was listed when it came
+        return
+    if after is None:
+        yield Loosening(place=place, what="the stored strength was removed", before=old.share())
+        return
+    try:
+        now = read_strength(after, place)
+    except RunFileError as error:
+        what = f"the stored strength cannot be read: {str(error).removeprefix(f'{place}: ')}"
+        yield Loosening(place=place, what=what, digest=digest_of(after))
+        return
+    for row in find_lowered(old.killed, now.killed):
+        yield Loosening(
+            place=place,
+            what=f"{row.golden}: fewer mutants {row.group}/{row.kind} are killed",
+            before=f"{row.before} of {row.cases}",
+            after=f"{row.after} of {row.cases}",
+            digest=digest_of(row.dropped),
+        )
+    left = {case for case, _, _ in now.killed}
+    for case in sorted({case for case, _, _ in old.killed} - left):
+        if case in cases:
+            what = "the case was taken out of the stored strength"
+            yield Loosening(place=place, case=case, what=what, before=old.share([case]))
+
+
+def read_strength(content: bytes, name: str) -> Kept:
     """
     Read which mutants were killed.
 
     Raises:
-        RunFileError: It is no such file.
+        RunFileError: It is no such file, or its counts are lower than what they count.
     """
+    return _parse(_read(content, name)["goldens"])
+
+
+def _parse(goldens: Mapping[str, Any]) -> Kept:
     killed: dict[tuple[str, str, str], tuple[bool, str]] = {}
-    for path, entry in _read(content, name)["goldens"].items():
+    questions: dict[str, str] = {}
+    for path, entry in goldens.items():
+        questions |= {f"{path}::{case}": asked for case, asked in entry.get("questions", {}).items()}
         for case, kinds in entry["cases"].items():
             for written, (is_killed, digest) in kinds.items():
                 group, _, kind = written.partition("/")
                 killed[f"{path}::{case}", group, kind] = (bool(is_killed), digest)
-    return killed
+    return Kept(killed, questions)
 
 
 class Before(NamedTuple):
     """The strength to compare with; where there is none, a sentence says so."""
 
-    killed: Killed
+    kept: Kept
     note: str = ""
 
 
@@ -125,11 +293,11 @@ def read_before(typed: str | None, settings: Settings) -> Before:
     path = strength_path(settings)
     remedy = "accept it there first: llmops mutate --accept"
     if typed == NO_BASELINE:
-        return Before({})
+        return Before(Kept({}))
     if typed is None:
         if path.exists():
             return Before(read_strength(path.read_bytes(), str(path)))
-        return Before({}, "no strength is stored, so nothing is compared: llmops mutate --accept")
+        return Before(Kept({}), "no strength is stored, so nothing is compared: llmops mutate --accept")
     if not is_revision(typed):
         return Before(read_strength(Path(typed).read_bytes(), typed))
     if not path.resolve().is_relative_to(settings.root.resolve()):
@@ -141,7 +309,7 @@ def read_before(typed: str | None, settings: Settings) -> Before:
     place = path.resolve().relative_to(settings.root.resolve()).as_posix()
     content = open_revision(typed, settings.root).read(place)
     if content is None:
-        return Before({}, f"{typed} has no {place}, so nothing is compared; {remedy}")
+        return Before(Kept({}), f"{typed} has no {place}, so nothing is compared; {remedy}")
     return Before(read_strength(content, f"{typed}:{place}"))
 
 
@@ -151,42 +319,77 @@ class Compared:
     A strength held against an earlier one.
 
     Attributes:
+        gone: A sentence on the stored cases that are gone: the score is of others. Empty where none is.
         notes: What was compared with nothing, and why.
         is_undecided: There is an earlier strength, and none of its mutants was tried again.
+        is_accepted: Somebody accepts that it is weaker.
     """
 
     weakened: Sequence[Weakened] = ()
+    gone: str = ""
     notes: tuple[str, ...] = ()
     is_undecided: bool = False
+    is_accepted: bool = False
+
+    @property
+    def losses(self) -> list[str]:
+        """Return a sentence for each thing that is weaker."""
+        return [*(row.describe() for row in self.weakened), *filter(None, [self.gone])]
 
 
-def compare_strength(before: Before, strength: Strength) -> Compared:
+def compare_strength(before: Before, strength: Strength, root: Path) -> Compared:
     """Compare with the strength that was stored: what is weaker, and what is no longer there."""
     notes = [before.note] if before.note else []
-    shares_none = bool(before.killed) and not before.killed.keys() & _killed(strength.trials).keys()
+    kept = follow_renames(before.kept, strength.goldens, root)
+    shares_none = bool(kept.killed) and not kept.killed.keys() & _killed(strength.trials).keys()
     if shares_none:
         notes.append(
             "the stored strength has no mutant that was decided this time, so nothing was compared: "
             "the cases or their files have other names, or other kinds were tried"
         )
-    if gone := _find_gone(before.killed, strength):
-        named = name_some([printable(case) for case in gone], _NAMED)
-        notes.append(
-            f"{counted(len(gone), 'case')} of the stored strength {'is' if len(gone) == 1 else 'are'} gone, "
-            f"so nobody knows if its mutants would still be killed: {named}; if that is meant: "
-            "llmops mutate --accept"
-        )
+    gone = find_gone(kept, strength.goldens, root)
     return Compared(
-        weakened=find_weakened(before.killed, strength), notes=tuple(notes), is_undecided=shares_none
+        weakened=find_weakened(kept.killed, strength),
+        gone=describe_gone(kept, gone) if gone else "",
+        notes=tuple(notes),
+        is_undecided=shares_none,
     )
 
 
-def _find_gone(before: Killed, strength: Strength) -> list[str]:
-    """Return the stored cases of the golden files measured that these have no longer."""
-    files = {golden.path for golden in strength.goldens}
-    known = cases_by_id(*strength.goldens)
-    stored = {case for case, group, _ in before if group not in EDITS and file_of(case) in files}
-    return sorted(stored - known.keys())
+def follow_renames(kept: Kept, goldens: Sequence[Golden], root: Path) -> Kept:
+    """Return a stored strength under the ids by which its questions are asked now."""
+    renamed = _find_renamed(kept, goldens, root)
+    return kept.rename(lambda case: renamed.get(case, case)) if renamed else kept
+
+
+def _find_renamed(kept: Kept, goldens: Sequence[Golden], root: Path) -> dict[str, str]:
+    asked = {case: kept.questions.get(case, "") for case in find_gone(kept, goldens, root)}
+    stored = {case for case, _, _ in kept.killed}
+    new = {id_: input_hash(case) for id_, case in cases_by_id(*goldens).items() if id_ not in stored}
+    return find_renames(asked, new)
+
+
+def find_gone(kept: Kept, goldens: Sequence[Golden], root: Path) -> list[str]:
+    """Return the stored cases that the measured golden files have no longer, and those of lost files."""
+    files, known = {golden.path for golden in goldens}, cases_by_id(*goldens)
+    stored = {case for case, group, _ in kept.killed if group not in EDITS}
+    return sorted(
+        case
+        for case in stored - known.keys()
+        if file_of(case) in files or not (root / file_of(case)).exists()
+    )
+
+
+def describe_gone(kept: Kept, gone: Collection[str]) -> str:
+    """Return what the stored score is with and without the cases that are gone."""
+    left = {case for case, _, _ in kept.killed} - {*gone}
+    named = name_some([printable(case) for case in gone], _NAMED)
+    are, them = ("is", "it") if len(gone) == 1 else ("are", "them")
+    return (
+        f"{counted(len(gone), 'case')} of the stored strength {are} gone, with "
+        f"{kept.share(gone)}: {named}; stored were {kept.share()}, without {them} "
+        f"{kept.share(left)}; if that is meant: llmops mutate --accept --all"
+    )
 
 
 def find_weakened(before: Killed, strength: Strength) -> list[Weakened]:
@@ -254,7 +457,7 @@ def _compare_group(group: str, pairs: Mapping[Kind, Sequence[tuple[str, bool, bo
     )
 
 
-def _entry(trials: Iterable[Trial]) -> dict[str, Any]:
+def _entry(trials: Iterable[Trial], golden: Golden) -> dict[str, Any]:
     kinds: defaultdict[str, dict[str, int]] = defaultdict(
         lambda: {"killed": 0, "by_error": 0, "survived": 0, "undecided": 0}
     )
@@ -266,7 +469,8 @@ def _entry(trials: Iterable[Trial]) -> dict[str, Any]:
         if trial.is_decided:
             case = trial.case.rpartition("::")[2]
             cases[case][f"{trial.group}/{trial.kind}"] = [int(trial.is_killed), _digest(trial)]
-    return {"kinds": dict(kinds), "cases": dict(cases)}
+    questions = {case.id: input_hash(case) for case in golden.cases if case.id in cases}
+    return {"kinds": dict(kinds), "questions": questions, "cases": dict(cases)}
 
 
 def _join(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -277,10 +481,41 @@ def _join(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         earlier = {kind: killed for kind, killed in kinds.items() if kind in kept}
         if earlier:
             cases[case] = {**earlier, **cases.get(case, {})}
+    questions = {**old.get("questions", {}), **new["questions"]}
     return {
         "kinds": dict(sorted({**kept, **new["kinds"]}.items())),
+        "questions": {case: asked for case, asked in sorted(questions.items()) if case in cases},
         "cases": {case: dict(sorted(kinds.items())) for case, kinds in sorted(cases.items())},
     }
+
+
+def _rename_entry(entry: Mapping[str, Any], path: str, renamed: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return what is stored of a golden file, under the ids that its cases have now."""
+
+    def rename(case: str) -> str:
+        return renamed.get(f"{path}::{case}", f"{path}::{case}").removeprefix(f"{path}::")
+
+    parts = ("questions", "cases")
+    return {
+        **entry,
+        **{part: {rename(case): of for case, of in entry.get(part, {}).items()} for part in parts},
+    }
+
+
+def _write(goldens: Mapping[str, Any]) -> str:
+    """Write a line for each case and each kind, so that a change of one is read at once."""
+    files = []
+    for path, entry in sorted(goldens.items()):
+        parts = []
+        for part, rows in entry.items():
+            lines = ",\n".join(f"    {_dump(name)}: {_dump(value)}" for name, value in rows.items())
+            parts.append(f"   {_dump(part)}: {{\n{lines}\n   }}")
+        files.append(f"  {_dump(path)}: {{\n" + ",\n".join(parts) + "\n  }")
+    return f'{{\n "version": {VERSION},\n "goldens": {{\n' + ",\n".join(files) + "\n }\n}\n"
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _killed(trials: Sequence[Trial]) -> Killed:
@@ -314,6 +549,14 @@ def _read(content: bytes, name: str) -> Mapping[str, Any]:
             f"{printable(name)}: {printable(mistake.json_path)}: {printable(mistake.message, 200)}; {remedy}"
         )
     checked: Mapping[str, Any] = document
+    for path, entry in checked["goldens"].items():
+        killed = Counter(kind for kinds in entry["cases"].values() for kind, (is_, _) in kinds.items() if is_)
+        for kind, counts in entry["kinds"].items():
+            if counts["killed"] + counts["by_error"] < killed[kind]:
+                raise RunFileError(
+                    f"{printable(name)}: {printable(path)}: {printable(kind)} has fewer killed mutants "
+                    f"than its cases have, so it was edited; {remedy}"
+                )
     return checked
 
 
