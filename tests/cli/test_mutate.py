@@ -381,18 +381,29 @@ def test_an_app_that_keeps_its_answers_has_shown_nothing(capsys):
     assert (code, shown["score"]["survived"], shown["score"]["undecided"]) == (2, 0, 2)
 
 
-def test_a_check_that_breaks_on_a_mutant_makes_the_build_red_and_is_shown_apart(capsys):
-    Path("mutant_metric.py").write_text("""
+@pytest.mark.parametrize("broken", ["raise RuntimeError('no words')", "time.sleep(60)", "return math.nan"])
+def test_a_metric_that_breaks_or_hangs_on_mutants_kills_none(capsys, broken):
+    Path("mutant_metric.py").write_text(f"""
+import math, time
 from pytest_llmops.metrics.custom import metric
 
-@metric(name="named_source", bound=">= 1")
-def named_source(output):
-    return float(output.passages[0].id in {"returns#boots", "warranty#tents", "gifts#valid"})
+@metric(name="known_source", bound=">= 1")
+def known_source(output):
+    if not output.passages:
+        {broken}
+    return 1.0
 """)
-    Path("pyproject.toml").write_text('[tool.pytest-llmops]\nmetrics = ["mutant_metric.py"]\n')
-    golden(WEAK.replace("card]}", "card]}, named_source: true"))
-    _, shown = report(capsys, "--kinds", "no_passages")
-    assert shown["score"] | {"killed": 3, "by_error": 3} == shown["score"]
+    Path("pyproject.toml").write_text('[tool.pytest-llmops]\nmetrics = ["mutant_metric.py"]\ntimeout_s = 1\n')
+    golden(WEAK.replace("card]}", "card]}, known_source: true"))
+    start = time.perf_counter()
+    code, shown = report(capsys, "--kinds", "no_passages")
+    assert time.perf_counter() - start < 30
+    assert (code, shown["score"]["killed"], shown["score"]["undecided"]) == (2, 0, 3)
+    main(["mutate", "--kinds", "no_passages"])
+    assert "no_passages: known_source >= 1 gave no score of it: " in capsys.readouterr().out
+
+    golden(STRONG.replace("facts: true", "facts: true, known_source: true"))
+    assert report(capsys, "--kinds", "no_passages")[1]["score"]["killed"] == 3  # by another check
 
 
 def test_nothing_that_is_mutated_is_recorded():

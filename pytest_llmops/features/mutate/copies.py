@@ -247,9 +247,11 @@ def _judge(
     )
     if killers := tuple(dict.fromkeys(verdict.check for verdict in verdicts if verdict.outcome == "failed")):
         return replace(_trial(golden, *edited, "killed", ""), killers=killers, asked=asked)
+    app_broke = any(not failure.metric for result in results for failure in result.failures)
     for verdict in verdicts:
-        if verdict.outcome == "error":
-            return _trial(golden, *edited, "error", f"{verdict.case or golden.path}: {verdict.reason}")
+        if verdict.outcome == "error":  # a metric that broke is no kill
+            reason = f"{verdict.case or golden.path}: {verdict.check}: {verdict.reason}"
+            return _trial(golden, *edited, "error" if app_broke else "undecided", reason)
     changed = _first_changed(results, known)
     if changed is None and not _calls_differ(results, known):
         return _trial(golden, *edited, "undecided", _UNREAD)

@@ -15,7 +15,7 @@ from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.runner.scoring import Scorer
 
 TrialOutcome = Literal["killed", "error", "survived", "undecided"]
-"""`error`: the app or a check broke, so the build is red, too; `undecided`: a check could not be asked."""
+"""`error`: the app broke, so the build is red, too; `undecided`: a check could not be asked, or broke."""
 
 PAID = "no paid call is made without --budget"
 SPENT = "the budget is spent"
@@ -232,18 +232,12 @@ def _judge(mutation: Mutation, scores: Sequence[Score | Failure]) -> Trial:
     verdicts = judge_scored(task.case, task.id, mutation.output, scores)
     asked = [verdict for verdict in verdicts if verdict.outcome in {"passed", "failed"}]
     killers = tuple(verdict.check for verdict in asked if verdict.outcome == "failed")
-    silent = [
-        verdict for verdict in verdicts if verdict not in asked and _is_silent(verdict, mutation.answered)
-    ]
-    broken = [verdict for verdict in verdicts if verdict not in asked and verdict not in silent]
-    outcome: TrialOutcome = "survived"
+    outcome: TrialOutcome = "killed" if killers else "survived"
     reason = ""
-    if killers:
-        outcome = "killed"
-    elif broken:
-        outcome, reason = "error", f"{broken[0].check} broke: {broken[0].reason}"
-    elif silent:
-        outcome, reason = "undecided", f"{silent[0].check} could not be asked: {silent[0].reason}"
+    if not killers and (silent := next((verdict for verdict in verdicts if verdict not in asked), None)):
+        # A metric that broke is no kill: it would find every mutant, and each right answer that is unusual.
+        what = "gave no score of it" if silent.outcome == "error" else "could not be asked"
+        outcome, reason = "undecided", f"{silent.check} {what}: {silent.reason}"
     return Trial(
         mutation=mutation,
         outcome=outcome,
@@ -251,16 +245,3 @@ def _judge(mutation: Mutation, scores: Sequence[Score | Failure]) -> Trial:
         killers=tuple(dict.fromkeys(killers)),
         reason=reason,
     )
-
-
-def _is_silent(verdict: Verdict, answered: Answered) -> bool:
-    """
-    Return whether a check without a score says nothing of the mutant.
-
-    One that waits on an endpoint may have failed by chance. Any other that scored the answer, and not the
-    mutant, makes the build red.
-    """
-    metric = verdict.metric
-    if verdict.outcome != "error" or metric in answered.unasked:
-        return True
-    return is_refusal(verdict.reason) or find_traits(metric).waits
