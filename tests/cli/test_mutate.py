@@ -647,6 +647,33 @@ def test_a_lower_strength_is_stored_by_an_explicit_word_only_and_what_fell_is_na
     assert stored.read_text() == before
 
 
+def test_a_bound_that_nothing_can_decide_is_to_be_left_out_and_only_others_are_proposed(capsys):
+    golden(STRONG.replace("cases:", 'suite: {mutation: {muted: "<= 0.3", date: ">= 0.5"}}\ncases:'))
+    code, shown = report(capsys)
+    assert code == 2
+    why = {
+        "muted": "the app made no model call that the recorder sees",
+        "date": "no case has anything for it to change",
+    }
+    assert {row["reason"] for row in shown["verdicts"]} == {
+        f"nothing was tried: {reason}; if the app is meant to be so, leave {name} out of `mutation`"
+        for name, reason in why.items()
+    }
+    assert shown["proposed"] == {}
+
+    golden(STRONG)
+    main(["mutate"])
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "bounds that hold today" in line)
+    bounds = line.partition("golden/shop.yaml: ")[2]
+    assert "muted" not in bounds
+    golden(f"{bounds}\n{STRONG}")
+    code, shown = report(capsys)
+    assert (code, {row["outcome"] for row in shown["verdicts"]}) == (0, {"passed"})
+    bot("answer")
+    record()
+    assert report(capsys)[1]["proposed"]["golden/shop.yaml"]["muted"] == "<= 0"
+
+
 def test_a_strength_outside_of_the_project_is_in_no_revision(capsys):
     Path("pyproject.toml").write_text('[tool.pytest-llmops]\naccepted = "../elsewhere/baseline.json"\n')
     golden(STRONG)

@@ -47,6 +47,9 @@ def mutation_document(measured: Measured, compared: Compared, outcome: Outcome) 
     word = "accepted" if compared.is_accepted else "regressed"
     verdicts = [*map(_describe, strength.verdicts), *(f"{word}: {loss}" for loss in compared.losses)]
     verdicts += measured.notes
+    for path, bounds in strength.proposed.items():
+        listed = ", ".join(f'{name}: "{bound}"' for name, bound in bounds.items())
+        verdicts.append(f"bounds that hold today: {printable(path)}: suite: {{mutation: {{{listed}}}}}")
     blocks.append(Notes(items=verdicts))
     return Document(blocks=blocks, outcome=f"{_word(strength, outcome)}: {describe_total(strength)}")
 
@@ -120,6 +123,7 @@ def mutation_json(measured: Measured, compared: Compared, outcome: Outcome) -> d
             for row in compared.weakened
         ],
         "gone": compared.gone or None,
+        "proposed": strength.proposed,
         "calls": measured.calls,
         "note": "; ".join(measured.notes) or None,
     }
