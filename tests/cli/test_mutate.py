@@ -253,7 +253,7 @@ def test_retrieval_is_mutated_where_it_matters_and_named_where_there_is_none(cap
     assert [row["alone"] > 0 for row in shown["checks"] if row["check"] == "recall@1 >= 1"] == [True]
 
     golden(WEAK.replace(":answer", ":bare"))
-    assert report(capsys, "--kinds", "output")[1]["not_tried"] == {}
+    assert "output" not in report(capsys, "--kinds", "output")[1]["not_tried"]
     code, shown = report(capsys, "--kinds", "retrieval")
     assert code == 3
     assert shown["score"]["score"] is None
@@ -322,6 +322,46 @@ def test_streams_and_verdicts_of_models_are_mutated(capsys, app, kind):
     calls = record()
     _, shown = report(capsys, "--kinds", kind)
     assert (kinds(shown)[kind]["killed"], kinds(shown)[kind]["by_error"], calls) == (2, 0, [])
+
+
+def test_a_changed_reply_that_leaves_the_answer_right_is_no_mutant_and_an_empty_answer_is_a_kill(capsys):
+    case = "cases: [{id: boots, input: How long for boots?, reference: %s, checks: {facts: true}}]\n"
+    bot("answer", cases=case % "60 days")
+    record()
+    _, shown = report(capsys, "--kinds", "truncated,empty")
+    assert shown["not_tried"].keys() == {"model/truncated"}  # `60 days,`
+    assert kinds(shown)["empty"] | {"killed": 1, "by_error": 1} == kinds(shown)["empty"]
+    bot("answer", cases=case % "60 days at most")
+    assert kinds(report(capsys, "--kinds", "truncated")[1])["truncated"]["survived"] == 1
+
+
+def test_an_announcement_is_not_negated(capsys):
+    Path("mutant_shop.py").write_text(SHOP.replace('{"text": P', '{"text": "Here is what I found: " + P'))
+    golden(WEAK)
+    _, shown = report(capsys, "--kinds", "negation")
+    texts = [row["text"] for row in shown["survivors"]]
+    assert len(texts) == 2
+    assert all(text.startswith("Here is what I found: ") for text in texts)
+
+
+def test_lies_in_a_language_in_which_words_cannot_be_turned_are_never_all_killed(capsys):
+    books, papers = "本は10冊まで、2週間借りることができます。", "雑誌は館内で3時間まで読むことができます。"
+    Path("mutant_shop.py").write_text(
+        f"def answer(question):\n    return {{'本': {books!r}, '雑誌': {papers!r}}}[question]\n"
+    )
+    golden(f"""
+app: mutant_shop:answer
+suite: {{mutation: {{lies: ">= 0.9", number: ">= 0.9"}}}}
+checks: {{exact_match: true}}
+cases: [{{id: a, input: 本, reference: {books}}}, {{id: b, input: 雑誌, reference: {papers}}}]
+""")
+    code, shown = report(capsys, "--kinds", "output")
+    assert (code, shown["lies"]["score"]) == (2, 1.0)
+    outcomes = {row["check"].split()[1]: row["outcome"] for row in shown["verdicts"]}
+    assert outcomes == {"lies": "undecided", "number": "passed"}
+    assert {"output/negation", "output/appended_lie", "output/apology"} <= shown["not_tried"].keys()
+    main(["mutate", "--kinds", "output"])
+    assert "2 answers in a language in which only numbers" in capsys.readouterr().out
 
 
 def test_tool_calls_are_dropped_and_changed(capsys):
@@ -400,7 +440,7 @@ def known_source(output):
     assert time.perf_counter() - start < 30
     assert (code, shown["score"]["killed"], shown["score"]["undecided"]) == (2, 0, 3)
     main(["mutate", "--kinds", "no_passages"])
-    assert "no_passages: known_source >= 1 gave no score of it: " in capsys.readouterr().out
+    assert "no_passages: known_source >= 1 gave no score: " in capsys.readouterr().out
 
     golden(STRONG.replace("facts: true", "facts: true, known_source: true"))
     assert report(capsys, "--kinds", "no_passages")[1]["score"]["killed"] == 3  # by another check

@@ -158,6 +158,12 @@ def detect_language(answer: str, *others: str) -> str | None:
     return None
 
 
+def is_foreign(text: str) -> bool:
+    """Return whether a text is in a known language that is none of `LANGUAGES`."""
+    code = support.detect_language(text[:_READ_AT_MOST])
+    return code is not None and code not in LANGUAGES
+
+
 def _read(name: str) -> Mapping[str, Any]:
     text = files(__package__).joinpath("data", f"{name}.yaml").read_text("utf-8")
     document, _ = read_yaml(text, file=f"{name}.yaml")

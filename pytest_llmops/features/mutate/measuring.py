@@ -15,6 +15,7 @@ from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.features.mutate.answers import answer_mutants
 from pytest_llmops.features.mutate.copies import Files
 from pytest_llmops.features.mutate.kinds import Kind
+from pytest_llmops.features.mutate.languages import detect_language
 from pytest_llmops.features.mutate.passages import passage_mutants
 from pytest_llmops.features.mutate.remedies import find_remedies
 from pytest_llmops.features.mutate.replies import Replies, group_by_case
@@ -30,6 +31,7 @@ from pytest_llmops.features.mutate.trials import (
     try_mutations,
 )
 from pytest_llmops.golden.identity import cases_by_id, file_of, input_hash
+from pytest_llmops.metrics.words import split_words
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.protocols import App, traits_of
 from pytest_llmops.recorder import Call
@@ -52,6 +54,7 @@ from pytest_llmops.runner.cases.tasks import Task, plan
 from pytest_llmops.settings import Settings
 
 _MIXED = "{}: no single output of it passes all its checks, only its repeats together"
+_MAY_BE_RIGHT = frozenset({"another_reply", "truncated", "flipped"})
 _TOO_SLOW = "no answer within "
 
 
@@ -190,7 +193,8 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
             paid.made += calls
         if not any(item.output.passages for item in answered):
             missing.setdefault("retrieval", "no case has passages")
-        strength = measure_strength(goldens, trials, missing, kinds)
+        unread = [item.task.id for item in answered if _is_unread(item)]
+        strength = measure_strength(goldens, trials, missing, kinds, unread)
         models = {golden.path: _models_of(golden) for golden in goldens}
         remedies = find_remedies(strength.survivors, models, evaluation.scorer)
     finally:
@@ -339,6 +343,12 @@ def _change_outputs(answered: Sequence[Answered], kinds: Sequence[Kind]) -> Iter
                 )
 
 
+def _is_unread(item: Answered) -> bool:
+    """Return whether an answer is in a language whose words nobody here can turn."""
+    text, case = item.output.text, item.task.case
+    return bool(text.strip()) and detect_language(text, _question(case), case.reference or "") is None
+
+
 def _question(case: Case) -> str:
     """The text of a question; of one with files or of several turns all its texts."""
     return "\n".join(_strings(case.input))
@@ -442,6 +452,8 @@ def _run_mutated(  # noqa: PLR0913, PLR0917 - as above
             broken = f"it called its model without end: {broken}" if broken else ""
         elif broken.startswith(_TOO_SLOW):
             doubt = f"the app gave {broken}, which may be its usual time"
+        if kind in _MAY_BE_RIGHT and output and _is_still_right(item, output):
+            continue
         yield Mutation(
             group="model",
             kind=kind,
@@ -452,6 +464,12 @@ def _run_mutated(  # noqa: PLR0913, PLR0917 - as above
             broken=broken,
             doubt=doubt,
         )
+
+
+def _is_still_right(item: Answered, output: Output) -> bool:
+    """Return whether another answer has each word that is expected, so that it is no mutant."""
+    expected = {*split_words(item.task.case.reference or "")}
+    return bool(expected) and output.text != item.output.text and expected <= {*split_words(output.text)}
 
 
 def _keep(goldens: Iterable[Golden], items: Sequence[Answered]) -> Iterator[Golden]:

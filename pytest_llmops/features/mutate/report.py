@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_llmops.detect.mask import mask_shown
 from pytest_llmops.features.mutate.kinds import LIES_KEY, MUTED
+from pytest_llmops.features.mutate.languages import LANGUAGES
 from pytest_llmops.features.mutate.measuring import Measured
 from pytest_llmops.features.mutate.private import changes_private
 from pytest_llmops.features.mutate.stored import Compared
@@ -30,7 +31,7 @@ def mutation_document(measured: Measured, compared: Compared, outcome: Outcome) 
     """Tables of kinds, checks and survivors, and the verdicts."""
     strength = measured.strength
     blocks: list[Table | Notes] = [_rates(strength)]
-    notes = [f"{group}: not tried: {reason}" for group, reason in strength.not_tried.items()]
+    notes = _list_not_tried(strength)
     notes.append("killed: a check of the case fails; interval: 95 %, over cases, drawn with their group")
     if any(rate.errors for rate in strength.kinds):
         notes.append(
@@ -58,7 +59,7 @@ def section(measured: Measured) -> list[str]:
     """The lines of a summary: the score by group, and the verdicts."""
     strength = measured.strength
     lines = [f"mutation: {rate.group} {_share(rate)}" for rate in strength.groups]
-    lines += [f"mutation: {group} not tried: {reason}" for group, reason in strength.not_tried.items()]
+    lines += [f"mutation: {line}" for line in _list_not_tried(strength)]
     lines += [f"mutation: {_describe(verdict)}" for verdict in strength.verdicts]
     if survivors := strength.survivors:
         files = " ".join(dict.fromkeys(golden.path for golden in strength.goldens))
@@ -127,6 +128,20 @@ def mutation_json(measured: Measured, compared: Compared, outcome: Outcome) -> d
         "calls": measured.calls,
         "note": "; ".join(measured.notes) or None,
     }
+
+
+def _list_not_tried(strength: Strength) -> list[str]:
+    """Name what has no mutant, by reason; and answers whose words nobody could turn."""
+    names: dict[str, list[str]] = {}
+    for name, reason in strength.not_tried.items():
+        names.setdefault(reason, []).append(name)
+    lines = [f"{', '.join(of_reason)} not tried: {reason}" for reason, of_reason in names.items()]
+    if strength.unread:
+        lines.append(
+            f"{counted(len(strength.unread), 'answer')} in a language in which only numbers, dates and the "
+            f"answer as a whole are changed; words are in {', '.join(LANGUAGES)}"
+        )
+    return lines
 
 
 def _rates(strength: Strength) -> Table:

@@ -18,6 +18,7 @@ from pytest_llmops.statistics.bootstrap import measure_with_intervals
 from pytest_llmops.statistics.intervals import Measure, bound_share
 
 MEASURED = "mutation"
+_WORDS = "lies by words, since the answers are in a language in which none can be made"
 _NOTHING_TO_CHANGE = "no case has anything for it to change"
 
 
@@ -88,7 +89,8 @@ class Strength:
     Attributes:
         goldens: The golden files that were measured.
         total: Of all kinds; `groups` and `kinds` are rates of their own, and `lies` is that of fluent ones.
-        not_tried: Group to the reason why nothing of it was tried.
+        not_tried: Group, or `group/kind` of one that was tried, to the reason why nothing of it was tried.
+        unread: Cases whose answers are in a language whose words cannot be turned.
         verdicts: Of the bounds under `mutation`.
         proposed: By golden file, bounds for one that has none.
     """
@@ -103,6 +105,7 @@ class Strength:
     not_tried: Mapping[str, str] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
     proposed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
 
     @property
     def survivors(self) -> list[Trial]:
@@ -114,12 +117,14 @@ def measure_strength(
     trials: Sequence[Trial],
     not_tried: Mapping[str, str],
     wanted: Iterable[Kind],
+    unread: Iterable[str] = (),
 ) -> Strength:
     """
     Measure what share of mutants the checks of golden files kill.
 
     Args:
         wanted: The kinds that were to be tried.
+        unread: Cases whose answers are in a language whose words cannot be turned.
     """
     wanted = list(wanted)
     kinds = sorted({(trial.group, trial.kind) for trial in trials}, key=_order)
@@ -135,6 +140,12 @@ def measure_strength(
         for group in dict.fromkeys(group for group, _ in wanted)
         if group not in {rate.group for rate in rates}
     }
+    foreign = frozenset(unread)
+    missing |= {
+        f"{group}/{kind}": _NOTHING_TO_CHANGE
+        for group, kind in wanted
+        if group not in missing and (group, kind) not in kinds
+    }
     return Strength(
         goldens=tuple(goldens),
         trials=tuple(trials),
@@ -144,15 +155,22 @@ def measure_strength(
         lies=lies,
         checks=tuple(_list_checks(goldens, trials)),
         not_tried=missing,
-        verdicts=tuple(judge_bounds(goldens, trials, missing, wanted)),
+        verdicts=tuple(judge_bounds(goldens, trials, missing, wanted, foreign)),
         proposed={
-            golden.path: bounds for golden in goldens if (bounds := propose_bounds(golden, trials, wanted))
+            golden.path: bounds
+            for golden in goldens
+            if (bounds := propose_bounds(golden, trials, wanted, foreign))
         },
+        unread=foreign,
     )
 
 
 def judge_bounds(
-    goldens: Iterable[Golden], trials: Sequence[Trial], not_tried: Mapping[str, str], wanted: Collection[Kind]
+    goldens: Iterable[Golden],
+    trials: Sequence[Trial],
+    not_tried: Mapping[str, str],
+    wanted: Collection[Kind],
+    unread: frozenset[str],
 ) -> Iterable[Verdict]:
     """
     Yield a verdict for each bound under `mutation`, of the mutants of its own golden file.
@@ -164,7 +182,7 @@ def judge_bounds(
         own = [trial for trial in trials if file_of(trial.case) == golden.path]
         for name, bound in golden.measures.get(MEASURED, {}).items():
             verdict = _judge_bound(golden, name, bound, own, _why_nothing(name, wanted, not_tried))
-            left_out = _left_out(name, wanted)
+            left_out = _left_out(name, wanted) or ([_WORDS] if _is_foreign(name, own, unread) else [])
             if left_out and verdict.outcome != "undecided":
                 reason = f"only a part was tried, without {name_some(left_out, 3)}: {verdict.reason}"
                 verdict = replace(verdict, outcome="undecided", reason=reason)
@@ -186,7 +204,15 @@ def _why_nothing(name: str, wanted: Collection[Kind], not_tried: Mapping[str, st
     return f"{why}; if the app is meant to be so, leave {name} out of `mutation`"
 
 
-def propose_bounds(golden: Golden, trials: Iterable[Trial], wanted: Collection[Kind]) -> dict[str, str]:
+def _is_foreign(name: str, trials: Sequence[Trial], unread: frozenset[str]) -> bool:
+    """Return whether lies are bounded, and no answer is in a language in which words can be turned."""
+    cases = {trial.case for trial in trials if trial.group == "output"}
+    return name in {LIES_KEY, "output"} and bool(cases) and cases <= unread
+
+
+def propose_bounds(
+    golden: Golden, trials: Iterable[Trial], wanted: Collection[Kind], unread: frozenset[str]
+) -> dict[str, str]:
     """Return bounds that hold and that can be missed, of what was decided; none where the file has some."""
     if golden.measures.get(MEASURED):
         return {}
@@ -194,7 +220,8 @@ def propose_bounds(golden: Golden, trials: Iterable[Trial], wanted: Collection[K
     proposed = {}
     for name in (MUTED, LIES_KEY, "retrieval"):
         of_name = [trial for trial in own if (trial.group, trial.kind) in kinds_of(name)]
-        if not of_name or _left_out(name, wanted) or not all(trial.is_decided for trial in of_name):
+        is_partial = _left_out(name, wanted) or _is_foreign(name, own, unread)
+        if not of_name or is_partial or not all(trial.is_decided for trial in of_name):
             continue
         percent = 100 * sum(trial.is_killed for trial in of_name) // len(of_name)
         if percent:  # else nothing could miss it

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pytest_llmops.gates.absolute import judge_case
+from pytest_llmops.metrics.custom import FunctionMetric
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Output, Sample, Score, Span, Verdict
 from pytest_llmops.registry import find_traits
@@ -15,7 +16,10 @@ from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.runner.scoring import Scorer
 
 TrialOutcome = Literal["killed", "error", "survived", "undecided"]
-"""`error`: the app broke, so the build is red, too; `undecided`: a check could not be asked, or broke."""
+"""
+`error`: the app broke, or gave nothing that a check could read, so the build is red, too. `undecided`: a
+check could not be asked, or broke.
+"""
 
 PAID = "no paid call is made without --budget"
 SPENT = "the budget is spent"
@@ -235,9 +239,8 @@ def _judge(mutation: Mutation, scores: Sequence[Score | Failure]) -> Trial:
     outcome: TrialOutcome = "killed" if killers else "survived"
     reason = ""
     if not killers and (silent := next((verdict for verdict in verdicts if verdict not in asked), None)):
-        # A metric that broke is no kill: it would find every mutant, and each right answer that is unusual.
-        what = "gave no score of it" if silent.outcome == "error" else "could not be asked"
-        outcome, reason = "undecided", f"{silent.check} {what}: {silent.reason}"
+        reason = f"{silent.check} gave no score: {silent.reason}"
+        outcome = "error" if _has_nothing_to_read(silent, mutation.answered, mutation.output) else "undecided"
     return Trial(
         mutation=mutation,
         outcome=outcome,
@@ -245,3 +248,17 @@ def _judge(mutation: Mutation, scores: Sequence[Score | Failure]) -> Trial:
         killers=tuple(dict.fromkeys(killers)),
         reason=reason,
     )
+
+
+def _has_nothing_to_read(verdict: Verdict, answered: Answered, output: Output) -> bool:
+    """
+    Return whether a metric of ours refuses an empty answer, or one without its passages.
+
+    Any other that gives no score broke, and that is no kill: it would find each mutant, and each right answer
+    that is unusual.
+    """
+    metric = dict(answered.task.metrics).get(verdict.metric)
+    is_ours = type(metric).__module__.startswith("pytest_llmops.") and not isinstance(metric, FunctionMetric)
+    is_empty = not output.text.strip() or bool(answered.output.passages and not output.passages)
+    refuses = is_empty and is_ours and verdict.outcome == "error" and not find_traits(verdict.metric).waits
+    return refuses and verdict.metric not in answered.unasked

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pytest_llmops.features.mutate.languages import LANGUAGES, Language, Rule, join_words, read_language
-from pytest_llmops.features.mutate.readings import Edit, Reading, choose
+from pytest_llmops.features.mutate.readings import Edit, Reading, choose, content_words
 from pytest_llmops.metrics.faithfulness.sentences import Sentence
 
 _NEVER = re.compile(r"(?!)")
@@ -107,12 +107,21 @@ def _find_opening(reading: Reading, language: Language) -> Edit | None:
 
 def _turn_sentence(reading: Reading, language: Language, start: int, end: int) -> Edit | None:
     """Return the removal of a negation in a sentence, or the addition of one, if that makes it false."""
+    start = _skip_lead_in(reading, start, end)
     both = ((language.turn_off, language.turn_off_block), (language.turn_on, language.turn_on_block))
     for rules, block in both:
         for edit in _apply_rules(reading, start, end, rules, block):
             if not reading.is_stated(edit):
                 return edit
     return None
+
+
+def _skip_lead_in(reading: Reading, start: int, end: int) -> int:
+    """Return where a sentence begins to claim something: behind `Here is what I found:`."""
+    head, colon, rest = reading.prose[start:end].partition(":")
+    if not colon or not _WORD.search(rest) or content_words(head) & content_words(reading.topic):
+        return start
+    return start + len(head) + 1
 
 
 def _apply_rules(
