@@ -88,16 +88,12 @@ def _run(given: argparse.Namespace) -> int:
 
 def _accept(measured: Measured, settings: Settings, *, may_fall: bool) -> bool:
     path = strength_path(settings)
-    accepted = accept_strength(measured.strength, path, settings.root, may_fall=may_fall)
-    head = f"accepted into {path}"
-    if accepted.fallen:
-        head = f"{head}, with less than before:"
-        if not accepted.is_written:
-            head = (
-                f"not accepted into {path}, which has more; to accept the loss: llmops mutate --accept --all"
-            )
-    print("\n  ".join([head, *accepted.fallen]), file=sys.stderr)  # noqa: T201 - as above
-    return accepted.is_written
+    fallen = accept_strength(measured.strength, path, settings.root, may_fall=may_fall)
+    head = f"accepted into {path}{', with less than before:' if fallen else ''}"
+    if fallen and not may_fall:
+        head = f"not accepted into {path}, which has more; to accept the loss: llmops mutate --accept --all"
+    print("\n  ".join([head, *fallen]), file=sys.stderr)  # noqa: T201 - as above
+    return may_fall or not fallen
 
 
 def conclude(measured: Measured, compared: Compared) -> Outcome:

@@ -50,14 +50,17 @@ class Kept(NamedTuple):
     def rename(self, names: Callable[[str], str]) -> Kept:
         """Return it under the names that its cases have now."""
         return Kept(
-            {(names(case), *kind): entry for (case, *kind), entry in self.killed.items()},
+            {(names(case), group, kind): entry for (case, group, kind), entry in self.killed.items()},
             {names(case): question for case, question in self.questions.items()},
         )
 
-    def share(self, cases: Collection[str] | None = None) -> str:
-        """Return `9 of 12 mutants killed`, of some cases or of all."""
-        own = [killed for (case, *_), (killed, _) in self.killed.items() if cases is None or case in cases]
+    def share(self, is_of: Callable[[str, str], bool] = lambda _case, _group: True) -> str:
+        """Return `9 of 12 mutants killed`, of cases and groups."""
+        own = [killed for (case, group, _), (killed, _) in self.killed.items() if is_of(case, group)]
         return f"{sum(own)} of {counted(len(own), 'mutant')} killed"
+
+    def share_of(self, cases: Collection[str]) -> str:
+        return self.share(lambda case, _: case in cases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,38 +103,32 @@ def strength_path(settings: Settings) -> Path:
     return settings.path(settings.accepted).with_name("mutation.json")
 
 
-def accept_strength(strength: Strength, path: Path, root: Path, *, may_fall: bool) -> Accepted:
+def accept_strength(strength: Strength, path: Path, root: Path, *, may_fall: bool) -> list[str]:
     """
-    Write which mutants were killed, and the counts by kind; other golden files and kinds stay as they are.
+    Write which mutants were killed; other golden files and kinds stay as they are.
 
-    Nothing is written where fewer are killed than the file has, or one of its cases is gone, unless it
-    `may_fall`.
+    Returns:
+        What has less than the file that is there: fewer mutants are killed, or a case is gone. Then nothing
+        is written, unless it `may_fall`.
 
     Raises:
         OSError, RunFileError: It cannot be written, or the file that is there is none.
     """
-    goldens: dict[str, Any] = {}
+    before = Kept({})
     if path.exists():
-        goldens = dict(_read(path.read_bytes(), str(path))["goldens"])
-    before = _parse(goldens)
-    renamed = _find_renamed(before, strength.goldens, root)
-    for golden in strength.goldens:
-        old = _rename_entry(goldens.get(golden.path, {}), golden.path, renamed)
-        own = [trial for trial in strength.trials if file_of(trial.case) == golden.path]
-        goldens[golden.path] = _join(old, _entry(own, golden))
-    goldens = {name: entry for name, entry in goldens.items() if (root / name).exists()}
-    before = before.rename(lambda case: renamed.get(case, case))
-    fallen = _describe_fallen(before, _parse(goldens), find_gone(before, strength.goldens, root))
+        before = follow_renames(read_strength(path.read_bytes(), str(path)), strength.goldens, root)
+    gone = find_gone(before, strength.goldens, root)
+    tried = {(file_of(trial.case), trial.group, trial.kind) for trial in strength.trials}
+    untried = {
+        key: entry
+        for key, entry in before.killed.items()
+        if (file_of(key[0]), *key[1:]) not in tried and key[0] not in gone
+    }
+    now = Kept({**untried, **_killed(strength.trials)}, {**before.questions, **_questions(strength.goldens)})
+    fallen = _describe_fallen(before, now, gone)
     if may_fall or not fallen:
-        write_atomically(path, _write(goldens).encode())
-    return Accepted(is_written=may_fall or not fallen, fallen=fallen)
-
-
-class Accepted(NamedTuple):
-    """Whether a strength was stored, and what it has less of than the one that was stored before."""
-
-    is_written: bool
-    fallen: Sequence[str]
+        write_atomically(path, _write(now).encode())
+    return fallen
 
 
 def _describe_fallen(before: Kept, now: Kept, gone: Collection[str]) -> list[str]:
@@ -141,26 +138,18 @@ def _describe_fallen(before: Kept, now: Kept, gone: Collection[str]) -> list[str
     for golden, group in sorted({(row.golden, row.group) for row in lowered}):
         rows = [row for row in lowered if (row.golden, row.group) == (golden, group)]
         kinds = ", ".join(f"{row.kind} {row.before} → {row.after} of {row.cases}" for row in rows)
-        shares = [_count(kept.killed, golden, group, gone) for kept in (before, now)]
-        lines.append(f"{printable(golden)}: {group}: killed {shares[0]} → {shares[1]} ({kinds})")
+        old, new = (
+            kept.share(lambda case, of: file_of(case) == golden and of == group and case not in gone)  # noqa: B023 - called at once
+            for kept in (before, now)
+        )
+        lines.append(f"{printable(golden)}: {group}: {old} → {new} ({kinds})")
     left = {case for case, _, _ in now.killed}
     if silent := sorted({case for case, group, _ in before.killed if group not in EDITS} - left - {*gone}):
         named = name_some([printable(case) for case in silent], _NAMED)
         lines.append(
-            f"nothing was decided of {counted(len(silent), 'case')}, with {before.share(silent)}: {named}"
+            f"nothing was decided of {counted(len(silent), 'case')}, {before.share_of(silent)}: {named}"
         )
-    if gone:
-        lines.append(describe_gone(before, gone))
-    return lines
-
-
-def _count(killed: Killed, golden: str, group: str, gone: Collection[str]) -> str:
-    own = [
-        is_killed
-        for (case, of, _), (is_killed, _) in killed.items()
-        if file_of(case) == golden and of == group and case not in gone
-    ]
-    return f"{sum(own)} of {len(own)}"
+    return [*lines, *([describe_gone(before, gone)] if gone else [])]
 
 
 class Lowered(NamedTuple):
@@ -247,7 +236,7 @@ def list_loosened_strength(
     for case in sorted({case for case, _, _ in old.killed} - left):
         if case in cases:
             what = "the case was taken out of the stored strength"
-            yield Loosening(place=place, case=case, what=what, before=old.share([case]))
+            yield Loosening(place=place, case=case, what=what, before=old.share_of([case]))
 
 
 def read_strength(content: bytes, name: str) -> Kept:
@@ -257,13 +246,9 @@ def read_strength(content: bytes, name: str) -> Kept:
     Raises:
         RunFileError: It is no such file, or its counts are lower than what they count.
     """
-    return _parse(_read(content, name)["goldens"])
-
-
-def _parse(goldens: Mapping[str, Any]) -> Kept:
     killed: dict[tuple[str, str, str], tuple[bool, str]] = {}
     questions: dict[str, str] = {}
-    for path, entry in goldens.items():
+    for path, entry in _read(content, name)["goldens"].items():
         questions |= {f"{path}::{case}": asked for case, asked in entry.get("questions", {}).items()}
         for case, kinds in entry["cases"].items():
             for written, (is_killed, digest) in kinds.items():
@@ -358,15 +343,14 @@ def compare_strength(before: Before, strength: Strength, root: Path) -> Compared
 
 def follow_renames(kept: Kept, goldens: Sequence[Golden], root: Path) -> Kept:
     """Return a stored strength under the ids by which its questions are asked now."""
-    renamed = _find_renamed(kept, goldens, root)
+    asked = {case: kept.questions.get(case, "") for case in find_gone(kept, goldens, root)}
+    new = {case: hash_ for case, hash_ in _questions(goldens).items() if case not in kept.questions}
+    renamed = find_renames(asked, new)
     return kept.rename(lambda case: renamed.get(case, case)) if renamed else kept
 
 
-def _find_renamed(kept: Kept, goldens: Sequence[Golden], root: Path) -> dict[str, str]:
-    asked = {case: kept.questions.get(case, "") for case in find_gone(kept, goldens, root)}
-    stored = {case for case, _, _ in kept.killed}
-    new = {id_: input_hash(case) for id_, case in cases_by_id(*goldens).items() if id_ not in stored}
-    return find_renames(asked, new)
+def _questions(goldens: Iterable[Golden]) -> dict[str, str]:
+    return {id_: input_hash(case) for id_, case in cases_by_id(*goldens).items()}
 
 
 def find_gone(kept: Kept, goldens: Sequence[Golden], root: Path) -> list[str]:
@@ -387,8 +371,8 @@ def describe_gone(kept: Kept, gone: Collection[str]) -> str:
     are, them = ("is", "it") if len(gone) == 1 else ("are", "them")
     return (
         f"{counted(len(gone), 'case')} of the stored strength {are} gone, with "
-        f"{kept.share(gone)}: {named}; stored were {kept.share()}, without {them} "
-        f"{kept.share(left)}; if that is meant: llmops mutate --accept --all"
+        f"{kept.share_of(gone)}: {named}; stored were {kept.share()}, without {them} "
+        f"{kept.share_of(left)}; if that is meant: llmops mutate --accept --all"
     )
 
 
@@ -403,31 +387,35 @@ def find_weakened(before: Killed, strength: Strength) -> list[Weakened]:
     Source: McNemar (1947), Note on the sampling error of the difference between correlated proportions.
     """
     now = _killed(strength.trials)
-    pairs: defaultdict[Kind, list[tuple[str, bool, bool, bool]]] = defaultdict(list)
+    kinds: defaultdict[Kind, dict[str, int]] = defaultdict(dict)
+    groups: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    facts: Counter[Kind] = Counter()
     for key in before.keys() & now.keys():
         case, group, kind = key
         (was, old), (is_, new) = before[key], now[key]
-        pairs[group, kind].append((case, was, is_, old == new))
-    kinds = []
-    for (group, kind), rows in sorted(pairs.items()):
-        dropped = sorted(case for case, was, is_, _ in rows if was and not is_)
-        improved = sum(is_ and not was for _, was, is_, _ in rows)
-        facts = [same for _, was, is_, same in rows if was and not is_]
-        gains = sum(same for _, was, is_, same in rows if is_ and not was)
-        turned = len(dropped) + improved
-        kinds.append(
-            Weakened(
-                group=group,
-                kind=kind,
-                dropped=tuple(dropped),
-                improved=improved,
-                cases=len(rows),
-                same=sum(facts) > gains,
-                p_value=binomial_cdf(improved, turned, 0.5) if turned else 1.0,
-            )
-        )
-    of_groups = [_compare_group(group, pairs) for group in sorted({group for group, _ in pairs})]
-    return [*_choose(of_groups), *_choose(kinds)]
+        kinds[group, kind][case] = is_ - was
+        groups[group][case] += is_ - was
+        facts[group, kind] += (is_ - was) * (old == new)
+    of_groups = [_weigh(group, "", gains) for group, gains in sorted(groups.items())]
+    of_kinds = [_weigh(*kind, gains, same=facts[kind] < 0) for kind, gains in sorted(kinds.items())]
+    return [*_choose(of_groups), *_choose(of_kinds)]
+
+
+def _weigh(group: str, kind: str, gains: Mapping[str, int], *, same: bool = False) -> Weakened:
+    """Test whether more cases lost kills than gained some."""
+    dropped = tuple(sorted(case for case, gain in gains.items() if gain < 0))
+    improved = sum(gain > 0 for gain in gains.values())
+    turned = len(dropped) + improved
+    p_value = binomial_cdf(improved, turned, 0.5) if turned else 1.0
+    return Weakened(
+        group=group,
+        kind=kind,
+        dropped=dropped,
+        improved=improved,
+        cases=len(gains),
+        same=same,
+        p_value=p_value,
+    )
 
 
 def _choose(rows: Sequence[Weakened]) -> list[Weakened]:
@@ -437,78 +425,29 @@ def _choose(rows: Sequence[Weakened]) -> list[Weakened]:
     ]
 
 
-def _compare_group(group: str, pairs: Mapping[Kind, Sequence[tuple[str, bool, bool, bool]]]) -> Weakened:
-    """Compare all kinds of a group together, by case: without a check, each kind loses a few mutants."""
-    gains: defaultdict[str, int] = defaultdict(int)
-    for (other, _), rows in pairs.items():
-        for case, was, is_, _ in rows if other == group else ():
-            gains[case] += is_ - was
-    dropped = tuple(sorted(case for case, gain in gains.items() if gain < 0))
-    improved = sum(gain > 0 for gain in gains.values())
-    turned = len(dropped) + improved
-    return Weakened(
-        group=group,
-        kind="",
-        dropped=dropped,
-        improved=improved,
-        cases=len(gains),
-        same=False,
-        p_value=binomial_cdf(improved, turned, 0.5) if turned else 1.0,
-    )
-
-
-def _entry(trials: Iterable[Trial], golden: Golden) -> dict[str, Any]:
-    kinds: defaultdict[str, dict[str, int]] = defaultdict(
-        lambda: {"killed": 0, "by_error": 0, "survived": 0, "undecided": 0}
-    )
-    cases: defaultdict[str, dict[str, list[Any]]] = defaultdict(dict)
-    for trial in trials:
-        counts = kinds[f"{trial.group}/{trial.kind}"]
-        outcome = "by_error" if trial.outcome == "error" else trial.outcome
-        counts[outcome] += 1
-        if trial.is_decided:
-            case = trial.case.rpartition("::")[2]
-            cases[case][f"{trial.group}/{trial.kind}"] = [int(trial.is_killed), _digest(trial)]
-    questions = {case.id: input_hash(case) for case in golden.cases if case.id in cases}
-    return {"kinds": dict(kinds), "questions": questions, "cases": dict(cases)}
-
-
-def _join(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the kinds of an earlier measurement that this one did not try."""
-    kept = {kind: counts for kind, counts in old.get("kinds", {}).items() if kind not in new["kinds"]}
-    cases = {case: dict(kinds) for case, kinds in new["cases"].items()}
-    for case, kinds in old.get("cases", {}).items():
-        earlier = {kind: killed for kind, killed in kinds.items() if kind in kept}
-        if earlier:
-            cases[case] = {**earlier, **cases.get(case, {})}
-    questions = {**old.get("questions", {}), **new["questions"]}
-    return {
-        "kinds": dict(sorted({**kept, **new["kinds"]}.items())),
-        "questions": {case: asked for case, asked in sorted(questions.items()) if case in cases},
-        "cases": {case: dict(sorted(kinds.items())) for case, kinds in sorted(cases.items())},
-    }
-
-
-def _rename_entry(entry: Mapping[str, Any], path: str, renamed: Mapping[str, str]) -> Mapping[str, Any]:
-    """Return what is stored of a golden file, under the ids that its cases have now."""
-
-    def rename(case: str) -> str:
-        return renamed.get(f"{path}::{case}", f"{path}::{case}").removeprefix(f"{path}::")
-
-    parts = ("questions", "cases")
-    return {
-        **entry,
-        **{part: {rename(case): of for case, of in entry.get(part, {}).items()} for part in parts},
-    }
-
-
-def _write(goldens: Mapping[str, Any]) -> str:
+def _write(kept: Kept) -> str:
     """Write a line for each case and each kind, so that a change of one is read at once."""
+    by_file: defaultdict[str, list[tuple[str, str, list[Any]]]] = defaultdict(list)
+    for (case, group, kind), (is_killed, digest) in sorted(kept.killed.items()):
+        path, _, name = case.partition("::")
+        by_file[path].append((name, f"{group}/{kind}", [int(is_killed), digest]))
     files = []
-    for path, entry in sorted(goldens.items()):
+    for path, rows in by_file.items():
+        kinds: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"killed": 0, "survived": 0})
+        cases: defaultdict[str, dict[str, list[Any]]] = defaultdict(dict)
+        for name, kind, entry in rows:
+            kinds[kind]["killed" if entry[0] else "survived"] += 1
+            cases[name][kind] = entry
+        questions = {
+            name: kept.questions[id_] for name in cases if (id_ := f"{path}::{name}") in kept.questions
+        }
         parts = []
-        for part, rows in entry.items():
-            lines = ",\n".join(f"    {_dump(name)}: {_dump(value)}" for name, value in rows.items())
+        for part, of_part in (
+            ("kinds", dict(sorted(kinds.items()))),
+            ("questions", questions),
+            ("cases", cases),
+        ):
+            lines = ",\n".join(f"    {_dump(name)}: {_dump(value)}" for name, value in of_part.items())
             parts.append(f"   {_dump(part)}: {{\n{lines}\n   }}")
         files.append(f"  {_dump(path)}: {{\n" + ",\n".join(parts) + "\n  }")
     return f'{{\n "version": {VERSION},\n "goldens": {{\n' + ",\n".join(files) + "\n }\n}\n"
@@ -552,7 +491,7 @@ def _read(content: bytes, name: str) -> Mapping[str, Any]:
     for path, entry in checked["goldens"].items():
         killed = Counter(kind for kinds in entry["cases"].values() for kind, (is_, _) in kinds.items() if is_)
         for kind, counts in entry["kinds"].items():
-            if counts["killed"] + counts["by_error"] < killed[kind]:
+            if counts["killed"] + counts.get("by_error", 0) < killed[kind]:
                 raise RunFileError(
                     f"{printable(name)}: {printable(path)}: {printable(kind)} has fewer killed mutants "
                     f"than its cases have, so it was edited; {remedy}"
