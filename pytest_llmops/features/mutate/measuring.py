@@ -25,6 +25,7 @@ from pytest_llmops.features.mutate.trials import (
     SPENT,
     Answered,
     Mutation,
+    answers_alike,
     is_refusal,
     judge_scored,
     score_outputs,
@@ -55,6 +56,7 @@ from pytest_llmops.settings import Settings
 
 _MIXED = "{}: no single output of it passes all its checks, only its repeats together"
 _MAY_BE_RIGHT = frozenset({"another_reply", "truncated", "flipped"})
+_NAMING = "pass --app"
 _TOO_SLOW = "no answer within "
 
 
@@ -87,12 +89,7 @@ class Measured:
 
 @dataclass(slots=True, eq=False)
 class PaidCalls:
-    """
-    Permits all calls on this machine, and so many others.
-
-    Attributes:
-        most: None where the calls of others are none of our business.
-    """
+    """Permits all calls on this machine, and so many others."""
 
     most: int
     made: int = 0
@@ -148,7 +145,6 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
     run: Run | None = None,
     budget: int = 0,
     edits: Files | None = None,
-    naming: str = "pass --app",
 ) -> Measured:
     """
     Measure what share of mutants the checks of golden files kill.
@@ -169,7 +165,7 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
     replies = Replies(may_embed=lambda provider: provider == LOOPBACK or not paid.is_spent)
     if settings.record == "none":
         replies.may_embed = lambda _: False
-    evaluation = Evaluation.open(calm, naming=naming)
+    evaluation = Evaluation.open(calm, naming=_NAMING)
     try:
         recorder = evaluation.recorder
         recorder.limit(paid)
@@ -179,20 +175,21 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
         else:
             recorder.keeps = False
             answered = list(_read_stored(evaluation, goldens, run))
-            missing.setdefault(
-                "model", "stored outputs have no model calls that could be changed: leave out --run"
-            )
+            missing["model"] = "stored outputs have no model calls that could be changed: leave out --run"
         recorder.keeps = False
         mutations = [*_change_outputs(answered, kinds), *_change_passages(answered, kinds)]
         if run is None and any(group == "model" for group, _ in kinds):
-            mutations += _change_replies(goldens, answered, kinds, replies, calm, app, paid, missing)
+            if not replies.cases():
+                missing["model"] = "the app made no model call that the recorder sees"
+            rerun = _Rerun(goldens=goldens, settings=calm, app=app, paid=paid, replies=replies)
+            mutations += rerun.change_replies(answered, [kind for group, kind in kinds if group == "model"])
         trials = try_mutations(mutations, evaluation.scorer)
         if edits is not None:
             tried, calls = edits.try_edits(goldens, answered, budget - paid.made)
             trials += tried
             paid.made += calls
         if not any(item.output.passages for item in answered):
-            missing.setdefault("retrieval", "no case has passages")
+            missing["retrieval"] = "no case has passages"
         unread = [item.task.id for item in answered if _is_unread(item)]
         strength = measure_strength(goldens, trials, missing, kinds, unread)
         models = {golden.path: _models_of(golden) for golden in goldens}
@@ -252,7 +249,7 @@ def _read_stored(evaluation: Evaluation, goldens: Sequence[Golden], run: Run) ->
     """Score the outputs of a run file anew, and yield each case with its first output that passes."""
     stored = {result.case: result for result in run.results}
     reds: list[str] = []
-    rows: list[tuple[Task, Output, tuple[Span, ...]]] = []
+    rows: list[tuple[Answered, Output, tuple[Span, ...]]] = []
     for golden in goldens:
         for task in plan(golden, 1, 1):
             result = stored.get(task.id)
@@ -261,10 +258,11 @@ def _read_stored(evaluation: Evaluation, goldens: Sequence[Golden], run: Run) ->
             elif result.input_hash != input_hash(task.case):
                 reds.append(f"{task.id}: the run asked something else, or expected something else")
             else:
-                rows += [(task, output, ()) for output in result.outputs]
+                rows += [(Answered(task=task, output=output), output, ()) for output in result.outputs]
     found: dict[str, Answered] = {}
     problems: dict[str, list[str]] = {}
-    for (task, output, _), scores in zip(rows, score_outputs(rows, evaluation.scorer), strict=True):
+    for (answered, output, _), scores in zip(rows, score_outputs(rows, evaluation.scorer), strict=True):
+        task = answered.task
         verdicts = judge_scored(task.case, task.id, output, scores)
         red = _describe_reds(task.id, (verdict for verdict in verdicts if not _lacks_spans(verdict, scores)))
         if red:
@@ -272,7 +270,7 @@ def _read_stored(evaluation: Evaluation, goldens: Sequence[Golden], run: Run) ->
         else:
             golden = next(golden for golden in goldens if golden.path == file_of(task.id))
             unasked = _find_unasked(task, scores, golden)
-            found.setdefault(task.id, Answered(task=task, output=output, unasked=unasked))
+            found.setdefault(task.id, replace(answered, unasked=unasked))
     reds += [line for case, lines in problems.items() if case not in found for line in lines]
     if reds:
         raise RedGoldenError(reds)
@@ -387,83 +385,71 @@ def _change_passages(answered: Sequence[Answered], kinds: Sequence[Kind]) -> Ite
                 )
 
 
-def _change_replies(  # noqa: PLR0913, PLR0917 - the first run, and the rules of the next
-    goldens: Sequence[Golden],
-    answered: Sequence[Answered],
-    kinds: Sequence[Kind],
-    replies: Replies,
-    settings: Settings,
-    app: App | None,
-    paid: PaidCalls,
-    missing: dict[str, str],
-) -> Iterator[Mutation]:
-    """Run the cases whose replies a kind changes, kind by kind."""
-    if not replies.cases():
-        missing.setdefault("model", "the app made no model call that the recorder sees")
-        return
-    wanted = [kind for group, kind in kinds if group == "model"]
-    by_id = {item.task.id: item for item in answered}
-    for kind, cases in group_by_case(list(by_id), replies, wanted).items():
-        if cases:
-            replies.begin(kind)
-            yield from _run_mutated(
-                kind, goldens, [by_id[case] for case in cases], replies, settings, app, paid
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rerun:
+    """The app again, with other replies; nothing is scored yet, and nothing is recorded."""
+
+    goldens: Sequence[Golden]
+    settings: Settings
+    app: App | None
+    paid: PaidCalls
+    replies: Replies
+
+    def change_replies(self, answered: Sequence[Answered], kinds: Sequence[str]) -> Iterator[Mutation]:
+        """Run the cases whose replies a kind changes, kind by kind."""
+        by_id = {item.task.id: item for item in answered}
+        for kind, cases in group_by_case(list(by_id), self.replies, kinds).items():
+            if cases:
+                self.replies.begin(kind)
+                yield from self._run(kind, [by_id[case] for case in cases])
+
+    def _run(self, kind: str, items: Sequence[Answered]) -> Iterator[Mutation]:
+        spans = _Spans()
+        evaluation = Evaluation.open(replace(self.settings, repeats=1), naming=_NAMING)
+        try:
+            recorder = evaluation.recorder
+            recorder.limit(self.paid)
+            recorder.replies, recorder.keeps = self.replies, False
+            evaluation.attribution.listeners = (*evaluation.attribution.listeners, spans)
+            evaluation.compare_with(BaselineSource(goldens=tuple(_keep(self.goldens, items))))
+            with route_through():
+                evaluation.run(self.app)
+            results = evaluation.results()
+        finally:
+            evaluation.close()
+        for item in items:
+            result = results[item.task.id]
+            output = next(iter(result.outputs), None)
+            if kind in _MAY_BE_RIGHT and output and _is_still_right(item, output):
+                continue
+            change, broken = "another answer", ""
+            if output is None:
+                errors = (failure.error for failure in result.failures)
+                change, broken = "no answer", next(errors, "the app gave no output")
+            elif answers_alike(item.output, output):
+                change = "the answer stays the same"
+            yield Mutation(
+                group="model",
+                kind=kind,
+                answered=item,
+                output=output,
+                change=change,
+                spans=spans.by_output.get((item.task.id, 0), ()),
+                broken=broken,
+                doubt=self._doubt(item.task.id, broken),
             )
 
-
-def _run_mutated(  # noqa: PLR0913, PLR0917 - as above
-    kind: str,
-    goldens: Sequence[Golden],
-    items: Sequence[Answered],
-    replies: Replies,
-    settings: Settings,
-    app: App | None,
-    paid: PaidCalls,
-) -> Iterator[Mutation]:
-    """Run cases with mutated replies; nothing is scored yet, and nothing is recorded."""
-    bare = replace(settings, repeats=1)
-    spans = _Spans()
-    evaluation = Evaluation.open(bare, naming="pass --app")
-    try:
-        recorder = evaluation.recorder
-        recorder.limit(paid)
-        recorder.replies, recorder.keeps = replies, False
-        evaluation.attribution.listeners = (*evaluation.attribution.listeners, spans)
-        evaluation.compare_with(BaselineSource(goldens=tuple(_keep(goldens, items))))
-        with route_through():
-            evaluation.run(app)
-        results = evaluation.results()
-    finally:
-        evaluation.close()
-    for item in items:
-        result = results[item.task.id]
-        output = next(iter(result.outputs), None)
-        broken = (
-            "" if output else next((failure.error for failure in result.failures), "the app gave no output")
-        )
-        doubt = ""
-        if item.task.id not in replies.changed:
-            doubt = "no reply was changed this time: the app called no model, or got an unchanged reply"
-        if item.task.id in replies.guessed:
-            doubt = f"a model was asked something new, which was not called: {PAID}"
-        elif broken and is_refusal(broken):
-            doubt = broken
-        if item.task.id in replies.looped:
-            broken = f"it called its model without end: {broken}" if broken else ""
-        elif broken.startswith(_TOO_SLOW):
-            doubt = f"the app gave {broken}, which may be its usual time"
-        if kind in _MAY_BE_RIGHT and output and _is_still_right(item, output):
-            continue
-        yield Mutation(
-            group="model",
-            kind=kind,
-            answered=item,
-            output=output,
-            change=_describe_answer(item.output, output),
-            spans=spans.by_output.get((item.task.id, 0), ()),
-            broken=broken,
-            doubt=doubt,
-        )
+    def _doubt(self, case: str, broken: str) -> str:
+        """Return why what the app did says nothing; empty where it does."""
+        if case in self.replies.guessed:
+            return f"a model was asked something new, which was not called: {PAID}"
+        if is_refusal(broken):
+            return broken
+        if broken.startswith(_TOO_SLOW) and case not in self.replies.looped:
+            return f"the app gave {broken}, which may be its usual time"
+        if case not in self.replies.changed:
+            return "no reply was changed this time: the app called no model, or got an unchanged reply"
+        return ""
 
 
 def _is_still_right(item: Answered, output: Output) -> bool:
@@ -480,14 +466,3 @@ def _keep(goldens: Iterable[Golden], items: Sequence[Answered]) -> Iterator[Gold
         if cases:
             bare = tuple(replace(case, checks=(), repeats=1) for case in cases)
             yield replace(golden, cases=bare, suite=(), rival=None)
-
-
-def _describe_answer(good: Output, mutated: Output | None) -> str:
-    if mutated is None:
-        return "no answer"
-    same = (good.text, good.passages, good.tool_calls) == (
-        mutated.text,
-        mutated.passages,
-        mutated.tool_calls,
-    )
-    return "the answer stays the same" if same else "another answer"

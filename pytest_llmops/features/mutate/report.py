@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from os.path import commonprefix
 from typing import Any
@@ -80,17 +81,7 @@ def mutation_json(measured: Measured, compared: Compared, outcome: Outcome) -> d
         "groups": [_rate_json(rate) for rate in strength.groups],
         "kinds": [_rate_json(rate) for rate in strength.kinds],
         "not_tried": dict(strength.not_tried),
-        "checks": [
-            {
-                "golden": row.golden,
-                "check": row.check,
-                "tried": row.tried,
-                "killed": row.killed,
-                "alone": row.alone,
-                "dead": row.is_dead,
-            }
-            for row in strength.checks
-        ],
+        "checks": [{**asdict(row), "dead": row.is_dead} for row in strength.checks],
         "survivors": [
             {
                 "case": trial.case,
@@ -207,12 +198,12 @@ def _survivors(measured: Measured) -> list[Table | Notes]:
     rows = []
     for at in _order(survivors, measured.remedies)[:_LISTED]:
         trial = survivors[at]
-        remedy = measured.remedies.get(at) or ("none: nothing differs" if _is_same(trial) else "none found")
+        remedy = measured.remedies.get(at) or ("none: nothing differs" if trial.is_same else "none found")
         case = trial.case if several else trial.case.rpartition("::")[2]
         rows.append((case, trial.kind, _shown(trial), remedy))
     shown = f", {_LISTED} of them shown (all with --format json)" if len(survivors) > _LISTED else ""
     title = f"{counted(len(survivors), 'survivor')}{shown}"
-    same = sum(map(_is_same, survivors))
+    same = sum(trial.is_same for trial in survivors)
     without = len(survivors) - len(measured.remedies) - same
     notes = [
         "each proposed check was tried: the answer passes it and the mutant fails it; add it to the case"
@@ -241,15 +232,6 @@ def _order(survivors: Sequence[Trial], remedies: Mapping[int, str]) -> list[int]
         turns.append(seen[trial.kind])
         seen[trial.kind] += 1
     return sorted(range(len(survivors)), key=lambda at: (at not in remedies, turns[at]))
-
-
-def _is_same(trial: Trial) -> bool:
-    """Return whether a reply was changed and the app's answer was not."""
-    answered, output = trial.mutation.answered, trial.mutation.output
-    if trial.group != "model" or answered is None or output is None:
-        return False
-    good = answered.output
-    return (good.text, good.passages, good.tool_calls) == (output.text, output.passages, output.tool_calls)
 
 
 def _shown(trial: Trial) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -115,6 +114,14 @@ class Trial:
         return mutation.answered.cluster
 
     @property
+    def is_same(self) -> bool:
+        """Whether a reply was changed and the app's answer was not."""
+        answered, output = self.mutation.answered, self.mutation.output
+        if self.group != "model" or answered is None or output is None:
+            return False
+        return answers_alike(answered.output, output)
+
+    @property
     def group(self) -> str:
         return self.mutation.group
 
@@ -131,6 +138,11 @@ class Trial:
         return self.outcome != "undecided"
 
 
+def answers_alike(good: Output, other: Output) -> bool:
+    """Return whether two outputs are the same to checks of answers, passages and tools."""
+    return (good.text, good.passages, good.tool_calls) == (other.text, other.passages, other.tool_calls)
+
+
 def checks_that_count(case: Case) -> tuple[Check, ...]:
     """Return the checks of an answer: not those of its time and cost, nor those that only record."""
     return tuple(
@@ -140,27 +152,55 @@ def checks_that_count(case: Case) -> tuple[Check, ...]:
 
 def try_mutations(mutations: Sequence[Mutation], scorer: Scorer) -> list[Trial]:
     """Score mutants by the checks of their cases, in one batch a metric, and judge them."""
-    scored = _score(mutations, scorer)
-    return [_judge(mutation, scored[at]) for at, mutation in enumerate(mutations)]
+    rows = [
+        (mutation.answered, mutation.output, mutation.spans)
+        for mutation in mutations
+        if mutation.answered and mutation.output and not mutation.why_undecided
+    ]
+    scored = iter(score_outputs(rows, scorer))
+    trials = []
+    for mutation in mutations:
+        if doubt := mutation.why_undecided:
+            trials.append(Trial(mutation=mutation, outcome="undecided", reason=doubt))
+        else:
+            has_output = mutation.answered and mutation.output
+            trials.append(_judge(mutation, next(scored) if has_output else ()))
+    return trials
 
 
 def score_outputs(
-    answers: Sequence[tuple[Task, Output, tuple[Span, ...]]], scorer: Scorer
+    rows: Iterable[tuple[Answered, Output, tuple[Span, ...]]], scorer: Scorer
 ) -> list[list[Score | Failure]]:
-    """Score outputs by the checks of their cases; a list of results for each."""
-    mutations = [
-        Mutation(
-            group="",
-            kind="",
-            answered=Answered(task=task, output=output, spans=spans),
-            output=output,
+    """Score outputs by the checks of their cases, in one batch a metric; a list of results for each."""
+    results: list[list[Score | Failure]] = []
+    batches: dict[object, tuple[str, Metric, list[tuple[int, Sample]]]] = {}
+    for at, (answered, output, spans) in enumerate(rows):
+        results.append([])
+        case = answered.task.case
+        wanted = {check.metric for check in checks_that_count(case)}
+        sample = Sample(
+            output=replace(output, repeat=0),
+            input=case.input,
+            reference=case.reference,
+            relevant=case.relevant,
             spans=spans,
-            change="",
+            case=answered.task.id,
         )
-        for task, output, spans in answers
+        for name, metric in answered.task.metrics:
+            if name not in wanted:
+                continue
+            if traits_of(metric).compares and (case.reference is None or name in answered.unasked):
+                results[at].append(Failure(metric=name, stage="rival", error=_NO_RIVAL))
+            else:
+                batches.setdefault(_identity(name, metric), (name, metric, []))[2].append((at, sample))
+    futures = [
+        (name, rows_of, scorer.submit(metric, [sample for _, sample in rows_of]))
+        for name, metric, rows_of in batches.values()
     ]
-    scored = _score(mutations, scorer)
-    return [scored[at] for at in range(len(answers))]
+    for name, rows_of, future in futures:
+        for (at, _), result in zip(rows_of, future.result(), strict=True):
+            results[at].append(replace(result, metric=name))
+    return results
 
 
 def judge_scored(
@@ -182,43 +222,6 @@ def judge_scored(
     return judge_case(replace(case, checks=checks), result)
 
 
-def _score(mutations: Sequence[Mutation], scorer: Scorer) -> Mapping[int, list[Score | Failure]]:
-    results: defaultdict[int, list[Score | Failure]] = defaultdict(list)
-    batches: dict[int, tuple[str, Metric, list[tuple[int, Sample]]]] = {}
-    equal: dict[object, int] = {}
-    for at, mutation in enumerate(mutations):
-        if mutation.output is None or mutation.why_undecided or mutation.answered is None:
-            continue
-        task = mutation.answered.task
-        wanted = {check.metric for check in checks_that_count(task.case)}
-        sample = Sample(
-            output=replace(mutation.output, repeat=0),
-            input=task.case.input,
-            reference=task.case.reference,
-            relevant=task.case.relevant,
-            spans=mutation.spans,
-            case=task.id,
-        )
-        for name, metric in task.metrics:
-            if name not in wanted:
-                continue
-            if traits_of(metric).compares and (
-                task.case.reference is None or name in mutation.answered.unasked
-            ):
-                results[at].append(Failure(metric=name, stage="rival", error=_NO_RIVAL))
-                continue
-            key = equal.setdefault(_identity(name, metric), len(equal))
-            batches.setdefault(key, (name, metric, []))[2].append((at, sample))
-    futures = [
-        (name, [at for at, _ in rows], scorer.submit(metric, [sample for _, sample in rows]))
-        for name, metric, rows in batches.values()
-    ]
-    for name, places, future in futures:
-        for at, result in zip(places, future.result(), strict=True):
-            results[at].append(replace(result, metric=name))
-    return results
-
-
 def _identity(name: str, metric: Metric) -> object:
     try:
         hash(metric)
@@ -228,8 +231,6 @@ def _identity(name: str, metric: Metric) -> object:
 
 
 def _judge(mutation: Mutation, scores: Sequence[Score | Failure]) -> Trial:
-    if doubt := mutation.why_undecided:
-        return Trial(mutation=mutation, outcome="undecided", reason=doubt)
     if mutation.output is None or mutation.answered is None:
         return Trial(mutation=mutation, outcome="error", reason=mutation.broken)
     task = mutation.answered.task
