@@ -23,7 +23,7 @@ _WORD = re.compile(r"[^\W_]")
 _SHORTEST = 3  # words of a sentence in which something is turned
 _CHOICES = 3  # changes of a sentence among which the seed chooses
 _SHOWN = 60
-_LONGEST_LEAD_IN = 8  # words
+_LONGEST_LEAD_IN = 10  # words
 _VERB = r"(?:has|must|can|cannot|will|should|does|did|is|was|pays?|[a-z]{3,}(?:ed|[^s\W]s))\b"  # likely
 
 
