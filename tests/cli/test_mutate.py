@@ -813,6 +813,16 @@ def test_a_stored_strength_that_a_change_lowers_or_removes_is_red_and_approved_i
     assert (code, "golden/shop.yaml::gifts: the case was taken out of" in item) == (1, True)
     edit(lambda entry: entry["cases"]["gifts"].pop("retrieval/shuffled"))
     assert "fewer mutants retrieval/shuffled are killed (before: 3 of 3, now: 2 of 3" in items()[1][0]
+
+    def answer_anew(entry) -> None:
+        gifts = entry["cases"]["gifts"]
+        del gifts["retrieval/shuffled"]
+        gifts.update({kind: [killed, "0"] for kind, (killed, _) in gifts.items()})
+
+    edit(answer_anew)
+    assert items() == (0, [])
+    edit(lambda entry: entry["cases"].update(gifts={"output/apology": [1, "0"]}))
+    assert len(items()[1]) > 3
     edit(lambda entry: entry["kinds"]["retrieval/shuffled"].update(killed=1))
     assert "cannot be read: golden/shop.yaml: retrieval/shuffled has fewer killed" in items()[1][0]
 

@@ -35,9 +35,7 @@ def mutation_document(measured: Measured, compared: Compared, outcome: Outcome) 
     notes = _list_not_tried(strength)
     notes.append("killed: a check of the case fails; interval: 95 %, over cases, drawn with their group")
     if any(rate.errors for rate in strength.kinds):
-        notes.append(
-            "by an error: of those killed, the ones in which the app broke and no check had to see it"
-        )
+        notes.append("by an error: of those killed, the ones in which the app broke, or gave nothing to read")
     blocks.append(Notes(items=notes))
     if strength.checks:
         blocks += [_checks(strength), Notes(items=_dead(strength.checks))]

@@ -168,19 +168,19 @@ def find_lowered(before: Killed, now: Killed) -> list[Lowered]:
     """
     Find the kinds of which fewer mutants are killed.
 
-    A kill that is no longer there is lost where the answer is as it was: another answer may have nothing that
-    its kind could change. Cases that are gone altogether are not looked at.
+    A kill that is no longer there is lost, unless the answer is another one, which may have nothing that its
+    kind could change: all mutants of both sides that have most of it in them are others. Cases that are gone
+    altogether are not looked at.
     """
     known = {case for case, _, _ in now}
-    same = {
-        key[0]
-        for key, (_, digest) in before.items()
-        if now.get(key, (0, ""))[1] == digest and _has_answer(key)
-    }
+    alike: defaultdict[str, set[bool]] = defaultdict(set)
+    for (case, group, kind), (_, digest) in before.items():
+        if (group == "retrieval" or (group == "output" and kind in LIES)) and (case, group, kind) in now:
+            alike[case].add(now[case, group, kind][1] == digest)
     rows: defaultdict[tuple[str, str, str], list[tuple[str, bool, bool]]] = defaultdict(list)
     for key, (was, _) in before.items():
         case, group, kind = key
-        if case in known and (key in now or case in same):
+        if case in known and (key in now or alike[case] != {False}):
             rows[file_of(case), group, kind].append((case, was, key in now and now[key][0]))
     return [
         Lowered(
@@ -193,12 +193,6 @@ def find_lowered(before: Killed, now: Killed) -> list[Lowered]:
         for kind, of_kind in sorted(rows.items())
         if sum(is_ - was for _, was, is_ in of_kind) < 0
     ]
-
-
-def _has_answer(key: tuple[str, str, str]) -> bool:
-    """Return whether a mutant has most of the answer in it, so that another answer makes another one."""
-    _, group, kind = key
-    return group == "retrieval" or (group == "output" and kind in LIES)
 
 
 def list_loosened_strength(
