@@ -17,7 +17,6 @@ import pluggy
 if TYPE_CHECKING:
     from pytest_llmops.protocols import App, RunListener
     from pytest_llmops.records import Golden, Verdict
-    from pytest_llmops.revision.loosening import Loosening
     from pytest_llmops.settings import Settings
 
 GROUP = "pytest_llmops"
@@ -68,24 +67,36 @@ class MeasureGoldens(Protocol):
         """
 
 
-class ListLoosened(Protocol):
-    """Lists what a change made easier in a file that is accepted beside the baseline."""
+class Lost(NamedTuple):
+    """
+    Something that an accepted file has no longer, or less of.
+
+    Attributes:
+        what: One line for people.
+        case: The item's id; None for what is of no case.
+        before: A number or word of the merge base; `after` of the change.
+        content: All that is there now, where `after` does not show it: an approval is of this content.
+    """
+
+    what: str
+    case: str | None = None
+    before: str = ""
+    after: str = ""
+    content: object = None
+
+
+class ListLost(Protocol):
+    """Lists what a change took out of a file that is accepted beside the baseline."""
 
     def __call__(
-        self,
-        before: bytes,
-        after: bytes | None,
-        place: str,
-        rename: Callable[[str], str],
-        cases: Collection[str],
-    ) -> Iterable[Loosening]:
+        self, before: bytes, after: bytes | None, rename: Callable[[str], str], cases: Collection[str]
+    ) -> Iterable[Lost]:
         """
-        Yield the items.
+        Yield what is lost.
 
         Args:
             before: The file at the merge base.
             after: None where it is gone.
-            place: Its path.
             rename: Returns the id that a case of before has now.
             cases: Ids of all cases of the change; those that it removed are listed already.
         """
@@ -127,7 +138,7 @@ def llmops_accepted_files() -> Mapping[str, str]:  # type: ignore[empty-body]
     """
     Return files beside the baseline in which something was accepted, by name.
 
-    Each has the import path `module:function` of a `ListLoosened`, by which a change of it is compared with
+    Each has the import path `module:function` of a `ListLost`, by which a change of it is compared with
     its merge base.
     """
 

@@ -24,7 +24,7 @@ from pytest_llmops.errors import (
     hint,
 )
 from pytest_llmops.extensions import call_hook, installed
-from pytest_llmops.hookspecs import ListLoosened, MeasureGoldens, Measurement
+from pytest_llmops.hookspecs import ListLost, MeasureGoldens, Measurement
 from pytest_llmops.printable import with_article
 from pytest_llmops.protocols import FACTS, Metric, MetricTraits
 from pytest_llmops.records import Bound
@@ -358,7 +358,7 @@ def open_measure(name: str, typed: str, flag: str) -> Callable[..., Measurement]
     raise SettingsError(f"{flag}: no installed feature serves this flag")
 
 
-def accepted_files() -> Mapping[str, ListLoosened]:
+def accepted_files() -> Mapping[str, ListLost]:
     """
     Return what compares the files that features accept beside the baseline, by their names.
 

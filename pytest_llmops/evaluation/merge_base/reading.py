@@ -284,18 +284,21 @@ def _list_accepted(
     moved: Mapping[str, str],
     renamed: Mapping[str, str],
 ) -> Iterator[Loosening]:
-    """Yield what the change made easier in files that features accept beside the baseline."""
+    """Yield what the change took out of files that features accept beside the baseline."""
 
     def rename(case: str) -> str:
         case = rename_case(case, moved)
         return renamed.get(case, case)
 
-    for name, list_loosened_in in accepted_files().items():
+    for name, list_lost in accepted_files().items():
         path = Path(old.settings.accepted).with_name(name).as_posix()
         before, file = revision.read(path), revision.root / path
         after = file.read_bytes() if file.is_file() else None
-        if before is not None and before != after:
-            yield from list_loosened_in(before, after, path, rename, cases_by_id(*new.goldens))
+        if before is None or before == after:
+            continue
+        for what, case, was, is_, content in list_lost(before, after, rename, cases_by_id(*new.goldens)):
+            digest = "" if content is None else digest_of(content)
+            yield Loosening(place=path, case=case, what=what, before=was, after=is_, digest=digest)
 
 
 def _list_promises(

@@ -31,4 +31,4 @@ def llmops_measure() -> Mapping[str, str]:
 
 @hookimpl
 def llmops_accepted_files() -> Mapping[str, str]:
-    return {"mutation.json": f"{__name__}.stored:list_loosened_strength"}
+    return {"mutation.json": f"{__name__}.stored:list_lost"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -177,7 +177,13 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
             answered = list(_read_stored(evaluation, goldens, run))
             missing["model"] = "stored outputs have no model calls that could be changed: leave out --run"
         recorder.keeps = False
-        mutations = [*_change_outputs(answered, kinds), *_change_passages(answered, kinds)]
+        mutations = [
+            mutation
+            for group, change in {"output": _change_outputs, "retrieval": _change_passages}.items()
+            if any(group == wanted for wanted, _ in kinds)
+            for mutation in change(answered)
+            if (group, mutation.kind) in kinds
+        ]
         if run is None and any(group == "model" for group, _ in kinds):
             if not replies.cases():
                 missing["model"] = "the app made no model call that the recorder sees"
@@ -264,7 +270,7 @@ def _read_stored(evaluation: Evaluation, goldens: Sequence[Golden], run: Run) ->
     for (answered, output, _), scores in zip(rows, score_outputs(rows, evaluation.scorer), strict=True):
         task = answered.task
         verdicts = judge_scored(task.case, task.id, output, scores)
-        red = _describe_reds(task.id, (verdict for verdict in verdicts if not _lacks_spans(verdict, scores)))
+        red = _describe_reds(task.id, _leave_out_unasked(verdicts, scores, lambda _: True))
         if red:
             problems.setdefault(task.id, red)
         else:
@@ -285,15 +291,17 @@ def _find_unasked(task: Task, scores: Iterable[Score | Failure], golden: Golden)
     return frozenset(failed)
 
 
-def _lacks_spans(verdict: Verdict, scores: Iterable[object]) -> bool:
-    """Return whether a check could not be asked of a stored output: it is no fault of the golden set."""
-    failed = {score.metric for score in scores if isinstance(score, Failure)}
-    return verdict.outcome == "error" and verdict.metric in failed
-
-
-def _leave_out_unasked(verdicts: Iterable[Verdict], failures: Iterable[Failure]) -> list[Verdict]:
-    """Leave out errors of checks that would have cost something: nobody knows if they are red."""
-    unasked = {failure.metric for failure in failures if failure.metric and is_refusal(failure.error)}
+def _leave_out_unasked(
+    verdicts: Iterable[Verdict],
+    failures: Iterable[Score | Failure],
+    is_excused: Callable[[Failure], bool] = lambda failure: is_refusal(failure.error),
+) -> list[Verdict]:
+    """Leave out errors of checks that were not asked, by default since they cost: they may be green."""
+    unasked = {
+        failure.metric
+        for failure in failures
+        if isinstance(failure, Failure) and failure.metric and is_excused(failure)
+    }
     return [verdict for verdict in verdicts if verdict.outcome != "error" or verdict.metric not in unasked]
 
 
@@ -314,10 +322,7 @@ def _describe_reds(name: str, verdicts: Iterable[Verdict]) -> list[str]:
     ]
 
 
-def _change_outputs(answered: Sequence[Answered], kinds: Sequence[Kind]) -> Iterator[Mutation]:
-    wanted = {kind for group, kind in kinds if group == "output"}
-    if not wanted:
-        return
+def _change_outputs(answered: Sequence[Answered]) -> Iterator[Mutation]:
     texts = [item.output.text for item in answered]
     for at, item in enumerate(answered):
         case = item.task.case
@@ -330,15 +335,12 @@ def _change_outputs(answered: Sequence[Answered], kinds: Sequence[Kind]) -> Iter
             others=list(dict.fromkeys(others)),
             seed=item.task.id,
         ):
-            if mutant.kind in wanted and mutant.text != item.output.text:
-                yield Mutation(
-                    group="output",
-                    kind=mutant.kind,
-                    answered=item,
-                    output=replace(item.output, text=mutant.text),
-                    change=mutant.change,
-                    spans=item.spans,
-                )
+            output = replace(item.output, text=mutant.text)
+            yield _mutation("output", mutant.kind, item, output, mutant.change)
+
+
+def _mutation(group: str, kind: str, item: Answered, output: Output, change: str) -> Mutation:
+    return Mutation(group=group, kind=kind, answered=item, output=output, change=change, spans=item.spans)
 
 
 def _is_unread(item: Answered) -> bool:
@@ -363,10 +365,7 @@ def _strings(value: object) -> Iterator[str]:
             yield from _strings(part)
 
 
-def _change_passages(answered: Sequence[Answered], kinds: Sequence[Kind]) -> Iterator[Mutation]:
-    wanted = {kind for group, kind in kinds if group == "retrieval"}
-    if not wanted:
-        return
+def _change_passages(answered: Sequence[Answered]) -> Iterator[Mutation]:
     known: dict[str, Passage] = {
         passage.id: passage for item in answered for passage in item.output.passages or ()
     }
@@ -374,15 +373,7 @@ def _change_passages(answered: Sequence[Answered], kinds: Sequence[Kind]) -> Ite
         others = list(known.values())
         random.Random(item.task.id).shuffle(others)  # noqa: S311 - no secret
         for kind, output, change in passage_mutants(item.task.case, item.output, others):
-            if kind in wanted:
-                yield Mutation(
-                    group="retrieval",
-                    kind=kind,
-                    answered=item,
-                    output=output,
-                    change=change,
-                    spans=item.spans,
-                )
+            yield _mutation("retrieval", kind, item, output, change)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

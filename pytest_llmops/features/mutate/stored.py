@@ -19,9 +19,9 @@ from pytest_llmops.features.mutate.strength import Strength
 from pytest_llmops.features.mutate.trials import Trial
 from pytest_llmops.gates.renames import find_renames
 from pytest_llmops.golden.identity import cases_by_id, file_of, input_hash
+from pytest_llmops.hookspecs import Lost
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Golden
-from pytest_llmops.revision.loosening import Loosening, digest_of
 from pytest_llmops.revision.revision import is_revision, open_revision
 from pytest_llmops.settings import NO_BASELINE, Settings
 from pytest_llmops.statistics.multiplicity import adjust_holm
@@ -195,9 +195,9 @@ def find_lowered(before: Killed, now: Killed) -> list[Lowered]:
     ]
 
 
-def list_loosened_strength(
-    before: bytes, after: bytes | None, place: str, rename: Callable[[str], str], cases: Collection[str]
-) -> Iterator[Loosening]:
+def list_lost(
+    before: bytes, after: bytes | None, rename: Callable[[str], str], cases: Collection[str]
+) -> Iterator[Lost]:
     """
     Yield what a change lowered in the stored strength, or took out of it.
 
@@ -206,31 +206,25 @@ def list_loosened_strength(
         cases: Of the golden files as they are now; others are listed as removed ones.
     """
     try:
-        old = read_strength(before, place).rename(rename)
+        old = read_strength(before, "").rename(rename)
     except RunFileError:  # which was listed when it came
         return
     if after is None:
-        yield Loosening(place=place, what="the stored strength was removed", before=old.share())
+        yield Lost("the stored strength was removed", before=old.share())
         return
     try:
-        now = read_strength(after, place)
+        now = read_strength(after, "")
     except RunFileError as error:
-        what = f"the stored strength cannot be read: {str(error).removeprefix(f'{place}: ')}"
-        yield Loosening(place=place, what=what, digest=digest_of(after))
+        yield Lost(f"the stored strength cannot be read{error}", content=after)
         return
     for row in find_lowered(old.killed, now.killed):
-        yield Loosening(
-            place=place,
-            what=f"{row.golden}: fewer mutants {row.group}/{row.kind} are killed",
-            before=f"{row.before} of {row.cases}",
-            after=f"{row.after} of {row.cases}",
-            digest=digest_of(row.dropped),
-        )
+        what = f"{row.golden}: fewer mutants {row.group}/{row.kind} are killed"
+        was, is_ = (f"{killed} of {row.cases}" for killed in (row.before, row.after))
+        yield Lost(what, before=was, after=is_, content=row.dropped)
     left = {case for case, _, _ in now.killed}
     for case in sorted({case for case, _, _ in old.killed} - left):
         if case in cases:
-            what = "the case was taken out of the stored strength"
-            yield Loosening(place=place, case=case, what=what, before=old.share_of([case]))
+            yield Lost("the case was taken out of the stored strength", case, old.share_of([case]))
 
 
 def read_strength(content: bytes, name: str) -> Kept:
