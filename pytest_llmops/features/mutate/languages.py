@@ -141,7 +141,7 @@ def detect_language(answer: str, *others: str) -> str | None:
 def is_foreign(text: str) -> bool:
     """Return whether a text is in a known language that is none of `LANGUAGES`."""
     code = support.detect_language(text[:_READ_AT_MOST])
-    return code is not None and code not in LANGUAGES
+    return bool(code) and code not in LANGUAGES
 
 
 def _read(name: str) -> Mapping[str, Any]:

@@ -466,7 +466,7 @@ def _digest(trial: Trial) -> str:
 def _read(content: bytes, name: str) -> Mapping[str, Any]:
     from jsonschema import Draft202012Validator
 
-    remedy = "measure it again: llmops mutate --accept"
+    remedy = "take it away, and measure again: llmops mutate --accept"
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
