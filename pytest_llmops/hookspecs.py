@@ -8,7 +8,7 @@ imported whenever verbs or metrics are listed, so it names heavier modules by th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -67,6 +67,41 @@ class MeasureGoldens(Protocol):
         """
 
 
+class Lost(NamedTuple):
+    """
+    Something that an accepted file has no longer, or less of.
+
+    Attributes:
+        what: One line for people.
+        case: The item's id; None for what is of no case.
+        before: A number or word of the merge base; `after` of the change.
+        content: All that is there now, where `after` does not show it: an approval is of this content.
+    """
+
+    what: str
+    case: str | None = None
+    before: str = ""
+    after: str = ""
+    content: object = None
+
+
+class ListLost(Protocol):
+    """Lists what a change took out of a file that is accepted beside the baseline."""
+
+    def __call__(
+        self, before: bytes, after: bytes | None, rename: Callable[[str], str], cases: Collection[str]
+    ) -> Iterable[Lost]:
+        """
+        Yield what is lost.
+
+        Args:
+            before: The file at the merge base.
+            after: None where it is gone.
+            rename: Returns the id that a case of before has now.
+            cases: Ids of all cases of the change; those that it removed are listed already.
+        """
+
+
 @_hookspec
 def llmops_verbs() -> Sequence[Verb]:  # type: ignore[empty-body]
     """Return verbs of the command `llmops`."""
@@ -95,6 +130,16 @@ def llmops_measure() -> Mapping[str, str]:  # type: ignore[empty-body]
 
     Each has the import path `module:function` of a `MeasureGoldens`. `--llm-mutate` asks for the one of
     `mutation`.
+    """
+
+
+@_hookspec
+def llmops_accepted_files() -> Mapping[str, str]:  # type: ignore[empty-body]
+    """
+    Return files beside the baseline in which something was accepted, by name.
+
+    Each has the import path `module:function` of a `ListLost`, by which a change of it is compared with
+    its merge base.
     """
 
 

@@ -24,7 +24,7 @@ from pytest_llmops.errors import (
     hint,
 )
 from pytest_llmops.extensions import call_hook, installed
-from pytest_llmops.hookspecs import MeasureGoldens, Measurement
+from pytest_llmops.hookspecs import ListLost, MeasureGoldens, Measurement
 from pytest_llmops.printable import with_article
 from pytest_llmops.protocols import FACTS, Metric, MetricTraits
 from pytest_llmops.records import Bound
@@ -356,6 +356,17 @@ def open_measure(name: str, typed: str, flag: str) -> Callable[..., Measurement]
             open_: MeasureGoldens = cast("Any", _load(paths[name]))
             return open_(typed)
     raise SettingsError(f"{flag}: no installed feature serves this flag")
+
+
+def accepted_files() -> Mapping[str, ListLost]:
+    """
+    Return what compares the files that features accept beside the baseline, by their names.
+
+    Raises:
+        LLMOpsError: A feature cannot be loaded.
+    """
+    files = [file for _, paths in call_hook("llmops_accepted_files", Mapping) for file in paths.items()]
+    return {name: cast("Any", _load(path)) for name, path in files}
 
 
 def _frozen(value: Any) -> Any:

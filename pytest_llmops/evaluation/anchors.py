@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.golden.anchors import load_anchors
+from pytest_llmops.printable import name_some, printable
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import CallRules
 from pytest_llmops.records import ANCHORS, GAIN, Anchor, Case, Golden, Output
@@ -19,6 +20,7 @@ from pytest_llmops.settings import Settings
 
 _HAD = {"reference", "passages"}
 """Needs of a metric that an anchor may meet."""
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,16 @@ def plan_anchors(golden: Golden, settings: Settings) -> tuple[Golden, list[Task]
             tasks.append(Task(id=id_, case=case, repeats=1, metrics=wanted))
             outputs[id_] = Output(text=anchor.output, passages=anchor.passages)
     return own, tasks, outputs
+
+
+def describe_unscored_anchors(goldens: Iterable[Golden], settings: Settings) -> Iterator[str]:
+    """Yield a sentence for each golden file whose anchors were not scored."""
+    for golden in goldens if settings.record == "none" else ():
+        if golden.anchors and (names := sorted(printable(name) for name, _ in _list_metrics(golden))):
+            yield (
+                f"{printable(golden.path)}: {name_some(names, _NAMED)} did not score the anchors, since "
+                "--llm-record none makes no calls: a drop may be one of the judge, and not of the app"
+            )
 
 
 def _list_metrics(golden: Golden) -> Iterator[tuple[str, Metric]]:

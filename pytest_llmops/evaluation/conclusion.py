@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_llmops.errors import RunFileError
+from pytest_llmops.evaluation.anchors import describe_unscored_anchors
 from pytest_llmops.evaluation.baseline import accept_into_baseline
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.gates.case_results import describe_empty_answers, describe_unscored
@@ -111,6 +112,7 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
             line, accepted = accept_into_baseline(run, settings)
             conclusion.add(line, "passed" if accepted else "failed")
         _judge_run(evaluation, run, conclusion)
+        conclusion.problems += describe_unscored_anchors(evaluation.goldens, settings)
     if judged is None:
         judged = [result.case for result in conclusion.run.results]
     if source.missing:

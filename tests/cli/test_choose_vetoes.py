@@ -39,6 +39,10 @@ def calling(question):
     call = ToolCall(name="mail", arguments={"to": "anna.berg@firma-nord.de"})
     return Output(text="Within 60 days.", tool_calls=(call,))
 
+def reading(question):
+    ordered = {"id": "orders#1", "text": "Boots, ordered by anna.berg@firma-nord.de."}
+    return {"text": "Within 60 days.", "passages": [ordered]}
+
 def printing(question):
     print("asked by anna.berg@firma-nord.de")
     return "Within 60 days."
@@ -76,6 +80,25 @@ def test_an_app_that_prints_personal_data_is_not_crowned(capsys):
 
     assert code == 2
     assert "veto_bot:printing cannot win: leaks personal data or secrets in 12 cases" in shown
+
+
+def test_passages_are_searched_too_unless_they_are_said_to_be_the_project_s_own(capsys):
+    code, last, shown = choose(capsys, "reading", "refuse")
+    assert code == 2
+    assert "veto_bot:reading cannot win: leaks personal data or secrets in 12 cases" in last
+    assert "if these are texts of yours: `passages: own_knowledge`" in last
+    assert "anna.berg" not in shown
+
+    main(["run", "--app", "veto_bot:reading", "--out", "reading.json"])
+    run = json.loads(Path("reading.json").read_text())
+    for result in run["results"]:  # as another tool writes it
+        result["outputs"][0]["passages"] = [{"id": "a", "text": "Ordered by anna.berg@firma-nord.de."}]
+    Path("clear.json").write_text(json.dumps(run))
+    main(["run", "--app", "veto_bot:refuse", "--out", "refuse.json"])
+    assert "leaks personal data or secrets in 12 cases" in choose(capsys, "clear.json", "refuse.json")[1]
+
+    write_golden(more="passages: own_knowledge")
+    assert choose(capsys, "reading", "refuse")[:1] == (0,)
 
 
 def test_an_app_that_leaks_in_every_answer_is_not_crowned(capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -252,7 +253,7 @@ def test_retrieval_is_mutated_where_it_matters_and_named_where_there_is_none(cap
     assert [row["alone"] > 0 for row in shown["checks"] if row["check"] == "recall@1 >= 1"] == [True]
 
     golden(WEAK.replace(":answer", ":bare"))
-    assert report(capsys, "--kinds", "output")[1]["not_tried"] == {}
+    assert "output" not in report(capsys, "--kinds", "output")[1]["not_tried"]
     code, shown = report(capsys, "--kinds", "retrieval")
     assert code == 3
     assert shown["score"]["score"] is None
@@ -323,6 +324,46 @@ def test_streams_and_verdicts_of_models_are_mutated(capsys, app, kind):
     assert (kinds(shown)[kind]["killed"], kinds(shown)[kind]["by_error"], calls) == (2, 0, [])
 
 
+def test_a_changed_reply_that_leaves_the_answer_right_is_no_mutant_and_an_empty_answer_is_a_kill(capsys):
+    case = "cases: [{id: boots, input: How long for boots?, reference: %s, checks: {facts: true}}]\n"
+    bot("answer", cases=case % "60 days")
+    record()
+    _, shown = report(capsys, "--kinds", "truncated,empty")
+    assert shown["not_tried"].keys() == {"model/truncated"}  # `60 days,`
+    assert kinds(shown)["empty"] | {"killed": 1, "by_error": 1} == kinds(shown)["empty"]
+    bot("answer", cases=case % "60 days at most")
+    assert kinds(report(capsys, "--kinds", "truncated")[1])["truncated"]["survived"] == 1
+
+
+def test_an_announcement_is_not_negated(capsys):
+    Path("mutant_shop.py").write_text(SHOP.replace('{"text": P', '{"text": "Here is what I found: " + P'))
+    golden(WEAK)
+    _, shown = report(capsys, "--kinds", "negation")
+    texts = [row["text"] for row in shown["survivors"]]
+    assert len(texts) == 2
+    assert all(text.startswith("Here is what I found: ") for text in texts)
+
+
+def test_lies_in_a_language_in_which_words_cannot_be_turned_are_never_all_killed(capsys):
+    books, papers = "本は10冊まで、2週間借りることができます。", "雑誌は館内で3時間まで読むことができます。"
+    Path("mutant_shop.py").write_text(
+        f"def answer(question):\n    return {{'本': {books!r}, '雑誌': {papers!r}}}[question]\n"
+    )
+    golden(f"""
+app: mutant_shop:answer
+suite: {{mutation: {{lies: ">= 0.9", number: ">= 0.9"}}}}
+checks: {{exact_match: true}}
+cases: [{{id: a, input: 本, reference: {books}}}, {{id: b, input: 雑誌, reference: {papers}}}]
+""")
+    code, shown = report(capsys, "--kinds", "output")
+    assert (code, shown["lies"]["score"]) == (2, 1.0)
+    outcomes = {row["check"].split()[1]: row["outcome"] for row in shown["verdicts"]}
+    assert outcomes == {"lies": "undecided", "number": "passed"}
+    assert {"output/negation", "output/appended_lie", "output/apology"} <= shown["not_tried"].keys()
+    main(["mutate", "--kinds", "output"])
+    assert "2 answers in a language in which only numbers" in capsys.readouterr().out
+
+
 def test_tool_calls_are_dropped_and_changed(capsys):
     case = "cases: [{id: order, input: Where is A-1042?, checks: {keywords: {all: [on its way]}%s}}]\n"
     bot("agent", cases=case % "")
@@ -380,18 +421,29 @@ def test_an_app_that_keeps_its_answers_has_shown_nothing(capsys):
     assert (code, shown["score"]["survived"], shown["score"]["undecided"]) == (2, 0, 2)
 
 
-def test_a_check_that_breaks_on_a_mutant_makes_the_build_red_and_is_shown_apart(capsys):
-    Path("mutant_metric.py").write_text("""
+@pytest.mark.parametrize("broken", ["raise RuntimeError('no words')", "time.sleep(60)", "return math.nan"])
+def test_a_metric_that_breaks_or_hangs_on_mutants_kills_none(capsys, broken):
+    Path("mutant_metric.py").write_text(f"""
+import math, time
 from pytest_llmops.metrics.custom import metric
 
-@metric(name="named_source", bound=">= 1")
-def named_source(output):
-    return float(output.passages[0].id in {"returns#boots", "warranty#tents", "gifts#valid"})
+@metric(name="known_source", bound=">= 1")
+def known_source(output):
+    if not output.passages:
+        {broken}
+    return 1.0
 """)
-    Path("pyproject.toml").write_text('[tool.pytest-llmops]\nmetrics = ["mutant_metric.py"]\n')
-    golden(WEAK.replace("card]}", "card]}, named_source: true"))
-    _, shown = report(capsys, "--kinds", "no_passages")
-    assert shown["score"] | {"killed": 3, "by_error": 3} == shown["score"]
+    Path("pyproject.toml").write_text('[tool.pytest-llmops]\nmetrics = ["mutant_metric.py"]\ntimeout_s = 1\n')
+    golden(WEAK.replace("card]}", "card]}, known_source: true"))
+    start = time.perf_counter()
+    code, shown = report(capsys, "--kinds", "no_passages")
+    assert time.perf_counter() - start < 30
+    assert (code, shown["score"]["killed"], shown["score"]["undecided"]) == (2, 0, 3)
+    main(["mutate", "--kinds", "no_passages"])
+    assert "no_passages: known_source >= 1 gave no score: " in capsys.readouterr().out
+
+    golden(STRONG.replace("facts: true", "facts: true, known_source: true"))
+    assert report(capsys, "--kinds", "no_passages")[1]["score"]["killed"] == 3  # by another check
 
 
 def test_nothing_that_is_mutated_is_recorded():
@@ -580,18 +632,86 @@ def test_a_bound_of_which_only_a_part_was_tried_is_undecided(capsys):
     assert (code, shown["outcome"]) == (2, "undecided")
 
 
-def test_stored_cases_that_are_gone_are_named_and_a_comparison_with_nothing_is_undecided(capsys):
+def test_a_case_that_is_gone_is_red_until_its_loss_is_accepted_and_a_renamed_one_is_none(capsys):
     golden(STRONG)
     main(["mutate", "--accept"])
     golden(STRONG.replace("id: boots", "id: shoes"))
+    assert main(["mutate"]) == 0
+
+    line = next(line for line in STRONG.splitlines(keepends=True) if "id: boots" in line)
+    golden(STRONG.replace(line, ""))
     code, shown = report(capsys)
-    assert code == 0
-    assert "1 case of the stored strength is gone" in shown["note"]
-    assert "golden/shop.yaml::boots" in shown["note"]
-    golden(WEAK.replace("id: ", "id: my-"))
+    assert (code, shown["outcome"]) == (1, "regressed")
+    assert shown["gone"].startswith("1 case of the stored strength is gone, with ")
+    assert "golden/shop.yaml::boots; stored were " in shown["gone"]
+
+    stored = Path("golden/mutation.json").read_text()
+    assert main(["mutate", "--accept", "--baseline", "none"]) == 1
+    assert "to accept the loss: llmops mutate --accept --all" in capsys.readouterr().err
+    assert Path("golden/mutation.json").read_text() == stored
+    assert main(["mutate", "--accept", "--all"]) == 0
+    assert main(["mutate"]) == 0
+
+    Path("golden/shop.yaml").rename("golden/store.yaml")
+    assert main(["mutate"]) == 0
+    Path("golden/store.yaml").rename("elsewhere.yaml")
+    golden("app: mutant_shop:answer\ncases: [{id: a, input: gifts?, checks: {keywords: {all: [card]}}}]")
+    Path("golden/shop.yaml").rename("golden/other.yaml")
+    assert main(["mutate"]) != 0
+    assert "2 cases of the stored strength are gone" in capsys.readouterr().out
+
+
+def test_a_lower_strength_is_stored_by_an_explicit_word_only_and_what_fell_is_named(capsys):
+    golden(STRONG)
+    main(["mutate", "--accept"])
+    stored = Path("golden/mutation.json")
+    before = stored.read_text()
+    golden(STRONG.replace("facts: true, ", ""))
+    capsys.readouterr()
+    assert main(["mutate", "--accept"]) == 1
+    shown = capsys.readouterr().err
+    assert "not accepted into" in shown
+    assert re.search(
+        r"golden/shop\.yaml: output: \d+ of \d+ mutants killed → \d+ of \d+ .*\(.*number 3 → \d of 3", shown
+    )
+    assert stored.read_text() == before
+
+    assert main(["mutate", "--all"]) == 4
+    capsys.readouterr()
+    assert main(["mutate", "--accept", "--all"]) == 0
+    shown = capsys.readouterr()
+    assert "with less than before:\n  golden/shop.yaml: output: " in shown.err
+    assert "accepted: output/number" in shown.out
+    golden(STRONG)
+    assert main(["mutate", "--accept"]) == 0  # a raise needs no word
+    assert stored.read_text() == before
+
+
+def test_a_bound_that_nothing_can_decide_is_to_be_left_out_and_only_others_are_proposed(capsys):
+    golden(STRONG.replace("cases:", 'suite: {mutation: {muted: "<= 0.3", date: ">= 0.5"}}\ncases:'))
     code, shown = report(capsys)
-    assert (code, shown["outcome"]) == (2, "undecided")
-    assert "3 cases of the stored strength are gone" in shown["note"]
+    assert code == 2
+    why = {
+        "muted": "the app made no model call that the recorder sees",
+        "date": "no case has anything for it to change",
+    }
+    assert {row["reason"] for row in shown["verdicts"]} == {
+        f"nothing was tried: {reason}; if the app is meant to be so, leave {name} out of `mutation`"
+        for name, reason in why.items()
+    }
+    assert shown["proposed"] == {}
+
+    golden(STRONG)
+    main(["mutate"])
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "bounds that hold today" in line)
+    bounds = line.partition("golden/shop.yaml: ")[2]
+    assert "muted" not in bounds
+    golden(f"{bounds}\n{STRONG}")
+    code, shown = report(capsys)
+    assert (code, {row["outcome"] for row in shown["verdicts"]}) == (0, {"passed"})
+    bot("answer")
+    record()
+    assert report(capsys)[1]["proposed"]["golden/shop.yaml"]["muted"] == "<= 0"
 
 
 def test_a_strength_outside_of_the_project_is_in_no_revision(capsys):
@@ -611,26 +731,100 @@ def test_selfcheck_names_the_command_until_a_strength_is_stored(capsys):
     assert "llmops mutate" not in capsys.readouterr().out.splitlines()[-1]
 
 
-def test_the_strength_at_the_merge_base_counts_whatever_the_change_accepts(monkeypatch, capsys):
-    forget_git_settings(monkeypatch)
+def git(*words: str) -> None:
+    subprocess.run(["git", *words], check=True, capture_output=True)  # noqa: S603, S607 - of this test
 
-    def git(*words: str) -> None:
-        subprocess.run(["git", *words], check=True, capture_output=True)  # noqa: S603, S607 - of this test
 
-    golden(STRONG)
-    main(["mutate", "--accept"])
+def begin_change() -> None:
+    """Commit all as `main`, and go on in a branch."""
     git("init", "-q", "-b", "main")
     git("add", ".")
     git("commit", "-qm", "strong")
     git("checkout", "-qb", "change")
-    golden(STRONG.replace("facts: true, ", ""))
+
+
+def test_the_strength_at_the_merge_base_counts_whatever_the_change_accepts(monkeypatch, capsys):
+    forget_git_settings(monkeypatch)
+    golden(STRONG)
     main(["mutate", "--accept"])
+    begin_change()
+    golden(STRONG.replace("facts: true, ", ""))
+    main(["mutate", "--accept", "--all"])
     git("commit", "-qam", "weak")
     assert main(["mutate"]) == 0
     assert main(["mutate", "--baseline", "git:main"]) == 1
     git("rm", "-q", "golden/mutation.json")
     git("commit", "-qm", "none")
     assert "has no golden/mutation.json" in report(capsys, "--baseline", "git:HEAD")[1]["note"]
+
+
+def test_a_stored_strength_that_a_change_lowers_or_removes_is_red_and_approved_item_by_item(
+    monkeypatch, capsys
+):
+    forget_git_settings(monkeypatch)
+    golden(STRONG.replace("facts: true, ", ""))
+    Path(".gitignore").write_text(".llmops\n__pycache__\n")
+    main(["run", "--accept"])
+    main(["mutate", "--accept"])
+    begin_change()
+    stored = Path("golden/mutation.json")
+    weak = stored.read_text()
+
+    def items(*arguments: str) -> tuple[int, list[str]]:
+        git("add", "--all")
+        git("commit", "-qm", "a change", "--allow-empty")
+        capsys.readouterr()
+        code = main(["run", "--baseline", "git:main", *arguments])
+        lines = capsys.readouterr().out.splitlines()
+        return code, [line.strip() for line in lines if line.strip().startswith("golden/mutation.json: ")]
+
+    def edit(change) -> None:
+        document = json.loads(weak)
+        change(document["goldens"]["golden/shop.yaml"])
+        stored.write_text(json.dumps(document))
+
+    golden(STRONG)
+    main(["mutate", "--accept"])  # an honest raise
+    assert stored.read_text() != weak
+    assert items() == (0, [])
+
+    stored.unlink()
+    code, (item,) = items()
+    assert (code, "the stored strength was removed (before: " in item) == (1, True)
+    assert items("--allow-loosening", item)[0] == 0
+
+    def lower(entry) -> None:
+        for case in ("boots", "tents"):
+            entry["cases"][case]["retrieval/top_dropped"][0] = 0
+            entry["cases"][case]["retrieval/shuffled"][0] = 0
+
+    edit(lower)
+    code, found = items()
+    assert (code, len(found)) == (1, 2)
+    assert (
+        "golden/shop.yaml: fewer mutants retrieval/shuffled are killed (before: 3 of 3, now: 1 of 3, "
+        in found[0]
+    )
+    assert items("--allow-loosening", found[0])[0] == 1
+    assert items("--allow-loosening", "\n".join(found))[0] == 0
+
+    edit(lambda entry: entry["cases"].pop("gifts"))
+    code, (item,) = items()
+    assert (code, "golden/shop.yaml::gifts: the case was taken out of" in item) == (1, True)
+    edit(lambda entry: entry["cases"]["gifts"].pop("retrieval/shuffled"))
+    assert "fewer mutants retrieval/shuffled are killed (before: 3 of 3, now: 2 of 3" in items()[1][0]
+
+    def answer_anew(entry) -> None:
+        gifts = entry["cases"]["gifts"]
+        del gifts["retrieval/shuffled"]
+        gifts.update({kind: [killed, "0"] for kind, (killed, _) in gifts.items()})
+
+    edit(answer_anew)
+    assert items() == (0, [])
+    edit(lambda entry: entry["cases"].update(gifts={"output/apology": [1, "0"]}))
+    assert len(items()[1]) > 3
+    edit(lambda entry: entry["kinds"]["retrieval/shuffled"].update(killed=1))
+    assert "cannot be read: golden/shop.yaml: retrieval/shuffled has fewer killed" in items()[1][0]
 
 
 def test_a_case_without_checks_lets_everything_pass(capsys):

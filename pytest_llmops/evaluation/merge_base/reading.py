@@ -25,6 +25,7 @@ from pytest_llmops.evaluation.merge_base.files import (
 from pytest_llmops.evaluation.merge_base.moves import (
     follow_project,
     match_goldens,
+    rename_case,
     rename_goldens,
     rename_reviews,
     rename_run,
@@ -42,6 +43,7 @@ from pytest_llmops.ini_files import INI_FILES, read_addopts, read_ini
 from pytest_llmops.printable import printable
 from pytest_llmops.prompts.lock import find_lock
 from pytest_llmops.records import Case, CaseResult, Golden, Run
+from pytest_llmops.registry import accepted_files
 from pytest_llmops.reports.files.baseline_file import (
     load_base,
     load_release,
@@ -100,6 +102,7 @@ def read_merge_base(  # noqa: PLR0913 - as `find_baseline`
     renamed = _find_renamed_cases(old.goldens, new.goldens)
     old, new = _rename_cases(old, renamed), _rename_cases(new, renamed)
     further += list_changed_options(old.goldens, revision)
+    further += _list_accepted(revision, old, new, moved, renamed)
     release = _read_release(revision, old.settings.accepted)
     if release is not None:
         release = replace(release, run=rename_cases(rename_run(release.run, moved), renamed))
@@ -272,6 +275,30 @@ def _list_release(
         after=printable(now.name) if now else "",
         digest=digest_of(file.read_bytes()) if file.is_file() else "",
     )
+
+
+def _list_accepted(
+    revision: Revision,
+    old: GateFiles,
+    new: GateFiles,
+    moved: Mapping[str, str],
+    renamed: Mapping[str, str],
+) -> Iterator[Loosening]:
+    """Yield what the change took out of files that features accept beside the baseline."""
+
+    def rename(case: str) -> str:
+        case = rename_case(case, moved)
+        return renamed.get(case, case)
+
+    for name, list_lost in accepted_files().items():
+        path = Path(old.settings.accepted).with_name(name).as_posix()
+        before, file = revision.read(path), revision.root / path
+        after = file.read_bytes() if file.is_file() else None
+        if before is None or before == after:
+            continue
+        for what, case, was, is_, content in list_lost(before, after, rename, cases_by_id(*new.goldens)):
+            digest = "" if content is None else digest_of(content)
+            yield Loosening(place=path, case=case, what=what, before=was, after=is_, digest=digest)
 
 
 def _list_promises(

@@ -27,3 +27,8 @@ def llmops_suite_keys() -> Mapping[str, str]:
 @hookimpl
 def llmops_measure() -> Mapping[str, str]:
     return {"mutation": f"{__name__}.session:measure_in_session"}
+
+
+@hookimpl
+def llmops_accepted_files() -> Mapping[str, str]:
+    return {"mutation.json": f"{__name__}.stored:list_lost"}

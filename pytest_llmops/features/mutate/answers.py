@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pytest_llmops.features.mutate.dates import change_date
-from pytest_llmops.features.mutate.languages import read_language
+from pytest_llmops.features.mutate.languages import is_foreign, read_language
 from pytest_llmops.features.mutate.lies import append_lie
 from pytest_llmops.features.mutate.names import change_name
 from pytest_llmops.features.mutate.numbers import change_number
@@ -178,9 +178,9 @@ def _passages(reading: Reading, kind: str) -> Mutant | None:
 
 
 def _apology(reading: Reading, kind: str) -> Mutant | None:
-    if _refuses(reading) or not reading.text.strip():
+    language = reading.language or (None if is_foreign(reading.prose) else read_language("en"))
+    if language is None or _refuses(reading) or not reading.text.strip():
         return None
-    language = reading.language or read_language("en")
     return Mutant(kind, language.apology, "an apology")
 
 

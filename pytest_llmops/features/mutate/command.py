@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,11 +18,10 @@ from pytest_llmops.features.mutate.measuring import Measured, RedGoldenError, me
 from pytest_llmops.features.mutate.report import mutation_document, mutation_json
 from pytest_llmops.features.mutate.stored import (
     Compared,
-    Weakened,
+    accept_strength,
     compare_strength,
     read_before,
     strength_path,
-    write_strength,
 )
 from pytest_llmops.golden.files import find_golden_files
 from pytest_llmops.golden.loader import load_golden
@@ -48,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--budget", metavar="N", help="the most model calls that cost something; none by default, and what they leave open is undecided")  # fmt: skip  # noqa: E501 - as above
     add("--baseline", metavar="FILE|git:REF", help="an earlier --accept; default: mutation.json beside the baseline, if it is there")  # fmt: skip  # noqa: E501 - as above
     add("--accept", action="store_true", help="write the measured strength to mutation.json beside the baseline")  # fmt: skip  # noqa: E501 - as above
+    add("--all", action="store_true", help="with --accept: even if it is lower than the one that is stored")
     add("--record", metavar="MODE", help="cassettes: none, once, new (default) or all")
     add("--out", metavar="FILE", help="write the report to this file too")
     add("--format", choices=("text", "json", "markdown"), default="text")
@@ -66,6 +65,8 @@ def _mutate(given: argparse.Namespace) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
+    if given.all and not given.accept:
+        raise SettingsError("--all belongs to --accept")
     settings = _settings(given)
     kinds = _read_kinds(given)
     budget = 0 if given.budget is None else read_count("--budget", given.budget)
@@ -76,15 +77,23 @@ def _run(given: argparse.Namespace) -> int:
     before = read_before(given.baseline, settings)
     edits = read_files({"prompts": given.prompt, "documents": given.data}, kinds, settings, budget)
     measured = measure(goldens, settings, kinds, run=run, budget=budget, edits=edits)
-    compared = compare_strength(before, measured.strength)
+    compared = compare_strength(before, measured.strength, settings.root)
+    compared = replace(compared, is_accepted=given.all and given.baseline is None)
     measured = replace(measured, notes=(*measured.notes, *compared.notes))
     outcome = conclude(measured, compared)
-    _show(measured, compared.weakened, outcome, given)
-    if given.accept and outcome != "error":
-        path = strength_path(settings)
-        write_strength(measured.strength, path)
-        print(f"accepted into {path}", file=sys.stderr)  # noqa: T201 - as above
-    return _EXIT_CODES[outcome]
+    _show(measured, compared, outcome, given)
+    is_stored = not given.accept or outcome == "error" or _accept(measured, settings, may_fall=given.all)
+    return _EXIT_CODES[outcome] or int(not is_stored)
+
+
+def _accept(measured: Measured, settings: Settings, *, may_fall: bool) -> bool:
+    path = strength_path(settings)
+    fallen = accept_strength(measured.strength, path, settings.root, may_fall=may_fall)
+    head = f"accepted into {path}{', with less than before:' if fallen else ''}"
+    if fallen and not may_fall:
+        head = f"not accepted into {path}, which has more; to accept the loss: llmops mutate --accept --all"
+    print("\n  ".join([head, *fallen]), file=sys.stderr)  # noqa: T201 - as above
+    return may_fall or not fallen
 
 
 def conclude(measured: Measured, compared: Compared) -> Outcome:
@@ -93,7 +102,7 @@ def conclude(measured: Measured, compared: Compared) -> Outcome:
     outcomes = {verdict.outcome for verdict in strength.verdicts}
     if not strength.total.tried:
         return "error"
-    if compared.weakened:
+    if compared.losses and not compared.is_accepted:
         return "regressed"
     if "failed" in outcomes:
         return "failed"
@@ -123,14 +132,12 @@ def _read_kinds(given: argparse.Namespace) -> tuple[Kind, ...]:
     return kinds
 
 
-def _show(
-    measured: Measured, weakened: Sequence[Weakened], outcome: Outcome, given: argparse.Namespace
-) -> None:
+def _show(measured: Measured, compared: Compared, outcome: Outcome, given: argparse.Namespace) -> None:
     if given.format == "json":
-        text = json.dumps(mutation_json(measured, weakened, outcome), indent=2)
+        text = json.dumps(mutation_json(measured, compared, outcome), indent=2)
     else:
         write = write_markdown if given.format == "markdown" else write_terminal
-        text = "\n".join(write(mutation_document(measured, weakened, outcome)))
+        text = "\n".join(write(mutation_document(measured, compared, outcome)))
     print(text)  # noqa: T201 - as above
     if given.out:
         write_atomically(Path.cwd() / given.out, f"{text}\n".encode())

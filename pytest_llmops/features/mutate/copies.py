@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_llmops.cli.isolation import run_verb
 from pytest_llmops.errors import SettingsError
@@ -42,6 +42,25 @@ class _Made:
     run: Run | None
     calls: int
     problem: str = ""
+
+
+class _Edited(NamedTuple):
+    """A file with one rule changed, by its name."""
+
+    group: str
+    name: str
+    edit: EditedFile
+
+    def trial(self, golden: Golden, outcome: TrialOutcome, reason: str = "") -> Trial:
+        mutation = Mutation(
+            group=self.group,
+            kind=self.edit.kind,
+            answered=None,
+            output=None,
+            change=self.edit.change,
+            place=f"{golden.path}::{self.name}:{self.edit.line}",
+        )
+        return Trial(mutation=mutation, outcome=outcome, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,20 +98,20 @@ class Files:
         first = self._run(goldens, None, calls)
         left = calls - first.calls
         doubts = {golden.path: _doubt_of_copy(golden, first) for golden in goldens}
-        for group, name, edit in self._edits():
+        for edited in self._edits():
             ended = f"the budget of {counted(self.budget, 'call')} ended before it" if left <= 0 else ""
             reasons = {path: doubt or ended for path, doubt in doubts.items()}
             tried = [golden for golden in goldens if not reasons[golden.path]]
-            made = self._run(tried, (name, edit), left) if tried else None
+            made = self._run(tried, edited, left) if tried else None
             left -= made.calls if made else 0
             for golden in goldens:
                 if made is None or reasons[golden.path]:
-                    trials.append(_trial(golden, group, name, edit, "undecided", reasons[golden.path]))
+                    trials.append(edited.trial(golden, "undecided", reasons[golden.path]))
                 else:
-                    trials.append(_judge(golden, (group, name, edit), made, known))
+                    trials.append(_judge(edited, golden, made, known))
         return trials, calls - left
 
-    def _edits(self) -> Iterator[tuple[str, str, EditedFile]]:
+    def _edits(self) -> Iterator[_Edited]:
         for group in EDITS:
             wanted = {kind for of, kind in self.kinds if of == group}
             for name in self.by_group.get(group, ()):
@@ -100,14 +119,13 @@ class Files:
                 content = path.read_bytes().decode("utf-8")
                 for edit in edit_rules(content, path.suffix.lower()):
                     if edit.kind in wanted:
-                        yield group, name, edit
+                        yield _Edited(group, name, edit)
 
-    def _run(self, goldens: Sequence[Golden], edited: tuple[str, EditedFile] | None, calls: int) -> _Made:
+    def _run(self, goldens: Sequence[Golden], edited: _Edited | None, calls: int) -> _Made:
         """Run golden files on a copy, with one file changed or as it is."""
         with _copied(self.settings) as folder:
             if edited is not None:
-                name, edit = edited
-                (folder / name).write_bytes(edit.content.encode())
+                (folder / edited.name).write_bytes(edited.edit.content.encode())
             out = folder / ".llmops" / "mutated.json"
             record = "none" if self.settings.record == "none" or calls <= 0 else "new"
             arguments = ["run", *(golden.path for golden in goldens), "--out", str(out), "--baseline", "none"]
@@ -177,37 +195,34 @@ def _copied(settings: Settings) -> Iterator[Path]:
     """
     root = settings.root.resolve()
     home = settings.path(settings.home).resolve()
+    links: list[Path] = []
+    size = 0
+
+    def leave_out(folder: str, names: Sequence[str]) -> set[str]:
+        """Name environments, runs of before, and links, which are made when what they lead to is there."""
+        places = {name: Path(folder, name) for name in names}
+        linked = {name for name, place in places.items() if place.is_symlink()}
+        links.extend(places[name] for name in linked - _LEFT_OUT)
+        runs = {home / "runs", home / "explain"}
+        strange = {name for name, place in places.items() if not (place.is_file() or place.is_dir())}
+        return linked | strange | {name for name in names if name in _LEFT_OUT or places[name] in runs}
+
+    def copy_file(source: str, place: str) -> None:
+        nonlocal size
+        size += _copy(Path(source), Path(place))
+        if size > _MOST:
+            raise SettingsError(
+                f"{root} has more than {_MOST // 2**20} MiB to copy; run this in a clean checkout"
+            )
+
     with tempfile.TemporaryDirectory(prefix="llmops-") as name:
         copy = Path(name) / root.name
-        size = 0
-        links: list[Path] = []
-        for folder, folders, files in os.walk(root):
-            place = copy / Path(folder).relative_to(root)
-            place.mkdir(parents=True, exist_ok=True)
-            names = _choose_folders(Path(folder), folders, home)
-            links += [Path(folder) / name for name in names if (Path(folder) / name).is_symlink()]
-            folders[:] = [name for name in names if not (Path(folder) / name).is_symlink()]
-            for source in (Path(folder) / file for file in files if file not in _LEFT_OUT):
-                if source.is_symlink():
-                    links.append(source)
-                elif source.is_file():
-                    size += _copy(source, place / source.name)
-                if size > _MOST:
-                    raise SettingsError(
-                        f"{root} has more than {_MOST // 2**20} MiB to copy; run this in a clean checkout"
-                    )
+        shutil.copytree(root, copy, ignore=leave_out, copy_function=copy_file)
         for link in links:
             _link(link, copy / link.relative_to(root), root, copy)
         if home.is_relative_to(root) and home != root / ".llmops":
             (copy / home.relative_to(root)).replace(copy / ".llmops")
         yield copy
-
-
-def _choose_folders(folder: Path, names: Sequence[str], home: Path) -> list[str]:
-    """Return the folders that a copy has: no environments, and no runs of before."""
-    inside = folder.resolve()
-    left_out = {home / "runs", home / "explain"}
-    return [name for name in names if name not in _LEFT_OUT and inside / name not in left_out]
 
 
 def _copy(source: Path, place: Path) -> int:
@@ -233,27 +248,28 @@ def _link(source: Path, place: Path, root: Path, copy: Path) -> None:
         _copy(target, place)
 
 
-def _judge(
-    golden: Golden, edited: tuple[str, str, EditedFile], made: _Made, known: Mapping[str, Answered]
-) -> Trial:
+def _judge(edited: _Edited, golden: Golden, made: _Made, known: Mapping[str, Answered]) -> Trial:
     """Judge a golden file on the changed project: it kills the edit where any of its checks is red."""
     if made.run is None:
-        return _trial(golden, *edited, "error", made.problem)
+        return edited.trial(golden, "error", made.problem)
     results, verdicts = _judge_all(golden, made.run)
     if doubt := _refusal_of(results):
-        return _trial(golden, *edited, "undecided", doubt)
-    asked = tuple(
-        dict.fromkeys(verdict.check for verdict in verdicts if verdict.outcome in {"passed", "failed"})
+        return edited.trial(golden, "undecided", doubt)
+    asked, killers = (
+        tuple(dict.fromkeys(verdict.check for verdict in verdicts if verdict.outcome in outcomes))
+        for outcomes in ({"passed", "failed"}, {"failed"})
     )
-    if killers := tuple(dict.fromkeys(verdict.check for verdict in verdicts if verdict.outcome == "failed")):
-        return replace(_trial(golden, *edited, "killed", ""), killers=killers, asked=asked)
+    if killers:
+        return replace(edited.trial(golden, "killed"), killers=killers, asked=asked)
+    app_broke = any(not failure.metric for result in results for failure in result.failures)
     for verdict in verdicts:
-        if verdict.outcome == "error":
-            return _trial(golden, *edited, "error", f"{verdict.case or golden.path}: {verdict.reason}")
+        if verdict.outcome == "error":  # a metric that broke is no kill
+            reason = f"{verdict.case or golden.path}: {verdict.check}: {verdict.reason}"
+            return edited.trial(golden, "error" if app_broke else "undecided", reason)
     changed = _first_changed(results, known)
     if changed is None and not _calls_differ(results, known):
-        return _trial(golden, *edited, "undecided", _UNREAD)
-    trial = replace(_trial(golden, *edited, "survived", ""), asked=asked)
+        return edited.trial(golden, "undecided", _UNREAD)
+    trial = replace(edited.trial(golden, "survived"), asked=asked)
     if changed is not None:
         item, output = changed
         mutation = replace(trial.mutation, answered=item, output=output, spans=item.spans)
@@ -317,13 +333,3 @@ def _calls_differ(results: Sequence[CaseResult], known: Mapping[str, Answered]) 
         if result.case in known
         for output in result.outputs
     )
-
-
-def _trial(  # noqa: PLR0913, PLR0917 - an edit and its verdict
-    golden: Golden, group: str, name: str, edit: EditedFile, outcome: TrialOutcome, reason: str
-) -> Trial:
-    place = f"{golden.path}::{name}:{edit.line}"
-    mutation = Mutation(
-        group=group, kind=edit.kind, answered=None, output=None, change=edit.change, place=place
-    )
-    return Trial(mutation=mutation, outcome=outcome, reason=reason)

@@ -7,7 +7,14 @@ from calendar import monthrange
 from collections.abc import Callable, Sequence
 
 from pytest_llmops.features.mutate.languages import Language, join_words
-from pytest_llmops.features.mutate.places import AROUND, QUOTED_SOURCE, Place, pick, tier_of_text
+from pytest_llmops.features.mutate.places import (
+    AROUND,
+    QUOTED_SOURCE,
+    Place,
+    ordinal_ending,
+    pick,
+    tier_of_text,
+)
 from pytest_llmops.features.mutate.readings import Edit, Reading
 from pytest_llmops.metrics.words import fold
 
@@ -172,7 +179,7 @@ def _like(names: Sequence[str], model: str) -> str:
 def _ending(day: int, language: Language) -> str:
     if language.code == "fr":
         return "er" if day == 1 else ""
-    return "th" if 10 < day < 14 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")  # noqa: PLR2004
+    return ordinal_ending(day)
 
 
 def _other_times(match: re.Match[str]) -> list[str]:

@@ -7,18 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_llmops.documents.values import plain
 from pytest_llmops.documents.yaml_document import read_yaml
 from pytest_llmops.metrics.support import language as support
 
 LANGUAGES = ("en", "de", "fr", "es", "zh")
+_PATTERNS = ("unit_block", "subordinate", "asserting", "finite", "turn_off_block", "turn_on_block", "refusal")
+_BEFORE_NUMBERS = ("year_before", "rising", "falling", "nearly")
+_RULES = ("rates", "turn_off", "turn_on", "actors", "conditions")
 _READ_AT_MOST = 4_000  # characters, to tell the language
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(NamedTuple):
     r"""
     A change of wording.
 
@@ -33,8 +35,7 @@ class Rule:
     scope: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Domain:
+class Domain(NamedTuple):
     """
     Sentences that can be appended.
 
@@ -96,20 +97,16 @@ class Language:
 def read_language(code: str) -> Language:
     """Read one of `LANGUAGES`."""
     data = _read(code)
-
-    def rules(key: str) -> tuple[Rule, ...]:
-        return tuple(
-            Rule(find=_compile(rule[0]), put=rule[1], scope=next(iter(rule[2:]), "")) for rule in data[key]
-        )
-
-    def before_number(key: str) -> re.Pattern[str]:
-        words = data.get(key)
-        return (
-            _compile(rf"(?<!\w)(?:{words})\s*\Z" if code != "zh" else rf"(?:{words})\s*\Z")
-            if words
-            else _NEVER
-        )
-
+    start = "" if code == "zh" else r"(?<!\w)"
+    patterns = {key: data[key] for key in _PATTERNS if key in data}
+    patterns |= {key: rf"{start}(?:{data[key]})\s*\Z" for key in _BEFORE_NUMBERS if data.get(key)}
+    rules = {
+        key: tuple(Rule(_compile(find), put, *scope) for find, put, *scope in data[key]) for key in _RULES
+    }
+    compiled = dict.fromkeys((*_PATTERNS, *_BEFORE_NUMBERS), _NEVER)
+    compiled |= {key: _compile(pattern) for key, pattern in patterns.items()}
+    compiled["range"] = _compile(rf"\s*(?:{data['range']})\s*\Z")
+    values: dict[str, Any] = {**rules, **compiled}
     return Language(
         code=code,
         words=support.known_languages()[code].function,
@@ -117,32 +114,15 @@ def read_language(code: str) -> Language:
         weekdays=tuple(data["weekdays"]),
         numbers={int(number): word for number, word in data["numbers"].items()},
         counted=data.get("counted", ""),
-        range=_compile(rf"\s*(?:{data['range']})\s*\Z"),
-        year_before=before_number("year_before"),
-        rising=before_number("rising"),
-        falling=before_number("falling"),
-        nearly=before_number("nearly"),
         labels=frozenset(data["labels"].split("|")),
         units=tuple((find, put) for find, put in data["units"]),
-        unit_block=_compile(data["unit_block"]) if "unit_block" in data else _NEVER,
-        rates=rules("rates"),
         opening=tuple((one, other) for one, other in data["opening"]),
-        subordinate=_compile(data["subordinate"]),
-        asserting=_compile(data["asserting"]),
-        finite=_compile(data["finite"]) if "finite" in data else _NEVER,
-        turn_off=rules("turn_off"),
-        turn_off_block=_compile(data["turn_off_block"]),
-        turn_on=rules("turn_on"),
-        turn_on_block=_compile(data["turn_on_block"]),
-        actors=rules("actors"),
         agents={word: line for line, words in enumerate(data.get("agents", ())) for word in words.split()},
-        conditions=rules("conditions"),
-        refusal=_compile(data["refusal"]),
         apology=data["apology"],
         lies=tuple(
-            Domain(name=lie["in"], words=frozenset(lie.get("when", ())), sentences=tuple(lie["say"]))
-            for lie in data["lies"]
+            Domain(lie["in"], frozenset(lie.get("when", ())), tuple(lie["say"])) for lie in data["lies"]
         ),
+        **values,
     )
 
 
@@ -156,6 +136,12 @@ def detect_language(answer: str, *others: str) -> str | None:
         if code := support.detect_language(text[:_READ_AT_MOST]):
             return code if code in LANGUAGES else None
     return None
+
+
+def is_foreign(text: str) -> bool:
+    """Return whether a text is in a known language that is none of `LANGUAGES`."""
+    code = support.detect_language(text[:_READ_AT_MOST])
+    return bool(code) and code not in LANGUAGES
 
 
 def _read(name: str) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.features.mutate.answers import answer_mutants
 from pytest_llmops.features.mutate.copies import Files
 from pytest_llmops.features.mutate.kinds import Kind
+from pytest_llmops.features.mutate.languages import detect_language
 from pytest_llmops.features.mutate.passages import passage_mutants
 from pytest_llmops.features.mutate.remedies import find_remedies
 from pytest_llmops.features.mutate.replies import Replies, group_by_case
@@ -24,12 +25,14 @@ from pytest_llmops.features.mutate.trials import (
     SPENT,
     Answered,
     Mutation,
+    answers_alike,
     is_refusal,
     judge_scored,
     score_outputs,
     try_mutations,
 )
 from pytest_llmops.golden.identity import cases_by_id, file_of, input_hash
+from pytest_llmops.metrics.words import split_words
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.protocols import App, traits_of
 from pytest_llmops.recorder import Call
@@ -52,6 +55,8 @@ from pytest_llmops.runner.cases.tasks import Task, plan
 from pytest_llmops.settings import Settings
 
 _MIXED = "{}: no single output of it passes all its checks, only its repeats together"
+_MAY_BE_RIGHT = frozenset({"another_reply", "truncated", "flipped"})
+_NAMING = "pass --app"
 _TOO_SLOW = "no answer within "
 
 
@@ -84,12 +89,7 @@ class Measured:
 
 @dataclass(slots=True, eq=False)
 class PaidCalls:
-    """
-    Permits all calls on this machine, and so many others.
-
-    Attributes:
-        most: None where the calls of others are none of our business.
-    """
+    """Permits all calls on this machine, and so many others."""
 
     most: int
     made: int = 0
@@ -145,7 +145,6 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
     run: Run | None = None,
     budget: int = 0,
     edits: Files | None = None,
-    naming: str = "pass --app",
 ) -> Measured:
     """
     Measure what share of mutants the checks of golden files kill.
@@ -166,7 +165,7 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
     replies = Replies(may_embed=lambda provider: provider == LOOPBACK or not paid.is_spent)
     if settings.record == "none":
         replies.may_embed = lambda _: False
-    evaluation = Evaluation.open(calm, naming=naming)
+    evaluation = Evaluation.open(calm, naming=_NAMING)
     try:
         recorder = evaluation.recorder
         recorder.limit(paid)
@@ -176,21 +175,29 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
         else:
             recorder.keeps = False
             answered = list(_read_stored(evaluation, goldens, run))
-            missing.setdefault(
-                "model", "stored outputs have no model calls that could be changed: leave out --run"
-            )
+            missing["model"] = "stored outputs have no model calls that could be changed: leave out --run"
         recorder.keeps = False
-        mutations = [*_change_outputs(answered, kinds), *_change_passages(answered, kinds)]
+        mutations = [
+            mutation
+            for group, change in {"output": _change_outputs, "retrieval": _change_passages}.items()
+            if any(group == wanted for wanted, _ in kinds)
+            for mutation in change(answered)
+            if (group, mutation.kind) in kinds
+        ]
         if run is None and any(group == "model" for group, _ in kinds):
-            mutations += _change_replies(goldens, answered, kinds, replies, calm, app, paid, missing)
+            if not replies.cases():
+                missing["model"] = "the app made no model call that the recorder sees"
+            rerun = _Rerun(goldens=goldens, settings=calm, app=app, paid=paid, replies=replies)
+            mutations += rerun.change_replies(answered, [kind for group, kind in kinds if group == "model"])
         trials = try_mutations(mutations, evaluation.scorer)
         if edits is not None:
             tried, calls = edits.try_edits(goldens, answered, budget - paid.made)
             trials += tried
             paid.made += calls
         if not any(item.output.passages for item in answered):
-            missing.setdefault("retrieval", "no case has passages")
-        strength = measure_strength(goldens, trials, missing, kinds)
+            missing["retrieval"] = "no case has passages"
+        unread = [item.task.id for item in answered if _is_unread(item)]
+        strength = measure_strength(goldens, trials, missing, kinds, unread)
         models = {golden.path: _models_of(golden) for golden in goldens}
         remedies = find_remedies(strength.survivors, models, evaluation.scorer)
     finally:
@@ -248,7 +255,7 @@ def _read_stored(evaluation: Evaluation, goldens: Sequence[Golden], run: Run) ->
     """Score the outputs of a run file anew, and yield each case with its first output that passes."""
     stored = {result.case: result for result in run.results}
     reds: list[str] = []
-    rows: list[tuple[Task, Output, tuple[Span, ...]]] = []
+    rows: list[tuple[Answered, Output, tuple[Span, ...]]] = []
     for golden in goldens:
         for task in plan(golden, 1, 1):
             result = stored.get(task.id)
@@ -257,18 +264,19 @@ def _read_stored(evaluation: Evaluation, goldens: Sequence[Golden], run: Run) ->
             elif result.input_hash != input_hash(task.case):
                 reds.append(f"{task.id}: the run asked something else, or expected something else")
             else:
-                rows += [(task, output, ()) for output in result.outputs]
+                rows += [(Answered(task=task, output=output), output, ()) for output in result.outputs]
     found: dict[str, Answered] = {}
     problems: dict[str, list[str]] = {}
-    for (task, output, _), scores in zip(rows, score_outputs(rows, evaluation.scorer), strict=True):
+    for (answered, output, _), scores in zip(rows, score_outputs(rows, evaluation.scorer), strict=True):
+        task = answered.task
         verdicts = judge_scored(task.case, task.id, output, scores)
-        red = _describe_reds(task.id, (verdict for verdict in verdicts if not _lacks_spans(verdict, scores)))
+        red = _describe_reds(task.id, _leave_out_unasked(verdicts, scores, lambda _: True))
         if red:
             problems.setdefault(task.id, red)
         else:
             golden = next(golden for golden in goldens if golden.path == file_of(task.id))
             unasked = _find_unasked(task, scores, golden)
-            found.setdefault(task.id, Answered(task=task, output=output, unasked=unasked))
+            found.setdefault(task.id, replace(answered, unasked=unasked))
     reds += [line for case, lines in problems.items() if case not in found for line in lines]
     if reds:
         raise RedGoldenError(reds)
@@ -283,15 +291,17 @@ def _find_unasked(task: Task, scores: Iterable[Score | Failure], golden: Golden)
     return frozenset(failed)
 
 
-def _lacks_spans(verdict: Verdict, scores: Iterable[object]) -> bool:
-    """Return whether a check could not be asked of a stored output: it is no fault of the golden set."""
-    failed = {score.metric for score in scores if isinstance(score, Failure)}
-    return verdict.outcome == "error" and verdict.metric in failed
-
-
-def _leave_out_unasked(verdicts: Iterable[Verdict], failures: Iterable[Failure]) -> list[Verdict]:
-    """Leave out errors of checks that would have cost something: nobody knows if they are red."""
-    unasked = {failure.metric for failure in failures if failure.metric and is_refusal(failure.error)}
+def _leave_out_unasked(
+    verdicts: Iterable[Verdict],
+    failures: Iterable[Score | Failure],
+    is_excused: Callable[[Failure], bool] = lambda failure: is_refusal(failure.error),
+) -> list[Verdict]:
+    """Leave out errors of checks that were not asked, by default since they cost: they may be green."""
+    unasked = {
+        failure.metric
+        for failure in failures
+        if isinstance(failure, Failure) and failure.metric and is_excused(failure)
+    }
     return [verdict for verdict in verdicts if verdict.outcome != "error" or verdict.metric not in unasked]
 
 
@@ -312,10 +322,7 @@ def _describe_reds(name: str, verdicts: Iterable[Verdict]) -> list[str]:
     ]
 
 
-def _change_outputs(answered: Sequence[Answered], kinds: Sequence[Kind]) -> Iterator[Mutation]:
-    wanted = {kind for group, kind in kinds if group == "output"}
-    if not wanted:
-        return
+def _change_outputs(answered: Sequence[Answered]) -> Iterator[Mutation]:
     texts = [item.output.text for item in answered]
     for at, item in enumerate(answered):
         case = item.task.case
@@ -328,15 +335,18 @@ def _change_outputs(answered: Sequence[Answered], kinds: Sequence[Kind]) -> Iter
             others=list(dict.fromkeys(others)),
             seed=item.task.id,
         ):
-            if mutant.kind in wanted and mutant.text != item.output.text:
-                yield Mutation(
-                    group="output",
-                    kind=mutant.kind,
-                    answered=item,
-                    output=replace(item.output, text=mutant.text),
-                    change=mutant.change,
-                    spans=item.spans,
-                )
+            output = replace(item.output, text=mutant.text)
+            yield _mutation("output", mutant.kind, item, output, mutant.change)
+
+
+def _mutation(group: str, kind: str, item: Answered, output: Output, change: str) -> Mutation:
+    return Mutation(group=group, kind=kind, answered=item, output=output, change=change, spans=item.spans)
+
+
+def _is_unread(item: Answered) -> bool:
+    """Return whether an answer is in a language whose words nobody here can turn."""
+    text, case = item.output.text, item.task.case
+    return bool(text.strip()) and detect_language(text, _question(case), case.reference or "") is None
 
 
 def _question(case: Case) -> str:
@@ -355,10 +365,7 @@ def _strings(value: object) -> Iterator[str]:
             yield from _strings(part)
 
 
-def _change_passages(answered: Sequence[Answered], kinds: Sequence[Kind]) -> Iterator[Mutation]:
-    wanted = {kind for group, kind in kinds if group == "retrieval"}
-    if not wanted:
-        return
+def _change_passages(answered: Sequence[Answered]) -> Iterator[Mutation]:
     known: dict[str, Passage] = {
         passage.id: passage for item in answered for passage in item.output.passages or ()
     }
@@ -366,92 +373,80 @@ def _change_passages(answered: Sequence[Answered], kinds: Sequence[Kind]) -> Ite
         others = list(known.values())
         random.Random(item.task.id).shuffle(others)  # noqa: S311 - no secret
         for kind, output, change in passage_mutants(item.task.case, item.output, others):
-            if kind in wanted:
-                yield Mutation(
-                    group="retrieval",
-                    kind=kind,
-                    answered=item,
-                    output=output,
-                    change=change,
-                    spans=item.spans,
-                )
+            yield _mutation("retrieval", kind, item, output, change)
 
 
-def _change_replies(  # noqa: PLR0913, PLR0917 - the first run, and the rules of the next
-    goldens: Sequence[Golden],
-    answered: Sequence[Answered],
-    kinds: Sequence[Kind],
-    replies: Replies,
-    settings: Settings,
-    app: App | None,
-    paid: PaidCalls,
-    missing: dict[str, str],
-) -> Iterator[Mutation]:
-    """Run the cases whose replies a kind changes, kind by kind."""
-    if not replies.cases():
-        missing.setdefault("model", "the app made no model call that the recorder sees")
-        return
-    wanted = [kind for group, kind in kinds if group == "model"]
-    by_id = {item.task.id: item for item in answered}
-    for kind, cases in group_by_case(list(by_id), replies, wanted).items():
-        if cases:
-            replies.begin(kind)
-            yield from _run_mutated(
-                kind, goldens, [by_id[case] for case in cases], replies, settings, app, paid
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rerun:
+    """The app again, with other replies; nothing is scored yet, and nothing is recorded."""
+
+    goldens: Sequence[Golden]
+    settings: Settings
+    app: App | None
+    paid: PaidCalls
+    replies: Replies
+
+    def change_replies(self, answered: Sequence[Answered], kinds: Sequence[str]) -> Iterator[Mutation]:
+        """Run the cases whose replies a kind changes, kind by kind."""
+        by_id = {item.task.id: item for item in answered}
+        for kind, cases in group_by_case(list(by_id), self.replies, kinds).items():
+            if cases:
+                self.replies.begin(kind)
+                yield from self._run(kind, [by_id[case] for case in cases])
+
+    def _run(self, kind: str, items: Sequence[Answered]) -> Iterator[Mutation]:
+        spans = _Spans()
+        evaluation = Evaluation.open(replace(self.settings, repeats=1), naming=_NAMING)
+        try:
+            recorder = evaluation.recorder
+            recorder.limit(self.paid)
+            recorder.replies, recorder.keeps = self.replies, False
+            evaluation.attribution.listeners = (*evaluation.attribution.listeners, spans)
+            evaluation.compare_with(BaselineSource(goldens=tuple(_keep(self.goldens, items))))
+            with route_through():
+                evaluation.run(self.app)
+            results = evaluation.results()
+        finally:
+            evaluation.close()
+        for item in items:
+            result = results[item.task.id]
+            output = next(iter(result.outputs), None)
+            if kind in _MAY_BE_RIGHT and output and _is_still_right(item, output):
+                continue
+            change, broken = "another answer", ""
+            if output is None:
+                errors = (failure.error for failure in result.failures)
+                change, broken = "no answer", next(errors, "the app gave no output")
+            elif answers_alike(item.output, output):
+                change = "the answer stays the same"
+            yield Mutation(
+                group="model",
+                kind=kind,
+                answered=item,
+                output=output,
+                change=change,
+                spans=spans.by_output.get((item.task.id, 0), ()),
+                broken=broken,
+                doubt=self._doubt(item.task.id, broken),
             )
 
+    def _doubt(self, case: str, broken: str) -> str:
+        """Return why what the app did says nothing; empty where it does."""
+        if case in self.replies.guessed:
+            return f"a model was asked something new, which was not called: {PAID}"
+        if is_refusal(broken):
+            return broken
+        if broken.startswith(_TOO_SLOW) and case not in self.replies.looped:
+            return f"the app gave {broken}, which may be its usual time"
+        if case not in self.replies.changed:
+            return "no reply was changed this time: the app called no model, or got an unchanged reply"
+        return ""
 
-def _run_mutated(  # noqa: PLR0913, PLR0917 - as above
-    kind: str,
-    goldens: Sequence[Golden],
-    items: Sequence[Answered],
-    replies: Replies,
-    settings: Settings,
-    app: App | None,
-    paid: PaidCalls,
-) -> Iterator[Mutation]:
-    """Run cases with mutated replies; nothing is scored yet, and nothing is recorded."""
-    bare = replace(settings, repeats=1)
-    spans = _Spans()
-    evaluation = Evaluation.open(bare, naming="pass --app")
-    try:
-        recorder = evaluation.recorder
-        recorder.limit(paid)
-        recorder.replies, recorder.keeps = replies, False
-        evaluation.attribution.listeners = (*evaluation.attribution.listeners, spans)
-        evaluation.compare_with(BaselineSource(goldens=tuple(_keep(goldens, items))))
-        with route_through():
-            evaluation.run(app)
-        results = evaluation.results()
-    finally:
-        evaluation.close()
-    for item in items:
-        result = results[item.task.id]
-        output = next(iter(result.outputs), None)
-        broken = (
-            "" if output else next((failure.error for failure in result.failures), "the app gave no output")
-        )
-        doubt = ""
-        if item.task.id not in replies.changed:
-            doubt = "no reply was changed this time: the app called no model, or got an unchanged reply"
-        if item.task.id in replies.guessed:
-            doubt = f"a model was asked something new, which was not called: {PAID}"
-        elif broken and is_refusal(broken):
-            doubt = broken
-        if item.task.id in replies.looped:
-            broken = f"it called its model without end: {broken}" if broken else ""
-        elif broken.startswith(_TOO_SLOW):
-            doubt = f"the app gave {broken}, which may be its usual time"
-        yield Mutation(
-            group="model",
-            kind=kind,
-            answered=item,
-            output=output,
-            change=_describe_answer(item.output, output),
-            spans=spans.by_output.get((item.task.id, 0), ()),
-            broken=broken,
-            doubt=doubt,
-        )
+
+def _is_still_right(item: Answered, output: Output) -> bool:
+    """Return whether another answer has each word that is expected, so that it is no mutant."""
+    expected = {*split_words(item.task.case.reference or "")}
+    return bool(expected) and output.text != item.output.text and expected <= {*split_words(output.text)}
 
 
 def _keep(goldens: Iterable[Golden], items: Sequence[Answered]) -> Iterator[Golden]:
@@ -462,14 +457,3 @@ def _keep(goldens: Iterable[Golden], items: Sequence[Answered]) -> Iterator[Gold
         if cases:
             bare = tuple(replace(case, checks=(), repeats=1) for case in cases)
             yield replace(golden, cases=bare, suite=(), rival=None)
-
-
-def _describe_answer(good: Output, mutated: Output | None) -> str:
-    if mutated is None:
-        return "no answer"
-    same = (good.text, good.passages, good.tool_calls) == (
-        mutated.text,
-        mutated.passages,
-        mutated.tool_calls,
-    )
-    return "the answer stays the same" if same else "another answer"

@@ -15,6 +15,7 @@ from pytest_llmops.features.mutate.places import (
     NEARBY_WORD,
     QUOTED_SOURCE,
     Place,
+    ordinal_ending,
     pick,
     tier_of,
 )
@@ -332,15 +333,7 @@ def _write(number: float, match: re.Match[str]) -> str:
     decimals = _decimals(part)
     digits = f"{number:.{decimals}f}"
     whole, _, fraction = digits.partition(".")
-    if mark and len(whole) > 3:  # noqa: PLR2004 - thousands
-        groups = []
-        while whole:
-            groups.append(whole[-3:])
-            whole = whole[:-3]
-        whole = mark.join(reversed(groups))
+    if mark:
+        whole = f"{int(whole):,}".replace(",", mark)
     written = f"{whole}{part[0]}{fraction}" if part else whole
-    if match["ordinal"]:
-        last = int(number) % 100
-        ending = "th" if 10 < last < 14 else {1: "st", 2: "nd", 3: "rd"}.get(last % 10, "th")  # noqa: PLR2004
-        written += ending
-    return written
+    return written + ordinal_ending(int(number)) if match["ordinal"] else written

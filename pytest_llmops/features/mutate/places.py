@@ -17,8 +17,8 @@ QUOTED_SOURCE = re.compile(r"et al|\([^()\d]{3,40},?\s*\Z")
 """The names of authors before a year or number."""
 EXPECTED, ALSO_ASKED, OTHER, ASKED = range(4)
 """Tiers: said by the reference, by question and reference, by neither, by the question alone."""
-_ARTICLE = re.compile(r"\b(an?)\s\Z", re.IGNORECASE)
-_VOWEL_NUMBER = re.compile(r"(?:8|11(?!\d)|18(?!\d)|11,|18,|eigh|eleven)")
+_ARTICLE = re.compile(r"(?<!\w)(an?)\s\Z", re.IGNORECASE)
+_VOWEL = re.compile(r"[aei]|o(?!ne\b)|8|11(?!\d)|18(?!\d)|11,|18,", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,11 @@ def _is_same(reading: Reading, place: Place, other: Place) -> bool:
     return (following and following[1]) == (others and others[1])
 
 
+def ordinal_ending(number: int) -> str:
+    """Return the English ending: `st` of 1st."""
+    return "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")  # noqa: PLR2004 - teens
+
+
 def rank_of(reading: Reading, start: int) -> int:
     """Return the place of a sentence among those of the answer by weight."""
     return next(
@@ -85,13 +90,19 @@ def tier_of(*, expected: bool, asked: bool) -> int:
 
 def edit_place(reading: Reading, start: int, end: int, new: str) -> Edit:
     """Return the replacement, with `a` or `an` before it put right."""
-    text = reading.text
-    old = text[start:end]
+    old = reading.text[start:end]
+    change = f"{old} \u2192 {new}"
+    if reading.language and reading.language.code == "en":
+        start, new = put_article_right(reading.text, start, new)
+    return Edit(start=start, end=end, new=new, change=change)
+
+
+def put_article_right(text: str, start: int, new: str) -> tuple[int, str]:
+    """Return a replacement with the article before it, where that is another one now, and its start."""
     article = _ARTICLE.search(text[max(0, start - 4) : start])
-    if article and reading.language and reading.language.code == "en":
-        right = "an" if _VOWEL_NUMBER.match(new) else "a"
+    if article and new[:1].isalnum():
+        right = "an" if _VOWEL.match(new) else "a"
         if article[1].lower() != right:
-            begin = start - len(article[0])
             right = right.capitalize() if article[1][0].isupper() else right
-            return Edit(start=begin, end=end, new=f"{right} {new}", change=f"{old} \u2192 {new}")
-    return Edit(start=start, end=end, new=new, change=f"{old} \u2192 {new}")
+            return start - len(article[0]), f"{right} {new}"
+    return start, new

@@ -87,11 +87,11 @@ class Reading:
     @cached_property
     def sentences(self) -> list[Sentence]:
         """The sentences, those that share the most words with the reference and the question first."""
-        wanted = _content(self.reference or "")
-        asked = _content(self.question)
+        wanted = content_words(self.reference or "")
+        asked = content_words(self.question)
 
         def weight(sentence: Sentence) -> float:
-            words = _content(sentence.text)
+            words = content_words(sentence.text)
             return len(words & wanted) / (len(wanted) or 1) * 2 + len(words & asked) / (len(asked) or 1)
 
         return sorted(self.in_order, key=lambda sentence: (-round(weight(sentence), 6), sentence.start))
@@ -105,6 +105,11 @@ class Reading:
     def sources(self) -> str:
         """Passages and reference, as far as they are read."""
         return "\n".join([self.reference or "", *self.passages])[:_SOURCES_AT_MOST]
+
+    @cached_property
+    def topic(self) -> str:
+        """What is asked and known, to tell what a sentence claims from what leads to it."""
+        return f"{self.question}\n{self.sources[:READ_AT_MOST]}"
 
     @cached_property
     def folded_sources(self) -> str:
@@ -198,7 +203,7 @@ def _readings_of(digits: str) -> set[float]:
     return {float(reading[:40]) for reading in readings}
 
 
-def _content(text: str) -> set[str]:
+def content_words(text: str) -> set[str]:
     """Return the beginnings of the content words, so that their forms are alike."""
     return {word[:_BEGINNING] for word in split_words(text[:READ_AT_MOST]) if word not in FUNCTION_WORDS}
 
@@ -206,7 +211,7 @@ def _content(text: str) -> set[str]:
 def holds(text: str, content: str) -> bool:
     """Return whether a text says most of what another says: its yes or no, numbers and half of its words."""
     text, content = text[:_SOURCES_AT_MOST].strip(), content.strip()
-    wanted = _content(content)
+    wanted = content_words(content)
     if not wanted:
         return fold(content) in fold(text)
     opening = _OPENING.match(content)
@@ -217,7 +222,7 @@ def holds(text: str, content: str) -> bool:
     if not numbers_in(content) <= numbers_in(text):
         return False
     pieces = (text[start : start + READ_AT_MOST] for start in range(0, len(text), READ_AT_MOST))
-    words = {word for piece in pieces for word in _content(piece)}
+    words = {word for piece in pieces for word in content_words(piece)}
     return len(wanted & words) >= len(wanted) / 2
 
 

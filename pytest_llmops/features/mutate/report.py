@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from os.path import commonprefix
 from typing import Any
 
 from pytest_llmops.detect.mask import mask_shown
 from pytest_llmops.features.mutate.kinds import LIES_KEY, MUTED
+from pytest_llmops.features.mutate.languages import LANGUAGES
 from pytest_llmops.features.mutate.measuring import Measured
 from pytest_llmops.features.mutate.private import changes_private
-from pytest_llmops.features.mutate.stored import Weakened
+from pytest_llmops.features.mutate.stored import Compared
 from pytest_llmops.features.mutate.strength import CheckStrength, Rate, Strength
 from pytest_llmops.features.mutate.trials import Trial
 from pytest_llmops.printable import counted, printable
@@ -26,16 +28,14 @@ _BEFORE, _AROUND = 24, 64
 _LISTED = 40
 
 
-def mutation_document(measured: Measured, weakened: Sequence[Weakened], outcome: Outcome) -> Document:
+def mutation_document(measured: Measured, compared: Compared, outcome: Outcome) -> Document:
     """Tables of kinds, checks and survivors, and the verdicts."""
     strength = measured.strength
     blocks: list[Table | Notes] = [_rates(strength)]
-    notes = [f"{group}: not tried: {reason}" for group, reason in strength.not_tried.items()]
+    notes = _list_not_tried(strength)
     notes.append("killed: a check of the case fails; interval: 95 %, over cases, drawn with their group")
     if any(rate.errors for rate in strength.kinds):
-        notes.append(
-            "by an error: of those killed, the ones in which the app broke and no check had to see it"
-        )
+        notes.append("by an error: of those killed, the ones in which the app broke, or gave nothing to read")
     blocks.append(Notes(items=notes))
     if strength.checks:
         blocks += [_checks(strength), Notes(items=_dead(strength.checks))]
@@ -44,8 +44,12 @@ def mutation_document(measured: Measured, weakened: Sequence[Weakened], outcome:
     if undecided := [trial for trial in strength.trials if not trial.is_decided]:
         reasons = dict.fromkeys(f"{trial.kind}: {_masked(trial.reason)}" for trial in undecided)
         blocks.append(Notes(title="undecided, so the score is a range", items=list(reasons), most=5))
-    verdicts = [*map(_describe, strength.verdicts), *map(_describe_weakened, weakened)]
+    word = "accepted" if compared.is_accepted else "regressed"
+    verdicts = [*map(_describe, strength.verdicts), *(f"{word}: {loss}" for loss in compared.losses)]
     verdicts += measured.notes
+    for path, bounds in strength.proposed.items():
+        listed = ", ".join(f'{name}: "{bound}"' for name, bound in bounds.items())
+        verdicts.append(f"bounds that hold today: {printable(path)}: suite: {{mutation: {{{listed}}}}}")
     blocks.append(Notes(items=verdicts))
     return Document(blocks=blocks, outcome=f"{_word(strength, outcome)}: {describe_total(strength)}")
 
@@ -54,7 +58,7 @@ def section(measured: Measured) -> list[str]:
     """The lines of a summary: the score by group, and the verdicts."""
     strength = measured.strength
     lines = [f"mutation: {rate.group} {_share(rate)}" for rate in strength.groups]
-    lines += [f"mutation: {group} not tried: {reason}" for group, reason in strength.not_tried.items()]
+    lines += [f"mutation: {line}" for line in _list_not_tried(strength)]
     lines += [f"mutation: {_describe(verdict)}" for verdict in strength.verdicts]
     if survivors := strength.survivors:
         files = " ".join(dict.fromkeys(golden.path for golden in strength.goldens))
@@ -65,7 +69,7 @@ def section(measured: Measured) -> list[str]:
     return [printable(_masked(line), 1_200) for line in lines]
 
 
-def mutation_json(measured: Measured, weakened: Sequence[Weakened], outcome: Outcome) -> dict[str, Any]:
+def mutation_json(measured: Measured, compared: Compared, outcome: Outcome) -> dict[str, Any]:
     strength = measured.strength
     return {
         "version": VERSION,
@@ -75,17 +79,7 @@ def mutation_json(measured: Measured, weakened: Sequence[Weakened], outcome: Out
         "groups": [_rate_json(rate) for rate in strength.groups],
         "kinds": [_rate_json(rate) for rate in strength.kinds],
         "not_tried": dict(strength.not_tried),
-        "checks": [
-            {
-                "golden": row.golden,
-                "check": row.check,
-                "tried": row.tried,
-                "killed": row.killed,
-                "alone": row.alone,
-                "dead": row.is_dead,
-            }
-            for row in strength.checks
-        ],
+        "checks": [{**asdict(row), "dead": row.is_dead} for row in strength.checks],
         "survivors": [
             {
                 "case": trial.case,
@@ -114,13 +108,29 @@ def mutation_json(measured: Measured, weakened: Sequence[Weakened], outcome: Out
                 "group": row.group,
                 "kind": row.kind,
                 "dropped": list(row.dropped),
-                "reason": _describe_weakened(row),
+                "reason": f"regressed: {row.describe()}",
             }
-            for row in weakened
+            for row in compared.weakened
         ],
+        "gone": compared.gone or None,
+        "proposed": strength.proposed,
         "calls": measured.calls,
         "note": "; ".join(measured.notes) or None,
     }
+
+
+def _list_not_tried(strength: Strength) -> list[str]:
+    """Name what has no mutant, by reason; and answers whose words nobody could turn."""
+    names: dict[str, list[str]] = {}
+    for name, reason in strength.not_tried.items():
+        names.setdefault(reason, []).append(name)
+    lines = [f"{', '.join(of_reason)} not tried: {reason}" for reason, of_reason in names.items()]
+    if strength.unread:
+        lines.append(
+            f"{counted(len(strength.unread), 'answer')} in a language in which only numbers, dates and the "
+            f"answer as a whole are changed; words are in {', '.join(LANGUAGES)}"
+        )
+    return lines
 
 
 def _rates(strength: Strength) -> Table:
@@ -186,12 +196,12 @@ def _survivors(measured: Measured) -> list[Table | Notes]:
     rows = []
     for at in _order(survivors, measured.remedies)[:_LISTED]:
         trial = survivors[at]
-        remedy = measured.remedies.get(at) or ("none: nothing differs" if _is_same(trial) else "none found")
+        remedy = measured.remedies.get(at) or ("none: nothing differs" if trial.is_same else "none found")
         case = trial.case if several else trial.case.rpartition("::")[2]
         rows.append((case, trial.kind, _shown(trial), remedy))
     shown = f", {_LISTED} of them shown (all with --format json)" if len(survivors) > _LISTED else ""
     title = f"{counted(len(survivors), 'survivor')}{shown}"
-    same = sum(map(_is_same, survivors))
+    same = sum(trial.is_same for trial in survivors)
     without = len(survivors) - len(measured.remedies) - same
     notes = [
         "each proposed check was tried: the answer passes it and the mutant fails it; add it to the case"
@@ -220,15 +230,6 @@ def _order(survivors: Sequence[Trial], remedies: Mapping[int, str]) -> list[int]
         turns.append(seen[trial.kind])
         seen[trial.kind] += 1
     return sorted(range(len(survivors)), key=lambda at: (at not in remedies, turns[at]))
-
-
-def _is_same(trial: Trial) -> bool:
-    """Return whether a reply was changed and the app's answer was not."""
-    answered, output = trial.mutation.answered, trial.mutation.output
-    if trial.group != "model" or answered is None or output is None:
-        return False
-    good = answered.output
-    return (good.text, good.passages, good.tool_calls) == (output.text, output.passages, output.tool_calls)
 
 
 def _shown(trial: Trial) -> str:
@@ -269,10 +270,6 @@ def _describe(verdict: Verdict) -> str:
         numbers += ","
     place = (verdict.case or "").partition("::")[0]
     return f"{verdict.outcome}: {place}: {verdict.check}:{numbers} {_masked(verdict.reason)}"
-
-
-def _describe_weakened(row: Weakened) -> str:
-    return f"regressed: {row.describe()}"
 
 
 def _word(strength: Strength, outcome: Outcome) -> str:

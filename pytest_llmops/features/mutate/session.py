@@ -49,7 +49,7 @@ def _measure(golden: Golden, app: App | None, settings: Settings, kinds: tuple[K
         return Measurement(verdicts=tuple(broken), lines=())
     revision = settings.baseline if settings.baseline and is_revision(settings.baseline) else None
     before = read_before(NO_BASELINE if settings.baseline == NO_BASELINE else revision, settings)
-    compared = compare_strength(before, measured.strength)
+    compared = compare_strength(before, measured.strength, settings.root)
     measured = replace(measured, notes=(*measured.notes, *compared.notes))
     unbounded = replace(measured, strength=replace(measured.strength, verdicts=()))
     outcome = conclude(unbounded, compared)
@@ -64,7 +64,7 @@ def _explain(measured: Measured, compared: Compared, outcome: Outcome) -> str:
         case "error":
             return f"{total}: " + "; ".join(f"{group}: {why}" for group, why in strength.not_tried.items())
         case "regressed":
-            return "; ".join(weakened.describe() for weakened in compared.weakened)
+            return "; ".join(compared.losses)
         case "undecided":
             doubts = [trial.reason for trial in strength.trials if not trial.is_decided][:1]
             return ": ".join([total, *doubts, *(compared.notes if compared.is_undecided else ())])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -14,11 +14,14 @@ from typing import Any, NamedTuple
 
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import RunFileError, SettingsError
-from pytest_llmops.features.mutate.kinds import EDITS, Kind
+from pytest_llmops.features.mutate.kinds import EDITS, LIES, Kind
 from pytest_llmops.features.mutate.strength import Strength
 from pytest_llmops.features.mutate.trials import Trial
-from pytest_llmops.golden.identity import cases_by_id, file_of
+from pytest_llmops.gates.renames import find_renames
+from pytest_llmops.golden.identity import cases_by_id, file_of, input_hash
+from pytest_llmops.hookspecs import Lost
 from pytest_llmops.printable import counted, name_some, printable
+from pytest_llmops.records import Golden
 from pytest_llmops.revision.revision import is_revision, open_revision
 from pytest_llmops.settings import NO_BASELINE, Settings
 from pytest_llmops.statistics.multiplicity import adjust_holm
@@ -31,6 +34,33 @@ _NAMED = 5
 
 Killed = Mapping[tuple[str, str, str], tuple[bool, str]]
 """Case, group and kind to whether the mutant was killed, and its digest."""
+
+
+class Kept(NamedTuple):
+    """
+    A stored strength.
+
+    Attributes:
+        questions: Case to the hash of what it asks and expects; of cases that earlier versions stored, none.
+    """
+
+    killed: Killed
+    questions: Mapping[str, str] = {}
+
+    def rename(self, names: Callable[[str], str]) -> Kept:
+        """Return it under the names that its cases have now."""
+        return Kept(
+            {(names(case), group, kind): entry for (case, group, kind), entry in self.killed.items()},
+            {names(case): question for case, question in self.questions.items()},
+        )
+
+    def share(self, is_of: Callable[[str, str], bool] = lambda _case, _group: True) -> str:
+        """Return `9 of 12 mutants killed`, of cases and groups."""
+        own = [killed for (case, group, _), (killed, _) in self.killed.items() if is_of(case, group)]
+        return f"{sum(own)} of {counted(len(own), 'mutant')} killed"
+
+    def share_of(self, cases: Collection[str]) -> str:
+        return self.share(lambda case, _: case in cases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,41 +103,152 @@ def strength_path(settings: Settings) -> Path:
     return settings.path(settings.accepted).with_name("mutation.json")
 
 
-def write_strength(strength: Strength, path: Path) -> None:
+def accept_strength(strength: Strength, path: Path, root: Path, *, may_fall: bool) -> list[str]:
     """
-    Write the counts by kind, and which mutants were killed; other golden files and kinds stay as they are.
+    Write which mutants were killed; other golden files and kinds stay as they are.
+
+    Returns:
+        What has less than the file that is there: fewer mutants are killed, or a case is gone. Then nothing
+        is written, unless it `may_fall`.
 
     Raises:
         OSError, RunFileError: It cannot be written, or the file that is there is none.
     """
-    goldens = dict(_read(path.read_bytes(), str(path))["goldens"]) if path.exists() else {}
-    for golden in strength.goldens:
-        own = [trial for trial in strength.trials if file_of(trial.case) == golden.path]
-        goldens[golden.path] = _join(goldens.get(golden.path, {}), _entry(own))
-    document = {"version": VERSION, "goldens": dict(sorted(goldens.items()))}
-    write_atomically(path, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
+    before = Kept({})
+    if path.exists():
+        before = follow_renames(read_strength(path.read_bytes(), str(path)), strength.goldens, root)
+    gone = find_gone(before, strength.goldens, root)
+    tried = {(file_of(trial.case), trial.group, trial.kind) for trial in strength.trials}
+    untried = {
+        key: entry
+        for key, entry in before.killed.items()
+        if (file_of(key[0]), *key[1:]) not in tried and key[0] not in gone
+    }
+    now = Kept({**untried, **_killed(strength.trials)}, {**before.questions, **_questions(strength.goldens)})
+    fallen = _describe_fallen(before, now, gone)
+    if may_fall or not fallen:
+        write_atomically(path, _write(now).encode())
+    return fallen
 
 
-def read_strength(content: bytes, name: str) -> Killed:
+def _describe_fallen(before: Kept, now: Kept, gone: Collection[str]) -> list[str]:
+    """Return what fell from what to what: each group, with its kinds."""
+    lowered = find_lowered(before.killed, now.killed)
+    lines = []
+    for golden, group in sorted({(row.golden, row.group) for row in lowered}):
+        rows = [row for row in lowered if (row.golden, row.group) == (golden, group)]
+        kinds = ", ".join(f"{row.kind} {row.before} → {row.after} of {row.cases}" for row in rows)
+        old, new = (
+            kept.share(lambda case, of: file_of(case) == golden and of == group and case not in gone)  # noqa: B023 - called at once
+            for kept in (before, now)
+        )
+        lines.append(f"{printable(golden)}: {group}: {old} → {new} ({kinds})")
+    left = {case for case, _, _ in now.killed}
+    if silent := sorted({case for case, group, _ in before.killed if group not in EDITS} - left - {*gone}):
+        named = name_some([printable(case) for case in silent], _NAMED)
+        lines.append(
+            f"nothing was decided of {counted(len(silent), 'case')}, {before.share_of(silent)}: {named}"
+        )
+    return [*lines, *([describe_gone(before, gone)] if gone else [])]
+
+
+class Lowered(NamedTuple):
+    """A kind of which a stored strength has fewer kills than an earlier one, of the cases that both have."""
+
+    golden: str
+    group: str
+    kind: str
+    before: int
+    after: int
+    cases: int
+    dropped: tuple[str, ...]
+
+
+def find_lowered(before: Killed, now: Killed) -> list[Lowered]:
+    """
+    Find the kinds of which fewer mutants are killed.
+
+    A kill that is no longer there is lost, unless the answer is another one, which may have nothing that its
+    kind could change: all mutants of both sides that have most of it in them are others. Cases that are gone
+    altogether are not looked at.
+    """
+    known = {case for case, _, _ in now}
+    alike: defaultdict[str, set[bool]] = defaultdict(set)
+    for (case, group, kind), (_, digest) in before.items():
+        if (group == "retrieval" or (group == "output" and kind in LIES)) and (case, group, kind) in now:
+            alike[case].add(now[case, group, kind][1] == digest)
+    rows: defaultdict[tuple[str, str, str], list[tuple[str, bool, bool]]] = defaultdict(list)
+    for key, (was, _) in before.items():
+        case, group, kind = key
+        if case in known and (key in now or alike[case] != {False}):
+            rows[file_of(case), group, kind].append((case, was, key in now and now[key][0]))
+    return [
+        Lowered(
+            *kind,
+            before=sum(was for _, was, _ in of_kind),
+            after=sum(is_ for _, _, is_ in of_kind),
+            cases=len(of_kind),
+            dropped=tuple(sorted(case for case, was, is_ in of_kind if was and not is_)),
+        )
+        for kind, of_kind in sorted(rows.items())
+        if sum(is_ - was for _, was, is_ in of_kind) < 0
+    ]
+
+
+def list_lost(
+    before: bytes, after: bytes | None, rename: Callable[[str], str], cases: Collection[str]
+) -> Iterator[Lost]:
+    """
+    Yield what a change lowered in the stored strength, or took out of it.
+
+    Args:
+        rename: Returns the id that a case of before has now.
+        cases: Of the golden files as they are now; others are listed as removed ones.
+    """
+    try:
+        old = read_strength(before, "").rename(rename)
+    except RunFileError:  # which was listed when it came
+        return
+    if after is None:
+        yield Lost("the stored strength was removed", before=old.share())
+        return
+    try:
+        now = read_strength(after, "")
+    except RunFileError as error:
+        yield Lost(f"the stored strength cannot be read{error}", content=after)
+        return
+    for row in find_lowered(old.killed, now.killed):
+        what = f"{row.golden}: fewer mutants {row.group}/{row.kind} are killed"
+        was, is_ = (f"{killed} of {row.cases}" for killed in (row.before, row.after))
+        yield Lost(what, before=was, after=is_, content=row.dropped)
+    left = {case for case, _, _ in now.killed}
+    for case in sorted({case for case, _, _ in old.killed} - left):
+        if case in cases:
+            yield Lost("the case was taken out of the stored strength", case, old.share_of([case]))
+
+
+def read_strength(content: bytes, name: str) -> Kept:
     """
     Read which mutants were killed.
 
     Raises:
-        RunFileError: It is no such file.
+        RunFileError: It is no such file, or its counts are lower than what they count.
     """
     killed: dict[tuple[str, str, str], tuple[bool, str]] = {}
+    questions: dict[str, str] = {}
     for path, entry in _read(content, name)["goldens"].items():
+        questions |= {f"{path}::{case}": asked for case, asked in entry.get("questions", {}).items()}
         for case, kinds in entry["cases"].items():
             for written, (is_killed, digest) in kinds.items():
                 group, _, kind = written.partition("/")
                 killed[f"{path}::{case}", group, kind] = (bool(is_killed), digest)
-    return killed
+    return Kept(killed, questions)
 
 
 class Before(NamedTuple):
     """The strength to compare with; where there is none, a sentence says so."""
 
-    killed: Killed
+    kept: Kept
     note: str = ""
 
 
@@ -125,11 +266,11 @@ def read_before(typed: str | None, settings: Settings) -> Before:
     path = strength_path(settings)
     remedy = "accept it there first: llmops mutate --accept"
     if typed == NO_BASELINE:
-        return Before({})
+        return Before(Kept({}))
     if typed is None:
         if path.exists():
             return Before(read_strength(path.read_bytes(), str(path)))
-        return Before({}, "no strength is stored, so nothing is compared: llmops mutate --accept")
+        return Before(Kept({}), "no strength is stored, so nothing is compared: llmops mutate --accept")
     if not is_revision(typed):
         return Before(read_strength(Path(typed).read_bytes(), typed))
     if not path.resolve().is_relative_to(settings.root.resolve()):
@@ -141,7 +282,7 @@ def read_before(typed: str | None, settings: Settings) -> Before:
     place = path.resolve().relative_to(settings.root.resolve()).as_posix()
     content = open_revision(typed, settings.root).read(place)
     if content is None:
-        return Before({}, f"{typed} has no {place}, so nothing is compared; {remedy}")
+        return Before(Kept({}), f"{typed} has no {place}, so nothing is compared; {remedy}")
     return Before(read_strength(content, f"{typed}:{place}"))
 
 
@@ -151,42 +292,76 @@ class Compared:
     A strength held against an earlier one.
 
     Attributes:
+        gone: A sentence on the stored cases that are gone: the score is of others. Empty where none is.
         notes: What was compared with nothing, and why.
         is_undecided: There is an earlier strength, and none of its mutants was tried again.
+        is_accepted: Somebody accepts that it is weaker.
     """
 
     weakened: Sequence[Weakened] = ()
+    gone: str = ""
     notes: tuple[str, ...] = ()
     is_undecided: bool = False
+    is_accepted: bool = False
+
+    @property
+    def losses(self) -> list[str]:
+        """Return a sentence for each thing that is weaker."""
+        return [*(row.describe() for row in self.weakened), *filter(None, [self.gone])]
 
 
-def compare_strength(before: Before, strength: Strength) -> Compared:
+def compare_strength(before: Before, strength: Strength, root: Path) -> Compared:
     """Compare with the strength that was stored: what is weaker, and what is no longer there."""
     notes = [before.note] if before.note else []
-    shares_none = bool(before.killed) and not before.killed.keys() & _killed(strength.trials).keys()
+    kept = follow_renames(before.kept, strength.goldens, root)
+    shares_none = bool(kept.killed) and not kept.killed.keys() & _killed(strength.trials).keys()
     if shares_none:
         notes.append(
             "the stored strength has no mutant that was decided this time, so nothing was compared: "
             "the cases or their files have other names, or other kinds were tried"
         )
-    if gone := _find_gone(before.killed, strength):
-        named = name_some([printable(case) for case in gone], _NAMED)
-        notes.append(
-            f"{counted(len(gone), 'case')} of the stored strength {'is' if len(gone) == 1 else 'are'} gone, "
-            f"so nobody knows if its mutants would still be killed: {named}; if that is meant: "
-            "llmops mutate --accept"
-        )
+    gone = find_gone(kept, strength.goldens, root)
     return Compared(
-        weakened=find_weakened(before.killed, strength), notes=tuple(notes), is_undecided=shares_none
+        weakened=find_weakened(kept.killed, strength),
+        gone=describe_gone(kept, gone) if gone else "",
+        notes=tuple(notes),
+        is_undecided=shares_none,
     )
 
 
-def _find_gone(before: Killed, strength: Strength) -> list[str]:
-    """Return the stored cases of the golden files measured that these have no longer."""
-    files = {golden.path for golden in strength.goldens}
-    known = cases_by_id(*strength.goldens)
-    stored = {case for case, group, _ in before if group not in EDITS and file_of(case) in files}
-    return sorted(stored - known.keys())
+def follow_renames(kept: Kept, goldens: Sequence[Golden], root: Path) -> Kept:
+    """Return a stored strength under the ids by which its questions are asked now."""
+    asked = {case: kept.questions.get(case, "") for case in find_gone(kept, goldens, root)}
+    new = {case: hash_ for case, hash_ in _questions(goldens).items() if case not in kept.questions}
+    renamed = find_renames(asked, new)
+    return kept.rename(lambda case: renamed.get(case, case)) if renamed else kept
+
+
+def _questions(goldens: Iterable[Golden]) -> dict[str, str]:
+    return {id_: input_hash(case) for id_, case in cases_by_id(*goldens).items()}
+
+
+def find_gone(kept: Kept, goldens: Sequence[Golden], root: Path) -> list[str]:
+    """Return the stored cases that the measured golden files have no longer, and those of lost files."""
+    files, known = {golden.path for golden in goldens}, cases_by_id(*goldens)
+    stored = {case for case, group, _ in kept.killed if group not in EDITS}
+    return sorted(
+        case
+        for case in stored - known.keys()
+        if file_of(case) in files or not (root / file_of(case)).exists()
+    )
+
+
+def describe_gone(kept: Kept, gone: Collection[str]) -> str:
+    """Return what the stored score is with and without the cases that are gone."""
+    left = {case for case, _, _ in kept.killed} - {*gone}
+    named = name_some([printable(case) for case in gone], _NAMED)
+    are, them = ("is", "it") if len(gone) == 1 else ("are", "them")
+    return (
+        f"{counted(len(gone), 'case')} of the stored strength {are} gone, with "
+        f"{kept.share_of(gone)}: {named}; stored were {kept.share()}, without {them} "
+        f"{kept.share_of(left)}; if that is meant: llmops mutate --accept --all"
+    )
 
 
 def find_weakened(before: Killed, strength: Strength) -> list[Weakened]:
@@ -200,31 +375,35 @@ def find_weakened(before: Killed, strength: Strength) -> list[Weakened]:
     Source: McNemar (1947), Note on the sampling error of the difference between correlated proportions.
     """
     now = _killed(strength.trials)
-    pairs: defaultdict[Kind, list[tuple[str, bool, bool, bool]]] = defaultdict(list)
+    kinds: defaultdict[Kind, dict[str, int]] = defaultdict(dict)
+    groups: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    facts: Counter[Kind] = Counter()
     for key in before.keys() & now.keys():
         case, group, kind = key
         (was, old), (is_, new) = before[key], now[key]
-        pairs[group, kind].append((case, was, is_, old == new))
-    kinds = []
-    for (group, kind), rows in sorted(pairs.items()):
-        dropped = sorted(case for case, was, is_, _ in rows if was and not is_)
-        improved = sum(is_ and not was for _, was, is_, _ in rows)
-        facts = [same for _, was, is_, same in rows if was and not is_]
-        gains = sum(same for _, was, is_, same in rows if is_ and not was)
-        turned = len(dropped) + improved
-        kinds.append(
-            Weakened(
-                group=group,
-                kind=kind,
-                dropped=tuple(dropped),
-                improved=improved,
-                cases=len(rows),
-                same=sum(facts) > gains,
-                p_value=binomial_cdf(improved, turned, 0.5) if turned else 1.0,
-            )
-        )
-    of_groups = [_compare_group(group, pairs) for group in sorted({group for group, _ in pairs})]
-    return [*_choose(of_groups), *_choose(kinds)]
+        kinds[group, kind][case] = is_ - was
+        groups[group][case] += is_ - was
+        facts[group, kind] += (is_ - was) * (old == new)
+    of_groups = [_weigh(group, "", gains) for group, gains in sorted(groups.items())]
+    of_kinds = [_weigh(*kind, gains, same=facts[kind] < 0) for kind, gains in sorted(kinds.items())]
+    return [*_choose(of_groups), *_choose(of_kinds)]
+
+
+def _weigh(group: str, kind: str, gains: Mapping[str, int], *, same: bool = False) -> Weakened:
+    """Test whether more cases lost kills than gained some."""
+    dropped = tuple(sorted(case for case, gain in gains.items() if gain < 0))
+    improved = sum(gain > 0 for gain in gains.values())
+    turned = len(dropped) + improved
+    p_value = binomial_cdf(improved, turned, 0.5) if turned else 1.0
+    return Weakened(
+        group=group,
+        kind=kind,
+        dropped=dropped,
+        improved=improved,
+        cases=len(gains),
+        same=same,
+        p_value=p_value,
+    )
 
 
 def _choose(rows: Sequence[Weakened]) -> list[Weakened]:
@@ -234,53 +413,36 @@ def _choose(rows: Sequence[Weakened]) -> list[Weakened]:
     ]
 
 
-def _compare_group(group: str, pairs: Mapping[Kind, Sequence[tuple[str, bool, bool, bool]]]) -> Weakened:
-    """Compare all kinds of a group together, by case: without a check, each kind loses a few mutants."""
-    gains: defaultdict[str, int] = defaultdict(int)
-    for (other, _), rows in pairs.items():
-        for case, was, is_, _ in rows if other == group else ():
-            gains[case] += is_ - was
-    dropped = tuple(sorted(case for case, gain in gains.items() if gain < 0))
-    improved = sum(gain > 0 for gain in gains.values())
-    turned = len(dropped) + improved
-    return Weakened(
-        group=group,
-        kind="",
-        dropped=dropped,
-        improved=improved,
-        cases=len(gains),
-        same=False,
-        p_value=binomial_cdf(improved, turned, 0.5) if turned else 1.0,
-    )
+def _write(kept: Kept) -> str:
+    """Write a line for each case and each kind, so that a change of one is read at once."""
+    by_file: defaultdict[str, list[tuple[str, str, list[Any]]]] = defaultdict(list)
+    for (case, group, kind), (is_killed, digest) in sorted(kept.killed.items()):
+        path, _, name = case.partition("::")
+        by_file[path].append((name, f"{group}/{kind}", [int(is_killed), digest]))
+    files = []
+    for path, rows in by_file.items():
+        kinds: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"killed": 0, "survived": 0})
+        cases: defaultdict[str, dict[str, list[Any]]] = defaultdict(dict)
+        for name, kind, entry in rows:
+            kinds[kind]["killed" if entry[0] else "survived"] += 1
+            cases[name][kind] = entry
+        questions = {
+            name: kept.questions[id_] for name in cases if (id_ := f"{path}::{name}") in kept.questions
+        }
+        parts = []
+        for part, of_part in (
+            ("kinds", dict(sorted(kinds.items()))),
+            ("questions", questions),
+            ("cases", cases),
+        ):
+            lines = ",\n".join(f"    {_dump(name)}: {_dump(value)}" for name, value in of_part.items())
+            parts.append(f"   {_dump(part)}: {{\n{lines}\n   }}")
+        files.append(f"  {_dump(path)}: {{\n" + ",\n".join(parts) + "\n  }")
+    return f'{{\n "version": {VERSION},\n "goldens": {{\n' + ",\n".join(files) + "\n }\n}\n"
 
 
-def _entry(trials: Iterable[Trial]) -> dict[str, Any]:
-    kinds: defaultdict[str, dict[str, int]] = defaultdict(
-        lambda: {"killed": 0, "by_error": 0, "survived": 0, "undecided": 0}
-    )
-    cases: defaultdict[str, dict[str, list[Any]]] = defaultdict(dict)
-    for trial in trials:
-        counts = kinds[f"{trial.group}/{trial.kind}"]
-        outcome = "by_error" if trial.outcome == "error" else trial.outcome
-        counts[outcome] += 1
-        if trial.is_decided:
-            case = trial.case.rpartition("::")[2]
-            cases[case][f"{trial.group}/{trial.kind}"] = [int(trial.is_killed), _digest(trial)]
-    return {"kinds": dict(kinds), "cases": dict(cases)}
-
-
-def _join(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the kinds of an earlier measurement that this one did not try."""
-    kept = {kind: counts for kind, counts in old.get("kinds", {}).items() if kind not in new["kinds"]}
-    cases = {case: dict(kinds) for case, kinds in new["cases"].items()}
-    for case, kinds in old.get("cases", {}).items():
-        earlier = {kind: killed for kind, killed in kinds.items() if kind in kept}
-        if earlier:
-            cases[case] = {**earlier, **cases.get(case, {})}
-    return {
-        "kinds": dict(sorted({**kept, **new["kinds"]}.items())),
-        "cases": {case: dict(sorted(kinds.items())) for case, kinds in sorted(cases.items())},
-    }
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _killed(trials: Sequence[Trial]) -> Killed:
@@ -304,7 +466,7 @@ def _digest(trial: Trial) -> str:
 def _read(content: bytes, name: str) -> Mapping[str, Any]:
     from jsonschema import Draft202012Validator
 
-    remedy = "measure it again: llmops mutate --accept"
+    remedy = "take it away, and measure again: llmops mutate --accept"
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -314,6 +476,14 @@ def _read(content: bytes, name: str) -> Mapping[str, Any]:
             f"{printable(name)}: {printable(mistake.json_path)}: {printable(mistake.message, 200)}; {remedy}"
         )
     checked: Mapping[str, Any] = document
+    for path, entry in checked["goldens"].items():
+        killed = Counter(kind for kinds in entry["cases"].values() for kind, (is_, _) in kinds.items() if is_)
+        for kind, counts in entry["kinds"].items():
+            if counts["killed"] + counts.get("by_error", 0) < killed[kind]:
+                raise RunFileError(
+                    f"{printable(name)}: {printable(path)}: {printable(kind)} has fewer killed mutants "
+                    f"than its cases have, so it was edited; {remedy}"
+                )
     return checked
 
 

@@ -18,6 +18,8 @@ from pytest_llmops.statistics.bootstrap import measure_with_intervals
 from pytest_llmops.statistics.intervals import Measure, bound_share
 
 MEASURED = "mutation"
+_WORDS = "lies by words, since the answers are in a language in which none can be made"
+_NOTHING_TO_CHANGE = "no case has anything for it to change"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +89,10 @@ class Strength:
     Attributes:
         goldens: The golden files that were measured.
         total: Of all kinds; `groups` and `kinds` are rates of their own, and `lies` is that of fluent ones.
-        not_tried: Group to the reason why nothing of it was tried.
+        not_tried: Group, or `group/kind` of one that was tried, to the reason why nothing of it was tried.
+        unread: Cases whose answers are in a language whose words cannot be turned.
         verdicts: Of the bounds under `mutation`.
+        proposed: By golden file, bounds for one that has none.
     """
 
     goldens: tuple[Golden, ...]
@@ -100,6 +104,8 @@ class Strength:
     checks: tuple[CheckStrength, ...]
     not_tried: Mapping[str, str] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
+    proposed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
 
     @property
     def survivors(self) -> list[Trial]:
@@ -111,12 +117,14 @@ def measure_strength(
     trials: Sequence[Trial],
     not_tried: Mapping[str, str],
     wanted: Iterable[Kind],
+    unread: Iterable[str] = (),
 ) -> Strength:
     """
     Measure what share of mutants the checks of golden files kill.
 
     Args:
         wanted: The kinds that were to be tried.
+        unread: Cases whose answers are in a language whose words cannot be turned.
     """
     wanted = list(wanted)
     kinds = sorted({(trial.group, trial.kind) for trial in trials}, key=_order)
@@ -128,9 +136,15 @@ def measure_strength(
     chosen.append(("output", LIES_KEY, lambda trial: (trial.group, trial.kind) in fluent))
     total, *rates, lies = _rate(trials, chosen)
     missing = {
-        group: not_tried.get(group, "no case has anything for it to change")
+        group: not_tried.get(group, _NOTHING_TO_CHANGE)
         for group in dict.fromkeys(group for group, _ in wanted)
         if group not in {rate.group for rate in rates}
+    }
+    foreign = frozenset(unread)
+    missing |= {
+        f"{group}/{kind}": _NOTHING_TO_CHANGE
+        for group, kind in wanted
+        if group not in missing and (group, kind) not in kinds
     }
     return Strength(
         goldens=tuple(goldens),
@@ -141,12 +155,22 @@ def measure_strength(
         lies=lies,
         checks=tuple(_list_checks(goldens, trials)),
         not_tried=missing,
-        verdicts=tuple(judge_bounds(goldens, trials, missing, wanted)),
+        verdicts=tuple(judge_bounds(goldens, trials, missing, wanted, foreign)),
+        proposed={
+            golden.path: bounds
+            for golden in goldens
+            if (bounds := propose_bounds(golden, trials, wanted, foreign))
+        },
+        unread=foreign,
     )
 
 
 def judge_bounds(
-    goldens: Iterable[Golden], trials: Sequence[Trial], not_tried: Mapping[str, str], wanted: Collection[Kind]
+    goldens: Iterable[Golden],
+    trials: Sequence[Trial],
+    not_tried: Mapping[str, str],
+    wanted: Collection[Kind],
+    unread: frozenset[str],
 ) -> Iterable[Verdict]:
     """
     Yield a verdict for each bound under `mutation`, of the mutants of its own golden file.
@@ -157,8 +181,8 @@ def judge_bounds(
     for golden in goldens:
         own = [trial for trial in trials if file_of(trial.case) == golden.path]
         for name, bound in golden.measures.get(MEASURED, {}).items():
-            verdict = judge_bound(golden, name, bound, own, not_tried)
-            left_out = _left_out(name, wanted)
+            verdict = _judge_bound(golden, name, bound, own, _why_nothing(name, wanted, not_tried))
+            left_out = _left_out(name, wanted) or ([_WORDS] if _is_foreign(name, own, unread) else [])
             if left_out and verdict.outcome != "undecided":
                 reason = f"only a part was tried, without {name_some(left_out, 3)}: {verdict.reason}"
                 verdict = replace(verdict, outcome="undecided", reason=reason)
@@ -171,9 +195,41 @@ def _left_out(name: str, wanted: Collection[Kind]) -> list[str]:
     return [kind for group, kind in kinds_of(name) if group in groups and (group, kind) not in wanted]
 
 
-def judge_bound(
-    golden: Golden, name: str, bound: Bound, own: Sequence[Trial], not_tried: Mapping[str, str]
-) -> Verdict:
+def _why_nothing(name: str, wanted: Collection[Kind], not_tried: Mapping[str, str]) -> str:
+    """Return why a bound may have no mutant, and what to do."""
+    kinds = kinds_of(name)
+    if not any(kind in wanted for kind in kinds):
+        return "it was not among the kinds"
+    why = next((not_tried[group] for group, _ in kinds if group in not_tried), _NOTHING_TO_CHANGE)
+    return f"{why}; if the app is meant to be so, leave {name} out of `mutation`"
+
+
+def _is_foreign(name: str, trials: Sequence[Trial], unread: frozenset[str]) -> bool:
+    """Return whether lies are bounded, and no answer is in a language in which words can be turned."""
+    cases = {trial.case for trial in trials if trial.group == "output"}
+    return name in {LIES_KEY, "output"} and bool(cases) and cases <= unread
+
+
+def propose_bounds(
+    golden: Golden, trials: Iterable[Trial], wanted: Collection[Kind], unread: frozenset[str]
+) -> dict[str, str]:
+    """Return bounds that hold and that can be missed, of what was decided; none where the file has some."""
+    if golden.measures.get(MEASURED):
+        return {}
+    own = [trial for trial in trials if file_of(trial.case) == golden.path]
+    proposed = {}
+    for name in (MUTED, LIES_KEY, "retrieval"):
+        of_name = [trial for trial in own if (trial.group, trial.kind) in kinds_of(name)]
+        is_partial = _left_out(name, wanted) or _is_foreign(name, own, unread)
+        if not of_name or is_partial or not all(trial.is_decided for trial in of_name):
+            continue
+        percent = 100 * sum(trial.is_killed for trial in of_name) // len(of_name)
+        if percent:  # else nothing could miss it
+            proposed[name] = f"<= {1 - percent / 100:.2g}" if name == MUTED else f">= {percent / 100:g}"
+    return proposed
+
+
+def _judge_bound(golden: Golden, name: str, bound: Bound, own: Sequence[Trial], why_nothing: str) -> Verdict:
     kinds = set(kinds_of(name))
     trials = [trial for trial in own if (trial.group, trial.kind) in kinds]
     verdict = Verdict(
@@ -184,10 +240,9 @@ def judge_bound(
         cases=len({trial.case for trial in trials}),
     )
     if not any(trial.is_decided for trial in trials):
-        why = next((trial.reason for trial in trials), "") or next(
-            (not_tried[group] for group, _ in kinds if group in not_tried), "it was not among the kinds"
-        )
-        return replace(verdict, reason=f"nothing was tried: {why}")
+        if trials:
+            return replace(verdict, reason=f"nothing could be decided: {trials[0].reason}")
+        return replace(verdict, reason=f"nothing was tried: {why_nothing}")
     (rate,) = _rate(trials, [("", "", lambda _: True)])
     ends, interval = (rate.at_least, rate.at_most), (rate.low, rate.high)
     what = f"{rate.killed} of {counted(rate.tried, 'mutant')} are killed"

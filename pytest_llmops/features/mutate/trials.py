@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from pytest_llmops.gates.absolute import judge_case
+from pytest_llmops.metrics.custom import FunctionMetric
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Output, Sample, Score, Span, Verdict
 from pytest_llmops.registry import find_traits
@@ -15,7 +15,10 @@ from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.runner.scoring import Scorer
 
 TrialOutcome = Literal["killed", "error", "survived", "undecided"]
-"""`error`: the app or a check broke, so the build is red, too; `undecided`: a check could not be asked."""
+"""
+`error`: the app broke, or gave nothing that a check could read, so the build is red, too. `undecided`: a
+check could not be asked, or broke.
+"""
 
 PAID = "no paid call is made without --budget"
 SPENT = "the budget is spent"
@@ -111,6 +114,14 @@ class Trial:
         return mutation.answered.cluster
 
     @property
+    def is_same(self) -> bool:
+        """Whether a reply was changed and the app's answer was not."""
+        answered, output = self.mutation.answered, self.mutation.output
+        if self.group != "model" or answered is None or output is None:
+            return False
+        return answers_alike(answered.output, output)
+
+    @property
     def group(self) -> str:
         return self.mutation.group
 
@@ -127,6 +138,11 @@ class Trial:
         return self.outcome != "undecided"
 
 
+def answers_alike(good: Output, other: Output) -> bool:
+    """Return whether two outputs are the same to checks of answers, passages and tools."""
+    return (good.text, good.passages, good.tool_calls) == (other.text, other.passages, other.tool_calls)
+
+
 def checks_that_count(case: Case) -> tuple[Check, ...]:
     """Return the checks of an answer: not those of its time and cost, nor those that only record."""
     return tuple(
@@ -136,27 +152,55 @@ def checks_that_count(case: Case) -> tuple[Check, ...]:
 
 def try_mutations(mutations: Sequence[Mutation], scorer: Scorer) -> list[Trial]:
     """Score mutants by the checks of their cases, in one batch a metric, and judge them."""
-    scored = _score(mutations, scorer)
-    return [_judge(mutation, scored[at]) for at, mutation in enumerate(mutations)]
+    rows = [
+        (mutation.answered, mutation.output, mutation.spans)
+        for mutation in mutations
+        if mutation.answered and mutation.output and not mutation.why_undecided
+    ]
+    scored = iter(score_outputs(rows, scorer))
+    trials = []
+    for mutation in mutations:
+        if doubt := mutation.why_undecided:
+            trials.append(Trial(mutation=mutation, outcome="undecided", reason=doubt))
+        else:
+            has_output = mutation.answered and mutation.output
+            trials.append(_judge(mutation, next(scored) if has_output else ()))
+    return trials
 
 
 def score_outputs(
-    answers: Sequence[tuple[Task, Output, tuple[Span, ...]]], scorer: Scorer
+    rows: Iterable[tuple[Answered, Output, tuple[Span, ...]]], scorer: Scorer
 ) -> list[list[Score | Failure]]:
-    """Score outputs by the checks of their cases; a list of results for each."""
-    mutations = [
-        Mutation(
-            group="",
-            kind="",
-            answered=Answered(task=task, output=output, spans=spans),
-            output=output,
+    """Score outputs by the checks of their cases, in one batch a metric; a list of results for each."""
+    results: list[list[Score | Failure]] = []
+    batches: dict[object, tuple[str, Metric, list[tuple[int, Sample]]]] = {}
+    for at, (answered, output, spans) in enumerate(rows):
+        results.append([])
+        case = answered.task.case
+        wanted = {check.metric for check in checks_that_count(case)}
+        sample = Sample(
+            output=replace(output, repeat=0),
+            input=case.input,
+            reference=case.reference,
+            relevant=case.relevant,
             spans=spans,
-            change="",
+            case=answered.task.id,
         )
-        for task, output, spans in answers
+        for name, metric in answered.task.metrics:
+            if name not in wanted:
+                continue
+            if traits_of(metric).compares and (case.reference is None or name in answered.unasked):
+                results[at].append(Failure(metric=name, stage="rival", error=_NO_RIVAL))
+            else:
+                batches.setdefault(_identity(name, metric), (name, metric, []))[2].append((at, sample))
+    futures = [
+        (name, rows_of, scorer.submit(metric, [sample for _, sample in rows_of]))
+        for name, metric, rows_of in batches.values()
     ]
-    scored = _score(mutations, scorer)
-    return [scored[at] for at in range(len(answers))]
+    for name, rows_of, future in futures:
+        for (at, _), result in zip(rows_of, future.result(), strict=True):
+            results[at].append(replace(result, metric=name))
+    return results
 
 
 def judge_scored(
@@ -178,43 +222,6 @@ def judge_scored(
     return judge_case(replace(case, checks=checks), result)
 
 
-def _score(mutations: Sequence[Mutation], scorer: Scorer) -> Mapping[int, list[Score | Failure]]:
-    results: defaultdict[int, list[Score | Failure]] = defaultdict(list)
-    batches: dict[int, tuple[str, Metric, list[tuple[int, Sample]]]] = {}
-    equal: dict[object, int] = {}
-    for at, mutation in enumerate(mutations):
-        if mutation.output is None or mutation.why_undecided or mutation.answered is None:
-            continue
-        task = mutation.answered.task
-        wanted = {check.metric for check in checks_that_count(task.case)}
-        sample = Sample(
-            output=replace(mutation.output, repeat=0),
-            input=task.case.input,
-            reference=task.case.reference,
-            relevant=task.case.relevant,
-            spans=mutation.spans,
-            case=task.id,
-        )
-        for name, metric in task.metrics:
-            if name not in wanted:
-                continue
-            if traits_of(metric).compares and (
-                task.case.reference is None or name in mutation.answered.unasked
-            ):
-                results[at].append(Failure(metric=name, stage="rival", error=_NO_RIVAL))
-                continue
-            key = equal.setdefault(_identity(name, metric), len(equal))
-            batches.setdefault(key, (name, metric, []))[2].append((at, sample))
-    futures = [
-        (name, [at for at, _ in rows], scorer.submit(metric, [sample for _, sample in rows]))
-        for name, metric, rows in batches.values()
-    ]
-    for name, places, future in futures:
-        for at, result in zip(places, future.result(), strict=True):
-            results[at].append(replace(result, metric=name))
-    return results
-
-
 def _identity(name: str, metric: Metric) -> object:
     try:
         hash(metric)
@@ -224,26 +231,17 @@ def _identity(name: str, metric: Metric) -> object:
 
 
 def _judge(mutation: Mutation, scores: Sequence[Score | Failure]) -> Trial:
-    if doubt := mutation.why_undecided:
-        return Trial(mutation=mutation, outcome="undecided", reason=doubt)
     if mutation.output is None or mutation.answered is None:
         return Trial(mutation=mutation, outcome="error", reason=mutation.broken)
     task = mutation.answered.task
     verdicts = judge_scored(task.case, task.id, mutation.output, scores)
     asked = [verdict for verdict in verdicts if verdict.outcome in {"passed", "failed"}]
     killers = tuple(verdict.check for verdict in asked if verdict.outcome == "failed")
-    silent = [
-        verdict for verdict in verdicts if verdict not in asked and _is_silent(verdict, mutation.answered)
-    ]
-    broken = [verdict for verdict in verdicts if verdict not in asked and verdict not in silent]
-    outcome: TrialOutcome = "survived"
+    outcome: TrialOutcome = "killed" if killers else "survived"
     reason = ""
-    if killers:
-        outcome = "killed"
-    elif broken:
-        outcome, reason = "error", f"{broken[0].check} broke: {broken[0].reason}"
-    elif silent:
-        outcome, reason = "undecided", f"{silent[0].check} could not be asked: {silent[0].reason}"
+    if not killers and (silent := next((verdict for verdict in verdicts if verdict not in asked), None)):
+        reason = f"{silent.check} gave no score: {silent.reason}"
+        outcome = "error" if _has_nothing_to_read(silent, mutation.answered, mutation.output) else "undecided"
     return Trial(
         mutation=mutation,
         outcome=outcome,
@@ -253,14 +251,15 @@ def _judge(mutation: Mutation, scores: Sequence[Score | Failure]) -> Trial:
     )
 
 
-def _is_silent(verdict: Verdict, answered: Answered) -> bool:
+def _has_nothing_to_read(verdict: Verdict, answered: Answered, output: Output) -> bool:
     """
-    Return whether a check without a score says nothing of the mutant.
+    Return whether a metric of ours refuses an empty answer, or one without its passages.
 
-    One that waits on an endpoint may have failed by chance. Any other that scored the answer, and not the
-    mutant, makes the build red.
+    Any other that gives no score broke, and that is no kill: it would find each mutant, and each right answer
+    that is unusual.
     """
-    metric = verdict.metric
-    if verdict.outcome != "error" or metric in answered.unasked:
-        return True
-    return is_refusal(verdict.reason) or find_traits(metric).waits
+    metric = dict(answered.task.metrics).get(verdict.metric)
+    is_ours = type(metric).__module__.startswith("pytest_llmops.") and not isinstance(metric, FunctionMetric)
+    is_empty = not output.text.strip() or bool(answered.output.passages and not output.passages)
+    refuses = is_empty and is_ours and verdict.outcome == "error" and not find_traits(verdict.metric).waits
+    return refuses and verdict.metric not in answered.unasked

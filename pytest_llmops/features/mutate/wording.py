@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pytest_llmops.features.mutate.languages import LANGUAGES, Language, Rule, join_words, read_language
-from pytest_llmops.features.mutate.readings import Edit, Reading, choose
+from pytest_llmops.features.mutate.places import put_article_right
+from pytest_llmops.features.mutate.readings import Edit, Reading, choose, content_words
 from pytest_llmops.metrics.faithfulness.sentences import Sentence
 
 _NEVER = re.compile(r"(?!)")
@@ -22,6 +23,7 @@ _WORD = re.compile(r"[^\W_]")
 _SHORTEST = 3  # words of a sentence in which something is turned
 _CHOICES = 3  # changes of a sentence among which the seed chooses
 _SHOWN = 60
+_LONGEST_LEAD_IN = 10  # words
 _VERB = r"(?:has|must|can|cannot|will|should|does|did|is|was|pays?|[a-z]{3,}(?:ed|[^s\W]s))\b"  # likely
 
 
@@ -107,12 +109,22 @@ def _find_opening(reading: Reading, language: Language) -> Edit | None:
 
 def _turn_sentence(reading: Reading, language: Language, start: int, end: int) -> Edit | None:
     """Return the removal of a negation in a sentence, or the addition of one, if that makes it false."""
+    start = _skip_lead_in(reading, start, end)
     both = ((language.turn_off, language.turn_off_block), (language.turn_on, language.turn_on_block))
     for rules, block in both:
         for edit in _apply_rules(reading, start, end, rules, block):
             if not reading.is_stated(edit):
                 return edit
     return None
+
+
+def _skip_lead_in(reading: Reading, start: int, end: int) -> int:
+    """Return where a sentence begins to claim something: behind `Here is what I found:`."""
+    head, colon, rest = reading.prose[start:end].partition(":")
+    is_short = bool(colon) and len(head.split()) <= _LONGEST_LEAD_IN and bool(_WORD.search(rest))
+    if not is_short or content_words(head) & content_words(reading.topic):
+        return start
+    return start + len(head) + 1
 
 
 def _apply_rules(
@@ -193,13 +205,7 @@ def _put_article_right(text: str, start: int, end: int, new: str) -> tuple[int, 
     """Make `a` before or at the end of a replacement `an`, and the other way."""
     if new.endswith(" a") and re.match(r"\s[aeiouAEIOU]", text[end : end + 2]):
         return start, f"{new}n"
-    article = re.search(r"(?<!\w)([Aa]n?)\s\Z", text[max(0, start - 4) : start])
-    if article and new[:1].isalpha():
-        right = "an" if new[0].lower() in "aeio" else "a"
-        if article[1].lower() != right:
-            kept = right.capitalize() if article[1][0].isupper() else right
-            return start - len(article[0]), f"{kept} {new}"
-    return start, new
+    return put_article_right(text, start, new)
 
 
 def _other_agents(reading: Reading, language: Language, sentence: Sentence) -> Iterator[Edit]:

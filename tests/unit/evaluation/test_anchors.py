@@ -8,6 +8,7 @@ import random
 import pytest
 
 from pytest_llmops import compare, load_golden, run_golden
+from pytest_llmops.cli import main
 from pytest_llmops.errors import GoldenError
 from pytest_llmops.gates.baseline import accept
 from pytest_llmops.golden.anchors import read_anchors
@@ -134,3 +135,22 @@ def test_a_judge_is_called_for_anchors_in_each_run_and_never_without_calls(tmp_p
             assert not [failure for result in made.results for failure in result.failures]
             counts.append((len(server.requests) - before, len(made.anchors)))
     assert counts == [(3, 2), (2, 2), (0, 0)]
+
+
+def test_a_summary_says_that_the_anchors_were_not_scored(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "anchored_bot.py").write_text("def answer(question):\n    return question\n")
+    (tmp_path / "anchors.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in ANCHORS[:2]))
+    (tmp_path / "golden").mkdir()
+    with JudgeServer() as server:
+        (tmp_path / "golden/shop.yaml").write_text(
+            f"app: anchored_bot:answer\njudge: {{model: small, base_url: '{server.url}'}}\n"
+            "anchors: anchors.jsonl\nchecks: {judge: {rubric: default, min: 2}}\n"
+            "cases: [{id: a, input: hello}]\n"
+        )
+        shown = []
+        for record in ("new", "none"):
+            assert main(["run", "--record", record]) == 0
+            shown.append("golden/shop.yaml: judge did not score the anchors" in capsys.readouterr().out)
+    assert shown == [False, True]
