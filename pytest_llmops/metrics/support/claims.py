@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import regex
@@ -109,7 +109,7 @@ def _adds_value(folded: str, asked: Sequence[Value]) -> bool:
 @dataclass(frozen=True, slots=True)
 class Allowed:
     """
-    A sentence that the app may always say; `*` stands for words that the sources or the question have.
+    A sentence that the app may always say; `*` stands for words of one source or call.
 
     Attributes:
         parts: The text between wildcards, folded.
@@ -177,18 +177,17 @@ def list_words(text: str) -> list[str]:
     return [f"{float(word):g}" if _DECIMAL.fullmatch(word) else word for word in words]
 
 
-def find_allowed(sentence: str, allowed: Sequence[Allowed], known: Sequence[frozenset[str]]) -> bool:
+def find_allowed(
+    sentence: str, allowed: Sequence[Allowed], may_fill: Callable[[Sequence[list[str]]], bool]
+) -> bool:
     """
-    Return whether a sentence is allowed, with the words in place of wildcards all in one of the texts.
+    Return whether a sentence is allowed.
 
     Args:
-        known: The words of each source, with those of the question.
+        may_fill: Whether the words in place of each wildcard may stand there.
     """
     for pattern in allowed:
         filled = pattern.match(sentence)
-        if filled is None:
-            continue
-        words = [word for part in filled for word in list_words(part)]
-        if not filled or (words and any(words_known.issuperset(words) for words_known in known)):
+        if filled is not None and (not filled or may_fill([list_words(part) for part in filled])):
             return True
     return False

@@ -14,6 +14,7 @@ from pytest_llmops.metrics.facts.values import Value, agree, compete
 from pytest_llmops.metrics.faithfulness.sentences import opposites_of
 from pytest_llmops.metrics.support.language import Language
 from pytest_llmops.metrics.support.reading import Reading, Token
+from pytest_llmops.metrics.support.turning import Turn, find_turn
 from pytest_llmops.models.pieces import Pieces, encode_pieces
 
 if TYPE_CHECKING:
@@ -61,6 +62,15 @@ FEATURES = (
     "lost_word",
     "moved_word",
 )
+_TURNING = (
+    "polarity",
+    "negation_differs",
+    "comparison_turned",
+    "time_turned",
+    "condition_turned",
+    "condition_dropped",
+    "modality_turned",
+)
 _QUANTIFIERS = frozenset({"all", "most", "some", "only"})
 _CONDITIONS = frozenset({"if", "unless", "only", "even"})
 _EDITS = ("edited_word", "edited_logic", "lost_logic", "lost_word", "moved_word")
@@ -88,11 +98,13 @@ class Match:
         row: The numbers of `FEATURES`.
         source: Index of the source.
         unfound: Words of the claim that neither a source nor the question has.
+        turn: What the claim turns of the source, whose words it has.
     """
 
     row: tuple[float, ...]
     source: int
     unfound: tuple[str, ...]
+    turn: Turn
 
 
 class Texts:
@@ -299,7 +311,13 @@ class _Comparison:
             for token, similar in zip(claim.tokens, self._anywhere, strict=True)
             if similar < _ALIKE
         )
-        return Match(tuple(values[name] for name in FEATURES), at, unfound)
+        pairs = [
+            (claim.tokens[place], source.tokens[other], float(alike[place, other]))
+            for place in has
+            for other in [int(alike[place].argmax())]
+        ]
+        turn = find_turn(claim, source, pairs, self._language)
+        return Match(tuple(values[name] for name in FEATURES), at, unfound, turn)
 
     def _describe_values(self, source: Reading) -> dict[str, float]:
         """Describe values and names that all sources lack, and values of which this one has another."""
@@ -418,6 +436,23 @@ def _grammar(
         "order_turned": _order(matched),
         "first_words_missing": _first_words(claim, source, pairs),
     }
+
+
+def keeps_grammar(claim: Reading, source: Reading, *, is_record: bool) -> bool:
+    """
+    Return whether a claim negates, limits and joins the words of a source as the source does.
+
+    Args:
+        is_record: The source is a record, which has no grammar but its negations.
+    """
+    theirs = {token.stem: token for token in source.tokens}
+    pairs = [(token, theirs[token.stem]) for token in claim.tokens if token.stem in theirs]
+    if is_record:
+        return not any(other.negated and not one.negated for one, other in pairs)
+    places = [(claim.tokens.index(one), source.tokens.index(other)) for one, other in pairs]
+    grammar = _grammar(claim, source, places, claim)
+    only = "only" in _marks(source).keys() - _marks(claim).keys()
+    return not only and not any(grammar[name] for name in _TURNING)
 
 
 def _marks(reading: Reading) -> dict[str, set[str]]:

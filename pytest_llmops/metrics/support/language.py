@@ -103,6 +103,35 @@ class Language:
         return {name: self.match_any(phrases.split("|")) for name, phrases in self.lists["marks"].items()}
 
     @cached_property
+    def connectives(self) -> Mapping[str, re.Pattern[str]]:
+        """Words that join a condition or a time."""
+        times = {kind: self.match_any(self.lists[f"joins_{kind}"].split("|")) for kind in ("before", "after")}
+        return {**{kind: self.marks[kind] for kind in ("even", "unless", "if")}, **times}
+
+    @cached_property
+    def articles(self) -> re.Pattern[str]:
+        """An article or a possessive at the end of a text."""
+        return re.compile(rf"(?<!\w)(?:{'|'.join(self.lists['articles'].split())})\W\Z", re.IGNORECASE)
+
+    @cached_property
+    def prepositions(self) -> frozenset[str]:
+        return frozenset(self.lists["prepositions"].split())
+
+    @cached_property
+    def agents(self) -> frozenset[str]:
+        """Prepositions before the one who does what a passive says."""
+        return frozenset(self.lists["agents"].split())
+
+    @cached_property
+    def passive(self) -> re.Pattern[str]:
+        return self.match_any(self.lists["passive"].split())
+
+    @cached_property
+    def subjects(self) -> frozenset[str]:
+        """Articles that only a subject has, where the order of words is free."""
+        return frozenset(self.lists["subjects"].split())
+
+    @cached_property
     def logic(self) -> frozenset[str]:
         """
         Words of marks and negations, which turn a sentence; characters in a language without spaces.

@@ -143,6 +143,23 @@ def test_one_word_that_two_languages_share_leaves_the_question_to_tell():
     assert rate(text, passages=(text,), question="Is it there, and how many of them are left?").value == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "passage"),
+    [
+        ("Montags geschlossen.", "Montags geschlossen. Pfand: 5 Euro."),
+        ("Ja. Montags geschlossen.", "Montags geschlossen."),
+        (
+            "Gli stivali non si possono mai mettere sul termosifone.",
+            "Gli stivali non si possono mai mettere sul termosifone.",
+        ),
+    ],
+)
+def test_a_sentence_that_stands_in_a_source_needs_no_language(text, passage):
+    assert rate(text, passages=(passage,)).value == 1
+    for changed in (f"{text} Nein.", f"{text} Sonntags geschlossen.", "Sonntags geschlossen.", "Hallo!"):
+        assert isinstance(rate(changed, passages=(passage,)), Failure)
+
+
 def test_the_reference_is_a_source_where_the_check_says_so():
     text, reference = "The shop in Corveth opens at noon.", "The shop in Corveth opens at noon."
 
@@ -158,6 +175,26 @@ def test_allowed_sentences_are_no_claims_and_wildcards_stand_for_words_of_source
     assert is_green(rate("Your repair takes 4 weeks, as a rule.", allow=allow))
     assert not is_green(rate("Your repair takes five minutes, as a rule.", allow=allow))
     assert rate("I am happy to help.", allow=allow, passages=()).value == 1
+
+
+def test_words_of_the_question_fill_no_wildcard():
+    question = "Can I return boots after a year? Where is order FW-1?"
+    source = (
+        "Unused boots can be returned within 60 days. You cannot return sandals, and we repair only our own."
+    )
+    call = ToolCall(name="order_status", arguments={"order": "FW-1"}, result={"state": "not shipped"})
+    allow = ["You can *.", "We repair *.", "Your order * has been *.", "Your order * is in our books."]
+
+    def is_supported(text):
+        return is_green(rate(text, passages=[source], calls=[call], question=question, allow=allow))
+
+    assert not is_supported("You can return boots after a year.")
+    assert not is_supported("You can return sandals.")
+    assert not is_supported("We repair our sandals.")
+    assert not is_supported("Your order FW-1 has been shipped.")
+    assert not is_supported("Your order FW-2 is in our books.")
+    assert is_supported("Your order FW-1 has been not shipped.")
+    assert is_supported("Your order FW-1 is in our books.")
 
 
 @pytest.mark.parametrize("pattern", ["*", "* *", "", "a" + "*b" * 9, "**"])
