@@ -68,7 +68,13 @@ _DIFFERENCES = {
     "value_other": "a value",
     "name_missing": "a name",
 }
-_TURNS = {"roles": "who does it", "condition": "a condition", "time": "before or after"}
+_FOUND = FEATURES.index("found")
+_TURNS = {
+    "roles": "who does it",
+    "condition": "a condition",
+    "time": "before or after",
+    "negation": "a negation",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,13 +221,19 @@ class Answer:
                 yield _Rated(text=claim, score=1.0, source=same)
                 continue
             matches = describe(self._read(claim), sources)
-            scores = [0.0 if match.turn else load_model().rate(match.row) for match in matches]
+            # A source that the claim turns is not outvoted by one in other words.
+            turned = any(match.turn for match in matches)
+            scores = [
+                0.0 if match.turn or (turned and match.row[_FOUND] < 1) else load_model().rate(match.row)
+                for match in matches
+            ]
             best = max(range(len(scores)), key=scores.__getitem__, default=None)
             if best is None:
                 yield _Rated(text=claim, score=0.0, source=None)
                 continue
             # A lie is shown beside the source that it is about, not beside the one that contradicts it least.
-            match = matches[best if scores[best] >= BOUND else 0]
+            turning = next((at for at, match in enumerate(matches) if match.turn), 0)
+            match = matches[best if scores[best] >= BOUND else turning]
             yield _Rated(
                 text=claim,
                 score=scores[best],

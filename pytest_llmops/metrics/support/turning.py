@@ -8,7 +8,7 @@ where the same words stand on both sides of them, so that a sentence in other wo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -19,7 +19,7 @@ import regex
 from pytest_llmops.metrics.support.language import Language
 from pytest_llmops.metrics.support.reading import Reading, Token
 
-Turn = Literal["", "roles", "condition", "time"]
+Turn = Literal["", "roles", "condition", "time", "negation"]
 Pairs = Sequence[tuple[Token, Token, float]]
 """Content words of a claim, each with the source's word that is most like it, and how alike they are."""
 
@@ -37,20 +37,26 @@ def find_turn(claim: Reading, source: Reading, pairs: Pairs, language: Language)
     """Return what a claim turns of a source that has its words; empty for none, and for other words."""
     if language.is_unspaced or len(claim.tokens) > _LONGEST:
         return ""
+    mine = list(_connect(claim, language))
+    known = {one.stem for one, _, likeness in pairs if likeness >= _SAME_VERB}
+    if any(_exchanges_limit(one, claim, source, known) for one in mine):
+        return "time"
     content = {token.start for token in _list_content(claim, language)}
-    if not content <= {one.start for one, _, _ in pairs}:
-        return ""
     stems = Counter(token.stem for reading in (claim, source) for token in reading.tokens)
     once = [pair for pair in pairs if max(stems[token.stem] for token in pair[:2]) <= _ONE_EACH]
     if content <= {one.start for one, _, likeness in pairs if likeness >= _EQUAL}:
-        mine, theirs = list(_connect(claim, language)), list(_connect(source, language))
-        if any(_turns_condition(one, other) for one in mine for other in theirs):
-            return "condition"
-        if _turns_time(mine, theirs):
-            return "time"
-        if _exchanges_clauses(once):
-            return "roles"
-    return "roles" if _exchanges_roles(claim, source, once, language) else ""
+        theirs = list(_connect(source, language))
+        turns: dict[Turn, bool] = {
+            "negation": _negates(claim, source),
+            "condition": any(_turns_condition(one, other) for one in mine for other in theirs),
+            "time": _turns_time(mine, theirs),
+            "roles": _exchanges_clauses(once),
+        }
+        for name, is_turned in turns.items():
+            if is_turned:
+                return name
+    is_known = content <= {one.start for one, _, _ in pairs}
+    return "roles" if is_known and _exchanges_roles(claim, source, once, language) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +174,35 @@ def _turns_time(claim: Sequence[_Connection], source: Sequence[_Connection]) -> 
 
     stems = {stem for each in claim if each.kind in _TIMES for stem in each.joined}
     return any(sides(source, stem) and sides(claim, stem).isdisjoint(sides(source, stem)) for stem in stems)
+
+
+def _exchanges_limit(claim: _Connection, claimed: Reading, source: Reading, known: Collection[str]) -> bool:
+    """
+    Return whether a claim that has all else of a source puts a time of its own in place of its limit.
+
+    What is within 60 days is also after 30 of them, so a number must be beyond the limit.
+    """
+    if claim.kind not in _TIMES or not claim.rest or not claim.rest <= source.stems:
+        return False
+    if not claim.joined.isdisjoint(known):
+        return False
+    if claim.is_rest_negated != any(token.negated for token in source.tokens if token.stem in claim.rest):
+        return False
+    limits = {anchor for name, anchor, _ in source.marks if name in {"up", "down", *_TIMES}} - claimed.stems
+    numbers = [float(stem) for stem in claim.joined if stem.isdecimal()]
+    return any(
+        not numbers or not limit.isdecimal() or max(numbers) > float(limit) for limit in limits if limit
+    )
+
+
+def _negates(claim: Reading, source: Reading) -> bool:
+    """Return whether one clause of claim and source has all words of the claim, and only one is negated."""
+    return len(claim.stems) > 1 and any(
+        {token.stem for token in source.tokens if token.clause == clause} >= claim.stems
+        and len({token.clause for token in claim.tokens}) == 1
+        and negated != claim.tokens[0].negated
+        for clause, negated in enumerate(source.negated)
+    )
 
 
 def _exchanges_clauses(pairs: Pairs) -> bool:
