@@ -209,7 +209,7 @@ class Sources:
             found = [
                 (self._column[other], likeness)
                 for other in self._family.get(stem[:_PREFIX], ())
-                if (likeness := _same_stem(stem, other))
+                if (likeness := compare_stems(stem, other))
             ]
             self._similar[stem] = ([at for at, _ in found], [likeness for _, likeness in found])
         return self._similar[stem]
@@ -239,7 +239,8 @@ def _word_vectors(tokens: Sequence[Token], pieces: Pieces) -> Matrix:
     return vectors
 
 
-def _same_stem(one: str, other: str) -> float:
+def compare_stems(one: str, other: str) -> float:
+    """Return how alike two stems are by their letters, 0 to 1."""
     if one == other:
         return 1.0
     if one[:1].isdigit() or other[:1].isdigit():

@@ -18,6 +18,7 @@ from typing import Any
 
 import regex
 
+from pytest_llmops.metrics.faithfulness.sentences import opposites_of
 from pytest_llmops.metrics.words import fold_typography
 
 _WORD = regex.compile(r"[\p{Latin}\p{M}]+")
@@ -160,6 +161,37 @@ class Language:
     @cached_property
     def refusals(self) -> re.Pattern[str]:
         return self.match_any(self.lists["refusals"].split("|"))
+
+    @cached_property
+    def speakers(self) -> frozenset[str]:
+        return frozenset(self.lists["speakers"].split())
+
+    @cached_property
+    def volition(self) -> frozenset[str]:
+        return frozenset(self.lists["volition"].split())
+
+    @cached_property
+    def information(self) -> frozenset[str]:
+        """Stems of nouns for what is known."""
+        return frozenset(map(self.stem, self.lists["information"].split()))
+
+    @cached_property
+    def speech(self) -> frozenset[str]:
+        """Stems of words of knowing and speaking."""
+        return frozenset(map(self.stem, self.lists["speech"].split())) | self.information
+
+    @cached_property
+    def consults(self) -> frozenset[str]:
+        """Stems of verbs of asking others."""
+        return frozenset(map(self.stem, self.lists["consults"].split()))
+
+    def oppose(self, word: str) -> frozenset[str]:
+        """Return the stems of a word's opposites."""
+        pairs = [pair.split() for pair in self.lists["opposites"].split("|") if pair]
+        stem = self.stem(word.casefold())
+        own = {other for pair in pairs for one, other in (pair, pair[::-1]) if self.stem(one) == stem}
+        own |= {*opposites_of(word.casefold())} if self.code == "en" else set()
+        return frozenset(map(self.stem, own)) | (own & self.logic)
 
     @cached_property
     def asks_back(self) -> re.Pattern[str]:

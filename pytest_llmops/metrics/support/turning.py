@@ -92,9 +92,8 @@ def _connect(reading: Reading, language: Language) -> Iterator[_Connection]:
         is_time = kind in _TIMES
         own = [token for token in after if token.start < end][: 1 if is_time else None]
         rest = [token for token in content if token not in own]
-        beside = [token for token in content if token.start < start][-1:] or [
-            token for token in content if token.start >= end
-        ]
+        before = [token for token in content if token.start < start]
+        beside = before[-1:] or [token for token in content if token.start >= end]
         clauses = {token.clause for token in (*own[:1], *beside[:1])}
         limits = kind == "if" and (
             language.marks["only"].search(text[start:at])
@@ -107,7 +106,8 @@ def _connect(reading: Reading, language: Language) -> Iterator[_Connection]:
             joined=frozenset(token.stem for token in own),
             rest=frozenset(token.stem for token in rest),
             is_joined_negated=any(token.negated for token in own[:1]),
-            is_rest_negated=any(token.negated for token in beside[:1]),
+            is_rest_negated=any(token.negated for token in beside[:1])
+            or (not before and bool(language.negations.search(text[:start]))),
         )
 
 
@@ -184,7 +184,8 @@ def _exchanges_limit(claim: _Connection, claimed: Reading, source: Reading, know
     """
     if claim.kind not in _TIMES or not claim.rest or not claim.rest <= source.stems:
         return False
-    if not claim.joined.isdisjoint(known):
+    names = {token.stem for token in claimed.tokens if token.word[:1].isupper()}
+    if not claim.joined.isdisjoint({*known, *names}):
         return False
     if claim.is_rest_negated != any(token.negated for token in source.tokens if token.stem in claim.rest):
         return False
@@ -200,7 +201,7 @@ def _negates(claim: Reading, source: Reading) -> bool:
     return len(claim.stems) > 1 and any(
         {token.stem for token in source.tokens if token.clause == clause} >= claim.stems
         and len({token.clause for token in claim.tokens}) == 1
-        and negated != claim.tokens[0].negated
+        and negated != (sum(claim.negated) % 2 == 1)
         for clause, negated in enumerate(source.negated)
     )
 
