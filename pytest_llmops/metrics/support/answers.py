@@ -7,7 +7,7 @@ It begins with yes, no or that it depends where the question asks for it, and re
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +25,8 @@ from pytest_llmops.records import Bound, Failure, Sample, Score
 Verdict = Literal["yes", "no", "depends"]
 _UNSAID = 0.5
 _SHARED = 0.6  # of the question's content words that a sentence has to answer it
+_NEARLY_ALL = 0.75  # of them for a yes: the word that is missing may be the one that is asked for
+_ALIKE = 0.9  # of stems of one word
 _LOOKED_AT = 3  # sentences in which an unsaid verdict is looked for
 _TOPIC_AT_MOST = 1  # words of the topic in a sentence whose speaker does not speak of it
 _REST_AT_MOST = 1  # claims beside a refusal; more are an answer
@@ -47,6 +49,7 @@ class Answers(DeclaredMetric):
         name="answers",
         basis="reference",
         bound=Bound(comparison=">=", threshold=1.0),
+        version=2,
     )
 
     def measure(self, sample: Sample) -> Score | Failure:
@@ -131,11 +134,14 @@ class _Answer:
 
     def _contradicts(self) -> bool:
         """Return whether the reference turns a clause of the output's first sentences."""
-        return any(
-            _find_polarity(split(self.reference), clause, self.reference_language) == "no"
-            for sentence in split(self.text)[:_LOOKED_AT]
-            for clause in _CLAUSE.split(drop_verdict(sentence, self.language))
-        )
+        for sentence in split(self.text)[:_LOOKED_AT]:
+            for clause in _CLAUSE.split(drop_verdict(sentence, self.language)):
+                reading = read_sentence(clause, self.language)
+                if any(reading.negated) and len(reading.tokens) == 1:
+                    continue  # `not by air` says too little
+                if _find_polarity(split(self.reference), clause, self.reference_language) == "no":
+                    return True
+        return False
 
 
 def _detect(text: str, usual: str) -> str:
@@ -192,7 +198,7 @@ def find_refusal(text: str, language: Language, known: Sequence[str] = ()) -> st
     return refusing[0] if len(rest) <= _REST_AT_MOST else ""
 
 
-def _declines(sentence: str, language: Language, topic: Collection[str]) -> bool:
+def _declines(sentence: str, language: Language, topic: set[str]) -> bool:
     """Return whether the speaker does not want to answer, or does not know or say."""
     reading = read_sentence(sentence, language)
     words, stems = set(_split(sentence)), _list_stems(sentence, language)
@@ -207,7 +213,7 @@ def _declines(sentence: str, language: Language, topic: Collection[str]) -> bool
     return bool(own and own.isdisjoint(topic) and (speaks or language.information & stems))
 
 
-def _sends_away(sentence: str, language: Language, topic: Collection[str]) -> bool:
+def _sends_away(sentence: str, language: Language, topic: set[str]) -> bool:
     """Return whether a sentence has a verb of asking others, and no word of the topic."""
     reading = read_sentence(sentence, language)
     stems = _list_stems(sentence, language)
@@ -256,8 +262,9 @@ def find_verdict(text: str, question: str, language: Language) -> Verdict | None
             if not language.is_unspaced and rest[:1].isalnum():
                 continue
             word = re.match(r"\s+(\w+)", rest)
-            if match[0].strip() == "no" and word and word[1] not in language.function - language.logic:
-                continue  # before a noun it says that there is none: `no problem, we are open`
+            is_grammar = language.function.issuperset(_split(match[0]))
+            if is_grammar and word and word[1] not in language.function - language.logic:
+                continue  # before other words it is no verdict: `no problem, we are open`
             return name
     return _find_polarity(sentences, question, language)
 
@@ -265,16 +272,18 @@ def find_verdict(text: str, question: str, language: Language) -> Verdict | None
 def _find_polarity(sentences: Sequence[str], question: str, language: Language) -> Verdict | None:
     """Return what the first sentence says to a question, or a statement, that has most of its words."""
     parts = [part for part in _SENTENCE.split(question) if part.strip()]
-    asked = [read_sentence(part, language) for part in list(filter(_QUESTION.search, parts)) or parts]
     for sentence in sentences[:_LOOKED_AT]:
         reading = read_sentence(sentence, language)
-        for part in asked:
-            if verdict := _compare(part, reading, language):
+        for part in parts:
+            # What is said before a question is only its topic, so its words have to be the same.
+            is_topic = _QUESTION.search(question) and not _QUESTION.search(part)
+            least = 1.0 if is_topic else _ALIKE
+            if verdict := _compare(read_sentence(part, language), reading, least, language):
                 return verdict
     return None
 
 
-def _compare(asked: Reading, said: Reading, language: Language) -> Verdict | None:
+def _compare(asked: Reading, said: Reading, least: float, language: Language) -> Verdict | None:
     """
     Return the verdict of a sentence that has most of a question's words, or opposites of them.
 
@@ -285,7 +294,7 @@ def _compare(asked: Reading, said: Reading, language: Language) -> Verdict | Non
         (one, other, likeness)
         for one in asked.tokens
         for other in said.tokens
-        if (likeness := compare_stems(one.stem, other.stem))
+        if (likeness := compare_stems(one.stem, other.stem)) >= least
     ]
     found = {one.stem: other for one, other, _ in reversed(pairs)}
     turned = negative = 0
@@ -296,12 +305,13 @@ def _compare(asked: Reading, said: Reading, language: Language) -> Verdict | Non
             turned += 1
         negative += not opposites.isdisjoint(said.words)  # `forbidden` is a negation, not a word
     shared = [found[stem] for stem in topic if stem in found]
+    if shared and not turned and find_turn(asked, said, pairs, language) not in {"", "negation"}:
+        return "no"
     if not shared or len(shared) + negative - turned < _SHARED * len(topic):
         return None
-    if not turned and find_turn(asked, said, pairs, language) not in {"", "negation"}:
+    clauses = {topic[stem].clause for stem in topic if stem in found}
+    negations = sum(asked.negated[clause] for clause in clauses)
+    negations += sum(said.negated[clause] for clause in {token.clause for token in shared})
+    if (negations + turned) % 2:
         return "no"
-    clauses = [token.clause for token in shared]
-    main = max(set(clauses), key=lambda clause: (clauses.count(clause), -clause))
-    own = [token.clause for token in topic.values()]
-    negated = said.negated[main] != asked.negated[max(set(own), key=lambda at: (own.count(at), -at))]
-    return "no" if negated != bool(turned % 2) else "yes"
+    return "yes" if len(shared) + negative - turned >= _NEARLY_ALL * len(topic) else None

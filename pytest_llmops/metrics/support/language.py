@@ -187,10 +187,15 @@ class Language:
 
     def oppose(self, word: str) -> frozenset[str]:
         """Return the stems of a word's opposites."""
+        plain = word.casefold()
         pairs = [pair.split() for pair in self.lists["opposites"].split("|") if pair]
-        stem = self.stem(word.casefold())
-        own = {other for pair in pairs for one, other in (pair, pair[::-1]) if self.stem(one) == stem}
-        own |= {*opposites_of(word.casefold())} if self.code == "en" else set()
+        own = {
+            other for pair in pairs for one, other in (pair, pair[::-1]) if self.stem(one) == self.stem(plain)
+        }
+        for prefix in self.lists["prefixes"].split():
+            own |= {prefix + plain, plain.removeprefix(prefix)} - {plain}
+        if self.code == "en":
+            own |= {*opposites_of(plain)}
         return frozenset(map(self.stem, own)) | (own & self.logic)
 
     @cached_property

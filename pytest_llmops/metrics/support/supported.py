@@ -96,6 +96,7 @@ class Supported(DeclaredMetric):
         name="supported",
         family="faithfulness",
         basis="reference",
+        version=2,
         bound=Bound(comparison=">=", threshold=BOUND),
     )
 

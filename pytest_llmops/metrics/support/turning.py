@@ -89,8 +89,9 @@ def _connect(reading: Reading, language: Language) -> Iterator[_Connection]:
             continue
         stop = _END.search(text, after[0].start)
         end = min([stop.start() if stop else len(text), *(place for place, _, _ in places if place >= at)])
-        is_time = kind in _TIMES
-        own = [token for token in after if token.start < end][: 1 if is_time else None]
+        own = [token for token in after if token.start < end]
+        if kind in _TIMES:
+            own, end = own[:1], after[0].end
         rest = [token for token in content if token not in own]
         before = [token for token in content if token.start < start]
         beside = before[-1:] or [token for token in content if token.start >= end]
