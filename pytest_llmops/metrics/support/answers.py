@@ -25,11 +25,11 @@ from pytest_llmops.records import Bound, Failure, Sample, Score
 Verdict = Literal["yes", "no", "depends"]
 _UNSAID = 0.5
 _SHARED = 0.6  # of the question's content words that a sentence has to answer it
-_NEARLY_ALL = 0.75  # of them for a yes: the word that is missing may be the one that is asked for
+_NEARLY_ALL = 0.75  # of them for a yes: the missing word may be the one that matters
 _ALIKE = 0.9  # of stems of one word
 _LOOKED_AT = 3  # sentences in which an unsaid verdict is looked for
 _TOPIC_AT_MOST = 1  # words of the topic in a sentence whose speaker does not speak of it
-_REST_AT_MOST = 1  # claims beside a refusal; more are an answer
+_REST_AT_MOST = 1  # other claims of a refusal; more are an answer
 _FEWEST_WORDS = 6  # of a text whose language counts although it cannot be read
 _QUESTION = re.compile(r"[?\uff1f]")
 _CLAUSE = re.compile(r"[,;:\uff0c、]\s*")
@@ -117,11 +117,11 @@ class _Answer:
         if not asks_yes_or_no(self.question, self.question_language):
             return 1.0, ""
         expected = find_verdict(self.reference, self.question, self.reference_language)
-        said = find_verdict(self.text, self.question, self.language)
-        if expected == said or (said and not self.reference):
-            return (1.0, "") if said else self._describe_unsaid(expected)
-        if expected and said:
-            return 0.0, f"it says {said!r}, and the reference {expected!r}: {quote([self.text])}"
+        verdict = find_verdict(self.text, self.question, self.language)
+        if expected == verdict or (verdict and not self.reference):
+            return (1.0, "") if verdict else self._describe_unsaid(expected)
+        if expected and verdict:
+            return 0.0, f"it says {verdict!r}, and the reference {expected!r}: {quote([self.text])}"
         if self._contradicts():
             return 0.0, f"it says the opposite of the reference: {quote([self.reference])}"
         return self._describe_unsaid(expected)
@@ -169,7 +169,7 @@ def find_refusal(text: str, language: Language, known: Sequence[str] = ()) -> st
     """
     Return the sentence that refuses or asks back in place of an answer; empty for none.
 
-    It is the first one that claims something, and at most one other claim stands beside it.
+    It is the first one that claims something, and at most one other claim is with it.
 
     Args:
         known: Texts on the topic: what has words of theirs is no refusal. Without any, only a phrase or a
@@ -236,10 +236,10 @@ def _list_stems(text: str, language: Language) -> set[str]:
 def asks_yes_or_no(question: str, language: Language) -> bool:
     """Return whether the last question of a text, or the text if it has no mark, asks for yes or no."""
     sentences = [fold(part).strip(" ¿") for part in _SENTENCE.split(question) if part.strip()]
-    asked = [part for part in sentences if _QUESTION.search(part)] or sentences
-    if not asked:
+    questions = [part for part in sentences if _QUESTION.search(part)] or sentences
+    if not questions:
         return False
-    for part in asked:
+    for part in questions:
         clauses = [part, *re.split(r"[,\uff0c、:;]\s*", part)]
         if any(map(language.yes_or_no.match, clauses)) and not language.more_than_yes_or_no.search(part):
             return True
@@ -275,7 +275,7 @@ def _find_polarity(sentences: Sequence[str], question: str, language: Language) 
     for sentence in sentences[:_LOOKED_AT]:
         reading = read_sentence(sentence, language)
         for part in parts:
-            # What is said before a question is only its topic, so its words have to be the same.
+            # A sentence before the question is only its topic, so its words have to be the same.
             is_topic = _QUESTION.search(question) and not _QUESTION.search(part)
             least = 1.0 if is_topic else _ALIKE
             if verdict := _compare(read_sentence(part, language), reading, least, language):
@@ -283,35 +283,37 @@ def _find_polarity(sentences: Sequence[str], question: str, language: Language) 
     return None
 
 
-def _compare(asked: Reading, said: Reading, least: float, language: Language) -> Verdict | None:
+def _compare(question: Reading, sentence: Reading, least: float, language: Language) -> Verdict | None:
     """
     Return the verdict of a sentence that has most of a question's words, or opposites of them.
 
     It is no if the sentence turns what the question asks for, such as its time.
     """
-    topic = {token.stem: token for token in asked.tokens if token.word[1:].islower() or token.word.isdigit()}
+    topic = {
+        token.stem: token for token in question.tokens if token.word[1:].islower() or token.word.isdigit()
+    }
     pairs = [
         (one, other, likeness)
-        for one in asked.tokens
-        for other in said.tokens
+        for one in question.tokens
+        for other in sentence.tokens
         if (likeness := compare_stems(one.stem, other.stem)) >= least
     ]
-    found = {one.stem: other for one, other, _ in reversed(pairs)}
+    matches = {one.stem: other for one, other, _ in reversed(pairs)}
     turned = negative = 0
     for stem, token in topic.items():
-        opposites = frozenset() if stem in found else language.oppose(token.word)
-        if other := next((other for other in said.tokens if other.stem in opposites), None):
-            found[stem] = other
+        opposites = frozenset() if stem in matches else language.oppose(token.word)
+        if other := next((other for other in sentence.tokens if other.stem in opposites), None):
+            matches[stem] = other
             turned += 1
-        negative += not opposites.isdisjoint(said.words)  # `forbidden` is a negation, not a word
-    shared = [found[stem] for stem in topic if stem in found]
-    if shared and not turned and find_turn(asked, said, pairs, language) not in {"", "negation"}:
+        negative += not opposites.isdisjoint(sentence.words)  # `forbidden` is a negation, not a word
+    shared = [matches[stem] for stem in topic if stem in matches]
+    if shared and not turned and find_turn(question, sentence, pairs, language) not in {"", "negation"}:
         return "no"
     if not shared or len(shared) + negative - turned < _SHARED * len(topic):
         return None
-    clauses = {topic[stem].clause for stem in topic if stem in found}
-    negations = sum(asked.negated[clause] for clause in clauses)
-    negations += sum(said.negated[clause] for clause in {token.clause for token in shared})
+    clauses = {topic[stem].clause for stem in topic if stem in matches}
+    negations = sum(question.negated[clause] for clause in clauses)
+    negations += sum(sentence.negated[clause] for clause in {token.clause for token in shared})
     if (negations + turned) % 2:
         return "no"
     return "yes" if len(shared) + negative - turned >= _NEARLY_ALL * len(topic) else None

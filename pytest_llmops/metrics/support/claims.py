@@ -40,21 +40,23 @@ def split(text: str) -> list[str]:
     ]
 
 
-def is_claim(sentence: str, language: Language, asked: Sequence[Value] | None = None) -> bool:
+def is_claim(sentence: str, language: Language, known_values: Sequence[Value] | None = None) -> bool:
     """
     Return whether a sentence says something that a source must support.
 
     Greetings, plain questions and headings of few words say nothing; all else is a claim.
 
     Args:
-        asked: The values of the user's question; a question of the answer that has another one is a claim.
+        known_values: Values of the user's question; a question of the answer with another one is a claim.
             By default none is.
     """
     folded = fold(sentence).strip(" .,;:!-\u2013\u2014·*#")
     if not folded or folded in language.greetings or _NAMED_GREETING.match(folded):
         return False
     if _QUESTION.search(sentence):
-        return not _is_plain_question(folded, language) or (asked is not None and _adds_value(folded, asked))
+        return not _is_plain_question(folded, language) or (
+            known_values is not None and _adds_value(folded, known_values)
+        )
     is_heading = sentence.rstrip().endswith((":", "\uff1a"))
     if is_heading and not any(map(str.isdigit, folded)) and not language.negations.search(folded):
         content = [word for word in split_words(folded) if word not in language.function]
@@ -102,8 +104,8 @@ def _is_plain_question(folded: str, language: Language) -> bool:
     return any(word in language.asks for word in split_words(folded)[:2])
 
 
-def _adds_value(folded: str, asked: Sequence[Value]) -> bool:
-    return any(not any(agree(value, other) for other in asked) for value in read_values(folded))
+def _adds_value(folded: str, known_values: Sequence[Value]) -> bool:
+    return any(not any(agree(value, other) for other in known_values) for value in read_values(folded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +147,18 @@ class Allowed:
         first = first.lstrip()
         if not text.startswith(first):
             return None
-        at, found = len(first), []
+        at, filled = len(first), []
         for part in rest[:-1]:
             place = text.find(part, at + 1)
             if place < 0:
                 return None
-            found.append(text[at:place])
+            filled.append(text[at:place])
             at = place + len(part)
         last = rest[-1].rstrip()
         if not text.endswith(last) or len(text) - len(last) <= at:
             return None
-        found.append(text[at : len(text) - len(last)])
-        return found
+        filled.append(text[at : len(text) - len(last)])
+        return filled
 
 
 def _squash(sentence: str) -> str:

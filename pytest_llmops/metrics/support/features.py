@@ -1,4 +1,4 @@
-"""Features of a claim beside one source: words that are missing, and grammar that differs."""
+"""Features of a claim compared with one source: words that are missing, and grammar that differs."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ _PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non")
 @dataclass(frozen=True, slots=True)
 class Match:
     """
-    A claim beside one source.
+    A claim compared with one source.
 
     Attributes:
         row: The numbers of `FEATURES`.
@@ -206,12 +206,12 @@ class Sources:
 
     def _find_similar(self, stem: str) -> tuple[list[int], list[float]]:
         if stem not in self._similar:
-            found = [
+            similar = [
                 (self._column[other], likeness)
                 for other in self._family.get(stem[:_PREFIX], ())
                 if (likeness := compare_stems(stem, other))
             ]
-            self._similar[stem] = ([at for at, _ in found], [likeness for _, likeness in found])
+            self._similar[stem] = ([at for at, _ in similar], [likeness for _, likeness in similar])
         return self._similar[stem]
 
 
@@ -255,7 +255,7 @@ def compare_stems(one: str, other: str) -> float:
 
 
 def describe(claim: Reading, sources: Sources) -> list[Match]:
-    """Describe a claim beside each of the sources that are nearest to it, best first."""
+    """Compare a claim with each of the sources that are nearest to it, best first."""
     if not claim.tokens or not sources.sources:
         return []
     comparison = _Comparison(claim, sources)
@@ -263,7 +263,7 @@ def describe(claim: Reading, sources: Sources) -> list[Match]:
 
 
 class _Comparison:
-    """A claim beside its sources, with how alike their words are."""
+    """A claim and its sources, with how alike their words are."""
 
     def __init__(self, claim: Reading, sources: Sources) -> None:
         import numpy as np
@@ -274,9 +274,9 @@ class _Comparison:
         self._alike = sources.compare_words(claim)
         best = sources.find_best(self._alike)
         self._best = best[:-1]  # shape (sources, tokens)
-        best_asked = best[-1]
-        self._asked = np.where(best_asked >= _EQUAL, best_asked, 0.0)
-        self._anywhere = np.maximum(self._best.max(axis=0), self._asked)
+        best_in_question = best[-1]
+        self._in_question = np.where(best_in_question >= _EQUAL, best_in_question, 0.0)
+        self._anywhere = np.maximum(self._best.max(axis=0), self._in_question)
 
     def list_nearest(self) -> list[int]:
         """Return the sources that have most of the claim's words, best first."""
@@ -286,12 +286,12 @@ class _Comparison:
         return [int(at) for at in np.argsort(-shared, kind="stable")[:_NEAREST]]
 
     def describe(self, at: int) -> Match:
-        """Describe the claim beside one source."""
+        """Compare the claim with one source."""
         import numpy as np
 
         claim, source, question = self._claim, self._sources.sources[at], self._sources.question
         alike, best = self._alike[:, self._sources.starts[at] : self._sources.ends[at]], self._best[at]
-        here = np.maximum(best, _FROM_QUESTION * self._asked)
+        here = np.maximum(best, _FROM_QUESTION * self._in_question)
         has = [place for place in range(len(claim.tokens)) if alike.shape[1] and best[place] >= _ALIKE]
         values: dict[str, float] = {
             "missing": float((here < _ALIKE).mean()),

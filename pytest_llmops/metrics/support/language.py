@@ -137,7 +137,7 @@ class Language:
         """
         Words of marks and negations, which turn a sentence; characters in a language without spaces.
 
-        Words such as `a` and `is`, which turn nothing alone, are listed as plain.
+        Words such as `a` and `is`, which turn nothing by themselves, are listed as plain.
         """
         written = [*self.lists["marks"].values(), self.lists["negations"]]
         words = {word for phrases in written for word in re.split(r"[\s|]+", phrases)}
@@ -182,7 +182,7 @@ class Language:
 
     @cached_property
     def consults(self) -> frozenset[str]:
-        """Stems of verbs of asking others."""
+        """Stems of verbs for calls on others."""
         return frozenset(map(self.stem, self.lists["consults"].split()))
 
     def oppose(self, word: str) -> frozenset[str]:
@@ -286,11 +286,11 @@ def detect_language(text: str) -> str:
         return best if most > next_most else ""
     if most < _FEWEST_HITS * len(words):
         return UNKNOWN if len(words) >= _PROSE_WORDS and _is_prose(text) else ""
-    found = known[best].keys() & set(words)
-    tied = [code for code in hits if found == known[code].keys() & set(words)]
-    if len(found) > 1:  # `le` and `de` are French before they are Spanish
+    shared = known[best].keys() & set(words)
+    tied = [code for code in hits if shared == known[code].keys() & set(words)]
+    if len(shared) > 1:  # `le` and `de` are French before they are Spanish
         best = min(
-            tied, key=lambda code: (code not in known_languages(), sum(known[code][word] for word in found))
+            tied, key=lambda code: (code not in known_languages(), sum(known[code][word] for word in shared))
         )
         next_most = max(count for code, count in hits.items() if code not in tied)
     return best if most > 1 and most >= _CLEAR * next_most else ""

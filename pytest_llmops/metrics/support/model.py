@@ -1,5 +1,5 @@
 """
-The weights of `supported`: a network of one small layer over the features of a claim beside a source.
+The weights of `supported`: a network of one small layer over the features of a claim compared with a source.
 
 Trained by `python -m benchmarks.lies.training`; docs/metrics/supported.md says on which labels.
 """
@@ -25,7 +25,7 @@ class Model:
 
     Attributes:
         means: Of the features, in the order of `FEATURES`, as `scales` and `linear`.
-        units: For each unit its weights, its bias and its weight in the sum.
+        units: Weights of each unit, with its bias and its weight in the sum.
         intercept: Chosen so that 0.5 is the bound that `true` means.
         identity: Digest of the file.
     """

@@ -86,7 +86,7 @@ class Supported(DeclaredMetric):
 
     Attributes:
         against: Of `passages`, `tool_calls` and `reference`.
-        allow: Sentences that the app may always say; `*` stands for words that sources or question have.
+        allow: Sentences that the app may always say; `*` stands for words of one source or call.
     """
 
     against: Annotated[tuple[str, ...], some(one_of(*ORIGINS))] = ("passages", "tool_calls")
@@ -111,8 +111,8 @@ class Supported(DeclaredMetric):
 
     @property
     def needs(self) -> frozenset[Need]:
-        alone: dict[tuple[str, ...], Need] = {("passages",): "passages", ("reference",): "reference"}
-        return frozenset({alone[self.against]} if self.against in alone else ())
+        needs: dict[tuple[str, ...], Need] = {("passages",): "passages", ("reference",): "reference"}
+        return frozenset({needs[self.against]} if self.against in needs else ())
 
     @property
     def weights(self) -> tuple[str, ...]:
@@ -232,7 +232,7 @@ class Answer:
             if best is None:
                 yield _Rated(text=claim, score=0.0, source=None)
                 continue
-            # A lie is shown beside the source that it is about, not beside the one that contradicts it least.
+            # A lie is shown with the source that it is about, not with the one that contradicts it least.
             turning = next((at for at, match in enumerate(matches) if match.turn), 0)
             match = matches[best if scores[best] >= BOUND else turning]
             yield _Rated(
@@ -354,7 +354,7 @@ def _list_copies(sentences: Sequence[str], copied: Collection[str]) -> list[str]
 
 
 def _split_source(source: _Source) -> list[str]:
-    """Return the sentences of a source; the result of a tool stays whole unless it is long."""
+    """Return the sentences of a source; the result of a tool stays in one piece unless it is long."""
     if source.origin == "tool_calls":
         return wrap(source.text, _LONGEST, break_on_hyphens=False)
     return split(source.text)
@@ -368,15 +368,15 @@ def _list_claims(
 
     A few words of grammar such as `not at all` are a verdict before the first claim; after it they turn it.
     """
-    asked = read_sentence(question, language).values
+    values = read_sentence(question, language).values
     claims: list[str] = []
     dropped = begun = False
     for sentence in sentences:
         if is_allowed(sentence):
             begun = True
-        elif is_claim(sentence, language, asked):
-            whole = read_sentence(sentence, language)
-            turns = begun and (any(whole.negated) or whole.marks or begins_with_no(sentence, language))
+        elif is_claim(sentence, language, values):
+            reading = read_sentence(sentence, language)
+            turns = begun and (any(reading.negated) or reading.marks or begins_with_no(sentence, language))
             rest = read_sentence(drop_verdict(sentence, language), language)
             if turns or (has_content(rest) and not is_bare_opener(sentence, language, is_first=not begun)):
                 claims.append(sentence)
@@ -404,30 +404,30 @@ def _find_foreign(claims: Sequence[str], language: Language) -> str:
 
 def gather(sample: Sample, origins: Sequence[str]) -> list[_Source]:
     """
-    Return passages and reference as they stand, and each result of a tool in lines of keys and values.
+    Return passages and reference as they are, and each result of a tool in lines of keys and values.
 
-    A call without a result, such as a denied one, is no source: its arguments are only what was asked for.
+    A call without a result, such as a denied one, is no source: its arguments are only a request.
     """
-    found: list[_Source] = []
+    sources: list[_Source] = []
     if "passages" in origins:
-        found += [
+        sources += [
             _Source(text=passage.text, origin="passages", name=passage.id)
             for passage in sample.output.passages or ()
             if passage.text.strip()
         ]
     if "reference" in origins and sample.reference:
-        found.append(_Source(text=sample.reference, origin="reference", name=""))
+        sources.append(_Source(text=sample.reference, origin="reference", name=""))
     if "tool_calls" in origins:
-        found += [
+        sources += [
             _Source(text=source.content.text, origin="tool_calls", name=source.name)
             for source in gather_sources(sample, ("tool_calls",))
         ]
-        found += [
+        sources += [
             _Source(text=line, origin="tool_calls", name=call.name)
             for call in sample.output.tool_calls
             if call.result is not None and (line := _describe_call(call))
         ]
-    return found
+    return sources
 
 
 def _describe_call(call: ToolCall) -> str:

@@ -21,10 +21,10 @@ from pytest_llmops.metrics.support.reading import Reading, Token
 
 Turn = Literal["", "roles", "condition", "time", "negation"]
 Pairs = Sequence[tuple[Token, Token, float]]
-"""Content words of a claim, each with the source's word that is most like it, and how alike they are."""
+"""Content words of a claim with the source's word that is most like it, and how alike they are."""
 
 _EQUAL = 0.9
-_ONE_EACH = 2  # of a word in claim and source: which of several is meant cannot be told
+_ONE_EACH = 2  # of a word in claim and source: it is unknown which of several is meant
 _SAME_VERB = 0.8  # `paid` and `pays`; `sells` and `buys` are less alike
 _LONGEST = 60  # content words of a claim that is compared: time grows with their third power
 _CONDITIONS = frozenset({"if", "only", "unless", "even"})
@@ -94,8 +94,8 @@ def _connect(reading: Reading, language: Language) -> Iterator[_Connection]:
             own, end = own[:1], after[0].end
         rest = [token for token in content if token not in own]
         before = [token for token in content if token.start < start]
-        beside = before[-1:] or [token for token in content if token.start >= end]
-        clauses = {token.clause for token in (*own[:1], *beside[:1])}
+        neighbours = before[-1:] or [token for token in content if token.start >= end]
+        clauses = {token.clause for token in (*own[:1], *neighbours[:1])}
         limits = kind == "if" and (
             language.marks["only"].search(text[start:at])
             or any(
@@ -107,21 +107,21 @@ def _connect(reading: Reading, language: Language) -> Iterator[_Connection]:
             joined=frozenset(token.stem for token in own),
             rest=frozenset(token.stem for token in rest),
             is_joined_negated=any(token.negated for token in own[:1]),
-            is_rest_negated=any(token.negated for token in beside[:1])
+            is_rest_negated=any(token.negated for token in neighbours[:1])
             or (not before and bool(language.negations.search(text[:start]))),
         )
 
 
 @lru_cache(maxsize=4_096)
 def _find_connectives(text: str, language: Language) -> Sequence[tuple[int, int, str]]:
-    """Return start, end and kind of the words that join, the longest at each place; `except if` is one."""
-    found = sorted(
+    """Return start, end and kind of the words that join, the longest at a place; `except if` is one."""
+    matches = sorted(
         (match.start(), -match.end(), kind)
         for kind, pattern in language.connectives.items()
         for match in pattern.finditer(text)
     )
     places: list[tuple[int, int, str]] = []
-    for start, minus_end, kind in found:
+    for start, minus_end, kind in matches:
         if places and not text[places[-1][1] : start].strip():
             places[-1] = (places[-1][0], max(-minus_end, places[-1][1]), places[-1][2])
         else:
@@ -168,12 +168,12 @@ def _turns_time(claim: Sequence[_Connection], source: Sequence[_Connection]) -> 
 
     def sides(connections: Sequence[_Connection], stem: str) -> set[int]:
         return {
-            -_TIMES[each.kind] if each.is_rest_negated else _TIMES[each.kind]
-            for each in connections
-            if each.kind in _TIMES and stem in each.joined
+            -_TIMES[one.kind] if one.is_rest_negated else _TIMES[one.kind]
+            for one in connections
+            if one.kind in _TIMES and stem in one.joined
         }
 
-    stems = {stem for each in claim if each.kind in _TIMES for stem in each.joined}
+    stems = {stem for one in claim if one.kind in _TIMES for stem in one.joined}
     return any(sides(source, stem) and sides(claim, stem).isdisjoint(sides(source, stem)) for stem in stems)
 
 
@@ -243,7 +243,7 @@ def _find_agent(
     reading: Reading, nouns: tuple[Token, Token], verb: Token, language: Language
 ) -> tuple[Token, str] | None:
     """
-    Return which of two words does what the verb between them says, None if that cannot be told.
+    Return which of two words does what the verb between them says, None if that is unknown.
 
     It is the one with `by` of a passive, or else the first one, or the one in the case of a subject; with the
     preposition of the other one, if it has any.
