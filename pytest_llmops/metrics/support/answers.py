@@ -27,6 +27,7 @@ _UNSAID = 0.5
 _SHARED = 0.6  # of the question's content words that a sentence has to answer it
 _NEARLY_ALL = 0.75  # of them for a yes: the missing word may be the one that matters
 _ALIKE = 0.9  # of stems of one word
+_CLAUSES = 8  # of a sentence that are compared with the reference
 _LOOKED_AT = 3  # sentences in which an unsaid verdict is looked for
 _TOPIC_AT_MOST = 1  # words of the topic in a sentence whose speaker does not speak of it
 _REST_AT_MOST = 1  # other claims of a refusal; more are an answer
@@ -134,12 +135,13 @@ class _Answer:
 
     def _contradicts(self) -> bool:
         """Return whether the reference turns a clause of the output's first sentences."""
+        reference = split(self.reference)
         for sentence in split(self.text)[:_LOOKED_AT]:
-            for clause in _CLAUSE.split(drop_verdict(sentence, self.language)):
+            for clause in _CLAUSE.split(drop_verdict(sentence, self.language))[:_CLAUSES]:
                 reading = read_sentence(clause, self.language)
                 if any(reading.negated) and len(reading.tokens) == 1:
                     continue  # `not by air` says too little
-                if _find_polarity(split(self.reference), clause, self.reference_language) == "no":
+                if _find_polarity(reference, clause, self.reference_language) == "no":
                     return True
         return False
 
