@@ -50,7 +50,6 @@ class Answers(DeclaredMetric):
         name="answers",
         basis="reference",
         bound=Bound(comparison=">=", threshold=1.0),
-        version=2,
     )
 
     def measure(self, sample: Sample) -> Score | Failure:

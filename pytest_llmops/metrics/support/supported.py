@@ -96,7 +96,6 @@ class Supported(DeclaredMetric):
         name="supported",
         family="faithfulness",
         basis="reference",
-        version=2,
         bound=Bound(comparison=">=", threshold=BOUND),
     )
 
