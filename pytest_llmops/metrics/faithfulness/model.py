@@ -6,20 +6,16 @@ Trained by `make faithfulness`; where its labels come from is described in `docs
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
-from importlib.resources import files
 from typing import Any, Literal
 
-from pytest_llmops.errors import WeightsError
 from pytest_llmops.metrics.faithfulness.features import FEATURES
+from pytest_llmops.metrics.packaged import load_packaged, squash
 
 FILE = "model.json"
-_FAR = 30.0  # beyond, 1 - 1e-13 is as good as 1
 Label = Literal["supported", "contradicted", "absent"]
 
 
@@ -36,7 +32,7 @@ class Regression:
         """Return the probability, 0 to 1."""
         parts = zip(row, self.means, self.scales, self.weights, strict=True)
         logit = self.intercept + sum(weight * (value - mean) / scale for value, mean, scale, weight in parts)
-        return _squash(logit)
+        return squash(logit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +47,7 @@ class Scale:
 
     def read(self, rating: float) -> float:
         """Return the score, 0 to 1, of a rating above 0 and below 1."""
-        return _squash(self.slope * math.log(rating / (1 - rating)) + self.shift)
+        return squash(self.slope * math.log(rating / (1 - rating)) + self.shift)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,17 +80,19 @@ def load_model() -> Model:
     Raises:
         WeightsError: Its file is broken.
     """
-    raw = files("pytest_llmops.metrics.faithfulness").joinpath(FILE).read_bytes()
-    try:
-        written = json.loads(raw)
-        regressions = {name: _read(written[name]) for name in ("support", "contradiction")}
-        scale = Scale(slope=float(written["scale"]["slope"]), shift=float(written["scale"]["shift"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{FILE} of the faithfulness scorer is broken ({error}); reinstall it") from None
-    return Model(**regressions, scale=scale, identity=sha256(raw).hexdigest()[:12])
+    return load_packaged("faithfulness", FILE, "the faithfulness scorer", _read)
 
 
-def _read(written: Mapping[str, Any]) -> Regression:
+def _read(written: Mapping[str, Any], identity: str) -> Model:
+    return Model(
+        support=_read_regression(written["support"]),
+        contradiction=_read_regression(written["contradiction"]),
+        scale=Scale(slope=float(written["scale"]["slope"]), shift=float(written["scale"]["shift"])),
+        identity=identity,
+    )
+
+
+def _read_regression(written: Mapping[str, Any]) -> Regression:
     features = written["features"]
     if list(features) != list(FEATURES):
         raise ValueError("its features are not those of this version")
@@ -108,8 +106,3 @@ def _read(written: Mapping[str, Any]) -> Regression:
         weights=columns["weight"],
         intercept=float(written["intercept"]),
     )
-
-
-def _squash(logit: float) -> float:
-    """Return the logistic function; never quite 0 or 1."""
-    return 1 / (1 + math.exp(-max(min(logit, _FAR), -_FAR)))

@@ -7,19 +7,15 @@ trained by `make injection`; its labels are described in `docs/injection.md`.
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from hashlib import sha256
-from importlib.resources import files
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_llmops.errors import WeightsError
 from pytest_llmops.metrics.injection.views import View
+from pytest_llmops.metrics.packaged import load_packaged, squash
 
 if TYPE_CHECKING:
     from pytest_llmops.models.injection_classifier import Reply
@@ -29,7 +25,6 @@ LOGITS = 0.1  # by which the network's logits are scaled, so that they weigh lik
 WIDTH = 386
 _MAIN = 3.0  # the network's own logit is about three times as steep as the head's
 _STEEP = 2.0  # brings clear cases near 0 and 1
-_FAR = 30.0  # beyond, 1 - 1e-13 is as good as 1
 WINDOW = 700  # characters
 STEP = 500
 _SHORTEST = 12  # characters of a sentence; a shorter one belongs to the next
@@ -73,24 +68,21 @@ def load_head() -> Head:
     Raises:
         WeightsError: Its file is broken.
     """
-    raw = files("pytest_llmops.metrics.injection").joinpath(FILE).read_bytes()
-    try:
-        written = json.loads(raw)
-        weights = tuple(float(written["weights"][at]) for at in range(WIDTH))
-        numbers = {name: float(written[name]) for name in ("intercept", "cut")}
-    except (ValueError, LookupError, TypeError) as error:
-        raise WeightsError(f"{FILE} of the injection metric is broken ({error}); reinstall it") from None
-    return Head(weights=weights, **numbers, identity=sha256(raw).hexdigest()[:12])
+    return load_packaged("injection", FILE, "the injection metric", _read)
+
+
+def _read(written: Mapping[str, Any], identity: str) -> Head:
+    return Head(
+        weights=tuple(float(written["weights"][at]) for at in range(WIDTH)),
+        intercept=float(written["intercept"]),
+        cut=float(written["cut"]),
+        identity=identity,
+    )
 
 
 def features(reply: Reply) -> tuple[float, ...]:
     """Return the head's inputs."""
     return (LOGITS * reply.main, LOGITS * reply.aux, *reply.pooled.tolist())
-
-
-def squash(logit: float) -> float:
-    """Return the logistic function; never quite 0 or 1."""
-    return 1 / (1 + math.exp(-max(min(logit, _FAR), -_FAR)))
 
 
 class Found(NamedTuple):

@@ -7,24 +7,33 @@ It begins with yes, no or that it depends where the question asks for it, and re
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations
-from pytest_llmops.metrics.support.claims import is_bare_opener, is_claim, split
-from pytest_llmops.metrics.support.language import Language, detect_language, known_languages
+from pytest_llmops.metrics.support.claims import drop_verdict, is_bare_opener, is_claim, split
+from pytest_llmops.metrics.support.features import compare_stems
+from pytest_llmops.metrics.support.language import UNKNOWN, Language, detect_language, known_languages
 from pytest_llmops.metrics.support.reading import Reading, read_sentence
-from pytest_llmops.metrics.words import find_blank, fold, quote
+from pytest_llmops.metrics.support.turning import find_turn
+from pytest_llmops.metrics.words import find_blank, fold, quote, split_words
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Failure, Sample, Score
 
 Verdict = Literal["yes", "no", "depends"]
 _UNSAID = 0.5
 _SHARED = 0.6  # of the question's content words that a sentence has to answer it
+_NEARLY_ALL = 0.75  # of them for a yes: the missing word may be the one that matters
+_ALIKE = 0.9  # of stems of one word
+_CLAUSES = 8  # of a sentence that are compared with the reference
 _LOOKED_AT = 3  # sentences in which an unsaid verdict is looked for
-_REST_AT_MOST = 1  # claims beside a refusal; more are an answer
+_TOPIC_AT_MOST = 1  # words of the topic in a sentence whose speaker does not speak of it
+_REST_AT_MOST = 1  # other claims of a refusal; more are an answer
+_FEWEST_WORDS = 6  # of a text whose language counts although it cannot be read
 _QUESTION = re.compile(r"[?\uff1f]")
+_CLAUSE = re.compile(r"[,;:\uff0c、]\s*")
 _SENTENCE = re.compile(r"(?<=[.!?。\uff01\uff1f])\s*")
 
 
@@ -52,7 +61,7 @@ class Answers(DeclaredMetric):
         if not answer.reference:
             error = answer.find_gap()
             return fail(self, sample, error) if error else self.give(sample, *answer.compare_verdicts())
-        refused = find_refusal(answer.text, answer.language)
+        refused = find_refusal(answer.text, answer.language, (answer.question, answer.reference))
         due = find_refusal(answer.reference, answer.reference_language)
         if bool(due) != bool(refused):
             return self.give(sample, 0.0, _describe_refusal(refused))
@@ -78,11 +87,10 @@ class _Answer:
             "reference": sample.reference or "",
             "question": _question(sample),
         }
-        usual = detect_language(texts["output"]) or detect_language(f"{texts['question']} {texts['output']}")
-        languages = {
-            name: known_languages().get(detect_language(text) or usual if text else usual)
-            for name, text in texts.items()
-        }
+        joined = (texts["output"], f"{texts['question']} {texts['output']}", " ".join(texts.values()))
+        codes = [detect_language(text) for text in joined]
+        usual = next((code for code in codes if code in known_languages()), "")
+        languages = {name: known_languages().get(_detect(text, usual)) for name, text in texts.items()}
         for name, language in languages.items():
             if language is None:
                 return f"cannot read the language of the {name}; readable: {', '.join(known_languages())}"
@@ -109,15 +117,39 @@ class _Answer:
         if not asks_yes_or_no(self.question, self.question_language):
             return 1.0, ""
         expected = find_verdict(self.reference, self.question, self.reference_language)
+        verdict = find_verdict(self.text, self.question, self.language)
+        if expected == verdict or (verdict and not self.reference):
+            return (1.0, "") if verdict else self._describe_unsaid(expected)
+        if expected and verdict:
+            return 0.0, f"it says {verdict!r}, and the reference {expected!r}: {quote([self.text])}"
+        if self._contradicts():
+            return 0.0, f"it says the opposite of the reference: {quote([self.reference])}"
+        return self._describe_unsaid(expected)
+
+    def _describe_unsaid(self, expected: Verdict | None) -> tuple[float, str]:
         if self.reference and expected is None:
             shown = quote([self.reference])
             return _UNSAID, f"the reference has no verdict to compare with: {shown}; begin it with yes or no"
-        said = find_verdict(self.text, self.question, self.language)
-        if said is None:
-            return _UNSAID, f"it does not begin with the verdict{f' {expected!r}' if expected else ''}"
-        if expected in {None, said}:
-            return 1.0, ""
-        return 0.0, f"it says {said!r}, and the reference {expected!r}: {quote([self.text])}"
+        return _UNSAID, f"it does not begin with the verdict{f' {expected!r}' if expected else ''}"
+
+    def _contradicts(self) -> bool:
+        """Return whether the reference turns a clause of the output's first sentences."""
+        reference = split(self.reference)
+        for sentence in split(self.text)[:_LOOKED_AT]:
+            for clause in _CLAUSE.split(drop_verdict(sentence, self.language))[:_CLAUSES]:
+                reading = read_sentence(clause, self.language)
+                if any(reading.negated) and len(reading.tokens) == 1:
+                    continue  # `not by air` says too little
+                if _find_polarity(reference, clause, self.reference_language) == "no":
+                    return True
+        return False
+
+
+def _detect(text: str, usual: str) -> str:
+    """Return the code of a text's language; a few words in none that is known are in the usual one."""
+    code = detect_language(text)
+    is_short = len(split_words(text)) < _FEWEST_WORDS and code != UNKNOWN
+    return code if code in known_languages() or (code and not is_short) else usual
 
 
 def _describe_refusal(refused: str) -> str:
@@ -134,19 +166,26 @@ def _question(sample: Sample) -> str:
     return value if isinstance(value, str) else ""
 
 
-def find_refusal(text: str, language: Language) -> str:
+def find_refusal(text: str, language: Language, known: Sequence[str] = ()) -> str:
     """
     Return the sentence that refuses or asks back in place of an answer; empty for none.
 
-    It is the first one that claims something, and at most one other claim stands beside it.
+    It is the first one that claims something, and at most one other claim is with it.
+
+    Args:
+        known: Texts on the topic: what has words of theirs is no refusal. Without any, only a phrase or a
+            speaker who does not speak is.
     """
     sentences = split(drop_citations(text))
+    topic = {stem for part in known for stem in _list_stems(part, language)}
     refusing = [
         sentence
         for sentence in sentences
         if language.refusals.search(fold(sentence))
         or (_QUESTION.search(sentence) and not is_claim(sentence, language))
         or language.asks_back.search(fold(sentence))
+        or _declines(sentence, language, topic)
+        or (known and _sends_away(sentence, language, topic))
     ]
     claims = [
         sentence
@@ -160,13 +199,48 @@ def find_refusal(text: str, language: Language) -> str:
     return refusing[0] if len(rest) <= _REST_AT_MOST else ""
 
 
+def _declines(sentence: str, language: Language, topic: set[str]) -> bool:
+    """Return whether the speaker does not want to answer, or does not know or say."""
+    reading = read_sentence(sentence, language)
+    words, stems = set(_split(sentence)), _list_stems(sentence, language)
+    content = {token.stem for token in reading.tokens}
+    if not any(reading.negated) or reading.values or len(content & topic) > _TOPIC_AT_MOST:
+        return False
+    speaks = not language.speakers.isdisjoint(words)
+    is_about_speaker = not (content & topic) and language.second.isdisjoint(words)
+    if speaks and is_about_speaker and language.volition & words:
+        return True
+    own = language.speech & stems
+    return bool(own and own.isdisjoint(topic) and (speaks or language.information & stems))
+
+
+def _sends_away(sentence: str, language: Language, topic: set[str]) -> bool:
+    """Return whether a sentence has a verb of asking others, and no word of the topic."""
+    reading = read_sentence(sentence, language)
+    stems = _list_stems(sentence, language)
+    return bool(
+        language.consults & stems
+        and {token.stem for token in reading.tokens}.isdisjoint(topic)
+        and not any(reading.negated)
+        and not reading.values
+    )
+
+
+def _split(text: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+", fold(text))
+
+
+def _list_stems(text: str, language: Language) -> set[str]:
+    return {language.stem(word) for word in _split(text)}
+
+
 def asks_yes_or_no(question: str, language: Language) -> bool:
     """Return whether the last question of a text, or the text if it has no mark, asks for yes or no."""
     sentences = [fold(part).strip(" ¿") for part in _SENTENCE.split(question) if part.strip()]
-    asked = [part for part in sentences if _QUESTION.search(part)] or sentences
-    if not asked:
+    questions = [part for part in sentences if _QUESTION.search(part)] or sentences
+    if not questions:
         return False
-    for part in asked:
+    for part in questions:
         clauses = [part, *re.split(r"[,\uff0c、:;]\s*", part)]
         if any(map(language.yes_or_no.match, clauses)) and not language.more_than_yes_or_no.search(part):
             return True
@@ -186,24 +260,61 @@ def find_verdict(text: str, question: str, language: Language) -> Verdict | None
     for name in ("depends", "no", "yes"):
         if match := language.openers[name].match(first):
             rest = first[match.end() :]
-            if language.is_unspaced or not rest or not rest[0].isalnum():
-                if name == "no" and re.match(r"\s+(?:one|longer|more|matter|doubt)\b", rest):
-                    continue
-                return name
-    asked = [read_sentence(part, language) for part in _SENTENCE.split(question) if part.strip()]
+            if not language.is_unspaced and rest[:1].isalnum():
+                continue
+            word = re.match(r"\s+(\w+)", rest)
+            is_grammar = language.function.issuperset(_split(match[0]))
+            if is_grammar and word and word[1] not in language.function - language.logic:
+                continue  # before other words it is no verdict: `no problem, we are open`
+            return name
+    return _find_polarity(sentences, question, language)
+
+
+def _find_polarity(sentences: Sequence[str], question: str, language: Language) -> Verdict | None:
+    """Return what the first sentence says to a question, or a statement, that has most of its words."""
+    parts = [part for part in _SENTENCE.split(question) if part.strip()]
     for sentence in sentences[:_LOOKED_AT]:
         reading = read_sentence(sentence, language)
-        for part in asked:
-            topic = {token.stem for token in part.tokens if token.word[1:].islower()}
-            if topic and len(topic & reading.stems) >= _SHARED * len(topic):
-                return "no" if _is_negated(reading, part) != _is_negated(part, part) else "yes"
+        for part in parts:
+            # A sentence before the question is only its topic, so its words have to be the same.
+            is_topic = _QUESTION.search(question) and not _QUESTION.search(part)
+            least = 1.0 if is_topic else _ALIKE
+            if verdict := _compare(read_sentence(part, language), reading, least, language):
+                return verdict
     return None
 
 
-def _is_negated(reading: Reading, question: Reading) -> bool:
-    """Return the polarity of the clause that has most of the question's words."""
-    shared: dict[int, int] = {}
-    for token in reading.tokens:
-        if token.stem in question.stems:
-            shared[token.clause] = shared.get(token.clause, 0) + 1
-    return reading.negated[max(shared, key=lambda clause: (shared[clause], -clause))] if shared else False
+def _compare(question: Reading, sentence: Reading, least: float, language: Language) -> Verdict | None:
+    """
+    Return the verdict of a sentence that has most of a question's words, or opposites of them.
+
+    It is no if the sentence turns what the question asks for, such as its time.
+    """
+    topic = {
+        token.stem: token for token in question.tokens if token.word[1:].islower() or token.word.isdigit()
+    }
+    pairs = [
+        (one, other, likeness)
+        for one in question.tokens
+        for other in sentence.tokens
+        if (likeness := compare_stems(one.stem, other.stem)) >= least
+    ]
+    matches = {one.stem: other for one, other, _ in reversed(pairs)}
+    turned = negative = 0
+    for stem, token in topic.items():
+        opposites = frozenset() if stem in matches else language.oppose(token.word)
+        if other := next((other for other in sentence.tokens if other.stem in opposites), None):
+            matches[stem] = other
+            turned += 1
+        negative += not opposites.isdisjoint(sentence.words)  # `forbidden` is a negation, not a word
+    shared = [matches[stem] for stem in topic if stem in matches]
+    if shared and not turned and find_turn(question, sentence, pairs, language) not in {"", "negation"}:
+        return "no"
+    if not shared or len(shared) + negative - turned < _SHARED * len(topic):
+        return None
+    clauses = {topic[stem].clause for stem in topic if stem in matches}
+    negations = sum(question.negated[clause] for clause in clauses)
+    negations += sum(sentence.negated[clause] for clause in {token.clause for token in shared})
+    if (negations + turned) % 2:
+        return "no"
+    return "yes" if len(shared) + negative - turned >= _NEARLY_ALL * len(topic) else None

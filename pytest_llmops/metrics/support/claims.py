@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import regex
@@ -40,21 +40,23 @@ def split(text: str) -> list[str]:
     ]
 
 
-def is_claim(sentence: str, language: Language, asked: Sequence[Value] | None = None) -> bool:
+def is_claim(sentence: str, language: Language, known_values: Sequence[Value] | None = None) -> bool:
     """
     Return whether a sentence says something that a source must support.
 
     Greetings, plain questions and headings of few words say nothing; all else is a claim.
 
     Args:
-        asked: The values of the user's question; a question of the answer that has another one is a claim.
+        known_values: Values of the user's question; a question of the answer with another one is a claim.
             By default none is.
     """
     folded = fold(sentence).strip(" .,;:!-\u2013\u2014·*#")
     if not folded or folded in language.greetings or _NAMED_GREETING.match(folded):
         return False
     if _QUESTION.search(sentence):
-        return not _is_plain_question(folded, language) or (asked is not None and _adds_value(folded, asked))
+        return not _is_plain_question(folded, language) or (
+            known_values is not None and _adds_value(folded, known_values)
+        )
     is_heading = sentence.rstrip().endswith((":", "\uff1a"))
     if is_heading and not any(map(str.isdigit, folded)) and not language.negations.search(folded):
         content = [word for word in split_words(folded) if word not in language.function]
@@ -102,14 +104,14 @@ def _is_plain_question(folded: str, language: Language) -> bool:
     return any(word in language.asks for word in split_words(folded)[:2])
 
 
-def _adds_value(folded: str, asked: Sequence[Value]) -> bool:
-    return any(not any(agree(value, other) for other in asked) for value in read_values(folded))
+def _adds_value(folded: str, known_values: Sequence[Value]) -> bool:
+    return any(not any(agree(value, other) for other in known_values) for value in read_values(folded))
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
     """
-    A sentence that the app may always say; `*` stands for words that the sources or the question have.
+    A sentence that the app may always say; `*` stands for words of one source or call.
 
     Attributes:
         parts: The text between wildcards, folded.
@@ -145,18 +147,18 @@ class Allowed:
         first = first.lstrip()
         if not text.startswith(first):
             return None
-        at, found = len(first), []
+        at, filled = len(first), []
         for part in rest[:-1]:
             place = text.find(part, at + 1)
             if place < 0:
                 return None
-            found.append(text[at:place])
+            filled.append(text[at:place])
             at = place + len(part)
         last = rest[-1].rstrip()
         if not text.endswith(last) or len(text) - len(last) <= at:
             return None
-        found.append(text[at : len(text) - len(last)])
-        return found
+        filled.append(text[at : len(text) - len(last)])
+        return filled
 
 
 def _squash(sentence: str) -> str:
@@ -177,18 +179,17 @@ def list_words(text: str) -> list[str]:
     return [f"{float(word):g}" if _DECIMAL.fullmatch(word) else word for word in words]
 
 
-def find_allowed(sentence: str, allowed: Sequence[Allowed], known: Sequence[frozenset[str]]) -> bool:
+def find_allowed(
+    sentence: str, allowed: Sequence[Allowed], may_fill: Callable[[Sequence[list[str]]], bool]
+) -> bool:
     """
-    Return whether a sentence is allowed, with the words in place of wildcards all in one of the texts.
+    Return whether a sentence is allowed.
 
     Args:
-        known: The words of each source, with those of the question.
+        may_fill: Whether the words in place of each wildcard may stand there.
     """
     for pattern in allowed:
         filled = pattern.match(sentence)
-        if filled is None:
-            continue
-        words = [word for part in filled for word in list_words(part)]
-        if not filled or (words and any(words_known.issuperset(words) for words_known in known)):
+        if filled is not None and (not filled or may_fill([list_words(part) for part in filled])):
             return True
     return False

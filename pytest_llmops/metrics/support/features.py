@@ -1,4 +1,4 @@
-"""Features of a claim beside one source: words that are missing, and grammar that differs."""
+"""Features of a claim compared with one source: words that are missing, and grammar that differs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pytest_llmops.metrics.facts.values import Value, agree, compete
 from pytest_llmops.metrics.faithfulness.sentences import opposites_of
 from pytest_llmops.metrics.support.language import Language
 from pytest_llmops.metrics.support.reading import Reading, Token
+from pytest_llmops.metrics.support.turning import Turn, find_turn
 from pytest_llmops.models.pieces import Pieces, encode_pieces
 
 if TYPE_CHECKING:
@@ -61,6 +62,15 @@ FEATURES = (
     "lost_word",
     "moved_word",
 )
+_TURNING = (
+    "polarity",
+    "negation_differs",
+    "comparison_turned",
+    "time_turned",
+    "condition_turned",
+    "condition_dropped",
+    "modality_turned",
+)
 _QUANTIFIERS = frozenset({"all", "most", "some", "only"})
 _CONDITIONS = frozenset({"if", "unless", "only", "even"})
 _EDITS = ("edited_word", "edited_logic", "lost_logic", "lost_word", "moved_word")
@@ -82,17 +92,19 @@ _PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non")
 @dataclass(frozen=True, slots=True)
 class Match:
     """
-    A claim beside one source.
+    A claim compared with one source.
 
     Attributes:
         row: The numbers of `FEATURES`.
         source: Index of the source.
         unfound: Words of the claim that neither a source nor the question has.
+        turn: What the claim turns of the source, whose words it has.
     """
 
     row: tuple[float, ...]
     source: int
     unfound: tuple[str, ...]
+    turn: Turn
 
 
 class Texts:
@@ -194,12 +206,12 @@ class Sources:
 
     def _find_similar(self, stem: str) -> tuple[list[int], list[float]]:
         if stem not in self._similar:
-            found = [
+            similar = [
                 (self._column[other], likeness)
                 for other in self._family.get(stem[:_PREFIX], ())
-                if (likeness := _same_stem(stem, other))
+                if (likeness := compare_stems(stem, other))
             ]
-            self._similar[stem] = ([at for at, _ in found], [likeness for _, likeness in found])
+            self._similar[stem] = ([at for at, _ in similar], [likeness for _, likeness in similar])
         return self._similar[stem]
 
 
@@ -227,7 +239,8 @@ def _word_vectors(tokens: Sequence[Token], pieces: Pieces) -> Matrix:
     return vectors
 
 
-def _same_stem(one: str, other: str) -> float:
+def compare_stems(one: str, other: str) -> float:
+    """Return how alike two stems are by their letters, 0 to 1."""
     if one == other:
         return 1.0
     if one[:1].isdigit() or other[:1].isdigit():
@@ -242,7 +255,7 @@ def _same_stem(one: str, other: str) -> float:
 
 
 def describe(claim: Reading, sources: Sources) -> list[Match]:
-    """Describe a claim beside each of the sources that are nearest to it, best first."""
+    """Compare a claim with each of the sources that are nearest to it, best first."""
     if not claim.tokens or not sources.sources:
         return []
     comparison = _Comparison(claim, sources)
@@ -250,7 +263,7 @@ def describe(claim: Reading, sources: Sources) -> list[Match]:
 
 
 class _Comparison:
-    """A claim beside its sources, with how alike their words are."""
+    """A claim and its sources, with how alike their words are."""
 
     def __init__(self, claim: Reading, sources: Sources) -> None:
         import numpy as np
@@ -261,9 +274,9 @@ class _Comparison:
         self._alike = sources.compare_words(claim)
         best = sources.find_best(self._alike)
         self._best = best[:-1]  # shape (sources, tokens)
-        best_asked = best[-1]
-        self._asked = np.where(best_asked >= _EQUAL, best_asked, 0.0)
-        self._anywhere = np.maximum(self._best.max(axis=0), self._asked)
+        best_in_question = best[-1]
+        self._in_question = np.where(best_in_question >= _EQUAL, best_in_question, 0.0)
+        self._anywhere = np.maximum(self._best.max(axis=0), self._in_question)
 
     def list_nearest(self) -> list[int]:
         """Return the sources that have most of the claim's words, best first."""
@@ -273,12 +286,12 @@ class _Comparison:
         return [int(at) for at in np.argsort(-shared, kind="stable")[:_NEAREST]]
 
     def describe(self, at: int) -> Match:
-        """Describe the claim beside one source."""
+        """Compare the claim with one source."""
         import numpy as np
 
         claim, source, question = self._claim, self._sources.sources[at], self._sources.question
         alike, best = self._alike[:, self._sources.starts[at] : self._sources.ends[at]], self._best[at]
-        here = np.maximum(best, _FROM_QUESTION * self._asked)
+        here = np.maximum(best, _FROM_QUESTION * self._in_question)
         has = [place for place in range(len(claim.tokens)) if alike.shape[1] and best[place] >= _ALIKE]
         values: dict[str, float] = {
             "missing": float((here < _ALIKE).mean()),
@@ -299,7 +312,13 @@ class _Comparison:
             for token, similar in zip(claim.tokens, self._anywhere, strict=True)
             if similar < _ALIKE
         )
-        return Match(tuple(values[name] for name in FEATURES), at, unfound)
+        pairs = [
+            (claim.tokens[place], source.tokens[other], float(alike[place, other]))
+            for place in has
+            for other in [int(alike[place].argmax())]
+        ]
+        turn = find_turn(claim, source, pairs, self._language)
+        return Match(tuple(values[name] for name in FEATURES), at, unfound, turn)
 
     def _describe_values(self, source: Reading) -> dict[str, float]:
         """Describe values and names that all sources lack, and values of which this one has another."""
@@ -418,6 +437,23 @@ def _grammar(
         "order_turned": _order(matched),
         "first_words_missing": _first_words(claim, source, pairs),
     }
+
+
+def keeps_grammar(claim: Reading, source: Reading, *, is_record: bool) -> bool:
+    """
+    Return whether a claim negates, limits and joins the words of a source as the source does.
+
+    Args:
+        is_record: The source is a record, which has no grammar but its negations.
+    """
+    theirs = {token.stem: token for token in source.tokens}
+    pairs = [(token, theirs[token.stem]) for token in claim.tokens if token.stem in theirs]
+    if is_record:
+        return not any(other.negated and not one.negated for one, other in pairs)
+    places = [(claim.tokens.index(one), source.tokens.index(other)) for one, other in pairs]
+    grammar = _grammar(claim, source, places, claim)
+    only = "only" in _marks(source).keys() - _marks(claim).keys()
+    return not only and not any(grammar[name] for name in _TURNING)
 
 
 def _marks(reading: Reading) -> dict[str, set[str]]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import regex
 
+from pytest_llmops.metrics.faithfulness.sentences import opposites_of
 from pytest_llmops.metrics.words import fold_typography
 
 _WORD = regex.compile(r"[\p{Latin}\p{M}]+")
@@ -103,11 +104,40 @@ class Language:
         return {name: self.match_any(phrases.split("|")) for name, phrases in self.lists["marks"].items()}
 
     @cached_property
+    def connectives(self) -> Mapping[str, re.Pattern[str]]:
+        """Words that join a condition or a time."""
+        times = {kind: self.match_any(self.lists[f"joins_{kind}"].split("|")) for kind in ("before", "after")}
+        return {**{kind: self.marks[kind] for kind in ("even", "unless", "if")}, **times}
+
+    @cached_property
+    def articles(self) -> re.Pattern[str]:
+        """An article or a possessive at the end of a text."""
+        return re.compile(rf"(?<!\w)(?:{'|'.join(self.lists['articles'].split())})\W\Z", re.IGNORECASE)
+
+    @cached_property
+    def prepositions(self) -> frozenset[str]:
+        return frozenset(self.lists["prepositions"].split())
+
+    @cached_property
+    def agents(self) -> frozenset[str]:
+        """Prepositions before the one who does what a passive says."""
+        return frozenset(self.lists["agents"].split())
+
+    @cached_property
+    def passive(self) -> re.Pattern[str]:
+        return self.match_any(self.lists["passive"].split())
+
+    @cached_property
+    def subjects(self) -> frozenset[str]:
+        """Articles that only a subject has, where the order of words is free."""
+        return frozenset(self.lists["subjects"].split())
+
+    @cached_property
     def logic(self) -> frozenset[str]:
         """
         Words of marks and negations, which turn a sentence; characters in a language without spaces.
 
-        Words such as `a` and `is`, which turn nothing alone, are listed as plain.
+        Words such as `a` and `is`, which turn nothing by themselves, are listed as plain.
         """
         written = [*self.lists["marks"].values(), self.lists["negations"]]
         words = {word for phrases in written for word in re.split(r"[\s|]+", phrases)}
@@ -131,6 +161,42 @@ class Language:
     @cached_property
     def refusals(self) -> re.Pattern[str]:
         return self.match_any(self.lists["refusals"].split("|"))
+
+    @cached_property
+    def speakers(self) -> frozenset[str]:
+        return frozenset(self.lists["speakers"].split())
+
+    @cached_property
+    def volition(self) -> frozenset[str]:
+        return frozenset(self.lists["volition"].split())
+
+    @cached_property
+    def information(self) -> frozenset[str]:
+        """Stems of nouns for what is known."""
+        return frozenset(map(self.stem, self.lists["information"].split()))
+
+    @cached_property
+    def speech(self) -> frozenset[str]:
+        """Stems of words of knowing and speaking."""
+        return frozenset(map(self.stem, self.lists["speech"].split())) | self.information
+
+    @cached_property
+    def consults(self) -> frozenset[str]:
+        """Stems of verbs for calls on others."""
+        return frozenset(map(self.stem, self.lists["consults"].split()))
+
+    def oppose(self, word: str) -> frozenset[str]:
+        """Return the stems of a word's opposites."""
+        plain = word.casefold()
+        pairs = [pair.split() for pair in self.lists["opposites"].split("|") if pair]
+        own = {
+            other for pair in pairs for one, other in (pair, pair[::-1]) if self.stem(one) == self.stem(plain)
+        }
+        for prefix in self.lists["prefixes"].split():
+            own |= {prefix + plain, plain.removeprefix(prefix)} - {plain}
+        if self.code == "en":
+            own |= {*opposites_of(plain)}
+        return frozenset(map(self.stem, own)) | (own & self.logic)
 
     @cached_property
     def asks_back(self) -> re.Pattern[str]:
@@ -220,11 +286,11 @@ def detect_language(text: str) -> str:
         return best if most > next_most else ""
     if most < _FEWEST_HITS * len(words):
         return UNKNOWN if len(words) >= _PROSE_WORDS and _is_prose(text) else ""
-    found = known[best].keys() & set(words)
-    tied = [code for code in hits if found == known[code].keys() & set(words)]
-    if len(found) > 1:  # `le` and `de` are French before they are Spanish
+    shared = known[best].keys() & set(words)
+    tied = [code for code in hits if shared == known[code].keys() & set(words)]
+    if len(shared) > 1:  # `le` and `de` are French before they are Spanish
         best = min(
-            tied, key=lambda code: (code not in known_languages(), sum(known[code][word] for word in found))
+            tied, key=lambda code: (code not in known_languages(), sum(known[code][word] for word in shared))
         )
         next_most = max(count for code, count in hits.items() if code not in tied)
     return best if most > 1 and most >= _CLEAR * next_most else ""

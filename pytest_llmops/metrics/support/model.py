@@ -1,24 +1,21 @@
 """
-The weights of `supported`: a network of one small layer over the features of a claim beside a source.
+The weights of `supported`: a network of one small layer over the features of a claim compared with a source.
 
 Trained by `python -m benchmarks.lies.training`; docs/metrics/supported.md says on which labels.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
-from importlib.resources import files
+from typing import Any
 
-from pytest_llmops.errors import WeightsError
+from pytest_llmops.metrics.packaged import load_packaged, squash
 from pytest_llmops.metrics.support.features import FEATURES
 
 FILE = "model.json"
-_FAR = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +25,7 @@ class Model:
 
     Attributes:
         means: Of the features, in the order of `FEATURES`, as `scales` and `linear`.
-        units: For each unit its weights, its bias and its weight in the sum.
+        units: Weights of each unit, with its bias and its weight in the sum.
         intercept: Chosen so that 0.5 is the bound that `true` means.
         identity: Digest of the file.
     """
@@ -47,7 +44,7 @@ class Model:
         ]
         logit = self.intercept + _dot(self.linear, scaled)
         logit += sum(weight * math.tanh(_dot(weights, scaled) + bias) for weights, bias, weight in self.units)
-        return 1 / (1 + math.exp(-max(min(logit, _FAR), -_FAR)))
+        return squash(logit)
 
 
 def _dot(weights: Sequence[float], values: Sequence[float]) -> float:
@@ -62,26 +59,22 @@ def load_model() -> Model:
     Raises:
         WeightsError: Their file is broken.
     """
-    raw = files("pytest_llmops.metrics.support").joinpath(FILE).read_bytes()
-    try:
-        written = json.loads(raw)
-        features = {name: written["features"][name] for name in FEATURES}
-        columns = {
-            name: tuple(float(feature[name]) for feature in features.values())
-            for name in ("mean", "scale", "linear")
-        }
-        units = tuple(
-            (tuple(map(float, unit["weights"])), float(unit["bias"]), float(unit["weight"]))
-            for unit in written["units"]
-        )
-        intercept = float(written["intercept"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{FILE} of the metric supported is broken ({error}); reinstall it") from None
+    return load_packaged("support", FILE, "the metric supported", _read)
+
+
+def _read(written: Mapping[str, Any], identity: str) -> Model:
+    features = [written["features"][name] for name in FEATURES]
+    columns = {
+        name: tuple(float(feature[name]) for feature in features) for name in ("mean", "scale", "linear")
+    }
     return Model(
         means=columns["mean"],
         scales=columns["scale"],
         linear=columns["linear"],
-        units=units,
-        intercept=intercept,
-        identity=sha256(raw).hexdigest()[:12],
+        units=tuple(
+            (tuple(map(float, unit["weights"])), float(unit["bias"]), float(unit["weight"]))
+            for unit in written["units"]
+        ),
+        intercept=float(written["intercept"]),
+        identity=identity,
     )

@@ -153,12 +153,12 @@ def _marks(
     clause: str, start: int, at: int, tokens: list[Token], language: Language
 ) -> Iterator[tuple[str, str, int]]:
     taken = bytearray(len(clause))
-    found = [
+    matches = [
         (match.start(), match.end(), name)
         for name, pattern in language.marks.items()
         for match in pattern.finditer(clause)
     ]
-    for begin, end, name in sorted(found, key=lambda mark: (mark[0] - mark[1], mark[0])):
+    for begin, end, name in sorted(matches, key=lambda mark: (mark[0] - mark[1], mark[0])):
         if any(taken[begin:end]):
             continue
         taken[begin:end] = b"\1" * (end - begin)

@@ -7,10 +7,11 @@ A mean over sentences hides the one that was added or turned. What cannot be rea
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from textwrap import wrap
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pytest_llmops.documents.reading import one_of, some
 from pytest_llmops.errors import MetricOptionError
@@ -27,7 +28,7 @@ from pytest_llmops.metrics.support.claims import (
     list_words,
     split,
 )
-from pytest_llmops.metrics.support.features import FEATURES, Match, Sources, Texts, describe
+from pytest_llmops.metrics.support.features import FEATURES, Match, Sources, Texts, describe, keeps_grammar
 from pytest_llmops.metrics.support.language import UNKNOWN, Language, detect_language, known_languages
 from pytest_llmops.metrics.support.model import load_model
 from pytest_llmops.metrics.support.reading import Reading, read_sentence
@@ -67,6 +68,13 @@ _DIFFERENCES = {
     "value_other": "a value",
     "name_missing": "a name",
 }
+_FOUND = FEATURES.index("found")
+_TURNS = {
+    "roles": "who does it",
+    "condition": "a condition",
+    "time": "before or after",
+    "negation": "a negation",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +86,7 @@ class Supported(DeclaredMetric):
 
     Attributes:
         against: Of `passages`, `tool_calls` and `reference`.
-        allow: Sentences that the app may always say; `*` stands for words that sources or question have.
+        allow: Sentences that the app may always say; `*` stands for words of one source or call.
     """
 
     against: Annotated[tuple[str, ...], some(one_of(*ORIGINS))] = ("passages", "tool_calls")
@@ -102,8 +110,8 @@ class Supported(DeclaredMetric):
 
     @property
     def needs(self) -> frozenset[Need]:
-        alone: dict[tuple[str, ...], Need] = {("passages",): "passages", ("reference",): "reference"}
-        return frozenset({alone[self.against]} if self.against in alone else ())
+        needs: dict[tuple[str, ...], Need] = {("passages",): "passages", ("reference",): "reference"}
+        return frozenset({needs[self.against]} if self.against in needs else ())
 
     @property
     def weights(self) -> tuple[str, ...]:
@@ -159,7 +167,7 @@ class _Rated:
 
     Attributes:
         source: The nearest one; None if it has no word of the sentence.
-        differences: Features of `_DIFFERENCES` that speak against it.
+        differences: What speaks against it, as in `_DIFFERENCES`.
     """
 
     text: str
@@ -213,13 +221,19 @@ class Answer:
                 yield _Rated(text=claim, score=1.0, source=same)
                 continue
             matches = describe(self._read(claim), sources)
-            scores = [load_model().rate(match.row) for match in matches]
+            # A source that the claim turns is not outvoted by one in other words.
+            turned = any(match.turn for match in matches)
+            scores = [
+                0.0 if match.turn or (turned and match.row[_FOUND] < 1) else load_model().rate(match.row)
+                for match in matches
+            ]
             best = max(range(len(scores)), key=scores.__getitem__, default=None)
             if best is None:
                 yield _Rated(text=claim, score=0.0, source=None)
                 continue
-            # A lie is shown beside the source that it is about, not beside the one that contradicts it least.
-            match = matches[best if scores[best] >= BOUND else 0]
+            # A lie is shown with the source that it is about, not with the one that contradicts it least.
+            turning = next((at for at, match in enumerate(matches) if match.turn), 0)
+            match = matches[best if scores[best] >= BOUND else turning]
             yield _Rated(
                 text=claim,
                 score=scores[best],
@@ -243,19 +257,10 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
     if blank := find_blank(text):
         return Answer(language=english, error=f"cannot read: {blank}")
     written = gather(sample, origins)
-    source_text = "\n".join(source.text for source in written)[:_READ_FOR_LANGUAGE]
-    code = detect_language(text) or detect_language(f"{question} {text}") or detect_language(source_text)
-    language = known_languages().get(code)
-    if language is None:
-        return Answer(
-            language=english,
-            error=f"cannot read the language of the answer{'' if code in {'', UNKNOWN} else f' ({code})'}; "
-            f"readable: {', '.join(known_languages())}",
-        )
     sentences = split(text)
     if len(sentences) > _CLAIMS_AT_MOST:
         error = f"cannot read: {counted(len(sentences), 'sentence')}; at most {_CLAIMS_AT_MOST} are checked"
-        return Answer(language=language, error=error)
+        return Answer(language=english, error=error)
     sources = tuple(
         _Source(text=sentence, origin=source.origin, name=source.name)
         for source in written
@@ -263,15 +268,33 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
     )
     if len(sources) > _SOURCES_AT_MOST:
         return Answer(
-            language=language, error=f"cannot read: more than {_SOURCES_AT_MOST} sentences of sources"
+            language=english, error=f"cannot read: more than {_SOURCES_AT_MOST} sentences of sources"
+        )
+    copied = {_flat(source.text) for source in sources}
+    source_text = "\n".join(source.text for source in written)[:_READ_FOR_LANGUAGE]
+    code = detect_language(text) or detect_language(f"{question} {text}") or detect_language(source_text)
+    language = known_languages().get(code)
+    if language is None:
+        if copies := _list_copies(sentences, copied):
+            return Answer(language=english, claims=tuple(copies), sources=sources)
+        return Answer(
+            language=english,
+            error=f"cannot read the language of the answer{'' if code in {'', UNKNOWN} else f' ({code})'}; "
+            f"readable: {', '.join(known_languages())}",
         )
     end = " ".join(question.split())[-_LONGEST:]
-    asked = frozenset(list_words(question))
-    texts = [source.text for source in sources] + [_describe_call(call) for call in sample.output.tool_calls]
-    known = [asked | frozenset(list_words(text)) for text in texts if allowed] or [asked]
+    texts = [(source.text, source.origin == "tool_calls") for source in sources]
+    texts += [(_describe_call(call), True) for call in sample.output.tool_calls]
+    fillings = [
+        _Filling(text, frozenset(list_words(text)), is_record) for text, is_record in texts if allowed
+    ]
     claims, is_unread = _list_claims(
-        sentences, language, end, lambda text: find_allowed(text, allowed, known)
+        sentences,
+        language,
+        end,
+        lambda text: find_allowed(text, allowed, partial(_may_fill, text, fillings, language)),
     )
+    changed = [claim for claim in claims if _flat(claim) not in copied]
     error = ""
     if not claims and is_unread:
         error = "cannot read: the answer has no sentence that claims something"
@@ -280,18 +303,57 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
             "cannot read: there is nothing to compare with; return Output(passages=…) or tool calls with "
             "their results, or add `reference` to `against`"
         )
-    elif claims and (other := detect_language(source_text)) and other != code:
+    elif changed and (other := detect_language(source_text)) and other != code:
         named = "an unknown language" if other == UNKNOWN else other
         error = f"cannot read: the answer is in {code} and its sources are in {named}"
-    elif foreign := _find_foreign(claims, language):
+    elif foreign := _find_foreign(changed, language):
         error = (
             f"cannot read a sentence of the answer, which is not in {code} as the rest: {quote([foreign])}"
         )
     return Answer(language=language, error=error, claims=tuple(claims), sources=sources, question=end)
 
 
+class _Filling(NamedTuple):
+    """A sentence of a source, or a call, whose words may stand in place of wildcards."""
+
+    text: str
+    words: frozenset[str]
+    is_record: bool
+
+
+def _may_fill(
+    sentence: str, fillings: Sequence[_Filling], language: Language, parts: Sequence[Collection[str]]
+) -> bool:
+    """Return whether one text has all words in place of wildcards, and the sentence keeps its grammar."""
+    claim = read_sentence(sentence, language)
+    return all(parts) and any(
+        all(filling.words.issuperset(part) for part in parts)
+        and keeps_grammar(claim, read_sentence(filling.text, language), is_record=filling.is_record)
+        for filling in fillings
+    )
+
+
+def _list_copies(sentences: Sequence[str], copied: Collection[str]) -> list[str]:
+    """
+    Return the sentences of an answer that stands in its sources, in whatever language; none if it does not.
+
+    What says nothing in one of the known languages may stand before the first.
+    """
+    claims: list[str] = []
+    for sentence in sentences:
+        says = all(
+            is_claim(sentence, language) and not is_bare_opener(sentence, language, is_first=True)
+            for language in known_languages().values()
+        )
+        if _flat(sentence) in copied and says:
+            claims.append(sentence)
+        elif says or claims:
+            return []
+    return claims
+
+
 def _split_source(source: _Source) -> list[str]:
-    """Return the sentences of a source; the result of a tool stays whole unless it is long."""
+    """Return the sentences of a source; the result of a tool stays in one piece unless it is long."""
     if source.origin == "tool_calls":
         return wrap(source.text, _LONGEST, break_on_hyphens=False)
     return split(source.text)
@@ -305,15 +367,15 @@ def _list_claims(
 
     A few words of grammar such as `not at all` are a verdict before the first claim; after it they turn it.
     """
-    asked = read_sentence(question, language).values
+    values = read_sentence(question, language).values
     claims: list[str] = []
     dropped = begun = False
     for sentence in sentences:
         if is_allowed(sentence):
             begun = True
-        elif is_claim(sentence, language, asked):
-            whole = read_sentence(sentence, language)
-            turns = begun and (any(whole.negated) or whole.marks or begins_with_no(sentence, language))
+        elif is_claim(sentence, language, values):
+            reading = read_sentence(sentence, language)
+            turns = begun and (any(reading.negated) or reading.marks or begins_with_no(sentence, language))
             rest = read_sentence(drop_verdict(sentence, language), language)
             if turns or (has_content(rest) and not is_bare_opener(sentence, language, is_first=not begun)):
                 claims.append(sentence)
@@ -341,30 +403,30 @@ def _find_foreign(claims: Sequence[str], language: Language) -> str:
 
 def gather(sample: Sample, origins: Sequence[str]) -> list[_Source]:
     """
-    Return passages and reference as they stand, and each result of a tool in lines of keys and values.
+    Return passages and reference as they are, and each result of a tool in lines of keys and values.
 
-    A call without a result, such as a denied one, is no source: its arguments are only what was asked for.
+    A call without a result, such as a denied one, is no source: its arguments are only a request.
     """
-    found: list[_Source] = []
+    sources: list[_Source] = []
     if "passages" in origins:
-        found += [
+        sources += [
             _Source(text=passage.text, origin="passages", name=passage.id)
             for passage in sample.output.passages or ()
             if passage.text.strip()
         ]
     if "reference" in origins and sample.reference:
-        found.append(_Source(text=sample.reference, origin="reference", name=""))
+        sources.append(_Source(text=sample.reference, origin="reference", name=""))
     if "tool_calls" in origins:
-        found += [
+        sources += [
             _Source(text=source.content.text, origin="tool_calls", name=source.name)
             for source in gather_sources(sample, ("tool_calls",))
         ]
-        found += [
+        sources += [
             _Source(text=line, origin="tool_calls", name=call.name)
             for call in sample.output.tool_calls
             if call.result is not None and (line := _describe_call(call))
         ]
-    return found
+    return sources
 
 
 def _describe_call(call: ToolCall) -> str:
@@ -413,9 +475,11 @@ def _flat(text: str) -> str:
 
 
 def _differences(match: Match) -> Iterator[str]:
+    if match.turn:
+        yield _TURNS[match.turn]
     for name, value in zip(FEATURES, match.row, strict=True):
         if value and name in _DIFFERENCES:
-            yield name
+            yield _DIFFERENCES[name]
 
 
 def _explain(worst: _Rated, count: int, language: Language) -> str:
@@ -423,7 +487,7 @@ def _explain(worst: _Rated, count: int, language: Language) -> str:
     text = f"{which} ({worst.score:.2f}): {quote([worst.text])}"
     if worst.unfound and not language.is_unspaced:
         text = f"{text}; in no source: {quote(worst.unfound[:_SHOWN])}"
-    if names := list(dict.fromkeys(_DIFFERENCES[name] for name in worst.differences)):
+    if names := list(dict.fromkeys(worst.differences)):
         text = f"{text}; may differ in {', '.join(names[:_SHOWN])}"
     nearest = f"nearest: {quote([worst.source.text])}" if worst.source else "no source is about it"
     return f"{text}; {nearest}"
@@ -438,5 +502,5 @@ def _show(claim: _Rated) -> dict[str, Any]:
     if claim.unfound:
         shown["unfound"] = list(claim.unfound)
     if claim.differences:
-        shown["differs"] = list(dict.fromkeys(_DIFFERENCES[name] for name in claim.differences))
+        shown["differs"] = list(dict.fromkeys(claim.differences))
     return shown

@@ -101,6 +101,68 @@ def test_other_words_for_the_same_stay_green(text):
     assert is_green(rate(text))
 
 
+@pytest.mark.parametrize(
+    ("source", "faithful", "turned"),
+    [
+        (
+            "The customer pays the shop in May.",
+            [
+                "The shop is paid by the customer in May.",
+                "In May the customer pays the shop.",
+            ],
+            [
+                "The shop pays the customer in May.",
+                "The customer is paid by the shop in May.",
+            ],
+        ),
+        (
+            "Tables are kept for 20 minutes if reserved.",
+            ["If reserved, tables are kept for 20 minutes."],
+            [
+                "Tables are kept for 20 minutes unless reserved.",
+                "Tables are kept for 20 minutes only if reserved.",
+                "If not reserved, tables are kept for 20 minutes.",
+            ],
+        ),
+        (
+            "The ferry waits if the train is late.",
+            ["If the train is late, the ferry waits."],
+            ["The train waits if the ferry is late.", "If the ferry waits, the train is late."],
+        ),
+        (
+            "Skis can be borrowed until Friday.",
+            ["Until Friday skis can be borrowed.", "Skis can be borrowed till Friday."],
+            ["Skis can be borrowed from Friday.", "Skis can be borrowed after Friday."],
+        ),
+        (
+            "Der Kunde bezahlt den Händler, bevor er das Auto abholt.",
+            ["Den Händler bezahlt der Kunde, bevor er das Auto abholt."],
+            [
+                "Den Kunden bezahlt der Händler, bevor er das Auto abholt.",
+                "Der Kunde bezahlt den Händler, nachdem er das Auto abholt.",
+            ],
+        ),
+        (
+            "La caution est rendue si la chambre est propre.",
+            ["Si la chambre est propre, la caution est rendue."],
+            ["La caution est rendue sauf si la chambre est propre."],
+        ),
+    ],
+)
+def test_who_does_it_and_when_are_compared_in_the_words_of_the_source(source, faithful, turned):
+    for text in faithful:
+        assert is_green(rate(text, passages=[source])), text
+    for text in turned:
+        assert not is_green(rate(text, passages=[source])), text
+
+
+def test_a_source_that_is_turned_is_not_outvoted_by_one_in_other_words():
+    passages = ["Sandals cannot be returned.", "Boots can be returned within 60 days of delivery."]
+
+    assert not is_green(rate("Sandals can be returned.", passages=passages))
+    assert is_green(rate("Sandals can be returned.", passages=[*passages, "Red sandals can be returned."]))
+
+
 def test_results_of_tools_are_sources():
     calls = [
         ToolCall(
@@ -143,6 +205,23 @@ def test_one_word_that_two_languages_share_leaves_the_question_to_tell():
     assert rate(text, passages=(text,), question="Is it there, and how many of them are left?").value == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "passage"),
+    [
+        ("Montags geschlossen.", "Montags geschlossen. Pfand: 5 Euro."),
+        ("Ja. Montags geschlossen.", "Montags geschlossen."),
+        (
+            "Gli stivali non si possono mai mettere sul termosifone.",
+            "Gli stivali non si possono mai mettere sul termosifone.",
+        ),
+    ],
+)
+def test_a_sentence_that_stands_in_a_source_needs_no_language(text, passage):
+    assert rate(text, passages=(passage,)).value == 1
+    for changed in (f"{text} Nein.", f"{text} Sonntags geschlossen.", "Sonntags geschlossen.", "Hallo!"):
+        assert isinstance(rate(changed, passages=(passage,)), Failure)
+
+
 def test_the_reference_is_a_source_where_the_check_says_so():
     text, reference = "The shop in Corveth opens at noon.", "The shop in Corveth opens at noon."
 
@@ -158,6 +237,23 @@ def test_allowed_sentences_are_no_claims_and_wildcards_stand_for_words_of_source
     assert is_green(rate("Your repair takes 4 weeks, as a rule.", allow=allow))
     assert not is_green(rate("Your repair takes five minutes, as a rule.", allow=allow))
     assert rate("I am happy to help.", allow=allow, passages=()).value == 1
+
+
+def test_words_of_the_question_fill_no_wildcard():
+    question = "Can I return boots after a year? Where is order FW-2?"
+    source = "Boots can be returned within 60 days. You cannot return sandals."
+    call = ToolCall(name="order_status", arguments={"order": "FW-1"}, result={"state": "not shipped"})
+    allow = ["You can *.", "Your order * has been *.", "Your order * is in our books."]
+
+    def rate_beside(text):
+        return rate(text, passages=[source], calls=[call], question=question, allow=allow)
+
+    assert not is_green(rate_beside("You can return boots after a year."))
+    assert not is_green(rate_beside("You can return sandals."))
+    assert not is_green(rate_beside("Your order FW-2 is in our books."))
+    assert rate_beside("Your order FW-1 has been shipped.").value < 1
+    assert rate_beside("Your order FW-1 has been not shipped.").value == 1
+    assert rate_beside("Your order FW-1 is in our books.").value == 1
 
 
 @pytest.mark.parametrize("pattern", ["*", "* *", "", "a" + "*b" * 9, "**"])

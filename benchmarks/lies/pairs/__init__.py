@@ -1,0 +1,1 @@
+"""Pairs of texts that words of grammar alone tell apart."""
