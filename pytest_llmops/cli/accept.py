@@ -10,7 +10,7 @@ from pathlib import Path
 from pytest_llmops.errors import AcceptanceError, SettingsError
 from pytest_llmops.evaluation.baseline import accepted_path, describe_missed, describe_short, find_gone
 from pytest_llmops.gates.baseline import Acceptance, AcceptOptions
-from pytest_llmops.gates.release import Release, describe_drift
+from pytest_llmops.gates.release import RELEASE, Release, describe_drift
 from pytest_llmops.gates.renames import describe_renames
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Run
@@ -127,4 +127,6 @@ def _describe_release(
     if release is None:
         steps = "so a drop in small steps is not seen; --release NAME keeps this baseline as one"
         return [f"no release baseline beside {path.name}, {steps}"] if acceptance.replaced else []
-    return [describe_drift(release, run.suite, acceptance.baseline.results)]
+    drift = describe_drift(release, run.suite, acceptance.baseline.results)
+    unlike = f"release {printable(release.name)} has no case of this baseline; name a new one: {RELEASE}"
+    return [drift or unlike]

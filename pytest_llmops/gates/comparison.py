@@ -15,8 +15,8 @@ from pytest_llmops.gates.error_budget import CaseBudget, count_tests_of, divide_
 from pytest_llmops.gates.floors import judge_suite_floors
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
-from pytest_llmops.gates.release import Release, judge_since_release, last_share
-from pytest_llmops.gates.renames import describe_renames, follow_renames
+from pytest_llmops.gates.release import Release, describe_drift, judge_since_release, last_share
+from pytest_llmops.gates.renames import describe_renames, follow_between_runs
 from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.gates.suite_channel.verdicts import (
@@ -62,16 +62,11 @@ def compare(  # noqa: PLR0913 - the public door
         counts = Counter(result.case for result in side.results)
         if twice := [case for case, times in counts.items() if times > 1]:
             raise ValueError(f"a run has a case once, but {twice[0]!r} occurs twice")
+    base, renamed = follow_between_runs(leave_out_copies(base), run)
     checks = _with_means(run.suite if suite is None else suite, base.results, run.results)
-    base = leave_out_copies(base)
     run = replace(run, results=tuple(mark_copies(run.results)))
-    now = {result.case: result.input_hash for result in run.results}
-    files = set(map(file_of, now))
-    lost = {result.case for result in base.results if file_of(result.case) in files} - now.keys()
-    base, renamed = follow_renames(base, now, lost)
     if release is not None:
-        lost = {result.case for result in release.run.results if file_of(result.case) in files} - now.keys()
-        release = replace(release, run=follow_renames(release.run, now, lost)[0])
+        release = replace(release, run=follow_between_runs(release.run, run)[0])
     pairs = pair_cases(base.results, run.results)
     chance = Chance(base.results)
     share = divide_suite_share(checks.values())
@@ -133,6 +128,7 @@ def compare(  # noqa: PLR0913 - the public door
         ),
         not_stamped=describe_unstamped(base.signature, run.signature),
         stamped=stamped_kinds(base.signature, run.signature),
+        since_release="" if release is None else describe_drift(release, checks, run.results),
     )
 
 

@@ -142,8 +142,9 @@ class Judge:
         if self.release is not None:
             release = rescore_release(self.release, self.goldens, results)
             anchors = self._anchors.get(golden.path, ())
-            share = suite_share(self.goldens)
-            since = judge_since_release(release, suite, results, anchors, share=share)[golden.path]
+            since = judge_since_release(
+                release, suite, results, anchors, files=self._suites, share=suite_share(self.goldens)
+            )[golden.path]
         single = judge_single_cases(
             pair_cases(before.values(), results),
             budget=self._budget,

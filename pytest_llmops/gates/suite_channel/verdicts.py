@@ -58,27 +58,38 @@ def judge_suites_against(  # noqa: PLR0913 - both sides, and the rest of the run
         share: Of the error budget, for each of these files; by default they are all that the run has.
         chance: Of the whole baseline; by default of these results.
     """
+    judged = judge_and_track(suite, results, base_results, level=level, seed=seed, share=share, chance=chance)
+    return {path: tuple(verdict for verdict, _ in of_file) for path, of_file in judged.items()}
+
+
+def judge_and_track(  # noqa: PLR0913 - both sides, and the rest of the run
+    suite: Mapping[str, Sequence[SuiteCheck]],
+    results: Sequence[CaseResult],
+    base_results: Sequence[CaseResult],
+    *,
+    level: float = 0.95,
+    seed: int = 0,
+    share: float | None = None,
+    chance: Chance | None = None,
+) -> dict[str, tuple[tuple[Verdict, Progress | None], ...]]:
+    """The verdicts of `judge_suites_against`, each with the progress of a check that watches for a drop."""
     share = share or divide_suite_share(suite.values())
     chance = chance or Chance(base_results)
-    verdicts: dict[str, tuple[Verdict, ...]] = {}
+    verdicts: dict[str, tuple[tuple[Verdict, Progress | None], ...]] = {}
     for path, checks in suite.items():
         paired = PairedSuites(results_of(path, results), results_of(path, base_results), chance)
         judged = [paired.judge(check, level) for check in checks]
         watched = [item for item in judged if isinstance(item, PairedScores) and item.tolerated is not None]
         tracked = iter(track_checks(watched, paired.looks, share=share, level=level, seed=seed))
         tests = len(watched) / share
-        verdicts[path] = tuple(
-            item
-            if isinstance(item, Verdict)
-            else _judge(
-                item,
-                None if item.tolerated is None else next(tracked),
-                tests=tests,
-                level=level,
-                seed=seed,
-            )
-            for item in judged
-        )
+        of_file: list[tuple[Verdict, Progress | None]] = []
+        for item in judged:
+            if isinstance(item, Verdict):
+                of_file.append((item, None))
+                continue
+            progress = None if item.tolerated is None else next(tracked)
+            of_file.append((_judge(item, progress, tests=tests, level=level, seed=seed), progress))
+        verdicts[path] = tuple(of_file)
     return verdicts
 
 
@@ -188,7 +199,7 @@ def _judge(
         reason = f"{len(scores.lost)} of the baseline's cases cannot be compared: {named}"
         return replace(verdict, outcome="undecided", reason=reason, evidence=(), advice=_ACCEPT)
     power = _describe_power(scores, spread.error, tests, level, progress.looks) if progress else ""
-    if progress is not None and _is_open(scores, progress):
+    if progress is not None and _is_open(progress):
         reason = _describe_open(progress)
         reason += "; the threshold is missed, as in the baseline" if failed else ""
         return replace(verdict, outcome="undecided", reason=reason, evidence=dropped, advice=power)
@@ -210,13 +221,13 @@ def _name_dropped(scores: PairedScores) -> tuple[dict[str, object], ...]:
     return tuple(dropped[:_NAMED])
 
 
-def _is_open(scores: PairedScores, progress: Progress) -> bool:
+def _is_open(progress: Progress) -> bool:
     """
     True if the observed drop is more than the tolerated one, and no test attributes it to chance. Without a
     `max_drop` any drop is more, and counts where a test called it.
     """
-    counts = scores.check.max_drop is not None or progress.state == "called"
-    return counts and progress.state != "cleared" and not scores.is_tolerated(scores.at(None))
+    counts = progress.scores.check.max_drop is not None or progress.state == "called"
+    return counts and progress.state != "cleared" and progress.is_beyond_tolerance
 
 
 def _describe_open(progress: Progress) -> str:

@@ -32,7 +32,7 @@ from pytest_llmops.errors import RunFileError, hint
 from pytest_llmops.gates.baseline import NEW_ALONE, Acceptance, AcceptOptions, accept, find_flaw, make_entry
 from pytest_llmops.gates.case_results import answer_digests
 from pytest_llmops.gates.copies import leave_out_copies
-from pytest_llmops.gates.release import Release
+from pytest_llmops.gates.release import RELEASE, Release
 from pytest_llmops.judges.floors import criteria_evidence, graded_criteria
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Output, Run, Score
@@ -53,8 +53,6 @@ Item = TypeVar("Item")
 
 ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
 """The command that makes a baseline."""
-
-RELEASE = "llmops accept RUN.json --release NAME"
 
 _REMEDY = f"Restore the file, or remove it and make a baseline with: {ACCEPT}"
 _KIND = FileKind(name=KIND, made_by=ACCEPT, remedy=_REMEDY)
