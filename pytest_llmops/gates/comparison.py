@@ -13,8 +13,10 @@ from pytest_llmops.gates.case_results import unscored_cases
 from pytest_llmops.gates.copies import leave_out_copies, mark_copies
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests_of, divide_suite_share
 from pytest_llmops.gates.floors import judge_suite_floors
+from pytest_llmops.gates.labelled_means import with_labels
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
+from pytest_llmops.gates.people import People
 from pytest_llmops.gates.release import Release, describe_drift, judge_since_release, last_share
 from pytest_llmops.gates.renames import describe_renames, follow_between_runs
 from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
@@ -22,6 +24,7 @@ from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.gates.suite_channel.verdicts import (
     add_means,
     judge_suites_against,
+    recorded_metrics,
     tolerated_drops,
     watch_mean,
 )
@@ -35,6 +38,7 @@ def compare(  # noqa: PLR0913 - the public door
     *,
     suite: Mapping[str, Sequence[SuiteCheck]] | None = None,
     release: Release | None = None,
+    people: People | None = None,
     level: float = 0.95,
     seed: int = 0,
 ) -> Comparison:
@@ -50,6 +54,7 @@ def compare(  # noqa: PLR0913 - the public door
         suite: Golden file to its suite checks; by default the new run's own. A file without any is judged
             by the mean of each metric that the baseline scored its cases by.
         release: A second baseline, which the suite checks are compared with as well.
+        people: Reviews of the run's answers, and labels for its judges.
         level: Coverage of the intervals, between 0 and 1; one minus the chance of any false `regressed`.
         seed: Fixes every resample.
 
@@ -62,8 +67,10 @@ def compare(  # noqa: PLR0913 - the public door
         counts = Counter(result.case for result in side.results)
         if twice := [case for case, times in counts.items() if times > 1]:
             raise ValueError(f"a run has a case once, but {twice[0]!r} occurs twice")
+    people = people or People()
     base, renamed = follow_between_runs(leave_out_copies(base), run)
     checks = _with_means(run.suite if suite is None else suite, base.results, run.results)
+    checks = {path: with_labels(of_file, people.calibrations) for path, of_file in checks.items()}
     run = replace(run, results=tuple(mark_copies(run.results)))
     if release is not None:
         release = replace(release, run=follow_between_runs(release.run, run)[0])
@@ -91,19 +98,20 @@ def compare(  # noqa: PLR0913 - the public door
         of_files = {path: (*verdicts, *since[path]) for path, verdicts in of_files.items()}
     verdicts = name_files(of_files)
     readings = read_pairs(pairs, chance)
-    recorded = {check.metric for of_file in checks.values() for check in of_file if check.record_only}
     tests = max(case_budget(readings).tests, count_tests_of(run.results, checks))
     budget = CaseBudget(tests=tests, level=level)
-    single = judge_single_cases(
+    verdicts += judge_single_cases(
         pairs,
         budget=budget,
         tolerated=tolerated_drops(checks),
+        recorded=recorded_metrics(checks),
         chance=chance,
         readings=readings,
         share=share,
         moves=moves,
+        new=[result for result in run.results if result.case in pairs.new],
+        people=people,
     )
-    verdicts += [verdict for verdict in single if verdict.metric not in recorded]
     for path, of_file in checks.items():
         verdicts += judge_suite_floors(of_file, results_of(path, run.results), base.results)
     reported = {verdict.metric for verdict in verdicts if verdict.outcome == "error"}
@@ -142,26 +150,34 @@ def _with_means(
 
     Those of a file without checks are of unbounded metrics as well, to be shown: one that vanished is missed.
     """
+    recorded = _recorded(results)
     if not any(checks.values()):
-        return {"": tuple(map(watch_mean, sorted(_scored(base_results))))}
+        return {"": tuple(map(watch_mean, sorted(_scored(base_results) - recorded)))}
     before, now = ({file_of(result.case) for result in side} for side in (base_results, results))
     means = {}
     for path in [""] if checks.get("") else sorted(before & now):
-        own, metrics = checks.get(path, ()), _scored(results_of(path, base_results))
+        own, metrics = checks.get(path, ()), _scored(results_of(path, base_results)) - recorded
         if own:
-            means[path] = add_means(own, sorted(metrics & _scored(results_of(path, results))))
+            of_file = results_of(path, results)
+            left_open = recorded_metrics({path: own}) - _checked(of_file)
+            means[path] = add_means(own, sorted((metrics & _scored(of_file)) - left_open))
         else:
             means[path] = tuple(map(watch_mean, sorted(metrics)))
     return {**checks, **means}
 
 
 def _scored(results: Iterable[CaseResult]) -> set[str]:
-    """The metrics that scored a case, but for those that are only recorded."""
-    results = list(results)
-    checked = [check for result in results for check in result.checks]
-    recorded = {check.metric for check in checked if check.record_only}
-    recorded -= {check.metric for check in checked if not check.record_only}
-    return {score.metric for result in results for score in result.scores} - recorded
+    return {score.metric for result in results for score in result.scores}
+
+
+def _recorded(results: Iterable[CaseResult]) -> set[str]:
+    """Metrics that cases only record; a baseline has no checks, so that the run's decide."""
+    recorded = {check.metric for result in results for check in result.checks if check.record_only}
+    return recorded - _checked(results)
+
+
+def _checked(results: Iterable[CaseResult]) -> set[str]:
+    return {check.metric for result in results for check in result.checks if not check.record_only}
 
 
 def _judge_unscored(results: Sequence[CaseResult], reported: set[str]) -> list[Verdict]:

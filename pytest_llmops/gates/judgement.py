@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_llmops.calibration.record import Calibration
-from pytest_llmops.gates.absolute import judge_case, judge_suite, require_agreement
+from pytest_llmops.gates.absolute import judge_case, judge_suite
 from pytest_llmops.gates.anchors import JudgeMove, correct_cases, correct_suite, find_moves
 from pytest_llmops.gates.baseline import rescore
 from pytest_llmops.gates.case_channel.pass_rates import Movement
@@ -16,9 +16,9 @@ from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_shar
 from pytest_llmops.gates.floors import judge_suite_floors
 from pytest_llmops.gates.labelled_means import with_labels
 from pytest_llmops.gates.paired_runs import Chance, pair_cases, shared_repeats
+from pytest_llmops.gates.people import People
 from pytest_llmops.gates.release import Release, judge_since_release, last_share, rescore_release
-from pytest_llmops.gates.reviewing import settle
-from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops
+from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, recorded_metrics, tolerated_drops
 from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Verdict
@@ -75,8 +75,7 @@ class Judge:
                 moved=self._moved.get(file_of(result.case)),
             )
             verdicts = correct_cases(verdicts, self._moves.get(file_of(result.case), {}))
-        verdicts = require_agreement(verdicts, case, result, self.calibrations)
-        return settle(verdicts, result, self.reviews) if self.reviews else verdicts
+        return People(reviews=self.reviews, calibrations=self.calibrations).weigh(verdicts, case, result)
 
     def needs_movement(self, golden: Golden) -> bool:
         """True if single cases of a golden file have to wait for `note_movement`."""
@@ -149,14 +148,12 @@ class Judge:
             pair_cases(before.values(), results),
             budget=self._budget,
             tolerated=tolerated_drops(suite),
+            recorded=recorded_metrics(suite),
             chance=self._chance,
             unchecked=True,
             share=suite_share(self.goldens),
             moves=self._moves,
         )
-        recorded = {check.metric for check in golden.suite if check.record_only}
-        recorded -= {check.metric for check in golden.suite if not check.record_only}
-        single = tuple(verdict for verdict in single if verdict.metric not in recorded)
         return (*verdicts, *since, *single, *judge_suite_floors(golden.suite, results, before.values()))
 
     def _find_base(self, case: Case, result: CaseResult) -> CaseResult | None:

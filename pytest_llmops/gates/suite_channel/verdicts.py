@@ -123,14 +123,15 @@ def track_suites(  # noqa: PLR0913 - both sides, and the rest of the run
 
 def watch_means(golden: Golden, base: Run | None) -> Golden:
     """
-    A golden file that has a baseline, with the mean of each metric that its cases check in its suite.
+    A golden file that has a baseline, its suite with the mean of each metric that it or its cases check.
 
     A metric that the suite names by other statistics is watched like one that it does not name, unless
-    `watch: false` is written.
+    `watch: false` is written, or the suite only records what no case checks.
     """
     if base is None or not results_of(golden.path, base.results):
         return golden
-    metrics = (check.metric for case in golden.cases for check in case.checks if not check.record_only)
+    checks = (check for case in golden.cases for check in case.checks if not check.record_only)
+    metrics = dict.fromkeys(check.metric for check in (*checks, *golden.suite) if not check.record_only)
     return replace(golden, suite=add_means(golden.suite, metrics))
 
 
@@ -166,6 +167,13 @@ def tolerated_drops(suite: Mapping[str, Sequence[SuiteCheck]]) -> dict[str, floa
             if check.max_drop is not None and check.statistic == "mean":
                 drops[check.metric] = min(check.max_drop, drops.get(check.metric, check.max_drop))
     return drops
+
+
+def recorded_metrics(suite: Mapping[str, Sequence[SuiteCheck]]) -> frozenset[str]:
+    """Metrics that the suites only record: where no case checks one, no case can drop by it."""
+    checks = [check for checks in suite.values() for check in checks]
+    recorded = {check.metric for check in checks if check.record_only}
+    return frozenset(recorded - {check.metric for check in checks if not check.record_only})
 
 
 def _judge(
