@@ -78,10 +78,13 @@ def _accept(given: argparse.Namespace) -> int:
         print(f"{given.run}: {error}", file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _NOTHING_ACCEPTED
     lines = _render(path, acceptance)
+    if given.prune and "partial" in run.signature:
+        lines.append("cases of golden files that exist were not pruned: the run has a part of them only")
     lines += _describe_release(before, acceptance, run, path, named=given.release is not None)
     if given.release is not None:
         release = name_release(path, given.release or datetime.now().astimezone().date().isoformat())
-        lines.append(f"{release_path(path)}: release {printable(release.name)}")
+        former = f", in place of release {printable(before.name)}" if before is not None else ""
+        lines.append(f"{release_path(path)}: release {printable(release.name)}{former}")
     print("\n".join(lines))  # noqa: T201 - as above
     return 0
 
@@ -103,6 +106,10 @@ def _render(path: Path, acceptance: Acceptance) -> list[str]:
         count_named(acceptance.added, "added"),
         count_named(acceptance.replaced, "replaced"),
         *([describe_short(len(acceptance.short))] if acceptance.short else []),
+        *(
+            count_named(cases, f"of these not scored by {printable(metric)} any more, as they were before")
+            for metric, cases in acceptance.unscored.items()
+        ),
         *([f"{fewer} fewer repeats than before: record with --llm-repeats auto"] if acceptance.fewer else []),
         count_named(acceptance.edited, "edited, so taken anew: what they ask was changed"),
         *([f"of all that were taken, {missed.replace(' of them', '')}"] if missed else []),

@@ -48,6 +48,7 @@ from pytest_llmops.reports.files.run_file import load_run, read_pieces, read_run
 VERSION = 1
 KIND = "baseline"
 
+_RELEASE_ENDING = ".release"
 _MOST_REPEATS = 100_000  # one item stands for all of them, however many a broken file states
 Item = TypeVar("Item")
 
@@ -112,10 +113,15 @@ def update_baseline(path: str | Path, run: Run, options: AcceptOptions = NEW_ALO
     Accept a run into a baseline file; one that would stay the same is not touched.
 
     Raises:
-        RunFileError: The existing file is broken; it stays as it is.
+        RunFileError: The existing file is broken, or a release; it stays as it is.
         AcceptanceError: Nothing of the run can be accepted.
     """
     path = Path(path)
+    if path.stem.endswith(_RELEASE_ENDING):
+        of = path.with_name(f"{path.stem.removesuffix(_RELEASE_ENDING)}{path.suffix}")
+        raise RunFileError(
+            f"{path}: is a release, which no run is added to; accept into {of}, then: {RELEASE}"
+        )
     baseline = load_baseline(path) if path.exists() else None
     acceptance = accept(baseline, run, options)
     if acceptance.changed:
@@ -141,7 +147,7 @@ def parse_baseline(data: bytes, shown: str) -> Run:
 
 def release_path(path: Path) -> Path:
     """Return the file of the release baseline beside a baseline: `baseline.release.json`."""
-    return path.with_name(f"{path.stem}.release{path.suffix}")
+    return path.with_name(f"{path.stem}{_RELEASE_ENDING}{path.suffix}")
 
 
 def load_release(path: Path) -> Release | None:
@@ -164,7 +170,7 @@ def parse_release(data: bytes, shown: str) -> Release:
     def read(text: str) -> Release:
         value = parse_json(text)
         run = read_baseline(value)
-        if not (name := _HEAD(read_version(value, VERSION, KIND))["release"]):
+        if not (name := _HEAD(read_version(value, VERSION, KIND)).get("release")):
             raise BrokenValueError("release: is missing; a release baseline has a name")
         return Release(name=name, run=run)
 
