@@ -51,7 +51,7 @@ def usage_of(log: CallLog, prices: Mapping[str, tuple[float, float]]) -> Usage:
 
 def price_stated(output: Output, prices: Mapping[str, tuple[float, float]]) -> Output:
     """The output with the cost of the tokens that the app counted itself, where it gave no cost."""
-    usage, price = output.usage, _find_price(prices, output.model)
+    usage, price = output.usage, find_price(prices, output.model)
     if not usage.stated or usage.cost_usd or price is None:
         return output
     if usage.prompt_tokens is None or usage.completion_tokens is None:
@@ -60,7 +60,7 @@ def price_stated(output: Output, prices: Mapping[str, tuple[float, float]]) -> O
     return replace(output, usage=replace(usage, cost_usd=cost_usd))
 
 
-def _find_price(prices: Mapping[str, tuple[float, float]], *models: str | None) -> tuple[float, float] | None:
+def find_price(prices: Mapping[str, tuple[float, float]], *models: str | None) -> tuple[float, float] | None:
     """Find the price of the first name in the table; gateways put providers before it: `openai/gpt-4o`."""
     names = [name for model in models if model for name in (model, model.rpartition("/")[2])]
     return next((prices[name] for name in names if name in prices), None)
@@ -76,7 +76,7 @@ def _completion_tokens(call: Call) -> int | None:
 
 def cost_usd(call: Call, prices: Mapping[str, tuple[float, float]]) -> float | None:
     """Price a call by the table; without an entry there, a model of this machine costs nothing."""
-    price = _find_price(prices, call.model_reported, call.model)
+    price = find_price(prices, call.model_reported, call.model)
     if price is None:
         return 0.0 if call.provider == "loopback" else None
     completion_tokens = _completion_tokens(call)

@@ -34,8 +34,8 @@ def answer(question):
     plan = json.loads(Path("plan.json").read_text())
     texts = plan.get(question.split()[-1]) or plan["all"]
     text = texts[nth % len(texts)]
-    if text == "raises":
-        raise RuntimeError("broken")
+    if text in {"raises", "busy"}:
+        raise RuntimeError("broken") if text == "raises" else ConnectionError("the provider is busy")
     return text
 """
 
@@ -79,6 +79,10 @@ MEAN = "keywords: {mean: '>= 0.5', max_drop: 0.05}"
 NEW = golden().replace("id: c", "id: n").replace("question ", "other n")
 
 
+async def no_pause(_pause_s: float) -> None:
+    """Wait for no provider."""
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     with JudgeServer(verdict=grade) as running:
@@ -92,6 +96,7 @@ def project(tmp_path, monkeypatch, server):
     monkeypatch.setenv("JUDGE_URL", server)
     (tmp_path / "door_app.py").write_text(APP)
     monkeypatch.setattr(Strict, "lenient", 1.0)
+    monkeypatch.setattr("pytest_llmops.runner.app.calls.sleep", no_pause)
     register_metric("strict", Strict)
     rows = [{"id": f"a{at}", "input": "why", "output": f"{at} " * 9} for at in range(8)]
     (tmp_path / "golden").mkdir()
@@ -221,7 +226,7 @@ class Regime:
     Attributes:
         days: Runs that the baseline is merged from.
         lenient: How lenient `strict` is in the run.
-        release: Answers of the release, where there is one.
+        release: Answers of the release, where there is one; `release_text` if its golden file was another.
         people: Something that people do between the runs.
     """
 
@@ -233,6 +238,7 @@ class Regime:
     days: int = 1
     lenient: float = 1.0
     release: dict[str, list[str]] | None = None
+    release_text: str = ""
     people: Callable[[], None] = lambda: None
 
 
@@ -282,6 +288,9 @@ REGIMES = {
     "app broke on all": Regime(text=golden(MEAN), now={"all": ["raises"]}),
     "broke in a repeat": Regime(text=golden(MEAN), before=VARIES, now=VARIES | {"c5": ["good", "raises"]}),
     "release dropped": Regime(text=golden(MEAN), before=DROPPED, now=DROPPED, release={}),
+    "release of other questions": Regime(text=golden(MEAN), release={}, release_text=NEW),
+    "provider failed": Regime(text=golden(MEAN), now=DROPPED | {"c5": ["busy", *GOOD, *GOOD, *GOOD]}),
+    "provider fails": Regime(text=golden(MEAN), now=DROPPED | {"c5": ["busy"]}),
     "release varied": Regime(text=golden(MEAN), before=VARIES, now=VARIES, release={}),
     "three days": Regime(text=golden(MEAN), before=VARIES, now=COLLAPSED, days=3),
     "stricter judge": Regime(
@@ -336,7 +345,7 @@ REGIMES = {
 @pytest.mark.parametrize("regime", REGIMES.values(), ids=REGIMES)
 def test_verdicts_of_a_run_are_those_of_its_file(regime, monkeypatch, capsys):
     if regime.release is not None:
-        record(regime.text, regime.release, "--release", "1.4")
+        record(regime.release_text or regime.text, regime.release, "--release", "1.4")
         Path("golden/baseline.json").unlink()
     for day in range(regime.days):
         turned = {name: [*texts[day:], *texts[:day]] for name, texts in regime.before.items()}

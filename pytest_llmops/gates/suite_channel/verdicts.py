@@ -15,7 +15,7 @@ from pytest_llmops.gates.suite_channel.detectable_drops import find_detectable_d
 from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, PairedSuites, results_of
 from pytest_llmops.gates.suite_channel.progress import Progress, track_checks
 from pytest_llmops.printable import name_some
-from pytest_llmops.records import GAIN, CaseResult, Golden, Run, SuiteCheck, Verdict
+from pytest_llmops.records import GAIN, CaseResult, Check, Golden, Run, SuiteCheck, Verdict
 from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.summaries import LINEAR
 
@@ -130,8 +130,9 @@ def watch_means(golden: Golden, base: Run | None) -> Golden:
     """
     if base is None or not results_of(golden.path, base.results):
         return golden
-    checks = (check for case in golden.cases for check in case.checks if not check.record_only)
-    metrics = dict.fromkeys(check.metric for check in (*checks, *golden.suite) if not check.record_only)
+    checks: list[Check | SuiteCheck] = [check for case in golden.cases for check in case.checks]
+    checks += golden.suite
+    metrics = (check.metric for check in checks if not check.record_only)
     return replace(golden, suite=add_means(golden.suite, metrics))
 
 

@@ -105,8 +105,8 @@ def _usage(value: Any) -> Usage:
             raise AnswerError(f"the app returned a usage whose {name!r} is {count!r}, not a count")
     calls = int(any(value.values()))  # nothing used is no call
     cost_usd = None if calls else 0.0  # tokens without a cost are priced by the settings
-    tokens = None if value.keys() == {"calls"} and calls else 0
-    unless_stated = {"calls": calls, "cost_usd": cost_usd, "prompt_tokens": tokens}
+    prompt_tokens = None if value.keys() == {"calls"} and calls else 0
+    unless_stated = {"calls": calls, "cost_usd": cost_usd, "prompt_tokens": prompt_tokens}
     return Usage(**{**unless_stated, **value}, stated=True)
 
 
