@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_llmops.gates.anchors import correct_suite, find_moves
+from pytest_llmops.gates.anchors import find_moves
 from pytest_llmops.gates.case_channel.reading import case_budget, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_changes
 from pytest_llmops.gates.case_results import unscored_cases
@@ -17,13 +17,12 @@ from pytest_llmops.gates.labelled_means import with_labels
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.people import People
-from pytest_llmops.gates.release import Release, describe_drift, judge_since_release, last_share
+from pytest_llmops.gates.release import Release, describe_drift, judge_suites
 from pytest_llmops.gates.renames import describe_renames, follow_between_runs
 from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.gates.suite_channel.verdicts import (
     add_means,
-    judge_suites_against,
     recorded_metrics,
     tolerated_drops,
     watch_mean,
@@ -45,7 +44,7 @@ def compare(  # noqa: PLR0913 - the public door
     """
     Is `run` worse than `base`?
 
-    The verdicts are those of both channels, `judge_suites_against` and `judge_single_cases`, and an error
+    The verdicts are those of both channels, `judge_suites` and `judge_single_cases`, and an error
     for each further metric that could not score a case. The outcome is the worst of them, in the order
     error, regressed, failed, undecided, passed, where a failure that the baseline had too does not count.
     A run that lacks cases of the baseline is undecided at best.
@@ -77,25 +76,19 @@ def compare(  # noqa: PLR0913 - the public door
     pairs = pair_cases(base.results, run.results)
     chance = Chance(base.results)
     share = divide_suite_share(checks.values())
-    of_files = judge_suites_against(
+    moves = find_moves(base.anchors, run.anchors)
+    of_files = judge_suites(
         checks,
         run.results,
         base.results,
+        release=release,
+        moves=moves,
+        anchors=run.anchors,
+        share=share,
+        chance=chance,
         level=level,
         seed=seed,
-        share=last_share(share, release),
-        chance=chance,
     )
-    moves = find_moves(base.anchors, run.anchors)
-    of_files = {
-        path: correct_suite(verdicts, checks[path], moves.get(path, {}))
-        for path, verdicts in of_files.items()
-    }
-    if release is not None:
-        since = judge_since_release(
-            release, checks, run.results, run.anchors, share=share, level=level, seed=seed
-        )
-        of_files = {path: (*verdicts, *since[path]) for path, verdicts in of_files.items()}
     verdicts = name_files(of_files)
     readings = read_pairs(pairs, chance)
     tests = max(case_budget(readings).tests, count_tests_of(run.results, checks))

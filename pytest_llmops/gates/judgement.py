@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_llmops.calibration.record import Calibration
 from pytest_llmops.gates.absolute import judge_case, judge_suite
-from pytest_llmops.gates.anchors import JudgeMove, correct_cases, correct_suite, find_moves
+from pytest_llmops.gates.anchors import JudgeMove, correct_cases, find_moves
 from pytest_llmops.gates.baseline import rescore
 from pytest_llmops.gates.case_channel.pass_rates import Movement
 from pytest_llmops.gates.case_channel.reading import find_movement, read_pairs
@@ -17,8 +17,8 @@ from pytest_llmops.gates.floors import judge_suite_floors
 from pytest_llmops.gates.labelled_means import with_labels
 from pytest_llmops.gates.paired_runs import Chance, pair_cases, shared_repeats
 from pytest_llmops.gates.people import People
-from pytest_llmops.gates.release import Release, judge_since_release, last_share, rescore_release
-from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, recorded_metrics, tolerated_drops
+from pytest_llmops.gates.release import Release, judge_suites, rescore_release
+from pytest_llmops.gates.suite_channel.verdicts import recorded_metrics, tolerated_drops
 from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Verdict
@@ -128,22 +128,18 @@ class Judge:
             if result.case in cases and (base := self._find_base(cases[result.case], result)):
                 before[result.case] = base
         suite = {golden.path: golden.suite}
-        verdicts = judge_suites_against(
+        release, share = self.release, suite_share(self.goldens)
+        verdicts = judge_suites(
             suite,
             results,
             list(before.values()),
+            release=release and rescore_release(release, self.goldens, results),
+            moves=self._moves,
+            anchors=self._anchors.get(golden.path, ()),
+            share=share,
             chance=self._chance,
-            share=last_share(suite_share(self.goldens), self.release),
+            files=self._suites,
         )[golden.path]
-        moves = self._moves.get(golden.path, {})
-        verdicts = correct_suite(verdicts, golden.suite, moves)
-        since: tuple[Verdict, ...] = ()
-        if self.release is not None:
-            release = rescore_release(self.release, self.goldens, results)
-            anchors = self._anchors.get(golden.path, ())
-            since = judge_since_release(
-                release, suite, results, anchors, files=self._suites, share=suite_share(self.goldens)
-            )[golden.path]
         single = judge_single_cases(
             pair_cases(before.values(), results),
             budget=self._budget,
@@ -151,10 +147,10 @@ class Judge:
             recorded=recorded_metrics(suite),
             chance=self._chance,
             unchecked=True,
-            share=suite_share(self.goldens),
+            share=share,
             moves=self._moves,
         )
-        return (*verdicts, *since, *single, *judge_suite_floors(golden.suite, results, before.values()))
+        return (*verdicts, *single, *judge_suite_floors(golden.suite, results, before.values()))
 
     def _find_base(self, case: Case, result: CaseResult) -> CaseResult | None:
         """The case in the baseline, scored again where its scores were made otherwise."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_llmops.gates.anchors import correct_suite, find_moves
+from pytest_llmops.gates.anchors import JudgeMove, correct_suite, find_moves
 from pytest_llmops.gates.baseline import rescore_all
 from pytest_llmops.gates.case_results import (
     count_repeats,
@@ -23,7 +23,7 @@ from pytest_llmops.gates.paired_runs import CONFIRMED, Chance, Scales, pair_case
 from pytest_llmops.gates.repeats import RepeatPlanner, drops_to_confirm
 from pytest_llmops.gates.suite_channel.paired_scores import results_of, tolerated_drop
 from pytest_llmops.gates.suite_channel.progress import Progress
-from pytest_llmops.gates.suite_channel.verdicts import judge_and_track, track_suites
+from pytest_llmops.gates.suite_channel.verdicts import judge_and_track, judge_suites_against, track_suites
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Golden, Run, SuiteCheck, Verdict
 from pytest_llmops.statistics.summaries import NOISE, mean
@@ -62,16 +62,55 @@ def rescore_release(release: Release, goldens: Sequence[Golden], results: Sequen
     return replace(release, run=replace(release.run, results=tuple(again.values())))
 
 
-def judge_since_release(  # noqa: PLR0913 - both sides, and the rest of the run
+def judge_suites(  # noqa: PLR0913 - both baselines, and the rest of the run
+    suite: Mapping[str, Sequence[SuiteCheck]],
+    results: Sequence[CaseResult],
+    base_results: Sequence[CaseResult],
+    *,
+    release: Release | None,
+    moves: Mapping[str, Mapping[str, JudgeMove]],
+    anchors: Iterable[CaseResult],
+    share: float,
+    chance: Chance | None,
+    files: Collection[str] = (),
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, tuple[Verdict, ...]]:
+    """
+    The verdicts of suite checks against the last baseline, then those against the release, by golden file.
+
+    Args:
+        moves: Golden file to the metrics whose judge moved since the last baseline.
+        anchors: Stored outputs scored in this run: a move of the judge since the release is no drop.
+        share: Of the error budget, for each file's suite as a whole.
+        chance: Of the last baseline as a whole.
+        files: All golden files of the run; by default those of the suite.
+    """
+    of_last = last_share(share, release)
+    verdicts = {
+        path: correct_suite(of_file, suite[path], moves.get(path, {}))
+        for path, of_file in judge_suites_against(
+            suite, results, base_results, level=level, seed=seed, share=of_last, chance=chance
+        ).items()
+    }
+    if release is None:
+        return verdicts
+    since = _judge_since(
+        release, suite, results, anchors, files=files or suite, share=share, level=level, seed=seed
+    )
+    return {path: (*of_file, *since[path]) for path, of_file in verdicts.items()}
+
+
+def _judge_since(  # noqa: PLR0913 - both sides, and the rest of the run
     release: Release,
     suite: Mapping[str, Sequence[SuiteCheck]],
     results: Sequence[CaseResult],
-    anchors: Iterable[CaseResult] = (),
+    anchors: Iterable[CaseResult],
     *,
-    files: Collection[str] = (),
+    files: Collection[str],
     share: float,
-    level: float = 0.95,
-    seed: int = 0,
+    level: float,
+    seed: int,
 ) -> dict[str, tuple[Verdict, ...]]:
     """
     The suite checks by which a run is worse than the release, by golden file.
@@ -79,11 +118,6 @@ def judge_since_release(  # noqa: PLR0913 - both sides, and the rest of the run
     Only the suite channel looks so far back, over the cases that both have: that single cases were added,
     edited or given up since is what a release is followed by. Checks that hold are left out. A file of which
     nothing can be compared is `undecided`, unless it is new beside files that the release has.
-
-    Args:
-        anchors: Stored outputs scored in this run: a move of the judge since the release is no drop.
-        files: All golden files of the run; by default those of the suite.
-        share: Of the error budget, for each file's suite as a whole.
     """
     pairs = pair_cases(release.run.results, results).shared
     before, after = [old for old, _ in pairs], [new for _, new in pairs]
@@ -102,7 +136,7 @@ def judge_since_release(  # noqa: PLR0913 - both sides, and the rest of the run
         seed=seed,
     )
     moves = find_moves(release.run.anchors, anchors)
-    has_one = any(results_of(path, release.run.results) for path in files or suite)
+    has_one = any(results_of(path, release.run.results) for path in files)
     verdicts = {}
     for path, of_file in judged.items():
         corrected = correct_suite([verdict for verdict, _ in of_file], watched[path], moves.get(path, {}))
@@ -195,7 +229,8 @@ def describe_drift(
     named = {check.metric for checks in suite.values() for check in _watched(checks)}
     scored = _scored(old for old, _ in pairs)
     moves, fewer, left_out = [], [], []
-    for metric in sorted(named | set(filter(scales.is_bounded, scored))):
+    metrics = sorted(named | set(filter(scales.is_bounded, scored)))
+    for metric in metrics:
         scale = scales[metric]
         concerned = [
             (old, new)
@@ -213,7 +248,7 @@ def describe_drift(
         )
         if abs(after - before) > NOISE:
             moves.append((scale.sign * (after - before), f"{printable(metric)} {before:.3g} → {after:.3g}"))
-    if not pairs:
+    if len(left_out) == len(metrics):
         return ""
     all_cases = len(release.run.results)
     parts = [

@@ -73,6 +73,7 @@ def test_release_that_shares_nothing_with_the_run_is_undecided(results):
     (verdict,) = [verdict for verdict in comparison.verdicts if verdict.outcome == "undecided"]
     assert verdict.check == "release 1.4"
     assert "llmops accept RUN.json --release NAME" in verdict.advice
+    assert not comparison.since_release
 
 
 @pytest.mark.parametrize(
