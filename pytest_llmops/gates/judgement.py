@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_llmops.calibration.record import Calibration
-from pytest_llmops.gates.absolute import judge_case, judge_suite
+from pytest_llmops.gates.absolute import judge_case
 from pytest_llmops.gates.anchors import JudgeMove, correct_cases, find_moves
 from pytest_llmops.gates.baseline import rescore
 from pytest_llmops.gates.case_channel.pass_rates import Movement
@@ -15,15 +15,13 @@ from pytest_llmops.gates.case_channel.verdicts import judge_against, judge_singl
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
 from pytest_llmops.gates.floors import judge_suite_floors
 from pytest_llmops.gates.labelled_means import with_labels
-from pytest_llmops.gates.paired_runs import Chance, pair_cases, shared_repeats
+from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.people import People
 from pytest_llmops.gates.release import Release, judge_suites, rescore_release
-from pytest_llmops.gates.suite_channel.verdicts import recorded_metrics, tolerated_drops
+from pytest_llmops.gates.suite_channel.verdicts import judge_new_suite, recorded_metrics, tolerated_drops
 from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Verdict
-
-_ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
 
 
 @dataclass(slots=True)
@@ -111,17 +109,9 @@ class Judge:
         baseline is judged by its thresholds, as a new case is.
         """
         golden = replace(golden, suite=with_labels(golden.suite, self.calibrations))
-        if not any(case.startswith(f"{golden.path}::") for case in self._before):
-            shared = shared_repeats(results)
-            verdicts = tuple(_judge_without_baseline(check, shared) for check in golden.suite)
-            verdicts += judge_suite_floors(golden.suite, results)
-            if self.base is None:
-                return verdicts
-            advice = "the baseline has no case of this file"
-            return tuple(
-                verdict if verdict.outcome == "error" else replace(verdict, advice=verdict.advice or advice)
-                for verdict in verdicts
-            )
+        if self.base is None:
+            floors = judge_suite_floors(golden.suite, results)
+            return (*judge_new_suite(golden.suite, results), *floors)
         cases = cases_by_id(golden)
         before = dict(self._before)
         for result in results:
@@ -160,12 +150,3 @@ class Judge:
         base = rescore(case, base, result, self._suites.get(file_of(result.case), ()))
         self._before[result.case] = base
         return base
-
-
-def _judge_without_baseline(check: SuiteCheck, results: Sequence[CaseResult]) -> Verdict:
-    """The verdict by the threshold; undecided where a check only watches for a drop."""
-    verdict = judge_suite(check, results)
-    if verdict.outcome != "passed" or check.comparison is not None:
-        return verdict
-    reason = "nothing to compare with: there is no baseline of this file"
-    return replace(verdict, outcome="undecided", reason=reason, advice=f"accept one: {_ACCEPT}")

@@ -23,7 +23,12 @@ from pytest_llmops.gates.paired_runs import CONFIRMED, Chance, Scales, pair_case
 from pytest_llmops.gates.repeats import RepeatPlanner, drops_to_confirm
 from pytest_llmops.gates.suite_channel.paired_scores import results_of, tolerated_drop
 from pytest_llmops.gates.suite_channel.progress import Progress
-from pytest_llmops.gates.suite_channel.verdicts import judge_and_track, judge_suites_against, track_suites
+from pytest_llmops.gates.suite_channel.verdicts import (
+    judge_and_track,
+    judge_new_suite,
+    judge_suites_against,
+    track_suites,
+)
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Golden, Run, SuiteCheck, Verdict
 from pytest_llmops.statistics.summaries import NOISE, mean
@@ -79,6 +84,8 @@ def judge_suites(  # noqa: PLR0913 - both baselines, and the rest of the run
     """
     The verdicts of suite checks against the last baseline, then those against the release, by golden file.
 
+    A file that is new to the baseline is judged by its thresholds, as a new case is.
+
     Args:
         moves: Golden file to the metrics whose judge moved since the last baseline.
         anchors: Stored outputs scored in this run: a move of the judge since the release is no drop.
@@ -86,12 +93,16 @@ def judge_suites(  # noqa: PLR0913 - both baselines, and the rest of the run
         chance: Of the last baseline as a whole.
         files: All golden files of the run; by default those of the suite.
     """
+    known = {path: checks for path, checks in suite.items() if results_of(path, base_results)}
     of_last = last_share(share, release)
+    compared = judge_suites_against(
+        known, results, base_results, level=level, seed=seed, share=of_last, chance=chance
+    )
     verdicts = {
-        path: correct_suite(of_file, suite[path], moves.get(path, {}))
-        for path, of_file in judge_suites_against(
-            suite, results, base_results, level=level, seed=seed, share=of_last, chance=chance
-        ).items()
+        path: correct_suite(compared[path], checks, moves.get(path, {}))
+        if path in known
+        else tuple(map(_note_new, judge_new_suite(checks, results_of(path, results))))
+        for path, checks in suite.items()
     }
     if release is None:
         return verdicts
@@ -99,6 +110,11 @@ def judge_suites(  # noqa: PLR0913 - both baselines, and the rest of the run
         release, suite, results, anchors, files=files or suite, share=share, level=level, seed=seed
     )
     return {path: (*of_file, *since[path]) for path, of_file in verdicts.items()}
+
+
+def _note_new(verdict: Verdict) -> Verdict:
+    advice = verdict.advice or "the baseline has no case of this file"
+    return verdict if verdict.outcome == "error" else replace(verdict, advice=advice)
 
 
 def _judge_since(  # noqa: PLR0913 - both sides, and the rest of the run

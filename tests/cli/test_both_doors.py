@@ -315,6 +315,14 @@ REGIMES = {
     "a file is new": Regime(
         text=golden(MEAN), now_text={"shop": golden(MEAN), "new": NEW}, now={"c1": BAD, "n2": BAD}
     ),
+    "a file with a suite is new": Regime(
+        text=golden(MEAN),
+        now_text={
+            "shop": golden(MEAN),
+            "new": NEW.replace("suite: {}", f"suite: {{{MEAN}, strict: {{max_drop: 0.1}}}}"),
+        },
+        now={"n2": BAD},
+    ),
     "two files": Regime(
         text={"shop": golden(MEAN), "new": NEW}, before=VARIES, now=COLLAPSED | {"n1": BAD, "n2": BAD}
     ),

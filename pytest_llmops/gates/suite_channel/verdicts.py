@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from pytest_llmops.gates.absolute import judge_suite
 from pytest_llmops.gates.error_budget import Looks, divide_suite_share
-from pytest_llmops.gates.paired_runs import Chance, Scales, describe_fact
+from pytest_llmops.gates.paired_runs import Chance, Scales, describe_fact, shared_repeats
 from pytest_llmops.gates.suite_channel.detectable_drops import find_detectable_drop
 from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, PairedSuites, results_of
 from pytest_llmops.gates.suite_channel.progress import Progress, track_checks
@@ -20,6 +21,7 @@ from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.summaries import LINEAR
 
 _ACCEPT = "run all cases; if they were changed on purpose, make this run the baseline"
+_FIRST = "pytest --llm-golden --llm-repeats auto --llm-accept"
 _NAMED = 5
 
 
@@ -91,6 +93,19 @@ def judge_and_track(  # noqa: PLR0913 - both sides, and the rest of the run
             of_file.append((_judge(item, progress, tests=tests, level=level, seed=seed), progress))
         verdicts[path] = tuple(of_file)
     return verdicts
+
+
+def judge_new_suite(checks: Sequence[SuiteCheck], results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
+    """The verdicts of a file without a baseline, by its thresholds; undecided where one only watches."""
+    shared = shared_repeats(results)
+    verdicts = []
+    for check in checks:
+        verdict = judge_suite(check, shared)
+        if verdict.outcome == "passed" and check.comparison is None:
+            reason = "nothing to compare with: there is no baseline of this file"
+            verdict = replace(verdict, outcome="undecided", reason=reason, advice=f"accept one: {_FIRST}")
+        verdicts.append(verdict)
+    return tuple(verdicts)
 
 
 def track_suites(  # noqa: PLR0913 - both sides, and the rest of the run
