@@ -226,21 +226,15 @@ class GoldenPlugin:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
     def _notes(self, session: pytest.Session) -> Iterator[str]:
-        if renamed := self._describe_counts():
-            yield f"the last line counts these items in pytest's words: {renamed}"
+        if known := len(self.reported.known):
+            yield f"{known} of the failures were in the baseline too (known_failures): pytest's xfailed"
+        undecided = "failed" if self.evaluation.settings.undecided == "fail" else "passed"
+        words = {"regressed": "failed", "undecided": undecided}
+        counts = [(number, outcome) for outcome, number in self.reported.counts.items() if number]
+        if renamed := [f"{number} {name} as {words[name]}" for number, name in counts if name in words]:
+            yield f"in pytest's words, in the last line: {', '.join(renamed)}"
         if not (self.evaluation.source.revision or session.exitstatus):  # against one, they fail the build
             yield from (f"warning: {excuse}" for excuse in self._find_excuses(session))
-
-    def _describe_counts(self) -> str:
-        """The items that pytest counts by another name than the line of outcomes; empty where none is."""
-        counts, known = self.reported.counts, len(self.reported.known)
-        undecided = "failed" if self.evaluation.settings.undecided == "fail" else "passed"
-        parts = (
-            (known, f"{known} of the failed xfailed, in the baseline too (known_failures)"),
-            (counts["regressed"], f"{counts['regressed']} regressed as failed"),
-            (counts["undecided"], f"{counts['undecided']} undecided as {undecided}"),
-        )
-        return ", ".join(text for number, text in parts if number)
 
     def _find_excuses(self, session: pytest.Session) -> Iterator[str]:
         """
