@@ -149,7 +149,9 @@ def _with_means(
     before, now = ({file_of(result.case) for result in side} for side in (base_results, results))
     means = {}
     for path in [""] if checks.get("") else sorted(before & now):
-        own, metrics = checks.get(path, ()), _scored(results_of(path, base_results)) - recorded
+        own = checks.get(path, ())
+        named = {check.metric for check in own if not check.record_only}
+        metrics = _scored(results_of(path, base_results)) - (recorded - named)
         if own:
             of_file = results_of(path, results)
             left_open = recorded_metrics({path: own}) - _checked(of_file)

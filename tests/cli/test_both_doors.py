@@ -270,6 +270,13 @@ REGIMES = {
     "cases record": Regime(
         text=golden(checks="{strict: '>= 0.1', keywords: {all: [good], record_only: true}}"), now=DROPPED
     ),
+    "cases record what the suite checks": Regime(
+        text=golden(
+            "keywords: {p10: '>= 0.1'}",
+            checks="{strict: '>= 0.1', keywords: {all: [good], record_only: true}}",
+        ),
+        now=DROPPED,
+    ),
     "max_drop of cases": Regime(
         text=golden(checks="{keywords: {all: [good], max_drop: 0.5}}"), before=VARIES, now=COLLAPSED
     ),
