@@ -546,6 +546,7 @@ class Comparison:
         differs: Other differences from the baseline, a line each: prompts, models, settings, code, data.
         not_stamped: What else may differ, a line each, since one of the runs has no stamps of it.
         stamped: The kinds of stamps that both runs have.
+        since_release: How far the means are from those of the release, a sentence; empty without one.
     """
 
     outcome: Outcome
@@ -557,3 +558,4 @@ class Comparison:
     differs: tuple[str, ...] = ()
     not_stamped: tuple[str, ...] = ()
     stamped: tuple[str, ...] = ()
+    since_release: str = ""

@@ -10,7 +10,7 @@ from pathlib import Path
 from pytest_llmops.errors import AcceptanceError, SettingsError
 from pytest_llmops.evaluation.baseline import accepted_path, describe_missed, describe_short, find_gone
 from pytest_llmops.gates.baseline import Acceptance, AcceptOptions
-from pytest_llmops.gates.release import Release, describe_drift
+from pytest_llmops.gates.release import RELEASE, Release, describe_drift
 from pytest_llmops.gates.renames import describe_renames
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Run
@@ -78,10 +78,13 @@ def _accept(given: argparse.Namespace) -> int:
         print(f"{given.run}: {error}", file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _NOTHING_ACCEPTED
     lines = _render(path, acceptance)
+    if given.prune and "partial" in run.signature:
+        lines.append("cases of golden files that exist were not pruned: the run has a part of them only")
     lines += _describe_release(before, acceptance, run, path, named=given.release is not None)
     if given.release is not None:
         release = name_release(path, given.release or datetime.now().astimezone().date().isoformat())
-        lines.append(f"{release_path(path)}: release {printable(release.name)}")
+        former = f", in place of release {printable(before.name)}" if before is not None else ""
+        lines.append(f"{release_path(path)}: release {printable(release.name)}{former}")
     print("\n".join(lines))  # noqa: T201 - as above
     return 0
 
@@ -103,6 +106,10 @@ def _render(path: Path, acceptance: Acceptance) -> list[str]:
         count_named(acceptance.added, "added"),
         count_named(acceptance.replaced, "replaced"),
         *([describe_short(len(acceptance.short))] if acceptance.short else []),
+        *(
+            count_named(cases, f"of these not scored by {printable(metric)} any more, as they were before")
+            for metric, cases in acceptance.unscored.items()
+        ),
         *([f"{fewer} fewer repeats than before: record with --llm-repeats auto"] if acceptance.fewer else []),
         count_named(acceptance.edited, "edited, so taken anew: what they ask was changed"),
         *([f"of all that were taken, {missed.replace(' of them', '')}"] if missed else []),
@@ -127,4 +134,6 @@ def _describe_release(
     if release is None:
         steps = "so a drop in small steps is not seen; --release NAME keeps this baseline as one"
         return [f"no release baseline beside {path.name}, {steps}"] if acceptance.replaced else []
-    return [describe_drift(release, run.suite, acceptance.baseline.results)]
+    drift = describe_drift(release, run.suite, acceptance.baseline.results)
+    unlike = f"release {printable(release.name)} has no case of this baseline; name a new one: {RELEASE}"
+    return [drift or unlike]

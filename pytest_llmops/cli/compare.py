@@ -15,8 +15,9 @@ from pytest_llmops.calibration.record import load_calibrations
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.gates.baseline import rescore_all
 from pytest_llmops.gates.comparison import compare
-from pytest_llmops.gates.labelled_means import with_labels
+from pytest_llmops.gates.people import People
 from pytest_llmops.golden.loader import load_goldens_of
+from pytest_llmops.golden.reviews import load_reviews
 from pytest_llmops.records import Run
 from pytest_llmops.reports.comparison import comparison_document, comparison_json
 from pytest_llmops.reports.document import write_markdown, write_terminal
@@ -40,12 +41,14 @@ def _compare(given: argparse.Namespace) -> int:
         with _without_collector():
             base, run = load_base(given.base), load_run(given.run)
             settings = load_settings(find_root(Path.cwd()))
-            known = load_calibrations(settings.path(settings.calibration))
-            suite = {path: with_labels(checks, known) for path, checks in run.suite.items()}
+            people = People(
+                reviews=load_reviews(settings.path(settings.reviews)),
+                calibrations=load_calibrations(settings.path(settings.calibration)),
+            )
             release = load_release(Path(given.base))
             if release is not None:
                 release = replace(release, run=_comparable(release.run, run))
-            comparison = compare(_comparable(base, run), run, suite=suite, release=release)
+            comparison = compare(_comparable(base, run), run, release=release, people=people)
     except RunFileError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _EXIT_CODES["error"]

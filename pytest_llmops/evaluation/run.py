@@ -478,7 +478,7 @@ def open_planner(
     )
     if release is None:
         return last
-    return ReleasePlanner(last=last, release=release, share=suite_share(goldens), goldens=(golden,))
+    return ReleasePlanner(last=last, release=release, share=suite_share(goldens))
 
 
 def _score_also(golden: Golden, metrics: Iterable[str]) -> Golden:

@@ -131,9 +131,8 @@ class BaselineSource:
         lines += unstamped
         if (kinds := stamped_kinds(self.base.signature, run.signature)) and not changes and not unstamped:
             lines.append(f"no stamp differs from the baseline: {', '.join(kinds)}")
-        if self.release is not None:
-            lines.append(describe_drift(self.release, run.suite, run.results))
-        lines += filter(None, [describe_renames(self.renamed)])
+        drift = "" if self.release is None else describe_drift(self.release, run.suite, run.results)
+        lines += filter(None, [drift, describe_renames(self.renamed)])
         if new := pair_cases(self.base.results, run.results).new:
             cases = counted(len(new), "case")
             lines.append(f"{cases} new or edited since, so compared with nothing: take them by --llm-accept")

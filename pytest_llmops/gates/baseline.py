@@ -51,11 +51,12 @@ class Acceptance:
             run's take their place even where nothing is replaced.
         missed: Of these three, those that miss a check of theirs, a leak aside: known failures from now on.
         fewer: Of the replaced, those that had more repeats before.
+        unscored: Metric to the replaced cases that it scored before, and that the run did not score by it.
         short: Of the added and edited, those with fewer repeats than a baseline has of an app that varies.
         renamed: Ids of cases that ask the same under another id now, old to new; they keep their evidence.
         kept: Cases that stay as they were, but for the unused ones.
         stale: Of the kept, those with a metric that the baseline lacks or that made its scores otherwise.
-        unused: Cases of the baseline that their golden file no longer has.
+        unused: Cases of the baseline that their golden file no longer has, or whose file is gone.
         pruned: Such cases that were taken out.
         refused: (case, reason) of results that cannot be a baseline; an older entry stays.
     """
@@ -67,6 +68,7 @@ class Acceptance:
     edited: tuple[str, ...]
     missed: tuple[str, ...]
     fewer: tuple[str, ...]
+    unscored: Mapping[str, tuple[str, ...]]
     short: tuple[str, ...]
     renamed: Mapping[str, str]
     kept: tuple[str, ...]
@@ -84,8 +86,8 @@ class AcceptOptions:
     Attributes:
         replace: Take the run's scores also of cases that the baseline has.
         prune: Take out cases that are in no golden file any more. A run shows that only of the files
-            that it covers completely.
-        with_outputs: Keep the outputs of the cases that are taken.
+            that it covers completely; `gone` of the others.
+        with_outputs: Keep the outputs of the cases that are taken, as those are whose outputs were kept.
         merge: Add the run's repeats to those of cases that the baseline has, scored in the same way: with
             three runs the gate knows how far a run in general may be off (`RunMeans`).
         gone: Golden files of the baseline that do not exist any more.
@@ -123,7 +125,9 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
     _require_acceptable(run, refused)
     if options.merge and _has_run(old, results):
         raise AcceptanceError("the baseline holds this run already; merge a run of another day or server")
-    unused = _find_unused(old, run)
+    gone_files = options.gone - {file_of(result.case) for result in run.results}
+    no_file = {case for case in old if file_of(case) in gone_files}
+    unused = tuple(sorted({*_find_unused(old, run), *no_file}))
     gone = set(unused) if options.prune else set()
     entries = {case: entry for case, entry in {**old, **taken}.items() if case not in gone}
     # A baseline is not partial for being made of a partial run.
@@ -161,6 +165,7 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
         edited=tuple(sorted(edited)),
         missed=tuple(result.case for result in run.results if result.case in taken and _misses(result)),
         fewer=tuple(case for case in replaced if len(taken[case].answers) < len(old[case].answers)),
+        unscored=_find_unscored(old, taken, replaced),
         short=tuple(
             case
             for case in taken
@@ -173,6 +178,17 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
         pruned=unused if options.prune else (),
         refused=tuple(refused),
     )
+
+
+def _find_unscored(
+    old: Mapping[str, CaseResult], taken: Mapping[str, CaseResult], replaced: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
+    lost: dict[str, tuple[str, ...]] = {}
+    for case in replaced:
+        before, after = ({score.metric for score in entry[case].scores} for entry in (old, taken))
+        for metric in sorted(before - after):
+            lost[metric] = (*lost.get(metric, ()), case)
+    return lost
 
 
 def _take_anchors(baseline: Run | None, run: Run, *, replaces: bool) -> tuple[CaseResult, ...]:
@@ -220,7 +236,9 @@ def _sort_results(
         if reason := find_flaw(result):
             refused.append((result.case, reason))
             continue
-        entry, before = make_entry(result, with_outputs=options.with_outputs), old.get(result.case)
+        before = old.get(result.case)
+        keeps_outputs = options.with_outputs or (before is not None and bool(before.outputs))
+        entry = make_entry(result, with_outputs=keeps_outputs)
         if before is None or not have_same_input(before, entry):
             taken[entry.case] = entry
         elif options.merge:
@@ -244,9 +262,11 @@ def _find_loss(before: CaseResult, entry: CaseResult, *, varies: bool) -> str:
     if repeats >= min(len(before.answers), wanted):
         return ""
     app = "an app that varies" if varies else "an app that does not vary"
+    or_merge = ", or add the run's repeats by --merge"
     return (
         f"it has {counted(repeats, 'repeat')} where the baseline has {len(before.answers)}, and {app} needs "
-        f"{wanted}: run it with --llm-repeats {wanted}, or add the run's repeats by --merge"
+        f"{wanted}: run it with --llm-repeats {wanted}"
+        f"{or_merge if _signed_metrics(before) == _signed_metrics(entry) else ''}"
     )
 
 

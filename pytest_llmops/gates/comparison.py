@@ -6,22 +6,24 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_llmops.gates.anchors import correct_suite, find_moves
+from pytest_llmops.gates.anchors import find_moves
 from pytest_llmops.gates.case_channel.reading import case_budget, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_changes
 from pytest_llmops.gates.case_results import unscored_cases
 from pytest_llmops.gates.copies import leave_out_copies, mark_copies
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests_of, divide_suite_share
 from pytest_llmops.gates.floors import judge_suite_floors
+from pytest_llmops.gates.labelled_means import with_labels
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
-from pytest_llmops.gates.release import Release, judge_since_release, last_share
-from pytest_llmops.gates.renames import describe_renames, follow_renames
+from pytest_llmops.gates.people import People
+from pytest_llmops.gates.release import Release, describe_drift, judge_suites
+from pytest_llmops.gates.renames import describe_renames, follow_between_runs
 from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.gates.suite_channel.verdicts import (
     add_means,
-    judge_suites_against,
+    recorded_metrics,
     tolerated_drops,
     watch_mean,
 )
@@ -35,13 +37,14 @@ def compare(  # noqa: PLR0913 - the public door
     *,
     suite: Mapping[str, Sequence[SuiteCheck]] | None = None,
     release: Release | None = None,
+    people: People | None = None,
     level: float = 0.95,
     seed: int = 0,
 ) -> Comparison:
     """
     Is `run` worse than `base`?
 
-    The verdicts are those of both channels, `judge_suites_against` and `judge_single_cases`, and an error
+    The verdicts are those of both channels, `judge_suites` and `judge_single_cases`, and an error
     for each further metric that could not score a case. The outcome is the worst of them, in the order
     error, regressed, failed, undecided, passed, where a failure that the baseline had too does not count.
     A run that lacks cases of the baseline is undecided at best.
@@ -50,6 +53,7 @@ def compare(  # noqa: PLR0913 - the public door
         suite: Golden file to its suite checks; by default the new run's own. A file without any is judged
             by the mean of each metric that the baseline scored its cases by.
         release: A second baseline, which the suite checks are compared with as well.
+        people: Reviews of the run's answers, and labels for its judges.
         level: Coverage of the intervals, between 0 and 1; one minus the chance of any false `regressed`.
         seed: Fixes every resample.
 
@@ -62,53 +66,45 @@ def compare(  # noqa: PLR0913 - the public door
         counts = Counter(result.case for result in side.results)
         if twice := [case for case, times in counts.items() if times > 1]:
             raise ValueError(f"a run has a case once, but {twice[0]!r} occurs twice")
+    people = people or People()
+    base, renamed = follow_between_runs(leave_out_copies(base), run)
     checks = _with_means(run.suite if suite is None else suite, base.results, run.results)
-    base = leave_out_copies(base)
+    checks = {path: with_labels(of_file, people.calibrations) for path, of_file in checks.items()}
     run = replace(run, results=tuple(mark_copies(run.results)))
-    now = {result.case: result.input_hash for result in run.results}
-    files = set(map(file_of, now))
-    lost = {result.case for result in base.results if file_of(result.case) in files} - now.keys()
-    base, renamed = follow_renames(base, now, lost)
     if release is not None:
-        lost = {result.case for result in release.run.results if file_of(result.case) in files} - now.keys()
-        release = replace(release, run=follow_renames(release.run, now, lost)[0])
+        release = replace(release, run=follow_between_runs(release.run, run)[0])
     pairs = pair_cases(base.results, run.results)
     chance = Chance(base.results)
     share = divide_suite_share(checks.values())
-    of_files = judge_suites_against(
+    moves = find_moves(base.anchors, run.anchors)
+    of_files = judge_suites(
         checks,
         run.results,
         base.results,
+        release=release,
+        moves=moves,
+        anchors=run.anchors,
+        share=share,
+        chance=chance,
         level=level,
         seed=seed,
-        share=last_share(share, release),
-        chance=chance,
     )
-    moves = find_moves(base.anchors, run.anchors)
-    of_files = {
-        path: correct_suite(verdicts, checks[path], moves.get(path, {}))
-        for path, verdicts in of_files.items()
-    }
-    if release is not None:
-        since = judge_since_release(
-            release, checks, run.results, run.anchors, share=share, level=level, seed=seed
-        )
-        of_files = {path: (*verdicts, *since[path]) for path, verdicts in of_files.items()}
     verdicts = name_files(of_files)
     readings = read_pairs(pairs, chance)
-    recorded = {check.metric for of_file in checks.values() for check in of_file if check.record_only}
     tests = max(case_budget(readings).tests, count_tests_of(run.results, checks))
     budget = CaseBudget(tests=tests, level=level)
-    single = judge_single_cases(
+    verdicts += judge_single_cases(
         pairs,
         budget=budget,
         tolerated=tolerated_drops(checks),
+        recorded=recorded_metrics(checks),
         chance=chance,
         readings=readings,
         share=share,
         moves=moves,
+        new=[result for result in run.results if result.case in pairs.new],
+        people=people,
     )
-    verdicts += [verdict for verdict in single if verdict.metric not in recorded]
     for path, of_file in checks.items():
         verdicts += judge_suite_floors(of_file, results_of(path, run.results), base.results)
     reported = {verdict.metric for verdict in verdicts if verdict.outcome == "error"}
@@ -133,6 +129,7 @@ def compare(  # noqa: PLR0913 - the public door
         ),
         not_stamped=describe_unstamped(base.signature, run.signature),
         stamped=stamped_kinds(base.signature, run.signature),
+        since_release="" if release is None else describe_drift(release, checks, run.results),
     )
 
 
@@ -146,26 +143,36 @@ def _with_means(
 
     Those of a file without checks are of unbounded metrics as well, to be shown: one that vanished is missed.
     """
+    recorded = _recorded(results)
     if not any(checks.values()):
-        return {"": tuple(map(watch_mean, sorted(_scored(base_results))))}
+        return {"": tuple(map(watch_mean, sorted(_scored(base_results) - recorded)))}
     before, now = ({file_of(result.case) for result in side} for side in (base_results, results))
     means = {}
     for path in [""] if checks.get("") else sorted(before & now):
-        own, metrics = checks.get(path, ()), _scored(results_of(path, base_results))
+        own = checks.get(path, ())
+        named = {check.metric for check in own if not check.record_only}
+        metrics = _scored(results_of(path, base_results)) - (recorded - named)
         if own:
-            means[path] = add_means(own, sorted(metrics & _scored(results_of(path, results))))
+            of_file = results_of(path, results)
+            left_open = recorded_metrics({path: own}) - _checked(of_file)
+            means[path] = add_means(own, sorted((metrics & _scored(of_file)) - left_open))
         else:
             means[path] = tuple(map(watch_mean, sorted(metrics)))
     return {**checks, **means}
 
 
 def _scored(results: Iterable[CaseResult]) -> set[str]:
-    """The metrics that scored a case, but for those that are only recorded."""
-    results = list(results)
-    checked = [check for result in results for check in result.checks]
-    recorded = {check.metric for check in checked if check.record_only}
-    recorded -= {check.metric for check in checked if not check.record_only}
-    return {score.metric for result in results for score in result.scores} - recorded
+    return {score.metric for result in results for score in result.scores}
+
+
+def _recorded(results: Iterable[CaseResult]) -> set[str]:
+    """Metrics that cases only record; a baseline has no checks, so that the run's decide."""
+    recorded = {check.metric for result in results for check in result.checks if check.record_only}
+    return recorded - _checked(results)
+
+
+def _checked(results: Iterable[CaseResult]) -> set[str]:
+    return {check.metric for result in results for check in result.checks if not check.record_only}
 
 
 def _judge_unscored(results: Sequence[CaseResult], reported: set[str]) -> list[Verdict]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_llmops.calibration.record import Calibration
-from pytest_llmops.gates.absolute import judge_case, judge_suite, require_agreement
-from pytest_llmops.gates.anchors import JudgeMove, correct_cases, correct_suite, find_moves
+from pytest_llmops.gates.absolute import judge_case
+from pytest_llmops.gates.anchors import JudgeMove, correct_cases, find_moves
 from pytest_llmops.gates.baseline import rescore
 from pytest_llmops.gates.case_channel.pass_rates import Movement
 from pytest_llmops.gates.case_channel.reading import find_movement, read_pairs
@@ -15,15 +15,13 @@ from pytest_llmops.gates.case_channel.verdicts import judge_against, judge_singl
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
 from pytest_llmops.gates.floors import judge_suite_floors
 from pytest_llmops.gates.labelled_means import with_labels
-from pytest_llmops.gates.paired_runs import Chance, pair_cases, shared_repeats
-from pytest_llmops.gates.release import Release, judge_since_release, last_share, rescore_release
-from pytest_llmops.gates.reviewing import settle
-from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, tolerated_drops
+from pytest_llmops.gates.paired_runs import Chance, pair_cases
+from pytest_llmops.gates.people import People
+from pytest_llmops.gates.release import Release, judge_suites, rescore_release
+from pytest_llmops.gates.suite_channel.verdicts import judge_new_suite, recorded_metrics, tolerated_drops
 from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Verdict
-
-_ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
 
 
 @dataclass(slots=True)
@@ -75,8 +73,7 @@ class Judge:
                 moved=self._moved.get(file_of(result.case)),
             )
             verdicts = correct_cases(verdicts, self._moves.get(file_of(result.case), {}))
-        verdicts = require_agreement(verdicts, case, result, self.calibrations)
-        return settle(verdicts, result, self.reviews) if self.reviews else verdicts
+        return People(reviews=self.reviews, calibrations=self.calibrations).weigh(verdicts, case, result)
 
     def needs_movement(self, golden: Golden) -> bool:
         """True if single cases of a golden file have to wait for `note_movement`."""
@@ -112,51 +109,38 @@ class Judge:
         baseline is judged by its thresholds, as a new case is.
         """
         golden = replace(golden, suite=with_labels(golden.suite, self.calibrations))
-        if not any(case.startswith(f"{golden.path}::") for case in self._before):
-            shared = shared_repeats(results)
-            verdicts = tuple(_judge_without_baseline(check, shared) for check in golden.suite)
-            verdicts += judge_suite_floors(golden.suite, results)
-            if self.base is None:
-                return verdicts
-            advice = "the baseline has no case of this file"
-            return tuple(
-                verdict if verdict.outcome == "error" else replace(verdict, advice=verdict.advice or advice)
-                for verdict in verdicts
-            )
+        if self.base is None:
+            floors = judge_suite_floors(golden.suite, results)
+            return (*judge_new_suite(golden.suite, results), *floors)
         cases = cases_by_id(golden)
         before = dict(self._before)
         for result in results:
             if result.case in cases and (base := self._find_base(cases[result.case], result)):
                 before[result.case] = base
         suite = {golden.path: golden.suite}
-        verdicts = judge_suites_against(
+        release, share = self.release, suite_share(self.goldens)
+        verdicts = judge_suites(
             suite,
             results,
             list(before.values()),
+            release=release and rescore_release(release, self.goldens, results),
+            moves=self._moves,
+            anchors=self._anchors.get(golden.path, ()),
+            share=share,
             chance=self._chance,
-            share=last_share(suite_share(self.goldens), self.release),
+            files=self._suites,
         )[golden.path]
-        moves = self._moves.get(golden.path, {})
-        verdicts = correct_suite(verdicts, golden.suite, moves)
-        since: tuple[Verdict, ...] = ()
-        if self.release is not None:
-            release = rescore_release(self.release, self.goldens, results)
-            anchors = self._anchors.get(golden.path, ())
-            share = suite_share(self.goldens)
-            since = judge_since_release(release, suite, results, anchors, share=share)[golden.path]
         single = judge_single_cases(
             pair_cases(before.values(), results),
             budget=self._budget,
             tolerated=tolerated_drops(suite),
+            recorded=recorded_metrics(suite),
             chance=self._chance,
             unchecked=True,
-            share=suite_share(self.goldens),
+            share=share,
             moves=self._moves,
         )
-        recorded = {check.metric for check in golden.suite if check.record_only}
-        recorded -= {check.metric for check in golden.suite if not check.record_only}
-        single = tuple(verdict for verdict in single if verdict.metric not in recorded)
-        return (*verdicts, *since, *single, *judge_suite_floors(golden.suite, results, before.values()))
+        return (*verdicts, *single, *judge_suite_floors(golden.suite, results, before.values()))
 
     def _find_base(self, case: Case, result: CaseResult) -> CaseResult | None:
         """The case in the baseline, scored again where its scores were made otherwise."""
@@ -166,12 +150,3 @@ class Judge:
         base = rescore(case, base, result, self._suites.get(file_of(result.case), ()))
         self._before[result.case] = base
         return base
-
-
-def _judge_without_baseline(check: SuiteCheck, results: Sequence[CaseResult]) -> Verdict:
-    """The verdict by the threshold; undecided where a check only watches for a drop."""
-    verdict = judge_suite(check, results)
-    if verdict.outcome != "passed" or check.comparison is not None:
-        return verdict
-    reason = "nothing to compare with: there is no baseline of this file"
-    return replace(verdict, outcome="undecided", reason=reason, advice=f"accept one: {_ACCEPT}")

@@ -7,21 +7,30 @@ stays they add up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_llmops.bounds import describe_check
-from pytest_llmops.gates.anchors import correct_suite, find_moves
+from pytest_llmops.gates.anchors import JudgeMove, correct_suite, find_moves
 from pytest_llmops.gates.baseline import rescore_all
-from pytest_llmops.gates.case_results import case_means, count_repeats, unscored_cases
+from pytest_llmops.gates.case_results import (
+    count_repeats,
+    like_metrics,
+    means_by_metric,
+    unscored_cases,
+)
 from pytest_llmops.gates.error_budget import find_varying
 from pytest_llmops.gates.paired_runs import CONFIRMED, Chance, Scales, pair_cases
-from pytest_llmops.gates.repeats import RepeatPlanner
-from pytest_llmops.gates.suite_channel.paired_scores import results_of
+from pytest_llmops.gates.repeats import RepeatPlanner, drops_to_confirm
+from pytest_llmops.gates.suite_channel.paired_scores import results_of, tolerated_drop
 from pytest_llmops.gates.suite_channel.progress import Progress
-from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, track_suites
-from pytest_llmops.printable import printable
-from pytest_llmops.records import GAIN, CaseResult, Golden, Run, SuiteCheck, Verdict
+from pytest_llmops.gates.suite_channel.verdicts import (
+    judge_and_track,
+    judge_new_suite,
+    judge_suites_against,
+    track_suites,
+)
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.records import CaseResult, Golden, Run, SuiteCheck, Verdict
 from pytest_llmops.statistics.summaries import NOISE, mean
 
 RELEASE_SHARE = 0.25
@@ -29,6 +38,9 @@ RELEASE_SHARE = 0.25
 
 _LIKELY = 0.2  # the largest p-value of a drop beyond `max_drop` that is looked into
 _NAME_ANEW = "if the drop is wanted, name a new release: llmops accept RUN.json --all --release NAME"
+
+RELEASE = "llmops accept RUN.json --release NAME"
+"""The command that names a release."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,64 +67,127 @@ def rescore_release(release: Release, goldens: Sequence[Golden], results: Sequen
     return replace(release, run=replace(release.run, results=tuple(again.values())))
 
 
-def judge_since_release(  # noqa: PLR0913 - both sides, and the rest of the run
+def judge_suites(  # noqa: PLR0913 - both baselines, and the rest of the run
+    suite: Mapping[str, Sequence[SuiteCheck]],
+    results: Sequence[CaseResult],
+    base_results: Sequence[CaseResult],
+    *,
+    release: Release | None,
+    moves: Mapping[str, Mapping[str, JudgeMove]],
+    anchors: Iterable[CaseResult],
+    share: float,
+    chance: Chance | None,
+    files: Collection[str] = (),
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, tuple[Verdict, ...]]:
+    """
+    The verdicts of suite checks against the last baseline, then those against the release, by golden file.
+
+    A file that is new to the baseline is judged by its thresholds, as a new case is.
+
+    Args:
+        moves: Golden file to the metrics whose judge moved since the last baseline.
+        anchors: Stored outputs scored in this run: a move of the judge since the release is no drop.
+        share: Of the error budget, for each file's suite as a whole.
+        chance: Of the last baseline as a whole.
+        files: All golden files of the run; by default those of the suite.
+    """
+    known = {path: checks for path, checks in suite.items() if results_of(path, base_results)}
+    of_last = last_share(share, release)
+    compared = judge_suites_against(
+        known, results, base_results, level=level, seed=seed, share=of_last, chance=chance
+    )
+    verdicts = {
+        path: correct_suite(compared[path], checks, moves.get(path, {}))
+        if path in known
+        else tuple(map(_note_new, judge_new_suite(checks, results_of(path, results))))
+        for path, checks in suite.items()
+    }
+    if release is None:
+        return verdicts
+    since = _judge_since(
+        release, suite, results, anchors, files=files or suite, share=share, level=level, seed=seed
+    )
+    return {path: (*of_file, *since[path]) for path, of_file in verdicts.items()}
+
+
+def _note_new(verdict: Verdict) -> Verdict:
+    advice = verdict.advice or "the baseline has no case of this file"
+    return verdict if verdict.outcome == "error" else replace(verdict, advice=advice)
+
+
+def _judge_since(  # noqa: PLR0913 - both sides, and the rest of the run
     release: Release,
     suite: Mapping[str, Sequence[SuiteCheck]],
     results: Sequence[CaseResult],
-    anchors: Iterable[CaseResult] = (),
+    anchors: Iterable[CaseResult],
     *,
+    files: Collection[str],
     share: float,
-    level: float = 0.95,
-    seed: int = 0,
+    level: float,
+    seed: int,
 ) -> dict[str, tuple[Verdict, ...]]:
     """
     The suite checks by which a run is worse than the release, by golden file.
 
     Only the suite channel looks so far back, over the cases that both have: that single cases were added,
-    edited or given up since is what a release is followed by. Checks that hold are left out.
-
-    Args:
-        anchors: Stored outputs scored in this run: a move of the judge since the release is no drop.
-        share: Of the error budget, for each file's suite as a whole.
+    edited or given up since is what a release is followed by. Checks that hold are left out. A file of which
+    nothing can be compared is `undecided`, unless it is new beside files that the release has.
     """
     pairs = pair_cases(release.run.results, results).shared
     before, after = [old for old, _ in pairs], [new for _, new in pairs]
     scored = {path: _scored(results_of(path, after)) for path in suite}
     watched = {
-        path: tuple(check for check in _watched(checks) if check.metric in scored[path])
+        path: [check for check in _watched(checks) if check.metric in scored[path]]
         for path, checks in suite.items()
     }
-    chance = Chance(release.run.results)
-    verdicts = judge_suites_against(
-        watched, after, before, share=share * RELEASE_SHARE, chance=chance, level=level, seed=seed
+    judged = judge_and_track(
+        watched,
+        after,
+        before,
+        share=share * RELEASE_SHARE,
+        chance=Chance(release.run.results),
+        level=level,
+        seed=seed,
     )
     moves = find_moves(release.run.anchors, anchors)
-    verdicts = {
-        path: correct_suite(of_file, watched[path], moves.get(path, {})) for path, of_file in verdicts.items()
-    }
-    open_checks = {
-        (path, describe_check(progress.scores.check))
-        for path in watched
-        for progress in track_suites(
-            {path: watched[path]}, after, before, share=share * RELEASE_SHARE, chance=chance, level=level
+    has_one = any(results_of(path, release.run.results) for path in files)
+    verdicts = {}
+    for path, of_file in judged.items():
+        corrected = correct_suite([verdict for verdict, _ in of_file], watched[path], moves.get(path, {}))
+        verdicts[path] = tuple(
+            _name_release(verdict, release.name)
+            for verdict, (first, progress) in zip(corrected, of_file, strict=True)
+            if _is_about_release(verdict, first, progress, results)
         )
-        if _is_open(progress)
-    }
-    since = f"since release {printable(release.name)}"
-    return {
-        path: tuple(
-            replace(
-                verdict,
-                check=f"{verdict.check}, {since}",
-                reason=verdict.reason.replace("than the baseline", f"than release {printable(release.name)}"),
-                advice="; ".join(filter(None, (verdict.advice, _NAME_ANEW))),
-            )
-            for verdict in of_file
-            if _is_about_release(verdict, results)
-            and (verdict.outcome != "undecided" or (path, verdict.check) in open_checks)
-        )
-        for path, of_file in verdicts.items()
-    }
+        known = results_of(path, release.run.results)
+        is_compared = any(verdict.baseline is not None or verdict.outcome == "error" for verdict in corrected)
+        if not is_compared and (known or not has_one) and _watched(suite[path]):
+            verdicts[path] = (_judge_unshared(release.name, len(known)),)
+    return verdicts
+
+
+def _name_release(verdict: Verdict, name: str) -> Verdict:
+    return replace(
+        verdict,
+        check=f"{verdict.check}, since release {printable(name)}",
+        reason=verdict.reason.replace("than the baseline", f"than release {printable(name)}"),
+        advice="; ".join(filter(None, (verdict.advice, _NAME_ANEW))),
+    )
+
+
+def _judge_unshared(name: str, cases: int) -> Verdict:
+    reason = (
+        f"none of its {counted(cases, 'case')} can be compared" if cases else "it has no case of this run"
+    )
+    return Verdict(
+        check=f"release {printable(name)}",
+        outcome="undecided",
+        cases=0,
+        reason=reason,
+        advice=f"name a new one: {RELEASE}",
+    )
 
 
 def _scored(results: Iterable[CaseResult]) -> set[str]:
@@ -126,51 +201,79 @@ def _is_open(progress: Progress) -> bool:
     Two baselines are off by chance twice as often as one, and that is no drift: a mean that is a little below
     a release's is shown in the summary, and asks for no repeats.
     """
-    scores = progress.scores
-    compared = scores.at(None)
-    return not scores.is_tolerated(compared) and scores.excess_p_value(compared, seed=0) <= _LIKELY
+    if not progress.is_beyond_tolerance:
+        return False
+    return progress.scores.excess_p_value(progress.scores.at(None), seed=0) <= _LIKELY
 
 
-def _is_about_release(verdict: Verdict, results: Sequence[CaseResult]) -> bool:
-    """False for a check that holds, that the release has no score of, or that this run could not score."""
+def _is_about_release(
+    verdict: Verdict, first: Verdict, progress: Progress | None, results: Sequence[CaseResult]
+) -> bool:
+    """
+    False for a check that holds, that the release has no score of, or that this run could not score.
+
+    Args:
+        first: The verdict before it was corrected by anchors.
+    """
     if verdict.outcome == "error":
         return not unscored_cases(verdict.metric, results)
-    return verdict.outcome in {"regressed", "undecided"} and verdict.baseline is not None
+    if verdict.outcome == "undecided" and first.outcome == "undecided":
+        return progress is not None and _is_open(progress)
+    return verdict.outcome in {"regressed", "undecided"}
 
 
-def _watched(checks: Sequence[SuiteCheck]) -> tuple[SuiteCheck, ...]:
+def _watched(checks: Sequence[SuiteCheck]) -> list[SuiteCheck]:
     """The checks that watch for a drop, without their thresholds, which the release does not move."""
-    return tuple(
-        {
-            (check.metric, check.statistic): replace(check, comparison=None, threshold=None)
-            for check in checks
-            if check.statistic != GAIN and not check.record_only
-        }.values()
-    )
+    scales = Scales()
+    watched = {
+        (check.metric, check.statistic): replace(check, comparison=None, threshold=None)
+        for check in checks
+        if (scale := scales[check.metric]) is not None and tolerated_drop(check, scale) is not None
+    }
+    return list(watched.values())
 
 
 def describe_drift(
     release: Release, suite: Mapping[str, Sequence[SuiteCheck]], results: Sequence[CaseResult]
 ) -> str:
-    """A sentence on how far the means of a run are from the release's, the largest drops first."""
+    """
+    A sentence on how far the means of a run are from the release's, the largest drops first, and on what of
+    the release was not compared; empty where nothing was.
+    """
     pairs = pair_cases(release.run.results, results).shared
     scales = Scales()
-    moves = []
     named = {check.metric for checks in suite.values() for check in _watched(checks)}
-    scored = {score.metric for old, _ in pairs for score in old.scores}
-    for metric in sorted(named | set(filter(scales.is_bounded, scored))):
+    scored = _scored(old for old, _ in pairs)
+    moves, fewer, left_out = [], [], []
+    metrics = sorted(named | set(filter(scales.is_bounded, scored)))
+    for metric in metrics:
         scale = scales[metric]
-        before, after = (case_means(metric, side) for side in zip(*pairs, strict=True)) if pairs else ({}, {})
-        cases = before.keys() & after.keys()
-        if scale is None or not cases:
+        concerned = [
+            (old, new)
+            for old, new in pairs
+            if old.failures or metric in {**means_by_metric(old), **means_by_metric(new)}
+        ]
+        like = [pair for pair in pairs if metric in like_metrics(*pair)]
+        if scale is None or not like:
+            left_out.append(printable(metric))
             continue
-        old, new = (mean([side[case] for case in sorted(cases)]) for side in (before, after))
-        if abs(new - old) > NOISE:
-            moves.append((scale.sign * (new - old), f"{printable(metric)} {old:.3g} → {new:.3g}"))
-    name = f"since release {printable(release.name)}"
-    if not pairs:
-        return f"{name}: no case of it is left; name a new release: llmops accept RUN.json --release NAME"
-    return f"{name}: {', '.join(text for _, text in sorted(moves)) if moves else 'no mean moved'}"
+        if len(like) < len(concerned):
+            fewer.append(f"{printable(metric)} in {len(like)} of {len(concerned)}")
+        before, after = (
+            mean([means_by_metric(case)[metric] for case in side]) for side in zip(*like, strict=True)
+        )
+        if abs(after - before) > NOISE:
+            moves.append((scale.sign * (after - before), f"{printable(metric)} {before:.3g} → {after:.3g}"))
+    if len(left_out) == len(metrics):
+        return ""
+    all_cases = len(release.run.results)
+    parts = [
+        ", ".join(text for _, text in sorted(moves)) or "no mean moved",
+        f"compared in {len(pairs)} of its {counted(all_cases, 'case')}" if len(pairs) < all_cases else "",
+        f"compared: {', '.join(fewer)} cases" if fewer else "",
+        f"not compared: {', '.join(left_out)}" if left_out else "",
+    ]
+    return f"since release {printable(release.name)}: {'; '.join(filter(None, parts))}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +289,6 @@ class ReleasePlanner:
     last: RepeatPlanner
     release: Release
     share: float
-    goldens: tuple[Golden, ...] = ()
     _base: Mapping[str, CaseResult] = field(init=False)
     _chance: Chance = field(init=False)
 
@@ -196,7 +298,7 @@ class ReleasePlanner:
 
     def rescored(self, results: Sequence[CaseResult]) -> ReleasePlanner:
         """A planner whose baselines are scored as the results are, where their outputs were kept."""
-        release = rescore_release(self.release, self.goldens, results)
+        release = rescore_release(self.release, self.last.goldens, results)
         return replace(self, last=self.last.rescored(results), release=release)
 
     def next_repeats(self, results: Sequence[CaseResult]) -> dict[str, int]:
@@ -211,14 +313,9 @@ class ReleasePlanner:
             share=self.share * RELEASE_SHARE,
             chance=self._chance,
         )
-        varying = find_varying(shared, self._base, self._chance)
+        varying = [result.case for result in find_varying(shared, self._base, self._chance)]
         step = max((progress.wants for progress in tracked if _is_open(progress)), default=0)
-        steps = dict.fromkeys((result.case for result in varying), step)
-        for progress in tracked:
-            scores = progress.scores
-            beyond = scores.check.max_drop is not None and not scores.is_tolerated(scores.at(None))
-            if beyond or progress.state == "regressed":
-                steps |= dict.fromkeys(scores.dropped - steps.keys(), CONFIRMED)
+        steps = dict.fromkeys(drops_to_confirm(tracked), CONFIRMED) | dict.fromkeys(varying, step)
         for result in shared:
             step = min(steps.get(result.case, 0), self.last.most)
             if result.auto and not result.failures and count_repeats(result) < step:

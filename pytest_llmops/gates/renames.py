@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import counted, name_some, printable
-from pytest_llmops.records import Run
+from pytest_llmops.records import ANCHORS, CaseResult, Run
 
 _NAMED = 3
 
@@ -30,6 +31,29 @@ def follow_renames(base: Run, cases: Mapping[str, str], lost: Collection[str]) -
     return rename_cases(base, renamed), renamed
 
 
+def follow_between_runs(base: Run, run: Run) -> tuple[Run, dict[str, str]]:
+    """
+    Give cases of a baseline the ids that they have in a run, where no golden file can be looked at.
+
+    A case of a file that the run lacks is lost, or was not run. It is taken for renamed if the case that asks
+    the same was scored by all its metrics.
+    """
+    asked = {result.case: result.input_hash for result in run.results}
+    metrics = {result.input_hash: _metrics(result) for result in run.results}
+    files = set(map(file_of, asked))
+    lost = {
+        result.case
+        for result in base.results
+        if result.case not in asked
+        and (file_of(result.case) in files or _metrics(result) <= metrics.get(result.input_hash, set()))
+    }
+    return follow_renames(base, asked, lost)
+
+
+def _metrics(result: CaseResult) -> set[str]:
+    return {score.metric for score in result.scores}
+
+
 def find_renames(gone: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
     """
     The ids of lost cases, to the new ones that ask the same.
@@ -49,7 +73,17 @@ def rename_cases(run: Run, renamed: Mapping[str, str]) -> Run:
     if not renamed:
         return run
     results = [replace(result, case=renamed.get(result.case, result.case)) for result in run.results]
-    return replace(run, results=tuple(sorted(results, key=lambda result: result.case)))
+    files = {file_of(old) + ANCHORS: file_of(new) + ANCHORS for old, new in renamed.items()}
+    anchors = [
+        replace(anchor, case=anchor.case.replace(file, files.get(file, file), 1))
+        for anchor in run.anchors
+        if (file := file_of(anchor.case))
+    ]
+    return replace(
+        run,
+        results=tuple(sorted(results, key=lambda result: result.case)),
+        anchors=tuple(sorted(anchors, key=lambda anchor: anchor.case)),
+    )
 
 
 def describe_renames(renamed: Mapping[str, str]) -> str:

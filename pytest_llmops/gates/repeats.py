@@ -8,7 +8,7 @@ is a fact. Nothing is paid once a verdict is closed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_llmops.gates.absolute import judge_case
@@ -116,11 +116,7 @@ class RepeatPlanner:
             for reading in read_case(self.base[result.case], result, self._chance)
             if reading.wants(self.budget)
         }
-        for progress in tracked:
-            scores = progress.scores
-            beyond = scores.check.max_drop is not None and not scores.is_tolerated(scores.at(None))
-            if beyond or progress.state == "regressed":
-                unconfirmed |= scores.dropped
+        unconfirmed |= drops_to_confirm(tracked)
         confirmed = min(CONFIRMED, self.most)
         return {
             result.case: confirmed
@@ -154,6 +150,17 @@ class RepeatPlanner:
             for result in varying
             if count_repeats(result) < (step := steps.get(result.case, 0)) <= self.most
         }
+
+
+def drops_to_confirm(tracked: Iterable[Progress]) -> set[str]:
+    """Cases whose drop is a fact, in an app that does not vary, once it is seen in several repeats."""
+    return {
+        case
+        for progress in tracked
+        if progress.state == "regressed"
+        or (progress.scores.check.max_drop is not None and progress.is_beyond_tolerance)
+        for case in progress.scores.dropped
+    }
 
 
 def _is_undecided(result: CaseResult) -> bool:

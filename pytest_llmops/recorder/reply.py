@@ -107,7 +107,8 @@ def read_reply(body: Any) -> Reply:
         return _read_events(body)
     if not isinstance(body, Mapping):
         return Reply()
-    return Reply(text=_text(body), error=_error(body), **_origin(body))
+    text = _text(body)
+    return Reply(text=text, error=_error(body), **_without_zeros(_origin(body), text))
 
 
 def _read_events(text: str) -> Reply:
@@ -127,7 +128,13 @@ def _read_events(text: str) -> Reply:
         for part in (event, event.get("message"), event.get("response")):
             if isinstance(part, Mapping):
                 fields.update({name: value for name, value in _origin(part).items() if value is not None})
-    return Reply(text="".join(pieces), ended=ended, error=error, **fields)
+    text = "".join(pieces)
+    return Reply(text=text, ended=ended, error=error, **_without_zeros(fields, text))
+
+
+def _without_zeros(fields: dict[str, Any], text: str | None) -> dict[str, Any]:
+    """Leave out the count of a text that is zero: a gateway that counts nothing reports it so."""
+    return {**fields, "completion_tokens": None} if text and fields.get("completion_tokens") == 0 else fields
 
 
 def _text(body: Mapping[str, Any]) -> str | None:
@@ -183,7 +190,7 @@ def _origin(part: Mapping[str, Any]) -> dict[str, Any]:
         "model": _string(part.get("model")),
         "fingerprint": _string(part.get("system_fingerprint")),
         "id": _string(part.get("id")),
-        "prompt_tokens": prompt,
+        "prompt_tokens": prompt or None,  # no request is empty
         "completion_tokens": completion,
     }
 

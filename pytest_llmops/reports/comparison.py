@@ -29,6 +29,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "differs": list(comparison.differs),
         "not_stamped": list(comparison.not_stamped),
         "stamped": list(comparison.stamped),
+        **({"since_release": comparison.since_release} if comparison.since_release else {}),
         "counts": count(verdict.outcome for verdict in comparison.verdicts),
     }
 
@@ -53,6 +54,8 @@ def comparison_document(comparison: Comparison) -> Document:
         ("new cases", comparison.new),
     )
     blocks += [Notes(title=title, items=items, most=_LISTED) for title, items in lists if items]
+    if comparison.since_release:
+        blocks.append(Notes(items=[comparison.since_release]))
     if comparison.stamped and not comparison.differs and not comparison.not_stamped:
         blocks.append(Notes(items=[f"no stamp differs from the baseline: {', '.join(comparison.stamped)}"]))
     if confirmed:

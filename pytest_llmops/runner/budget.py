@@ -22,7 +22,7 @@ from pytest_llmops.errors import BudgetError, SettingsError
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder import Call
 from pytest_llmops.records import Failure
-from pytest_llmops.runner.usage import cost_usd
+from pytest_llmops.runner.usage import cost_usd, find_price
 from pytest_llmops.settings import Settings
 
 _WRITTEN = re.compile(
@@ -99,7 +99,7 @@ class Budget:
         Raises:
             BudgetError: It is not allowed any more, or its cost is unknown.
         """
-        if self.usd is not None and provider != "loopback" and model not in self.prices:
+        if self.usd is not None and provider != "loopback" and find_price(self.prices, model) is None:
             raise BudgetError(
                 f"a budget in US dollars needs the price of {model!r}: add it to prices in "
                 "[tool.pytest-llmops], or give the budget in calls"

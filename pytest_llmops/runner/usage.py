@@ -51,13 +51,19 @@ def usage_of(log: CallLog, prices: Mapping[str, tuple[float, float]]) -> Usage:
 
 def price_stated(output: Output, prices: Mapping[str, tuple[float, float]]) -> Output:
     """The output with the cost of the tokens that the app counted itself, where it gave no cost."""
-    usage, price = output.usage, prices.get(output.model or "")
-    if not usage.stated or usage.cost_usd is not None or price is None:
+    usage, price = output.usage, find_price(prices, output.model)
+    if not usage.stated or usage.cost_usd or price is None:
         return output
     if usage.prompt_tokens is None or usage.completion_tokens is None:
         return output
     cost_usd = _price(price, usage.prompt_tokens, usage.completion_tokens)
     return replace(output, usage=replace(usage, cost_usd=cost_usd))
+
+
+def find_price(prices: Mapping[str, tuple[float, float]], *models: str | None) -> tuple[float, float] | None:
+    """Find the price of the first name in the table; gateways put providers before it: `openai/gpt-4o`."""
+    names = [name for model in models if model for name in (model, model.rpartition("/")[2])]
+    return next((prices[name] for name in names if name in prices), None)
 
 
 def _price(price: tuple[float, float], prompt_tokens: int, completion_tokens: int) -> float:
@@ -70,7 +76,7 @@ def _completion_tokens(call: Call) -> int | None:
 
 def cost_usd(call: Call, prices: Mapping[str, tuple[float, float]]) -> float | None:
     """Price a call by the table; without an entry there, a model of this machine costs nothing."""
-    price = prices.get(call.model_reported or "") or prices.get(call.model or "")
+    price = find_price(prices, call.model_reported, call.model)
     if price is None:
         return 0.0 if call.provider == "loopback" else None
     completion_tokens = _completion_tokens(call)

@@ -202,6 +202,52 @@ def test_file_is_the_typed_one_or_the_settings_or_the_default(monkeypatch):
     assert Path("../golden/baseline.json").is_file()
 
 
+def test_cases_of_a_golden_file_that_is_gone_can_be_pruned(capsys):
+    record(result_of("a"), replace(result_of("b"), case="golden/bank.yaml::b"))
+    main(["accept", "run.json"])
+    Path("golden/shop.yaml").touch()
+    record(result_of("a"), partial="1 of 2 cases")
+    main(["accept", "run.json"])
+    assert "1 unused: in no golden file any more; --prune takes them out: golden/bank.yaml::b" in (
+        capsys.readouterr().out
+    )
+
+    assert main(["accept", "run.json", "--prune"]) == 0
+
+    told = capsys.readouterr().out
+    assert "1 pruned: golden/bank.yaml::b" in told
+    assert "were not pruned: the run has a part of them only" in told
+    assert [result.case for result in load_baseline(BASELINE).results] == ["golden/shop.yaml::a"]
+
+
+def test_what_replacing_loses_is_kept_or_told(capsys):
+    """Outputs that were kept once, and a metric that the run did not score."""
+    other = Score(metric="chrf", value=1.0, signature="chrf|v1")
+    record(replace(result_of("a"), scores=(*result_of("a").scores, other)))
+    main(["accept", "run.json", "--with-outputs"])
+    record(result_of("a", 0.5, "within a month"))
+    capsys.readouterr()
+
+    assert main(["accept", "run.json", "--all"]) == 0
+
+    lost = "1 of these not scored by chrf any more, as they were before: golden/shop.yaml::a"
+    assert lost in capsys.readouterr().out
+    assert load_baseline(BASELINE).results[0].outputs[0].text == "within a month"
+
+
+def test_repeats_that_cannot_be_merged_are_not_advised_to_be(capsys):
+    record(repeated("a", 3))
+    main(["accept", "run.json"])
+    scores = tuple(replace(score, signature="bleu|v2") for score in result_of("a").scores)
+    record(replace(result_of("a"), scores=scores))
+
+    assert main(["accept", "run.json", "--all"]) == 3
+
+    told = capsys.readouterr().err
+    assert "run it with --llm-repeats 2" in told
+    assert "--merge" not in told
+
+
 @pytest.mark.parametrize(
     ("results", "words"),
     [

@@ -91,7 +91,21 @@ def test_a_release_stays_until_another_is_named(capsys):
     assert main(["accept", "run.json", "--release", "1.5"]) == 0
 
     assert main(COMPARE) == 0
-    assert f"{RELEASE}: release 1.5" in capsys.readouterr().out
+    assert f"{RELEASE}: release 1.5, in place of release 1.4\n" in capsys.readouterr().out
+
+
+def test_no_run_is_accepted_into_a_release(capsys):
+    record(0.95)
+    main(["accept", "run.json", "--release", "1.4"])
+    before = RELEASE.read_bytes()
+
+    assert main(["accept", "run.json", "--all", "--baseline", str(RELEASE)]) == 4
+
+    assert f"accept into {BASELINE.absolute()}, then:" in capsys.readouterr().err
+    assert RELEASE.read_bytes() == before
+    RELEASE.write_text(RELEASE.read_text().replace('"release": "1.4",', ""))
+    assert main(COMPARE) == 3
+    assert "release: is missing" in capsys.readouterr().err
 
 
 def test_an_improvement_since_the_release_and_cases_that_came_and_went_are_no_drop():

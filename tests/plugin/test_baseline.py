@@ -40,7 +40,12 @@ def test_the_same_app_holds_and_the_old_failure_is_known(base):
     result = base.run_here("--llm-baseline", "base.json")
     result.assert_outcomes(passed=12, xfailed=1)
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["*12 passed, 1 failed, 0 regressed, 0 undecided, 0 error*"])
+    result.stdout.fnmatch_lines(
+        [
+            "*12 passed, 1 failed, 0 regressed, 0 undecided, 0 error*",
+            "1 of the failures were in the baseline too (known_failures): pytest's xfailed",
+        ]
+    )
 
 
 def test_known_failures_can_fail_the_build(base):
@@ -52,6 +57,7 @@ def test_a_case_that_dropped_is_run_again_and_regressed(base):
     base.app(app(0, 5))
     result = base.run_here("--llm-baseline", "base.json", "-k", "case")
     result.assert_outcomes(passed=10, failed=1, xfailed=1)
+    result.stdout.fnmatch_lines(["in pytest's words, in the last line: 1 regressed as failed"])
     result.stdout.fnmatch_lines(["*case-5*", "*regressed *keywords >= 1: 0, baseline 1*"])
 
 

@@ -306,7 +306,7 @@ def _enter(
         answers={result.case: answer_digests(result) for result in results if answer_digests(result)},
         spending=Spending(
             latency_s=_spend(results, lambda output: output.latency_s),
-            cost_usd=_spend(results, lambda output: output.usage.cost_usd),
+            cost_usd=_spend(results, _cost),
             tokens=_spend(results, _tokens),
             calls=_spend(results, lambda output: output.usage.calls),
         ),
@@ -335,9 +335,18 @@ def _find_missed_floors(chosen: Mapping[str, Sequence[CaseResult]], metrics: Ite
     ]
 
 
+def _cost(output: Output) -> float | None:
+    return output.usage.cost_usd if _is_seen(output) else None
+
+
 def _tokens(output: Output) -> float | None:
     prompt, completion = output.usage.prompt_tokens, output.usage.completion_tokens
-    return None if prompt is None or completion is None else prompt + completion
+    return None if not _is_seen(output) or prompt is None or completion is None else prompt + completion
+
+
+def _is_seen(output: Output) -> bool:
+    """True where the app's model was reached: calls that nobody saw do not cost nothing."""
+    return output.usage.stated or output.usage.calls > output.usage.failed
 
 
 def _spend(results: Sequence[CaseResult], read: Callable[[Output], float | None]) -> dict[str, list[float]]:

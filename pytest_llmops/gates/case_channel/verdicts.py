@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_llmops.bounds import describe_check, holds
@@ -14,6 +14,7 @@ from pytest_llmops.gates.case_channel.reading import Reading, case_budget, read_
 from pytest_llmops.gates.error_budget import COUNT_SHARE, SUITE_SHARE, CaseBudget
 from pytest_llmops.gates.floors import judge_floors
 from pytest_llmops.gates.paired_runs import Chance, Pairs, describe_fact, describe_unlike, have_same_input
+from pytest_llmops.gates.people import People
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import Case, CaseResult, Change, Check, Outcome, Verdict
@@ -214,11 +215,14 @@ def judge_single_cases(  # noqa: PLR0913 - both sides, and the rest of the run
     *,
     budget: CaseBudget | None = None,
     tolerated: Mapping[str, float] | None = None,
+    recorded: Collection[str] = (),
     chance: Chance | None = None,
     readings: Mapping[str, Sequence[Reading]] | None = None,
     unchecked: bool = False,
     share: float = SUITE_SHARE,
     moves: Mapping[str, Mapping[str, JudgeMove]] | None = None,
+    new: Iterable[CaseResult] = (),
+    people: People | None = None,
 ) -> tuple[Verdict, ...]:
     """
     A verdict for each check that single cases got worse by; they are named in its evidence.
@@ -231,10 +235,13 @@ def judge_single_cases(  # noqa: PLR0913 - both sides, and the rest of the run
     Args:
         budget: By default that of a run which has the readings of the pairs only.
         tolerated: Metric to the drop that its suite check tolerates, in the metric's unit.
+        recorded: Metrics that fail no build where a case does not check them.
         readings: Those of the pairs, where they were read before.
         unchecked: Look only at metrics that are not checked; with the others the case itself has a verdict.
         share: Of the error budget, for the suite of each golden file.
         moves: Golden file to the metrics whose judge moved, which explains a drop as large.
+        new: Results that are compared with nothing, and that their thresholds decide on.
+        people: Labels and reviews, which may change the verdicts of a case.
     """
     moves = moves or {}
     chance = chance or Chance([base for base, _ in pairs.shared])
@@ -242,17 +249,21 @@ def judge_single_cases(  # noqa: PLR0913 - both sides, and the rest of the run
     budget = budget or case_budget(readings)
     moved = next((reading.moved for of_case in readings.values() for reading in of_case), None) or Movement()
     worse: dict[tuple[str, str, Outcome], list[Verdict]] = {}
-    for base, new in pairs.shared:
-        case = Case(id=new.case, input=None, checks=() if unchecked else new.checks)
-        read = readings[new.case]
+    checked = {after.case: {check.metric for check in after.checks} for _, after in pairs.shared}
+    for before, after in [*pairs.shared, *((None, result) for result in new)]:
+        case = Case(id=after.case, input=None, checks=() if unchecked else after.checks)
+        read = readings.get(after.case, ())
         judged: list[Verdict] = []
-        if case.checks and not _is_plain(case, new, read, budget):
-            judged += judge_against(case, new, base, budget=budget, chance=chance, moved=moved, readings=read)
-        checked = {check.metric for check in new.checks}
+        concerned = people is not None and people.have_words_on(case)
+        if case.checks and (concerned or not _is_plain(case, after, read, budget)):
+            judged += judge_against(
+                case, after, before, budget=budget, chance=chance, moved=moved, readings=read
+            )
         for reading in read:
-            if reading.check.metric not in checked:
+            if reading.check.metric not in {*recorded, *checked[after.case]}:
                 judged += _judge_unchecked(reading, budget, tolerated or {})
-        for verdict in correct_cases(judged, moves.get(file_of(new.case), {})):
+        corrected = correct_cases(judged, moves.get(file_of(after.case), {}))
+        for verdict in people.weigh(corrected, case, after) if people else corrected:
             if verdict.outcome != "passed" and not verdict.known:
                 worse.setdefault((verdict.metric, verdict.check, verdict.outcome), []).append(verdict)
     listed = [reading for of_case in readings.values() for reading in of_case]
@@ -261,6 +272,7 @@ def judge_single_cases(  # noqa: PLR0913 - both sides, and the rest of the run
         dropped = [
             verdict
             for one in found
+            if metric not in recorded or metric in checked[one.case or ""]
             for verdict in correct_cases([one], moves.get(file_of(one.case or ""), {}))
             if verdict.outcome == "regressed"
         ]

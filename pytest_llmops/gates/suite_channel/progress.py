@@ -56,13 +56,18 @@ class Progress:
         self.looks = looks
         self._seed = seed
         # A drop beyond `max_drop` of an app that does not vary needs no test.
-        if scores.fact and scores.check.max_drop is not None and not scores.is_tolerated(scores.at(None)):
+        if scores.fact and scores.check.max_drop is not None and self.is_beyond_tolerance:
             self.state, self.p_adjusted = "regressed", 0.0
 
     @property
     def is_tested(self) -> bool:
         """True if further looks can still change the state."""
         return self.state in {"open", "cleared"}
+
+    @property
+    def is_beyond_tolerance(self) -> bool:
+        """True if the drop over all repeats is larger than the tolerated one."""
+        return not self.scores.is_tolerated(self.scores.at(None))
 
     def test(self, look: int | None) -> None:
         """Test for any drop, unless one of several looks shows none that counts."""

@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from pytest_llmops.gates.absolute import judge_suite
 from pytest_llmops.gates.error_budget import Looks, divide_suite_share
-from pytest_llmops.gates.paired_runs import Chance, Scales, describe_fact
+from pytest_llmops.gates.paired_runs import Chance, Scales, describe_fact, shared_repeats
 from pytest_llmops.gates.suite_channel.detectable_drops import find_detectable_drop
 from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, PairedSuites, results_of
 from pytest_llmops.gates.suite_channel.progress import Progress, track_checks
 from pytest_llmops.printable import name_some
-from pytest_llmops.records import GAIN, CaseResult, Golden, Run, SuiteCheck, Verdict
+from pytest_llmops.records import GAIN, CaseResult, Check, Golden, Run, SuiteCheck, Verdict
 from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.summaries import LINEAR
 
 _ACCEPT = "run all cases; if they were changed on purpose, make this run the baseline"
+_FIRST = "pytest --llm-golden --llm-repeats auto --llm-accept"
 _NAMED = 5
 
 
@@ -58,28 +60,52 @@ def judge_suites_against(  # noqa: PLR0913 - both sides, and the rest of the run
         share: Of the error budget, for each of these files; by default they are all that the run has.
         chance: Of the whole baseline; by default of these results.
     """
+    judged = judge_and_track(suite, results, base_results, level=level, seed=seed, share=share, chance=chance)
+    return {path: tuple(verdict for verdict, _ in of_file) for path, of_file in judged.items()}
+
+
+def judge_and_track(  # noqa: PLR0913 - both sides, and the rest of the run
+    suite: Mapping[str, Sequence[SuiteCheck]],
+    results: Sequence[CaseResult],
+    base_results: Sequence[CaseResult],
+    *,
+    level: float = 0.95,
+    seed: int = 0,
+    share: float | None = None,
+    chance: Chance | None = None,
+) -> dict[str, tuple[tuple[Verdict, Progress | None], ...]]:
+    """The verdicts of `judge_suites_against`, each with the progress of a check that watches for a drop."""
     share = share or divide_suite_share(suite.values())
     chance = chance or Chance(base_results)
-    verdicts: dict[str, tuple[Verdict, ...]] = {}
+    verdicts: dict[str, tuple[tuple[Verdict, Progress | None], ...]] = {}
     for path, checks in suite.items():
         paired = PairedSuites(results_of(path, results), results_of(path, base_results), chance)
         judged = [paired.judge(check, level) for check in checks]
         watched = [item for item in judged if isinstance(item, PairedScores) and item.tolerated is not None]
         tracked = iter(track_checks(watched, paired.looks, share=share, level=level, seed=seed))
         tests = len(watched) / share
-        verdicts[path] = tuple(
-            item
-            if isinstance(item, Verdict)
-            else _judge(
-                item,
-                None if item.tolerated is None else next(tracked),
-                tests=tests,
-                level=level,
-                seed=seed,
-            )
-            for item in judged
-        )
+        of_file: list[tuple[Verdict, Progress | None]] = []
+        for item in judged:
+            if isinstance(item, Verdict):
+                of_file.append((item, None))
+                continue
+            progress = None if item.tolerated is None else next(tracked)
+            of_file.append((_judge(item, progress, tests=tests, level=level, seed=seed), progress))
+        verdicts[path] = tuple(of_file)
     return verdicts
+
+
+def judge_new_suite(checks: Sequence[SuiteCheck], results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
+    """The verdicts of a file without a baseline, by its thresholds; undecided where one only watches."""
+    shared = shared_repeats(results)
+    verdicts = []
+    for check in checks:
+        verdict = judge_suite(check, shared)
+        if verdict.outcome == "passed" and check.comparison is None:
+            reason = "nothing to compare with: there is no baseline of this file"
+            verdict = replace(verdict, outcome="undecided", reason=reason, advice=f"accept one: {_FIRST}")
+        verdicts.append(verdict)
+    return tuple(verdicts)
 
 
 def track_suites(  # noqa: PLR0913 - both sides, and the rest of the run
@@ -112,14 +138,16 @@ def track_suites(  # noqa: PLR0913 - both sides, and the rest of the run
 
 def watch_means(golden: Golden, base: Run | None) -> Golden:
     """
-    A golden file that has a baseline, with the mean of each metric that its cases check in its suite.
+    A golden file that has a baseline, its suite with the mean of each metric that it or its cases check.
 
     A metric that the suite names by other statistics is watched like one that it does not name, unless
-    `watch: false` is written.
+    `watch: false` is written, or the suite only records what no case checks.
     """
     if base is None or not results_of(golden.path, base.results):
         return golden
-    metrics = (check.metric for case in golden.cases for check in case.checks if not check.record_only)
+    checks: list[Check | SuiteCheck] = [check for case in golden.cases for check in case.checks]
+    checks += golden.suite
+    metrics = (check.metric for check in checks if not check.record_only)
     return replace(golden, suite=add_means(golden.suite, metrics))
 
 
@@ -157,6 +185,13 @@ def tolerated_drops(suite: Mapping[str, Sequence[SuiteCheck]]) -> dict[str, floa
     return drops
 
 
+def recorded_metrics(suite: Mapping[str, Sequence[SuiteCheck]]) -> frozenset[str]:
+    """Metrics that the suites only record: where no case checks one, no case can drop by it."""
+    checks = [check for checks in suite.values() for check in checks]
+    recorded = {check.metric for check in checks if check.record_only}
+    return frozenset(recorded - {check.metric for check in checks if not check.record_only})
+
+
 def _judge(
     scores: PairedScores, progress: Progress | None, *, tests: float, level: float, seed: int
 ) -> Verdict:
@@ -188,7 +223,7 @@ def _judge(
         reason = f"{len(scores.lost)} of the baseline's cases cannot be compared: {named}"
         return replace(verdict, outcome="undecided", reason=reason, evidence=(), advice=_ACCEPT)
     power = _describe_power(scores, spread.error, tests, level, progress.looks) if progress else ""
-    if progress is not None and _is_open(scores, progress):
+    if progress is not None and _is_open(progress):
         reason = _describe_open(progress)
         reason += "; the threshold is missed, as in the baseline" if failed else ""
         return replace(verdict, outcome="undecided", reason=reason, evidence=dropped, advice=power)
@@ -210,13 +245,13 @@ def _name_dropped(scores: PairedScores) -> tuple[dict[str, object], ...]:
     return tuple(dropped[:_NAMED])
 
 
-def _is_open(scores: PairedScores, progress: Progress) -> bool:
+def _is_open(progress: Progress) -> bool:
     """
     True if the observed drop is more than the tolerated one, and no test attributes it to chance. Without a
     `max_drop` any drop is more, and counts where a test called it.
     """
-    counts = scores.check.max_drop is not None or progress.state == "called"
-    return counts and progress.state != "cleared" and not scores.is_tolerated(scores.at(None))
+    counts = progress.scores.check.max_drop is not None or progress.state == "called"
+    return counts and progress.state != "cleared" and progress.is_beyond_tolerance
 
 
 def _describe_open(progress: Progress) -> str:

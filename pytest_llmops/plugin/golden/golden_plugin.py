@@ -227,7 +227,12 @@ class GoldenPlugin:
 
     def _notes(self, session: pytest.Session) -> Iterator[str]:
         if known := len(self.reported.known):
-            yield f"{known} of the failures were in the baseline too (known_failures)"
+            yield f"{known} of the failures were in the baseline too (known_failures): pytest's xfailed"
+        undecided = "failed" if self.evaluation.settings.undecided == "fail" else "passed"
+        words = {"regressed": "failed", "undecided": undecided}
+        counts = [(number, outcome) for outcome, number in self.reported.counts.items() if number]
+        if renamed := [f"{number} {name} as {words[name]}" for number, name in counts if name in words]:
+            yield f"in pytest's words, in the last line: {', '.join(renamed)}"
         if not (self.evaluation.source.revision or session.exitstatus):  # against one, they fail the build
             yield from (f"warning: {excuse}" for excuse in self._find_excuses(session))
 

@@ -34,7 +34,7 @@ from pytest_llmops.errors import RunFileError, hint
 from pytest_llmops.gates.baseline import NEW_ALONE, Acceptance, AcceptOptions, accept, find_flaw, make_entry
 from pytest_llmops.gates.case_results import answer_digests
 from pytest_llmops.gates.copies import leave_out_copies
-from pytest_llmops.gates.release import Release
+from pytest_llmops.gates.release import RELEASE, Release
 from pytest_llmops.judges.floors import criteria_evidence, graded_criteria
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Output, Run, Score
@@ -44,13 +44,12 @@ from pytest_llmops.reports.files.run_file import load_run, read_pieces, read_run
 VERSION = 1
 KIND = "baseline"
 
+_RELEASE_ENDING = ".release"
 _MOST_REPEATS = 100_000  # one item stands for all of them, however many a broken file states
 Item = TypeVar("Item")
 
 ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
 """The command that makes a baseline."""
-
-RELEASE = "llmops accept RUN.json --release NAME"
 
 _REMEDY = f"Restore the file, or remove it and make a baseline with: {ACCEPT}"
 _KIND = KeptFile(name=KIND, error=RunFileError, made_by=ACCEPT, remedy=_REMEDY)
@@ -110,10 +109,15 @@ def update_baseline(path: str | Path, run: Run, options: AcceptOptions = NEW_ALO
     Accept a run into a baseline file; one that would stay the same is not touched.
 
     Raises:
-        RunFileError: The existing file is broken; it stays as it is.
+        RunFileError: The existing file is broken, or a release; it stays as it is.
         AcceptanceError: Nothing of the run can be accepted.
     """
     path = Path(path)
+    if path.stem.endswith(_RELEASE_ENDING):
+        of = path.with_name(f"{path.stem.removesuffix(_RELEASE_ENDING)}{path.suffix}")
+        raise RunFileError(
+            f"{path}: is a release, which no run is added to; accept into {of}, then: {RELEASE}"
+        )
     baseline = load_baseline(path) if path.exists() else None
     acceptance = accept(baseline, run, options)
     if acceptance.changed:
@@ -139,7 +143,7 @@ def parse_baseline(data: bytes, shown: str) -> Run:
 
 def release_path(path: Path) -> Path:
     """Return the file of the release baseline beside a baseline: `baseline.release.json`."""
-    return path.with_name(f"{path.stem}.release{path.suffix}")
+    return path.with_name(f"{path.stem}{_RELEASE_ENDING}{path.suffix}")
 
 
 def load_release(path: Path) -> Release | None:
@@ -162,7 +166,7 @@ def parse_release(data: bytes, shown: str) -> Release:
     def read(text: str) -> Release:
         value = parse_json(text)
         run = read_baseline(value)
-        if not (name := _HEAD(read_version(value, VERSION, KIND))["release"]):
+        if not (name := _HEAD(read_version(value, VERSION, KIND)).get("release")):
             raise BrokenValueError("release: is missing; a release baseline has a name")
         return Release(name=name, run=run)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -82,7 +82,7 @@ def _checked(output: Output) -> Output:
             raise AnswerError(
                 f"the app returned a call of {call.name!r} that JSON cannot hold: {error}"
             ) from None
-    return output
+    return replace(output, usage=_usage(output.usage))
 
 
 def _usage(value: Any) -> Usage:
@@ -90,7 +90,11 @@ def _usage(value: Any) -> Usage:
     if value is None:
         return Usage()
     if isinstance(value, Usage):
-        return value
+        tokens = (value.prompt_tokens or 0) + (value.completion_tokens or 0)
+        if value.stated or value.cost_usd or not tokens:
+            return value
+        # A zero that nobody wrote: the tokens are priced by the settings.
+        return replace(value, calls=value.calls or 1, cost_usd=None, stated=True)
     if not isinstance(value, Mapping):
         raise AnswerError(f"the app returned a usage that is {type_of(value)}, not a mapping")
     known = {attribute.name for attribute in fields(Usage)} - {"stated"}
@@ -101,7 +105,9 @@ def _usage(value: Any) -> Usage:
             raise AnswerError(f"the app returned a usage whose {name!r} is {count!r}, not a count")
     calls = int(any(value.values()))  # nothing used is no call
     cost_usd = None if calls else 0.0  # tokens without a cost are priced by the settings
-    return Usage(**{"calls": calls, "cost_usd": cost_usd, **value}, stated=True)
+    prompt_tokens = None if value.keys() == {"calls"} and calls else 0
+    unless_stated = {"calls": calls, "cost_usd": cost_usd, "prompt_tokens": prompt_tokens}
+    return Usage(**{**unless_stated, **value}, stated=True)
 
 
 def _passage(value: Any) -> Passage:
