@@ -7,7 +7,8 @@ A stamp has one value, or several that one run met, joined by `SEPARATOR`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import PurePosixPath
 
 from pytest_llmops.printable import name_some, printable
 
@@ -166,6 +167,8 @@ def _find_changes(
             continue
         if kind == "file" and name.endswith("/") and (_is_smaller(new, base) or _is_smaller(base, new)):
             continue  # which of a folder's many files were read depends on the cases
+        if kind == "file" and before is None and _is_named(about, base.keys() - new.keys()):
+            continue  # a golden file that was not run names it, and the baseline stamped it as data
         if (before and after) or (kind in _DESCRIBE and (after or not _is_smaller(new, base))):
             yield name, before, after
 
@@ -182,6 +185,11 @@ def _golden_files(signature: Mapping[str, str]) -> set[str]:
 def _is_smaller(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """True if a run may have met less than another, since it has fewer cases or golden files."""
     return "partial" in one or bool(_golden_files(other) - _golden_files(one))
+
+
+def _is_named(path: str, names: Collection[str]) -> bool:
+    """True if one of the names is a stamp of the file, or of a folder that contains it, as data."""
+    return any(f"data:{part}" in names for part in (path, *map(str, PurePosixPath(path).parents)))
 
 
 def _is_explained_by_size(

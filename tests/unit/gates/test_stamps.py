@@ -216,6 +216,17 @@ def test_fewer_cases_read_fewer_files_and_make_fewer_requests():
     assert describe_changes(STAMPED, {**STAMPED, **PART, "system:gpt": "s3"}) != ()
 
 
+@pytest.mark.parametrize(
+    ("name", "named"), [("docs/b.md", ()), ("else/b.md", ("file else/b.md is read now",))]
+)
+def test_a_file_that_a_golden_file_names_is_not_news_where_that_one_was_not_run(name, named):
+    base = {**STAMPED, "golden:golden/more.yaml": "cc", "app:golden/more.yaml": "shop:answer"}
+    new = {
+        stamp: value for stamp, value in base.items() if stamp not in {"golden:golden/more.yaml", "data:docs"}
+    }
+    assert describe_changes(base, {**new, f"file:{name}": "f2"}) == named
+
+
 def test_a_baseline_of_two_runs_has_the_stamps_of_both():
     new = {**STAMPED, "code:shop.py": "c2", "environment:TONE": "1f0", "setting:seed:gpt": "7"}
     joined = join_runs({**STAMPED, "data:more": "bb"}, STAMPED, new)
