@@ -224,7 +224,22 @@ def test_a_file_that_a_golden_file_names_is_not_news_where_that_one_was_not_run(
     new = {
         stamp: value for stamp, value in base.items() if stamp not in {"golden:golden/more.yaml", "data:docs"}
     }
-    assert describe_changes(base, {**new, f"file:{name}": "f2"}) == named
+    new[f"file:{name}"] = "f2"
+    assert describe_changes(base, new) == named
+    gone = tuple(line.replace("read now", "not read any more") for line in named)
+    assert describe_changes(new, base) == (*gone, "data docs is new", "golden file golden/more.yaml is new")
+
+
+def test_cases_without_a_model_call_leave_the_settings_of_the_others():
+    """A stub that is no recorded model has no requests, and what is known of the app's own stays known."""
+    of_gpt = {"model:gpt", "tools:gpt", "setting:temperature:gpt", "system:gpt"}
+    stub = {name: value for name, value in STAMPED.items() if name not in of_gpt}
+    stub |= {"stamped": "code environment file", "model:stub": "stub"}
+    warmer = {**STAMPED, **stub, "stamped": STAMPED["stamped"], "setting:temperature:gpt": "1"}
+    for sides in ((STAMPED, stub), (stub, STAMPED)):
+        assert describe_changes(join_runs({**STAMPED, **stub}, *sides), warmer) == (
+            "temperature of gpt: 0 → 1",
+        )
 
 
 def test_a_baseline_of_two_runs_has_the_stamps_of_both():
