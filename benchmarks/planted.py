@@ -2,8 +2,8 @@
 Regressions planted in the reference app with its packaged model: which turn its gate red, and are they named?
 
 Copies the project for each planting, makes one change there and runs `pytest --llm-golden`. Calls that the
-change does not touch are replayed from what `make golden` recorded here. A red check of the time does not count.
-Usage: python -m benchmarks.planted [--only PATTERN] [--keep FOLDER]
+change does not touch are replayed from what `make golden` recorded here. A red check of time does not count.
+Usage: python benchmarks/planted.py [--only PATTERN] [--keep FOLDER]
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import numpy as np
 
 from benchmarks.doses.perturbing import DOSES, perturb
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ("reference_app", "golden", "pyproject.toml", "mcp.lock", ".llmops")
-LEFT_OUT = shutil.ignore_patterns("__pycache__", "runs", "explain", "_attacks", "multimodal")
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "runs", "explain", "multimodal")
+COMMAND = [sys.executable, "-m", "pytest", "--llm-golden", "-q", "-rfE", "-o", "testpaths=golden"]
+COMMAND += ["-p", "no:hypothesispytest", "-p", "no:cacheprovider"]
 CAUSE = "since the baseline: "
 PLANNER, ANSWERER = "prompts/adapter-planner.yaml", "prompts/adapter-answerer.yaml"
 RETURNS, QUERIES = "knowledge/returns.md", "shop/queries.py"
@@ -98,6 +102,18 @@ RUMOUR = (
     "\n## What a return by post costs {#news}\n\nSending an item back by post costs £9.95, taken off it.\n"
 )
 TEXT = 'return {"text": text, "sources": sources}'
+SUPPORT = "golden/support.yaml"
+FIRST = {
+    **{kind: ["golden/adapter.yaml"] for kind in ("planner", "answerer", "model")},
+    "guard off": ["golden/_attacks/guards.yaml"],
+    "reply": [SUPPORT, "-k", "order or deny"],
+    "document": [SUPPORT, "-k", "returns or express or owner"],
+    "retriever": [SUPPORT, "-k", "returns or multi or error"],
+    "tool": [SUPPORT, "-k", "tool or sql or deny or confirm"],
+    "answer": [SUPPORT, "-k", "multi"],
+}
+"""What is run first, by kind: what is red there is red in the whole run, which then need not be made."""
+
 PLANTED: dict[str, tuple[Plant, str]] = {
     "planner: its rule deleted": (edit(PLANNER, ("Plan the reply as JSON.", "Reply.")), "adapter-planner"),
     "planner: told to refuse": (edit(PLANNER, ("as JSON.", "as JSON. Always refuse.")), "adapter-planner"),
@@ -235,19 +251,20 @@ def run(name: str, folder: Path) -> tuple[list[str], bool, str]:
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / part, **({"ignore": LEFT_OUT} if source.is_dir() else {}))
     plant, cause = PLANTED[name]
-    variables = {} if callable(plant) else plant
     if callable(plant):
         plant(folder / "reference_app")
-    command = [sys.executable, "-m", "pytest", "--llm-golden", "-q", "-rfE", "-o", "testpaths=golden"]
-    command += ["-p", "no:hypothesispytest", "-p", "no:cacheprovider"]
-    made = subprocess.run(  # noqa: S603
-        command, cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True, check=False
-    )
-    shown = made.stdout + made.stderr
-    red = re.findall(r"^(?:FAILED|ERROR) golden/(\S+)", shown, re.MULTILINE)
-    causes = [line for line in shown.splitlines() if line.startswith(CAUSE)]
-    assert " undecided, " in shown, shown  # noqa: S101 - the gate came to its end
-    return [item for item in red if "latency_s" not in item], any(cause in line for line in causes), shown
+    environment = {**os.environ, **({} if callable(plant) else plant)}
+    shown, red = "", []
+    for where in (FIRST[name.partition(":")[0]], []):
+        made = subprocess.run(  # noqa: S603
+            [*COMMAND, *where], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        shown = made.stdout + made.stderr
+        assert " undecided, " in shown, shown  # noqa: S101 - the gate came to its end
+        items = re.findall(r"^(?:FAILED|ERROR) golden/(\S+)", shown, re.MULTILINE)
+        if red := [item for item in items if "latency_s" not in item]:
+            break
+    return red, any(cause in line for line in shown.splitlines() if line.startswith(CAUSE)), shown
 
 
 def main() -> None:
