@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = ("reference_app", "golden", "pyproject.toml", "mcp.lock", ".llmops")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "runs", "explain", "multimodal")
 COMMAND = [sys.executable, "-m", "pytest", "--llm-golden", "-q", "-rfE", "-o", "testpaths=golden"]
-COMMAND += ["-p", "no:hypothesispytest", "-p", "no:cacheprovider"]
+COMMAND += ["-o", "llm_timeout_s=900", "-p", "no:hypothesispytest", "-p", "no:cacheprovider"]
 CAUSE = "since the baseline: "
 PLANNER, ANSWERER = "prompts/adapter-planner.yaml", "prompts/adapter-answerer.yaml"
 RETURNS, QUERIES = "knowledge/returns.md", "shop/queries.py"

@@ -196,8 +196,8 @@ def _is_met_by_size(path: str, base: Mapping[str, str], new: Mapping[str, str]) 
     if path.endswith("/"):  # which of a folder's many files were read
         return _is_smaller(new, base) or _is_smaller(base, new)
     one, other = (new, base) if f"file:{path}" in base else (base, new)
-    names = {f"data:{part}" for part in (path, *PurePosixPath(path).parents)}
-    return f"file:{path}" not in one and bool(names & (one.keys() - other.keys()))  # there it is data
+    names = {f"prompt:{path}", *(f"data:{part}" for part in (path, *PurePosixPath(path).parents))}
+    return f"file:{path}" not in one and bool(names & (one.keys() - other.keys()))  # it has another stamp
 
 
 def _is_explained_by_size(
