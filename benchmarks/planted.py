@@ -23,12 +23,23 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 
 from benchmarks.doses.perturbing import DOSES, perturb
+from pytest_llmops import load_run
+from pytest_llmops.gates.case_results import answer_digests
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ("reference_app", "golden", "pyproject.toml", "mcp.lock", ".llmops")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "runs", "explain", "multimodal")
 COMMAND = [sys.executable, "-m", "pytest", "--llm-golden", "-q", "-rfE", "-o", "testpaths=golden"]
-COMMAND += ["-o", "llm_timeout_s=900", "-p", "no:hypothesispytest", "-p", "no:cacheprovider"]
+COMMAND += [
+    "--llm-out",
+    "run.json",
+    "-o",
+    "llm_timeout_s=900",
+    "-p",
+    "no:hypothesispytest",
+    "-p",
+    "no:cacheprovider",
+]
 CAUSE = "since the baseline: "
 PLANNER, ANSWERER = "prompts/adapter-planner.yaml", "prompts/adapter-answerer.yaml"
 RETURNS, QUERIES = "knowledge/returns.md", "shop/queries.py"
@@ -244,8 +255,17 @@ PLANTED: dict[str, tuple[Plant, str]] = {
 }
 
 
-def run(name: str, folder: Path) -> tuple[list[str], bool, str]:
-    """What is red but for latency, whether the cause is named, and all that was printed."""
+def count_changed(folder: Path) -> int:
+    """Cases whose answers are not those of the baseline: none where the model does not hear of a change."""
+    base, new = (
+        {result.case: set(answer_digests(result)) for result in load_run(folder / name).results}
+        for name in ("golden/baseline.json", "run.json")
+    )
+    return sum(case in base and base[case] != answers for case, answers in new.items())
+
+
+def run(name: str, folder: Path) -> tuple[list[str], bool, int, str]:
+    """What is red but for latency, whether the cause is named, answers that changed, and what was printed."""
     for part in PROJECT:
         source = ROOT / part
         copy = shutil.copytree if source.is_dir() else shutil.copy
@@ -264,7 +284,8 @@ def run(name: str, folder: Path) -> tuple[list[str], bool, str]:
         items = re.findall(r"^(?:FAILED|ERROR) golden/(\S+)", shown, re.MULTILINE)
         if red := [item for item in items if "latency_s" not in item]:
             break
-    return red, any(cause in line for line in shown.splitlines() if line.startswith(CAUSE)), shown
+    named = any(cause in line for line in shown.splitlines() if line.startswith(CAUSE))
+    return red, named, count_changed(folder), shown
 
 
 def main() -> None:
@@ -275,15 +296,17 @@ def main() -> None:
     names = [name for name in PLANTED if re.search(given.only, name)]
     found = []
     print(
-        "| planting | red | cause named | red cases | red suite checks |\n|---|---|---|---|---|", flush=True
+        "| planting | red | cause named | red cases | red suite checks | answers changed |\n"
+        "|---|---|---|---|---|---|",
+        flush=True,
     )
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
-            red, named, shown = run(name, Path(folder))
+            red, named, changed, shown = run(name, Path(folder))
         found.append((bool(red), named))
         suite = sum("::suite[" in item for item in red)
         words = ["yes" if each else "no" for each in found[-1]]
-        print(f"| {name} | {' | '.join(words)} | {len(red) - suite} | {suite} |", flush=True)
+        print(f"| {name} | {' | '.join(words)} | {len(red) - suite} | {suite} | {changed} |", flush=True)
         if given.keep:
             given.keep.mkdir(parents=True, exist_ok=True)
             (given.keep / f"{re.sub('[^a-z0-9]+', '-', name)}.txt").write_text(shown)
