@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePosixPath
 
 from pytest_llmops.printable import name_some, printable
 
@@ -118,6 +119,8 @@ def join_runs(signature: Mapping[str, str], old: Mapping[str, str], new: Mapping
         signature: All other stamps.
     """
     both = _kinds(old) & _kinds(new)
+    if {True, False} == {"setting" in _kinds(side) for side in (old, new)} and not _shares_model(old, new):
+        both.add("setting")  # the run that lacks them called none of the models of which they are
     sides = [{name: value for name, value in side.items() if _kind(name) in both} for side in (old, new)]
     for one, other in (sides, sides[::-1]):
         for name in other.keys() - one.keys():
@@ -125,6 +128,10 @@ def join_runs(signature: Mapping[str, str], old: Mapping[str, str], new: Mapping
                 one[name] = UNSET
     others = {name: value for name, value in signature.items() if _kind(name) not in {*_LISTED, STAMPED}}
     return {**others, **join_stamps(*sides), **({STAMPED: " ".join(sorted(both))} if both else {})}
+
+
+def _shares_model(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    return any(name.startswith("model:") for name in one.keys() & other.keys())
 
 
 def _is_unset(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> bool:
@@ -164,8 +171,8 @@ def _find_changes(
         is_single = kind in _SINGLE and before is not None and after is not None
         if kind in _MET and not is_single and _is_explained_by_size(before, after, base, new):
             continue
-        if kind == "file" and name.endswith("/") and (_is_smaller(new, base) or _is_smaller(base, new)):
-            continue  # which of a folder's many files were read depends on the cases
+        if kind == "file" and _is_met_by_size(about, base, new):
+            continue
         if (before and after) or (kind in _DESCRIBE and (after or not _is_smaller(new, base))):
             yield name, before, after
 
@@ -182,6 +189,15 @@ def _golden_files(signature: Mapping[str, str]) -> set[str]:
 def _is_smaller(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """True if a run may have met less than another, since it has fewer cases or golden files."""
     return "partial" in one or bool(_golden_files(other) - _golden_files(one))
+
+
+def _is_met_by_size(path: str, base: Mapping[str, str], new: Mapping[str, str]) -> bool:
+    """True if the stamp of a file depends on the cases and golden files that a run has."""
+    if path.endswith("/"):  # which of a folder's many files were read
+        return _is_smaller(new, base) or _is_smaller(base, new)
+    one, other = (new, base) if f"file:{path}" in base else (base, new)
+    names = {f"prompt:{path}", *(f"data:{part}" for part in (path, *PurePosixPath(path).parents))}
+    return f"file:{path}" not in one and bool(names & (one.keys() - other.keys()))  # it has another stamp
 
 
 def _is_explained_by_size(

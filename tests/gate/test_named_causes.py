@@ -1,21 +1,33 @@
-"""Whatever is changed in an app, the comparison names it, and says that nothing changed where it is so."""
+"""
+Whatever is changed in an app, the comparison names it, and says that nothing changed where it is so.
+
+Two apps: a small one of a stranger, in this process, and the reference app, whole but for its chat model, in
+processes of its own. `benchmarks/planted.py` plants the same with its own model, and looks what turns red.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import yaml
 
+from benchmarks import planted
 from pytest_llmops.cli import main
+from reference_app.errors import WeightsError
+from reference_app.models.weights import find_weights
+from reference_app.settings import read_settings
 from tests import openai_server
 from tests.gate.desk_app import FILES, reply
 from tests.openai_server import OpenAIServer
@@ -23,6 +35,7 @@ from tests.openai_server import OpenAIServer
 ROOT = Path(__file__).parents[2]
 NAMES = ("desk", "deskdep", "desk_tone", "graph_desk")
 METADATA = "Metadata-Version: 2.1\nName: deskdep\nVersion: 1.0\n"
+MAIN = "import sys; from pytest_llmops.cli import main; sys.exit(main())"
 VARIABLES = ("DESK_GUARDS", "DESK_TOP_K", "DESK_SYSTEM_PROMPT", "DESK_UNUSED")
 
 
@@ -44,6 +57,9 @@ class Desk:
         file = self.path / "desk" / "settings.json"
         config = {**json.loads(file.read_text()), **values}
         file.write_text(json.dumps({name: value for name, value in config.items() if value is not None}))
+
+    def plant(self, plant: Callable[[Desk], None]) -> None:
+        plant(self)
 
     def run(self, out: Path, *arguments: str) -> tuple[int, str]:
         forget()
@@ -124,6 +140,88 @@ def base(tmp_path_factory, server):
         assert main(["run", "--out", str(folder / "base.json"), "--repeats", "1"]) == 0
     forget()
     return folder / "base.json"
+
+
+@dataclass(slots=True)
+class Support:
+    """A copy of the reference app with a few of its cases, which names no prompts and no data."""
+
+    path: Path
+    server: OpenAIServer
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def plant(self, plant: planted.Plant) -> None:
+        if callable(plant):
+            plant(self.path / "reference_app")
+        else:
+            self.variables = plant
+
+    def run(self, out: Path) -> None:
+        here = {"OPENAI_BASE_URL": self.server.url, "OPENAI_API_KEY": "none", "PYTHONPATH": str(ROOT)}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+        environment = {**inherited, **here, "PYTHONDONTWRITEBYTECODE": "1", **self.variables}
+        made = self._call("run", "--repeats", "1", "--out", str(out), environment=environment)
+        assert out.exists(), made.stdout + made.stderr
+
+    def compare(self, base: Path, run: Path) -> dict[str, object]:
+        comparison: dict[str, object] = json.loads(
+            self._call("compare", str(base), str(run), "--format", "json").stdout
+        )
+        return comparison
+
+    def _call(
+        self, *arguments: str, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", MAIN, *arguments]
+        return subprocess.run(  # noqa: S603
+            command, cwd=self.path, env=environment, capture_output=True, text=True, check=False
+        )
+
+
+def plan_or_read_aloud(request):
+    system, question = (request["messages"][place]["content"] for place in (0, -1))
+    if not system.startswith("You plan"):
+        return question[:600]
+    if order := re.search(r"FW-\d{5}", question):
+        call = {"name": "order_status", "arguments": {"order_id": order[0]}}
+        return json.dumps({"route": "tools", "calls": [call]})
+    return json.dumps({"route": "refuse" if "always refuse" in system else "documents", "calls": []})
+
+
+@pytest.fixture(scope="module")
+def support_base(tmp_path_factory):
+    settings = read_settings()
+    try:
+        find_weights(settings.weights, settings.adapter)
+    except WeightsError as error:
+        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("support")
+    skipped = shutil.ignore_patterns("__pycache__", "training", "adapter")
+    shutil.copytree(ROOT / "reference_app", folder / "reference_app", ignore=skipped)
+    written = yaml.safe_load((ROOT / "golden/support.yaml").read_text(encoding="utf-8"))
+    cases = [
+        {**case, "checks": {"keywords": case["checks"]["keywords"]}}
+        for case in written["cases"]
+        if case["id"] in {"returns-window", "repair-resole", "order-shipped"}
+    ]
+    (folder / "golden").mkdir()
+    (folder / "golden/few.yaml").write_text(yaml.safe_dump({"app": written["app"], "cases": cases}))
+    (folder / "pyproject.toml").write_text("[tool.pytest-llmops]\n")
+    with OpenAIServer(answer=plan_or_read_aloud) as server:
+        Support(folder, server).run(folder / "base.json")
+        yield folder, server
+
+
+@pytest.fixture
+def desk_and_base(desk, base):
+    return desk, base
+
+
+@pytest.fixture
+def support_and_base(support_base, tmp_path):
+    folder, server = support_base
+    shutil.copytree(folder, tmp_path / "support", ignore=shutil.ignore_patterns(".llmops"))
+    return Support(tmp_path / "support", server), folder / "base.json"
 
 
 def setting(**values: object) -> Callable[[Desk], None]:
@@ -228,14 +326,51 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("planted", PLANTED)
-def test_a_planted_change_is_named(desk, base, planted):
-    plant, cause = PLANTED[planted]
-    plant(desk)
-    run = base.with_name(f"{planted}.json")
-    desk.run(run)
-    comparison = desk.compare(base, run)
-    assert any(line.startswith(cause) for line in comparison["differs"]), comparison["differs"]
+OF_SUPPORT = {
+    **{
+        name: planted.PLANTED[name]
+        for name in (
+            "document: a number",
+            "document: a false section",
+            "model: temperature 0 → 1",
+            "guard off: owner",
+            "guard off: poison in passages",
+            "retriever: top k 1",
+            "retriever: wrong index",
+            "retriever: threshold",
+            "tool: schema changed",
+            "tool: an exception swallowed",
+        )
+    },
+    "planner told to refuse": (
+        planted.edit("prompts/planner.yaml", ("You plan how", "You plan, and always refuse, how")),
+        "system prompt of ",
+    ),
+    "owner off in code": (
+        planted.edit("nodes/tools.py", ('or "owner" not in guards', "or True")),
+        "code reference_app/nodes/tools.py changed",
+    ),
+    "model": ({"REFERENCE_APP_MODEL": "gpt-small"}, "model gpt-small: none → "),
+}
+CHANGES = {"desk_and_base": PLANTED, "support_and_base": OF_SUPPORT}
+LIVE = (pytest.mark.live, pytest.mark.timeout(600), pytest.mark.xdist_group("planted_changes"))
+
+
+@pytest.mark.parametrize(
+    ("app", "name"),
+    [
+        *(("desk_and_base", name) for name in PLANTED),
+        *(pytest.param("support_and_base", name, marks=LIVE) for name in OF_SUPPORT),
+    ],
+)
+def test_a_planted_change_is_named(request, app, name):
+    changed, base = request.getfixturevalue(app)
+    plant, cause = CHANGES[app][name]
+    changed.plant(plant)
+    run = changed.path / "planted.json"
+    changed.run(run)
+    comparison = changed.compare(base, run)
+    assert any(cause in line for line in comparison["differs"]), comparison["differs"]
     assert comparison["not_stamped"] == []
 
 

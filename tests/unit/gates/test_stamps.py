@@ -216,6 +216,35 @@ def test_fewer_cases_read_fewer_files_and_make_fewer_requests():
     assert describe_changes(STAMPED, {**STAMPED, **PART, "system:gpt": "s3"}) != ()
 
 
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("docs/b.md", ()),
+        ("prompts/planner.txt", ()),
+        ("else/b.md", ("file else/b.md is read now",)),
+    ],
+)
+def test_a_file_that_a_golden_file_names_is_not_news_where_that_one_was_not_run(name, named):
+    base = {**STAMPED, "golden:golden/more.yaml": "cc", "app:golden/more.yaml": "shop:answer"}
+    of_more = {"golden:golden/more.yaml", "data:docs", "prompt:prompts/planner.txt"}
+    new = {stamp: value for stamp, value in base.items() if stamp not in of_more} | {f"file:{name}": "f2"}
+    assert describe_changes(base, new) == named
+    gone = {line.replace("read now", "not read any more") for line in named}
+    assert {line for line in describe_changes(new, base) if line.startswith("file")} == gone
+
+
+def test_cases_without_a_model_call_leave_the_settings_of_the_others():
+    """A stub that is no recorded model has no requests, and what is known of the app's own stays known."""
+    of_gpt = {"model:gpt", "tools:gpt", "setting:temperature:gpt", "system:gpt"}
+    stub = {name: value for name, value in STAMPED.items() if name not in of_gpt}
+    stub |= {"stamped": "code environment file", "model:stub": "stub"}
+    warmer = {**STAMPED, **stub, "stamped": STAMPED["stamped"], "setting:temperature:gpt": "1"}
+    for sides in ((STAMPED, stub), (stub, STAMPED)):
+        assert describe_changes(join_runs({**STAMPED, **stub}, *sides), warmer) == (
+            "temperature of gpt: 0 → 1",
+        )
+
+
 def test_a_baseline_of_two_runs_has_the_stamps_of_both():
     new = {**STAMPED, "code:shop.py": "c2", "environment:TONE": "1f0", "setting:seed:gpt": "7"}
     joined = join_runs({**STAMPED, "data:more": "bb"}, STAMPED, new)
