@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
 from pytest_llmops.records import CaseResult, Check, Failure, Output, Run, Score
 from pytest_llmops.reports.files.baseline_file import load_baseline
 from pytest_llmops.reports.files.run_file import write_run
+from tests.command import main
 
 BASELINE = Path("golden/baseline.json")
 

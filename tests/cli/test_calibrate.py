@@ -12,8 +12,8 @@ from threading import Lock
 import pytest
 
 from pytest_llmops.calibration.record import load_calibrations
-from pytest_llmops.cli import main
 from tests.cli.judging import FAMILY, PlantedJudge, make_pairs
+from tests.command import main
 from tests.openai_server import OpenAIServer, last_user_text
 
 LABELLED = ["rouge_l", "labels.jsonl", "--label", "right"]

@@ -7,8 +7,8 @@ import shlex
 
 import pytest
 
-from pytest_llmops.cli import main
 from pytest_llmops.detect.canaries import CANARY_KINDS
+from tests.command import main
 
 
 def test_what_is_planted_is_found(tmp_path, monkeypatch, capsys):

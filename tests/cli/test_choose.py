@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
 from pytest_llmops.records import CaseResult, Check, Failure, Output, Run, Score
 from pytest_llmops.reports.files.run_file import load_run, write_run
+from tests.command import main
 from tests.readme import read_blocks, run_console
 
 pytestmark = pytest.mark.usefixtures("warm")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
 from pytest_llmops.features.choose import autorag
+from tests.command import main
 
 COLUMNS = ("filename", "module_name", "module_params", "execution_time")
 

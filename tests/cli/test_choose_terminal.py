@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
 from pytest_llmops.records import CaseResult, Check, Output, Run, Score
 from pytest_llmops.reports.files.run_file import write_run
+from tests.command import main
 
 HOSTILE = "\x1b]0;pwned\x07\x1b[31m"
 ESCAPED = "\\x1b]0;pwned\\x07\\x1b[31m"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
 from pytest_llmops.records import CaseResult, Check, Output, Run, Score
 from pytest_llmops.reports.files.run_file import write_run
+from tests.command import main
 from tests.extras import needs_pii
 
 pytestmark = [pytest.mark.usefixtures("warm"), needs_pii]

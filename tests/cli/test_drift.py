@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
+from pytest_llmops import load_run
 from pytest_llmops.gates.case_results import digest
 from pytest_llmops.golden.reviews import Review, append_reviews
-from pytest_llmops.reports.files.run_file import load_run
+from tests.command import main
 from tests.openai_server import OpenAIServer, last_user_text
 
 GOLDEN = """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
+from tests.command import main
 
 pytest.importorskip("mcp", reason="the extra mcp is not installed")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops import registry
-from pytest_llmops.cli import main
 from pytest_llmops.golden import own_metrics
+from tests.command import main
 
 ROOT = Path(__file__).parents[2]
 PLANNER = "name: planner\nversion: {}\nkind: planner\ntools: [search]\ntemplate: {}\n"

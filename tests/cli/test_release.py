@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
 from pytest_llmops.evaluation.baseline import accept_into_baseline
 from pytest_llmops.records import CaseResult, Output, Run, Score, SuiteCheck
 from pytest_llmops.reports.files.run_file import write_run
 from pytest_llmops.settings import load_settings
+from tests.command import main
 
 BASELINE, RELEASE = Path("golden/baseline.json"), Path("golden/baseline.release.json")
 SUITE = {

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
 from pytest_llmops.features.review import command as review
 from pytest_llmops.gates.case_results import digest
 from pytest_llmops.golden import input_hash, load_golden
 from pytest_llmops.golden.reviews import load_reviews
 from pytest_llmops.records import CaseResult, Output, Run, Score
 from pytest_llmops.reports.files.run_file import load_run, write_run
+from tests.command import main
 
 GOLDEN = """
 version: 1

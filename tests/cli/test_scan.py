@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from pytest_llmops.cli import main
+from tests.command import main
 
 
 @pytest.fixture

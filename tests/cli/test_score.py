@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
+from tests.command import main
 
 ROWS = [
     {"id": "a", "output": "within 60 days", "reference": "within 60 days"},

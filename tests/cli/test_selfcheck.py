@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
 from pytest_llmops.records import CaseResult, Run, Score
 from pytest_llmops.reports.files.baseline_file import write_baseline
+from tests.command import main
 
 ACCEPTED = Path("golden/baseline.json")
 GOLDEN = """

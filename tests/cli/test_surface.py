@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from pytest_llmops import plugin
-from pytest_llmops.cli import known_verbs, main
+from pytest_llmops.cli import known_verbs
 from pytest_llmops.settings import SETTINGS
+from tests.command import main
 
 SURFACE = Path(__file__).with_name("surface.txt")
 VERBS = (

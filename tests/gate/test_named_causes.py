@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
 from tests import openai_server
+from tests.command import main
 from tests.gate.desk_app import FILES, reply
 from tests.openai_server import OpenAIServer
 

@@ -132,7 +132,7 @@ def test_marker_fixture_and_check_ask_the_configured_judge(shop, word):
 
 
 def test_rows_of_a_file_are_scored(shop, monkeypatch, capsys):
-    from pytest_llmops.cli import main
+    from tests.command import main
 
     rows = [
         {"id": "a", "input": "How long?", "output": "Within 60 days.", "contexts": ["Boots: 60 days."]},

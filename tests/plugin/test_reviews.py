@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
 from pytest_llmops.gates.case_results import digest
 from pytest_llmops.golden.reviews import Review, append_reviews
+from tests.command import main
 from tests.plugin.varying import Varying, outcomes_of
 
 APP = """

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from pytest_llmops.cli import main
 from pytest_llmops.printable import counted, with_article
+from tests.command import main
 from tests.openai_server import OpenAIServer
 
 CASE = "cases: [{id: a, input: q, checks: {keywords: {all: [60 days]}}}]"

@@ -13,8 +13,8 @@ from benchmarks.questions.figures import Share, list_recalls, list_shares
 from benchmarks.questions.golden import GOLDEN, find_waiting, read_waiting, render
 from benchmarks.questions.rules import contains, fold
 from benchmarks.questions.scoring import judge, load_questions, score
+from pytest_llmops import load_golden
 from pytest_llmops.bounds import holds
-from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.records import Output, Sample, ToolCall
 from pytest_llmops.registry import create_metric
 

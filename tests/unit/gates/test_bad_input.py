@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_llmops import compare
 from pytest_llmops.gates.case_results import answer_digests
-from pytest_llmops.gates.comparison import compare
 from pytest_llmops.records import CaseResult, Comparison, Failure, Run
 from tests.unit.gates.gate_records import (
     FILE,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import pytest_llmops
-from pytest_llmops.gates.comparison import compare
+from pytest_llmops import compare
 from pytest_llmops.gates.outcomes import count, worst
 from pytest_llmops.records import OUTCOMES, Failure, Run
 from tests.unit.gates.gate_records import FILE, VARYING, result_of, results_of, run_of, steady, suite_check

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.gates.comparison import compare
+from pytest_llmops import compare
 from pytest_llmops.records import CaseResult, Comparison, Run, SuiteCheck, Verdict
 from pytest_llmops.reports.files.baseline_file import load_base, write_baseline
 from pytest_llmops.reports.files.run_file import load_run, write_run
