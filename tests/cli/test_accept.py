@@ -10,36 +10,24 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops import load_run
-from pytest_llmops.records import CaseResult, Check, Failure, Output, Run, Score
-from pytest_llmops.reports.files.run_file import write_run
 from tests.command import main
+from tests.unit.gates import gate_records
+from tests.unit.gates.gate_records import check_of, failure_of, store_run
 
 BASELINE = Path("golden/baseline.json")
 
 
-def result_of(case: str, value: float = 1.0, text: str = "within 60 days") -> CaseResult:
-    return CaseResult(
-        case=f"golden/shop.yaml::{case}",
-        input_hash=f"asks {case}",
-        outputs=(Output(text=text),),
-        scores=(Score(metric="bleu", value=value, signature="bleu|v1"),),
-    )
+def result_of(case, value=1.0, **more):
+    return gate_records.result_of(case, texts=["within 60 days"], bleu=value, **more)
 
 
-def repeated(case: str, repeats: int, *, varies: bool = False, value: float = 1.0) -> CaseResult:
-    made = result_of(case, value)
-    return replace(
-        made,
-        outputs=tuple(
-            replace(made.outputs[0], repeat=repeat, text=f"answer {repeat if varies else 0}")
-            for repeat in range(repeats)
-        ),
-        scores=tuple(replace(made.scores[0], repeat=repeat) for repeat in range(repeats)),
-    )
+def repeated(case, repeats, *, varies=False, value=1.0):
+    texts = [f"answer {repeat if varies else 0}" for repeat in range(repeats)]
+    return gate_records.result_of(case, texts=texts, bleu=[value] * repeats)
 
 
-def record(*results: CaseResult, **signature: str) -> None:
-    write_run(Run(signature={"golden:golden/shop.yaml": "ab", **signature}, results=results), "run.json")
+def record(*results, **signature):
+    store_run("run.json", results, **{"golden:golden/shop.yaml": "ab", **signature})
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +40,7 @@ def test_each_kind_of_case_is_told_and_only_new_ones_are_taken(capsys):
     record(result_of("a"), result_of("b"), result_of("gone"))
     assert main(["accept", "run.json"]) == 0
     assert "baseline.json: written\n3 added: golden/shop.yaml::a, " in capsys.readouterr().out
-    broken = replace(
-        result_of("c\u202e"), failures=(Failure(metric="bleu", stage="score", error="\x1b[2Jno weights"),)
-    )
+    broken = result_of("c\u202e", failures=[failure_of("\x1b[2Jno weights", "bleu", "score")])
     record(
         replace(result_of("a", 0.5), input_hash="asks otherwise"), result_of("b", 0.5), result_of("d"), broken
     )
@@ -158,14 +144,8 @@ def test_a_renamed_case_keeps_its_repeats_and_two_of_one_question_are_not_guesse
 
 
 def test_cases_that_miss_a_check_are_told_but_for_a_leak(capsys):
-    check = Check(metric="bleu", comparison=">=", threshold=0.5)
-    leak = Check(metric="pii_leak", comparison="<=", threshold=0)
-    leaky = replace(
-        result_of("b"),
-        checks=(leak,),
-        scores=(Score(metric="pii_leak", value=1, signature="pii_leak|v1"),),
-    )
-    record(replace(result_of("a", 0.1), checks=(check,)), leaky)
+    leaky = gate_records.result_of("b", checks=[check_of("pii_leak", "<= 0")], pii_leak=1)
+    record(result_of("a", 0.1, checks=[check_of("bleu", ">= 0.5")]), leaky)
 
     assert main(["accept", "run.json"]) == 0
 

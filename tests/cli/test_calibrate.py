@@ -318,7 +318,7 @@ def test_save_records_the_signature_that_a_golden_run_will_meet(capsys):
 
     assert code == 0
     (signature,) = as_json["signatures"]
-    found = json.loads(Path("golden/calibration.json").read_text())["metrics"]
+    found = json.loads(Path("golden/calibration.json").read_text())["calibrations"]
     assert list(found) == [signature]
     known = found[signature]
     assert (known["metric"], known["label"]) == ("rouge_l", "right")

@@ -230,6 +230,7 @@ def test_a_run_file_tells_the_same_table_again(shop, capsys):
     result = shop.run_here("--llm-out", "run.json")
 
     run = load_run(shop.path / "run.json")
+    capsys.readouterr()
     main(["compare", "run.json", "run.json"])
     assert table(capsys.readouterr().out.splitlines())[:3] == table(result.outlines)[:3]
     verdicts = {verdict.check: verdict for verdict in compare(run, run).verdicts}
@@ -263,6 +264,7 @@ def test_nothing_that_a_rival_says_acts_on_terminal_or_page(shop, capsys):
     assert "\x1b[2J" not in result.stdout.str()
     assert "\u202e" not in result.stdout.str()
     result.stdout.fnmatch_lines(["*the rival raised ValueError: </td>|<script>`x`\\x1b[[]2J\\u202e"])
+    capsys.readouterr()
     main(["compare", *[str(shop.path / ".llmops/runs/last.json")] * 2, "--format", "markdown"])
     page = capsys.readouterr().out
     assert "\x1b" not in page

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +25,8 @@ from pytest_llmops.records import (
     Verdict,
 )
 from pytest_llmops.registry import register_metric
+from pytest_llmops.reports.files.baseline_file import write_baseline
+from pytest_llmops.reports.files.run_file import write_run
 from pytest_llmops.statistics.bootstrap import Spread, paired_interval
 
 FILE = "golden/shop.yaml"
@@ -88,6 +92,23 @@ def results_of(values: Sequence[float], metric: str = "exact_match", start: int 
 def run_of(results: Sequence[CaseResult], *checks: SuiteCheck) -> Run:
     suite: Mapping[str, tuple[SuiteCheck, ...]] = {FILE: checks} if checks else {}
     return Run(signature={"app": "shop:answer"}, results=tuple(results), suite=suite)
+
+
+def failure_of(error: str, metric: str = "", stage: str = "app") -> Failure:
+    return Failure(metric=metric, stage=stage, error=error)  # type: ignore[arg-type]
+
+
+def store_run(
+    path: str | Path,
+    results: Sequence[CaseResult],
+    *checks: SuiteCheck,
+    accepted: bool = False,
+    **signature: str,
+) -> Run:
+    """Write a file of a run, or of a baseline, as the commands read it."""
+    run = replace(run_of(results, *checks), signature=signature)
+    (write_baseline if accepted else write_run)(run, Path(path))
+    return run
 
 
 def suite_check(
