@@ -68,7 +68,15 @@ def test_a_release_stays_until_another_is_named(capsys):
     before = RELEASE.read_bytes()
     record(0.7, seed=1)
     assert main(COMPARE) == 1
-    main(["accept", "run.json", "--all"])
+    Path("released_app.py").write_text("answer = str.upper\n")
+    golden = Path("golden/shop.yaml")
+    golden.write_text(
+        "app: released_app:answer\nchecks: {keywords: {all: [HI]}}\ncases: [{id: new, input: hi}]\n"
+    )
+    main(["run", "--accept"])
+    assert "golden/shop.yaml::new" in BASELINE.read_text()
+    golden.unlink()
+    main(["accept", "run.json", "--all", "--prune"])
     assert RELEASE.read_bytes() == before
     assert main(COMPARE) == 1
 

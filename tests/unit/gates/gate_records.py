@@ -104,11 +104,10 @@ def store_run(
     *checks: SuiteCheck,
     accepted: bool = False,
     **signature: str,
-) -> Run:
+) -> None:
     """Write a file of a run, or of a baseline, as the commands read it."""
     run = replace(run_of(results, *checks), signature=signature)
     (write_baseline if accepted else write_run)(run, Path(path))
-    return run
 
 
 def suite_check(
