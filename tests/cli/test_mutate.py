@@ -14,6 +14,8 @@ from tests.command import main
 from tests.git_settings import forget_git_settings
 from tests.judge_server import JudgeServer
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 SHOP = """
 PASSAGES = {
     "boots": {"id": "returns#boots", "text": "Boots can be sent back within 60 days of delivery."},
