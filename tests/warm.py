@@ -160,6 +160,8 @@ def _fork(clients: dict[int, socket.socket], own: tuple[socket.socket, ...]) -> 
         os.dup2(stream, number)
         os.close(stream)
     request: dict[str, Any] = marshal.loads(message)  # noqa: S302 - of our own script; json takes long to import there
+    if request["leads"]:
+        os.setsid()
     return request
 
 
@@ -175,7 +177,11 @@ def _pass_signal(client: socket.socket, pid: int) -> None:
         number = client.recv(1)
     except OSError:
         number = b""
-    os.kill(pid, number[0] if number else signal.SIGKILL)  # as the client was
+    signal_number = number[0] if number else signal.SIGKILL  # as the client was
+    try:
+        os.killpg(pid, signal_number)
+    except ProcessLookupError:  # it leads no group, as the client does not, or not yet
+        os.kill(pid, signal_number)
 
 
 def _become(arguments: list[str]) -> None:

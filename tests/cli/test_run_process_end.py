@@ -30,11 +30,13 @@ def answer(question):
 """
 
 
-def run(folder, deed: str, *arguments: str, module: str = "") -> subprocess.CompletedProcess[str]:
+def run(
+    folder, deed: str, *arguments: str, module: str = "", start: str = "pass"
+) -> subprocess.CompletedProcess[str]:
     (folder / "golden").mkdir()
     (folder / "golden" / "g.yaml").write_text(GOLDEN)
     (folder / "mortal.py").write_text(APP.replace("DEED", deed).replace("MODULE", module))
-    code = "import sys; from pytest_llmops.cli import main; sys.exit(main())"
+    code = f"import sys; from pytest_llmops.cli import isolation, main; {start}; sys.exit(main())"
     command = [sys.executable, "-c", code, "run", "--out", "run.json", *arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
@@ -75,7 +77,8 @@ def test_an_import_that_ends_every_process_is_a_message(tmp_path):
 def test_a_run_whose_every_process_ends_is_an_error_of_what_is_left(tmp_path):
     end = "(time.sleep(0.3), ctypes.CDLL(None)._exit(0))"
     module = f"import threading, time; threading.Thread(target=lambda: {end}, daemon=True).start()"
-    done = run(tmp_path, "import time; time.sleep(60)", "--isolate", module=module)
+    fewer = "isolation._PROCESSES = 4"  # than 30, which is no matter here
+    done = run(tmp_path, "import time; time.sleep(60)", "--isolate", module=module, start=fewer)
     assert done.returncode in {3, 4}
     assert "error" in done.stdout + done.stderr or "ended the process" in done.stderr
 
