@@ -256,6 +256,7 @@ if __name__ == "__main__":
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in os.environ
-    sys.path[:0] = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    parts = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:0] = [str(Path(part).absolute()) for part in parts if part]
     sys.executable = str(server.with_name("python"))
     _end(request["arguments"])

@@ -11,7 +11,13 @@ import pytest
 
 from tests.openai_server import OpenAIServer
 from tests.plugin.test_budget import APP
-from tests.plugin.test_loosening_attacks import PYPROJECT, REPLAYED, on_main, write_golden
+from tests.plugin.test_loosening_attacks import (  # noqa: F401 - a fixture
+    PYPROJECT,
+    REPLAYED,
+    begin,
+    on_main,
+    write_golden,
+)
 from tests.plugin.test_merge_base import FILE, llmops, repository  # noqa: F401 - the fixture
 from tests.plugin.varying import golden_text, outcomes_of
 from tests.stored_files import edit_calls
@@ -40,7 +46,7 @@ LATE = "FACTOR = 1.0\n\n\ndef scale(value):\n    return value * FACTOR\n"
 
 
 @pytest.fixture
-def measured(repository):
+def measured(repository, begin):
     """The golden file is scored by a metric of the project, with helpers."""
 
     def set_up():
@@ -54,8 +60,7 @@ def measured(repository):
         done = llmops(repository, "--accept", "--repeats", "2")
         assert done.returncode == 0, done.stdout
 
-    on_main(repository, set_up)
-    return repository
+    return begin("measured", set_up)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +268,7 @@ def test_a_baseline_that_is_accepted_anew_after_an_improvement(project, reposito
 
 
 @pytest.fixture
-def recorded(project, repository):
+def recorded(project, repository, begin):
     """The app asks a model of another machine, and main holds its recorded answers."""
     app = """
         import json, os
@@ -294,8 +299,7 @@ def recorded(project, repository):
         repository.varying.baseline.unlink()
         assert llmops(repository, "--accept", "--repeats", "2").returncode == 0
 
-    on_main(repository, set_up)
-    return repository
+    return begin("recorded", set_up)
 
 
 CASSETTE = "golden/cassettes/capitals/case-1.yaml"

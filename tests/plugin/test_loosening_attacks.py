@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 
 import pytest
 
@@ -58,6 +59,25 @@ def on_main(repository, edit, message="before the change", branch="change"):
     edit()
     repository.commit(message)
     repository.git("switch", "--quiet", "--create", branch)
+
+
+@pytest.fixture
+def begin(repository, tmp_path_factory):
+    """Begins a change on a main that `edit` made; the files of the first one are copied for all others."""
+
+    def put(name, edit):
+        first = tmp_path_factory.getbasetemp() / f"repository-{name}"
+        if first.exists():
+            shutil.rmtree(repository.path)
+            shutil.copytree(first, repository.path)
+        else:
+            on_main(repository, edit)
+            part = first.with_name(f"{first.name}.part")
+            shutil.copytree(repository.path, part)
+            part.rename(first)
+        return repository
+
+    return put
 
 
 def lists(repository, *told: str, arguments: tuple[str, ...] = ()) -> pytest.RunResult:

@@ -19,6 +19,7 @@ import yaml
 
 from tests.openai_server import OpenAIServer
 from tests.plugin.test_honest_changes import CASSETTE, change_prompt, recorded  # noqa: F401 - a fixture
+from tests.plugin.test_loosening_attacks import begin  # noqa: F401 - a fixture
 from tests.plugin.test_merge_base import FILE, Repository, repository  # noqa: F401 - a fixture
 from tests.stored_files import edit_calls
 
