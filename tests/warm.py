@@ -258,5 +258,6 @@ if __name__ == "__main__":
     sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in os.environ
     parts = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:0] = [str(Path(part).absolute()) for part in parts if part]
+    sys.modules["xdist.workermanage"]._sys_path = [*sys.path]  # which it takes as it is when it is imported
     sys.executable = str(server.with_name("python"))
     _end(request["arguments"])
