@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against
+from pytest_llmops import compare
 from pytest_llmops.records import (
     Bound,
     CaseResult,
@@ -94,8 +94,8 @@ def run_of(results: Sequence[CaseResult], *checks: SuiteCheck) -> Run:
     return Run(signature={"app": "shop:answer"}, results=tuple(results), suite=suite)
 
 
-def failure_of(error: str, metric: str = "", stage: str = "app") -> Failure:
-    return Failure(metric=metric, stage=stage, error=error)  # type: ignore[arg-type]
+def failure_of(error: str, metric: str = "", stage: str = "app", repeat: int = 0) -> Failure:
+    return Failure(metric=metric, stage=stage, error=error, repeat=repeat)  # type: ignore[arg-type]
 
 
 def store_run(
@@ -106,7 +106,10 @@ def store_run(
     **signature: str,
 ) -> None:
     """Write a file of a run, or of a baseline, as the commands read it."""
-    run = replace(run_of(results, *checks), signature=signature)
+    store(replace(run_of(results, *checks), signature=signature), path, accepted=accepted)
+
+
+def store(run: Run, path: str | Path, *, accepted: bool = False) -> None:
     (write_baseline if accepted else write_run)(run, Path(path))
 
 
@@ -132,10 +135,10 @@ def check_of(metric: str = "exact_match", bound: str = ">= 1") -> Check:
 
 
 def judge_suite_against(
-    check: SuiteCheck, results: Sequence[CaseResult], base_results: Sequence[CaseResult], **options: Any
+    check: SuiteCheck, results: Sequence[CaseResult], base_results: Sequence[CaseResult]
 ) -> Verdict:
     """One suite check by itself."""
-    return judge_suites_against({"": (check,)}, results, base_results, **options)[""][0]
+    return compare(run_of(base_results), run_of(results, check)).verdicts[0]
 
 
 def metric_of(
