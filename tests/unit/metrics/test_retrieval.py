@@ -9,7 +9,6 @@ the letters of a ranking 26, 25, 24 …
 from __future__ import annotations
 
 import math
-import pickle
 
 import pytest
 from hypothesis import given
@@ -286,14 +285,6 @@ def test_wrong_grades_are_told_how_to_mend(grades, advice):
         create_metric("ndcg@3", {"grades": grades})
 
     assert advice in str(caught.value)
-
-
-def test_equal_grades_make_one_metric_that_travels():
-    one, other = (create_metric("ndcg@3", {"grades": each}) for each in ({"a": 1, "b": 2}, {"b": 2, "a": 1}))
-
-    assert {one: 1}[other] == 1
-    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301  our own
-    assert one.needs == {"passages"}
 
 
 def test_k_is_read_from_the_name():

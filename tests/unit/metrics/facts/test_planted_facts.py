@@ -9,9 +9,7 @@ import pytest
 import yaml
 
 from benchmarks.falsehoods import finding
-from pytest_llmops.metrics.facts import Facts
 from pytest_llmops.records import Bound
-from pytest_llmops.registry import create_metric
 
 SHARES = Path(__file__).parents[4] / "benchmarks" / "falsehoods"
 
@@ -33,7 +31,3 @@ def test_planted_falsehoods_are_found_and_right_answers_are_not_reported(share):
     assert len(items) == 40
     assert sum(missed for missed, _ in found["wrong"]) >= 0.85 * 40
     assert sum(missed for missed, _ in found["right"]) <= 0.05 * 40
-
-
-def test_equal_options_make_one_metric():
-    assert create_metric("facts", {}) == Facts(against=("passages", "reference", "tool_calls"))
