@@ -69,6 +69,7 @@ test: .venv/test.stamp # all but the lane `live`
 
 tests: .venv/test.stamp
 	@$(BIN)/llmops models pull
+	@$(BIN)/python -m compileall -q pytest_llmops reference_app # else each process that pytest does not run compiles them
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not live" $(TESTS)
 
 live: .venv/test.stamp # tests of one group share their recorded calls, so they run in one worker

@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 CONFIG = Path(sys.argv[1])
@@ -118,46 +117,51 @@ def serve_stdio():
             say(json.dumps(reply))
 
 
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if "token" in config and self.headers["Authorization"] != config["token"]:
-            self.send_response(401)
+def serve_http():
+    from http.server import (
+        BaseHTTPRequestHandler,
+        HTTPServer,
+    )  # half of the time that a process takes to start
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if "token" in config and self.headers["Authorization"] != config["token"]:
+                self.send_response(401)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            if mode == "flood" and message["method"] == "tools/list":
+                self.flood()
+                return
+            reply = answer(message)
+            body = b"<html>" if mode == "page" else json.dumps(reply).encode() if reply is not None else b""
+            self.send_response(200 if body else 202)
+            self.send_header("Content-Type", "text/html" if mode == "page" else "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def flood(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(b"[" * 65_536)
+
+        def do_GET(self):
+            self.send_response(405)
             self.send_header("Content-Length", "0")
             self.end_headers()
-            return
-        if mode == "flood" and message["method"] == "tools/list":
-            self.flood()
-            return
-        reply = answer(message)
-        body = b"<html>" if mode == "page" else json.dumps(reply).encode() if reply is not None else b""
-        self.send_response(200 if body else 202)
-        self.send_header("Content-Type", "text/html" if mode == "page" else "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
-    def flood(self):
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        with suppress(OSError):
-            while True:
-                self.wfile.write(b"[" * 65_536)
+        def log_message(self, *_):
+            pass
 
-    def do_GET(self):
-        self.send_response(405)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    say(f"http://127.0.0.1:{server.server_address[1]}/mcp")
+    server.serve_forever()
 
 
 if __name__ == "__main__":
-    if "--http" in sys.argv:
-        server = HTTPServer(("127.0.0.1", 0), Handler)
-        say(f"http://127.0.0.1:{server.server_address[1]}/mcp")
-        server.serve_forever()
-    else:
-        serve_stdio()
+    serve_http() if "--http" in sys.argv else serve_stdio()

@@ -13,6 +13,7 @@ import importlib
 import marshal
 import multiprocessing
 import os
+import pkgutil
 import runpy
 import select
 import shlex
@@ -29,6 +30,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pytest_llmops import features
 
 _IMPORTED = (
     "jsonschema",
@@ -63,6 +66,18 @@ _IF_INSTALLED = (
     "uuid_utils",
     "xxhash",
     "zstandard",
+)
+# Of the server alone. A run within the process of a test forgets a feature's modules, and not its package.
+_OF_WHOLE_PROCESSES = (
+    "faulthandler",
+    "pdb",
+    "platformdirs.unix",
+    "pytest_llmops.cli.compare",
+    "pytest_llmops.cli.isolation",
+    "pytest_llmops.cli.run",
+    *(f"pytest_llmops.features.{module.name}" for module in pkgutil.iter_modules(features.__path__)),
+    "tomllib",
+    "xdist.newhooks",
 )
 _REQUEST = 2**17  # bytes: a command and its environment
 _leave = os._exit  # which the plugin puts another in place of
@@ -107,45 +122,68 @@ def _serve(address: Path) -> dict[str, Any]:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(str(address))
     listener.listen()
+    ended, wakes = socket.socketpair()
+    os.set_blocking(wakes.fileno(), False)
+    signal.set_wakeup_fd(wakes.fileno())
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    clients: dict[int, socket.socket] = {}  # by the process that is theirs
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    while listener in select.select([listener, sys.stdin], [], [])[0]:
-        client, _ = listener.accept()
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        if not os.fork():
-            listener.close()
-            return _attend(client)
-        client.close()
+    while sys.stdin not in (
+        ready := select.select([listener, sys.stdin, ended, *clients.values()], [], [])[0]
+    ):
+        if ended in ready:
+            ended.recv(4_096)
+            _tell_exit_statuses(clients)
+        for pid, client in clients.items():
+            if client in ready:
+                _pass_signal(client, pid)
+        if listener in ready and (request := _fork(clients, (listener, ended, wakes))):
+            return request
     os._exit(0)
 
 
-def _attend(client: socket.socket) -> dict[str, Any]:
-    """Fork once more, wait for that process on behalf of the client, and return the request in it."""
+def _fork(clients: dict[int, socket.socket], own: tuple[socket.socket, ...]) -> dict[str, Any] | None:
+    """Return the next request, with its streams in place, in a new process, and in the server None."""
+    client, _ = own[0].accept()
     message, streams, _, _ = socket.recv_fds(client, _REQUEST, 3)
     if not message:  # the client was killed
-        os._exit(0)
-    if not (pid := os.fork()):
-        client.close()
-        for number, stream in enumerate(streams):
-            os.dup2(stream, number)
+        return None
+    if pid := os.fork():
+        clients[pid] = client
+        for stream in streams:
             os.close(stream)
-        return marshal.loads(message)  # noqa: S302 - of our own script; json takes long to import there
-    for stream in streams:
+        return None
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for inherited in (*own, client, *clients.values()):
+        inherited.close()
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
         os.close(stream)
+    request: dict[str, Any] = marshal.loads(message)  # noqa: S302 - of our own script; json takes long to import there
+    if request["leads"]:
+        os.setsid()
+    return request
 
-    def pass_on_signals() -> None:
-        with suppress(ProcessLookupError):
-            while number := client.recv(1):
-                os.kill(pid, number[0])
-            os.kill(pid, signal.SIGKILL)  # as the client was
 
-    threading.Thread(target=pass_on_signals, daemon=True).start()
-    _, status = os.waitpid(pid, 0)
-    with suppress(OSError):
-        client.send(str(os.waitstatus_to_exitcode(status)).encode())
-    os._exit(0)
+def _tell_exit_statuses(clients: dict[int, socket.socket]) -> None:
+    with suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            with clients.pop(found[0]) as client, suppress(OSError):
+                client.send(str(os.waitstatus_to_exitcode(found[1])).encode())
+
+
+def _pass_signal(client: socket.socket, pid: int) -> None:
+    try:
+        number = client.recv(1)
+    except OSError:
+        number = b""
+    signal_number = number[0] if number else signal.SIGKILL  # as the client was
+    try:
+        os.killpg(pid, signal_number)
+    except ProcessLookupError:  # it leads no group, as the client does not, or not yet
+        os.kill(pid, signal_number)
 
 
 def _become(arguments: list[str]) -> None:
@@ -200,6 +238,8 @@ class _Imports:
     def pytest_cmdline_main(self) -> int:
         pytest.register_assert_rewrite("anyio", "pytest_llmops", "pytest_timeout", "xdist")
         import_all()
+        for name in _OF_WHOLE_PROCESSES:
+            importlib.import_module(name)
         return 0
 
 
@@ -207,6 +247,10 @@ if __name__ == "__main__":
     os.environ |= {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": ""}
     if pytest.main(["-s", "--noconftest", "-c", os.devnull], plugins=[_Imports()]):
         sys.exit("pytest did not import what is to be warm")
+    from pytest_llmops.runner.app import process_end
+
+    process_end.install()  # looks through all that is imported, which a fork would copy for that
+    process_end.uninstall()
     gc.collect()
     gc.freeze()
     kept = sys.modules["__main__"]  # its names are used until the end
@@ -216,6 +260,8 @@ if __name__ == "__main__":
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in os.environ
-    sys.path[:0] = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    parts = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:0] = [str(Path(part).absolute()) for part in parts if part]
+    sys.modules["xdist.workermanage"]._sys_path = [*sys.path]  # which it takes as it is when it is imported
     sys.executable = str(server.with_name("python"))
     _end(request["arguments"])

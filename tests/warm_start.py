@@ -18,8 +18,7 @@ PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signa
 address, *arguments = sys.argv[1:]
 first = next((argument for argument in arguments if argument != "-u"), "-")
 is_known = first.startswith(("-c", "-m")) or not first.startswith("-")
-leads_a_group = os.getpgrp() == os.getpid()  # its children have to be in it
-if "COLD" in os.environ or not is_known or leads_a_group or None in (sys.stdin, sys.stdout, sys.stderr):
+if "COLD" in os.environ or not is_known or None in (sys.stdin, sys.stdout, sys.stderr):
     os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - our own interpreter
 
 server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -28,6 +27,7 @@ request = {
     "arguments": arguments,
     "folder": os.getcwd(),  # noqa: PTH109 - pathlib takes long to import
     "environment": dict(os.environ),
+    "leads": os.getpgrp() == os.getpid(),  # a group, which signals are passed on to
 }
 socket.send_fds(server, [marshal.dumps(request)], [0, 1, 2])
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_llmops import load_golden
 from pytest_llmops.gates.stamps import describe_changes
-from pytest_llmops.golden import load_golden
 from pytest_llmops.runner.signature import sign_run
 from reference_app.settings import read_settings
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import replace
 
 import anyio
@@ -39,10 +38,10 @@ def calls(shop):
 
 
 @pytest.fixture(scope="module")
-def served(shop):
+def served(shop, python):
     """The address of a process that serves on HTTP."""
     process = subprocess.Popen(  # noqa: S603 - our own interpreter
-        [sys.executable, "-m", MODULE, "--http", "0"],
+        [python, "-m", MODULE, "--http", "0"],
         env=environment(**shop),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -221,9 +220,9 @@ def test_a_call_is_made_whatever_parent_the_client_names(calls, parent):
     assert not visit(make_server(calls), use).is_error
 
 
-def test_a_process_on_stdio(shop):
+def test_a_process_on_stdio(shop, python):
     env = {**shop, "PYTHONPATH": environment()["PYTHONPATH"]}
-    server = StdioServerParameters(command=sys.executable, args=["-m", MODULE], env=env)
+    server = StdioServerParameters(command=python, args=["-m", MODULE], env=env)
     ask, shown = answering("decline")
 
     async def use(client):

@@ -9,37 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
-from pytest_llmops.records import CaseResult, Check, Failure, Output, Run, Score
-from pytest_llmops.reports.files.baseline_file import load_baseline
-from pytest_llmops.reports.files.run_file import write_run
+from pytest_llmops import Score, load_run
+from tests.command import main
+from tests.unit.gates import gate_records
+from tests.unit.gates.gate_records import check_of, failure_of, store_run
 
 BASELINE = Path("golden/baseline.json")
 
 
-def result_of(case: str, value: float = 1.0, text: str = "within 60 days") -> CaseResult:
-    return CaseResult(
-        case=f"golden/shop.yaml::{case}",
-        input_hash=f"asks {case}",
-        outputs=(Output(text=text),),
-        scores=(Score(metric="bleu", value=value, signature="bleu|v1"),),
-    )
+def result_of(case, value=1.0, **more):
+    return gate_records.result_of(case, texts=["within 60 days"], bleu=value, **more)
 
 
-def repeated(case: str, repeats: int, *, varies: bool = False, value: float = 1.0) -> CaseResult:
-    made = result_of(case, value)
-    return replace(
-        made,
-        outputs=tuple(
-            replace(made.outputs[0], repeat=repeat, text=f"answer {repeat if varies else 0}")
-            for repeat in range(repeats)
-        ),
-        scores=tuple(replace(made.scores[0], repeat=repeat) for repeat in range(repeats)),
-    )
+def repeated(case, repeats, *, varies=False, value=1.0):
+    texts = [f"answer {repeat if varies else 0}" for repeat in range(repeats)]
+    return gate_records.result_of(case, texts=texts, bleu=[value] * repeats)
 
 
-def record(*results: CaseResult, **signature: str) -> None:
-    write_run(Run(signature={"golden:golden/shop.yaml": "ab", **signature}, results=results), "run.json")
+def record(*results, **signature):
+    store_run("run.json", results, **{"golden:golden/shop.yaml": "ab", **signature})
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +40,7 @@ def test_each_kind_of_case_is_told_and_only_new_ones_are_taken(capsys):
     record(result_of("a"), result_of("b"), result_of("gone"))
     assert main(["accept", "run.json"]) == 0
     assert "baseline.json: written\n3 added: golden/shop.yaml::a, " in capsys.readouterr().out
-    broken = replace(
-        result_of("c\u202e"), failures=(Failure(metric="bleu", stage="score", error="\x1b[2Jno weights"),)
-    )
+    broken = result_of("c\u202e", failures=[failure_of("\x1b[2Jno weights", "bleu", "score")])
     record(
         replace(result_of("a", 0.5), input_hash="asks otherwise"), result_of("b", 0.5), result_of("d"), broken
     )
@@ -74,7 +60,7 @@ def test_each_kind_of_case_is_told_and_only_new_ones_are_taken(capsys):
         "1 refused",
         "  golden/shop.yaml::c\\u202e: repeat 0: bleu: \\x1b[2Jno weights",
     ]
-    assert [result.scores[0].value for result in load_baseline(BASELINE).results] == [0.5, 1, 1, 1]
+    assert [result.scores[0].value for result in load_run(BASELINE).results] == [0.5, 1, 1, 1]
 
 
 def test_all_prune_and_with_outputs(capsys):
@@ -89,7 +75,7 @@ def test_all_prune_and_with_outputs(capsys):
     told = capsys.readouterr().out
     assert "1 replaced: golden/shop.yaml::a\n" in told
     assert "golden/shop.yaml::f, and 2 more\n" in told
-    (entry,) = load_baseline(BASELINE).results
+    (entry,) = load_run(BASELINE).results
     assert (entry.scores[0].value, entry.outputs[0].text) == (0.5, "within 60 days")
 
 
@@ -122,7 +108,7 @@ def test_no_case_is_replaced_by_fewer_repeats_than_a_baseline_has(capsys, varies
     assert BASELINE.read_bytes() == before
     record(repeated("a", wanted, value=0.5), repeated("b", wanted - 1, value=0.5))
     assert main(["accept", "run.json", "--all"]) == 0
-    assert [len(result.answers) for result in load_baseline(BASELINE).results] == [wanted, 22]
+    assert [len(result.answers) for result in load_run(BASELINE).results] == [wanted, 22]
 
 
 def test_new_cases_with_few_repeats_of_an_app_that_varies_are_told(capsys):
@@ -152,20 +138,14 @@ def test_a_renamed_case_keeps_its_repeats_and_two_of_one_question_are_not_guesse
     line = "1 case renamed since the baseline, and compared as before: "
     assert told.count(f"{line}golden/shop.yaml::a → golden/shop.yaml::returns") == 2
     assert "2 added: golden/shop.yaml::c2, golden/shop.yaml::d2" in told
-    by_case = {result.case: len(result.answers) for result in load_baseline(BASELINE).results}
+    by_case = {result.case: len(result.answers) for result in load_run(BASELINE).results}
     assert by_case["golden/shop.yaml::returns"] == 10
     assert "golden/shop.yaml::a" not in by_case
 
 
 def test_cases_that_miss_a_check_are_told_but_for_a_leak(capsys):
-    check = Check(metric="bleu", comparison=">=", threshold=0.5)
-    leak = Check(metric="pii_leak", comparison="<=", threshold=0)
-    leaky = replace(
-        result_of("b"),
-        checks=(leak,),
-        scores=(Score(metric="pii_leak", value=1, signature="pii_leak|v1"),),
-    )
-    record(replace(result_of("a", 0.1), checks=(check,)), leaky)
+    leaky = gate_records.result_of("b", checks=[check_of("pii_leak", "<= 0")], pii_leak=1)
+    record(result_of("a", 0.1, checks=[check_of("bleu", ">= 0.5")]), leaky)
 
     assert main(["accept", "run.json"]) == 0
 
@@ -217,7 +197,7 @@ def test_cases_of_a_golden_file_that_is_gone_can_be_pruned(capsys):
     told = capsys.readouterr().out
     assert "1 pruned: golden/bank.yaml::b" in told
     assert "were not pruned: the run has a part of them only" in told
-    assert [result.case for result in load_baseline(BASELINE).results] == ["golden/shop.yaml::a"]
+    assert [result.case for result in load_run(BASELINE).results] == ["golden/shop.yaml::a"]
 
 
 def test_what_replacing_loses_is_kept_or_told(capsys):
@@ -232,7 +212,7 @@ def test_what_replacing_loses_is_kept_or_told(capsys):
 
     lost = "1 of these not scored by chrf any more, as they were before: golden/shop.yaml::a"
     assert lost in capsys.readouterr().out
-    assert load_baseline(BASELINE).results[0].outputs[0].text == "within a month"
+    assert load_run(BASELINE).results[0].outputs[0].text == "within a month"
 
 
 def test_repeats_that_cannot_be_merged_are_not_advised_to_be(capsys):
@@ -328,7 +308,7 @@ def test_run_of_an_app_becomes_the_baseline(tmp_path):
 
     assert main(["accept", "run.json"]) == 0
 
-    (entry,) = load_baseline(BASELINE).results
+    (entry,) = load_run(BASELINE).results
     assert len(entry.answers) == 2
     assert {score.metric: score.signature != "" for score in entry.scores} == {
         "keywords": True,

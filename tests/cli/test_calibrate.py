@@ -11,9 +11,8 @@ from threading import Lock
 
 import pytest
 
-from pytest_llmops.calibration.record import load_calibrations
-from pytest_llmops.cli import main
 from tests.cli.judging import FAMILY, PlantedJudge, make_pairs
+from tests.command import main
 from tests.openai_server import OpenAIServer, last_user_text
 
 LABELLED = ["rouge_l", "labels.jsonl", "--label", "right"]
@@ -319,12 +318,13 @@ def test_save_records_the_signature_that_a_golden_run_will_meet(capsys):
 
     assert code == 0
     (signature,) = as_json["signatures"]
-    found = load_calibrations(Path("golden/calibration.json"))
+    found = json.loads(Path("golden/calibration.json").read_text())["calibrations"]
     assert list(found) == [signature]
     known = found[signature]
-    assert (known.metric, known.label, known.rows, known.unscored) == ("rouge_l", "right", 60, 0)
-    cut = known.cuts[0]
-    assert (cut.kappa, list(cut.interval)) == (as_json["kappa"]["value"], as_json["kappa"]["interval"])
+    assert (known["metric"], known["label"]) == ("rouge_l", "right")
+    assert (known["rows"], known["unscored"]) == (60, 0)
+    cut = known["cuts"][0]
+    assert (cut["kappa"], cut["interval"]) == (as_json["kappa"]["value"], as_json["kappa"]["interval"])
     assert "golden/calibration.json" in error
 
 

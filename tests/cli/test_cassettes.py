@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 
-from pytest_llmops.cli import main
 from pytest_llmops.recorder.cassettes import Recorded, dump_calls
 from pytest_llmops.recorder.identity import LOOPBACK, key_of
+from tests.command import main
 from tests.openai_server import OpenAIServer, last_user_text
 
 PATH = "/v1/chat/completions"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
-from pytest_llmops.records import CaseResult, Check, Failure, Output, Run, Score
-from pytest_llmops.reports.files.run_file import load_run, write_run
+from pytest_llmops import Score
+from tests.command import main
 from tests.readme import read_blocks, run_console
+from tests.unit.gates.gate_records import check_of, failure_of, result_of, store_run
 
 pytestmark = pytest.mark.usefixtures("warm")
 
@@ -44,7 +44,6 @@ def end(question):
 """
 CASES = [f"  - {{id: c{at}, input: '{at} how long?'}}" for at in range(20)]
 GOLDEN = "\n".join(["app: choose_bot:answer", "checks: {keywords: {all: ['60 days']}}", "cases:", *CASES])
-CHECK = Check(metric="exact_match", comparison=">=", threshold=1.0)
 
 
 @pytest.fixture(autouse=True)
@@ -62,18 +61,11 @@ def project(tmp_path, monkeypatch):
 def store(name: str, *values: float, text: str = "", **more) -> Path:
     """A run file with so many cases."""
     results = [
-        CaseResult(
-            case=f"golden/shop.yaml::c{at:02}",
-            input_hash=f"asks {at}",
-            outputs=(Output(text=text or f"{name} {at}"),),
-            scores=(Score(metric="exact_match", value=value, signature="exact_match|v1"),),
-            checks=(CHECK,),
-        )
+        result_of(f"c{at:02}", texts=[text or f"{name} {at}"], checks=[check_of()], exact_match=value)
         for at, value in enumerate(values)
     ]
-    path = Path(name)
-    write_run(Run(signature={}, results=tuple(replace(result, **more) for result in results)), path)
-    return path
+    store_run(name, [replace(result, **more) for result in results])
+    return Path(name)
 
 
 def choose(capsys: pytest.CaptureFixture[str], *typed: str) -> tuple[int, list[str]]:
@@ -235,11 +227,7 @@ def test_runs_that_cannot_be_compared_are_3(change, shown, capsys):
 
 def test_hostile_text_does_nothing(capsys):
     store("a.json", *[1.0] * 9)
-    run = load_run(store("b\x1b[2J.json", *[1.0] * 9))
-    broken = replace(
-        run.results[0], failures=(Failure(metric="", stage="app", error="\x1b]0;owned\x07\u202e"),)
-    )
-    write_run(replace(run, results=(broken, *run.results[1:])), "b\x1b[2J.json")
+    store("b\x1b[2J.json", *[1.0] * 9, failures=(failure_of("\x1b]0;owned\x07\u202e"),))
     _, shown = choose(capsys, "a.json", "b\x1b[2J.json")
     text = "".join(shown)
     assert "b\\x1b[2J.json" in text

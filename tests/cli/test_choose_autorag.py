@@ -8,11 +8,11 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from pytest_llmops.cli import main
-from pytest_llmops.features.choose import autorag
+from tests.command import main
 
 COLUMNS = ("filename", "module_name", "module_params", "execution_time")
 
@@ -44,12 +44,32 @@ def write_table(path: Path, table: Mapping[str, Sequence[float]]) -> None:
     path.write_text(json.dumps(dict(table)))
 
 
+class Table:
+    """The part of pyarrow that is used, on tables which are JSON: most of these tests need no pyarrow."""
+
+    def __init__(self, path: Path) -> None:
+        self.columns = json.loads(path.read_text())
+        self.schema_arrow = [SimpleNamespace(name=name, type=None) for name in self.columns]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def read(self, columns):
+        return SimpleNamespace(to_pydict=lambda: {name: self.columns[name] for name in columns})
+
+
 @pytest.fixture(autouse=True)
 def _tables_are_json(monkeypatch, tmp_path, request):
-    """The tables of these tests, so that they need no pyarrow."""
     monkeypatch.chdir(tmp_path)
     if "real" not in request.node.name:
-        monkeypatch.setattr(autorag, "_read_table", lambda path: json.loads(path.read_text()))
+        types = SimpleNamespace(is_floating=lambda _: True)
+        parquet = SimpleNamespace(ParquetFile=Table)
+        stand_in = SimpleNamespace(types=types, ArrowException=ValueError, parquet=parquet)
+        monkeypatch.setitem(sys.modules, "pyarrow", stand_in)
+        monkeypatch.setitem(sys.modules, "pyarrow.parquet", parquet)
 
 
 def write_trial(nodes: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], **more) -> None:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
-from pytest_llmops.records import CaseResult, Check, Output, Run, Score
-from pytest_llmops.reports.files.run_file import write_run
+from tests.command import main
+from tests.unit.gates.gate_records import check_of, result_of, store_run
 
 HOSTILE = "\x1b]0;pwned\x07\x1b[31m"
 ESCAPED = "\\x1b]0;pwned\\x07\\x1b[31m"
 
 
 def store(name: str, *, case: str = "c", metric: str = "m", version: str = "v1") -> str:
-    check = Check(metric="exact_match" if metric == "m" else metric, comparison=">=", threshold=1.0)
-    result = CaseResult(
-        case=f"golden/shop.yaml::{case}",
-        input_hash="asks",
-        outputs=(Output(text="yes"),),
-        scores=(Score(metric=check.metric, value=1.0, signature=f"{check.metric}|{version}"),),
-        checks=(check,) if metric == "m" else (),
-    )
-    write_run(Run(signature={}, results=(result,)), Path(name))
+    scored = "exact_match" if metric == "m" else metric
+    made = result_of(case, texts=["yes"], checks=[check_of(scored)] if metric == "m" else (), **{scored: 1.0})
+    score = replace(made.scores[0], signature=f"{scored}|{version}")
+    store_run(name, [replace(made, input_hash="asks", scores=(score,))])
     return name
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
-from pytest_llmops.records import CaseResult, Check, Output, Run, Score
-from pytest_llmops.reports.files.run_file import write_run
+from pytest_llmops import Score
+from tests.command import main
 from tests.extras import needs_pii
+from tests.unit.gates.gate_records import check_of, result_of, store_run
 
 pytestmark = [pytest.mark.usefixtures("warm"), needs_pii]
 
@@ -191,23 +192,16 @@ def test_vetoes_are_written(capsys):
 
 def test_criteria_below_their_floors_decide_beside_the_mean(capsys):
     """Both judged 4 and 3.75 in the mean: the better one by it is unsafe in each answer."""
-    check = Check(metric="judge", comparison=">=", threshold=3.0)
     for name, grades in {"unsafe.json": (5, 5, 5, 1), "safe.json": (4, 4, 4, 3)}.items():
         criteria = {f"c{at}": {"score": grade, "floor": 3.0} for at, grade in enumerate(grades)}
         score = Score(
             metric="judge", value=sum(grades) / 4, signature="j", evidence=({"criteria": criteria},)
         )
-        results = tuple(
-            CaseResult(
-                case=f"golden/shop.yaml::c{at}",
-                input_hash="h",
-                outputs=(Output(text=f"{name} {at}"),),
-                scores=(score,),
-                checks=(check,),
-            )
+        results = [
+            result_of(f"c{at}", texts=[f"{name} {at}"], checks=[check_of("judge", ">= 3")])
             for at in range(12)
-        )
-        write_run(Run(signature={}, results=results), Path(name))
+        ]
+        store_run(name, [replace(result, scores=(score,)) for result in results])
 
     code, last, shown = choose(capsys, "unsafe.json", "safe.json")
 

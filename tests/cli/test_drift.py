@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
-from pytest_llmops.gates.case_results import digest
-from pytest_llmops.golden.reviews import Review, append_reviews
-from pytest_llmops.reports.files.run_file import load_run
+from pytest_llmops import load_run
+from tests.command import main
 from tests.openai_server import OpenAIServer, last_user_text
+from tests.stored_files import add_review
 
 GOLDEN = """
 version: 1
@@ -181,15 +180,7 @@ def test_reviews_overrule_references(capsys):
     _run("run.json")
     assert _drift(capsys, "run.json", "run.json")[0] == 0
     result = next(each for each in load_run("run.json").results if each.case.endswith("::a"))
-    review = Review(
-        case=result.case,
-        input_hash=result.input_hash,
-        answer=digest(result.outputs[0].text),
-        verdict="good",
-        who="Ada",
-        when="2026-01-31T09:15:00Z",
-    )
-    append_reviews("my.jsonl", [review])
+    add_review(Path("my.jsonl"), result.case, result.input_hash, result.outputs[0].text, "good")
 
     code, told = _drift(capsys, "run.json", "run.json", "--reviews", "my.jsonl")
 

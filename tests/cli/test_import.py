@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pytest_llmops import load_golden
-from pytest_llmops.cli import main
+from tests.command import main
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
+from tests.command import main
 from tests.judge_server import JudgeServer, graded
 from tests.openai_server import last_user_text
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from pytest_llmops.cli import main
+from tests.command import main
 
 pytest.importorskip("mcp", reason="the extra mcp is not installed")
 

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
+from tests.command import main
 
 pytest.importorskip("mcp", reason="the extra mcp is not installed")
 
 ROOT = Path(__file__).parents[2]
-SERVER = ["--", sys.executable, "-m", "reference_app.variants.mcp"]
+SERVER = ["-m", "reference_app.variants.mcp"]
 
 
-def test_the_reference_app_s_tools_are_locked(monkeypatch, capsys):
+def test_the_reference_app_s_tools_are_locked(monkeypatch, capsys, python):
     monkeypatch.chdir(ROOT)
-    assert main(["mcp", "check", *SERVER]) == 0
+    assert main(["mcp", "check", "--", python, *SERVER]) == 0
     assert capsys.readouterr().out == "8 tools checked, 0 findings\n"
 
 
-def test_a_poisoned_tool_of_it_is_red(monkeypatch, capsys, tmp_path):
+def test_a_poisoned_tool_of_it_is_red(monkeypatch, capsys, tmp_path, python):
     document = json.loads((ROOT / "reference_app/shop/openapi.json").read_text(encoding="utf-8"))
     operations = [value for path in document["paths"].values() for value in path.values()]
     (status,) = (operation for operation in operations if operation["operationId"] == "order_status")
@@ -33,7 +32,7 @@ def test_a_poisoned_tool_of_it_is_red(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("REFERENCE_APP_GUARDRAILS", "none")  # else it is not as somebody signed for it
     monkeypatch.chdir(ROOT)
     flags = ["--env", "REFERENCE_APP_OPENAPI", "--env", "REFERENCE_APP_GUARDRAILS"]
-    assert main(["mcp", "check", *flags, *SERVER]) == 1
+    assert main(["mcp", "check", *flags, "--", python, *SERVER]) == 1
     out = capsys.readouterr().out
     assert "order_status: description: tool definition changed since the lock" in out
     assert "names files that hold secrets: '~/.'" in out

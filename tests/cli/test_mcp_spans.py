@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -38,7 +37,7 @@ cases:
 """
 
 
-def test_calls_of_an_mcp_client_are_tool_calls_of_the_case(tmp_path):
+def test_calls_of_an_mcp_client_are_tool_calls_of_the_case(tmp_path, python):
     config = tmp_path / "config.json"
     schema = {"type": "object", "properties": {}}
     tools = [{"name": name, "inputSchema": schema} for name in ("store_stock", "order_status")]
@@ -48,7 +47,7 @@ def test_calls_of_an_mcp_client_are_tool_calls_of_the_case(tmp_path):
     (tmp_path / "golden").mkdir()
     (tmp_path / "golden/shop.yaml").write_text(GOLDEN, encoding="utf-8")
     (tmp_path / "pyproject.toml").touch()
-    command = [sys.executable, "-m", "pytest", "--llm-golden", "-p", "no:cacheprovider", "-q"]
+    command = [python, "-m", "pytest", "--llm-golden", "-p", "no:cacheprovider", "-q"]
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     done = subprocess.run(  # noqa: S603 - our own interpreter
         command,

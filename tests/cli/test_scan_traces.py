@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_llmops.cli import main
+from tests.command import main
 
 WHO = "ann@example.com"
 HIDDEN = base64.b64encode(WHO.encode()).decode()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
-from pytest_llmops.records import CaseResult, Run, Score
-from pytest_llmops.reports.files.baseline_file import write_baseline
+from tests.command import main
+from tests.unit.gates import gate_records
+from tests.unit.gates.gate_records import store_run
 
 ACCEPTED = Path("golden/baseline.json")
 GOLDEN = """
@@ -21,14 +22,8 @@ cases:
 
 
 def result_of(case, *values):
-    return CaseResult(
-        case=f"golden/shop.yaml::{case}",
-        input_hash=f"asks {case}",
-        scores=tuple(
-            Score(metric="rouge_l", value=value, repeat=repeat) for repeat, value in enumerate(values)
-        ),
-        answers=tuple(f"said {value}" for value in values),
-    )
+    made = gate_records.result_of(case, rouge_l=[*values])
+    return replace(made, outputs=(), answers=tuple(f"said {value}" for value in values))
 
 
 UNSCORED = (
@@ -39,7 +34,7 @@ VARYING = [result_of(f"c{each}", 1.0, 0.4, 0.9, 0.5) for each in range(8)]
 
 
 def accept(results, path=ACCEPTED):
-    write_baseline(Run(signature={}, results=tuple(results)), path)
+    store_run(path, results, accepted=True)
 
 
 @pytest.fixture(autouse=True)
@@ -162,16 +157,7 @@ def test_a_number_of_runs_that_is_none_is_a_line_and_exit_4(capsys, runs):
 
 
 def test_a_path_in_a_baseline_leads_nowhere_and_cannot_act_on_the_terminal(capsys):
-    accept(
-        [
-            CaseResult(
-                case="\x1b[2J\x00.yaml::a",
-                input_hash="",
-                scores=VARYING[0].scores,
-                answers=VARYING[0].answers,
-            )
-        ]
-    )
+    accept([replace(VARYING[0], case="\x1b[2J\x00.yaml::a", input_hash="")])
 
     assert main(["selfcheck", "--runs", "2"]) == 0
 

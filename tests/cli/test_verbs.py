@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
+from tests.command import main
 from tests.openai_server import OpenAIServer
 
 GOLDEN = """

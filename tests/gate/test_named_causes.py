@@ -24,11 +24,11 @@ import pytest
 import yaml
 
 from benchmarks import planted
-from pytest_llmops.cli import main
 from reference_app.errors import WeightsError
 from reference_app.models.weights import find_weights
 from reference_app.settings import read_settings
 from tests import openai_server
+from tests.command import main
 from tests.gate.desk_app import FILES, reply
 from tests.openai_server import OpenAIServer
 
@@ -420,13 +420,13 @@ def test_a_baseline_without_stamps_is_never_unchanged(desk, base):
     assert unknown in comparison["not_stamped"][0]
 
 
-def test_workers_find_the_same_stamps(desk, base):
+def test_workers_find_the_same_stamps(desk, base, python):
     """Cases are divided between two processes, which import and read in another order."""
     run = base.with_name("workers.json")
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:site-packages", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     plugins = ("-p", "pytest_llmops.plugin", "-p", "xdist.plugin", "-p", "no:cacheprovider")
     arguments = ("--llm-golden", "-n", "2", "--llm-repeats", "1", "--llm-out", str(run))
-    command = [sys.executable, "-m", "pytest", *plugins, *arguments]
+    command = [python, "-m", "pytest", *plugins, *arguments]
     made = subprocess.run(command, cwd=desk.path, env=environment, capture_output=True, check=False)  # noqa: S603
     assert made.returncode == 0, made.stdout
     stamps, alone = (json.loads(path.read_text())["signature"] for path in (run, base))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.reports.files.baseline_file import load_baseline
+from pytest_llmops import load_run
 from tests.plugin.varying import STEADY, Varying, golden_text
 
 BROKEN_FILES = {
@@ -33,7 +33,7 @@ def shop(project):
 def scores(baseline: Path) -> dict[str, list[float]]:
     return {
         result.case.split("::")[1]: [score.value for score in result.scores]
-        for result in load_baseline(baseline).results
+        for result in load_run(baseline).results
     }
 
 
@@ -46,7 +46,7 @@ def test_a_first_run_is_the_baseline(shop):
     assert result.ret == 0
     assert "golden/baseline.json: 3 cases accepted, 0 kept" in result.outlines
     assert scores(shop.baseline) == {f"case-{number}": [1, 1] for number in range(3)}
-    assert load_baseline(shop.baseline).signature["app:golden/capitals.yaml"] == "capitals:answer"
+    assert load_run(shop.baseline).signature["app:golden/capitals.yaml"] == "capitals:answer"
 
 
 def test_only_new_cases_are_taken(shop):
@@ -101,7 +101,7 @@ def test_a_few_selected_cases_are_taken_and_the_rest_kept(shop):
     assert scores(shop.baseline) == {"case-1": [1]}
     result = accept(shop)
     assert "golden/baseline.json: 2 cases accepted, 1 kept" in result.outlines
-    assert "partial" not in load_baseline(shop.baseline).signature
+    assert "partial" not in load_run(shop.baseline).signature
 
 
 @pytest.mark.parametrize(

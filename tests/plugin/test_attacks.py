@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.detect.canaries import make_canaries
-
-SECRET = make_canaries(kinds=["API_KEY"], seed=7)[0].value
+SECRET = "sk-proj-" + "Tq8xW2pLm4Zr7Kc9VbNs1YhJ"
 
 APP = """
     from pathlib import Path

@@ -135,7 +135,7 @@ def test_one_case_at_a_time_everything_is_its_own(project, shop):
 
 
 def test_the_command_says_the_same(project, shop, monkeypatch, capsys):
-    from pytest_llmops.cli import main
+    from tests.command import main
 
     shop("bare_beside_others", "{latency_s: '<= 60'}")
     monkeypatch.chdir(project.path)

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from pytest_llmops.cli import main
+from tests.command import main
 from tests.extras import needs_pii
 
 BROKEN = """

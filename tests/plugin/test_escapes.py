@@ -201,21 +201,6 @@ def test_nothing_is_raw_without_a_check(project, shop):
     assert "aB3dE6gH9j" not in everything
 
 
-def test_a_check_that_breaks_withholds_all_that_it_would_have_looked_at(project, shop, monkeypatch):
-    from pytest_llmops.metrics.pii_leak import PiiLeak
-
-    def broken(*_):
-        raise RuntimeError("no model")
-
-    monkeypatch.setattr(PiiLeak, "measure_all", broken)
-    shop("return f'Ask {EMAIL}'")
-    result = project.run_here("--junitxml=junit.xml")
-    assert outcomes_of(result)["error"] == 1
-    everything = result.stdout.str() + written(project)
-    assert "<withheld: " in everything
-    assert EMAIL not in everything
-
-
 TEST = f"""
     import logging, warnings, pytest
 

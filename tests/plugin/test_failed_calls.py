@@ -249,7 +249,7 @@ def test_workers_report_failed_calls_once(project, server):
 
 
 def test_the_command_says_the_same(project, server, monkeypatch, capsys):
-    from pytest_llmops.cli import main
+    from tests.command import main
 
     server.fault = "429"
     monkeypatch.chdir(project.path)

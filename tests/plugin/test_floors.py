@@ -213,7 +213,7 @@ def test_markers_and_fixtures(shop, server):
 
 
 def test_llmops_score_names_the_floor(shop, server, capsys):
-    from pytest_llmops.cli import main
+    from tests.command import main
 
     project = shop("{judge: {rubric: support, min: 4}}")
     project.write("rows.jsonl", json.dumps({"id": "a", "input": "Who?", "output": "Mill Lane"}))
@@ -262,7 +262,7 @@ def test_a_baseline_without_criteria_excuses_a_floor_only_of_a_known_failure(sho
 
 
 def test_two_stored_runs_are_compared_by_floors_too(shop, server, capsys):
-    from pytest_llmops.cli import main
+    from tests.command import main
 
     project = shop("{judge: {rubric: support, min: 4}}")
     server.verdict = lambda _: verdict({**FIVE, "tone": 1})

@@ -5,16 +5,22 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from copy import deepcopy
 
 import pytest
 
-from pytest_llmops.recorder.cassettes import dump_calls, load_calls
 from tests.openai_server import OpenAIServer
 from tests.plugin.test_budget import APP
-from tests.plugin.test_loosening_attacks import PYPROJECT, REPLAYED, on_main, write_golden
+from tests.plugin.test_loosening_attacks import (  # noqa: F401 - a fixture
+    PYPROJECT,
+    REPLAYED,
+    begin,
+    on_main,
+    write_golden,
+)
 from tests.plugin.test_merge_base import FILE, llmops, repository  # noqa: F401 - the fixture
 from tests.plugin.varying import golden_text, outcomes_of
+from tests.stored_files import edit_calls
 
 SHOUT = """
 import pytest_llmops
@@ -40,7 +46,7 @@ LATE = "FACTOR = 1.0\n\n\ndef scale(value):\n    return value * FACTOR\n"
 
 
 @pytest.fixture
-def measured(repository):
+def measured(repository, begin):
     """The golden file is scored by a metric of the project, with helpers."""
 
     def set_up():
@@ -54,8 +60,7 @@ def measured(repository):
         done = llmops(repository, "--accept", "--repeats", "2")
         assert done.returncode == 0, done.stdout
 
-    on_main(repository, set_up)
-    return repository
+    return begin("measured", set_up)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +268,7 @@ def test_a_baseline_that_is_accepted_anew_after_an_improvement(project, reposito
 
 
 @pytest.fixture
-def recorded(project, repository):
+def recorded(project, repository, begin):
     """The app asks a model of another machine, and main holds its recorded answers."""
     app = """
         import json, os
@@ -294,8 +299,7 @@ def recorded(project, repository):
         repository.varying.baseline.unlink()
         assert llmops(repository, "--accept", "--repeats", "2").returncode == 0
 
-    on_main(repository, set_up)
-    return repository
+    return begin("recorded", set_up)
 
 
 CASSETTE = "golden/cassettes/capitals/case-1.yaml"
@@ -340,10 +344,12 @@ def test_a_deleted_recording_of_a_request_that_is_still_made(recorded):
 @pytest.mark.parametrize("disguised", [False, True])
 def test_another_repeat_of_an_unchanged_request_is_red(recorded, disguised):
     """A request that the run does not make explains nothing."""
-    path = recorded.path / CASSETTE
-    calls = [*load_calls(path).values()]
-    more = [replace(calls[0], repeat=2), *([replace(calls[0], repeat=2, key="0" * 64)] * disguised)]
-    path.write_text(dump_calls(f"{FILE}::case-1", [*calls, *more]))
+
+    def add(calls):
+        more = [{"repeat": 2}, *([{"repeat": 2, "key": "0" * 64}] * disguised)]
+        return [*calls, *(deepcopy(calls[0] | other) for other in more)]
+
+    edit_calls(recorded.path / CASSETTE, add)
     recorded.commit("one more good answer")
     done = llmops(recorded, *NONE, "--repeats", "3")
     assert f"  {CASSETTE}: {FILE}::case-1: {REPLAYED}: 1 new (" in done.stdout
@@ -355,9 +361,13 @@ def test_recordings_in_another_folder_are_compared_with_those_of_the_old_one(rec
     recorded.change("undecided = 'fail'", "undecided = 'fail'\ncassettes = 'calls'", "pyproject.toml")
     moved = llmops(recorded, *NONE)
     assert "places:" not in moved.stdout, "one: the setting"
-    path = recorded.path / "calls/capitals/case-1.yaml"
-    calls = [replace(call, body={**call.body, "id": "2"}) for call in load_calls(path).values()]
-    path.write_text(dump_calls(f"{FILE}::case-1", calls))
+
+    def rename(calls):
+        for call in calls:
+            call["response"]["body"]["id"] = "2"
+        return calls
+
+    edit_calls(recorded.path / "calls/capitals/case-1.yaml", rename)
     assert (
         f"  calls/capitals/case-1.yaml: {FILE}::case-1: {REPLAYED}: 2 edited ("
         in llmops(recorded, *NONE).stdout

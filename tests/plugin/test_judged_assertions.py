@@ -6,11 +6,10 @@ import json
 
 import pytest
 
-from pytest_llmops.models.weights import weights_folder
-from pytest_llmops.plugin.assertions.fixtures import describe_parts
 from tests.extras import needs_local
 from tests.openai_server import OpenAIServer
 from tests.plugin.asserted import CONFTEST
+from tests.stored_files import WEIGHTS
 
 
 @pytest.fixture
@@ -22,47 +21,6 @@ def run(project):
         return project.pytester.runpytest_inprocess("test_it.py", "-p", "no:cacheprovider", "-W", "default")
 
     return run
-
-
-@pytest.mark.parametrize(
-    ("evidence", "told"),
-    [
-        ((), []),
-        (("text",), []),
-        (({"claims": []},), []),
-        (
-            (
-                {
-                    "claims": [
-                        {"claim": "90 days\x1b[0m", "score": 0.125, "support": "60 days"},
-                        {"claim": "b"},
-                    ]
-                },
-            ),
-            ["  least supported (0.125): 90 days\\x1b[0m", "  nearest to it: 60 days"],
-        ),
-        (
-            ({"claims": [{"claim": "90 days", "score": None, "support": None}]},),
-            ["  least supported: 90 days"],
-        ),
-        (
-            ({"judge": "m", "criteria": {"a": {"score": 5}, "b": {"score": 2, "evidence": "here"}}},),
-            ["  b (2) points to: here"],
-        ),
-        (
-            ({"grade": "partly", "missing": ["the fee"], "contradicted": []},),
-            ["  missing: the fee"],
-        ),
-        (({"missing": ["returns#window"], "retrieved": []},), []),  # which the reason tells
-    ],
-)
-def test_the_part_that_cost_most(evidence, told):
-    assert describe_parts(evidence) == told
-
-
-def test_what_the_reason_tells_is_not_told_twice():
-    evidence = ({"claims": [{"claim": "90 days", "score": 0, "support": {"text": "Within 60 days."}}]},)
-    assert describe_parts(evidence, "'90 days' is not said") == ["  nearest to it: Within 60 days."]
 
 
 RUBRIC = {
@@ -158,9 +116,6 @@ def test_the_least_supported_claim_is_shown_with_what_comes_nearest(run):
         "E *answer: *You have 60 days. Boots*", "E *context 1: Boots may be*",
         "*failed *faithfulness >= 0.8: *'You have 60 days to send boots back.'*", "  context 1: *",
     ])  # fmt: skip
-
-
-WEIGHTS = str(weights_folder())  # told before a test has a home of its own
 
 
 @needs_local

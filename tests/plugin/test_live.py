@@ -112,7 +112,7 @@ def test_a_budget_counts_live_calls(project, servers):
 
 
 def test_explain_says_why_it_was_made(project, servers, monkeypatch, capsys):
-    from pytest_llmops.cli import main
+    from tests.command import main
 
     shop, _ = servers
     write(project, head=never(shop))

@@ -7,16 +7,15 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from dataclasses import replace
-from pathlib import PurePosixPath
+import shutil
 
 import pytest
 
-from pytest_llmops.recorder.cassettes import cassette_path, dump_calls, load_calls
 from tests.openai_server import OpenAIServer
 from tests.plugin.test_budget import APP
 from tests.plugin.test_merge_base import FILE, LOWER, RED, llmops, repository  # noqa: F401 - the fixture
 from tests.plugin.varying import golden_text, outcomes_of
+from tests.stored_files import edit_calls
 
 SET_AT_RUN_TIME = """
 import os
@@ -60,6 +59,25 @@ def on_main(repository, edit, message="before the change", branch="change"):
     edit()
     repository.commit(message)
     repository.git("switch", "--quiet", "--create", branch)
+
+
+@pytest.fixture
+def begin(repository, tmp_path_factory):
+    """Begins a change on a main that `edit` made; the files of the first one are copied for all others."""
+
+    def put(name, edit):
+        first = tmp_path_factory.getbasetemp() / f"repository-{name}"
+        if first.exists():
+            shutil.rmtree(repository.path)
+            shutil.copytree(first, repository.path)
+        else:
+            on_main(repository, edit)
+            part = first.with_name(f"{first.name}.part")
+            shutil.copytree(repository.path, part)
+            part.rename(first)
+        return repository
+
+    return put
 
 
 def lists(repository, *told: str, arguments: tuple[str, ...] = ()) -> pytest.RunResult:
@@ -460,11 +478,7 @@ REPLAYED = "recorded responses to unchanged requests, which this run replays"
 def edit_cassette(repository, *, sign: bool) -> None:
     path = repository.path / CASSETTE
     if sign:
-        calls = [
-            replace(call, body=json.loads(json.dumps(call.body).replace("good", "great good")))
-            for call in load_calls(path).values()
-        ]
-        path.write_text(dump_calls(f"{FILE}::case-1", calls))
+        edit_calls(path, lambda calls: json.loads(json.dumps(calls).replace(': "good', ': "great good')))
     else:
         path.write_text(path.read_text().replace("content: good", "content: great good"))
     repository.commit("better answers")
@@ -502,10 +516,9 @@ def test_recorded_calls_that_are_committed_to_the_working_folder(recorded):
 def test_a_recorded_verdict_on_the_canary_of_a_judge_is_listed(recorded):
     settings = PYPROJECT.format("judge = {model = 'kind'}\n", "")
     on_main(recorded, lambda: (recorded.path / "pyproject.toml").write_text(settings), branch="judged")
-    item = "judges::injection-canary"
-    calls = load_calls(recorded.path / CASSETTE).values()
-    path = cassette_path(PurePosixPath("golden/cassettes"), item)
-    recorded.varying.project.write(str(path), dump_calls(item, calls))
+    item, path = "judges::injection-canary", "golden/cassettes/judges.6e9ecebecad2741a/injection-canary.yaml"
+    text = (recorded.path / CASSETTE).read_text()
+    recorded.varying.project.write(path, text.replace(f"{FILE}::case-1", item))
     recorded.commit("a judge that sees attacks")
     (listed,) = recorded.listed(recorded.ask("--llm-record", "none"))
     assert listed == f"{path}: {item}: {REPLAYED}: 2 new"

@@ -8,15 +8,14 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from pytest_llmops.gates.case_results import digest
-from pytest_llmops.golden.reviews import Review, append_reviews
 from tests.git_settings import forget_git_settings
 from tests.plugin.varying import STEADY, Varying, golden_text, outcomes_of
+from tests.stored_files import add_review
 
 RED = "that is red, unless whoever runs the pipeline approves each of them: --llm-allow-loosening 'ITEM'"
 MAIN = ("--llm-baseline", "git:main")
@@ -301,28 +300,17 @@ def test_a_baseline_that_was_removed_is_listed_and_used(repository):
     assert outcomes_of(result)["regressed"] == 2  # the case, and the mean beyond its max_drop
 
 
-def review(verdict: str = "good") -> Review:
-    return Review(
-        case="golden/capitals.yaml::case-1",
-        input_hash="",
-        answer=digest("good"),
-        verdict=verdict,  # type: ignore[arg-type]
-        who="ada",
-        when="2026-01-31T09:15:00Z",
-    )
-
-
 def test_a_log_of_reviews_may_grow_and_not_change(repository):
     log = repository.path / "golden" / "reviews.jsonl"
     repository.git("switch", "--quiet", "main")
-    append_reviews(log, [review()], lock=repository.path / ".llmops" / "lock")
+    add_review(log, f"{FILE}::case-1", "", "good", "good")
     repository.commit("a review")
     repository.git("switch", "--quiet", "--create", "other")
-    append_reviews(log, [review()], lock=repository.path / ".llmops" / "lock")
+    add_review(log, f"{FILE}::case-1", "", "good", "good")
     repository.commit("another review")
     assert repository.listed(repository.ask()) == []
     log.unlink()
-    append_reviews(log, [review("bad")], lock=repository.path / ".llmops" / "lock")
+    add_review(log, f"{FILE}::case-1", "", "good", "bad")
     repository.commit("a log of one's own")
     result = repository.ask()
     told = "golden/reviews.jsonl: the log of reviews is not the old one, continued"
@@ -333,11 +321,11 @@ def test_a_log_of_reviews_may_grow_and_not_change(repository):
 def test_reviews_of_main_count_and_those_of_the_change_do_not(repository):
     run = json.loads((repository.path / ".llmops/runs/last.json").read_text())
     asked = {each["case"]: each["input_hash"] for each in run["results"]}
-    log, lock = repository.path / "golden" / "reviews.jsonl", repository.path / ".llmops" / "lock"
+    log = repository.path / "golden" / "reviews.jsonl"
 
     def review_bad(case: str) -> None:
         item = f"{FILE}::{case}"
-        append_reviews(log, [replace(review("bad"), case=item, input_hash=asked[item])], lock=lock)
+        add_review(log, item, asked[item], "good", "bad")
         repository.commit(f"a review of {case}")
 
     repository.git("switch", "--quiet", "main")

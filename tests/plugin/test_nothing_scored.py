@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pytest_llmops.cli import main
+from tests.command import main
 
 UNCHECKED = """
     version: 1

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pytest_llmops.cli import main
+from tests.command import main
 from tests.extras import needs_chat
 from tests.openai_server import OpenAIServer
 

@@ -154,9 +154,7 @@ def test_off_by_default_and_a_wrong_format_is_one_line(project, shop):
 
 
 def test_without_the_libraries_one_line_says_what_to_install(project, shop, monkeypatch):
-    from pytest_llmops.features.receive import receiver
-
-    monkeypatch.setattr(receiver, "find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "opentelemetry.proto", None)
     shop("by_child", "a")
     result = project.run_here("--llm-receive", "otlp")
     assert result.ret == 4

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
-from pytest_llmops.gates.case_results import digest
-from pytest_llmops.golden.reviews import Review, append_reviews
+from tests.command import main
 from tests.plugin.varying import Varying, outcomes_of
+from tests.stored_files import add_review
 
 APP = """
     from pathlib import Path
@@ -56,9 +55,9 @@ def review(shop: Varying, case: str, verdict: str, /, *answers: str, **fields: s
     run = json.loads((shop.path / ".llmops/runs/last.json").read_text())
     asked = {each["case"]: each["input_hash"] for each in run["results"]}
     item = f"golden/capitals.yaml::{case}"
-    known = {"case": item, "input_hash": asked[item], "who": "ada", "when": "2026-01-31T09:15:00Z", **fields}
-    reviews = [Review(answer=digest(answer), verdict=verdict, **known) for answer in answers]
-    append_reviews(shop.path / "golden" / "reviews.jsonl", reviews, lock=shop.path / ".llmops" / "lock")
+    known = {"case": item, "input_hash": asked[item], "verdict": verdict, **fields}
+    for answer in answers:
+        add_review(shop.path / "golden" / "reviews.jsonl", answer=answer, **known)
 
 
 def test_what_nobody_has_looked_at_is_undecided(shop):

@@ -7,8 +7,7 @@ import json
 import pytest
 
 from pytest_llmops import compare, load_run
-from pytest_llmops.reports.document import write_markdown, write_terminal
-from pytest_llmops.reports.rivals import rivals_document
+from tests.command import main
 from tests.plugin.varying import outcomes_of
 
 APP = """
@@ -55,9 +54,9 @@ def run_file(project):
     return load_run(project.path / ".llmops/runs/last.json")
 
 
-def table(result) -> list[str]:
+def table(lines) -> list[str]:
     """The title and the lines below it, single spaced."""
-    lines = [" ".join(line.split()) for line in result.outlines]
+    lines = [" ".join(line.split()) for line in lines]
     start = next(at for at, line in enumerate(lines) if " against its rival " in line)
     return [line for line in lines[start:] if line and not line.startswith(("=", "12 passed"))]
 
@@ -67,7 +66,7 @@ def test_a_table_shows_both(shop):
 
     assert result.ret == 0
     assert outcomes_of(result)["passed"] == 12
-    title, head, row = table(result)[:3]
+    title, head, row = table(result.outlines)[:3]
     assert title == "golden/capitals.yaml: capitals:answer against its rival capitals:base"
     assert head.startswith("metric cases rival app difference 95% interval win rate 95% interval")
     assert row.startswith("exact_match 12 0.3333 1 +0.667 +0.333 … +0.917 83% 55% … 95% 8, 4, 0")
@@ -133,7 +132,7 @@ def test_a_rival_that_raises_reddens_no_case(shop, suite, errors):
 
     assert outcomes_of(result) == {"passed": 12, "failed": 0, "regressed": 0, "undecided": 0, "error": errors}
     assert result.ret == errors
-    _, _, row, note = table(result)[:4]
+    _, _, row, note = table(result.outlines)[:4]
     assert row.startswith("exact_match 11 of 12")
     case = "golden/capitals.yaml::case-07"
     assert (
@@ -171,7 +170,7 @@ def test_the_app_may_be_a_fixture(shop):
     result = shop.run_here()
 
     assert outcomes_of(result)["passed"] == 13
-    assert table(result)[0].endswith(": llm_app against its rival capitals:base")
+    assert table(result.outlines)[0].endswith(": llm_app against its rival capitals:base")
 
 
 def test_seconds_and_tokens_are_compared_as_well(shop):
@@ -187,7 +186,7 @@ def test_seconds_and_tokens_are_compared_as_well(shop):
     result = shop.run_here()
 
     assert outcomes_of(result)["passed"] == 14
-    rows = {line.split(" ")[0]: line for line in table(result)}
+    rows = {line.split(" ")[0]: line for line in table(result.outlines)}
     assert rows["tokens"].startswith("tokens (less is better) 12 8 5 -3 -3 … -3 100%")
     assert "latency_s" in rows
 
@@ -202,7 +201,7 @@ def test_workers_find_the_same(shop):
     together = shop.run("-n", "2")
 
     assert outcomes_of(together) == outcomes_of(alone)
-    assert table(together)[:3] == table(alone)[:3]
+    assert table(together.outlines)[:3] == table(alone.outlines)[:3]
     assert len(shop.asked()) == 24
     found = run_file(shop)
     for one, other in zip(expected.results, found.results, strict=True):
@@ -219,18 +218,21 @@ def test_a_rival_that_ends_its_worker_costs_no_case(shop):
     result = shop.run("-n", "2", "--llm-concurrency", "1")
 
     assert outcomes_of(result) == {"passed": 12, "failed": 0, "regressed": 0, "undecided": 0, "error": 0}
-    assert "case-07): a worker that called it with the app ended the process 2 times" in table(result)[3]
+    assert (
+        "case-07): a worker that called it with the app ended the process 2 times"
+        in table(result.outlines)[3]
+    )
 
 
-def test_a_run_file_tells_the_same_table_again(shop):
+def test_a_run_file_tells_the_same_table_again(shop, capsys):
     shop.golden(golden_text("{exact_match: {mean: '>= 1', min_gain: 0.2}}"))
 
     result = shop.run_here("--llm-out", "run.json")
 
     run = load_run(shop.path / "run.json")
-    assert [" ".join(line.split()) for line in write_terminal(rivals_document(run)) if line] == table(result)[
-        :3
-    ]
+    capsys.readouterr()
+    main(["compare", "run.json", "run.json"])
+    assert table(capsys.readouterr().out.splitlines())[:3] == table(result.outlines)[:3]
     verdicts = {verdict.check: verdict for verdict in compare(run, run).verdicts}
     assert verdicts["exact_match gain >= 0.2"].outcome == "passed"
     assert set(verdicts) == {"exact_match gain >= 0.2", "exact_match mean >= 1"}
@@ -252,7 +254,7 @@ def test_a_baseline_is_the_apps_alone(shop):
 HOSTILE = "</td>|<script>`x`\\x1b[2J\\u202e"
 
 
-def test_nothing_that_a_rival_says_acts_on_terminal_or_page(shop):
+def test_nothing_that_a_rival_says_acts_on_terminal_or_page(shop, capsys):
     hostile = f'raise ValueError("{HOSTILE}")'
     shop.app(app_text().replace('log(f"base {question}")', hostile))
     shop.golden(golden_text("{exact_match: {min_gain: 0.1}}"))
@@ -262,7 +264,9 @@ def test_nothing_that_a_rival_says_acts_on_terminal_or_page(shop):
     assert "\x1b[2J" not in result.stdout.str()
     assert "\u202e" not in result.stdout.str()
     result.stdout.fnmatch_lines(["*the rival raised ValueError: </td>|<script>`x`\\x1b[[]2J\\u202e"])
-    page = "\n".join(write_markdown(rivals_document(run_file(shop))))
+    capsys.readouterr()
+    main(["compare", *[str(shop.path / ".llmops/runs/last.json")] * 2, "--format", "markdown"])
+    page = capsys.readouterr().out
     assert "\x1b" not in page
     assert "<script" not in page
     assert "\\|&lt;script\\>\\`x\\`" in page

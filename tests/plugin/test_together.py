@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pytest_llmops.cli import main
+from tests.command import main
 from tests.plugin.varying import Varying, outcomes_of
 
 GOLDEN = """

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_llmops import Score
 from pytest_llmops.calibration.record import Calibration
-from pytest_llmops.cli import main
 from pytest_llmops.features.calibrate.command import save_calibration
 from pytest_llmops.judges.faithfulness import Faithfulness
 from pytest_llmops.metrics.faithfulness.model import load_model
 from pytest_llmops.models.weights import weights_folder
-from pytest_llmops.records import Score
+from tests.command import main
 
 APP = """
     from pytest_llmops import Output, Passage

@@ -11,16 +11,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
-from pytest_llmops.recorder.cassettes import dump_calls, load_calls
 from tests.openai_server import OpenAIServer
 from tests.plugin.test_honest_changes import CASSETTE, change_prompt, recorded  # noqa: F401 - a fixture
+from tests.plugin.test_loosening_attacks import begin  # noqa: F401 - a fixture
 from tests.plugin.test_merge_base import FILE, Repository, repository  # noqa: F401 - a fixture
+from tests.stored_files import edit_calls
 
 PAGE = Path(__file__).parents[2] / "docs" / "untrusted-changes.md"
 
@@ -115,11 +116,7 @@ def test_a_change_that_loosens_what_it_breaks_is_red_and_named(pipeline):
 def test_recordings_that_the_model_never_gave_are_red_in_the_trusted_job(pipeline):
     change_prompt(pipeline.repository, "Be awful.\n")
     for path in (pipeline.repository.path / CASSETTE).parent.glob("*.yaml"):
-        calls = [
-            replace(call, body=json.loads(json.dumps(call.body).replace('"bad"', '"good"')))
-            for call in load_calls(path).values()
-        ]
-        path.write_text(dump_calls(f"{FILE}::{path.stem}", calls))
+        edit_calls(path, lambda calls: json.loads(json.dumps(calls).replace('"bad"', '"good"')))
     pipeline.repository.commit("it was good all the time")
     code, shown = pipeline.gate()
     assert code == 0, shown

@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-from pytest_llmops.cli import main
-from pytest_llmops.printable import counted, with_article
+from tests.command import main
 from tests.openai_server import OpenAIServer
 
 CASE = "cases: [{id: a, input: q, checks: {keywords: {all: [60 days]}}}]"
@@ -157,29 +156,3 @@ def test_one_model_call_is_one(project):
         result = project.run_here()
     assert "1 model call made, 0 replayed" in result.stdout.str()
     speaks_well(result.stdout.str())
-
-
-@pytest.mark.parametrize(
-    ("number", "noun", "plural", "said"),
-    [
-        (0, "case", "", "0 cases"),
-        (1, "case", "", "1 case"),
-        (2, "model call", "", "2 model calls"),
-        (12_000, "row", "", "12,000 rows"),
-        (1, "query", "queries", "1 query"),
-        (2, "query", "queries", "2 queries"),
-    ],
-)
-def test_numbers_and_nouns_agree(number, noun, plural, said):
-    assert counted(number, noun, plural) == said
-
-
-@pytest.mark.parametrize(
-    ("noun", "said"),
-    [
-        ("int", "an int"), ("float", "a float"), ("Output", "an Output"), ("UUID", "a UUID"),
-        ("object", "an object"), ("Url", "a Url"), ("_Answer", "an _Answer"),
-    ],
-)  # fmt: skip
-def test_articles_agree(noun, said):
-    assert with_article(noun) == said

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from pytest_llmops import registry
+from pytest_llmops import metric, registry
 from pytest_llmops.bounds import (
     always_holds,
     explain_unreadable,
@@ -29,7 +29,6 @@ from pytest_llmops.bounds import (
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.features.calibrate.labels import read_labels
 from pytest_llmops.golden.thresholds import read_checks, read_suite
-from pytest_llmops.metrics.custom import metric
 from pytest_llmops.records import Bound, Sign
 from pytest_llmops.reports.files.run_file import parse_suite
 

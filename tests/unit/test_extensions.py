@@ -7,12 +7,11 @@ from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
-from pytest_llmops import extensions, registry
-from pytest_llmops.cli import main
+from pytest_llmops import extensions, load_golden, registry
 from pytest_llmops.errors import GoldenError, MetricNameError, MetricOptionError
-from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.records import Bound
 from pytest_llmops.registry import create_metric, known_metrics
+from tests.command import main
 
 HEAD = "from pytest_llmops.hookspecs import Verb, hookimpl\n\n"
 VERB = "Verb(name='costs', module='our_costs', help='what each case costs')"

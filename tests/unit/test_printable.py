@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import counted, printable, with_article
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,29 @@ def test_any_text_is_one_harmless_line(text, limit):
 
     assert shown.isprintable()
     assert len(shown) <= limit + 40
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "plural", "said"),
+    [
+        (0, "case", "", "0 cases"),
+        (1, "case", "", "1 case"),
+        (2, "model call", "", "2 model calls"),
+        (12_000, "row", "", "12,000 rows"),
+        (1, "query", "queries", "1 query"),
+        (2, "query", "queries", "2 queries"),
+    ],
+)
+def test_numbers_and_nouns_agree(number, noun, plural, said):
+    assert counted(number, noun, plural) == said
+
+
+@pytest.mark.parametrize(
+    ("noun", "said"),
+    [
+        ("int", "an int"), ("float", "a float"), ("Output", "an Output"), ("UUID", "a UUID"),
+        ("object", "an object"), ("Url", "a Url"), ("_Answer", "an _Answer"),
+    ],
+)  # fmt: skip
+def test_articles_agree(noun, said):
+    assert with_article(noun) == said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -174,6 +175,35 @@ def test_every_built_in_is_a_metric_of_its_name(name: str) -> None:
     written = name.replace("@k", "@3")
 
     assert create_metric(written, options).name == written
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "again"),
+    [
+        *((name.replace("@k", "@3"), options, options) for name, options in NEEDED.items()),
+        ("keywords", {"all": ["a", "b"]}, {"all": ["a", "b"]}),
+        ("keyword_overlap", {"words": ["a", "b"]}, {"words": ["a", "b"]}),
+        ("ngram_overlap", {"n": 3}, {"n": 3}),
+        ("rouge_1", {}, {}),
+        ("rouge_2", {}, {}),
+        ("rouge_l", {}, {}),
+        ("regex", {"pattern": "a"}, {"pattern": ["a"]}),
+        ("exact_match", {"normalize": ["case", "articles"]}, {"normalize": ["articles", "case"]}),
+        ("facts", {}, {"against": ["passages", "reference", "tool_calls"]}),
+        ("ndcg@3", {"grades": {"a": 1, "b": 2}}, {"grades": {"b": 2, "a": 1}}),
+        ("pii_leak", {"allow": ["ann@example.com"]}, {"allow": ["ann@example.com"]}),
+        (
+            "tool_calls",
+            {"expected": [{"name": "a", "arguments": {"x": [1, {"y": None}], "z": "\u00e9"}}]},
+            {"expected": [{"name": "a", "arguments": {"z": "\u00e9", "x": [1, {"y": None}]}}]},
+        ),
+    ],
+)
+def test_options_that_say_the_same_make_one_metric_that_travels(name, options, again) -> None:
+    one, other = create_metric(name, options), create_metric(name, again)
+
+    assert {one: 1}[other] == 1
+    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301 - our own
 
 
 def test_lexical_is_rouge_l() -> None:

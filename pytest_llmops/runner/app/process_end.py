@@ -150,10 +150,9 @@ def _find_guarded() -> Iterator[Change]:
     for name, module in [item for item in list(sys.modules.items()) if item[0] not in _searched]:
         _searched.add(name)
         names = {} if name == __name__ else getattr(module, "__dict__", {})
-        values = list(names.items())
-        if stand_ins.keys().isdisjoint(id(value) for _, value in values):  # true of nearly all modules
+        if stand_ins.keys().isdisjoint(map(id, list(names.values()))):  # true of nearly all modules
             continue
-        for attribute, value in values:
+        for attribute, value in list(names.items()):
             if id(value) in stand_ins:
                 yield module, attribute, lambda real: stand_ins[id(real)]
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
+import operator
 import random
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
+import pytest_llmops
 from benchmarks.questions.figures import Share, list_recalls, list_shares
 from benchmarks.questions.golden import GOLDEN, find_waiting, read_waiting, render
 from benchmarks.questions.rules import contains, fold
 from benchmarks.questions.scoring import judge, load_questions, score
-from pytest_llmops.bounds import holds
-from pytest_llmops.golden.loader import load_golden
-from pytest_llmops.records import Output, Sample, ToolCall
-from pytest_llmops.registry import create_metric
+from pytest_llmops import Output, ToolCall, load_golden
 
 ROOT = Path(__file__).parents[3]
+BOUNDS = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
 QUESTIONS = {each["id"]: each for each in load_questions()}
 REFUSAL, NOT_FOUND = "I can only help with questions about Fellwind Outfitters.", "I could not find that."
 WRITE = {"name": "adjust_points", "arguments": {"order_id": "FW-10424", "points": 5000}}
@@ -124,19 +124,18 @@ def test_what_was_not_right_waits(tmp_path):
 def cases():
     text = {case.id: case for case in load_golden(GOLDEN, root=ROOT).cases}
     return {
-        name: [
-            (create_metric(check.metric, check.options), check)
-            for check in case.checks
-            if check.metric != "pii_leak"
-        ]
-        for name, case in text.items()
+        name: [check for check in case.checks if check.metric != "pii_leak"] for name, case in text.items()
     }
 
 
 def passes(name, answer):
     calls = tuple(ToolCall(**call) for call in answer["tool_calls"])
-    sample = Sample(output=Output(text=answer["text"], tool_calls=calls))
-    return all(holds(metric.score([sample])[0].value, check) for metric, check in cases()[name])
+    row = {"output": Output(text=answer["text"], tool_calls=calls)}
+    for check in cases()[name]:
+        (found,) = pytest_llmops.score(check.metric, [row], options=check.options)
+        if not BOUNDS[check.comparison](found.value, check.threshold):
+            return False
+    return True
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.questions.figures import list_shares
 from benchmarks.questions.scoring import load_questions, score
 from benchmarks.questions.table import CURATED, PAGE, ROOT, write_table
-from pytest_llmops.golden.loader import load_golden
+from pytest_llmops import load_golden
 
 QUESTIONS = load_questions()
 SCORED = [score(question, {"text": question["expected"]["reference"]}) for question in QUESTIONS]

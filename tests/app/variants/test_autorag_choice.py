@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytest_llmops.cli import main
+from tests.command import main
 
 parquet = pytest.importorskip("pyarrow.parquet")
 

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytest_llmops.cli import main
 from reference_app.documents.encoders import Encoders
 from reference_app.documents.index import Store
 from reference_app.errors import QuestionError
 from reference_app.variants.autorag.tables import list_questions, list_texts
 from reference_app.variants.autorag.trial import AutoRAGError, Trial
 from tests.app.variants.test_autorag import case, section
+from tests.command import main
 
 pytest.importorskip("autorag")
 

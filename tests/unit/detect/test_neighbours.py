@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_llmops import scan
 from pytest_llmops.detect.neighbours import Neighbour, group_of, scan_neighbours
 from pytest_llmops.detect.seal import seal_result
-from pytest_llmops.features.scan.files import scan
 from pytest_llmops.metrics.pii_leak import PiiLeak
 from pytest_llmops.records import CaseResult, Output, Sample, Score, Span, ToolCall
 from tests.unit.detect.samples import VALUES

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from tempfile import NamedTemporaryFile
+
 import pytest
 
-from pytest_llmops.detect.recognizers.people import find_name
-from pytest_llmops.detect.scanner import scan_texts
+from pytest_llmops import scan
 
 
-def found(text: str) -> list[tuple[str, str]]:
-    (findings,) = scan_texts([text])
+def found(text: str, *, names: bool = False) -> list[tuple[str, str]]:
+    with NamedTemporaryFile("w", suffix=".txt", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        findings = scan([file.name], names=names)
     return [(finding.kind, text[finding.start : finding.end]) for finding in findings]
 
 
@@ -20,7 +24,7 @@ def found(text: str) -> list[tuple[str, str]]:
         ("Hi, my name is Siobh\u00e1n O'Neill and", "Siobh\u00e1n O'Neill"),
         ("please ask Mr. Okonkwo about it", "Okonkwo"),
         ("Account holder: Ana Mar\u00eda de la Cruz.", "Ana Mar\u00eda de la Cruz"),
-        ('{"full_name": "Thijs van den Berg"}', "Thijs van den Berg"),
+        ('read {"full_name": "Thijs van den Berg"}', "Thijs van den Berg"),
         ("the customer Ove Str\u00f8m said", "Ove Str\u00f8m"),
         ("See you.\nBest regards,\nIlse Brandt", "Ilse Brandt"),
         ("ich hei\u00dfe J\u00fcrgen Wei\u00df und", "J\u00fcrgen Wei\u00df"),
@@ -112,37 +116,15 @@ def test_an_address_is_found_as_its_country_writes_it(address):
     assert len(text) >= len(address) * 0.8
 
 
-@pytest.mark.parametrize(
-    ("text", "end"),
-    [
-        ("Anna Lee.", 8),
-        ("J. R. Okonkwo said", 13),
-        ("Anna", None),
-        ("anna lee", None),
-        ("Support Team", None),
-        ("Ludwig van der Rohe of", 19),
-        ("London W2 4", None),
-    ],
-)
-def test_a_name_ends_where_its_words_end(text, end):
-    assert find_name(text, 0, 2) == end
-
-
 def test_the_model_finds_who_is_only_mentioned():
     text = "Meeting with Constance Bouvier moved to Tuesday."
 
-    (without,), (by_model,) = scan_texts([text]), scan_texts([text], names=True)
-
-    assert without == ()
-    assert [(each.kind, text[each.start : each.end]) for each in by_model] == [
-        ("PERSON", "Constance Bouvier")
-    ]
+    assert found(text) == []
+    assert found(text, names=True) == [("PERSON", "Constance Bouvier")]
 
 
 def test_the_model_reads_a_long_text_to_its_end():
     sentence = "Meeting with Constance Bouvier moved to Tuesday."
     text = f"{'word ' * 1_000}{' ' * 120_000}{sentence}"  # blanks, which are one token, take no time
 
-    (findings,) = scan_texts([text], names=True)
-
-    assert [text[finding.start : finding.end] for finding in findings] == ["Constance Bouvier"]
+    assert found(text, names=True) == [("PERSON", "Constance Bouvier")]

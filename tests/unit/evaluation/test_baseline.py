@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_llmops import load_golden
 from pytest_llmops.errors import LLMOpsError, ReviewError, RevisionError, RunFileError, SettingsError
 from pytest_llmops.evaluation.baseline import (
     accept_into_baseline,
@@ -17,7 +18,6 @@ from pytest_llmops.evaluation.baseline import (
     find_baseline,
 )
 from pytest_llmops.evaluation.source import BaselineSource
-from pytest_llmops.golden import load_golden
 from pytest_llmops.golden.identity import input_hash
 from pytest_llmops.golden.reviews import Review, append_reviews
 from pytest_llmops.judges.rubric_file import DEFAULT

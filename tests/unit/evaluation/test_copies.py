@@ -12,12 +12,12 @@ import httpx
 import pytest
 
 from pytest_llmops import compare, load_golden, run_golden
-from pytest_llmops.cli import main
 from pytest_llmops.gates.baseline import accept
 from pytest_llmops.gates.case_results import count_answers, values_by_metric
 from pytest_llmops.reports.files.baseline_file import load_baseline, write_baseline
 from pytest_llmops.reports.files.run_file import load_run, write_run
 from pytest_llmops.settings import Settings
+from tests.command import main
 
 CASES = 24
 GOLDEN = "version: 1\nsuite: {keywords: {max_drop: 0.05}}\ncases:\n" + "".join(

@@ -7,14 +7,11 @@ import contextlib
 import threading
 import time
 from concurrent import futures
-from dataclasses import replace
 
 import openai
 import pytest
 
 from pytest_llmops import Output, Run, load_golden, run_golden
-from pytest_llmops.records import Failure
-from pytest_llmops.reports.terminal import render_usage
 from pytest_llmops.settings import Settings
 from tests.bare_thread import run_bare
 from tests.openai_server import OpenAIServer
@@ -138,9 +135,8 @@ def test_what_cannot_succeed_is_not_asked_again(golden, settings):
     assert len(tries) == 1
     (failure,) = result.failures
     assert failure.traceback.endswith("raise ValueError(question)\nValueError: hello")
-    assert replace(failure, traceback="") == Failure(
-        metric="", stage="app", error="the app raised ValueError: hello"
-    )
+    assert (failure.metric, failure.stage, failure.repeat) == ("", "app", 0)
+    assert failure.error == "the app raised ValueError: hello"
 
 
 @pytest.mark.parametrize(
@@ -353,7 +349,6 @@ def test_an_app_that_says_that_it_used_nothing_made_no_call(golden, settings, se
     file = golden(*cases, head="version: 1\ncases:\n")
     first, second = (run_golden(file, app, settings=settings()) for _ in range(2))
     assert [(run.usage.calls, run.usage.replayed) for run in (first, second)] == [(1, 0), (1, 1)]
-    assert render_usage(second.usage).startswith("0 model calls made, 1 replayed, 0 failed")
     scores = {result.case.rpartition(":")[2]: result.scores[0].value for result in second.results}
     assert scores["guarded"] == 0
     assert scores["asked"] > 0
@@ -363,18 +358,6 @@ def test_an_app_that_says_nothing_of_its_tokens_has_none_to_check(golden, settin
     file = golden("{id: a, input: hello, checks: {tokens: '<= 10'}}", head="version: 1\ncases:\n")
     (result,) = run_golden(file, str.upper, settings=settings()).results
     assert "no model call was seen" in result.failures[0].error
-
-
-def test_secrets_never_reach_a_cassette_without_the_extra(golden, settings, server, tmp_path, monkeypatch):
-    from pytest_llmops.detect.recognizers import numbers
-
-    monkeypatch.setattr(numbers, "is_installed", lambda: False)
-    key = "sk-" + "a1b2" * 8
-    client = client_of(server)
-    run_golden(golden(f"{{id: a, input: my key is {key}}}"), lambda q: ask(client, q), settings=settings())
-    written = [path.read_text(errors="replace") for path in tmp_path.rglob(".llmops/**/*") if path.is_file()]
-    assert any("sk-redacted" in text for text in written)
-    assert not any(key in text for text in written)
 
 
 @pytest.mark.usefixtures("waited")

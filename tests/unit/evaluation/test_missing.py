@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.cli import main
+from pytest_llmops import load_golden
 from pytest_llmops.evaluation.baseline import find_baseline
 from pytest_llmops.evaluation.missing import MissingBaseline
-from pytest_llmops.golden import load_golden
 from pytest_llmops.records import CaseResult, Output, Run, Score
 from pytest_llmops.reports.files.baseline_file import write_baseline
 from pytest_llmops.settings import load_settings
+from tests.command import main
 from tests.git_settings import forget_git_settings
 
 GOLDEN = "version: 1\napp: shop:answer\ncases: [{id: a, input: hello, checks: {keywords: {all: [hi]}}}]\n"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_llmops import load_golden
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.evaluation.source import BaselineSource
-from pytest_llmops.golden import load_golden
 from pytest_llmops.judges import completion
 from pytest_llmops.records import CaseResult, Output, Score
 from pytest_llmops.settings import Settings

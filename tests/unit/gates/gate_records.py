@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against
+from pytest_llmops import compare
 from pytest_llmops.records import (
     Bound,
     CaseResult,
@@ -23,6 +25,8 @@ from pytest_llmops.records import (
     Verdict,
 )
 from pytest_llmops.registry import register_metric
+from pytest_llmops.reports.files.baseline_file import write_baseline
+from pytest_llmops.reports.files.run_file import write_run
 from pytest_llmops.statistics.bootstrap import Spread, paired_interval
 
 FILE = "golden/shop.yaml"
@@ -90,6 +94,25 @@ def run_of(results: Sequence[CaseResult], *checks: SuiteCheck) -> Run:
     return Run(signature={"app": "shop:answer"}, results=tuple(results), suite=suite)
 
 
+def failure_of(error: str, metric: str = "", stage: str = "app", repeat: int = 0) -> Failure:
+    return Failure(metric=metric, stage=stage, error=error, repeat=repeat)  # type: ignore[arg-type]
+
+
+def store_run(
+    path: str | Path,
+    results: Sequence[CaseResult],
+    *checks: SuiteCheck,
+    accepted: bool = False,
+    **signature: str,
+) -> None:
+    """Write a file of a run, or of a baseline, as the commands read it."""
+    store(replace(run_of(results, *checks), signature=signature), path, accepted=accepted)
+
+
+def store(run: Run, path: str | Path, *, accepted: bool = False) -> None:
+    (write_baseline if accepted else write_run)(run, Path(path))
+
+
 def suite_check(
     metric: str = "exact_match",
     statistic: str = "mean",
@@ -112,10 +135,10 @@ def check_of(metric: str = "exact_match", bound: str = ">= 1") -> Check:
 
 
 def judge_suite_against(
-    check: SuiteCheck, results: Sequence[CaseResult], base_results: Sequence[CaseResult], **options: Any
+    check: SuiteCheck, results: Sequence[CaseResult], base_results: Sequence[CaseResult]
 ) -> Verdict:
     """One suite check by itself."""
-    return judge_suites_against({"": (check,)}, results, base_results, **options)[""][0]
+    return compare(run_of(base_results), run_of(results, check)).verdicts[0]
 
 
 def metric_of(

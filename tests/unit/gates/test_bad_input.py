@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
-from pytest_llmops.gates.case_results import answer_digests
-from pytest_llmops.gates.comparison import compare
-from pytest_llmops.records import CaseResult, Comparison, Failure, Run
+from pytest_llmops import compare
 from tests.unit.gates.gate_records import (
     FILE,
     check_of,
+    failure_of,
     metric_of,
     registered,
     result_of,
@@ -26,17 +26,24 @@ WATCHED = suite_check(max_drop=0.05)
 ONES = [1.0] * 20
 
 
-def held(results: list[CaseResult]) -> Run:
+def held(results):
     return run_of(results, WATCHED)
 
 
-def told(comparison: Comparison) -> str:
+def told(comparison) -> str:
     return " ".join(f"{verdict.check} {verdict.reason} {verdict.advice}" for verdict in comparison.verdicts)
 
 
-def kept(results: list[CaseResult]) -> list[CaseResult]:
+def kept(results):
     """As a baseline keeps them, without outputs."""
-    return [replace(result, answers=answer_digests(result), outputs=()) for result in results]
+    return [
+        replace(result, answers=tuple(digest(output.text) for output in result.outputs), outputs=())
+        for result in results
+    ]
+
+
+def digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e101, -1e101])
@@ -176,7 +183,7 @@ RUDE = metric_of("tone", "<= 0.5", higher_is_better=False)
 KIND = metric_of("tone", ">= 0.5", higher_is_better=True)
 
 
-def toned(value: float, version: int) -> list[CaseResult]:
+def toned(value: float, version: int):
     results = [steady(f"c{index:02}", tone=value) for index in range(20)]
     return [
         replace(result, scores=tuple(replace(score, signature=f"tone|v{version}") for score in result.scores))
@@ -248,7 +255,7 @@ def test_check_on_a_case_of_a_metric_that_nobody_knows_is_held_to_its_bound_alon
 
 
 def test_case_that_broke_in_both_runs_is_an_error():
-    broke = result_of("x", failures=[Failure(metric="", stage="app", error="boom")])
+    broke = result_of("x", failures=[failure_of("boom")])
 
     comparison = compare(run_of([*results_of(ONES), broke]), held([*results_of(ONES), broke]))
 

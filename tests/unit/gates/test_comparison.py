@@ -6,15 +6,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import pytest_llmops
-from pytest_llmops.gates.comparison import compare
-from pytest_llmops.gates.outcomes import count, worst
-from pytest_llmops.records import OUTCOMES, Failure, Run
-from tests.unit.gates.gate_records import FILE, VARYING, result_of, results_of, run_of, steady, suite_check
+from pytest_llmops import compare
+from tests.unit.gates.gate_records import (
+    FILE,
+    VARYING,
+    failure_of,
+    result_of,
+    results_of,
+    run_of,
+    steady,
+    suite_check,
+)
 
 ONES, HALF = [1.0] * 20, [1.0] * 10 + [0.0] * 10
 WATCHED = suite_check(max_drop=0.05)
-FAILURE = Failure(metric="keywords", stage="score", error="boom")
+FAILURE = failure_of("boom", "keywords", "score")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +153,7 @@ def test_checks_of_several_files_are_told_apart():
 def test_check_looks_at_the_cases_of_its_file_alone():
     other = "golden/other.yaml"
 
-    def run(values: list[float]) -> Run:
+    def run(values: list[float]):
         moved = [replace(each, case=each.case.replace(FILE, other)) for each in results_of(ONES)]
         return replace(run_of([*results_of(values), *moved]), suite={FILE: (WATCHED,), other: (WATCHED,)})
 
@@ -223,7 +229,7 @@ def test_drop_that_a_check_tolerates_is_tolerated_in_a_single_case():
     assert outcomes(0.7) == ["passed"]
 
 
-BROKE = Failure(metric="", stage="app", error="boom", repeat=12)
+BROKE = failure_of("boom", repeat=12)
 
 
 @pytest.mark.parametrize("failure", [BROKE, replace(BROKE, metric="exact_match", stage="score")])
@@ -288,24 +294,6 @@ def test_case_that_a_run_has_twice_is_refused(side):
 
     with pytest.raises(ValueError, match="case-0000' occurs twice"):
         compare(*runs)
-
-
-def test_compare_is_public():
-    assert pytest_llmops.compare is compare
-
-
-def test_worst_outcome_and_counts():
-    assert worst([]) == "passed"
-    assert worst(OUTCOMES) == "error"
-    assert worst(["undecided", "failed", "regressed"]) == "regressed"
-    assert worst(["undecided", "failed"]) == "failed"
-    assert count(["passed", "passed", "error"]) == {
-        "passed": 2,
-        "failed": 0,
-        "regressed": 0,
-        "undecided": 0,
-        "error": 1,
-    }
 
 
 def test_golden_file_without_a_suite_is_watched_beside_one_that_has_one():

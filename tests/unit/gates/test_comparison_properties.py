@@ -12,13 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.gates.comparison import compare
-from pytest_llmops.records import CaseResult, Comparison, Run, SuiteCheck, Verdict
-from pytest_llmops.reports.files.baseline_file import load_base, write_baseline
-from pytest_llmops.reports.files.run_file import load_run, write_run
-from pytest_llmops.statistics.paired import FEWEST
-from tests.unit.gates.gate_records import metric_of, registered, result_of, run_of, suite_check
+from pytest_llmops import compare, load_run
+from tests.unit.gates.gate_records import metric_of, registered, result_of, run_of, store, suite_check
 
+FEWEST = 10
+"""Cases from which on sign patterns are counted; fewer have too few patterns for a small p-value."""
 CALLED = 0.05
 GAIN = metric_of("gain", ">= 0.5")
 LOSS = metric_of("loss", "<= 0.5", higher_is_better=False)
@@ -41,9 +39,7 @@ class Drawn:
     steady: bool = False
     auto: int = 0
 
-    def results(
-        self, name: str, metric: str, read: Callable[[float], float]
-    ) -> tuple[CaseResult, CaseResult]:
+    def results(self, name: str, metric: str, read: Callable[[float], float]):
         before, now = ([read(value) for value in values] for values in (self.before, self.now))
         texts = (["60 days"] * len(before), ["30 days"] * len(now)) if self.steady else ((), ())
         return (
@@ -60,7 +56,7 @@ class Called:
     threshold: float | None
     max_drop: float | None
 
-    def check(self, metric: str, sign: float = 1.0) -> SuiteCheck:
+    def check(self, metric: str, sign: float = 1.0):
         mirrored = {"min": "max", "max": "min", "p10": "p90", "p90": "p10"}
         name = self.statistic if sign > 0 else mirrored.get(self.statistic, self.statistic)
         bound = None
@@ -106,7 +102,7 @@ def runs_of(
     *asked: Called,
     metric: str = "gain",
     sign: float = 1.0,
-) -> tuple[Run, Run]:
+):
     pairs = [
         each.results(f"c{index:02}", metric, lambda value: sign * value) for index, each in enumerate(drawn)
     ]
@@ -114,7 +110,7 @@ def runs_of(
     return run_of([base for base, _ in pairs]), run_of([new for _, new in pairs], *checks)
 
 
-def shuffled(run: Run, random: Random) -> Run:
+def shuffled(run, random: Random):
     results = [
         replace(
             result,
@@ -126,11 +122,11 @@ def shuffled(run: Run, random: Random) -> Run:
     return replace(run, results=tuple(random.sample(results, len(results))))
 
 
-def regressed(comparison: Comparison) -> set[str]:
+def regressed(comparison) -> set[str]:
     return {verdict.check for verdict in comparison.verdicts if verdict.outcome == "regressed"}
 
 
-def numbers(verdict: Verdict) -> Iterator[float]:
+def numbers(verdict) -> Iterator[float]:
     told = (verdict.observed, verdict.baseline, verdict.difference, verdict.p_value, verdict.p_adjusted)
     return (number for number in chain(told, verdict.interval or ()) if number is not None)
 
@@ -210,11 +206,11 @@ def test_flipping_the_direction_alone_makes_an_improvement_of_a_regression(drawn
         assert here.p_value == pytest.approx(there.p_value, rel=1e-9)
 
 
-def single_look(drawn: list[Drawn], *asked: Called) -> tuple[Run, Run]:
+def single_look(drawn: list[Drawn], *asked: Called):
     return runs_of([replace(each, auto=0) for each in drawn], *asked)
 
 
-def reversed_runs(drawn: list[Drawn], *asked: Called) -> tuple[Run, Run]:
+def reversed_runs(drawn: list[Drawn], *asked: Called):
     """From the new run to its baseline, of the metric that reads the other way."""
     turned = [Drawn(before=each.now, now=each.before) for each in drawn]
     return runs_of(turned, *asked, metric="loss")
@@ -247,11 +243,11 @@ def test_equal_pair_never_makes_a_regression_stronger(drawn, asked, equal, stead
 def test_files_give_the_verdict_of_the_live_run(tmp_path_factory, drawn, asked):
     folder = tmp_path_factory.mktemp("files")
     base, run = runs_of(drawn, *asked)
-    write_run(base, folder / "base.json")
-    write_run(run, folder / "run.json")
-    write_baseline(base, folder / "baseline.json")
+    store(base, folder / "base.json")
+    store(run, folder / "run.json")
+    store(base, folder / "baseline.json", accepted=True)
 
     live = compare(base, run)
 
     assert compare(load_run(folder / "base.json"), load_run(folder / "run.json")) == live
-    assert compare(load_base(folder / "baseline.json"), load_run(folder / "run.json")) == live
+    assert compare(load_run(folder / "baseline.json"), load_run(folder / "run.json")) == live

@@ -5,18 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_llmops.records import CaseResult, Verdict
 from tests.unit.gates.gate_records import coarse_intervals, judge_suite_against, result_of, suite_check
 
 CASES, OLD, NEW = 30, 10, 1
 
 
-def judge(statistic: str, metric: str, seed: int, ab: tuple[float, float] | None) -> Verdict:
+def judge(statistic: str, metric: str, seed: int, ab: tuple[float, float] | None):
     """Two runs of one app that passes with rates Beta(a, b), or whose scores are continuous."""
     generator = np.random.default_rng([seed, OLD])
     rates = generator.beta(*ab, (CASES, 1)) if ab else generator.normal(0.6, 0.02, (CASES, 1))
 
-    def run(repeats: int) -> list[CaseResult]:
+    def run(repeats: int):
         shape = (CASES, repeats)
         drawn = generator.binomial(1, rates, shape) if ab else generator.normal(rates, 0.15, shape).clip(0, 1)
         return [

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_llmops import compare
 from pytest_llmops.gates.absolute import judge_case, judge_suite, measure_gain
 from pytest_llmops.gates.case_channel.verdicts import judge_against
-from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.paired_runs import Chance, first_repeats
 from pytest_llmops.gates.selfcheck import find_suite
 from pytest_llmops.gates.suite_channel.paired_scores import tolerated_drop

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_llmops import compare
 from pytest_llmops.gates.case_results import digest
-from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.error_budget import count_tests, suite_share
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.golden.reviews import Review

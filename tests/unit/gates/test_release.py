@@ -6,8 +6,8 @@ from statistics import fmean
 
 import numpy as np
 
+from pytest_llmops import compare
 from pytest_llmops.gates.case_results import count_repeats
-from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.release import Release, ReleasePlanner
 from pytest_llmops.gates.repeats import RepeatPlanner

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_llmops import compare
 from pytest_llmops.gates.case_channel.reading import find_movement, read_pairs
 from pytest_llmops.gates.case_results import count_repeats
-from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.repeats import RepeatPlanner

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_llmops import compare
 from pytest_llmops.errors import SelfCheckError
-from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.selfcheck import check_itself, plan_repeats
 from pytest_llmops.gates.suite_channel.detectable_drops import find_detectable_drops
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, Output, Run, Score

@@ -8,15 +8,13 @@ import pytest
 
 from pytest_llmops import compare, load_golden, load_run, run_golden
 from pytest_llmops.errors import GoldenError
-from pytest_llmops.records import Run, SuiteCheck
-from pytest_llmops.reports.files.run_file import write_run
-from tests.unit.gates.gate_records import check_of, result_of, run_of, suite_check
+from tests.unit.gates.gate_records import check_of, result_of, run_of, store, suite_check
 
 HELD, LOWER = [1.0] * 9 + [0.0], [1.0] * 6 + [0.0] * 4
 OTHER = suite_check("rouge_l", bound=">= 0.1", max_drop=0.05)
 
 
-def run_with(repeats: list[float], *checks: SuiteCheck) -> Run:
+def run_with(repeats: list[float], *checks):
     """Twenty cases that check `exact_match` and score as well by `rouge_l` as they always do."""
     passes = check_of(bound=">= 0")
     return run_of(
@@ -52,7 +50,7 @@ def test_only_watch_false_ends_the_watch_of_a_metric(tmp_path: Path):
 
     run = run_with(LOWER, *golden.suite)
     path = tmp_path / "run.json"
-    write_run(run, path)
+    store(run, path)
 
     assert compare(run_with(HELD), run).outcome == "passed"
     assert compare(run_with(HELD), load_run(path)).outcome == "passed"

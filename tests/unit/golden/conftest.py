@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.golden import load_golden
+from pytest_llmops import load_golden
 from pytest_llmops.records import Golden
 
 Load = Callable[..., Golden]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_llmops import load_golden
 from pytest_llmops.errors import GoldenError
-from pytest_llmops.golden import load_golden
 
 FILE = """\
 version: 1

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from pytest_llmops.golden import find_golden_files, input_hash, load_golden
-from pytest_llmops.records import Case, Check, Golden, Source, SuiteCheck
+from pytest_llmops import load_golden
 
 FULL = """\
 version: 1
@@ -51,64 +49,6 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_full_file_becomes_its_records(project: Path) -> None:
-    path = "golden/shop.yaml"
-
-    golden = load_golden(path, root=project)
-
-    latency = Check(metric="latency_s", comparison="<=", threshold=2.0)
-    assert golden == Golden(
-        path=path,
-        app="shop.bot:answer",
-        encoder="small",
-        prompts=("prompts/answer.md",),
-        sha256=sha256(FULL.encode()).hexdigest(),
-        suite=(
-            SuiteCheck(metric="recall@5", statistic="mean", comparison=">=", threshold=0.9, max_drop=0.05),
-            SuiteCheck(metric="latency_s", statistic="p95", comparison="<=", threshold=2.0),
-            SuiteCheck(metric="cost_usd", statistic="sum", comparison="<=", threshold=0.1),
-        ),
-        cases=(
-            Case(
-                id="returns-window",
-                input="How long do I have to send boots back?",
-                reference="Within 60 days of delivery.",
-                relevant=("returns#window", "returns#short"),
-                tags=("policy",),
-                repeats=3,
-                source=Source(path=path, line=13),
-                checks=(
-                    latency,
-                    Check(metric="exact_match", comparison=">=", threshold=1.0),
-                    Check(metric="rouge_l", comparison=">=", threshold=0.4),
-                    Check(metric="rouge_l", comparison="<=", threshold=0.9),
-                    Check(
-                        metric="keywords",
-                        comparison=">=",
-                        threshold=1.0,
-                        options={"all": ["60 days"], "none": ["no refund"]},
-                    ),
-                    Check(metric="semantic", comparison=">=", threshold=0.8, options={"encoder": "small"}),
-                    Check(metric="recall@3", comparison=">=", threshold=1.0),
-                ),
-            ),
-            Case(
-                id="Grüße 2",
-                input={
-                    "question": "hi",
-                    "history": [{"role": "user", "text": "no"}],
-                    "deep": {"n": 1, "f": 0.5, "ok": True, "none": None},
-                },
-                reference="ho",
-                source=Source(path=path, line=25),
-                checks=(latency, Check(metric="rouge_l", comparison=">=", threshold=0.3)),
-            ),
-        ),
-    )
-    assert type(golden.cases[1].input) is dict
-    assert type(golden.cases[1].input["history"]) is list
-
-
 def test_an_absolute_path_is_shown_from_the_root(project: Path) -> None:
     path = project / "golden" / "shop.yaml"
 
@@ -135,7 +75,7 @@ def test_formats_agree(load) -> None:
     from_json = load(json.dumps({"cases": cases}), ".json")
     from_lines = load("\n\n".join(map(json.dumps, cases)) + "\r\n", ".jsonl")
 
-    def bare(golden: Golden) -> list[tuple[object, ...]]:
+    def bare(golden) -> list[tuple[object, ...]]:
         return [(c.id, c.input, c.reference, c.relevant, c.checks, c.repeats) for c in golden.cases]
 
     assert bare(from_yaml) == bare(from_json) == bare(from_lines)
@@ -213,7 +153,13 @@ suite: {keywords: {mean: ">= 0.9"}}
 cases: [{id: a, input: x, checks: {keywords: {all: [y]}}}, {id: b, input: x}]
 """)
 
-    assert golden.suite == (SuiteCheck(metric="keywords", statistic="mean", comparison=">=", threshold=0.9),)
+    (check,) = golden.suite
+    assert (check.metric, check.statistic, check.comparison, check.threshold) == (
+        "keywords",
+        "mean",
+        ">=",
+        0.9,
+    )
 
 
 @pytest.mark.parametrize(
@@ -251,33 +197,14 @@ def test_ids_that_are_allowed(load, written: str) -> None:
     assert load(f"cases: [{{id: '{written}', input: x}}]").cases[0].id == written
 
 
-def test_the_hash_of_an_input_follows_what_is_asked_and_nothing_else() -> None:
-    case = Case(id="a", input={"b": 1, "a": "é"}, reference="r", relevant=("p",))
-
-    assert len(input_hash(case)) == 64
-    assert input_hash(case) == input_hash(
-        Case(id="z", input={"a": "é", "b": 1}, reference="r", relevant=("p",), tags=("t",), repeats=2)
-    )
-    others = [
-        Case(id="a", input={"b": 2, "a": "é"}, reference="r", relevant=("p",)),
-        Case(id="a", input={"b": 1, "a": "é"}, reference="", relevant=("p",)),
-        Case(id="a", input={"b": 1, "a": "é"}, reference=None, relevant=("p",)),
-        Case(id="a", input={"b": 1, "a": "é"}, reference="r"),
-    ]
-    assert len({input_hash(each) for each in [case, *others]}) == 5
-
-
 def test_ten_thousand_cases_load(load) -> None:
     """A size at which anything quadratic would be felt."""
     golden = load("cases:\n" + "".join(f"- {{id: c{at}, input: hi {at}}}\n" for at in range(10_000)))
 
-    assert golden.cases[-1] == Case(id="c9999", input="hi 9999", source=Source(path="shop.yaml", line=10_001))
-
-
-def test_the_golden_files_of_this_project_load() -> None:
-    root = Path(__file__).parents[3]
-
-    goldens = [load_golden(path, root=root) for path in find_golden_files(["golden"], root)]
-
-    assert "golden/support.yaml" in [golden.path for golden in goldens]
-    assert all(golden.cases for golden in goldens)
+    last = golden.cases[-1]
+    assert (last.id, last.input, last.source.path, last.source.line) == (
+        "c9999",
+        "hi 9999",
+        "shop.yaml",
+        10_001,
+    )

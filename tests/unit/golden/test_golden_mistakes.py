@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from pytest_llmops import load_golden
 from pytest_llmops.errors import GoldenError, Problem
-from pytest_llmops.golden import load_golden
 from pytest_llmops.registry import known_metrics
 
 # What cannot stand in a text file.

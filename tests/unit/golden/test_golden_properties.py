@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_llmops import load_golden
 from pytest_llmops.errors import GoldenError
-from pytest_llmops.golden import load_golden
 from pytest_llmops.golden.files import SUFFIXES
 from pytest_llmops.records import Golden
 

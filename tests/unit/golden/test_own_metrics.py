@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pytest_llmops import registry
-from pytest_llmops.cli import main
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.golden import load_golden, own_metrics
+from tests.command import main
 
 GOLDEN = "version: 1\napp: shop:answer\ncases: [{id: a, input: x, checks: {CHECK: true}}]\n"
 METRIC = """

@@ -8,11 +8,10 @@ import pickle
 import pytest
 
 import pytest_llmops
-from pytest_llmops import registry
+from pytest_llmops import metric, registry
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.gates.paired_runs import find_scale
 from pytest_llmops.golden.thresholds import read_checks
-from pytest_llmops.metrics.custom import metric
 from pytest_llmops.records import Bound, Failure, Output, Sample, Score
 from pytest_llmops.registry import create_metric, metric_options
 

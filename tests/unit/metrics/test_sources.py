@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_llmops import Score
 from pytest_llmops.metrics.sources import Place, read_code, same_code, sign_source
-from pytest_llmops.records import Score
 
 METRIC = """
 class Short:

@@ -1,16 +1,9 @@
 from __future__ import annotations
 
-import itertools
-import pickle
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.tools import align, equal_json, match
-from pytest_llmops.records import Bound, Output, Sample, Score, ToolCall
-from pytest_llmops.registry import create_metric
+from pytest_llmops import Output, Score, ToolCall
+from tests.scoring import refuse, score_one
 
 STATUS = {"name": "order_status", "arguments": {"order_id": "A-1042"}}
 
@@ -20,10 +13,8 @@ def call(name: str, decision: str | None = None, **arguments: object) -> ToolCal
 
 
 def score(name: str, calls: list[ToolCall], **options: object) -> Score:
-    one = Sample(output=Output(text="", repeat=3, tool_calls=tuple(calls)))
-    (result,) = create_metric(name, options).score([one])
+    result = score_one(name, Output(text="", tool_calls=tuple(calls)), options)
     assert isinstance(result, Score)
-    assert result.repeat == 3
     assert bool(result.evidence) == bool(result.reason)
     return result
 
@@ -169,13 +160,6 @@ def test_denied_calls_are_counted(options, value, reason):
     assert result.reason == reason
 
 
-def test_denied_calls_asks_for_none():
-    metric = create_metric("denied_calls")
-
-    assert metric.bound == Bound(comparison="<=", threshold=0.0)
-    assert not metric.higher_is_better
-
-
 @pytest.mark.parametrize(
     ("name", "options", "advice"),
     [
@@ -201,74 +185,4 @@ def test_denied_calls_asks_for_none():
     ],
 )
 def test_a_wrong_option_is_told_how_to_mend(name, options, advice):
-    with pytest.raises(MetricOptionError) as caught:
-        create_metric(name, options)
-
-    assert advice in str(caught.value)
-
-
-def test_equal_options_make_one_metric_that_travels():
-    one, other = (
-        create_metric("tool_calls", {"expected": [{"name": "a", "arguments": arguments}]})
-        for arguments in ({"x": [1, {"y": None}], "z": "\u00e9"}, {"z": "\u00e9", "x": [1, {"y": None}]})
-    )
-
-    assert {one: 1}[other] == 1
-    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301  our own
-
-
-@pytest.mark.parametrize(
-    ("wanted", "made", "exact", "partial"),
-    [
-        (1, 1.0, True, True),
-        (1, True, False, False),
-        (True, 1, False, False),
-        (0, False, False, False),
-        (True, True, True, True),
-        (1, "1", False, False),
-        (None, None, True, True),
-        (None, 0, False, False),
-        ([1, 2], (1, 2), True, True),
-        ([1, 2], [2, 1], False, False),
-        ([1], [1, 2], False, False),
-        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True, True),
-        ({"a": 1}, {"a": 1, "b": 2}, False, True),
-        ({"a": {"b": 1}}, {"a": {"b": 1, "c": 2}}, False, True),
-        ({"a": [{"b": 1}]}, {"a": [{"b": 1, "c": 2}]}, False, True),
-        ({"a": 1}, {}, False, False),
-        ({}, [], False, False),
-        ([], {}, False, False),
-        ({"a": 1}, {"a": True}, False, False),
-        (2**53 + 1, float(2**53), False, False),
-    ],
-)
-def test_json_values_are_equal_as_json_says(wanted, made, exact, partial):
-    assert equal_json(wanted, made) is exact
-    assert equal_json(wanted, made, partial=partial) is partial or exact
-
-
-GRIDS = st.integers(0, 4).flatmap(
-    lambda columns: st.lists(st.lists(st.booleans(), min_size=columns, max_size=columns), max_size=4)
-)
-
-
-def _most(fits: list[list[bool]], *, rising: bool) -> int:
-    """The most pairs there can be, by trying all."""
-    rows, columns = range(len(fits)), range(len(fits[0]) if fits else 0)
-    for size in range(min(len(rows), len(columns)), 0, -1):
-        for chosen in itertools.combinations(rows, size):
-            orders = itertools.combinations if rising else itertools.permutations
-            for taken in orders(columns, size):
-                if all(fits[row][column] for row, column in zip(chosen, taken, strict=True)):
-                    return size
-    return 0
-
-
-@given(GRIDS, st.booleans())
-def test_no_larger_matching_exists(fits, rising):
-    pairs = (align if rising else match)(fits)
-
-    assert all(fits[row][column] for row, column in pairs.items())
-    assert len(set(pairs.values())) == len(pairs) == _most(fits, rising=rising)
-    if rising:
-        assert list(pairs.values()) == sorted(pairs.values())
+    refuse(name, advice, **options)

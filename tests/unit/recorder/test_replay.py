@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextvars import copy_context
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx
@@ -17,8 +15,6 @@ import openai
 import pytest
 
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder import CallLog
-from pytest_llmops.recorder.call import CallRules
 from tests.openai_server import OpenAIServer
 from tests.unit.recorder.asking import CASE, COMMITTED_FILE, KEY, LOCAL_FILE, ask, ask_streamed, messages
 
@@ -94,27 +90,6 @@ def _legacy(**options: Any) -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(**options, http_client=httpx.AsyncClient())
 
 
-@pytest.mark.parametrize("use", [_ask_async, _stream_async])
-@pytest.mark.parametrize("connect", [openai.AsyncOpenAI, _aiohttp, _legacy])
-def test_async_clients_record_and_replay(
-    recorder,
-    server: OpenAIServer,
-    use: Callable[[openai.AsyncOpenAI], Awaitable[str]],
-    connect: Callable[..., openai.AsyncOpenAI],
-):
-    async def run(mode: str) -> tuple[str, CallLog]:
-        async with connect(base_url=server.url, api_key=KEY) as client:
-            with recorder(mode).recording(CASE, 0) as log:
-                return await use(client), log
-
-    made, first = asyncio.run(run("new"))
-    replayed, second = asyncio.run(run("none"))
-
-    assert replayed == made == "Echo: Async?"
-    assert server.calls.total() == 1
-    assert [first.calls[0].text, second.calls[0].text] == [made, made]
-
-
 def test_a_call_log_tells_what_the_provider_said(recorder, client: openai.OpenAI):
     with recorder().recording(CASE, 3) as log:
         ask(client, "one two", temperature=0)
@@ -157,20 +132,6 @@ def test_an_equal_call_is_recorded_each_time_it_is_made(
     ]  # fmt: skip
 
 
-def test_concurrent_equal_calls_get_numbers_of_their_own(recorder, server: OpenAIServer):
-    server.latency_s = 0.05
-
-    async def run(mode: str) -> CallLog:
-        async with openai.AsyncOpenAI(base_url=server.url, api_key=KEY) as client:
-            with recorder(mode).recording(CASE, 0) as log:
-                await asyncio.gather(*[_ask_async(client) for _ in range(20)])
-        return log
-
-    assert sorted(call.nth for call in asyncio.run(run("new")).calls) == list(range(20))
-    assert {call.outcome for call in asyncio.run(run("none")).calls} == {"replayed"}
-    assert server.calls.total() == 20
-
-
 def test_repeats_of_a_case_share_a_file_and_no_answers(
     recorder, server: OpenAIServer, client: openai.OpenAI, tmp_path: Path
 ):
@@ -185,31 +146,6 @@ def test_repeats_of_a_case_share_a_file_and_no_answers(
 
     assert said == ["a", "b", "c"]
     assert len(list(tmp_path.rglob("*.yaml"))) == 1
-
-
-def test_threads_with_a_copied_context_land_in_the_log_of_their_case(recorder, client: openai.OpenAI):
-    run = recorder()
-
-    def work(number: int) -> None:
-        with run.recording(f"golden/support.yaml::case-{number}", 0) as log:
-            inner = [Thread(target=copy_context().run, args=(ask, client, f"{number}")) for _ in range(2)]
-            for thread in inner:
-                thread.start()
-            for thread in inner:
-                thread.join()
-        logs[number] = log
-
-    logs: dict[int, CallLog] = {}
-    outer = [Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in outer:
-        thread.start()
-    for thread in outer:
-        thread.join()
-
-    assert {number: {call.text for call in log.calls} for number, log in logs.items()} == {
-        number: {f"Echo: {number}"} for number in range(8)
-    }
-    assert all(len(log.calls) == 2 for log in logs.values())
 
 
 def test_what_an_app_asked_before_it_raised_is_kept(recorder, server: OpenAIServer, client: openai.OpenAI):
@@ -309,19 +245,6 @@ def test_all_keeps_only_the_calls_of_this_run(recorder, server: OpenAIServer, cl
         ask(client, "old")
 
     assert server.calls.total() == 4
-
-
-@pytest.mark.parametrize("rules", [CallRules(live=True), CallRules(never=("127.0.0.1",))])
-def test_a_call_that_is_never_replayed_is_not_kept_either(
-    recorder, server: OpenAIServer, client: openai.OpenAI, tmp_path, rules
-):
-    for _ in range(2):
-        with recorder("new").recording(CASE, 0, rules=rules) as log:
-            ask(client)
-        assert [call.outcome for call in log.calls] == ["made"]
-
-    assert server.calls.total() == 2
-    assert not list(tmp_path.rglob("*.yaml"))
 
 
 def test_all_leaves_the_cassette_when_nothing_was_answered(

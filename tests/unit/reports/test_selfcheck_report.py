@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_llmops import Run
 from pytest_llmops.gates.selfcheck import Deviations, FalseAlarms, Recorded, SelfCheck
 from pytest_llmops.gates.suite_channel.detectable_drops import DetectableDrop
-from pytest_llmops.records import Run
 from pytest_llmops.reports.document import write_terminal
 from pytest_llmops.reports.selfcheck import selfcheck_document, selfcheck_json, selfcheck_line
 from tests.unit.gates.gate_records import result_of, run_of, suite_check

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.golden import load_golden
+from pytest_llmops import load_golden
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Attached, Check
 from pytest_llmops.revision.loosening import GateFiles, Loosening, digest_of, list_loosened

@@ -11,7 +11,6 @@ import openai
 import pytest
 
 from pytest_llmops import load_golden, run_golden
-from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.settings import Settings
 from tests.bare_thread import run_bare
 from tests.evaluating import evaluate
@@ -187,13 +186,13 @@ def test_further_repeats_are_given_up_and_what_was_asked_stands(golden, settings
     run = run_golden(golden(5), app(), settings=auto, problems=problems)
     assert len(server.requests) == 8
     assert failures(run) == []
-    assert sorted(count_repeats(result) for result in run.results) == [1, 1, 2, 2, 2]
+    assert sorted(len(result.outputs) for result in run.results) == [1, 1, 2, 2, 2]
     assert {output.text for result in run.results for output in result.outputs} == {
         f"Echo {number}" for number in range(5)
     }
     assert problems == ["the budget is spent: 8 of 8 calls; verdicts that were open then stay so"]
     again = run_golden(golden(5), app(), settings=replace(auto, budget="2 calls"))
-    assert {count_repeats(result) for result in again.results} == {2}
+    assert {len(result.outputs) for result in again.results} == {2}
     assert len(server.requests) == 10
 
 

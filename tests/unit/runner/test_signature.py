@@ -7,8 +7,8 @@ from importlib.metadata import version
 
 import pytest
 
+from pytest_llmops import load_golden
 from pytest_llmops.errors import PromptError
-from pytest_llmops.golden import load_golden
 from pytest_llmops.records import CaseResult, ModelCall, Output, Score
 from pytest_llmops.runner.signature import prompt_versions, sign_run
 

@@ -5,15 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against
-from pytest_llmops.records import CaseResult, Failure, Score
+from pytest_llmops import Score, compare
 from tests.unit.gates.gate_records import (
     FILE,
+    failure_of,
     judge_suite_against,
     metric_of,
     registered,
     result_of,
     results_of,
+    run_of,
     suite_check,
 )
 
@@ -103,11 +104,11 @@ def test_threshold_that_the_baseline_missed_too_is_known():
     assert fixed.advice.startswith("fixed: failed in the baseline; this run could see")
 
 
-def one_signed(result: CaseResult, signature: str) -> CaseResult:
+def one_signed(result, signature: str):
     return replace(result, scores=tuple(replace(score, signature=signature) for score in result.scores))
 
 
-BROKEN = result_of("case-0003", failures=[Failure(metric="exact_match", stage="score", error="boom")])
+BROKEN = result_of("case-0003", failures=[failure_of("boom", "exact_match", "score")])
 
 
 @pytest.mark.parametrize(
@@ -237,8 +238,8 @@ def test_new_case_is_no_reason_to_doubt():
         (suite_check("latency_s", bound="<= 1"), 2.0, "failed", False),  # nothing is watched, nothing lacks
     ],
 )
-@pytest.mark.parametrize("base", [[], results_of(ONES, "rouge_l")])
-def test_metric_that_the_baseline_never_scored_is_held_to_its_threshold(check, after, outcome, told, base):
+def test_metric_that_the_baseline_never_scored_is_held_to_its_threshold(check, after, outcome, told):
+    base = results_of(ONES, "rouge_l")
     verdict = judge_suite_against(check, results_of([after] * 20, check.metric), base)
 
     assert (verdict.outcome, verdict.p_value, verdict.known) == (outcome, None, False)
@@ -268,18 +269,12 @@ def test_metric_that_the_baseline_scored_for_other_cases_alone_has_nothing_to_co
     assert (timed.outcome, timed.reason) == ("passed", "")  # nothing is watched
 
 
-def test_renamed_cases_have_nothing_to_compare_with():
-    verdict = judge_suite_against(WATCHED, results_of(ONES, start=50), results_of(ONES))
-
-    assert (verdict.outcome, verdict.reason[:23]) == ("undecided", "nothing to compare with")
-
-
 def test_check_that_watches_for_no_drop_costs_the_others_nothing():
     results, base = results_of([0.8] * 6), results_of([1.0] * 6)
     slower = [replace(result, scores=(*result.scores, latency(9.0))) for result in results]
     before = [replace(each, scores=(*each.scores, latency(1.0))) for each in base]
 
-    watched, timed = judge_suites_against({"": (WATCHED, suite_check("latency_s"))}, slower, before)[""]
+    watched, timed = compare(run_of(before), run_of(slower, WATCHED, suite_check("latency_s"))).verdicts[:2]
 
     alone = judge_suite_against(WATCHED, results, base)
     assert (watched.outcome, watched.p_adjusted) == ("regressed", alone.p_value / 0.7)

@@ -60,7 +60,7 @@ def test_files_share_the_budget_and_holm_runs_within_each():
 def test_share_of_the_budget_weighs_each_p_value():
     results, base = results_of([0.8] * 5), results_of([1.0] * 5)
 
-    halved = judge_suite_against(WATCHED, results, base, share=SUITE_SHARE / 2)
+    (halved,) = judge_suites_against({"": (WATCHED,)}, results, base, share=SUITE_SHARE / 2)[""]
 
     whole = judge_suite_against(WATCHED, results, base)
     assert (halved.outcome, halved.p_adjusted) == ("undecided", pytest.approx(2 * whole.p_adjusted))

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.falsehoods import finding
-from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.facts import Facts
-from pytest_llmops.records import Bound, Failure, Output, Passage, Sample, Score, ToolCall
-from pytest_llmops.registry import create_metric
+from pytest_llmops import Score, ToolCall
+from tests import scoring
 
-SHARES = Path(__file__).parents[4] / "benchmarks" / "falsehoods"
 SHIPPING = (
     "Standard delivery in the United Kingdom costs £3.95 and takes 2 to 4 working days. Parcels come with "
     "Harebell Parcels. Saturday delivery costs £5.95, and a locker £2.95. Iceland is not served at present. "
@@ -24,18 +16,8 @@ SHIPPING = (
 )
 
 
-def rate(text, *, passages=(SHIPPING,), reference=None, calls=(), question="", **options):
-    output = Output(
-        text=text,
-        passages=None
-        if passages is None
-        else tuple(Passage(id=f"p{at}", text=each) for at, each in enumerate(passages)),
-        tool_calls=tuple(calls),
-    )
-    (result,) = create_metric("facts", options).score(
-        [Sample(output=output, reference=reference, input=question)]
-    )
-    return result
+def rate(text, *, passages=(SHIPPING,), **more):
+    return scoring.rate("facts", text, passages=passages, **more)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +187,7 @@ def test_sources_and_kinds_can_be_chosen(options, text, value):
 def test_a_sample_that_cannot_be_rated_says_why(given, error):
     result = rate(**{"text": "It costs £3.95.", **given})
 
-    assert isinstance(result, Failure)
+    assert not isinstance(result, Score)
     assert error in result.error
 
 
@@ -218,10 +200,7 @@ def test_a_sample_that_cannot_be_rated_says_why(given, error):
     ],
 )
 def test_a_wrong_option_is_refused(options, advice):
-    with pytest.raises(MetricOptionError) as caught:
-        create_metric("facts", options)
-
-    assert advice in str(caught.value)
+    scoring.refuse("facts", advice, **options)
 
 
 @settings(deadline=None, max_examples=15)
@@ -237,27 +216,4 @@ def test_another_price_is_wrong_and_the_same_is_right(said, true):
 def test_any_text_is_rated_or_fails_with_a_reason(text, source):
     result = rate(text, passages=[source], reference=source)
 
-    assert isinstance(result, Failure) or 0 <= result.value <= 1
-
-
-@pytest.fixture(scope="module")
-def _questions_read_once():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finding, "load_questions", cache(finding.load_questions))
-        yield
-
-
-@pytest.mark.usefixtures("_questions_read_once")
-@pytest.mark.parametrize("share", ["first", "second", "last"])
-def test_planted_falsehoods_are_found_and_right_answers_are_not_reported(share):
-    items = yaml.safe_load((SHARES / f"{share}.yaml").read_text(encoding="utf-8"))
-
-    found = finding.find("facts", Bound(comparison=">=", threshold=1.0), items, reference=True)
-
-    assert len(items) == 40
-    assert sum(missed for missed, _ in found["wrong"]) >= 0.85 * 40
-    assert sum(missed for missed, _ in found["right"]) <= 0.05 * 40
-
-
-def test_equal_options_make_one_metric():
-    assert create_metric("facts", {}) == Facts(against=("passages", "reference", "tool_calls"))
+    assert not isinstance(result, Score) or 0 <= result.value <= 1

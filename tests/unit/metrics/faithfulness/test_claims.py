@@ -9,11 +9,11 @@ from importlib.resources import files
 
 import pytest
 
+from pytest_llmops import Passage
 from pytest_llmops.metrics.faithfulness import model as packaged
 from pytest_llmops.metrics.faithfulness.claims import Rated, rate_claims, split_claims, split_contexts
 from pytest_llmops.metrics.faithfulness.features import FEATURES, describe_claims
 from pytest_llmops.models.encoders import load_embedded
-from pytest_llmops.records import Passage
 
 SHOP = (
     "Boots can be returned within 60 days of delivery. Returned boots must not have been worn outdoors. "

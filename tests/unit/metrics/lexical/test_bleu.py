@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.records import Failure, Output, Sample, Score
-from pytest_llmops.registry import create_metric
+import pytest_llmops
+from pytest_llmops import Score
+from tests.scoring import refuse, score_one
 
 PAIRS = [
     ("Within 60 days of delivery.", "You have 60 days from delivery to send boots back."),
@@ -40,7 +40,7 @@ ORDERS = [{}, {"word_order": 2}, {"char_order": 3, "beta": 1}, {"char_order": 1,
 
 
 def score(name: str, text: str, reference: str, **options: object) -> Score:
-    (result,) = create_metric(name, options).score([Sample(output=Output(text=text), reference=reference)])
+    result = score_one(name, text, options, reference=reference)
     assert isinstance(result, Score)
     return result
 
@@ -99,22 +99,14 @@ def test_the_signature_is_sacrebleus():
     "options", [{"char_order": 0}, {"char_order": 2.5}, {"word_order": -1}, {"beta": True}, {"beta": "2"}]
 )
 def test_an_order_is_a_whole_number(options):
-    with pytest.raises(MetricOptionError, match="whole number"):
-        create_metric("chrf", options)
+    refuse("chrf", "whole number", **options)
 
 
 @pytest.mark.parametrize("name", ["bleu", "chrf"])
-def test_one_result_a_sample_in_order(name):
-    batch = [
-        Sample(output=Output(text="a b", repeat=0), reference="a b"),
-        Sample(output=Output(text="a b", repeat=1)),
-        Sample(output=Output(text="", repeat=2), reference="a b"),
-    ]
+def test_one_result_a_row_in_order(name):
+    first, second = pytest_llmops.score(name, [{"output": text, "reference": "a b"} for text in ("a b", "")])
 
-    first, second, third = create_metric(name).score(batch)
-
-    assert [each.repeat for each in (first, second, third)] == [0, 1, 2]
     assert (first.value, first.reason) == (100.0, "")
-    assert isinstance(second, Failure)
-    assert third.value == 0.0
-    assert third.reason
+    assert second.value == 0.0
+    assert second.reason
+    assert not isinstance(score_one(name, "a b", {}), Score)

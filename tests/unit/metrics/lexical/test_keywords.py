@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-import pickle
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.lexical.keywords import Keywords
-from pytest_llmops.records import Output, Sample, Score
-from pytest_llmops.registry import create_metric
+from pytest_llmops import Score
+from tests.scoring import refuse, score_one
 
 
-def search(text: str, **options: tuple[str, ...]) -> Score:
-    (result,) = Keywords(**options).score([Sample(output=Output(text=text))])
+def search(text: str, **options) -> Score:
+    result = score_one("keywords", text, options)
     assert isinstance(result, Score)
     return result
 
@@ -91,24 +87,12 @@ def test_a_list_within_all_is_one_requirement():
     ],
 )
 def test_a_wrong_option_is_told_how_to_mend(options, advice):
-    with pytest.raises(MetricOptionError) as caught:
-        create_metric("keywords", options)
-
-    assert advice in str(caught.value)
-
-
-def test_equal_options_make_one_metric_that_travels():
-    one, other = (create_metric("keywords", {"all": ["a", "b"]}) for _ in range(2))
-
-    assert {one: 1}[other] == 1
-    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301  our own
+    refuse("keywords", advice, **options)
 
 
 @given(st.text(min_size=1), st.text())
 def test_a_word_is_found_between_spaces_whatever_it_is(word, around):
-    try:
-        metric = Keywords(all=(word,))
-    except MetricOptionError:
+    if not word.strip():
         return
 
-    assert metric.score([Sample(output=Output(text=f"{around} {word} {around}"))])[0].value == 1.0
+    assert search(f"{around} {word} {around}", all=[word]).value == 1.0

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.records import Failure, Output, Sample, Score
-from pytest_llmops.registry import create_metric
+import pytest_llmops
+from pytest_llmops import Score
+from tests.scoring import refuse, score_one
 
 PACKAGE = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}
 ATTRIBUTE = {"f": "fmeasure", "precision": "precision", "recall": "recall"}
@@ -55,7 +53,7 @@ TEXTS = st.one_of(st.text(st.sampled_from("ab \u00e9.9-"), max_size=30), WORDS)
 
 
 def score(name: str, text: str, reference: str, **options: object) -> Score:
-    (result,) = create_metric(name, options).score([Sample(output=Output(text=text), reference=reference)])
+    result = score_one(name, text, options, reference=reference)
     assert isinstance(result, Score)
     return result
 
@@ -129,40 +127,13 @@ def test_the_signature_tells_options_and_stays_as_it_was_without():
     [({"of": "recal"}, "Did you mean 'recall'"), ({"of": 1}, "f, not 1"), ({"stemmer": "porter"}, "true or")],
 )
 def test_a_wrong_option_is_told_how_to_mend(name, options, advice):
-    with pytest.raises(MetricOptionError) as caught:
-        create_metric(name, options)
-
-    assert advice in str(caught.value)
-    assert name in str(caught.value)
-
-
-def test_a_stemmer_that_is_not_installed_is_told_before_the_run(monkeypatch):
-    import sys
-
-    from pytest_llmops.metrics.lexical import rouge
-
-    monkeypatch.setitem(sys.modules, "nltk.stem.porter", None)
-    rouge._stem.cache_clear()
-
-    with pytest.raises(MetricOptionError) as caught:
-        create_metric("rouge_1", {"stemmer": True})
-
-    assert 'pip install "pytest-llmops[rouge]"' in str(caught.value)
+    refuse(name, advice, **options)
+    refuse(name, name, **options)
 
 
 @pytest.mark.parametrize("name", PACKAGE)
-def test_one_result_a_sample_in_order(name):
-    batch = [
-        Sample(output=Output(text="a b", repeat=0), reference="a b"),
-        Sample(output=Output(text="a b", repeat=1)),
-        Sample(output=Output(text="", repeat=2), reference="a b"),
-    ]
-    metric = create_metric(name)
+def test_one_result_a_row_in_order(name):
+    first, second = pytest_llmops.score(name, [{"output": text, "reference": "a b"} for text in ("a b", "")])
 
-    first, second, third = metric.score(batch)
-
-    assert [each.repeat for each in (first, second, third)] == [0, 1, 2]
-    assert first.value == 1.0
-    assert isinstance(second, Failure)
-    assert third.value == 0.0
-    assert pickle.loads(pickle.dumps(metric)) == metric  # noqa: S301  our own
+    assert (first.value, second.value) == (1.0, 0.0)
+    assert not isinstance(score_one(name, "a b", {}), Score)

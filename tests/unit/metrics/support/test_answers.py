@@ -6,15 +6,12 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.records import Failure, Output, Sample, Score
-from pytest_llmops.registry import create_metric
+from pytest_llmops import Score
+from tests.scoring import score_one
 
 
 def rate(text, question, reference=None):
-    (result,) = create_metric("answers", {}).score(
-        [Sample(output=Output(text=text), input=question, reference=reference)]
-    )
-    return result
+    return score_one("answers", text, {}, input=question, reference=reference)
 
 
 @pytest.mark.parametrize(
@@ -92,5 +89,5 @@ def test_the_verdict_and_the_refusal_are_those_of_the_reference(question, refere
 def test_what_cannot_be_judged_is_an_error(question, reference, text, error):
     result = rate(text, question, reference)
 
-    assert isinstance(result, Failure)
+    assert not isinstance(result, Score)
     assert error in result.error

@@ -10,11 +10,9 @@ import pytest
 
 from benchmarks.lies.items import list_written
 from benchmarks.lies.training import as_sample
-from pytest_llmops import load_golden, run_golden
-from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.records import Failure, Output, Passage, Sample, Score, ToolCall
-from pytest_llmops.registry import create_metric
-from pytest_llmops.settings import Settings
+from pytest_llmops import Output, Passage, Score, ToolCall, load_golden, run_golden, score
+from pytest_llmops.records import Failure
+from tests import scoring
 
 BOOTS = (
     "Dry boots at room temperature with newspaper inside. Never put boots on a radiator, because leather "
@@ -24,18 +22,8 @@ BOOTS = (
 )
 
 
-def rate(text, *, passages=(BOOTS,), reference=None, calls=(), question="", **options):
-    output = Output(
-        text=text,
-        passages=None
-        if passages is None
-        else tuple(Passage(id=f"p{at}", text=passage) for at, passage in enumerate(passages)),
-        tool_calls=tuple(calls),
-    )
-    (result,) = create_metric("supported", options).score(
-        [Sample(output=output, reference=reference, input=question)]
-    )
-    return result
+def rate(text, *, passages=(BOOTS,), **more):
+    return scoring.rate("supported", text, passages=passages, **more)
 
 
 def is_green(result):
@@ -60,10 +48,8 @@ def test_an_added_lie_is_the_score_of_the_answer():
 
 def test_always_is_not_never():
     text = "Always put boots on a radiator, because leather cracks above 40 degrees."
-    output = Output(text=text, passages=(Passage(id="p", text=BOOTS),))
-    (facts,) = create_metric("facts", {}).score([Sample(output=output)])
-
-    assert facts.value == 1  # the reason why this metric exists
+    # The reason why this metric exists.
+    assert scoring.rate("facts", text, passages=(BOOTS,)).value == 1
     result = rate(text)
     assert not is_green(result)
     assert result.evidence[0]["source"].startswith("Never put boots on a radiator")
@@ -258,8 +244,7 @@ def test_words_of_the_question_fill_no_wildcard():
 
 @pytest.mark.parametrize("pattern", ["*", "* *", "", "a" + "*b" * 9, "**"])
 def test_a_pattern_that_would_allow_anything_is_refused(pattern):
-    with pytest.raises(MetricOptionError, match="allow"):
-        create_metric("supported", {"allow": [pattern]})
+    scoring.refuse("supported", "allow", allow=[pattern])
 
 
 def test_hostile_patterns_and_texts_take_no_time():
@@ -314,7 +299,7 @@ def test_many_sentences_beside_many_sources_take_little_time():
 def test_what_cannot_be_read_is_an_error_and_no_score(text, options, error):
     result = rate(text, **options)
 
-    assert isinstance(result, Failure)
+    assert not isinstance(result, Score)
     assert "cannot read" in result.error
     assert error in result.error
 
@@ -434,7 +419,7 @@ def test_beside_allowed_sentences_a_verdict_is_no_support(text):
     allowed = "Our customer service can help you further."
     result = rate(text.format(allowed), allow=[allowed])
 
-    assert isinstance(result, Failure)
+    assert not isinstance(result, Score)
     assert "cannot read" in result.error
 
 
@@ -485,13 +470,14 @@ ANSWERS = {
 }
 
 
-def test_golden_runs_count_the_worst_sentence(tmp_path):
+def test_golden_runs_count_the_worst_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").touch()
     path = tmp_path / "golden.yaml"
     path.write_text(GOLDEN)
     run = run_golden(
         load_golden(path, root=tmp_path),
         lambda question: Output(text=ANSWERS[question], passages=(Passage(id="p", text=BOOTS),)),
-        settings=Settings(root=tmp_path),
     )
     by_case = {result.case.rpartition("::")[2]: result for result in run.results}
 
@@ -505,7 +491,8 @@ def test_most_lies_of_held_documents_are_found():
     """No weight and no bound was chosen on these; the page of the metric has the figures."""
     items = [item for item in list_written() if item.half == "held" and item.source == "written"]
     samples = [as_sample(item) for item in items]
-    results = create_metric("supported", {"against": ["passages"]}).score(samples)
+    rows = [{"output": each.output, "input": each.input, "reference": each.reference} for each in samples]
+    results = score("supported", rows, options={"against": ["passages"]})
     red = [not isinstance(result, Score) or result.value < 0.5 for result in results]
     lies = [is_red for is_red, item in zip(red, items, strict=True) if not item.supported]
     appended = [is_red for is_red, item in zip(red, items, strict=True) if item.kind == "appended"]

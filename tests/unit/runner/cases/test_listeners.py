@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from pytest_llmops import Case, Output
 from pytest_llmops.errors import LLMOpsError
-from pytest_llmops.records import Case, Output
 from pytest_llmops.runner.cases.listeners import report_outputs
 from pytest_llmops.runner.cases.tasks import Task
 

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import pytest
+
+from pytest_llmops.detect.recognizers.people import find_name
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("Anna Lee.", 8),
+        ("J. R. Okonkwo said", 13),
+        ("Anna", None),
+        ("anna lee", None),
+        ("Support Team", None),
+        ("Ludwig van der Rohe of", 19),
+        ("London W2 4", None),
+    ],
+)
+def test_a_name_ends_where_its_words_end(text, end):
+    assert find_name(text, 0, 2) == end
