@@ -205,7 +205,7 @@ def test_what_replacing_loses_is_kept_or_told(capsys):
     other = Score(metric="chrf", value=1.0, signature="chrf|v1")
     record(replace(result_of("a"), scores=(*result_of("a").scores, other)))
     main(["accept", "run.json", "--with-outputs"])
-    record(result_of("a", 0.5, "within a month"))
+    record(gate_records.result_of("a", texts=["within a month"], bleu=0.5))
     capsys.readouterr()
 
     assert main(["accept", "run.json", "--all"]) == 0
