@@ -18,6 +18,7 @@ from pytest_llmops.gates.case_channel.pass_rates import Prior
 from pytest_llmops.gates.case_channel.reading import STAGES, Reading, State
 from pytest_llmops.gates.error_budget import COUNT_SHARE, SUITE_SHARE, CaseBudget
 from pytest_llmops.golden.identity import file_of
+from pytest_llmops.statistics.codes import Floats
 from pytest_llmops.statistics.multiplicity import few_smallest_p_value
 from pytest_llmops.statistics.summaries import mean, sample_variance
 
@@ -321,10 +322,18 @@ def predicted_p_value(  # noqa: PLR0913, PLR0917 - counts of both sides, and wha
     center = (held_before + good) / total
     spread = math.sqrt(center * (1 - center) / (total + 1) + moved)
     center -= shared
-    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+    nodes, weights = _normal_nodes()
     rates = np.clip(center + spread * nodes, 0.0, 1.0)
     chances = bdtr(held, repeats, rates)
     return float(min(1.0, max(np.sum(weights * chances) / np.sum(weights), 1e-300)))
+
+
+@lru_cache(maxsize=1)
+def _normal_nodes() -> tuple[Floats, Floats]:
+    """Values of a standard normal and their weights, for an expectation."""
+    import numpy as np
+
+    return np.polynomial.hermite_e.hermegauss(_NODES)
 
 
 _NODES = 41
