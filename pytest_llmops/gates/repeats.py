@@ -143,9 +143,7 @@ class RepeatPlanner:
         wanted = self._reachable(
             varying,
             {
-                case: max(
-                    (_wanted_of_steady(of_case), *(reading.wants(self.budget) for reading in of_case))
-                )
+                case: max((_wanted_of_steady(of_case), *(reading.wants(self.budget) for reading in of_case)))
                 for case, of_case in readings.items()
             },
         )

@@ -181,7 +181,8 @@ def _draw_runs(repeats: int) -> tuple[Floats, Floats]:
     import numpy as np
 
     random = np.random.default_rng(0)
-    return random.standard_normal((_SIMULATED, repeats)).cumsum(axis=1), random.standard_normal((_SIMULATED, 1))
+    walk = random.standard_normal((_SIMULATED, repeats)).cumsum(axis=1)
+    return walk, random.standard_normal((_SIMULATED, 1))
 
 
 def _ratio(variance: float, count: int) -> float:
