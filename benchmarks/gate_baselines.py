@@ -14,17 +14,18 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 from gate import CHECKS, MOST, SUITE, Rates, Row, Side, draw
 
-from pytest_llmops import compare
+from pytest_llmops import compare, run_golden
 from pytest_llmops.gates.baseline import AcceptOptions
 from pytest_llmops.gates.baseline import accept as accept_run
 from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.release import Release, ReleasePlanner, last_share
 from pytest_llmops.gates.repeats import RepeatPlanner
-from pytest_llmops.records import CaseResult, Comparison, Run
+from pytest_llmops.records import Case, CaseResult, Check, Comparison, Golden, Run
 
 CASES = 30
 RECORDED = 10
@@ -159,6 +160,36 @@ class Cached(Side):
         return replace(result, outputs=copied, copies=known)
 
 
+class OverloadedError(Exception):
+    """A provider's answer with status 429 that asks to be called again at once."""
+
+    status_code = 429
+    response = SimpleNamespace(status_code=429, headers={"retry-after": "0"})
+
+
+def fail_at_times(seed: int, *, share: float) -> Tally:
+    """An app that did not change, run by the plugin itself, whose provider fails in a share of the calls."""
+    random = np.random.default_rng(seed)
+    rates = dict(enumerate(random.beta(8, 2, CASES)))
+
+    def answer(question: str) -> str:
+        if random.random() < share:
+            raise OverloadedError("too many requests")
+        return f"{'yes' if random.random() < rates[int(question)] else 'no'} {random.random()}"
+
+    check = Check(metric="keywords", comparison=">=", threshold=1.0, options={"all": ["yes"]})
+    golden = Golden(
+        path="golden.yaml",
+        cases=tuple(Case(id=f"c{at}", input=str(at), checks=(check,)) for at in range(CASES)),
+    )
+    base = run_golden(golden, answer, repeats=RECORDED)
+    run = run_golden(golden, answer, baseline=base, repeats="auto")
+    compared = compare(base, run)
+    undecided = any(verdict.outcome == "undecided" for verdict in compared.verdicts)
+    calls = sum(len(result.outputs) for result in run.results) / CASES
+    return Tally(red=is_red(compared), undecided=undecided, calls=calls)
+
+
 Simulation = Callable[[int], Tally]
 ROWS: tuple[tuple[str, str, Callable[[Tally], bool], Simulation], ...] = (
     (
@@ -206,6 +237,16 @@ ROWS: tuple[tuple[str, str, Callable[[Tally], bool], Simulation], ...] = (
         for loses in (0.0, 0.2)
         for shock in (0.3, 0.5)
         for days in (1, 3, 5)
+    ),
+)
+
+
+ROWS += (
+    (
+        "nothing changed, a provider fails in 1 % of calls, one check",
+        "≤ 1 % red",
+        partial(at_most, 0.01),
+        partial(fail_at_times, share=0.01),
     ),
 )
 

@@ -59,6 +59,7 @@ _CONFIRMS = 1.645  # and in all of them: 5 % by chance
 _JEFFREYS = 0.5
 _TO_SD = 1.4826  # of a median absolute deviation of normal values
 _FEWEST_SUSPECTS = 2
+_SEVERAL = 2  # repeats on each side, without which a fixed number says nothing of single cases
 _MIDDLES = tuple((low + high) / 2 for low, high in pairwise(SPREADS))
 _BROKE = {0.0: 0.5, 0.1: 0.25, 0.2: 0.25}  # share of cases that broke, and its probability
 _BROKE_SPREAD = 0.5  # of the drops of these
@@ -110,6 +111,8 @@ class Pool:
     def found(self) -> _Found:
         """The look at which the cases that dropped stand out, and what fresh repeats make of it."""
         if not any(reading.most for reading in self.readings):
+            if min(min(len(reading.before), len(reading.after)) for reading in self.readings) < _SEVERAL:
+                return _Found(state="clear", p_value=1.0, p_adjusted=1.0)
             return self._conclude(None, is_confirmed=True)
         found = _Found(state="clear", p_value=1.0, p_adjusted=1.0)
         most = max(len(reading.after) for reading in self.readings)

@@ -8,6 +8,7 @@ were made are the ones that are judged.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Literal
 
 from pytest_llmops.gates.error_budget import Looks
@@ -44,8 +45,8 @@ class Progress:
         p_value: The smallest error budget with which one of the looks would have called it by itself.
         last: The p-value at the last tested look.
         p_adjusted: `p_value` corrected for all checks and for the channel's share of the budget.
-        decisive: The p-value of the test that decided, and the same corrected: of a drop beyond `max_drop`,
-            once there is one at all, with its bound brought to that of `p_adjusted`.
+        decisive: The p-value of the test that decided, and the same corrected: of any drop or of one beyond
+            `max_drop`, whose bound is brought to that of `p_adjusted`; the larger counts.
         wants: New repeats of the varying cases that would take it further; 0 where none would.
     """
 
@@ -69,7 +70,8 @@ class Progress:
 
     @property
     def decisive(self) -> tuple[float, float]:
-        return self._excess or (self.p_value, self.p_adjusted)
+        both = [(self.p_value, self.p_adjusted), *([self._excess] if self._excess else ())]
+        return max(both, key=itemgetter(1))
 
     def test(self, look: int | None) -> None:
         """Test for any drop, unless one of several looks shows none that counts."""
