@@ -108,6 +108,11 @@ class Pool:
         return _group(self.readings)
 
     @cached_property
+    def counts_passes(self) -> bool:
+        """True if each score is a pass or a miss; a check with some between is tested by its means."""
+        return all(reading.is_pass_or_miss for reading in self.readings)
+
+    @cached_property
     def found(self) -> _Found:
         """The look at which the cases that dropped stand out, and what fresh repeats make of it."""
         if not any(reading.most for reading in self.readings):
@@ -208,7 +213,7 @@ class Pool:
         if all(reading.fact or reading.drop <= 0 for reading in unit):
             return (1.0,) * len(SPREADS)
         after = [_repeats(reading, start, stop, ahead=ahead) for reading in unit]
-        if len(unit) == 1 and unit[0].is_pass_or_miss:
+        if len(unit) == 1 and self.counts_passes:
             return predicted_p_values(*self._counts(unit[0], after[0]))
         drops, errors = zip(*map(_drop_of, unit, after), strict=True)
         exchanges = math.prod(
@@ -228,7 +233,7 @@ class Pool:
 
     def find_chances(self, reading: Reading) -> Sequence[float]:
         """The chance, or its density, of a case's new scores, by each of the spreads and had it broken."""
-        if reading.is_pass_or_miss:
+        if self.counts_passes:
             return predicted_chances(*self._counts(reading, reading.after))
         drop, error = _drop_of(reading, reading.after)
         if not error:

@@ -140,7 +140,7 @@ class Reading:
     @cached_property
     def is_pass_or_miss(self) -> bool:
         """True if each score is the lowest or the highest there is, and the rate says all."""
-        return self.by_rate and {*self.before, *self.after} <= {*self.scale.range}
+        return self.by_rate and {*self.before, *self.after} <= {0.0, 1.0}
 
     def count_held(self, values: Sequence[float]) -> int:
         return sum(holds(value, self.check) for value in values)
