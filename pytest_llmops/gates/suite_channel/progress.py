@@ -8,7 +8,6 @@ were made are the ones that are judged.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import Literal
 
 from pytest_llmops.gates.error_budget import Looks
@@ -70,8 +69,8 @@ class Progress:
 
     @property
     def decisive(self) -> tuple[float, float]:
-        both = [(self.p_value, self.p_adjusted), *([self._excess] if self._excess else ())]
-        return max(both, key=itemgetter(1))
+        any_drop = self.p_value, self.p_adjusted
+        return self._excess if self._excess and self._excess[1] > self.p_adjusted else any_drop
 
     def test(self, look: int | None) -> None:
         """Test for any drop, unless one of several looks shows none that counts."""
