@@ -418,30 +418,20 @@ class Side:
 
     def __init__(self, scores: Rates, row: Row, *, base: bool = False) -> None:
         alike = row.shape is None
-        repeats, cases, _ = scores.shape
+        cases = scores.shape[1]
         self._row = row
         self._runs = (row.recorded // row.runs,) * row.runs if base and row.runs > 1 else ()
-        self._outputs = [
-            [
-                Output(text="".join(map(str, scores[each, case])) if alike else str(each), repeat=each)
-                for each in range(repeats)
-            ]
-            for case in range(cases)
-        ]
-        self._scores = [
-            [
-                Score(metric=metric, value=value, repeat=repeat)
-                for repeat, of_repeat in enumerate(of_case)
-                for metric, value in zip(row.metrics, of_repeat, strict=True)
-            ]
-            for of_case in scores.transpose(1, 0, 2).tolist()
-        ]
+        self._texts = alike
+        self._drawn = scores.transpose(1, 0, 2).tolist()
+        self._outputs: list[list[Output]] = [[] for _ in range(cases)]
+        self._scores: list[list[Score]] = [[] for _ in range(cases)]
         self._made: dict[tuple[int, int], CaseResult] = {}
 
     def result(self, case: int, repeats: int) -> CaseResult:
         if (case, repeats) in self._made:
             return self._made[case, repeats]
         row = self._row
+        self._make(case, repeats)
         result = CaseResult(
             case=f"case-{case}",
             input_hash="",
@@ -454,6 +444,15 @@ class Side:
         )
         self._made[case, repeats] = result
         return result
+
+    def _make(self, case: int, repeats: int) -> None:
+        """The first records of a case, which a run seldom needs all of."""
+        outputs, scores = self._outputs[case], self._scores[case]
+        for repeat, drawn in enumerate(self._drawn[case][len(outputs) : repeats], start=len(outputs)):
+            text = "".join(map(str, drawn)) if self._texts else str(repeat)
+            outputs.append(Output(text=text, repeat=repeat))
+            for metric, value in zip(self._row.metrics, drawn, strict=True):
+                scores.append(Score(metric=metric, value=value, repeat=repeat))
 
 
 def record(random: np.random.Generator, rates: Rates, row: Row) -> Rates:

@@ -52,7 +52,6 @@ class _Index:
     values: Mapping[str, Sequence[float]]
     signatures: Mapping[str, tuple[str, ...]]
     complete: frozenset[str]
-    means: Mapping[str, float]
 
 
 @_once_a_result
@@ -89,7 +88,6 @@ def _index(result: CaseResult) -> _Index:
         values=values,
         signatures=_sort_signatures(signatures),
         complete=_share(complete),
-        means={metric: calculate("mean", of_metric) for metric, of_metric in values.items()},
     )
 
 
@@ -113,9 +111,10 @@ def values_by_metric(result: CaseResult) -> Mapping[str, Sequence[float]]:
     return _index(result).values
 
 
+@_once_a_result
 def means_by_metric(result: CaseResult) -> Mapping[str, float]:
     """Metric to the mean of its finite scores, rounded once."""
-    return _index(result).means
+    return {metric: calculate("mean", of_metric) for metric, of_metric in _index(result).values.items()}
 
 
 def signatures(metric: str, result: CaseResult) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pytest_llmops.gates.absolute import judge_case
 from pytest_llmops.gates.baseline import rescore_all
 from pytest_llmops.gates.case_channel.pooled import pool_readings
-from pytest_llmops.gates.case_channel.reading import read_case, read_pairs
+from pytest_llmops.gates.case_channel.reading import Reading, read_case, read_pairs
 from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.gates.error_budget import (
     BASELINE_REPEATS,
@@ -27,6 +27,13 @@ from pytest_llmops.gates.paired_runs import CONFIRMED, STEADY, Chance, pair_case
 from pytest_llmops.gates.suite_channel.progress import Progress
 from pytest_llmops.gates.suite_channel.verdicts import track_suites
 from pytest_llmops.records import Case, CaseResult, Golden, SuiteCheck
+from pytest_llmops.statistics.summaries import NOISE
+
+ASKED = 4
+"""New repeats of a case that never varied, in an app that does: half of its answers may be bad by now."""
+
+ASKED_IF_DROPPED = 8
+"""The same of one that dropped in any of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +139,7 @@ class RepeatPlanner:
         wanted = self._reachable(
             varying,
             {
-                case: max((reading.wants(self.budget) for reading in of_case), default=0)
+                case: max((_wanted_of_steady(of_case), *(reading.wants(self.budget) for reading in of_case)))
                 for case, of_case in readings.items()
             },
         )
@@ -161,6 +168,18 @@ def drops_to_confirm(tracked: Iterable[Progress]) -> set[str]:
         or (progress.scores.check.max_drop is not None and progress.is_beyond_tolerance)
         for case in progress.scores.dropped
     }
+
+
+def _wanted_of_steady(readings: Sequence[Reading]) -> int:
+    """
+    New repeats that are wanted of a case whose scores never varied in the baseline: one that passes every
+    second time from now on passes its first answer as often.
+    """
+    if not readings or not all(reading.never_varied for reading in readings):
+        return 0
+    dropped = any(reading.drop > NOISE for reading in readings)
+    wanted = ASKED_IF_DROPPED if dropped else ASKED
+    return max(0 if reading.fact else reading.made_for(wanted) for reading in readings)
 
 
 def _is_undecided(result: CaseResult) -> bool:

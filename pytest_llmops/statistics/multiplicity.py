@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import NormalDist
 
 
@@ -30,10 +31,11 @@ def few_smallest_p_value(p_values: Sequence[float]) -> tuple[float, int]:
     The p-value of the smallest of many independent p-values together, and how many of them it rests on.
 
     The chance that as many of them are as small, for each number of `FEW`, of which the smallest chance
-    counts, times how many numbers were tried.
+    counts; then the chance that the smallest of these is as small, which is exact.
 
     Source: Berk and Jones (1979), Goodness-of-fit test statistics that dominate the Kolmogorov statistics,
-    Z. Wahrsch. verw. Gebiete 47, with Bonferroni's correction in place of its distribution.
+    Z. Wahrsch. verw. Gebiete 47; the distribution by counting how many fall between bounds, Noe (1972), The
+    calculation of distributions of two-sided Kolmogorov-Smirnov type statistics, Ann. Math. Statist. 43.
     """
     from scipy.special import bdtrc
 
@@ -43,8 +45,33 @@ def few_smallest_p_value(p_values: Sequence[float]) -> tuple[float, int]:
         return 1.0, 0
     chances = [(float(bdtrc(number - 1, len(ordered), ordered[number - 1])), number) for number in tried]
     chance, number = min(chances)
-    return min(1.0, chance * len(tried)), number
+    return _chance_of_any(chance, len(ordered), tuple(tried)), number
 
+
+@lru_cache(maxsize=65_536)
+def _chance_of_any(chance: float, count: int, numbers: tuple[int, ...]) -> float:
+    """The chance that for any of the numbers, of `count` uniform values as many are as small."""
+    from scipy.special import betaincinv
+
+    if not 0 < chance < 1:
+        return chance
+    below = {0: 1.0}  # the chance of so many values below the last bound, and too few below each before
+    last = 0.0
+    for number in numbers:
+        bound = float(betaincinv(number, count - number + 1, chance))  # the k-th smallest is beta distributed
+        share = (bound - last) / (1 - last)
+        counted: dict[int, float] = {}
+        for had, probability in below.items():
+            left = count - had
+            for more in range(min(number - had, left + 1)):
+                some = math.comb(left, more) * share**more * (1 - share) ** (left - more)
+                counted[had + more] = counted.get(had + more, 0.0) + probability * some
+        below, last = counted, bound
+    none = math.fsum(below.values())
+    return max(1 - none, chance) if none < _NEARLY_ONE else min(1.0, len(numbers) * chance)
+
+
+_NEARLY_ONE = 1 - 1e-9  # beyond which a difference from one is rounding
 
 _CERTAIN = 1e-15  # below it, one less the p-value is one
 

@@ -8,28 +8,35 @@ of them by itself beyond doubt. Together they are more than chance and the movem
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from statistics import NormalDist, fmean, median
 
 from pytest_llmops.bounds import describe_check
-from pytest_llmops.gates.case_channel.pass_rates import Prior
+from pytest_llmops.gates.case_channel.pass_rates import PassRates, Prior
 from pytest_llmops.gates.case_channel.reading import STAGES, Reading, State
 from pytest_llmops.gates.error_budget import COUNT_SHARE, SUITE_SHARE, CaseBudget
 from pytest_llmops.golden.identity import file_of
+from pytest_llmops.statistics.codes import Floats
 from pytest_llmops.statistics.multiplicity import few_smallest_p_value
 from pytest_llmops.statistics.summaries import mean, sample_variance
 
 TESTED = (4, 8, 16, 24)
 """New repeats at which the pooled evidence is tested, where repeats may be made."""
 
-MOVED = 0.15**2
+SPREADS = (0.0, 0.05, 0.1, 0.15, 0.25)
 """
-Variance that the rates of single cases are taken to have from an edit without effect: sd 15 points.
+Standard deviations of the moves of single cases by an edit without effect, as shares of a score's range.
 
-It is also that of scores, as a share of their range.
+How far an edit moved cases is not known. The cases of a run make one of these more probable than another.
+Each stands for those from the last one up to itself, and 0 for chance alone.
 """
+
+BEFOREHAND = (0.0, 0.3, 0.3, 0.35, 0.05)
+"""The probability of each before any case was seen."""
 
 SCREEN = 0.5
 """The p-value, over the checks of a file, at which cases stand out, to be run on by themselves."""
@@ -43,14 +50,32 @@ STANDS_OUT = 0.05
 FRESH = (8, 16)
 """Repeats of these cases that decide; after the first of them, those that do not drop are left."""
 
+OTHERS = 16
+"""New repeats of all cases, where it is open whether an edit moves those that did not break as far."""
+
 _PROMISING = 0.5  # standard errors of a drop in the first fresh repeats
-_LENIENT = 2  # times the channel's share, of which fresh repeats confirm one in twenty in an unchanged app
+_LENIENT = 6  # times the channel's share, of which fresh repeats confirm one in twenty in an unchanged app
 _CONFIRMS = 1.645  # and in all of them: 5 % by chance
 _JEFFREYS = 0.5
 _TO_SD = 1.4826  # of a median absolute deviation of normal values
 _FEWEST_SUSPECTS = 2
-_FEWEST = 8  # moves from which their variance is estimated
+_SEVERAL = 2  # repeats on each side, without which a fixed number says nothing of single cases
+_MIDDLES = tuple((low + high) / 2 for low, high in pairwise(SPREADS))
+_BROKE = {0.0: 0.5, 0.1: 0.25, 0.2: 0.25}  # share of cases that broke, and its probability
+_BROKE_SPREAD = 0.5  # of the drops of these
+_STEADY_RATE = 0.99  # of answers that hold, of a case that counts as one that never varies
+_SHARES = tuple(percent / 100 for percent in range(0, 100, 5))
+_MEANS = (0.05, *(percent / 100 for percent in range(10, 90, 5)), 0.9, 0.93, 0.95, 0.97, 0.98)
+_STRENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0)
+_FEWEST = 8  # cases from which a distribution of rates is estimated
+_NODES = 41
 _NORMAL = NormalDist()
+
+Key = tuple[str, str, str]
+"""A golden file, a metric and its check."""
+
+Counts = tuple[int, int, int, int, Prior, float, float]
+"""The arguments of `predicted_p_values`."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -59,14 +84,20 @@ class Pool:
     The readings of one check in one golden file.
 
     Attributes:
-        moved: The variance of the moves of single cases, as a share of the range, squared.
+        spreads: Probability of each of `SPREADS`.
+        shared: The drop of most cases, a share of the range, beyond which one counts: the suite's question.
+        prior: The distribution of the baseline's rates over the cases that vary.
+        steady: Case to the probability that it never varies, as far as the baseline shows.
         checks: The number of pools in this file.
         tests: Equal parts that the error budget is cut into, one for each pool of the run.
         budget: Of the single cases, which are tested by themselves before.
     """
 
     readings: Sequence[Reading]
-    moved: float
+    spreads: Sequence[float]
+    shared: float
+    prior: Prior
+    steady: Mapping[str, float]
     checks: int
     tests: float
     budget: CaseBudget
@@ -74,50 +105,61 @@ class Pool:
     @cached_property
     def units(self) -> list[list[Reading]]:
         """The readings by group: paraphrases of one question move together."""
-        grouped: dict[str, list[Reading]] = {}
-        for reading in self.readings:
-            grouped.setdefault(reading.group or f"::{reading.case}", []).append(reading)
-        return list(grouped.values())
+        return _group(self.readings)
+
+    @cached_property
+    def counts_passes(self) -> bool:
+        """True if each score is a pass or a miss; a check with some between is tested by its means."""
+        return all(reading.is_pass_or_miss for reading in self.readings)
 
     @cached_property
     def found(self) -> _Found:
-        """The first look at which the cases that dropped stand out, and what fresh repeats make of it."""
+        """The look at which the cases that dropped stand out, and what fresh repeats make of it."""
+        if not any(reading.most for reading in self.readings):
+            if min(min(len(reading.before), len(reading.after)) for reading in self.readings) < _SEVERAL:
+                return _Found(state="clear", p_value=1.0, p_adjusted=1.0)
+            return self._conclude(None, is_confirmed=True)
+        found = _Found(state="clear", p_value=1.0, p_adjusted=1.0)
         most = max(len(reading.after) for reading in self.readings)
         for look in (look for look in TESTED if look <= most):
             p_value, named = self._test(look)
             if p_value * self.checks <= SCREEN:
-                return self._confirm(look, named)
-        return _Found(state="clear", p_value=1.0, p_adjusted=1.0)
+                found = self._confirm(look, named)
+                if found.state != "refuted":
+                    break
+        return found
 
     def _confirm(self, look: int, named: tuple[Reading, ...]) -> _Found:
         """
         What fresh repeats of the cases that stood out make of it: they have to drop in these as well, and
         then all cases and repeats are tested. The first of them end it where they do not drop.
         """
+        together = 0.0
         for fresh in FRESH:
             done = look + fresh
             if any(len(reading.after) < min(done, reading.most) for reading in named):
                 return _Found(state="called", p_value=1.0, p_adjusted=1.0, named=named, look=done)
             tested = [reading for reading in named if len(reading.after) > look]
-            tails = [self._p_value([reading], look, done) for reading in tested]
+            tails = [self._expect(self._tails([reading], look, done)) for reading in tested]
             together = -sum(map(_quantile, tails)) / math.sqrt(len(tails)) if tails else 0.0
             if together < _PROMISING:
                 break
+        return self._conclude(look, is_confirmed=together >= _CONFIRMS)
+
+    def _conclude(self, look: int | None, *, is_confirmed: bool) -> _Found:
+        """The test of all cases and repeats."""
         p_value, named = self._test(None)
         adjusted = min(1.0, p_value * self.tests)
-        confirmed = together >= _CONFIRMS and adjusted <= 1 - self.budget.level
+        proven = is_confirmed and adjusted <= 1 - self.budget.level
+        by_chance, _ = few_smallest_p_value([self._tails(unit, 0, None)[0] for unit in self.units])
         return _Found(
-            state="regressed" if confirmed else "refuted",
+            state="regressed" if proven else "refuted",
             p_value=p_value,
             p_adjusted=adjusted,
             named=named,
             look=look,
+            is_beyond_chance=is_confirmed and by_chance * self.tests <= 1 - self.budget.level,
         )
-
-    @cached_property
-    def shared(self) -> float:
-        """The drop of most cases, as a share of the range, beyond which one counts: the suite tests that."""
-        return max(0.0, median([_drop_of(reading, reading.after)[0] for reading in self.readings]))
 
     def wants(self) -> dict[str, int]:
         """Case to the new repeats that would take it further."""
@@ -126,8 +168,11 @@ class Pool:
         found = self.found
         if found.state == "called":
             return {reading.case: reading.made_for(found.look or 0) for reading in found.named}
-        if found.state != "clear":
+        if found.state == "regressed":
             return {}
+        if found.is_beyond_chance:
+            few = (reading for reading in self.readings if len(reading.after) < OTHERS and not reading.fact)
+            return {reading.case: reading.made_for(OTHERS) for reading in few}
         suspects = [reading for reading in self.readings if self._is_suspect(reading)]
         if len(suspects) < _FEWEST_SUSPECTS:  # one by itself is the single case's test
             return {}
@@ -141,60 +186,59 @@ class Pool:
         """True if chance alone hardly explains a case's drop and, in time, an edit does not either."""
         if reading.fact or reading.drop <= 0 or reading.state(self.budget) != "clear":
             return False
-        if self._p_value([reading], 0, None, moved=0.0) * self.checks > SUSPECT:
+        if self._tails([reading], 0, None)[0] * self.checks > SUSPECT:
             return False
         few = len(reading.after) < TESTED[1]
-        return few or self._p_value([reading], 0, TESTED[-1], ahead=True) <= STANDS_OUT
+        return few or self._expect(self._tails([reading], 0, TESTED[-1], ahead=True)) <= STANDS_OUT
 
-    def _test(self, look: int | None, *, ahead: bool = False) -> tuple[float, tuple[Reading, ...]]:
-        """
-        The p-value of the cases that dropped the farthest, and these.
+    def _expect(self, tails: Sequence[float]) -> float:
+        """The p-value of a case over all that an edit may have moved cases by."""
+        return math.fsum(tail * share for tail, share in zip(tails, self.spreads, strict=True))
 
-        Args:
-            ahead: With so many repeats of each, should they go on as until now.
-        """
-        tails = [self._p_value(unit, 0, look, ahead=ahead) for unit in self.units]
-        p_value, count = few_smallest_p_value(tails)
-        order = sorted(range(len(tails)), key=tails.__getitem__)[:count]
-        named = (reading for place in order for reading in self.units[place] if reading.drop > 0)
+    def _test(self, look: int | None) -> tuple[float, tuple[Reading, ...]]:
+        """The p-value of the cases that dropped the farthest, and these."""
+        tails = [self._tails(unit, 0, look) for unit in self.units]
+        p_value = self._expect([few_smallest_p_value(of_spread)[0] for of_spread in zip(*tails, strict=True)])
+        expected = list(map(self._expect, tails))
+        _, count = few_smallest_p_value(expected)
+        order = sorted(range(len(tails)), key=expected.__getitem__)
+        chosen = [place for at, place in enumerate(order) if at < count or expected[place] <= STANDS_OUT]
+        named = (reading for place in chosen for reading in self.units[place] if reading.drop > 0)
         return p_value, tuple(reading for reading in named if not reading.fact)
 
-    def _p_value(
-        self,
-        unit: Sequence[Reading],
-        start: int,
-        stop: int | None,
-        *,
-        ahead: bool = False,
-        moved: float | None = None,
-    ) -> float:
-        """The p-value of a group's drop, against chance and the movement of an edit."""
-        moved = self.moved if moved is None else moved
+    def _tails(
+        self, unit: Sequence[Reading], start: int, stop: int | None, *, ahead: bool = False
+    ) -> tuple[float, ...]:
+        """The p-value of a group's drop, for each of `SPREADS`."""
         if all(reading.fact or reading.drop <= 0 for reading in unit):
-            return 1.0
+            return (1.0,) * len(SPREADS)
         after = [_repeats(reading, start, stop, ahead=ahead) for reading in unit]
-        if len(unit) == 1 and unit[0].is_pass_or_miss:
-            return self._rate_p_value(unit[0], after[0], moved)
-        drops, errors = [], []
-        for reading, values in zip(unit, after, strict=True):
-            drop, error = _drop_of(reading, values)
-            drops.append(drop)
-            errors.append(error)
-        spread = fmean(errors) / len(unit) + moved
-        tail = _NORMAL.cdf((self.shared - fmean(drops)) / math.sqrt(spread)) if spread else 0.0
+        if len(unit) == 1 and self.counts_passes:
+            return predicted_p_values(*self._counts(unit[0], after[0]))
+        drops, errors = zip(*map(_drop_of, unit, after), strict=True)
         exchanges = math.prod(
             math.comb(len(reading.before) + len(values), len(values))
             for reading, values in zip(unit, after, strict=True)
         )
-        return max(tail, 1 / exchanges, 1e-300)
+        spreads = [fmean(errors) / len(unit) + spread**2 for spread in SPREADS]
+        drop = fmean(drops) - self.shared
+        tails = (_NORMAL.cdf(-drop / math.sqrt(spread)) if spread else float(drop <= 0) for spread in spreads)
+        return tuple(max(tail, 1 / exchanges, 1e-300) for tail in tails)
 
-    def _rate_p_value(self, reading: Reading, after: Sequence[float], moved: float) -> float:
+    def _counts(self, reading: Reading, after: Sequence[float]) -> Counts:
+        """What `predicted_p_values` has to know of a case."""
         rates = reading.rates
-        held = reading.count_held(after)
-        prior = reading.moved.priors.get(reading.check.metric, (0.0, 0.0)) if reading.moved else (0.0, 0.0)
-        return predicted_p_value(
-            rates.held_before, rates.repeats_before, held, len(after), moved, prior, self.shared
-        )
+        counts = rates.held_before, rates.repeats_before, reading.count_held(after), len(after)
+        return *counts, self.prior, self.steady.get(reading.case, 0.0), self.shared
+
+    def find_chances(self, reading: Reading) -> Sequence[float]:
+        """The chance, or its density, of a case's new scores, by each of the spreads and had it broken."""
+        if self.counts_passes:
+            return predicted_chances(*self._counts(reading, reading.after))
+        drop, error = _drop_of(reading, reading.after)
+        if not error:
+            return (1.0,) * len(SPREADS)
+        return _chances_of_mean(reading, drop - self.shared, error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +249,7 @@ class _Found:
     Attributes:
         named: The readings that it rests on.
         look: New repeats at which they stood out or, where it is called, that are wanted.
+        is_beyond_chance: Only an edit that moves cases without effect explains it, if that.
     """
 
     state: State
@@ -212,6 +257,7 @@ class _Found:
     p_adjusted: float
     named: tuple[Reading, ...] = ()
     look: int | None = None
+    is_beyond_chance: bool = False
 
 
 def pool_readings(
@@ -224,47 +270,167 @@ def pool_readings(
         budget: Of the single cases, which are tested by themselves before.
         share: Of the budget, that the suite of each file has; a file's pools have their share in proportion.
     """
-    by_check: dict[tuple[str, str, str], list[Reading]] = {}
+    by_check: dict[Key, list[Reading]] = {}
     by_file: dict[str, int] = {}
     for reading in (reading for of_case in readings.values() for reading in of_case):
-        if reading.most and reading.scale.bounded and (reading.by_rate or reading.tests_scores):
+        if reading.scale.bounded and (reading.by_rate or reading.tests_scores):
             path = file_of(reading.case) if "::" in reading.case else ""
             key = (path, reading.check.metric, describe_check(reading.check))
             by_check.setdefault(key, []).append(reading)
     for path, *_ in by_check:
         by_file[path] = by_file.get(path, 0) + 1
-    moved = _estimate_moves(by_check.values())
-    pools = []
-    for (path, *_), of_check in by_check.items():
-        tests = by_file[path] / (_LENIENT * COUNT_SHARE * share / SUITE_SHARE)
-        pools.append(Pool(readings=of_check, moved=moved, checks=by_file[path], tests=tests, budget=budget))
+    steady = _find_steady(readings, by_check)
+    pools = [
+        Pool(
+            readings=of_check,
+            spreads=BEFOREHAND,
+            shared=max(0.0, _find_center([_drop_of(reading, reading.after)[0] for reading in of_check])),
+            prior=_fit(of_check)[1],
+            steady=steady[key],
+            checks=by_file[key[0]],
+            tests=by_file[key[0]] / (_LENIENT * COUNT_SHARE * share / SUITE_SHARE),
+            budget=budget,
+        )
+        for key, of_check in by_check.items()
+    ]
+    spreads = _weigh_spreads(pools)
+    for pool in pools:
+        pool.spreads = spreads
     return pools
 
 
-def _estimate_moves(checks: Iterable[Sequence[Reading]]) -> float:
-    """
-    The variance of the moves of all cases; `MOVED` at least.
+def _find_center(drops: Sequence[float]) -> float:
+    """The median of most drops, without those far above: cases that broke are not what all share."""
+    center = median(drops)
+    typical = _TO_SD * median([abs(drop - center) for drop in drops])
+    return median([drop for drop in drops if drop <= center + 2 * typical])
 
-    The smaller of two estimates: the mean square, and one by the median, which cases that broke do not
-    reach.
 
-    Source: method of moments, DerSimonian and Laird (1986), Controlled Clinical Trials 7; median absolute
-    deviation, Rousseeuw and Croux (1993), JASA 88.
+def _find_steady(
+    readings: Mapping[str, Sequence[Reading]], by_check: Mapping[Key, Sequence[Reading]]
+) -> dict[Key, dict[str, float]]:
     """
-    residuals, errors = [], []
-    for of_check in checks:
-        moved = [_drop_of(reading, reading.after) for reading in of_check if not reading.fact]
-        if not moved:
-            continue
-        center = median([drop for drop, _ in moved])
-        residuals += [drop - center for drop, _ in moved]
-        errors += [error for _, error in moved]
-    if len(residuals) < _FEWEST:
-        return MOVED
-    explained = fmean(errors)
-    squares = fmean(residual**2 for residual in residuals) - explained
-    typical = (_TO_SD * median(map(abs, residuals))) ** 2 - explained
-    return max(MOVED, min(squares, typical))
+    For each check, case to the probability that it never varies.
+
+    All checks of a case speak for it: one that held each of eight checks in each of ten repeats is steady.
+    """
+    likely: dict[str, float] = {}  # how much less likely its scores are of a case that varies, by all checks
+    for of_check in by_check.values():
+        share, prior = _fit(of_check)
+        for reading in of_check:
+            if share and all(other.never_varied for other in readings[reading.case]):
+                likely[reading.case] = likely.get(reading.case, 1.0) * _chance_of_all(reading.rates, prior)
+    return {
+        key: {
+            reading.case: round(share / (share + (1 - share) * likely[reading.case]), 3)
+            for reading in of_check
+            if reading.case in likely and (share := _fit(of_check)[0])
+        }
+        for key, of_check in by_check.items()
+    }
+
+
+def _chance_of_all(rates: PassRates, prior: Prior) -> float:
+    """The chance that a case which varies holds its check in each repeat of the baseline."""
+    good, bad = prior
+    return math.exp(_log_beta(good + rates.repeats_before, bad) - _log_beta(good, bad))
+
+
+def _log_beta(first: float, second: float) -> float:
+    return math.lgamma(first) + math.lgamma(second) - math.lgamma(first + second)
+
+
+def _fit(readings: Sequence[Reading]) -> tuple[float, Prior]:
+    """The share of cases that never vary and the distribution of the rates of the others; see `fit_rates`."""
+    rates = [reading.rates for reading in readings if reading.is_pass_or_miss]
+    return fit_rates(tuple(sorted((of_case.held_before, of_case.repeats_before) for of_case in rates)))
+
+
+@lru_cache(maxsize=1_024)
+def fit_rates(counts: tuple[tuple[int, int], ...]) -> tuple[float, Prior]:
+    """
+    The share of cases that hold a check in nearly all repeats, and a beta distribution of the others' rates.
+
+    Args:
+        counts: Repeats of each case of the baseline that hold the check, and all.
+
+    Source: maximum likelihood of an inflated beta-binomial distribution over a grid, as in Ospina and Ferrari
+    (2010), Inflated beta distributions, Statistical Papers 51.
+    """
+    import numpy as np
+    from scipy.special import betaln
+
+    if len(counts) < _FEWEST:
+        return 0.0, (_JEFFREYS, _JEFFREYS)
+    kinds = Counter(counts)
+    held, repeats = (np.array(side)[:, None, None, None] for side in zip(*kinds, strict=True))
+    number = np.array(list(kinds.values()))
+    share = np.array(_SHARES)[:, None, None]
+    good, bad = (np.outer(part, _STRENGTHS) for part in (_MEANS, np.subtract(1, _MEANS)))
+    varying = np.exp(betaln(good + held, bad + repeats - held) - betaln(good, bad))
+    steady = _STEADY_RATE**held * (1 - _STEADY_RATE) ** (repeats - held)
+    likelihood = np.tensordot(number, np.log(share * steady + (1 - share) * varying), 1)
+    shares, means, strengths = np.unravel_index(int(likelihood.argmax()), likelihood.shape)
+    prior = float(good[means, strengths]), float(bad[means, strengths])
+    return _SHARES[shares], prior
+
+
+def _weigh_spreads(pools: Sequence[Pool]) -> tuple[float, ...]:
+    """
+    The probability of each of `SPREADS`, by how probable it makes the scores of all cases.
+
+    Source: Bayes' theorem over a grid; a contaminated normal distribution, so that cases that broke do not
+    widen it: Huber (1964), Robust estimation of a location parameter, Annals of Mathematical Statistics 35.
+    """
+    logs = [0.0] * len(_MIDDLES)
+    for pool in pools:
+        by_share = {share: [math.log(prior)] * len(_MIDDLES) for share, prior in _BROKE.items()}
+        for unit in pool.units:
+            for reading in unit:
+                *chances, broke = pool.find_chances(reading)
+                for share, of_share in by_share.items():
+                    for place, chance in enumerate(chances):
+                        mixed = (1 - share) * chance + share * broke
+                        of_share[place] += math.log(max(mixed, 1e-300)) / len(unit)
+        for place in range(len(_MIDDLES)):
+            logs[place] += _add_logs([of_share[place] for of_share in by_share.values()])
+    weights = [share * math.exp(log - max(logs)) for share, log in zip(BEFOREHAND[1:], logs, strict=True)]
+    return (0.0, *(weight / sum(weights) for weight in weights))
+
+
+def _chances_of_mean(reading: Reading, drop: float, error: float) -> Sequence[float]:
+    """The density of a case's drop, whose scores cannot leave their range, by each of the spreads."""
+    import numpy as np
+
+    low, high = reading.scale.range
+    start = (reading.mean_before - low) / (high - low)
+    start = start if reading.scale.higher_is_better else 1 - start
+    old, new = len(reading.before), len(reading.after)
+    nodes, weights = _normal_nodes()
+    moves = np.square([*_MIDDLES, _BROKE_SPREAD])[:, None] + error * new / (old + new)
+    means = np.clip(start + _fall_at_last(np.sqrt(moves) * nodes), 0.0, 1.0)
+    apart = (start - drop - means) / math.sqrt(error * old / (old + new))
+    chances: Sequence[float] = (np.exp(-(apart**2) / 2) @ weights).tolist()
+    return chances
+
+
+def _fall_at_last(moves: Floats) -> Floats:
+    """Moves of shape (spreads, values), of which the last, those of a case that broke, are drops."""
+    import numpy as np
+
+    return np.vstack([moves[:-1], -np.abs(moves[-1:])])
+
+
+def _add_logs(logs: Sequence[float]) -> float:
+    largest = max(logs)
+    return largest + math.log(math.fsum(math.exp(log - largest) for log in logs))
+
+
+def _group(readings: Iterable[Reading]) -> list[list[Reading]]:
+    grouped: dict[str, list[Reading]] = {}
+    for reading in readings:
+        grouped.setdefault(reading.group or f"::{reading.case}", []).append(reading)
+    return list(grouped.values())
 
 
 def _quantile(tail: float) -> float:
@@ -292,39 +458,85 @@ def _drop_of(reading: Reading, after: Sequence[float]) -> tuple[float, float]:
 
 
 @lru_cache(maxsize=65_536)
-def predicted_p_value(  # noqa: PLR0913, PLR0917 - counts of both sides, and what is known of others
+def predicted_p_values(  # noqa: PLR0913, PLR0917 - counts of both sides, and what is known of others
     held_before: int,
     repeats_before: int,
     held: int,
     repeats: int,
-    moved: float,
     prior: Prior,
-    shared: float = 0.0,
-) -> float:
+    steady: float,
+    shared: float,
+) -> tuple[float, ...]:
     """
-    The chance that so few of the new repeats hold or fewer, in (0, 1]: the true rate is what the baseline and
-    other cases make probable, moved up or down by an edit, and is kept within 0 and 1.
+    The chance that so few of the new repeats hold or fewer, in (0, 1], for each of `SPREADS`.
+
+    The true rate is what the baseline and other cases make probable, moved up or down by an edit, and is kept
+    within 0 and 1.
 
     Args:
-        moved: The variance of the moves.
-        prior: The distribution of the baseline's rates over the cases, by two counts.
+        prior: The distribution of the baseline's rates over the cases that vary, by two counts.
+        steady: The probability that the case never varied.
         shared: The drop that most cases have.
 
     Source: predictive p-values, Box (1980), Sampling and Bayes' inference, JRSS A 143; a normal mixture by
     Gauss-Hermite quadrature, Abramowitz and Stegun (1964), 25.4.46.
     """
-    import numpy as np
     from scipy.special import bdtr
 
-    good, bad = (count + _JEFFREYS for count in prior)
+    rates, weights = _predict_rates(held_before, repeats_before, prior, steady, shared, SPREADS)
+    chances = bdtr(held, repeats, rates) @ weights
+    return tuple(min(1.0, max(chance, 1e-300)) for chance in chances.tolist())
+
+
+@lru_cache(maxsize=65_536)
+def predicted_chances(  # noqa: PLR0913, PLR0917 - as above
+    held_before: int,
+    repeats_before: int,
+    held: int,
+    repeats: int,
+    prior: Prior,
+    steady: float,
+    shared: float,
+) -> tuple[float, ...]:
+    """The chance that just so many hold, by each of the spreads and of a case that broke."""
+    spreads = (*_MIDDLES, _BROKE_SPREAD)
+    rates, weights = _predict_rates(held_before, repeats_before, prior, steady, shared, spreads)
+    chances: tuple[float, ...] = tuple((rates**held * (1 - rates) ** (repeats - held) @ weights).tolist())
+    return chances
+
+
+@lru_cache(maxsize=4_096)
+def _predict_rates(  # noqa: PLR0913, PLR0917 - as above
+    held_before: int,
+    repeats_before: int,
+    prior: Prior,
+    steady: float,
+    shared: float,
+    spreads: tuple[float, ...],
+) -> tuple[Floats, Floats]:
+    """True rates, shape (spreads, values), and the weight of each value."""
+    import numpy as np
+
+    good, bad = prior
     total = repeats_before + good + bad
     center = (held_before + good) / total
-    spread = math.sqrt(center * (1 - center) / (total + 1) + moved)
-    center -= shared
+    nodes, weights = _normal_nodes()
+    moves = np.square(spreads)[:, None]
+    offs = [(center, np.sqrt(center * (1 - center) / (total + 1) + moves) * nodes)]
+    if steady:
+        offs.append((_STEADY_RATE, np.sqrt(moves) * nodes))
+    if spreads[-1] == _BROKE_SPREAD:
+        offs = [(start, _fall_at_last(off)) for start, off in offs]
+    rates = np.hstack([start - shared + off for start, off in offs])
+    if steady:
+        weights = np.concatenate([(1 - steady) * weights, steady * weights])
+    return np.clip(rates, 0.0, 1.0), weights
+
+
+@lru_cache(maxsize=1)
+def _normal_nodes() -> tuple[Floats, Floats]:
+    """Values of a standard normal and their weights, for an expectation."""
+    import numpy as np
+
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
-    rates = np.clip(center + spread * nodes, 0.0, 1.0)
-    chances = bdtr(held, repeats, rates)
-    return float(min(1.0, max(np.sum(weights * chances) / np.sum(weights), 1e-300)))
-
-
-_NODES = 41
+    return nodes, weights / weights.sum()

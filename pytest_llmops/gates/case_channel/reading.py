@@ -150,6 +150,12 @@ class Reading:
         return self.by_rate or not self.tests_scores
 
     @property
+    def never_varied(self) -> bool:
+        """True if all repeats of the baseline have one score, and hold the check where its rate counts."""
+        every = not self.tests_rate or self.rates.held_before == self.rates.repeats_before
+        return every and min(self.before) == max(self.before) and len(self.before) > 1
+
+    @property
     def was_steady(self) -> bool:
         """True if it held in each repeat of an app of which no repeat differed."""
         every = self.rates.held_before == self.rates.repeats_before

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from statistics import NormalDist, fmean
 
 from pytest_llmops.bounds import describe_check
@@ -27,6 +28,7 @@ from pytest_llmops.gates.suite_channel.progress import (
     FAIR_CHANCE,
 )
 from pytest_llmops.records import CaseResult, SuiteCheck
+from pytest_llmops.statistics.codes import Floats
 from pytest_llmops.statistics.p_values import student_quantile
 from pytest_llmops.statistics.paired import FEWEST
 from pytest_llmops.statistics.summaries import LINEAR, NOISE, sample_variance
@@ -170,6 +172,19 @@ def _hopeful(look: int, looks: Looks, budget: float) -> float:
     return math.sqrt(time) * (needed + math.sqrt(1 - time) * _NORMAL.inv_cdf(FAIR_CHANCE))
 
 
+@lru_cache(maxsize=8)
+def _draw_runs(repeats: int) -> tuple[Floats, Floats]:
+    """
+    The chance of simulated runs, in standard deviations: sums of so many repeats, shape (runs, repeats), and
+    the baseline's, shape (runs, 1).
+    """
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    walk = random.standard_normal((_SIMULATED, repeats)).cumsum(axis=1)
+    return walk, random.standard_normal((_SIMULATED, 1))
+
+
 def _ratio(variance: float, count: int) -> float:
     return variance / count
 
@@ -266,39 +281,45 @@ class _Noise:
         """The share of simulated runs with this drop that end `regressed`."""
         import numpy as np
 
-        random = np.random.default_rng(0)
         once = math.fsum(self.variances) / self.cases**2  # the variance of the mean of one repeat each
         if self.held is not None:
             once = max(0.0, once + drop * (2 * self.held - 1 - drop) / self.cases)
         recorded = math.fsum(map(_ratio, self.variances, self.recorded)) / self.cases**2
         moved = self.moved / self.cases
-        last = looks.planned[-1] + looks.fresh
-        walk = random.normal(0.0, math.sqrt(once), (_SIMULATED, last)).cumsum(axis=1)
-        own = drop + random.normal(0.0, math.sqrt(recorded + moved), (_SIMULATED, 1))
-        is_open, is_red = np.ones(_SIMULATED, bool), np.zeros(_SIMULATED, bool)
-        edge = BEYOND if self.cases >= FEWEST else BEYOND_OF_FEW
-        for look in looks.planned:
-            mean = own[:, 0] + walk[:, look - 1] / look
-            error = math.sqrt(once / look + recorded) or NOISE
-            wide = math.sqrt(once / look + recorded + moved) or NOISE
-            if looks.is_tested(look):
-                bar = -_NORMAL.inv_cdf((1 - level) / tests * looks.part(look))
-                over = mean >= bar * (error if self.tolerated else wide)
-                over &= mean - self.tolerated >= -_NORMAL.inv_cdf(edge) * wide if self.tolerated else mean > 0
-                called = is_open & over
-                is_open &= ~called
-                if looks.fresh:
-                    new = own[:, 0] + (walk[:, look + looks.fresh - 1] - walk[:, look - 1]) / looks.fresh
-                    again = math.sqrt(once / looks.fresh + recorded + moved) or NOISE
-                    called &= new >= -_NORMAL.inv_cdf(CONFIRM) * again
-                    if self.tolerated:
-                        called &= new - self.tolerated >= -_NORMAL.inv_cdf(CONFIRM_BEYOND) * again
-                is_red |= called
+        walk, bases = _draw_runs(looks.planned[-1] + looks.fresh)
+        own = drop + math.sqrt(recorded + moved) * bases
+        look = np.array(looks.planned)
+        sums = math.sqrt(once) * walk[:, look - 1]
+        mean = own + sums / look  # shape (runs, looks)
+        narrow = np.sqrt(once / look + recorded)
+        wide = np.sqrt(once / look + recorded + moved)
+        narrow[narrow == 0] = wide[wide == 0] = NOISE
+        parts = [looks.part(each) if looks.is_tested(each) else 0.0 for each in looks.planned]
+        bars = [-_NORMAL.inv_cdf((1 - level) / tests * part) if part else math.inf for part in parts]
+        over = mean >= bars * (narrow if self.tolerated else wide)
+        if self.tolerated:
+            edge = BEYOND if self.cases >= FEWEST else BEYOND_OF_FEW
+            over &= mean - self.tolerated >= -_NORMAL.inv_cdf(edge) * wide
+            kept = mean > np.where(look == 1, 0.0, self.tolerated)
+        else:
+            over &= mean > 0
+            further = [looks.is_tested(each) and each < looks.tested[-1] for each in looks.planned]
+            hopes = [
+                _hopeful(each, looks, (1 - level) / tests) if hoped else -math.inf
+                for each, hoped in zip(looks.planned, further, strict=True)
+            ]
+            kept = mean / wide >= hopes
+        stays = np.cumprod(kept & ~over, axis=1, dtype=bool)
+        called = over
+        called[:, 1:] &= stays[:, :-1]
+        if looks.fresh:
+            ahead = math.sqrt(once) * walk[:, look + looks.fresh - 1]
+            new = own + (ahead - sums) / looks.fresh
+            again = math.sqrt(once / looks.fresh + recorded + moved) or NOISE
+            called &= new >= -_NORMAL.inv_cdf(CONFIRM) * again
             if self.tolerated:
-                is_open &= mean > (0.0 if look == 1 else self.tolerated)
-            elif looks.is_tested(look) and look < looks.tested[-1]:
-                is_open &= mean / wide >= _hopeful(look, looks, (1 - level) / tests)
-        return float(is_red.mean())
+                called &= new - self.tolerated >= -_NORMAL.inv_cdf(CONFIRM_BEYOND) * again
+        return float(called.any(axis=1).mean())
 
     def _find_drop(self, tolerated: float, reach: float, error: float, answers: int) -> float | None:
         """

@@ -23,10 +23,18 @@ from pytest_llmops.gates.paired_runs import (
     shared_repeats,
 )
 from pytest_llmops.records import GAIN, CaseResult, Outcome, SuiteCheck, Verdict
+from pytest_llmops.statistics.p_values import student_quantile, student_tail
 from pytest_llmops.statistics.paired import FEWEST, PairedComparison
 from pytest_llmops.statistics.summaries import LINEAR, NOISE, mean
 
+SHIFT = 0.03
+"""Standard deviation that runs of other days are taken to have before any was seen, a share of the range."""
+
+SHIFT_RUNS = 2
+"""Runs that would tell as much about it."""
+
 _EVEN = 0.5
+_NORMAL_FROM = 1e4  # a share of the variance this small leaves a normal distribution
 _MOSTLY = 0.5
 """The share of a variance from which on repeats are mostly copies; smaller ones are left to `RunMeans`."""
 
@@ -236,7 +244,7 @@ class PairedSuites:
             and self._chance.is_confirmed([pair for pair in confirmed if pair[1].case in dropped], sound),
             dropped=dropped,
             lost=tuple(sorted(had - values.keys())),
-            shocks=RunMeans.of([(runs, old) for old, runs in thinned.values()]),
+            shocks=RunMeans.of([(runs, old) for old, runs in thinned.values()], scale),
         )
 
     def _no_longer_checking(self, metric: str) -> set[str]:
@@ -302,24 +310,39 @@ class RunMeans:
 
     Attributes:
         runs: Their number.
-        between: Variance of their suite means, less the part that repeats explain; 0 or more, in the metric's
-            unit squared.
+        between: Variance of their suite means, less the part that repeats explain, in the metric's unit
+            squared. Three runs that agree do not show that all do: `SHIFT_RUNS` more are taken to be `SHIFT`
+            apart.
+        freedom: Degrees of freedom that this variance has.
     """
 
     runs: int
     between: float
+    freedom: int
+
+    @property
+    def shared(self) -> float:
+        """The variance that the new run's shock and the baseline's give to a difference of means."""
+        return self.between * (1 + 1 / self.runs)
+
+    def widen(self, center: float, low: float, high: float, level: float) -> tuple[float, float]:
+        """An interval of the difference of means that holds these shocks as well."""
+        reach = student_quantile((1 - level) / 2, self.freedom) * math.sqrt(self.shared)
+        return center - math.hypot(center - low, reach), center + math.hypot(high - center, reach)
 
     @classmethod
-    def of(cls, cases: Sequence[tuple[Sequence[int], Sequence[float]]]) -> RunMeans | None:
+    def of(cls, cases: Sequence[tuple[Sequence[int], Sequence[float]]], scale: Scale) -> RunMeans | None:
         """
         Args:
             cases: The number of repeats of a case in each run, and the case's scores in that order.
+            scale: Of the metric; without bounds nothing is known of shocks before.
 
         Returns:
             None where the cases do not share three runs, or not all of their repeats are there.
 
         Source: method of moments of a one-way random effects model, Searle, Casella and McCulloch (1992),
-        Variance Components, ch. 3.
+        Variance Components, ch. 3; the prior as further observations, Gelman and others (2013), Bayesian Data
+        Analysis, section 2.6.
         """
         counts = {len(runs) for runs, _ in cases}
         complete = all(sum(runs) == len(scores) and 0 not in runs for runs, scores in cases)
@@ -333,7 +356,13 @@ class RunMeans:
             for run, part in enumerate(parts):
                 means[run] += fmean(part) / len(cases)
                 explained[run] += within / len(part) / len(cases) ** 2
-        return cls(runs=runs, between=max(0.0, variance(means) - math.fsum(explained) / runs))
+        between = max(0.0, variance(means) - math.fsum(explained) / runs)
+        before, freedom = 0.0, runs - 1
+        if scale.bounded:
+            low, high = scale.range
+            before = SHIFT_RUNS * (SHIFT * (high - low)) ** 2
+            freedom += SHIFT_RUNS
+        return cls(runs=runs, between=(before + (runs - 1) * between) / freedom, freedom=freedom)
 
 
 def _variance_within(parts: Sequence[Sequence[float]]) -> float:
@@ -355,11 +384,12 @@ def widen_p_value(p_value: float, differences: Sequence[float], shocks: RunMeans
 
     Args:
         differences: One a case, in the metric's unit.
+
+    Source: Satterthwaite (1946), An approximate distribution of estimates of variance components.
     """
     if not shocks.between or not 0 < p_value < _EVEN:
         return p_value
-    normal = NormalDist()
     apart = abs(fmean(differences))
-    error = apart / -normal.inv_cdf(p_value)
-    shared = shocks.between * (1 + 1 / shocks.runs)
-    return max(normal.cdf(-apart / math.sqrt(error**2 + shared)), p_value)
+    sampling, shared = (apart / -NormalDist().inv_cdf(p_value)) ** 2, shocks.shared
+    freedom = shocks.freedom * min((sampling + shared) / shared, _NORMAL_FROM) ** 2
+    return max(student_tail(apart / math.sqrt(sampling + shared), freedom), p_value)

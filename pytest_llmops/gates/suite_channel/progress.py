@@ -44,6 +44,8 @@ class Progress:
         p_value: The smallest error budget with which one of the looks would have called it by itself.
         last: The p-value at the last tested look.
         p_adjusted: `p_value` corrected for all checks and for the channel's share of the budget.
+        decisive: The p-value of the test that decided, and the same corrected: of any drop or of one beyond
+            `max_drop`, whose bound is brought to that of `p_adjusted`; the larger counts.
         wants: New repeats of the varying cases that would take it further; 0 where none would.
     """
 
@@ -52,6 +54,7 @@ class Progress:
         self.state: State = "open"
         self.look: int | None = None
         self.p_value = self.last = self.p_adjusted = 1.0
+        self._excess: tuple[float, float] | None = None
         self.wants = 0
         self.looks = looks
         self._seed = seed
@@ -68,6 +71,11 @@ class Progress:
     def is_beyond_tolerance(self) -> bool:
         """True if the drop over all repeats is larger than the tolerated one."""
         return not self.scores.is_tolerated(self.scores.at(None))
+
+    @property
+    def decisive(self) -> tuple[float, float]:
+        any_drop = self.p_value, self.p_adjusted
+        return self._excess if self._excess and self._excess[1] > self.p_adjusted else any_drop
 
     def test(self, look: int | None) -> None:
         """Test for any drop, unless one of several looks shows none that counts."""
@@ -91,7 +99,7 @@ class Progress:
         if (
             self.looks.is_tested(look)
             and self.p_adjusted <= 1 - level
-            and self._is_beyond(compared, BEYOND_OF_FEW if self.scores.has_few_units else BEYOND)
+            and self._is_called_beyond(compared, level)
         ):
             self.state = "regressed" if self.looks.is_fixed else "called"
         elif self.state == "cleared":
@@ -99,6 +107,14 @@ class Progress:
         elif look is not None and self._is_cleared(look, compared, bound):
             self.state = "cleared"
         self.look = look
+
+    def _is_called_beyond(self, compared: PairedComparison, level: float) -> bool:
+        most = BEYOND_OF_FEW if self.scores.has_few_units else BEYOND
+        if not self.scores.check.max_drop or self.scores.is_tolerated(compared):
+            return self._is_beyond(compared, most)
+        p_value = self.scores.excess_p_value(compared, seed=self._seed)
+        self._excess = p_value, min(1.0, p_value * (1 - level) / most)
+        return p_value <= most
 
     def _is_beyond(self, compared: PairedComparison, most: float) -> bool:
         """True if the drop is larger than the tolerated one, and not by chance."""

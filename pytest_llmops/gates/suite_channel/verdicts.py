@@ -197,14 +197,17 @@ def _judge(
 ) -> Verdict:
     check, compared = scores.check, scores.at(None)
     spread = compared.interval(level=level, seed=seed)
+    interval = spread.low, spread.high
+    if scores.shocks is not None and check.statistic == "mean":
+        interval = scores.shocks.widen(compared.difference, *interval, level)
     tested = progress if progress is not None and not scores.fact else None
     verdict = replace(
         scores.absolute,
         baseline=compared.values[0],
         difference=compared.difference,
-        interval=(spread.low, spread.high),
-        p_value=None if tested is None else tested.p_value,
-        p_adjusted=None if tested is None else tested.p_adjusted,
+        interval=interval,
+        p_value=None if tested is None else tested.decisive[0],
+        p_adjusted=None if tested is None else tested.decisive[1],
         cases=len(scores.values),
     )
     failed = scores.absolute.outcome == "failed"

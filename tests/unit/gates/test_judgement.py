@@ -121,7 +121,7 @@ def test_suite_of_a_file_shares_the_budget_with_the_other_files():
     """Six of eight cases drop a little."""
     base = [result_of(name, exact_match=1.0) for name in NAMES]
     new = [result_of(name, exact_match=1.0 if name in "c0 c1" else 0.9) for name in NAMES]
-    goldens = [golden_of(suite_check(max_drop=0.01), checks=()), golden_of(suite_check(), path=OTHER)]
+    goldens = [golden_of(suite_check(), checks=()), golden_of(suite_check(), path=OTHER)]
 
     one, two = (Judge(goldens[:files], run_of(base)).judge_suite(goldens[0], new)[0] for files in (1, 2))
 

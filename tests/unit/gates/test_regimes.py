@@ -86,6 +86,44 @@ def test_cases_that_a_judge_scores_far_lower_are_seen_together_whatever_the_suit
     assert compared.outcome == "regressed"
 
 
+def test_three_steady_cases_that_become_coin_flips_are_seen():
+    """Twelve of thirty vary anyway. Each of the three passes its first answer half of the time."""
+    outcomes = {"broke": 0, "same": 0}
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        rates = np.r_[np.ones(18), random.beta(8, 2, 12)]
+        drawn = (random.random((10, 30)) < rates).T
+        base = [
+            result_of(f"c{at:02}", exact_match=of_case.astype(float).tolist())
+            for at, of_case in enumerate(drawn)
+        ]
+        for name, now in (("broke", np.r_[[0.5] * 3, rates[3:]]), ("same", rates)):
+            scores = random.random((64, 30)) < now
+            compared, _ = run_until_closed(base, scores, WATCHED, check_of(), "exact_match")
+            outcomes[name] += compared.outcome == "regressed"
+
+    assert outcomes["broke"] >= 10
+    assert outcomes["same"] == 0
+
+
+def test_a_p_value_is_that_of_the_test_which_decided():
+    """All cases dropped, beyond doubt, and by hardly more than `max_drop`: that leaves it open."""
+    base = [result_of(f"c{at:02}", exact_match=[1.0] * 9 + [0.0]) for at in range(30)]
+    new = [
+        result_of(f"c{at:02}", exact_match=[1.0] * (16 + at % 2) + [0.0] * (4 - at % 2)) for at in range(30)
+    ]
+
+    (verdict,) = (
+        verdict
+        for verdict in compare(run_of(base), run_of(new, suite_check(max_drop=0.07))).verdicts
+        if verdict.check.startswith("exact_match mean")
+    )
+
+    assert verdict.outcome == "undecided"
+    assert verdict.p_adjusted is not None
+    assert verdict.p_adjusted > 0.05
+
+
 @pytest.mark.parametrize("before", [[1.0] * 10, [1.0] * 9 + [0.0]])
 def test_a_failure_is_known_only_where_the_baseline_missed_as_much(before: list[float]):
     varying = [result_of(f"v{at}", checks=[check_of()], exact_match=[1.0, 0.0] * 5) for at in range(20)]

@@ -88,7 +88,7 @@ def test_regression_says_how_much_and_which_cases_fell():
     assert verdict.reason == "worse than the baseline by 0.5, more than max_drop 0.05"
     assert verdict.evidence[0] == {"case": f"{FILE}::case-0010", "before": 1.0, "after": 0.0}
     assert verdict.p_value == 2.0**-10
-    assert verdict.p_adjusted == verdict.p_value / 0.7  # the rest of the budget is that of single cases
+    assert verdict.p_adjusted == pytest.approx(verdict.p_value * 0.05 / 0.02)  # a drop beyond max_drop: 2 %
     assert verdict.cases == 20
     assert len(verdict.evidence) == 5
 
