@@ -138,13 +138,15 @@ results = drawn_results()
 
 @st.composite
 def suites(draw):
-    """As golden files give them: `max_drop` with the mean, or with a statistic that stands alone."""
+    """As golden files give them: `max_drop` with the mean or a single statistic, no mean that is only watched."""
     checks = []
     for metric in draw(st.lists(st.sampled_from(["recall@5", "semantic", "latency_s"]), unique=True)):
         names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
         drop = draw(st.none() | st.floats(0, 10))
+        bounds = st.tuples(st.sampled_from([">=", ">", "<=", "<"]), numbers)
         for name in names:
-            bound = draw(st.none() | st.tuples(st.sampled_from([">=", ">", "<=", "<"]), numbers))
+            is_bare_beside_others = name == "mean" and len(names) > 1 and drop is None
+            bound = draw(bounds if is_bare_beside_others else st.none() | bounds)
             checks.append(
                 SuiteCheck(
                     metric=metric,
