@@ -138,7 +138,7 @@ results = drawn_results()
 
 @st.composite
 def suites(draw):
-    """As golden files give them: `max_drop` with the mean or a single statistic, no mean that is only watched."""
+    """As golden files give them: no mean that is only watched beside other statistics."""
     checks = []
     for metric in draw(st.lists(st.sampled_from(["recall@5", "semantic", "latency_s"]), unique=True)):
         names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
