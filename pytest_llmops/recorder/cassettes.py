@@ -164,6 +164,7 @@ def write_calls(path: Path, case: str, calls: Sequence[Recorded]) -> None:
 
     Raises:
         OSError: It cannot be written.
+        ValueError: A call is nested more deeply than a cassette is read.
     """
     document = _document(case, calls)
     text = _to_text(document)
@@ -250,7 +251,7 @@ _CASSETTE: Mapping[str, Reader] = {"version": read_any, "case": read_text, "call
 
 
 def _parse(path: Path, text: str) -> Any:
-    document, mistakes = read_yaml(text, file="cassette", ours=True)
+    document, mistakes = read_yaml(text, file="cassette", cassette=True)
     if mistakes:
         raise _broken(path, mistakes[0].line, mistakes[0].message)
     return document
@@ -269,7 +270,8 @@ def _check(path: Path, document: Any) -> Calls:
 
 
 def _broken(path: Path, line: int, fault: str) -> CassetteError:
-    return CassetteError(f"{shown_path(path)}:{line}: {fault}; delete it or run with --llm-record all")
+    end = "" if fault.endswith("?") else "."
+    return CassetteError(f"{shown_path(path)}:{line}: {fault}{end} Delete it or run with --llm-record all")
 
 
 def recall_document(path: Path, text: str) -> Any:

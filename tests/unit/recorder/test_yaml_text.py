@@ -11,7 +11,7 @@ from tests.unit.recorder.json_values import HOSTILE, json_objects
 
 
 def read(text: str) -> Any:
-    value, mistakes = read_yaml(text, ours=True)
+    value, mistakes = read_yaml(text, cassette=True)
     assert not mistakes
     return value
 
