@@ -75,8 +75,8 @@ def test_files_are_named_after_their_case(case, path):
     ("text", "line", "what"),
     [
         ("version: 1\ncalls:\n- {a: [1\n", 4, "expected"),
-        ("- 1\n", 1, "must be a JSON object, not [1]"),
-        ("", 1, "must be a JSON object"),
+        ("- 1\n", 1, "must be a mapping, not [1]"),
+        ("", 1, "is empty, so this is no cassette"),
         ("case: x\nversion: 7\ncalls: []\n", 2, "version: is 7, this release reads 1"),
         ("calls: []\n", 1, "version: is missing, so this is no cassette"),
         ("version: 1\ncase: x\ncalls: many\n", 3, "calls: must be a list, not 'many'"),
@@ -96,7 +96,7 @@ def test_files_are_named_after_their_case(case, path):
         (SOUND.replace("model: small", "model: large"), 4, "call 1: was edited after it was recorded"),
         ("version: 1\ncalls:\n- !!python/object/apply:os.system [ls]\n", 3, "the tag"),
         ("version: 1\ncalls: " + "[" * 300, 2, "nested more than 200 levels deep"),
-        ("version: 1\ncase: !json '{'\n", 2, "after !json stands no JSON"),
+        ("version: 1\ncase: !json '{'\n", 2, "what follows !json is no JSON"),
         ("version: 1\ncase: \x00\n", 2, "not valid YAML"),
     ],
 )
@@ -117,7 +117,7 @@ def test_a_broken_cassette_is_an_error_of_its_case_alone(  # noqa: PLR0913, PLR0
     message = str(caught.value)
     assert message.startswith(f"{path}:{line}: ")
     assert what in message
-    assert message.endswith("; delete it or run with --llm-record all")
+    assert message.endswith(" Delete it or run with --llm-record all")
     assert path.read_text(encoding="utf-8") == text
 
 
