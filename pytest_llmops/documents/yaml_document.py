@@ -87,7 +87,7 @@ def read_yaml(
         strict: Off for files that other tools read too: scalars are read as by PyYAML, except dates
             and the like, which stay text; tags choose a scalar's type, and merge keys are refused only at the
             top level.
-        cassette: On for what `recorder.yaml_text` writes: JSON after `!json`, infinities, NaN, and deeper nests.
+        cassette: On for what `recorder.yaml_text` writes: JSON after `!json`, infinities, NaN, deeper nests.
     """
     import yaml
 

@@ -76,10 +76,9 @@ def read_anchors(path: Path, shown: str) -> tuple[Anchor, ...]:
             refuse_twice((_id_of(row) for row in document["cases"]), "cases", "id")
         except BrokenValueError as error:
             broken += error.problems
-    problems += [
-        Problem(path=shown, line=line_of(document, place), message=str(BrokenValueError((place[2:], problem))))
-        for place, problem in broken
-    ]
+    for place, problem in broken:
+        message = str(BrokenValueError((place[2:], problem)))
+        problems.append(Problem(path=shown, line=line_of(document, place), message=message))
     if problems:
         raise GoldenError(sorted(problems, key=attrgetter("line")))
     return anchors

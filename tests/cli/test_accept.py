@@ -80,7 +80,8 @@ def test_all_prune_and_with_outputs(capsys):
 
 
 @pytest.mark.parametrize(
-    ("count", "message"), [(1, "1 of these has fewer repeats than"), (2, "2 of these have fewer repeats than")]
+    ("count", "message"),
+    [(1, "1 of these has fewer repeats than"), (2, "2 of these have fewer repeats than")],
 )
 def test_entries_that_lose_repeats_are_reported(capsys, count, message):
     record(repeated("a", 4), repeated("b", 3), repeated("c", 1))
