@@ -170,9 +170,9 @@ def whole(least: float = -math.inf, most: float = math.inf) -> Reader:
     return checked(_read_int, f"a whole number{_limits(least, most)}", lambda value: least <= value <= most)
 
 
-def number(least: float = -math.inf, most: float = math.inf, *, unit: str = "a number") -> Reader:
+def number(least: float = -math.inf, most: float = math.inf) -> Reader:
     """A finite number from `least` to `most`, both included."""
-    return checked(read_number, f"{unit}{_limits(least, most)}", lambda value: least <= value <= most)
+    return checked(read_number, f"a number{_limits(least, most)}", lambda value: least <= value <= most)
 
 
 def positive(unit: str = "a number", most: float = math.inf) -> Reader:

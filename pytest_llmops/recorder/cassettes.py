@@ -160,26 +160,17 @@ def parse_calls(path: Path, text: str) -> Calls:
 
 def write_calls(path: Path, case: str, calls: Sequence[Recorded]) -> None:
     """
-    Replace a cassette.
+    Replace a cassette; the calls are sorted by repeat, and within one in the order given.
 
     Raises:
         OSError: It cannot be written.
         ValueError: A call is nested more deeply than a cassette is read.
     """
-    document = _document(case, calls)
-    text = _to_text(document)
+    entries = [_entry(call) for call in sorted(calls, key=lambda call: call.repeat)]
+    document = {"version": VERSION, "case": case, "calls": entries}
+    text = "".join(to_yaml({name: part}) for name, part in document.items())
     write_atomically(path, text.encode(), durable=False)
     remember_document(path, text, document)
-
-
-def dump_calls(case: str, calls: Sequence[Recorded]) -> str:
-    """Return a cassette's text; the calls are sorted by repeat, and within one in the order given."""
-    return _to_text(_document(case, calls))
-
-
-def _document(case: str, calls: Sequence[Recorded]) -> dict[str, Any]:
-    entries = [_entry(call) for call in sorted(calls, key=lambda call: call.repeat)]
-    return {"version": VERSION, "case": case, "calls": entries}
 
 
 def _entry(call: Recorded) -> dict[str, Any]:
@@ -196,10 +187,6 @@ def _entry(call: Recorded) -> dict[str, Any]:
             **({"cached": True} if call.cached else {}),
         },
     }
-
-
-def _to_text(document: Mapping[str, Any]) -> str:
-    return "".join(to_yaml({name: part}) for name, part in document.items())
 
 
 def digest(call: Recorded) -> str:

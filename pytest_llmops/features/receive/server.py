@@ -49,7 +49,7 @@ class TooLargeError(Exception):
     """A body is larger than the limit, as it is sent or once it is decompressed."""
 
 
-def read_body(stream: BinaryIO, headers: Mapping[str, str], most: int = MOST_BYTES) -> bytes:
+def read_body(stream: BinaryIO, headers: Mapping[str, str]) -> bytes:
     """
     Read the body of a request and undo its content encodings.
 
@@ -58,13 +58,13 @@ def read_body(stream: BinaryIO, headers: Mapping[str, str], most: int = MOST_BYT
         DecodingError: It is cut off, or contradicts its headers.
     """
     if "chunked" in (headers.get("transfer-encoding") or "").lower():
-        body = b"".join(_read_chunks(stream, most))
+        body = b"".join(_read_chunks(stream, MOST_BYTES))
     else:
-        body = _read_exactly(stream, _read_size(headers.get("content-length") or "0", 10), most)
+        body = _read_exactly(stream, _read_size(headers.get("content-length") or "0", 10), MOST_BYTES)
     encodings = (headers.get("content-encoding") or "").split(",")
     for encoding in reversed([name.strip().lower() for name in encodings]):
         if encoding not in {"", "identity"}:
-            body = _decompress(encoding, body, most)
+            body = _decompress(encoding, body, MOST_BYTES)
     return body
 
 

@@ -4,15 +4,15 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.cassettes import Recorded, cassette_path, dump_calls, load_calls, shown_path
+from pytest_llmops.recorder.cassettes import Recorded, cassette_path, load_calls, shown_path, write_calls
 from tests.openai_server import OpenAIServer
 from tests.unit.recorder.asking import CASE, COMMITTED_FILE, LOCAL_FILE, ask
 from tests.unit.recorder.json_values import json_objects, texts
@@ -24,7 +24,9 @@ CALL = Recorded(
     provider="api.example.test", path="/v1/chat/completions", request={"model": "small"}, key="k", repeat=0,
     nth=0, offset_s=0.5, duration_s=0.25, content_type="application/json", body={"model": "small"},
 )  # fmt: skip
-SOUND = dump_calls(CASE, [CALL, replace(CALL, nth=1)])
+with TemporaryDirectory() as folder:
+    write_calls(Path(folder, "case.yaml"), CASE, [CALL, replace(CALL, nth=1)])
+    SOUND = Path(folder, "case.yaml").read_text(encoding="utf-8")
 
 
 @given(texts(), json_objects(), json_objects() | texts())
@@ -34,7 +36,7 @@ def test_calls_survive_their_file(tmp_path_factory, case, request_body, body):
         replace(CALL, request=request_body, body=body),
         replace(CALL, request=request_body, repeat=2, nth=1),
     ]
-    write_atomically(path, dump_calls(case, calls).encode())
+    write_calls(path, case, calls)
 
     assert list(load_calls(path).values()) == calls
     path.unlink()
