@@ -1,16 +1,12 @@
-"""Protocols of apps, metrics, encoders and listeners of a run, and the traits that metrics declare."""
+"""Protocols of apps, metrics and listeners of a run, and the traits that metrics declare."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from pytest_llmops.records import Bound, Failure, Output, Sample, Score, ScoredOutput
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 Need = Literal["reference", "relevant", "passages", "spans"]
 Basis = Literal["judge", "reference", "run"]
@@ -99,17 +95,6 @@ def traits_of(metric: Metric) -> MetricTraits:
     declared = getattr(metric, "traits", None)
     traits = declared if isinstance(declared, MetricTraits) else MetricTraits(name=metric.name)
     return replace(traits, **{name: getattr(metric, name) for name in FACTS if hasattr(metric, name)})
-
-
-class Encoder(Protocol):
-    """Encodes texts as unit vectors. `identity` names the weights and all else that moves a vector."""
-
-    @property
-    def identity(self) -> str: ...
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return shape (texts, dimensions), rows of length 1, in the order of the texts."""
-        ...
 
 
 class ScoreBatch(Protocol):

@@ -137,7 +137,8 @@ def load_calibrations(path: Path) -> dict[str, Calibration]:
     Raises:
         CalibrationRecordError: The file is no record of this version, with the place.
     """
-    return parse_calibrations(_FILE.load(path), str(path)) if path.exists() else {}
+    data = _FILE.find(path, str(path))
+    return {} if data is None else parse_calibrations(data, str(path))
 
 
 def parse_calibrations(data: bytes, path: str) -> dict[str, Calibration]:

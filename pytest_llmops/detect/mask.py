@@ -73,17 +73,16 @@ def find_values(text: str, *, label: str = "", names: bool = False) -> list[str]
     return [text[finding.start : finding.end] for finding in _find(text, label, names=names)]
 
 
-def stand_in(text: str, *, label: str = "", kinds: Collection[str] = ()) -> str:
+def stand_in(text: str, *, kinds: Collection[str] = ()) -> str:
     """
     Return the text with each finding replaced by invented data of the same kind, which a scan finds again.
 
     Equal e-mail addresses and keys become equal stand-ins, and stand-ins stay as they are.
 
     Args:
-        label: As for `mask`.
         kinds: Kinds that are replaced, all by default.
     """
-    return _replace(text, _find(text, label, kinds=kinds), _stand_in_for)
+    return _replace(text, _find(text, "", kinds=kinds), _stand_in_for)
 
 
 def stand_in_recorded(text: str) -> str:

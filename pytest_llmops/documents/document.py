@@ -35,6 +35,6 @@ def read_document(raw: bytes, suffix: str = ".yaml") -> tuple[Any, list[Mistake]
         message = f"not UTF-8 text, by the byte 0x{error.object[error.start]:02x}; save the file as UTF-8"
         return None, [Mistake(line=line, message=message)]
     if match := _NOT_TEXT.search(text):
-        message = f"the control character U+{ord(match[0]):04X} cannot stand in a file; write an escape"
+        message = f"the control character U+{ord(match[0]):04X} is not allowed in a file; write an escape"
         return None, [Mistake(line=len(split_lines(text[: match.start()])), message=message)]
     return _READERS[suffix](text)

@@ -27,7 +27,7 @@ class KeptFile:
         name: Of the kind, such as `run file`.
         error: Makes the error of a message.
         remedy: Advice on a broken one, the command at its end.
-        made_by: The command that makes it; empty where a missing file is no mistake.
+        made_by: The command that makes it, for kinds that `load` reads.
     """
 
     name: str
@@ -35,24 +35,35 @@ class KeptFile:
     remedy: str
     made_by: str = ""
 
-    def load(self, path: Path, shown: str = "") -> bytes:
+    def load(self, path: Path) -> bytes:
         """
         Read the bytes of a file.
-
-        Args:
-            shown: The file, for the message; the path by default.
 
         Raises:
             Exception: `error`: there is none, or it cannot be read.
         """
+        data = self.find(path, str(path))
+        if data is None:
+            near = hint(path.name, [file.name for file in path.parent.glob("*.json*")])
+            raise self.error(f"{path}: there is no such {self.name}.{near} Make it: {self.made_by}")
+        return data
+
+    def find(self, path: Path, shown: str) -> bytes | None:
+        """
+        Read the bytes of a file that may be missing; None where it is.
+
+        Args:
+            shown: The file, for the message.
+
+        Raises:
+            Exception: `error`: it cannot be read.
+        """
         try:
             return path.read_bytes()
-        except FileNotFoundError:
-            near = hint(path.name, [file.name for file in path.parent.glob("*.json*")])
-            problem = f"there is no such {self.name}.{near} Make it: {self.made_by}"
-            raise self.error(f"{shown or path}: {problem}") from None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except OSError as error:
-            raise self.error(f"{shown or path}: cannot be read: {error.strerror}. {self.remedy}") from None
+            raise self.error(f"{shown}: cannot be read: {error.strerror}. {self.remedy}") from None
 
     def parse(self, data: bytes, shown: str, read: Callable[[str], Content]) -> Content:
         """

@@ -48,7 +48,8 @@ class BrokenValueError(Exception):
             for place, problem in self.problems[:_NAMED]
         ]
         more = len(self.problems) - len(shown)
-        return "; ".join([*shown, *([f"and {more} more"] if more else [])])
+        shown += [f"and {more} more"] if more else []
+        return " ".join([*(text if text.endswith("?") else f"{text};" for text in shown[:-1]), *shown[-1:]])
 
 
 def show_place(place: Place) -> str:
@@ -100,7 +101,7 @@ def list_of(reader: Reader) -> Reader:
 def mapping_of(reader: Reader) -> Reader:
     def read(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise BrokenValueError(f"must be an object, not {show(value)}")
+            raise BrokenValueError(f"must be a mapping, not {show(value)}")
         return read_all((name, reader, part) for name, part in value.items())
 
     return read
@@ -169,9 +170,9 @@ def whole(least: float = -math.inf, most: float = math.inf) -> Reader:
     return checked(_read_int, f"a whole number{_limits(least, most)}", lambda value: least <= value <= most)
 
 
-def number(least: float = -math.inf, most: float = math.inf, *, unit: str = "a number") -> Reader:
+def number(least: float = -math.inf, most: float = math.inf) -> Reader:
     """A finite number from `least` to `most`, both included."""
-    return checked(read_number, f"{unit}{_limits(least, most)}", lambda value: least <= value <= most)
+    return checked(read_number, f"a number{_limits(least, most)}", lambda value: least <= value <= most)
 
 
 def positive(unit: str = "a number", most: float = math.inf) -> Reader:
@@ -213,13 +214,17 @@ def unique(reader: Reader, wanted: str) -> Reader:
     return checked(list_of(reader), wanted, lambda items: len(set(items)) == len(items))
 
 
-def refuse_twice(values: Iterable[str], items: str, field: str) -> None:
-    """Raise BrokenValueError where two items of that list have the same value in that field."""
+def refuse_twice(values: Iterable[str | None], items: str, field: str) -> None:
+    """Raise BrokenValueError where two items of that list have the same text in that field."""
     seen: set[str] = set()
+    problems: list[tuple[Place, str]] = []
     for at, value in enumerate(values):
         if value in seen:
-            raise BrokenValueError(((items, at, field), f"{show(value)} occurs twice"))
-        seen.add(value)
+            problems.append(((items, at, field), f"{show(value)} occurs twice"))
+        elif value is not None:
+            seen.add(value)
+    if problems:
+        raise BrokenValueError(*problems)
 
 
 def read_text(value: Any) -> str:
@@ -295,8 +300,10 @@ read_variable = matching(
 
 def read_version(value: Any, version: int, file: str) -> dict[str, Any]:
     """Return the content of a file of this version; `file` is the kind of file, for messages."""
+    if value is None:
+        raise BrokenValueError(f"is empty, so this is no {file}")
     if not isinstance(value, dict):
-        raise BrokenValueError(f"must be a JSON object, not {show(value)}")
+        raise BrokenValueError(f"must be a mapping, not {show(value)}")
     if "version" not in value:
         raise BrokenValueError(f"version: is missing, so this is no {file}")
     written = value["version"]
@@ -365,16 +372,21 @@ def hints_of(kind: Any) -> dict[str, Any]:
 
 
 def read_fields(value: Any, readers: Mapping[str, Reader], required: Iterable[str] = ()) -> dict[str, Any]:
-    """Read the fields of an object, each with its reader; other keys are refused."""
+    """Read the fields of an object, each with its reader; other keys are refused, all problems at once."""
     if not isinstance(value, dict):
-        raise BrokenValueError(f"must be an object, not {show(value)}")
-    if unknown := [name for name in value if name not in readers]:
-        message = f"{UNKNOWN_KEY} {show(unknown[0])}.{hint(str(unknown[0]), readers)}"
-        raise BrokenValueError(((unknown[0],), message))
-    for name in required:
-        if name not in value:
-            raise BrokenValueError(f"{name} is missing")
-    return read_all((name, readers[name], part) for name, part in value.items())
+        raise BrokenValueError(f"must be a mapping, not {show(value)}")
+    problems: list[tuple[Place, str]] = []
+    for name in [name for name in value if name not in readers]:
+        near = hint(str(name)[:_SHOWN], readers)
+        problems.append(((name,), f"{UNKNOWN_KEY} {show(name)}{near and f'.{near}'}"))
+    problems += [((), f"{name} is missing") for name in required if name not in value]
+    try:
+        read = read_all((name, readers[name], part) for name, part in value.items() if name in readers)
+    except BrokenValueError as error:
+        problems += error.problems
+    if problems:
+        raise BrokenValueError(*problems)
+    return read
 
 
 _SCALARS: dict[Any, Reader] = {

@@ -27,7 +27,7 @@ from pytest_llmops.documents.values import (
 from pytest_llmops.printable import excerpt
 
 MAX_UNFOLDED = 100_000
-_DEEPEST_OURS = 200  # levels; parameters of tools in a recorded request are JSON schemas
+DEEPEST_CASSETTE = 200  # levels; parameters of tools in a recorded request are JSON schemas
 
 # Decimal numbers in both versions of YAML; an exponent needs its point and its sign.
 _NUMBER = re.compile(
@@ -75,7 +75,7 @@ class _Anchored(NamedTuple):
 
 
 def read_yaml(
-    text: str, *, file: str = "golden file", strict: bool = True, ours: bool = False
+    text: str, *, file: str = "golden file", strict: bool = True, cassette: bool = False
 ) -> tuple[Any, list[Mistake]]:
     """
     Return the one document of a text and the mistakes in it.
@@ -87,11 +87,11 @@ def read_yaml(
         strict: Off for files that other tools read too: scalars are read as by PyYAML, except dates
             and the like, which stay text; tags choose a scalar's type, and merge keys are refused only at the
             top level.
-        ours: On for what `recorder.yaml_text` writes: JSON after `!json`, infinities, NaN, and deeper nests.
+        cassette: On for what `recorder.yaml_text` writes: JSON after `!json`, infinities, NaN, deeper nests.
     """
     import yaml
 
-    reader = _Reader(text, file, strict=strict, ours=ours)
+    reader = _Reader(text, file, strict=strict, cassette=cassette)
     try:
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             reader.take(event)
@@ -103,15 +103,15 @@ def read_yaml(
 
 
 class _Reader:
-    def __init__(self, text: str, file: str, *, strict: bool, ours: bool) -> None:
+    def __init__(self, text: str, file: str, *, strict: bool, cassette: bool) -> None:
         from yaml.resolver import Resolver
 
         self.root: Any = None
         self.mistakes: list[Mistake] = []
         self._file = file
         self._strict = strict
-        self._ours = ours
-        self._deepest = _DEEPEST_OURS if ours else MAX_DEPTH
+        self._is_cassette = cassette
+        self._deepest = DEEPEST_CASSETTE if cassette else MAX_DEPTH
         self._lines = Lines(text)
         self._resolver: Any = Resolver()
         self._first: frozenset[str] = frozenset(self._resolver.yaml_implicit_resolvers)
@@ -213,7 +213,7 @@ class _Reader:
             kind = self._kind(text, event.implicit) if tag in {None, "!"} else tag.rpartition(":")[2]
             return _guessed(text, kind)
         if tag is not None and tag not in _TEXT_TAGS:
-            if self._ours and tag == "!json":
+            if self._is_cassette and tag == "!json":
                 return self._parse_json(text, line)
             self._refuse_tag(tag, line)
         if not text.isascii() and has_lone_surrogate(text):
@@ -229,7 +229,7 @@ class _Reader:
             return text
         if text in _CONSTANTS:
             value = _CONSTANTS[text]
-        elif self._ours and text in _INFINITE:
+        elif self._is_cassette and text in _INFINITE:
             value = _INFINITE[text]
         elif not _NUMBER.match(text):
             self._note_doubtful(text, self._kind(text, (True, False)), line)
@@ -243,7 +243,7 @@ class _Reader:
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            self._note(line, "after !json stands no JSON")
+            self._note(line, "what follows !json is no JSON")
             return text
 
     def _kind(self, text: str, implicit: tuple[bool, bool]) -> str:

@@ -7,6 +7,7 @@ A JSONL file that a golden file names under `anchors:`, with `id, input, output,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from pytest_llmops.documents.reading import (
     record_reader,
     refuse_twice,
 )
-from pytest_llmops.documents.values import line_of, plain
+from pytest_llmops.documents.values import Place, line_of, plain
 from pytest_llmops.errors import GoldenError, Problem
 from pytest_llmops.records import Anchor, Golden, Passage
 
@@ -64,18 +65,25 @@ def read_anchors(path: Path, shown: str) -> tuple[Anchor, ...]:
     problems = [Problem(path=shown, line=mistake.line, message=mistake.message) for mistake in mistakes]
     if document is None and not problems:
         problems.append(Problem(path=shown, line=0, message="holds no row; write one stored output a line"))
+    broken: list[tuple[Place, str]] = []
     anchors: tuple[Anchor, ...] = ()
-    try:
-        if document is not None:
+    if document is not None:
+        try:
             anchors = read_fields(document, _ROWS)["cases"]
-            refuse_twice((anchor.id for anchor in anchors), "cases", "id")
-    except BrokenValueError as error:
-        problems += [
-            Problem(
-                path=shown, line=line_of(document, place), message=str(BrokenValueError((place[2:], problem)))
-            )
-            for place, problem in error.problems
-        ]
+        except BrokenValueError as error:
+            broken += error.problems
+        try:
+            refuse_twice((_id_of(row) for row in document["cases"]), "cases", "id")
+        except BrokenValueError as error:
+            broken += error.problems
+    for place, problem in broken:
+        message = str(BrokenValueError((place[2:], problem)))
+        problems.append(Problem(path=shown, line=line_of(document, place), message=message))
     if problems:
-        raise GoldenError(problems)
+        raise GoldenError(sorted(problems, key=attrgetter("line")))
     return anchors
+
+
+def _id_of(row: Any) -> str | None:
+    written = row.get("id") if isinstance(row, dict) else None
+    return written if isinstance(written, str) else None

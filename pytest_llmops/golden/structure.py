@@ -141,13 +141,14 @@ def _fits(schema: Mapping[str, Any], value: Any) -> bool:
 
 
 def _matches(schema: Mapping[str, Any], text: str) -> bool:
-    """Return whether the patterns of a schema allow a text; `$` is its very end, as in ECMAScript."""
-    pattern, refused = schema.get("pattern", "").replace("$", r"\Z"), schema.get("not", {}).get("pattern")
-    return bool(re.search(pattern, text)) and not (refused and re.search(refused, text))
+    """Return whether the patterns of a schema allow a text; `pattern` says what all of it is."""
+    pattern, refused = schema.get("pattern"), schema.get("not", {}).get("pattern")
+    # A full match, since `$` alone would allow a line break behind it, unlike in ECMAScript.
+    return not (pattern and not re.fullmatch(pattern, text)) and not (refused and re.search(refused, text))
 
 
 def _read_text(schema: Mapping[str, Any], text: str) -> str:
-    if not text and "minLength" in schema:
+    if not text and ("minLength" in schema or not _matches(schema, text)):
         raise BrokenValueError("is empty")
     longest = schema.get("maxLength", math.inf)
     if len(text) > longest:

@@ -19,6 +19,7 @@ from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Passage, Sample, Score
 
 _SHOWN = 80  # characters of a passage that has no id
+_LISTED = 5  # passages that a reason names
 _Rank = Annotated[int, whole(1)]
 _GRADES = checked(
     lambda value: mapping_of(read_number)(dict(value) if isinstance(value, tuple) else value),
@@ -96,8 +97,8 @@ def rank_passages(passages: Sequence[Passage], relevant: Mapping[str, float]) ->
     )
 
 
-def _list_some(parts: Sequence[str], most: int = 5) -> str:
-    return ", ".join(parts[:most]) + (", …" if len(parts) > most else "")
+def _list_some(parts: Sequence[str]) -> str:
+    return ", ".join(parts[:_LISTED]) + (", …" if len(parts) > _LISTED else "")
 
 
 def _declare(name: str, bound: Bound = Bound(comparison=">=", threshold=1.0)) -> MetricTraits:  # noqa: B008

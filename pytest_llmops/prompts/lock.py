@@ -72,10 +72,9 @@ def locked_prompts(paths: Iterable[str], root: Path) -> tuple[Prompt, ...]:
 def load_lock(lock: Path, root: Path) -> tuple[Prompt, ...]:
     """Read the prompts of one lock, with their paths from `root`; none where there is no such file."""
     from_root = path_from_root(str(lock), root)
-    if not lock.exists():
-        return ()
     shown = printable(from_root)
-    prompts = _FILE.parse(_FILE.load(lock, shown), shown, _parse)
+    data = _FILE.find(lock, shown)
+    prompts = () if data is None else _FILE.parse(data, shown, _parse)
     folder = PurePosixPath(from_root).parent
     return tuple(replace(prompt, path=(folder / prompt.path).as_posix()) for prompt in prompts)
 

@@ -160,25 +160,17 @@ def parse_calls(path: Path, text: str) -> Calls:
 
 def write_calls(path: Path, case: str, calls: Sequence[Recorded]) -> None:
     """
-    Replace a cassette.
+    Replace a cassette; the calls are sorted by repeat, and within one in the order given.
 
     Raises:
         OSError: It cannot be written.
+        ValueError: A call is nested more deeply than a cassette is read.
     """
-    document = _document(case, calls)
-    text = _to_text(document)
+    entries = [_entry(call) for call in sorted(calls, key=lambda call: call.repeat)]
+    document = {"version": VERSION, "case": case, "calls": entries}
+    text = "".join(to_yaml({name: part}) for name, part in document.items())
     write_atomically(path, text.encode(), durable=False)
     remember_document(path, text, document)
-
-
-def dump_calls(case: str, calls: Sequence[Recorded]) -> str:
-    """Return a cassette's text; the calls are sorted by repeat, and within one in the order given."""
-    return _to_text(_document(case, calls))
-
-
-def _document(case: str, calls: Sequence[Recorded]) -> dict[str, Any]:
-    entries = [_entry(call) for call in sorted(calls, key=lambda call: call.repeat)]
-    return {"version": VERSION, "case": case, "calls": entries}
 
 
 def _entry(call: Recorded) -> dict[str, Any]:
@@ -195,10 +187,6 @@ def _entry(call: Recorded) -> dict[str, Any]:
             **({"cached": True} if call.cached else {}),
         },
     }
-
-
-def _to_text(document: Mapping[str, Any]) -> str:
-    return "".join(to_yaml({name: part}) for name, part in document.items())
 
 
 def digest(call: Recorded) -> str:
@@ -250,7 +238,7 @@ _CASSETTE: Mapping[str, Reader] = {"version": read_any, "case": read_text, "call
 
 
 def _parse(path: Path, text: str) -> Any:
-    document, mistakes = read_yaml(text, file="cassette", ours=True)
+    document, mistakes = read_yaml(text, file="cassette", cassette=True)
     if mistakes:
         raise _broken(path, mistakes[0].line, mistakes[0].message)
     return document
@@ -269,7 +257,8 @@ def _check(path: Path, document: Any) -> Calls:
 
 
 def _broken(path: Path, line: int, fault: str) -> CassetteError:
-    return CassetteError(f"{shown_path(path)}:{line}: {fault}; delete it or run with --llm-record all")
+    end = "" if fault.endswith("?") else "."
+    return CassetteError(f"{shown_path(path)}:{line}: {fault}{end} Delete it or run with --llm-record all")
 
 
 def recall_document(path: Path, text: str) -> Any:

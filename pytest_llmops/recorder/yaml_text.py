@@ -2,7 +2,7 @@
 Writes JSON values as YAML that a person can review: block style, sorted keys, long text line by line.
 
 PyYAML's fast writer folds any text that holds an emoji or a trailing space into one escaped line, and
-its slow one costs more than the model call it records; hence this one. Reading is PyYAML's.
+its slow one costs more than the model call it records; hence this one. Its reader is `read_yaml`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from math import isinf, isnan
 from typing import Any
+
+from pytest_llmops.documents.yaml_document import DEEPEST_CASSETTE
 
 # Characters that a reader of YAML refuses or breaks lines at, or that a reviewer would not see.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
@@ -26,20 +28,28 @@ _quote = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make 
 
 
 def to_yaml(value: Any) -> str:
-    """Return a JSON value as a YAML document; half a surrogate pair and huge numbers are `!json`."""
+    """
+    Return a JSON value as a YAML document; half a surrogate pair and huge numbers are `!json`.
+
+    Raises:
+        ValueError: It is nested more deeply than `read_yaml` reads.
+    """
     lines: list[str] = []
-    _write(value, 0, "", lines)
+    _write(value, 0, "", lines, depth=1)
     return "".join(lines)
 
 
-def _write(value: Any, column: int, lead: str, lines: list[str]) -> None:
+def _write(value: Any, column: int, lead: str, lines: list[str], *, depth: int) -> None:
     """
     Append a value's lines.
 
     Args:
         column: Of the keys or dashes of the value.
         lead: The start of the first line: a key, a dash.
+        depth: Levels, its own included; an empty list or mapping in it is one more.
     """
+    if depth >= DEEPEST_CASSETTE:
+        raise ValueError(f"a cassette holds fewer than {DEEPEST_CASSETTE} levels of lists and mappings")
     pad = " " * column
     if _is_leaf(value):
         lines.append(f"{lead}{_leaf(value, column)}\n")
@@ -49,7 +59,7 @@ def _write(value: Any, column: int, lead: str, lines: list[str]) -> None:
             if _is_leaf(item):
                 lines.append(f"{start}- {_leaf(item, column + 2)}\n")
             else:
-                _write(item, column + 2, f"{start}- ", lines)
+                _write(item, column + 2, f"{start}- ", lines, depth=depth + 1)
     else:
         for number, key in enumerate(sorted(value)):
             start = lead if number == 0 else pad
@@ -63,7 +73,7 @@ def _write(value: Any, column: int, lead: str, lines: list[str]) -> None:
             else:
                 lines.append(f"{start}{name}:\n")
                 inner = column if isinstance(part, (list, tuple)) else column + 2
-                _write(part, inner, " " * inner, lines)
+                _write(part, inner, " " * inner, lines, depth=depth + 1)
 
 
 def _is_leaf(value: Any) -> bool:

@@ -91,11 +91,7 @@ def paired_interval(  # noqa: PLR0913 - both sides, and their units
 
 
 def measure_with_intervals(
-    measure: Callable[[Floats], Sequence[float]],
-    groups: Sequence[Hashable],
-    *,
-    level: float = LEVEL,
-    seed: int = 0,
+    measure: Callable[[Floats], Sequence[float]], groups: Sequence[Hashable], *, seed: int = 0
 ) -> list[Measure]:
     """
     Several measures of the same resamples, each with its bias-corrected and accelerated interval.
@@ -123,16 +119,16 @@ def measure_with_intervals(
         count = BUNDLES
     values = [float(value) for value in measure(np.ones(len(group_of)))]
     if count < 2:  # noqa: PLR2004 - one group has no spread
-        return [Measure(value=None if math.isnan(value) else value, level=level) for value in values]
+        return [Measure(value=None if math.isnan(value) else value, level=LEVEL) for value in values]
 
     def measure_drawn(drawn: Codes) -> Floats:
         return np.asarray(measure(np.bincount(drawn, minlength=count).astype(float).take(group_of)))
 
-    result = _bootstrap((np.arange(count),), measure_drawn, "BCa", level, seed, resamples, vectorized=False)
+    result = _bootstrap((np.arange(count),), measure_drawn, "BCa", LEVEL, seed, resamples, vectorized=False)
     drawn_values = np.atleast_2d(result.bootstrap_distribution)
     lows, highs = map(np.atleast_1d, result.confidence_interval)
     return [
-        _with_interval(value, float(lows[at]), float(highs[at]), drawn_values[at], level)
+        _with_interval(value, float(lows[at]), float(highs[at]), drawn_values[at])
         for at, value in enumerate(values)
     ]
 
@@ -219,16 +215,16 @@ def _read_spread(result: Any) -> Spread:
     return Spread(low=low, high=high, error=float(result.standard_error))
 
 
-def _with_interval(value: float, low: float, high: float, drawn: Floats, level: float) -> Measure:
+def _with_interval(value: float, low: float, high: float, drawn: Floats) -> Measure:
     import numpy as np
 
     if not np.isfinite(value):
-        return Measure(value=None, level=level)
+        return Measure(value=None, level=LEVEL)
     defined = drawn[np.isfinite(drawn)]
     if len(defined) < (1 - _MOST_UNDEFINED) * len(drawn) or np.ptp(defined) == 0:
-        return Measure(value=value, level=level)
+        return Measure(value=value, level=LEVEL)
     method: Method = "BCa"
     if not np.isfinite([low, high]).all():
-        low, high = percentile_interval(defined, level)
+        low, high = percentile_interval(defined)
         method = "percentile"
-    return Measure(value=value, low=low, high=high, level=level, method=method)
+    return Measure(value=value, low=low, high=high, level=LEVEL, method=method)

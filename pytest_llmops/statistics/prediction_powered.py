@@ -68,14 +68,13 @@ def correct_mean(  # noqa: PLR0913 - two samples, how they were drawn, and the s
     )
 
 
-def estimate_rate(  # noqa: PLR0913 - two samples and how they were drawn
+def estimate_rate(
     good: Floats,
     judged: Floats,
     unlabelled: Floats,
     *,
     groups: Sequence[Hashable] | None = None,
     unlabelled_groups: Sequence[Hashable] | None = None,
-    level: float = LEVEL,
 ) -> Measure:
     """
     The share of good rows among all: the judge's rate, corrected by its error where there are labels.
@@ -103,10 +102,10 @@ def estimate_rate(  # noqa: PLR0913 - two samples and how they were drawn
     if weight:
         variance += weight**2 * _variance_of_mean(unlabelled, group_codes(unlabelled_groups, len(unlabelled)))
     if not variance > 0:
-        return Measure(value=value, level=level)
-    reach = float(ndtri((1 + level) / 2) * np.sqrt(variance))
+        return Measure(value=value, level=LEVEL)
+    reach = float(ndtri((1 + LEVEL) / 2) * np.sqrt(variance))
     low, high = max(0.0, value - reach), min(1.0, value + reach)
-    return Measure(value=min(1.0, max(0.0, value)), low=low, high=high, level=level, method="asymptotic")
+    return Measure(value=min(1.0, max(0.0, value)), low=low, high=high, level=LEVEL, method="asymptotic")
 
 
 def choose_weight(good: Floats, judged: Floats, unlabelled: Floats) -> float:

@@ -1,4 +1,4 @@
-"""`llmops accept`: what is written where, what is told, and its exit codes."""
+"""`llmops accept`: what is written where, what is printed, and its exit codes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_each_kind_of_case_is_told_and_only_new_ones_are_taken(capsys):
+def test_each_kind_of_case_is_reported_and_only_new_ones_are_taken(capsys):
     record(result_of("a"), result_of("b"), result_of("gone"))
     assert main(["accept", "run.json"]) == 0
     assert "baseline.json: written\n3 added: golden/shop.yaml::a, " in capsys.readouterr().out
@@ -47,9 +47,9 @@ def test_each_kind_of_case_is_told_and_only_new_ones_are_taken(capsys):
 
     assert main(["accept", "run.json"]) == 0
 
-    told = capsys.readouterr().out.splitlines()
-    assert told[0].endswith("golden/baseline.json: written")
-    assert told[1:] == [
+    message = capsys.readouterr().out.splitlines()
+    assert message[0].endswith("golden/baseline.json: written")
+    assert message[1:] == [
         "1 added: golden/shop.yaml::d",
         "0 replaced",
         "1 edited, so taken anew: what they ask was changed: golden/shop.yaml::a",
@@ -72,17 +72,18 @@ def test_all_prune_and_with_outputs(capsys):
 
     assert main(["accept", "run.json", "--all", "--prune", "--with-outputs"]) == 0
 
-    told = capsys.readouterr().out
-    assert "1 replaced: golden/shop.yaml::a\n" in told
-    assert "golden/shop.yaml::f, and 2 more\n" in told
+    message = capsys.readouterr().out
+    assert "1 replaced: golden/shop.yaml::a\n" in message
+    assert "golden/shop.yaml::f, and 2 more\n" in message
     (entry,) = load_run(BASELINE).results
     assert (entry.scores[0].value, entry.outputs[0].text) == (0.5, "within 60 days")
 
 
 @pytest.mark.parametrize(
-    ("count", "told"), [(1, "1 of these has fewer repeats than"), (2, "2 of these have fewer repeats than")]
+    ("count", "message"),
+    [(1, "1 of these has fewer repeats than"), (2, "2 of these have fewer repeats than")],
 )
-def test_entries_that_lose_repeats_are_told(capsys, count, told):
+def test_entries_that_lose_repeats_are_reported(capsys, count, message):
     record(repeated("a", 4), repeated("b", 3), repeated("c", 1))
     main(["accept", "run.json"])
     assert "fewer" not in capsys.readouterr().out
@@ -90,7 +91,7 @@ def test_entries_that_lose_repeats_are_told(capsys, count, told):
 
     assert main(["accept", "run.json", "--all"]) == 0
 
-    assert f"\n{told} before: record with --llm-repeats auto\n" in capsys.readouterr().out
+    assert f"\n{message} before: record with --llm-repeats auto\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("varies", "wanted"), [(True, 10), (False, 2)])
@@ -111,7 +112,7 @@ def test_no_case_is_replaced_by_fewer_repeats_than_a_baseline_has(capsys, varies
     assert [len(result.answers) for result in load_run(BASELINE).results] == [wanted, 22]
 
 
-def test_new_cases_with_few_repeats_of_an_app_that_varies_are_told(capsys):
+def test_new_cases_with_few_repeats_of_an_app_that_varies_are_reported(capsys):
     record(repeated("a", 10, varies=True))
     main(["accept", "run.json"])
     assert "fewer than" not in capsys.readouterr().out
@@ -119,8 +120,8 @@ def test_new_cases_with_few_repeats_of_an_app_that_varies_are_told(capsys):
 
     assert main(["accept", "run.json"]) == 0
 
-    told = "1 of these has fewer than 10 repeats though the app varies: record with --llm-repeats auto"
-    assert told in capsys.readouterr().out
+    message = "1 of these has fewer than 10 repeats though the app varies: record with --llm-repeats auto"
+    assert message in capsys.readouterr().out
 
 
 def test_a_renamed_case_keeps_its_repeats_and_two_of_one_question_are_not_guessed(capsys):
@@ -134,23 +135,23 @@ def test_a_renamed_case_keeps_its_repeats_and_two_of_one_question_are_not_guesse
     assert main(["compare", str(BASELINE), "run.json"]) == 2  # the twins
     assert main(["accept", "run.json"]) == 0
 
-    told = capsys.readouterr().out
+    message = capsys.readouterr().out
     line = "1 case renamed since the baseline, and compared as before: "
-    assert told.count(f"{line}golden/shop.yaml::a → golden/shop.yaml::returns") == 2
-    assert "2 added: golden/shop.yaml::c2, golden/shop.yaml::d2" in told
+    assert message.count(f"{line}golden/shop.yaml::a → golden/shop.yaml::returns") == 2
+    assert "2 added: golden/shop.yaml::c2, golden/shop.yaml::d2" in message
     by_case = {result.case: len(result.answers) for result in load_run(BASELINE).results}
     assert by_case["golden/shop.yaml::returns"] == 10
     assert "golden/shop.yaml::a" not in by_case
 
 
-def test_cases_that_miss_a_check_are_told_but_for_a_leak(capsys):
+def test_cases_that_miss_a_check_are_reported_but_for_a_leak(capsys):
     leaky = gate_records.result_of("b", checks=[check_of("pii_leak", "<= 0")], pii_leak=1)
     record(result_of("a", 0.1, checks=[check_of("bleu", ">= 0.5")]), leaky)
 
     assert main(["accept", "run.json"]) == 0
 
-    told = "\nof all that were taken, 1 misses a check, and is a known failure from now on\n"
-    assert told in capsys.readouterr().out
+    message = "\nof all that were taken, 1 misses a check, and is a known failure from now on\n"
+    assert message in capsys.readouterr().out
 
 
 def test_nothing_changed_leaves_the_file_alone(capsys):
@@ -194,13 +195,13 @@ def test_cases_of_a_golden_file_that_is_gone_can_be_pruned(capsys):
 
     assert main(["accept", "run.json", "--prune"]) == 0
 
-    told = capsys.readouterr().out
-    assert "1 pruned: golden/bank.yaml::b" in told
-    assert "were not pruned: the run has a part of them only" in told
+    message = capsys.readouterr().out
+    assert "1 pruned: golden/bank.yaml::b" in message
+    assert "were not pruned: the run has a part of them only" in message
     assert [result.case for result in load_run(BASELINE).results] == ["golden/shop.yaml::a"]
 
 
-def test_what_replacing_loses_is_kept_or_told(capsys):
+def test_what_replacing_loses_is_kept_or_reported(capsys):
     """Outputs that were kept once, and a metric that the run did not score."""
     other = Score(metric="chrf", value=1.0, signature="chrf|v1")
     record(replace(result_of("a"), scores=(*result_of("a").scores, other)))
@@ -223,9 +224,9 @@ def test_repeats_that_cannot_be_merged_are_not_advised_to_be(capsys):
 
     assert main(["accept", "run.json", "--all"]) == 3
 
-    told = capsys.readouterr().err
-    assert "run it with --llm-repeats 2" in told
-    assert "--merge" not in told
+    message = capsys.readouterr().err
+    assert "run it with --llm-repeats 2" in message
+    assert "--merge" not in message
 
 
 @pytest.mark.parametrize(
@@ -249,16 +250,16 @@ def test_a_run_with_nothing_acceptable_is_exit_3(capsys, results, words):
     "text",
     ['{"version": 1, "kind": "baseline", "cases": [', '{"version": 2}', '{"version": 1, "results": []}'],
 )
-def test_a_broken_baseline_is_told_and_stays(capsys, text):
+def test_a_broken_baseline_is_reported_and_stays(capsys, text):
     record(result_of("a"))
     BASELINE.parent.mkdir()
     BASELINE.write_text(text)
 
     assert main(["accept", "run.json", "--all"]) == 4
 
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "accept" in told
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "accept" in message
     assert BASELINE.read_text() == text
 
 
@@ -277,9 +278,9 @@ def test_a_mistake_is_a_line_and_exit_4(capsys, arguments, words):
 
     assert main(["accept", *arguments]) == 4
 
-    told = capsys.readouterr().err
-    assert words in told
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert words in message
+    assert message.count("\n") == 1
     assert BASELINE.read_bytes() == before
 
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from pytest_llmops.recorder.cassettes import Recorded, dump_calls
+from pytest_llmops.recorder.cassettes import Recorded, write_calls
 from pytest_llmops.recorder.identity import LOOPBACK, key_of
 from tests.command import main
 from tests.openai_server import OpenAIServer, last_user_text
@@ -35,9 +35,8 @@ def recorded(question: str, answer: str, *, provider: str = LOOPBACK, key: str =
 def check(tmp_path, monkeypatch, capsys):
     def check(calls, *arguments, answer=lambda request: f"Echo: {last_user_text(request)}"):
         folder = tmp_path / "new" / "shop"
-        folder.mkdir(parents=True, exist_ok=True)
         for number, call in enumerate(calls):
-            (folder / f"case-{number}.yaml").write_text(dump_calls(f"case-{number}", [call]))
+            write_calls(folder / f"case-{number}.yaml", f"case-{number}", [call])
         with OpenAIServer(answer=answer) as server:
             monkeypatch.setenv("OPENAI_BASE_URL", server.url)
             monkeypatch.setenv("OPENAI_API_KEY", "none")
@@ -81,9 +80,8 @@ def test_answers_that_vary_are_no_forgery(check):
 
 def test_known_recordings_are_left_out(check, tmp_path):
     known = tmp_path / "known" / "shop"
-    known.mkdir(parents=True)
     for number, call in enumerate(honest(2)):
-        (known / f"case-{number}.yaml").write_text(dump_calls(f"case-{number}", [call]))
+        write_calls(known / f"case-{number}.yaml", f"case-{number}", [call])
     forged = recorded("question 1", "Everything is free.")
     code, out, requests = check([honest(1)[0], forged], "--known", str(tmp_path / "known"))
     assert "1 of 1 new call made again" in out

@@ -61,9 +61,7 @@ def read_right(goods: Floats, below: Floats) -> Floats:
     return right
 
 
-def find_error_threshold(
-    oriented: Floats, good: Floats, max_error: float, level: float = LEVEL
-) -> ErrorThreshold | None:
+def find_error_threshold(oriented: Floats, good: Floats, max_error: float) -> ErrorThreshold | None:
     """
     Find the loosest threshold by a fixed-sequence test of exact upper bounds; None where no row is bad.
 
@@ -76,7 +74,7 @@ def find_error_threshold(
     kept: float | None = None
     cuts = np.unique(oriented)[::-1]
     for cut in cuts:
-        if upper_bound(_count_from(bad, cut), len(bad), level) > max_error:
+        if upper_bound(_count_from(bad, cut), len(bad), LEVEL) > max_error:
             break
         kept = float(cut)
     at = float(cuts[0]) if kept is None else kept
@@ -85,7 +83,7 @@ def find_error_threshold(
         max_error=max_error,
         threshold=kept,
         false_pass=passed / len(bad),
-        upper=upper_bound(passed, len(bad), level),
+        upper=upper_bound(passed, len(bad), LEVEL),
         passing=_count_from(fine, at) / len(fine) if len(fine) else 0.0,
         bad=len(bad),
     )
@@ -119,7 +117,7 @@ class ErrorRow:
 
 
 def find_errors(
-    oriented: Floats, good: Floats, groups: Sequence[Hashable], *, sign: float = 1.0, seed: int = 0
+    oriented: Floats, good: Floats, groups: Sequence[Hashable], *, sign: float = 1.0
 ) -> tuple[ErrorRow, ...]:
     """
     Find thresholds for both errors at each of `RATES`; none where no row is bad, or none is good.
@@ -139,7 +137,7 @@ def find_errors(
     passed, refused = _shares(codes, good, np.ones(len(codes)), len(cuts))
     drawn = [
         _shares(codes, good, weights, len(cuts))
-        for weights in draw_weights(groups, _RESAMPLES, seed)
+        for weights in draw_weights(groups, _RESAMPLES, 0)
         if weights @ (good == 0) and weights @ (good == 1)  # a resample of one kind has no shares
     ]
     count = len(set(groups))

@@ -44,7 +44,7 @@ _COMMAND = "Read the tools of the server, then run: llmops mcp lock SERVER"
 
 def _read_definition(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise BrokenValueError(f"must be an object, not {show(value)}")
+        raise BrokenValueError(f"must be a mapping, not {show(value)}")
     return value
 
 
@@ -82,9 +82,8 @@ def load_lock(lock: Path) -> dict[str, LockedServer]:
     Raises:
         McpLockError: It cannot be read, or is no lock of this version.
     """
-    if not lock.exists():
-        return {}
-    servers = _FILE.parse(_FILE.load(lock, LOCK_NAME), LOCK_NAME, _parse)
+    data = _FILE.find(lock, LOCK_NAME)
+    servers = () if data is None else _FILE.parse(data, LOCK_NAME, _parse)
     return {server.server: server for server in servers}
 
 

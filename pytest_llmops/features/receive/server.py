@@ -49,7 +49,7 @@ class TooLargeError(Exception):
     """A body is larger than the limit, as it is sent or once it is decompressed."""
 
 
-def read_body(stream: BinaryIO, headers: Mapping[str, str], most: int = MOST_BYTES) -> bytes:
+def read_body(stream: BinaryIO, headers: Mapping[str, str]) -> bytes:
     """
     Read the body of a request and undo its content encodings.
 
@@ -58,13 +58,13 @@ def read_body(stream: BinaryIO, headers: Mapping[str, str], most: int = MOST_BYT
         DecodingError: It is cut off, or contradicts its headers.
     """
     if "chunked" in (headers.get("transfer-encoding") or "").lower():
-        body = b"".join(_read_chunks(stream, most))
+        body = b"".join(_read_chunks(stream))
     else:
-        body = _read_exactly(stream, _read_size(headers.get("content-length") or "0", 10), most)
+        body = _read_exactly(stream, _read_size(headers.get("content-length") or "0", 10), MOST_BYTES)
     encodings = (headers.get("content-encoding") or "").split(",")
     for encoding in reversed([name.strip().lower() for name in encodings]):
         if encoding not in {"", "identity"}:
-            body = _decompress(encoding, body, most)
+            body = _decompress(encoding, body)
     return body
 
 
@@ -87,7 +87,8 @@ def _read_exactly(stream: BinaryIO, size: int, most: int) -> bytes:
     return body
 
 
-def _read_chunks(stream: BinaryIO, most: int) -> Iterator[bytes]:
+def _read_chunks(stream: BinaryIO) -> Iterator[bytes]:
+    most = MOST_BYTES
     while size := _read_size(stream.readline(_PIECE).partition(b";")[0].decode("latin-1"), 16):
         yield _read_exactly(stream, size, most)
         most -= size
@@ -98,14 +99,14 @@ def _read_chunks(stream: BinaryIO, most: int) -> Iterator[bytes]:
     raise DecodingError("it has too many trailers")
 
 
-def _decompress(encoding: str, body: bytes, most: int) -> bytes:
+def _decompress(encoding: str, body: bytes) -> bytes:
     decoders = {"gzip": _gunzip, "x-gzip": _gunzip, "deflate": _gunzip, "zstd": _unzstd}
     if encoding not in decoders:
         raise DecodingError("its content encoding is not known")
     parts, size = [], 0
     for part in decoders[encoding](body):
         size += len(part)
-        if size > most:
+        if size > MOST_BYTES:
             raise TooLargeError
         parts.append(part)
     return b"".join(parts)

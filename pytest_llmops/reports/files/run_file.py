@@ -350,7 +350,7 @@ def _golden_file(cases: Iterable[str]) -> str:
 
 def _dump_checks(checks: Sequence[SuiteCheck]) -> dict[str, Any]:
     dumped: dict[str, dict[str, Any]] = {}
-    # `compare` adds the mean that is watched beside other statistics: in one entry it would share their keys.
+    # `compare` adds the mean that is watched with other statistics: in one entry it would share their keys.
     bounded = {check.metric for check in checks if check.statistic not in {"mean", GAIN}}
     checks = [check for check in checks if not (check.is_bare and check.metric in bounded)]
     for check in checks:

@@ -67,10 +67,7 @@ def _read_by(files: Iterable[str]) -> set[str]:
 
 
 def stamp_environment(
-    sources: Mapping[str, SourceFacts],
-    root: Path,
-    dotenv: Iterable[str] = (),
-    environ: Mapping[str, str] = os.environ,
+    sources: Mapping[str, SourceFacts], root: Path, dotenv: Iterable[str]
 ) -> dict[str, str]:
     """
     Return `environment:NAME` to a stamp for each variable that is set and that the sources name or read.
@@ -85,7 +82,7 @@ def stamp_environment(
     prefixes = tuple(sorted({prefix.upper() for one in facts for prefix in one.prefixes}))
     values = {name: value for path in dotenv for name, value in _read_dotenv(path)}
     wanted = {name.upper() for name in values}
-    values |= environ
+    values |= os.environ
     return {
         f"environment:{name}": _stamp(name, value, root)
         for name, value in sorted(values.items())

@@ -140,7 +140,7 @@ def test_all_problems_are_reported_at_once():
         reader_of(tuple[Whole, ...])([{"id": 1}, {"id": "x"}, {"id": "y", "count": "1", "parts": [3, 4]}])
     assert str(caught.value) == (
         "[0].id: must be text, not 1; [2].count: must be a whole number from 0, not '1'; "
-        "[2].parts[0]: must be an object, not 3; and 1 more"
+        "[2].parts[0]: must be a mapping, not 3; and 1 more"
     )
 
 

@@ -102,7 +102,7 @@ def test_a_judge_that_is_more_lenient_hides_no_drop(run):
         ('{"id": "a", "input": "x"}\n', r"anchors\.jsonl:1: output is missing"),
         ('\n{"id": "a", "input": "x", "outptu": "y"}\n', r":2: unknown key 'outptu'\. Did you mean 'output'"),
         ('{"id": "a", "input": "x", "output": "y"}\n' * 2, r":2: id: 'a' occurs twice"),
-        ("[]\n", r":1: must be an object, not \[\]"),
+        ("[]\n", r":1: must be a mapping, not \[\]"),
         ("{\n", r":1: not valid JSON"),
         ("", "holds no row"),
     ],
@@ -112,6 +112,26 @@ def test_a_broken_row_is_one_line_with_its_place(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(GoldenError, match=message):
         read_anchors(path, "anchors.jsonl")
+
+
+def test_all_mistakes_of_a_file_are_reported_at_once(tmp_path):
+    path = tmp_path / "anchors.jsonl"
+    path.write_text(
+        '{"id": "a", "input": "x", "output": "y"}\n{"id": "a", "input": null, "output": "y", "foo": 1}\n'
+        '{"id": "b"}\n{\n{"id": "b", "input": "x", "output": 1}\n'
+    )
+    with pytest.raises(GoldenError) as caught:
+        read_anchors(path, "f")
+    assert [line.partition(", not")[0] for line in str(caught.value).splitlines()] == [
+        "f:2: unknown key 'foo'",
+        "f:2: input: must be what the app was asked",
+        "f:2: id: 'a' occurs twice",
+        "f:3: input is missing",
+        "f:3: output is missing",
+        "f:4: not valid JSON: expecting property name enclosed in double quotes",
+        "f:5: output: must be text",
+        "f:5: id: 'b' occurs twice",
+    ]
 
 
 def test_a_file_that_is_not_there_stops_collection(tmp_path):

@@ -43,7 +43,7 @@ BYTES = [
     pytest.param(
         ".yaml",
         b"cases:\r\n- id: a\r\n  input: \x00\r\n",
-        ["3: the control character U+0000 cannot stand in a file; write an escape"],
+        ["3: the control character U+0000 is not allowed in a file; write an escape"],
         id="yaml, NUL",
     ),
     pytest.param(

@@ -145,7 +145,7 @@ TAMPERED = {
     "UTF-16": (lambda a, b, c: [a, b.decode().encode("utf-16-be"), c], 2, "is no JSON"),
     "nested": (lambda a, _b, _c: [a, b"[" * 100_000], 2, "is no JSON"),
     "a long number": (lambda a, _b, _c: [a, b"9" * 5_000], 2, "is no JSON"),
-    "no object": (lambda a, b, c: [a, b, c, b"[]"], 4, "must be a JSON object"),
+    "no object": (lambda a, b, c: [a, b, c, b"[]"], 4, "must be a mapping"),
     "true as version": (lambda a, b, c: [a, forged(b, version=True), c], 2, "version: is True"),
     "a later version": (
         lambda a, b, c: [a, forged(b, version=2), c],

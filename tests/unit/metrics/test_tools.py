@@ -166,7 +166,7 @@ def test_denied_calls_are_counted(options, value, reason):
         ("tool_calls", {"expected": []}, "extra: denied"),
         ("tool_calls", {"expected": "search"}, "must be a list, not 'search'"),
         ("tool_calls", {"expected": ["search"]}, "write {name: search, "),
-        ("tool_calls", {"expected": [5]}, "must be an object, not 5; write {name: search"),
+        ("tool_calls", {"expected": [5]}, "must be a mapping, not 5; write {name: search"),
         ("tool_calls", {"expected": [{"nam": "a"}]}, "Did you mean 'name'"),
         ("tool_calls", {"expected": [{"arguments": {}}]}, "name is missing; write"),
         ("tool_calls", {"expected": [{"name": " "}]}, "name: must be text"),

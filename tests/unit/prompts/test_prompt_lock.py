@@ -117,7 +117,7 @@ def holding(**change):
         (b'{"version": 1, "prompts": [', "is no JSON"),
         (b"\xff", "byte 0 is no UTF-8"),
         (b"[" * 100_000, "nested too deeply"),
-        (b"[]", "must be a JSON object"),
+        (b"[]", "must be a mapping"),
         (b"{}", "version: is missing"),
         (
             b'{"version": 2, "prompts": "other"}',

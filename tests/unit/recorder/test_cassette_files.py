@@ -4,15 +4,15 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.cassettes import Recorded, cassette_path, dump_calls, load_calls, shown_path
+from pytest_llmops.recorder.cassettes import Recorded, cassette_path, load_calls, shown_path, write_calls
 from tests.openai_server import OpenAIServer
 from tests.unit.recorder.asking import CASE, COMMITTED_FILE, LOCAL_FILE, ask
 from tests.unit.recorder.json_values import json_objects, texts
@@ -24,7 +24,9 @@ CALL = Recorded(
     provider="api.example.test", path="/v1/chat/completions", request={"model": "small"}, key="k", repeat=0,
     nth=0, offset_s=0.5, duration_s=0.25, content_type="application/json", body={"model": "small"},
 )  # fmt: skip
-SOUND = dump_calls(CASE, [CALL, replace(CALL, nth=1)])
+with TemporaryDirectory() as folder:
+    write_calls(Path(folder, "case.yaml"), CASE, [CALL, replace(CALL, nth=1)])
+    SOUND = Path(folder, "case.yaml").read_text(encoding="utf-8")
 
 
 @given(texts(), json_objects(), json_objects() | texts())
@@ -34,7 +36,7 @@ def test_calls_survive_their_file(tmp_path_factory, case, request_body, body):
         replace(CALL, request=request_body, body=body),
         replace(CALL, request=request_body, repeat=2, nth=1),
     ]
-    write_atomically(path, dump_calls(case, calls).encode())
+    write_calls(path, case, calls)
 
     assert list(load_calls(path).values()) == calls
     path.unlink()
@@ -75,8 +77,8 @@ def test_files_are_named_after_their_case(case, path):
     ("text", "line", "what"),
     [
         ("version: 1\ncalls:\n- {a: [1\n", 4, "expected"),
-        ("- 1\n", 1, "must be a JSON object, not [1]"),
-        ("", 1, "must be a JSON object"),
+        ("- 1\n", 1, "must be a mapping, not [1]"),
+        ("", 1, "is empty, so this is no cassette"),
         ("case: x\nversion: 7\ncalls: []\n", 2, "version: is 7, this release reads 1"),
         ("calls: []\n", 1, "version: is missing, so this is no cassette"),
         ("version: 1\ncase: x\ncalls: many\n", 3, "calls: must be a list, not 'many'"),
@@ -96,7 +98,7 @@ def test_files_are_named_after_their_case(case, path):
         (SOUND.replace("model: small", "model: large"), 4, "call 1: was edited after it was recorded"),
         ("version: 1\ncalls:\n- !!python/object/apply:os.system [ls]\n", 3, "the tag"),
         ("version: 1\ncalls: " + "[" * 300, 2, "nested more than 200 levels deep"),
-        ("version: 1\ncase: !json '{'\n", 2, "after !json stands no JSON"),
+        ("version: 1\ncase: !json '{'\n", 2, "what follows !json is no JSON"),
         ("version: 1\ncase: \x00\n", 2, "not valid YAML"),
     ],
 )
@@ -117,7 +119,7 @@ def test_a_broken_cassette_is_an_error_of_its_case_alone(  # noqa: PLR0913, PLR0
     message = str(caught.value)
     assert message.startswith(f"{path}:{line}: ")
     assert what in message
-    assert message.endswith("; delete it or run with --llm-record all")
+    assert message.endswith(" Delete it or run with --llm-record all")
     assert path.read_text(encoding="utf-8") == text
 
 

@@ -117,7 +117,7 @@ def test_failures_and_refusals_are_told(
     (tmp_path / LOCAL_FILE).write_text("{")
     with pytest.raises(CassetteError), recorder().recording(CASE, 0):
         pass
-    assert "delete it or run with --llm-record all" in explain(folder(tmp_path), CASE)
+    assert "Delete it or run with --llm-record all" in explain(folder(tmp_path), CASE)
 
 
 def test_a_case_is_found_by_its_own_id_in_the_run_that_had_it_last(

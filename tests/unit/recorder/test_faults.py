@@ -110,3 +110,19 @@ def test_a_folder_that_cannot_be_written_breaks_no_case(recorder, client: openai
 
     assert len(run.problems) == 2  # one for the cassette, one for the log
     assert any("returns-window" in problem and "not kept" in problem for problem in run.problems)
+
+
+def test_a_call_nested_too_deeply_for_a_cassette_is_made_and_not_kept(
+    recorder, client: openai.OpenAI, tmp_path: Path
+):
+    deep: dict[str, object] = {}
+    for _ in range(220):
+        deep = {"a": deep}
+    run = recorder()
+    with run.recording(CASE, 0):
+        assert ask(client, extra_body={"metadata": deep}) == "Echo: How long?"
+
+    assert len(run.problems) == 1
+    assert "not kept" in run.problems[0]
+    assert run.problems[0].endswith("a cassette holds fewer than 200 levels of lists and mappings")
+    assert not (tmp_path / LOCAL_FILE).exists()

@@ -11,7 +11,7 @@ from tests.unit.recorder.json_values import HOSTILE, json_objects
 
 
 def read(text: str) -> Any:
-    value, mistakes = read_yaml(text, ours=True)
+    value, mistakes = read_yaml(text, cassette=True)
     assert not mistakes
     return value
 
@@ -51,3 +51,19 @@ def test_characters_that_turn_text_around_are_shown_by_number():
 @pytest.mark.parametrize("number", [10**299, 10**400, -(10**400), float("inf"), -float("inf"), 1e-7])
 def test_odd_numbers_survive(number):
     assert typed(read(to_yaml({"a": [number]}))) == typed({"a": [number]})
+
+
+@pytest.mark.parametrize("inner", [{}, [], "x"])
+@pytest.mark.parametrize("wrap", [lambda value: {"a": value}, lambda value: [value]])
+def test_what_is_nested_too_deeply_to_be_read_is_not_written(wrap, inner):
+    value, written = inner, 0
+    for depth in range(1, 210):
+        value = wrap(value)
+        try:
+            text = to_yaml(value)
+        except ValueError:
+            assert depth >= 199
+        else:
+            assert read(text) == value
+            written = depth
+    assert written >= 198

@@ -201,7 +201,7 @@ def test_the_transcript_of_a_success_is_escaped_and_cut():
         ({"canary": " "}, "attack: success.canary: must be text"),
         ({"url": "https://x.example"}, "attack: success.url: must be a host such as collector.example"),
         ({"arguments": {"a": 1}}, "attack: success: arguments stand beside the tool"),
-        ({"tool": 3}, "attack: success.tool: must be an object"),
+        ({"tool": 3}, "attack: success.tool: must be a mapping"),
         ({"system_prompt": "all"}, "attack: success.system_prompt: must be a list"),
     ],
 )

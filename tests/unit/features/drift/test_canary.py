@@ -13,13 +13,12 @@ import openai
 import pytest
 
 from pytest_llmops.detect.mask import stand_in
-from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import SettingsError
 from pytest_llmops.features.drift.canary import Endpoint, choose_canaries, find_endpoint, send_canaries
 from pytest_llmops.features.drift.causes import Drift
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.recorder.call import note_calls
-from pytest_llmops.recorder.cassettes import Recorded, cassette_path, dump_calls, load_calls
+from pytest_llmops.recorder.cassettes import Recorded, cassette_path, load_calls, write_calls
 from pytest_llmops.recorder.identity import key_of
 from pytest_llmops.records import CaseResult, ModelCall, Output, Run
 from tests.openai_server import OpenAIServer
@@ -267,7 +266,7 @@ def _write(folder: Path, request: Any, key: str | None = None) -> None:
         key=key or key_of(FAR, "/v1/chat/completions", request), content_type="application/json",
         body={"choices": [{"message": {"content": "a"}}]},
     )  # fmt: skip
-    write_atomically(cassette_path(folder, "a::0"), dump_calls("a::0", [call]).encode())
+    write_calls(cassette_path(folder, "a::0"), "a::0", [call])
 
 
 RUN = Run(signature={}, results=(CaseResult(case="a::0", input_hash=""),))

@@ -186,7 +186,7 @@ PROTOBUF = {"Content_Type": "application/x-protobuf"}
 )
 def test_what_cannot_be_read_is_an_error_of_the_suite(sent, status, reason, monkeypatch):
     path, body, headers = sent
-    monkeypatch.setattr(bodies.read_body, "__defaults__", (1_000_000,))
+    monkeypatch.setattr(bodies, "MOST_BYTES", 1_000_000)
     with opened("otlp", "langsmith") as receiver, capture.capture() as spans:
         try:
             assert post(receiver, path, body, **headers)[0] == status

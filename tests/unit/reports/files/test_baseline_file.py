@@ -279,7 +279,7 @@ def entry(**changes: object) -> str:
 BROKEN = [
     ("", "line 1, column 1: is no JSON: Expecting value (the file ends too early)"),
     (FILE[:-4], "(the file ends too early)"),
-    ("[]", "must be a JSON object"),
+    ("[]", "must be a mapping"),
     ("{}", "version: is missing, so this is no baseline"),
     (document(version=2), "version: is 2, this release reads 1"),
     (document(version=True), "version: is True"),
@@ -288,7 +288,7 @@ BROKEN = [
     ('{"version": 1, "kind": "baseline", "signature": {}}', "cases is missing"),
     (document(case=[]), "unknown key 'case'. Did you mean 'cases'?"),
     (document(cases={}), "cases: must be a list"),
-    (document(cases=[3]), "cases[0]: must be an object, not 3"),
+    (document(cases=[3]), "cases[0]: must be a mapping, not 3"),
     (document(signature={"app": 3}), "signature.app: must be text"),
     (entry(score={}), "cases[1]: unknown key 'score'. Did you mean 'scores'?"),
     (entry(case="f::a"), "cases[1].case: 'f::a' occurs twice"),
@@ -307,7 +307,7 @@ BROKEN = [
         entry(answers="-", outputs=[{"text": "", "latency_s": 1}]),
         "cases[1].outputs[0]: unknown key 'latency_s'",
     ),
-    (entry(scores=[1]), "cases[1].scores: must be an object"),
+    (entry(scores=[1]), "cases[1].scores: must be a mapping"),
     (entry(scores={"bleu": 1}), "cases[1].scores.bleu: must be a list"),
     (
         entry(scores={"bleu": [1, 2]}),
