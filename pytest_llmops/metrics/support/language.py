@@ -171,6 +171,11 @@ class Language:
         return frozenset(self.lists["volition"].split())
 
     @cached_property
+    def times(self) -> frozenset[str]:
+        """Stems of words for lengths of time."""
+        return frozenset(map(self.stem, self.lists["times"].split()))
+
+    @cached_property
     def information(self) -> frozenset[str]:
         """Stems of nouns for what is known."""
         return frozenset(map(self.stem, self.lists["information"].split()))

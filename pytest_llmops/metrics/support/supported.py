@@ -73,6 +73,7 @@ _TURNS = {
     "roles": "who does it",
     "condition": "a condition",
     "time": "before or after",
+    "limit": "a limit of time",
     "negation": "a negation",
 }
 
@@ -221,8 +222,8 @@ class Answer:
                 yield _Rated(text=claim, score=1.0, source=same)
                 continue
             matches = describe(self._read(claim), sources)
-            # A source that the claim turns is not outvoted by one in other words.
-            turned = any(match.turn for match in matches)
+            # A source that the claim turns is not outvoted by one in other words; a limit is only of its own.
+            turned = any(match.turn not in {"", "limit"} for match in matches)
             scores = [
                 0.0 if match.turn or (turned and match.row[_FOUND] < 1) else load_model().rate(match.row)
                 for match in matches
@@ -284,7 +285,7 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
         )
     end = " ".join(question.split())[-_LONGEST:]
     texts = [(source.text, source.origin == "tool_calls") for source in sources]
-    texts += [(_describe_call(call), True) for call in sample.output.tool_calls]
+    texts += [(_describe_call(call), True) for call in sample.output.tool_calls if call.result is not None]
     fillings = [
         _Filling(text, frozenset(list_words(text)), is_record) for text, is_record in texts if allowed
     ]
@@ -314,7 +315,7 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
 
 
 class _Filling(NamedTuple):
-    """A sentence of a source, or a call, whose words may stand in place of wildcards."""
+    """A sentence of a source, or a call with its result, whose words may stand in place of wildcards."""
 
     text: str
     words: frozenset[str]
