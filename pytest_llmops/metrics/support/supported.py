@@ -68,6 +68,7 @@ _DIFFERENCES = {
     "value_other": "a value",
     "name_missing": "a name",
 }
+_PENDING = "pending"  # a person has to confirm the call first
 _FOUND = FEATURES.index("found")
 _TURNS = {
     "roles": "who does it",
@@ -285,7 +286,11 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
         )
     end = " ".join(question.split())[-_LONGEST:]
     texts = [(source.text, source.origin == "tool_calls") for source in sources]
-    texts += [(_describe_call(call), True) for call in sample.output.tool_calls if call.result is not None]
+    texts += [
+        (_describe_call(call), True)
+        for call in sample.output.tool_calls
+        if call.result is not None or call.decision == _PENDING  # it is asked for, so it has to be said
+    ]
     fillings = [
         _Filling(text, frozenset(list_words(text)), is_record) for text, is_record in texts if allowed
     ]
@@ -315,7 +320,7 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
 
 
 class _Filling(NamedTuple):
-    """A sentence of a source, or a call with its result, whose words may stand in place of wildcards."""
+    """A sentence of a source, or a call that was made or waits for a person, whose words may stand in place of wildcards."""
 
     text: str
     words: frozenset[str]

@@ -204,6 +204,14 @@ def test_a_call_without_a_result_is_no_source():
     assert not is_green(rate(text, calls=calls, allow=["I have credited * points to order *."]))
 
 
+def test_a_call_that_waits_for_a_person_may_be_asked_for():
+    text, allow = "Please confirm: 300 points.", ["Please confirm: * points."]
+
+    for decision, is_allowed in (("pending", True), ("denied", False), (None, False)):
+        calls = [ToolCall(name="adjust_points", arguments={"points": 300}, decision=decision)]
+        assert is_green(rate(text, calls=calls, allow=allow)) is is_allowed, decision
+
+
 @pytest.mark.parametrize(
     "text",
     ["Le locataire paie les petites réparations de la maison.", "El plazo termina el 5 de mayo de 2027."],
