@@ -187,7 +187,7 @@ def _exchanges_limit(
     """
     if claim.kind not in _TIMES or not claim.rest or not claim.rest <= source.stems:
         return False
-    if not (claim.joined - known) & _list_times(claimed, language):
+    if not claim.joined.difference(known) & _list_times(claimed, language):
         return False
     if claim.is_rest_negated != any(token.negated for token in source.tokens if token.stem in claim.rest):
         return False

@@ -152,10 +152,22 @@ def test_a_source_that_is_turned_is_not_outvoted_by_one_in_other_words():
 @pytest.mark.parametrize(
     ("text", "limited", "other"),
     [
-        ("Tickets are sold from a machine.", "Tickets are sold for up to 6 people.", "A machine sells tickets."),
-        ("Refunds are paid from our account.", "Refunds are paid within 5 days.", "Our account pays refunds."),
+        (
+            "Tickets are sold from a machine.",
+            "Tickets are sold for up to 6 people.",
+            "A machine sells tickets.",
+        ),
+        (
+            "Refunds are paid from our account.",
+            "Refunds are paid within 5 days.",
+            "Our account pays refunds.",
+        ),
         ("Guests can cancel before arrival.", "Guests can cancel up to 24 hours ahead.", ""),
-        ("Tickets are sold after a year.", "Tickets are sold within 5 days.", "Tickets are sold after one year."),
+        (
+            "Tickets are sold after a year.",
+            "Tickets are sold within 5 days.",
+            "Tickets are sold after one year.",
+        ),
     ],
 )
 def test_only_a_time_exchanges_a_limit_of_time_and_only_of_its_source(text, limited, other):
