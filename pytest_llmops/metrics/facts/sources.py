@@ -192,13 +192,10 @@ def gather_sources(sample: Sample, origins: Collection[str]) -> list[Source]:
 
 def _describe_result(call: ToolCall) -> Iterator[str]:
     """Yield a tool's result in lines of `key value, key value`, for a list one each and their number."""
-    result = call.result
-    if isinstance(result, str):
-        try:
-            result = json.loads(result)
-        except (ValueError, RecursionError):
-            yield from (sentence.text for sentence in split_sentences(call.result))
-            return
+    result = read_record(call)
+    if result is None and isinstance(call.result, str):
+        yield from (sentence.text for sentence in split_sentences(call.result))
+        return
     if isinstance(result, Mapping) and {"columns", "rows"} <= result.keys():
         result = [
             dict(zip(result["columns"], row, strict=False)) if isinstance(row, list | tuple) else row
@@ -206,19 +203,30 @@ def _describe_result(call: ToolCall) -> Iterator[str]:
         ]
     if isinstance(result, list | tuple):
         yield f"{len(result)} results"
-        yield from (", ".join(_flatten(row, "")) for row in result)
+        yield from (", ".join(flatten(row)) for row in result)
     elif result is not None:
-        yield ", ".join(filter(None, [*_flatten(dict(call.arguments), ""), *_flatten(result, "")]))
+        yield ", ".join(filter(None, [*flatten(call.arguments), *flatten(result)]))
 
 
-def _flatten(value: Any, key: str, depth: int = 0) -> Iterator[str]:
+def read_record(call: ToolCall) -> Any:
+    """Return the result of a call, parsed if it is JSON; None for prose."""
+    if not isinstance(call.result, str):
+        return call.result
+    try:
+        return json.loads(call.result)
+    except (ValueError, RecursionError):
+        return None
+
+
+def flatten(value: Any, key: str = "", depth: int = 0) -> Iterator[str]:
+    """Yield the values of a record with their keys: `key value`, and the key alone of what is true."""
     if depth > _DEPTH:
         return
     if isinstance(value, Mapping):
         for name, item in value.items():
-            yield from _flatten(item, f"{key} {name}".replace("_", " ").strip(), depth + 1)
+            yield from flatten(item, f"{key} {name}".replace("_", " ").strip(), depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _flatten(item, key, depth + 1)
-    elif value is not None and not isinstance(value, bool):
-        yield f"{key} {value}".strip()
+            yield from flatten(item, key, depth + 1)
+    elif value is not None and value is not False and (key or value is not True):
+        yield f"{key} {'' if value is True else value}".strip()

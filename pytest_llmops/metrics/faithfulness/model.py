@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 from pytest_llmops.metrics.faithfulness.features import FEATURES
-from pytest_llmops.metrics.packaged import load_packaged, squash
+from pytest_llmops.metrics.packaged import load_once, squash
 
 FILE = "model.json"
 Label = Literal["supported", "contradicted", "absent"]
@@ -72,17 +71,6 @@ class Model:
         return "contradicted" if self.contradiction.rate(row) >= 0.5 else "absent"  # noqa: PLR2004
 
 
-@lru_cache(maxsize=1)
-def load_model() -> Model:
-    """
-    Load the model of this package, once.
-
-    Raises:
-        WeightsError: Its file is broken.
-    """
-    return load_packaged("faithfulness", FILE, "the faithfulness scorer", _read)
-
-
 def _read(written: Mapping[str, Any], identity: str) -> Model:
     return Model(
         support=_read_regression(written["support"]),
@@ -90,6 +78,9 @@ def _read(written: Mapping[str, Any], identity: str) -> Model:
         scale=Scale(slope=float(written["scale"]["slope"]), shift=float(written["scale"]["shift"])),
         identity=identity,
     )
+
+
+load_model = load_once("faithfulness", FILE, "the faithfulness scorer", _read)
 
 
 def _read_regression(written: Mapping[str, Any]) -> Regression:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_llmops.metrics.injection.views import View
-from pytest_llmops.metrics.packaged import load_packaged, squash
+from pytest_llmops.metrics.packaged import load_once, squash
 
 if TYPE_CHECKING:
     from pytest_llmops.models.injection_classifier import Reply
@@ -60,17 +60,6 @@ class Head:
         return squash(_STEEP * ((reply.main / _MAIN + own) / 2 - self.cut))
 
 
-@lru_cache(maxsize=1)
-def load_head() -> Head:
-    """
-    Load the head of this package, once.
-
-    Raises:
-        WeightsError: Its file is broken.
-    """
-    return load_packaged("injection", FILE, "the injection metric", _read)
-
-
 def _read(written: Mapping[str, Any], identity: str) -> Head:
     return Head(
         weights=tuple(float(written["weights"][at]) for at in range(WIDTH)),
@@ -78,6 +67,9 @@ def _read(written: Mapping[str, Any], identity: str) -> Head:
         cut=float(written["cut"]),
         identity=identity,
     )
+
+
+load_head = load_once("injection", FILE, "the injection metric", _read)
 
 
 def features(reply: Reply) -> tuple[float, ...]:

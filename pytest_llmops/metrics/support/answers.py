@@ -16,7 +16,7 @@ from pytest_llmops.metrics.faithfulness.sentences import drop_citations
 from pytest_llmops.metrics.support.claims import drop_verdict, is_bare_opener, is_claim, split
 from pytest_llmops.metrics.support.features import compare_stems
 from pytest_llmops.metrics.support.language import UNKNOWN, Language, detect_language, known_languages
-from pytest_llmops.metrics.support.reading import Reading, read_sentence
+from pytest_llmops.metrics.support.reading import Reading, list_letters, read_sentence
 from pytest_llmops.metrics.support.turning import find_turn
 from pytest_llmops.metrics.words import find_blank, fold, quote, split_words
 from pytest_llmops.protocols import MetricTraits
@@ -202,7 +202,7 @@ def find_refusal(text: str, language: Language, known: Sequence[str] = ()) -> st
 def _declines(sentence: str, language: Language, topic: set[str]) -> bool:
     """Return whether the speaker does not want to answer, or does not know or say."""
     reading = read_sentence(sentence, language)
-    words, stems = set(_split(sentence)), _list_stems(sentence, language)
+    words, stems = list_letters(reading), _list_stems(sentence, language)
     content = {token.stem for token in reading.tokens}
     if not any(reading.negated) or reading.values or len(content & topic) > _TOPIC_AT_MOST:
         return False
@@ -226,12 +226,8 @@ def _sends_away(sentence: str, language: Language, topic: set[str]) -> bool:
     )
 
 
-def _split(text: str) -> list[str]:
-    return re.findall(r"[^\W\d_]+", fold(text))
-
-
 def _list_stems(text: str, language: Language) -> set[str]:
-    return {language.stem(word) for word in _split(text)}
+    return {language.stem(word) for word in list_letters(read_sentence(text, language))}
 
 
 def asks_yes_or_no(question: str, language: Language) -> bool:
@@ -241,7 +237,7 @@ def asks_yes_or_no(question: str, language: Language) -> bool:
     if not questions:
         return False
     for part in questions:
-        clauses = [part, *re.split(r"[,\uff0c、:;]\s*", part)]
+        clauses = [part, *_CLAUSE.split(part)]
         if any(map(language.yes_or_no.match, clauses)) and not language.more_than_yes_or_no.search(part):
             return True
     return False
@@ -263,7 +259,7 @@ def find_verdict(text: str, question: str, language: Language) -> Verdict | None
             if not language.is_unspaced and rest[:1].isalnum():
                 continue
             word = re.match(r"\s+(\w+)", rest)
-            is_grammar = language.function.issuperset(_split(match[0]))
+            is_grammar = language.function.issuperset(split_words(match[0]))
             if is_grammar and word and word[1] not in language.function - language.logic:
                 continue  # before other words it is no verdict: `no problem, we are open`
             return name

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pytest_llmops.metrics.facts.values import Value, agree, compete
-from pytest_llmops.metrics.faithfulness.sentences import opposites_of
-from pytest_llmops.metrics.support.language import Language
-from pytest_llmops.metrics.support.reading import Reading, Token
+from pytest_llmops.metrics.support.language import Language, known_languages
+from pytest_llmops.metrics.support.reading import Reading, Token, list_letters
 from pytest_llmops.metrics.support.turning import Turn, find_turn
 from pytest_llmops.models.pieces import Pieces, encode_pieces
 
@@ -86,7 +83,6 @@ _ALIKE = 0.6  # cosine from which on two words may mean the same
 _PREFIX = 5  # letters that words of one family share
 _NEAREST = 3
 _FIRST = 2  # content words that begin a clause, where most subjects are
-_PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non")
 
 
 @dataclass(frozen=True, slots=True)
@@ -501,20 +497,12 @@ def _dropped(claim: Reading, source: Reading, question: Reading) -> float:
 
 def _oppose(claim: Reading, source: Reading) -> float:
     """Return 1 if the source has the opposite of a word that only the claim has."""
-    own, theirs = _words(claim), _words(source)
+    english = known_languages()["en"]  # in any language: the weights were fitted to it
+    own, theirs = list_letters(claim), list_letters(source)
     for word in own - theirs:
-        if not theirs.isdisjoint(opposites_of(word)):
-            return 1.0
-        if any(
-            prefix + word in theirs or word.removeprefix(prefix) in theirs - {word} for prefix in _PREFIXES
-        ):
+        if not theirs.isdisjoint(english.list_opposites(word)):
             return 1.0
     return 0.0
-
-
-@lru_cache(maxsize=32_768)
-def _words(reading: Reading) -> frozenset[str]:
-    return frozenset(re.findall(r"[^\W\d_]+", reading.text.casefold()))
 
 
 def _out_of_clause(claim: Reading, pairs: Sequence[tuple[Token, Token]]) -> float:

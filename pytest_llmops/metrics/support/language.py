@@ -171,6 +171,11 @@ class Language:
         return frozenset(self.lists["volition"].split())
 
     @cached_property
+    def times(self) -> frozenset[str]:
+        """Stems of words for lengths of time."""
+        return frozenset(map(self.stem, self.lists["times"].split()))
+
+    @cached_property
     def information(self) -> frozenset[str]:
         """Stems of nouns for what is known."""
         return frozenset(map(self.stem, self.lists["information"].split()))
@@ -185,6 +190,12 @@ class Language:
         """Stems of verbs for calls on others."""
         return frozenset(map(self.stem, self.lists["consults"].split()))
 
+    def list_opposites(self, word: str) -> frozenset[str]:
+        """Return the opposites of a folded word by its prefix, and in English those of `opposites_of`."""
+        prefixes = self.lists["prefixes"].split()
+        by_prefix = {form for prefix in prefixes for form in (prefix + word, word.removeprefix(prefix))}
+        return frozenset(by_prefix - {word}).union(opposites_of(word) if self.code == "en" else ())
+
     def oppose(self, word: str) -> frozenset[str]:
         """Return the stems of a word's opposites."""
         plain = word.casefold()
@@ -192,10 +203,7 @@ class Language:
         own = {
             other for pair in pairs for one, other in (pair, pair[::-1]) if self.stem(one) == self.stem(plain)
         }
-        for prefix in self.lists["prefixes"].split():
-            own |= {prefix + plain, plain.removeprefix(prefix)} - {plain}
-        if self.code == "en":
-            own |= {*opposites_of(plain)}
+        own |= self.list_opposites(plain)
         return frozenset(map(self.stem, own)) | (own & self.logic)
 
     @cached_property

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from pytest_llmops.metrics.packaged import load_packaged, squash
+from pytest_llmops.metrics.packaged import load_once, squash
 from pytest_llmops.metrics.support.features import FEATURES
 
 FILE = "model.json"
@@ -51,17 +50,6 @@ def _dot(weights: Sequence[float], values: Sequence[float]) -> float:
     return sum(weight * value for weight, value in zip(weights, values, strict=True))
 
 
-@lru_cache(maxsize=1)
-def load_model() -> Model:
-    """
-    Load the weights of this package, once.
-
-    Raises:
-        WeightsError: Their file is broken.
-    """
-    return load_packaged("support", FILE, "the metric supported", _read)
-
-
 def _read(written: Mapping[str, Any], identity: str) -> Model:
     features = [written["features"][name] for name in FEATURES]
     columns = {
@@ -78,3 +66,6 @@ def _read(written: Mapping[str, Any], identity: str) -> Model:
         intercept=float(written["intercept"]),
         identity=identity,
     )
+
+
+load_model = load_once("support", FILE, "the metric supported", _read)

@@ -85,6 +85,12 @@ def read_sentence(text: str, language: Language) -> Reading:
     return Reading(folded, tuple(tokens), tuple(marks), tuple(negated), values, _words(folded, language))
 
 
+@lru_cache(maxsize=32_768)
+def list_letters(reading: Reading) -> frozenset[str]:
+    """Return the runs of letters of a sentence: `we'd` has two."""
+    return frozenset(re.findall(r"[^\W\d_]+", reading.text.casefold()))
+
+
 def _words(text: str, language: Language) -> tuple[str, ...]:
     if language.is_unspaced:
         return tuple(character for character in text.casefold() if character.isalnum())

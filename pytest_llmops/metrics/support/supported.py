@@ -7,7 +7,7 @@ A mean over sentences hides the one that was added or turned. What cannot be rea
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from textwrap import wrap
@@ -16,7 +16,7 @@ from typing import Annotated, Any, NamedTuple
 from pytest_llmops.documents.reading import one_of, some
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
-from pytest_llmops.metrics.facts.sources import ORIGINS, Origin, gather_sources
+from pytest_llmops.metrics.facts.sources import ORIGINS, Origin, flatten, gather_sources, read_record
 from pytest_llmops.metrics.support.claims import (
     Allowed,
     begins_with_no,
@@ -45,7 +45,6 @@ _CLAIMS_AT_MOST = 500
 _SOURCES_AT_MOST = 5_000  # sentences of one answer's sources
 _TEXTS_AT_ONCE = 1_024
 _DIGITS = 4
-_DEPTH = 6
 _READ_FOR_LANGUAGE = 4_000  # characters of the sources
 _LONGEST = 4_000  # characters of a call's line, which is cut into lines of it, and of the question, its last
 _SENTENCE_OF_ANOTHER = 6  # words from which on a sentence must be in the language of its answer
@@ -68,11 +67,13 @@ _DIFFERENCES = {
     "value_other": "a value",
     "name_missing": "a name",
 }
+_PENDING = "pending"  # a person has to confirm the call first
 _FOUND = FEATURES.index("found")
 _TURNS = {
     "roles": "who does it",
     "condition": "a condition",
     "time": "before or after",
+    "limit": "a limit of time",
     "negation": "a negation",
 }
 
@@ -221,8 +222,8 @@ class Answer:
                 yield _Rated(text=claim, score=1.0, source=same)
                 continue
             matches = describe(self._read(claim), sources)
-            # A source that the claim turns is not outvoted by one in other words.
-            turned = any(match.turn for match in matches)
+            # A source that the claim turns is not outvoted by one in other words; a limit is only of its own.
+            turned = any(match.turn not in {"", "limit"} for match in matches)
             scores = [
                 0.0 if match.turn or (turned and match.row[_FOUND] < 1) else load_model().rate(match.row)
                 for match in matches
@@ -284,7 +285,11 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
         )
     end = " ".join(question.split())[-_LONGEST:]
     texts = [(source.text, source.origin == "tool_calls") for source in sources]
-    texts += [(_describe_call(call), True) for call in sample.output.tool_calls]
+    texts += [
+        (_describe_call(call), True)
+        for call in sample.output.tool_calls
+        if call.result is not None or call.decision == _PENDING  # it is asked for, so it has to be said
+    ]
     fillings = [
         _Filling(text, frozenset(list_words(text)), is_record) for text, is_record in texts if allowed
     ]
@@ -314,7 +319,7 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
 
 
 class _Filling(NamedTuple):
-    """A sentence of a source, or a call, whose words may stand in place of wildcards."""
+    """A sentence of a source, or a call that was made or is pending, whose words may stand for wildcards."""
 
     text: str
     words: frozenset[str]
@@ -431,27 +436,8 @@ def gather(sample: Sample, origins: Sequence[str]) -> list[_Source]:
 
 def _describe_call(call: ToolCall) -> str:
     """Return a call in one line: name, arguments and all of its result."""
-    result = call.result
-    if isinstance(result, str):
-        try:
-            result = json.loads(result)
-        except (ValueError, RecursionError):
-            result = None  # prose, whose sentences are sources of their own
-    parts = [call.name.replace("_", " "), *_flatten(dict(call.arguments), ""), *_flatten(result, "")]
-    return ", ".join(parts)
-
-
-def _flatten(value: Any, key: str, depth: int = 0) -> Iterator[str]:
-    if depth > _DEPTH:
-        return
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _flatten(item, str(name).replace("_", " "), depth + 1)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _flatten(item, key, depth + 1)
-    elif value is not None and value is not False:
-        yield f"{key} {'' if value is True else value}".strip()
+    result = read_record(call)  # sentences of prose are sources of their own
+    return ", ".join([call.name.replace("_", " "), *flatten(call.arguments), *flatten(result)])
 
 
 def _blocks(answers: Sequence[Answer]) -> Iterator[list[int]]:

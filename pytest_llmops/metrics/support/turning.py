@@ -1,5 +1,5 @@
 """
-What turns a claim whose words are all a source's: who does what, under which condition, before or after what.
+Turns of a claim whose words are all a source's: who does what, under which condition, before or after what.
 
 A network that sees shares of words gives such a claim a high score. Here words of grammar are compared: only
 where the same words stand on both sides of them, so that a sentence in other words is never judged by them.
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Literal
 
 import regex
@@ -19,7 +19,7 @@ import regex
 from pytest_llmops.metrics.support.language import Language
 from pytest_llmops.metrics.support.reading import Reading, Token
 
-Turn = Literal["", "roles", "condition", "time", "negation"]
+Turn = Literal["", "roles", "condition", "time", "limit", "negation"]
 Pairs = Sequence[tuple[Token, Token, float]]
 """Content words of a claim with the source's word that is most like it, and how alike they are."""
 
@@ -39,8 +39,8 @@ def find_turn(claim: Reading, source: Reading, pairs: Pairs, language: Language)
         return ""
     mine = list(_connect(claim, language))
     known = {one.stem for one, _, likeness in pairs if likeness >= _SAME_VERB}
-    if any(_exchanges_limit(one, claim, source, known) for one in mine):
-        return "time"
+    if any(_exchanges_limit(one, claim, source, known, language) for one in mine):
+        return "limit"
     content = {token.start for token in _list_content(claim, language)}
     stems = Counter(token.stem for reading in (claim, source) for token in reading.tokens)
     once = [pair for pair in pairs if max(stems[token.stem] for token in pair[:2]) <= _ONE_EACH]
@@ -177,24 +177,37 @@ def _turns_time(claim: Sequence[_Connection], source: Sequence[_Connection]) -> 
     return any(sides(source, stem) and sides(claim, stem).isdisjoint(sides(source, stem)) for stem in stems)
 
 
-def _exchanges_limit(claim: _Connection, claimed: Reading, source: Reading, known: Collection[str]) -> bool:
+def _exchanges_limit(
+    claim: _Connection, claimed: Reading, source: Reading, known: Collection[str], language: Language
+) -> bool:
     """
-    Return whether a claim that has all else of a source puts a time of its own in place of its limit.
+    Return whether a claim that has all else of a source puts a time of its own in place of its limit of time.
 
     What is within 60 days is also after 30 of them, so a number must be beyond the limit.
     """
     if claim.kind not in _TIMES or not claim.rest or not claim.rest <= source.stems:
         return False
-    names = {token.stem for token in claimed.tokens if token.word[:1].isupper()}
-    if not claim.joined.isdisjoint({*known, *names}):
+    if not claim.joined.difference(known) & _list_times(claimed, language):
         return False
     if claim.is_rest_negated != any(token.negated for token in source.tokens if token.stem in claim.rest):
         return False
     limits = {anchor for name, anchor, _ in source.marks if name in {"up", "down", *_TIMES}} - claimed.stems
     numbers = [float(stem) for stem in claim.joined if stem.isdecimal()]
     return any(
-        not numbers or not limit.isdecimal() or max(numbers) > float(limit) for limit in limits if limit
+        not numbers or not limit.isdecimal() or max(numbers) > float(limit)
+        for limit in limits & _list_times(source, language)
     )
+
+
+def _list_times(reading: Reading, language: Language) -> set[str]:
+    """Return stems of words for times, and of the words right before them, such as numbers."""
+    stems: set[str] = set()
+    for before, token in pairwise((None, *reading.tokens)):
+        if token and token.stem in language.times:
+            stems.add(token.stem)
+            if before and not reading.text[before.end : token.start].strip():
+                stems.add(before.stem)
+    return stems
 
 
 def _negates(claim: Reading, source: Reading) -> bool:

@@ -85,6 +85,14 @@ def test_a_name_is_wrong_beside_results_of_tools_if_the_reference_has_another():
     assert rate(text, passages=None, calls=calls, reference="It is sent within days.").value == 1
 
 
+def test_a_key_of_a_tool_says_what_it_is_called_if_it_is_true():
+    text, reference = "It is sent with Harebell.", "It is sent with Ashcombe."
+
+    for is_sent, value in ((True, 1), (False, 0)):
+        calls = [ToolCall(name="carrier", result={"sent_with": {"harebell": is_sent}})]
+        assert rate(text, passages=None, calls=calls, reference=reference).value == value
+
+
 def test_the_score_is_the_share_of_claims_without_a_wrong_fact():
     result = rate(
         "Standard delivery costs £3.95. Saturday delivery costs £7.95. Iceland is served at present."

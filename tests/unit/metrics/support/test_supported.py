@@ -149,6 +149,45 @@ def test_a_source_that_is_turned_is_not_outvoted_by_one_in_other_words():
     assert is_green(rate("Sandals can be returned.", passages=[*passages, "Red sandals can be returned."]))
 
 
+@pytest.mark.parametrize(
+    ("text", "limited", "other"),
+    [
+        (
+            "Tickets are sold from a machine.",
+            "Tickets are sold for up to 6 people.",
+            "A machine sells tickets.",
+        ),
+        (
+            "Refunds are paid from our account.",
+            "Refunds are paid within 5 days.",
+            "Our account pays refunds.",
+        ),
+        ("Guests can cancel before arrival.", "Guests can cancel up to 24 hours ahead.", ""),
+        (
+            "Tickets are sold after a year.",
+            "Tickets are sold within 5 days.",
+            "Tickets are sold after one year.",
+        ),
+    ],
+)
+def test_only_a_time_exchanges_a_limit_of_time_and_only_of_its_source(text, limited, other):
+    assert is_green(rate(text, passages=[limited, other]))
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("Boots can be returned within 60 days.", "Boots can be returned after a year."),
+        ("Boots can be returned within two days.", "Boots can be returned after three days."),
+        ("Stiefel werden binnen 60 Tagen umgetauscht.", "Stiefel werden nach einem Jahr umgetauscht."),
+        ("Les bottes sont remboursées dans les 60 jours.", "Les bottes sont remboursées après un an."),
+        ("Las botas se cambian hasta 60 días.", "Las botas se cambian después de un año."),
+    ],
+)
+def test_a_time_of_its_own_exchanges_a_limit_of_time(source, text):
+    assert rate(text, passages=[source]).value == 0
+
+
 def test_results_of_tools_are_sources():
     calls = [
         ToolCall(
@@ -174,7 +213,15 @@ def test_a_call_without_a_result_is_no_source():
     assert is_green(
         rate(text, calls=[ToolCall(name="adjust_points", result={"credited": 300, "order": "FW-1"})])
     )
-    assert is_green(rate("Please confirm: 300 points.", calls=calls, allow=["Please confirm: * points."]))
+    assert not is_green(rate(text, calls=calls, allow=["I have credited * points to order *."]))
+
+
+def test_a_call_that_waits_for_a_person_may_be_asked_for():
+    text, allow = "Please confirm: 300 points.", ["Please confirm: * points."]
+
+    for decision, is_allowed in (("pending", True), ("denied", False), (None, False)):
+        calls = [ToolCall(name="adjust_points", arguments={"points": 300}, decision=decision)]
+        assert is_green(rate(text, calls=calls, allow=allow)) is is_allowed, decision
 
 
 @pytest.mark.parametrize(
