@@ -204,8 +204,8 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
         remedies = find_remedies(strength.survivors, models, evaluation.scorer)
     finally:
         evaluation.close()
-    tried = {f"{rate.group}/{rate.kind}" for rate in strength.kinds}
-    notes = [f"{name}: {why}" for name, why in missing.items() if name in tried]
+    kinds_tried = {f"{rate.group}/{rate.kind}" for rate in strength.kinds}
+    notes = [f"{name}: {why}" for name, why in missing.items() if name in kinds_tried]
     return Measured(strength=strength, remedies=remedies, calls=paid.made, notes=tuple(notes))
 
 

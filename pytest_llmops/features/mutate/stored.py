@@ -222,12 +222,12 @@ def find_lowered(before: Killed, now: Killed) -> list[Lowered]:
     by_kind: defaultdict[tuple[str, str, str], tuple[dict[str, bool], dict[str, bool]]] = defaultdict(
         lambda: ({}, {})
     )
-    for key, (was, _) in before.items():
+    for key, (was_killed, _) in before.items():
         case, group, kind = key
         is_other = alike[case] == {False} and (group, kind) not in _FOR_ANY_ANSWER
         if group in EDITS or (case in known and (key in now or not is_other)):
             old, new = by_kind[file_of(case), group, kind]
-            old[case] = was
+            old[case] = was_killed
             if group not in EDITS:
                 new[case] = key in now and now[key][0]
     for (case, group, kind), (is_killed, _) in now.items():
@@ -240,8 +240,8 @@ def find_lowered(before: Killed, now: Killed) -> list[Lowered]:
         if sum(new.values()) < sum(old.values()) or any(
             key in now and now[key][1] == before[key][1] for key in keys
         ):
-            shares = (f"{sum(killed.values())} of {len(killed)}" for killed in (old, new))
-            rows.append(Lowered(golden, group, kind, *shares, dropped))
+            was, is_ = (f"{sum(killed.values())} of {len(killed)}" for killed in (old, new))
+            rows.append(Lowered(golden, group, kind, before=was, after=is_, dropped=dropped))
     return rows
 
 
