@@ -371,18 +371,18 @@ def test_answers_that_are_still_right_are_counted_apart(capsys):
 
 
 def test_what_kills_a_mutant_does_not_depend_on_the_order_of_checks(capsys):
-    Path("mutant_metrics.py").write_text("""
+    Path("mutant_grades.py").write_text("""
 from pytest_llmops import metric
 
-@metric("asked")
-def asked(output):
+@metric("mutant_grade")
+def grade(output):
     if not output.text:
         raise RuntimeError("no grade")
     return 1.0
 """)
-    Path("pyproject.toml").write_text('[tool.pytest-llmops]\nmetrics = ["mutant_metrics"]\n')
+    Path("pyproject.toml").write_text('[tool.pytest-llmops]\nmetrics = ["mutant_grades"]\n')
     outcomes = []
-    for checks in ('asked: ">= 1", facts: true', 'facts: true, asked: ">= 1"'):
+    for checks in ('mutant_grade: ">= 1", facts: true', 'facts: true, mutant_grade: ">= 1"'):
         bot("answer", cases=f"cases: [{{id: a, input: Boots?, reference: 60 days, checks: {{{checks}}}}}]\n")
         record()
         outcomes.append(kinds(report(capsys, "--kinds", "empty")[1])["empty"]["by_error"])
@@ -726,7 +726,7 @@ def test_a_case_that_is_gone_is_red_until_its_loss_is_accepted_and_a_renamed_one
     assert "2 cases of the stored strength are gone" in capsys.readouterr().out
 
 
-def test_a_lower_strength_is_stored_by_an_explicit_word_only_and_what_fell_is_named(capsys):
+def test_a_lower_strength_is_stored_by_an_explicit_word_only_and_what_was_lost_is_named(capsys):
     golden(STRONG)
     main(["mutate", "--accept"])
     stored = Path("golden/mutation.json")
