@@ -100,6 +100,8 @@ def test_passages_are_searched_too_unless_they_are_said_to_be_the_project_s_own(
 
     write_golden(more="passages: own_knowledge")
     assert choose(capsys, "reading", "refuse")[:1] == (0,)
+    for stored in ("reading.json", "clear.json"):
+        assert choose(capsys, stored, "refuse.json")[1].startswith(f"winner: {stored}")
 
 
 def test_an_app_that_leaks_in_every_answer_is_not_crowned(capsys):

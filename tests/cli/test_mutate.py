@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -337,6 +339,56 @@ def test_a_changed_reply_that_leaves_the_answer_right_is_no_mutant_and_an_empty_
     assert kinds(report(capsys, "--kinds", "truncated")[1])["truncated"]["survived"] == 1
 
 
+def test_an_answer_that_has_the_words_of_the_reference_and_a_lie_is_a_mutant(capsys):
+    Path("mutant_bot.py").write_text(BOT.replace('"60 days, at most."', '"Yes, within 60 days."'))
+    case = "{id: %s, input: For %s?, reference: Within 60 days, checks: {keywords: {all: [days]}}}"
+    bot("answer", cases=f"cases: [{case % ('socks', 'socks')}]\n")
+    record()
+    _, shown = report(capsys, "--kinds", "flipped,empty")
+    assert kinds(shown)["flipped"] | {"tried": 1, "survived": 1} == kinds(shown)["flipped"]
+
+    other = BOT.replace(
+        '"60 days, at most."', '"Within 60 days." if "boots" in asked else "Not within 60 days."'
+    )
+    Path("mutant_bot.py").write_text(other)
+    sys.modules.pop("mutant_bot")
+    bot("answer", cases=f"cases: [{case % ('boots', 'boots')}, {case % ('shoes', 'shoes')}]\n")
+    record()
+    code, shown = report(capsys, "--kinds", "another_reply")
+    assert (code, kinds(shown)["another_reply"]["tried"]) == (0, 1)  # `not` is added to that of boots alone
+
+
+def test_answers_that_are_still_right_are_counted_apart(capsys):
+    case = "{id: %s, input: For %s?, reference: %s, checks: {keywords: {all: [days]}}}"
+    both = (
+        f"cases: [{case % ('boots', 'boots', '60 days')}, {case % ('shoes', 'shoes', '60 days at most')}]\n"
+    )
+    bot("answer", cases=both)
+    record()
+    _, shown = report(capsys, "--kinds", "truncated")
+    assert kinds(shown)["truncated"]["tried"] == 1
+    assert shown["note"].startswith("model/truncated: 1 answer left out as still right: each word of the")
+
+
+def test_what_kills_a_mutant_does_not_depend_on_the_order_of_checks(capsys):
+    Path("mutant_grades.py").write_text("""
+from pytest_llmops import metric
+
+@metric("mutant_grade")
+def grade(output):
+    if not output.text:
+        raise RuntimeError("no grade")
+    return 1.0
+""")
+    Path("pyproject.toml").write_text('[tool.pytest-llmops]\nmetrics = ["mutant_grades"]\n')
+    outcomes = []
+    for checks in ('mutant_grade: ">= 1", facts: true', 'facts: true, mutant_grade: ">= 1"'):
+        bot("answer", cases=f"cases: [{{id: a, input: Boots?, reference: 60 days, checks: {{{checks}}}}}]\n")
+        record()
+        outcomes.append(kinds(report(capsys, "--kinds", "empty")[1])["empty"]["by_error"])
+    assert outcomes == [1, 1]
+
+
 def test_an_announcement_is_not_negated(capsys):
     Path("mutant_shop.py").write_text(SHOP.replace('{"text": P', '{"text": "Here is what I found: " + P'))
     golden(WEAK)
@@ -603,9 +655,20 @@ def test_a_golden_set_that_was_weakened_is_red_by_its_measured_strength(capsys):
     assert ("output", "number") in {(row["group"], row["kind"]) for row in shown["weakened"]}
     assert main(["mutate", "--baseline", "none"]) == 0
 
-    stored.write_text('{"version": 2}')
-    assert main(["mutate"]) == 4
-    assert "llmops mutate --accept" in capsys.readouterr().err
+    for content, problem in (
+        ('{"version": 2}', "version: is 2, this release reads 1"),
+        (f"<<<<<<< HEAD\n{before}", "line 1 is a mark of a git conflict"),
+        (before.replace('"goldens": {', '"goldens": {}, "goldens": {'), "key 'goldens' occurs twice"),
+        (
+            before.replace("[1, ", "[2, ", 1),
+            "another_answer[0]: must be a whole number from 0 to 1, not 2. Take it away",
+        ),
+    ):
+        stored.write_text(content)
+        assert main(["mutate"]) == 4
+        shown = capsys.readouterr().err
+        assert problem in shown
+        assert "llmops mutate --accept" in shown or "conflict" in shown
 
 
 def test_a_dropped_check_is_red_although_each_answer_changed_too(capsys):
@@ -663,7 +726,7 @@ def test_a_case_that_is_gone_is_red_until_its_loss_is_accepted_and_a_renamed_one
     assert "2 cases of the stored strength are gone" in capsys.readouterr().out
 
 
-def test_a_lower_strength_is_stored_by_an_explicit_word_only_and_what_fell_is_named(capsys):
+def test_a_lower_strength_is_stored_by_an_explicit_word_only_and_what_was_lost_is_named(capsys):
     golden(STRONG)
     main(["mutate", "--accept"])
     stored = Path("golden/mutation.json")
@@ -674,7 +737,8 @@ def test_a_lower_strength_is_stored_by_an_explicit_word_only_and_what_fell_is_na
     shown = capsys.readouterr().err
     assert "not accepted into" in shown
     assert re.search(
-        r"golden/shop\.yaml: output: \d+ of \d+ mutants killed → \d+ of \d+ .*\(.*number 3 → \d of 3", shown
+        r"golden/shop\.yaml: output: \d+ of \d+ mutants killed → \d+ of .*\(.*number 3 of 3 → \d of 3: boots",
+        shown,
     )
     assert stored.read_text() == before
 
@@ -687,6 +751,26 @@ def test_a_lower_strength_is_stored_by_an_explicit_word_only_and_what_fell_is_na
     golden(STRONG)
     assert main(["mutate", "--accept"]) == 0  # a raise needs no word
     assert stored.read_text() == before
+
+
+def test_a_lost_kill_is_not_made_up_for_by_another_one(capsys):
+    golden(STRONG)
+    main(["mutate", "--accept", "--kinds", "number"])
+    stored = Path("golden/mutation.json")
+    document = json.loads(stored.read_text())
+    document["goldens"]["golden/shop.yaml"]["cases"]["tents"]["output/number"] = [0, "0" * 16]
+    stored.write_text(json.dumps(document))  # as if the app answered otherwise then
+    golden(
+        STRONG.replace(
+            "input: How long for boots?", "checks: {facts: {record_only: true}}, input: How long for boots?"
+        )
+    )
+    lost = STRONG.replace("facts: true, ", "").replace("id: tents,", "id: tents, checks: {facts: true},")
+    golden(lost.replace("id: gifts,", "id: gifts, checks: {facts: true},"))
+    assert main(["mutate", "--kinds", "number"]) == 1
+    capsys.readouterr()
+    assert main(["mutate", "--accept", "--kinds", "number"]) == 1
+    assert "number 2 of 3 → 2 of 3: boots" in capsys.readouterr().err
 
 
 def test_a_bound_that_nothing_can_decide_is_to_be_left_out_and_only_others_are_proposed(capsys):
@@ -760,7 +844,7 @@ def test_the_strength_at_the_merge_base_counts_whatever_the_change_accepts(monke
     assert "has no golden/mutation.json" in report(capsys, "--baseline", "git:HEAD")[1]["note"]
 
 
-def test_a_stored_strength_that_a_change_lowers_or_removes_is_red_and_approved_item_by_item(
+def test_a_stored_strength_that_a_change_lowers_or_removes_is_red_and_approved_item_by_item(  # noqa: PLR0915 - one change after the other
     monkeypatch, capsys
 ):
     forget_git_settings(monkeypatch)
@@ -804,8 +888,7 @@ def test_a_stored_strength_that_a_change_lowers_or_removes_is_red_and_approved_i
     code, found = items()
     assert (code, len(found)) == (1, 2)
     assert (
-        "golden/shop.yaml: fewer mutants retrieval/shuffled are killed (before: 3 of 3, now: 1 of 3, "
-        in found[0]
+        "golden/shop.yaml: kills of retrieval/shuffled were lost (before: 3 of 3, now: 1 of 3, " in found[0]
     )
     assert items("--allow-loosening", found[0])[0] == 1
     assert items("--allow-loosening", "\n".join(found))[0] == 0
@@ -814,19 +897,26 @@ def test_a_stored_strength_that_a_change_lowers_or_removes_is_red_and_approved_i
     code, (item,) = items()
     assert (code, "golden/shop.yaml::gifts: the case was taken out of" in item) == (1, True)
     edit(lambda entry: entry["cases"]["gifts"].pop("retrieval/shuffled"))
-    assert "fewer mutants retrieval/shuffled are killed (before: 3 of 3, now: 2 of 3" in items()[1][0]
+    assert "kills of retrieval/shuffled were lost (before: 3 of 3, now: 2 of 3" in items()[1][0]
 
     def answer_anew(entry) -> None:
         gifts = entry["cases"]["gifts"]
         del gifts["retrieval/shuffled"]
-        gifts.update({kind: [killed, "0"] for kind, (killed, _) in gifts.items()})
+        gifts.update({kind: [killed, "0" * 16] for kind, (killed, _) in gifts.items()})
 
     edit(answer_anew)
     assert items() == (0, [])
-    edit(lambda entry: entry["cases"].update(gifts={"output/apology": [1, "0"]}))
+
+    def hide(entry) -> None:
+        answer_anew(entry)
+        del entry["cases"]["gifts"]["output/another_answer"]  # which can be made of any answer
+
+    edit(hide)
+    assert "kills of output/another_answer were lost (before: 3 of 3, now: 2 of 3" in items()[1][0]
+    edit(lambda entry: entry["cases"].update(gifts={"output/apology": [1, "0" * 16]}))
     assert len(items()[1]) > 3
-    edit(lambda entry: entry["kinds"]["retrieval/shuffled"].update(killed=1))
-    assert "cannot be read: golden/shop.yaml: retrieval/shuffled has fewer killed" in items()[1][0]
+    stored.write_text(weak.replace('"questions"', '"asked"'))
+    assert "unknown key 'asked'" in items()[1][0]
 
 
 def test_a_case_without_checks_lets_everything_pass(capsys):
@@ -863,6 +953,60 @@ def test_a_prompt_with_a_changed_rule_is_run_in_a_copy_within_the_budget(capsys)
     code, shown = report(capsys, *chosen, "--budget", "1")
     assert (code, shown["outcome"]) == (2, "undecided")
     assert (shown["score"]["tried"], shown["score"]["undecided"]) == (3, 2)
+
+
+def test_kills_of_edits_are_counted_since_their_places_move(monkeypatch, capsys):
+    forget_git_settings(monkeypatch)
+    bot("ruled", cases=RULED)
+    Path("prompts").mkdir()
+    Path("prompts/shop.md").write_text(RULES)
+    Path(".gitignore").write_text(".llmops\n__pycache__\n")
+    main(["run", "--accept"])
+    chosen = ("--prompt", "prompts/shop.md", "--kinds", "number_changed", "--budget", "9", "--accept")
+    assert main(["mutate", *chosen]) == 0
+    begin_change()
+    stored = Path("golden/mutation.json")
+    whole = stored.read_text()
+    assert "prompts/shop.md:3" in whole
+
+    stored.write_text(whole.replace("shop.md:3", "shop.md:4"))
+    assert main(["run", "--baseline", "git:main"]) == 0
+    main(["mutate", *chosen])
+    assert stored.read_text() == whole
+    document = json.loads(whole)
+    document["goldens"]["golden/shop.yaml"]["cases"].clear()
+    stored.write_text(json.dumps(document))
+    capsys.readouterr()
+    assert main(["run", "--baseline", "git:main"]) == 1
+    lost = "golden/shop.yaml: kills of prompts/number_changed were lost (before: 1 of 1, now: 0 of 0"
+    assert lost in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_read_is_not_copied_and_a_file_that_cannot_is_named(monkeypatch, capsys):
+    bot("ruled", cases=RULED)
+    Path("prompts").mkdir()
+    Path("prompts/shop.md").write_text(RULES)
+    Path("data/pg").mkdir(parents=True)
+    record()
+    scan, copy = os.scandir, shutil.copy2
+
+    def scandir(folder="."):
+        if str(folder).endswith("data/pg"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    def copy2(source, place, **options):
+        if Path(source).name == "key":
+            raise PermissionError(13, "Permission denied", str(source))
+        return copy(source, place, **options)
+
+    monkeypatch.setattr(os, "scandir", scandir)  # what root may do all the same
+    monkeypatch.setattr(shutil, "copy2", copy2)
+    chosen = ("--prompt", "prompts/shop.md", "--kinds", "number_changed", "--budget", "9")
+    assert kinds(report(capsys, *chosen)[1])["number_changed"]["killed"] == 1
+    Path("data/key").write_text("secret")
+    assert main(["mutate", *chosen]) == 4
+    assert "data/key: cannot be copied: [Errno 13] Permission denied" in capsys.readouterr().err
 
 
 def test_a_copy_that_breaks_the_app_by_itself_decides_nothing_and_one_that_is_linked_is_whole(capsys):

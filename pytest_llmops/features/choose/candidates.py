@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -13,12 +14,15 @@ from pytest_llmops.cli.isolation import run_verb
 from pytest_llmops.cli.typed import read_variable
 from pytest_llmops.detect.mask import mask_secrets
 from pytest_llmops.detect.recognizers import numbers
-from pytest_llmops.errors import LLMOpsError, SettingsError
+from pytest_llmops.errors import GoldenError, LLMOpsError, SettingsError
 from pytest_llmops.features.choose.runs import Candidate
 from pytest_llmops.features.choose.vetoes import LEAKS
+from pytest_llmops.golden.identity import file_of
+from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Run
 from pytest_llmops.reports.files.run_file import load_run
+from pytest_llmops.settings import find_root
 
 _SUFFIXES = {".json", ".jsonl"}
 _NEXT_VARIABLE = re.compile(r",(?=[A-Za-z_]\w*=)", re.ASCII)
@@ -86,7 +90,8 @@ def find_run(candidate: Typed, goldens: Sequence[str], flags: Mapping[str, str |
         RunFileError: A run file cannot be read.
     """
     if candidate.file is not None:
-        return Candidate(name=candidate.name, run=load_run(candidate.file))
+        run = load_run(candidate.file)
+        return Candidate(name=candidate.name, run=run, own=_find_own_knowledge(run))
     options = {**flags, "app": candidate.app or flags.get("app"), "baseline": "none"}
     arguments = [
         word for name, value in options.items() if value is not None for word in (f"--{name}", value)
@@ -108,6 +113,18 @@ def find_run(candidate: Typed, goldens: Sequence[str], flags: Mapping[str, str |
     silent = code == _BROKEN and not any(result.failures for result in run.results)
     broken = silent or code not in {0, _MISSED, _BROKEN}
     return Candidate(name=candidate.name, run=run, broken=f"its run broke: {last}" if broken else "")
+
+
+def _find_own_knowledge(run: Run) -> frozenset[str]:
+    """Find the golden files of a run that say now that passages are texts of the project."""
+    root = find_root(Path.cwd())
+    own = set()
+    for name in {file_of(result.case) for result in run.results}:
+        if (root / name).is_file():
+            with suppress(GoldenError):  # one with a mistake says nothing
+                if load_golden(root / name, root=root).passages == "own_knowledge":
+                    own.add(name)
+    return frozenset(own)
 
 
 def _read(typed: str) -> Typed:

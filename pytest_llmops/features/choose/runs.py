@@ -133,11 +133,13 @@ class Candidate:
 
     Attributes:
         broken: The reason why the run cannot be used; empty where it can.
+        own: Golden files of a stored run whose passages are texts of the project.
     """
 
     name: str
     run: Run
     broken: str = ""
+    own: frozenset[str] = frozenset()
 
 
 def enter(candidates: Sequence[Candidate], metrics: Sequence[str] = ()) -> Field:
@@ -311,7 +313,7 @@ def _enter(
             calls=_spend(results, lambda output: output.usage.calls),
         ),
         left_out=tuple(left_out),
-        vetoes=find_vetoes(candidate.run, results),
+        vetoes=find_vetoes(candidate.run, results, candidate.own),
         unsearched=tuple(list_unsearched(results)),
     )
 

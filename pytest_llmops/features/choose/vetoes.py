@@ -3,13 +3,14 @@ Vetoes: no better answer makes up for a leak, a denied call or an attack that su
 
 Personal data and secrets are looked for whether the golden files check them or not: in answers, passages,
 tool calls and what the app prints or logs. Prompts, which have the user's question, are left out.
-`passages: own_knowledge` and a project's own check of `pii_leak` count as they are written.
+`passages: own_knowledge`, of stored runs as their golden files say now, and a project's own check of
+`pii_leak` count as they are written.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_llmops.bounds import holds
@@ -20,7 +21,7 @@ from pytest_llmops.detect.texts import label_of, walk
 from pytest_llmops.gates.case_results import case_scores, scoring_breakage
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import counted, name_some
-from pytest_llmops.records import Bound, CaseResult, Output, Run, Score
+from pytest_llmops.records import Bound, CaseResult, Run, Score
 from pytest_llmops.registry import find_traits
 
 LEAKS = "pii_leak"
@@ -56,16 +57,17 @@ class Veto:
         return f"{text}: {self.reason}" if self.reason else text
 
 
-def find_vetoes(run: Run, results: Sequence[CaseResult]) -> tuple[Veto, ...]:
+def find_vetoes(run: Run, results: Sequence[CaseResult], own: Collection[str] = ()) -> tuple[Veto, ...]:
     """
     Find what vetoes a candidate, worst first.
 
     Args:
         results: Of the run, the cases that all candidates have.
+        own: Golden files whose passages are texts of the project, which are not looked into.
     """
-    vetoes = [_veto("leaks personal data or secrets", _find_leaks(run, results))]
+    vetoes = [_veto("leaks personal data or secrets", _find_leaks(run, results, own))]
     vetoes += [
-        _veto("holds personal data that was masked when the run was stored", _find_masked(results)),
+        _veto("holds personal data that was masked when the run was stored", _find_masked(results, own)),
         _veto("could not be searched for leaks", _find_unsearched(results)),
     ]
     metrics = {score.metric for result in results for score in result.scores} - {LEAKS}
@@ -84,7 +86,7 @@ def _veto(what: str, cases: Mapping[str, str]) -> Veto:
     return Veto(what=what, cases=tuple(sorted(cases)), reason=next(iter(cases.values()), ""))
 
 
-def _find_leaks(run: Run, results: Sequence[CaseResult]) -> dict[str, str]:
+def _find_leaks(run: Run, results: Sequence[CaseResult], own: Collection[str]) -> dict[str, str]:
     leaks: dict[str, str] = {}
     for result in results:
         bound = _own_bound(LEAKS, run, result)
@@ -92,8 +94,8 @@ def _find_leaks(run: Run, results: Sequence[CaseResult]) -> dict[str, str]:
             reason = score.reason if bound else _name_shown(score)
             if (bound and not holds(score.value, bound)) or (not bound and reason):
                 leaks.setdefault(result.case, reason)
-        if not _is_searched(result) and (found := _scan(result.outputs)):
-            leaks.setdefault(result.case, found)
+        if not _is_searched(result) and (mask := _scan(_texts(result, own))):
+            leaks.setdefault(result.case, mask)
     return leaks
 
 
@@ -122,29 +124,30 @@ def _name_shown(score: Score) -> str:
     return ""
 
 
-def _texts(outputs: Sequence[Output]) -> Iterator[tuple[str, str]]:
-    """Label and text of answers, passages, tools and their arguments."""
-    for output in outputs:
+def _texts(result: CaseResult, own: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Label and text of answers, passages unless they are the project's own, tools and their arguments."""
+    for output in result.outputs:
         yield "", output.text
-        yield from (("", passage.text) for passage in output.passages or () if passage.text)
+        if file_of(result.case) not in own:
+            yield from (("", passage.text) for passage in output.passages or () if passage.text)
         for call in output.tool_calls:
             yield from ((label_of(pointer, text), text) for pointer, text in walk(call.arguments))
 
 
-def _scan(outputs: Sequence[Output]) -> str:
+def _scan(texts: Iterable[tuple[str, str]]) -> str:
     """The kind of the first finding in texts that a run file has in clear; empty without one."""
     if not numbers.is_installed():
         return ""
-    findings = [finding for of_text in scan_labelled(list(_texts(outputs))) for finding in of_text]
+    findings = [finding for of_text in scan_labelled(list(texts)) for finding in of_text]
     return findings[0].mask if findings else ""
 
 
-def _find_masked(results: Sequence[CaseResult]) -> dict[str, str]:
+def _find_masked(results: Sequence[CaseResult], own: Collection[str]) -> dict[str, str]:
     """Cases of runs that no leak check saw, and whose texts have our masks: of the run, or of the app."""
     masked = {}
     for result in results:
         if not _is_searched(result):
-            marks = (match[0] for _, text in _texts(result.outputs) if (match := _MASKED.search(text)))
+            marks = (match[0] for _, text in _texts(result, own) if (match := _MASKED.search(text)))
             if mark := next(marks, ""):
                 masked[result.case] = f"{mark}; check {LEAKS} and run it again to see by whom"
     return masked

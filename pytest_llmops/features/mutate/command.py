@@ -82,18 +82,18 @@ def _run(given: argparse.Namespace) -> int:
     measured = replace(measured, notes=(*measured.notes, *compared.notes))
     outcome = conclude(measured, compared)
     _show(measured, compared, outcome, given)
-    is_stored = not given.accept or outcome == "error" or _accept(measured, settings, may_fall=given.all)
+    is_stored = not given.accept or outcome == "error" or _accept(measured, settings, may_lower=given.all)
     return _EXIT_CODES[outcome] or int(not is_stored)
 
 
-def _accept(measured: Measured, settings: Settings, *, may_fall: bool) -> bool:
+def _accept(measured: Measured, settings: Settings, *, may_lower: bool) -> bool:
     path = strength_path(settings)
-    fallen = accept_strength(measured.strength, path, settings.root, may_fall=may_fall)
-    head = f"accepted into {path}{', with less than before:' if fallen else ''}"
-    if fallen and not may_fall:
+    losses = accept_strength(measured.strength, path, settings.root, may_lower=may_lower)
+    head = f"accepted into {path}{', with less than before:' if losses else ''}"
+    if losses and not may_lower:
         head = f"not accepted into {path}, which has more; to accept the loss: llmops mutate --accept --all"
-    print("\n  ".join([head, *fallen]), file=sys.stderr)  # noqa: T201 - as above
-    return may_fall or not fallen
+    print("\n  ".join([head, *losses]), file=sys.stderr)  # noqa: T201 - as above
+    return may_lower or not losses
 
 
 def conclude(measured: Measured, compared: Compared) -> Outcome:

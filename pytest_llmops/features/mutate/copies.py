@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -188,10 +189,11 @@ def _copied(settings: Settings) -> Iterator[Path]:
     Copy the project, so that whatever ends this process leaves its files as they are.
 
     Large files, and folders that are linked from outside, are links and not copied: models and data that
-    nobody writes to. What is linked within the project is linked within the copy.
+    nobody writes to. What is linked within the project is linked within the copy. Folders that cannot be read
+    are left out.
 
     Raises:
-        SettingsError: It is too large.
+        SettingsError: It is too large, or a file cannot be read.
     """
     root = settings.root.resolve()
     home = settings.path(settings.home).resolve()
@@ -205,7 +207,8 @@ def _copied(settings: Settings) -> Iterator[Path]:
         links.extend(places[name] for name in linked - _LEFT_OUT)
         runs = {home / "runs", home / "explain"}
         strange = {name for name, place in places.items() if not (place.is_file() or place.is_dir())}
-        return linked | strange | {name for name in names if name in _LEFT_OUT or places[name] in runs}
+        shut = {name for name in names if places[name].is_dir() and not _is_readable(places[name])}
+        return linked | strange | shut | {name for name in names if name in _LEFT_OUT or places[name] in runs}
 
     def copy_file(source: str, place: str) -> None:
         nonlocal size
@@ -217,12 +220,26 @@ def _copied(settings: Settings) -> Iterator[Path]:
 
     with tempfile.TemporaryDirectory(prefix="llmops-") as name:
         copy = Path(name) / root.name
-        shutil.copytree(root, copy, ignore=leave_out, copy_function=copy_file)
+        try:
+            shutil.copytree(root, copy, ignore=leave_out, copy_function=copy_file)
+        except shutil.Error as error:  # of all that could not be copied
+            source, _, why = error.args[0][0]
+            raise SettingsError(
+                f"{printable(str(source))}: cannot be copied: {printable(str(why))}"
+            ) from None
         for link in links:
             _link(link, copy / link.relative_to(root), root, copy)
         if home.is_relative_to(root) and home != root / ".llmops":
             (copy / home.relative_to(root)).replace(copy / ".llmops")
         yield copy
+
+
+def _is_readable(folder: Path) -> bool:
+    try:
+        os.scandir(folder).close()
+    except OSError:
+        return False
+    return True
 
 
 def _copy(source: Path, place: Path) -> int:

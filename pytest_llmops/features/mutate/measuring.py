@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -55,7 +56,7 @@ from pytest_llmops.runner.cases.tasks import Task, plan
 from pytest_llmops.settings import Settings
 
 _MIXED = "{}: no single output of it passes all its checks, only its repeats together"
-_MAY_BE_RIGHT = frozenset({"another_reply", "truncated", "flipped"})
+_MAY_BE_RIGHT = frozenset({"another_reply", "truncated"})
 _NAMING = "pass --app"
 _TOO_SLOW = "no answer within "
 
@@ -78,7 +79,7 @@ class Measured:
     Attributes:
         remedies: By the position of a survivor, the YAML of a check that would have killed it.
         calls: Model calls that cost something and were made.
-        notes: What was compared with no earlier measurement, and why.
+        notes: Answers that are no mutants, and what was compared with no earlier measurement.
     """
 
     strength: Strength
@@ -189,6 +190,7 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
                 missing["model"] = "the app made no model call that the recorder sees"
             rerun = _Rerun(goldens=goldens, settings=calm, app=app, paid=paid, replies=replies)
             mutations += rerun.change_replies(answered, [kind for group, kind in kinds if group == "model"])
+            missing |= rerun.describe_right()
         trials = try_mutations(mutations, evaluation.scorer)
         if edits is not None:
             tried, calls = edits.try_edits(goldens, answered, budget - paid.made)
@@ -202,7 +204,9 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
         remedies = find_remedies(strength.survivors, models, evaluation.scorer)
     finally:
         evaluation.close()
-    return Measured(strength=strength, remedies=remedies, calls=paid.made)
+    kinds_tried = {f"{rate.group}/{rate.kind}" for rate in strength.kinds}
+    notes = [f"{name}: {why}" for name, why in missing.items() if name in kinds_tried]
+    return Measured(strength=strength, remedies=remedies, calls=paid.made, notes=tuple(notes))
 
 
 def _models_of(golden: Golden) -> dict[str, object]:
@@ -234,9 +238,9 @@ def _run_as_it_is(evaluation: Evaluation, goldens: Sequence[Golden], app: App | 
                 scores += [failure for failure in result.failures if failure.repeat == output.repeat]
                 own = judge_scored(task.case, task.id, output, scores)
                 if not any(map(_is_red, _leave_out_unasked(own, result.failures))):
-                    found = spans.by_output.get((task.id, output.repeat), ())
+                    seen = spans.by_output.get((task.id, output.repeat), ())
                     unasked = _find_unasked(task, scores, golden)
-                    chosen.append(Answered(task=task, output=output, spans=found, unasked=unasked))
+                    chosen.append(Answered(task=task, output=output, spans=seen, unasked=unasked))
                     break
             else:
                 if result.outputs:
@@ -265,7 +269,7 @@ def _read_stored(evaluation: Evaluation, goldens: Sequence[Golden], run: Run) ->
                 reds.append(f"{task.id}: the run asked something else, or expected something else")
             else:
                 rows += [(Answered(task=task, output=output), output, ()) for output in result.outputs]
-    found: dict[str, Answered] = {}
+    passing: dict[str, Answered] = {}
     problems: dict[str, list[str]] = {}
     for (answered, output, _), scores in zip(rows, score_outputs(rows, evaluation.scorer), strict=True):
         task = answered.task
@@ -276,11 +280,11 @@ def _read_stored(evaluation: Evaluation, goldens: Sequence[Golden], run: Run) ->
         else:
             golden = next(golden for golden in goldens if golden.path == file_of(task.id))
             unasked = _find_unasked(task, scores, golden)
-            found.setdefault(task.id, replace(answered, unasked=unasked))
-    reds += [line for case, lines in problems.items() if case not in found for line in lines]
+            passing.setdefault(task.id, replace(answered, unasked=unasked))
+    reds += [line for case, lines in problems.items() if case not in passing for line in lines]
     if reds:
         raise RedGoldenError(reds)
-    yield from found.values()
+    yield from passing.values()
 
 
 def _find_unasked(task: Task, scores: Iterable[Score | Failure], golden: Golden) -> frozenset[str]:
@@ -344,7 +348,7 @@ def _mutation(group: str, kind: str, item: Answered, output: Output, change: str
 
 
 def _is_unread(item: Answered) -> bool:
-    """Return whether an answer is in a language whose words nobody here can turn."""
+    """Return whether an answer is in a language whose words cannot be turned."""
     text, case = item.output.text, item.task.case
     return bool(text.strip()) and detect_language(text, _question(case), case.reference or "") is None
 
@@ -378,13 +382,19 @@ def _change_passages(answered: Sequence[Answered]) -> Iterator[Mutation]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rerun:
-    """The app again, with other replies; nothing is scored yet, and nothing is recorded."""
+    """
+    The app again, with other replies; nothing is scored yet, and nothing is recorded.
+
+    Attributes:
+        right: Kind to the number of answers that are still right, so that they are no mutants.
+    """
 
     goldens: Sequence[Golden]
     settings: Settings
     app: App | None
     paid: PaidCalls
     replies: Replies
+    right: Counter[str] = field(default_factory=Counter)
 
     def change_replies(self, answered: Sequence[Answered], kinds: Sequence[str]) -> Iterator[Mutation]:
         """Run the cases whose replies a kind changes, kind by kind."""
@@ -412,6 +422,7 @@ class _Rerun:
             result = results[item.task.id]
             output = next(iter(result.outputs), None)
             if kind in _MAY_BE_RIGHT and output and _is_still_right(item, output):
+                self.right[kind] += 1
                 continue
             change, broken = "another answer", ""
             if output is None:
@@ -430,6 +441,17 @@ class _Rerun:
                 doubt=self._doubt(item.task.id, broken),
             )
 
+    def describe_right(self) -> dict[str, str]:
+        """Say of each kind, and of all, how many answers are no mutants."""
+        counts = {f"model/{kind}": number for kind, number in self.right.items()}
+        if counts:
+            counts["model"] = self.right.total()
+        why = "each word of the reference, and no new one"
+        return {
+            name: f"{counted(number, 'answer')} left out as still right: {why}"
+            for name, number in counts.items()
+        }
+
     def _doubt(self, case: str, broken: str) -> str:
         """Return why what the app did says nothing; empty where it does."""
         if case in self.replies.guessed:
@@ -444,9 +466,15 @@ class _Rerun:
 
 
 def _is_still_right(item: Answered, output: Output) -> bool:
-    """Return whether another answer has each word that is expected, so that it is no mutant."""
-    expected = {*split_words(item.task.case.reference or "")}
-    return bool(expected) and output.text != item.output.text and expected <= {*split_words(output.text)}
+    """
+    Return whether another answer is no mutant: it has each word of the reference, and says nothing new.
+
+    A beginning of the good answer says nothing new, nor do words of it and of the reference.
+    """
+    good, other = item.output.text, output.text
+    expected, words = {*split_words(item.task.case.reference or "")}, {*split_words(other)}
+    says_more = not good.startswith(other) and not words <= expected | {*split_words(good)}
+    return bool(expected) and other != good and expected <= words and not says_more
 
 
 def _keep(goldens: Iterable[Golden], items: Sequence[Answered]) -> Iterator[Golden]:

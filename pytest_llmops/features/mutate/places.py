@@ -93,12 +93,14 @@ def edit_place(reading: Reading, start: int, end: int, new: str) -> Edit:
     old = reading.text[start:end]
     change = f"{old} \u2192 {new}"
     if reading.language and reading.language.code == "en":
-        start, new = put_article_right(reading.text, start, new)
+        start, new = put_article_right(reading.text, start, end, new)
     return Edit(start=start, end=end, new=new, change=change)
 
 
-def put_article_right(text: str, start: int, new: str) -> tuple[int, str]:
-    """Return a replacement with the article before it, where that is another one now, and its start."""
+def put_article_right(text: str, start: int, end: int, new: str) -> tuple[int, str]:
+    """Return a replacement and its start, with `a` or `an` put right before it and at its end."""
+    if new.endswith(" a") and re.match(r"\s[aeiouAEIOU]", text[end : end + 2]):
+        return start, f"{new}n"
     article = _ARTICLE.search(text[max(0, start - 4) : start])
     if article and new[:1].isalnum():
         right = "an" if _VOWEL.match(new) else "a"

@@ -120,7 +120,7 @@ def mutation_json(measured: Measured, compared: Compared, outcome: Outcome) -> d
 
 
 def _list_not_tried(strength: Strength) -> list[str]:
-    """Name what has no mutant, by reason; and answers whose words nobody could turn."""
+    """Name what has no mutant, by reason; and answers whose words cannot be turned."""
     names: dict[str, list[str]] = {}
     for name, reason in strength.not_tried.items():
         names.setdefault(reason, []).append(name)

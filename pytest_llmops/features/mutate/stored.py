@@ -6,13 +6,23 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pytest_llmops.documents.atomic_file import write_atomically
+from pytest_llmops.documents.json_document import parse_json
+from pytest_llmops.documents.kept_file import KeptFile
+from pytest_llmops.documents.reading import (
+    BrokenValueError,
+    hexadecimal,
+    mapping_of,
+    read_version,
+    reader_of,
+    show,
+    whole,
+    within,
+)
 from pytest_llmops.errors import RunFileError, SettingsError
 from pytest_llmops.features.mutate.kinds import EDITS, LIES, Kind
 from pytest_llmops.features.mutate.strength import Strength
@@ -28,12 +38,22 @@ from pytest_llmops.statistics.multiplicity import adjust_holm
 from pytest_llmops.statistics.p_values import binomial_cdf
 
 VERSION = 1
+_FILE = KeptFile(
+    name="stored strength",
+    error=RunFileError,
+    remedy="Take it away, and measure again: llmops mutate --accept",
+    made_by="llmops mutate --accept",
+)
+_FOR_ANY_ANSWER = frozenset({
+    ("output", "another_answer"), ("output", "apology"),
+    ("model", "empty"), ("model", "rubbish"), ("model", "refusal"),
+})  # fmt: skip
 _CHANCE = 0.05
 _DIGITS = 16
 _NAMED = 5
 
 Killed = Mapping[tuple[str, str, str], tuple[bool, str]]
-"""Case, group and kind to whether the mutant was killed, and its digest."""
+"""Case, or place of an edit, group and kind to whether the mutant was killed, and its digest."""
 
 
 class Kept(NamedTuple):
@@ -41,26 +61,34 @@ class Kept(NamedTuple):
     A stored strength.
 
     Attributes:
-        questions: Case to the hash of what it asks and expects; of cases that earlier versions stored, none.
+        questions: Case to the hash of what it asks and expects.
     """
 
     killed: Killed
     questions: Mapping[str, str] = {}
 
     def rename(self, names: Callable[[str], str]) -> Kept:
-        """Return it under the names that its cases have now."""
+        """Return it under the names that its cases have now; edits go with their golden file."""
+        renamed = {case: names(case) for case, group, _ in self.killed if group not in EDITS}
+        moved = {file_of(old): file_of(new) for old, new in renamed.items()}
+
+        def name(case: str, group: str) -> str:
+            path, _, place = case.partition("::")
+            return f"{moved.get(path, path)}::{place}" if group in EDITS else renamed[case]
+
         return Kept(
-            {(names(case), group, kind): entry for (case, group, kind), entry in self.killed.items()},
+            {(name(case, group), group, kind): entry for (case, group, kind), entry in self.killed.items()},
             {names(case): question for case, question in self.questions.items()},
         )
 
-    def share(self, is_of: Callable[[str, str], bool] = lambda _case, _group: True) -> str:
-        """Return `9 of 12 mutants killed`, of cases and groups."""
-        own = [killed for (case, group, _), (killed, _) in self.killed.items() if is_of(case, group)]
+    def share(self, cases: Collection[str] | None = None, group: str = "") -> str:
+        """Return `9 of 12 mutants killed`, of some cases, or of one group of them."""
+        own = [
+            killed
+            for (case, of, _), (killed, _) in self.killed.items()
+            if (cases is None or case in cases) and group in {"", of}
+        ]
         return f"{sum(own)} of {counted(len(own), 'mutant')} killed"
-
-    def share_of(self, cases: Collection[str]) -> str:
-        return self.share(lambda case, _: case in cases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,73 +131,87 @@ def strength_path(settings: Settings) -> Path:
     return settings.path(settings.accepted).with_name("mutation.json")
 
 
-def accept_strength(strength: Strength, path: Path, root: Path, *, may_fall: bool) -> list[str]:
+def accept_strength(strength: Strength, path: Path, root: Path, *, may_lower: bool) -> list[str]:
     """
-    Write which mutants were killed; other golden files and kinds stay as they are.
+    Write which mutants were killed; other golden files, edited files and kinds stay as they are.
 
     Returns:
-        What has less than the file that is there: fewer mutants are killed, or a case is gone. Then nothing
-        is written, unless it `may_fall`.
+        What the file that is there has more of: kills, or cases. Then nothing is written, unless it
+        `may_lower`.
 
     Raises:
         OSError, RunFileError: It cannot be written, or the file that is there is none.
     """
     before = Kept({})
     if path.exists():
-        before = follow_renames(read_strength(path.read_bytes(), str(path)), strength.goldens, root)
+        before = follow_renames(read_strength(_FILE.load(path), str(path)), strength.goldens, root)
     gone = find_gone(before, strength.goldens, root)
-    tried = {(file_of(trial.case), trial.group, trial.kind) for trial in strength.trials}
+    tried = {(_unit(trial.case, trial.group), trial.group, trial.kind) for trial in strength.trials}
     untried = {
-        key: entry
-        for key, entry in before.killed.items()
-        if (file_of(key[0]), *key[1:]) not in tried and key[0] not in gone
+        (case, group, kind): entry
+        for (case, group, kind), entry in before.killed.items()
+        if (_unit(case, group), group, kind) not in tried and case not in gone
     }
     now = Kept({**untried, **_killed(strength.trials)}, {**before.questions, **_questions(strength.goldens)})
-    fallen = _describe_fallen(before, now, gone)
-    if may_fall or not fallen:
+    losses = _describe_losses(before, now, gone)
+    if may_lower or not losses:
         write_atomically(path, _write(now).encode())
-    return fallen
+    return losses
 
 
-def _describe_fallen(before: Kept, now: Kept, gone: Collection[str]) -> list[str]:
-    """Return what fell from what to what: each group, with its kinds."""
+def _unit(case: str, group: str) -> str:
+    """Return what is measured as a whole: a golden file, of an edit with the file that is changed."""
+    return case.rpartition(":")[0] if group in EDITS else file_of(case)
+
+
+def _describe_losses(before: Kept, now: Kept, gone: Collection[str]) -> list[str]:
+    """Return what was lost, before and after: each group, with its kinds."""
     lowered = find_lowered(before.killed, now.killed)
     lines = []
     for golden, group in sorted({(row.golden, row.group) for row in lowered}):
         rows = [row for row in lowered if (row.golden, row.group) == (golden, group)]
-        kinds = ", ".join(f"{row.kind} {row.before} → {row.after} of {row.cases}" for row in rows)
-        old, new = (
-            kept.share(lambda case, of: file_of(case) == golden and of == group and case not in gone)  # noqa: B023 - called at once
-            for kept in (before, now)
-        )
-        lines.append(f"{printable(golden)}: {group}: {old} → {new} ({kinds})")
+        kinds = ", ".join(f"{row.kind} {row.before} \u2192 {row.after}: {row.name_dropped()}" for row in rows)
+        cases = {case for kept in (before, now) for case, _, _ in kept.killed if file_of(case) == golden} - {
+            *gone
+        }
+        old, new = (kept.share(cases, group) for kept in (before, now))
+        lines.append(f"{printable(golden)}: {group}: {old} \u2192 {new} ({kinds})")
     left = {case for case, _, _ in now.killed}
     if silent := sorted({case for case, group, _ in before.killed if group not in EDITS} - left - {*gone}):
         named = name_some([printable(case) for case in silent], _NAMED)
         lines.append(
-            f"nothing was decided of {counted(len(silent), 'case')}, {before.share_of(silent)}: {named}"
+            f"nothing was decided of {counted(len(silent), 'case')}, {before.share(silent)}: {named}"
         )
     return [*lines, *([describe_gone(before, gone)] if gone else [])]
 
 
 class Lowered(NamedTuple):
-    """A kind of which a stored strength has fewer kills than an earlier one, of the cases that both have."""
+    """
+    A kind of which kills were lost since an earlier strength was stored.
+
+    Attributes:
+        before: `3 of 4`, of the cases that both have; of edits, of all that were made then.
+        dropped: Cases, or places of edits, whose mutant was killed and is not any more.
+    """
 
     golden: str
     group: str
     kind: str
-    before: int
-    after: int
-    cases: int
+    before: str
+    after: str
     dropped: tuple[str, ...]
+
+    def name_dropped(self) -> str:
+        return name_some([printable(case.removeprefix(f"{self.golden}::")) for case in self.dropped], _NAMED)
 
 
 def find_lowered(before: Killed, now: Killed) -> list[Lowered]:
     """
-    Find the kinds of which fewer mutants are killed.
+    Find the kinds of which kills were lost: of the very same mutant, or more than were gained.
 
-    A kill that is no longer there is lost, unless the answer is another one, which may have nothing that its
-    kind could change: all mutants of both sides that have most of it in them are others. Cases that are gone
+    A kill that is no longer there is lost, too, unless the answer is another one, which may have nothing that
+    its kind could change: all lies and wrong passages of both sides are others. Some kinds can be made of any
+    answer. Edits have places that move, so they are counted by golden file and kind. Cases that are gone
     altogether are not looked at.
     """
     known = {case for case, _, _ in now}
@@ -177,22 +219,30 @@ def find_lowered(before: Killed, now: Killed) -> list[Lowered]:
     for (case, group, kind), (_, digest) in before.items():
         if (group == "retrieval" or (group == "output" and kind in LIES)) and (case, group, kind) in now:
             alike[case].add(now[case, group, kind][1] == digest)
-    rows: defaultdict[tuple[str, str, str], list[tuple[str, bool, bool]]] = defaultdict(list)
-    for key, (was, _) in before.items():
+    by_kind: defaultdict[tuple[str, str, str], tuple[dict[str, bool], dict[str, bool]]] = defaultdict(
+        lambda: ({}, {})
+    )
+    for key, (was_killed, _) in before.items():
         case, group, kind = key
-        if case in known and (key in now or alike[case] != {False}):
-            rows[file_of(case), group, kind].append((case, was, key in now and now[key][0]))
-    return [
-        Lowered(
-            *kind,
-            before=sum(was for _, was, _ in of_kind),
-            after=sum(is_ for _, _, is_ in of_kind),
-            cases=len(of_kind),
-            dropped=tuple(sorted(case for case, was, is_ in of_kind if was and not is_)),
-        )
-        for kind, of_kind in sorted(rows.items())
-        if sum(is_ - was for _, was, is_ in of_kind) < 0
-    ]
+        is_other = alike[case] == {False} and (group, kind) not in _FOR_ANY_ANSWER
+        if group in EDITS or (case in known and (key in now or not is_other)):
+            old, new = by_kind[file_of(case), group, kind]
+            old[case] = was_killed
+            if group not in EDITS:
+                new[case] = key in now and now[key][0]
+    for (case, group, kind), (is_killed, _) in now.items():
+        if group in EDITS:
+            by_kind[file_of(case), group, kind][1][case] = is_killed
+    rows = []
+    for (golden, group, kind), (old, new) in sorted(by_kind.items()):
+        dropped = tuple(sorted(case for case, was in old.items() if was and not new.get(case)))
+        keys = [(case, group, kind) for case in dropped if group not in EDITS]
+        if sum(new.values()) < sum(old.values()) or any(
+            key in now and now[key][1] == before[key][1] for key in keys
+        ):
+            was, is_ = (f"{sum(killed.values())} of {len(killed)}" for killed in (old, new))
+            rows.append(Lowered(golden, group, kind, before=was, after=is_, dropped=dropped))
+    return rows
 
 
 def list_lost(
@@ -217,14 +267,15 @@ def list_lost(
     except RunFileError as error:
         yield Lost(f"the stored strength cannot be read{error}", content=after)
         return
+    files = set(map(file_of, cases))
     for row in find_lowered(old.killed, now.killed):
-        what = f"{row.golden}: fewer mutants {row.group}/{row.kind} are killed"
-        was, is_ = (f"{killed} of {row.cases}" for killed in (row.before, row.after))
-        yield Lost(what, before=was, after=is_, content=row.dropped)
+        if row.golden in files:
+            what = f"{row.golden}: kills of {row.group}/{row.kind} were lost"
+            yield Lost(what, before=row.before, after=row.after, content=row.dropped)
     left = {case for case, _, _ in now.killed}
-    for case in sorted({case for case, _, _ in old.killed} - left):
+    for case in sorted({case for case, group, _ in old.killed if group not in EDITS} - left):
         if case in cases:
-            yield Lost("the case was taken out of the stored strength", case, old.share_of([case]))
+            yield Lost("the case was taken out of the stored strength", case, old.share([case]))
 
 
 def read_strength(content: bytes, name: str) -> Kept:
@@ -232,13 +283,13 @@ def read_strength(content: bytes, name: str) -> Kept:
     Read which mutants were killed.
 
     Raises:
-        RunFileError: It is no such file, or its counts are lower than what they count.
+        RunFileError: It is no such file.
     """
     killed: dict[tuple[str, str, str], tuple[bool, str]] = {}
     questions: dict[str, str] = {}
-    for path, entry in _read(content, name)["goldens"].items():
-        questions |= {f"{path}::{case}": asked for case, asked in entry.get("questions", {}).items()}
-        for case, kinds in entry["cases"].items():
+    for path, golden in _FILE.parse(content, printable(name), _parse).items():
+        questions |= {f"{path}::{case}": asked for case, asked in golden.questions.items()}
+        for case, kinds in golden.cases.items():
             for written, (is_killed, digest) in kinds.items():
                 group, _, kind = written.partition("/")
                 killed[f"{path}::{case}", group, kind] = (bool(is_killed), digest)
@@ -260,7 +311,7 @@ def read_before(typed: str | None, settings: Settings) -> Before:
         typed: A file, `git:REF` for the one at the merge base, `none`; None for the one beside the baseline.
 
     Raises:
-        OSError, RunFileError, RevisionError: What was named cannot be read.
+        RunFileError, RevisionError: What was named cannot be read.
         SettingsError: The one beside the baseline lies outside of the project, so no revision has it.
     """
     path = strength_path(settings)
@@ -269,10 +320,10 @@ def read_before(typed: str | None, settings: Settings) -> Before:
         return Before(Kept({}))
     if typed is None:
         if path.exists():
-            return Before(read_strength(path.read_bytes(), str(path)))
+            return Before(read_strength(_FILE.load(path), str(path)))
         return Before(Kept({}), "no strength is stored, so nothing is compared: llmops mutate --accept")
     if not is_revision(typed):
-        return Before(read_strength(Path(typed).read_bytes(), typed))
+        return Before(read_strength(_FILE.load(Path(typed), printable(typed)), typed))
     if not path.resolve().is_relative_to(settings.root.resolve()):
         raise SettingsError(
             f"--baseline {printable(typed)} reads the strength beside `accepted`, and "
@@ -359,8 +410,8 @@ def describe_gone(kept: Kept, gone: Collection[str]) -> str:
     are, them = ("is", "it") if len(gone) == 1 else ("are", "them")
     return (
         f"{counted(len(gone), 'case')} of the stored strength {are} gone, with "
-        f"{kept.share_of(gone)}: {named}; stored were {kept.share()}, without {them} "
-        f"{kept.share_of(left)}; if that is meant: llmops mutate --accept --all"
+        f"{kept.share(gone)}: {named}; stored were {kept.share()}, without {them} "
+        f"{kept.share(left)}; if that is meant: llmops mutate --accept --all"
     )
 
 
@@ -414,27 +465,18 @@ def _choose(rows: Sequence[Weakened]) -> list[Weakened]:
 
 
 def _write(kept: Kept) -> str:
-    """Write a line for each case and each kind, so that a change of one is read at once."""
-    by_file: defaultdict[str, list[tuple[str, str, list[Any]]]] = defaultdict(list)
+    """Write a line for each case, so that a change of one is read at once."""
+    by_file: defaultdict[str, defaultdict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
     for (case, group, kind), (is_killed, digest) in sorted(kept.killed.items()):
         path, _, name = case.partition("::")
-        by_file[path].append((name, f"{group}/{kind}", [int(is_killed), digest]))
+        by_file[path][name][f"{group}/{kind}"] = [int(is_killed), digest]
     files = []
-    for path, rows in by_file.items():
-        kinds: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"killed": 0, "survived": 0})
-        cases: defaultdict[str, dict[str, list[Any]]] = defaultdict(dict)
-        for name, kind, entry in rows:
-            kinds[kind]["killed" if entry[0] else "survived"] += 1
-            cases[name][kind] = entry
+    for path, cases in by_file.items():
         questions = {
             name: kept.questions[id_] for name in cases if (id_ := f"{path}::{name}") in kept.questions
         }
         parts = []
-        for part, of_part in (
-            ("kinds", dict(sorted(kinds.items()))),
-            ("questions", questions),
-            ("cases", cases),
-        ):
+        for part, of_part in (("questions", questions), ("cases", cases)):
             lines = ",\n".join(f"    {_dump(name)}: {_dump(value)}" for name, value in of_part.items())
             parts.append(f"   {_dump(part)}: {{\n{lines}\n   }}")
         files.append(f"  {_dump(path)}: {{\n" + ",\n".join(parts) + "\n  }")
@@ -463,32 +505,24 @@ def _digest(trial: Trial) -> str:
     return sha256(json.dumps(seen, sort_keys=True, default=str).encode()).hexdigest()[:_DIGITS]
 
 
-def _read(content: bytes, name: str) -> Mapping[str, Any]:
-    from jsonschema import Draft202012Validator
-
-    remedy = "take it away, and measure again: llmops mutate --accept"
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise RunFileError(f"{printable(name)}: no JSON: {printable(str(error))}; {remedy}") from None
-    for mistake in Draft202012Validator(_schema()).iter_errors(document):
-        raise RunFileError(
-            f"{printable(name)}: {printable(mistake.json_path)}: {printable(mistake.message, 200)}; {remedy}"
-        )
-    checked: Mapping[str, Any] = document
-    for path, entry in checked["goldens"].items():
-        killed = Counter(kind for kinds in entry["cases"].values() for kind, (is_, _) in kinds.items() if is_)
-        for kind, counts in entry["kinds"].items():
-            if counts["killed"] + counts.get("by_error", 0) < killed[kind]:
-                raise RunFileError(
-                    f"{printable(name)}: {printable(path)}: {printable(kind)} has fewer killed mutants "
-                    f"than its cases have, so it was edited; {remedy}"
-                )
-    return checked
+def _read_entry(value: Any) -> tuple[int, str]:
+    if not isinstance(value, list) or len(value) != 2:  # noqa: PLR2004 - a pair
+        raise BrokenValueError(f"must be 0 or 1, and a digest, not {show(value)}")
+    return within(0, whole(0, 1), value[0]), within(1, hexadecimal(_DIGITS), value[1])
 
 
-@cache
-def _schema() -> Mapping[str, Any]:
-    text = files("pytest_llmops.features.mutate").joinpath("mutation.schema.json").read_text("utf-8")
-    schema: Mapping[str, Any] = json.loads(text)
-    return schema
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Golden:
+    questions: Annotated[Mapping[str, str], mapping_of(hexadecimal(64))]
+    cases: Annotated[Mapping[str, Mapping[str, tuple[int, str]]], mapping_of(mapping_of(_read_entry))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Document:
+    version: Any
+    goldens: Mapping[str, _Golden]
+
+
+def _parse(text: str) -> Mapping[str, _Golden]:
+    document: _Document = reader_of(_Document)(read_version(parse_json(text), VERSION, _FILE.name))
+    return document.goldens

@@ -123,6 +123,7 @@ def measure_strength(
     Measure what share of mutants the checks of golden files kill.
 
     Args:
+        not_tried: Group, or `group/kind`, to the reason why nothing of it can be tried.
         wanted: The kinds that were to be tried.
         unread: Cases whose answers are in a language whose words cannot be turned.
     """
@@ -132,7 +133,7 @@ def measure_strength(
     chosen: list[tuple[str, str, Callable[[Trial], bool]]] = [("", "", lambda _: True)]
     chosen += [(group, "", _is_of(group)) for group in groups]
     chosen += [(group, kind, _is_of(group, kind)) for group, kind in kinds]
-    fluent = {kind for kind in kinds if kind in kinds_of(LIES_KEY)}
+    fluent = set(kinds_of(LIES_KEY))
     chosen.append(("output", LIES_KEY, lambda trial: (trial.group, trial.kind) in fluent))
     total, *rates, lies = _rate(trials, chosen)
     missing = {
@@ -142,7 +143,7 @@ def measure_strength(
     }
     foreign = frozenset(unread)
     missing |= {
-        f"{group}/{kind}": _NOTHING_TO_CHANGE
+        f"{group}/{kind}": not_tried.get(f"{group}/{kind}", _NOTHING_TO_CHANGE)
         for group, kind in wanted
         if group not in missing and (group, kind) not in kinds
     }

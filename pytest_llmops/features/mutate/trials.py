@@ -239,9 +239,13 @@ def _judge(mutation: Mutation, scores: Sequence[Score | Failure]) -> Trial:
     killers = tuple(verdict.check for verdict in asked if verdict.outcome == "failed")
     outcome: TrialOutcome = "killed" if killers else "survived"
     reason = ""
-    if not killers and (silent := next((verdict for verdict in verdicts if verdict not in asked), None)):
-        reason = f"{silent.check} gave no score: {silent.reason}"
-        outcome = "error" if _has_nothing_to_read(silent, mutation.answered, mutation.output) else "undecided"
+    if not killers and (silent := [verdict for verdict in verdicts if verdict not in asked]):
+        refusing = [
+            verdict for verdict in silent if _has_nothing_to_read(verdict, mutation.answered, mutation.output)
+        ]
+        outcome = "error" if refusing else "undecided"
+        first = (refusing or silent)[0]
+        reason = f"{first.check} gave no score: {first.reason}"
     return Trial(
         mutation=mutation,
         outcome=outcome,

@@ -191,7 +191,7 @@ def _replace(reading: Reading, offset: int, match: re.Match[str], rule: Rule) ->
             new = reading.text[end - 1 : end].upper()
         new = new[:1].upper() + new[1:]
     if is_english:
-        start, new = _put_article_right(reading.text, start, end, new)
+        start, new = put_article_right(reading.text, start, end, new)
     shown_old, shown_new = reading.text[start:end], new
     change = (
         f"{shown_old.strip()} \u2192 {shown_new.strip()}"
@@ -199,13 +199,6 @@ def _replace(reading: Reading, offset: int, match: re.Match[str], rule: Rule) ->
         else f"without {shown_old.strip()!r}"
     )
     return Edit(start=start, end=end, new=new, change=change[:_SHOWN])
-
-
-def _put_article_right(text: str, start: int, end: int, new: str) -> tuple[int, str]:
-    """Make `a` before or at the end of a replacement `an`, and the other way."""
-    if new.endswith(" a") and re.match(r"\s[aeiouAEIOU]", text[end : end + 2]):
-        return start, f"{new}n"
-    return put_article_right(text, start, new)
 
 
 def _other_agents(reading: Reading, language: Language, sentence: Sentence) -> Iterator[Edit]:
@@ -230,5 +223,5 @@ def _other_agents(reading: Reading, language: Language, sentence: Sentence) -> I
         if others:
             new = choose(others, reading.seed, "agent")
             start, end = (sentence.start + match.start(group), sentence.start + match.end(group))
-            start, put = _put_article_right(reading.text, start, end, new)
+            start, put = put_article_right(reading.text, start, end, new)
             yield Edit(start=start, end=end, new=put, change=f"{word} \u2192 {new}")
