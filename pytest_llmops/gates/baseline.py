@@ -31,6 +31,10 @@ from pytest_llmops.records import Case, CaseResult, Check, Golden, Output, Run, 
 from pytest_llmops.registry import create_metric, find_traits
 
 _NAMED = 5
+
+ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
+"""The command that makes a baseline."""
+
 _UNLIKE = "its metrics are others than the baseline's, or score otherwise; take the run's by --all"
 _OF_FILES = ("golden:", "app:")
 
@@ -149,7 +153,7 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
             signature = join_runs(signature, baseline.signature if is_mixed else signed, signed)
     edited = {case for case in taken if case in old and not have_same_input(old[case], taken[case])}
     replaced = tuple(case for case in taken if case in old and case not in edited)
-    anchors = _take_anchors(baseline, run, replaces=options.replace)
+    kept_files = {*map(file_of, entries), *(path for path in map(file_of, old) if path not in options.gone)}
     return Acceptance(
         baseline=Run(
             signature=signature,
