@@ -10,6 +10,7 @@ from pytest_llmops.evaluation.missing import MissingBaseline
 from pytest_llmops.gates.golden_flaws import describe_blind, describe_echoes, describe_unchecked
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs import pair_cases
+from pytest_llmops.gates.people import People
 from pytest_llmops.gates.release import Release, describe_drift, rescore_release
 from pytest_llmops.gates.renames import describe_renames
 from pytest_llmops.gates.selfcheck import plan_repeats
@@ -74,9 +75,8 @@ class BaselineSource:
     def judge(self, settings: Settings) -> Judge:
         """Return the judge of a run of the golden files."""
         gone = gone_files(self.base, settings) if self.base else frozenset[str]()
-        return Judge(
-            self.goldens, self.base, self.reviews, self.calibrations, gone=gone, release=self.release
-        )
+        people = People(reviews=self.reviews, calibrations=self.calibrations)
+        return Judge(self.goldens, self.base, people, gone=gone, release=self.release)
 
     def doubts(self) -> Iterator[str]:
         """A sentence for each check that shows little: uncalibrated, blind, met by the question, or none."""

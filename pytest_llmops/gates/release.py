@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_llmops.gates.anchors import JudgeMove, correct_suite, find_moves
-from pytest_llmops.gates.baseline import rescore_all
+from pytest_llmops.gates.baseline import rescore_run
 from pytest_llmops.gates.case_results import (
     count_repeats,
     like_metrics,
@@ -65,8 +65,7 @@ def last_share(share: float, release: Release | None) -> float:
 
 def rescore_release(release: Release, goldens: Sequence[Golden], results: Sequence[CaseResult]) -> Release:
     """A release that is scored as the results are, where its outputs were kept."""
-    again = rescore_all(goldens, {result.case: result for result in release.run.results}, results)
-    return replace(release, run=replace(release.run, results=tuple(again.values())))
+    return replace(release, run=rescore_run(goldens, release.run, results))
 
 
 def judge_suites(  # noqa: PLR0913 - both baselines, and the rest of the run
@@ -181,9 +180,7 @@ def _name_release(verdict: Verdict, name: str) -> Verdict:
     )
 
 
-def _judge_gone(
-    release: Release, files: Collection[str], known: Iterable[CaseResult]
-) -> tuple[Verdict, ...]:
+def _judge_gone(release: Release, files: Collection[str], known: Iterable[CaseResult]) -> tuple[Verdict, ...]:
     """
     An undecided verdict on files of the release that nothing of the run follows, nor the last baseline.
 

@@ -34,9 +34,7 @@ def follow_renames(base: Run, cases: Mapping[str, str], lost: Collection[str]) -
     return rename_cases(base, ids, moved), renamed
 
 
-def _find_moved(
-    gone: Iterable[str], renamed: Mapping[str, str], *, kept: Collection[str]
-) -> dict[str, str]:
+def _find_moved(gone: Iterable[str], renamed: Mapping[str, str], *, kept: Collection[str]) -> dict[str, str]:
     """
     Golden files that are gone, to the one other file that half of their cases or more are in.
 

@@ -170,9 +170,9 @@ def tolerated_drops(suite: Mapping[str, Sequence[SuiteCheck]]) -> dict[str, floa
     return drops
 
 
-def recorded_metrics(suite: Mapping[str, Sequence[SuiteCheck]]) -> frozenset[str]:
-    """Metrics that the suites only record: where no case checks one, no case can drop by it."""
-    checks = [check for checks in suite.values() for check in checks]
+def recorded_metrics(checks: Iterable[Check | SuiteCheck]) -> frozenset[str]:
+    """Metrics that checks of suites or cases only record: none of these can drop by one."""
+    checks = list(checks)
     recorded = {check.metric for check in checks if check.record_only}
     return frozenset(recorded - {check.metric for check in checks if not check.record_only})
 

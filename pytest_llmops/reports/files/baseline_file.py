@@ -31,7 +31,15 @@ from pytest_llmops.documents.reading import (
     within,
 )
 from pytest_llmops.errors import RunFileError, hint
-from pytest_llmops.gates.baseline import ACCEPT, NEW_ALONE, Acceptance, AcceptOptions, accept, find_flaw, make_entry
+from pytest_llmops.gates.baseline import (
+    ACCEPT,
+    NEW_ALONE,
+    Acceptance,
+    AcceptOptions,
+    accept,
+    find_flaw,
+    make_entry,
+)
 from pytest_llmops.gates.case_results import answer_digests
 from pytest_llmops.gates.copies import leave_out_copies
 from pytest_llmops.gates.release import RELEASE, Release
@@ -74,10 +82,7 @@ def write_baseline(run: Run, path: str | Path, *, release: str = "") -> None:
     """
     path = Path(path)
     entries, anchors = (
-        [
-            _make_entry(result, path)
-            for result in sorted(side, key=attrgetter("case"))
-        ]
+        [_make_entry(result, path) for result in sorted(side, key=attrgetter("case"))]
         for side in (run.results, run.anchors)
     )
     for before, after in pairwise(entries):
