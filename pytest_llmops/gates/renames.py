@@ -57,7 +57,7 @@ def follow_between_runs(base: Run, run: Run) -> tuple[Run, dict[str, str]]:
     Give cases of a baseline the ids that they have in a run, where no golden file can be looked at.
 
     A case of a file that the run lacks is lost, or was not run. It is taken for renamed if the case that asks
-    the same was scored by all its metrics.
+    the same was scored by all its metrics, and so is a file of which half of the cases are.
     """
     asked = {result.case: result.input_hash for result in run.results}
     metrics = {result.input_hash: _metrics(result) for result in run.results}
@@ -68,6 +68,10 @@ def follow_between_runs(base: Run, run: Run) -> tuple[Run, dict[str, str]]:
         if result.case not in asked
         and (file_of(result.case) in files or _metrics(result) <= metrics.get(result.input_hash, set()))
     }
+    found = Counter(map(file_of, lost))
+    times = Counter(file_of(result.case) for result in base.results)
+    missing = {result.case for result in base.results} - asked.keys()
+    lost |= {case for case in missing if 2 * found[file_of(case)] >= times[file_of(case)]}
     return follow_renames(base, asked, lost)
 
 

@@ -462,3 +462,15 @@ def test_verdicts_of_a_run_are_those_of_its_file(regime, monkeypatch, capsys):
     assert verdicts == verdicts_of_files
     assert outcome == regime.outcome
     assert code == {"passed": 0, "undecided": 0, "error": 3}.get(outcome, 1)
+
+
+@pytest.mark.usefixtures("project")
+def test_summaries_of_both_doors_compare_a_release_that_was_scored_again(monkeypatch, capsys):
+    record(STRICT, {}, "--release", "1.4")
+    write(STRICT, {})
+    monkeypatch.setattr(Strict, "version", 2)
+
+    for arguments in (["run", "--out", "run.json"], ["compare", "golden/baseline.json", "run.json"]):
+        capsys.readouterr()
+        assert main(arguments) == 0
+        assert "since release 1.4: no mean moved" in capsys.readouterr().out

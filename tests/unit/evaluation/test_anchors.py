@@ -138,8 +138,8 @@ def test_a_summary_says_that_the_anchors_were_not_scored(tmp_path, monkeypatch, 
     with JudgeServer() as server:
         (tmp_path / "golden/shop.yaml").write_text(
             f"app: anchored_bot:answer\njudge: {{model: small, base_url: '{server.url}'}}\n"
-            "anchors: anchors.jsonl\nchecks: {judge: {rubric: default, min: 2}}\n"
-            "cases: [{id: a, input: hello}]\n"
+            "anchors: anchors.jsonl\nchecks: {judge: {rubric: default, min: 2}, bleu: '>= 1'}\n"
+            "cases: [{id: a, input: hello, reference: hello}]\n"
         )
         shown = []
         for record in ("new", "none"):
