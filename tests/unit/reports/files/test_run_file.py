@@ -144,7 +144,9 @@ def suites(draw):
         names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
         drop = draw(st.none() | st.floats(0, 10))
         for name in names:
-            bound = draw(st.none() | st.tuples(st.sampled_from([">=", ">", "<=", "<"]), numbers))
+            bounds = st.tuples(st.sampled_from([">=", ">", "<=", "<"]), numbers)
+            bare = name == "mean" and drop is None and len(names) > 1  # a mean that `compare` added
+            bound = draw(bounds if bare else st.none() | bounds)
             checks.append(
                 SuiteCheck(
                     metric=metric,
