@@ -30,7 +30,8 @@ def follow_renames(base: Run, cases: Mapping[str, str], lost: Collection[str]) -
     new = {case: asked for case, asked in cases.items() if case not in known}
     renamed = find_renames(gone, new)
     moved = _find_moved(gone, renamed, kept={*map(file_of, (*cases, *(known - gone.keys())))})
-    ids = {case: rename_case(case, moved) for case in gone if file_of(case) in moved} | renamed
+    taken = known | {*renamed.values()}
+    ids = {case: id_ for case in gone if (id_ := rename_case(case, moved)) not in taken} | renamed
     return rename_cases(base, ids, moved), renamed
 
 

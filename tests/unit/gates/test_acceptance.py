@@ -350,6 +350,10 @@ def test_anchors_go_with_a_golden_file_and_not_with_one_of_its_cases():
     assert (acceptance.renamed, acceptance.edited) == ({"a::x": "c::x"}, ("c::y",))
     assert anchors_of(acceptance) == {"b::1": 0.9, "c::1": 0.5}
 
+    swapped = replace(asked("c", "x"), case="c::y")
+    acceptance = accept(base, replace(whole, results=(swapped,)), AcceptOptions(gone=frozenset({"a"})))
+    assert (acceptance.renamed, acceptance.unused) == ({"a::x": "c::y"}, ("a::y",))
+
 
 def test_anchors_that_are_gone_leave_the_baseline_with_the_run_of_their_file():
     base = Run(
