@@ -13,12 +13,10 @@ from pathlib import Path
 
 from pytest_llmops.calibration.record import load_calibrations
 from pytest_llmops.errors import RunFileError
-from pytest_llmops.gates.baseline import rescore_all
 from pytest_llmops.gates.comparison import compare
 from pytest_llmops.gates.people import People
 from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.golden.reviews import load_reviews
-from pytest_llmops.records import Run
 from pytest_llmops.reports.comparison import comparison_document, comparison_json
 from pytest_llmops.reports.document import write_markdown, write_terminal
 from pytest_llmops.reports.files.baseline_file import load_base, load_release
@@ -45,10 +43,10 @@ def _compare(given: argparse.Namespace) -> int:
                 reviews=load_reviews(settings.path(settings.reviews)),
                 calibrations=load_calibrations(settings.path(settings.calibration)),
             )
+            # A missing golden file is another project's, or was moved: its cases are compared as they are.
+            goldens, _ = load_goldens_of(run, find_root(Path.cwd()))
             release = load_release(Path(given.base))
-            if release is not None:
-                release = replace(release, run=_comparable(release.run, run))
-            comparison = compare(_comparable(base, run), run, release=release, people=people)
+            comparison = compare(base, run, release=release, people=people, goldens=goldens)
     except RunFileError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _EXIT_CODES["error"]
@@ -72,11 +70,3 @@ def _without_collector() -> Iterator[None]:
     finally:
         if collects:
             gc.enable()
-
-
-def _comparable(base: Run, run: Run) -> Run:
-    """Score the base again where its metrics differ, by the golden files that are there."""
-    # A missing file is another project's, or was moved: its cases are compared as they are.
-    goldens, _ = load_goldens_of(run, find_root(Path.cwd()))
-    again = rescore_all(goldens, {result.case: result for result in base.results}, run.results)
-    return replace(base, results=tuple(again.values()))

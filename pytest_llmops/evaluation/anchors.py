@@ -70,7 +70,8 @@ def plan_anchors(golden: Golden, settings: Settings) -> tuple[Golden, list[Task]
 def describe_unscored_anchors(goldens: Iterable[Golden], settings: Settings) -> Iterator[str]:
     """Yield a sentence for each golden file whose anchors were not scored."""
     for golden in goldens if settings.record == "none" else ():
-        if golden.anchors and (names := sorted(printable(name) for name, _ in _list_metrics(golden))):
+        waiting = (name for name, metric in _list_metrics(golden) if traits_of(metric).waits)
+        if golden.anchors and (names := sorted(map(printable, waiting))):
             yield (
                 f"{printable(golden.path)}: {name_some(names, _NAMED)} did not score the anchors, since "
                 "--llm-record none makes no calls: a drop may be one of the judge, and not of the app"

@@ -16,7 +16,7 @@ from pytest_llmops.errors import LLMOpsError, RunFileError, SettingsError
 from pytest_llmops.evaluation.merge_base.former import find_former_baseline
 from pytest_llmops.evaluation.merge_base.reading import read_merge_base
 from pytest_llmops.evaluation.source import BaselineSource, gone_files
-from pytest_llmops.gates.baseline import AcceptOptions
+from pytest_llmops.gates.baseline import ACCEPT, AcceptOptions
 from pytest_llmops.gates.error_budget import BASELINE_REPEATS
 from pytest_llmops.gates.renames import describe_renames, follow_renames
 from pytest_llmops.gates.suite_channel.verdicts import watch_means
@@ -26,7 +26,6 @@ from pytest_llmops.golden.reviews import load_reviews
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Golden, Run
 from pytest_llmops.reports.files.baseline_file import (
-    ACCEPT,
     load_base,
     load_baseline,
     load_release,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pytest_llmops.gates.baseline import ACCEPT
 from pytest_llmops.printable import printable
-from pytest_llmops.reports.files.baseline_file import ACCEPT
 from pytest_llmops.revision.git import run_git
 from pytest_llmops.revision.revision import Revision
 

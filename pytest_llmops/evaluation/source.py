@@ -10,7 +10,8 @@ from pytest_llmops.evaluation.missing import MissingBaseline
 from pytest_llmops.gates.golden_flaws import describe_blind, describe_echoes, describe_unchecked
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs import pair_cases
-from pytest_llmops.gates.release import Release, describe_drift
+from pytest_llmops.gates.people import People
+from pytest_llmops.gates.release import Release, describe_drift, rescore_release
 from pytest_llmops.gates.renames import describe_renames
 from pytest_llmops.gates.selfcheck import plan_repeats
 from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
@@ -74,9 +75,8 @@ class BaselineSource:
     def judge(self, settings: Settings) -> Judge:
         """Return the judge of a run of the golden files."""
         gone = gone_files(self.base, settings) if self.base else frozenset[str]()
-        return Judge(
-            self.goldens, self.base, self.reviews, self.calibrations, gone=gone, release=self.release
-        )
+        people = People(reviews=self.reviews, calibrations=self.calibrations)
+        return Judge(self.goldens, self.base, people, gone=gone, release=self.release)
 
     def doubts(self) -> Iterator[str]:
         """A sentence for each check that shows little: uncalibrated, blind, met by the question, or none."""
@@ -131,7 +131,10 @@ class BaselineSource:
         lines += unstamped
         if (kinds := stamped_kinds(self.base.signature, run.signature)) and not changes and not unstamped:
             lines.append(f"no stamp differs from the baseline: {', '.join(kinds)}")
-        drift = "" if self.release is None else describe_drift(self.release, run.suite, run.results)
+        drift = ""
+        if self.release is not None:
+            release = rescore_release(self.release, self.goldens, run.results)
+            drift = describe_drift(release, run.suite, run.results)
         lines += filter(None, [drift, describe_renames(self.renamed)])
         if new := pair_cases(self.base.results, run.results).new:
             cases = counted(len(new), "case")

@@ -27,10 +27,25 @@ from pytest_llmops.judges.floors import criteria_alone
 from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.protocols import traits_of
-from pytest_llmops.records import Case, CaseResult, Check, Golden, Output, Run, Sample, Score, SuiteCheck
+from pytest_llmops.records import (
+    ANCHORS,
+    Case,
+    CaseResult,
+    Check,
+    Golden,
+    Output,
+    Run,
+    Sample,
+    Score,
+    SuiteCheck,
+)
 from pytest_llmops.registry import create_metric, find_traits
 
 _NAMED = 5
+
+ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
+"""The command that makes a baseline."""
+
 _UNLIKE = "its metrics are others than the baseline's, or score otherwise; take the run's by --all"
 _OF_FILES = ("golden:", "app:")
 
@@ -150,6 +165,9 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
     edited = {case for case in taken if case in old and not have_same_input(old[case], taken[case])}
     replaced = tuple(case for case in taken if case in old and case not in edited)
     anchors = _take_anchors(baseline, run, replaces=options.replace)
+    if options.prune:
+        kept_files = {f"{file_of(case)}{ANCHORS}" for case in entries}
+        anchors = tuple(anchor for anchor in anchors if file_of(anchor.case) in kept_files)
     return Acceptance(
         baseline=Run(
             signature=signature,
@@ -192,9 +210,13 @@ def _find_unscored(
 
 
 def _take_anchors(baseline: Run | None, run: Run, *, replaces: bool) -> tuple[CaseResult, ...]:
-    """The flawless anchors of a run beside those that are known, or in their place."""
+    """The flawless anchors of a run beside those that are known, or in the place of those of its files."""
     known = {entry.case: entry for entry in baseline.anchors} if baseline else {}
     new = {result.case: make_entry(result) for result in run.anchors if not find_flaw(result)}
+    there = {result.case for result in run.anchors}
+    files = set(map(file_of, there))
+    if replaces:
+        known = {case: entry for case, entry in known.items() if case in there or file_of(case) not in files}
     kept = {**known, **new} if replaces else {**new, **known}
     return tuple(kept[case] for case in sorted(kept))
 
@@ -434,6 +456,12 @@ def rescore_all(
             case, suite = written[new.case]
             again[new.case] = rescore(case, base[new.case], new, suite)
     return again
+
+
+def rescore_run(goldens: Iterable[Golden], base: Run, results: Iterable[CaseResult]) -> Run:
+    """A baseline, as far as it can be made comparable with new results."""
+    again = rescore_all(goldens, {result.case: result for result in base.results}, results)
+    return replace(base, results=tuple(again.values()))
 
 
 def _score_again(check: Check | SuiteCheck, case: Case, base: CaseResult) -> CaseResult:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from pytest_llmops.gates.anchors import find_moves
+from pytest_llmops.gates.baseline import rescore_run
 from pytest_llmops.gates.case_channel.reading import case_budget, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_changes
 from pytest_llmops.gates.case_results import unscored_cases
@@ -17,7 +19,7 @@ from pytest_llmops.gates.labelled_means import with_labels
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.people import People
-from pytest_llmops.gates.release import Release, describe_drift, judge_suites
+from pytest_llmops.gates.release import Release, describe_drift, judge_suites, rescore_release
 from pytest_llmops.gates.renames import describe_renames, follow_between_runs
 from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
@@ -28,7 +30,7 @@ from pytest_llmops.gates.suite_channel.verdicts import (
     watch_mean,
 )
 from pytest_llmops.golden.identity import file_of
-from pytest_llmops.records import CaseResult, Comparison, Outcome, Run, SuiteCheck, Verdict
+from pytest_llmops.records import CaseResult, Check, Comparison, Golden, Outcome, Run, SuiteCheck, Verdict
 
 
 def compare(  # noqa: PLR0913 - the public door
@@ -38,6 +40,7 @@ def compare(  # noqa: PLR0913 - the public door
     suite: Mapping[str, Sequence[SuiteCheck]] | None = None,
     release: Release | None = None,
     people: People | None = None,
+    goldens: Iterable[Golden] = (),
     level: float = 0.95,
     seed: int = 0,
 ) -> Comparison:
@@ -54,6 +57,7 @@ def compare(  # noqa: PLR0913 - the public door
             by the mean of each metric that the baseline scored its cases by.
         release: A second baseline, which the suite checks are compared with as well.
         people: Reviews of the run's answers, and labels for its judges.
+        goldens: Files by which outputs that a baseline kept are scored as the run is, where it was not.
         level: Coverage of the intervals, between 0 and 1; one minus the chance of any false `regressed`.
         seed: Fixes every resample.
 
@@ -67,12 +71,15 @@ def compare(  # noqa: PLR0913 - the public door
         if twice := [case for case, times in counts.items() if times > 1]:
             raise ValueError(f"a run has a case once, but {twice[0]!r} occurs twice")
     people = people or People()
+    goldens = list(goldens)
     base, renamed = follow_between_runs(leave_out_copies(base), run)
+    base = rescore_run(goldens, base, run.results)
     checks = _with_means(run.suite if suite is None else suite, base.results, run.results)
     checks = {path: with_labels(of_file, people.calibrations) for path, of_file in checks.items()}
     run = replace(run, results=tuple(mark_copies(run.results)))
     if release is not None:
         release = replace(release, run=follow_between_runs(release.run, run)[0])
+        release = rescore_release(release, goldens, run.results)
     pairs = pair_cases(base.results, run.results)
     chance = Chance(base.results)
     share = divide_suite_share(checks.values())
@@ -97,7 +104,7 @@ def compare(  # noqa: PLR0913 - the public door
         pairs,
         budget=budget,
         tolerated=tolerated_drops(checks),
-        recorded=recorded_metrics(checks),
+        recorded=recorded_metrics(chain(*checks.values())),
         chance=chance,
         readings=readings,
         share=share,
@@ -143,7 +150,7 @@ def _with_means(
 
     Those of a file without checks are of unbounded metrics as well, to be shown: one that vanished is missed.
     """
-    recorded = _recorded(results)
+    recorded = recorded_metrics(_checks_of(results))  # a baseline has no checks: the run's decide
     if not any(checks.values()):
         return {"": tuple(map(watch_mean, sorted(_scored(base_results) - recorded)))}
     before, now = ({file_of(result.case) for result in side} for side in (base_results, results))
@@ -154,7 +161,7 @@ def _with_means(
         metrics = _scored(results_of(path, base_results)) - (recorded - named)
         if own:
             of_file = results_of(path, results)
-            left_open = recorded_metrics({path: own}) - _checked(of_file)
+            left_open = recorded_metrics([*own, *_checks_of(of_file)])
             means[path] = add_means(own, sorted((metrics & _scored(of_file)) - left_open))
         else:
             means[path] = tuple(map(watch_mean, sorted(metrics)))
@@ -165,14 +172,8 @@ def _scored(results: Iterable[CaseResult]) -> set[str]:
     return {score.metric for result in results for score in result.scores}
 
 
-def _recorded(results: Iterable[CaseResult]) -> set[str]:
-    """Metrics that cases only record; a baseline has no checks, so that the run's decide."""
-    recorded = {check.metric for result in results for check in result.checks if check.record_only}
-    return recorded - _checked(results)
-
-
-def _checked(results: Iterable[CaseResult]) -> set[str]:
-    return {check.metric for result in results for check in result.checks if not check.record_only}
+def _checks_of(results: Iterable[CaseResult]) -> Iterator[Check]:
+    return (check for result in results for check in result.checks)
 
 
 def _judge_unscored(results: Sequence[CaseResult], reported: set[str]) -> list[Verdict]:

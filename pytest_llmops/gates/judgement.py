@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_llmops.calibration.record import Calibration
 from pytest_llmops.gates.absolute import judge_case
 from pytest_llmops.gates.anchors import JudgeMove, correct_cases, find_moves
 from pytest_llmops.gates.baseline import rescore
@@ -20,7 +19,6 @@ from pytest_llmops.gates.people import People
 from pytest_llmops.gates.release import Release, judge_suites, rescore_release
 from pytest_llmops.gates.suite_channel.verdicts import judge_new_suite, recorded_metrics, tolerated_drops
 from pytest_llmops.golden.identity import cases_by_id, file_of
-from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Verdict
 
 
@@ -31,17 +29,14 @@ class Judge:
 
     Attributes:
         goldens: All files of the run: the correction for many checks counts all of theirs.
-        reviews: Of answers, by people; they settle undecided verdicts.
-        calibrations: By the signature of scores, their agreement with people; a check with `min_kappa` does
-            not pass without.
+        people: Reviews of answers, and labels for judges.
         gone: Golden files of the baseline that do not exist any more.
         release: A second baseline, which stays while the first one follows accepted runs.
     """
 
     goldens: Sequence[Golden]
     base: Run | None = None
-    reviews: Sequence[Review] = ()
-    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    people: People = field(default_factory=People)
     gone: frozenset[str] = frozenset()
     release: Release | None = None
     _before: dict[str, CaseResult] = field(init=False)
@@ -73,7 +68,7 @@ class Judge:
                 moved=self._moved.get(file_of(result.case)),
             )
             verdicts = correct_cases(verdicts, self._moves.get(file_of(result.case), {}))
-        return People(reviews=self.reviews, calibrations=self.calibrations).weigh(verdicts, case, result)
+        return self.people.settle(verdicts, case, result)
 
     def needs_movement(self, golden: Golden) -> bool:
         """True if single cases of a golden file have to wait for `note_movement`."""
@@ -108,7 +103,7 @@ class Judge:
         each metric that no case checks itself and by which single cases dropped. A file that is new to the
         baseline is judged by its thresholds, as a new case is.
         """
-        golden = replace(golden, suite=with_labels(golden.suite, self.calibrations))
+        golden = replace(golden, suite=with_labels(golden.suite, self.people.calibrations))
         if self.base is None:
             floors = judge_suite_floors(golden.suite, results)
             return (*judge_new_suite(golden.suite, results), *floors)
@@ -134,7 +129,7 @@ class Judge:
             pair_cases(before.values(), results),
             budget=self._budget,
             tolerated=tolerated_drops(suite),
-            recorded=recorded_metrics(suite),
+            recorded=recorded_metrics(golden.suite),
             chance=self._chance,
             unchecked=True,
             share=share,

@@ -26,13 +26,13 @@ class People:
     reviews: Sequence[Review] = ()
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
 
-    def have_words_on(self, case: Case) -> bool:
+    def may_change(self, case: Case) -> bool:
         """True if a check of the case needs labels, or an answer was reviewed."""
         return any(check.min_kappa is not None for check in case.checks) or any(
             review.case == case.id for review in self.reviews
         )
 
-    def weigh(self, verdicts: Sequence[Verdict], case: Case, result: CaseResult) -> tuple[Verdict, ...]:
+    def settle(self, verdicts: Sequence[Verdict], case: Case, result: CaseResult) -> tuple[Verdict, ...]:
         """Return the verdicts of a case as people's labels and reviews leave them."""
         verdicts = require_agreement(verdicts, case, result, self.calibrations)
         return settle(verdicts, result, self.reviews) if self.reviews else verdicts

@@ -7,11 +7,12 @@ stays they add up.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_llmops.gates.anchors import JudgeMove, correct_suite, find_moves
-from pytest_llmops.gates.baseline import rescore_all
+from pytest_llmops.gates.baseline import rescore_run
 from pytest_llmops.gates.case_results import (
     count_repeats,
     like_metrics,
@@ -26,16 +27,17 @@ from pytest_llmops.gates.suite_channel.progress import Progress
 from pytest_llmops.gates.suite_channel.verdicts import (
     judge_and_track,
     judge_new_suite,
-    judge_suites_against,
     track_suites,
 )
-from pytest_llmops.printable import counted, printable
+from pytest_llmops.golden.identity import file_of
+from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import CaseResult, Golden, Run, SuiteCheck, Verdict
 from pytest_llmops.statistics.summaries import NOISE, mean
 
 RELEASE_SHARE = 0.25
 """The part of the suites' error budget for drops since the release; the last baseline has the rest."""
 
+_NAMED = 3
 _LIKELY = 0.2  # the largest p-value of a drop beyond `max_drop` that is looked into
 _NAME_ANEW = "if the drop is wanted, name a new release: llmops accept RUN.json --all --release NAME"
 
@@ -63,8 +65,7 @@ def last_share(share: float, release: Release | None) -> float:
 
 def rescore_release(release: Release, goldens: Sequence[Golden], results: Sequence[CaseResult]) -> Release:
     """A release that is scored as the results are, where its outputs were kept."""
-    again = rescore_all(goldens, {result.case: result for result in release.run.results}, results)
-    return replace(release, run=replace(release.run, results=tuple(again.values())))
+    return replace(release, run=rescore_run(goldens, release.run, results))
 
 
 def judge_suites(  # noqa: PLR0913 - both baselines, and the rest of the run
@@ -95,20 +96,22 @@ def judge_suites(  # noqa: PLR0913 - both baselines, and the rest of the run
     """
     known = {path: checks for path, checks in suite.items() if results_of(path, base_results)}
     of_last = last_share(share, release)
-    compared = judge_suites_against(
+    compared = judge_and_track(
         known, results, base_results, level=level, seed=seed, share=of_last, chance=chance
     )
     verdicts = {
-        path: correct_suite(compared[path], checks, moves.get(path, {}))
+        path: correct_suite([verdict for verdict, _ in compared[path]], checks, moves.get(path, {}))
         if path in known
         else tuple(map(_note_new, judge_new_suite(checks, results_of(path, results))))
         for path, checks in suite.items()
     }
     if release is None:
         return verdicts
-    since = _judge_since(
-        release, suite, results, anchors, files=files or suite, share=share, level=level, seed=seed
-    )
+    files = {*files} or {*suite}
+    since = _judge_since(release, suite, results, anchors, files=files, share=share, level=level, seed=seed)
+    first = min(files, default="")
+    if first in since:  # once for all files, in whichever of them
+        since[first] += _judge_gone(release, files, [*base_results, *results])
     return {path: (*of_file, *since[path]) for path, of_file in verdicts.items()}
 
 
@@ -177,9 +180,26 @@ def _name_release(verdict: Verdict, name: str) -> Verdict:
     )
 
 
-def _judge_unshared(name: str, cases: int) -> Verdict:
+def _judge_gone(release: Release, files: Collection[str], known: Iterable[CaseResult]) -> tuple[Verdict, ...]:
+    """
+    An undecided verdict on files of the release that nothing of the run follows, nor the last baseline.
+
+    Args:
+        known: Results of the run and of the last baseline, by which files were left out of the run alone.
+    """
+    kept = {*files, *(file_of(result.case) for result in known)}
+    gone = Counter(path for result in release.run.results if (path := file_of(result.case)) not in kept)
+    if not gone or not any(results_of(path, release.run.results) for path in files):
+        return ()
+    named = name_some([printable(path) for path in sorted(gone)], _NAMED)
+    return (_judge_unshared(release.name, gone.total(), f"of {named}, which is gone, "),)
+
+
+def _judge_unshared(name: str, cases: int, of_files: str = "") -> Verdict:
     reason = (
-        f"none of its {counted(cases, 'case')} can be compared" if cases else "it has no case of this run"
+        f"none of its {counted(cases, 'case')} {of_files}can be compared"
+        if cases
+        else "it has no case of this run"
     )
     return Verdict(
         check=f"release {printable(name)}",

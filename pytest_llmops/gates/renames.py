@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from pytest_llmops.golden.identity import file_of
@@ -11,6 +11,7 @@ from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import ANCHORS, CaseResult, Run
 
 _NAMED = 3
+_NONE: Mapping[str, str] = {}
 
 
 def follow_renames(base: Run, cases: Mapping[str, str], lost: Collection[str]) -> tuple[Run, dict[str, str]]:
@@ -28,7 +29,28 @@ def follow_renames(base: Run, cases: Mapping[str, str], lost: Collection[str]) -
     gone = {result.case: result.input_hash for result in base.results if result.case in lost}
     new = {case: asked for case, asked in cases.items() if case not in known}
     renamed = find_renames(gone, new)
-    return rename_cases(base, renamed), renamed
+    moved = _find_moved(gone, renamed, kept={*map(file_of, (*cases, *(known - gone.keys())))})
+    taken = known | {*renamed.values()}
+    ids = {case: id_ for case in gone if (id_ := rename_case(case, moved)) not in taken} | renamed
+    return rename_cases(base, ids, moved), renamed
+
+
+def _find_moved(gone: Iterable[str], renamed: Mapping[str, str], *, kept: Collection[str]) -> dict[str, str]:
+    """
+    Golden files that are gone, to the one other file that half of their cases or more are in.
+
+    Args:
+        gone: Ids of lost cases.
+        kept: Files that still have a case.
+    """
+    cases = Counter(map(file_of, gone))
+    shared = Counter((file_of(old), file_of(new)) for old, new in renamed.items())
+    targets = Counter(old for old, _ in shared)
+    return {
+        old: new
+        for (old, new), times in shared.items()
+        if old not in kept and targets[old] == 1 and 2 * times >= cases[old]
+    }
 
 
 def follow_between_runs(base: Run, run: Run) -> tuple[Run, dict[str, str]]:
@@ -36,7 +58,7 @@ def follow_between_runs(base: Run, run: Run) -> tuple[Run, dict[str, str]]:
     Give cases of a baseline the ids that they have in a run, where no golden file can be looked at.
 
     A case of a file that the run lacks is lost, or was not run. It is taken for renamed if the case that asks
-    the same was scored by all its metrics.
+    the same was scored by all its metrics, and so is a file of which half of the cases are.
     """
     asked = {result.case: result.input_hash for result in run.results}
     metrics = {result.input_hash: _metrics(result) for result in run.results}
@@ -47,6 +69,10 @@ def follow_between_runs(base: Run, run: Run) -> tuple[Run, dict[str, str]]:
         if result.case not in asked
         and (file_of(result.case) in files or _metrics(result) <= metrics.get(result.input_hash, set()))
     }
+    found = Counter(map(file_of, lost))
+    times = Counter(file_of(result.case) for result in base.results)
+    missing = {result.case for result in base.results} - asked.keys()
+    lost |= {case for case in missing if 2 * found[file_of(case)] >= times[file_of(case)]}
     return follow_renames(base, asked, lost)
 
 
@@ -68,22 +94,31 @@ def find_renames(gone: Mapping[str, str], new: Mapping[str, str]) -> dict[str, s
     return {case: ids[asked] for case, asked in gone.items() if asked in ids and times_gone[asked] == 1}
 
 
-def rename_cases(run: Run, renamed: Mapping[str, str]) -> Run:
-    """A baseline with the new ids of renamed cases."""
-    if not renamed:
+def rename_cases(run: Run, renamed: Mapping[str, str], moved: Mapping[str, str] = _NONE) -> Run:
+    """
+    A baseline with the new ids of renamed cases, and of the anchors of golden files that moved.
+
+    Args:
+        moved: Paths, old to new.
+    """
+    if not (renamed or moved):
         return run
-    results = [replace(result, case=renamed.get(result.case, result.case)) for result in run.results]
-    files = {file_of(old) + ANCHORS: file_of(new) + ANCHORS for old, new in renamed.items()}
-    anchors = [
-        replace(anchor, case=anchor.case.replace(file, files.get(file, file), 1))
-        for anchor in run.anchors
-        if (file := file_of(anchor.case))
-    ]
-    return replace(
-        run,
-        results=tuple(sorted(results, key=lambda result: result.case)),
-        anchors=tuple(sorted(anchors, key=lambda anchor: anchor.case)),
-    )
+    paths = {f"{old}{ANCHORS}": f"{new}{ANCHORS}" for old, new in moved.items()}
+    anchors = {anchor.case: rename_case(anchor.case, paths) for anchor in run.anchors}
+    return replace(run, results=_rename(run.results, renamed), anchors=_rename(run.anchors, anchors))
+
+
+def rename_case(case: str, moved: Mapping[str, str]) -> str:
+    """The id that a case of a renamed golden file has now."""
+    path = file_of(case)
+    return f"{moved[path]}{case.removeprefix(path)}" if path in moved else case
+
+
+def _rename(results: Iterable[CaseResult], renamed: Mapping[str, str]) -> tuple[CaseResult, ...]:
+    """Results under their new ids; of one that was accepted under both ids, the new one counts."""
+    by_age = sorted(results, key=lambda result: renamed.get(result.case, result.case) == result.case)
+    ids = {renamed.get(result.case, result.case): result for result in by_age}
+    return tuple(replace(ids[case], case=case) for case in sorted(ids))
 
 
 def describe_renames(renamed: Mapping[str, str]) -> str:

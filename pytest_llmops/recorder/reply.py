@@ -108,7 +108,8 @@ def read_reply(body: Any) -> Reply:
     if not isinstance(body, Mapping):
         return Reply()
     text = _text(body)
-    return Reply(text=text, error=_error(body), **_without_zeros(_origin(body), text))
+    wrote = bool(text or _requests_tools(body))
+    return Reply(text=text, error=_error(body), **_without_zeros(_origin(body), wrote=wrote))
 
 
 def _read_events(text: str) -> Reply:
@@ -128,13 +129,24 @@ def _read_events(text: str) -> Reply:
         for part in (event, event.get("message"), event.get("response")):
             if isinstance(part, Mapping):
                 fields.update({name: value for name, value in _origin(part).items() if value is not None})
-    text = "".join(pieces)
-    return Reply(text=text, ended=ended, error=error, **_without_zeros(fields, text))
+    written = "".join(pieces)
+    wrote = bool(written or streamed_tools(text))
+    return Reply(text=written, ended=ended, error=error, **_without_zeros(fields, wrote=wrote))
 
 
-def _without_zeros(fields: dict[str, Any], text: str | None) -> dict[str, Any]:
-    """Leave out the count of a text that is zero: a gateway that counts nothing reports it so."""
-    return {**fields, "completion_tokens": None} if text and fields.get("completion_tokens") == 0 else fields
+def _without_zeros(fields: dict[str, Any], *, wrote: bool) -> dict[str, Any]:
+    """Leave out the count of what was written that is zero: a gateway that counts nothing reports it so."""
+    return {**fields, "completion_tokens": None} if wrote and fields.get("completion_tokens") == 0 else fields
+
+
+def _requests_tools(body: Mapping[str, Any]) -> bool:
+    """Return whether a complete answer asks for a tool, in any protocol."""
+    choices = [choice.get("message") for choice in _mappings(body.get("choices"))]
+    of_chat = (message for message in choices if isinstance(message, Mapping))
+    items = [*_mappings(body.get("output")), *_mappings(body.get("content"))]
+    return any(message.get("tool_calls") or message.get("function_call") for message in of_chat) or any(
+        item.get("type") in {"function_call", "tool_use"} for item in items
+    )
 
 
 def _text(body: Mapping[str, Any]) -> str | None:

@@ -18,10 +18,11 @@ from pytest_llmops.gates.case_results import digest
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.golden.identity import input_hash
 from pytest_llmops.golden.reviews import Review, append_reviews
-from pytest_llmops.records import Bound, Case, Score
+from pytest_llmops.records import Case, Outcome
 from pytest_llmops.registry import register_metric
 from tests.judge_server import JudgeServer, schema_of
 from tests.openai_server import last_user_text
+from tests.strict_metric import Strict
 
 APP = """
 import json
@@ -38,23 +39,6 @@ def answer(question):
         raise RuntimeError("broken") if text == "raises" else ConnectionError("the provider is busy")
     return text
 """
-
-
-class Strict:
-    """Scores an answer by its length, times how lenient it is today."""
-
-    name, version, needs, range = "strict", 1, frozenset(), (0.0, 1.0)
-    higher_is_better, bound = True, Bound(comparison=">=", threshold=0.1)
-    lenient = 1.0
-
-    def score(self, batch):
-        return [
-            Score(metric="strict", value=self.rate(sample.output.text), signature="strict|v1")
-            for sample in batch
-        ]
-
-    def rate(self, text: str) -> float:
-        return round(len(text) / 40 * self.lenient, 6)
 
 
 SINGLE = ", case by case"
@@ -77,6 +61,11 @@ COLLAPSED = VARIES | {"c3": BAD, "c4": ["a bad answer", "a worse answer"]}
 JUDGE = "judge: {model: small, base_url: 'SERVER'}\n"
 MEAN = "keywords: {mean: '>= 0.5', max_drop: 0.05}"
 NEW = golden().replace("id: c", "id: n").replace("question ", "other n")
+
+
+STRICT = golden("strict: {max_drop: 0.01}", checks="{strict: '>= 0.1'}")
+ANCHORED = STRICT.replace("suite:", "anchors: anchors.jsonl\nsuite:")
+ANCHORED_CASE = "  - {id: c3, input: question 3, checks: {strict: '>= 0.1'}}\n"
 
 
 async def no_pause(_pause_s: float) -> None:
@@ -120,7 +109,7 @@ def write(texts: str | Mapping[str, str], answers: Mapping[str, list[str]]) -> N
 def record(texts: str | Mapping[str, str], answers: Mapping[str, list[str]], *arguments: str) -> None:
     write(texts, answers)
     main(["run", "--out", "base.json", "--repeats", "10", "--baseline", "none"])
-    assert main(["accept", "base.json", *arguments]) == 0
+    assert main(["accept", "base.json", "--with-outputs", *arguments]) == 0
 
 
 def review(verdict: str, *cases: int) -> None:
@@ -166,15 +155,16 @@ def live(*arguments: str) -> tuple[int, dict[Any, Any]]:
         return main(["run", "--out", "run.json", *arguments]), verdicts
 
 
-def of_files(capsys) -> tuple[int, dict[Any, Any]]:
-    """Exit code and verdicts of `llmops compare`."""
+def of_files(capsys) -> tuple[str, dict[Any, Any]]:
+    """Outcome and verdicts of `llmops compare`."""
     capsys.readouterr()
-    code = main(["compare", "golden/baseline.json", "run.json", "--format", "json"])
+    main(["compare", "golden/baseline.json", "run.json", "--format", "json"])
+    shown = json.loads(capsys.readouterr().out)
     verdicts: dict[Any, Any] = {}
-    for verdict in json.loads(capsys.readouterr().out)["verdicts"]:
+    for verdict in shown["verdicts"]:
         cases = [place["case"] for place in verdict["evidence"]] if verdict["check"].endswith(SINGLE) else []
         note(verdicts, verdict["check"], verdict, cases)
-    return code, verdicts
+    return shown["outcome"], verdicts
 
 
 def note(verdicts: dict[Any, Any], check: str, verdict: Mapping[str, Any], cases: list[str]) -> None:
@@ -224,12 +214,14 @@ class Regime:
     Golden files and answers of a baseline, and those of the run that is compared with it.
 
     Attributes:
+        outcome: Of the comparison.
         days: Runs that the baseline is merged from.
-        lenient: How lenient `strict` is in the run.
+        lenient: How lenient `strict` is in the run, and `version` which one of it.
         release: Answers of the release, where there is one; `release_text` if its golden file was another.
         people: Something that people do between the runs.
     """
 
+    outcome: Outcome
     text: str | dict[str, str]
     now_text: str | dict[str, str] | None = None
     before: dict[str, list[str]] = field(default_factory=dict)
@@ -237,40 +229,69 @@ class Regime:
     arguments: tuple[str, ...] = ("--repeats", "auto")
     days: int = 1
     lenient: float = 1.0
+    version: int = 1
     release: dict[str, list[str]] | None = None
     release_text: str = ""
     people: Callable[[], None] = lambda: None
 
 
 REGIMES = {
-    "steady": Regime(text=golden(MEAN)),
-    "steady app dropped": Regime(text=golden(MEAN), now=DROPPED),
-    "dropped, seen once": Regime(text=golden(MEAN), now=DROPPED, arguments=("--repeats", "1")),
-    "known": Regime(text=golden(MEAN), before=DROPPED, now=DROPPED),
-    "fixed": Regime(text=golden(MEAN), before=DROPPED),
-    "varies": Regime(text=golden(MEAN), before=VARIES, now=VARIES),
-    "two collapsed": Regime(text=golden(MEAN), before=VARIES, now=COLLAPSED),
-    "fixed repeats": Regime(text=golden(MEAN), before=VARIES, now=COLLAPSED, arguments=("--repeats", "6")),
-    "no suite": Regime(text=golden(), before=VARIES, now=COLLAPSED),
-    "suite of another": Regime(text=golden("latency_s: {p95: '<= 9'}"), before=VARIES, now=COLLAPSED),
-    "watch: false": Regime(text=golden("keywords: {watch: false}"), now=DROPPED),
-    "unwatched bound": Regime(text=golden("keywords: {mean: '>= 0.9', watch: false}"), now=DROPPED),
-    "the suite records": Regime(text=golden("keywords: {record_only: true, mean: '>= 0.9'}"), now=DROPPED),
-    "the suite alone": Regime(text=golden("strict: {max_drop: 0.01}"), before=VARIES, now=COLLAPSED),
+    "steady": Regime(outcome="passed", text=golden(MEAN)),
+    "steady app dropped": Regime(outcome="regressed", text=golden(MEAN), now=DROPPED),
+    "dropped, seen once": Regime(
+        outcome="regressed", text=golden(MEAN), now=DROPPED, arguments=("--repeats", "1")
+    ),
+    "known": Regime(outcome="passed", text=golden(MEAN), before=DROPPED, now=DROPPED),
+    "fixed": Regime(outcome="passed", text=golden(MEAN), before=DROPPED),
+    "varies": Regime(outcome="passed", text=golden(MEAN), before=VARIES, now=VARIES),
+    "two collapsed": Regime(outcome="regressed", text=golden(MEAN), before=VARIES, now=COLLAPSED),
+    "fixed repeats": Regime(
+        outcome="regressed", text=golden(MEAN), before=VARIES, now=COLLAPSED, arguments=("--repeats", "6")
+    ),
+    "no suite": Regime(outcome="regressed", text=golden(), before=VARIES, now=COLLAPSED),
+    "suite of another": Regime(
+        outcome="regressed", text=golden("latency_s: {p95: '<= 9'}"), before=VARIES, now=COLLAPSED
+    ),
+    "watch: false": Regime(outcome="regressed", text=golden("keywords: {watch: false}"), now=DROPPED),
+    "unwatched bound": Regime(
+        outcome="regressed", text=golden("keywords: {mean: '>= 0.9', watch: false}"), now=DROPPED
+    ),
+    "the suite records": Regime(
+        outcome="regressed", text=golden("keywords: {record_only: true, mean: '>= 0.9'}"), now=DROPPED
+    ),
+    "the suite alone": Regime(
+        outcome="regressed", text=golden("strict: {max_drop: 0.01}"), before=VARIES, now=COLLAPSED
+    ),
     "a median and its drop": Regime(
-        text=golden("keywords: {p50: '>= 0.1', max_drop: 0.05}"), before=VARIES, now=COLLAPSED
+        outcome="regressed",
+        text=golden("keywords: {p50: '>= 0.1', max_drop: 0.05}"),
+        before=VARIES,
+        now=COLLAPSED,
     ),
     "the suite alone, by a median": Regime(
-        text=golden("strict: {p50: '>= 0.1', max_drop: 0.01}"), before=VARIES, now=COLLAPSED
+        outcome="regressed",
+        text=golden("strict: {p50: '>= 0.1', max_drop: 0.01}"),
+        before=VARIES,
+        now=COLLAPSED,
     ),
     "the suite records the least": Regime(
-        text=golden("keywords: {min: '>= 0.5', record_only: true}"), before=VARIES, now=COLLAPSED
+        outcome="regressed",
+        text=golden("keywords: {min: '>= 0.5', record_only: true}"),
+        before=VARIES,
+        now=COLLAPSED,
     ),
-    "rival": Regime(text=golden("keywords: {min_gain: 0.1}", head="rival: door_app:answer\n"), now=DROPPED),
+    "rival": Regime(
+        outcome="regressed",
+        text=golden("keywords: {min_gain: 0.1}", head="rival: door_app:answer\n"),
+        now=DROPPED,
+    ),
     "cases record": Regime(
-        text=golden(checks="{strict: '>= 0.1', keywords: {all: [good], record_only: true}}"), now=DROPPED
+        outcome="passed",
+        text=golden(checks="{strict: '>= 0.1', keywords: {all: [good], record_only: true}}"),
+        now=DROPPED,
     ),
     "cases record what the suite checks": Regime(
+        outcome="failed",
         text=golden(
             "keywords: {p10: '>= 0.1'}",
             checks="{strict: '>= 0.1', keywords: {all: [good], record_only: true}}",
@@ -278,51 +299,98 @@ REGIMES = {
         now=DROPPED,
     ),
     "max_drop of cases": Regime(
-        text=golden(checks="{keywords: {all: [good], max_drop: 0.5}}"), before=VARIES, now=COLLAPSED
+        outcome="regressed",
+        text=golden(checks="{keywords: {all: [good], max_drop: 0.5}}"),
+        before=VARIES,
+        now=COLLAPSED,
     ),
     "pass_rate": Regime(
-        text=golden(checks="{keywords: {all: [good], pass_rate: '>= 0.5'}}"), before=VARIES, now=COLLAPSED
+        outcome="regressed",
+        text=golden(checks="{keywords: {all: [good], pass_rate: '>= 0.5'}}"),
+        before=VARIES,
+        now=COLLAPSED,
     ),
     "two metrics": Regime(
-        text=golden(checks="{strict: '>= 0.3', keywords: {all: [good]}}"), before=VARIES, now=COLLAPSED
+        outcome="regressed",
+        text=golden(checks="{strict: '>= 0.3', keywords: {all: [good]}}"),
+        before=VARIES,
+        now=COLLAPSED,
     ),
     "groups": Regime(
+        outcome="regressed",
         text=golden(MEAN, more="".join(f"  - {{id: g{n}, input: g {n}, group: g}}\n" for n in range(4))),
         before=VARIES,
         now=DROPPED,
     ),
-    "app broke on one": Regime(text=golden(MEAN), now={"c5": ["raises"]}),
-    "app broke on all": Regime(text=golden(MEAN), now={"all": ["raises"]}),
-    "broke in a repeat": Regime(text=golden(MEAN), before=VARIES, now=VARIES | {"c5": ["good", "raises"]}),
-    "release dropped": Regime(text=golden(MEAN), before=DROPPED, now=DROPPED, release={}),
-    "release of other questions": Regime(text=golden(MEAN), release={}, release_text=NEW),
-    "provider failed": Regime(text=golden(MEAN), now=DROPPED | {"c5": ["busy", *GOOD, *GOOD, *GOOD]}),
-    "provider fails": Regime(text=golden(MEAN), now=DROPPED | {"c5": ["busy"]}),
-    "release varied": Regime(text=golden(MEAN), before=VARIES, now=VARIES, release={}),
-    "three days": Regime(text=golden(MEAN), before=VARIES, now=COLLAPSED, days=3),
+    "app broke on one": Regime(outcome="error", text=golden(MEAN), now={"c5": ["raises"]}),
+    "app broke on all": Regime(outcome="error", text=golden(MEAN), now={"all": ["raises"]}),
+    "broke in a repeat": Regime(
+        outcome="error", text=golden(MEAN), before=VARIES, now=VARIES | {"c5": ["good", "raises"]}
+    ),
+    "release dropped": Regime(
+        outcome="regressed", text=golden(MEAN), before=DROPPED, now=DROPPED, release={}
+    ),
+    "release of other questions": Regime(
+        outcome="undecided", text=golden(MEAN), release={}, release_text=NEW
+    ),
+    "provider failed": Regime(
+        outcome="regressed", text=golden(MEAN), now=DROPPED | {"c5": ["busy", *GOOD, *GOOD, *GOOD]}
+    ),
+    "provider fails": Regime(outcome="error", text=golden(MEAN), now=DROPPED | {"c5": ["busy"]}),
+    "release varied": Regime(outcome="regressed", text=golden(MEAN), before=VARIES, now=VARIES, release={}),
+    "three days": Regime(outcome="regressed", text=golden(MEAN), before=VARIES, now=COLLAPSED, days=3),
     "stricter judge": Regime(
-        text=golden("strict: {max_drop: 0.01}", checks="{strict: '>= 0.1'}", head="anchors: anchors.jsonl\n"),
+        outcome="undecided",
+        text=ANCHORED,
         lenient=0.9,
     ),
     "stricter judge and a release": Regime(
-        text=golden("strict: {max_drop: 0.01}", checks="{strict: '>= 0.1'}", head="anchors: anchors.jsonl\n"),
+        outcome="undecided",
+        text=ANCHORED,
         lenient=0.9,
         release={},
     ),
-    "a case is gone": Regime(text=golden(MEAN), now_text=golden(MEAN, cases=11)),
-    "a case is new": Regime(text=golden(MEAN), now_text=golden(MEAN, cases=13)),
-    "a new case misses": Regime(text=golden(MEAN), now_text=golden(MEAN, cases=13), now={"c12": BAD}),
+    "a case is gone": Regime(outcome="undecided", text=golden(MEAN), now_text=golden(MEAN, cases=11)),
+    "a case is new": Regime(outcome="passed", text=golden(MEAN), now_text=golden(MEAN, cases=13)),
+    "a new case misses": Regime(
+        outcome="failed", text=golden(MEAN), now_text=golden(MEAN, cases=13), now={"c12": BAD}
+    ),
     "a case is edited": Regime(
-        text=golden(MEAN), now_text=golden(MEAN).replace("question 3", "edited 3"), now={"c3": BAD}
+        outcome="failed",
+        text=golden(MEAN),
+        now_text=golden(MEAN).replace("question 3", "edited 3"),
+        now={"c3": BAD},
     ),
     "a case is renamed": Regime(
-        text=golden(MEAN), now_text=golden(MEAN).replace("id: c3", "id: three"), now=DROPPED
+        outcome="regressed",
+        text=golden(MEAN),
+        now_text=golden(MEAN).replace("id: c3", "id: three"),
+        now=DROPPED,
     ),
-    "the file is renamed": Regime(text=golden(MEAN), now_text={"store": golden(MEAN)}, now=DROPPED),
+    "a case moves to another file, with anchors": Regime(
+        outcome="undecided",
+        text={"shop": ANCHORED, "new": NEW},
+        now_text={
+            "shop": ANCHORED.replace(ANCHORED_CASE, ""),
+            "new": f"{NEW}{ANCHORED_CASE}",
+        },
+        lenient=1.1,
+        now={"all": ["a good answe"]},
+    ),
+    "renamed and rescored": Regime(
+        outcome="passed", text=STRICT, now_text=STRICT.replace("id: c3", "id: three"), version=2, release={}
+    ),
+    "the file is renamed": Regime(
+        outcome="regressed", text=golden(MEAN), now_text={"store": golden(MEAN)}, now=DROPPED
+    ),
     "a file is new": Regime(
-        text=golden(MEAN), now_text={"shop": golden(MEAN), "new": NEW}, now={"c1": BAD, "n2": BAD}
+        outcome="regressed",
+        text=golden(MEAN),
+        now_text={"shop": golden(MEAN), "new": NEW},
+        now={"c1": BAD, "n2": BAD},
     ),
     "a file with a suite is new": Regime(
+        outcome="failed",
         text=golden(MEAN),
         now_text={
             "shop": golden(MEAN),
@@ -331,27 +399,45 @@ REGIMES = {
         now={"n2": BAD},
     ),
     "two files": Regime(
-        text={"shop": golden(MEAN), "new": NEW}, before=VARIES, now=COLLAPSED | {"n1": BAD, "n2": BAD}
+        outcome="regressed",
+        text={"shop": golden(MEAN), "new": NEW},
+        before=VARIES,
+        now=COLLAPSED | {"n1": BAD, "n2": BAD},
     ),
     "a metric is new": Regime(
+        outcome="regressed",
         text=golden(MEAN),
         now_text=golden(MEAN, checks="{strict: '>= 0.9', keywords: {all: [good]}}"),
         now=DROPPED,
     ),
     "a check is stricter": Regime(
-        text=golden(checks="{strict: '>= 0.1'}"), now_text=golden(checks="{strict: '>= 0.9'}")
+        outcome="passed",
+        text=golden(checks="{strict: '>= 0.1'}"),
+        now_text=golden(checks="{strict: '>= 0.9'}"),
     ),
-    "floors": Regime(text=judged("rubric: support, min: 2"), before=VARIES, now=COLLAPSED),
+    "floors": Regime(
+        outcome="regressed", text=judged("rubric: support, min: 2"), before=VARIES, now=COLLAPSED
+    ),
     "floors of a suite": Regime(
-        text=golden("judge: {rubric: support, mean: '>= 2'}", cases=4, head=JUDGE), now={"c2": BAD}
+        outcome="regressed",
+        text=golden("judge: {rubric: support, mean: '>= 2'}", cases=4, head=JUDGE),
+        now={"c2": BAD},
     ),
-    "min_kappa without labels": Regime(text=judged("criteria: accuracy, min: 2, min_kappa: 0.6")),
+    "min_kappa without labels": Regime(
+        outcome="undecided", text=judged("criteria: accuracy, min: 2, min_kappa: 0.6")
+    ),
     "labels": Regime(
-        text=golden("judge: {criteria: accuracy, mean: '>= 3'}", cases=4, head=JUDGE), people=label
+        outcome="passed",
+        text=golden("judge: {criteria: accuracy, mean: '>= 3'}", cases=4, head=JUDGE),
+        people=label,
     ),
-    "reviewed as bad": Regime(text=golden(MEAN), people=lambda: review("bad", 2)),
+    "reviewed as bad": Regime(outcome="failed", text=golden(MEAN), people=lambda: review("bad", 2)),
     "reviewed as good": Regime(
-        text=golden(MEAN), before=VARIES, now=COLLAPSED, people=lambda: review("good", *range(12))
+        outcome="regressed",
+        text=golden(MEAN),
+        before=VARIES,
+        now=COLLAPSED,
+        people=lambda: review("good", *range(12)),
     ),
 }
 
@@ -368,9 +454,23 @@ def test_verdicts_of_a_run_are_those_of_its_file(regime, monkeypatch, capsys):
     regime.people()
     write(regime.now_text or regime.text, regime.now)
     monkeypatch.setattr(Strict, "lenient", regime.lenient)
+    monkeypatch.setattr(Strict, "version", regime.version)
 
     code, verdicts = live(*regime.arguments)
-    code_of_files, verdicts_of_files = of_files(capsys)
+    outcome, verdicts_of_files = of_files(capsys)
 
     assert verdicts == verdicts_of_files
-    assert code == {2: 0}.get(code_of_files, code_of_files)
+    assert outcome == regime.outcome
+    assert code == {"passed": 0, "undecided": 0, "error": 3}.get(outcome, 1)
+
+
+@pytest.mark.usefixtures("project")
+def test_summaries_of_both_doors_compare_a_release_that_was_scored_again(monkeypatch, capsys):
+    record(STRICT, {}, "--release", "1.4")
+    write(STRICT, {})
+    monkeypatch.setattr(Strict, "version", 2)
+
+    for arguments in (["run", "--out", "run.json"], ["compare", "golden/baseline.json", "run.json"]):
+        capsys.readouterr()
+        assert main(arguments) == 0
+        assert "since release 1.4: no mean moved" in capsys.readouterr().out

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.evaluation.merge_base.moves import rename_case
+from pytest_llmops.gates.renames import rename_case
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.judges.injection import CANARY
 from pytest_llmops.printable import name_some

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_llmops.errors import RevisionError
-from pytest_llmops.golden.identity import file_of, input_hash
+from pytest_llmops.gates.renames import rename_case, rename_cases
+from pytest_llmops.golden.identity import input_hash
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.printable import printable
-from pytest_llmops.records import ANCHORS, Case, Golden, Run
+from pytest_llmops.records import Case, Golden, Run
 from pytest_llmops.revision.git import run_git
 from pytest_llmops.revision.revision import Revision
 
@@ -103,30 +104,14 @@ def rename_run(run: Run, moved: Mapping[str, str]) -> Run:
     """Return a baseline with the ids that its cases have now."""
     if not moved:
         return run
-    # A baseline accepted after the renaming may have both ids of a case; the new one counts.
-    by_age = sorted(run.results, key=lambda result: file_of(result.case) not in moved)
-    renamed = (replace(result, case=rename_case(result.case, moved)) for result in by_age)
-    kept = {result.case: result for result in renamed}
+    cases = {result.case: rename_case(result.case, moved) for result in run.results}
     signature = {}
     for name, value in run.signature.items():
         kind, colon, path = name.partition(":")
         signature[f"{kind}{colon}{moved.get(path, path)}"] = value
     suite = {moved.get(path, path): checks for path, checks in run.suite.items()}
-    anchors = {f"{old}{ANCHORS}": f"{new}{ANCHORS}" for old, new in moved.items()}
-    return replace(
-        run,
-        results=tuple(kept[case] for case in sorted(kept)),
-        anchors=tuple(replace(anchor, case=rename_case(anchor.case, anchors)) for anchor in run.anchors),
-        signature=signature,
-        suite=suite,
-    )
+    return replace(rename_cases(run, cases, moved), signature=signature, suite=suite)
 
 
 def rename_reviews(reviews: Iterable[Review], moved: Mapping[str, str]) -> tuple[Review, ...]:
     return tuple(replace(review, case=rename_case(review.case, moved)) for review in reviews)
-
-
-def rename_case(case: str, moved: Mapping[str, str]) -> str:
-    """Return the id that a case of a renamed golden file has now."""
-    path = file_of(case)
-    return f"{moved[path]}{case.removeprefix(path)}" if path in moved else case

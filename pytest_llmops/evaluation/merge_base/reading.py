@@ -25,7 +25,6 @@ from pytest_llmops.evaluation.merge_base.files import (
 from pytest_llmops.evaluation.merge_base.moves import (
     follow_project,
     match_goldens,
-    rename_case,
     rename_goldens,
     rename_reviews,
     rename_run,
@@ -33,7 +32,7 @@ from pytest_llmops.evaluation.merge_base.moves import (
 from pytest_llmops.evaluation.missing import explain_missing
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.release import Release
-from pytest_llmops.gates.renames import find_renames, rename_cases
+from pytest_llmops.gates.renames import find_renames, rename_case, rename_cases
 from pytest_llmops.gates.suite_channel.verdicts import watch_means
 from pytest_llmops.golden import find_golden_files, load_golden
 from pytest_llmops.golden.files import paths_to_export

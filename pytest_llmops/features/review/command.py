@@ -19,6 +19,7 @@ from pytest_llmops.documents.document import SUFFIXES
 from pytest_llmops.errors import ReviewError
 from pytest_llmops.evaluation.baseline import find_baseline
 from pytest_llmops.gates.judgement import Judge
+from pytest_llmops.gates.people import People
 from pytest_llmops.gates.reviewing import Question, list_questions
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.golden.files import shown_path
@@ -72,7 +73,8 @@ def _questions(
 ) -> tuple[Question, ...]:
     """List the queue; a case whose input changed is left out and reported, since the old input is gone."""
     written = cases_by_id(*goldens)
-    judge = Judge(goldens, base, calibrations=load_needed(goldens, settings.path(settings.calibration)))
+    calibrations = load_needed(goldens, settings.path(settings.calibration))
+    judge = Judge(goldens, base, People(calibrations=calibrations))
     for golden in goldens:
         judge.note_movement(golden, results_of(golden.path, run.results))
     cases: dict[str, Case] = {}

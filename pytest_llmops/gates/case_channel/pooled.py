@@ -273,10 +273,15 @@ def pool_readings(
     by_check: dict[Key, list[Reading]] = {}
     by_file: dict[str, int] = {}
     for reading in (reading for of_case in readings.values() for reading in of_case):
-        if reading.scale.bounded and (reading.by_rate or reading.tests_scores):
+        if reading.scale.bounded:
             path = file_of(reading.case) if "::" in reading.case else ""
             key = (path, reading.check.metric, describe_check(reading.check))
             by_check.setdefault(key, []).append(reading)
+    by_check = {  # with the cases that stayed at 0, of which it is open whether they are a share or a score
+        key: of_check
+        for key, of_check in by_check.items()
+        if any(reading.by_rate or reading.tests_scores for reading in of_check)
+    }
     for path, *_ in by_check:
         by_file[path] = by_file.get(path, 0) + 1
     steady = _find_steady(readings, by_check)

@@ -254,7 +254,7 @@ def judge_single_cases(  # noqa: PLR0913 - both sides, and the rest of the run
         case = Case(id=after.case, input=None, checks=() if unchecked else after.checks)
         read = readings.get(after.case, ())
         judged: list[Verdict] = []
-        concerned = people is not None and people.have_words_on(case)
+        concerned = people is not None and people.may_change(case)
         if case.checks and (concerned or not _is_plain(case, after, read, budget)):
             judged += judge_against(
                 case, after, before, budget=budget, chance=chance, moved=moved, readings=read
@@ -263,7 +263,7 @@ def judge_single_cases(  # noqa: PLR0913 - both sides, and the rest of the run
             if reading.check.metric not in {*recorded, *checked[after.case]}:
                 judged += _judge_unchecked(reading, budget, tolerated or {})
         corrected = correct_cases(judged, moves.get(file_of(after.case), {}))
-        for verdict in people.weigh(corrected, case, after) if people else corrected:
+        for verdict in people.settle(corrected, case, after) if people else corrected:
             if verdict.outcome != "passed" and not verdict.known:
                 worse.setdefault((verdict.metric, verdict.check, verdict.outcome), []).append(verdict)
     listed = [reading for of_case in readings.values() for reading in of_case]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_llmops.gates.absolute import judge_suite
+from pytest_llmops.gates.baseline import ACCEPT
 from pytest_llmops.gates.error_budget import Looks, divide_suite_share
 from pytest_llmops.gates.paired_runs import Chance, Scales, describe_fact, shared_repeats
 from pytest_llmops.gates.suite_channel.detectable_drops import find_detectable_drop
@@ -21,11 +22,10 @@ from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.summaries import LINEAR
 
 _ACCEPT = "run all cases; if they were changed on purpose, make this run the baseline"
-_FIRST = "pytest --llm-golden --llm-repeats auto --llm-accept"
 _NAMED = 5
 
 
-def judge_suites_against(  # noqa: PLR0913 - both sides, and the rest of the run
+def judge_and_track(  # noqa: PLR0913 - both sides, and the rest of the run
     suite: Mapping[str, Sequence[SuiteCheck]],
     results: Sequence[CaseResult],
     base_results: Sequence[CaseResult],
@@ -34,9 +34,9 @@ def judge_suites_against(  # noqa: PLR0913 - both sides, and the rest of the run
     seed: int = 0,
     share: float | None = None,
     chance: Chance | None = None,
-) -> dict[str, tuple[Verdict, ...]]:
+) -> dict[str, tuple[tuple[Verdict, Progress | None], ...]]:
     """
-    A verdict for each suite check, in its place: threshold, then baseline.
+    A verdict for each suite check, in its place, with the progress of one that watches for a drop.
 
     Golden files share the suite's part of the error budget evenly, and within each Holm's correction runs
     over the checks that watch for a drop.
@@ -60,21 +60,6 @@ def judge_suites_against(  # noqa: PLR0913 - both sides, and the rest of the run
         share: Of the error budget, for each of these files; by default they are all that the run has.
         chance: Of the whole baseline; by default of these results.
     """
-    judged = judge_and_track(suite, results, base_results, level=level, seed=seed, share=share, chance=chance)
-    return {path: tuple(verdict for verdict, _ in of_file) for path, of_file in judged.items()}
-
-
-def judge_and_track(  # noqa: PLR0913 - both sides, and the rest of the run
-    suite: Mapping[str, Sequence[SuiteCheck]],
-    results: Sequence[CaseResult],
-    base_results: Sequence[CaseResult],
-    *,
-    level: float = 0.95,
-    seed: int = 0,
-    share: float | None = None,
-    chance: Chance | None = None,
-) -> dict[str, tuple[tuple[Verdict, Progress | None], ...]]:
-    """The verdicts of `judge_suites_against`, each with the progress of a check that watches for a drop."""
     share = share or divide_suite_share(suite.values())
     chance = chance or Chance(base_results)
     verdicts: dict[str, tuple[tuple[Verdict, Progress | None], ...]] = {}
@@ -103,7 +88,7 @@ def judge_new_suite(checks: Sequence[SuiteCheck], results: Sequence[CaseResult])
         verdict = judge_suite(check, shared)
         if verdict.outcome == "passed" and check.comparison is None:
             reason = "nothing to compare with: there is no baseline of this file"
-            verdict = replace(verdict, outcome="undecided", reason=reason, advice=f"accept one: {_FIRST}")
+            verdict = replace(verdict, outcome="undecided", reason=reason, advice=f"accept one: {ACCEPT}")
         verdicts.append(verdict)
     return tuple(verdicts)
 
@@ -185,9 +170,9 @@ def tolerated_drops(suite: Mapping[str, Sequence[SuiteCheck]]) -> dict[str, floa
     return drops
 
 
-def recorded_metrics(suite: Mapping[str, Sequence[SuiteCheck]]) -> frozenset[str]:
-    """Metrics that the suites only record: where no case checks one, no case can drop by it."""
-    checks = [check for checks in suite.values() for check in checks]
+def recorded_metrics(checks: Iterable[Check | SuiteCheck]) -> frozenset[str]:
+    """Metrics that checks of suites or cases only record: none of these can drop by one."""
+    checks = list(checks)
     recorded = {check.metric for check in checks if check.record_only}
     return frozenset(recorded - {check.metric for check in checks if not check.record_only})
 

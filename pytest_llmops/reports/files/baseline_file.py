@@ -31,7 +31,15 @@ from pytest_llmops.documents.reading import (
     within,
 )
 from pytest_llmops.errors import RunFileError, hint
-from pytest_llmops.gates.baseline import NEW_ALONE, Acceptance, AcceptOptions, accept, find_flaw, make_entry
+from pytest_llmops.gates.baseline import (
+    ACCEPT,
+    NEW_ALONE,
+    Acceptance,
+    AcceptOptions,
+    accept,
+    find_flaw,
+    make_entry,
+)
 from pytest_llmops.gates.case_results import answer_digests
 from pytest_llmops.gates.copies import leave_out_copies
 from pytest_llmops.gates.release import RELEASE, Release
@@ -48,9 +56,6 @@ _RELEASE_ENDING = ".release"
 _MOST_REPEATS = 100_000  # one item stands for all of them, however many a broken file states
 Item = TypeVar("Item")
 
-ACCEPT = "pytest --llm-golden --llm-repeats auto --llm-accept"
-"""The command that makes a baseline."""
-
 _REMEDY = f"Restore the file, or remove it and make a baseline with: {ACCEPT}"
 _KIND = KeptFile(name=KIND, error=RunFileError, made_by=ACCEPT, remedy=_REMEDY)
 _RELEASE = KeptFile(
@@ -64,12 +69,11 @@ _FIRST_LINE = re.compile(rb'\s*\{\s*"version"\s*:\s*[^,]{1,20},\s*"kind"')
 _WHOLE = 2**53
 
 
-def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False, release: str = "") -> None:
+def write_baseline(run: Run, path: str | Path, *, release: str = "") -> None:
     """
-    Write a run as a baseline: the same bytes in whatever order its results and scores came.
+    Write a run as a baseline, outputs and all: the same bytes in whatever order its results and scores came.
 
     Args:
-        with_outputs: Keep the outputs of the cases that have them, so that scores can be made again.
         release: The name of the release that it is kept for; empty for the baseline that follows runs.
 
     Raises:
@@ -78,10 +82,7 @@ def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False, re
     """
     path = Path(path)
     entries, anchors = (
-        [
-            _make_entry(result, path, with_outputs=with_outputs)
-            for result in sorted(side, key=attrgetter("case"))
-        ]
+        [_make_entry(result, path) for result in sorted(side, key=attrgetter("case"))]
         for side in (run.results, run.anchors)
     )
     for before, after in pairwise(entries):
@@ -98,10 +99,10 @@ def write_baseline(run: Run, path: str | Path, *, with_outputs: bool = False, re
     write_atomically(path, text.encode())
 
 
-def _make_entry(result: CaseResult, path: Path, *, with_outputs: bool) -> CaseResult:
+def _make_entry(result: CaseResult, path: Path) -> CaseResult:
     if flaw := find_flaw(result):
         raise RunFileError(f"{path}: not written: {printable(result.case)}: {printable(flaw)}")
-    return make_entry(result, with_outputs=with_outputs)
+    return make_entry(result, with_outputs=True)
 
 
 def update_baseline(path: str | Path, run: Run, options: AcceptOptions = NEW_ALONE) -> Acceptance:
@@ -121,7 +122,7 @@ def update_baseline(path: str | Path, run: Run, options: AcceptOptions = NEW_ALO
     baseline = load_baseline(path) if path.exists() else None
     acceptance = accept(baseline, run, options)
     if acceptance.changed:
-        write_baseline(acceptance.baseline, path, with_outputs=True)
+        write_baseline(acceptance.baseline, path)
     return acceptance
 
 
@@ -182,7 +183,7 @@ def name_release(path: Path, name: str) -> Release:
         OSError: The folder cannot be written.
     """
     release = Release(name=name, run=load_baseline(path))
-    write_baseline(release.run, release_path(path), with_outputs=True, release=name)
+    write_baseline(release.run, release_path(path), release=name)
     return release
 
 
@@ -194,10 +195,10 @@ def load_base(path: str | Path) -> Run:
         RunFileError: It is neither, or broken.
     """
     path = Path(path)
-    if path.suffix == ".jsonl":
-        return leave_out_copies(load_run(path))
     if (run := read_pieces(path)) is not None:
         return leave_out_copies(run)
+    if path.suffix == ".jsonl":
+        return leave_out_copies(load_run(path))
     data = _EITHER.load(path)
     if _FIRST_LINE.match(data):
         return parse_baseline(data, str(path))

@@ -87,7 +87,7 @@ def load_run(path: str | Path) -> Run:
             the message names the file, the place in it, and what to do.
     """
     path = Path(path)
-    if path.suffix != ".jsonl" and (run := read_pieces(path)) is not None:
+    if (run := read_pieces(path)) is not None:
         return run
     kind = _kind(path)
     read = _parse_lines if path.suffix == ".jsonl" else partial(_parse, path)

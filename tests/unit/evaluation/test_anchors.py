@@ -12,12 +12,12 @@ from pytest_llmops.cli import main
 from pytest_llmops.errors import GoldenError
 from pytest_llmops.gates.baseline import accept
 from pytest_llmops.golden.anchors import read_anchors
-from pytest_llmops.records import Bound, Score
 from pytest_llmops.registry import register_metric
 from pytest_llmops.reports.files.baseline_file import load_baseline, write_baseline
 from pytest_llmops.reports.files.run_file import load_run, write_run
 from pytest_llmops.settings import Settings
 from tests.judge_server import JudgeServer
+from tests.strict_metric import Strict
 
 CASES = 20
 GOLDEN = "version: 1\nanchors: anchors.jsonl\nsuite: {strictness: {max_drop: 0.01}}\ncases:\n" + "".join(
@@ -27,18 +27,10 @@ GOLDEN = "version: 1\nanchors: anchors.jsonl\nsuite: {strictness: {max_drop: 0.0
 ANCHORS = [{"id": f"a{at}", "input": "why", "output": f"stored {at}"} for at in range(8)]
 
 
-class Strictness:
+class Strictness(Strict):
     """Scores an answer by its words, times how lenient it is today."""
 
-    name, version, needs, range = "strictness", 1, frozenset(), (0.0, 1.0)
-    higher_is_better, bound = True, Bound(comparison=">=", threshold=0.1)
-    lenient = 1.0
-
-    def score(self, batch):
-        return [
-            Score(metric="strictness", value=self.rate(sample.output.text), signature="strictness|v1")
-            for sample in batch
-        ]
+    name = "strictness"
 
     def rate(self, text):
         known = 0.7 + random.Random(text.removesuffix(" worse")).random() / 5  # noqa: S311 - no secret
@@ -166,8 +158,8 @@ def test_a_summary_says_that_the_anchors_were_not_scored(tmp_path, monkeypatch, 
     with JudgeServer() as server:
         (tmp_path / "golden/shop.yaml").write_text(
             f"app: anchored_bot:answer\njudge: {{model: small, base_url: '{server.url}'}}\n"
-            "anchors: anchors.jsonl\nchecks: {judge: {rubric: default, min: 2}}\n"
-            "cases: [{id: a, input: hello}]\n"
+            "anchors: anchors.jsonl\nchecks: {judge: {rubric: default, min: 2}, bleu: '>= 1'}\n"
+            "cases: [{id: a, input: hello, reference: hello}]\n"
         )
         shown = []
         for record in ("new", "none"):

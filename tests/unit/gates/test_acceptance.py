@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pytest_llmops.errors import AcceptanceError
 from pytest_llmops.gates.baseline import Acceptance, AcceptOptions, accept, find_flaw, make_entry
 from pytest_llmops.gates.case_results import digest
-from pytest_llmops.records import CaseResult, Check, Failure, Run, Score
+from pytest_llmops.records import ANCHORS, CaseResult, Check, Failure, Run, Score
 from tests.unit.gates.gate_records import FILE, result_of
 
 SIGNATURE = {f"golden:{FILE}": "ab", "pytest-llmops": "0.1"}
@@ -316,3 +316,57 @@ def test_scores_made_otherwise_are_not_merged():
 
     with pytest.raises(AcceptanceError):
         merge(take(None, day("x", "y")).baseline, other)
+
+
+def anchor(file: str, value: float, name: str = "1") -> CaseResult:
+    return replace(result_of(f"{file} {name}", bleu=value), case=f"{file}{ANCHORS}::{name}")
+
+
+def asked(file: str, case: str) -> CaseResult:
+    return replace(result_of(case, bleu=1.0), case=f"{file}::{case}")
+
+
+def anchors_of(acceptance: Acceptance) -> dict[str, float]:
+    return {each.case.replace(ANCHORS, ""): each.scores[0].value for each in acceptance.baseline.anchors}
+
+
+def test_anchors_go_with_a_golden_file_and_not_with_one_of_its_cases():
+    base = Run(
+        signature={},
+        results=(asked("a", "x"), asked("a", "y"), asked("b", "z")),
+        anchors=(anchor("a", 0.5), anchor("b", 0.9)),
+    )
+    one = replace(base, results=(asked("a", "y"), asked("b", "x"), asked("b", "z")))
+    judged_anew = replace(one, anchors=(anchor("a", 0.8), anchor("b", 0.9)))
+
+    acceptance = accept(base, judged_anew)
+
+    assert acceptance.renamed == {"a::x": "b::x"}
+    assert anchors_of(acceptance) == {"a::1": 0.5, "b::1": 0.9}
+
+    edited = replace(asked("c", "y"), input_hash="other")
+    whole = replace(base, results=(asked("b", "z"), asked("c", "x"), edited), anchors=())
+    acceptance = accept(base, whole, AcceptOptions(gone=frozenset({"a"})))
+    assert (acceptance.renamed, acceptance.edited) == ({"a::x": "c::x"}, ("c::y",))
+    assert anchors_of(acceptance) == {"b::1": 0.9, "c::1": 0.5}
+
+    swapped = replace(asked("c", "x"), case="c::y")
+    acceptance = accept(base, replace(whole, results=(swapped,)), AcceptOptions(gone=frozenset({"a"})))
+    assert (acceptance.renamed, acceptance.unused) == ({"a::x": "c::y"}, ("a::y",))
+
+
+def test_anchors_that_are_gone_leave_the_baseline_with_the_run_of_their_file():
+    base = Run(
+        signature={},
+        results=(asked("a", "x"), asked("b", "y")),
+        anchors=(anchor("a", 0.5), anchor("a", 0.5, "old"), anchor("b", 0.5)),
+    )
+    run = Run(signature={}, results=(asked("a", "x"),), anchors=(anchor("a", 0.8),))
+    gone = frozenset({"b"})
+
+    assert anchors_of(accept(base, run)) == {"a::1": 0.5, "a::old": 0.5, "b::1": 0.5}
+    assert anchors_of(accept(base, run, AcceptOptions(replace=True))) == {"a::1": 0.8, "b::1": 0.5}
+    pruned = accept(base, run, AcceptOptions(prune=True, gone=gone))
+    assert anchors_of(pruned) == {"a::1": 0.5, "a::old": 0.5}
+    unscored = accept(base, replace(run, anchors=()), AcceptOptions(replace=True, prune=True, gone=gone))
+    assert anchors_of(unscored) == {"a::1": 0.5, "a::old": 0.5}

@@ -9,7 +9,7 @@ from itertools import chain
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_llmops import compare, load_run
@@ -162,6 +162,14 @@ def test_run_has_not_regressed_from_itself(drawn, asked):
         assert all(p_value is None or p_value >= 0.5 for p_value in p_values)
 
 
+@example(  # of the two that stayed at 0 it is open whether they are graded
+    [
+        *[Drawn(before=[0.0], now=[0.0])] * 2,
+        Drawn(before=[1.0] * 8, now=[0.0] * 8, auto=8),
+        Drawn(before=[1.0] * 8, now=[0.5] * 8),
+    ],
+    [],
+)
 @given(some, st.lists(any_statistic, max_size=2))
 def test_mirrored_numbers_of_a_mirrored_metric_have_the_mirrored_verdict(drawn, asked):
     most = 0.875  # of 0 and 1 alone it is counted how many repeats pass, and -1 is no such score

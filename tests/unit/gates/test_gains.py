@@ -14,7 +14,7 @@ from pytest_llmops.gates.case_channel.verdicts import judge_against
 from pytest_llmops.gates.paired_runs import Chance, first_repeats
 from pytest_llmops.gates.selfcheck import find_suite
 from pytest_llmops.gates.suite_channel.paired_scores import tolerated_drop
-from pytest_llmops.gates.suite_channel.verdicts import judge_suites_against, watch_means
+from pytest_llmops.gates.suite_channel.verdicts import judge_and_track, watch_means
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, Score, SuiteCheck
 from tests.unit.gates.gate_records import FILE, result_of, run_of, suite_check
 
@@ -213,7 +213,7 @@ def test_a_baseline_neither_watches_nor_hides_a_gain():
     told = {verdict.check: verdict.outcome for verdict in found.verdicts}
     assert told["rouge_l gain >= 0.1"] == "failed"
     assert told["rouge_l mean >= 0"] == "regressed"
-    (alone,) = judge_suites_against({FILE: (gain_check(0.1),)}, now.results, base.results)[FILE]
+    ((alone, _),) = judge_and_track({FILE: (gain_check(0.1),)}, now.results, base.results)[FILE]
     assert (alone.baseline, alone.p_adjusted) == (None, None)
 
 

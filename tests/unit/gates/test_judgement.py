@@ -10,6 +10,7 @@ from pytest_llmops import compare
 from pytest_llmops.gates.case_results import digest
 from pytest_llmops.gates.error_budget import count_tests, suite_share
 from pytest_llmops.gates.judgement import Judge
+from pytest_llmops.gates.people import People
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, SuiteCheck
 from pytest_llmops.reports.files.run_file import load_run, write_run
@@ -264,7 +265,7 @@ def test_what_a_person_said_settles_a_flaky_case():
     base = run_of([result_of("c0", exact_match=VARYING)])
 
     alone = Judge([golden], base).judge_case(golden.cases[0], flaky)
-    settled = Judge([golden], base, said).judge_case(golden.cases[0], flaky)
+    settled = Judge([golden], base, People(reviews=said)).judge_case(golden.cases[0], flaky)
 
     assert [each.outcome for each in (*alone, *settled)] == ["undecided", "passed"]
 

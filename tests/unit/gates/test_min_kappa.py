@@ -7,6 +7,7 @@ import pytest
 from pytest_llmops.calibration.record import Calibration, CutAgreement
 from pytest_llmops.gates.case_results import digest
 from pytest_llmops.gates.judgement import Judge
+from pytest_llmops.gates.people import People
 from pytest_llmops.golden import input_hash
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.records import Case, CaseResult, Check, Golden, Output, Run, Score
@@ -43,7 +44,8 @@ def judged(calibrations, *, values=(5.0,), signatures=(SIGNATURE,), check=CHECK,
     )
     golden = Golden(path="golden/shop.yaml", cases=(case,))
     before = Run(signature={}, results=(result,)) if base else None
-    (verdict,) = Judge([golden], before, reviews, calibrations).judge_case(case, result)
+    people = People(reviews=reviews, calibrations=calibrations)
+    (verdict,) = Judge([golden], before, people).judge_case(case, result)
     return verdict
 
 

@@ -9,7 +9,7 @@ import pytest
 from pytest_llmops.gates.error_budget import SUITE_SHARE
 from pytest_llmops.gates.paired_runs import Chance, first_repeats
 from pytest_llmops.gates.suite_channel.verdicts import (
-    judge_suites_against,
+    judge_and_track,
     tolerated_drops,
     track_suites,
     watch_means,
@@ -30,6 +30,11 @@ OTHER = "golden/other.yaml"
 WATCHED = suite_check(max_drop=0.05)
 
 
+def verdicts_on(*arguments, **further):
+    judged = judge_and_track(*arguments, **further)
+    return {path: tuple(verdict for verdict, _ in of_file) for path, of_file in judged.items()}
+
+
 def test_files_share_the_budget_and_holm_runs_within_each():
     """Five equal drops: enough for the suite's part of the budget, too little for half of that."""
     many = {
@@ -43,8 +48,8 @@ def test_files_share_the_budget_and_holm_runs_within_each():
         more = [result_of(f"c{index}", exact_match=value, rouge_l=0.5) for index in range(5)]
         return [*named, *(replace(each, case=each.case.replace(FILE, "b.yaml")) for each in more)]
 
-    alone = judge_suites_against({"a.yaml": (WATCHED,)}, results(0.8), results(1.0))
-    together = judge_suites_against(many, results(0.8), results(1.0))
+    alone = verdicts_on({"a.yaml": (WATCHED,)}, results(0.8), results(1.0))
+    together = verdicts_on(many, results(0.8), results(1.0))
 
     (one,) = alone["a.yaml"]
     assert (one.outcome, one.p_adjusted) == ("regressed", pytest.approx(one.p_value / SUITE_SHARE))
@@ -60,7 +65,7 @@ def test_files_share_the_budget_and_holm_runs_within_each():
 def test_share_of_the_budget_weighs_each_p_value():
     results, base = results_of([0.8] * 5), results_of([1.0] * 5)
 
-    (halved,) = judge_suites_against({"": (WATCHED,)}, results, base, share=SUITE_SHARE / 2)[""]
+    (halved,) = verdicts_on({"": (WATCHED,)}, results, base, share=SUITE_SHARE / 2)[""]
 
     whole = judge_suite_against(WATCHED, results, base)
     assert (halved.outcome, halved.p_adjusted) == ("undecided", pytest.approx(2 * whole.p_adjusted))
@@ -79,7 +84,7 @@ def test_courses_are_those_of_the_verdict():
 
     called, refuted = track_suites(suite, results, base, share=0.25, chance=chance)
 
-    judged = judge_suites_against(suite, results, base, share=0.25, chance=chance)[""]
+    judged = verdicts_on(suite, results, base, share=0.25, chance=chance)[""]
     assert [each.scores.check for each in (called, refuted)] == list(suite[""][:2])
     assert (called.state, refuted.state) == ("regressed", "refuted")
     assert [each.outcome for each in judged] == ["regressed", "passed", "error"]
@@ -98,7 +103,7 @@ def test_looks_are_taken_by_golden_file():
     two = [replace(first_repeats(each, 2), case=each.case.replace(FILE, OTHER)) for each in ten]
     suite = {FILE: (suite_check(),), OTHER: (suite_check(),)}
 
-    judged = judge_suites_against(suite, [*ten, *two], [*base, *behind])
+    judged = verdicts_on(suite, [*ten, *two], [*base, *behind])
 
     assert judged[FILE][0].p_value == pytest.approx(5 * 2.0**-12)
     assert judged[FILE][0].outcome == "regressed"

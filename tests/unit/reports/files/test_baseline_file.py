@@ -83,6 +83,9 @@ FILE = f"""{{
 }}
 """
 
+BARE = replace(RUN, results=tuple(map(make_entry, RUN.results)))
+"""The run without its outputs."""
+
 texts = st.text(st.characters(), max_size=8)  # lone surrogates, controls and line ends too
 numbers = st.floats(-1e100, 1e100) | st.sampled_from([0.0, -0.0, 1.0, -1.0, -2.0, 0.1 + 0.2, 2.0**60])
 jsons = st.recursive(
@@ -142,7 +145,7 @@ def shuffled(run: Run, seed: int) -> Run:
 def test_file_is_as_published(tmp_path):
     path = tmp_path / "golden" / "baseline.json"
 
-    write_baseline(RUN, path)
+    write_baseline(BARE, path)
 
     assert path.read_text(encoding="utf-8") == FILE
     assert [each.name for each in path.parent.iterdir()] == ["baseline.json"]
@@ -152,8 +155,9 @@ def test_file_is_as_published(tmp_path):
 def test_every_score_survives_and_order_leaves_no_trace(tmp_path_factory, run, seed, with_outputs):
     folder = tmp_path_factory.mktemp("baseline")
 
-    write_baseline(run, folder / "one.json", with_outputs=with_outputs)
-    write_baseline(shuffled(run, seed), folder / "two.json", with_outputs=with_outputs)
+    for name, each in (("one.json", run), ("two.json", shuffled(run, seed))):
+        kept = tuple(make_entry(result, with_outputs=with_outputs) for result in each.results)
+        write_baseline(replace(each, results=kept), folder / name)
 
     data = (folder / "one.json").read_bytes()
     assert (folder / "two.json").read_bytes() == data
@@ -165,7 +169,7 @@ def test_every_score_survives_and_order_leaves_no_trace(tmp_path_factory, run, s
         json.dumps(loaded.signature, indent=1).splitlines()
     ) + (6 if run.results else 5)
     VALIDATOR.validate(json.loads(data))
-    write_baseline(loaded, folder / "three.json", with_outputs=True)
+    write_baseline(loaded, folder / "three.json")
     assert (folder / "three.json").read_bytes() == data
 
 
@@ -186,10 +190,11 @@ def test_texts_are_kept_only_when_asked(tmp_path):
         latency_s=3.0,
         trace_id="t",
     )
-    run = replace(RUN, results=(replace(RUN.results[0], outputs=(output,), scores=()),))
+    scores = (Score(metric="bleu", value=1.0, signature="v1"),)
+    run = replace(RUN, results=(replace(RUN.results[0], outputs=(output,), scores=scores),))
 
-    write_baseline(run, tmp_path / "bare.json")
-    write_baseline(run, tmp_path / "full.json", with_outputs=True)
+    update_baseline(tmp_path / "bare.json", run)
+    update_baseline(tmp_path / "full.json", run, AcceptOptions(with_outputs=True))
 
     bare, full = (tmp_path / "bare.json").read_text(), (tmp_path / "full.json").read_text()
     assert "60 days" not in bare
@@ -210,7 +215,6 @@ def test_true_is_not_one(tmp_path):
     write_baseline(
         Run(signature={}, results=(CaseResult(case="a", input_hash="", outputs=outputs),)),
         tmp_path / "b",
-        with_outputs=True,
     )
 
     kept = load_baseline(tmp_path / "b").results[0].outputs
@@ -256,7 +260,7 @@ def test_what_json_cannot_hold_is_not_written(tmp_path):
     run = Run(signature={}, results=(CaseResult(case="a", input_hash="", outputs=(output,)),))
 
     with pytest.raises(RunFileError, match="not written: a holds what JSON cannot"):
-        write_baseline(run, tmp_path / "b", with_outputs=True)
+        write_baseline(run, tmp_path / "b")
 
 
 def document(**changes: object) -> str:
@@ -382,13 +386,19 @@ def test_bytes_of_another_revision_are_read_and_named():
 
 def test_either_kind_of_file_is_a_base(tmp_path):
     write_run(RUN, tmp_path / "run.json")
-    write_baseline(RUN, tmp_path / "baseline.json")
+    write_run(RUN, tmp_path / "whole.jsonl")
+    write_baseline(BARE, tmp_path / "baseline.json")
     value = json.loads(FILE)
     (tmp_path / "turned.json").write_text(json.dumps(dict(reversed(value.items()))))
     lines = [{"version": 1}, {"case": "f::a"}]
     (tmp_path / "run.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
 
     assert load_base(tmp_path / "run.json") == load_run(tmp_path / "run.json")
+    assert (
+        load_base(tmp_path / "whole.jsonl")
+        == load_run(tmp_path / "whole.jsonl")
+        == load_run(tmp_path / "run.json")
+    )
     assert load_base(tmp_path / "baseline.json") == load_baseline(tmp_path / "baseline.json")
     assert load_base(tmp_path / "turned.json") == load_baseline(tmp_path / "baseline.json")
     assert load_base(tmp_path / "run.jsonl").results[0].case == "f::a"
