@@ -40,6 +40,13 @@ def test_calls_survive_their_file(tmp_path_factory, case, request_body, body):
     path.unlink()
 
 
+def test_a_call_that_stands_twice_with_one_answer_is_one_call(tmp_path: Path):
+    """As a merge of two branches leaves it."""
+    later = replace(CALL, offset_s=0.75)
+    (tmp_path / "case.yaml").write_text(dump_calls(CASE, [CALL, later]), encoding="utf-8")
+    assert list(load_calls(tmp_path / "case.yaml").values()) == [later]
+
+
 @given(st.lists(texts(), min_size=2, unique=True))
 def test_no_two_cases_share_a_file(names):
     ids = [f"golden/shop.yaml::{name}" for name in names] + [
@@ -94,6 +101,11 @@ def test_files_are_named_after_their_case(case, path):
             "the key 'nth' is written twice; first on line 21",
         ),
         (SOUND.replace("model: small", "model: large"), 4, "call 1: was edited after it was recorded"),
+        (
+            dump_calls(CASE, [CALL, replace(CALL, nth=1), replace(CALL, body={"model": "large"})]),
+            34,
+            "call 3 is a second answer to the request that line 4 answers otherwise",
+        ),
         ("version: 1\ncalls:\n- !!python/object/apply:os.system [ls]\n", 3, "the tag"),
         ("version: 1\ncalls: " + "[" * 300, 2, "nested more than 200 levels deep"),
         ("version: 1\ncase: !json '{'\n", 2, "after !json stands no JSON"),
