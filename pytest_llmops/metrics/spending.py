@@ -66,8 +66,8 @@ def _tokens(output: Output) -> float | str:
     usage = output.usage
     if usage.calls == 0 and not usage.stated:
         return (
-            "no model call was seen; the app must reach its model over HTTP in the same process, or return its "
-            "`usage`: {calls: 0} where it made none"
+            "no model call was seen; the app must reach its model over HTTP in the same process, or return "
+            "its `usage`: {calls: 0} where it made none"
         )
     if usage.calls == usage.failed and usage.failed:
         return f"no model call was answered: {usage.failed} failed"

@@ -56,7 +56,7 @@ def read_answer(answer: Any) -> Output:
             text=text,
             passages=passages,
             tool_calls=tuple(map(_tool_call, calls)),
-            usage=answer.get("usage"),  # read below, once
+            usage=answer.get("usage", Usage()),  # not read yet
             model=answer.get("model"),
             trace_id=answer.get("trace_id"),
         )
@@ -88,7 +88,7 @@ def _checked(output: Output) -> Output:
 
 
 def _usage(value: Any) -> Usage:
-    """Read the app's own counts, for apps whose model calls are not seen; a zero that nobody wrote is none."""
+    """Read the app's own counts, for apps whose model calls are not seen; zeros alone are no counts."""
     if value is None or value == Usage(stated=True):  # the latter states that nothing was called
         return Usage(stated=value is not None)
     if isinstance(value, Usage):

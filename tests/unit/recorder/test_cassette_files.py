@@ -110,6 +110,11 @@ def test_files_are_named_after_their_case(case, path):
         ("version: 1\ncalls: " + "[" * 300, 2, "nested more than 200 levels deep"),
         ("version: 1\ncase: !json '{'\n", 2, "after !json stands no JSON"),
         ("version: 1\ncase: \x00\n", 2, "not valid YAML"),
+        (
+            "version: 1\n<<<<<<< ours\ncase: x\n=======\ncase: y\n>>>>>>> theirs\n",
+            2,
+            "a mark of a git conflict. Settle",
+        ),
     ],
 )
 @pytest.mark.parametrize("file", [LOCAL_FILE, COMMITTED_FILE])
