@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MAX_QUESTION_CHARACTERS = 2000
 CONFIRM = "confirm"
-_NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0}
+_NOTHING = {"calls": 0}
 _building = threading.Lock()
 
 

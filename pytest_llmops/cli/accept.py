@@ -23,7 +23,7 @@ from pytest_llmops.reports.files.baseline_file import (
 from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.reports.terminal import count_named
 from pytest_llmops.revision.revision import is_revision
-from pytest_llmops.settings import Settings, find_root, load_settings
+from pytest_llmops.settings import NO_BASELINE, Settings, find_root, load_settings
 
 _NOTHING_ACCEPTED = 3
 
@@ -92,7 +92,7 @@ def _accept(given: argparse.Namespace) -> int:
 def _find_path(typed: str | None, settings: Settings) -> Path:
     """Return the file to write; a typed path is relative to the working directory."""
     if typed is not None:
-        if is_revision(typed):
+        if is_revision(typed) or typed == NO_BASELINE:
             raise SettingsError(f"--baseline {typed}: a baseline is written to a file; name one")
         return Path.cwd() / typed
     return accepted_path(settings)

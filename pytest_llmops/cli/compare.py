@@ -19,7 +19,7 @@ from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.golden.reviews import load_reviews
 from pytest_llmops.reports.comparison import comparison_document, comparison_json
 from pytest_llmops.reports.document import write_markdown, write_terminal
-from pytest_llmops.reports.files.baseline_file import load_base, load_release
+from pytest_llmops.reports.files.baseline_file import describe_left_out, load_base, load_release
 from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.reports.rivals import rivals_document
 from pytest_llmops.settings import find_root, load_settings
@@ -47,6 +47,8 @@ def _compare(given: argparse.Namespace) -> int:
             goldens, _ = load_goldens_of(run, find_root(Path.cwd()))
             release = load_release(Path(given.base))
             comparison = compare(base, run, release=release, people=people, goldens=goldens)
+            left_out = describe_left_out(Path(given.base), settings.path(settings.accepted))
+            comparison = replace(comparison, since_release=comparison.since_release or left_out)
     except RunFileError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _EXIT_CODES["error"]

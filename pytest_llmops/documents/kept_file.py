@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from pytest_llmops.documents.conflict import CONFLICT, find_conflict
 from pytest_llmops.documents.json_document import read_json
 from pytest_llmops.documents.reading import BrokenValueError
 from pytest_llmops.documents.values import line_of
 from pytest_llmops.errors import hint
 
-_CONFLICT = re.compile(rb"^(<{7}|>{7}|\|{7}) |^={7}\r?$", re.MULTILINE)
 _LONGEST_PLACED = 4_000_000  # characters in which the line of a value is looked for, some seconds long
 Content = TypeVar("Content")
 
@@ -77,7 +76,7 @@ class KeptFile:
         """
         text = ""
         try:
-            text = data.decode("utf-8")
+            text = data.decode("utf-8-sig")
             return read(text)
         except UnicodeDecodeError as error:
             problem = f"byte {error.start} is no UTF-8"
@@ -89,12 +88,7 @@ class KeptFile:
             document = read_json(text)[0] if place and len(text) < _LONGEST_PLACED else None
             if document is not None:  # neither too long nor too deep
                 problem = f"line {line_of(document, place)}: {problem}"
-        if conflict := _CONFLICT.search(data):
-            line = data.count(b"\n", 0, conflict.start()) + 1
-            problem = (
-                f"line {line} is a mark of a git conflict. Settle the conflict, or take the file "
-                "of one side whole: git checkout --ours or --theirs"
-            )
-            raise self.error(f"{shown}: {problem}") from None
+        if line := find_conflict(data):
+            raise self.error(f"{shown}: line {line} is {CONFLICT}") from None
         problem = problem.removesuffix(".")
         raise self.error(f"{shown}: {problem}{'' if problem.endswith('?') else '.'} {self.remedy}") from None

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pytest_llmops.documents.conflict import CONFLICT, find_conflict
 from pytest_llmops.documents.values import (
     MAX_DEPTH,
     Lines,
@@ -301,6 +302,8 @@ def _guessed(text: str, kind: str) -> Any:
 
 def _translated(error: Any, text: str) -> Mistake:
     """Return the parser's error with the remedies for frequent mistakes."""
+    if conflict := find_conflict(text.encode("utf-8", "surrogatepass")):
+        return Mistake(line=conflict, message=f"this is {CONFLICT}")
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is None:
         before = text.encode()[: getattr(error, "position", 0)]

@@ -26,6 +26,7 @@ from pytest_llmops.golden.reviews import load_reviews
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Golden, Run
 from pytest_llmops.reports.files.baseline_file import (
+    describe_left_out,
     load_base,
     load_baseline,
     load_release,
@@ -183,7 +184,8 @@ def _find_source(  # noqa: PLR0913 - as above
                 f"cases were renamed; make one with: {ACCEPT}"
             )
     goldens = tuple(watch_means(golden, base) for golden in goldens)
-    return replace(source, goldens=goldens, base=base, release=load_release(path))
+    left_out = describe_left_out(path, settings.path(settings.accepted))
+    return replace(source, goldens=goldens, base=base, release=load_release(path), left_out=left_out)
 
 
 def _check_out(settings: Settings, goldens: Sequence[Golden]) -> None:

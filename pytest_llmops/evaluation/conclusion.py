@@ -29,7 +29,7 @@ from pytest_llmops.runner.app.failed_calls import (
     describe_tried_again,
     describe_unanswered,
 )
-from pytest_llmops.runner.signature import sign_run
+from pytest_llmops.runner.signature import describe_tool_lock, sign_run
 from pytest_llmops.runner.usage import sum_outputs
 from pytest_llmops.settings import Settings
 
@@ -112,6 +112,7 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
             line, accepted = accept_into_baseline(run, settings)
             conclusion.add(line, "passed" if accepted else "failed")
         _judge_run(evaluation, run, conclusion)
+        conclusion.problems += filter(None, [describe_tool_lock(settings.root)])
         conclusion.problems += describe_unscored_anchors(evaluation.goldens, settings)
     if judged is None:
         judged = [result.case for result in conclusion.run.results]

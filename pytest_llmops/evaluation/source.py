@@ -53,6 +53,7 @@ class BaselineSource:
         approvals: Loosened items that the pipeline approves, or the settings of the revision as it is by now.
         prices: Those of the revision, by which a change is judged; it may add further ones.
         release: The release baseline beside `base`; None where no release was named.
+        left_out: A sentence on a release of the project that is not beside `base`.
         renamed: Ids of cases that the baseline has under another one, old to new.
         missing: Why the revision has no baseline; None where it has one, or none is wanted.
     """
@@ -69,6 +70,7 @@ class BaselineSource:
     approvals: tuple[str, ...] = ()
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     release: Release | None = None
+    left_out: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
     missing: MissingBaseline | None = None
 
@@ -131,7 +133,7 @@ class BaselineSource:
         lines += unstamped
         if (kinds := stamped_kinds(self.base.signature, run.signature)) and not changes and not unstamped:
             lines.append(f"no stamp differs from the baseline: {', '.join(kinds)}")
-        drift = ""
+        drift = self.left_out
         if self.release is not None:
             release = rescore_release(self.release, self.goldens, run.results)
             drift = describe_drift(release, run.suite, run.results)

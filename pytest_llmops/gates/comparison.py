@@ -38,7 +38,7 @@ def compare(  # noqa: PLR0913 - the public door
     run: Run,
     *,
     suite: Mapping[str, Sequence[SuiteCheck]] | None = None,
-    release: Release | None = None,
+    release: Release | Run | None = None,
     people: People | None = None,
     goldens: Iterable[Golden] = (),
     level: float = 0.95,
@@ -55,7 +55,7 @@ def compare(  # noqa: PLR0913 - the public door
     Args:
         suite: Golden file to its suite checks; by default the new run's own. A file without any is judged
             by the mean of each metric that the baseline scored its cases by.
-        release: A second baseline, which the suite checks are compared with as well.
+        release: A second baseline, which the suite checks are compared with as well; a run has no name there.
         people: Reviews of the run's answers, and labels for its judges.
         goldens: Files by which outputs that a baseline kept are scored as the run is, where it was not.
         level: Coverage of the intervals, between 0 and 1; one minus the chance of any false `regressed`.
@@ -77,6 +77,8 @@ def compare(  # noqa: PLR0913 - the public door
     checks = _with_means(run.suite if suite is None else suite, base.results, run.results)
     checks = {path: with_labels(of_file, people.calibrations) for path, of_file in checks.items()}
     run = replace(run, results=tuple(mark_copies(run.results)))
+    if isinstance(release, Run):
+        release = Release(name="(unnamed)", run=release)
     if release is not None:
         release = replace(release, run=follow_between_runs(release.run, run)[0])
         release = rescore_release(release, goldens, run.results)
@@ -119,7 +121,9 @@ def compare(  # noqa: PLR0913 - the public door
     if not pairs.shared or not verdicts:
         reason = "no metric scored a case in both runs" if pairs.shared else "the runs share no case"
         verdicts = verdicts if any(verdict.outcome == "error" for verdict in verdicts) else []
-        verdicts = verdicts or [Verdict(check="comparison", outcome="error", cases=0, reason=reason)]
+        is_other = bool(base.results and run.results and not pairs.shared)  # all cases are new or edited
+        outcome: Outcome = "undecided" if is_other else "error"
+        verdicts = verdicts or [Verdict(check="comparison", outcome=outcome, cases=0, reason=reason)]
     outcomes: list[Outcome] = [verdict.outcome for verdict in verdicts if not verdict.known]
     if pairs.missing:
         outcomes.append("undecided")

@@ -65,7 +65,10 @@ def _read(metric: DeclaredMetric, sample: Sample, amount: float | str) -> Score 
 def _tokens(output: Output) -> float | str:
     usage = output.usage
     if usage.calls == 0 and not usage.stated:
-        return "no model call was seen; the app must reach its model over HTTP in the same process"
+        return (
+            "no model call was seen; the app must reach its model over HTTP in the same process, or return "
+            "its `usage`: {calls: 0} where it made none"
+        )
     if usage.calls == usage.failed and usage.failed:
         return f"no model call was answered: {usage.failed} failed"
     if usage.prompt_tokens is None or usage.completion_tokens is None:
@@ -75,7 +78,7 @@ def _tokens(output: Output) -> float | str:
 
 def _cost(output: Output) -> float | str:
     tokens = _tokens(output)
-    if isinstance(tokens, str):
+    if isinstance(tokens, str) and not (output.usage.stated and output.usage.cost_usd):
         return tokens
     if output.usage.cost_usd is None:
         model = output.model or "the model's name"

@@ -253,6 +253,13 @@ def _check(path: Path, document: Any) -> Calls:
         if place[0:1] == ("calls",) and len(place) > 1:
             place, call = place[2:], f"call {int(place[1]) + 1}: "
         raise _broken(path, line, f"{call}{BrokenValueError((place, problem))}") from None
+    first: dict[Place, int] = {}
+    for at, call in enumerate(calls):
+        before = calls[first.setdefault(call.place, at)]
+        if (before.content_type, before.body) != (call.content_type, call.body):
+            lines = [line_of(document, ("calls", number)) for number in (first[call.place], at)]
+            fault = f"call {at + 1} is a second answer to the request that line {lines[0]} answers otherwise"
+            raise _broken(path, lines[1], fault)
     return {call.place: call for call in calls}
 
 

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from pytest_llmops.calibration.record import reported_judges
+from pytest_llmops.documents.json_document import parse_json
+from pytest_llmops.documents.kept_file import KeptFile
+from pytest_llmops.documents.reading import BrokenValueError
+from pytest_llmops.errors import McpLockError
 from pytest_llmops.gates.stamps import SEPARATOR, STAMPED, UNSET, VARIES
 from pytest_llmops.printable import counted
 from pytest_llmops.prompts.files import Prompt, find_prompts, normalise
@@ -19,6 +23,14 @@ from pytest_llmops.records import CaseResult, Golden, ModelCall
 
 _MOST_VALUES = 16
 """Values of one setting that are compared; of more, as of system prompts with passages, the cases decide."""
+
+_TOOL_LOCK_NAME = "mcp.lock"
+_TOOL_LOCK = KeptFile(
+    name="lock of tools",
+    error=McpLockError,
+    remedy="Until then no change of an MCP server's tools is named. Restore it from version control, or "
+    "delete it and run: llmops mcp lock SERVER",
+)
 
 
 def sign_run(  # noqa: PLR0913 - facts of a run that only its door has
@@ -130,14 +142,31 @@ def _sign_settings(calls: Sequence[ModelCall]) -> dict[str, str]:
 
 def _sign_tool_lock(root: Path) -> dict[str, str]:
     """Digest the servers of `mcp.lock`, whose definitions the app's tools follow; a broken one as a whole."""
-    path = root / "mcp.lock"
-    if not path.is_file():
-        return {}
     try:
-        servers = json.loads(path.read_text(encoding="utf-8"))["servers"]
-        return {f"mcp:{server['server']}": _digest(server) for server in servers}
-    except (OSError, ValueError, LookupError, TypeError):
-        return {"mcp:mcp.lock": _hash_files(path)}
+        return _read_tool_lock(root)
+    except McpLockError:
+        return {"mcp:mcp.lock": _hash_files(root / _TOOL_LOCK_NAME)}
+
+
+def describe_tool_lock(root: Path) -> str:
+    """Return what is broken in `mcp.lock`; empty where nothing is."""
+    try:
+        _read_tool_lock(root)
+    except McpLockError as error:
+        return str(error)
+    return ""
+
+
+def _read_tool_lock(root: Path) -> dict[str, str]:
+    data = _TOOL_LOCK.find(root / _TOOL_LOCK_NAME, _TOOL_LOCK_NAME)
+    return {} if data is None else _TOOL_LOCK.parse(data, _TOOL_LOCK_NAME, _digest_servers)
+
+
+def _digest_servers(text: str) -> dict[str, str]:
+    try:
+        return {f"mcp:{server['server']}": _digest(server) for server in parse_json(text)["servers"]}
+    except (LookupError, TypeError):
+        raise BrokenValueError("is no list of servers") from None
 
 
 def _digest(value: object) -> str:

@@ -268,6 +268,7 @@ def test_a_broken_baseline_is_reported_and_stays(capsys, text):
     [
         (["nowhere.json"], "there is no such run file"),
         (["run.json", "--baseline", "git:main"], "--baseline git:main: a baseline is written to a file"),
+        (["run.json", "--baseline", "none"], "--baseline none: a baseline is written to a file"),
         (["golden/baseline.json"], "is a baseline, no run"),
     ],
 )

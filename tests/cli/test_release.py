@@ -128,3 +128,28 @@ def test_a_broken_release_is_one_line(capsys):
 
     (line,) = capsys.readouterr().err.splitlines()
     assert "baseline.release.json: line 4: release: must be text, not 3" in line
+
+
+def test_a_release_that_is_not_beside_the_baseline_is_told(capsys):
+    record(0.95)
+    main(["accept", "run.json", "--release", "1.4"])
+    Path("elsewhere.json").write_bytes(BASELINE.read_bytes())
+    capsys.readouterr()
+
+    assert main(["compare", "elsewhere.json", "run.json"]) == 0
+    assert (
+        f"compared with no release: {RELEASE.resolve()} is not beside elsewhere.json"
+        in capsys.readouterr().out
+    )
+
+    Path("released_app.py").write_text("answer = str.upper\n")
+    Path("golden/shop.yaml").write_text(
+        "app: released_app:answer\nchecks: {keywords: {all: [HI]}}\ncases: [{id: new, input: hi}]\n"
+    )
+    main(["run", "--accept"])
+    Path("elsewhere.json").write_bytes(BASELINE.read_bytes())
+    capsys.readouterr()
+    assert main(["run", "--baseline", "elsewhere.json"]) == 0
+    assert "compared with no release: " in capsys.readouterr().out
+    assert main(["run"]) == 0
+    assert "compared with no release: " not in capsys.readouterr().out

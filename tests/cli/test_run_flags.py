@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 import pytest
 
 from pytest_llmops.cli import run
 from pytest_llmops.settings import INI_KEYS
+from tests.command import main
 
 
 def parsed(*arguments: str) -> argparse.Namespace:
@@ -43,3 +45,32 @@ def test_flags_weigh_more_than_the_settings_of_the_project(tmp_path, monkeypatch
     assert {"undecided", "repeats", "baseline"} <= settings.flagged
     assert given.allow_loosening == ["one item"]
     assert given.accept
+
+
+@pytest.mark.parametrize(
+    ("lock", "told"),
+    [
+        ("[" * 100_000, "mcp.lock: is nested too deeply to be a lock of tools. "),
+        ('{"servers": [\n<<<<<<< ours\n]}', "mcp.lock: line 2 is a mark of a git conflict. "),
+        ("[]", "mcp.lock: is no list of servers. "),
+        ('{"servers": [1]}', "mcp.lock: is no list of servers. "),
+        ('{"servers": [{"server": "shop"}]}', ""),
+    ],
+)
+def test_a_broken_tool_lock_is_told_and_loses_no_run(tmp_path, monkeypatch, capsys, lock, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "locked_app.py").write_text("answer = str.upper\n")
+    (tmp_path / "golden").mkdir()
+    (tmp_path / "golden/shop.yaml").write_text(
+        "app: locked_app:answer\nchecks: {keywords: {all: [HI]}}\ncases: [{id: a, input: hi}]\n"
+    )
+    (tmp_path / "mcp.lock").write_text(lock)
+
+    assert main(["run", "--out", "run.json"]) == 0
+
+    out = capsys.readouterr().out
+    assert told in out
+    assert ("mcp.lock" in out) == bool(told)
+    signature = json.loads((tmp_path / "run.json").read_text())["signature"]
+    assert any(name.startswith("mcp:") for name in signature)

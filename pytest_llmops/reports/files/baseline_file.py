@@ -161,6 +161,14 @@ def load_release(path: Path) -> Release | None:
     return parse_release(file.read_bytes(), str(file)) if file.exists() else None
 
 
+def describe_left_out(path: Path, accepted: Path) -> str:
+    """Return a sentence where no release is beside a baseline and one is beside the accepted baseline."""
+    release = release_path(accepted)
+    if release_path(path).exists() or not release.exists():
+        return ""
+    return f"compared with no release: {printable(str(release))} is not beside {printable(str(path))}"
+
+
 def parse_release(data: bytes, shown: str) -> Release:
     """Parse the bytes of a release baseline; `shown` names it in errors."""
 

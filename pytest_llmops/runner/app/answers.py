@@ -9,12 +9,14 @@ from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any
 
-from pytest_llmops.documents.reading import is_number
+from pytest_llmops.documents.reading import is_number, show
 from pytest_llmops.errors import AnswerError, hint
 from pytest_llmops.printable import printable, with_article
 from pytest_llmops.records import Output, Passage, ToolCall, Usage
 
 _KEY = 60
+_MOST = 10**15  # of anything that is counted; sums stay numbers that a run file holds
+_MAY_BE_UNKNOWN = {"prompt_tokens", "completion_tokens", "cost_usd"}
 _ANSWER_KEYS = ("text", "passages", "tool_calls", "usage", "model", "trace_id")
 
 
@@ -54,7 +56,7 @@ def read_answer(answer: Any) -> Output:
             text=text,
             passages=passages,
             tool_calls=tuple(map(_tool_call, calls)),
-            usage=_usage(answer.get("usage")),
+            usage=answer.get("usage", Usage()),  # not read yet
             model=answer.get("model"),
             trace_id=answer.get("trace_id"),
         )
@@ -86,28 +88,33 @@ def _checked(output: Output) -> Output:
 
 
 def _usage(value: Any) -> Usage:
-    """Read the app's own counts, for apps whose model calls are not seen."""
-    if value is None:
-        return Usage()
+    """Read the app's own counts, for apps whose model calls are not seen; zeros alone are no counts."""
+    if value is None or value == Usage(stated=True):  # the latter states that nothing was called
+        return Usage(stated=value is not None)
     if isinstance(value, Usage):
-        tokens = (value.prompt_tokens or 0) + (value.completion_tokens or 0)
-        if value.stated or value.cost_usd or not tokens:
-            return value
-        # A zero that nobody wrote: the tokens are priced by the settings.
-        return replace(value, calls=value.calls or 1, cost_usd=None, stated=True)
+        written = {each.name: getattr(value, each.name) for each in fields(Usage) if each.name != "stated"}
+        value = {name: count for name, count in written.items() if count != getattr(Usage(), name)}
     if not isinstance(value, Mapping):
         raise AnswerError(f"the app returned a usage that is {type_of(value)}, not a mapping")
-    known = {attribute.name for attribute in fields(Usage)} - {"stated"}
-    for name, count in value.items():
-        if name not in known:
-            raise AnswerError(f"the app returned a usage with {name!r}.{hint(str(name), known)}")
-        if not is_number(count) or count < 0:
-            raise AnswerError(f"the app returned a usage whose {name!r} is {count!r}, not a count")
-    calls = int(any(value.values()))  # nothing used is no call
-    cost_usd = None if calls else 0.0  # tokens without a cost are priced by the settings
-    prompt_tokens = None if value.keys() == {"calls"} and calls else 0
-    unless_stated = {"calls": calls, "cost_usd": cost_usd, "prompt_tokens": prompt_tokens}
-    return Usage(**{**unless_stated, **value}, stated=True)
+    counts = {name: _count(name, count) for name, count in value.items()}
+    if not any(counts.values()):  # of a gateway that counts nothing, unless it says that there was no call
+        return Usage(stated=counts.get("calls") == 0)
+    if not counts.get("prompt_tokens") and not counts.get("completion_tokens"):
+        counts |= {"prompt_tokens": None, "cost_usd": counts.get("cost_usd") or None}
+    # Tokens without a cost are priced by the settings.
+    return Usage(**{"calls": 1, "cost_usd": None, **counts}, stated=True)
+
+
+def _count(name: str, count: Any) -> Any:
+    known = {each.name for each in fields(Usage)} - {"stated"}
+    if name not in known:
+        raise AnswerError(f"the app returned a usage with {show(name)}.{hint(str(name), known)}")
+    if count is None and name in _MAY_BE_UNKNOWN:
+        return None
+    whole = name != "cost_usd"
+    if not is_number(count) or not 0 <= count <= _MOST or (whole and count != int(count)):
+        raise AnswerError(f"the app returned a usage whose {name!r} is {show(count)}, not a count")
+    return int(count) if whole else float(count)
 
 
 def _passage(value: Any) -> Passage:

@@ -26,6 +26,7 @@ KEPT = KeptFile(name="list of scores", error=ValueError, remedy="Make it again")
             b'[\n {"metrik": "m", "value": 1}]',
             "f: line 2: [0]: unknown key 'metrik'. Did you mean 'metric'? [0]: metric is missing. Make",
         ),
+        (b'\xef\xbb\xbf[{"metrik": "m"}]', "f: line 1: [0]: unknown key 'metrik'"),
         (b"[\n", "f: line 2, column 1: is no JSON: Expecting value (the file ends too early). Make it again"),
         (b"[" * 60 + b"]" * 60, "f: [0]: must be a mapping, not [["),
         (b"\xff", "f: byte 0 is no UTF-8. Make it again"),

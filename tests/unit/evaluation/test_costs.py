@@ -10,7 +10,7 @@ from pytest_llmops.records import CaseResult, Usage
 from pytest_llmops.settings import Settings
 from tests.openai_server import OpenAIServer
 
-GOLDEN = "version: 1\nchecks: {cost_usd: '<= 1'}\ncases: [{id: a, input: hello}]\n"
+GOLDEN = "version: 1\nchecks: {cost_usd: '<= 1', tokens: '<= 9'}\ncases: [{id: a, input: hello}]\n"
 PRICES = {"small": (1.0, 2.0)}
 SPENT = {"prompt_tokens": 1_000_000, "completion_tokens": 500_000}
 
@@ -29,7 +29,7 @@ def run(tmp_path):
 
 
 def cost_of(result: CaseResult) -> float | None:
-    return result.scores[0].value if result.scores else None
+    return next((score.value for score in result.scores if score.metric == "cost_usd"), None)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,56 @@ def test_costs_that_the_app_knows_and_calls_without_tokens(run):
 
 
 TOOL = {"id": "1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
+ZEROS = {"prompt_tokens": 0, "completion_tokens": 0}
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        pytest.param({}, id="empty"),
+        pytest.param(ZEROS, id="zeros of a gateway"),
+        pytest.param({**ZEROS, "calls": 2, "cost_usd": 0.0}, id="zeros of two calls"),
+        pytest.param(Usage(calls=3), id="calls alone"),
+        pytest.param(Usage(calls=3, stated=True), id="calls alone, stated"),
+        pytest.param(Usage(prompt_tokens=None, stated=True), id="stated as unknown"),
+    ],
+)
+def test_usage_that_nobody_counted_is_an_error_of_both_checks(run, usage):
+    result = run(lambda _: Output(text="x", model="small", usage=usage))
+    assert {failure.metric for failure in result.failures} == {"cost_usd", "tokens"}
+
+
+def test_tokens_of_no_known_model_have_no_price(run):
+    spent = Usage(stated=True, prompt_tokens=1_000_000)
+    assert cost_of(run(lambda _: Output(text="x", usage=spent))) is None
+
+
+@pytest.mark.parametrize("usage", [{"calls": 0}, {**ZEROS, "calls": 0}, Usage(stated=True)])
+def test_an_app_that_says_that_it_called_nothing_costs_nothing(run, usage):
+    assert cost_of(run(lambda _: Output(text="x", usage=usage))) == 0
+
+
+@pytest.mark.parametrize(
+    ("usage", "told"),
+    [
+        (Usage(calls=1, prompt_tokens=10**400), "'prompt_tokens' is an enormous number"),
+        (Usage(calls=1, prompt_tokens=10**5000), "'prompt_tokens' is an enormous number"),
+        (Usage(calls=1, cost_usd=float("inf")), "'cost_usd' is inf"),
+        (Usage(calls=1, cost_usd=float("nan")), "'cost_usd' is nan"),
+        (Usage(calls=1, cost_usd=1e308), "'cost_usd' is 1e+308"),
+        (Usage(calls=1, prompt_tokens=-5), "'prompt_tokens' is -5"),
+        (Usage(calls=None), "'calls' is None"),
+        ({"prompt_tokens": 1.5}, "'prompt_tokens' is 1.5"),
+    ],
+)
+def test_a_usage_that_no_run_file_holds_is_an_error_of_its_case(run, usage, told):
+    result = run(lambda _: Output(text="x", model="small", usage=usage))
+    assert told in result.failures[0].error
+
+
+def test_a_count_is_a_whole_number(run):
+    (output,) = run(lambda _: {"text": "x", "model": "small", "usage": {"prompt_tokens": 5.0}}).outputs
+    assert repr(output.usage.prompt_tokens) == "5"
 
 
 @pytest.mark.parametrize("stream", [False, True])

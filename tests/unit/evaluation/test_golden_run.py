@@ -340,7 +340,7 @@ def test_an_app_may_count_its_own_tokens(golden, settings):
 def test_an_app_that_says_that_it_used_nothing_made_no_call(golden, settings, server):
     """Such as one whose guard answers: else a replayed run would tell of one call that was made anew."""
     client = client_of(server)
-    nothing = {"prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0}
+    nothing = {"calls": 0, "prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0}
 
     def app(question):
         return {"text": "No.", "usage": nothing} if question == "guarded" else ask(client, question)

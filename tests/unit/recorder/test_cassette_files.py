@@ -27,6 +27,10 @@ CALL = Recorded(
 with TemporaryDirectory() as folder:
     write_calls(Path(folder, "case.yaml"), CASE, [CALL, replace(CALL, nth=1)])
     SOUND = Path(folder, "case.yaml").read_text(encoding="utf-8")
+    write_calls(
+        Path(folder, "case.yaml"), CASE, [CALL, replace(CALL, nth=1), replace(CALL, body={"model": "large"})]
+    )
+    DOUBLED = Path(folder, "case.yaml").read_text(encoding="utf-8")
 
 
 @given(texts(), json_objects(), json_objects() | texts())
@@ -40,6 +44,13 @@ def test_calls_survive_their_file(tmp_path_factory, case, request_body, body):
 
     assert list(load_calls(path).values()) == calls
     path.unlink()
+
+
+def test_a_call_that_stands_twice_with_one_answer_is_one_call(tmp_path: Path):
+    """As a merge of two branches leaves it."""
+    later = replace(CALL, offset_s=0.75)
+    write_calls(tmp_path / "case.yaml", CASE, [CALL, later])
+    assert list(load_calls(tmp_path / "case.yaml").values()) == [later]
 
 
 @given(st.lists(texts(), min_size=2, unique=True))
@@ -96,10 +107,20 @@ def test_files_are_named_after_their_case(case, path):
             "the key 'nth' is written twice; first on line 21",
         ),
         (SOUND.replace("model: small", "model: large"), 4, "call 1: was edited after it was recorded"),
+        (
+            DOUBLED,
+            34,
+            "call 3 is a second answer to the request that line 4 answers otherwise",
+        ),
         ("version: 1\ncalls:\n- !!python/object/apply:os.system [ls]\n", 3, "the tag"),
         ("version: 1\ncalls: " + "[" * 300, 2, "nested more than 200 levels deep"),
         ("version: 1\ncase: !json '{'\n", 2, "what follows !json is no JSON"),
         ("version: 1\ncase: \x00\n", 2, "not valid YAML"),
+        (
+            "version: 1\n<<<<<<< ours\ncase: x\n=======\ncase: y\n>>>>>>> theirs\n",
+            2,
+            "a mark of a git conflict. Settle",
+        ),
     ],
 )
 @pytest.mark.parametrize("file", [LOCAL_FILE, COMMITTED_FILE])
