@@ -673,6 +673,9 @@ def test_a_golden_set_that_was_weakened_is_red_by_its_measured_strength(capsys):
     assert (code, shown["outcome"]) == (1, "regressed")
     assert ("output", "number") in {(row["group"], row["kind"]) for row in shown["weakened"]}
     assert main(["mutate", "--baseline", "none"]) == 0
+    stored.rename("elsewhere.json")
+    assert main(["mutate", "--baseline", "elsewhere.json"]) == 1
+    assert main(["mutate", "--baseline", "nowhere.json"]) == 4
 
     for content, problem in (
         ('{"version": 2}', "version: is 2, this release reads 1"),

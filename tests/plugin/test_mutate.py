@@ -61,7 +61,7 @@ def test_a_stored_strength_is_shown_and_one_without_these_mutants_is_undecided(p
     project.app(APP)
     project.golden(STRONG)
     project.write("pyproject.toml", '[tool.pytest-llmops]\nundecided = "fail"\n')
-    stored = project.write("golden/mutation.json", '{"version": 1, "goldens": {}}')
+    project.write("golden/mutation.json", '{"version": 1, "goldens": {}}')
     result = project.run_here("--llm-mutate", "number", "-v")
     assert result.ret == 1
     result.stdout.fnmatch_lines([

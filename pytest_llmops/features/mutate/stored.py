@@ -327,7 +327,7 @@ def read_before(typed: str | None, settings: Settings) -> Before:
             return Before(read_strength(_FILE.load(path), str(path)))
         return Before(None, "no strength is stored, so nothing is compared: llmops mutate --accept")
     if not is_revision(typed):
-        return Before(read_strength(_FILE.load(Path(typed), printable(typed)), typed))
+        return Before(read_strength(_FILE.load(Path(typed)), typed))
     if not path.resolve().is_relative_to(settings.root.resolve()):
         raise SettingsError(
             f"--baseline {printable(typed)} reads the strength beside `accepted`, and "

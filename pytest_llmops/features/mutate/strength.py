@@ -322,7 +322,7 @@ def _rate(trials: Sequence[Trial], chosen: Sequence[tuple[str, str, Callable[[Tr
 
 
 def _list_checks(goldens: Iterable[Golden], trials: Iterable[Trial]) -> Iterable[CheckStrength]:
-    """Yield each check of each golden file, the one that kills most by itself first, dead ones after those that share kills."""
+    """Yield each check of each golden file: those that kill most by themselves first, dead ones last."""
     tried: defaultdict[tuple[str, str], int] = defaultdict(int)
     killed, alone = tried.copy(), tried.copy()
     kills: defaultdict[str, list[set[str]]] = defaultdict(list)
