@@ -292,6 +292,25 @@ def test_a_check_that_kills_nothing_others_do_not_is_dead(capsys):
     assert "no mutant here leaks or attacks: see llmops attack" in shown
 
 
+def test_of_two_equal_checks_only_one_is_dead_so_that_all_dead_ones_may_go(capsys):
+    Path("pyproject.toml").write_text('[tool.pytest-llmops]\nmetrics = ["twin.py"]\n')
+    Path("twin.py").write_text(
+        "from pytest_llmops.metrics.custom import metric\n\n"
+        '@metric(name="numbers_kept", bound=">= 1")\n'
+        "def numbers_kept(output, sample):\n"
+        "    return float(any(number in output.text for number in ('60', '5 years', '24')))\n"
+    )
+    golden(
+        WEAK.replace(
+            "keywords: {any: [days, warranty, card]}",
+            'numbers_kept: true, keywords: {any: ["60", "5 years", "24"]}',
+        )
+    )
+    shown = report(capsys, "--kinds", "number")[1]
+    assert [row["dead"] for row in shown["checks"]] == [False, True]
+    assert shown["checks"][0]["killed"] == shown["checks"][1]["killed"] > 0
+
+
 def test_a_red_golden_set_is_refused_with_its_cases(capsys):
     golden(WEAK.replace("days, warranty, card", "fabric"))
     assert main(["mutate"]) == 3
@@ -654,6 +673,9 @@ def test_a_golden_set_that_was_weakened_is_red_by_its_measured_strength(capsys):
     assert (code, shown["outcome"]) == (1, "regressed")
     assert ("output", "number") in {(row["group"], row["kind"]) for row in shown["weakened"]}
     assert main(["mutate", "--baseline", "none"]) == 0
+    stored.rename("elsewhere.json")
+    assert main(["mutate", "--baseline", "elsewhere.json"]) == 1
+    assert main(["mutate", "--baseline", "nowhere.json"]) == 4
 
     for content, problem in (
         ('{"version": 2}', "version: is 2, this release reads 1"),
@@ -690,6 +712,61 @@ def test_a_dropped_check_is_red_although_each_answer_changed_too(capsys):
     assert next(row["kind"] for row in shown["weakened"] if row["group"] == "output") == ""
 
 
+SHOP_GROWN = "".join(
+    f"  - {{id: c{number}, input: Boots? {number} boots, reference: Within 60 days of delivery.}}\n"
+    for number in range(4)
+)
+
+
+def answer_anew() -> None:
+    Path("mutant_shop.py").write_text(SHOP.replace("Boots can", "Well: boots can"))
+    sys.modules.pop("mutant_shop", None)
+
+
+def test_kills_lost_with_other_answers_are_weighed_by_mutant_and_never_pass_in_silence(capsys):
+    strong = f'app: mutant_shop:answer\nchecks: {{facts: true, rouge_l: ">= 0.3"}}\ncases:\n{SHOP_GROWN}'
+    golden(strong)
+    main(["mutate", "--accept", "--kinds", "number,unit,negation"])
+    answer_anew()
+    code, shown = report(capsys, "--kinds", "number")
+    assert (code, shown["note"]) == (0, "stored: output 4 of 4 killed")
+
+    golden(strong.replace("facts: true, ", ""))
+    code, shown = report(capsys, "--kinds", "number,unit,negation")  # of four cases, too few by themselves
+    assert (code, shown["outcome"]) == (1, "regressed")
+    assert re.search("stored: output 1[0-2] of 12 killed", shown["note"])
+
+    golden(strong.replace("facts: true, ", "").replace("id: c0,", "id: c0, checks: {facts: true},"))
+    capsys.readouterr()
+    assert main(["mutate", "--kinds", "number"]) == 2
+    shown = capsys.readouterr().out
+    assert "number 4 of 4 \u2192 1 of 4: c1, c2, c3" in shown
+    assert "if it is meant: llmops mutate --accept --all" in shown
+    assert main(["mutate", "--kinds", "number", "--accept"]) == 1
+    assert main(["mutate", "--kinds", "number", "--accept", "--all"]) == 0
+    shown = capsys.readouterr()
+    assert "with less than before" in shown.err
+    assert "if it is meant" not in shown.out.rpartition("undecided:")[2]
+    assert main(["mutate", "--kinds", "number"]) == 0
+
+
+def test_a_file_that_holds_nothing_of_a_golden_file_or_an_unknown_kind_compares_nothing(capsys):
+    golden(STRONG)
+    stored = Path("golden/mutation.json")
+    stored.write_text('{"version": 1, "goldens": {}}')
+    code, shown = report(capsys, "--kinds", "number")
+    assert (code, shown["outcome"]) == (2, "undecided")
+    assert "golden/shop.yaml: output: no mutant is stored that was decided this time" in shown["note"]
+    assert main(["mutate", "--kinds", "number", "--accept"]) == 0
+    assert main(["mutate", "--kinds", "number"]) == 0
+    assert main(["mutate", "--kinds", "number,retrieval"]) == 2  # of which nothing is stored
+
+    stored.write_text(stored.read_text().replace("output/number", "output/nummber"))
+    capsys.readouterr()
+    assert main(["mutate", "--kinds", "number"]) == 4
+    assert "'output/nummber'. Did you mean 'output/number'?" in capsys.readouterr().err
+
+
 def test_a_bound_of_which_only_a_part_was_tried_is_undecided(capsys):
     golden(STRONG.replace("cases:", 'suite: {mutation: {lies: ">= 0.1"}}\ncases:'))
     assert report(capsys, "--kinds", "output")[0] == 0
@@ -715,6 +792,7 @@ def test_a_case_that_is_gone_is_red_until_its_loss_is_accepted_and_a_renamed_one
     assert "to accept the loss: llmops mutate --accept --all" in capsys.readouterr().err
     assert Path("golden/mutation.json").read_text() == stored
     assert main(["mutate", "--accept", "--all"]) == 0
+    assert "if that is meant" not in capsys.readouterr().out
     assert main(["mutate"]) == 0
 
     Path("golden/shop.yaml").rename("golden/store.yaml")

@@ -57,6 +57,20 @@ def test_a_strong_golden_set_passes_and_an_unknown_kind_is_one_message(project):
     result.stderr.fnmatch_lines(["*--llm-mutate belongs to a golden run: add --llm-golden*"])
 
 
+def test_a_stored_strength_is_shown_and_one_without_these_mutants_is_undecided(project):
+    project.app(APP)
+    project.golden(STRONG)
+    project.write("pyproject.toml", '[tool.pytest-llmops]\nundecided = "fail"\n')
+    project.write("golden/mutation.json", '{"version": 1, "goldens": {}}')
+    result = project.run_here("--llm-mutate", "number", "-v")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines([
+        "*::mutation FAILED*",
+        "mutation: stored: nothing of what was tried",
+        "mutation: golden/capitals.yaml: output: no mutant is stored that was decided this time*",
+    ])  # fmt: skip
+
+
 def test_nothing_tried_and_a_red_golden_set_are_errors(project):
     project.app(APP)
     project.golden(STRONG)

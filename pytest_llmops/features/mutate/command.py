@@ -78,12 +78,12 @@ def _run(given: argparse.Namespace) -> int:
     edits = read_files({"prompts": given.prompt, "documents": given.data}, kinds, settings, budget)
     measured = measure(goldens, settings, kinds, run=run, budget=budget, edits=edits)
     compared = compare_strength(before, measured.strength, settings.root)
-    compared = replace(compared, is_accepted=given.all and given.baseline is None)
-    measured = replace(measured, notes=(*measured.notes, *compared.notes))
+    is_accepted = given.all or (given.accept and not compared.losses and not compared.lost)
+    compared = replace(compared, is_accepted=is_accepted and given.baseline is None)
     outcome = conclude(measured, compared)
     _show(measured, compared, outcome, given)
     is_stored = not given.accept or outcome == "error" or _accept(measured, settings, may_lower=given.all)
-    return _EXIT_CODES[outcome] or int(not is_stored)
+    return _EXIT_CODES[outcome] if is_stored else _EXIT_CODES["failed"]
 
 
 def _accept(measured: Measured, settings: Settings, *, may_lower: bool) -> bool:
@@ -106,7 +106,7 @@ def conclude(measured: Measured, compared: Compared) -> Outcome:
         return "regressed"
     if "failed" in outcomes:
         return "failed"
-    if "undecided" in outcomes or strength.total.undecided or compared.is_undecided:
+    if "undecided" in outcomes or strength.total.undecided or compared.doubts:
         return "undecided"
     return "passed"
 

@@ -46,7 +46,7 @@ def mutation_document(measured: Measured, compared: Compared, outcome: Outcome) 
         blocks.append(Notes(title="undecided, so the score is a range", items=list(reasons), most=5))
     word = "accepted" if compared.is_accepted else "regressed"
     verdicts = [*map(_describe, strength.verdicts), *(f"{word}: {loss}" for loss in compared.losses)]
-    verdicts += measured.notes
+    verdicts += [*measured.notes, *compared.notes]
     for path, bounds in strength.proposed.items():
         listed = ", ".join(f'{name}: "{bound}"' for name, bound in bounds.items())
         verdicts.append(f"bounds that hold today: {printable(path)}: suite: {{mutation: {{{listed}}}}}")
@@ -54,7 +54,7 @@ def mutation_document(measured: Measured, compared: Compared, outcome: Outcome) 
     return Document(blocks=blocks, outcome=f"{_word(strength, outcome)}: {describe_total(strength)}")
 
 
-def section(measured: Measured) -> list[str]:
+def section(measured: Measured, compared: Compared) -> list[str]:
     """The lines of a summary: the score by group, and the verdicts."""
     strength = measured.strength
     lines = [f"mutation: {rate.group} {_share(rate)}" for rate in strength.groups]
@@ -65,7 +65,7 @@ def section(measured: Measured) -> list[str]:
         lines.append(
             f"mutation: {counted(len(survivors), 'mutant')} survived; llmops mutate {files} lists them"
         )
-    lines += [f"mutation: {note}" for note in measured.notes]
+    lines += [f"mutation: {note}" for note in (*measured.notes, *compared.notes)]
     return [printable(_masked(line), 1_200) for line in lines]
 
 
@@ -115,7 +115,7 @@ def mutation_json(measured: Measured, compared: Compared, outcome: Outcome) -> d
         "gone": compared.gone or None,
         "proposed": strength.proposed,
         "calls": measured.calls,
-        "note": "; ".join(measured.notes) or None,
+        "note": "; ".join([*measured.notes, *compared.notes]) or None,
     }
 
 
@@ -182,7 +182,7 @@ def _dead(checks: Sequence[CheckStrength]) -> list[str]:
     for row in checks:
         if not row.is_dead:
             continue
-        found = f"kills {row.killed} of {row.tried}, all of which others kill too"
+        found = f"kills {row.killed} of {row.tried}, all of which checks that are not dead kill too"
         if not row.killed:
             found = f"kills none of {counted(row.tried, 'mutant')}"
         about = "; no mutant here leaks or attacks: see llmops attack" if row.finds_leaks else ""

@@ -50,11 +50,10 @@ def _measure(golden: Golden, app: App | None, settings: Settings, kinds: tuple[K
     revision = settings.baseline if settings.baseline and is_revision(settings.baseline) else None
     before = read_before(NO_BASELINE if settings.baseline == NO_BASELINE else revision, settings)
     compared = compare_strength(before, measured.strength, settings.root)
-    measured = replace(measured, notes=(*measured.notes, *compared.notes))
     unbounded = replace(measured, strength=replace(measured.strength, verdicts=()))
     outcome = conclude(unbounded, compared)
     own = Verdict(check="mutation", outcome=outcome, case=name, reason=_explain(measured, compared, outcome))
-    return Measurement(verdicts=(*measured.strength.verdicts, own), lines=tuple(section(measured)))
+    return Measurement(verdicts=(*measured.strength.verdicts, own), lines=tuple(section(measured, compared)))
 
 
 def _explain(measured: Measured, compared: Compared, outcome: Outcome) -> str:
@@ -67,5 +66,5 @@ def _explain(measured: Measured, compared: Compared, outcome: Outcome) -> str:
             return "; ".join(compared.losses)
         case "undecided":
             doubts = [trial.reason for trial in strength.trials if not trial.is_decided][:1]
-            return ": ".join([total, *doubts, *(compared.notes if compared.is_undecided else ())])
-    return total
+            return ": ".join([total, *doubts, *(compared.notes if compared.doubts else ())])
+    return "; ".join([total, *compared.notes])

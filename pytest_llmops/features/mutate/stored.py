@@ -23,8 +23,8 @@ from pytest_llmops.documents.reading import (
     whole,
     within,
 )
-from pytest_llmops.errors import RunFileError, SettingsError
-from pytest_llmops.features.mutate.kinds import EDITS, LIES, Kind
+from pytest_llmops.errors import RunFileError, SettingsError, hint
+from pytest_llmops.features.mutate.kinds import EDITS, GROUPS, LIES, Kind
 from pytest_llmops.features.mutate.strength import Strength
 from pytest_llmops.features.mutate.trials import Trial
 from pytest_llmops.gates.renames import find_renames
@@ -48,6 +48,7 @@ _FOR_ANY_ANSWER = frozenset({
     ("output", "another_answer"), ("output", "apology"),
     ("model", "empty"), ("model", "rubbish"), ("model", "refusal"),
 })  # fmt: skip
+_ACCEPT_ALL = "llmops mutate --accept --all"
 _CHANCE = 0.05
 _DIGITS = 16
 _NAMED = 5
@@ -97,8 +98,9 @@ class Weakened:
     A kind of mutants of which a golden set kills fewer than it did, or a whole group where `kind` is empty.
 
     Attributes:
-        dropped: Cases whose mutant was killed and survives now; of a group, those that kill fewer in all.
-        improved: The number of cases the other way round.
+        dropped: The case of each mutant that was killed and survives now.
+        improved: The number of mutants the other way round.
+        compared: The number of mutants, by case and kind, that both have.
         same: Of the very same mutants as before, more dropped than improved, so that the checks are weaker.
     """
 
@@ -106,22 +108,18 @@ class Weakened:
     kind: str
     dropped: tuple[str, ...]
     improved: int
-    cases: int
+    compared: int
     same: bool
     p_value: float
 
     def describe(self) -> str:
-        named = name_some([printable(case) for case in self.dropped], _NAMED)
+        named = name_some([printable(case) for case in dict.fromkeys(self.dropped)], _NAMED)
         why = "the mutants are the same, so the checks are weaker"
         if not self.same:
             why = f"more than chance explains, p = {self.p_value:.2g}"
-        if not self.kind:
-            return (
-                f"{self.group}: {counted(len(self.dropped), 'case')} of {self.cases} kill fewer mutants than "
-                f"before ({self.improved} more; {why}): {named}"
-            )
+        name = f"{self.group}/{self.kind}" if self.kind else self.group
         return (
-            f"{self.group}/{self.kind}: {counted(len(self.dropped), 'mutant')} of {self.cases} that were "
+            f"{name}: {counted(len(self.dropped), 'mutant')} of {self.compared} that were "
             f"killed survive ({self.improved} the other way round; {why}): {named}"
         )
 
@@ -146,17 +144,23 @@ def accept_strength(strength: Strength, path: Path, root: Path, *, may_lower: bo
     if path.exists():
         before = follow_renames(read_strength(_FILE.load(path), str(path)), strength.goldens, root)
     gone = find_gone(before, strength.goldens, root)
+    now = _update(before, strength, gone)
+    losses = _describe_losses(before, now, gone)
+    if may_lower or not losses:
+        write_atomically(path, _write(now).encode())
+    return losses
+
+
+def _update(before: Kept, strength: Strength, gone: Collection[str]) -> Kept:
+    """Return the measured strength, with what was stored of all that was not tried."""
     tried = {(_unit(trial.case, trial.group), trial.group, trial.kind) for trial in strength.trials}
     untried = {
         (case, group, kind): entry
         for (case, group, kind), entry in before.killed.items()
         if (_unit(case, group), group, kind) not in tried and case not in gone
     }
-    now = Kept({**untried, **_killed(strength.trials)}, {**before.questions, **_questions(strength.goldens)})
-    losses = _describe_losses(before, now, gone)
-    if may_lower or not losses:
-        write_atomically(path, _write(now).encode())
-    return losses
+    questions = {**before.questions, **_questions(strength.goldens)}
+    return Kept({**untried, **_killed(strength.trials)}, questions)
 
 
 def _unit(case: str, group: str) -> str:
@@ -297,9 +301,9 @@ def read_strength(content: bytes, name: str) -> Kept:
 
 
 class Before(NamedTuple):
-    """The strength to compare with; where there is none, a sentence says so."""
+    """The strength to compare with; None where there is none, and a sentence says so."""
 
-    kept: Kept
+    kept: Kept | None
     note: str = ""
 
 
@@ -317,11 +321,11 @@ def read_before(typed: str | None, settings: Settings) -> Before:
     path = strength_path(settings)
     remedy = "accept it there first: llmops mutate --accept"
     if typed == NO_BASELINE:
-        return Before(Kept({}))
+        return Before(None)
     if typed is None:
         if path.exists():
             return Before(read_strength(_FILE.load(path), str(path)))
-        return Before(Kept({}), "no strength is stored, so nothing is compared: llmops mutate --accept")
+        return Before(None, "no strength is stored, so nothing is compared: llmops mutate --accept")
     if not is_revision(typed):
         return Before(read_strength(_FILE.load(Path(typed)), typed))
     if not path.resolve().is_relative_to(settings.root.resolve()):
@@ -333,7 +337,7 @@ def read_before(typed: str | None, settings: Settings) -> Before:
     place = path.resolve().relative_to(settings.root.resolve()).as_posix()
     content = open_revision(typed, settings.root).read(place)
     if content is None:
-        return Before(Kept({}), f"{typed} has no {place}, so nothing is compared; {remedy}")
+        return Before(None, f"{typed} has no {place}, so nothing is compared; {remedy}")
     return Before(read_strength(content, f"{typed}:{place}"))
 
 
@@ -344,40 +348,89 @@ class Compared:
 
     Attributes:
         gone: A sentence on the stored cases that are gone: the score is of others. Empty where none is.
-        notes: What was compared with nothing, and why.
-        is_undecided: There is an earlier strength, and none of its mutants was tried again.
-        is_accepted: Somebody accepts that it is weaker.
+        stored: What is stored of the kinds that were tried; or that nothing is.
+        uncompared: What was compared with nothing.
+        lost: Kills of other mutants that were lost, by no more than chance explains.
+        is_accepted: The measured strength is stored instead, so somebody accepts what is lost.
     """
 
     weakened: Sequence[Weakened] = ()
     gone: str = ""
-    notes: tuple[str, ...] = ()
-    is_undecided: bool = False
+    stored: str = ""
+    uncompared: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     is_accepted: bool = False
 
     @property
     def losses(self) -> list[str]:
         """Return a sentence for each thing that is weaker."""
-        return [*(row.describe() for row in self.weakened), *filter(None, [self.gone])]
+        meant = "" if self.is_accepted else f"; if that is meant: {_ACCEPT_ALL}"
+        return [*(row.describe() for row in self.weakened), *([self.gone + meant] if self.gone else [])]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what was compared with what."""
+        return (*filter(None, [self.stored]), *self.doubts)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Sentences on what leaves the comparison undecided."""
+        return () if self.is_accepted else (*self.uncompared, *self.lost)
 
 
 def compare_strength(before: Before, strength: Strength, root: Path) -> Compared:
     """Compare with the strength that was stored: what is weaker, and what is no longer there."""
-    notes = [before.note] if before.note else []
+    if before.kept is None:
+        return Compared(stored=before.note)
     kept = follow_renames(before.kept, strength.goldens, root)
-    shares_none = bool(kept.killed) and not kept.killed.keys() & _killed(strength.trials).keys()
-    if shares_none:
-        notes.append(
-            "the stored strength has no mutant that was decided this time, so nothing was compared: "
-            "the cases or their files have other names, or other kinds were tried"
-        )
     gone = find_gone(kept, strength.goldens, root)
+    weakened = find_weakened(kept.killed, strength)
+    undecided = {(trial.case, trial.group, trial.kind) for trial in strength.trials if not trial.is_decided}
+    known = kept._replace(killed={key: entry for key, entry in kept.killed.items() if key not in undecided})
+    lost = [] if weakened or gone else _describe_losses(known, _update(known, strength, gone), gone)
+    remedy = f"the answers are others, so chance may explain it; if it is meant: {_ACCEPT_ALL}"
     return Compared(
-        weakened=find_weakened(kept.killed, strength),
+        weakened=weakened,
         gone=describe_gone(kept, gone) if gone else "",
-        notes=tuple(notes),
-        is_undecided=shares_none,
+        stored=_describe_stored(kept, strength),
+        uncompared=tuple(_find_uncompared(kept, strength)),
+        lost=tuple(f"less than stored: {line}; {remedy}" for line in lost),
     )
+
+
+def _describe_stored(kept: Kept, strength: Strength) -> str:
+    """Return `stored: output 30 of 30, retrieval 18 of 18 killed`, of the files and kinds that were tried."""
+    files = {golden.path for golden in strength.goldens}
+    by_group: defaultdict[str, list[bool]] = defaultdict(list)
+    for (case, group, kind), (is_killed, _) in sorted(kept.killed.items()):
+        if file_of(case) in files and strength.was_wanted(group, kind):
+            by_group[group].append(is_killed)
+    groups = [f"{group} {sum(killed)} of {len(killed)}" for group, killed in by_group.items()]
+    return f"stored: {', '.join(groups) or 'nothing of what was tried'}{' killed' if groups else ''}"
+
+
+def _find_uncompared(kept: Kept, strength: Strength) -> Iterator[str]:
+    """Yield a sentence for each golden file of which no mutant of a group is both stored and decided now."""
+
+    def by_group(killed: Killed) -> defaultdict[tuple[str, str], set[tuple[str, str]]]:
+        found: defaultdict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
+        for case, group, kind in killed:
+            if strength.was_wanted(group, kind):
+                place = _unit(case, group) if group in EDITS else case
+                found[file_of(case), group].add((place, kind))
+        return found
+
+    old, new = by_group(kept.killed), by_group(_killed(strength.trials))
+    paths: defaultdict[str, list[str]] = defaultdict(list)
+    for golden in strength.goldens:
+        for path, group in sorted(old.keys() | new.keys()):
+            if path == golden.path and not old[path, group] & new[path, group]:
+                paths[path].append(group)
+    for path, groups in paths.items():
+        yield (
+            f"{printable(path)}: {', '.join(groups)}: no mutant is stored that was decided this time, so "
+            "nothing was compared; to store these: llmops mutate --accept"
+        )
 
 
 def follow_renames(kept: Kept, goldens: Sequence[Golden], root: Path) -> Kept:
@@ -411,7 +464,7 @@ def describe_gone(kept: Kept, gone: Collection[str]) -> str:
     return (
         f"{counted(len(gone), 'case')} of the stored strength {are} gone, with "
         f"{kept.share(gone)}: {named}; stored were {kept.share()}, without {them} "
-        f"{kept.share(left)}; if that is meant: llmops mutate --accept --all"
+        f"{kept.share(left)}"
     )
 
 
@@ -420,30 +473,31 @@ def find_weakened(before: Killed, strength: Strength) -> list[Weakened]:
     Find the kinds of which fewer mutants are killed than before, by more than chance explains.
 
     Mutants are paired by case. Of those that are the same as before, one that survives now is a fact. The
-    rest answers to McNemar's exact test, one-sided: each group as a whole, over the cases that kill fewer or
-    more of its mutants, at 2.5 %, and each kind at 2.5 % (both Holm).
+    rest answers to McNemar's exact test, one-sided: each group as a whole, over its mutants by case and kind,
+    at 2.5 %, and each kind at 2.5 % (both Holm). The cases are the same ones and no sample, so the mutants of
+    a case count one by one.
 
     Source: McNemar (1947), Note on the sampling error of the difference between correlated proportions.
     """
     now = _killed(strength.trials)
-    kinds: defaultdict[Kind, dict[str, int]] = defaultdict(dict)
-    groups: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    kinds: defaultdict[Kind, list[tuple[str, int]]] = defaultdict(list)
+    groups: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
     facts: Counter[Kind] = Counter()
-    for key in before.keys() & now.keys():
+    for key in sorted(before.keys() & now.keys()):
         case, group, kind = key
         (was, old), (is_, new) = before[key], now[key]
-        kinds[group, kind][case] = is_ - was
-        groups[group][case] += is_ - was
+        kinds[group, kind].append((case, is_ - was))
+        groups[group].append((case, is_ - was))
         facts[group, kind] += (is_ - was) * (old == new)
     of_groups = [_weigh(group, "", gains) for group, gains in sorted(groups.items())]
     of_kinds = [_weigh(*kind, gains, same=facts[kind] < 0) for kind, gains in sorted(kinds.items())]
     return [*_choose(of_groups), *_choose(of_kinds)]
 
 
-def _weigh(group: str, kind: str, gains: Mapping[str, int], *, same: bool = False) -> Weakened:
-    """Test whether more cases lost kills than gained some."""
-    dropped = tuple(sorted(case for case, gain in gains.items() if gain < 0))
-    improved = sum(gain > 0 for gain in gains.values())
+def _weigh(group: str, kind: str, gains: Sequence[tuple[str, int]], *, same: bool = False) -> Weakened:
+    """Test whether more kills were lost than gained."""
+    dropped = tuple(case for case, gain in gains if gain < 0)
+    improved = sum(gain > 0 for _, gain in gains)
     turned = len(dropped) + improved
     p_value = binomial_cdf(improved, turned, 0.5) if turned else 1.0
     return Weakened(
@@ -451,7 +505,7 @@ def _weigh(group: str, kind: str, gains: Mapping[str, int], *, same: bool = Fals
         kind=kind,
         dropped=dropped,
         improved=improved,
-        cases=len(gains),
+        compared=len(gains),
         same=same,
         p_value=p_value,
     )
@@ -505,6 +559,15 @@ def _digest(trial: Trial) -> str:
     return sha256(json.dumps(seen, sort_keys=True, default=str).encode()).hexdigest()[:_DIGITS]
 
 
+def _read_kinds(value: Any) -> Mapping[str, tuple[int, str]]:
+    entries: Mapping[str, tuple[int, str]] = mapping_of(_read_entry)(value)
+    known = [f"{group}/{kind}" for group, kinds in GROUPS.items() for kind in kinds]
+    for name in entries:
+        if name not in known:
+            raise BrokenValueError(f"there is no kind of mutants {show(name)}.{hint(name[:60], known)}")
+    return entries
+
+
 def _read_entry(value: Any) -> tuple[int, str]:
     if not isinstance(value, list) or len(value) != 2:  # noqa: PLR2004 - a pair
         raise BrokenValueError(f"must be 0 or 1, and a digest, not {show(value)}")
@@ -514,7 +577,7 @@ def _read_entry(value: Any) -> tuple[int, str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Golden:
     questions: Annotated[Mapping[str, str], mapping_of(hexadecimal(64))]
-    cases: Annotated[Mapping[str, Mapping[str, tuple[int, str]]], mapping_of(mapping_of(_read_entry))]
+    cases: Annotated[Mapping[str, Mapping[str, tuple[int, str]]], mapping_of(_read_kinds)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -66,6 +66,7 @@ class CheckStrength:
 
     Attributes:
         alone: Of those that it killed, the ones that no other check killed.
+        is_dead: What it kills, checks that are not dead kill too, so that all dead ones may go.
         finds_leaks: It looks for leaks or attacks, which no mutant here is.
     """
 
@@ -74,11 +75,8 @@ class CheckStrength:
     tried: int
     killed: int
     alone: int
+    is_dead: bool
     finds_leaks: bool = False
-
-    @property
-    def is_dead(self) -> bool:
-        return not self.alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +108,13 @@ class Strength:
     @property
     def survivors(self) -> list[Trial]:
         return [trial for trial in self.trials if trial.outcome == "survived"]
+
+    def was_wanted(self, group: str, kind: str) -> bool:
+        """Return whether mutants of a kind were tried, or were to be."""
+        names = {group, f"{group}/{kind}"}
+        return not names.isdisjoint(self.not_tried) or any(
+            (rate.group, rate.kind) == (group, kind) for rate in self.kinds
+        )
 
 
 def measure_strength(
@@ -317,13 +322,16 @@ def _rate(trials: Sequence[Trial], chosen: Sequence[tuple[str, str, Callable[[Tr
 
 
 def _list_checks(goldens: Iterable[Golden], trials: Iterable[Trial]) -> Iterable[CheckStrength]:
-    """Yield each check of each golden file, the one that kills most by itself first."""
+    """Yield each check of each golden file: those that kill most by themselves first, dead ones last."""
     tried: defaultdict[tuple[str, str], int] = defaultdict(int)
     killed, alone = tried.copy(), tried.copy()
+    kills: defaultdict[str, list[set[str]]] = defaultdict(list)
     for trial in trials:
         path = file_of(trial.case)
         for check in trial.asked:
             tried[path, check] += 1
+        if trial.killers:
+            kills[path].append({*trial.killers})
         for check in trial.killers:
             killed[path, check] += 1
             alone[path, check] += len(trial.killers) == 1
@@ -333,6 +341,7 @@ def _list_checks(goldens: Iterable[Golden], trials: Iterable[Trial]) -> Iterable
             for case in golden.cases
             for check in checks_that_count(case)
         }
+        dead = _find_dead([name for name in names if tried[golden.path, name]], kills[golden.path])
         rows = [
             CheckStrength(
                 golden=golden.path,
@@ -340,9 +349,20 @@ def _list_checks(goldens: Iterable[Golden], trials: Iterable[Trial]) -> Iterable
                 tried=tried[golden.path, name],
                 killed=killed[golden.path, name],
                 alone=alone[golden.path, name],
+                is_dead=name in dead,
                 finds_leaks=not traits.excusable,
             )
             for name, traits in names.items()
             if tried[golden.path, name]
         ]
-        yield from sorted(rows, key=lambda row: (-row.alone, -row.killed, row.check))
+        yield from sorted(rows, key=lambda row: (-row.alone, row.is_dead, -row.killed, row.check))
+
+
+def _find_dead(checks: Sequence[str], kills: Sequence[Collection[str]]) -> set[str]:
+    """Find checks that may all go: those that kill least first, of equal ones the last."""
+    dead: set[str] = set()
+    killed = Counter(check for killers in kills for check in killers)
+    for check in sorted(checks, key=lambda name: (killed[name], -checks.index(name))):
+        if all({*killers} - dead - {check} for killers in kills if check in killers):
+            dead.add(check)
+    return dead
