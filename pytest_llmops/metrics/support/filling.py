@@ -1,4 +1,4 @@
-"""What the wildcards of an allowed sentence may stand for: runs of words of prose, or whole values of one row."""
+"""What wildcards of an allowed sentence may stand for: runs of words of prose, or whole values of one row."""
 
 from __future__ import annotations
 
@@ -117,7 +117,11 @@ class Row:
         return ", ".join(level.text for level in self.levels if level.text)
 
     def fill(self, parts: Sequence[Sequence[str]], language: Language) -> list[str] | None:
-        """Return the sentences of long values that have parts of their own, none for values; None if unfilled."""
+        """
+        Return the sentences of long values that have a part; none if all are whole values.
+
+        None if a part is in neither.
+        """
         rest = [part for part in parts if not self._has_values(part)]
         if not rest:
             return []
@@ -138,7 +142,7 @@ class Row:
 
 
 def list_rows(call: ToolCall, language: Language) -> Iterator[Row]:
-    """Yield the rows of a call: objects in a list, and others of one shape beside one another, are one each."""
+    """Yield the rows of a call: objects in a list, and others of one shape side by side, are one each."""
     result = read_record(call)
     result = call.result if result is None else result
     name = _Level.read([("", call.name.replace("_", " "))], language)

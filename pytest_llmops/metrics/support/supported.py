@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from textwrap import wrap
 from typing import Annotated, Any, Literal
 
@@ -291,21 +291,8 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
             f"readable: {', '.join(known_languages())}",
         )
     end = " ".join(question.split())[-_LONGEST:]
-    fillings = _Fillings.read(sample, sources, language) if allowed else None
-    excused: set[str] = set()
-
-    def is_allowed(sentence: str) -> bool:
-        """Whether a sentence is no claim; one with words of prose still is, but must turn nothing only."""
-
-        def may_fill(parts: Sequence[Sequence[str]]) -> bool:
-            filled = fillings.find(sentence, parts) if fillings else ""
-            if filled == "prose":
-                excused.add(sentence)
-            return filled == "values"
-
-        return find_allowed(sentence, allowed, may_fill)
-
-    claims, is_unread = _list_claims(sentences, language, end, is_allowed)
+    allowance = _Allowance.read(sample, sources, allowed, language)
+    claims, is_unread = _list_claims(sentences, language, end, allowance.allows)
     changed = [claim for claim in claims if _flat(claim) not in copied]
     error = ""
     if not claims and is_unread:
@@ -328,29 +315,55 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
         claims=tuple(claims),
         sources=sources,
         question=end,
-        excused=frozenset(excused),
+        excused=frozenset(allowance.excused),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Fillings:
-    """What may stand for wildcards: prose of sources, and rows of calls that were made or are pending."""
+class _Allowance:
+    """
+    Sentences that the app may say, with what may stand for their wildcards.
 
+    Attributes:
+        prose: Sentences of sources.
+        rows: Of calls that were made or are pending.
+        excused: Sentences with words of prose, which are claims, but need no support of their other words.
+    """
+
+    patterns: Sequence[Allowed]
     prose: Sequence[Prose]
     rows: Sequence[Row]
     language: Language
+    excused: set[str] = field(default_factory=set)
 
     @classmethod
-    def read(cls, sample: Sample, sources: Sequence[_Source], language: Language) -> _Fillings:
-        prose = [Prose.read(source.text, language) for source in sources if source.origin != "tool_calls"]
-        rows = [
-            row
+    def read(
+        cls, sample: Sample, sources: Sequence[_Source], patterns: Sequence[Allowed], language: Language
+    ) -> _Allowance:
+        written = [source.text for source in sources if source.origin != "tool_calls"]
+        calls = [
+            call
             for call in sample.output.tool_calls
             # What is pending is asked for, so it has to be said.
             if (call.result is not None and call.decision != _DENIED) or call.decision == _PENDING
-            for row in list_rows(call, language)
         ]
-        return cls(prose=prose, rows=rows, language=language)
+        return cls(
+            patterns=patterns,
+            prose=[Prose.read(text, language) for text in written if patterns],
+            rows=[row for call in calls if patterns for row in list_rows(call, language)],
+            language=language,
+        )
+
+    def allows(self, sentence: str) -> bool:
+        """Return whether a sentence is no claim."""
+
+        def may_fill(parts: Sequence[Sequence[str]]) -> bool:
+            filled = self.find(sentence, parts)
+            if filled == "prose":
+                self.excused.add(sentence)
+            return filled == "values"
+
+        return find_allowed(sentence, self.patterns, may_fill)
 
     def find(self, sentence: str, parts: Sequence[Sequence[str]]) -> Literal["", "values", "prose"]:
         """Return what has the words in place of wildcards, where the sentence keeps its grammar."""
