@@ -87,7 +87,7 @@ class Supported(DeclaredMetric):
 
     Attributes:
         against: Of `passages`, `tool_calls` and `reference`.
-        allow: Sentences that the app may always say; `*` stands for words of one source or call.
+        allow: Sentences that the app may always say; `*` stands for words of one source, or values of a call.
     """
 
     against: Annotated[tuple[str, ...], some(one_of(*ORIGINS))] = ("passages", "tool_calls")
