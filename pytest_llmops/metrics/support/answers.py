@@ -119,6 +119,12 @@ class _Answer:
         """Return whether the output has no claim, or is a placeholder, and the reference says something."""
         if asks_yes_or_no(self.question, self.question_language):
             return False
+        reference = read_sentence(self.reference, self.reference_language)
+        own = read_sentence(self.text, self.language)
+        if not list_letters(own).isdisjoint(list_letters(reference)):
+            return False
+        if any(own.negated) and any(reference.negated):
+            return False  # `None` where there are none
         return _is_empty(self.text, self.language) and not _is_empty(self.reference, self.reference_language)
 
     def compare_verdicts(self) -> tuple[float, str]:
@@ -229,15 +235,15 @@ def _tells_nothing(sentence: str, language: Language, topic: set[str], asked: se
     """
     Return whether a negated sentence has only words of the question, of knowing, speaking and documents.
 
-    One of these must not be in the topic, so that "we do not speak English" answers.
+    One of these is not of the question, none only of the reference: "we do not speak English" answers.
     """
     reading = read_sentence(sentence, language)
     content = {token.stem for token in reading.tokens}
     telling = language.speech | language.materials
     return (
         sum(reading.negated) % 2 == 1
-        and content <= asked | telling
-        and not (content & telling).issubset(topic)
+        and content <= (asked | telling) - (topic - asked)
+        and not (content & telling).issubset(asked)
     )
 
 
