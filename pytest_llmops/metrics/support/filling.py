@@ -145,12 +145,13 @@ def list_rows(call: ToolCall, language: Language) -> Iterator[Row]:
     """Yield the rows of a call: objects in a list, and others of one shape side by side, are one each."""
     result = read_record(call)
     result = call.result if result is None else result
-    name = _Level.read([("", call.name.replace("_", " "))], language)
+    # What a call is named says what was asked for, not what came of it.
+    name = [("", call.name.replace("_", " "))] if call.result is None else []
     asked, inner = _read_object(call.arguments)
     while inner:  # what is asked for together is one row
         values, below = _read_object(inner.pop())
         asked, inner = [*asked, *values], [*inner, *below]
-    yield from _list_rows(result, (name, _Level.read(asked, language)), language)
+    yield from _list_rows(result, (_Level.read([*name, *asked], language),), language)
 
 
 def _list_rows(value: Any, above: tuple[_Level, ...], language: Language, depth: int = 0) -> Iterator[Row]:

@@ -390,6 +390,9 @@ def test_objects_of_other_shapes_are_one_row_and_a_text_is_a_value():
         [ToolCall(name="order", arguments={"id": "A-1", "carrier": "Kestrel"}, result="shipped")],
     ]
 
+    refused = ToolCall(name="refunded", arguments={"id": "A-1"}, result={"by": "Kestrel", "done": "no"})
+    text = "The order A-1 was refunded by Kestrel."
+    assert rate(text, passages=None, calls=[refused], question=QUESTION, allow=allow).value < 1
     for each in calls:
         text = "The order A-1 was shipped by Kestrel."
         assert rate(text, passages=None, calls=each, question=QUESTION, allow=allow).value == 1
