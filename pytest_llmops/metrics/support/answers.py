@@ -32,6 +32,7 @@ _LOOKED_AT = 3  # sentences in which an unsaid verdict is looked for
 _TOPIC_AT_MOST = 1  # words of the topic in a sentence whose speaker does not speak of it
 _REST_AT_MOST = 1  # other claims of a refusal; more are an answer
 _FEWEST_WORDS = 6  # of a text whose language counts although it cannot be read
+_NOTHING = frozenset({"null", "none", "nil", "nan", "undefined", "n/a"})  # as programs write it
 _QUESTION = re.compile(r"[?\uff1f]")
 _CLAUSE = re.compile(r"[,;:\uff0c、]\s*")
 _SENTENCE = re.compile(r"(?<=[.!?。\uff01\uff1f])\s*")
@@ -63,6 +64,8 @@ class Answers(DeclaredMetric):
             return fail(self, sample, error) if error else self.give(sample, *answer.compare_verdicts())
         refused = find_refusal(answer.text, answer.language, (answer.question, answer.reference))
         due = find_refusal(answer.reference, answer.reference_language)
+        if not refused and not due and answer.says_nothing():
+            return self.give(sample, 0.0, f"it says nothing of its own: {quote([answer.text])}")
         if bool(due) != bool(refused):
             return self.give(sample, 0.0, _describe_refusal(refused))
         return self.give(sample, 1.0) if due else self.give(sample, *answer.compare_verdicts())
@@ -111,6 +114,18 @@ class _Answer:
         if not asks_yes_or_no(self.question, self.question_language):
             return "nothing to compare with: the question asks for more than yes or no; add `reference:`"
         return ""
+
+    def says_nothing(self) -> bool:
+        """Return whether the output has no claim, or is a placeholder, and the reference says something."""
+        if asks_yes_or_no(self.question, self.question_language):
+            return False
+        reference = read_sentence(self.reference, self.reference_language)
+        own = read_sentence(self.text, self.language)
+        if not list_letters(own).isdisjoint(list_letters(reference)):
+            return False
+        if any(own.negated) and any(reference.negated):
+            return False  # `None` where there are none
+        return _is_empty(self.text, self.language) and not _is_empty(self.reference, self.reference_language)
 
     def compare_verdicts(self) -> tuple[float, str]:
         """Return the score of the verdict, and the reason why it is not better."""
@@ -173,11 +188,12 @@ def find_refusal(text: str, language: Language, known: Sequence[str] = ()) -> st
     It is the first one that claims something, and at most one other claim is with it.
 
     Args:
-        known: Texts on the topic: what has words of theirs is no refusal. Without any, only a phrase or a
-            speaker who does not speak is.
+        known: Question and reference: what has words of theirs is no refusal. Without them, only a phrase or
+            a speaker who does not speak is.
     """
     sentences = split(drop_citations(text))
     topic = {stem for part in known for stem in _list_stems(part, language)}
+    asked = set(_list_stems(known[0], language)) if known else set()
     refusing = [
         sentence
         for sentence in sentences
@@ -186,6 +202,7 @@ def find_refusal(text: str, language: Language, known: Sequence[str] = ()) -> st
         or language.asks_back.search(fold(sentence))
         or _declines(sentence, language, topic)
         or (known and _sends_away(sentence, language, topic))
+        or (known and _tells_nothing(sentence, language, topic, asked))
     ]
     claims = [
         sentence
@@ -197,6 +214,37 @@ def find_refusal(text: str, language: Language, known: Sequence[str] = ()) -> st
         return ""
     rest = [sentence for sentence in claims if sentence not in refusing]
     return refusing[0] if len(rest) <= _REST_AT_MOST else ""
+
+
+def _is_empty(text: str, language: Language) -> bool:
+    """Return whether a text is how programs write that there is none, or has openers and greetings alone."""
+    if fold(text).strip(" .!") in _NOTHING:
+        return True
+    return not any(_says_something(sentence, language) for sentence in split(text))
+
+
+def _says_something(sentence: str, language: Language) -> bool:
+    if is_claim(sentence, language) and not is_bare_opener(sentence, language, is_first=False):
+        return True
+    reading = read_sentence(sentence, language)  # `never` is a whole answer
+    is_verdict = any(pattern.match(fold(sentence)) for pattern in language.openers.values())
+    return is_verdict or any(reading.negated) or bool(reading.marks or reading.values)
+
+
+def _tells_nothing(sentence: str, language: Language, topic: set[str], asked: set[str]) -> bool:
+    """
+    Return whether a negated sentence has only words of the question, of knowing, speaking and documents.
+
+    One of these is not of the question, none only of the reference: "we do not speak English" answers.
+    """
+    reading = read_sentence(sentence, language)
+    content = {token.stem for token in reading.tokens}
+    telling = language.speech | language.materials
+    return (
+        sum(reading.negated) % 2 == 1
+        and content <= (asked | telling) - (topic - asked)
+        and not (content & telling).issubset(asked)
+    )
 
 
 def _declines(sentence: str, language: Language, topic: set[str]) -> bool:
@@ -215,13 +263,13 @@ def _declines(sentence: str, language: Language, topic: set[str]) -> bool:
 
 
 def _sends_away(sentence: str, language: Language, topic: set[str]) -> bool:
-    """Return whether a sentence has a verb of asking others, and no word of the topic."""
+    """Return whether a sentence has a verb of asking others or reports an error, and no word of the topic."""
     reading = read_sentence(sentence, language)
     stems = _list_stems(sentence, language)
+    sends = language.consults & stems and not any(reading.negated)
     return bool(
-        language.consults & stems
+        (sends or language.faults & stems)
         and {token.stem for token in reading.tokens}.isdisjoint(topic)
-        and not any(reading.negated)
         and not reading.values
     )
 

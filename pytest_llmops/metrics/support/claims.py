@@ -111,7 +111,7 @@ def _adds_value(folded: str, known_values: Sequence[Value]) -> bool:
 @dataclass(frozen=True, slots=True)
 class Allowed:
     """
-    A sentence that the app may always say; `*` stands for words of one source or call.
+    A sentence that the app may always say; `*` stands for words of one source, or values of a call.
 
     Attributes:
         parts: The text between wildcards, folded.

@@ -190,6 +190,16 @@ class Language:
         """Stems of verbs for calls on others."""
         return frozenset(map(self.stem, self.lists["consults"].split()))
 
+    @cached_property
+    def faults(self) -> frozenset[str]:
+        """Stems of nouns for what a program reports when it breaks."""
+        return frozenset(map(self.stem, self.lists["faults"].split()))
+
+    @cached_property
+    def materials(self) -> frozenset[str]:
+        """Stems of words for documents, and of what they say."""
+        return frozenset(map(self.stem, self.lists["materials"].split()))
+
     def list_opposites(self, word: str) -> frozenset[str]:
         """Return the opposites of a folded word by its prefix, and in English those of `opposites_of`."""
         prefixes = self.lists["prefixes"].split()

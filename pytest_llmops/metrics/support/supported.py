@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from textwrap import wrap
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pytest_llmops.documents.reading import one_of, some
 from pytest_llmops.errors import MetricOptionError
@@ -25,10 +24,10 @@ from pytest_llmops.metrics.support.claims import (
     has_content,
     is_bare_opener,
     is_claim,
-    list_words,
     split,
 )
 from pytest_llmops.metrics.support.features import FEATURES, Match, Sources, Texts, describe, keeps_grammar
+from pytest_llmops.metrics.support.filling import Prose, Row, list_rows
 from pytest_llmops.metrics.support.language import UNKNOWN, Language, detect_language, known_languages
 from pytest_llmops.metrics.support.model import load_model
 from pytest_llmops.metrics.support.reading import Reading, read_sentence
@@ -67,6 +66,7 @@ _DIFFERENCES = {
     "value_other": "a value",
     "name_missing": "a name",
 }
+_DENIED = "denied"
 _PENDING = "pending"  # a person has to confirm the call first
 _FOUND = FEATURES.index("found")
 _TURNS = {
@@ -87,7 +87,7 @@ class Supported(DeclaredMetric):
 
     Attributes:
         against: Of `passages`, `tool_calls` and `reference`.
-        allow: Sentences that the app may always say; `*` stands for words of one source or call.
+        allow: Sentences that the app may always say; `*` stands for words of one source, or values of a call.
     """
 
     against: Annotated[tuple[str, ...], some(one_of(*ORIGINS))] = ("passages", "tool_calls")
@@ -186,6 +186,7 @@ class Answer:
     Attributes:
         error: Why it cannot be read; then nothing else counts.
         claims: The sentences to be rated; none if all are allowed.
+        excused: Claims that are allowed beside prose, unless they turn a source.
     """
 
     language: Language
@@ -193,6 +194,7 @@ class Answer:
     claims: tuple[str, ...] = ()
     sources: tuple[_Source, ...] = ()
     question: str = ""
+    excused: frozenset[str] = frozenset()
 
     def list_readings(self) -> Iterator[Reading]:
         """Yield the readings whose words have to be compared; none if all claims stand in sources."""
@@ -222,6 +224,11 @@ class Answer:
                 yield _Rated(text=claim, score=1.0, source=same)
                 continue
             matches = describe(self._read(claim), sources)
+            if claim in self.excused and not any(match.turn for match in matches):
+                yield _Rated(
+                    text=claim, score=1.0, source=self.sources[matches[0].source] if matches else None
+                )
+                continue
             # A source that the claim turns is not outvoted by one in other words; a limit is only of its own.
             turned = any(match.turn not in {"", "limit"} for match in matches)
             scores = [
@@ -284,21 +291,8 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
             f"readable: {', '.join(known_languages())}",
         )
     end = " ".join(question.split())[-_LONGEST:]
-    texts = [(source.text, source.origin == "tool_calls") for source in sources]
-    texts += [
-        (_describe_call(call), True)
-        for call in sample.output.tool_calls
-        if call.result is not None or call.decision == _PENDING  # it is asked for, so it has to be said
-    ]
-    fillings = [
-        _Filling(text, frozenset(list_words(text)), is_record) for text, is_record in texts if allowed
-    ]
-    claims, is_unread = _list_claims(
-        sentences,
-        language,
-        end,
-        lambda text: find_allowed(text, allowed, partial(_may_fill, text, fillings, language)),
-    )
+    allowance = _Allowance.read(sample, sources, allowed, language)
+    claims, is_unread = _list_claims(sentences, language, end, allowance.allows)
     changed = [claim for claim in claims if _flat(claim) not in copied]
     error = ""
     if not claims and is_unread:
@@ -315,27 +309,79 @@ def read_answer(sample: Sample, origins: Sequence[str], allowed: Sequence[Allowe
         error = (
             f"cannot read a sentence of the answer, which is not in {code} as the rest: {quote([foreign])}"
         )
-    return Answer(language=language, error=error, claims=tuple(claims), sources=sources, question=end)
-
-
-class _Filling(NamedTuple):
-    """A sentence of a source, or a call that was made or is pending, whose words may stand for wildcards."""
-
-    text: str
-    words: frozenset[str]
-    is_record: bool
-
-
-def _may_fill(
-    sentence: str, fillings: Sequence[_Filling], language: Language, parts: Sequence[Collection[str]]
-) -> bool:
-    """Return whether one text has all words in place of wildcards, and the sentence keeps its grammar."""
-    claim = read_sentence(sentence, language)
-    return all(parts) and any(
-        all(filling.words.issuperset(part) for part in parts)
-        and keeps_grammar(claim, read_sentence(filling.text, language), is_record=filling.is_record)
-        for filling in fillings
+    return Answer(
+        language=language,
+        error=error,
+        claims=tuple(claims),
+        sources=sources,
+        question=end,
+        excused=frozenset(allowance.excused),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Allowance:
+    """
+    Sentences that the app may say, with what may stand for their wildcards.
+
+    Attributes:
+        prose: Sentences of sources.
+        rows: Of calls that were made or are pending.
+        excused: Sentences with words of prose, which are claims, but need no support of their other words.
+    """
+
+    patterns: Sequence[Allowed]
+    prose: Sequence[Prose]
+    rows: Sequence[Row]
+    language: Language
+    excused: set[str] = field(default_factory=set)
+
+    @classmethod
+    def read(
+        cls, sample: Sample, sources: Sequence[_Source], patterns: Sequence[Allowed], language: Language
+    ) -> _Allowance:
+        written = [source.text for source in sources if source.origin != "tool_calls"]
+        calls = [
+            call
+            for call in sample.output.tool_calls
+            # What is pending is asked for, so it has to be said.
+            if (call.result is not None and call.decision != _DENIED) or call.decision == _PENDING
+        ]
+        return cls(
+            patterns=patterns,
+            prose=[Prose.read(text, language) for text in written if patterns],
+            rows=[row for call in calls if patterns for row in list_rows(call, language)],
+            language=language,
+        )
+
+    def allows(self, sentence: str) -> bool:
+        """Return whether a sentence is no claim."""
+
+        def may_fill(parts: Sequence[Sequence[str]]) -> bool:
+            filled = self.find(sentence, parts)
+            if filled == "prose":
+                self.excused.add(sentence)
+            return filled == "values"
+
+        return find_allowed(sentence, self.patterns, may_fill)
+
+    def find(self, sentence: str, parts: Sequence[Sequence[str]]) -> Literal["", "values", "prose"]:
+        """Return what has the words in place of wildcards, where the sentence keeps its grammar."""
+        if not all(parts):
+            return ""
+        claim = read_sentence(sentence, self.language)
+
+        def keeps(text: str, *, is_record: bool = False) -> bool:
+            return keeps_grammar(claim, read_sentence(text, self.language), is_record=is_record)
+
+        is_prose = any(text.fills(parts, self.language) and keeps(text.text) for text in self.prose)
+        for row in self.rows:
+            texts = row.fill(parts, self.language)
+            if texts is not None and keeps(row.text, is_record=True):
+                if not texts:
+                    return "values"
+                is_prose = is_prose or any(map(keeps, texts))
+        return "prose" if is_prose else ""
 
 
 def _list_copies(sentences: Sequence[str], copied: Collection[str]) -> list[str]:

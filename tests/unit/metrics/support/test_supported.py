@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -20,6 +21,8 @@ BOOTS = (
     "of a repair, not the customer. A new sole is fitted only if the old one was ours. Most repairs take 4 "
     "weeks. Boots must be cleaned before they are sent to us."
 )
+
+QUESTION = "What can you tell me about this one, please?"
 
 
 def rate(text, *, passages=(BOOTS,), **more):
@@ -287,6 +290,112 @@ def test_words_of_the_question_fill_no_wildcard():
     assert rate_beside("Your order FW-1 has been shipped.").value < 1
     assert rate_beside("Your order FW-1 has been not shipped.").value == 1
     assert rate_beside("Your order FW-1 is in our books.").value == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "pattern", "lie"),
+    [
+        ("The shop pays the customer.", "The * pays the *.", "The customer pays the shop."),
+        ("The shop is paid by the customer.", "The * pays the *.", "The shop pays the customer."),
+        ("The train leaves Thun after Bern.", "The train leaves *.", "The train leaves Bern after Thun."),
+        ("Take boots from Bob to Ann.", "Take boots *.", "Take boots from Ann to Bob."),
+        ("Sandals: return excluded.", "You can *.", "You can return sandals."),
+        ("Before noon we pack. Pay after delivery.", "Pay * delivery.", "Pay before delivery."),
+        ("This is not easy. Returns are possible.", "Returns are * possible.", "Returns are not possible."),
+        ("Le magasin rembourse le client.", "Le * rembourse le *.", "Le client rembourse le magasin."),
+        (
+            "You can return boots within 60 days and sandals within 14 days.",
+            "You can return *.",
+            "You can return sandals within 60 days.",
+        ),
+        (
+            "You can return boots within 60 days and sandals within 14 days.",
+            "You can return * within *.",
+            "You can return boots within 14 days.",
+        ),
+        (
+            "Order A-1042 is refunded.",
+            "Your refund of * euros is on its way.",
+            "Your refund of 1042 euros is on its way.",
+        ),
+    ],
+)
+def test_a_wildcard_turns_no_words_of_prose(source, pattern, lie):
+    """It takes words in a row, and in the order of the source; what it allows turns no source either."""
+    without = rate(lie, passages=[source], question=QUESTION)
+
+    assert rate(lie, passages=[source], question=QUESTION, allow=[pattern]).value == without.value < 1
+
+
+def test_a_wildcard_takes_words_in_a_row_of_prose():
+    allow = ["Happy to tell you that *.", "As for *, you have *."]
+    source = "Boots can be returned within 60 days. Sandals have 14 days."
+
+    for text in ("Happy to tell you that boots can be returned.", "As for sandals, you have 14 days."):
+        assert rate(text, passages=[source], question=QUESTION, allow=allow).value == 1
+
+
+ROWS = [{"order": "A-1", "price": 10}, {"order": "A-2", "price": 20}]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        ROWS,
+        json.dumps(ROWS),
+        {"orders": ROWS, "currency": "EUR"},
+        {"columns": ["order", "price"], "rows": [["A-1", 10], ["A-2", 20]]},
+        {"A-1": {"price": 10}, "A-2": {"price": 20}},
+    ],
+)
+def test_wildcards_of_a_sentence_are_filled_from_one_row(result):
+    calls = [ToolCall(name="orders", arguments={"day": "2026-05-03"}, result=result)]
+
+    def rate_price(order, price):
+        text = f"On 2026-05-03 the order {order} costs {price}."
+        allow = ["On * the order * costs *."]
+        return rate(text, passages=None, calls=calls, question=QUESTION, allow=allow).value
+
+    assert rate_price("A-1", 10) == rate_price("A-2", "20.00") == 1
+    assert rate_price("A-1", 20) < 1
+    assert rate_price("A-2", 10) < 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "amount", "said", "is_allowed"),
+    [
+        ({"order_id": "A-1042"}, 40, "1042 EUR", False),
+        ({"day": "2026-05-03"}, 40, "2026 EUR", False),
+        ({}, 40.5, "5 EUR", False),
+        ({}, 40.5, "40 EUR", False),
+        ({"note": "Refund of order A-1042, sent on 2026-05-03."}, 40, "2026 EUR", False),
+        ({"order_id": "A-1042"}, 40, "40 EUR", True),
+        ({}, 40.0, "€40", True),
+        ({}, 40.5, "40.50 EUR", True),
+    ],
+)
+def test_a_wildcard_takes_whole_values_of_a_call(arguments, amount, said, is_allowed):
+    call = ToolCall(name="refund", arguments=arguments, result={"amount": amount, "currency": "EUR"})
+    text, allow = f"Your refund of {said} is on its way.", ["Your refund of * is on its way."]
+    result = rate(text, passages=None, calls=[call], question=QUESTION, allow=allow)
+
+    assert (result.value == 1) is is_allowed
+
+
+def test_objects_of_other_shapes_are_one_row_and_a_text_is_a_value():
+    allow = ["The order * was * by *."]
+    objects = {"order": {"id": "A-1", "state": "shipped"}, "carrier": {"name": "Kestrel"}}
+    calls = [
+        [ToolCall(name="order", result=objects)],
+        [ToolCall(name="order", arguments={"id": "A-1", "carrier": "Kestrel"}, result="shipped")],
+    ]
+
+    refused = ToolCall(name="refunded", arguments={"id": "A-1"}, result={"by": "Kestrel", "done": "no"})
+    text = "The order A-1 was refunded by Kestrel."
+    assert rate(text, passages=None, calls=[refused], question=QUESTION, allow=allow).value < 1
+    for each in calls:
+        text = "The order A-1 was shipped by Kestrel."
+        assert rate(text, passages=None, calls=each, question=QUESTION, allow=allow).value == 1
 
 
 @pytest.mark.parametrize("pattern", ["*", "* *", "", "a" + "*b" * 9, "**"])
