@@ -23,6 +23,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, NamedTuple
 
+from pytest_llmops.documents.python_source import parse_python
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.protocols import Metric
 from pytest_llmops.records import Score
@@ -126,7 +127,7 @@ def _read_file(path: Path) -> bytes | None:
 def same_code(one: bytes, other: bytes) -> bool:
     """Return whether two Python files differ in comments, docstrings and layout only."""
     try:
-        return _describe(ast.parse(one)) == _describe(ast.parse(other))
+        return _describe(parse_python(one)) == _describe(parse_python(other))
     except (SyntaxError, ValueError, RecursionError):
         return False
 
@@ -264,7 +265,7 @@ class _Reader:
 
 
 def _parse(content: bytes) -> _Module:
-    module = _Module(ast.parse(content))
+    module = _Module(parse_python(content))
     for statement in module.tree.body:
         names = _bound_by(statement)
         for name in names:

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from pytest_llmops.cache import Memory
+from pytest_llmops.documents.python_source import parse_python
 
 VERSION = 1
 """Raised whenever a file may be read otherwise, so that no stored facts of an older version are used."""
@@ -63,7 +64,7 @@ def read_facts(sources: Sequence[bytes]) -> list[SourceFacts]:
 
 def _find_facts(source: bytes) -> SourceFacts:
     try:
-        tree = ast.parse(source)
+        tree = parse_python(source)
         finder = _Finder()
         finder.walk(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
