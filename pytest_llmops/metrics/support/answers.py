@@ -239,7 +239,7 @@ def _tells_nothing(sentence: str, language: Language, topic: set[str], asked: se
     """
     reading = read_sentence(sentence, language)
     content = {token.stem for token in reading.tokens}
-    telling = language.speech | language.materials
+    telling = _list_telling(language) | language.stems("materials")
     return (
         sum(reading.negated) % 2 == 1
         and content <= (asked | telling) - (topic - asked)
@@ -254,24 +254,29 @@ def _declines(sentence: str, language: Language, topic: set[str]) -> bool:
     content = {token.stem for token in reading.tokens}
     if not any(reading.negated) or reading.values or len(content & topic) > _TOPIC_AT_MOST:
         return False
-    speaks = not language.speakers.isdisjoint(words)
+    speaks = not language.words("speakers").isdisjoint(words)
     is_about_speaker = not (content & topic) and language.second.isdisjoint(words)
-    if speaks and is_about_speaker and language.volition & words:
+    if speaks and is_about_speaker and language.words("volition") & words:
         return True
-    own = language.speech & stems
-    return bool(own and own.isdisjoint(topic) and (speaks or language.information & stems))
+    own = _list_telling(language) & stems
+    return bool(own and own.isdisjoint(topic) and (speaks or language.stems("information") & stems))
 
 
 def _sends_away(sentence: str, language: Language, topic: set[str]) -> bool:
     """Return whether a sentence has a verb of asking others or reports an error, and no word of the topic."""
     reading = read_sentence(sentence, language)
     stems = _list_stems(sentence, language)
-    sends = language.consults & stems and not any(reading.negated)
+    sends = language.stems("consults") & stems and not any(reading.negated)
     return bool(
-        (sends or language.faults & stems)
+        (sends or language.stems("faults") & stems)
         and {token.stem for token in reading.tokens}.isdisjoint(topic)
         and not reading.values
     )
+
+
+def _list_telling(language: Language) -> frozenset[str]:
+    """Return the stems of words of knowing and speaking, and of nouns for what is known."""
+    return language.stems("speech") | language.stems("information")
 
 
 def _list_stems(text: str, language: Language) -> set[str]:

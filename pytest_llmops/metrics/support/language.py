@@ -115,22 +115,8 @@ class Language:
         return re.compile(rf"(?<!\w)(?:{'|'.join(self.lists['articles'].split())})\W\Z", re.IGNORECASE)
 
     @cached_property
-    def prepositions(self) -> frozenset[str]:
-        return frozenset(self.lists["prepositions"].split())
-
-    @cached_property
-    def agents(self) -> frozenset[str]:
-        """Prepositions before the one who does what a passive says."""
-        return frozenset(self.lists["agents"].split())
-
-    @cached_property
     def passive(self) -> re.Pattern[str]:
         return self.match_any(self.lists["passive"].split())
-
-    @cached_property
-    def subjects(self) -> frozenset[str]:
-        """Articles that only a subject has, where the order of words is free."""
-        return frozenset(self.lists["subjects"].split())
 
     @cached_property
     def logic(self) -> frozenset[str]:
@@ -162,43 +148,26 @@ class Language:
     def refusals(self) -> re.Pattern[str]:
         return self.match_any(self.lists["refusals"].split("|"))
 
-    @cached_property
-    def speakers(self) -> frozenset[str]:
-        return frozenset(self.lists["speakers"].split())
+    @lru_cache(maxsize=64)  # noqa: B019 - languages live as long as the process
+    def words(self, name: str) -> frozenset[str]:
+        """
+        Return the words of a list.
 
-    @cached_property
-    def volition(self) -> frozenset[str]:
-        return frozenset(self.lists["volition"].split())
+        `agents` are prepositions before the one who does what a passive says, and `subjects` articles that
+        only a subject has, where the order of words is free.
+        """
+        return frozenset(self.lists[name].split())
 
-    @cached_property
-    def times(self) -> frozenset[str]:
-        """Stems of words for lengths of time."""
-        return frozenset(map(self.stem, self.lists["times"].split()))
+    @lru_cache(maxsize=64)  # noqa: B019 - as above
+    def stems(self, name: str) -> frozenset[str]:
+        """
+        Return the stems of the words of a list.
 
-    @cached_property
-    def information(self) -> frozenset[str]:
-        """Stems of nouns for what is known."""
-        return frozenset(map(self.stem, self.lists["information"].split()))
-
-    @cached_property
-    def speech(self) -> frozenset[str]:
-        """Stems of words of knowing and speaking."""
-        return frozenset(map(self.stem, self.lists["speech"].split())) | self.information
-
-    @cached_property
-    def consults(self) -> frozenset[str]:
-        """Stems of verbs for calls on others."""
-        return frozenset(map(self.stem, self.lists["consults"].split()))
-
-    @cached_property
-    def faults(self) -> frozenset[str]:
-        """Stems of nouns for what a program reports when it breaks."""
-        return frozenset(map(self.stem, self.lists["faults"].split()))
-
-    @cached_property
-    def materials(self) -> frozenset[str]:
-        """Stems of words for documents, and of what they say."""
-        return frozenset(map(self.stem, self.lists["materials"].split()))
+        `times` are lengths of time, `speech` words of knowing and speaking, `information` nouns for what is
+        known, `consults` verbs for calls on others, `faults` nouns for what a program reports when it breaks,
+        and `materials` words for documents and what they say.
+        """
+        return frozenset(map(self.stem, self.words(name)))
 
     def list_opposites(self, word: str) -> frozenset[str]:
         """Return the opposites of a folded word by its prefix, and in English those of `opposites_of`."""
@@ -209,12 +178,18 @@ class Language:
     def oppose(self, word: str) -> frozenset[str]:
         """Return the stems of a word's opposites."""
         plain = word.casefold()
-        pairs = [pair.split() for pair in self.lists["opposites"].split("|") if pair]
-        own = {
-            other for pair in pairs for one, other in (pair, pair[::-1]) if self.stem(one) == self.stem(plain)
-        }
-        own |= self.list_opposites(plain)
+        own = self.list_opposites(plain).union(self._opposites.get(self.stem(plain), ()))
         return frozenset(map(self.stem, own)) | (own & self.logic)
+
+    @cached_property
+    def _opposites(self) -> Mapping[str, set[str]]:
+        """The stem of a listed word to its opposites."""
+        opposites: dict[str, set[str]] = {}
+        for pair in filter(None, self.lists["opposites"].split("|")):
+            one, other = pair.split()
+            opposites.setdefault(self.stem(one), set()).add(other)
+            opposites.setdefault(self.stem(other), set()).add(one)
+        return opposites
 
     @cached_property
     def asks_back(self) -> re.Pattern[str]:

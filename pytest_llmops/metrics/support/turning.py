@@ -203,7 +203,7 @@ def _list_times(reading: Reading, language: Language) -> set[str]:
     """Return stems of words for times, and of the words right before them, such as numbers."""
     stems: set[str] = set()
     for before, token in pairwise((None, *reading.tokens)):
-        if token and token.stem in language.times:
+        if token and token.stem in language.stems("times"):
             stems.add(token.stem)
             if before and not reading.text[before.end : token.start].strip():
                 stems.add(before.stem)
@@ -265,14 +265,15 @@ def _find_agent(
     between = reading.text[first.end : last.start]
     if not first.start < verb.start < last.start or _END.search(between):
         return None
-    if first.clause != last.clause and not language.subjects:  # whose articles begin clauses, too
+    agents, subjects = language.words("agents"), language.words("subjects")
+    if first.clause != last.clause and not subjects:  # whose articles begin clauses, too
         return None
     marks = [_find_mark(reading, first, 0, language), _find_mark(reading, last, verb.end, language)]
-    prepositions = [mark if mark in language.prepositions else "" for mark in marks]
-    cases = [mark in language.subjects for mark in marks]
-    if prepositions[1] in language.agents and not prepositions[0] and language.passive.search(between):
+    prepositions = [mark if mark in language.words("prepositions") else "" for mark in marks]
+    cases = [mark in subjects for mark in marks]
+    if prepositions[1] in agents and not prepositions[0] and language.passive.search(between):
         return last, ""
-    if all(prepositions) or (language.subjects and not any(prepositions) and cases[0] == cases[1]):
+    if all(prepositions) or (subjects and not any(prepositions) and cases[0] == cases[1]):
         return None
     return (last if prepositions[0] or (cases[1] and not prepositions[1]) else first), "".join(prepositions)
 
@@ -282,7 +283,7 @@ def _find_mark(reading: Reading, noun: Token, start: int, language: Language) ->
     mark = ""
     for match in reversed(list(_WORD.finditer(reading.text, start, noun.start))):
         word = match[0].casefold()
-        if word in language.prepositions:
+        if word in language.words("prepositions"):
             return word
         if mark:
             break
