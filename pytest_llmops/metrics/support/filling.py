@@ -142,16 +142,26 @@ class Row:
 
 
 def list_rows(call: ToolCall, language: Language) -> Iterator[Row]:
-    """Yield the rows of a call: objects in a list, and others of one shape side by side, are one each."""
+    """
+    Yield the rows of a call: objects in a list, and others of one shape side by side, are one each.
+
+    An argument is of every row, unless it is a value of some of them: then it is of these.
+    """
     result = read_record(call)
     result = call.result if result is None else result
     # What a call is named says what was asked for, not what came of it.
-    name = [("", call.name.replace("_", " "))] if call.result is None else []
-    asked, inner = _read_object(call.arguments)
+    asked = [("", call.name.replace("_", " "))] if call.result is None else []
+    inner: list[Any] = [call.arguments]
     while inner:  # what is asked for together is one row
         values, below = _read_object(inner.pop())
         asked, inner = [*asked, *values], [*inner, *below]
-    yield from _list_rows(result, (_Level.read([*name, *asked], language),), language)
+    rows = list(_list_rows(result, (), language))
+    units = [frozenset[tuple[str, ...]]().union(*(level.units for level in row.levels)) for row in rows]
+    of_any = frozenset[tuple[str, ...]]().union(*units)
+    for row, own in zip(rows, units, strict=True):
+        of_others = of_any - own
+        shared = [(name, value) for name, value in asked if tuple(list_words(str(value))) not in of_others]
+        yield Row((_Level.read(shared, language), *row.levels))
 
 
 def _list_rows(value: Any, above: tuple[_Level, ...], language: Language, depth: int = 0) -> Iterator[Row]:

@@ -208,6 +208,19 @@ def test_results_of_tools_are_sources():
     assert not is_green(rate("Order FW-1 was lost on a ferry to Iceland.", passages=None, calls=calls))
 
 
+def test_an_argument_that_one_row_has_fills_no_sentence_of_another():
+    rows = [{"order": "A-1", "total": 10}, {"order": "A-2", "total": 20}]
+    call = ToolCall(
+        name="find_orders", arguments={"order": "A-1", "currency": "pounds"}, result={"rows": rows}
+    )
+
+    def value(text: str) -> float:
+        return rate(text, passages=(), calls=[call], allow=["The total of order * is * in all."]).value
+
+    assert value("The total of order A-1 is 10 pounds in all.") == 1
+    assert value("The total of order A-1 is 20 pounds in all.") < 1
+
+
 def test_a_call_without_a_result_is_no_source():
     calls = [ToolCall(name="adjust_points", arguments={"order": "FW-1", "points": 300}, decision="denied")]
     text = "I have credited 300 points to order FW-1."
