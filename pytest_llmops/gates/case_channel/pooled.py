@@ -284,13 +284,14 @@ def pool_readings(
     }
     for path, *_ in by_check:
         by_file[path] = by_file.get(path, 0) + 1
-    steady = _find_steady(readings, by_check)
+    fits = {key: _fit(of_check) for key, of_check in by_check.items()}
+    steady = _find_steady(readings, by_check, fits)
     pools = [
         Pool(
             readings=of_check,
             spreads=BEFOREHAND,
             shared=max(0.0, _find_center([_drop_of(reading, reading.after)[0] for reading in of_check])),
-            prior=_fit(of_check)[1],
+            prior=fits[key][1],
             steady=steady[key],
             checks=by_file[key[0]],
             tests=by_file[key[0]] / (_LENIENT * COUNT_SHARE * share / SUITE_SHARE),
@@ -312,26 +313,35 @@ def _find_center(drops: Sequence[float]) -> float:
 
 
 def _find_steady(
-    readings: Mapping[str, Sequence[Reading]], by_check: Mapping[Key, Sequence[Reading]]
+    readings: Mapping[str, Sequence[Reading]],
+    by_check: Mapping[Key, Sequence[Reading]],
+    fits: Mapping[Key, tuple[float, Prior]],
 ) -> dict[Key, dict[str, float]]:
     """
     For each check, case to the probability that it never varies.
 
     All checks of a case speak for it: one that held each of eight checks in each of ten repeats is steady.
+
+    Args:
+        fits: Of each check, the share of its cases that never vary, and the rates of the others.
     """
-    likely: dict[str, float] = {}  # how much less likely its scores are of a case that varies, by all checks
-    for of_check in by_check.values():
-        share, prior = _fit(of_check)
+    # How much less likely the scores of a case are, by all checks, of one that varies.
+    likely = {
+        case: 1.0 for case, of_case in readings.items() if all(reading.never_varied for reading in of_case)
+    }
+    for key, of_check in by_check.items():
+        share, prior = fits[key]
         for reading in of_check:
-            if share and all(other.never_varied for other in readings[reading.case]):
-                likely[reading.case] = likely.get(reading.case, 1.0) * _chance_of_all(reading.rates, prior)
+            if share and reading.case in likely:
+                likely[reading.case] *= _chance_of_all(reading.rates, prior)
     return {
         key: {
             reading.case: round(share / (share + (1 - share) * likely[reading.case]), 3)
             for reading in of_check
-            if reading.case in likely and (share := _fit(of_check)[0])
+            if share and reading.case in likely
         }
         for key, of_check in by_check.items()
+        for share, _ in [fits[key]]
     }
 
 
