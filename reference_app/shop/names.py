@@ -1,4 +1,4 @@
-"""Names of products and cities as customers write them: a part of the name, plural, with a slip of the keys."""
+"""Names of products and cities as customers write them: a part of the name, plural, with a slip."""
 
 from __future__ import annotations
 
@@ -39,8 +39,10 @@ def find_names(text: str, kinds: Mapping[str, str]) -> list[list[str]]:
         [name for name in kinds if set(whole[name]) == set(words)],
         [name for name in kinds if whole[name][: len(words)] == words],
     ]
-    for parts in (things, whole, wide):
-        tiers.append([name for name in kinds if all(_fits(word, parts[name], known) for word in words)])
+    tiers += [
+        [name for name in kinds if all(_fits(word, parts[name], known) for word in words)]
+        for parts in (things, whole, wide)
+    ]
     return [tier for tier in tiers if tier]
 
 

@@ -169,6 +169,7 @@ def _add_catalogue(service: FastAPI, shop: Path) -> None:
 
     @service.get("/products", operation_id="find_products", response_model=replies.Products)
     def find_products(  # noqa: PLR0913 - each is an argument of the tool
+        *,
         name: Product | None = None,
         category: Category | None = None,
         colour: Colour | None = None,

@@ -1,4 +1,4 @@
-"""The tool `ask_database`: a chat model writes a query, the guard checks it, and a copy of the data answers."""
+"""The tool `ask_database`: a chat model writes a query, the guard checks it, a copy of the data answers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from reference_app.tools.registry import Tool
-from reference_app.tools.sql.execution import MAX_ROWS, UnavailableError, run_query
+from reference_app.tools.sql.execution import UnavailableError, run_query
 from reference_app.tools.sql.guard import DeniedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from reference_app.models.prompt import Prompt
 
     Complete = Callable[[list[dict[str, str]]], str]
 
@@ -28,7 +30,7 @@ _FENCE = re.compile(r"```(?:\w+)?\s*(.*?)```", re.DOTALL)
 
 
 def ask_database(
-    question: str, shop: Path, prompts: Path, complete: Complete, customer: int | None = None
+    question: str, shop: Path, prompt: Prompt, complete: Complete, customer: int | None = None
 ) -> dict[str, Any]:
     """
     The answer to a question about the shop's figures; what fails is no exception.
@@ -36,7 +38,7 @@ def ask_database(
     Args:
         question: In the customer's words.
         shop: The database.
-        prompts: The folder with `sql.yaml`.
+        prompt: `sql.yaml`.
         complete: The chat model; gets messages and returns its reply.
         customer: Whose orders alone are looked at; None for all.
 
@@ -44,9 +46,7 @@ def ask_database(
         `sql`, `columns` and `rows`, at most 20; or `error`: `no_query` where the model finds no query, also
         after it was shown the error of its first one, or `unavailable`.
     """
-    from reference_app.models.prompt import load_prompt
-
-    messages = load_prompt(prompts, "sql").messages(question)
+    messages = prompt.messages(question)
     for _ in range(2):
         reply = complete(messages)
         sql = _read_query(reply)
@@ -66,13 +66,16 @@ def ask_database(
 
 def database_tool(shop: Path, prompts: Path, complete: Complete) -> Tool:
     """The tool; a customer who is signed in gets figures of their own orders alone, whoever else's exist."""
+    from reference_app.models.prompt import load_prompt
+
+    prompt = load_prompt(prompts, "sql")
     return Tool(
         name=NAME,
         description=DESCRIPTION,
         parameters=PARAMETERS,
-        run=lambda arguments: ask_database(arguments["question"], shop, prompts, complete),
+        run=lambda arguments: ask_database(arguments["question"], shop, prompt, complete),
         run_as=lambda arguments, customer: ask_database(
-            arguments["question"], shop, prompts, complete, customer
+            arguments["question"], shop, prompt, complete, customer
         ),
     )
 

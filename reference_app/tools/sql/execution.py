@@ -1,4 +1,4 @@
-"""The second and third lock: a copy without anything personal, and SQLite, which stops what takes too much."""
+"""The second and third lock: a copy without anything personal, and SQLite, which stops what takes long."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def run_query(shop: Path, sql: str, customer: int | None = None) -> tuple[list[s
 def _copy(database: sqlite3.Connection, shop: Path, customer: int | None) -> None:
     own = ""
     if customer is not None:
-        own = f" WHERE order_id IN (SELECT order_id FROM shop.orders WHERE customer_id = {customer:d})"
+        own = f" WHERE order_id IN (SELECT order_id FROM shop.orders WHERE customer_id = {customer:d})"  # noqa: S608 - a number
     try:
         database.execute("ATTACH ? AS shop", (f"{shop.absolute().as_uri()}?mode=ro&immutable=1",))
         for name in TABLES:

@@ -29,8 +29,8 @@ NODES = frozenset(  # one list is easier to read than eighty quoted words
 # As SQLite's authorizer names them.
 FUNCTIONS = frozenset(
     """
-    count sum avg min max total round abs lower upper length substr substring trim instr coalesce ifnull nullif
-    iif like row_number rank dense_rank date strftime julianday
+    count sum avg min max total round abs lower upper length substr substring trim instr coalesce ifnull
+    nullif iif like row_number rank dense_rank date strftime julianday
     """.split()  # noqa: SIM905
 )
 _CONTROL = re.compile(r"[^\t\n\r -~\u00a0-\U0010ffff]")
