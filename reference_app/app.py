@@ -32,7 +32,18 @@ MAX_TURNS = 8
 MAX_THREADS = 1000
 CONFIRM = "confirm"
 PROMPTS = ("planner", "answerer", "rewriter", "replies")
-_YES = {"yes", "yes please", "yes do it", "ok", "okay", "confirm", "confirmed", "please do", "go ahead", "sure"}
+_YES = {
+    "yes",
+    "yes please",
+    "yes do it",
+    "ok",
+    "okay",
+    "confirm",
+    "confirmed",
+    "please do",
+    "go ahead",
+    "sure",
+}
 _NO = {"no", "no thanks", "no thank you", "cancel", "stop", "do not", "don't", "rather not"}
 _building = threading.Lock()
 
@@ -54,7 +65,7 @@ class SupportApp:
 
         weights = None
         if settings.model is None or settings.embedding_model is None:
-            weights = find_weights(settings)
+            weights = find_weights(settings.weights, settings.adapter)
         self.models = models or open_models(settings, weights)
         self.redact = open_redact(settings)
         self.tracing = settings.tracing
@@ -126,8 +137,14 @@ class SupportApp:
             # Another message gives the question up; the conversation before it stays.
             self.graph.update_state(options, {}, as_node="guard_output")
         given = start_turn(self.redact(text), customer, file)
-        given["messages"] = [*({**turn, "content": self.redact(turn["content"])} for turn in turns), *given["messages"]]
-        masked = [turn["content"] for turn in given["messages"]] != [*(turn["content"] for turn in turns), text]
+        given["messages"] = [
+            *({**turn, "content": self.redact(turn["content"])} for turn in turns),
+            *given["messages"],
+        ]
+        masked = [turn["content"] for turn in given["messages"]] != [
+            *(turn["content"] for turn in turns),
+            text,
+        ]
         try:
             yield from self._follow(given, options, heard, asked=given["messages"], masked=masked)
         finally:

@@ -24,7 +24,7 @@ from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime  # langgraph reads the hints of nodes
 from langgraph.types import Command, interrupt
 
-from reference_app.plans import SEARCH, PlanError, make_schema, read_plan
+from reference_app.plans import OWN, SEARCH, PlanError, make_schema, read_plan
 from reference_app.state import APOLOGY, State
 from reference_app.tools.calls import ToolCall
 from reference_app.tools.registry import Confirmation
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from reference_app.models.client import Models
     from reference_app.models.prompt import Prompt
     from reference_app.settings import Settings
-    from reference_app.tools.toolbox import Toolbox
+    from reference_app.tools.gate import Gate
 
 PLAN_TOKENS, ANSWER_TOKENS, QUERY_TOKENS = 256, 200, 40
 EARLIER = 6  # messages before the last one that models read
@@ -56,7 +56,7 @@ class Context:
     settings: Settings
     models: Models
     prompts: dict[str, Prompt]
-    tools: Toolbox
+    tools: Gate
     library: Library
     heard: Callable[[str], None] | None = None
 
@@ -67,12 +67,7 @@ class Context:
     def ask(self, prompt: str, text: str, max_tokens: int, **options: Any) -> str:
         """The chat model's reply to a message after the prompt's examples."""
         asked = self.prompts[prompt]
-        messages = [
-            {"role": "system", "content": asked.template.strip()},
-            *asked.turns,
-            {"role": "user", "content": text},
-        ]
-        return self.models.complete(asked, messages, max_tokens=max_tokens, **options).strip()
+        return self.models.complete(asked, asked.messages(text), max_tokens=max_tokens, **options).strip()
 
 
 def build_graph(context: Context) -> CompiledStateGraph[Any, Any, Any, Any]:
@@ -132,15 +127,19 @@ def planner(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     with trace("planner") as span:
         text = context.ask("planner", show_conversation(state), PLAN_TOKENS, schema=schema)
         try:
-            calls = read_plan(text, schema)
+            calls = read_plan(text)
         except PlanError:  # an endpoint that does not keep to schemas gets a second chance
-            text = context.ask("planner", f"{show_conversation(state)}\nReply with JSON alone.", PLAN_TOKENS, schema=schema)
-            calls = read_plan(text, schema)
+            text = context.ask(
+                "planner", f"{show_conversation(state)}\nReply with JSON alone.", PLAN_TOKENS, schema=schema
+            )
+            calls = read_plan(text)
         span.describe({"reference_app.plan.text": text, "reference_app.plan.calls": calls})
     own = {"reply": lambda given: given["text"], "ask": lambda given: context.say(given["missing"])}
     own["refuse"] = lambda _: context.say("refuse")
     return {
-        "messages": [as_message(used)] if (used := [call for call in calls if call["name"] in {tool.name for tool in tools}]) else [],
+        "messages": [as_message(used)]
+        if (used := [call for call in calls if call["name"] not in OWN])
+        else [],
         "queries": [call["arguments"]["query"] for call in calls if call["name"] == SEARCH],
         "said": [own[call["name"]](call["arguments"]) for call in calls if call["name"] in own],
     }
@@ -167,12 +166,16 @@ def call_tool(request: ToolCallRequest, _: Callable[..., Any]) -> ToolMessage:
     context: Context = request.runtime.context
     digest = Confirmation.of(name, arguments).digest
     if digest in state["rejected"]:
-        record = ToolCall(name=name, arguments=arguments, decision="denied", reason="a person did not confirm it")
+        record = ToolCall(
+            name=name, arguments=arguments, decision="denied", reason="a person did not confirm it"
+        )
         trace_guard("tools", record.reason)
     else:
         confirmation = Confirmation(digest) if digest in state["confirmed"] else None
         record = context.tools.run(name, arguments, state, confirmation)
-    shown = record.result if record.result is not None else {"error": record.decision, "reason": record.reason}
+    shown = (
+        record.result if record.result is not None else {"error": record.decision, "reason": record.reason}
+    )
     return ToolMessage(json.dumps(shown), name=name, tool_call_id=request.tool_call["id"], artifact=record)
 
 
@@ -181,7 +184,9 @@ def retriever(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     if not state["queries"]:
         return {}
     context, question = runtime.context, str(last_message(state))
-    with trace("retriever", gen_ai__operation__name="retrieval", reference_app__queries=state["queries"]) as span:
+    with trace(
+        "retriever", gen_ai__operation__name="retrieval", reference_app__queries=state["queries"]
+    ) as span:
         found = list(state["passages"])
         for query in state["queries"]:
             known = {one.section.id for one in found}
@@ -193,9 +198,7 @@ def retriever(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     return {"passages": found}
 
 
-def answerer(
-    state: State, runtime: Runtime[Context]
-) -> Command[Literal["rewriter", "guard_output"]]:
+def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewriter", "guard_output"]]:
     """Ask the model for an answer from the material; one that the material does not bear out is a quote."""
     context = runtime.context
     material = show_material(state)
@@ -280,9 +283,7 @@ def made(state: State) -> list[ToolCall]:
 def show_conversation(state: State, last: str = "Now customer") -> str:
     """The last message after those before it, each in a line of its own."""
     spoken = [
-        message
-        for message in state["messages"]
-        if message.content and not isinstance(message, ToolMessage)
+        message for message in state["messages"] if message.content and not isinstance(message, ToolMessage)
     ]
     *earlier, now = spoken
     if not earlier:
