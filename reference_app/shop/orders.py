@@ -50,21 +50,17 @@ def load_orders(source: Path, content: bytes) -> list[Order]:
     The orders of a file's content, checked.
 
     Raises:
-        OrdersError: The content is no YAML or breaks the format; names the order.
+        OrdersError: The content is no YAML or breaks the format; says which order.
     """
     import yaml
 
     try:
-        data = yaml.safe_load(content)
-        orders = TypeAdapter(list[Order]).validate_python(data)
+        orders = TypeAdapter(list[Order]).validate_python(yaml.safe_load(content))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = list(first["loc"])
-        if place:
-            row = data[place[0]]
-            place[0] = row.get("order_id") if isinstance(row, dict) else None
-            place[0] = place[0] or f"order {int(first['loc'][0]) + 1}"
-        raise OrdersError(f"{source}: {' '.join(map(str, place))}: {first['msg']}.") from error
+        number, *field = first["loc"] or (0,)
+        where = f"order {int(number) + 1} {' '.join(map(str, field))}".strip()
+        raise OrdersError(f"{source}: {where}: {first['msg']}.") from error
     except (yaml.YAMLError, ValueError) as error:
         raise OrdersError(f"{source} is no YAML: {' '.join(str(error).split())}.") from error
     seen: set[str] = set()
