@@ -12,11 +12,10 @@ from contextlib import AbstractContextManager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from reference_app.tracing.steps import Step
-
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from reference_app.tracing.record import Step
     from reference_app.tracing.settings import TracingSettings
 
 TIMEOUT_S, PAUSE_S = 5.0, 60.0
@@ -31,13 +30,13 @@ def send(steps: Sequence[Step], settings: TracingSettings) -> None:
     if time.monotonic() < _paused_until.get(settings, 0.0):
         return
     try:
-        taken = _open_exporter(settings).export(list(_read_spans(steps))).value == 0
+        if _open_exporter(settings).export(list(_read_spans(steps))).value == 0:
+            return
         reason = "it refused them or was late"
     except Exception as error:  # noqa: BLE001 - a trace is worth less than the answer it is of
-        taken, reason = False, type(error).__qualname__  # a message may quote what was sent
-    if not taken:
-        _paused_until[settings] = time.monotonic() + PAUSE_S
-        sys.stderr.write(f"reference_app: LangSmith did not take the steps ({reason}); answers go on.\n")
+        reason = type(error).__qualname__  # a message may quote what was sent
+    _paused_until[settings] = time.monotonic() + PAUSE_S
+    sys.stderr.write(f"reference_app: LangSmith did not take the steps ({reason}); answers go on.\n")
 
 
 @cache
@@ -57,13 +56,14 @@ def _read_spans(steps: Sequence[Step]) -> Iterator[ReadableSpan]:
     epoch, trace_id = time.time_ns() - time.monotonic_ns(), secrets.randbits(128)
     contexts = {id(step): SpanContext(trace_id, secrets.randbits(64), is_remote=False) for step in steps}
     for step in steps:
-        error = step.attributes.get("error.type")
         yield ReadableSpan(
             step.name,
             context=contexts[id(step)],
             parent=contexts.get(id(step.parent)),
             attributes={**step.write(), **_describe_run(step.attributes)},
-            status=Status(StatusCode.ERROR, error) if error else Status(StatusCode.OK),
+            status=Status(StatusCode.ERROR, error)
+            if (error := step.attributes.get("error.type"))
+            else Status(),
             start_time=epoch + int(step.start_s * 1e9),
             end_time=epoch + int((step.end_s or time.monotonic()) * 1e9),
         )

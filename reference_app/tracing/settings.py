@@ -21,7 +21,7 @@ class TracingSettings:
 
 
 def read_tracing_settings(environ: Mapping[str, str]) -> TracingSettings:
-    """Raises SettingsError where REFERENCE_APP_TRACING is none of `TARGETS`."""
+    """Raise SettingsError where REFERENCE_APP_TRACING is none of `TARGETS`."""
     target = environ.get("REFERENCE_APP_TRACING") or TARGETS[0]
     if target not in TARGETS:
         raise SettingsError(f"REFERENCE_APP_TRACING is {target!r}; it must be one of {', '.join(TARGETS)}.")
