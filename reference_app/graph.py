@@ -190,7 +190,9 @@ def retriever(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         found = list(state["passages"])
         for query in state["queries"]:
             known = {one.section.id for one in found}
-            near = context.library.search([question, query], context.settings.top_k)
+            # Of several things that are asked, the message as a whole is like none.
+            asked = [question, query] if len(state["queries"]) == 1 else [query]
+            near = context.library.search(asked, context.settings.top_k)
             found += [one for one in near if one.section.id not in known]
         if "input" in context.settings.guards:
             found = [one for one in found if not is_poisoned(one.section.text)]
