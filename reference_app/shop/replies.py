@@ -2,90 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Header, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from reference_app.shop.customers import HEADER, MAX_CUSTOMER
 
 _TEXT = r"^[^\x00-\x1F\x7F]+$"  # no control characters
 OrderId = Annotated[str, Path(pattern=r"^FW-\d{5}$", max_length=8)]
-Product = Annotated[str, Query(max_length=60, pattern=_TEXT, description="The product's name.")]
-Store = Annotated[str, Query(max_length=40, pattern=_TEXT, description="The store's city.")]
+Product = Annotated[str, Query(max_length=60, pattern=_TEXT, description="Name, or a part of it.")]
+City = Annotated[str, Query(max_length=40, pattern=_TEXT)]
+Colour = Annotated[str, Query(max_length=20, pattern=_TEXT)]
+Limit = Annotated[int, Query(ge=1, le=20)]
+Price = Annotated[float, Query(ge=0, le=10_000, description="In pounds.")]
 Key = Annotated[str, Header(alias="Idempotency-Key", min_length=8, max_length=64)]
 Customer = Annotated[int | None, Header(alias=HEADER, ge=1, le=MAX_CUSTOMER)]
 Status = Literal["processing", "shipped", "delivered", "returned", "cancelled"]
+Category = Literal[
+    "Tents", "Boots and shoes", "Jackets", "Clothing", "Packs", "Sleeping", "Stoves and cooking", "Water",
+    "Electronics", "Care and camp",
+]  # fmt: skip
+Sort = Literal["price", "-price", "weight", "-weight", "rating", "-rating", "released", "-released"]
 
 
-class _Closed(BaseModel):
+class NewAddress(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Order(_Closed):
-    order_id: str
-    status: Status
-    carrier: str | None
-    tracking: str | None
-    ordered: str
-    expected: str | None
-    items: list[str]
-    total: float
-
-
-class Shipment(_Closed):
-    order_id: str
-    status: Status
-    carrier: str | None
-    tracking: str | None
-    sent: str | None
-    expected: str | None
-    delivered: str | None
-    late: bool
-    days_late: int
-
-
-class Points(_Closed):
-    order_id: str
-    points: int
-    booked: bool
-    day: str | None
-
-
-class Stock(_Closed):
-    product: str
-    store: str
-    quantity: int
-
-
-class _Accepted(_Closed):
-    """Attributes: request: The same for the same request, so that an answer is the same each time."""
-
-    order_id: str
-    state: Literal["requested"]
-    request: str
-
-
-class Refunded(_Accepted):
-    amount: float
-
-
-class Redirected(_Accepted):
-    fee: float
-
-
-class Adjusted(_Accepted):
-    points: int
-
-
-class NewAddress(_Closed):
     postcode: str = Field(pattern=r"^[A-Z0-9 ]{4,8}$", max_length=8)
 
 
-class Adjustment(_Closed):
+class Adjustment(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
     points: int = Field(ge=-5000, le=5000)
 
 
-class Refusal(_Closed):
+def _answer(title: str, /, **fields: Any) -> Any:
+    """A closed model with these fields, all of which an answer has."""
+    config = ConfigDict(extra="forbid", strict=True)
+    return create_model(title, __config__=config, **{key: (kind, ...) for key, kind in fields.items()})
+
+
+# Days are ISO texts and amounts are texts like £5.95, as a small model copies them best.
+_PARCEL = {"order_id": str, "status": Status, "carrier": str | None, "tracking": str | None}
+Order = _answer("Order", **_PARCEL, ordered=str, expected=str | None, items=list[str], total=str)
+Shipment = _answer(
+    "Shipment",
+    **_PARCEL,
+    sent=str | None,
+    expected=str | None,
+    delivered=str | None,
+    late=bool,
+    days_late=int,
+)
+Points = _answer("Points", order_id=str, points=int, booked=bool, booking_day=str | None)
+Shelf = _answer("Shelf", product=str, store=str, pieces=int)
+Stock = _answer("Stock", stock=list[Shelf])
+Sold = _answer(
+    "Sold", name=str, category=Category, price=str, weight_kg=float, colour=str, released=str,
+    rating=float | None, reviews=int, stock=int,
+)  # fmt: skip
+Products = _answer("Products", found=int, products=list[Sold])  # some of those found
+Review = _answer("Review", rating=int, day=str)
+Reviewed = _answer("Reviewed", product=str, mean_rating=float | None, reviews=int, newest=list[Review])
+Reviews = _answer("Reviews", products=list[Reviewed])
+Store = _answer("Store", city=str, opened_on=str)
+Stores = _answer("Stores", stores=list[Store])
+_ACCEPTED = {"order_id": str, "state": Literal["requested"], "request": str}
+Refunded = _answer("Refunded", **_ACCEPTED, amount=str)
+Redirected = _answer("Redirected", **_ACCEPTED, fee=str)
+Adjusted = _answer("Adjusted", **_ACCEPTED, points=int)
+
+
+class Refusal(BaseModel):
+    """Attributes: near: Names that could be meant."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
     error: str = Field(pattern=r"^[a-z_]{1,40}$")
-    similar: list[str] = Field(default=[], max_length=20)
+    near: list[str] = Field(default=[], max_length=20)
