@@ -43,7 +43,7 @@ def _answer(title: str, /, **fields: Any) -> Any:
 
 
 def _many(part: Any) -> Any:
-    return list[part]  # type: ignore[valid-type]  # a model that a call made
+    return list[part]
 
 
 # Days are ISO texts and amounts are texts like £5.95, as a small model copies them best.
