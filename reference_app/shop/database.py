@@ -28,8 +28,6 @@ def open_shop(orders: Path, cache: Path) -> Path:
     """
     The database file, built at first use and named by the hash of all it is made of.
 
-    A file in the cache that is no whole database is built anew.
-
     Raises:
         OrdersError: The file of orders is missing or breaks the format, or the cache cannot be written.
     """
@@ -38,7 +36,7 @@ def open_shop(orders: Path, cache: Path) -> Path:
         parts = [content, *(path.read_bytes() for path in _INPUTS)]
         digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:24]
         path = cache.resolve() / f"{digest}.shop.sqlite"
-        if not (path.is_file() and _is_whole(path)):
+        if not path.is_file():
             _build(orders, content, path)
     except (OSError, sqlite3.Error, UnicodeError) as error:
         raise OrdersError(f"The orders in {orders} cannot be read or stored: {error}.") from error
@@ -57,17 +55,7 @@ def connect(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as database:
             yield database
     except sqlite3.Error as error:
-        raise OrdersError(f"The shop's database {path} cannot be read: {error}.") from error
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        with connect(path) as database:
-            tables = database.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table'").fetchone()[0]
-            health = database.execute("PRAGMA quick_check").fetchone()[0]
-    except OrdersError:
-        return False
-    return health == "ok" and bool(tables)
+        raise OrdersError(f"The shop's database {path} cannot be read: {error}; delete it.") from error
 
 
 def _build(source: Path, content: bytes, path: Path) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
-from typing import TYPE_CHECKING, Annotated
+from datetime import date, timedelta  # pydantic reads the hints
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from reference_app.errors import OrdersError
 from reference_app.shop.replies import Status
@@ -20,15 +20,6 @@ DAYS_TO_REFUND = 12
 _PIECES = re.compile(r", (\d{1,4}) (?:pieces|pairs)$")
 
 
-def _refuse_time(value: object) -> object:
-    if type(value) is not date:  # a time of day is a date as well
-        raise ValueError("Input should be a day like 2026-03-01")
-    return value
-
-
-_Day = Annotated[date, BeforeValidator(_refuse_time)]
-
-
 class Order(BaseModel):
     """One order of the file."""
 
@@ -40,8 +31,8 @@ class Order(BaseModel):
     status: Status
     carrier: str | None = None
     tracking: str | None = None
-    ordered: _Day
-    expected: _Day | None = None
+    ordered: date
+    expected: date | None = None
     items: list[str] = []
 
 
@@ -78,11 +69,7 @@ def add_order(shop: sqlite3.Connection, order: Order, products: dict[str, tuple[
     One order as it is in the file, with its customer, shipment, points or refund.
 
     What the file leaves open follows from it: sent a day after the order, arrived on the expected day.
-
-    Args:
-        shop: The database that is being made.
-        order: Of the file.
-        products: Number and price in pounds by name.
+    Number and price in pounds of each product are given by name.
     """
     order_id, ordered, expected = order.order_id, order.ordered, order.expected
     country = COUNTRIES.get((order.tracking or "").rpartition("-")[2], COUNTRIES["GB"])

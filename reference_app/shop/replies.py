@@ -38,8 +38,12 @@ class Adjustment(BaseModel):
 
 def _answer(title: str, /, **fields: Any) -> Any:
     """A closed model with these fields, all of which an answer has."""
-    config = ConfigDict(extra="forbid", strict=True)
-    return create_model(title, __config__=config, **{key: (kind, ...) for key, kind in fields.items()})
+    definitions: dict[str, Any] = {key: (kind, ...) for key, kind in fields.items()}
+    return create_model(title, __config__=ConfigDict(extra="forbid", strict=True), **definitions)
+
+
+def _many(part: Any) -> Any:
+    return list[part]
 
 
 # Days are ISO texts and amounts are texts like £5.95, as a small model copies them best.
@@ -56,17 +60,17 @@ Shipment = _answer(
 )
 Points = _answer("Points", order_id=str, points=int, booked=bool, booking_day=str | None)
 Shelf = _answer("Shelf", product=str, store=str, pieces=int)
-Stock = _answer("Stock", stock=list[Shelf])
+Stock = _answer("Stock", stock=_many(Shelf))
 Sold = _answer(
     "Sold", name=str, category=Category, price=str, weight_kg=float, colour=str, released=str,
     rating=float | None, reviews=int, stock=int,
 )  # fmt: skip
-Products = _answer("Products", found=int, products=list[Sold])  # some of those found
+Products = _answer("Products", found=int, products=_many(Sold))  # some of those found
 Review = _answer("Review", rating=int, day=str)
-Reviewed = _answer("Reviewed", product=str, mean_rating=float | None, reviews=int, newest=list[Review])
-Reviews = _answer("Reviews", products=list[Reviewed])
+Reviewed = _answer("Reviewed", product=str, mean_rating=float | None, reviews=int, newest=_many(Review))
+Reviews = _answer("Reviews", products=_many(Reviewed))
 Store = _answer("Store", city=str, opened_on=str)
-Stores = _answer("Stores", stores=list[Store])
+Stores = _answer("Stores", stores=_many(Store))
 _ACCEPTED = {"order_id": str, "state": Literal["requested"], "request": str}
 Refunded = _answer("Refunded", **_ACCEPTED, amount=str)
 Redirected = _answer("Redirected", **_ACCEPTED, fee=str)

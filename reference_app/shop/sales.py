@@ -37,7 +37,7 @@ def insert(shop: sqlite3.Connection, table: str, *row: object) -> int:
 def sum_order(shop: sqlite3.Connection, order_id: str) -> float:
     """Pounds of everything in an order."""
     items = shop.execute("SELECT quantity * price FROM order_items WHERE order_id = ?", (order_id,))
-    return sum(price for (price,) in items)
+    return float(sum(price for (price,) in items))
 
 
 def refund(shop: sqlite3.Connection, order_id: str, reason: str, paid: date) -> None:

@@ -59,11 +59,7 @@ class RemoteShop:
 
 
 class LocalShop:
-    """
-    A service on loopback in this process; costs nothing before its first start.
-
-    It can be started again after it was closed, at another port and with another token.
-    """
+    """A service on loopback in this process; costs nothing before its start, and can be started again."""
 
     def __init__(self, orders: Path, cache: Path) -> None:
         self._orders, self._cache = orders, cache

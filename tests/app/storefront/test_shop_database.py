@@ -160,12 +160,13 @@ def test_the_database_is_read_only_and_no_lock_of_another_stops_it(source, tmp_p
     ],
     ids=["empty", "other content", "cut", "missing"],
 )
-def test_a_broken_database_is_said_and_built_anew(source, tmp_path, harm):
+def test_a_broken_database_is_said_and_built_anew_once_it_is_deleted(source, tmp_path, harm):
     shop = open_shop(source, tmp_path / "cache")
     harm(shop)
 
-    with pytest.raises(OrdersError, match=r"shop's database .* cannot be read"):
+    with pytest.raises(OrdersError, match=r"shop's database .* cannot be read: .*; delete it"):
         select(shop, "SELECT sum(length(description)) FROM order_items")
+    shop.unlink(missing_ok=True)
     assert open_shop(source, tmp_path / "cache") == shop
     assert select(shop, "SELECT count(*) FROM customers WHERE name = 'Ada Quimby'") == [(1,)]
 
@@ -207,8 +208,11 @@ def test_a_cache_that_is_no_folder_is_explained(source):
         (f"{ORDERS}{ORDERS}", "FW-20001 is there twice"),
         (ORDERS.replace("Ada Quimby", "12"), "order 1 customer: Input should be a valid string"),
         (ORDERS.replace("email:", "mail:"), "order 1 email: Field required"),
-        (ORDERS.replace("2026-01-02", "soon"), "order 1 ordered: .*a day like 2026-03-01"),
-        (ORDERS.replace("2026-01-02", "2026-01-02 10:00:00"), "order 1 ordered: .*a day like 2026-03-01"),
+        (ORDERS.replace("2026-01-02", "soon"), "order 1 ordered: Input should be a valid date"),
+        (
+            ORDERS.replace("2026-01-02", "2026-01-02 10:00:00"),
+            "order 1 ordered: Input should be a valid date",
+        ),
         (ORDERS.replace("2026-01-05", "2026-13-45"), "is no YAML"),
         (ORDERS.replace("carrier: Test Post", "carrier: null"), "tracking number of FW-20001 has no carrier"),
         (ORDERS.replace("[Tent, Pegs]", "[1]"), "order 1 items 0: Input should be a valid string"),
