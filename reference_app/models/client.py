@@ -52,7 +52,6 @@ class Models:
         *,
         max_tokens: int,
         schema: Mapping[str, Any] | None = None,
-        heard: Callable[[str], None] | None = None,
     ) -> str:
         """
         The chat model's answer, greedy, so that a question has one answer.

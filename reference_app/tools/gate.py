@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from reference_app.settings import Settings
     from reference_app.state import State
     from reference_app.tools.calls import ToolCall
+    from reference_app.tools.policy import Outcome
     from reference_app.tools.registry import Confirmation, Decision, Registry, Tool
 
 SQL_TOKENS = 200
@@ -27,7 +28,7 @@ class Gate:
     """
     Attributes:
         registry: What a plan may call.
-        attachments: What the app itself calls for what a message brings along; the settings say what may be read.
+        attachments: What the app itself calls for what a message brings along.
         close: Ends connections, and the shop's service where it was started here.
     """
 
@@ -107,7 +108,8 @@ def open_gate(settings: Settings, models: Models) -> Gate:
 
     prompt = load_prompt(settings.prompts, "sql")
     box = open_tools(settings, lambda messages: models.complete(prompt, messages, max_tokens=SQL_TOKENS))
-    anybody = {name: dict.fromkeys(ROLES, "allow") for name in box.attachments}
+    everybody: dict[str, Outcome] = dict.fromkeys(ROLES, "allow")  # the settings say what may be read
+    anybody = dict.fromkeys(box.attachments, everybody)
     return Gate(
         settings=settings,
         registry=box.registry,
