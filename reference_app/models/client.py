@@ -227,26 +227,28 @@ def open_models(settings: Settings, weights: Weights | None) -> Models:
     from openai import OpenAI
 
     from reference_app.models.multilingual import load_search_encoder
-    from reference_app.models.transport import BASE_URL, HOST, EmbeddedTransport
+    from reference_app.models.transport import CHAT, EMBEDDINGS, EmbeddedTransport
 
     http = httpx2.Client(
-        mounts={HOST: EmbeddedTransport(weights)} if weights else None,
+        mounts=dict.fromkeys((CHAT, EMBEDDINGS), EmbeddedTransport(weights)) if weights else None,
         timeout=httpx2.Timeout(TIMEOUT_S, connect=10.0),
         limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100),
         follow_redirects=True,
     )
-    embedded = OpenAI(base_url=BASE_URL, api_key="embedded", http_client=http)
-    remote = embedded
+    chat, embedding = (
+        OpenAI(base_url=f"{host}/v1", api_key="embedded", http_client=http) for host in (CHAT, EMBEDDINGS)
+    )
     if settings.model is not None:
         remote = OpenAI(base_url=settings.base_url, api_key=settings.api_key or "none", http_client=http)
+        chat, embedding = remote, remote if settings.embedding_model else embedding
     own = search = ""
     if weights is not None:
         own = weights.name_profile(settings.profile)
         search = load_search_encoder(weights).name
     return Models(
-        chat=remote if settings.model else embedded,
+        chat=chat,
         chat_model=settings.model or own,
-        embedding=remote if settings.embedding_model else embedded,
+        embedding=embedding,
         embedding_model=settings.embedding_model or (weights.encoder_name if weights else ""),
         search_model=settings.embedding_model or search,
         provider="openai" if settings.model else "llama.cpp",
