@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 EMBEDDINGS = "http://reference-app.localhost"
 CHAT = "http://chat.reference-app.invalid"
 """
-Both are served here, by no name of the network. Calls to this machine cost nothing and are recorded for it alone;
-those of the chat model take seconds and a gigabyte of weights, so their recordings are committed.
+Both are served here, by no name of the network. Calls to this machine cost nothing and are recorded for it
+alone; those of the chat model take seconds and a gigabyte of weights, so their recordings are committed.
 """
 ATTEMPTS = 5
 _opening = Lock()
