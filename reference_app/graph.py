@@ -375,8 +375,8 @@ def find_orders(text: str) -> str | None:
 
 
 def is_poisoned(text: str) -> bool:
-    """Whether a section gives orders to the model, which a guard then reports."""
+    """Whether a section gives orders to the model, which is traced as the input guard's work."""
     if (reason := find_orders(text)) is None:
         return False
-    trace_guard("poison", reason)
+    trace_guard("input", reason, text=text)
     return True
