@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, get_args
 
-from reference_app.guardrails.calls.request import CALL_GUARDS, AllowedTool, Decision, Request
+from reference_app.guardrails.calls.request import (
+    CALL_GUARDS,
+    AllowedTool,
+    Confirmation,
+    Decision,
+    Kind,
+    Request,
+    Text,
+)
 from reference_app.guardrails.injection import scan_pieces
 from reference_app.guardrails.output import check_answer
 from reference_app.guardrails.tool_gate import check_call
@@ -117,12 +125,12 @@ def _judge_call(record: Mapping[str, Any], guards: Collection[str]) -> dict[str,
     if not isinstance(call.get("name"), str) or set(call) - {"name", "arguments", "id", "type"}:
         raise LineError("needs a call of name and arguments")
     request = Request(
-        task=record["task"] or "",
+        said=(record["task"] or "",),
         tools=tuple(_read_tool(tool) for tool in record["allowed_tools"]),
         name=call["name"],
         arguments=call.get("arguments", {}),
-        context=_as_text(record.get("context")),
-        confirmed=record.get("confirmed", False),
+        texts=tuple(_read_texts(record.get("context"))),
+        confirmation=_confirm(call) if record.get("confirmed") else None,
     )
     names = [tool.name for tool in request.tools]
     if len(names) > len(set(names)):
@@ -132,7 +140,12 @@ def _judge_call(record: Mapping[str, Any], guards: Collection[str]) -> dict[str,
 
 def as_record(decision: Decision) -> dict[str, Any]:
     """The decision as plain data."""
-    return {"allowed": decision.allowed, "guard": decision.guard, "reason": decision.reason}
+    return {
+        "allowed": decision.outcome == "allow",
+        "outcome": decision.outcome,
+        "guard": decision.guard,
+        "reason": decision.reason,
+    }
 
 
 def _read_tool(tool: Any) -> AllowedTool:
@@ -163,8 +176,18 @@ def _check_types(record: Mapping[str, Any], wanted: Mapping[str, type]) -> None:
             raise LineError(f"needs {name} of type {kind.__name__}")
 
 
-def _as_text(value: Any) -> str:
-    """What the model read, of whatever shape, as one text."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _read_texts(value: Any) -> Iterator[Text]:
+    """What the model read: a text, or a list of texts and of objects with `text`, `kind` and `name`."""
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, dict) and isinstance(item.get("text"), str):
+            kind = item.get("kind", "tool")
+            if kind not in get_args(Kind):
+                raise LineError(f"needs a kind of {', '.join(get_args(Kind))}")
+            yield Text(text=item["text"], kind=kind, name=str(item.get("name") or ""))
+        elif item:
+            yield Text(text=item if isinstance(item, str) else json.dumps(item, ensure_ascii=False))
+
+
+def _confirm(call: Mapping[str, Any]) -> Confirmation | None:
+    arguments = call.get("arguments", {})
+    return Confirmation.of(call["name"], arguments) if isinstance(arguments, dict) else None

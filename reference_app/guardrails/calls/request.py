@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 CALL_GUARDS = (
     "tools",
@@ -15,27 +17,97 @@ CALL_GUARDS = (
     "sql",
     "shell",
     "markup",
+    "provenance",
     "taint",
     "exfiltration",
-    "task",
 )
 """In the order in which they look at a call."""
+
+Outcome = Literal["allow", "confirm", "deny"]
+Kind = Literal["tool", "document", "page", "upload"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """
+    Something that the model read.
+
+    Attributes:
+        kind: Only fields of a tool's result are ever trusted; documents, pages and uploads are prose.
+        name: Of the tool, the section, the page or the file.
+    """
+
+    text: str
+    kind: Kind = "tool"
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """
+    An argument that says where something goes or what is changed, and where its value may come from.
+
+    Attributes:
+        sources: `customer`, `document`, `constant` (one of `values`), `tool` or `tool NAME` (a field of a
+            result), and `model`, which stands for a value that no text has.
+        otherwise: What happens where only another text has the value.
+    """
+
+    sources: tuple[str, ...] = ("customer",)
+    otherwise: Outcome = "deny"
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """
+    What the manifest says of a tool.
+
+    Attributes:
+        outcomes: By role; a role that is missing is denied. None allows everybody.
+        effects: Whether a call changes something.
+        targets: By the name of the argument.
+    """
+
+    outcomes: Mapping[str, Outcome] | None = None
+    effects: bool = False
+    targets: Mapping[str, Target] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowedTool:
     """
-    A tool that the task may use.
+    A tool that may be called.
 
     Attributes:
         parameters: JSON Schema of an object.
         policy: What the operator allows, such as `hosts`, `root`, `tables` or `max_amount`.
+        declaration: None derives one from the name and the schema.
     """
 
     name: str
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     policy: Mapping[str, Any] = field(default_factory=dict)
+    declaration: Declaration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A person's yes to one call with exactly these arguments."""
+
+    digest: str
+
+    @classmethod
+    def of(cls, name: str, arguments: Mapping[str, Any]) -> Confirmation:
+        """
+        The confirmation of this call.
+
+        Raises:
+            ValueError: The arguments are no JSON values.
+        """
+        text = json.dumps([name, arguments], sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return cls(hashlib.sha256(text.encode()).hexdigest())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,32 +116,37 @@ class Request:
     One call, before it is made.
 
     Attributes:
-        task: What the user wrote; the only text that may name targets.
-        tools: The allow-list of the task.
+        tools: The allow-list.
         arguments: As the model wrote them; of any type until the schema was checked.
-        context: Texts that the model read, such as results of tools and documents.
-        confirmed: Whether a person agreed to this call with these arguments.
+        role: Of the person who asks.
+        said: What that person wrote in this conversation; None where nobody is known to have said anything,
+            so that it is not asked where values come from.
+        texts: What the model read.
+        confirmation: A person's yes, to this call or another.
     """
 
-    task: str
     tools: tuple[AllowedTool, ...]
     name: str
     arguments: Any
-    context: str = ""
-    confirmed: bool = False
+    role: str = "customer"
+    said: tuple[str, ...] | None = None
+    texts: tuple[Text, ...] = ()
+    confirmation: Confirmation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """
+    What happens to a call.
+
     Attributes:
-        guard: Of the guard that refused; of the one that looked last where it is allowed.
-        reason: Quotes no value, which may be personal; empty where it is allowed.
+        guard: Which guard denies it, or wants a person to confirm it.
+        reason: For a planner or a person; quotes no value, which may be personal. Empty for `allow`.
     """
 
-    allowed: bool
-    guard: str
+    outcome: Outcome = "allow"
     reason: str = ""
+    guard: str = "tools"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,5 +183,5 @@ def read_list(value: object) -> list[str] | None:
     if value is None:
         return None
     if isinstance(value, str):
-        return [word for word in value.replace(",", " ").split() if word]
-    return [str(one) for one in value] if isinstance(value, list | tuple) else []
+        return value.replace(",", " ").split()
+    return [str(item) for item in value] if isinstance(value, list | tuple) else []

@@ -4,17 +4,58 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime, time
 from functools import cache
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
 
-from reference_app.guardrails.calls.formats import FORMATS
 
 MAX_CHARACTERS = 32_000  # of all arguments together, as JSON
 MAX_TEXT_CHARACTERS = 10_000  # of one value without `maxLength`
 MAX_ITEMS = 100  # of one list without `maxItems`
 MAX_DEPTH = 8
 MAX_NUMBER = 1e15  # of one number without `maximum`
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_NAME = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_CLOCK = r"\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})?"
+# What the value of a `format` looks like, and what else has to read it; jsonschema checks only some itself.
+_FORMATS: dict[str, tuple[str, Callable[[str], object]]] = {
+    "email": (rf"(?=.{{1,254}}$){_NAME}(?:\.{_NAME})*@{_LABEL}(?:\.{_LABEL})+", str),
+    "idn-email": (r"[^\s@]+@[^\s@]+", str),
+    "uri": (r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20\"<>\\^`{|}\x7f]*", urlsplit),
+    "uri-reference": (r"[^\x00-\x20\"<>\\^`{|}\x7f]*", urlsplit),
+    "hostname": (rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?", str),
+    "date": (r"\d{4}-\d{2}-\d{2}", date.fromisoformat),
+    "time": (_CLOCK, lambda text: time.fromisoformat(text.upper())),
+    "date-time": (rf"\d{{4}}-\d{{2}}-\d{{2}}[Tt ]{_CLOCK}", lambda text: datetime.fromisoformat(text.upper())),
+    "duration": (r"P(?=\d|T\d)(\d+[YMWD])*(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?", str),
+    "uuid": (r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", UUID),
+    "ipv4": (r"[\d.]+", IPv4Address),
+    "ipv6": (r"[^%]+", IPv6Address),
+}
+_FORMATS |= {"url": _FORMATS["uri"], "iri": _FORMATS["uri"]}
+
+
+def has_format(name: str, value: str) -> bool:
+    """Whether a text has a `format` of JSON Schema; one that is not known fits every text."""
+    pattern, read = _FORMATS.get(name, (r"(?s:.*)", str))
+    try:
+        read(value)
+    except ValueError:
+        return False
+    return re.fullmatch(pattern, value, re.ASCII) is not None
+
+
+def is_email(value: str) -> bool:
+    return has_format("email", value)
+
+
+def is_hostname(value: str) -> bool:
+    return has_format("hostname", value)
 
 
 def find_schema_fault(arguments: Any, parameters: Mapping[str, Any]) -> str:
@@ -41,14 +82,14 @@ def _find_error(arguments: Mapping[str, Any], parameters: Mapping[str, Any]) -> 
 
     try:
         _dialect().check_schema(parameters)
-        errors = sorted(_dialect()(_close(parameters)).iter_errors(arguments), key=lambda one: one.json_path)
+        errors = sorted(_dialect()(_close(parameters, root=True)).iter_errors(arguments), key=lambda one: one.json_path)
     except (SchemaError, Unresolvable, RecursionError, re.error):
         return "the schema of the tool is not valid, or refers to what is not there"
     return _explain(errors[0]) if errors else ""
 
 
-def _close(schema: Any) -> Any:
-    """The schema with every object closed that lists its properties, or lists none."""
+def _close(schema: Any, *, root: bool = False) -> Any:
+    """The schema with every object closed that lists its properties, and the root even if it lists none."""
     if isinstance(schema, list):
         return [_close(part) for part in schema]
     if not isinstance(schema, Mapping):
@@ -63,7 +104,8 @@ def _close(schema: Any) -> Any:
     }
     kind = schema.get("type")
     is_object = kind == "object" or (isinstance(kind, list) and "object" in kind) or "properties" in schema
-    if is_object and not (isinstance(rest := closed.get("additionalProperties"), Mapping) and rest):
+    rest = closed.get("additionalProperties")
+    if is_object and not (isinstance(rest, Mapping) and rest) and (root or "properties" in schema):
         closed["additionalProperties"] = False
     return closed
 
@@ -73,8 +115,7 @@ def _dialect() -> Any:
     from jsonschema import Draft202012Validator, ValidationError, validators
 
     def check_format(_: Any, name: Any, value: object, __: object) -> Iterator[ValidationError]:
-        check = FORMATS.get(name) if isinstance(name, str) else None
-        if check and isinstance(value, str) and not check(value):
+        if isinstance(name, str) and isinstance(value, str) and not has_format(name, value):
             yield ValidationError("has another format")
 
     def match(_: Any, pattern: str, value: object, __: object) -> Iterator[ValidationError]:

@@ -1,39 +1,25 @@
-"""Words, and where the values of a call come from: the user's task or only a text that was read."""
+"""Whether a text has a value, in its own or a usual other spelling, and whether as a field or in a sentence."""
 
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
-from pathlib import Path
-from typing import Any
+from functools import lru_cache
 
 from reference_app.guardrails.disguises import clean
 
-STEM = 5  # letters; enough to tell "reschedule" from "research", and to join "refund" and "refunds"
 MIN_PACKED = 6  # characters of a value that is also looked for without its separators
+MAX_FIELD_WORDS = 4  # of a name before a value; more are a sentence
+HALF_A_CENT = 0.005
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
 _SEPARATORS = re.compile(r"[\s\-().,_/]+")
 _NUMBER = re.compile(r"\d[\d.,' ]*\d|\d")
+_WRAPPED = re.compile(r"\n\s+(?=\S)(?![\w ]{1,40}:(?:\s|$)|- )")  # a line of a text that YAML broke
+_PIECES = re.compile(r"[\[\]{}\"',;:|]|\s{2,}")
 
 
-@cache
-def load_words() -> dict[str, Any]:
-    """The word lists of `words.yaml`, as they are written there."""
-    import yaml
-
-    words: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"))
-    return words
-
-
-@cache
-def list_words(name: str) -> frozenset[str]:
-    """One of the sets of `words.yaml`."""
-    return frozenset(load_words()[name].split())
-
-
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def fold(text: str) -> str:
     """The text as it is compared: plain letters, no case, single spaces."""
     return " ".join(clean(text).casefold().split())
@@ -44,28 +30,10 @@ def split_name(name: str) -> list[str]:
     return [word.casefold() for part in _CAMEL.split(name) for word in _WORD.findall(part.replace("_", " "))]
 
 
-def find_words(text: str) -> set[str]:
-    """Stems of the words that say something."""
-    return {
-        stem(word)
-        for word in _WORD.findall(fold(text))
-        if word not in list_words("stop_words") and len(word) > 1
-    }
-
-
-def stem(word: str) -> str:
-    """`events`, `event` and `eventful` alike; short words only lose their plural."""
-    for ending in ("ies", "es", "s", "ing", "ed", "y"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:  # noqa: PLR2004 - letters that tell words apart
-            word = word.removesuffix(ending)
-            break
-    return word[:STEM]
-
-
 def is_named(value: str | float, text: str) -> bool:
-    """Whether the text contains the value, in its own or a usual other spelling."""
+    """Whether the text has the value."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return any(abs(number - value) < 0.005 for number in find_numbers(text))  # noqa: PLR2004 - half a cent
+        return any(abs(number - value) < HALF_A_CENT for number in _find_numbers(text))
     wanted, whole = fold(str(value)), fold(text)
     if not wanted:
         return True
@@ -78,14 +46,30 @@ def is_named(value: str | float, text: str) -> bool:
     return len(packed) >= MIN_PACKED and packed.isascii() and packed in _SEPARATORS.sub("", whole)
 
 
-def find_numbers(text: str) -> list[float]:
+def is_field(value: str | float, text: str) -> bool:
+    """Whether the text has the value as a field of a record, not only in the middle of a sentence."""
+    most = max(MAX_FIELD_WORDS, len(str(value).split()))
+    return any(
+        is_named(value, line) and all(len(piece.split()) <= most for piece in _PIECES.split(line))
+        for line in list_lines(text)
+    )
+
+
+@lru_cache(maxsize=256)
+def list_lines(text: str) -> tuple[str, ...]:
+    """The lines of a text, those that YAML broke made whole."""
+    return tuple(line for line in _WRAPPED.sub(" ", text).splitlines() if line.strip())
+
+
+@lru_cache(maxsize=512)
+def _find_numbers(text: str) -> tuple[float, ...]:
     """The numbers of a text, each as either of `1,234.5` and `1.234,5` may be meant."""
     found: list[float] = []
-    for one in _NUMBER.finditer(text):
-        digits = re.sub(r"[ ']", "", one[0])
+    for match in _NUMBER.finditer(text):
+        digits = re.sub(r"[ ']", "", match[0])
         for thousands, decimal in ((",", "."), (".", ",")):
             try:
                 found.append(float(digits.replace(thousands, "").replace(decimal, ".")))
             except ValueError:
                 continue
-    return found
+    return tuple(found)
