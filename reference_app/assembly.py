@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from reference_app.tools.toolbox import Complete, Toolbox
 
 SQL_TOKENS = 400
-KEPT = [("reference_app.state", name) for name in ("Plan", "Call", "ToolCall", "Finding", "Evidence")] + [
+KEPT = [("reference_app.state", name) for name in ("Plan", "Call", "Finding", "Evidence")] + [
+    ("reference_app.tools.calls", "ToolCall"),
     ("reference_app.dialogue.intents", "Intent"),
     ("reference_app.documents.knowledge", "Section"),
     ("reference_app.documents.search", "Found"),
@@ -130,9 +131,7 @@ def _open_nodes(settings: Settings, models: Models, vectors: Encoders, tools: To
     answerer = _open_answerer(settings, models)
     planner = _open_planner(settings, models, vectors, tools)
     guarded, role = "input" in settings.guards, settings.role
-    screening = screen_calls(
-        tools.registry, role, settings.guards, tools.unsigned, hosts=settings.pages.hosts
-    )
+    screening = screen_calls(tools.registry, role, settings.guards, tools.unsigned)
     asker = find_asker(role, settings.guards)
     screen: Callable[[str], str | None] = suspect if guarded else lambda _: None
     sections = load_knowledge(settings.knowledge)

@@ -11,11 +11,14 @@ from reference_app.dialogue.intents import Intent  # langgraph reads the hints o
 from reference_app.dialogue.threads import Turn
 from reference_app.documents.knowledge import Section
 from reference_app.documents.search import Found
+from reference_app.tools.calls import Recorded as Decision
+from reference_app.tools.calls import ToolCall
+
+__all__ = ["Decision", "ToolCall"]
 
 Route = Literal["documents", "tools", "database", "refuse", "ask"]
 ROUTES: tuple[Route, ...] = ("documents", "tools", "database", "refuse")
 """What a model may plan; that something is missing the app sees itself."""
-Decision = Literal["allowed", "confirmed", "denied", "pending"]
 _CITED = re.compile(r"\[([^\[\]]+)\]")
 
 
@@ -42,24 +45,6 @@ class Plan:
     calls: tuple[Call, ...] = ()
     search: bool = False
     missing: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCall:
-    """
-    One use of a tool, made or not.
-
-    Attributes:
-        decision: `denied` by schema, policy or a guard, `pending` where a person has to confirm it first.
-        result: None unless it was made.
-        reason: Why it was denied or waits; empty where it was made.
-    """
-
-    name: str
-    arguments: dict[str, Any]
-    decision: Decision
-    result: dict[str, Any] | None = None
-    reason: str = ""
 
 
 NOT_KNOWN = frozenset({"no_query", "unknown_product", "unknown_store"})

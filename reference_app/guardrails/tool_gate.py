@@ -8,7 +8,7 @@ from typing import Any
 
 from reference_app.guardrails.calls.commands import find_command_fault, find_host_fault
 from reference_app.guardrails.calls.paths import find_path_fault
-from reference_app.guardrails.calls.provenance import find_exfiltration, find_provenance_fault, find_taint
+from reference_app.guardrails.calls.provenance import find_provenance_fault, find_taint
 from reference_app.guardrails.calls.request import (
     CALL_GUARDS,
     AllowedTool,
@@ -19,7 +19,7 @@ from reference_app.guardrails.calls.request import (
     list_leaves,
     read_list,
 )
-from reference_app.guardrails.calls.schema import find_schema_fault, is_email
+from reference_app.guardrails.calls.schema import find_schema_fault
 from reference_app.guardrails.calls.sql import find_sql_fault
 from reference_app.guardrails.calls.urls import find_url_fault, read_sites
 from reference_app.guardrails.calls.values import is_named, split_name
@@ -31,7 +31,6 @@ PATHS = frozenset("path paths file filename folder directory dir filepath".split
 HOSTS = frozenset("host hostname server domain target address ip".split())
 COMMANDS = frozenset("command cmd shell script".split())
 CONFIRMING = ("confirm", "confirmation", "requires_confirmation", "requires_approval")
-_OWN_LISTS = frozenset({"hosts", "paths", "tables"})  # which another guard reads
 _SECRETS = frozenset({"key", "password", "token"})  # kinds of the redaction that no reply has
 _NETWORK = re.compile(
     r"\b(?:ping|host ?names?|dns|servers?|shell|commands?|traceroute|resolves?|ports?)\b", re.IGNORECASE
@@ -84,22 +83,6 @@ def _check_tool(request: Request, tool: AllowedTool) -> Decision | None:
 
 def _check_schema(request: Request, tool: AllowedTool) -> str:
     return find_schema_fault(request.arguments, tool.parameters)
-
-
-def _check_policy(request: Request, tool: AllowedTool) -> str:
-    """Bounds and lists that a policy gives by the name of an argument, such as `max_amount` or `channels`."""
-    domains = read_list(tool.policy.get("domains"))
-    for leaf in list_leaves(request.arguments):
-        bound = tool.policy.get(f"max_{leaf.name}")
-        if _is_number(bound) and _is_number(leaf.value) and leaf.value > bound:  # type: ignore[operator] # numbers
-            return f"{leaf.name} is above the policy's bound"
-        names = {f"allowed_{leaf.name}", f"allowed_{leaf.name}s", f"{leaf.name}s", leaf.name} - _OWN_LISTS
-        for listed in (tool.policy.get(name) for name in names):
-            if isinstance(listed, list) and leaf.value not in listed:
-                return f"{leaf.name} is not in the policy's list"
-        if domains is not None and is_email(leaf.text) and leaf.text.lower().rpartition("@")[2] not in domains:
-            return f"{leaf.name} is at a domain that the policy does not list"
-    return ""
 
 
 def _check_urls(named: Named, request: Request, tool: AllowedTool) -> str:  # noqa: ARG001 - as the others
@@ -188,14 +171,9 @@ def _dialect(value: object) -> str:
     return name if name in Dialect.classes else "sqlite"
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 _CHECKS: dict[str, Callable[[Request, AllowedTool], str | Decision | None]] = {
     "tools": _check_tool,
     "schema": _check_schema,
-    "policy": _check_policy,
     "url": _each_text(_check_urls),
     "path": _each_text(_check_paths),
     "sql": _each_text(_check_sql),
@@ -203,5 +181,4 @@ _CHECKS: dict[str, Callable[[Request, AllowedTool], str | Decision | None]] = {
     "markup": _each_text(_check_markup),
     "provenance": find_provenance_fault,
     "taint": find_taint,
-    "exfiltration": find_exfiltration,
 }

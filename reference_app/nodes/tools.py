@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from reference_app.nodes.telling import REJECTED, SETTLED
 from reference_app.state import Call
-from reference_app.tools.registry import NOT_OWN, Confirmation, Decision
+from reference_app.tools.registry import NOT_OWN, UNSIGNED, Confirmation, Decision
 from reference_app.tools.sql.agent import MAX_CHARACTERS, NAME
 from reference_app.tracing import trace, trace_guard
 
@@ -26,7 +26,6 @@ TOO_LATE = {
     "change_address": ("delivered", "returned", "cancelled"),
 }
 """Status of an order in which the shop refuses a call, so that no person is asked."""
-UNSIGNED = "The guard manifest denies it: the tool is not as somebody signed for it."
 Screen = Callable[["Call", str, str], "Decision | None"]
 """A guard's denial of a call, given the question and the results of earlier calls; None if none denies it."""
 Suspect = Callable[[str], "str | None"]
@@ -40,44 +39,22 @@ def screen_calls(
     role: Role,
     guards: AbstractSet[str],
     unsigned: AbstractSet[str] = frozenset(),
-    *,
-    hosts: Sequence[str] = (),
 ) -> Screen:
     """
     The guards of tool calls before the registry, which itself checks names, schemas and the policy.
 
-    A tool in `unsigned` is never called, and none with an address outside `hosts`. Whether the question asks
-    for the action is not weighed where a person sees the call and agrees to it.
+    A tool in `unsigned` is never called, and none with a target that the customer did not name.
     """
-    from reference_app.guardrails.calls.request import AllowedTool, Request
-    from reference_app.guardrails.tool_gate import check_call
-
-    tools = tuple(
-        AllowedTool(
-            name=one.name,
-            description=one.description,
-            parameters=one.parameters,
-            policy={"hosts": list(hosts)},
-        )
-        for one in registry.tools
-    )
-    known = {one.name for one in tools}
-    kept = guards - {"tools", "schema", "policy"}
+    from reference_app.guardrails.calls.request import Text
 
     def screen(call: Call, question: str, context: str) -> Decision | None:
-        if call.name not in known:
-            return None
+        texts = [Text(context)] if context else []
+        found = registry.decide(
+            call.name, call.arguments, role, said=[question] if question else None, texts=texts, guards=guards
+        )
         if call.name in unsigned:
             return Decision(outcome="deny", reason=UNSIGNED, guard="manifest")
-        confirmed = registry.decide(call.name, call.arguments, role).outcome == "confirm"
-        request = Request(
-            task=question, tools=tools, name=call.name, arguments=call.arguments, context=context
-        )
-        decision = check_call(request, kept - {"task"} if confirmed else kept)
-        if decision.allowed:
-            return None
-        reason = f"The guard {decision.guard} denies it: {decision.reason}."
-        return Decision(outcome="deny", reason=reason, guard=decision.guard)
+        return found if found.outcome == "deny" and found.guard not in ("tools", "schema") else None
 
     return screen
 

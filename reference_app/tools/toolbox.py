@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from reference_app.documents.index import Encode
     from reference_app.settings import Settings
-    from reference_app.tools.policy import Outcome
     from reference_app.tools.registry import Registry, Tool
     from reference_app.tools.sql.agent import Named
     from reference_app.tools.sql.understood import Understood
@@ -66,6 +65,7 @@ def open_toolbox(
         AppError: The policy, the orders, an address or the signatures cannot be used, or a tool of the app's
             own, which reads attachments, is not to be called.
     """
+    from reference_app.guardrails.calls.request import Declaration
     from reference_app.shop.database import open_shop
     from reference_app.shop.server import LocalShop, RemoteShop
     from reference_app.tools.api import ShopApi
@@ -99,10 +99,9 @@ def open_toolbox(
         unsigned = check([*planned, *attached]) if "manifest" in settings.guards else frozenset()
         if own := unsigned & {tool.name for tool in attached}:
             raise RefusedError(f"The tool {min(own)} is refused: it is not as somebody signed for it.")
-        everybody: dict[str, Outcome] = dict.fromkeys(ROLES, "allow")
-        rules = {tool.name: everybody for tool in attached}
+        rules = {tool.name: Declaration(outcomes=dict.fromkeys(ROLES, "allow")) for tool in attached}
         return Toolbox(
-            registry=Registry(planned, policy),
+            registry=Registry(planned, policy, hosts=settings.pages.hosts, unsigned=unsigned),
             attachments=Registry(attached, Policy(source=settings.policy, rules=rules)),
             understand=agent.understand,
             concerns=agent.concerns,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from reference_app.guardrails.calls import urls
-from reference_app.guardrails.calls.schema import is_hostname
+from reference_app.guardrails.calls.schema import has_format
 from reference_app.safety.addresses import read_address
 
 _WIDE = "\u037e\uff1b\uff5c\uff06\uff04\uff40"  # look like what a shell reads
@@ -21,7 +21,7 @@ def find_host_fault(host: str, hosts: Sequence[str] | None = None) -> str:
     Args:
         hosts: Names, `*.example.org` or `.example.org` for all below; None allows every public host.
     """
-    if not is_hostname(host) and (_META.search(host.strip("[]")) or read_address(host.strip("[]")) is None):
+    if not has_format("hostname", host) and (_META.search(host.strip("[]")) or read_address(host.strip("[]")) is None):
         return "the value is no plain host name"
     listed = None if hosts is None else tuple(name.lower().removeprefix("*") for name in hosts)
     return urls.find_host_fault(host, listed)

@@ -6,36 +6,17 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-CALL_GUARDS = (
-    "tools",
-    "schema",
-    "policy",
-    "url",
-    "path",
-    "sql",
-    "shell",
-    "markup",
-    "provenance",
-    "taint",
-    "exfiltration",
-)
+CALL_GUARDS = ("tools", "schema", "url", "path", "sql", "shell", "markup", "provenance", "taint")
 """In the order in which they look at a call."""
-
 Outcome = Literal["allow", "confirm", "deny"]
 Kind = Literal["tool", "document", "page", "upload"]
+"""What a text is; of a tool's result only fields are trusted, and not its sentences."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
-    """
-    Something that the model read.
-
-    Attributes:
-        kind: Only fields of a tool's result are ever trusted; documents, pages and uploads are prose.
-        name: Of the tool, the section, the page or the file.
-    """
+class Text(NamedTuple):
+    """Something that the model read; `name` is of the tool, section, page or file."""
 
     text: str
     kind: Kind = "tool"
@@ -48,9 +29,9 @@ class Target:
     An argument that says where something goes or what is changed, and where its value may come from.
 
     Attributes:
-        sources: `customer`, `document`, `constant` (one of `values`), `tool` or `tool NAME` (a field of a
-            result), and `model`, which stands for a value that no text has.
-        otherwise: What happens where only another text has the value.
+        sources: `customer`, `constant` (one of `values`), `tool` or `tool NAME` (a field of a result), `document`,
+            `text` (anything that was read), and `model` (a value that no text has).
+        otherwise: What happens where only a text that is no source has the value.
     """
 
     sources: tuple[str, ...] = ("customer",)
@@ -81,7 +62,7 @@ class AllowedTool:
 
     Attributes:
         parameters: JSON Schema of an object.
-        policy: What the operator allows, such as `hosts`, `root`, `tables` or `max_amount`.
+        policy: What the operator allows, such as `hosts`, `root` or `tables`.
         declaration: None derives one from the name and the schema.
     """
 
@@ -100,12 +81,7 @@ class Confirmation:
 
     @classmethod
     def of(cls, name: str, arguments: Mapping[str, Any]) -> Confirmation:
-        """
-        The confirmation of this call.
-
-        Raises:
-            ValueError: The arguments are no JSON values.
-        """
+        """The confirmation of this call; raises `ValueError` where the arguments are no JSON values."""
         text = json.dumps([name, arguments], sort_keys=True, separators=(",", ":"), allow_nan=False)
         return cls(hashlib.sha256(text.encode()).hexdigest())
 
@@ -118,9 +94,8 @@ class Request:
     Attributes:
         tools: The allow-list.
         arguments: As the model wrote them; of any type until the schema was checked.
-        role: Of the person who asks.
-        said: What that person wrote in this conversation; None where nobody is known to have said anything,
-            so that it is not asked where values come from.
+        said: What the person wrote in this conversation; None where nobody is known to have said anything, so
+            that it is not asked where values come from.
         texts: What the model read.
         confirmation: A person's yes, to this call or another.
     """
@@ -136,27 +111,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """
-    What happens to a call.
-
-    Attributes:
-        guard: Which guard denies it, or wants a person to confirm it.
-        reason: For a planner or a person; quotes no value, which may be personal. Empty for `allow`.
-    """
+    """What happens to a call, by which guard, and why; the reason quotes no value, which may be personal."""
 
     outcome: Outcome = "allow"
     reason: str = ""
     guard: str = "tools"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
-    """
-    One value of the arguments that is neither a list nor an object.
-
-    Attributes:
-        name: Of the argument that contains it; the innermost name in nested objects.
-    """
+class Leaf(NamedTuple):
+    """One value of the arguments that is neither a list nor an object, with the innermost name over it."""
 
     name: str
     value: str | int | float | bool | None
@@ -175,7 +138,7 @@ def list_leaves(arguments: Any, name: str = "") -> Iterator[Leaf]:
         for value in arguments:
             yield from list_leaves(value, name)
     else:
-        yield Leaf(name=name, value=arguments)
+        yield Leaf(name, arguments)
 
 
 def read_list(value: object) -> list[str] | None:

@@ -7,12 +7,13 @@ from functools import lru_cache
 
 from reference_app.guardrails.disguises import clean
 
-MIN_PACKED = 6  # characters of a value that is also looked for without its separators
+MIN_PACKED = 5  # characters of a value that is also looked for without its separators
 MAX_FIELD_WORDS = 4  # of a name before a value; more are a sentence
 HALF_A_CENT = 0.005
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
+_ID = re.compile(r"[a-z]{1,3}-(\d{5,})")
 _SEPARATORS = re.compile(r"[\s\-().,_/]+")
 _NUMBER = re.compile(r"\d[\d.,' ]*\d|\d")
 _WRAPPED = re.compile(r"\n\s+(?=\S)(?![\w ]{1,40}:(?:\s|$)|- )")  # a line of a text that YAML broke
@@ -33,12 +34,14 @@ def split_name(name: str) -> list[str]:
 def is_named(value: str | float, text: str) -> bool:
     """Whether the text has the value."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return any(abs(number - value) < HALF_A_CENT for number in _find_numbers(text))
+        return any(abs(number - abs(value)) < HALF_A_CENT for number in _find_numbers(text))
     wanted, whole = fold(str(value)), fold(text)
     if not wanted:
         return True
     if re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", whole):
         return True
+    if (digits := _ID.fullmatch(wanted)) and re.search(rf"(?<!\d){digits[1]}(?!\d)", whole):
+        return True  # an order number without the letters that all of them begin with
     bare = re.sub(r"^(?:https?://)?(?:www\.)?", "", wanted).rstrip("/")
     if bare and bare != wanted and re.search(rf"(?<![\w.@-]){re.escape(bare)}(?![\w@-])", whole):
         return True

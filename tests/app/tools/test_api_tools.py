@@ -9,6 +9,7 @@ import pytest
 
 from reference_app.settings import HERE
 from reference_app.shop.server import LocalShop, RemoteShop
+from reference_app.guardrails.calls.request import Declaration
 from reference_app.tools.api import OPENAPI, ShopApi
 from reference_app.tools.arguments import ToolError
 from reference_app.tools.policy import Policy
@@ -31,7 +32,8 @@ TOOLS = {
     },
     "adjust_points": {"order_id": ORDER_ID, "points": {"type": "integer", "minimum": -5000, "maximum": 5000}},
 }
-ALL = Policy(source=Path("all"), rules={name: {"staff": "allow"} for name in TOOLS})
+ALLOW = Declaration(outcomes={"staff": "allow"})
+ALL = Policy(source=Path("all"), rules=dict.fromkeys(TOOLS, ALLOW))
 
 
 def test_the_tools_are_those_of_the_document():
@@ -51,6 +53,7 @@ def test_a_registry_costs_no_server():
     code = """
 import sys
 from reference_app.shop.server import LocalShop
+from reference_app.guardrails.calls.request import Declaration
 from reference_app.tools.api import ShopApi
 from pathlib import Path
 ShopApi(LocalShop(Path("none"), Path("none"))).make_tools()
@@ -223,7 +226,7 @@ def test_a_shop_closed_between_two_questions_is_opened_again(tmp_path):
 
 
 def test_what_a_person_confirmed_reaches_the_service(shop):
-    rules = {**ALL.rules, "request_refund": {"staff": "confirm"}}
+    rules = {**ALL.rules, "request_refund": Declaration(outcomes={"staff": "confirm"})}
     registry = Registry(shop.tools, Policy(source=Path("x"), rules=rules))
     arguments = {"order_id": "FW-10412"}
     calls = [
