@@ -76,7 +76,7 @@ def _read_target(name: str, schema: Mapping[str, Any], tool: AllowedTool, *, rea
         return None
     if kinds & {"number", "integer"} and words & AMOUNTS:
         return Target(sources=("customer", "tool", "model"), otherwise="confirm")
-    if kinds & {"number", "integer", "boolean"} or schema.get("format") in FREE_FORMATS:
+    if kinds and kinds <= {"number", "integer", "boolean", "null"} or schema.get("format") in FREE_FORMATS:
         return None
     return strict if words & (RECIPIENTS | ADDRESSES) else loose
 
