@@ -25,6 +25,7 @@ from langgraph.runtime import Runtime  # noqa: TC002 - langgraph reads the hints
 from langgraph.types import Command, interrupt
 
 from reference_app.errors import EndpointError
+from reference_app.guardrails.injection import scan
 from reference_app.plans import OWN, SEARCH, PlanError, make_schema, read_plan
 from reference_app.state import APOLOGY, State
 from reference_app.tools.calls import ToolCall
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from reference_app.tools.gate import Gate
 
 PLAN_TOKENS, ANSWER_TOKENS, QUERY_TOKENS = 256, 200, 40
+ATTACHED = "attached"  # begins the ids of calls that no model asked for
 EARLIER = 6  # messages before the last one that models read
 _CITED = re.compile(r"\[([\w.-]+#[\w.-]+)\]")
 _URL = re.compile(r"https?://[^\s<>\"'`\])}]+", re.IGNORECASE)
@@ -129,7 +131,7 @@ def planner(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """
     context = runtime.context
     if attached := list_attachments(state, context):
-        return {"messages": [as_message(attached)]}
+        return {"messages": [as_message(attached, ATTACHED)]}
     tools = context.tools.planned
     schema = make_schema(tools, customer_texts(state))
     with trace("planner") as span:
@@ -155,7 +157,9 @@ def approve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Wait for a person where the policy wants one to confirm a call, with exactly these arguments."""
     context, confirmed, rejected = runtime.context, list[str](), list[str]()
     for call in planned(state):
-        decided = context.tools.decide(call["name"], call["args"], state)
+        if call["id"].startswith(ATTACHED):
+            continue
+        decided = context.tools.decide(call["name"], call["args"], customer_texts(state))
         if decided.outcome != "confirm":
             continue
         digest = Confirmation.of(call["name"], call["args"]).digest
@@ -178,7 +182,10 @@ def call_tool(request: ToolCallRequest, _: Callable[..., Any]) -> ToolMessage:
         trace_guard("tools", record.reason)
     else:
         confirmation = Confirmation(digest) if digest in state["confirmed"] else None
-        record = context.tools.run(name, arguments, state, confirmation)
+        attached = request.tool_call["id"].startswith(ATTACHED)
+        record = context.tools.run(
+            name, arguments, customer_texts(state), confirmation, state["customer"], attached=attached
+        )
     shown = (
         record.result if record.result is not None else {"error": record.decision, "reason": record.reason}
     )
@@ -355,12 +362,12 @@ def list_attachments(state: State, context: Context) -> list[dict[str, Any]]:
     return [*calls, *({"name": "product_page", "arguments": {"url": url}} for url in readable[:1])]
 
 
-def as_message(calls: Sequence[dict[str, Any]]) -> AIMessage:
+def as_message(calls: Sequence[dict[str, Any]], prefix: str = "call") -> AIMessage:
     """A plan in LangChain's form, which `ToolNode` carries out."""
     return AIMessage(
         "",
         tool_calls=[
-            {"name": call["name"], "args": call["arguments"], "id": f"call_{place}", "type": "tool_call"}
+            {"name": call["name"], "args": call["arguments"], "id": f"{prefix}_{place}", "type": "tool_call"}
             for place, call in enumerate(calls)
         ],
     )
@@ -368,8 +375,6 @@ def as_message(calls: Sequence[dict[str, Any]]) -> AIMessage:
 
 def find_orders(text: str) -> str | None:
     """Why a text seems to give orders to the model; None where it does not."""
-    from reference_app.guardrails.injection import scan
-
     suspicion = scan(text)
     return suspicion.reason if suspicion.flagged else None
 

@@ -10,7 +10,7 @@ import pytest
 
 from reference_app.dialogue.intents import Intent
 from reference_app.errors import QuestionError, SettingsError
-from reference_app.graph import SupportApp
+from reference_app.app import SupportApp
 from reference_app.nodes.reader import Reader
 from reference_app.safety.urls import Allowed
 from reference_app.settings import read_settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reference_app.graph import SupportApp
+from reference_app.app import SupportApp
 from reference_app.nodes.tools import UNSIGNED
 from reference_app.safety import RefusedError
 from reference_app.settings import read_settings
