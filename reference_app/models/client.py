@@ -11,7 +11,7 @@ from reference_app.errors import NOT_LOADED, AppError, EndpointError
 from reference_app.tracing import as_messages, trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -62,7 +62,6 @@ class Models:
             max_tokens: The answer is cut there.
             schema: JSON Schema of the answer. Not in OpenAI's strict mode, which knows no optional arguments,
                 so an endpoint may break it; the embedded models cannot, unless the answer is cut.
-            heard: Gets the answer piece by piece, as it is written.
 
         Raises:
             openai.OpenAIError: As the client raises it.
@@ -95,7 +94,7 @@ class Models:
                 named = {"name": prompt.name, "schema": schema, "strict": False}
                 request["response_format"] = {"type": "json_schema", "json_schema": named}
             with _own_errors():
-                return self._ask(request, step) if heard is None else self._hear(request, step, heard)
+                return self._ask(request, step)
 
     def embed(self, text: str) -> list[float]:
         """The unit vector of one text; raises as `complete` does."""
@@ -134,22 +133,6 @@ class Models:
         _describe_reply(step, reply.model, choices[0].finish_reason, text, reply.usage)
         return text
 
-    def _hear(self, request: dict[str, Any], step: Step, heard: Callable[[str], None]) -> str:
-        model, reason, usage, pieces = "", None, None, []
-        request["stream_options"] = {"include_usage": True}
-        with self.chat.chat.completions.create(**request, stream=True) as stream:
-            for chunk in stream:
-                model, usage = chunk.model, chunk.usage or usage
-                for choice in chunk.choices or ():
-                    reason = choice.finish_reason or reason
-                    if piece := choice.delta.content:
-                        pieces.append(piece)
-                        heard(piece)
-        if reason is None:
-            raise EndpointError(f"The reply of {self.chat_model} was cut.")
-        _describe_reply(step, model, reason, "".join(pieces), usage)
-        return "".join(pieces)
-
     def _embed(self, request: dict[str, Any]) -> list[float]:
         model = request["model"]
         with (
@@ -185,10 +168,6 @@ def _own_errors() -> Iterator[None]:
     except json.JSONDecodeError as error:
         raise EndpointError("The endpoint sent what is no JSON.") from error
     except Exception as error:
-        import httpx2
-
-        if isinstance(error, httpx2.TransportError):  # in the middle of a stream, where the client wraps none
-            raise EndpointError("The line to the endpoint failed in the middle of an answer.") from error
         if isinstance(error.__cause__, AppError):
             raise error.__cause__ from None
         if getattr(error, "code", None) == NOT_LOADED:
