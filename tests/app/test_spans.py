@@ -47,7 +47,7 @@ def models(model_server):
 def test_a_call_tells_its_prompt_its_messages_and_its_tokens(models, read_spans):
     with export_to(TracingSettings(), conversation="t-1"), trace("planner"):
         said = models.complete(PROMPT, PROMPT.messages("Hi, ada@example.com here"), max_tokens=9, schema={})
-        models.embed("a tent")
+        models.embed_query("a tent")
     spans = read_spans()
 
     parent, chat, embedding = (spans[name] for name in ("planner", "chat m", "embeddings e"))
