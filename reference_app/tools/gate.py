@@ -57,7 +57,7 @@ class Gate:
         attached: bool = False,
     ) -> ToolCall:
         """
-        Make the call if it may be made, and record it; what gives orders to the model is cut out of its result.
+        Make the call if it may be made, and record it; what gives orders to the model is cut out.
 
         Args:
             customer: Who is signed in, and may see no other's orders; staff may see all.

@@ -45,7 +45,7 @@ class Policy:
 
     def check_tools(self, tools: Mapping[str, Mapping[str, Any]]) -> None:
         """
-        See that each tool has a rule, and that targets and sources are there. A rule may wait for its tool.
+        See that each tool has a rule and no other has, and that targets and sources are there.
 
         Args:
             tools: The schema of the arguments by the name of the tool.
@@ -69,6 +69,9 @@ class Policy:
                     kind, _, other = source.partition(" ")
                     if kind == "tool" and other and other not in self.rules:
                         raise PolicyError(f"{where}: {argument}: there is no tool {other!a}.")
+        if unknown := [name for name in self.rules if name not in tools]:
+            where = f"{self.source}:{self.lines.get(unknown[0], 1)}"
+            raise PolicyError(f"{where}: there is no tool {unknown[0]!a}; there are {', '.join(tools)}.")
 
 
 def load_policy(source: Path = POLICY) -> Policy:

@@ -58,7 +58,7 @@ def test_a_target_has_sources_and_says_what_happens_otherwise(load):
         "to": Target(sources=("customer", "tool find", "constant"), values=("a",), otherwise="confirm")
     }
     schema = {"properties": {"to": {}}}
-    policy.check_tools({"pay": schema})
+    policy.check_tools({"pay": schema, "find": {}})
     with pytest.raises(PolicyError, match=r"policy\.yaml:1: pay: there is no argument 'to'; it has where"):
         policy.check_tools({"pay": {"properties": {"where": {}}}})
     with pytest.raises(PolicyError, match="there is no rule for pai. Did you mean 'pay' in line 1"):

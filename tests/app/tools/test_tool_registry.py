@@ -204,7 +204,7 @@ def spans(monkeypatch):
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr("opentelemetry.trace.get_tracer", provider.get_tracer)
+    monkeypatch.setattr("reference_app.tracing.steps.get_tracer", provider.get_tracer)
     yield exporter
     provider.shutdown()
 
