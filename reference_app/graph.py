@@ -160,7 +160,7 @@ def approve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Wait for a person where the policy wants one to confirm a call, with exactly these arguments."""
     context, confirmed, rejected = runtime.context, list[str](), list[str]()
     for call in planned(state):
-        if call["id"].startswith(ATTACHED):
+        if str(call["id"]).startswith(ATTACHED):
             continue
         decided = context.tools.decide(call["name"], call["args"], customer_texts(state))
         if decided.outcome != "confirm":
@@ -185,7 +185,7 @@ def call_tool(request: ToolCallRequest, _: Callable[..., Any]) -> ToolMessage:
         trace_guard("tools", record.reason)
     else:
         confirmation = Confirmation(digest) if digest in state["confirmed"] else None
-        attached = request.tool_call["id"].startswith(ATTACHED)
+        attached = str(request.tool_call["id"]).startswith(ATTACHED)
         record = context.tools.run(
             name, arguments, customer_texts(state), confirmation, state["customer"], attached=attached
         )
@@ -337,7 +337,7 @@ def show_result(call: ToolCall, question: str) -> str:
     result = call.result if call.result is not None else {"error": call.decision, "reason": call.reason}
     if call.name in ATTACHMENTS:
         return f"{call.name}: {cut_text(str(result['text']), question, ATTACHED_CHARACTERS)}"
-    return f"{call.name}({json.dumps(call.arguments)}) = {json.dumps(result)}"
+    return f"{call.name}({json.dumps(call.arguments)}) = {json.dumps(result, ensure_ascii=False)}"
 
 
 def say(call: dict[str, Any], context: Context) -> str:
