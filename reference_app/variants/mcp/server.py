@@ -56,9 +56,8 @@ def open_calls(settings: Settings, transport: str) -> Iterator[Calls]:
         encode = open_encoders(settings, weights, models).encode
         tools = open_toolbox(settings, encode, sql_writer(settings, models))
         try:
-            guards = settings.guards - {"task"}  # nobody says here what the customer wants
-            hosts = settings.pages.hosts
-            screen = screen_calls(tools.registry, settings.role, guards, tools.unsigned, hosts=hosts)
+            guards = settings.guards
+            screen = screen_calls(tools.registry, settings.role, guards, tools.unsigned)
             screening: Suspect = suspect if "input" in guards else lambda _: None
             yield Calls(tools, settings, screen, screening, transport)
         finally:
