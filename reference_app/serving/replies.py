@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, is_dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from reference_app.documents.knowledge import Section
+from typing import Any
 
 
-def load_sections() -> dict[str, Section]:
+def load_sections() -> dict[str, Any]:
     """Return the sections of the environment's documents by their ids."""
     from reference_app.documents.knowledge import load_knowledge
     from reference_app.settings import read_settings
@@ -26,7 +23,7 @@ def confirm(name: str, arguments: Mapping[str, Any]) -> Any:
 
 
 def follow(
-    steps: Iterable[tuple[str, Any]], sections: Mapping[str, Section], show: Callable[[str], Any]
+    steps: Iterable[tuple[str, Any]], sections: Mapping[str, Any], show: Callable[[str], Any]
 ) -> dict[str, Any]:
     """Run the steps that `SupportApp` yields, `show` a line about each, and return the reply."""
     state: dict[str, Any] = {}

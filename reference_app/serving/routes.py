@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import sys
 import threading
@@ -11,10 +12,8 @@ import traceback
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Header
 from fastapi.exceptions import RequestValidationError
@@ -50,7 +49,6 @@ HEADERS = {
 }
 Thread = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Names a conversation.")]
 Accept = Annotated[str, Header()]
-Tell = Callable[[str, dict[str, Any]], None]
 
 
 class Question(BaseModel):
@@ -62,8 +60,6 @@ class Question(BaseModel):
 
 
 class Decision(BaseModel):
-    """A person's decision on the call that a reply shows as pending."""
-
     model_config = ConfigDict(extra="forbid", strict=True)
     thread: Thread
     name: str = Field(pattern=r"^[a-z0-9_]{1,64}$")
@@ -79,10 +75,9 @@ def build(support: SupportApp, host: str, sections: Mapping[str, Section] | None
         docs_url=None,  # its pages would load scripts from elsewhere; /openapi.json stays
         redoc_url=None,
     )
-    names = {host.lower(), "localhost", socket.gethostname().lower()}
 
     def reply(steps: Callable[..., Any], thread: str, accept: str) -> Response:
-        def work(tell: Tell) -> None:
+        def work(tell: Callable[..., None]) -> None:
             ran = steps(heard=lambda piece: tell("piece", {"text": piece}))
             answer = follow(ran, sections or {}, lambda line: tell("step", {"text": line}))
             tell("confirm" if answer["pending"] else "answer", {**answer, "thread": thread})
@@ -93,7 +88,7 @@ def build(support: SupportApp, host: str, sections: Mapping[str, Section] | None
         try:
             work(lambda _, data: told.append(data))
         except Exception as error:  # noqa: BLE001 - a traceback might quote a customer
-            return _refuse(**explain(error))
+            return _refuse(**_explain(error))
         return Response(json.dumps(told[-1]), media_type="application/json")
 
     # `def`, not `async def`: the app waits for its model in a thread.
@@ -113,15 +108,23 @@ def build(support: SupportApp, host: str, sections: Mapping[str, Section] | None
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
+    _protect(web, {host.lower(), "localhost", socket.gethostname().lower()})
+    web.mount("/", StaticFiles(directory=PAGE, html=True))
+    return web
+
+
+def _protect(web: FastAPI, names: set[str]) -> None:
+    # No name can be bound to an address, so a request that names one comes from nobody's rebound name.
+    known = re.compile(rf"({'|'.join(map(re.escape, names))}|[0-9.]+|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?")
+
     @web.middleware("http")
     async def guard(request: Request, call: Callable[[Request], Any]) -> Response:
         """Refuse a request for another host, as from a page that rebinds its name, or with a large body."""
-        if not _is_known(request.headers.getlist("host"), names):
+        unknown = MAX_BYTES + 1 if "transfer-encoding" in request.headers else 0
+        hosts = request.headers.getlist("host")
+        if len(hosts) != 1 or not known.fullmatch(hosts[0].lower()):
             response = _refuse(400, "This server does not go by that host name.")
-        elif (
-            "transfer-encoding" in request.headers
-            or int(request.headers.get("content-length", 0)) > MAX_BYTES
-        ):
+        elif int(request.headers.get("content-length", unknown)) > MAX_BYTES:
             response = _refuse(413, f"The body has more than {MAX_BYTES} bytes, or does not say how many.")
         else:
             response = await call(request)
@@ -139,11 +142,8 @@ def build(support: SupportApp, host: str, sections: Mapping[str, Section] | None
     async def miss(_: Any, error: HTTPException) -> Response:
         return _refuse(error.status_code, str(error.detail))
 
-    web.mount("/", StaticFiles(directory=PAGE, html=True))
-    return web
 
-
-async def _stream(work: Callable[[Tell], None]) -> AsyncIterator[bytes]:
+async def _stream(work: Callable[[Callable[..., None]], None]) -> AsyncIterator[bytes]:
     """Yield each event that `work`, in a thread, tells; once the client has gone, telling raises."""
     events: asyncio.Queue[bytes | None] = asyncio.Queue()
     loop, gone = asyncio.get_running_loop(), threading.Event()
@@ -158,8 +158,9 @@ async def _stream(work: Callable[[Tell], None]) -> AsyncIterator[bytes]:
             work(tell)
         except Exception as error:  # noqa: BLE001 - the client is told that the answer ends
             if not gone.is_set():
-                tell("error", explain(error))
-        loop.call_soon_threadsafe(events.put_nowait, None)
+                tell("error", _explain(error))
+        if not gone.is_set():
+            loop.call_soon_threadsafe(events.put_nowait, None)
 
     threading.Thread(target=run, daemon=True).start()
     try:
@@ -169,7 +170,7 @@ async def _stream(work: Callable[[Tell], None]) -> AsyncIterator[bytes]:
         gone.set()
 
 
-def explain(error: Exception) -> dict[str, Any]:
+def _explain(error: Exception) -> dict[str, Any]:
     """Return status and message for the client; the rest is written to the terminal."""
     if isinstance(error, QuestionError):
         return {"status": 400, "message": str(error)}
@@ -183,14 +184,3 @@ def explain(error: Exception) -> dict[str, Any]:
 
 def _refuse(status: int, message: str) -> Response:
     return JSONResponse({"error": {"status": status, "message": message}}, status)
-
-
-def _is_known(hosts: list[str], names: set[str]) -> bool:
-    """Whether the one header `Host` is this machine's name or an address, which no name can be bound to."""
-    try:
-        (host,) = hosts
-        parts = urlsplit(f"//{host}")
-        known = parts.hostname in names or bool(ip_address(parts.hostname or ""))
-        return known and parts.port != 0 and parts.netloc == host and "@" not in host
-    except ValueError:
-        return False

@@ -14,12 +14,8 @@ if TYPE_CHECKING:
     from reference_app.graph import SupportApp
 
 
-class ServingError(AppError):
-    """The address cannot be bound."""
-
-
 def serve(app: SupportApp, host: str = "127.0.0.1", port: int = 8321, grace_s: int = 3) -> None:
-    """Answer over HTTP until Ctrl-C; port 0 takes a free one. Raises ServingError."""
+    """Answer over HTTP until Ctrl-C; port 0 takes a free one. Raises AppError."""
     from reference_app.serving.replies import load_sections
     from reference_app.serving.routes import build
 
@@ -28,17 +24,16 @@ def serve(app: SupportApp, host: str = "127.0.0.1", port: int = 8321, grace_s: i
         sys.stderr.write(f"reference_app: http://{f'[{host}]' if ':' in host else host}:{port}\n")
         if not ip_address(address).is_loopback:
             sys.stderr.write("reference_app: there is no login; whoever reaches this address may ask.\n")
-        sys.stderr.flush()
         make_server(build(app, host, load_sections()), grace_s).run(sockets=[listener])
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket; raises ServingError where the host or port is not to be had."""
+    """Return a listening socket; raises AppError where the host or port is not to be had."""
+    if not 0 <= port <= 65535:  # noqa: PLR2004 - two bytes
+        raise AppError(f"{port} is no port; name a --port from 0 to 65535.")
     try:
-        if not 0 <= port <= 65535:  # noqa: PLR2004 - as many as there are
-            raise OverflowError("there is no such port")
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return listen((address[0], port), family)
     except (OSError, OverflowError, UnicodeError) as error:
         message = f"{host}:{port} cannot be served on: {getattr(error, 'strerror', None) or error}"
-        raise ServingError(f"{message}; name another --port or --host.") from error
+        raise AppError(f"{message}; name another --port or --host.") from error

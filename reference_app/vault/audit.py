@@ -31,21 +31,22 @@ def append(  # noqa: PLR0913, PLR0917 - the fields of an entry
     db.execute("INSERT INTO keys.log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
-def find_faults(db: sqlite3.Connection, noted: tuple[int, str] | None = None) -> list[tuple[int, str]]:
-    """Return number and fault of each entry that was changed; `noted` is an earlier last number and hash."""
-    faults, last, previous = [], 0, ""
+def find_faults(db: sqlite3.Connection, noted: str | None = None) -> list[tuple[int, str]]:
+    """Return number and fault of each entry that was changed; `noted` is an earlier last one as `N:HASH`."""
+    faults, heads, last, previous = [], set(), 0, ""
     for n, *fields, digest in db.execute("SELECT * FROM keys.log ORDER BY n"):
         if n != last + 1:
             faults.append((last + 1, "is missing"))
         elif _digest(previous, (n, *fields)) != digest:
             faults.append((n, "was changed, inserted or moved"))
-        elif noted is not None and n == noted[0] and digest != noted[1]:
-            faults.append((n, "is not the one that was noted"))
         last, previous = n, digest
+        heads.add(f"{n}:{digest}")
     # SQLite remembers the last number, also of an entry that was deleted.
     (written,) = db.execute("SELECT seq FROM keys.sqlite_sequence WHERE name = 'log'").fetchone() or (0,)
-    if last < max(written, noted[0] if noted else 0):
+    if last < written:
         faults.append((last + 1, "is missing"))
+    if noted is not None and noted not in heads and not faults:
+        faults.append((last, "and those before are not what was noted"))
     return faults
 
 

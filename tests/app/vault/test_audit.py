@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
 import pytest
@@ -23,19 +24,15 @@ def token(vault):
 
 
 def change(vault, *statements):
-    """Do what a person with the file and a database program can do."""
+    """Do what a person with the file and a database program can do; a statement may have its values."""
     with vault.database() as db:
         for statement in ("DROP TRIGGER keys.no_update", "DROP TRIGGER keys.no_delete", *statements):
-            db.execute(statement)
+            db.execute(*([statement] if isinstance(statement, str) else statement))
 
 
 def find_faults(vault, noted=None):
     with vault.database() as db:
         return audit.find_faults(db, noted)
-
-
-def as_new(entry, **changed):
-    return f"INSERT INTO keys.log VALUES {tuple({**entry, **changed}.values())}"
 
 
 CHANGES = {
@@ -61,29 +58,30 @@ def test_a_change_is_found_and_nothing_is_opened_or_deleted_any_more(vault, toke
 
     assert find_faults(vault)[: len(faults)] == faults
     for use in (lambda: vault.open(token, reason="case"), lambda: vault.purge(0, reason="retention")):
-        with pytest.raises(AuditError, match="vault verify"):
+        with pytest.raises(AuditError, match="vault log"):
             use()
 
 
 def test_an_inserted_entry_is_found(vault, token):  # noqa: ARG001 - it makes the entries
-    entry = read_log(vault)[1]
-    later = [f"UPDATE keys.log SET n = {n + 1} WHERE n = {n}" for n in range(ENTRIES, 2, -1)]
+    entry = {**read_log(vault)[1], "n": 3}
+    later = [("UPDATE keys.log SET n = n + 1 WHERE n = ?", (n,)) for n in range(ENTRIES, 2, -1)]
 
-    change(vault, *later, as_new(entry, n=3))
+    change(vault, *later, ("INSERT INTO keys.log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", tuple(entry.values())))
 
     assert find_faults(vault)[0] == (3, "was changed, inserted or moved")
 
 
 def test_a_log_that_was_computed_anew_is_found_by_a_noted_head(vault, token):  # noqa: ARG001
     last = read_log(vault)[-1]
-    change(vault, f"DELETE FROM keys.log WHERE n = {ENTRIES}")
+    change(vault, "DELETE FROM keys.log WHERE n = 5")
     with vault.database() as db:
         db.execute("UPDATE keys.sqlite_sequence SET seq = 0")
         audit.append(db, vault.settings, "open", "opened", None, "nothing happened")
 
     assert find_faults(vault) == []
-    assert find_faults(vault, (last["n"], last["hash"])) == [(ENTRIES, "is not the one that was noted")]
-    assert find_faults(vault, (ENTRIES + 1, last["hash"])) == [(ENTRIES + 1, "is missing")]
+    noted = f"{last['n']}:{last['hash']}"
+    assert find_faults(vault, noted) == [(ENTRIES, "and those before are not what was noted")]
+    assert find_faults(vault, "walrus") == [(ENTRIES, "and those before are not what was noted")]
 
 
 def test_the_file_itself_refuses_an_update(vault, token):  # noqa: ARG001
@@ -104,15 +102,22 @@ def command(vault, monkeypatch, capsys):
     return run
 
 
-def test_the_command_shows_and_verifies(vault, token, command):
-    code, shown, _ = command("log")
-    assert code == 0
-    assert shown.splitlines()[1].endswith(f"ines (investigator) open {token}: opened (case 1)")
-    last = read_log(vault)[-1]
-    assert command("verify") == (0, f"Intact, 5 entries. Head 5:{last['hash']}\n", "")
-    assert command("verify", "--head", f"5:{last['hash']}")[0] == 0
-    assert command("verify", "--head", f"6:{last['hash']}")[:2] == (3, "Entry 6 is missing.\n")
+def test_the_command_shows_the_log_and_verifies_it(vault, token, command):
+    code, shown, said = command("log")
+    entries = [json.loads(line) for line in shown.splitlines()]
+    assert (code, entries) == (0, read_log(vault))
+    assert entries[1]["token"] == token
+    head = f"5:{entries[-1]['hash']}"
+    assert said == f"Intact. Head {head}\n"
+    assert command("log", "--head", head)[0] == 0
+    assert command("log", "--head", f"6:{head[2:]}")[0] == 1
 
     change(vault, "DELETE FROM keys.log WHERE n = 2")
 
-    assert command("verify")[:2] == (3, "Entry 2 is missing.\n")
+    assert command("log")[::2] == (1, "Entry 2 is missing\n")
+
+
+def test_a_vault_that_is_not_there_is_one_line(command, monkeypatch, tmp_path):
+    monkeypatch.setenv("REFERENCE_APP_VAULT", str(tmp_path / "none"))
+
+    assert command("log") == (1, "", f"reference_app: There is no vault in {tmp_path / 'none'}.\n")
