@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -127,8 +126,6 @@ class Models:
             _own_errors(),
         ):
             reply = self.embedding.embeddings.create(**request)
-            if not getattr(reply, "data", None):
-                raise EndpointError(f"The reply of {model} holds no vector.")
             vector: list[float] = reply.data[0].embedding
             step.describe(
                 {
@@ -162,8 +159,8 @@ def _own_errors() -> Iterator[None]:
     """The client wraps what its transport raises; our own errors say more than its `Connection error`."""
     try:
         yield
-    except json.JSONDecodeError as error:
-        raise EndpointError("The endpoint sent what is no JSON.") from error
+    except ValueError as error:
+        raise EndpointError("The endpoint sent what is no JSON, or holds no answer.") from error
     except Exception as error:
         if isinstance(error.__cause__, AppError):
             raise error.__cause__ from None

@@ -90,16 +90,6 @@ def test_the_name_of_a_fine_tuned_model_goes_with_an_endpoint():
     assert read_settings(remote).tuned is False
 
 
-@pytest.mark.usefixtures("weights")
-def test_a_cut_adapter_is_one_clear_line(ask_here, shop, tmp_path):
-    path = tmp_path / "cut.gguf"
-    path.write_bytes(PACKAGED.read_bytes()[:1000])
-    code, output, errors = ask_here("--json", "How heavy is it?", **shop, REFERENCE_APP_ADAPTER=str(path))
-    assert (code, output) == (1, "")
-    assert errors.count("\n") == 1
-    assert "cut.gguf" in errors
-
-
 def test_the_model_card_tells_of_the_files_beside_it():
     from hashlib import sha256
 
