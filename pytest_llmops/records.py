@@ -494,6 +494,9 @@ class Run:
 
 Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]
 OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "regressed", "undecided", "error")
+Status = Outcome | Literal["known"]
+"""What is counted: an outcome, or `known` where it does not fail the build since the baseline has it too."""
+STATUSES: tuple[Status, ...] = (*OUTCOMES, "known")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
