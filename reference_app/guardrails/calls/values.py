@@ -8,7 +8,7 @@ from functools import lru_cache
 from reference_app.guardrails.disguises import clean
 
 MIN_PACKED = 5  # characters of a value that is also looked for without its separators
-MAX_FIELD_WORDS = 4  # of a name before a value; more are a sentence
+MAX_FIELD_WORDS = 3  # of a name before a value; more are a sentence
 HALF_A_CENT = 0.005
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
