@@ -15,11 +15,16 @@ from reference_app.safety.urls import is_listed, parse_url
 Reference = tuple[Literal["link", "image", "html", "code"], str]
 """An image is loaded without a click, HTML runs or loads something, code is shown as it is; and the URL."""
 
+_ENDS = r"[^\s<>\"'`\])}]"
+_TOP = r"(?:com|net|org|io|info|biz|co|dev|app|ru|cn|xyz|top|link|ly|me|site|online|shop|test|example)"
 URL = re.compile(
-    r"(?<![\w.+-])(?:[a-zA-Z][a-zA-Z0-9+.-]{1,20}:/+|(?:javascript|vbscript|blob)\s*:(?=\S)|data:\w+[/;,]|www\.(?=\w)"
-    r"|(?<![/:])//(?=\w))[^\s<>\"'`\])}]*"
-    r"|(?<![\w/:.@-])(?:[\w-]+\.)+(?:com|net|org|io|info|biz|co|dev|app|ru|cn|xyz|top|link|ly|me|site|online|shop|test"
-    r"|example)(?::\d+)?[/?][^\s<>\"'`\])}]+",
+    rf"(?<![\w.+-])(?:[a-zA-Z][a-zA-Z0-9+.-]{{1,20}}:/+|(?:javascript|vbscript|blob)\s*:(?=\S)|data:\w+[/;,]"
+    rf"|www\.(?=\w)|(?<![/:])//(?=\w)){_ENDS}*|(?<![\w/:.@-])(?:[\w-]+\.)+{_TOP}(?::\d+)?[/?]{_ENDS}+",
+    re.IGNORECASE,
+)
+_SHOWN = re.compile(
+    rf"{URL.pattern}|(?<![\w/:.@-])(?:[\w-]+\.)+(?:[a-zA-Z]{{2,24}}(?=[/?:]\w)"
+    rf"|(?!test\b|example\b){_TOP}\b(?!\.\w)){_ENDS}*",
     re.IGNORECASE,
 )
 TAG = re.compile(r"<(?P<closing>/?)(?P<name>[a-zA-Z!?][\w:-]*)(?P<rest>[^<>]*)>?")
@@ -112,8 +117,13 @@ def _clean_prose(text: str, hosts: Sequence[str], removed: str) -> str:
     def clean_link(link: re.Match[str]) -> str:
         return f"{link['label']} {removed}" if find_markup_fault(link[0], link_hosts=hosts) else link[0]
 
+    def clean_url(match: re.Match[str]) -> str:
+        url = match[0].rstrip(".,;:!?")
+        plain = url if _SCHEME.match(url) and "/" in url else f"https://{url.lstrip('/')}"
+        return match[0] if _is_allowed(plain, hosts) else removed + match[0][len(url) :]
+
     text = TAG.sub(lambda tag: removed if _is_refused(find_tags(tag[0]), hosts) else tag[0], text)
-    return _LINK.sub(clean_link, _IMAGE.sub(removed, text))
+    return _SHOWN.sub(clean_url, _LINK.sub(clean_link, _IMAGE.sub(removed, text)))
 
 
 def _is_refused(references: Iterator[Reference], hosts: Sequence[str]) -> bool:
