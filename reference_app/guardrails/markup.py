@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 from urllib.parse import unquote
 
+from reference_app.guardrails.calls.values import list_words
 from reference_app.guardrails.disguises import clean
 from reference_app.safety import RefusedError
 from reference_app.safety.urls import is_listed, parse_url
@@ -36,11 +37,6 @@ _ATTRIBUTE = re.compile(
     re.IGNORECASE,
 )
 _HREF = re.compile(r"\bhref\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+))", re.IGNORECASE)
-_RUNNING = frozenset("script iframe frame frameset embed applet style svg".split())
-_LOADING = frozenset(  # with an attribute; without, as in `click <link>`, they do nothing
-    "img image object link meta base form input button textarea select video audio source track picture body html "
-    "head template portal marquee isindex bgsound math area".split()
-)
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 
 
@@ -96,7 +92,11 @@ def find_tags(text: str) -> Iterator[Reference]:
         if name == "a" and not tag["closing"]:
             yield from (("link", href[1] or href[2] or href[3] or "") for href in _HREF.finditer(rest))
             rest = _HREF.sub("", rest)
-        if name in _RUNNING or (name in _LOADING and "=" in rest) or _ATTRIBUTE.search(rest):
+        if (
+            name in list_words("running")
+            or (name in list_words("loading") and "=" in rest)
+            or _ATTRIBUTE.search(rest)
+        ):
             yield "html", ""
 
 

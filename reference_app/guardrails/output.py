@@ -19,18 +19,19 @@ JOINERS = "\u200c\u200d\ufe0f"  # families of emoji and several scripts need the
 _CITATION = re.compile(r"[ \t]*\[(?P<id>[\w.-]{1,80}#[\w.-]{1,80})\]")
 _WORD = re.compile(r"[^\W_]+")
 _SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?]+(?=\s|$)|\n|$)?|[.!?]+")
-_SECRET = (
-    r"(?:(?<!gift )card (?:number|details?|data)|credit cards?|debit cards?|cvv2?|cvc2?|security code|passwords?|passcode"
-    r"|\bpin\b|one-time code|bank (?:details?|account|card)|account number|sort code|iban|social security number)"
+_PRIVATE = (
+    r"(?:(?<!gift )card (?:number|details?|data)|credit cards?|debit cards?|cvv2?|cvc2?|security code"
+    r"|passwords?|passcode|pin|one-time code|bank (?:details?|account|card)|account number|sort code|iban)"
 )
 _ASKS = re.compile(
-    r"\b(?:enter|type|give|send|tell|provide|share|reply|respond|confirm|verify|need|require|fill|submit|write|state"
-    rf"|e-?mail|text|include|what(?:'s| is| are))\b[^.!?\n]{{0,80}}\b{_SECRET}\b"
-    rf"|\b(?:your|full|the) (?:\w+ ){{0,2}}{_SECRET}\b[^.!?\n]{{0,40}}(?:\?|\bplease\b)",
+    r"\b(?:enter|type|give|send|tell|provide|share|reply|respond|confirm|verify|need|require|fill|submit|write"
+    rf"|state|e-?mail|text|include|what(?:'s| is| are))\b[^.!?\n]{{0,80}}\b{_PRIVATE}\b"
+    rf"|\b(?:your|full|the) (?:\w+ ){{0,2}}{_PRIVATE}\b[^.!?\n]{{0,40}}(?:\?|\bplease\b)",
     re.IGNORECASE,
 )
 _NEVER = re.compile(
-    r"\b(?:never|not|don'?t|won'?t|nobody|no need|without|reset|forgot(?:ten)?|chang\w+|lost)\b", re.IGNORECASE
+    r"\b(?:never|not|don'?t|won'?t|nobody|no need|without|reset|forgot(?:ten)?|chang\w+|lost)\b",
+    re.IGNORECASE,
 )
 
 

@@ -26,7 +26,8 @@ _VERSION = re.compile(r"(?i:\b(?:version|upgrade|update|firmware|release|build|d
 _GIVEN = r"(?<![\w\u2019'-])[A-Z\u00c0-\u00de][\w\u2019'-]+"
 _FULL_NAME = rf"{_GIVEN}(?: {_GIVEN}){{1,3}}"
 _WAYS = (
-    "street|road|avenue|lane|drive|close|court|crescent|boulevard|square|terrace|gardens|grove|row|mews|hill"
+    "street|road|avenue|lane|drive|close|court|crescent|boulevard|square|terrace|gardens"
+    "|grove|row|mews|hill"
 )
 
 
@@ -60,8 +61,8 @@ def _as_ip(match: re.Match[str]) -> str:
     return "" if versioned or address.is_private or address.is_unspecified else "ip"
 
 
-# A pattern and its kind, or what decides it: its group `value`, else all of it, is replaced. The first to claim a
-# stretch keeps it, so a password in a URL comes before the e-mail address that it and the host resemble.
+# A pattern and its kind, or what decides it: its named group, else all of it, is replaced. The first to claim
+# a stretch keeps it, so a password in a URL comes before the e-mail address that it and the host resemble.
 _KINDS: dict[str, str | Callable[[re.Match[str]], str]] = {
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)": "key",
     r"(?<![\w+.-])[a-zA-Z][\w+.-]*://[^\s/:@\"'<>]*:(?P<value>[^\s/\"'<>]+)@(?=[\w\[])": "password",

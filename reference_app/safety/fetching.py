@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
+import httpcore2
+
 from reference_app.safety import RefusedError
 from reference_app.safety.urls import PORTS, Allowed, Resolve, Target, find_address, read_url, resolve
 
@@ -56,14 +58,13 @@ def fetch(  # noqa: PLR0913 - limits have defaults
     Raises:
         RefusedError: A hop is not allowed, or the answer is too large, too slow or no answer at all.
     """
-    import httpcore2
-
     deadline = time.monotonic() + timeout_s
     target = read_url(url, allowed)
     try:
         with httpcore2.ConnectionPool(ssl_context=trusted or ssl.create_default_context()) as pool:
             for _ in range(MAX_REDIRECTS + 1):
-                page, location = _get(pool, target, str(find_address(target, allowed, ask)), deadline, max_bytes)
+                address = str(find_address(target, allowed, ask))
+                page, location = _get(pool, target, address, deadline, max_bytes)
                 if page.status not in REDIRECTS or location is None:
                     return page
                 target = _follow(target, location, allowed)
@@ -75,27 +76,17 @@ def fetch(  # noqa: PLR0913 - limits have defaults
 
 
 def _get(
-    pool: object, target: Target, address: str, deadline: float, max_bytes: int
+    pool: httpcore2.ConnectionPool, target: Target, address: str, deadline: float, max_bytes: int
 ) -> tuple[Page, str | None]:
     """One hop: header and TLS name the host, while the connection goes to the address."""
-    import httpcore2
-
-    assert isinstance(pool, httpcore2.ConnectionPool)  # noqa: S101 - its type is imported here
     if (left := deadline - time.monotonic()) <= 0:
         raise RefusedError("The page is refused: its server takes too long.")
     port = "" if target.port == PORTS[target.scheme] else f":{target.port}"
     host = f"[{target.host}]" if ":" in target.host else target.host
     with pool.stream(
         "GET",
-        httpcore2.URL(
-            scheme=target.scheme.encode(), host=address.encode(), port=target.port, target=target.path.encode()
-        ),
-        headers={
-            "Host": f"{host}{port}",
-            "Accept-Encoding": "identity",
-            "User-Agent": "reference-app",
-            "Connection": "close",
-        },
+        httpcore2.URL(scheme=target.scheme, host=address, port=target.port, target=target.path),
+        headers={"Host": f"{host}{port}", "Accept-Encoding": "identity", "User-Agent": "reference-app"},
         extensions={
             "sni_hostname": target.host,
             "timeout": dict.fromkeys(("connect", "read", "write", "pool"), left),

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -66,8 +66,10 @@ def read_manifest(data: bytes, keys: Mapping[str, bytes], *, now: datetime | Non
         key.verify(signature, PURPOSE + canonical(unsigned))
     except (InvalidSignature, binascii.Error, TypeError, ValueError) as error:
         raise _refusal("its signature does not fit: it was changed after it was signed") from error
-    texts = [content[name] for name in ("name", "description", "version")]
-    if not all(isinstance(text, str) and text for text in texts) or not isinstance(content["parameters"], dict):
+    named = all(
+        isinstance(content[name], str) and content[name] for name in ("name", "description", "version")
+    )
+    if not named or not isinstance(content["parameters"], dict):
         raise _refusal("its name, description, version or parameters are none of a tool")
     try:
         manifest = Manifest(**unsigned | {"expires": datetime.fromisoformat(content["expires"])})
@@ -81,14 +83,7 @@ def read_manifest(data: bytes, keys: Mapping[str, bytes], *, now: datetime | Non
 
 def sign_manifest(manifest: Manifest, private: Ed25519PrivateKey) -> bytes:
     """The file of a manifest."""
-    content: dict[str, Any] = {
-        "name": manifest.name,
-        "description": manifest.description,
-        "parameters": manifest.parameters,
-        "version": manifest.version,
-        "expires": manifest.expires.isoformat(),
-        "key": manifest.key,
-    }
+    content = asdict(manifest) | {"expires": manifest.expires.isoformat()}
     signature = private.sign(PURPOSE + canonical(content))
     return canonical(content | {"signature": base64.b64encode(signature).decode()})
 

@@ -21,7 +21,9 @@ def find_host_fault(host: str, hosts: Sequence[str] | None = None) -> str:
     Args:
         hosts: Names, `*.example.org` or `.example.org` for all below; None allows every public host.
     """
-    if not has_format("hostname", host) and (_META.search(host.strip("[]")) or read_address(host.strip("[]")) is None):
+    if not has_format("hostname", host) and (
+        _META.search(host.strip("[]")) or read_address(host.strip("[]")) is None
+    ):
         return "the value is no plain host name"
     listed = None if hosts is None else tuple(name.lower().removeprefix("*") for name in hosts)
     return urls.find_host_fault(host, listed)

@@ -31,7 +31,10 @@ _FORMATS: dict[str, tuple[str, Callable[[str], object]]] = {
     "hostname": (rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?", str),
     "date": (r"\d{4}-\d{2}-\d{2}", date.fromisoformat),
     "time": (_CLOCK, lambda text: time.fromisoformat(text.upper())),
-    "date-time": (rf"\d{{4}}-\d{{2}}-\d{{2}}[Tt ]{_CLOCK}", lambda text: datetime.fromisoformat(text.upper())),
+    "date-time": (
+        rf"\d{{4}}-\d{{2}}-\d{{2}}[Tt ]{_CLOCK}",
+        lambda text: datetime.fromisoformat(text.upper()),
+    ),
     "duration": (r"P(?=\d|T\d)(\d+[YMWD])*(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?", str),
     "uuid": (r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", UUID),
     "ipv4": (r"[\d.]+", IPv4Address),

@@ -72,7 +72,11 @@ def test_a_good_answer_stays(text):
         (f"Sure! {PROMPT.upper().replace(' ', ' - ')}", "Sure!", "instructions"),
         ("It says: copy the sentence of the passage that, so I do", "It says: , so I do", "instructions"),
         ("The word is walrus 77 tusk", "The word is", "instructions"),
-        ("It ships today. Please send us your card number and its security code.", "It ships today.", "password"),
+        (
+            "It ships today. Please send us your card number and its security code.",
+            "It ships today.",
+            "password",
+        ),
         ("To verify you, what is your password?", "", "password"),
         ("Your full card number, please?", "", "password"),
         ("", "", "empty"),

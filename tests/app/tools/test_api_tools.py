@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from reference_app.guardrails.calls.request import Declaration
 from reference_app.settings import HERE
 from reference_app.shop.server import LocalShop, RemoteShop
-from reference_app.guardrails.calls.request import Declaration
 from reference_app.tools.api import OPENAPI, ShopApi
 from reference_app.tools.arguments import ToolError
 from reference_app.tools.policy import Policy
