@@ -360,14 +360,16 @@ def quote(state: State, context: Context) -> str:
     from reference_app.extractive import quote as quote_sections
 
     if sections := [one.section for one in state["passages"]]:
-        return f"{context.say('quoted')} {quote_sections(last_message(state), sections)}"
-    found = [call for call in made(state) if call.result and "error" not in call.result]
-    if texts := [
-        cut_text(call.result["text"], last_message(state), 300) for call in found if call.name in ATTACHMENTS
-    ]:
-        return f"{context.say('quoted')} {' '.join(texts)}"
-    facts = [f"{name}: {value}" for call in found for name, value in call.result.items()]
-    return f"{context.say('quoted')} {'; '.join(facts)}." if facts else context.say("unknown")
+        quoted = quote_sections(last_message(state), sections, library=context.library)
+        return f"{context.say('quoted')} {quoted}"
+    results = [(call.name, call.result) for call in made(state) if call.result and "error" not in call.result]
+    texts = [
+        cut_text(found["text"], last_message(state), 300) for name, found in results if name in ATTACHMENTS
+    ]
+    if not texts:
+        facts = [f"{name}: {value}" for _, found in results for name, value in found.items()]
+        texts = [f"{'; '.join(facts)}."] if facts else []
+    return f"{context.say('quoted')} {' '.join(texts)}" if texts else context.say("unknown")
 
 
 def list_attachments(state: State, context: Context) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ _WAYS = (
 
 
 class Found(NamedTuple):
-    """Personal data or a secret from `start` to before `end`; `kind`, such as `email`, stands in its place."""
+    """Personal data or a secret from `start` to before `end`; its `kind`, as `email`, stands in its place."""
 
     start: int
     end: int
