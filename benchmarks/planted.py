@@ -132,7 +132,7 @@ PLANTED: dict[str, tuple[Plant, str]] = {
         "planner.yaml",
     ),
     "planner: a rule inverted": (
-        edit(PLANNER, ("the customer has to say which order", "never ask which order")),
+        edit(PLANNER, ("and has to say which order", "and need not say which order")),
         "planner.yaml",
     ),
     "answerer: told to add what it knows": (
