@@ -34,7 +34,7 @@ def answer(question: str | Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
     from reference_app.settings import read_settings
     from reference_app.tracing import trace
 
-    turns = question if isinstance(question, Mapping) else {"question": question}
+    turns: Mapping[str, Any] = question if isinstance(question, Mapping) else {"question": question}
     asked, customer = turns["question"], turns.get("customer")
     last = asked if isinstance(asked, str) else asked[-1]
     settings = read_settings()
