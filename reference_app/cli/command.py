@@ -127,9 +127,7 @@ class Terminal:
             with suppress(ImportError):
                 import termios
 
-                termios.tcflush(
-                    sys.stdin, termios.TCIFLUSH
-                )  # what was typed before the question is no answer
+                termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before is no answer
             note(f"Confirm {write_call({**call, 'decision': ''})}? [y/N] ", end="")
             approved = sys.stdin.readline().strip().lower() in {"y", "yes"}
             known = confirm(call["name"], call["arguments"])
