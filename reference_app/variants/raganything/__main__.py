@@ -1,17 +1,8 @@
-"""`python -m reference_app.variants.raganything [--rebuild] [QUESTION]` builds the index, and answers."""
+"""`python -m reference_app.variants.raganything QUESTION` builds the index where there is none, and answers."""
 
-from __future__ import annotations
-
+import asyncio
 import sys
 
-from reference_app.variants.documents import run_variant
-from reference_app.variants.raganything.app import open_variant
+from reference_app.variants.raganything import answer
 
-
-def main(arguments: list[str]) -> int:
-    """0 done, 1 the index or the answer could not be had."""
-    return run_variant(open_variant, arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+print(asyncio.run(answer(" ".join(sys.argv[1:]) or "Which UK size is EU 44?"))["text"])  # noqa: T201
