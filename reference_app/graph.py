@@ -1,290 +1,363 @@
-"""The app: guards around a planner, its documents and tools, and one answer."""
+"""
+The flow of one message through the agent.
+
+    guard_input → planner → approve → tools → retriever → answerer → guard_output
+                                         rewriter ↗      ↙
+
+The chat model plans (which tools to call, what to search), answers from what was found, and writes another
+search query where nothing was. Everything else keeps it honest: a plan can only name what the customer wrote,
+a person confirms what changes something, an answer that its material does not bear out is replaced by a quote.
+"""
 
 from __future__ import annotations
 
-import atexit
-import threading
-import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from functools import cache
-from typing import TYPE_CHECKING, Any
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
-from reference_app.assembly import assemble
-from reference_app.dialogue.threads import MAX_TURNS, Threads, Turn
-from reference_app.errors import QuestionError
-from reference_app.models.client import open_models
-from reference_app.models.weights import find_weights
-from reference_app.settings import MASKED, open_redact, read_settings
-from reference_app.shop.customers import read_customer
-from reference_app.state import State, ToolCall
-from reference_app.tracing import as_messages, export_to, trace, trace_guard
+from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, ToolMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.graph import END, START, StateGraph
+from langgraph.prebuilt import ToolNode
+from langgraph.runtime import Runtime  # langgraph reads the hints of nodes
+from langgraph.types import Command, interrupt
+
+from reference_app.plans import SEARCH, PlanError, make_schema, read_plan
+from reference_app.state import APOLOGY, State
+from reference_app.tools.calls import ToolCall
+from reference_app.tools.registry import Confirmation
+from reference_app.tracing import trace, trace_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Sequence
 
+    from langchain_core.messages import AnyMessage
+    from langgraph.graph.state import CompiledStateGraph
+    from langgraph.prebuilt.tool_node import ToolCallRequest
+
+    from reference_app.documents.search import Library
     from reference_app.models.client import Models
+    from reference_app.models.prompt import Prompt
     from reference_app.settings import Settings
-    from reference_app.tools.registry import Confirmation
+    from reference_app.tools.toolbox import Toolbox
 
-MAX_QUESTION_CHARACTERS = 2000
-CONFIRM = "confirm"
-_NOTHING = {"calls": 0}
-_building = threading.Lock()
+PLAN_TOKENS, ANSWER_TOKENS, QUERY_TOKENS = 256, 200, 40
+EARLIER = 6  # messages before the last one that models read
+_CITED = re.compile(r"\[([\w.-]+#[\w.-]+)\]")
+_URL = re.compile(r"https?://[^\s<>\"'`\])}]+", re.IGNORECASE)
 
 
-class SupportApp:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the nodes work with; the same for all messages but `heard`, which gets an answer as it is written."""
+
+    settings: Settings
+    models: Models
+    prompts: dict[str, Prompt]
+    tools: Toolbox
+    library: Library
+    heard: Callable[[str], None] | None = None
+
+    def say(self, occasion: str, **values: str) -> str:
+        """One of the app's own sentences."""
+        return self.prompts["replies"].replies[occasion].format(**values)
+
+    def ask(self, prompt: str, text: str, max_tokens: int, **options: Any) -> str:
+        """The chat model's reply to a message after the prompt's examples."""
+        asked = self.prompts[prompt]
+        messages = [
+            {"role": "system", "content": asked.template.strip()},
+            *asked.turns,
+            {"role": "user", "content": text},
+        ]
+        return self.models.complete(asked, messages, max_tokens=max_tokens, **options).strip()
+
+
+def build_graph(context: Context) -> CompiledStateGraph[Any, Any, Any, Any]:
+    """The compiled graph; its state is `State`, its runtime's context is `Context`."""
+    graph = StateGraph(State, context_schema=Context)
+    graph.add_node("guard_input", guard_input)
+    graph.add_node("planner", planner)
+    graph.add_node("approve", approve)
+    graph.add_node("tools", ToolNode(context.tools.as_langchain(), wrap_tool_call=call_tool))
+    graph.add_node("retriever", retriever)
+    graph.add_node("answerer", answerer)
+    graph.add_node("rewriter", rewriter)
+    graph.add_node("guard_output", guard_output)
+
+    graph.add_edge(START, "guard_input")
+    graph.add_conditional_edges("guard_input", lambda state: END if state["suspicion"] else "planner")
+    graph.add_conditional_edges("planner", lambda state: "approve" if planned(state) else "retriever")
+    graph.add_edge("approve", "tools")
+    graph.add_edge("tools", "retriever")
+    graph.add_edge("retriever", "answerer")
+    graph.add_edge("rewriter", "retriever")
+    graph.add_edge("guard_output", END)
+    kept = [
+        ("reference_app.tools.calls", "ToolCall"),
+        ("reference_app.documents.search", "Found"),
+        ("reference_app.documents.knowledge", "Section"),
+    ]
+    return graph.compile(checkpointer=InMemorySaver(serde=JsonPlusSerializer(allowed_msgpack_modules=kept)))
+
+
+# --- The nodes, in the order in which a message meets them ----------------------------------------------
+
+
+def guard_input(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Refuse a message that gives orders to the model, and forget it."""
+    on = "input" in runtime.context.settings.guards
+    with trace("guard input") as span:
+        reason = next(filter(None, map(find_orders, customer_texts(state))), None) if on else None
+        span.describe({"reference_app.guard.on": on, "reference_app.guard.reason": reason})
+    if reason is None:
+        return {}
+    forgotten = RemoveMessage(id=str(state["messages"][-1].id))  # it would be refused with the next one again
+    return {"messages": [forgotten], "suspicion": reason, "text": runtime.context.say("refuse")}
+
+
+def planner(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """
-    Customer support of Fellwind Outfitters under fixed settings; may be used from many threads.
+    Ask the model which tools to call and what to search for.
 
-    Building it reads documents, prompts and the index; models are loaded by whoever serves them, and the
-    shop's service starts with the first call of a tool.
+    An uploaded file and a page that the message links are read without a plan: the customer chose them.
     """
-
-    def __init__(self, settings: Settings, models: Models | None = None) -> None:
-        """`models` answer in place of those that the settings name."""
-        weights = None
-        if settings.model is None or settings.embedding_model is None:
-            weights = find_weights(settings.weights, settings.adapter)
-        self.models = models or open_models(settings, weights)
+    context = runtime.context
+    if attached := list_attachments(state, context):
+        return {"messages": [as_message(attached)]}
+    tools = context.tools.planned
+    schema = make_schema(tools, customer_texts(state))
+    with trace("planner") as span:
+        text = context.ask("planner", show_conversation(state), PLAN_TOKENS, schema=schema)
         try:
-            self.parts = assemble(settings, weights, self.models)
-        except BaseException:
-            self.models.close()
-            raise
-        self._uploads = settings.uploads
-        self.redact = open_redact(settings)
-        self.tracing = settings.tracing
-        self._threads = Threads(self.parts.saver.delete_thread)
-        atexit.register(self.close)
-
-    def close(self) -> None:
-        """Close connections, and the shop's service where it runs in this process."""
-        atexit.unregister(self.close)
-        self.models.close()
-        self.parts.close()
-
-    def run(  # noqa: PLR0913 - each is one part of a question
-        self,
-        question: str,
-        heard: Callable[[str], None] | None = None,
-        *,
-        thread: str | None = None,
-        file: str | None = None,
-        history: Sequence[Turn] = (),
-        customer: int | None = None,
-    ) -> Iterator[tuple[str, State]]:
-        """
-        Each node's name and what it added, as it ends.
-
-        Where a person has to confirm a call of a tool, the last one is `confirm`, with that call as
-        `pending`, and `resume` goes on.
-
-        Args:
-            question: What the customer writes.
-            heard: Gets the answer part by part, each as it is said, before the output guard.
-            thread: Under which `resume` finds the question again, and the next question what was said;
-                without it nothing is kept.
-            file: Name of an uploaded file that the question is about.
-            history: Earlier turns of the conversation, the oldest first; in place of what the thread
-                remembers. Of the last eight, 2,000 characters are read.
-            customer: Number of the customer who is signed in, and who may see no other's orders.
-
-        Raises:
-            QuestionError: The question is empty or longer than 2,000 characters, no files are read here, a
-                turn or the customer is none, or the thread is another customer's.
-            VaultError: Personal data cannot be kept in the vault; no model has seen the question.
-        """
-        text = read_text(question)
-        if file is not None and (not isinstance(file, str) or not file or self._uploads is None):
-            raise QuestionError("The file has no name, or none are read here; see REFERENCE_APP_UPLOADS.")
-        start: State = {"question": self.redact(text)}
-        if file is not None:
-            start["file"] = file
-        if customer is not None:
-            start["customer"] = read_customer(customer)
-        given = _read_history(history)
-        turns = [Turn(role=turn["role"], content=self.redact(turn["content"])) for turn in given]
-        remembered = self._threads.recall(thread, customer) if thread else []
-        if known := turns or remembered:
-            start["history"] = known
-        if thread and (given_up := self._threads.take(thread)):  # by asking again
-            self.parts.saver.delete_thread(given_up)
-        if start["question"] != text or turns != given:
-            start["masked"] = True
-        yield from self._follow(start, heard, thread, uuid.uuid4().hex, start)
-
-    def resume(
-        self,
-        thread: str,
-        confirmation: Confirmation,
-        *,
-        approved: bool,
-        heard: Callable[[str], None] | None = None,
-    ) -> Iterator[tuple[str, State]]:
-        """
-        Go on after a person decided, as `run` does.
-
-        Args:
-            thread: As `run` was given it.
-            confirmation: Of the very call that the person saw; another one is denied.
-            approved: Whether the person wants it made.
-            heard: As for `run`.
-
-        Raises:
-            QuestionError: Nothing waits under this thread.
-        """
-        from langgraph.types import Command
-
-        kept = self._threads.take(thread)
-        if kept is None:
-            raise QuestionError("There is nothing to confirm, or it was given up.")
-        answer = {"digest": confirmation.digest, "approved": approved}
-        yield from self._follow(Command(resume=answer), heard, thread, kept, {})
-
-    def answer(self, question: str | Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
-        """What `reference_app.answer` returns."""
-        asked = _read_question(question)
-        if unknown := sorted(set(asked) - {"question", "file", "history", "customer"}):
-            known = "`question`, `file`, `history` and `customer`"
-            raise QuestionError(f"A question has no {unknown[0]!r}; it has {known}.")
-        state: State = {}
-        history = asked.get("history") or ()
-        options = {name: asked.get(name) for name in ("file", "customer")}
-        for _, added in self.run(asked.get("question", ""), history=history, **options):
-            state.update(added)
-        return as_record(state, self.models.chat_model)
-
-    def _follow(
-        self, given: Any, heard: Callable[[str], None] | None, thread: str | None, kept: str, start: State
-    ) -> Iterator[tuple[str, State]]:
-        from reference_app.tracing.langsmith import without_own_tracing
-
-        graph = self.parts.graph
-        asked = [{"role": "user", "content": start["question"]}] if start else []
-        with (
-            export_to(self.tracing, thread or kept),
-            without_own_tracing(),
-            trace(
-                "invoke_agent support",
-                gen_ai__operation__name="invoke_agent",
-                gen_ai__agent__name="support",
-                gen_ai__provider__name=self.models.provider,
-                gen_ai__request__model=self.models.chat_model,
-                gen_ai__input__messages=as_messages([*start.get("history", []), *asked]) or None,
-                gen_ai__tool__definitions=self.parts.tool_definitions,
-            ) as span,
-        ):
-            waits, refused, text, customer = False, False, "", start.get("customer")
-            if start.get("masked"):
-                trace_guard("redaction", MASKED, decision="masked")
-            try:
-                options: Any = {"configurable": {"thread_id": kept, "heard": heard}}
-                for update in graph.stream(given, options, stream_mode="updates", durability="exit"):
-                    for node, added in update.items():
-                        if node == "__interrupt__":
-                            waits, so_far = True, graph.get_state(options).values
-                            customer = so_far.get("customer")
-                            yield CONFIRM, self.ask_person(added[0].value, so_far)
-                            continue
-                        added_state: State = added or State()
-                        refused = refused or "suspicion" in added_state
-                        if "text" in added_state:
-                            text = added_state["text"]
-                            message = {"role": "assistant", "content": text}
-                            span.describe({"gen_ai.output.messages": as_messages([message])})
-                        yield node, added_state
-            finally:
-                if waits and thread:
-                    self._threads.wait(thread, kept, customer)
-                else:
-                    self.parts.saver.delete_thread(kept)
-                if thread and start and not refused:  # else the guard would refuse what comes next, too
-                    turns = [Turn(role="user", content=start["question"])]
-                    turns += [Turn(role="assistant", content=text)] if text else []
-                    self._threads.note(thread, *turns, customer=customer)
-
-    def ask_person(self, value: Mapping[str, Any], so_far: Mapping[str, Any]) -> State:
-        """What is said and recorded while a person decides about the call that `value` describes."""
-        call = ToolCall(
-            name=value["name"],
-            arguments=value["arguments"],
-            decision="pending",
-            reason="a person has to confirm it",
-        )
-        trace_guard("tools", call.reason, decision="pending")
-        looked = [ToolCall(**one) for one in value["looked"]]
-        order = (looked[-1].result or {}) if looked else {}
-        return {
-            "text": self.parts.telling.ask(call, order),
-            "tool_calls": [*so_far.get("tool_calls", []), *looked, call],
-            "pending": call,
-            "sources": [],
-        }
-
-
-def read_text(question: object) -> str:
-    """
-    A question as it can be sent.
-
-    Raises:
-        QuestionError: It is empty or too long.
-    """
-    if not isinstance(question, str) or not question.strip():
-        raise QuestionError("The question is empty.")
-    if len(question) > MAX_QUESTION_CHARACTERS:
-        raise QuestionError(
-            f"The question has {len(question)} characters; at most {MAX_QUESTION_CHARACTERS} are read."
-        )
-    return question.strip().encode("utf-8", "replace").decode()
-
-
-def _read_history(history: object) -> list[Turn]:
-    """The last turns and the start of each: guards read them all, so a long history takes long."""
-    if not isinstance(history, list | tuple):
-        raise QuestionError("The history is a list of turns.")
-    for turn in history:
-        sound = isinstance(turn, dict) and turn.get("role") in ("user", "assistant")
-        if not sound or not isinstance(turn.get("content"), str) or len(turn) > 2:  # noqa: PLR2004 - the two keys
-            raise QuestionError("A turn of the history has a role, user or assistant, and its content.")
-    return [Turn(role=turn["role"], content=_cut(turn["content"])) for turn in history[-MAX_TURNS:]]
-
-
-def _cut(text: str) -> str:
-    """The start of a text, as it can be sent, and without a half of a word, which might be an address."""
-    start = text[:MAX_QUESTION_CHARACTERS].encode("utf-8", "replace").decode()
-    return start if len(text) == len(start) else start.rpartition(" ")[0]
-
-
-def _read_question(question: str | Sequence[str] | Mapping[str, Any]) -> Mapping[str, Any]:
-    """Several texts are turns of the customer, of which the last is to be answered."""
-    if isinstance(question, Mapping):
-        return question
-    if not isinstance(question, list | tuple) or not question:
-        return {"question": question}
-    *earlier, last = question
-    return {"question": last, "history": [{"role": "user", "content": text} for text in earlier]}
-
-
-def as_record(state: State, model: str) -> dict[str, Any]:
-    """The final state as plain data: `text`, `passages`, `tool_calls`, `model`."""
+            calls = read_plan(text, schema)
+        except PlanError:  # an endpoint that does not keep to schemas gets a second chance
+            text = context.ask("planner", f"{show_conversation(state)}\nReply with JSON alone.", PLAN_TOKENS, schema=schema)
+            calls = read_plan(text, schema)
+        span.describe({"reference_app.plan.text": text, "reference_app.plan.calls": calls})
+    own = {"reply": lambda given: given["text"], "ask": lambda given: context.say(given["missing"])}
+    own["refuse"] = lambda _: context.say("refuse")
     return {
-        "text": state["text"],
-        "passages": [
-            {"id": one.section.id, "text": one.section.text, "score": round(one.score, 6)}
-            for one in state.get("passages", [])
-        ],
-        "tool_calls": [asdict(call) for call in state.get("tool_calls", [])],
-        "model": model,
-        # Who counts tokens has to know that a guard answered without a model, and that none is missing.
-        **({"usage": _NOTHING} if state.get("suspicion") else {}),
+        "messages": [as_message(used)] if (used := [call for call in calls if call["name"] in {tool.name for tool in tools}]) else [],
+        "queries": [call["arguments"]["query"] for call in calls if call["name"] == SEARCH],
+        "said": [own[call["name"]](call["arguments"]) for call in calls if call["name"] in own],
     }
 
 
-def open_app(settings: Settings | None = None) -> SupportApp:
-    """The app under these settings or the environment's, built once per distinct settings."""
-    with _building:
-        return _open(settings or read_settings())
+def approve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Wait for a person where the policy wants one to confirm a call, with exactly these arguments."""
+    context, confirmed, rejected = runtime.context, list[str](), list[str]()
+    for call in planned(state):
+        decided = context.tools.decide(call["name"], call["args"], state)
+        if decided.outcome != "confirm":
+            continue
+        digest = Confirmation.of(call["name"], call["args"]).digest
+        answer = interrupt({"name": call["name"], "arguments": call["args"], "reason": decided.reason})
+        # What was confirmed is the call that was shown: another one is not made.
+        approved = answer["approved"] and answer["digest"] == digest
+        (confirmed if approved else rejected).append(digest)
+    return {"confirmed": confirmed, "rejected": rejected}
 
 
-_open = cache(SupportApp)
+def call_tool(request: ToolCallRequest, _: Callable[..., Any]) -> ToolMessage:
+    """The gate around each call of the tool node: schema, policy and guards decide, then the tool runs."""
+    name, arguments, state = request.tool_call["name"], request.tool_call["args"], request.state
+    context: Context = request.runtime.context
+    digest = Confirmation.of(name, arguments).digest
+    if digest in state["rejected"]:
+        record = ToolCall(name=name, arguments=arguments, decision="denied", reason="a person did not confirm it")
+        trace_guard("tools", record.reason)
+    else:
+        confirmation = Confirmation(digest) if digest in state["confirmed"] else None
+        record = context.tools.run(name, arguments, state, confirmation)
+    shown = record.result if record.result is not None else {"error": record.decision, "reason": record.reason}
+    return ToolMessage(json.dumps(shown), name=name, tool_call_id=request.tool_call["id"], artifact=record)
+
+
+def retriever(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Search the documents; a section that gives orders to the model is not handed on."""
+    if not state["queries"]:
+        return {}
+    context, question = runtime.context, str(last_message(state))
+    with trace("retriever", gen_ai__operation__name="retrieval", reference_app__queries=state["queries"]) as span:
+        found = list(state["passages"])
+        for query in state["queries"]:
+            known = {one.section.id for one in found}
+            near = context.library.search([question, query], context.settings.top_k)
+            found += [one for one in near if one.section.id not in known]
+        if "input" in context.settings.guards:
+            found = [one for one in found if not is_poisoned(one.section.text)]
+        span.describe({"reference_app.passages": [one.section.id for one in found]})
+    return {"passages": found}
+
+
+def answerer(
+    state: State, runtime: Runtime[Context]
+) -> Command[Literal["rewriter", "guard_output"]]:
+    """Ask the model for an answer from the material; one that the material does not bear out is a quote."""
+    context = runtime.context
+    material = show_material(state)
+    if not material:
+        return Command(goto="guard_output", update={"text": " ".join(state["said"])})
+    with trace("answerer") as span:
+        asked = "Material:\n" + "\n\n".join(material) + f"\n\n{show_conversation(state, 'Customer')}"
+        text = context.ask("answerer", asked, ANSWER_TOKENS, heard=context.heard)
+        span.describe({"reference_app.draft": text})
+        if text.startswith(APOLOGY[:-1]) and state["queries"] and not state["rewritten"]:
+            return Command(goto="rewriter")
+        degraded = ""
+        if "grounding" in context.settings.guards and (new := find_ungrounded(text, material, state)):
+            trace_guard("grounding", f"{len(new)} parts of the draft stand in no material")
+            text, degraded = quote(state, context), "quoted"
+    said = [*state["said"], text]
+    sources = list(dict.fromkeys(_CITED.findall(text)))
+    return Command(
+        goto="guard_output", update={"text": " ".join(said), "sources": sources, "degraded": degraded}
+    )
+
+
+def rewriter(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Ask the model for one other query, since the first search found nothing that answers."""
+    asked = f"{show_conversation(state, 'Customer')}\nSearched: {'; '.join(state['queries'])}"
+    query = runtime.context.ask("rewriter", asked, QUERY_TOKENS).splitlines()[:1]
+    return {"queries": query or state["queries"], "rewritten": True}
+
+
+def guard_output(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Take out of the answer what must not leave the app, and keep the answer in the conversation."""
+    from reference_app.guardrails.output import check_answer
+    from reference_app.settings import SHOP_HOST
+
+    context, text, problems = runtime.context, state["text"], list[str]()
+    known = {one.section.id for one in state["passages"]}
+    if "output" in context.settings.guards:
+        with trace("guard output") as span:
+            guarded = check_answer(
+                text,
+                sources=known & set(state["sources"]),
+                known=known | {section.id for section in context.library.sections},
+                hosts=(SHOP_HOST,),
+                secrets=[context.prompts[name].template for name in ("planner", "answerer", "rewriter")],
+                given=[*(one.section.text for one in state["passages"]), *customer_texts(state)],
+            )
+            text, problems = guarded.text or context.say("unknown"), list(guarded.problems)
+            span.describe({"reference_app.guard.problems": problems})
+    sources = [one for one in state["sources"] if one in known]
+    return {"messages": [AIMessage(text)], "text": text, "sources": sources, "problems": problems}
+
+
+# --- What the nodes read from the state ------------------------------------------------------------------
+
+
+def this_turn(state: State) -> Sequence[AnyMessage]:
+    """The messages since the customer's last one."""
+    messages = state["messages"]
+    last = max(place for place, message in enumerate(messages) if isinstance(message, HumanMessage))
+    return messages[last:]
+
+
+def last_message(state: State) -> str:
+    return str(this_turn(state)[0].content)
+
+
+def customer_texts(state: State) -> list[str]:
+    """All that the customer wrote, the oldest first."""
+    return [str(message.content) for message in state["messages"] if isinstance(message, HumanMessage)]
+
+
+def planned(state: State) -> list[dict[str, Any]]:
+    """The calls that the planner asks for."""
+    return [call for message in this_turn(state) for call in getattr(message, "tool_calls", [])]
+
+
+def made(state: State) -> list[ToolCall]:
+    """The records of the calls that went through the gate."""
+    return [message.artifact for message in this_turn(state) if isinstance(message, ToolMessage)]
+
+
+def show_conversation(state: State, last: str = "Now customer") -> str:
+    """The last message after those before it, each in a line of its own."""
+    spoken = [
+        message
+        for message in state["messages"]
+        if message.content and not isinstance(message, ToolMessage)
+    ]
+    *earlier, now = spoken
+    if not earlier:
+        return f"{last}: {now.content}" if last == "Customer" else str(now.content)
+    lines = [
+        f"Earlier {'customer' if isinstance(message, HumanMessage) else 'shop'}: {' '.join(str(message.content).split())}"
+        for message in earlier[-EARLIER:]
+    ]
+    return "\n".join([*lines, f"{last}: {now.content}"])
+
+
+def show_material(state: State) -> list[str]:
+    """Sections by their ids, and results of tools, as the answerer reads them."""
+    sections = [
+        f"[{one.section.id}] {one.section.title} > {one.section.heading}"
+        f"{'' if one.section.status == 'current' else ' (replaced by newer rules)'}: {' '.join(one.section.text.split())}"
+        for one in state["passages"]
+    ]
+    results = [
+        f"{message.name}({json.dumps(message.artifact.arguments)}) = {message.content}"
+        for message in this_turn(state)
+        if isinstance(message, ToolMessage)
+    ]
+    return [*sections, *results]
+
+
+def find_ungrounded(text: str, material: list[str], state: State) -> list[str]:
+    """What of a draft neither the material nor the customer says."""
+    from reference_app.grounding import ungrounded
+
+    if text.startswith(APOLOGY[:-1]):
+        text = text.removeprefix(APOLOGY)
+    return ungrounded(text, material, "\n".join(customer_texts(state)))
+
+
+def quote(state: State, context: Context) -> str:
+    """The sentences of the sections that are nearest to the question; what tools found, without them."""
+    from reference_app.extractive import quote as quote_sections
+
+    if sections := [one.section for one in state["passages"]]:
+        return f"{context.say('quoted')} {quote_sections(last_message(state), sections)}"
+    facts = [f"{name}: {value}" for call in made(state) for name, value in (call.result or {}).items()]
+    return f"{context.say('quoted')} {'; '.join(facts)}." if facts else context.say("unknown")
+
+
+def list_attachments(state: State, context: Context) -> list[dict[str, Any]]:
+    """Calls that read the uploaded file and the first page of the shop that the message links."""
+    calls = [{"name": "customer_file", "arguments": {"name": state["file"]}}] if state["file"] else []
+    pages = [found[0].rstrip(".,;:!?") for found in _URL.finditer(last_message(state))]
+    readable = [url for url in pages if context.tools.may_read(url)]
+    return [*calls, *({"name": "product_page", "arguments": {"url": url}} for url in readable[:1])]
+
+
+def as_message(calls: Sequence[dict[str, Any]]) -> AIMessage:
+    """A plan in LangChain's form, which `ToolNode` carries out."""
+    return AIMessage(
+        "",
+        tool_calls=[
+            {"name": call["name"], "args": call["arguments"], "id": f"call_{place}", "type": "tool_call"}
+            for place, call in enumerate(calls)
+        ],
+    )
+
+
+def find_orders(text: str) -> str | None:
+    """Why a text seems to give orders to the model; None where it does not."""
+    from reference_app.guardrails.injection import scan
+
+    suspicion = scan(text)
+    return suspicion.reason if suspicion.flagged else None
+
+
+def is_poisoned(text: str) -> bool:
+    """Whether a section gives orders to the model, which a guard then reports."""
+    if (reason := find_orders(text)) is None:
+        return False
+    trace_guard("poison", reason)
+    return True

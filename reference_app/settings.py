@@ -26,6 +26,7 @@ LOOPBACK = {"localhost", "127.0.0.1"}
 _HOST = re.compile(r"\.?[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?", re.ASCII)
 MAX_TOP_K = 20
 Role = Literal["customer", "staff"]
+PROFILES = ("large", "small", "adapter", "base")
 GUARDS = ("input", "redaction", "grounding", "output", "manifest", "owner", *CALL_GUARDS)
 REDACTIONS = ("mask", "token")
 MASKED = "personal data was masked before a model saw it"
@@ -53,6 +54,8 @@ class Settings:
         embedding_model: The same for embeddings; None means the embedded encoder.
         base_url: Of the environment's endpoint; None leaves it to the `openai` client.
         api_key: The same; an endpoint without keys accepts any.
+        profile: Of the embedded chat model, one of `PROFILES`: 1.5B, 0.5B, SmolLM2-135M with the adapter or
+            without; of no account where the environment's endpoint answers.
         cache: Where what is derived (index, shop database) is kept.
         adapter: LoRA weights beside the embedded chat model; None where there are none.
         tuned: Whether the chat model has learnt the shop's plans and answers, by the adapter or under the
@@ -67,6 +70,7 @@ class Settings:
     openapi: Path
     weights: Path
     cache: Path
+    profile: str
     adapter: Path | None
     tuned: bool
     shop_url: str | None
@@ -104,6 +108,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     remote = base_url is not None or api_key is not None
     uploads = environ.get("REFERENCE_APP_UPLOADS")
     adapter, tuned_model = _read_adapter(environ.get("REFERENCE_APP_ADAPTER") or None, remote=remote)
+    profile = _read_profile(environ)
+    adapter = adapter if profile == "adapter" else None
     return Settings(
         top_k=_top_k(environ.get("REFERENCE_APP_TOP_K") or "5"),
         knowledge=path("REFERENCE_APP_KNOWLEDGE", HERE / "knowledge"),
@@ -113,6 +119,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         openapi=path("REFERENCE_APP_OPENAPI", HERE / "shop" / "openapi.json"),
         weights=path("REFERENCE_APP_WEIGHTS", platformdirs.user_cache_path("pytest-llmops") / "weights"),
         cache=path("REFERENCE_APP_INDEX", platformdirs.user_cache_path("reference-app")),
+        profile=profile,
         adapter=adapter,
         tuned=adapter is not None or tuned_model is not None,
         shop_url=environ.get("REFERENCE_APP_SHOP_URL") or None,
@@ -154,6 +161,16 @@ def _read_vault(environ: Mapping[str, str]) -> VaultSettings | None:
     if redaction not in REDACTIONS:
         raise SettingsError(f"REFERENCE_APP_REDACTION is {redaction!r}; it must be mask or token.")
     return read_vault_settings(environ) if redaction == "token" else None
+
+
+def _read_profile(environ: Mapping[str, str]) -> str:
+    """The one that is named, else that of REFERENCE_APP_ADAPTER, else the first."""
+    adapter = environ.get("REFERENCE_APP_ADAPTER")
+    implied = {None: PROFILES[0], "": PROFILES[0], "none": "base"}.get(adapter, "adapter")
+    profile = environ.get("REFERENCE_APP_PROFILE") or implied
+    if profile not in PROFILES:
+        raise SettingsError(f"REFERENCE_APP_PROFILE is {profile!r}; it must be one of {', '.join(PROFILES)}.")
+    return "base" if (profile, adapter) == ("adapter", "none") else profile
 
 
 def _read_adapter(value: str | None, *, remote: bool) -> tuple[Path | None, str | None]:

@@ -54,6 +54,7 @@ class Models:
         messages: Sequence[Mapping[str, Any]],
         *,
         max_tokens: int,
+        schema: Mapping[str, Any] | None = None,
     ) -> str:
         """
         The chat model's answer, greedy, so that a question has one answer.
@@ -62,6 +63,8 @@ class Models:
             prompt: What the messages were made from; its name, version and digest stand on the span.
             messages: As the chat API takes them.
             max_tokens: The answer is cut there.
+            schema: JSON Schema of the answer, which is then JSON unless it was cut; each object of it should
+                require all its properties and forbid others, as OpenAI's strict mode asks.
 
         Raises:
             openai.OpenAIError: As the client raises it.
@@ -76,6 +79,7 @@ class Models:
             gen_ai__request__temperature=0.0,
             gen_ai__request__seed=SEED,
             gen_ai__request__max_tokens=max_tokens,
+            gen_ai__output__type=None if schema is None else "json",
             gen_ai__input__messages=as_messages(messages),
             gen_ai__system_instructions=_instructions(messages),
             gen_ai__prompt__name=prompt.name,
@@ -90,6 +94,9 @@ class Models:
                 "temperature": 0,
                 "seed": SEED,
             }
+            if schema is not None:
+                named = {"name": prompt.name, "schema": schema, "strict": True}
+                request["response_format"] = {"type": "json_schema", "json_schema": named}
             with _own_errors():
                 return self._ask(request, step)
 
@@ -226,7 +233,7 @@ def open_models(settings: Settings, weights: Weights | None) -> Models:
     own = search = ""
     free = Price(model="", input_usd=0.0, output_usd=0.0)
     if weights is not None:
-        own = weights.tuned_name if settings.tuned and weights.tuned_name else weights.chat_name
+        own = weights.name_profile(settings.profile)
         search = load_search_encoder(weights).name
     return Models(
         chat=remote if settings.model else embedded,

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from reference_app.errors import NOT_LOADED
 from reference_app.http_server import LoopbackServer
 from reference_app.models.encoder import load_encoder
-from reference_app.models.engines import EngineError, Engines
+from reference_app.models.engines import EngineError, Engines, list_served
 from reference_app.models.multilingual import load_search_encoder
 
 if TYPE_CHECKING:
@@ -45,16 +45,16 @@ class Endpoint:
     """
     Listens on a free port of 127.0.0.1 until `close`.
 
-    Chat requests go to one of the engines, each of which works on one request at a time; embeddings are
-    made in this process. Nothing is loaded before the first request that needs it.
+    Chat requests go to one of the engines of their model, each of which works on one request at a time;
+    embeddings are made in this process. Nothing is loaded before the first request that needs it.
     """
 
     def __init__(self, weights: Weights, token: str) -> None:
         self.weights = weights
-        self.engines = Engines(weights)
+        self.engines = {served.name: Engines(served) for served in list_served(weights)}
         self._token = token
         self._encoder_names = [name for name in (weights.encoder_name, weights.search_name) if name]
-        self._chat_names = [name for name in (weights.chat_name, weights.tuned_name) if name]
+        self._chat_names = [name for name in (*self.engines, weights.tuned_name) if name]
         # Not httpx2: who watches that for calls to models would count the client's own call twice. None is
         # kept, since an engine closes idle connections when it likes.
         self._pool = httpcore2.AsyncConnectionPool(max_connections=None, max_keepalive_connections=0)
@@ -71,7 +71,8 @@ class Endpoint:
     def close(self) -> None:
         """Cut every line and stop the engines, within about 0.3 s even in the middle of an answer."""
         self._server.close(cut=True)
-        self.engines.close()
+        for engines in self.engines.values():
+            engines.close()
 
     async def _say_health(self, _: Request) -> Response:
         return JSONResponse({"status": "ok", "token": self._token})
@@ -83,15 +84,13 @@ class Endpoint:
 
     async def _chat(self, request: Request) -> Response:
         body = await _read(request, *self._chat_names)
-        # With a cached prefix the same prompt is computed in other batches and rounds to other answers.
-        body["cache_prompt"] = False
         name = body["model"]
-        if self.weights.adapter is not None:
+        engines = self.engines.get(name) or self.engines[self.weights.chat_name]
+        body["cache_prompt"] = engines.served.slots > 1
+        if engines.served.adapter is not None:
             body["lora"] = [{"id": 0, "scale": 1.0 if name == self.weights.tuned_name else 0.0}]
         # An engine knows its base alone, and says that it answered even where the adapter was on.
-        return _Relay(
-            self.engines, self._pool, body, (_write_model(self.weights.chat_name), _write_model(name))
-        )
+        return _Relay(engines, self._pool, body, (_write_model(engines.served.name), _write_model(name)))
 
     async def _embed(self, request: Request) -> Response:
         body = await _read(request, *self._encoder_names)

@@ -1,51 +1,110 @@
-"""Copies of the embedded chat model, one a core, lent to one request at a time."""
+"""Engines of llama.cpp that compute the chat models, each lent to one request at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
 from reference_app.errors import WeightsError
 from reference_app.models.gguf_files.quantized import convert_chat
+from reference_app.models.weights import PINNED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from reference_app.models.weights import Weights
 
-CONTEXT_TOKENS = 2048
 BATCH_TOKENS = 128  # an engine notices a hang-up between two batches of its prompt
 MAX_ENGINES = 8
+MAX_PINNED_ENGINES = 2  # a large one takes 0.4 GB beside the weights, which all of them share
 
 
 class EngineError(Exception):
     """The weights cannot be loaded."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """
+    One file of weights and how its engines are set up.
+
+    Attributes:
+        name: That the engine answers under.
+        find: Gives the file; raises WeightsError.
+        engines: How many there are at most.
+        slots: Prompts that an engine remembers, to compute only what a request adds to one of them. A prompt
+            that is continued is computed in other batches than a new one and may round to another answer, so
+            one slot, which is emptied before each request, is for where answers must repeat exactly.
+        slot_tokens: Of a prompt and its answer together.
+    """
+
+    name: str
+    find: Callable[[], Path]
+    engines: int
+    adapter: Path | None = None
+    slots: int = 1
+    slot_tokens: int = 2048
+
+
+def list_served(weights: Weights) -> Iterator[Served]:
+    """The packaged chat model, then those of `PINNED`, present or not."""
+    yield Served(
+        name=weights.chat_name,
+        find=lambda: convert_chat(weights.chat, weights.chat_name),
+        engines=min(cores(), MAX_ENGINES),
+        adapter=weights.adapter,
+    )
+    for profile, pinned in PINNED.items():
+        yield Served(
+            name=pinned.name,
+            find=lambda profile=profile: find_pinned(weights.folder, profile),  # type: ignore[misc]
+            engines=min(cores(), MAX_PINNED_ENGINES),
+            slots=4,  # planner, answerer, rewriting and SQL
+            slot_tokens=3072,
+        )
+
+
+def find_pinned(folder: Path, profile: str) -> Path:
+    """
+    The file of a chat model of `PINNED`.
+
+    Raises:
+        WeightsError: It is missing or of another size.
+    """
+    pinned = PINNED[profile]
+    path = folder / pinned.file
+    if not path.is_file() or path.stat().st_size != pinned.size:
+        raise WeightsError(
+            f"{path} is missing or not whole; run `llmops models pull {profile}` "
+            f"({pinned.size / 1e6:.0f} MB), or choose another REFERENCE_APP_PROFILE."
+        )
+    return path
+
+
 class Engines:
     """
-    Starts an engine when a request finds all others busy, up to one a core.
+    Starts an engine when a request finds all others busy.
 
-    One slot and one thread each: with several slots the same prompt is computed in batches that depend on
-    its neighbours, and greedy answers differ. The weights are mapped, so copies share their memory.
+    One thread each: two are slower wherever another process is busy. The weights are mapped, so engines
+    share their memory.
     """
 
-    def __init__(self, weights: Weights) -> None:
-        self._weights = weights
-        self._limit = min(cores(), MAX_ENGINES)
-        self._slots = asyncio.Semaphore(self._limit)
+    def __init__(self, served: Served) -> None:
+        self.served = served
+        self._slots = asyncio.Semaphore(served.engines)
         self._engines: list[Any] = []
         self._free: list[str] = []
 
     @asynccontextmanager
     async def borrow(self) -> AsyncIterator[str]:
         """
-        The URL of an engine that nobody else uses within the block.
+        The URL of an engine that nobody else uses within the block, the last used first.
 
         Raises:
             EngineError: The weights cannot be loaded.
@@ -64,17 +123,18 @@ class Engines:
     def _start(self) -> str:
         import xllamacpp
 
+        served = self.served
         try:
-            chat = convert_chat(self._weights.chat, self._weights.chat_name)
+            chat = served.find()
         except WeightsError as error:
             raise EngineError(f"The chat model cannot be loaded: {error}") from error
-        parameters = set_up(chat, self._weights.adapter)
-        parameters.model_alias = {self._weights.chat_name}  # else replies name the path of the file
+        parameters = set_up(chat, served.adapter, slots=served.slots, slot_tokens=served.slot_tokens)
+        parameters.model_alias = {served.name}  # else replies name the path of the file
         parameters.n_batch = parameters.n_ubatch = BATCH_TOKENS
         try:
             engine = xllamacpp.Server(parameters)
         except RuntimeError as error:
-            raise EngineError(_explain(self._weights.adapter, error)) from error
+            raise EngineError(_explain(served.adapter, error)) from error
         self._engines.append(engine)
         return str(engine.listening_address)
 
@@ -89,16 +149,18 @@ def _explain(adapter: Path | None, error: RuntimeError) -> str:
     )
 
 
-def set_up(chat: Path, adapter: Path | None) -> Any:
-    """Of an engine of one slot and one thread; each request says how much of the adapter it wants."""
+def set_up(chat: Path, adapter: Path | None, *, slots: int = 1, slot_tokens: int = 2048) -> Any:
+    """Parameters of an engine of one thread; each request says how much of the adapter it wants."""
     import xllamacpp
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(chat)
     if adapter is not None:
         parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
-    parameters.n_ctx = CONTEXT_TOKENS
-    parameters.n_parallel = 1
+    parameters.n_parallel, parameters.n_ctx = slots, slots * slot_tokens
+    parameters.kv_unified = False
+    parameters.slot_prompt_similarity = 0.3  # a request takes the slot that begins with so much of its prompt
+    parameters.cache_ram_mib = 0  # the prompts of the slots are all that is kept
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
     parameters.warmup = False
     parameters.verbosity = 0

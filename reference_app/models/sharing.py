@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reference_app.errors import EndpointError
+from reference_app.models.weights import PINNED
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -41,6 +42,7 @@ class Meeting:
     def __init__(self, weights: Weights) -> None:
         identity = f"{weights.chat.parent.parent.resolve()}\0{weights.chat_name}\0{weights.encoder_name}"
         identity += f"\0{weights.adapter}\0{weights.tuned_name}\0{weights.search_name}"
+        identity += "".join(f"\0{pinned.name}" for pinned in PINNED.values())
         self._weights = weights
         self._name = hashlib.sha256(identity.encode()).hexdigest()[:16]
         self._inside = threading.Lock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from reference_app.errors import WeightsError
@@ -20,11 +21,47 @@ SAMPLE_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Weights:
+class PinnedChat:
     """
-    Paths that exist, and model names such as `SmolLM2-135M-Instruct.Q8_0-1a2b3c4d`.
+    A larger chat model, whose name is known without its file: what was recorded of it replays anywhere.
 
     Attributes:
+        file: Below the weights folder, where `llmops models pull PROFILE` puts it.
+        size: In bytes.
+    """
+
+    file: str
+    size: int
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """`FILE-FINGERPRINT`, as the names of the other models."""
+        return f"{PurePath(self.file).stem}-{self.sha256[:8]}"
+
+
+PINNED = {
+    "large": PinnedChat(
+        file="large/Qwen2.5-Coder-1.5B-Instruct.Q4_K_M.gguf",
+        size=1_117_320_768,
+        sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+    ),
+    "small": PinnedChat(
+        file="small/Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf",
+        size=491_400_064,
+        sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+    ),
+}
+"""By profile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """
+    Paths of files that exist, and model names such as `SmolLM2-135M-Instruct.Q8_0-1a2b3c4d`.
+
+    Attributes:
+        folder: Holds them all; those of `PINNED` may be missing there.
         chat: As packaged; `convert_chat` gives the file that is computed.
         chat_name: Ends in the fingerprint of the file, so other weights are another model.
         encoder_name: The same for the encoder.
@@ -34,6 +71,7 @@ class Weights:
         search_name: `multilingual-e5-small.q4-…`, of both its weights and its engine.
     """
 
+    folder: Path
     chat: Path
     tokenizer: Path
     encoder: Path
@@ -43,6 +81,12 @@ class Weights:
     tuned_name: str = ""
     search: SearchFiles | None = None
     search_name: str = ""
+
+    def name_profile(self, profile: str) -> str:
+        """The chat model's name under a profile of the settings; without an adapter, `adapter` is `base`."""
+        if profile in PINNED:
+            return PINNED[profile].name
+        return self.tuned_name if profile == "adapter" and self.tuned_name else self.chat_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +126,7 @@ def find_weights(folder: Path, adapter: Path | None = None) -> Weights:
             check_adapter(adapter, base=chat_name)
             check_fit(adapter, chat)
         return Weights(
+            folder=folder,
             chat=chat,
             tokenizer=tokenizer,
             encoder=encoder,

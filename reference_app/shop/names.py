@@ -1,65 +1,88 @@
-"""Finds what somebody means by a name that is only nearly right, and never guesses between two."""
+"""Names of products and cities as customers write them: a part of the name, plural, with a slip."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping
 
-MAX_SIMILAR = 5
-LIKENESS = 0.85  # of a word and the one that was meant
+MAX_NEAR = 5
+SHORTEST_PART, SHORTEST_SLIP, LONG = 4, 5, 9  # letters
+_WORD = re.compile(r"\d+|[^\W\d_]+")
 _SIZE = re.compile(r",.*|\b(?:in )?size\b.*", re.IGNORECASE)
-_FILLERS = frozenset(
-    {"a", "an", "the", "your", "my", "in", "at", "of", "s", "store", "shop", "fellwind", "minus"}
-)
+_FILLERS = frozenset("a an the your my in at of store shop fellwind minus".split())  # noqa: SIM905 - a line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+def find_names(text: str, kinds: Mapping[str, str]) -> list[list[str]]:
     """
-    What was found.
+    Names that a text can mean, in tiers: the best first, each complete; empty where there is none.
 
-    Attributes:
-        name: None if no name, or more than one, can be meant.
-        similar: Names to ask about where `name` is None; may be empty.
+    Every word of the text has to fit, and numbers exactly: `Skerry 4` is none of `Skerry 2 tent`.
+
+    Args:
+        text: As a customer wrote it; sizes are left out.
+        kinds: Kind of thing by name, such as `{"Squall rain shell": "Jackets"}`; may be empty.
+
+    Returns:
+        The name itself; names that begin with the text; names whose thing fits, as `Skerry 2` does not fit
+        `Footprint for Skerry 2`; names that fit; names that fit together with their kind (`Squall jacket`).
     """
-
-    name: str | None
-    similar: tuple[str, ...] = ()
-
-
-def find_name(asked: str, names: Sequence[str]) -> Match:
-    """
-    The name meant: all its words, or enough of them that no other fits as well, slips of the keys mended.
-
-    Sizes are left out, and a number is never taken for another: `Skerry 4 tent` is not `Skerry 2 tent`.
-    """
-    words = {name: _words(name) for name in names}
-    known = sorted(frozenset().union(*words.values()))
-    plain = _SIZE.sub("", asked)
-    meant = frozenset(_mend(word, known) for word in _words(plain))
-    extra = {name: len(words[name] - meant) for name in names if meant and meant <= words[name]}
-    if all(word.isdigit() for word in meant):
-        extra = {}
-    first = [name for name in extra if name.casefold().startswith(plain.strip().casefold())]
-    closest = [name for name in extra if extra[name] == min(extra.values())]
-    for found in (first, closest):
-        if len(found) == 1:
-            return Match(name=found[0])
-    close = get_close_matches(plain, names, n=MAX_SIMILAR, cutoff=0.5)
-    return Match(name=None, similar=tuple(closest[:MAX_SIMILAR] or close))
+    words, known = _read(text, kinds)
+    if all(word.isdigit() for word in words):
+        return []
+    things = {name: _split(name.partition(" for ")[0]) for name in kinds}
+    whole = {name: _split(name) for name in kinds}
+    wide = {name: _split(f"{name} {kind}") for name, kind in kinds.items()}
+    tiers = [
+        [name for name in kinds if set(whole[name]) == set(words)],
+        [name for name in kinds if whole[name][: len(words)] == words],
+    ]
+    tiers += [
+        [name for name in kinds if all(_fits(word, parts[name], known) for word in words)]
+        for parts in (things, whole, wide)
+    ]
+    return [tier for tier in tiers if tier]
 
 
-def _words(text: str) -> frozenset[str]:
-    found = re.findall(r"\w+", text.casefold().replace("'", "").replace("\u2019", ""))
-    return frozenset(word.removesuffix("s") for word in found if word not in _FILLERS)
+def list_near(text: str, kinds: Mapping[str, str]) -> list[str]:
+    """The names, at most five, that share the most words with a text for which `find_names` has none."""
+    words, known = _read(text, kinds)
+    words = [word for word in words if not word.isdigit()]
+    shared = {
+        name: sum(_fits(word, _split(f"{name} {kind}"), known) for word in words)
+        for name, kind in kinds.items()
+    }
+    most = max(shared.values(), default=0)
+    return [name for name in kinds if most and shared[name] == most][:MAX_NEAR]
 
 
-def _mend(word: str, known: list[str]) -> str:
-    if word in known or word[:1].isdigit():
+def _read(text: str, kinds: Mapping[str, str]) -> tuple[list[str], set[str]]:
+    """The words of a text, slips mended, and those of the names."""
+    known = {word for name, kind in kinds.items() for word in _split(f"{name} {kind}")}
+    return [_mend(word, known) for word in _split(_SIZE.sub("", text))], known
+
+
+def _split(text: str) -> list[str]:
+    words = _WORD.findall(text.casefold().replace("'", "").replace("\u2019", ""))
+    return [word.removesuffix("s") for word in words if word not in _FILLERS]
+
+
+def _mend(word: str, known: Collection[str]) -> str:
+    """A word that is one letter off, or two in a long one."""
+    if _fits(word, known, known) or len(word) < SHORTEST_SLIP or not word.isalpha():
         return word
-    return next(iter(get_close_matches(word, known, n=1, cutoff=LIKENESS)), word)
+    from rapidfuzz.distance import OSA
+    from rapidfuzz.process import extractOne
+
+    slips = 1 if len(word) < LONG else 2
+    near = extractOne(word, sorted(known), scorer=OSA.distance, score_cutoff=slips)
+    return str(near[0]) if near else word
+
+
+def _fits(word: str, parts: Collection[str], known: Collection[str]) -> bool:
+    """A lamp is a headlamp; a part from the middle counts only where it is no word by itself."""
+    if word in parts or len(word) < SHORTEST_PART or not word.isalpha():
+        return word in parts
+    return any(part.endswith(word) or (word not in known and word in part) for part in parts)

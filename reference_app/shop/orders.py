@@ -71,7 +71,8 @@ def add_given(rows: Rows, order: dict[str, Any]) -> None:
         if product := products.get(item.partition(",")[0]):
             product_id, price = product[0], product[3]
         pieces = _PIECES.search(item)
-        rows.order_items.append((order_id, line, product_id, item, int(pieces[1]) if pieces else 1, price))
+        description, quantity = (item[: pieces.start()], int(pieces[1])) if pieces else (item, 1)
+        rows.order_items.append((order_id, line, product_id, description, quantity, price))
     arrived = min(expected or ordered, TODAY) if order["status"] in ("delivered", "returned") else None
     if carrier:
         sent = min(ordered + timedelta(days=1), expected or TODAY, TODAY)

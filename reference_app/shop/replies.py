@@ -11,11 +11,19 @@ from reference_app.shop.customers import HEADER, MAX_CUSTOMER
 
 _TEXT = r"^[^\x00-\x1F\x7F]+$"  # no control characters
 OrderId = Annotated[str, Path(pattern=r"^FW-\d{5}$", max_length=8)]
-Product = Annotated[str, Query(max_length=60, pattern=_TEXT, description="The product's name.")]
-Store = Annotated[str, Query(max_length=40, pattern=_TEXT, description="The store's city.")]
+Product = Annotated[str, Query(max_length=60, pattern=_TEXT, description="Name, or a part of it.")]
+City = Annotated[str, Query(max_length=40, pattern=_TEXT)]
+Colour = Annotated[str, Query(max_length=20, pattern=_TEXT)]
+Limit = Annotated[int, Query(ge=1, le=20)]
+Price = Annotated[float, Query(ge=0, le=10_000, description="In pounds.")]
 Key = Annotated[str, Header(alias="Idempotency-Key", min_length=8, max_length=64)]
 Customer = Annotated[int | None, Header(alias=HEADER, ge=1, le=MAX_CUSTOMER)]
 Status = Literal["processing", "shipped", "delivered", "returned", "cancelled"]
+Category = Literal[
+    "Tents", "Boots and shoes", "Jackets", "Clothing", "Packs", "Sleeping", "Stoves and cooking", "Water",
+    "Electronics", "Care and camp",
+]  # fmt: skip
+Sort = Literal["price", "-price", "weight", "-weight", "rating", "-rating", "released", "-released"]
 
 
 class _Closed(BaseModel):
@@ -30,7 +38,7 @@ class Order(_Closed):
     ordered: str
     expected: str | None
     items: list[str]
-    total: float
+    total: str
 
 
 class Shipment(_Closed):
@@ -49,13 +57,61 @@ class Points(_Closed):
     order_id: str
     points: int
     booked: bool
-    day: str | None
+    booking_day: str | None
+
+
+class Shelf(_Closed):
+    product: str
+    store: str
+    pieces: int
 
 
 class Stock(_Closed):
+    stock: list[Shelf]
+
+
+class Sold(_Closed):
+    name: str
+    category: Category
+    price: str
+    weight_kg: float
+    colour: str
+    released: str
+    rating: float | None
+    reviews: int
+    stock: int
+
+
+class Products(_Closed):
+    """Attributes: found: How many products there are; `products` may be fewer."""
+
+    found: int
+    products: list[Sold]
+
+
+class Review(_Closed):
+    rating: int
+    day: str
+
+
+class Reviewed(_Closed):
     product: str
-    store: str
-    quantity: int
+    mean_rating: float | None
+    reviews: int
+    newest: list[Review]
+
+
+class Reviews(_Closed):
+    products: list[Reviewed]
+
+
+class Store(_Closed):
+    city: str
+    opened_on: str
+
+
+class Stores(_Closed):
+    stores: list[Store]
 
 
 class _Accepted(_Closed):
@@ -67,11 +123,11 @@ class _Accepted(_Closed):
 
 
 class Refunded(_Accepted):
-    amount: float
+    amount: str
 
 
 class Redirected(_Accepted):
-    fee: float
+    fee: str
 
 
 class Adjusted(_Accepted):
@@ -87,5 +143,7 @@ class Adjustment(_Closed):
 
 
 class Refusal(_Closed):
+    """Attributes: near: Names that could be meant."""
+
     error: str = Field(pattern=r"^[a-z_]{1,40}$")
-    similar: list[str] = Field(default=[], max_length=20)
+    near: list[str] = Field(default=[], max_length=20)

@@ -40,3 +40,24 @@ CREATE TABLE reviews (
   review_id INTEGER PRIMARY KEY, product_id INTEGER NOT NULL REFERENCES products, rating INTEGER NOT NULL,
   day TEXT NOT NULL
 );
+
+-- What anybody may know, and nothing that tells who ordered.
+CREATE VIEW open_products AS
+SELECT p.name, c.name AS category, price, weight AS weight_kg, colour, released,
+  (SELECT round(avg(rating), 2) FROM reviews r WHERE r.product_id = p.product_id) AS rating,
+  (SELECT count(*) FROM reviews r WHERE r.product_id = p.product_id) AS reviews,
+  (SELECT sum(quantity) FROM stock s WHERE s.product_id = p.product_id) AS stock
+FROM products p JOIN categories c USING (category_id) ORDER BY product_id;
+CREATE VIEW open_stock AS
+SELECT p.name AS product, city, quantity
+FROM stock JOIN products p USING (product_id) JOIN stores USING (store_id) ORDER BY product_id, store_id;
+CREATE VIEW open_orders AS
+SELECT order_id, status, ordered, expected, sent, delivered, carrier,
+  (SELECT sum(quantity * price) FROM order_items i WHERE i.order_id = o.order_id) AS total
+FROM orders o LEFT JOIN shipments USING (order_id);
+CREATE VIEW open_order_items AS
+SELECT order_id, coalesce(p.name, description) AS product, quantity, i.price
+FROM order_items i LEFT JOIN products p USING (product_id);
+CREATE VIEW open_reviews AS
+SELECT p.name AS product, rating, day FROM reviews JOIN products p USING (product_id);
+CREATE VIEW open_refunds AS SELECT order_id, reason, amount, paid FROM refunds;

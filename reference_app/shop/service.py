@@ -1,5 +1,5 @@
 """
-The shop over HTTP: orders, shipments, points and stock; never who ordered.
+The shop over HTTP: orders, products and stores; never who ordered.
 
 A call with the header `Customer-Number` is answered about that customer's orders alone.
 
@@ -20,11 +20,24 @@ from fastapi.responses import JSONResponse
 from reference_app.errors import AppError
 from reference_app.shop import replies
 from reference_app.shop.journal import Journal
-from reference_app.shop.names import find_name
-from reference_app.shop.queries import read_names, read_order, read_owner, read_points, read_stock
+from reference_app.shop.names import find_names, list_near
+from reference_app.shop.queries import read_order, read_points, read_reviews, select, write_price
 
 # FastAPI reads the hints of the functions it is given, so these names have to be here.
-from reference_app.shop.replies import Adjustment, Customer, Key, NewAddress, OrderId, Product, Store
+from reference_app.shop.replies import (
+    Adjustment,
+    Category,
+    City,
+    Colour,
+    Customer,
+    Key,
+    Limit,
+    NewAddress,
+    OrderId,
+    Price,
+    Product,
+    Sort,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,17 +45,16 @@ if TYPE_CHECKING:
     from fastapi import Request, Response
 
 MAX_BODY_BYTES = 1000
-MAX_CITIES = 20  # to choose from
 REDIRECTION_FEE = 2.5  # pounds, for a parcel that is on its way
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
     """Carries the status and the body of the answer."""
 
-    def __init__(self, status: int, error: str, similar: tuple[str, ...] = ()) -> None:
+    def __init__(self, status: int, error: str, near: list[str] | None = None) -> None:
         super().__init__(error)
         self.status = status
-        self.body = {"error": error, **({"similar": list(similar)} if similar else {})}
+        self.body = {"error": error, **({"near": near} if near else {})}
 
 
 def create_service(shop: Path, journal: Journal, token: str) -> FastAPI:
@@ -65,8 +77,9 @@ def create_service(shop: Path, journal: Journal, token: str) -> FastAPI:
     )
     _answer_failures(service)
     _keep_out(service, token)
-    _add_reading(service, shop)
-    _add_writing(service, shop, journal)
+    _add_orders(service, shop)
+    _add_catalogue(service, shop)
+    _add_requests(service, shop, journal)
     return service
 
 
@@ -97,51 +110,104 @@ def _keep_out(service: FastAPI, token: str) -> None:
         return await go_on(request)
 
 
-def _find(shop: Path, order_id: str, customer: int | None) -> dict[str, Any]:
+def _find_order(shop: Path, order_id: str, customer: int | None) -> dict[str, Any]:
     order = read_order(shop, order_id)
     if order is None:
         raise Refused(404, "unknown_order")
-    if customer is not None and read_owner(shop, order_id) != customer:
+    if customer is not None and order["customer_id"] != customer:
         raise Refused(403, "not_yours")
     return order
 
 
-def _add_reading(service: FastAPI, shop: Path) -> None:
+def _find_products(shop: Path, text: str) -> list[list[str]]:
+    kinds = {row["name"]: row["category"] for row in select(shop, "SELECT name, category FROM open_products")}
+    if not (tiers := find_names(text, kinds)):
+        raise Refused(404, "unknown_product", list_near(text, kinds))
+    return tiers
+
+
+def _find_colour(shop: Path, text: str) -> str:
+    colours = [row["colour"] for row in select(shop, "SELECT DISTINCT colour FROM products ORDER BY colour")]
+    if not (tiers := find_names(text.lower().replace("gray", "grey"), dict.fromkeys(colours, ""))):
+        raise Refused(404, "unknown_colour", colours)
+    return tiers[0][0]
+
+
+def _find_stores(shop: Path, text: str) -> list[str]:
+    cities = [row["city"] for row in select(shop, "SELECT city FROM stores")]
+    if not (tiers := find_names(text, dict.fromkeys(cities, ""))):
+        raise Refused(404, "unknown_store", cities)
+    return tiers[0]
+
+
+def _add_orders(service: FastAPI, shop: Path) -> None:
     @service.get("/orders/{order_id}", operation_id="order_status", response_model=replies.Order)
     def order_status(order_id: OrderId, customer: Customer = None) -> Any:
-        """The state of one order: status, carrier, tracking number, days and items."""
-        order = _find(shop, order_id, customer)
+        """Status, carrier, tracking number, days, items and total of one order."""
+        order = _find_order(shop, order_id, customer)
         return {name: order[name] for name in replies.Order.model_fields}
 
     @service.get("/orders/{order_id}/shipment", operation_id="shipment", response_model=replies.Shipment)
     def shipment(order_id: OrderId, customer: Customer = None) -> Any:
-        """The parcel of one order: when it was sent, expected and delivered, and whether it is late."""
-        order = _find(shop, order_id, customer)
+        """The parcel of one order: when it was sent, is expected and came, and how many days late."""
+        order = _find_order(shop, order_id, customer)
         return {name: order[name] for name in replies.Shipment.model_fields}
 
     @service.get("/orders/{order_id}/points", operation_id="loyalty_points", response_model=replies.Points)
     def loyalty_points(order_id: OrderId, customer: Customer = None) -> Any:
         """The loyalty points that one order brings, and when they are booked."""
-        return {"order_id": order_id, **read_points(shop, _find(shop, order_id, customer))}
+        return {"order_id": order_id, **read_points(shop, _find_order(shop, order_id, customer))}
 
+
+def _add_catalogue(service: FastAPI, shop: Path) -> None:
     @service.get("/stock", operation_id="store_stock", response_model=replies.Stock)
-    def store_stock(product: Product, store: Store) -> Any:
-        """How many pieces of a product a store has."""
-        products, cities = read_names(shop)
-        found = find_name(product, products)
-        if found.name is None:
-            raise Refused(404, "unknown_product", found.similar)
-        city = find_name(store, cities)
-        if city.name is None:
-            raise Refused(404, "unknown_store", tuple(cities[:MAX_CITIES]))
-        return {
-            "product": found.name,
-            "store": city.name,
-            "quantity": read_stock(shop, found.name, city.name),
-        }
+    def store_stock(product: Product, store: City) -> Any:
+        """How many pieces of a product the store in a city has."""
+        products, cities = _find_products(shop, product)[0], _find_stores(shop, store)
+        rows = select(shop, "SELECT product, city AS store, quantity AS pieces FROM open_stock")
+        return {"stock": [row for row in rows if row["product"] in products and row["store"] in cities]}
+
+    @service.get("/products", operation_id="find_products", response_model=replies.Products)
+    def find_products(  # noqa: PLR0913 - each is an argument of the tool
+        *,
+        name: Product | None = None,
+        category: Category | None = None,
+        colour: Colour | None = None,
+        min_price: Price | None = None,
+        max_price: Price | None = None,
+        sort: Sort | None = None,
+        limit: Limit = 5,
+    ) -> Any:
+        """Products with price, weight, colour, release day, rating and pieces in stock."""
+        rows = select(
+            shop,
+            "SELECT * FROM open_products WHERE (?1 IS NULL OR category = ?1) AND (?2 IS NULL OR colour = ?2) "
+            "AND (?3 IS NULL OR price >= ?3) AND (?4 IS NULL OR price <= ?4)",
+            *(category, colour and _find_colour(shop, colour), min_price, max_price),
+        )
+        tiers = _find_products(shop, name) if name else [[row["name"] for row in rows]]
+        found = next(filter(None, ([row for row in rows if row["name"] in tier] for tier in tiers)), [])
+        if sort:
+            column = {"weight": "weight_kg"}.get(sort.strip("-"), sort.strip("-"))
+            found = [row for row in found if row[column] is not None]  # some have no rating
+            found.sort(key=lambda row: row[column], reverse=sort.startswith("-"))
+        shown = [{**row, "price": write_price(row["price"])} for row in found[:limit]]
+        return {"found": len(found), "products": shown}
+
+    @service.get("/reviews", operation_id="find_reviews", response_model=replies.Reviews)
+    def find_reviews(product: Product, limit: Limit = 3) -> Any:
+        """Mean rating of a product, from 1 to 5, number of reviews, and its newest ratings."""
+        return {"products": [read_reviews(shop, name, limit) for name in _find_products(shop, product)[0]]}
+
+    @service.get("/stores", operation_id="list_stores", response_model=replies.Stores)
+    def list_stores(city: City | None = None) -> Any:
+        """The cities with a store, and since when it is there."""
+        cities = _find_stores(shop, city) if city else None
+        rows = select(shop, "SELECT city, opened AS opened_on FROM stores ORDER BY opened")
+        return {"stores": [row for row in rows if cities is None or row["city"] in cities]}
 
 
-def _add_writing(service: FastAPI, shop: Path, journal: Journal) -> None:
+def _add_requests(service: FastAPI, shop: Path, journal: Journal) -> None:
     def take(key: str, operation: str, order_id: str, body: dict[str, Any], **details: Any) -> dict[str, Any]:
         number = journal.add(key, operation, order_id, body)
         if number is None:
@@ -151,7 +217,7 @@ def _add_writing(service: FastAPI, shop: Path, journal: Journal) -> None:
     @service.post("/orders/{order_id}/refund", operation_id="request_refund", response_model=replies.Refunded)
     def request_refund(order_id: OrderId, key: Key, customer: Customer = None) -> Any:
         """Ask for the money of one order back."""
-        order = _find(shop, order_id, customer)
+        order = _find_order(shop, order_id, customer)
         if order["status"] in ("returned", "cancelled"):
             raise Refused(409, "already_refunded")
         return take(key, "request_refund", order_id, {}, amount=order["total"])
@@ -160,17 +226,17 @@ def _add_writing(service: FastAPI, shop: Path, journal: Journal) -> None:
         "/orders/{order_id}/address", operation_id="change_address", response_model=replies.Redirected
     )
     def change_address(order_id: OrderId, body: NewAddress, key: Key, customer: Customer = None) -> Any:
-        """Ask for one order to be delivered to another postcode."""
-        order = _find(shop, order_id, customer)
+        """Have one order delivered to another postcode."""
+        order = _find_order(shop, order_id, customer)
         if order["status"] not in ("processing", "shipped"):
             raise Refused(409, "not_on_its_way")
-        fee = REDIRECTION_FEE if order["status"] == "shipped" else 0.0
+        fee = write_price(REDIRECTION_FEE if order["status"] == "shipped" else 0)
         return take(key, "change_address", order_id, body.model_dump(), fee=fee)
 
     @service.post("/orders/{order_id}/points", operation_id="adjust_points", response_model=replies.Adjusted)
     def adjust_points(order_id: OrderId, body: Adjustment, key: Key, customer: Customer = None) -> Any:
-        """Add loyalty points to one order's customer, or take some away."""
-        _find(shop, order_id, customer)
+        """Add loyalty points to the customer of one order, or take some away."""
+        _find_order(shop, order_id, customer)
         return take(key, "adjust_points", order_id, body.model_dump(), points=body.points)
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reference_app.settings import read_settings
 from reference_app.tools.signing import sign_tools
-from reference_app.tools.toolbox import open_toolbox
+from reference_app.tools.toolbox import open_tools
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +25,5 @@ def _sign(tools: Sequence[Tool]) -> frozenset[str]:
     return frozenset()
 
 
-def _encode(_: Sequence[str]) -> Any:
-    raise NotImplementedError  # no tool is used here
-
-
 if __name__ == "__main__":
-    open_toolbox(read_settings({}), _encode, None, check=_sign).close()
+    open_tools(read_settings({}), lambda _: "", check=_sign).close()  # no tool is used here

@@ -175,6 +175,9 @@ def _resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """Without annotations; an argument that may be left out needs no null."""
+    if wanted := [part for part in schema.get("anyOf", []) if part != {"type": "null"}]:
+        schema = wanted[0] | {key: value for key, value in schema.items() if key != "anyOf"}
     kept = {key: value for key, value in schema.items() if key not in _ANNOTATIONS}
     # FastAPI writes the bounds of whole numbers as 5000.0.
     return {

@@ -8,8 +8,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reference_app.state import Decision as Recorded
-from reference_app.state import ToolCall
+from reference_app.tools.calls import Decision as Recorded
+from reference_app.tools.calls import ToolCall
 from reference_app.tools.arguments import (
     ToolError,
     check_strict,

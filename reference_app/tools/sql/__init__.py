@@ -1,1 +1,1 @@
-"""Questions about the shop's figures, answered from its database through guarded SQL."""
+"""Questions about the shop's figures, answered with one SELECT that a chat model writes."""

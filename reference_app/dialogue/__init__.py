@@ -1,1 +1,0 @@
-"""What a customer says, made ready before anything is planned; no model is asked."""

@@ -1,1 +1,0 @@
-"""How good the app's tools are, measured; the app itself does not need it."""

@@ -1,1 +1,0 @@
-"""The steps of the graph, and the prompts they ask with."""

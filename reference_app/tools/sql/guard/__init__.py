@@ -1,1 +1,0 @@
-"""Whether a query may run: parsed, checked against lists, and written anew."""

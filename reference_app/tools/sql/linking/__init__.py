@@ -1,1 +1,0 @@
-"""The words of a question, linked to columns, values, amounts and periods."""

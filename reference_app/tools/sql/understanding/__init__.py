@@ -1,1 +1,0 @@
-"""Linked words to slots: what a question wants, or that it cannot be told."""
