@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from reference_app.tools.registry import Confirmation
 from reference_app.tracing import as_messages, export_to, trace, trace_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from reference_app.models.client import Models
     from reference_app.settings import Settings
@@ -32,7 +32,18 @@ MAX_TURNS = 8
 MAX_THREADS = 1000
 CONFIRM = "confirm"
 PROMPTS = ("planner", "answerer", "rewriter", "replies")
-_YES = {"yes", "yes please", "yes do it", "ok", "okay", "confirm", "confirmed", "please do", "go ahead", "sure"}
+_YES = {
+    "yes",
+    "yes please",
+    "yes do it",
+    "ok",
+    "okay",
+    "confirm",
+    "confirmed",
+    "please do",
+    "go ahead",
+    "sure",
+}
 _NO = {"no", "no thanks", "no thank you", "cancel", "stop", "do not", "don't", "rather not"}
 _building = threading.Lock()
 
@@ -48,13 +59,13 @@ class SupportApp:
     def __init__(self, settings: Settings, models: Models | None = None) -> None:
         """`models` answer in place of those that the settings name."""
         from reference_app.documents.search import open_library
-        from reference_app.graph import Context, build_graph
+        from reference_app.graph import Context, build_graph, open_saver
         from reference_app.models.prompt import load_prompt
         from reference_app.tools.gate import open_gate
 
         weights = None
         if settings.model is None or settings.embedding_model is None:
-            weights = find_weights(settings)
+            weights = find_weights(settings.weights, settings.adapter)
         self.models = models or open_models(settings, weights)
         self.redact = open_redact(settings)
         self.tracing = settings.tracing
@@ -69,7 +80,8 @@ class SupportApp:
                 tools=open_gate(settings, self.models),
                 library=open_library(settings, weights, self.models),
             )
-            self.graph = build_graph(self.context)
+            self._saver = open_saver()
+            self.graph = build_graph(self.context, self._saver)
         except BaseException:
             self.models.close()
             raise
@@ -81,10 +93,9 @@ class SupportApp:
         self.models.close()
         self.context.tools.close()
 
-    def run(  # noqa: PLR0913 - each is one part of a question
+    def run(
         self,
         question: str,
-        heard: Callable[[str], None] | None = None,
         *,
         thread: str | None = None,
         file: str | None = None,
@@ -99,15 +110,14 @@ class SupportApp:
 
         Args:
             question: What the customer writes; at most 2,000 characters.
-            heard: Gets the answer part by part, as the model writes it, before any guard.
             thread: Under which the conversation is kept in memory; without it nothing is.
             file: Name of an uploaded file that the question is about.
             history: Earlier turns, the oldest first, in place of what the thread remembers; the last eight.
             customer: Number of the customer who is signed in, and who may see no other's orders.
 
         Raises:
-            QuestionError: The question is empty or too long, no files are read here, a turn or the customer is
-                none, or the thread is another customer's.
+            QuestionError: The question is empty or too long, no files are read here, a turn or the customer
+                is none, or the thread is another customer's.
             VaultError: Personal data cannot be kept in the vault; no model has seen the question.
         """
         text = read_text(question)
@@ -121,18 +131,24 @@ class SupportApp:
         if (waiting := self._find_waiting(options)) is not None:
             plain = " ".join("".join(one for one in text.lower() if one.isalpha() or one in " '").split())
             if plain in _YES | _NO:
-                yield from self._resume(options, waiting, plain in _YES, heard)
+                yield from self._resume(options, waiting, approved=plain in _YES)
                 return
             # Another message gives the question up; the conversation before it stays.
             self.graph.update_state(options, {}, as_node="guard_output")
         given = start_turn(self.redact(text), customer, file)
-        given["messages"] = [*({**turn, "content": self.redact(turn["content"])} for turn in turns), *given["messages"]]
-        masked = [turn["content"] for turn in given["messages"]] != [*(turn["content"] for turn in turns), text]
+        given["messages"] = [
+            *({**turn, "content": self.redact(turn["content"])} for turn in turns),
+            *given["messages"],
+        ]
+        masked = [turn["content"] for turn in given["messages"]] != [
+            *(turn["content"] for turn in turns),
+            text,
+        ]
         try:
-            yield from self._follow(given, options, heard, asked=given["messages"], masked=masked)
+            yield from self._follow(given, options, asked=given["messages"], masked=masked)
         finally:
             if thread is None:
-                self.graph.checkpointer.delete_thread(options["configurable"]["thread_id"])
+                self._saver.delete_thread(options["configurable"]["thread_id"])
 
     def resume(
         self,
@@ -140,7 +156,6 @@ class SupportApp:
         confirmation: Confirmation,
         *,
         approved: bool,
-        heard: Callable[[str], None] | None = None,
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """
         Go on after a person decided, as `run` does.
@@ -149,7 +164,6 @@ class SupportApp:
             thread: As `run` was given it.
             confirmation: Of the very call that the person saw; another one is denied.
             approved: Whether the person wants it made.
-            heard: As for `run`.
 
         Raises:
             QuestionError: Nothing waits under this thread.
@@ -157,7 +171,7 @@ class SupportApp:
         options = self._options(thread)
         if self._find_waiting(options) is None:
             raise QuestionError("There is nothing to confirm, or it was given up.")
-        yield from self._resume(options, confirmation, approved, heard)
+        yield from self._resume(options, confirmation, approved=approved)
 
     def answer(self, question: str | Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
         """What `reference_app.answer` returns."""
@@ -172,18 +186,17 @@ class SupportApp:
         return as_record(state, self.models.chat_model)
 
     def _resume(
-        self, options: Any, confirmation: Confirmation, approved: bool, heard: Callable[[str], None] | None
+        self, options: Any, confirmation: Confirmation, *, approved: bool
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         from langgraph.types import Command
 
         answer = {"digest": confirmation.digest, "approved": approved}
-        yield from self._follow(Command(resume=answer), options, heard)
+        yield from self._follow(Command(resume=answer), options)
 
     def _follow(
         self,
         given: Any,
         options: Any,
-        heard: Callable[[str], None] | None,
         asked: Sequence[Mapping[str, str]] = (),
         *,
         masked: bool = False,
@@ -202,23 +215,17 @@ class SupportApp:
         ):
             if masked:
                 trace_guard("redaction", MASKED, decision="masked")
-            context = replace(self.context, heard=heard)
-            for update in self.graph.stream(given, options, context=context, stream_mode="updates"):
+            for update in self.graph.stream(given, options, context=self.context, stream_mode="updates"):
                 for node, added in update.items():
+                    step = (node, added or {})
                     if node == "__interrupt__":
-                        shown = self._ask_person(added[0].value)
-                        node, added = CONFIRM, shown
-                    added = {**(added or {})}
-                    if calls := [
-                        message.artifact
-                        for message in added.get("messages", [])
-                        if isinstance(getattr(message, "artifact", None), ToolCall)
-                    ]:
-                        added["tool_calls"] = calls
-                    if added.get("text"):
-                        said = [{"role": "assistant", "content": added["text"]}]
+                        step = (CONFIRM, self._ask_person(added[0].value))
+                    if text := step[1].get("text"):
+                        said = [{"role": "assistant", "content": text}]
                         span.describe({"gen_ai.output.messages": as_messages(said)})
-                    yield node, added
+                    records = [getattr(message, "artifact", None) for message in step[1].get("messages", [])]
+                    calls = [record for record in records if record is not None]
+                    yield step if not calls else (node, {**step[1], "tool_calls": calls})
 
     def _ask_person(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """What is said and recorded while a person decides about the call that `value` describes."""
@@ -237,7 +244,7 @@ class SupportApp:
             self._known.move_to_end(thread)
             gone = [self._known.popitem(last=False)[0] for _ in range(len(self._known) - MAX_THREADS)]
         for name in gone:
-            self.graph.checkpointer.delete_thread(name)
+            self._saver.delete_thread(name)
 
     def _find_waiting(self, options: Any) -> Confirmation | None:
         """The call that waits for a person in this conversation."""
@@ -293,7 +300,7 @@ def _read_question(question: str | Sequence[str] | Mapping[str, Any]) -> Mapping
 
 
 def as_record(state: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """The final state as plain data: `text`, `passages`, `tool_calls`, `model`, and `degraded` where it is."""
+    """The final state as plain data: `text`, `passages`, `tool_calls`, `model`, and `degraded` if it is."""
     return {
         "text": state["text"],
         "passages": [

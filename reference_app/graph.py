@@ -5,15 +5,15 @@ The flow of one message through the agent.
                                          rewriter ↗      ↙
 
 The chat model plans (which tools to call, what to search), answers from what was found, and writes another
-search query where nothing was. Everything else keeps it honest: a plan can only name what the customer wrote,
-a person confirms what changes something, an answer that its material does not bear out is replaced by a quote.
+search query where that held no answer. The rest keeps it honest: a plan can only name what a customer wrote,
+a person confirms what changes something, and an answer that its material does not bear out becomes a quote.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, ToolMessage
@@ -21,10 +21,11 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import END, START, StateGraph
 from langgraph.prebuilt import ToolNode
-from langgraph.runtime import Runtime  # langgraph reads the hints of nodes
+from langgraph.runtime import Runtime  # noqa: TC002 - langgraph reads the hints of nodes
 from langgraph.types import Command, interrupt
 
-from reference_app.plans import SEARCH, PlanError, make_schema, read_plan
+from reference_app.errors import EndpointError
+from reference_app.plans import OWN, SEARCH, PlanError, make_schema, read_plan
 from reference_app.state import APOLOGY, State
 from reference_app.tools.calls import ToolCall
 from reference_app.tools.registry import Confirmation
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from reference_app.models.client import Models
     from reference_app.models.prompt import Prompt
     from reference_app.settings import Settings
-    from reference_app.tools.toolbox import Toolbox
+    from reference_app.tools.gate import Gate
 
 PLAN_TOKENS, ANSWER_TOKENS, QUERY_TOKENS = 256, 200, 40
 EARLIER = 6  # messages before the last one that models read
@@ -51,14 +52,13 @@ _URL = re.compile(r"https?://[^\s<>\"'`\])}]+", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What the nodes work with; the same for all messages but `heard`, which gets an answer as it is written."""
+    """What the nodes work with; the same for all messages."""
 
     settings: Settings
     models: Models
     prompts: dict[str, Prompt]
-    tools: Toolbox
+    tools: Gate
     library: Library
-    heard: Callable[[str], None] | None = None
 
     def say(self, occasion: str, **values: str) -> str:
         """One of the app's own sentences."""
@@ -67,15 +67,13 @@ class Context:
     def ask(self, prompt: str, text: str, max_tokens: int, **options: Any) -> str:
         """The chat model's reply to a message after the prompt's examples."""
         asked = self.prompts[prompt]
-        messages = [
-            {"role": "system", "content": asked.template.strip()},
-            *asked.turns,
-            {"role": "user", "content": text},
-        ]
-        return self.models.complete(asked, messages, max_tokens=max_tokens, **options).strip()
+        reply = self.models.complete(asked, asked.messages(text), max_tokens=max_tokens, **options).strip()
+        if not reply:
+            raise EndpointError(f"The reply of {self.models.chat_model} to the prompt {prompt} is empty.")
+        return reply
 
 
-def build_graph(context: Context) -> CompiledStateGraph[Any, Any, Any, Any]:
+def build_graph(context: Context, saver: InMemorySaver) -> CompiledStateGraph[Any, Any, Any, Any]:
     """The compiled graph; its state is `State`, its runtime's context is `Context`."""
     graph = StateGraph(State, context_schema=Context)
     graph.add_node("guard_input", guard_input)
@@ -95,12 +93,17 @@ def build_graph(context: Context) -> CompiledStateGraph[Any, Any, Any, Any]:
     graph.add_edge("retriever", "answerer")
     graph.add_edge("rewriter", "retriever")
     graph.add_edge("guard_output", END)
+    return graph.compile(checkpointer=saver)
+
+
+def open_saver() -> InMemorySaver:
+    """Keeps conversations in memory, and a message that waits for a person."""
     kept = [
         ("reference_app.tools.calls", "ToolCall"),
         ("reference_app.documents.search", "Found"),
         ("reference_app.documents.knowledge", "Section"),
     ]
-    return graph.compile(checkpointer=InMemorySaver(serde=JsonPlusSerializer(allowed_msgpack_modules=kept)))
+    return InMemorySaver(serde=JsonPlusSerializer(allowed_msgpack_modules=kept))
 
 
 # --- The nodes, in the order in which a message meets them ----------------------------------------------
@@ -132,17 +135,19 @@ def planner(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     with trace("planner") as span:
         text = context.ask("planner", show_conversation(state), PLAN_TOKENS, schema=schema)
         try:
-            calls = read_plan(text, schema)
+            calls = read_plan(text)
         except PlanError:  # an endpoint that does not keep to schemas gets a second chance
-            text = context.ask("planner", f"{show_conversation(state)}\nReply with JSON alone.", PLAN_TOKENS, schema=schema)
-            calls = read_plan(text, schema)
+            text = context.ask(
+                "planner", f"{show_conversation(state)}\nReply with JSON alone.", PLAN_TOKENS, schema=schema
+            )
+            calls = read_plan(text)
         span.describe({"reference_app.plan.text": text, "reference_app.plan.calls": calls})
-    own = {"reply": lambda given: given["text"], "ask": lambda given: context.say(given["missing"])}
-    own["refuse"] = lambda _: context.say("refuse")
     return {
-        "messages": [as_message(used)] if (used := [call for call in calls if call["name"] in {tool.name for tool in tools}]) else [],
+        "messages": [as_message(used)]
+        if (used := [call for call in calls if call["name"] not in OWN])
+        else [],
         "queries": [call["arguments"]["query"] for call in calls if call["name"] == SEARCH],
-        "said": [own[call["name"]](call["arguments"]) for call in calls if call["name"] in own],
+        "said": [say(call, context) for call in calls if call["name"] in OWN and call["name"] != SEARCH],
     }
 
 
@@ -164,15 +169,19 @@ def approve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 def call_tool(request: ToolCallRequest, _: Callable[..., Any]) -> ToolMessage:
     """The gate around each call of the tool node: schema, policy and guards decide, then the tool runs."""
     name, arguments, state = request.tool_call["name"], request.tool_call["args"], request.state
-    context: Context = request.runtime.context
+    context: Context = request.runtime.context  # type: ignore[assignment] # given with each run
     digest = Confirmation.of(name, arguments).digest
     if digest in state["rejected"]:
-        record = ToolCall(name=name, arguments=arguments, decision="denied", reason="a person did not confirm it")
+        record = ToolCall(
+            name=name, arguments=arguments, decision="denied", reason="a person did not confirm it"
+        )
         trace_guard("tools", record.reason)
     else:
         confirmation = Confirmation(digest) if digest in state["confirmed"] else None
         record = context.tools.run(name, arguments, state, confirmation)
-    shown = record.result if record.result is not None else {"error": record.decision, "reason": record.reason}
+    shown = (
+        record.result if record.result is not None else {"error": record.decision, "reason": record.reason}
+    )
     return ToolMessage(json.dumps(shown), name=name, tool_call_id=request.tool_call["id"], artifact=record)
 
 
@@ -181,11 +190,15 @@ def retriever(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     if not state["queries"]:
         return {}
     context, question = runtime.context, str(last_message(state))
-    with trace("retriever", gen_ai__operation__name="retrieval", reference_app__queries=state["queries"]) as span:
+    with trace(
+        "retriever", gen_ai__operation__name="retrieval", reference_app__queries=state["queries"]
+    ) as span:
         found = list(state["passages"])
         for query in state["queries"]:
             known = {one.section.id for one in found}
-            near = context.library.search([question, query], context.settings.top_k)
+            # Of several things that are asked, the message as a whole is like none.
+            asked = [question, query] if len(state["queries"]) == 1 else [query]
+            near = context.library.search(asked, context.settings.top_k)
             found += [one for one in near if one.section.id not in known]
         if "input" in context.settings.guards:
             found = [one for one in found if not is_poisoned(one.section.text)]
@@ -193,9 +206,7 @@ def retriever(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     return {"passages": found}
 
 
-def answerer(
-    state: State, runtime: Runtime[Context]
-) -> Command[Literal["rewriter", "guard_output"]]:
+def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewriter", "guard_output"]]:
     """Ask the model for an answer from the material; one that the material does not bear out is a quote."""
     context = runtime.context
     material = show_material(state)
@@ -203,7 +214,7 @@ def answerer(
         return Command(goto="guard_output", update={"text": " ".join(state["said"])})
     with trace("answerer") as span:
         asked = "Material:\n" + "\n\n".join(material) + f"\n\n{show_conversation(state, 'Customer')}"
-        text = context.ask("answerer", asked, ANSWER_TOKENS, heard=context.heard)
+        text = context.ask("answerer", asked, ANSWER_TOKENS)
         span.describe({"reference_app.draft": text})
         if text.startswith(APOLOGY[:-1]) and state["queries"] and not state["rewritten"]:
             return Command(goto="rewriter")
@@ -280,15 +291,14 @@ def made(state: State) -> list[ToolCall]:
 def show_conversation(state: State, last: str = "Now customer") -> str:
     """The last message after those before it, each in a line of its own."""
     spoken = [
-        message
-        for message in state["messages"]
-        if message.content and not isinstance(message, ToolMessage)
+        message for message in state["messages"] if message.content and not isinstance(message, ToolMessage)
     ]
     *earlier, now = spoken
     if not earlier:
         return f"{last}: {now.content}" if last == "Customer" else str(now.content)
+    who = {True: "customer", False: "shop"}
     lines = [
-        f"Earlier {'customer' if isinstance(message, HumanMessage) else 'shop'}: {' '.join(str(message.content).split())}"
+        f"Earlier {who[isinstance(message, HumanMessage)]}: {' '.join(str(message.content).split())}"
         for message in earlier[-EARLIER:]
     ]
     return "\n".join([*lines, f"{last}: {now.content}"])
@@ -296,10 +306,11 @@ def show_conversation(state: State, last: str = "Now customer") -> str:
 
 def show_material(state: State) -> list[str]:
     """Sections by their ids, and results of tools, as the answerer reads them."""
+    status = {"current": ""}
     sections = [
-        f"[{one.section.id}] {one.section.title} > {one.section.heading}"
-        f"{'' if one.section.status == 'current' else ' (replaced by newer rules)'}: {' '.join(one.section.text.split())}"
-        for one in state["passages"]
+        f"[{section.id}] {section.title} > {section.heading}"
+        f"{status.get(section.status, ' (replaced by newer rules)')}: {' '.join(section.text.split())}"
+        for section in (found.section for found in state["passages"])
     ]
     results = [
         f"{message.name}({json.dumps(message.artifact.arguments)}) = {message.content}"
@@ -307,6 +318,12 @@ def show_material(state: State) -> list[str]:
         if isinstance(message, ToolMessage)
     ]
     return [*sections, *results]
+
+
+def say(call: dict[str, Any], context: Context) -> str:
+    """What the planner answers itself: small talk in its own words, a question back, a refusal."""
+    arguments = call["arguments"]
+    return str(arguments.get("text") or context.say(arguments.get("missing", "refuse")))
 
 
 def find_ungrounded(text: str, material: list[str], state: State) -> list[str]:

@@ -78,24 +78,34 @@ def make_schema(tools: Sequence[Tool], texts: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def read_plan(text: str, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
+def read_plan(text: str) -> list[dict[str, Any]]:
     """
     The calls of a plan, each with `name` and `arguments`, none of them twice.
 
-    Raises:
-        PlanError: The text is no plan of this schema.
-    """
-    import jsonschema
+    Only the form is checked here, and what is no tool: arguments of tools are the gate's.
 
+    Raises:
+        PlanError: The text is no plan.
+    """
     try:
         plan = json.loads(text)
-        jsonschema.validate(plan, schema)
     except ValueError as error:
         raise PlanError("The model's plan is no JSON.") from error
-    except jsonschema.ValidationError as error:
-        place = "/".join(map(str, error.absolute_path)) or "the whole"
-        raise PlanError(f"The model's plan does not keep its schema at {place}.") from error
-    calls = {json.dumps(call, sort_keys=True): call for call in plan["calls"]}
+    calls = plan.get("calls") if isinstance(plan, dict) else None
+    if not isinstance(calls, list) or not 1 <= len(calls) <= MAX_CALLS:
+        raise PlanError(f"The model's plan needs 1 to {MAX_CALLS} `calls`.")
+    for call in calls:
+        if (
+            not isinstance(call, dict)
+            or set(call) != {"name", "arguments"}
+            or not isinstance(call["arguments"], dict)
+        ):
+            raise PlanError("A call of the model's plan needs a `name` and `arguments`.")
+        if call["name"] in OWN and set(call["arguments"]) != set(OWN[call["name"]]):
+            raise PlanError(f"The model's plan needs other arguments for {call['name']}.")
+        if call["name"] == "ask" and call["arguments"]["missing"] not in MISSING:
+            raise PlanError("The model's plan asks for what the app cannot ask.")
+    calls = {json.dumps(call, sort_keys=True): call for call in calls}
     return list(calls.values())
 
 
@@ -119,7 +129,11 @@ def _simplify(schema: Mapping[str, Any]) -> dict[str, Any]:
     if "enum" in schema:
         return {"enum": list(schema["enum"])}
     if (kind := schema.get("type")) == "string":
-        return {"type": "string", "minLength": 1, "maxLength": min(schema.get("maxLength", MAX_WORDS), MAX_WORDS)}
+        return {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": min(schema.get("maxLength", MAX_WORDS), MAX_WORDS),
+        }
     return {"type": kind} if kind in ("integer", "number", "boolean") else {}
 
 

@@ -43,7 +43,6 @@ class Settings:
         shop_url: Of a running shop service; None starts one when a tool first needs it.
         shop_token: What that service asks for as a bearer token.
         mcp: A URL or command of an MCP server that has the tools in place of the app; None where none has.
-        database_url: Of a PostgreSQL server that query_shop asks; None means the database of the shop here.
         role: Whose rights the tools' policy grants: `customer` or `staff`.
         pages: Hosts of the shop, whose pages are read where a question names their URL.
         uploads: The folder of the files that customers upload; None where none are read.
@@ -76,7 +75,6 @@ class Settings:
     shop_url: str | None
     shop_token: str | None = field(repr=False)
     mcp: str | None = field(repr=False)
-    database_url: str | None = field(repr=False)
     role: Role
     pages: Allowed
     uploads: Path | None
@@ -125,7 +123,6 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         shop_url=environ.get("REFERENCE_APP_SHOP_URL") or None,
         shop_token=environ.get("REFERENCE_APP_SHOP_TOKEN") or None,
         mcp=_read_mcp(environ.get("REFERENCE_APP_MCP") or None),
-        database_url=_read_database(environ.get("REFERENCE_APP_DATABASE_URL") or None),
         pages=_read_pages(environ.get("REFERENCE_APP_PAGE_HOSTS") or SHOP_HOST),
         uploads=Path(uploads).expanduser().resolve() if uploads else None,
         role=_read_role(environ.get("REFERENCE_APP_ROLE") or "customer"),
@@ -191,13 +188,6 @@ def _read_adapter(value: str | None, *, remote: bool) -> tuple[Path | None, str 
             "name of a fine-tuned model together with OPENAI_BASE_URL or OPENAI_API_KEY."
         )
     return path, None
-
-
-def _read_database(value: str | None) -> str | None:
-    if value is not None and not value.startswith(("postgresql://", "postgres://")):
-        # It is not shown, because it may hold a password.
-        raise SettingsError("REFERENCE_APP_DATABASE_URL must be like postgresql://user@host/database.")
-    return value
 
 
 def _read_mcp(value: str | None) -> str | None:

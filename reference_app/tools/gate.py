@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from reference_app.settings import Settings
     from reference_app.state import State
     from reference_app.tools.calls import ToolCall
+    from reference_app.tools.policy import Outcome
     from reference_app.tools.registry import Confirmation, Decision, Registry, Tool
 
 SQL_TOKENS = 200
@@ -28,7 +28,7 @@ class Gate:
     """
     Attributes:
         registry: What a plan may call.
-        attachments: What the app itself calls for what a message brings along; the settings say what may be read.
+        attachments: What the app itself calls for what a message brings along.
         close: Ends connections, and the shop's service where it was started here.
     """
 
@@ -96,34 +96,24 @@ class Gate:
 
 def open_gate(settings: Settings, models: Models) -> Gate:
     """
-    The tools of the shop's service or of an MCP server, and those that read what a message brings along.
+    All tools, asked by the chat model of `models`.
 
     Raises:
-        AppError: The policy, the orders, an address or the signatures cannot be used, or a tool of the app's
-            own, which reads attachments, is not as somebody signed for it.
+        AppError: As `open_tools`.
     """
     from reference_app.models.prompt import load_prompt
-    from reference_app.tools.attachments import attachment_tools
-    from reference_app.tools.policy import ROLES, Policy, load_policy
+    from reference_app.tools.policy import ROLES, Policy
     from reference_app.tools.registry import Registry
-    from reference_app.tools.signing import find_unsigned
     from reference_app.tools.toolbox import open_tools
 
     prompt = load_prompt(settings.prompts, "sql")
-    with ExitStack() as closing:
-        tools, close = open_tools(
-            settings, lambda messages: models.complete(prompt, messages, max_tokens=SQL_TOKENS)
-        )
-        closing.callback(close)
-        attached = attachment_tools(settings)
-        unsigned = find_unsigned([*tools, *attached]) if "manifest" in settings.guards else frozenset()
-        if own := unsigned & {tool.name for tool in attached}:
-            raise RefusedError(f"The tool {min(own)} is refused: it is not as somebody signed for it.")
-        anybody = {tool.name: dict.fromkeys(ROLES, "allow") for tool in attached}
-        return Gate(
-            settings=settings,
-            registry=Registry(tools, load_policy(settings.policy)),
-            attachments=Registry(attached, Policy(source=settings.policy, rules=anybody)),
-            planned=tuple(tool for tool in tools if tool.name not in unsigned),
-            close=closing.pop_all().close,
-        )
+    box = open_tools(settings, lambda messages: models.complete(prompt, messages, max_tokens=SQL_TOKENS))
+    everybody: dict[str, Outcome] = dict.fromkeys(ROLES, "allow")  # the settings say what may be read
+    anybody = dict.fromkeys(box.attachments, everybody)
+    return Gate(
+        settings=settings,
+        registry=box.registry,
+        attachments=Registry(box.attachments.values(), Policy(source=settings.policy, rules=anybody)),
+        planned=tuple(tool for tool in box.registry.tools if tool.name not in box.unsigned),
+        close=box.close,
+    )

@@ -1,10 +1,10 @@
-"""What an OpenAPI document says about each call: where its arguments go and what comes back."""
+"""An OpenAPI document read for tools: where the arguments of each call go, and what comes back."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from reference_app.tools.arguments import ToolError
 
@@ -54,124 +54,104 @@ def read_operations(source: Path) -> tuple[Operation, ...]:
     except (OSError, ValueError, RecursionError) as error:
         raise ToolError(f"The OpenAPI document {source} cannot be read: {error}.") from error
     try:
-        return tuple(_read_paths(document))
-    except ToolError as error:
-        raise ToolError(f"{source}: {error}") from error
+        found = [
+            (f"{method.upper()} {path}", path, method, methods[method])
+            for path, methods in document["paths"].items()
+            for method in METHODS
+            if method in methods
+        ]
+        _check_schemas(document)
     except _UNREADABLE as error:
-        raise ToolError(
-            f"{source} is no OpenAPI document that tools can be made of: {_explain(error)}."
-        ) from error
-
-
-def _read_paths(document: dict[str, Any]) -> Iterator[Operation]:
-    checked: set[str] = set()
-    for path, methods in document["paths"].items():
-        for method in METHODS:
-            if method in methods:
-                try:
-                    operation = _read_operation(document, path, method, methods[method], checked)
-                except _UNREADABLE as error:
-                    where = f"{method.upper()} {path}"
-                    raise ToolError(f"no tool can be made of {where}: {_explain(error)}.") from error
-                yield operation
+        raise ToolError(f"{source} is no OpenAPI document: {_explain(error)}.") from error
+    operations = []
+    for where, path, method, operation in found:
+        try:
+            operations.append(_read_operation(document, path, method, operation))
+        except _UNREADABLE as error:
+            raise ToolError(f"{source}: no tool can be made of {where}: {_explain(error)}.") from error
+    return tuple(operations)
 
 
 def _explain(error: Exception) -> str:
     return f"it has no {error}" if isinstance(error, KeyError) else str(error)
 
 
-def _read_operation(
-    document: dict[str, Any], path: str, method: str, found: dict[str, Any], checked: set[str]
-) -> Operation:
-    name = found["operationId"]
-    places: dict[str, list[str]] = {"path": [], "query": [], "body": []}
-    properties: dict[str, Any] = {}
-    required: list[str] = []
-
-    def add(place: str, argument: str, schema: dict[str, Any], *, needed: bool) -> None:
-        if argument in properties:
-            raise ToolError(f"{name}: two arguments are named {argument}.")
-        places[place].append(argument)
-        properties[argument] = _plain(schema)
-        if needed:
-            required.append(argument)
-
-    for one in found.get("parameters", []):
-        if one["in"] in places:
-            add(one["in"], one["name"], one["schema"], needed=one.get("required", False))
+def _read_operation(document: dict[str, Any], path: str, method: str, found: dict[str, Any]) -> Operation:
+    named = [one for one in found.get("parameters", []) if one["in"] in ("path", "query")]
+    arguments = [(one["in"], one["name"], _plain(one["schema"]), one.get("required", False)) for one in named]
     if "requestBody" in found:
-        body = _resolve(document, found["requestBody"]["content"]["application/json"]["schema"])
-        for argument, schema in body["properties"].items():
-            add("body", argument, schema, needed=argument in body.get("required", []))
+        body = found["requestBody"]["content"]["application/json"]["schema"]
+        body = _resolve(document, body["$ref"]) if "$ref" in body else body
+        arguments += [
+            ("body", name, _plain(schema), name in body.get("required", []))
+            for name, schema in body["properties"].items()
+        ]
+    properties = {name: schema for _, name, schema, _ in arguments}
+    if len(properties) < len(arguments):
+        raise ValueError("two arguments have one name")
     answers = {
-        int(status): answer["content"]["application/json"]["schema"]
+        int(status): {**answer["content"]["application/json"]["schema"], "components": document["components"]}
         for status, answer in found["responses"].items()
         if "content" in answer and status.isdecimal()
     }
     if not answers:
-        raise ToolError(f"{name}: no answer in JSON is described.")
-    for status, schema in answers.items():
-        _check_answer(document, schema, f"{name}: the answer {status}", checked)
+        raise ValueError("no answer in JSON is described")
+    places = {
+        place: tuple(name for where, name, *_ in arguments if where == place)
+        for place in ("path", "query", "body")
+    }
     return Operation(
-        name=name,
+        name=found["operationId"],
         description=found.get("description", found.get("summary", "")),
         method=method.upper(),
         path=path,
-        in_path=tuple(places["path"]),
-        in_query=tuple(places["query"]),
-        in_body=tuple(places["body"]),
+        in_path=places["path"],
+        in_query=places["query"],
+        in_body=places["body"],
         parameters={
             "type": "object",
             "properties": properties,
-            "required": required,
+            "required": [name for _, name, _, needed in arguments if needed],
             "additionalProperties": False,
         },
-        answers={
-            status: {**schema, "components": document["components"]} for status, schema in answers.items()
-        },
+        answers=answers,
     )
 
 
-def _check_answer(document: dict[str, Any], schema: Any, where: str, checked: set[str]) -> None:
-    """
-    A schema that cannot be used would only be noticed in the middle of a customer's question.
-
-    Args:
-        checked: References of the document whose parts need no second look.
-    """
+def _check_schemas(document: dict[str, Any]) -> None:
+    """One that cannot be used would only be noticed in the middle of a customer's question."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
 
+    parts = list(_walk(document))
+    schemas = [part["schema"] for part in parts if isinstance(part.get("schema"), dict)]
     try:
-        Draft202012Validator.check_schema(schema)
+        for schema in [*schemas, *document["components"]["schemas"].values()]:
+            Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        raise ToolError(f"{where} is no JSON Schema: {error.message}.") from error
-    for reference in set(_list_references(schema)) - checked:
-        checked.add(reference)
-        try:
-            part = _resolve(document, {"$ref": reference})
-        except (KeyError, TypeError, IndexError) as error:
-            raise ToolError(f"{where} refers to {reference}, which is not there.") from error
-        _check_answer(document, part, where, checked)
+        raise ValueError(f"a schema is no JSON Schema: {error.message}") from error
+    for part in parts:
+        if isinstance(part.get("$ref"), str):
+            _resolve(document, part["$ref"])
 
 
-def _list_references(value: Any) -> Iterator[str]:
+def _walk(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, dict):
-        if isinstance(value.get("$ref"), str):
-            yield value["$ref"]
+        yield value
         value = list(value.values())
     for part in value if isinstance(value, list) else ():
-        yield from _list_references(part)
+        yield from _walk(part)
 
 
-def _resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """A reference within the document, followed once."""
-    if "$ref" not in schema:
-        return schema
+def _resolve(document: dict[str, Any], reference: str) -> Any:
+    """A reference within the document."""
     part: Any = document
-    for step in schema["$ref"].removeprefix("#/").split("/"):
-        part = part[step]
-    return cast("dict[str, Any]", part)
+    try:
+        for step in reference.removeprefix("#/").split("/"):
+            part = part[step]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{reference} is not there") from error
+    return part
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,6 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reference_app.tools.calls import Decision as Recorded
-from reference_app.tools.calls import ToolCall
 from reference_app.tools.arguments import (
     ToolError,
     check_strict,
@@ -18,6 +16,8 @@ from reference_app.tools.arguments import (
     name_near_miss,
     read_arguments,
 )
+from reference_app.tools.calls import Decision as Recorded
+from reference_app.tools.calls import ToolCall
 from reference_app.tools.policy import ROLES
 from reference_app.tracing import trace, trace_guard
 

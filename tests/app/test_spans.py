@@ -1,156 +1,145 @@
-"""What the app's spans say, as whoever installs a provider sees them."""
+"""The spans of the app as the provider of OpenTelemetry sees them, and as the terminal draws them."""
 
 from __future__ import annotations
 
 import json
-import re
-import subprocess
-import sys
-from pathlib import Path
 
+import openai
 import pytest
-
-import reference_app
-from tests.app.shop import environment
-
-pytestmark = [pytest.mark.live, pytest.mark.usefixtures("weights")]  # skipped where they are missing
-
-# Answers with a provider installed and prints every span as one line of JSON.
-RUN = """
-import json, sys
-from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-exporter, provider = InMemorySpanExporter(), TracerProvider()
-provider.add_span_processor(SimpleSpanProcessor(exporter))
-trace.set_tracer_provider(provider)
-import reference_app
-from concurrent.futures import ThreadPoolExecutor
-with ThreadPoolExecutor(4) as threads:
-    list(threads.map(reference_app.answer, sys.argv[1:]))
-for span in exporter.get_finished_spans():
-    print(json.dumps({
-        "name": span.name, "id": span.context.span_id, "parent": span.parent and span.parent.span_id,
-        "attributes": dict(span.attributes), "events": len(span.events)}))
-"""
-PROMPTS = Path(reference_app.__file__).parent / "prompts" / "prompts.lock"
-LOCKED = {one["name"]: one["sha256"] for one in json.loads(PROMPTS.read_text("utf-8"))["prompts"]}
-SECRETS = ("ada@example.com", "07700 900461", "4629 1830 5577 1940", "Ada Quimby", "ada.quimby")
-DOCUMENTS = (
-    "I'm Ada Quimby, ada@example.com, tel. 07700 900461, card 4629 1830 5577 1940. "
-    "How heavy is the Kestrel tent?"
+
+from reference_app.cli.spans import draw
+from reference_app.models.client import open_models
+from reference_app.models.prompt import Prompt
+from reference_app.settings import read_settings
+from reference_app.tracing import Step, export_to, record_steps, steps, trace, trace_guard
+from reference_app.tracing.settings import TracingSettings
+
+PROMPT = Prompt(
+    name="planner", version="3.1.0", kind="planner", template="Plan.", turns=(), replies={}, sha256="0" * 64
 )
 
 
-@pytest.fixture(scope="module")
-def spans(shop):
-    told = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", RUN, DOCUMENTS, "Where is order FW-20001?"],
-        env=environment(**shop),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    return [json.loads(line) for line in told.stdout.splitlines()]
+@pytest.fixture
+def read_spans(monkeypatch):
+    """A provider that keeps spans; returns what reads them, by name."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(steps, "get_tracer", provider.get_tracer)
+    return lambda: {span.name: span for span in exporter.get_finished_spans()}
 
 
-def test_spans_form_one_tree_a_question_and_name_calls_prompts_and_documents(spans):
-    by_id = {span["id"]: span for span in spans}
-    names = {
-        (by_id[span["parent"]]["name"].split()[0] if span["parent"] else None, span["name"].split()[0])
-        for span in spans
+@pytest.fixture
+def models(model_server):
+    environ = {
+        "OPENAI_BASE_URL": model_server.url,
+        "OPENAI_API_KEY": "sk-test",
+        "REFERENCE_APP_MODEL": "m",
+        "REFERENCE_APP_EMBEDDING_MODEL": "e",
     }
-    assert names == {
-        (None, "invoke_agent"),
-        ("invoke_agent", "guard"),
-        ("invoke_agent", "intake"),
-        ("invoke_agent", "planner"),
-        ("invoke_agent", "retriever"),
-        ("invoke_agent", "tools"),
-        ("invoke_agent", "answerer"),
-        ("intake", "embeddings"),
-        ("planner", "chat"),
-        ("retriever", "retrieval"),
-        ("tools", "execute_tool"),
-        ("execute_tool", "GET"),
-        ("answerer", "chat"),
+    models = open_models(read_settings(environ), None)
+    yield models
+    models.close()
+
+
+def test_a_call_tells_its_prompt_its_messages_and_its_tokens(models, read_spans):
+    with export_to(TracingSettings(), conversation="t-1"), trace("planner"):
+        said = models.complete(PROMPT, PROMPT.messages("Hi, ada@example.com here"), max_tokens=9, schema={})
+        models.embed("a tent")
+    spans = read_spans()
+
+    parent, chat, embedding = (spans[name] for name in ("planner", "chat m", "embeddings e"))
+    assert {chat.parent.span_id, embedding.parent.span_id} == {parent.context.span_id}
+    assert chat.kind.name == "CLIENT"
+    told = dict(chat.attributes)
+    asked = json.loads(told.pop("gen_ai.input.messages"))
+    assert [message["role"] for message in asked] == ["system", "user"]
+    assert asked[1]["parts"] == [{"type": "text", "content": "Hi, [email] here"}]
+    (answered,) = json.loads(told.pop("gen_ai.output.messages"))
+    assert (said, answered["parts"][0]["content"]) == (
+        "Echo: Hi, ada@example.com here",
+        "Echo: Hi, [email] here",
+    )
+    assert told.pop("gen_ai.usage.input_tokens") > 0
+    assert told.pop("gen_ai.usage.output_tokens") > 0
+    assert told == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.conversation.id": "t-1",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "m",
+        "gen_ai.request.temperature": 0.0,
+        "gen_ai.request.seed": 0,
+        "gen_ai.request.max_tokens": 9,
+        "gen_ai.output.type": "json",
+        "gen_ai.prompt.name": "planner",
+        "reference_app.prompt.name": "planner",
+        "reference_app.prompt.version": "3.1.0",
+        "reference_app.prompt.sha256": "0" * 64,
+        "gen_ai.response.model": "m-served",
+        "gen_ai.response.finish_reasons": ("stop",),
     }
-    assert [span["parent"] for span in spans].count(None) == 2
-
-    chats = [span["attributes"] for span in spans if span["name"].startswith("chat ")]
-    assert {(chat["reference_app.prompt.name"], chat["gen_ai.operation.name"]) for chat in chats} == {
-        ("adapter-planner", "chat"), ("adapter-answerer", "chat"),
-    }  # fmt: skip
-    for chat in chats:
-        assert chat["reference_app.prompt.version"].count(".") == 2
-        assert chat["gen_ai.prompt.name"] == chat["reference_app.prompt.name"]
-        assert chat["reference_app.prompt.sha256"] == LOCKED[chat["gen_ai.prompt.name"]]
-        assert "+adapter-" in chat["gen_ai.request.model"]
-        assert chat["gen_ai.response.model"] == chat["gen_ai.request.model"]  # and not that of its base
-        assert chat["gen_ai.usage.input_tokens"] > 0
-        assert chat["gen_ai.usage.output_tokens"] > 0
-        assert json.loads(chat["gen_ai.input.messages"])[0]["role"] == "system"
-        assert json.loads(chat["gen_ai.output.messages"])[0]["parts"][0]["type"] == "text"
-
-        assert chat["gen_ai.provider.name"] == "llama.cpp"
-        assert chat["reference_app.cost_usd"] == 0
-        assert json.loads(chat["gen_ai.system_instructions"])[0]["type"] == "text"
-        assert chat["gen_ai.response.finish_reasons"] == ["stop"]
-
-    roots = [span["attributes"] for span in spans if span["parent"] is None]
-    for root in roots:
-        assert {tool["name"] for tool in json.loads(root["gen_ai.tool.definitions"])} >= {
-            "order_status",
-            "query_shop",
-        }
-        assert json.loads(root["gen_ai.output.messages"])[0]["role"] == "assistant"
-    (retrieval,) = [span["attributes"] for span in spans if span["name"] == "retrieval knowledge"]
-    assert json.loads(retrieval["gen_ai.retrieval.documents"])[0]["id"] == "tents#weight"
-    (tool,) = [span["attributes"] for span in spans if span["name"] == "execute_tool order_status"]
-    assert json.loads(tool["gen_ai.tool.call.arguments"]) == {"order_id": "FW-20001"}
-    assert json.loads(tool["gen_ai.tool.call.result"])["status"] == "shipped"
-    assert tool["reference_app.tool.decision"] == "allowed"
-    assert re.fullmatch(r"call_[0-9a-f]{24}", tool["gen_ai.tool.call.id"])
+    assert embedding.attributes["gen_ai.embeddings.dimension.count"] == 8
+    assert "gen_ai.conversation.id" not in parent.attributes  # it names no operation
 
 
-def test_a_question_alone_is_a_conversation_of_its_own(spans):
-    by_id = {span["id"]: span for span in spans}
-    conversations = {}
-    for span in spans:
-        if "gen_ai.operation.name" not in span["attributes"]:
-            assert "gen_ai.conversation.id" not in span["attributes"]
-            continue
-        root = span
-        while root["parent"]:
-            root = by_id[root["parent"]]
-        conversations.setdefault(root["id"], set()).add(span["attributes"]["gen_ai.conversation.id"])
+def test_a_failure_is_told_by_its_type_alone(models, model_server, read_spans):
+    model_server.fault = "401"
+    with pytest.raises(openai.AuthenticationError), trace("invoke_agent"):
+        models.complete(PROMPT, PROMPT.messages("ada@example.com"), max_tokens=1)
 
-    assert [len(ids) for ids in conversations.values()] == [1, 1]
-    assert len(set.union(*conversations.values())) == 2
+    for span in read_spans().values():
+        assert (span.attributes["error.type"], span.status.description) == ("AuthenticationError",) * 2
+        assert not span.events
+        assert "ada@" not in span.to_json()
 
 
-def test_spans_hold_no_personal_data(spans):
-    text = json.dumps(spans)
+def test_each_conversation_has_an_id(read_spans):
+    for name in ("a", "b"):
+        with export_to(TracingSettings()), trace(name, gen_ai__operation__name="invoke_agent"):
+            pass
+    with export_to(TracingSettings(opentelemetry=False)), trace("unseen"):
+        pass
 
-    assert "[email]" in text
-    assert not [secret for secret in SECRETS if secret in text]
+    spans = read_spans()
+    assert set(spans) == {"a", "b"}
+    assert len({span.attributes["gen_ai.conversation.id"] for span in spans.values()}) == 2
 
 
-def test_a_failure_is_told_by_its_type_alone(launch, shop):
-    code = RUN.replace(
-        "list(threads.map(reference_app.answer, sys.argv[1:]))",
-        "threads.submit(reference_app.answer, sys.argv[1]).exception()",
+@pytest.mark.parametrize("opentelemetry", [True, False])
+def test_steps_are_recorded_masked_and_nested_whatever_the_output(opentelemetry):
+    settings = TracingSettings(opentelemetry=opentelemetry)
+    with record_steps() as kept, export_to(settings), trace("one", said="to ada@example.com"):
+        with pytest.raises(KeyError), trace("two"):
+            raise KeyError("ada@example.com")
+        trace_guard("input", "an order", text="x" * 9000)
+
+    assert [(step.name, step.depth) for step in kept] == [("one", 0), ("two", 1), ("guard input", 1)]
+    assert kept[0].attributes == {"said": "to [email]"}
+    assert kept[1].attributes == {"error.type": "KeyError"}
+    assert len(kept[2].attributes["reference_app.guard.text"]) == 8000
+    assert all(step.end_s >= step.start_s for step in kept)
+
+
+def test_a_line_of_the_waterfall_has_its_place_in_time_its_tokens_and_its_prompt():
+    usage = {"gen_ai.usage.input_tokens": 30, "gen_ai.usage.output_tokens": 4}
+    prompt = {"reference_app.prompt.name": "planner", "reference_app.prompt.version": "1.2.0"}
+    drawn = draw(
+        [
+            Step(name="invoke_agent", depth=0, start_s=10.0, end_s=13.0),
+            Step(name="planner", depth=1, start_s=10.0, end_s=11.5),
+            Step(name="chat m", depth=2, start_s=10.75, end_s=11.5, attributes=usage | prompt),
+            Step(name="answerer", depth=1, start_s=11.5, end_s=13.0, attributes={"error.type": "APIError"}),
+            Step(name="next", depth=0, start_s=20.0, end_s=24.0),
+        ]
     )
 
-    output, errors = launch(
-        "-c", code, "ada@example.com", **shop, OPENAI_BASE_URL="http://127.0.0.1:1/v1"
-    ).communicate(timeout=60)
-    spans = [json.loads(line) for line in output.splitlines()]
-
-    assert spans, errors
-    assert "ada@" not in output
-    (root,) = [span for span in spans if span["parent"] is None]
-    assert root["attributes"]["error.type"] == "APIConnectionError"
-    assert not any(span["events"] for span in spans)
+    assert drawn.split("\n\n")[0].splitlines() == [
+        "invoke_agent ████████████████████████    3000 ms  30 → 4 tokens",
+        "  planner    ████████████                1500 ms",
+        "    chat m         ██████                 750 ms  30 → 4 tokens  planner 1.2.0",
+        "  answerer               ████████████    1500 ms  failed: APIError",
+        "next         ████████████████████████    4000 ms",
+    ]
+    assert draw([]) == "No step was made."

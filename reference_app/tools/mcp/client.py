@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from mcp import Client
 
 VARIABLE, OWN, TIMEOUT_S, MAX_PAGES = "REFERENCE_APP_MCP", "reference_app.variants.mcp", 60.0, 100
-UNAVAILABLE = {"error": "unavailable"}
 _UNOWNED = Decision(
     outcome="deny",
     reason="The guard owner denies it: an MCP server does not know whose the data are.",
@@ -66,7 +65,7 @@ class McpTools:
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._server, self._is_confirmed, self._public = server, is_confirmed, public
-        self._timeout_s, self._shown = timeout_s, _show(server)
+        self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._connection: _Connection | None = None
         self._listed: dict[str, Any] = {}
@@ -82,22 +81,21 @@ class McpTools:
         """
         self._listed = self._request(self._list)
         if not self._listed:
-            raise McpError(f"The MCP server {self._shown} has no tool.")
+            raise self._fail("has no tool.")
         return [
             Tool(
                 name=name,
-                description=one["description"],
-                parameters=one["parameters"],
+                description=description,
+                parameters=parameters,
                 run=partial(self._run, name),
                 run_as=None if name in self._public else _deny,
             )
-            for name, one in self._listed.items()
+            for name, (description, parameters) in self._listed.items()
         ]
 
     def close(self) -> None:
         """Close the connection; a later call opens another."""
-        if (connection := self._connection) is not None:
-            self._drop(connection)
+        self._drop(self._connection)
 
     def _run(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """
@@ -114,41 +112,39 @@ class McpTools:
             gen_ai__tool__name=name,
             network__transport="tcp" if is_url(self._server) else "pipe",
         ):
-            given, failed = self._request(partial(self._call, name, arguments))
-        if failed and not isinstance(given, dict):
-            return UNAVAILABLE
-        if not isinstance(given, dict) or len(json.dumps(given)) > MAX_ANSWER_BYTES:
-            raise McpError(f"The MCP server {self._shown} answered {name} with no object, or one too large.")
-        status = given.get("status")
-        if (failed and status == "denied") or (status == "pending" and "digest" in given):
-            raise DeniedCallError(Decision(outcome="deny", reason=str(given.get("reason"))[:500]))
-        return UNAVAILABLE if failed and "error" not in given else given
+            result, failed = self._request(partial(self._call, name, arguments))
+        if failed and (not isinstance(result, dict) or not {"status", "error"} & set(result)):
+            return {"error": "unavailable"}
+        if not isinstance(result, dict) or len(json.dumps(result)) > MAX_ANSWER_BYTES:
+            raise self._fail(f"answered {name} with no object, or one too large.")
+        status = result.get("status")
+        if (failed and status == "denied") or (status == "pending" and "digest" in result):
+            raise DeniedCallError(Decision(outcome="deny", reason=str(result.get("reason"))[:500]))
+        return result
 
     async def _call(self, name: str, arguments: dict[str, Any], client: Client) -> tuple[Any, bool]:
         if await self._list(client) != self._listed:
-            raise McpError(f"The MCP server {self._shown} changed its tools; see `llmops mcp check`.")
-        question = write_question(name, arguments)
-        agreed = [question] if self._is_confirmed(name) else []
+            raise self._fail("changed its tools; see `llmops mcp check`.")
+        agreed = [write_question(name, arguments)] if self._is_confirmed(name) else []
         self._agreed += agreed
         try:
             made = await client.call_tool(name, arguments)
         finally:
-            for each in agreed:
-                self._agreed.remove(each)
+            for question in agreed:
+                self._agreed.remove(question)
         return made.structured_content, bool(made.is_error)
 
     async def _list(self, client: Client) -> dict[str, Any]:
-        """All pages of the tools; a server that names a page twice, or too many, has no end."""
+        """Description and schema by name, from all pages."""
         listed: dict[str, Any] = {}
-        cursors: list[str | None] = [None]
-        while len(set(cursors)) == len(cursors) <= MAX_PAGES:
-            page = await client.list_tools(cursor=cursors[-1])
-            for each in page.tools:
-                listed[each.name] = {"description": each.description or "", "parameters": each.input_schema}
-            if page.next_cursor is None:
+        cursor = None
+        for _ in range(MAX_PAGES):
+            page = await client.list_tools(cursor=cursor)
+            listed |= {tool.name: (tool.description or "", tool.input_schema) for tool in page.tools}
+            cursor = page.next_cursor
+            if cursor is None:
                 return listed
-            cursors.append(page.next_cursor)
-        raise McpError(f"The MCP server {self._shown} lists tools without end.")
+        raise self._fail("lists tools without end.")
 
     async def _answer_person(
         self,
@@ -167,7 +163,7 @@ class McpTools:
         connection = None
         try:
             with self._lock:
-                connection = self._connection or self._connect()
+                connection = self._connection = self._connection or self._connect()
             return connection.portal.call(what, connection.client)
         except McpError:
             raise
@@ -177,15 +173,15 @@ class McpTools:
             first: BaseException = error
             while isinstance(first, BaseExceptionGroup):
                 first = first.exceptions[0]
-            if connection is not None and not _is_late(first):  # else the calls beside this one would end too
+            if not _is_late(first):  # else the calls beside this one would end too
                 self._drop(connection)
-            said = " ".join(str(getattr(first, "message", first)).split())[:200]
-            raise McpError(f"The MCP server {self._shown} failed: {type(first).__name__}: {said}") from None
+            words = " ".join(str(getattr(first, "message", first)).split())[:200]
+            raise self._fail(f"failed: {type(first).__name__}: {words}") from None
 
-    def _drop(self, connection: _Connection) -> None:
+    def _drop(self, connection: _Connection | None) -> None:
         """Close a connection, unless another thread did, and opened the next one."""
         with self._lock:
-            if self._connection is not connection:
+            if connection is None or self._connection is not connection:
                 return
             self._connection = None
         connection.closing.close()
@@ -195,12 +191,11 @@ class McpTools:
 
         with ExitStack() as opening:
             portal = opening.enter_context(start_blocking_portal())
-            client = opening.enter_context(portal.wrap_async_context_manager(self._connected()))
-            self._connection = _Connection(portal, client, opening.pop_all())
-        return self._connection
+            client = opening.enter_context(portal.wrap_async_context_manager(self._open_client()))
+            return _Connection(portal, client, opening.pop_all())
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Client]:
+    async def _open_client(self) -> AsyncIterator[Client]:
         """The client, once the server has introduced itself; that may take no longer than a call."""
         import anyio
         from mcp import Client, StdioServerParameters
@@ -213,10 +208,7 @@ class McpTools:
             environment = own if OWN in arguments else None
             server = StdioServerParameters(command=command, args=arguments, env=environment)
         client = Client(
-            server,
-            read_timeout_seconds=self._timeout_s,
-            elicitation_callback=self._answer_person,
-            cache=None,
+            server, read_timeout_seconds=self._timeout_s, elicitation_callback=self._answer_person, cache=None
         )
         with anyio.move_on_after(self._timeout_s) as scope:
             async with client:
@@ -224,6 +216,14 @@ class McpTools:
                 yield client
         if scope.cancelled_caught:
             raise TimeoutError(f"it did not introduce itself within {self._timeout_s:g} s")
+
+    def _fail(self, what: str) -> McpError:
+        """Names the server without what may be a secret: user and query of a URL, arguments of a command."""
+        url = urlsplit(self._server)
+        place = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+        return McpError(
+            f"The MCP server {place if is_url(self._server) else shlex.split(self._server)[0]} {what}"
+        )
 
 
 def _deny(_arguments: dict[str, Any], _customer: int) -> dict[str, Any]:
@@ -236,11 +236,3 @@ def _is_late(error: BaseException) -> bool:
     from mcp import MCPError
 
     return isinstance(error, MCPError) and error.code == types.REQUEST_TIMEOUT
-
-
-def _show(server: str) -> str:
-    """Without what may be a secret: user and query of a URL, arguments of a command."""
-    if not is_url(server):
-        return shlex.split(server)[0]
-    url = urlsplit(server)
-    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"

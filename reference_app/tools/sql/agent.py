@@ -53,14 +53,14 @@ def ask_database(
         if sql.upper().startswith(NO_QUERY):
             break
         try:
-            columns, rows = run_query(shop, sql, customer)
+            answer = run_query(shop, sql, customer)
         except UnavailableError:
             return {"error": "unavailable"}
         except DeniedError as error:
             fix = f"{error} Reply with the corrected query alone."
             messages = [*messages, {"role": "assistant", "content": reply}, {"role": "user", "content": fix}]
         else:
-            return {"sql": sql, "columns": columns, "rows": rows}
+            return {"sql": answer.sql, "columns": answer.columns, "rows": answer.rows}
     return {"error": "no_query"}
 
 

@@ -7,13 +7,17 @@ import math
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reference_app.errors import AppError
+from reference_app.shop.names import find_names
 from reference_app.tools.sql.guard import FUNCTIONS, DeniedError, check_query
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sqlglot import exp
 
 TABLES = ("products", "stock", "orders", "order_items", "reviews", "refunds")
 """Each a copy of the view `open_NAME` of the shop's database."""
@@ -41,9 +45,18 @@ class UnavailableError(AppError):
     """The database is missing, locked or damaged."""
 
 
-def run_query(shop: Path, sql: str, customer: int | None = None) -> tuple[list[str], list[list[Value]]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The query as it was run, and at most 20 rows."""
+
+    sql: str
+    columns: list[str]
+    rows: list[list[Value]]
+
+
+def run_query(shop: Path, sql: str, customer: int | None = None) -> Answer:
     """
-    Columns and rows, at most 20, of a query on a copy of the tables that anybody may read.
+    Run a query on a copy of the tables that anybody may read.
 
     Args:
         shop: The database, which is not changed.
@@ -54,41 +67,67 @@ def run_query(shop: Path, sql: str, customer: int | None = None) -> tuple[list[s
         DeniedError: It is no such query, is refused by SQLite, runs for two seconds or returns too much.
         UnavailableError: The database cannot be read.
     """
-    checked = check_query(sql, TABLES, MAX_ROWS)
+    from sqlglot import exp
+
+    tree = check_query(sql, TABLES)
     with closing(sqlite3.connect(":memory:", uri=True, isolation_level=None)) as database:
-        _copy(database, shop, customer)
-        _restrict(database)
+        columns_of = copy_tables(database, shop, customer)
+        checked = _spell_names(tree, database).sql(dialect="sqlite", comments=False)
+        restrict(database)
         try:
             cursor = database.execute(checked)
             rows = [[_tidy(value) for value in row] for row in cursor.fetchmany(MAX_ROWS)]
         except sqlite3.Error as error:
-            raise DeniedError(f"The database refused the query: {error}.") from error
+            named = sorted({table.name.lower() for table in tree.find_all(exp.Table)} & columns_of.keys())
+            known = ", ".join(f"{name}({', '.join(columns_of[name])})" for name in named)
+            raise DeniedError(f"The database refused the query: {error}. Its tables: {known}.") from error
         columns = [column[0] for column in cursor.description]
     if len(json.dumps([columns, rows])) > MAX_BYTES:
         raise DeniedError("The query returns too much text.")
-    return columns, rows
+    return Answer(sql=checked, columns=columns, rows=rows)
 
 
-def _copy(database: sqlite3.Connection, shop: Path, customer: int | None) -> None:
-    own = ""
+def _spell_names(tree: exp.Query, database: sqlite3.Connection) -> exp.Query:
+    """Products and cities by their names in the tables: `product LIKE 'Skerry 2'` is the Skerry 2 tent."""
+    from sqlglot import exp
+
+    products = dict(database.execute("SELECT name, category FROM products"))
+    cities = {city: "" for (city,) in database.execute("SELECT DISTINCT city FROM stock")}
+    kinds = {"name": products, "product": products, "city": cities}
+    for node in list(tree.find_all(exp.EQ, exp.Like, exp.In)):
+        texts = node.expressions or [node.expression]
+        if not isinstance(node.this, exp.Column) or node.this.name.lower() not in kinds:
+            continue
+        if all(isinstance(text, exp.Literal) and text.is_string for text in texts):
+            known = kinds[node.this.name.lower()]
+            tiers = [find_names(text.name.replace("%", " "), known) for text in texts]
+            if all(tiers):
+                node.replace(node.this.isin(*(name for found in tiers for name in found[0])))
+    return tree
+
+
+def copy_tables(database: sqlite3.Connection, shop: Path, customer: int | None) -> dict[str, list[str]]:
+    """Fill the copy; returns the columns of its tables."""
+    own, columns = "", {}
     if customer is not None:
         own = f" WHERE order_id IN (SELECT order_id FROM shop.orders WHERE customer_id = {customer:d})"  # noqa: S608 - a number
     try:
         database.execute("ATTACH ? AS shop", (f"{shop.absolute().as_uri()}?mode=ro&immutable=1",))
         for name in TABLES:
             view = f"SELECT * FROM shop.open_{name}{own if name in OF_ORDERS else ''}"  # noqa: S608 - our names
-            columns = (column[0] for column in database.execute(f"{view} LIMIT 0").description)
+            columns[name] = [column[0] for column in database.execute(f"{view} LIMIT 0").description]
             # Without a type, values stay as they are; models write 'orange' and 'Orange'.
             database.execute(
-                f"CREATE TABLE {name} ({', '.join(f'{column} COLLATE NOCASE' for column in columns)})"
+                f"CREATE TABLE {name} ({', '.join(f'{column} COLLATE NOCASE' for column in columns[name])})"
             )
             database.execute(f"INSERT INTO {name} {view}")
         database.execute("DETACH shop")
     except sqlite3.Error as error:
         raise UnavailableError(f"The shop's database {shop.name} cannot be read: {error}.") from error
+    return columns
 
 
-def _restrict(database: sqlite3.Connection) -> None:
+def restrict(database: sqlite3.Connection) -> None:
     """SELECT and nothing else, for two seconds, with small limits."""
 
     def authorize(action: int, _: str | None, second: str | None, *__: str | None) -> int:

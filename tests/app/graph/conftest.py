@@ -1,17 +1,58 @@
-"""Apps whose planner says what a test wants."""
+"""The app with a model that says what a test wants, served over the real protocol."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from reference_app.dialogue.threads import Threads
-from reference_app.graph import SupportApp
+from reference_app.app import SupportApp
 from reference_app.settings import read_settings
+
+PARTS = {
+    "planner": "You plan",
+    "answerer": "You get material",
+    "rewriter": "A search of the rules",
+    "sql": "SELECT",
+}
+
+
+def plan(*calls):
+    """The planner's reply that makes these calls, each a name with its arguments."""
+    return json.dumps({"calls": [{"name": name, "arguments": arguments} for name, arguments in calls]})
+
+
+def search(query="weight of the tent"):
+    return plan(("search_documents", {"query": query}))
 
 
 @pytest.fixture
 def server(model_server):
     return model_server
+
+
+@pytest.fixture
+def script(server):
+    """
+    Say what the model replies to each part of the app; returns what each part was asked, in its order.
+
+    A list of replies is used up from the left, and the last one stays.
+    """
+
+    def start(**replies):
+        asked = {name: [] for name in PARTS}
+
+        def answer(request):
+            system = request["messages"][0]["content"]
+            part = next(name for name, words in PARTS.items() if words in system)
+            asked[part].append(request)
+            said = replies.get(part, "")
+            return (said.pop(0) if len(said) > 1 else said[0]) if isinstance(said, list) else said
+
+        server.answer = answer
+        return asked
+
+    return start
 
 
 @pytest.fixture(scope="session")
@@ -23,14 +64,13 @@ def plain_app(shop, running_model_server):
 
 
 @pytest.fixture
-def open_here(request, shop, server):
-    """The app with a planner that says what the test wants; nobody has asked it anything."""
+def open_app(request, shop, server):
+    """The app; with variables of the environment, one of its own."""
     opened = []
 
-    def start(answer, **changed):
-        server.answer = lambda _: answer
+    def start(**changed):
         if not changed:
-            return _forget(request.getfixturevalue("plain_app"))
+            return request.getfixturevalue("plain_app")
         opened.append(SupportApp(read_settings({**_variables(shop, server), **changed})))
         return opened[-1]
 
@@ -45,11 +85,3 @@ def _variables(shop, server):
         "OPENAI_BASE_URL": server.url,
         "REFERENCE_APP_EMBEDDING_MODEL": "text-embedding-3-small",
     }
-
-
-def _forget(app):
-    """What a conversation leaves behind, here or with a question that waits for a person."""
-    app._threads = Threads(app.parts.saver.delete_thread)
-    for kept in (app.parts.saver.storage, app.parts.saver.writes, app.parts.saver.blobs):
-        kept.clear()
-    return app

@@ -1,53 +1,64 @@
+"""The shop's service as tools: what they take, and what a model reads of it."""
+
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from pathlib import Path
+from typing import get_args
 
 import pytest
+import yaml
 
 from reference_app.settings import HERE
+from reference_app.shop.database import CATALOGUE
+from reference_app.shop.replies import Category
 from reference_app.shop.server import LocalShop, RemoteShop
 from reference_app.tools.api import OPENAPI, ShopApi
 from reference_app.tools.arguments import ToolError
-from reference_app.tools.policy import Policy
-from reference_app.tools.registry import Confirmation, Registry
 
 GIVEN = HERE / "data" / "orders.yaml"
-ORDER_ID = {"type": "string", "maxLength": 8, "pattern": r"^FW-\d{5}$"}
-TOOLS = {
-    "order_status": {"order_id": ORDER_ID},
-    "shipment": {"order_id": ORDER_ID},
-    "loyalty_points": {"order_id": ORDER_ID},
-    "store_stock": {
-        "product": {"type": "string", "maxLength": 60},
-        "store": {"type": "string", "maxLength": 40},
-    },
-    "request_refund": {"order_id": ORDER_ID},
-    "change_address": {
-        "order_id": ORDER_ID,
-        "postcode": {"type": "string", "maxLength": 8, "pattern": "^[A-Z0-9 ]{4,8}$"},
-    },
-    "adjust_points": {"order_id": ORDER_ID, "points": {"type": "integer", "minimum": -5000, "maximum": 5000}},
+TAKES = {
+    "order_status": (["order_id"], []),
+    "shipment": (["order_id"], []),
+    "loyalty_points": (["order_id"], []),
+    "store_stock": (["product", "store"], []),
+    "find_products": ([], ["name", "category", "colour", "min_price", "max_price", "sort", "limit"]),
+    "find_reviews": (["product"], ["limit"]),
+    "list_stores": ([], ["city"]),
+    "request_refund": (["order_id"], []),
+    "change_address": (["order_id", "postcode"], []),
+    "adjust_points": (["order_id", "points"], []),
 }
-ALL = Policy(source=Path("all"), rules={name: {"staff": "allow"} for name in TOOLS})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    api = ShopApi(LocalShop(GIVEN, tmp_path_factory.mktemp("cache")))
+    tools = {tool.name: tool for tool in api.make_tools()}
+    yield lambda tool, /, **arguments: tools[tool].run(arguments)
+    api.close()
 
 
 def test_the_tools_are_those_of_the_document():
     tools = {tool.name: tool for tool in ShopApi(RemoteShop("http://127.0.0.1:9")).make_tools()}
 
-    assert set(tools) == set(TOOLS)
-    for name, properties in TOOLS.items():
+    assert set(tools) == set(TAKES)
+    for name, (needed, optional) in TAKES.items():
         schema = tools[name].parameters
-        assert schema["required"] == list(properties)
-        assert schema["additionalProperties"] is False
-        for argument, rules in properties.items():
-            assert rules.items() <= schema["properties"][argument].items()
+        assert (schema["required"], list(schema["properties"])) == (needed, needed + optional)
         assert tools[name].description.endswith(".")
+        assert len(tools[name].description) < 100
+    pattern = tools["order_status"].parameters["properties"]["order_id"]["pattern"]
+    assert pattern == r"^FW-\d{5}$"
+    assert tools["find_products"].parameters["properties"]["category"]["enum"] == list(get_args(Category))
 
 
-def test_a_registry_costs_no_server():
+def test_the_categories_of_the_tool_are_those_of_the_catalogue():
+    assert get_args(Category) == tuple(yaml.safe_load(CATALOGUE.read_bytes())["categories"])
+
+
+def test_tools_cost_no_server():
     code = """
 import sys
 from reference_app.shop.server import LocalShop
@@ -61,152 +72,172 @@ print(sorted({"fastapi", "uvicorn", "pydantic", "httpx2", "tenacity"} & set(sys.
     assert run.stdout == "[]\n"
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    api = ShopApi(LocalShop(GIVEN, tmp_path_factory.mktemp("cache")))
-    yield Registry(api.make_tools(), ALL)
-    api.close()
+ORDER = {
+    "order_id": "FW-10493",
+    "status": "processing",
+    "carrier": None,
+    "tracking": None,
+    "ordered": "2026-03-05",
+    "expected": "2026-03-13",
+    "items": ["24 x Jackets with printed logo (\u00a3112.00 each)"],
+    "total": "\u00a32688.00",
+}
+PARCEL = {
+    "order_id": "FW-10436",
+    "status": "shipped",
+    "carrier": "Kestrel Express",
+    "tracking": "KXP-8WMT",
+    "sent": "2026-03-04",
+    "expected": "2026-03-04",
+    "delivered": None,
+    "late": True,
+    "days_late": 1,
+}
+NO_PARCEL = {
+    **dict.fromkeys(PARCEL),
+    "order_id": "FW-10421",
+    "status": "cancelled",
+    "late": False,
+    "days_late": 0,
+}
+
+
+def requested(order_id, number, **details):
+    return {"order_id": order_id, "state": "requested", "request": number, **details}
+
+
+def points(order_id, number, day, *, booked=False):
+    return {"order_id": order_id, "points": number, "booked": booked, "booking_day": day}
 
 
 @pytest.mark.parametrize(
     ("name", "arguments", "result"),
     [
-        (
-            "order_status",
-            {"order_id": "FW-10427"},
-            {
-                "order_id": "FW-10427",
-                "status": "shipped",
-                "carrier": "Harebell Parcels",
-                "tracking": "HBP-Q7LZ-GB",
-                "ordered": "2026-03-02",
-                "expected": "2026-03-06",
-                "items": ["Skerry 2 tent", "Footprint for Skerry 2"],
-                "total": 323.0,
-            },
-        ),
-        (
-            "order_status",
-            {"order_id": "FW-10421"},
-            {
-                "order_id": "FW-10421",
-                "status": "cancelled",
-                "carrier": None,
-                "tracking": None,
-                "ordered": "2026-02-09",
-                "expected": None,
-                "items": ["Tarn 4 family tent"],
-                "total": 449.0,
-            },
-        ),
+        ("order_status", {"order_id": "FW-10493"}, ORDER),
         ("order_status", {"order_id": "FW-99999"}, {"error": "unknown_order"}),
-        (
-            "shipment",
-            {"order_id": "FW-10436"},
-            {
-                "order_id": "FW-10436",
-                "status": "shipped",
-                "carrier": "Kestrel Express",
-                "tracking": "KXP-8WMT",
-                "sent": "2026-03-04",
-                "expected": "2026-03-04",
-                "delivered": None,
-                "late": True,
-                "days_late": 1,
-            },
-        ),
-        (
-            "shipment",
-            {"order_id": "FW-10427"},
-            {
-                "order_id": "FW-10427",
-                "status": "shipped",
-                "carrier": "Harebell Parcels",
-                "tracking": "HBP-Q7LZ-GB",
-                "sent": "2026-03-03",
-                "expected": "2026-03-06",
-                "delivered": None,
-                "late": False,
-                "days_late": 0,
-            },
-        ),
-        (
-            "shipment",
-            {"order_id": "FW-10421"},
-            {
-                "order_id": "FW-10421",
-                "status": "cancelled",
-                "carrier": None,
-                "tracking": None,
-                "sent": None,
-                "expected": None,
-                "delivered": None,
-                "late": False,
-                "days_late": 0,
-            },
-        ),
-        ("shipment", {"order_id": "FW-99999"}, {"error": "unknown_order"}),
-        (
-            "loyalty_points",
-            {"order_id": "FW-10412"},
-            {"order_id": "FW-10412", "points": 356, "booked": True, "day": "2026-02-20"},
-        ),
-        (
-            "loyalty_points",
-            {"order_id": "FW-10463"},
-            {"order_id": "FW-10463", "points": 338, "booked": False, "day": "2026-03-12"},
-        ),
-        (
-            "loyalty_points",
-            {"order_id": "FW-10427"},
-            {"order_id": "FW-10427", "points": 646, "booked": False, "day": None},
-        ),
-        (
-            "loyalty_points",
-            {"order_id": "FW-10421"},
-            {"order_id": "FW-10421", "points": 0, "booked": False, "day": None},
-        ),
+        ("shipment", {"order_id": "FW-10436"}, PARCEL),
+        ("shipment", {"order_id": "FW-10421"}, NO_PARCEL),
+        ("loyalty_points", {"order_id": "FW-10412"}, points("FW-10412", 356, "2026-02-20", booked=True)),
+        ("loyalty_points", {"order_id": "FW-10463"}, points("FW-10463", 338, "2026-03-12")),
+        ("loyalty_points", {"order_id": "FW-10427"}, points("FW-10427", 646, None)),
+        ("loyalty_points", {"order_id": "FW-10421"}, points("FW-10421", 0, None)),
         (
             "store_stock",
             {"product": "skery 2", "store": "harrowmere"},
-            {"product": "Skerry 2 tent", "store": "Harrowmere", "quantity": 25},
+            {"stock": [{"product": "Skerry 2 tent", "store": "Harrowmere", "pieces": 25}]},
+        ),
+        (
+            "store_stock",
+            {"product": "Corrie", "store": "Eastermere"},
+            {
+                "stock": [
+                    {"product": "Corrie 65 backpack", "store": "Eastermere", "pieces": 26},
+                    {"product": "Corrie 45 backpack", "store": "Eastermere", "pieces": 30},
+                ]
+            },
         ),
         ("store_stock", {"product": "canoe", "store": "Harrowmere"}, {"error": "unknown_product"}),
         (
-            "store_stock",
-            {"product": "Corrie", "store": "Harrowmere"},
-            {"error": "unknown_product", "similar": ["Corrie 65 backpack", "Corrie 45 backpack"]},
+            "list_stores",
+            {"city": "harowmere"},
+            {"stores": [{"city": "Harrowmere", "opened_on": "2009-04-18"}]},
         ),
         ("request_refund", {"order_id": "FW-10415"}, {"error": "already_refunded"}),
         ("request_refund", {"order_id": "FW-99999"}, {"error": "unknown_order"}),
         (
             "request_refund",
             {"order_id": "FW-10412"},
-            {"order_id": "FW-10412", "state": "requested", "request": "R-4C739D13", "amount": 178.0},
+            requested("FW-10412", "R-4C739D13", amount="\u00a3178.00"),
         ),
         (
             "change_address",
             {"order_id": "FW-10427", "postcode": "AB1 2CD"},
-            {"order_id": "FW-10427", "state": "requested", "request": "R-BDF66641", "fee": 2.5},
+            requested("FW-10427", "R-BDF66641", fee="\u00a32.50"),
         ),
         (
             "adjust_points",
             {"order_id": "FW-10412", "points": -50},
-            {"order_id": "FW-10412", "state": "requested", "request": "R-51701917", "points": -50},
+            requested("FW-10412", "R-51701917", points=-50),
         ),
     ],
 )
-def test_the_service_answers_through_its_tools(shop, name, arguments, result):
-    twice = [shop.run(name, arguments, "staff").result for _ in range(2)]
-
-    assert twice == [result] * 2
+def test_the_service_answers_through_its_tools(run, name, arguments, result):
+    assert [run(name, **arguments) for _ in range(2)] == [result] * 2
 
 
-def test_an_unknown_store_is_told_the_others(shop):
-    call = shop.run("store_stock", {"product": "Corrie 65", "store": "Paris"}, "staff")
+def test_a_product_has_all_that_the_catalogue_says_of_it(run):
+    assert run("find_products", name="gannet") == {
+        "found": 1,
+        "products": [
+            {
+                "name": "Gannet 1 tent",
+                "category": "Tents",
+                "price": "\u00a3329.00",
+                "weight_kg": 1.15,
+                "colour": "orange",
+                "released": "2025-04-10",
+                "rating": 4.07,
+                "reviews": 14,
+                "stock": 138,
+            }
+        ],
+    }
 
-    assert call.result["error"] == "unknown_store"
-    assert call.result["similar"][:3] == ["Harrowmere", "Stonebeck", "Portlaine"]
+
+@pytest.mark.parametrize(
+    ("search", "found", "names"),
+    [
+        ({"name": "tents", "sort": "weight", "limit": 1}, 5, ["Gannet 1 tent"]),
+        ({"sort": "-weight", "limit": 1}, 79, ["Tarn 6 family tent"]),
+        ({"sort": "rating", "limit": 1}, 79, ["Lapwing down jacket"]),
+        ({"sort": "-released", "limit": 2}, 79, ["Solar panel 20 W", "Gannet 1 tent"]),
+        ({"min_price": 199, "max_price": 199}, 2, ["Lapwing down jacket", "Corrie 65 backpack"]),
+        ({"max_price": 19.99, "sort": "price", "limit": 1}, 16, ["Sealing ring for Ember stove"]),
+        ({"category": "Tents", "colour": "Orange"}, 1, ["Gannet 1 tent"]),
+        ({"name": "jackets", "colour": "black"}, 1, ["Curlew softshell"]),  # by its category
+        ({"name": "gloves", "colour": "red"}, 0, []),
+    ],
+)
+def test_products_are_searched_by_what_is_known_of_them(run, search, found, names):
+    result = run("find_products", **search)
+
+    assert result["found"] == found
+    assert [product["name"] for product in result["products"]] == names
+
+
+def test_no_more_products_are_shown_than_asked_for(run):
+    assert len(run("find_products")["products"]) == 5
+    assert len(run("find_products", limit=20)["products"]) == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "error", "near"),
+    [
+        ("find_products", {"name": "Skerry 4 tent"}, "unknown_product", "Skerry 3 tent"),
+        ("find_products", {"colour": "mauve"}, "unknown_colour", "orange"),
+        ("find_reviews", {"product": "Skerry 4 tent"}, "unknown_product", "Skerry 3 tent"),
+        ("store_stock", {"product": "Corrie 65", "store": "Paris"}, "unknown_city", "Stonebeck"),
+        ("list_stores", {"city": "Portland"}, "unknown_city", "Portlaine"),
+    ],
+)
+def test_an_unknown_name_has_near_ones(run, name, arguments, error, near):
+    result = run(name, **arguments)
+
+    assert result["error"] == error
+    assert near in result["near"]
+
+
+def test_reviews_are_counted_and_the_newest_shown(run):
+    (reviewed,) = run("find_reviews", product="Gannet", limit=2)["products"]
+
+    assert (reviewed["product"], reviewed["mean_rating"], reviewed["reviews"]) == ("Gannet 1 tent", 4.07, 14)
+    assert reviewed["newest"] == [{"rating": 5, "day": "2026-03-03"}, {"rating": 4, "day": "2025-12-21"}]
+
+
+def test_all_stores_are_listed_the_oldest_first(run):
+    stores = run("list_stores")["stores"]
+
+    assert (len(stores), stores[0]["city"], stores[-1]["city"]) == (8, "Harrowmere", "Eastermere")
 
 
 def test_a_shop_closed_between_two_questions_is_opened_again(tmp_path):
@@ -220,23 +251,6 @@ def test_a_shop_closed_between_two_questions_is_opened_again(tmp_path):
 
     assert first == second
     assert first["status"] == "shipped"
-
-
-def test_what_a_person_confirmed_reaches_the_service(shop):
-    rules = {**ALL.rules, "request_refund": {"staff": "confirm"}}
-    registry = Registry(shop.tools, Policy(source=Path("x"), rules=rules))
-    arguments = {"order_id": "FW-10412"}
-    calls = [
-        registry.run("request_refund", arguments, "staff", confirmation)
-        for confirmation in (
-            None,
-            Confirmation.of("request_refund", {"order_id": "FW-10418"}),
-            Confirmation.of("request_refund", arguments),
-        )
-    ]
-
-    assert [call.decision for call in calls] == ["pending", "denied", "confirmed"]
-    assert [call.result is None for call in calls] == [True, True, False]
 
 
 DOCUMENT = json.loads(OPENAPI.read_bytes())
@@ -267,17 +281,18 @@ STORE = DOCUMENT["paths"]["/stock"]["get"]["parameters"][1]
         ("{", "cannot be read"),
         ("[]", "no OpenAPI document"),
         ("[" * 100_000, "cannot be read"),
-        ({"paths": {"/stock": {"get": {}}}}, "GET /stock: it has no 'operationId'"),
+        ({"paths": {}}, "it has no 'components'"),
+        ({**DOCUMENT, "paths": {"/stock": {"get": {}}}}, "GET /stock: it has no 'responses'"),
         (change(), None),
-        (change(responses={}), "store_stock: no answer in JSON"),
-        (change(responses={"default": answer({})}), "store_stock: no answer in JSON"),
-        (change(responses={"200": answer({"type": 5})}), "store_stock: the answer 200 is no JSON Schema: 5 "),
+        (change(responses={}), "GET /stock: no answer in JSON"),
+        (change(responses={"default": answer({})}), "GET /stock: no answer in JSON"),
+        (change(responses={"200": answer({"type": 5})}), "a schema is no JSON Schema: 5 "),
         (
             change(responses={"200": answer({"items": {"$ref": "#/components/schemas/None"}})}),
-            "store_stock: the answer 200 refers to #/components/schemas/None, which is not there",
+            "#/components/schemas/None is not there",
         ),
-        (change_part({"type": "strin"}), "store_stock: the answer 200 is no JSON Schema"),
-        (change(parameters=[STORE, STORE]), "store_stock: two arguments are named store"),
+        (change_part({"type": "strin"}), "a schema is no JSON Schema"),
+        (change(parameters=[STORE, STORE]), "GET /stock: two arguments have one name"),
         (change(parameters=[{**STORE, "schema": {"type": "string"}}]), r"store_stock\.store: string needs"),
         (change(requestBody={"content": {"text/plain": {}}}), "GET /stock: it has no 'application/json'"),
     ],

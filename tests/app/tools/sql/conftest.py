@@ -1,4 +1,4 @@
-"""The shop's database, and the rows of it that nobody may see."""
+"""The shop's database, and the values in it that nobody may see."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from reference_app.settings import HERE
 from reference_app.shop.database import open_shop
-from reference_app.tools.sql.agent import SqlAgent
 
 
 @pytest.fixture(scope="session")
@@ -24,8 +23,3 @@ def secrets(sql_shop):
         people = database.execute("SELECT name, email FROM customers").fetchall()
         tracking = database.execute("SELECT tracking FROM shipments WHERE tracking IS NOT NULL").fetchall()
     return {value for row in (*people, *tracking) for value in row}
-
-
-@pytest.fixture(scope="session")
-def sql_agent(sql_shop):
-    return SqlAgent(sql_shop, None)

@@ -1,140 +1,147 @@
+"""The tool `ask_database` with a chat model that says what each test lets it say."""
+
 from __future__ import annotations
 
-import json
+import sqlite3
+from contextlib import closing
 
 import pytest
-import yaml
 
-from reference_app.evaluation.queries import QUESTIONS, evaluate
-from reference_app.evaluation.shares import lower_bound
+from reference_app.models.prompt import load_prompt
+from reference_app.settings import HERE
 from reference_app.tools.sql import execution
-from reference_app.tools.sql.agent import MAX_CHARACTERS, NAME, PARAMETERS, SqlAgent, query_tool
+from reference_app.tools.sql.agent import PARAMETERS, database_tool
+from reference_app.tools.sql.execution import TABLES
+
+PROMPTS = HERE / "prompts"
+OWNER, OWN = 6, "FW-10427"  # the file of orders numbers its customers
 
 
-def test_an_answer_has_the_query_and_the_rows(sql_agent):
-    answer = sql_agent.ask("How many Skerry 2 tents are in stock in Harrowmere?")
+@pytest.fixture
+def ask(sql_shop):
+    """Ask with these replies of the model; returns the result and all that the model was sent."""
 
-    assert set(answer) == {"sql", "columns", "rows", "truncated", "understood", "units", "yes_no"}
-    assert "stores.city = 'Harrowmere'" in answer["sql"]
-    assert (answer["columns"], answer["units"]) == (["quantity"], ["in stock"])
-    assert answer["understood"] == "pieces in stock of Skerry 2 tent in Harrowmere"
-    assert json.loads(json.dumps(answer)) == answer
+    def run(*replies, customer=None, shop=sql_shop):
+        sent, left = [], list(replies)
+
+        def complete(messages):
+            sent.append(messages)
+            return left.pop(0)
+
+        tool = database_tool(shop, PROMPTS, complete)
+        arguments = {"question": "How many?"}
+        return tool.run(arguments) if customer is None else tool.run_as(arguments, customer), sent
+
+    return run
+
+
+def test_a_written_query_is_answered(ask):
+    result, sent = ask("```sql\nSELECT count(*) AS n FROM products WHERE price < 20;\n```")
+
+    sql = "SELECT COUNT(*) AS n FROM products WHERE price < 20"
+    assert result == {"sql": sql, "columns": ["n"], "rows": [[16]]}
+    assert sent[0][0]["role"] == "system"
+    assert sent[0][-1] == {"role": "user", "content": "How many?"}
+
+
+def test_the_prompt_has_the_tables_that_can_be_read(sql_shop):
+    template = load_prompt(PROMPTS, "sql").template
+
+    with closing(sqlite3.connect(sql_shop)) as database:
+        for name in TABLES:
+            columns = [row[1] for row in database.execute(f"PRAGMA table_info(open_{name})")]
+            assert f"{name}({', '.join(columns)})" in template.splitlines()
+        values = database.execute("SELECT name FROM categories UNION SELECT DISTINCT status FROM orders")
+        assert all(value in template for (value,) in values)
+
+
+def test_the_examples_of_the_prompt_are_queries_that_run(ask):
+    turns = load_prompt(PROMPTS, "sql").turns
+    replies = [turn["content"] for turn in turns if turn["role"] == "assistant"]
+    *queries, last = [ask(reply)[0] for reply in replies]
+
+    assert len(queries) >= 4
+    assert all(query["rows"] for query in queries)
+    assert last == {"error": "no_query"}
+
+
+def test_an_error_is_shown_to_the_model_once(ask):
+    result, sent = ask("SELECT pirce FROM products", "SELECT price FROM products LIMIT 1")
+
+    assert result["rows"] == [[289.0]]
+    assert sent[1][-2] == {"role": "assistant", "content": "SELECT pirce FROM products"}
+    assert "no such column: pirce. Its tables: products(name, category, price," in sent[1][-1]["content"]
 
 
 @pytest.mark.parametrize(
-    ("question", "words"),
+    "replies",
     [
-        ("Who is the customer of FW-10427?", "no answer"),
-        ("Delete all orders that are cancelled.", "no answer"),
-        ("How long is the guarantee on a jacket?", "no answer"),
-        ("Will it rain in the hills tomorrow?", "no answer"),
-        ("   ", "1 to 500"),
-        ("tents " * 100, "1 to 500"),
+        ("NONE",),
+        ("NONE.",),
+        ("SELECT pirce FROM products", "NONE"),
+        ("DELETE FROM orders", "SELECT 1;;SELECT 2"),
+        ("", ""),
     ],
 )
-def test_what_the_database_does_not_answer_is_refused_with_the_reason(sql_agent, question, words):
-    answer = sql_agent.ask(question)
-
-    assert answer["error"] == "no_query"
-    assert words in answer["reason"]
+def test_without_a_query_there_is_no_answer(ask, replies):
+    assert ask(*replies)[0] == {"error": "no_query"}
 
 
 @pytest.mark.parametrize(
-    "question",
+    ("query", "rows"),
     [
-        "Roughly what does the Camp table weigh?",
-        "What's the price of the Lumen headlamp in euros?",
-        "Which folding tents weigh least?",
+        ("SELECT name FROM products WHERE name LIKE '%Skerry 2%'", [["Skerry 2 tent"]]),
+        ("SELECT price FROM products WHERE name = 'lapwing'", [[199.0]]),
+        ("SELECT sum(price) FROM products WHERE name IN ('Ridge GPS', 'lumen headlamp')", [[304.0]]),
+        ("SELECT quantity FROM stock WHERE product LIKE 'Squall jacket' AND city = 'ashcome'", [[36]]),
+        ("SELECT count(*) FROM products WHERE name LIKE '%tent'", [[5]]),
+        ("SELECT count(*) FROM products WHERE category = 'tents' AND colour = 'Orange'", [[1]]),
+        ("SELECT count(*) FROM products WHERE name LIKE '%canoe%'", [[0]]),
+        ("SELECT 2.7 - 2.1", [[0.6]]),
     ],
 )
-def test_a_question_of_the_catalogue_s_figures_is_known_where_it_is_not_understood(sql_agent, question):
-    assert sql_agent.understand(question) is None
-    assert sql_agent.concerns(question)
+def test_names_and_figures_are_those_that_were_meant(ask, query, rows):
+    assert ask(query)[0]["rows"] == rows
+
+
+def test_at_most_twenty_rows_come_back(ask):
+    assert len(ask("SELECT name FROM products")[0]["rows"]) == 20
+    assert ask("SELECT name, replace('x', 'x', 'y') FROM products", "NONE")[0] == {"error": "no_query"}
 
 
 @pytest.mark.parametrize(
-    "question",
+    ("query", "rows"),
     [
-        "How much does it cost to repair a tent?",
-        "What's the postage for a Skerry 2?",
-        "How many years of warranty does the Corrie 45 have?",
-        "What was the price of the tent in FW-10427?",
-        "How long does delivery take?",
-        "Are the boots waterproof?",
-        "I lost my way on the hills with the Ridge GPS, do you pay for the rescue?",
+        ("SELECT DISTINCT order_id FROM orders", [[OWN]]),
+        ("SELECT DISTINCT order_id FROM order_items", [[OWN]]),
+        ("SELECT count(*) FROM refunds", [[0]]),
+        ("SELECT count(*) FROM orders WHERE order_id LIKE '%10430'", [[0]]),
+        ("SELECT count(*) FROM products", [[79]]),
     ],
 )
-def test_services_orders_and_rules_are_no_figures_of_the_catalogue(sql_agent, question):
-    assert not sql_agent.concerns(question)
+def test_a_customer_sees_orders_of_their_own_alone(ask, query, rows):
+    assert ask(query, customer=OWNER)[0]["rows"] == rows
+    assert ask(query)[0]["rows"] != rows or "products" in query
 
 
-def test_text_of_a_question_never_becomes_sql(sql_agent, sql_shop):
-    before = sql_shop.read_bytes()
-    for text in ("' OR 1=1 --", "Harrowmere'; DROP TABLE orders; --", "x\0y", "\u202e{} {product} %s"):
-        sql_agent.ask(f"How many tents are in stock in {text}?")
+def test_a_missing_or_broken_database_is_unavailable(ask, tmp_path):
+    (tmp_path / "broken").write_bytes(b"no database" * 100)
 
-    assert sql_shop.read_bytes() == before
-
-
-def test_a_missing_database_is_unavailable(tmp_path):
-    answer = SqlAgent(tmp_path / "none.sqlite", None).ask("How many tents do you sell?")
-
-    assert answer["error"] == "unavailable"
-    assert str(tmp_path) not in answer["reason"]
+    for path in (tmp_path / "none.sqlite", tmp_path / "broken"):
+        assert ask("SELECT 1", shop=path)[0] == {"error": "unavailable"}
+    assert [path.name for path in tmp_path.iterdir()] == ["broken"]
 
 
-def test_a_query_beyond_its_time_is_too_slow(sql_shop, monkeypatch):
-    agent = SqlAgent(sql_shop, None)
-    agent.ask("How many tents do you sell?")
-    monkeypatch.setattr(execution, "TIME_LIMIT_S", -1.0)
-    monkeypatch.setattr(execution, "STEPS", 1)
-
-    assert agent.ask("What was the turnover by category?")["error"] == "too_slow"
-
-
-def test_the_tool_asks_the_agent(sql_agent):
-    tool = query_tool(sql_agent)
-
-    assert tool.name == NAME
-    assert tool.parameters == PARAMETERS
-    assert PARAMETERS["properties"]["question"]["maxLength"] == MAX_CHARACTERS
-    assert tool.run({"question": "How many tents do you sell?"})["rows"] == [[5]]
-
-
-def test_the_questions_are_many_and_no_held_one_was_built_with():
-    data = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
-    building = {item["question"] for item in data["building"]}
-    held = {item["question"] for item in data["held"]}
-
-    assert len(building | held) >= 100
-    assert not building & held
-
-
-@pytest.mark.parametrize(("split", "wanted"), [("building", 0.95), ("held", 0.85)])
-def test_enough_questions_are_answered_rightly(sql_agent, split, wanted):
-    report = evaluate(sql_agent, split)
-
-    assert report.right + len(report.failures) == report.n >= 50
-    assert report.right / report.n >= wanted, report.failures
-    assert 0 < report.lower < report.right / report.n
-    assert len([sql for _, sql in report.failures if sql.startswith("SELECT")]) <= 0.02 * report.n
-    assert report.refused == report.unanswerable, report.answered
-
-
-def test_a_wrong_answer_counts_as_one(sql_agent, tmp_path):
-    questions = tmp_path / "questions.yaml"
-    item = {"question": "How many tents do you sell?", "sql": "SELECT count(*) FROM orders"}
-    questions.write_text(
-        yaml.safe_dump({"held": [item], "no_query": {"held": ["How many packs do you sell?"]}})
+def test_a_query_that_takes_too_long_is_stopped(ask, monkeypatch):
+    monkeypatch.setattr(execution, "TIME_LIMIT_S", 0.05)
+    slow = (
+        "SELECT count(*) FROM orders a JOIN orders b ON a.order_id <> b.order_id JOIN orders c ON c.total > 0"
     )
+    result, sent = ask(slow, "NONE")
 
-    report = evaluate(sql_agent, "held", questions)
-
-    assert (report.n, report.right, report.lower, report.refused) == (1, 0, 0.0, 0)
-    assert report.failures[0][0] == item["question"]
+    assert result == {"error": "no_query"}
+    assert "interrupted" in sent[1][-1]["content"]
 
 
-def test_the_bound_is_that_of_clopper_and_pearson():
-    assert lower_bound(10, 10) == pytest.approx(0.05 ** (1 / 10))
-    assert lower_bound(0, 10) == 0
-    assert lower_bound(45, 50) == pytest.approx(0.8011, abs=1e-3)
+def test_a_question_is_short():
+    assert PARAMETERS["properties"]["question"]["maxLength"] == 500
