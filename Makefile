@@ -14,11 +14,13 @@ bare-raganything := "raganything>=1.4,<1.5" "rapidocr-onnxruntime>=1.4,<2"
 golden-autogen := reference_app/variants/autogen/golden.yaml --llm-record none
 golden-raganything := golden/multimodal.yaml
 golden-mcp := golden/support.yaml --llm-app reference_app.variants.mcp:answer
+index := import asyncio, importlib, sys; \
+  asyncio.run(importlib.import_module("reference_app.variants." + sys.argv[1]).answer("boots")) # builds it at first use
 before-autogen = mkdir -p .llmops/cassettes && cp -R reference_app/variants/autogen/cassettes/. .llmops/cassettes/
 before-autorag = trial=$$(.venv-autorag/bin/python -m reference_app.variants.autorag) && \
   .venv-autorag/bin/llmops choose --autorag $$trial || test $$? = 2 # no winner is a result
-before-lightrag = .venv-lightrag/bin/python -m reference_app.variants.lightrag
-before-raganything = .venv-raganything/bin/python -m reference_app.variants.raganything
+before-lightrag = .venv-lightrag/bin/python -c '$(index)' lightrag
+before-raganything = .venv-raganything/bin/python -c '$(index)' raganything
 before-mcp = $(BIN)/llmops models pull injection && $(BIN)/llmops mcp check -- .venv-mcp/bin/python -m reference_app.variants.mcp
 
 unexport PYTHONDONTWRITEBYTECODE # hundreds of processes would compile the same modules

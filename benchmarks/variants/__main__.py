@@ -24,7 +24,16 @@ from pytest_llmops.reports.files.run_file import load_run, write_run
 ROOT = Path(__file__).parents[2]
 RUNS, PAGE = Path(__file__).with_name("runs"), ROOT / "docs" / "variants.md"
 BEGIN, END = "<!-- tables: python -m benchmarks.variants -->\n", "<!-- end of tables -->"
-METRICS = ("recall@1", "recall@3", "recall@5", "keywords", "faithfulness", "semantic", "tool_calls", "pii_leak")
+METRICS = (
+    "recall@1",
+    "recall@3",
+    "recall@5",
+    "keywords",
+    "faithfulness",
+    "semantic",
+    "tool_calls",
+    "pii_leak",
+)
 DOCUMENTS, MULTIMODAL = "reference_app/variants/lightrag/golden.yaml", "golden/multimodal.yaml"
 
 
@@ -66,12 +75,16 @@ def _example(name: str, title: str, golden: str = "") -> System:
 
 GROUPS: dict[str, tuple[System, ...]] = {
     "Documents": (
-        System(name="reference-documents", title="reference app", golden=DOCUMENTS, app="reference_app:answer"),
+        System(
+            name="reference-documents", title="reference app", golden=DOCUMENTS, app="reference_app:answer"
+        ),
         _example("lightrag", "LightRAG, mode `mix`"),
         _example("autorag", "AutoRAG's choice"),
     ),
     "Tables, pictures and equations": (
-        System(name="reference-multimodal", title="reference app", golden=MULTIMODAL, app="reference_app:answer"),
+        System(
+            name="reference-multimodal", title="reference app", golden=MULTIMODAL, app="reference_app:answer"
+        ),
         _example("raganything", "RAG-Anything, mode `mix`", MULTIMODAL),
     ),
     "Orders and products": (_example("autogen", "AutoGen agent, Qwen2.5-Coder-1.5B"),),
@@ -106,7 +119,10 @@ def run(system: System) -> str:
         return f"not installed; run `make variant NAME={system.environment}`"
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run.json"
-        command = [system.python, *("-m", "pytest", "-q", "-p", "no:hypothesispytest", "-p", "no:cacheprovider")]
+        command = [
+            system.python,
+            *("-m", "pytest", "-q", "-p", "no:hypothesispytest", "-p", "no:cacheprovider"),
+        ]
         command += ["--llm-golden", system.golden, "--llm-concurrency", "1", f"--llm-out={out}"]
         command += [f"--llm-app={system.app}"] if system.app else []
         command += ["--llm-record", "new" if system.name == "autogen" else "all"]
@@ -145,7 +161,9 @@ def render() -> str:
         runs = {system.title: load_run(system.stored) for system in systems if system.stored.exists()}
         if runs:
             cases = len(next(iter(runs.values())).results)
-            parts.append(f"## {title}\n\n`{systems[0].golden}`, {cases} cases.\n\n" + "\n".join(_table(runs)) + "\n")
+            parts.append(
+                f"## {title}\n\n`{systems[0].golden}`, {cases} cases.\n\n" + "\n".join(_table(runs)) + "\n"
+            )
     return "\n".join(parts)
 
 
@@ -159,7 +177,11 @@ def _table(runs: dict[str, Run]) -> list[str]:
     scored = {score.metric for run in runs.values() for result in run.results for score in result.scores}
     metrics = [name for name in METRICS if name in scored]
     head = ["system", "errors", *metrics, "seconds, median", "tokens, mean"]
-    return [_line(head), "|" + "---|" * len(head), *(_line(_row(title, run, metrics)) for title, run in runs.items())]
+    return [
+        _line(head),
+        "|" + "---|" * len(head),
+        *(_line(_row(title, run, metrics)) for title, run in runs.items()),
+    ]
 
 
 def _row(title: str, run: Run, metrics: list[str]) -> list[str]:

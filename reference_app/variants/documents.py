@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-KNOWLEDGE = Path(__file__).parents[1] / "knowledge"
+KNOWLEDGE, DATA = (Path(__file__).parents[1] / name for name in ("knowledge", "data"))
 DIMENSIONS = 384
 BATCH = 16  # texts that the network reads at once
 _SECTION = re.compile(r"^## (.+?) \{#(.+?)\}\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -43,7 +43,9 @@ def load_sections() -> tuple[Section, ...]:
         _, front, body = path.read_text(encoding="utf-8").split("---\n", 2)
         about = dict(line.split(": ", 1) for line in front.splitlines())
         sections += [
-            Section(f"{about['id']}#{anchor}", about["title"], heading, " ".join(text.split()), about["updated"])
+            Section(
+                f"{about['id']}#{anchor}", about["title"], heading, " ".join(text.split()), about["updated"]
+            )
             for heading, anchor, text in _SECTION.findall(body)
         ]
     return tuple(sections)

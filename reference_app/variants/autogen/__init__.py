@@ -14,9 +14,8 @@ from typing import Any
 from reference_app.variants.autogen import tools
 
 SYSTEM = """\
-You are the customer service of Fellwind Outfitters, a shop for outdoor gear. Call the tool that the question needs. \
-Then answer in one or two short sentences, with the order's number and the figures that the tool returned, and \
-nothing else."""
+You are the customer service of Fellwind Outfitters, a shop for outdoor gear. Answer the customer in one or \
+two short sentences, with the order's number and the figures that the shop's system says, and nothing else."""
 MODEL, BASE_URL = "qwen2.5-coder-1.5b-instruct", "http://127.0.0.1:8080/v1"
 
 
@@ -49,7 +48,11 @@ async def answer(question: str) -> dict[str, Any]:
             requests |= {call.id: call for call in event.content}
         elif isinstance(event, ToolCallExecutionEvent):
             calls += [_record(requests[done.call_id], done) for done in event.content]
-    return {"text": result.messages[-1].to_text(), "tool_calls": calls, "model": os.environ.get("AUTOGEN_MODEL") or MODEL}
+    return {
+        "text": result.messages[-1].to_text(),
+        "tool_calls": calls,
+        "model": os.environ.get("AUTOGEN_MODEL") or MODEL,
+    }
 
 
 def _open_client() -> Any:

@@ -6,36 +6,57 @@ import json
 from typing import Any
 
 from autogen_core import FunctionCall
-from autogen_core.models import CreateResult, SystemMessage
+from autogen_core.models import CreateResult, FunctionExecutionResultMessage, SystemMessage, UserMessage
 from autogen_ext.models.openai import OpenAIChatCompletionClient
+
+CHOOSE = """\
+You choose the tool for a question to a shop for outdoor gear. Reply with one call in JSON.
+Tools:
+{tools}
+Where is my order FW-10001? {{"name": "order_status", "arguments": {{"order_id": "FW-10001"}}}}
+How many points is FW-10002 worth? {{"name": "order_status", "arguments": {{"order_id": "FW-10002"}}}}
+What is your lightest stove? {{"name": "find_products", "arguments": \
+{{"category": "Stoves and cooking", "name": "", "sort": "lightest"}}}}
+What does the Cairn fleece cost? {{"name": "find_products", "arguments": \
+{{"category": "any", "name": "Cairn fleece", "sort": "cheapest"}}}}
+Refund my order FW-10003! {{"name": "request_refund", "arguments": {{"order_id": "FW-10003"}}}}
+Who is the king of Norway? {{"name": "cannot_help", "arguments": {{"topic": "another topic"}}}}"""
 
 
 class JsonToolsClient(OpenAIChatCompletionClient):  # type: ignore[misc]  # its types are not installed here
-    """Offers tools in the prompt, and holds the reply to one call by `response_format`."""
+    """Describes tools in the prompt, and holds the reply to one call by `response_format`."""
 
-    async def create(self, messages: Any, *, tools: Any = (), **given: Any) -> CreateResult:
-        """As AutoGen's, where no tools are offered."""
+    async def create(
+        self, messages: Any, *, tools: Any = (), tool_choice: Any = None, **given: Any
+    ) -> CreateResult:
+        """The choice of a tool, or, where none are offered, the answer from what the tools returned."""
+        del tool_choice
         if not tools:
-            return await super().create(messages, **given)
-        offered = list(tools)  # schemas: an agent lists them from its workbench
-        system, *others = messages
-        listed = "\n".join(
-            f"- {each['name']}: {each['description']} {json.dumps(each['parameters']['properties'])}" for each in offered
-        )
+            found = [
+                one.content[0].content for one in messages if isinstance(one, FunctionExecutionResultMessage)
+            ]
+            asked = f"{messages[1].content}\n\nThe shop's system says: {' '.join(found)}"
+            return await super().create([messages[0], UserMessage(content=asked, source="user")], **given)
         calls = [
             {
                 "type": "object",
-                "properties": {"name": {"const": each["name"]}, "arguments": each["parameters"]},
+                "properties": {"name": {"const": tool["name"]}, "arguments": tool["parameters"]},
                 "required": ["name", "arguments"],
-                "additionalProperties": False,
             }
-            for each in offered
+            for tool in tools
         ]
-        given.pop("tool_choice", None)
-        schema = {"name": "call", "schema": {"anyOf": calls}}
+        listed = "\n".join(
+            f"- {tool['name']}: {tool['description']} {json.dumps(tool['parameters']['properties'])}"
+            for tool in tools
+        )
         made = await super().create(
-            [SystemMessage(content=f"{system.content}\nReply with one call of a tool, in JSON. Tools:\n{listed}"), *others],
-            extra_create_args={"response_format": {"type": "json_schema", "json_schema": schema}},
+            [SystemMessage(content=CHOOSE.format(tools=listed)), *messages[1:]],
+            extra_create_args={
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "call", "schema": {"anyOf": calls}},
+                }
+            },
             **given,
         )
         reply = json.loads(made.content)

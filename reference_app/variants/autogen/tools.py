@@ -21,9 +21,13 @@ def order_status(order_id: OrderId) -> str:
     order = _load("orders").get(order_id)
     if order is None:
         return json.dumps({"order_id": order_id, "error": "there is no such order"})
-    named = [row["price"] for item in order["items"] for row in _load("products") if item.startswith(row["name"])]
+    named = [
+        row["price"] for item in order["items"] for row in _load("products") if item.startswith(row["name"])
+    ]
     points = 0 if order["status"] in ("cancelled", "returned") else POINTS_PER_POUND * sum(named)
-    public = {name: order.get(name) for name in ("status", "carrier", "expected", "items")}  # never who ordered
+    public = {
+        name: order.get(name) for name in ("status", "carrier", "expected", "items")
+    }  # never who ordered
     return json.dumps({"order_id": order_id, **public, "points": points}, default=str)
 
 

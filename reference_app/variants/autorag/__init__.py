@@ -7,6 +7,7 @@ and quotes the section that it finds first. No generator is tried.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import os
 import threading
@@ -18,7 +19,7 @@ from typing import Any
 from reference_app.variants.documents import embed, load_sections
 
 CONFIG, GOLDEN = (Path(__file__).with_name(name) for name in ("config.yaml", "golden.yaml"))
-PROJECTS = Path(__file__).parents[3] / "build" / "autorag"
+PROJECTS = Path("build/autorag").absolute()
 _running = threading.Lock()  # neither a trial nor a runner is made for several threads
 
 
@@ -95,6 +96,7 @@ def _open_autorag(project: Path) -> None:
     """Tell AutoRAG where the project is, and what the encoder `shop` of its configuration is."""
     os.environ |= {"PROJECT_DIR": str(project), "ANONYMIZED_TELEMETRY": "False", "HF_HUB_OFFLINE": "1"}
     from autorag.embedding.base import embedding_models
+    from autorag.utils import util
     from llama_index.core.embeddings import BaseEmbedding
 
     class Shop(BaseEmbedding):  # type: ignore[misc]  # of a library without types
@@ -109,3 +111,4 @@ def _open_autorag(project: Path) -> None:
             return self._get_text_embedding(query)
 
     embedding_models["shop"] = Shop
+    util.get_event_loop = cache(asyncio.new_event_loop)  # else AutoRAG opens two a question, and closes none

@@ -12,26 +12,22 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from reference_app.variants.documents import DIMENSIONS, embed, load_sections
+from reference_app.variants.documents import DATA, DIMENSIONS, embed, load_sections
 
-WORKING = Path(__file__).parents[3] / "build" / "lightrag"
 MODE = os.environ.get("LIGHTRAG_MODE") or "mix"
 MODEL = os.environ.get("LIGHTRAG_MODEL") or "gpt-4o-mini"
-FOUND = 5  # sections for an answer
+CHATS = bool(os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_KEY"))
 _opening: asyncio.Task[Any] | None = None
 
 
 async def answer(question: str) -> dict[str, Any]:
     """
-    Answer one question from the documents.
-
-    Returns:
-        `text`, and `passages` with `id` and `text` each, in LightRAG's order.
+    Answer one question from the documents; `text`, and `passages` with `id` and `text` each.
 
     Raises:
         RuntimeError: LightRAG failed, which returns an apology and no exception.
@@ -41,23 +37,22 @@ async def answer(question: str) -> dict[str, Any]:
     global _opening  # noqa: PLW0603 - one index for all questions of the loop
     _opening = _opening or asyncio.ensure_future(_open())
     rag = await asyncio.shield(_opening)
-    given: dict[str, Any] = {"mode": MODE, "chunk_top_k": FOUND, "enable_rerank": False}
-    if chats():
-        found = await rag.aquery_llm(question, QueryParam(**given))
-    else:  # the question itself is what LightRAG looks for in the graph
-        found = await rag.aquery_data(question, QueryParam(**given, hl_keywords=[question], ll_keywords=[question]))
-    if found["status"] != "success" and found["metadata"].get("failure_reason") != "no_results":
-        raise RuntimeError(f"LightRAG: {found['message']}")
-    texts = {section.id: section.text for section in load_sections()}
-    ids = dict.fromkeys(chunk["file_path"] for chunk in found["data"].get("chunks", []))
-    passages = [{"id": name, "text": texts[name]} for name in ids]
-    text = found["llm_response"]["content"] if chats() else passages[0]["text"] if passages else ""
+    query = QueryParam(mode=MODE, chunk_top_k=5, enable_rerank=False)  # type: ignore[arg-type] # a checked word
+    if not CHATS:
+        query.hl_keywords = query.ll_keywords = [question]  # what is looked for in the graph
+    found = await (rag.aquery_llm if CHATS else rag.aquery_data)(question, query)
+    passages = read_found(found)
+    text = found["llm_response"]["content"] if CHATS else passages[0]["text"] if passages else ""
     return {"text": text, "passages": passages}
 
 
-def chats() -> bool:
-    """Whether the environment names a chat model."""
-    return bool(os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_KEY"))
+def read_found(found: Mapping[str, Any], others: Mapping[str, str] | None = None) -> list[dict[str, str]]:
+    """The sections, or `others`, that LightRAG found, in its order; RuntimeError where it failed."""
+    if found["status"] != "success" and found["metadata"].get("failure_reason") != "no_results":
+        raise RuntimeError(f"LightRAG: {found['message']}")
+    texts = {section.id: section.text for section in load_sections()} | dict(others or {})
+    ids = dict.fromkeys(chunk["file_path"] for chunk in found["data"].get("chunks", []))
+    return [{"id": name, "text": texts[name]} for name in ids]
 
 
 def build_graph() -> dict[str, list[dict[str, Any]]]:
@@ -68,18 +63,19 @@ def build_graph() -> dict[str, list[dict[str, Any]]]:
     """
     import yaml
 
-    catalogue = yaml.safe_load((Path(__file__).parents[2] / "data" / "catalogue.yaml").read_text(encoding="utf-8"))
-    products = {row[0]: kind for kind, rows in catalogue["categories"].items() for row in rows}
+    categories = yaml.safe_load((DATA / "catalogue.yaml").read_text(encoding="utf-8"))["categories"]
+    products = {row[0]: kind for kind, rows in categories.items() for row in rows}
     chunks, entities, relations = [], dict[str, Any](), []
     for section in load_sections():
         source = {"source_id": section.id, "file_path": section.id}
         chunks.append({"content": section.headed, **source})
         name = f"{section.title} > {section.heading}"
-        linked = {section.title: "document"}
-        linked |= {product: kind for product, kind in products.items() if re.search(rf"\b{re.escape(product)}\b", section.headed)}
+        named = [product for product in products if re.search(rf"\b{re.escape(product)}\b", section.headed)]
+        linked = {section.title: "document"} | {product: products[product] for product in named}
         for each, kind in {name: "section", **linked}.items():
             about = section.heading if each == name else kind
-            entities.setdefault(each, {"entity_name": each, "entity_type": kind, "description": about, **source})
+            entity = {"entity_name": each, "entity_type": kind, "description": about}
+            entities.setdefault(each, {**entity, **source})
         for each, kind in linked.items():
             relation = {"src_id": name, "tgt_id": each, "description": section.heading, "keywords": kind}
             relations.append({**relation, **source})
@@ -87,39 +83,29 @@ def build_graph() -> dict[str, list[dict[str, Any]]]:
 
 
 async def _open() -> Any:
-    """LightRAG with the index of these documents, which is built at first use."""
     graph = build_graph()
-    rag, built = await open_rag(WORKING, sha256(repr(graph).encode()).hexdigest()[:16], _complete)
+    rag, built = await open_rag("lightrag", graph, _complete)
     if not built.exists():
         await rag.ainsert_custom_kg(graph)
         built.touch()
     return rag
 
 
-async def open_rag(working: Path, workspace: str, complete: Callable[..., Awaitable[str]]) -> tuple[Any, Path]:
-    """
-    Open LightRAG over files in a folder.
-
-    Args:
-        working: Folder of all indexes.
-        workspace: Name of this one.
-        complete: LightRAG's chat model.
-
-    Returns:
-        It, and the file that is there once its index is whole.
-    """
+async def open_rag(name: str, content: Any, complete: Callable[..., Awaitable[str]]) -> tuple[Any, Path]:
+    """LightRAG over an index of this content; and the file that is there once the index is whole."""
     os.environ.setdefault("PYTHON_DOTENV_DISABLED", "1")  # else LightRAG reads any `.env`
     from lightrag import LightRAG
     from lightrag.utils import EmbeddingFunc, Tokenizer
 
     logging.getLogger("lightrag").setLevel(logging.ERROR)
+    working, workspace = Path("build") / name, sha256(repr(content).encode()).hexdigest()[:16]
     built = working / workspace / "built"
     if not built.exists():  # what is there was broken off
         shutil.rmtree(built.parent, ignore_errors=True)
     rag = LightRAG(
         working_dir=str(working),
         workspace=workspace,
-        tokenizer=Tokenizer("characters", _Characters()),
+        tokenizer=Tokenizer("characters", _Characters()),  # its own tokenizer downloads a table
         embedding_func=EmbeddingFunc(DIMENSIONS, _embed),
         llm_model_func=complete,
         llm_model_name=MODEL,
@@ -141,7 +127,7 @@ async def _complete(prompt: str, system_prompt: str | None = None, **given: Any)
 
 
 class _Characters:
-    """A token is a character: LightRAG's own tokenizer downloads a table."""
+    """A token is a character."""
 
     def encode(self, content: str) -> list[int]:
         return list(map(ord, content))

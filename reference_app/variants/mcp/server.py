@@ -1,4 +1,4 @@
-"""The app's tools over MCP: its registry decides about each call, and a person's yes comes from the client."""
+"""The app's tools over MCP: its registry decides about calls, and a person's yes comes from the client."""
 
 from __future__ import annotations
 
@@ -55,13 +55,16 @@ class Calls:
     async def call(
         self, ctx: ServerRequestContext[Any], params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult:
-        """Make a call that is allowed, or that a person agrees to; `pending` where the client cannot ask one."""
+        """Make a call that is allowed or that a person agrees to; `pending` where a client cannot ask one."""
         name, arguments = params.name, params.arguments or {}
+        decided = self._tools.registry.decide(name, arguments, self._role)
         if not any(tool.name == name for tool in self._tools.planned):
-            return _tell("denied", self._tools.registry.decide(name, arguments, self._role).reason or "Not signed.")
+            return _tell(
+                "denied", decided.reason or f"{name} is refused: it is not as somebody signed for it."
+            )
         able = ctx.session.client_capabilities
         asks = able is not None and able.elicitation is not None
-        if self._tools.registry.decide(name, arguments, self._role).outcome != "confirm" or not asks:
+        if decided.outcome != "confirm" or not asks:
             return await self._run(ctx, name, arguments, None)
         agreed, message = Confirmation.of(name, arguments), write_question(name, arguments)
         if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
@@ -81,7 +84,11 @@ class Calls:
         return await self._run(ctx, name, arguments, agreed)
 
     async def _run(
-        self, ctx: ServerRequestContext[Any], name: str, arguments: dict[str, Any], agreed: Confirmation | None
+        self,
+        ctx: ServerRequestContext[Any],
+        name: str,
+        arguments: dict[str, Any],
+        agreed: Confirmation | None,
     ) -> types.CallToolResult:
         """Its spans are children of the client's."""
         carried = {key: value for key, value in dict(ctx.meta or {}).items() if isinstance(value, str)}

@@ -1,30 +1,25 @@
 """
 The shop's documents, tables, pictures and equations in RAG-Anything over LightRAG, in their order.
 
-RAG-Anything has each item described by a model. None that is small sees pictures, so here a table is its
-rows, an equation its text, and a picture what an OCR reads in it. The answer quotes what is found first.
+RAG-Anything has a model describe each item. None that is small sees pictures, so here a table is its rows, an
+equation its text, and a picture what an OCR reads in it. The answer quotes what is found first.
 """
 
 from __future__ import annotations
 
 import asyncio
 import csv
-import io
 import json
 import threading
 from collections.abc import Mapping
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from reference_app.variants.documents import load_sections
-from reference_app.variants.lightrag import build_graph, open_rag
+from reference_app.variants.lightrag import build_graph, open_rag, read_found
 
 CONTENT = Path(__file__).with_name("content")
-WORKING = Path(__file__).parents[3] / "build" / "raganything"
-FOUND = 5  # passages for an answer
 MAX_ROWS, MAX_CHARACTERS = 20, 1000  # of what a customer sends along
 _reading = threading.Lock()  # the OCR keeps the picture that it works on
 _opening: asyncio.Task[Any] | None = None
@@ -32,14 +27,11 @@ _opening: asyncio.Task[Any] | None = None
 
 async def answer(question: str | Mapping[str, str]) -> dict[str, Any]:
     """
-    Answer one question from what is indexed.
+    Answer one question from what is indexed; `text`, and `passages` with `id` and `text` each.
 
     Args:
         question: A text, or a mapping of `text`, `image` (path of a picture) and `table` (of a CSV file), in
             which case what they say is searched for, too.
-
-    Returns:
-        `text`, and `passages` with `id` and `text` each.
     """
     from lightrag import QueryParam
 
@@ -47,35 +39,31 @@ async def answer(question: str | Mapping[str, str]) -> dict[str, Any]:
     _opening = _opening or asyncio.ensure_future(_open())
     rag = await asyncio.shield(_opening)
     asked = await asyncio.to_thread(_read_question, question)
-    query = QueryParam(mode="mix", chunk_top_k=FOUND, enable_rerank=False, hl_keywords=[asked], ll_keywords=[asked])
-    found = await rag.aquery_data(asked, query)
-    texts = {section.id: section.text for section in load_sections()} | _describe_items()
-    ids = dict.fromkeys(chunk["file_path"] for chunk in found["data"].get("chunks", []))
-    passages = [{"id": name, "text": texts[name]} for name in ids]
+    query = QueryParam(chunk_top_k=5, enable_rerank=False, hl_keywords=[asked], ll_keywords=[asked])
+    items = {name: text for name, (_, text) in _load_items().items()}
+    passages = read_found(await rag.aquery_data(asked, query), items)
     return {"text": passages[0]["text"] if passages else "", "passages": passages}
 
 
 async def _open() -> Any:
     """The LightRAG in which documents and items are indexed, built at first use."""
-    described = await asyncio.to_thread(_describe_items)
-    graph = build_graph()
-    rag, built = await open_rag(WORKING, sha256(repr([graph, described]).encode()).hexdigest()[:16], _extract)
+    items, graph = await asyncio.to_thread(_load_items), build_graph()
+    rag, built = await open_rag("raganything", [graph, items], _extract)
     if built.exists():
         return rag
     from raganything import RAGAnything, RAGAnythingConfig
 
     await rag.ainsert_custom_kg(graph)
-    items = {item["id"]: item for kind in _load_items().values() for item in kind}
-    for name, text in described.items():
+    for name, (item, text) in items.items():
 
-        async def describe(*_: Any, title: str = items[name]["title"], text: str = text, **__: Any) -> str:
-            about = {"entity_name": title, "entity_type": "item", "summary": text}
+        async def describe(*_: Any, name: str = name, text: str = text, **__: Any) -> str:
+            about = {"entity_name": name, "entity_type": "item", "summary": text}
             return json.dumps({"detailed_description": text, "entity_info": about})
 
-        config = RAGAnythingConfig(working_dir=str(WORKING), use_full_path=False, display_content_stats=False)
+        config = RAGAnythingConfig(use_full_path=False, display_content_stats=False)
         modal = RAGAnything(lightrag=rag, llm_model_func=describe, vision_model_func=describe, config=config)
         modal.doc_parser = SimpleNamespace(check_installation=lambda: True)  # no document is parsed
-        await modal.insert_content_list([_as_content(items[name])], file_path=name, doc_id=name)
+        await modal.insert_content_list([{**item, "page_idx": 0}], file_path=name, doc_id=name)
     built.touch()
     return rag
 
@@ -85,37 +73,24 @@ async def _extract(*_: Any, **__: Any) -> str:
     return "<|COMPLETE|>"
 
 
-def _as_content(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item as RAG-Anything's content lists have it."""
-    caption = [f"{item['title']}: {item.get('caption', 'Formula')}"]
-    if "rows" in item:
-        return {"type": "table", "table_body": [item["header"], *item["rows"]], "table_caption": caption, "page_idx": 0}
-    if "picture" in item:
-        return {"type": "image", "img_path": str(CONTENT / item["picture"]), "image_caption": caption, "page_idx": 0}
-    return {"type": "equation", "latex": item["latex"], "text": item["text"], "page_idx": 0}
-
-
 @cache
-def _load_items() -> dict[str, list[dict[str, Any]]]:
+def _load_items() -> dict[str, tuple[dict[str, Any], str]]:
+    """By its id each item of the content list, and what it says."""
     import yaml
 
-    items: dict[str, list[dict[str, Any]]] = yaml.safe_load((CONTENT / "items.yaml").read_text(encoding="utf-8"))
+    items = {}
+    for item in yaml.safe_load((CONTENT / "items.yaml").read_text(encoding="utf-8")):
+        if item["type"] == "table":
+            heads, *rows = item["table_body"]
+            cells = [", ".join(map(" ".join, zip(heads[1:], row[1:], strict=True))) for row in rows]
+            text = " ".join(f"{row[0]} ({rest})." for row, rest in zip(rows, cells, strict=True))
+        elif item["type"] == "image":
+            item["img_path"] = str(CONTENT / item["img_path"])
+            text = _read_picture(Path(item["img_path"]))
+        else:
+            text = f"{item['text']} Formula: {item['latex']}."
+        items[item.pop("id")] = item, text
     return items
-
-
-@cache
-def _describe_items() -> dict[str, str]:
-    """By its id what each item says."""
-    items = _load_items()
-    described = {
-        item["id"]: " ".join(
-            f"{first} ({', '.join(f'{head} {cell}' for head, cell in zip(item['header'][1:], cells, strict=True))})."
-            for first, *cells in item["rows"]
-        )
-        for item in items["tables"]
-    }
-    described |= {item["id"]: _read_picture(CONTENT / item["picture"]) for item in items["images"]}
-    return described | {item["id"]: f"{item['text']} Formula: {item['latex']}." for item in items["equations"]}
 
 
 def _read_question(question: str | Mapping[str, str]) -> str:
@@ -126,8 +101,8 @@ def _read_question(question: str | Mapping[str, str]) -> str:
     if "image" in question:
         parts.append(_read_picture(Path(question["image"])))
     if "table" in question:
-        rows = csv.reader(io.StringIO(Path(question["table"]).read_text(encoding="utf-8-sig")))
-        parts += [", ".join(row) + "." for row, _ in zip(rows, range(MAX_ROWS), strict=False)]
+        with Path(question["table"]).open(encoding="utf-8-sig", newline="") as file:
+            parts += [", ".join(row) + "." for row, _ in zip(csv.reader(file), range(MAX_ROWS), strict=False)]
     return " ".join(filter(None, parts))[:MAX_CHARACTERS]
 
 

@@ -12,7 +12,9 @@ from reference_app.variants import autogen
 from reference_app.variants.autogen import tools
 from tests.openai_server import OpenAIServer
 
-NEEDS_AUTOGEN = pytest.mark.skipif(not find_spec("autogen_agentchat"), reason="see `make variant NAME=autogen`")
+NEEDS_AUTOGEN = pytest.mark.skipif(
+    not find_spec("autogen_agentchat"), reason="see `make variant NAME=autogen`"
+)
 
 
 def test_an_order_is_shown_without_who_ordered():
@@ -48,7 +50,11 @@ def test_the_model_calls_a_tool_and_words_what_it_returned(monkeypatch):
         found = asyncio.run(autogen.answer("Where is FW-10436?"))
     assert found["text"] == "It is shipped."
     (call,) = found["tool_calls"]
-    assert (call["name"], call["arguments"], call["decision"]) == ("order_status", {"order_id": "FW-10436"}, "allowed")
+    assert (call["name"], call["arguments"], call["decision"]) == (
+        "order_status",
+        {"order_id": "FW-10436"},
+        "allowed",
+    )
     assert call["result"]["carrier"] == "Kestrel Express"
     offered, worded = server.requests
     assert offered["tool_choice"] == "required"
@@ -63,7 +69,8 @@ def test_the_model_calls_a_tool_and_words_what_it_returned(monkeypatch):
 
 @NEEDS_AUTOGEN
 @pytest.mark.parametrize(
-    ("name", "arguments"), [("order_stats", "{}"), ("order_status", "{}"), ("find_products", '{"category": "Cars"}')]
+    ("name", "arguments"),
+    [("order_stats", "{}"), ("order_status", "{}"), ("find_products", '{"category": "Cars"}')],
 )
 def test_a_call_that_autogen_refuses_is_recorded_as_denied(monkeypatch, name, arguments):
     def err(request):

@@ -21,12 +21,16 @@ def test_sections_have_the_ids_that_golden_files_name():
     ids = [section.id for section in documents.load_sections()]
     assert len(ids) == len(set(ids)) > 250
     for name in ("lightrag", "autorag"):
-        golden = yaml.safe_load((ROOT / f"reference_app/variants/{name}/golden.yaml").read_text(encoding="utf-8"))
+        golden = yaml.safe_load(
+            (ROOT / f"reference_app/variants/{name}/golden.yaml").read_text(encoding="utf-8")
+        )
         assert {each for case in golden["cases"] for each in case["relevant"]} <= set(ids)
 
 
 def test_vectors_are_of_meaning_and_depend_on_no_neighbour():
-    first, second, other = documents.embed(["boots may be returned", "shoes can be sent back", "a stove burns gas"])
+    first, second, other = documents.embed(
+        ["boots may be returned", "shoes can be sent back", "a stove burns gas"]
+    )
     assert first @ second > first @ other
     np.testing.assert_allclose(np.linalg.norm(first), 1, atol=1e-5)
     assert documents.embed(["boots may be returned"])[0] @ first > 0.97  # eight bits, rounded by batch
