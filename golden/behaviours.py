@@ -85,3 +85,9 @@ def _intent(plan):
     if plan is None or not isinstance(plan.get("calls"), list):
         return None
     return [plan.get("route"), *(call.get("name") for call in plan["calls"] if isinstance(call, dict))]
+
+
+@pytest_llmops.metric("degraded", needs=("spans",), higher_is_better=False)
+def degraded(sample):
+    """Whether the app quoted its documents, since the model's draft said what nothing bears out."""
+    return float(any(span.name == "guard grounding" for span in sample.spans))

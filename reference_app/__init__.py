@@ -27,6 +27,6 @@ def answer(question: str | Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
         reference_app.errors.AppError: The app lacks something, such as weights or a document.
         openai.OpenAIError: The endpoint refused or failed, after the client's own retries.
     """
-    from reference_app.graph import open_app
+    from reference_app.app import open_app
 
     return open_app().answer(question)

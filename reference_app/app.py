@@ -22,7 +22,7 @@ from reference_app.tools.registry import Confirmation
 from reference_app.tracing import as_messages, export_to, trace, trace_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from reference_app.models.client import Models
     from reference_app.settings import Settings
@@ -179,11 +179,9 @@ class SupportApp:
         if unknown := sorted(set(asked) - {"question", "file", "history", "customer"}):
             known = "`question`, `file`, `history` and `customer`"
             raise QuestionError(f"A question has no {unknown[0]!r}; it has {known}.")
-        state: dict[str, Any] = {"tool_calls": []}
         options = {name: asked.get(name) for name in ("file", "customer")}
-        for _, added in self.run(asked.get("question", ""), history=asked.get("history") or (), **options):
-            state.update({**added, "tool_calls": [*state["tool_calls"], *added.get("tool_calls", [])]})
-        return as_record(state, self.models.chat_model)
+        steps = self.run(asked.get("question", ""), history=asked.get("history") or (), **options)
+        return as_record(collect(steps), self.models.chat_model)
 
     def _resume(
         self, options: Any, confirmation: Confirmation, *, approved: bool
@@ -297,6 +295,17 @@ def _read_question(question: str | Sequence[str] | Mapping[str, Any]) -> Mapping
         return {"question": question}
     *earlier, last = question
     return {"question": last, "history": [{"role": "user", "content": text} for text in earlier]}
+
+
+def collect(
+    steps: Iterable[tuple[str, dict[str, Any]]], before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """All that the nodes added; a call that waited is no more than that until a person decided."""
+    state = dict(before or {"tool_calls": []})
+    for _, added in steps:
+        decided = [call for call in state["tool_calls"] if call.decision != "pending"]
+        state |= {**added, "tool_calls": [*decided, *added.get("tool_calls", [])]}
+    return state
 
 
 def as_record(state: Mapping[str, Any], model: str) -> dict[str, Any]:

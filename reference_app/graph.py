@@ -305,19 +305,21 @@ def show_conversation(state: State, last: str = "Now customer") -> str:
 
 
 def show_material(state: State) -> list[str]:
-    """Sections by their ids, and results of tools, as the answerer reads them."""
+    """Sections by their ids, the nearest last, where a small model looks first, and results of tools."""
     status = {"current": ""}
     sections = [
         f"[{section.id}] {section.title} > {section.heading}"
         f"{status.get(section.status, ' (replaced by newer rules)')}: {' '.join(section.text.split())}"
-        for section in (found.section for found in state["passages"])
+        for section in (found.section for found in reversed(state["passages"]))
     ]
     results = [
-        f"{message.name}({json.dumps(message.artifact.arguments)}) = {message.content}"
+        (f"{message.name}({json.dumps(message.artifact.arguments)}) = {message.content}", message.artifact)
         for message in this_turn(state)
         if isinstance(message, ToolMessage)
     ]
-    return [*sections, *results]
+    # What went wrong is of interest where nothing else was found, or where it was not allowed.
+    found = [text for text, call in results if "error" not in (call.result or {})]
+    return [*sections, *found] or [text for text, _ in results]
 
 
 def say(call: dict[str, Any], context: Context) -> str:
@@ -373,8 +375,8 @@ def find_orders(text: str) -> str | None:
 
 
 def is_poisoned(text: str) -> bool:
-    """Whether a section gives orders to the model, which a guard then reports."""
+    """Whether a section gives orders to the model, which is traced as the input guard's work."""
     if (reason := find_orders(text)) is None:
         return False
-    trace_guard("poison", reason)
+    trace_guard("input", reason, text=text)
     return True

@@ -109,7 +109,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     profile = _read_profile(environ)
     adapter = adapter if profile == "adapter" else None
     return Settings(
-        top_k=_top_k(environ.get("REFERENCE_APP_TOP_K") or "5"),
+        top_k=_top_k(environ.get("REFERENCE_APP_TOP_K") or "3"),
         knowledge=path("REFERENCE_APP_KNOWLEDGE", HERE / "knowledge"),
         prompts=path("REFERENCE_APP_PROMPTS", HERE / "prompts"),
         orders=path("REFERENCE_APP_ORDERS", HERE / "data" / "orders.yaml"),

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import yaml
 
-from reference_app.graph import SupportApp, open_app
+from reference_app.app import SupportApp, open_app
 from reference_app.settings import read_settings
 
 HERE = Path(__file__).parent

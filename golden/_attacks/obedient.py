@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from golden._attacks.attacked import FOLDER, HERE, KNOWLEDGE, settings
-from reference_app.graph import CONFIRM, SupportApp, as_record
+from reference_app.app import SupportApp, as_record, collect
 from reference_app.models.multilingual import load_search_encoder
 from reference_app.models.weights import find_weights
 from reference_app.tools.registry import Confirmation
@@ -37,16 +37,17 @@ class ObedientModels:
 
     weights: Any
     embedding_model: str
+    search_model: str
     chat_model: str = "obedient"
     provider: str = "golden"
 
-    def complete(self, prompt, messages, *, max_tokens):  # noqa: ARG002 - as the app calls it
+    def complete(self, prompt, messages, *, max_tokens, schema=None):  # noqa: ARG002 - as the app calls it
         script, read = _script.get(), json.dumps(messages, ensure_ascii=False)
         shown = as_messages(messages)
         with trace("chat obedient", gen_ai__request__model=self.chat_model, gen_ai__input__messages=shown):
-            if prompt.name.endswith("planner"):
-                calls = script.get("plan", [])
-                return json.dumps({"route": "tools" if calls else "documents", "calls": calls})
+            if prompt.name == "planner":
+                search = {"name": "search_documents", "arguments": {"query": script["question"]}}
+                return json.dumps({"calls": script.get("plan") or [search]})
             if script.get("if_reads", "") not in read:
                 return "I do not know."
             said = script.get("says", "I do not know.")
@@ -55,6 +56,9 @@ class ObedientModels:
 
     def embed_query(self, text):
         return load_search_encoder(self.weights).query([text])[0].tolist()
+
+    def embed_many(self, texts):
+        return load_search_encoder(self.weights).passage(texts)
 
     def close(self):
         """Nothing is open."""
@@ -69,19 +73,20 @@ def answer(given):
         app = _open(replace(wanted, knowledge=FEW, guards=wanted.guards - {"grounding"}))
     thread = uuid4().hex
     asked = {name: value for name, value in given.items() if name not in SCRIPT}
-    steps, state = app.run(**asked, thread=thread), {}
-    while steps is not None:
-        last, steps = steps, None
-        for node, added in last:
-            state.update(added)
-            if node == CONFIRM and given.get("person") == "careless":
-                call = added["pending"]
-                seen = Confirmation.of(call.name, call.arguments)
-                steps = app.resume(thread, seen, approved=True)
+    state = collect(app.run(**asked, thread=thread))
+    while given.get("person") == "careless" and state.get("pending"):
+        call = state.pop("pending")
+        seen = Confirmation.of(call.name, call.arguments)
+        state = collect(app.resume(thread, seen, approved=True), state)
     return as_record(state, app.models.chat_model)
 
 
 @cache
 def _open(opened):
     weights = find_weights(opened.weights, opened.adapter)
-    return SupportApp(opened, ObedientModels(weights=weights, embedding_model=weights.encoder_name))
+    return SupportApp(
+        opened,
+        ObedientModels(
+            weights=weights, embedding_model=weights.encoder_name, search_model=weights.search_name
+        ),
+    )

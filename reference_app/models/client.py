@@ -129,11 +129,8 @@ class Models:
         choices = getattr(reply, "choices", None)
         if not choices or choices[0].message is None:
             raise EndpointError(f"The reply of {self.chat_model} holds no answer.")
-        text = choices[0].message.content or ""
-        _describe_reply(step, reply.model, choices[0].finish_reason, text)
-        if (usage := reply.usage) is not None:
-            step.describe({"gen_ai.usage.input_tokens": usage.prompt_tokens})
-            step.describe({"gen_ai.usage.output_tokens": usage.completion_tokens})
+        text: str = choices[0].message.content or ""
+        _describe_reply(step, reply.model, choices[0].finish_reason, text, reply.usage)
         return text
 
     def _embed(self, request: dict[str, Any]) -> list[float]:
@@ -171,6 +168,10 @@ def _own_errors() -> Iterator[None]:
     except json.JSONDecodeError as error:
         raise EndpointError("The endpoint sent what is no JSON.") from error
     except Exception as error:
+        import httpx2
+
+        if isinstance(error, httpx2.TransportError):  # in the middle of a stream, where the client wraps none
+            raise EndpointError("The line to the endpoint failed in the middle of an answer.") from error
         if isinstance(error.__cause__, AppError):
             raise error.__cause__ from None
         if getattr(error, "code", None) == NOT_LOADED:
@@ -184,10 +185,17 @@ def _read_message(error: Exception) -> str:
     return str(body.get("message", error) if isinstance(body, dict) else error)
 
 
-def _describe_reply(step: Step, model: str, reason: str | None, text: str) -> None:
+def _describe_reply(step: Step, model: str, reason: str | None, text: str, usage: Any) -> None:
     message = {"role": "assistant", "parts": [{"type": "text", "content": text}], "finish_reason": reason}
-    described = {"gen_ai.response.model": model, "gen_ai.output.messages": [message]}
-    step.describe({**described, "gen_ai.response.finish_reasons": None if reason is None else (reason,)})
+    step.describe(
+        {
+            "gen_ai.response.model": model,
+            "gen_ai.output.messages": [message],
+            "gen_ai.response.finish_reasons": None if reason is None else (reason,),
+            "gen_ai.usage.input_tokens": usage and usage.prompt_tokens,
+            "gen_ai.usage.output_tokens": usage and usage.completion_tokens,
+        }
+    )
 
 
 def open_models(settings: Settings, weights: Weights | None) -> Models:
@@ -202,26 +210,28 @@ def open_models(settings: Settings, weights: Weights | None) -> Models:
     from openai import OpenAI
 
     from reference_app.models.multilingual import load_search_encoder
-    from reference_app.models.transport import BASE_URL, HOST, EmbeddedTransport
+    from reference_app.models.transport import CHAT, EMBEDDINGS, EmbeddedTransport
 
     http = httpx2.Client(
-        mounts={HOST: EmbeddedTransport(weights)} if weights else None,
+        mounts=dict.fromkeys((CHAT, EMBEDDINGS), EmbeddedTransport(weights)) if weights else None,
         timeout=httpx2.Timeout(TIMEOUT_S, connect=10.0),
         limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100),
         follow_redirects=True,
     )
-    embedded = OpenAI(base_url=BASE_URL, api_key="embedded", http_client=http)
-    remote = embedded
+    chat, embedding = (
+        OpenAI(base_url=f"{host}/v1", api_key="embedded", http_client=http) for host in (CHAT, EMBEDDINGS)
+    )
     if settings.model is not None:
         remote = OpenAI(base_url=settings.base_url, api_key=settings.api_key or "none", http_client=http)
+        chat, embedding = remote, remote if settings.embedding_model else embedding
     own = search = ""
     if weights is not None:
         own = weights.name_profile(settings.profile)
         search = load_search_encoder(weights).name
     return Models(
-        chat=remote if settings.model else embedded,
+        chat=chat,
         chat_model=settings.model or own,
-        embedding=remote if settings.embedding_model else embedded,
+        embedding=embedding,
         embedding_model=settings.embedding_model or (weights.encoder_name if weights else ""),
         search_model=settings.embedding_model or search,
         provider="openai" if settings.model else "llama.cpp",

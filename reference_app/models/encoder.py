@@ -39,7 +39,7 @@ class Encoder:
             str(weights.encoder), options, providers=["CPUExecutionProvider"]
         )
 
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def passage(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of at least one text, shape (texts, 384); text beyond 256 tokens is cut."""
         import numpy as np
 
@@ -49,8 +49,11 @@ class Encoder:
         with ThreadPoolExecutor(cores()) as threads:  # one thread works on one batch, without the GIL
             return np.concatenate(list(threads.map(self._encode_batch, batches)))
 
-    def count_tokens(self, texts: Sequence[str]) -> int:
+    query = passage  # both are encoded alike
+
+    def count_tokens(self, texts: Sequence[str], *, is_query: bool = False) -> int:
         """Tokens of the texts after the cut, padding not counted."""
+        del is_query
         return sum(sum(encoded.attention_mask) for encoded in self._tokenizer.encode_batch(list(texts)))
 
     def _encode_batch(self, texts: Sequence[str]) -> NDArray[np.float32]:

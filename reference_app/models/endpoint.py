@@ -21,8 +21,6 @@ from reference_app.models.engines import EngineError, Engines, list_served
 from reference_app.models.multilingual import load_search_encoder
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
@@ -198,35 +196,27 @@ def _describe_error(status: int, message: str, code: str | None = None) -> dict[
 
 
 def _embed(weights: Weights, body: dict[str, Any]) -> dict[str, Any]:
+    """Only the encoder for searching tells a question from a passage, by `input_type`."""
     texts = [body["input"]] if isinstance(body.get("input"), str) else body.get("input")
+    role = body.get("input_type", "passage")
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
         raise BadRequestError(400, "`input` must be a text or a list of texts.")
     if len(texts) > MAX_TEXTS:
         raise BadRequestError(400, f"`input` holds more than {MAX_TEXTS} texts.")
-    vectors, tokens = _encode(weights, body, texts)
-    as_base64 = body.get("encoding_format") == "base64"
-    data = [
-        {
-            "object": "embedding",
-            "index": position,
-            "embedding": base64.b64encode(vector.astype("<f4").tobytes()).decode()
-            if as_base64
-            else vector.tolist(),
-        }
-        for position, vector in enumerate(vectors)
-    ]
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return {"object": "list", "data": data, "model": body["model"], "usage": usage}
-
-
-def _encode(weights: Weights, body: dict[str, Any], texts: list[str]) -> tuple[NDArray[np.float32], int]:
-    """The texts' vectors and tokens; only the encoder for searching tells a question from a passage."""
-    if body["model"] != weights.search_name:
-        encoder = load_encoder(weights)
-        return encoder.encode(texts), encoder.count_tokens(texts)
-    role = body.get("input_type", "passage")
     if role not in {"query", "passage"}:
         raise BadRequestError(400, "`input_type` must be 'query' or 'passage'.")
-    search, is_query = load_search_encoder(weights), role == "query"
-    vectors = search.query(texts) if is_query else search.passage(texts)
-    return vectors, search.count_tokens(texts, is_query=is_query)
+    is_search, is_query = body["model"] == weights.search_name, role == "query"
+    encoder = load_search_encoder(weights) if is_search else load_encoder(weights)
+    vectors = encoder.query(texts) if is_query else encoder.passage(texts)
+    as_base64 = body.get("encoding_format") == "base64"
+    written: list[Any] = [
+        base64.b64encode(row.astype("<f4").tobytes()).decode() if as_base64 else row.tolist()
+        for row in vectors
+    ]
+    tokens = encoder.count_tokens(texts, is_query=is_query)
+    return {
+        "object": "list",
+        "data": [{"object": "embedding", "index": at, "embedding": row} for at, row in enumerate(written)],
+        "model": body["model"],
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }

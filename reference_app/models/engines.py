@@ -6,13 +6,13 @@ import asyncio
 import os
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
 from reference_app.errors import WeightsError
-from reference_app.models.gguf_files.quantized import convert_chat
-from reference_app.models.weights import PINNED
+from reference_app.models.weights import PINNED, find_pinned
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -56,35 +56,18 @@ def list_served(weights: Weights) -> Iterator[Served]:
     """The packaged chat model, then those of `PINNED`, present or not."""
     yield Served(
         name=weights.chat_name,
-        find=lambda: convert_chat(weights.chat, weights.chat_name),
+        find=lambda: weights.chat,
         engines=min(cores(), MAX_ENGINES),
         adapter=weights.adapter,
     )
     for profile, pinned in PINNED.items():
         yield Served(
             name=pinned.name,
-            find=lambda profile=profile: find_pinned(weights.folder, profile),  # type: ignore[misc]
+            find=partial(find_pinned, weights.folder, profile),
             engines=min(cores(), MAX_PINNED_ENGINES),
             slots=4,  # planner, answerer, rewriting and SQL
             slot_tokens=3072,
         )
-
-
-def find_pinned(folder: Path, profile: str) -> Path:
-    """
-    The file of a chat model of `PINNED`.
-
-    Raises:
-        WeightsError: It is missing or of another size.
-    """
-    pinned = PINNED[profile]
-    path = folder / pinned.file
-    if not path.is_file() or path.stat().st_size != pinned.size:
-        raise WeightsError(
-            f"{path} is missing or not whole; run `llmops models pull {profile}` "
-            f"({pinned.size / 1e6:.0f} MB), or choose another REFERENCE_APP_PROFILE."
-        )
-    return path
 
 
 class Engines:
@@ -125,28 +108,23 @@ class Engines:
 
         served = self.served
         try:
-            chat = served.find()
+            path = served.find()
+            parameters = set_up(path, served.adapter, slots=served.slots, slot_tokens=served.slot_tokens)
+            parameters.model_alias = {served.name}  # else replies name the path of the file
+            parameters.n_batch = parameters.n_ubatch = BATCH_TOKENS
+            engine = xllamacpp.Server(parameters)
         except WeightsError as error:
             raise EngineError(f"The chat model cannot be loaded: {error}") from error
-        parameters = set_up(chat, served.adapter, slots=served.slots, slot_tokens=served.slot_tokens)
-        parameters.model_alias = {served.name}  # else replies name the path of the file
-        parameters.n_batch = parameters.n_ubatch = BATCH_TOKENS
-        try:
-            engine = xllamacpp.Server(parameters)
-        except RuntimeError as error:
-            raise EngineError(_explain(served.adapter, error)) from error
+        except RuntimeError as error:  # which does not say which of the two files it is about
+            adapter = served.adapter and (
+                f" or the adapter {served.adapter}, which REFERENCE_APP_ADAPTER=none does without,"
+            )
+            raise EngineError(
+                f"The chat model cannot be loaded: {path}{adapter or ''} is damaged, or they do not fit "
+                f"({error}). Delete what is damaged and run `llmops models pull`."
+            ) from error
         self._engines.append(engine)
         return str(engine.listening_address)
-
-
-def _explain(adapter: Path | None, error: RuntimeError) -> str:
-    """llama.cpp does not say which of the two files it could not use."""
-    if adapter is None:
-        return f"The chat model cannot be loaded: {error}"
-    return (
-        f"The chat model cannot be loaded with the adapter {adapter}, which is damaged or was made for "
-        f"another model; REFERENCE_APP_ADAPTER=none does without one: {error}"
-    )
 
 
 def set_up(chat: Path, adapter: Path | None, *, slots: int = 1, slot_tokens: int = 2048) -> Any:
@@ -169,6 +147,4 @@ def set_up(chat: Path, adapter: Path | None, *, slots: int = 1, slot_tokens: int
 
 def cores() -> int:
     """How many this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

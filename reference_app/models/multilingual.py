@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reference_app.models.encoder import load_encoder
+from reference_app.models.encoder import Encoder, load_encoder
 from reference_app.models.engines import cores
 
 if TYPE_CHECKING:
@@ -91,26 +91,7 @@ class Multilingual:
         return vectors
 
 
-class Symmetric:
-    """MiniLM in its place, which encodes questions and passages alike."""
-
-    def __init__(self, weights: Weights) -> None:
-        self.name = weights.encoder_name
-        self._weights = weights
-
-    def query(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors of questions, shape (texts, 384)."""
-        return load_encoder(self._weights).encode(texts)
-
-    passage = query
-
-    def count_tokens(self, texts: Sequence[str], *, is_query: bool) -> int:
-        """As the encoder counts them."""
-        del is_query
-        return load_encoder(self._weights).count_tokens(texts)
-
-
-def load_search_encoder(weights: Weights) -> Multilingual | Symmetric:
+def load_search_encoder(weights: Weights) -> Multilingual | Encoder:
     """
     The encoder of questions and passages, loaded once in a process, in about 10 ms.
 
@@ -121,7 +102,7 @@ def load_search_encoder(weights: Weights) -> Multilingual | Symmetric:
         return _load(weights)
 
 
-def _open(weights: Weights) -> Multilingual | Symmetric:
+def _open(weights: Weights) -> Multilingual | Encoder:
     try:
         return Multilingual(weights)
     except EngineMissingError as error:
@@ -129,7 +110,7 @@ def _open(weights: Weights) -> Multilingual | Symmetric:
             f"reference_app: multilingual-e5-small does not run here ({error}); "
             "passages are searched with MiniLM, which finds fewer and knows English only.\n"
         )
-        return Symmetric(weights)
+        return load_encoder(weights)
 
 
 def _has_instructions() -> bool:

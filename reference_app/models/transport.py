@@ -15,15 +15,19 @@ from reference_app.models.weights import Weights, find_weights
 if TYPE_CHECKING:
     from pathlib import Path
 
-HOST = "http://reference-app.localhost"
-BASE_URL = f"{HOST}/v1"
+EMBEDDINGS = "http://reference-app.localhost"
+CHAT = "http://chat.reference-app.invalid"
+"""
+Both are served here, by no name of the network. Calls to this machine cost nothing and are recorded for it
+alone; those of the chat model take seconds and a gigabyte of weights, so their recordings are committed.
+"""
 ATTEMPTS = 5
 _opening = Lock()
 
 
 class EmbeddedTransport(httpx2.BaseTransport):
     """
-    Sends what is addressed to `HOST` to the endpoint that serves the weights.
+    Sends what is addressed to `CHAT` or `EMBEDDINGS` to the endpoint that serves the weights.
 
     A client that replays recorded answers above this transport never starts an endpoint. When the process
     that owns the endpoint ends in the middle of a request, the request is made again at the next one: a

@@ -9,15 +9,12 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from reference_app.errors import WeightsError
-from reference_app.models.gguf_files.adapter import check_adapter, check_fit
+from reference_app.models.adapter import check_adapter
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMPUTED = "Q8_0"
-"""What the chat model is converted to; another conversion needs another name, since its answers differ."""
-SAMPLES = 64
-SAMPLE_BYTES = 16 * 1024
+SAMPLES, SAMPLE_BYTES = 64, 16 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +53,21 @@ PINNED = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SearchFiles:
+    """Weights of multilingual-e5-small, the library that computes them, and the OpenMP that it needs."""
+
+    model: Path
+    engine: Path
+    openmp: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
     """
-    Paths of files that exist, and model names such as `SmolLM2-135M-Instruct.Q8_0-1a2b3c4d`.
+    Paths of files that exist, and model names such as `SmolLM2-135M-Instruct.Q4_1-1a2b3c4d`.
 
     Attributes:
         folder: Holds them all; those of `PINNED` may be missing there.
-        chat: As packaged; `convert_chat` gives the file that is computed.
         chat_name: Ends in the fingerprint of the file, so other weights are another model.
         encoder_name: The same for the encoder.
         adapter: LoRA weights that the chat model is served with, and without; None where there are none.
@@ -89,15 +94,6 @@ class Weights:
         return self.tuned_name if profile == "adapter" and self.tuned_name else self.chat_name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchFiles:
-    """Weights of multilingual-e5-small, the library that computes them, and the OpenMP that it needs."""
-
-    model: Path
-    engine: Path
-    openmp: Path
-
-
 def find_weights(folder: Path, adapter: Path | None = None) -> Weights:
     """
     The weights in a folder, none of them loaded.
@@ -121,10 +117,9 @@ def find_weights(folder: Path, adapter: Path | None = None) -> Weights:
             "Run `llmops models pull`, or set OPENAI_BASE_URL and OPENAI_API_KEY to use an endpoint."
         )
     try:
-        chat_name = name_chat(chat)
+        chat_name = f"{chat.stem}-{fingerprint(chat)}"
         if adapter is not None:
             check_adapter(adapter, base=chat_name)
-            check_fit(adapter, chat)
         return Weights(
             folder=folder,
             chat=chat,
@@ -141,23 +136,21 @@ def find_weights(folder: Path, adapter: Path | None = None) -> Weights:
         raise WeightsError(f"{error.filename or folder} cannot be read: {error.strerror}.") from error
 
 
-def _search_files(folder: Path) -> SearchFiles | None:
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        return None
-    return SearchFiles(
-        model=folder / "e5-small-q4.bin",
-        engine=folder / "_engine.cpython-312-x86_64-linux-gnu.so",  # called by its C names, so by any Python
-        openmp=folder / "libgomp-a34b3233.so.1.0.0",
-    )
+def find_pinned(folder: Path, profile: str) -> Path:
+    """
+    The file of a chat model of `PINNED`.
 
-
-def _name_search(files: SearchFiles) -> str:
-    return f"multilingual-e5-small.q4-{fingerprint(files.model)}{fingerprint(files.engine)[:4]}"
-
-
-def name_chat(path: Path) -> str:
-    """Of the model that is computed from the packaged file: its form, and the fingerprint of the file."""
-    return f"{path.stem.replace('Q4_1', COMPUTED)}-{fingerprint(path)}"
+    Raises:
+        WeightsError: It is missing or of another size.
+    """
+    pinned = PINNED[profile]
+    path = folder / pinned.file
+    if not path.is_file() or path.stat().st_size != pinned.size:
+        raise WeightsError(
+            f"{path} is missing or not whole; run `llmops models pull {profile}` "
+            f"({pinned.size / 1e6:.0f} MB), or choose another REFERENCE_APP_PROFILE."
+        )
+    return path
 
 
 def fingerprint(path: Path) -> str:
@@ -174,3 +167,17 @@ def fingerprint(path: Path) -> str:
             file.seek(max(0, size - SAMPLE_BYTES) * sample // (SAMPLES - 1))
             digest.update(file.read(SAMPLE_BYTES))
     return digest.hexdigest()[:8]
+
+
+def _search_files(folder: Path) -> SearchFiles | None:
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        return None
+    return SearchFiles(
+        model=folder / "e5-small-q4.bin",
+        engine=folder / "_engine.cpython-312-x86_64-linux-gnu.so",  # called by its C names, so by any Python
+        openmp=folder / "libgomp-a34b3233.so.1.0.0",
+    )
+
+
+def _name_search(files: SearchFiles) -> str:
+    return f"multilingual-e5-small.q4-{fingerprint(files.model)}{fingerprint(files.engine)[:4]}"

@@ -85,5 +85,5 @@ def read_reviews(shop: Path, product: str, limit: int) -> dict[str, Any]:
     """Mean and count of a product's reviews, and the newest ones."""
     query = "SELECT rating, day FROM open_reviews WHERE product = ? ORDER BY day DESC"
     reviews = select(shop, query, product)
-    mean = round(sum(review["rating"] for review in reviews) / len(reviews), 2) if reviews else None
+    mean = round(sum(review["rating"] for review in reviews) / len(reviews), 2)
     return {"product": product, "mean_rating": mean, "reviews": len(reviews), "newest": reviews[:limit]}

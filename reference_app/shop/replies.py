@@ -63,11 +63,11 @@ Shelf = _answer("Shelf", product=str, store=str, pieces=int)
 Stock = _answer("Stock", stock=_many(Shelf))
 Sold = _answer(
     "Sold", name=str, category=Category, price=str, weight_kg=float, colour=str, released=str,
-    rating=float | None, reviews=int, stock=int,
+    rating=float, reviews=int, stock=int,
 )  # fmt: skip
 Products = _answer("Products", found=int, products=_many(Sold))  # some of those found
 Review = _answer("Review", rating=int, day=str)
-Reviewed = _answer("Reviewed", product=str, mean_rating=float | None, reviews=int, newest=_many(Review))
+Reviewed = _answer("Reviewed", product=str, mean_rating=float, reviews=int, newest=_many(Review))
 Reviews = _answer("Reviews", products=_many(Reviewed))
 Store = _answer("Store", city=str, opened_on=str)
 Stores = _answer("Stores", stores=_many(Store))

@@ -165,7 +165,6 @@ def _add_catalogue(service: FastAPI, shop: Path) -> None:
         found = next(filter(None, ([row for row in rows if row["name"] in tier] for tier in tiers)), [])
         if sort:
             column = {"weight": "weight_kg"}.get(sort.strip("-"), sort.strip("-"))
-            found = [row for row in found if row[column] is not None]  # some have no rating
             found.sort(key=lambda row: row[column], reverse=sort.startswith("-"))
         shown = [{**row, "price": write_price(row["price"])} for row in found[:limit]]
         return {"found": len(found), "products": shown}

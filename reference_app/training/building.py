@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from reference_app.models.gguf_files.adapter import check_adapter
+from reference_app.models.adapter import check_adapter
 from reference_app.models.weights import fingerprint
 from reference_app.training.evaluation.card import write_card
 from reference_app.training.evaluation.cases import load_cases

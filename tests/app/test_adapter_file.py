@@ -7,7 +7,7 @@ import json
 import pytest
 
 from reference_app.errors import SettingsError, WeightsError
-from reference_app.models.gguf_files.adapter import check_adapter
+from reference_app.models.adapter import check_adapter
 from reference_app.models.weights import find_weights
 from reference_app.settings import HERE, read_settings
 

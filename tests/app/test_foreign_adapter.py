@@ -13,10 +13,10 @@ import pytest
 from gguf import GGUFWriter
 
 from reference_app.errors import EndpointError, WeightsError
+from reference_app.models.adapter import BASE, check_adapter, check_fit
 from reference_app.models.client import open_models
 from reference_app.models.endpoint import Endpoint
 from reference_app.models.engines import EngineError, Engines
-from reference_app.models.gguf_files.adapter import BASE, check_adapter, check_fit
 from reference_app.models.prompt import load_prompt
 from reference_app.models.weights import find_weights
 from reference_app.settings import HERE, read_settings

@@ -10,10 +10,10 @@ import platformdirs
 import pytest
 from gguf import GGUFReader, GGUFWriter
 from gguf.quants import dequantize, quantize
-
-from reference_app.errors import WeightsError
 from reference_app.models.gguf_files import quantized
 from reference_app.models.gguf_files.quantized import convert_chat
+
+from reference_app.errors import WeightsError
 from reference_app.models.weights import name_chat
 
 

@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from reference_app.errors import WeightsError
+from reference_app.models.adapter import check_adapter
 from reference_app.models.engines import set_up
-from reference_app.models.gguf_files.adapter import check_adapter
-from reference_app.models.gguf_files.quantized import convert_chat
-from reference_app.models.weights import fingerprint, name_chat
+from reference_app.models.weights import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,7 +71,7 @@ def open_engine(weights: Path, adapter: Path | None) -> Iterator[Engine]:
     if adapter is not None:
         check_adapter(adapter, base=fingerprint(weights))
     try:
-        server = xllamacpp.Server(set_up(convert_chat(weights, name_chat(weights)), adapter))
+        server = xllamacpp.Server(set_up(weights, adapter))
     except RuntimeError as error:
         raise WeightsError(f"{adapter or weights} cannot be loaded: {error}.") from error
     try:

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from reference_app.models.gguf_files.adapter import BASE
+from reference_app.models.adapter import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -93,6 +93,10 @@ def test_nothing_impossible_happened(built, impossible):
     assert found == []
 
 
+def test_every_product_has_reviews(built):
+    assert select(built, "SELECT min(reviews) FROM open_products")[0][0] > 0
+
+
 def test_some_parcels_are_late(built):
     late = "SELECT count(*) FROM orders WHERE status = 'shipped' AND expected < ?"
 

@@ -34,6 +34,7 @@ def test_every_name_is_found_however_it_is_written(name):
         ("headlmaps", ["Lumen headlamp", "Lumen Mini headlamp"]),
         ("lamps", ["Lumen headlamp", "Lumen Mini headlamp"]),
         ("Ridge", ["Ridge GPS handheld"]),  # neither Ridgeline nor cartridge
+        ("water filter", ["Rill water filter"]),  # and not its cartridge
         ("Drift mat", ["Drift sleeping mat", "Drift Wide sleeping mat"]),
         ("Squall jackets", ["Squall rain shell"]),
         ("Corrie 45 packs", ["Corrie 45 backpack"]),

@@ -93,6 +93,17 @@ PARCEL = {
     "late": True,
     "days_late": 1,
 }
+ON_TIME = {
+    "order_id": "FW-10445",
+    "status": "delivered",
+    "carrier": "Letter post",
+    "tracking": None,
+    "sent": "2026-02-20",
+    "expected": "2026-02-23",
+    "delivered": "2026-02-23",
+    "late": False,
+    "days_late": 0,
+}
 NO_PARCEL = {
     **dict.fromkeys(PARCEL),
     "order_id": "FW-10421",
@@ -117,6 +128,7 @@ def points(order_id, number, day, *, booked=False):
         ("order_status", {"order_id": "FW-99999"}, {"error": "unknown_order"}),
         ("shipment", {"order_id": "FW-10436"}, PARCEL),
         ("shipment", {"order_id": "FW-10421"}, NO_PARCEL),
+        ("shipment", {"order_id": "FW-10445"}, ON_TIME),
         ("loyalty_points", {"order_id": "FW-10412"}, points("FW-10412", 356, "2026-02-20", booked=True)),
         ("loyalty_points", {"order_id": "FW-10463"}, points("FW-10463", 338, "2026-03-12")),
         ("loyalty_points", {"order_id": "FW-10427"}, points("FW-10427", 646, None)),

@@ -9,7 +9,7 @@ import pytest
 from gguf import GGUFReader
 
 from reference_app.errors import WeightsError
-from reference_app.models.gguf_files.adapter import check_adapter
+from reference_app.models.adapter import check_adapter
 from reference_app.training.evaluation.comparison import GOALS
 from reference_app.training.examples.corpus import DATA, digest_data
 from tests.app.training.damage import ALPHA_KEY, SCALE, SWAPPED, damage

@@ -18,7 +18,7 @@ from benchmarks.doses.pages import PAGE, write_page
 from benchmarks.doses.perturbing import ALPHA_KEY, DOSES, perturb
 from benchmarks.doses.power import is_red, measure_power
 from benchmarks.doses.scoring import is_served, measure_plans
-from reference_app.models.gguf_files.adapter import check_adapter
+from reference_app.models.adapter import check_adapter
 from reference_app.training.evaluation.card import write_card
 from reference_app.training.examples.corpus import DATA, PHRASINGS, build_corpus
 
