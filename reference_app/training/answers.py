@@ -1,13 +1,14 @@
-"""Questions with passages or facts, and the answers in the shop's voice; and pairs of a good and a casual one."""
+"""Questions with passages or facts, and the answers in the shop's voice; and casual ones to avoid."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from reference_app.documents.lexicon import split as sentences_of
 from reference_app.training.entities import PLACE, blur, fill
+from reference_app.training.example import Example, as_user, read_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from reference_app.training.entities import Entities
 
 UNKNOWN = "I am sorry, I could not find any information about that."
-CUT_SHARE, WHOLE_SHARE = 0.45, 0.3  # of passages: the sentences with the answer, the section; the rest are two
+CUT_SHARE, WHOLE_SHARE = (
+    0.45,
+    0.3,
+)  # of passages: the sentences with the answer, the section; the rest are two
 UNKNOWN_SHARE = {"train": 0.3, "test": 0.6}  # of questions, asked again of a passage that does not answer
 EARLIER_SHARE = 0.08  # of questions, with an earlier turn before them
 FACT_FILLS = {"train": 1, "test": 1}
@@ -26,30 +30,9 @@ STARTS = {"+": "Yes, ", "~": "No, "}
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """
-    A question with its material and the answer.
-
-    Attributes:
-        task: `unknown` where the material has no answer.
-        kind: The section, or the form of the facts.
-        phrasing: The text it was made from; examples of one phrasing stay in one split.
-        ids: What the answer must copy letter by letter.
-    """
-
-    task: Literal["document", "unknown", "facts"]
-    kind: str
-    phrasing: str
-    material: str
-    question: str
-    answer: str
-    ids: tuple[str, ...] = ()
-
-
 def answer_documents(
     rows: Sequence[Sequence[Any]], sections: Mapping[str, Section], random: Random
-) -> Iterator[Answer]:
+) -> Iterator[Example]:
     """
     One example a row of answers.yaml.
 
@@ -59,20 +42,16 @@ def answer_documents(
     for section_id, question, read, answer in rows:
         section = sections[section_id]
         if missing := set(_NUMBER.findall(answer)) - set(_NUMBER.findall(section.text)):
-            raise ValueError(f"{section_id}: the answer to {question!r} holds {missing}, the section does not.")
-        yield Answer(
-            task="document",
-            kind=section_id,
-            phrasing=question,
-            material=_show(section, sections, read, random),
-            question=_ask(question, rows, random),
-            answer=f"{answer} [{section_id}]",
-        )
+            raise ValueError(
+                f"{section_id}: the answer to {question!r} holds {missing}, the section does not."
+            )
+        material, asked = _show(section, sections, read, random), _ask(question, rows, random)
+        yield _answer("document", section_id, question, (material, asked), f"{answer} [{section_id}]")
 
 
 def answer_nothing(
     split: str, rows: Sequence[Sequence[Any]], sections: Mapping[str, Section], random: Random
-) -> Iterator[Answer]:
+) -> Iterator[Example]:
     """Questions asked of a passage of another section, every third time of the same document."""
     chosen = random.sample(list(rows), round(len(rows) * UNKNOWN_SHARE[split]))
     for place, (section_id, question, _, _) in enumerate(chosen):
@@ -84,19 +63,13 @@ def answer_nothing(
         ] or [row for row in rows if row[0].partition("#")[0] != document]
         other_id, _, read, _ = random.choice(others)
         others_alone = {name: one for name, one in sections.items() if name != section_id}
-        yield Answer(
-            task="unknown",
-            kind="unknown",
-            phrasing=question,
-            material=_show(sections[other_id], others_alone, read, random),
-            question=_ask(question, rows, random),
-            answer=UNKNOWN,
-        )
+        material = _show(sections[other_id], others_alone, read, random)
+        yield _answer("unknown", "unknown", question, (material, _ask(question, rows, random)), UNKNOWN)
 
 
 def answer_facts(
     split: str, forms: Sequence[Mapping[str, Any]], entities: Entities, random: Random
-) -> Iterator[Answer]:
+) -> Iterator[Example]:
     """What a tool found, put into a sentence, for each question of facts.yaml."""
     for form in forms:
         for text in form[split] * FACT_FILLS[split]:
@@ -109,7 +82,7 @@ def pair_answers(
     sections: Mapping[str, Section],
     entities: Entities,
     random: Random,
-) -> Iterator[tuple[Answer, str]]:
+) -> Iterator[Example]:
     """
     Good answers with a casual one each: for sections of pairs.yaml, and for each casual phrasing of facts.
 
@@ -122,38 +95,34 @@ def pair_answers(
         rows.setdefault(row[0], row)
     chosen = [rows[section_id] for section_id in casual["sections"]]
     for good in answer_documents(chosen, sections, random):
-        yield good, casual["sections"][good.kind]
+        yield replace(good, rejected=casual["sections"][good.kind])
     forms = {form["facts"]: form for form in phrasings["facts"]["forms"]}
     for facts, texts in casual["facts"].items():
         for text in texts:
-            yield _tell(forms[facts], random.choice(forms[facts][split]), entities, random, casual=text)
+            yield _tell(forms[facts], random.choice(forms[facts][split]), entities, random, text)
 
 
 def _tell(
-    form: Mapping[str, Any], text: str, entities: Entities, random: Random, *, casual: str | None = None
-) -> Any:
+    form: Mapping[str, Any], text: str, entities: Entities, random: Random, casual: str = ""
+) -> Example:
     values = entities.draw(text + form["facts"] + form["answer"])
     start, asked = STARTS.get(text[0], ""), text.lstrip("+~")
     said = form["answer"]
     if start and not said.startswith("{"):
         said = said[0].lower() + said[1:]
     shown, typed = blur(random, asked, values)
-    good = Answer(
-        task="facts",
-        kind=form["facts"],
-        phrasing=asked,
-        material=f"Facts: {fill(form['facts'], values)}",
-        question=fill(shown, typed),
-        answer=start + fill(said, values),
-        ids=tuple(values[place] for place in PLACE.findall(form["answer"]) if place not in NO_IDS),
-    )
-    return good if casual is None else (good, fill(casual, values))
+    given = f"Facts: {fill(form['facts'], values)}", fill(shown, typed)
+    good = _answer("facts", form["facts"], asked, given, start + fill(said, values))
+    ids = tuple(values[place] for place in PLACE.findall(form["answer"]) if place not in NO_IDS)
+    return replace(good, ids=ids, rejected=fill(casual, values))
 
 
-def _show(
-    section: Section, sections: Mapping[str, Section], read: Sequence[int], random: Random
-) -> str:
-    """The passage: the sentences with the answer and perhaps a neighbour, the whole section, or two of them."""
+def _answer(task: Any, kind: str, phrasing: str, given: tuple[str, str], answer: str) -> Example:
+    return Example(task, kind, phrasing, read_prompt("adapter-answerer"), as_user(*given), answer)
+
+
+def _show(section: Section, sections: Mapping[str, Section], read: Sequence[int], random: Random) -> str:
+    """The sentences with the answer and perhaps a neighbour, the whole section, or two sections."""
     sentences, chance = sentences_of(section.text), random.random()
     places = {place for place in read if place < len(sentences)}
     if rest := sorted(set(range(len(sentences))) - places):

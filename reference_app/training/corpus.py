@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from reference_app.documents.knowledge import load_knowledge
-from reference_app.training.answers import Answer, answer_documents, answer_facts, answer_nothing, pair_answers
-from reference_app.training.entities import Entities, fill
+from reference_app.training.answers import answer_documents, answer_facts, answer_nothing, pair_answers
+from reference_app.training.entities import Entities
+from reference_app.training.example import APP, Example, read_prompt
 from reference_app.training.plans import make_plans, write_plan
 
 if TYPE_CHECKING:
@@ -21,41 +21,14 @@ if TYPE_CHECKING:
 
 SEED = 20261130
 VALIDATION_SHARE = 0.06
-APP = Path(__file__).parents[1]
 PHRASINGS = APP / "training" / "phrasings"
 DATA = APP / "training" / "data"
-FILES = ("sft-train", "sft-validation", "sft-test", "dpo-train", "dpo-test", "expected-test")
+FILES = ("sft-train", "sft-validation", "sft-test", "dpo-train", "dpo-test")
 GENERAL_SYSTEM = "Answer the question in one sentence."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
-    """
-    One conversation and what is expected of it; `kind`, `phrasing` and `ids` as of `Answer`.
-
-    Attributes:
-        keys: Words of which a general answer must hold one.
-        rejected: What the answer must not be like, in a preference pair.
-    """
-
-    task: Literal["plan", "document", "unknown", "facts", "general"]
-    kind: str
-    phrasing: str
-    system: str
-    user: str
-    assistant: str
-    ids: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
-    rejected: str = ""
-
-    def messages(self, *, answered: bool = True) -> list[dict[str, str]]:
-        """As the chat API takes them, with or without the assistant's."""
-        turns = [{"role": "system", "content": self.system}, {"role": "user", "content": self.user}]
-        return [*turns, {"role": "assistant", "content": self.assistant}] if answered else turns
-
-
 def build_corpus() -> dict[str, list[Example]]:
-    """All examples by part: `train`, `validation`, `test`, `pairs-train`, `pairs-test`; the same at every call."""
+    """All examples by part: `train validation test pairs-train pairs-test`; the same at every call."""
     phrasings = load_phrasings()
     train, test = (_unique(make_examples(split, phrasings)) for split in ("train", "test"))
     held = [one for one in train if _place(one.phrasing) < VALIDATION_SHARE]
@@ -79,56 +52,28 @@ def make_examples(split: str, phrasings: Mapping[str, Any], seed: int = SEED) ->
     entities = _entities(split, phrasings, random)
     sections = _sections(split, phrasings)
     rows, forms = phrasings["answers"][split], phrasings["facts"]["forms"]
-    system, turn = read_prompt("adapter-planner")
+    system = read_prompt("adapter-planner")
     questions = [row[1] for row in rows]
     for phrasing, question, calls in make_plans(split, phrasings, questions, entities, random):
-        yield Example(
-            task="plan",
-            kind="+".join(name for name, _ in calls),
-            phrasing=phrasing,
-            system=system,
-            user=fill(turn, {"question": question}),
-            assistant=write_plan(calls),
-        )
-    answers = [
-        *answer_documents(rows, sections, random),
-        *answer_nothing(split, rows, sections, random),
-        *answer_facts(split, forms, entities, random),
-    ]
-    yield from (_as_example(one) for one in answers)
+        kind, plan = "+".join(name for name, _ in calls), write_plan(calls)
+        yield Example("plan", kind, phrasing, system, question, plan)
+    yield from answer_documents(rows, sections, random)
+    yield from answer_nothing(split, rows, sections, random)
+    yield from answer_facts(split, forms, entities, random)
     for passage, question, answer in phrasings["general"][split]:
-        yield Example(
-            task="general",
-            kind="general",
-            phrasing=question,
-            system=GENERAL_SYSTEM,
-            user=f"Passage: {passage}\nQuestion: {question}",
-            assistant=answer if isinstance(answer, str) else answer[0],
-            keys=() if isinstance(answer, str) else tuple(answer),
-        )
-
-
-def read_prompt(name: str) -> tuple[str, str]:
-    """System text and user turn of a prompt of the adapter, which was trained with them letter by letter."""
-    data = yaml.safe_load((APP / "prompts" / f"{name}.yaml").read_text(encoding="utf-8"))
-    return str(data["template"]).strip(), str(data["turn"]).strip()
+        keys = (answer,) if isinstance(answer, str) else tuple(answer)
+        asked = f"Passage: {passage}\nQuestion: {question}"
+        yield Example("general", "general", question, GENERAL_SYSTEM, asked, keys[0], keys=keys)
 
 
 def write_corpus(corpus: Mapping[str, Sequence[Example]], folder: Path = DATA) -> None:
-    """
-    Write the files of `FILES`; what is expected stands in one of its own, as OpenAI's format has no place for it.
-
-    Line N of `expected-test.jsonl` belongs to line N of `sft-test.jsonl`.
-    """
+    """Write the files of `FILES`, as JSONL."""
     lines: dict[str, Iterable[Mapping[str, Any]]] = {
         **{
             f"sft-{part}": [{"messages": one.messages()} for one in corpus[part]]
             for part in ("train", "validation", "test")
         },
         **{f"dpo-{split}": map(_as_preference, corpus[f"pairs-{split}"]) for split in ("train", "test")},
-        "expected-test": [
-            {"task": one.task, "kind": one.kind, "ids": one.ids, "keys": one.keys} for one in corpus["test"]
-        ],
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
@@ -152,22 +97,7 @@ def digest_data(folder: Path = DATA) -> str:
 def _make_pairs(split: str, phrasings: Mapping[str, Any]) -> Iterator[Example]:
     random = Random(f"{SEED} pairs {split}")  # noqa: S311 - a fixed seed is wanted
     entities = _entities(split, phrasings, random)
-    for good, casual in pair_answers(split, phrasings, _sections(split, phrasings), entities, random):
-        yield _as_example(good, rejected=casual)
-
-
-def _as_example(one: Answer, rejected: str = "") -> Example:
-    system, turn = read_prompt("adapter-answerer")
-    return Example(
-        task=one.task,
-        kind=one.kind,
-        phrasing=one.phrasing,
-        system=system,
-        user=fill(turn, {"passage": one.material, "question": one.question}),
-        assistant=one.answer,
-        ids=one.ids,
-        rejected=rejected,
-    )
+    yield from pair_answers(split, phrasings, _sections(split, phrasings), entities, random)
 
 
 def _as_preference(one: Example) -> dict[str, Any]:

@@ -18,10 +18,12 @@ _LOWER_SHARE, _TYPO_SHARE, _BARE_SHARE = 0.2, 0.12, 0.1
 _STARTS = re.findall(
     "[A-Z][a-z]+", "AlBarBelCorDalDorElFalGarHalIgKelLorMarNorOlParQuilRosSelTorUlVarWesYarZel"
 )
-_MIDDLES = "a e i o u an en in or ar el il um ing ath eck".split()
-_CITY_ENDS = "ton ford by ham stead wick dale port combe sea worth bridge field".split()
-_PRODUCT_ENDS = "ler vik ra no lis den rix mo tan per sk win".split()
-_NOUNS = "tent jacket boots pack stove lamp mat gloves bottle rope shirt socks mug bag tarp poles".split()
+_MIDDLES = re.findall(r"\w+", "a e i o u an en in or ar el il um ing ath eck")
+_CITY_ENDS = re.findall(r"\w+", "ton ford by ham stead wick dale port combe sea worth bridge field")
+_PRODUCT_ENDS = re.findall(r"\w+", "ler vik ra no lis den rix mo tan per sk win")
+_NOUNS = re.findall(
+    r"\w+", "tent jacket boots pack stove lamp mat gloves bottle rope shirt socks mug bag tarp poles"
+)
 
 
 class Entities:

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     Plan = tuple[str, str, list[Call]]
 
 COPYING = ("store_stock", "change_address")  # twice as many in training: more to copy than a number
-FILTERS = ("name", "category", "colour", "max_price", "min_price", "sort", "limit")  # of find_products, in order
+FILTERS = (
+    "name",
+    "category",
+    "colour",
+    "max_price",
+    "min_price",
+    "sort",
+    "limit",
+)  # of find_products, in order
 FILLS = {"train": 2, "test": 1}  # examples of a phrasing on products
 PAIRS = {"train": 18, "test": 6}  # examples of a pair of intents
 MIXED = {"train": 66, "test": 12}  # of a question for the documents with one for a tool, and of two for them
@@ -123,7 +131,11 @@ def _products(split: str, rows: Mapping[str, Any], entities: Entities, random: R
         if "colour" in filters:
             filters["colour"] = typed["colour"]
         filters |= {bound: int(typed["price"]) for bound in filters if bound.endswith("_price")}
-        yield text, question, [("find_products", {name: filters[name] for name in FILTERS if name in filters})]
+        yield (
+            text,
+            question,
+            [("find_products", {name: filters[name] for name in FILTERS if name in filters})],
+        )
     for text in rows["reviews"][split] * FILLS[split]:
         question, typed, _ = draw(text)
         yield text, question, [("find_reviews", {"product": typed["product"]})]
@@ -179,6 +191,8 @@ def _followups(split: str, talk: Mapping[str, Any], entities: Entities) -> Itera
             if group["tool"] == "search_documents":
                 call = _search(*said)
             else:
-                changed = {place: values[f"{place}2"] for place in ("city", "product") if f"{place}2" in values}
+                changed = {
+                    place: values[f"{place}2"] for place in ("city", "product") if f"{place}2" in values
+                }
                 call = _call(group["tool"], {**values, **changed})
             yield f"{first} {second}", "\n".join(said), [call]

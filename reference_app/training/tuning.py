@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import torch
 
     Conversation = Sequence[Mapping[str, str]]
-    Item = tuple[torch.Tensor, torch.Tensor]  # what the lower layers say of each token, and the token after it
+    Item = tuple[
+        torch.Tensor, torch.Tensor
+    ]  # what the lower layers say of each token, and the token after it
     Step = Callable[[], object]
 
 FIRST_LAYER = 15  # the layers below it never change, so their output is computed once for all epochs
@@ -74,9 +76,7 @@ class Policy:
         self._peft: Any = get_peft_model(model, self.config)
         if start is not None:
             matrices = load_file(start / "adapter_model.safetensors")
-            set_peft_model_state_dict(
-                self._peft, {name: matrix.float() for name, matrix in matrices.items()}
-            )
+            set_peft_model_state_dict(self._peft, {name: matrix.float() for name, matrix in matrices.items()})
         self._torch, self._model = torch, model.model
         self._layers, self._norm = self._model.layers, self._model.norm
         # Half precision is 2.7 times as fast on processors that have it, and slower on the others.
@@ -122,7 +122,7 @@ class Policy:
         return [items[place] for place in range(len(encoded))]
 
     def score(self, items: Sequence[Item]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Of each token of the assistants: its log-probability, whether it is the likeliest, its item's place."""
+        """Of the assistants' tokens: log-probability, whether it is the likeliest, and the item's place."""
         torch = self._torch
         hidden = self._pad([item[0] for item in items], 0)
         labels = self._pad([item[1] for item in items], IGNORED)
