@@ -27,8 +27,9 @@ data: [reference_app/adapter]
 """
 _HEAD = f"""\
 # The adapter against its base: the same questions to both, one server, with the adapter's weights and without
-# them. Cases are of the adapter's test split, which no training saw; written by
-# `python -m reference_app.training --data`. Single cases pass whatever they score: the bar is held by the behaviours below, over all cases.
+# them. Cases are of the adapter's test split, which no training saw; written by `python -m
+# reference_app.training --data`. Single cases pass whatever they score: the bar is held by the behaviours
+# below, over all cases.
 {_SYSTEM}rival: reference_app.training.steps:base
 
 suite:
@@ -47,8 +48,8 @@ suite:
 """
 _PLANS_HEAD = f"""\
 # The adapter's plans that call tools, so many that a drop of .05 in exact ones is seen; docs/adapter.md has
-# the figures. No base is asked. Written by `python -m reference_app.training --data` from the phrasings of the
-# test split, filled with names and numbers that stand nowhere else. Cases of one phrasing share a group.
+# the figures. No base is asked. Written by `python -m reference_app.training --data` from the phrasings of
+# the test split, filled with names and numbers that stand nowhere else. Cases of one phrasing share a group.
 {_SYSTEM}
 suite:
   tool_calls: {{mean: ">= 0.65", max_drop: 0.03}}
@@ -106,11 +107,12 @@ def _describe(one: Example) -> dict[str, Any]:
     else:
         passage, _, question = one.user.partition("\nQuestion: ")
         given = {"input": {"passage": passage, "question": question}, "reference": one.assistant}
-        checks = {
-            "document": {"cited": {"source": one.kind}},
-            "unknown": {"admitted": {"reply": UNKNOWN}},
-            "facts": {"ids_copied": {"ids": list(one.ids)}},
-        }[one.task]
+        if one.task == "document":
+            checks = {"cited": {"source": one.kind}}
+        elif one.task == "unknown":
+            checks = {"admitted": {"reply": UNKNOWN}}
+        else:
+            checks = {"ids_copied": {"ids": list(one.ids)}}
     for check in checks.values():
         check["record_only"] = True
     return {**given, "tags": [one.task], "checks": checks | (_check_calls(one) if one.task == "plan" else {})}
