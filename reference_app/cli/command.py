@@ -114,7 +114,7 @@ class Terminal:
     """One conversation: steps and sources on stderr, the answer on stdout."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        from reference_app.graph import open_app
+        from reference_app.app import open_app
 
         self._app, self._options = open_app(), options
         self._sections, self._thread = load_sections(), uuid.uuid4().hex
@@ -147,7 +147,7 @@ class Terminal:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from reference_app.graph import open_app
+    from reference_app.app import open_app
     from reference_app.serving.server import serve
 
     serve(open_app(), options.host, options.port)

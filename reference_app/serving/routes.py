@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fastapi import Request
 
     from reference_app.documents.knowledge import Section
-    from reference_app.graph import SupportApp
+    from reference_app.app import SupportApp
 
 PAGE = Path(__file__).with_name("page")
 MAX_BYTES = 64_000

@@ -11,47 +11,18 @@ if TYPE_CHECKING:
     from random import Random
 
 PLACE = re.compile(r"\{(\w+)\}")
+MADE_UP_SHARE = 0.6  # of products and cities in training, so that names are copied and not remembered
 _LETTERS = string.ascii_uppercase
 _WORD = re.compile(r"(?<![\w{])[a-z]{5,}(?![\w}])")
-_LOWER_SHARE, _TYPO_SHARE = 0.2, 0.12
-MADE_UP_SHARE = 0.6  # of products and cities in training, so that names are copied and not remembered
+_LOWER_SHARE, _TYPO_SHARE, _BARE_SHARE = 0.2, 0.12, 0.1
 _STARTS = re.findall(
     "[A-Z][a-z]+", "AlBarBelCorDalDorElFalGarHalIgKelLorMarNorOlParQuilRosSelTorUlVarWesYarZel"
 )
-_MIDDLES = ("a", "e", "i", "o", "u", "an", "en", "in", "or", "ar", "el", "il", "um", "ing", "ath", "eck")
-_CITY_ENDS = (
-    "ton",
-    "ford",
-    "by",
-    "ham",
-    "stead",
-    "wick",
-    "dale",
-    "port",
-    "combe",
-    "sea",
-    "worth",
-    "bridge",
-    "field",
-)
-_PRODUCT_ENDS = ("ler", "vik", "ra", "no", "lis", "den", "rix", "mo", "tan", "per", "sk", "win")
-_NOUNS = (
-    "tent",
-    "jacket",
-    "boots",
-    "pack",
-    "stove",
-    "lamp",
-    "mat",
-    "gloves",
-    "bottle",
-    "rope",
-    "shirt",
-    "socks",
-    "mug",
-    "bag",
-    "tarp",
-    "poles",
+_MIDDLES = re.findall(r"\w+", "a e i o u an en in or ar el il um ing ath eck")
+_CITY_ENDS = re.findall(r"\w+", "ton ford by ham stead wick dale port combe sea worth bridge field")
+_PRODUCT_ENDS = re.findall(r"\w+", "ler vik ra no lis den rix mo tan per sk win")
+_NOUNS = re.findall(
+    r"\w+", "tent jacket boots pack stove lamp mat gloves bottle rope shirt socks mug bag tarp poles"
 )
 
 
@@ -59,8 +30,8 @@ class Entities:
     """
     Draws values; the digits of an order, a postcode or an amount decide its split.
 
-    An order's number whose last two digits make a multiple of 4 is for the test, as is an amount that is a
-    multiple of 7, so that no list of used numbers has to be kept.
+    An order's number that is a multiple of 4 is for the test, as is an amount that is a multiple of 7, so
+    that no list of used numbers has to be kept.
     """
 
     def __init__(self, random: Random, pools: Mapping[str, Sequence[str]], *, test: bool) -> None:
@@ -69,9 +40,9 @@ class Entities:
             "order": lambda: f"FW-{self._number(10000, 59999, 4)}",
             "points": lambda: str(self._number(10, 2400, 7)),
             "count": lambda: str(self._number(1, 90, 7)),
+            "days": lambda: str(self._number(2, 20, 7)),
             "price": lambda: str(self._number(30, 500, 7)),
-            "money": self._pounds,
-            "kilos": lambda: f"{random.randint(1, 3)}.{random.randint(1, 9)}",
+            "money": lambda: f"{self._number(9, 480, 7)}.{random.choice(('00', '50', '90', '95'))}",
             "weight": lambda: f"{random.randint(0, 12)}.{self._number(10, 99, 7)}",
             "rating": lambda: f"{random.randint(2, 4)}.{self._number(10, 99, 7)}",
             "postcode": self._postcode,
@@ -102,9 +73,6 @@ class Entities:
             return name
         return f"{name}{pick.choice(('', '', f' {pick.randint(1, 90)}', f' {pick.choice(_NOUNS)}'))}"
 
-    def _pounds(self) -> str:
-        return f"{self._number(9, 480, 7)}.{self._random.choice(('00', '50', '90', '95'))}"
-
     def _postcode(self) -> str:
         pick = self._random
         area = "".join(pick.sample(_LETTERS, pick.choice((1, 2))))
@@ -131,8 +99,8 @@ def blur(random: Random, text: str, values: Mapping[str, str]) -> tuple[str, dic
     """
     The phrasing and its values as a customer in a hurry types them: lower case, no full stop, a typo.
 
-    Two of three texts stay as they are. A value in lower case is what a plan has to copy, except for
-    numbers of orders and postcodes, which are written in capitals only.
+    Two of three texts stay as they are. A plan copies a name in lower case as it is, and writes numbers of
+    orders and postcodes in full and in capitals.
     """
     shown = dict(values)
     chance = random.random()
@@ -146,4 +114,6 @@ def blur(random: Random, text: str, values: Mapping[str, str]) -> tuple[str, dic
         word = random.choice(words)
         at = word.start() + random.randint(1, len(word[0]) - 2)
         text = text[:at] + text[at + 1] + text[at] + text[at + 2 :]
+    elif "order" in shown and random.random() < _BARE_SHARE:
+        shown["order"] = shown["order"].replace("FW-", random.choice(("", "FW ", "#")))
     return text, shown

@@ -1,8 +1,9 @@
-"""One embedded engine with the adapter loaded, for an evaluation that repeats exactly."""
+"""One embedded engine with the adapter loaded, for answers that repeat exactly."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reference_app.errors import WeightsError
@@ -19,48 +20,32 @@ if TYPE_CHECKING:
 OFF, ON = 0.0, 1.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
     """Answers greedily, one question at a time on one thread; nothing of an earlier prompt is kept."""
 
-    def __init__(self, client: OpenAI, *, adapted: bool) -> None:
-        self._client, self._adapted = client, adapted
+    client: OpenAI
+    adapted: bool
 
-    def answer(
-        self, messages: Sequence[dict[str, str]], *, scale: float, max_tokens: int
-    ) -> tuple[str, int, int]:
-        """
-        The text, and the tokens of prompt and text.
-
-        Args:
-            scale: Of the adapter, 0 for the base.
-        """
-        extra: dict[str, Any] = {"cache_prompt": False}
-        if self._adapted:
-            extra["lora"] = [{"id": 0, "scale": scale}]
-        reply = self._client.chat.completions.create(
+    def answer(self, messages: Sequence[dict[str, str]], *, scale: float, max_tokens: int) -> str:
+        """The model's words; `scale` is the adapter's, 0 for the base."""
+        lora = {"lora": [{"id": 0, "scale": scale}]} if self.adapted else {}
+        asked: Any = list(messages)
+        reply = self.client.chat.completions.create(
             model="embedded",
-            messages=list(messages),  # type: ignore[arg-type]
+            messages=asked,
             max_tokens=max_tokens,
             temperature=0,
             seed=0,
-            extra_body=extra,
+            extra_body={"cache_prompt": False, **lora},
         )
-        usage = reply.usage
-        return (
-            reply.choices[0].message.content or "",
-            usage.prompt_tokens if usage else 0,
-            usage.completion_tokens if usage else 0,
-        )
+        return reply.choices[0].message.content or ""
 
 
 @contextmanager
 def open_engine(weights: Path, adapter: Path | None) -> Iterator[Engine]:
     """
-    An engine within the block.
-
-    Args:
-        weights: GGUF file of the base, as packaged.
-        adapter: GGUF file, None for the base alone.
+    An engine within the block, of the base as packaged and, if there is one, its adapter.
 
     Raises:
         WeightsError: The adapter is none of these weights, or cannot be loaded.
@@ -76,6 +61,6 @@ def open_engine(weights: Path, adapter: Path | None) -> Iterator[Engine]:
         raise WeightsError(f"{adapter or weights} cannot be loaded: {error}.") from error
     try:
         with OpenAI(base_url=f"{server.listening_address}/v1", api_key="embedded", max_retries=0) as client:
-            yield Engine(client, adapted=adapter is not None)
+            yield Engine(client=client, adapted=adapter is not None)
     finally:
         del server
