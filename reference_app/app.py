@@ -91,7 +91,7 @@ class SupportApp:
         """Close connections, and the shop's service where it runs in this process."""
         atexit.unregister(self.close)
         self.models.close()
-        self.context.tools.box.close()
+        self.context.tools.close()
 
     def run(
         self,
