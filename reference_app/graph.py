@@ -24,6 +24,7 @@ from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime  # noqa: TC002 - langgraph reads the hints of nodes
 from langgraph.types import Command, interrupt
 
+from reference_app import tuned
 from reference_app.errors import EndpointError
 from reference_app.guardrails.injection import scan
 from reference_app.plans import OWN, SEARCH, PlanError, make_schema, read_plan
@@ -137,8 +138,11 @@ def planner(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         return {"messages": [as_message(attached, ATTACHED)]}
     tools = context.tools.planned
     schema = make_schema(tools, customer_texts(state))
+    asked = show_conversation(state)
+    if context.settings.tuned:
+        asked = tuned.show_question(customer_texts(state))
     with trace("planner") as span:
-        text = context.ask("planner", show_conversation(state), PLAN_TOKENS, schema=schema)
+        text = context.ask("planner", asked, PLAN_TOKENS, schema=schema)
         try:
             calls = read_plan(text)
         except PlanError:  # an endpoint that does not keep to schemas gets a second chance
@@ -225,6 +229,9 @@ def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewrit
         return Command(goto="guard_output", update={"text": " ".join(said)})
     with trace("answerer") as span:
         asked = "Material:\n" + "\n\n".join(material) + f"\n\n{show_conversation(state, 'Customer')}"
+        if context.settings.tuned:
+            sections = [found.section for found in state["passages"]]
+            asked = tuned.show_material(sections, made(state), last_message(state))
         text = context.ask("answerer", asked, ANSWER_TOKENS)
         span.describe({"reference_app.draft": text})
         if text.startswith(APOLOGY[:-1]) and state["queries"] and not state["rewritten"]:

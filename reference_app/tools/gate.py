@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from langchain_core.tools import BaseTool
 
+    from reference_app.guardrails.calls.request import Confirmation, Decision
     from reference_app.models.client import Models
     from reference_app.settings import Settings
     from reference_app.tools.calls import ToolCall
-    from reference_app.tools.registry import Confirmation, Decision, Tool
+    from reference_app.tools.registry import Registry, Tool
 
 SQL_TOKENS = 200
 REMOVED = "[removed]"
