@@ -14,7 +14,7 @@ from reference_app.vault.tokens import TOKENS
 from reference_app.vault.vault import Vault
 from tests.openai_server import last_user_text
 
-DOCUMENTS = json.dumps({"route": "documents", "calls": []})
+PLAN = json.dumps({"calls": [{"name": "search_documents", "arguments": {"query": "weight"}}]})
 VALUES = ("ada.quimby@example.com", "07700 900461", "4629 1830 5577 1940", "Ada Quimby")
 QUESTION = (
     "I'm Ada Quimby, ada.quimby@example.com, tel. 07700 900461, card 4629 1830 5577 1940; "
@@ -24,7 +24,7 @@ QUESTION = (
 
 @pytest.fixture
 def server(model_server):
-    model_server.answer = lambda _: DOCUMENTS
+    model_server.answer = lambda asked: PLAN if "response_format" in asked else "The tent leaks."
     return model_server
 
 
