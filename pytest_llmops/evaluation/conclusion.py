@@ -120,7 +120,7 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
             f"{source.missing.outcome}: {source.missing.reason}", source.missing.outcome, counted=True
         )
     unasked = source.unasked(judged)
-    conclusion.problems += source.describe(conclusion.run, settings, unasked)
+    conclusion.problems += source.describe(conclusion.run, settings, unasked, evaluation.judge.release)
     missed = source.recordings.list_missed(conclusion.run.results)
     loosenings = [*source.loosened, *unasked, *missed, *loosened]
     if source.revision and evaluation.budget and evaluation.budget.ended:
