@@ -47,7 +47,7 @@ def find_products(
 
 def request_refund(order_id: OrderId) -> str:
     """Ask for the refund of one order, which a person has to confirm before anything is paid."""
-    return json.dumps({"order_id": order_id, "state": "noted; a person has to confirm it first"})
+    return json.dumps({"order_id": order_id, "state": "noted, and not paid before our staff confirms it"})
 
 
 def cannot_help(topic: Annotated[str, "What was asked for"]) -> str:

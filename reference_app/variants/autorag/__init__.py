@@ -111,4 +111,14 @@ def _open_autorag(project: Path) -> None:
             return self._get_text_embedding(query)
 
     embedding_models["shop"] = Shop
-    util.get_event_loop = cache(asyncio.new_event_loop)  # else AutoRAG opens two a question, and closes none
+    util.get_event_loop = _set_loop  # else AutoRAG opens two a question, and closes none
+
+
+def _set_loop() -> asyncio.AbstractEventLoop:
+    """The one loop, as that of this thread."""
+    loop = _open_loop()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+_open_loop = cache(asyncio.new_event_loop)

@@ -37,7 +37,7 @@ async def answer(question: str) -> dict[str, Any]:
     global _opening  # noqa: PLW0603 - one index for all questions of the loop
     _opening = _opening or asyncio.ensure_future(_open())
     rag = await asyncio.shield(_opening)
-    query = QueryParam(mode=MODE, chunk_top_k=5, enable_rerank=False)  # type: ignore[arg-type] # a checked word
+    query = QueryParam(mode=MODE, chunk_top_k=5, enable_rerank=False)
     if not CHATS:
         query.hl_keywords = query.ll_keywords = [question]  # what is looked for in the graph
     found = await (rag.aquery_llm if CHATS else rag.aquery_data)(question, query)

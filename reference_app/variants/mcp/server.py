@@ -75,8 +75,9 @@ class Calls:
             self._waiting[ticket] = agreed
             if len(self._waiting) > MAX_WAITING:
                 self._waiting.popitem(last=False)
-            requests = {"confirm": types.ElicitRequest(params=form)}
-            return types.InputRequiredResult(input_requests=requests, request_state=ticket)
+            return types.InputRequiredResult(
+                input_requests={"confirm": types.ElicitRequest(params=form)}, request_state=ticket
+            )
         else:
             reply, agreed = (params.input_responses or {}).get("confirm"), seen  # to the call that was shown
         if getattr(reply, "action", "") != "accept" or (reply.content or {}).get("agreed") is not True:
@@ -102,9 +103,10 @@ class Calls:
             return _tell("pending", f"Nothing was done. {made.reason}", digest=digest)
         if made.result is None:
             return _tell("denied", made.reason)
-        content = [types.TextContent(text=json.dumps(made.result, ensure_ascii=False))]
         return types.CallToolResult(
-            content=content, structured_content=made.result, is_error="error" in made.result
+            content=[types.TextContent(text=json.dumps(made.result, ensure_ascii=False))],
+            structured_content=made.result,
+            is_error="error" in made.result,
         )
 
 

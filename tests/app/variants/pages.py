@@ -35,6 +35,6 @@ def gate(files, folder, **variables):
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=200,
     )
     return run.stdout + run.stderr

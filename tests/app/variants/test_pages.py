@@ -12,6 +12,8 @@ from tests.app.shop import ROOT
 from tests.app.variants.pages import gate, read_files
 from tests.openai_server import OpenAIServer
 
+pytestmark = pytest.mark.timeout(240)  # a process that imports these libraries takes long on a busy machine
+
 
 def use(name, arguments):
     """A message that calls a tool."""
