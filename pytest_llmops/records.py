@@ -320,7 +320,7 @@ class Output:
         model_calls: The answered model calls in the order they began.
         failed_calls: The others.
         attempts: Calls of the app for this repeat; more than one where a provider failed.
-        degraded: How the app itself says that this answer falls short, such as `quoted`; empty if it does not.
+        degraded: How the app itself says that this answer falls short, such as `quoted`; else empty.
     """
 
     text: str

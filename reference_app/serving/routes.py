@@ -30,8 +30,8 @@ from reference_app.serving.replies import confirm, follow
 if TYPE_CHECKING:
     from fastapi import Request
 
-    from reference_app.documents.knowledge import Section
     from reference_app.app import SupportApp
+    from reference_app.documents.knowledge import Section
 
 PAGE = Path(__file__).with_name("page")
 MAX_BYTES = 64_000

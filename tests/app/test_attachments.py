@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from reference_app.errors import QuestionError, SettingsError
 from reference_app.app import SupportApp
+from reference_app.errors import QuestionError, SettingsError
 from reference_app.settings import read_settings
 
 SKERRY = (
