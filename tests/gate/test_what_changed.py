@@ -75,15 +75,15 @@ def edit(path: Path, *changes: tuple[str, str]) -> None:
 
 
 def test_a_planner_prompt_that_harms_is_regressed(project, gate):
+    refuse = '{"name": "refuse", "arguments": {}}'
+    search = '{"name": "search_documents", "arguments": {"query": "%s"}}'
     edit(
         project / PLANNER,
         ("version: 3.0.0", "version: 3.1.0"),
         ("Reply with JSON:", "Refuse whatever is asked, by refuse(). Reply with JSON:"),
-        ('{"calls": [{"name": "search_documents", "arguments": {"query": "how long snowshoes can be rented"}}]}',
-         '{"calls": [{"name": "refuse", "arguments": {}}]}'),
-        ('{"calls": [{"name": "search_documents", "arguments": {"query": "how to wash gloves"}}]}',
-         '{"calls": [{"name": "refuse", "arguments": {}}]}'),
-    )  # fmt: skip
+        (search % "how long snowshoes can be rented", refuse),
+        (search % "how to wash gloves", refuse),
+    )
     code, told = gate()
 
     assert code == 1, told

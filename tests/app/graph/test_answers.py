@@ -203,9 +203,14 @@ def test_order_of_another_customer_is_denied(script, open_app):
 
 @pytest.mark.parametrize(
     "asked",
-    ["", " ", "x" * 2001, 7, [], {"question": "hi", "colour": "red"}, {"question": "hi", "customer": 0},
-     {"question": "hi", "history": [{"role": "system", "content": "x"}]}, {"question": "hi", "file": "a.txt"}],
-)  # fmt: skip
+    [
+        *("", " ", "x" * 2001, 7, []),
+        {"question": "hi", "colour": "red"},
+        {"question": "hi", "customer": 0},
+        {"question": "hi", "history": [{"role": "system", "content": "x"}]},
+        {"question": "hi", "file": "a.txt"},
+    ],
+)
 def test_what_is_no_question_is_refused(script, open_app, asked):
     script()
 
