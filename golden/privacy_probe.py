@@ -24,7 +24,7 @@ from reference_app.vault.vault import Vault
 VALUE = "tobias.merrivale@example.com"
 ACTORS = {"reader": "rita", "investigator": "ines"}
 DIMENSIONS = 8
-PLAN = json.dumps({"route": "documents", "calls": []})
+PLAN = json.dumps({"calls": [{"name": "search_documents", "arguments": {"query": "delivery"}}]})
 
 
 def probe(given):

@@ -78,8 +78,7 @@ def build(support: SupportApp, host: str, sections: Mapping[str, Section] | None
 
     def reply(steps: Callable[..., Any], thread: str, accept: str) -> Response:
         def work(tell: Callable[..., None]) -> None:
-            ran = steps(heard=lambda piece: tell("piece", {"text": piece}))
-            answer = follow(ran, sections or {}, lambda line: tell("step", {"text": line}))
+            answer = follow(steps(), sections or {}, lambda line: tell("step", {"text": line}))
             tell("confirm" if answer["pending"] else "answer", {**answer, "thread": thread})
 
         if "text/event-stream" in accept.lower():

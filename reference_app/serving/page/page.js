@@ -154,7 +154,6 @@ async function receive(path, body, view) {
   if (!response.ok) return fail(view, (await response.json()).error.message);
   for await (const [name, data] of events(response)) {
     if (name === "step") view.working.textContent = show(data.text);
-    else if (name === "piece") markdown(view.text, (view.draft += data.text), new Map());
     else if (name === "error") return fail(view, data.message);
     else {
       thread = data.thread;

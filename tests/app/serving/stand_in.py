@@ -1,4 +1,4 @@
-"""An app without a model: its answers are set, its pieces come from a thread of its own as the graph's do."""
+"""An app without a model: its answers are set."""
 
 from __future__ import annotations
 
@@ -33,14 +33,12 @@ The **Kestrel** tent weighs *3.4 kg* [tents#weight]:
 
 > It is light."""
 ANSWERS = {
-    "How heavy is it?": ["The Kestrel tent ", "weighs 3.4 kg. [tents#weight]"],
-    "markdown": [MARKDOWN],
-    "hostile": [HOSTILE],
-    "other brackets": ["[$&] [constructor] [__proto__] [tents#other]"],
-    "half a pair": ["\ud800"],
-    "slow": ["again "] * 10_000,
-    "endless": ["again " * 3000] * 1_000_000,
-    "hello": ["Hello! How can I help?"],
+    "How heavy is it?": "The Kestrel tent weighs 3.4 kg. [tents#weight]",
+    "markdown": MARKDOWN,
+    "hostile": HOSTILE,
+    "other brackets": "[$&] [constructor] [__proto__] [tents#other]",
+    "half a pair": "\ud800",
+    "hello": "Hello! How can I help?",
 }
 CALL = {
     "name": "request_refund",
@@ -51,17 +49,16 @@ CALL = {
 
 
 class StandIn:
-    """Keeps what it was asked; `pieces` counts those that were heard."""
+    """Keeps what it was asked; `hung_up` says that it was ended in the middle of its work."""
 
     def __init__(self):
         self.forget()
 
     def forget(self):
         self.asked, self.decided, self.waiting = [], [], {}
-        self.pieces = 0
         self.hung_up = threading.Event()
 
-    def run(self, question, heard=None, *, thread=None, file=None, customer=None):
+    def run(self, question, *, thread=None, file=None, customer=None):
         if not question.strip():
             raise QuestionError("The question is empty.")
         self.asked.append((question, thread))
@@ -71,42 +68,29 @@ class StandIn:
         if question == "bug":
             raise ValueError("Ada Quimby, ada@example.com")
         yield "planner", None
+        if question == "endless":
+            yield from self._search_on()
         if question == "refund":
             self.waiting[thread] = confirm(CALL["name"], CALL["arguments"])
             yield "approve", {"text": "May I?", "tool_calls": [CALL], "pending": CALL, "sources": []}
             return
         sources = {"hello": [], "hostile": ["hostile", "complaint.txt"]}.get(question, [SECTION])
-        yield "answerer", self._answer(ANSWERS.get(question, ["?"]), heard) | {"sources": sources}
+        yield "answerer", {"text": ANSWERS.get(question, "?"), "sources": sources}
         yield "guard_output", {"degraded": "quoted"} if question == "markdown" else {}
 
-    def resume(self, thread, confirmation, *, approved, heard=None):
+    def resume(self, thread, confirmation, *, approved):
         if thread not in self.waiting:
             raise QuestionError("There is nothing to confirm, or it was given up.")
         same = self.waiting.pop(thread) == confirmation
         self.decided.append((thread, same and approved))
         decision = "confirmed" if same and approved else "denied"
         yield "tools", {"tool_calls": [CALL | {"decision": decision}]}
-        yield "answerer", self._answer([f"It is {decision}."], heard)
+        yield "answerer", {"text": f"It is {decision}."}
 
-    def _answer(self, pieces, heard):
-        failed = []
-
-        def write():
-            try:
-                for piece in pieces if heard else []:
-                    self.pieces += 1
-                    heard(piece)
-                    time.sleep(PAUSES_S.get(id(pieces), 0))
-            except BaseException as error:  # noqa: BLE001 - handed on below
-                failed.append(error)
-                self.hung_up.set()
-
-        writer = threading.Thread(target=write)
-        writer.start()
-        writer.join()
-        if failed:
-            raise failed[0]
-        return {"text": "".join(pieces)}
-
-
-PAUSES_S = {id(ANSWERS["slow"]): 0.01, id(ANSWERS["endless"]): 0.001}
+    def _search_on(self):
+        try:
+            while True:
+                time.sleep(0.01)
+                yield "retriever", None
+        finally:
+            self.hung_up.set()

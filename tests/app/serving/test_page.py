@@ -184,9 +184,9 @@ def test_a_conversation_is_one_thread_until_a_new_one_is_begun(page, app):
 
 
 def test_stop_hangs_up(page, app):
-    page.get_by_label("Your message").fill("slow")
+    page.get_by_label("Your message").fill("endless")
     page.keyboard.press("Enter")
-    page.locator(".draft p").wait_for()
+    page.get_by_text("retriever").wait_for()
     page.get_by_role("button", name="Stop").click()
 
     page.get_by_text("Stopped.").wait_for()
