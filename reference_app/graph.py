@@ -223,9 +223,9 @@ def retriever(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewriter", "guard_output"]]:
     """Ask the model for an answer from the material; one that the material does not bear out is a quote."""
     context = runtime.context
-    material = show_material(state)
+    material, said = show_material(state), [*state["said"], *report(made(state), context)]
     if not material:
-        said = state["said"] or [context.say("unknown")]
+        said = said or [context.say("unknown")]
         return Command(goto="guard_output", update={"text": " ".join(said)})
     with trace("answerer") as span:
         asked = "Material:\n" + "\n\n".join(material) + f"\n\n{show_conversation(state, 'Customer')}"
@@ -240,10 +240,10 @@ def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewrit
         if "grounding" in context.settings.guards and (new := find_ungrounded(text, material, state)):
             trace_guard("grounding", f"{len(new)} parts of the draft stand in no material")
             text, degraded = quote(state, context), "quoted"
-    said = [*state["said"], text]
     sources = list(dict.fromkeys(_CITED.findall(text)))
     return Command(
-        goto="guard_output", update={"text": " ".join(said), "sources": sources, "degraded": degraded}
+        goto="guard_output",
+        update={"text": " ".join([*said, text]), "sources": sources, "degraded": degraded},
     )
 
 
@@ -330,18 +330,24 @@ def show_material(state: State) -> list[str]:
         f"{status.get(section.status, ' (replaced by newer rules)')}: {' '.join(section.text.split())}"
         for section in (found.section for found in reversed(state["passages"]))
     ]
-    calls = made(state)
-    results = [
-        show_result(call, last_message(state)) for call in calls if call.result and "error" not in call.result
+    calls = [call for call in made(state) if call.result and "error" not in call.result]
+    return [*sections, *(show_result(call, last_message(state)) for call in calls)]
+
+
+def report(calls: Sequence[ToolCall], context: Context) -> list[str]:
+    """What the app itself says of calls that were not made, or found nothing."""
+    said = [context.say("denied") for call in calls if call.decision == "denied"]
+    errors = [
+        (call.arguments, call.result["error"]) for call in calls if call.result and "error" in call.result
     ]
-    # What went wrong is of interest where nothing else was found; why a page is not read, to nobody.
-    wrong = [show_result(call, "") for call in calls if call.name not in ATTACHMENTS]
-    return [*sections, *results] or wrong
+    known = context.prompts["replies"].replies
+    said += [context.say(error, **arguments) for arguments, error in errors if error in known]
+    return list(dict.fromkeys(said))
 
 
 def show_result(call: ToolCall, question: str) -> str:
     """A call and what came of it, as the answerer reads it; of a long text what the question is about."""
-    result = call.result if call.result is not None else {"error": call.decision, "reason": call.reason}
+    result = call.result or {}
     if call.name in ATTACHMENTS:
         return f"{call.name}: {cut_text(str(result['text']), question, ATTACHED_CHARACTERS)}"
     return f"{call.name}({json.dumps(call.arguments)}) = {json.dumps(result, ensure_ascii=False)}"
@@ -365,10 +371,13 @@ def find_ungrounded(text: str, material: list[str], state: State) -> list[str]:
 def quote(state: State, context: Context) -> str:
     """The sentences of the sections that are nearest to the question; what tools found, without them."""
     from reference_app.extractive import quote as quote_sections
+    from reference_app.grounding import read
 
     if sections := [one.section for one in state["passages"]]:
         quoted = quote_sections(last_message(state), sections, library=context.library)
-        return f"{context.say('quoted')} {quoted}"
+        # What has no word of the message in common with it is about something else.
+        near = read(quoted).claim & read(last_message(state)).claim
+        return f"{context.say('quoted')} {quoted}" if near else context.say("unknown")
     results = [(call.name, call.result) for call in made(state) if call.result and "error" not in call.result]
     texts = [
         cut_text(found["text"], last_message(state), 300) for name, found in results if name in ATTACHMENTS

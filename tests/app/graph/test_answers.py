@@ -77,9 +77,9 @@ def test_draft_that_its_material_does_not_bear_out_becomes_a_marked_quote(script
 
     record = open_app().answer("How heavy is the Kestrel?")
 
-    first = record["text"].removeprefix("Our documents say: ").partition(" [")[0]
     assert record["degraded"] == "quoted"
-    assert first in " ".join(passage["text"] for passage in record["passages"])
+    assert draft not in record["text"]
+    assert record["text"].startswith(("Our documents say: ", APOLOGY))
 
 
 def test_made_up_citation_is_taken_out(script, open_app):
@@ -128,6 +128,22 @@ def test_tool_result_is_material(script, open_app):
     )
     assert '"carrier": "Test Post"' in asked["answerer"][0]["messages"][-1]["content"]
     assert record["text"] == "Order FW-20001 is shipped by Test Post."
+
+
+def test_what_is_not_allowed_is_said_without_the_model(script, open_app):
+    asked = script(planner=plan(("adjust_points", {"order_id": "FW-20001", "points": 300})))
+
+    record = open_app().answer("Credit 300 points to FW-20001")
+
+    assert record["text"].startswith("I am not allowed to do that.")
+    assert record["tool_calls"][0]["decision"] == "denied"
+    assert not asked["answerer"]
+
+
+def test_order_that_is_not_there_is_said_without_the_model(script, open_app):
+    script(planner=plan(("order_status", {"order_id": "FW-99999"})))
+
+    assert open_app().answer("Where is FW-99999?")["text"].startswith("There is no order FW-99999.")
 
 
 def test_plan_can_only_name_what_the_customer_wrote(script, open_app):
