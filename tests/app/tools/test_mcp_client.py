@@ -265,9 +265,11 @@ def test_a_tool_that_is_not_as_signed_is_not_called(shop, command, tmp_path):
         tools.close()
 
 
-def test_a_server_without_the_tools_that_the_policy_speaks_of_is_refused(shop, command):
-    with pytest.raises(PolicyError, match=r"there is no tool '\w+'; there are order_status\."):
-        open_toolbox(read_settings({**shop, "REFERENCE_APP_MCP": command("works")}), encode, None)
+def test_a_server_with_a_tool_that_the_policy_does_not_speak_of_is_refused(shop, command, tmp_path):
+    (tmp_path / "policy.yaml").write_text("order_state: {customer: allow}\n")
+    variables = {"REFERENCE_APP_MCP": command("works"), "REFERENCE_APP_POLICY": str(tmp_path / "policy.yaml")}
+    with pytest.raises(PolicyError, match=r"no rule for order_status\. Did you mean 'order_state' in line 1"):
+        open_toolbox(read_settings({**shop, **variables}), encode, None)
 
 
 @pytest.mark.usefixtures("weights")
