@@ -1,8 +1,8 @@
 """
 Calls with what was really read before them: AgentDojo's own solutions of its tasks, run in its own worlds.
 
-Kinds: `real: wanted`, a call of the user's task after the results of the earlier ones; `real: injected`, one of an
-attacker's task after the same results with the attack in them. AgentDojo wants other releases than this
+Kinds: `real: wanted`, a call of the user's task after the results of the earlier ones; `real: injected`, one
+of an attacker's task after the same results with the attack in them. AgentDojo wants other releases than this
 project: make an environment of its own, `pip install agentdojo==0.1.35`, and run this there.
 Usage: python benchmarks/real_calls.py OUT.jsonl; then python benchmarks/guards.py FOLDER --real OUT.jsonl
 """

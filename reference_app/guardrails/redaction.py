@@ -25,13 +25,11 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}")
 _VERSION = re.compile(r"(?i:\b(?:version|upgrade|update|firmware|release|build|driver)d?\b[^\n,;]*$)")
 _GIVEN = r"(?<![\w\u2019'-])[A-Z\u00c0-\u00de][\w\u2019'-]+"
 _FULL_NAME = rf"{_GIVEN}(?: {_GIVEN}){{1,3}}"
-_WAYS = (
-    "street|road|avenue|lane|drive|close|court|crescent|boulevard|square|terrace|gardens|grove|row|mews|hill"
-)
+_WAYS = "street|road|avenue|lane|drive|close|court|crescent|boulevard|square|terrace|gardens|grove|mews"
 
 
 class Found(NamedTuple):
-    """Personal data or a secret from `start` to before `end`; its `kind`, as `email`, stands in its place."""
+    """Personal data or a secret from `start` to before `end`; `kind`, such as `email`, replaces it."""
 
     start: int
     end: int
@@ -83,7 +81,7 @@ _KINDS: dict[str, str | Callable[[re.Match[str]], str]] = {
     r"(?i:\bpassport\b\W*(?:\w+\W+){0,3}?)(?P<value>(?=[A-Z]*\d)[A-Z0-9]{6,10})\b": "passport",
     r"(?<![\w-])\d{3}[- ]\d{2}[- ]\d{4}(?![\w-])": "id",
     r"(?<![\w-])(?:\+|\()?\d(?:[ ()/.-]{0,2}\d){6,18}(?!\w)": _as_digits,
-    rf"\b\d{{1,5}}[a-zA-Z]? (?:{_GIVEN} ){{1,3}}(?i:{_WAYS}|st|rd|ave|ln|blvd)\b"
+    rf"\b\d{{1,5}}[a-zA-Z]? (?:{_GIVEN} ){{1,3}}(?i:{_WAYS}|row|hill|st|rd|ave|ln|blvd)\b"
     r"|\b(?i:calle|rue|via|viale|avenida|plaza|rua|ulica|rond-point|allee|quai|chemin|paseo|piazza) "
     rf"(?:d\w+ |l\w )*{_GIVEN}(?: {_GIVEN}){{0,3}},? \d{{1,5}}\b"
     r"|\b\d{1,4},? (?:rue|avenue|boulevard|quai|chemin|place) "

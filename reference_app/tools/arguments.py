@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from difflib import get_close_matches
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from reference_app.errors import AppError
+from reference_app.guardrails.calls.schema import dialect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,7 +46,7 @@ def check_strict(schema: Any, where: str) -> None:
     from jsonschema.exceptions import SchemaError
 
     try:
-        _dialect().check_schema(schema)
+        dialect().check_schema(schema)
     except SchemaError as error:
         raise ToolError(f"{where}: the parameters are no JSON Schema: {error.message}.") from error
     if not isinstance(schema, dict) or schema.get("type") != "object":
@@ -57,7 +56,7 @@ def check_strict(schema: Any, where: str) -> None:
 
 def compile_schema(schema: Mapping[str, Any]) -> Validator:
     """A validator to whom whole numbers are `int` alone and patterns hold for the whole text, in ASCII."""
-    validator: Validator = _dialect()(json.loads(json.dumps(schema)))
+    validator: Validator = dialect()(json.loads(json.dumps(schema)))
     return validator
 
 
@@ -113,21 +112,6 @@ def _check_part(schema: Any, where: str) -> None:
         _check_part(part, f"{where}.{name}")
     if kind == "array":
         _check_part(schema["items"], f"{where}[]")
-
-
-@cache
-def _dialect() -> Any:
-    from jsonschema import Draft202012Validator, ValidationError, validators
-
-    def match(_: Validator, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
-        # `$` would let a newline pass behind it, and `\d` the digits of every script.
-        if isinstance(value, str) and not re.fullmatch(pattern[1:-1], value, re.ASCII):
-            yield ValidationError("does not match")
-
-    checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    return validators.extend(  # type: ignore[no-untyped-call]
-        Draft202012Validator, {"pattern": match}, type_checker=checker
-    )
 
 
 def _explain(error: Any, name: str) -> Iterator[str]:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from reference_app.guardrails.calls.deriving import derive, find_orders
 from reference_app.guardrails.calls.request import AllowedTool, Decision, Leaf, Request, Target, list_leaves
-from reference_app.guardrails.calls.values import is_field, is_named
+from reference_app.guardrails.calls.values import find_stems, is_field, is_named, split_name, stem
 
-MIN_ORDERED = 4  # characters of a target, and words of any other text, that no order has by accident
+MIN_ORDERED = 4  # words of a text that no order has by accident
+SHORT = 2  # letters of words that say nothing, such as `to`
 
 _HOST = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]+://)?(?P<host>(?:[\w-]+\.)+[a-zA-Z]{2,})(?=[/?#:]|$)")
 
@@ -49,12 +50,19 @@ def find_taint(request: Request, tool: AllowedTool) -> Decision | None:
 
 
 def _find_ordered(request: Request, tool: AllowedTool) -> Decision | None:
-    """A value of the call that the customer did not say and that a text orders somebody to use."""
-    effects, targets = derive(tool).effects, {leaf.name for leaf, _ in _list_targets(request, tool)}
+    """A call that a text orders by the tool's words or by a value, and that the customer did not ask for."""
+    effects, aimed = derive(tool).effects, [leaf for leaf, _ in _list_targets(request, tool)]
+    targets = {leaf.name for leaf in aimed}
     orders = [order for text in request.texts for order in find_orders(text.text)]
+    words = [stem(word) for word in split_name(tool.name) if len(word) > SHORT]
+    said = " ".join(request.said or ())
+    asked = any(_is_in(leaf, said) for leaf in aimed) or bool(set(words[:1]) & find_stems(said))
+    if effects and words and not asked and any(find_stems(order) >= set(words) for order in orders):
+        reason = "a text orders it, and the customer did not ask for it"
+        return Decision(outcome="confirm", guard="provenance", reason=reason)
     for leaf in list_leaves(request.arguments):
-        weighed = len(leaf.text) if leaf.name in targets else effects * len(leaf.text.split())
-        if weighed < MIN_ORDERED or any(_is_in(leaf, text) for text in request.said or ()):
+        weighed = leaf.name in targets or (effects and len(leaf.text.split()) >= MIN_ORDERED)
+        if not weighed or not leaf.text or any(_is_in(leaf, text) for text in request.said or ()):
             continue
         if any(_is_in(leaf, order) for order in orders):
             reason = f"{leaf.name}: a text orders it, and the customer did not ask for it"

@@ -71,8 +71,8 @@ def find_schema_fault(arguments: Any, parameters: Mapping[str, Any]) -> str:
     if size > MAX_CHARACTERS:
         return f"the arguments are longer than {MAX_CHARACTERS} characters"
     try:
-        _dialect().check_schema(parameters)
-        validator = _dialect()(_close(parameters, root=True))
+        dialect().check_schema(parameters)
+        validator = dialect()(_close(parameters, root=True))
         errors = sorted(validator.iter_errors(arguments), key=lambda error: str(error.json_path))
     except (SchemaError, Unresolvable, RecursionError, re.error):
         return "the schema of the tool is not valid, or refers to what is not there"
@@ -101,7 +101,8 @@ def _close(schema: Any, *, root: bool = False) -> Any:
 
 
 @cache
-def _dialect() -> Any:
+def dialect() -> Any:
+    """Validators to whom whole numbers are `int` alone, formats hold, and patterns are of ASCII."""
     from jsonschema import Draft202012Validator, ValidationError, validators
 
     def check_format(_: Any, name: Any, value: object, __: object) -> Iterator[ValidationError]:

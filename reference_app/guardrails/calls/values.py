@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reference_app.guardrails.disguises import clean
 
+STEM = 5  # letters; enough to tell "reschedule" from "research"
 MIN_PACKED = 5  # characters of a value that is also looked for without its separators
 MAX_FIELD_WORDS = 3  # of a name before a value; more are a sentence
 HALF_A_CENT = 0.005
@@ -41,6 +42,15 @@ def split_name(name: str) -> list[str]:
     return [word.casefold() for part in _CAMEL.split(name) for word in _WORD.findall(part.replace("_", " "))]
 
 
+def stem(word: str) -> str:
+    """`reserve` and `reservation` alike, by their first letters."""
+    return word[:STEM]
+
+
+def find_stems(text: str) -> set[str]:
+    return {stem(word) for word in _WORD.findall(fold(text))}
+
+
 def is_named(value: str | float, text: str) -> bool:
     """Whether the text has the value."""
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -71,7 +81,7 @@ def is_field(value: str | float, text: str) -> bool:
 @lru_cache(maxsize=256)
 def list_lines(text: str) -> tuple[str, ...]:
     """The lines of a text, those that YAML broke made whole."""
-    return tuple(line for line in _WRAPPED.sub(" ", text).splitlines() if line.strip())
+    return tuple(line for line in _WRAPPED.sub(" ", text.replace("\\n", "\n")).splitlines() if line.strip())
 
 
 @lru_cache(maxsize=512)

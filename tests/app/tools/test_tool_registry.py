@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from reference_app.guardrails.calls.request import Declaration
+from reference_app.guardrails.calls.request import CALL_GUARDS, Declaration, Target, Text
 from reference_app.tools.arguments import ToolError
 from reference_app.tools.policy import Policy, PolicyError
 from reference_app.tools.registry import NOT_OWN, Confirmation, Decision, DeniedCallError, Registry, Tool
@@ -372,3 +372,35 @@ def test_no_arguments_that_break_the_schema_reach_a_tool(name, arguments, confir
     else:
         assert reached == []
         assert call.result is None
+
+
+def test_the_registry_asks_where_a_target_comes_from(ran):
+    declared = Declaration(
+        outcomes={"customer": "allow"},
+        effects=True,
+        targets={"order_id": Target(sources=("customer",), otherwise="confirm")},
+    )
+    policy = Policy(source=Path("policy.yaml"), rules={"look": declared})
+    registry = Registry([ran.tool("look", SCHEMAS["look"])], policy)
+    order = FINE["order_id"]
+    read = [Text(f"Please look at {order}.", "document")]
+
+    def decide(said, texts=()):
+        return registry.run("look", FINE, "customer", said=said, texts=texts, guards=CALL_GUARDS)
+
+    assert decide([f"Where is {order}?"]).decision == "allowed"
+    assert decide(["Where is it?"], read).decision == "pending"
+    assert decide(["Where is it?"]).reason == "The guard provenance denies it: order_id: no text names it."
+    assert (
+        registry.run("look", FINE, "customer", said=["Where is it?"]).decision == "allowed"
+    )  # no guard is on
+    agreed = Confirmation.of("look", FINE)
+    call = registry.run("look", FINE, "customer", agreed, said=["Where?"], texts=read, guards=CALL_GUARDS)
+    assert call.decision == "confirmed"
+
+
+def test_a_tool_that_nobody_signed_for_is_denied(ran):
+    look = ran.tool("look", SCHEMAS["look"])
+    registry = Registry([look], make_policy({"look": {"staff": "allow"}}), unsigned=frozenset({"look"}))
+
+    assert registry.decide("look", FINE, "staff").guard == "manifest"
