@@ -48,7 +48,7 @@ def test_flags_weigh_more_than_the_settings_of_the_project(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("lock", "told"),
+    ("lock", "message"),
     [
         ("[" * 100_000, "mcp.lock: is nested too deeply to be a lock of tools. "),
         ('{"servers": [\n<<<<<<< ours\n]}', "mcp.lock: line 2 is a mark of a git conflict. "),
@@ -57,7 +57,7 @@ def test_flags_weigh_more_than_the_settings_of_the_project(tmp_path, monkeypatch
         ('{"servers": [{"server": "shop"}]}', ""),
     ],
 )
-def test_a_broken_tool_lock_is_told_and_loses_no_run(tmp_path, monkeypatch, capsys, lock, told):
+def test_a_broken_tool_lock_is_reported_and_loses_no_run(tmp_path, monkeypatch, capsys, lock, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pyproject.toml").touch()
     (tmp_path / "locked_app.py").write_text("answer = str.upper\n")
@@ -70,7 +70,7 @@ def test_a_broken_tool_lock_is_told_and_loses_no_run(tmp_path, monkeypatch, caps
     assert main(["run", "--out", "run.json"]) == 0
 
     out = capsys.readouterr().out
-    assert told in out
-    assert ("mcp.lock" in out) == bool(told)
+    assert message in out
+    assert ("mcp.lock" in out) == bool(message)
     signature = json.loads((tmp_path / "run.json").read_text())["signature"]
     assert any(name.startswith("mcp:") for name in signature)

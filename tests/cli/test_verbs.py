@@ -72,9 +72,9 @@ def test_explain_tells_what_changed(tmp_path, capsys):
     main(["run"])
     capsys.readouterr()
     assert main(["explain", "a"]) == 0
-    told = capsys.readouterr().out
-    assert "temperature" in told
-    assert "0.7" in told
+    shown = capsys.readouterr().out
+    assert "temperature" in shown
+    assert "0.7" in shown
     assert main(["explain", "zz"]) == 4
 
 
@@ -85,10 +85,10 @@ def test_compare_exit_codes(project, capsys):
     main(["run", "--out", "worse.json", "--record", "all", "--repeats", "3"])
     capsys.readouterr()
     code = main(["compare", "base.json", "worse.json", "--format", "json"])
-    told = json.loads(capsys.readouterr().out)
-    assert told["outcome"] == "regressed"
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["outcome"] == "regressed"
     assert code == 1
-    assert set(told["counts"]) == {"passed", "failed", "regressed", "undecided", "error", "known"}
+    assert set(shown["counts"]) == {"passed", "failed", "regressed", "undecided", "error", "known"}
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_compare_exit_codes(project, capsys):
 @pytest.mark.usefixtures("project")
 def test_a_mistake_is_a_line_and_exit_4(capsys, arguments, message):
     assert main(arguments) == 4
-    told = capsys.readouterr().err
-    assert message in told
-    assert "Traceback" not in told
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert "Traceback" not in shown
 
 
 @pytest.mark.usefixtures("project")
@@ -115,5 +115,5 @@ def test_comparing_what_is_not_there_is_broken(capsys):
 
 def test_models_list_names_every_weight(capsys):
     assert main(["models", "list"]) == 0
-    told = capsys.readouterr().out
-    assert all(name in told for name in ("minilm", "minilm-int8", "smollm2"))
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("minilm", "minilm-int8", "smollm2"))

@@ -9,6 +9,8 @@ from textwrap import dedent
 
 import pytest
 
+from pytest_llmops.gates.baseline import rescore_run
+from pytest_llmops.reports.files.baseline_file import name_release
 from tests.extras import needs_pii
 
 GOLDEN = (
@@ -164,6 +166,20 @@ def test_an_accepted_baseline_is_compared_with_unless_somebody_says_otherwise(ac
     accepted.write("pytest.ini", "[pytest]\nllm_baseline = none\n")
     accepted.run_here().assert_outcomes(passed=11, failed=2)
     assert accepted.run_here("--llm-baseline", "golden/baseline.json").parseoutcomes() == worse
+
+
+def test_a_release_is_scored_again_once_for_its_verdicts_and_the_sentence_on_it(accepted):
+    name_release(accepted.path / "golden/baseline.json", "1.4")
+    scored = []
+
+    def count(*given):
+        scored.append(given)
+        return rescore_run(*given)
+
+    accepted.environment.setattr("pytest_llmops.gates.release.rescore_run", count)
+    result = accepted.run_here("--llm-repeats", "1")
+    result.stdout.fnmatch_lines(["since release 1.4: no mean moved*"])
+    assert len(scored) == 1
 
 
 @pytest.mark.parametrize("name", ["nowhere.json", "golden", "golden/capitals.yaml"])

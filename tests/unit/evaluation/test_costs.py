@@ -89,7 +89,7 @@ def test_an_app_that_says_that_it_called_nothing_costs_nothing(run, usage):
 
 
 @pytest.mark.parametrize(
-    ("usage", "told"),
+    ("usage", "message"),
     [
         (Usage(calls=1, prompt_tokens=10**400), "'prompt_tokens' is an enormous number"),
         (Usage(calls=1, prompt_tokens=10**5000), "'prompt_tokens' is an enormous number"),
@@ -101,9 +101,9 @@ def test_an_app_that_says_that_it_called_nothing_costs_nothing(run, usage):
         ({"prompt_tokens": 1.5}, "'prompt_tokens' is 1.5"),
     ],
 )
-def test_a_usage_that_no_run_file_holds_is_an_error_of_its_case(run, usage, told):
+def test_a_usage_that_no_run_file_holds_is_an_error_of_its_case(run, usage, message):
     result = run(lambda _: Output(text="x", model="small", usage=usage))
-    assert told in result.failures[0].error
+    assert message in result.failures[0].error
 
 
 def test_a_count_is_a_whole_number(run):
