@@ -48,7 +48,7 @@ def write_card(path: Path, summary: Mapping[str, Any]) -> None:
         data=summary["data"]["sha256"][:16],
         start=_START.format(summary["start"][:16]) if summary["start"] else "",
         seconds=summary["training_cpu_seconds"],
-        exact=summary["validation"]["after_preferences"]["exact"],
+        note=summary.get("note", ""),
         table="\n".join(_row(name, test) for name in MEANINGS if name in test["adapter"]),
         tone=f"{tone['value']:.3f} of {tone['n']} answers (95 % lower bound {tone['lower_95']:.3f})",
         **{name: recipe[name] for name in recipe},
