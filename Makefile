@@ -25,13 +25,27 @@ before-mcp = $(BIN)/llmops models pull injection && $(BIN)/llmops mcp check -- .
 
 unexport PYTHONDONTWRITEBYTECODE # hundreds of processes would compile the same modules
 
-.PHONY: golden independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant variants interop lock clean
+.PHONY: golden golden-live golden-sample independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant variants interop lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden -p no:hypothesispytest $(ARGS)
 
-independent: .venv/golden.stamp # 144 questions that were written apart from the app; about 6 minutes
+golden-live: .venv/golden.stamp # asks the app's model again in place of replaying what was recorded: 1.1 GB of weights, half an hour
+	@$(BIN)/llmops models pull
+	@$(BIN)/llmops models pull large
+	$(BIN)/pytest --llm-golden golden/support.yaml -p no:hypothesispytest --llm-record all -o llm_timeout_s=900 $(ARGS)
+
+# Eight cases, others every day, live: recorded calls prove nothing of the way to the model.
+SAMPLE = $(shell $(PYTHON) -c 'import datetime, re; ids = re.findall(r"^  - id: (\S+)", open("golden/support.yaml").read(), re.M); \
+  day = datetime.date.today().toordinal() * 8; print(*("golden/support.yaml::" + ids[(day + i) % len(ids)] for i in range(8)))')
+golden-sample: .venv/golden.stamp
+	@$(BIN)/llmops models pull
+	@$(BIN)/llmops models pull large
+	$(BIN)/pytest --llm-golden $(SAMPLE) -p no:hypothesispytest --llm-record all -o llm_timeout_s=900 \
+	  -o llm_cassettes=.llmops/sample $(ARGS)
+
+independent: .venv/golden.stamp # 144 questions that were written apart from the app
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden golden/independent.yaml -p no:hypothesispytest $(ARGS)
 
@@ -78,6 +92,7 @@ tests: .venv/test.stamp
 
 live: .venv/test.stamp # tests of one group share their recorded calls, so they run in one worker
 	@$(BIN)/llmops models pull
+	@$(BIN)/llmops models pull large
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m live
 
 coverage: .venv/test.stamp # the tests of both lanes once more, counting lines and branches, which takes half as long again

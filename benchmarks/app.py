@@ -29,9 +29,7 @@ from benchmarks.questions.figures import (
     list_shares,
 )
 from benchmarks.questions.scoring import INDEPENDENT, Record, Scored, load_answers, load_questions, score
-from benchmarks.questions.table import write_table
 
-RUN = Path(".llmops/runs/last.json")
 ANSWERS = Path(".llmops/app/answers.jsonl")
 
 
@@ -51,8 +49,6 @@ def main() -> None:
     shares = [*list_shares(scored), *(list_facts_shares() if whole else ())]
     console.print(_make_shares(shares))
     _show_rest(scored)
-    if options.table:
-        write_table(scored, shares, options.run)
 
 
 def _read_options() -> argparse.Namespace:
@@ -69,12 +65,6 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--kind", nargs="+", default=(), help="questions of these kinds alone")
     parser.add_argument("--ids", nargs="+", default=(), help="these questions alone, such as `ord-*`")
     parser.add_argument("--misses", action="store_true", help="print what is not right")
-    parser.add_argument(
-        "--table", action="store_true", help="also rewrite the tables of README.md and docs/reference-app.md"
-    )
-    parser.add_argument(
-        "--run", type=Path, default=RUN, help=f"run file of the golden set, for --table; default: {RUN}"
-    )
     parser.add_argument("--workers", type=int, default=2, help="questions at once; default: 2")
     return parser.parse_args()
 

@@ -4,7 +4,8 @@ What the reference app's guards refuse of labelled attacks and of their benign t
 Rates are of items. Items of one group are alike, so the interval is Wilson's with groups for trials: the
 share refused is averaged in each group first. `crossed` puts each injected call to each task of other items,
 with its tool allowed and its text read, and each wanted call after each injected text.
-Usage: python benchmarks/guards.py FOLDER [--missed]   (FOLDER has tools.jsonl and injection.jsonl)
+`--real` adds calls with what was really read before them, as `real_calls.py` writes them.
+Usage: python benchmarks/guards.py FOLDER [--real FILE] [--missed]; FOLDER has tools.jsonl and injection.jsonl
 """
 
 from __future__ import annotations
@@ -67,6 +68,15 @@ def judge_crossed(rows: list[Item]) -> Iterator[Verdict]:
             yield "crossed: wanted call", task["group"], not judge(record)["allowed"], record
 
 
+def judge_real(rows: list[Item]) -> Iterator[Verdict]:
+    seen = set()
+    for row in rows:
+        shown = json.dumps([row["kind"], row["task"], row["call"]])
+        if shown not in seen:
+            seen.add(shown)
+            yield row["kind"], row["group"], not judge(row)["allowed"], row
+
+
 def judge_texts(rows: list[Item]) -> Iterator[Verdict]:
     for row in rows:
         disguised = row["kind"] == "explicit" and row["obfuscation"] != "none"
@@ -97,6 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--missed", action="store_true", help="print what was judged wrongly")
+    parser.add_argument("--real", type=Path, help="a file of `real_calls.py`")
     options = parser.parse_args()
     print(f"scanner of texts: {judge({'text': 'Hello'})['scanner']}\n")
     parts: tuple[tuple[str, Callable[[list[Item]], Iterator[Verdict]]], ...] = (
@@ -104,8 +115,9 @@ def main() -> None:
         ("tools.jsonl", judge_crossed),
         ("injection.jsonl", judge_texts),
     )
-    for name, judge_rows in parts:
-        rows = [json.loads(line) for line in (options.folder / name).read_text(encoding="utf-8").splitlines()]
+    files = [(options.folder / name, judge_rows) for name, judge_rows in parts]
+    for file, judge_rows in [*files, (options.real, judge_real)] if options.real else files:
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         report(judge_rows(rows), missed=options.missed)
 
 

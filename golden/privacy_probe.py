@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import tempfile
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+from cryptography.fernet import Fernet
+
+from reference_app.app import SupportApp
 from reference_app.errors import VaultError
-from reference_app.graph import SupportApp
 from reference_app.models.client import Models
 from reference_app.settings import read_settings
 from reference_app.tracing.steps import record_steps
-from reference_app.vault.access import Actor
-from reference_app.vault.keys import DataKey, make_master_key
-from reference_app.vault.retention import purge
-from reference_app.vault.store import Keys, WrappedKey
+from reference_app.vault.audit import find_faults
 from reference_app.vault.vault import Vault
 
 VALUE = "tobias.merrivale@example.com"
-READER, INVESTIGATOR = Actor(name="rita", role="reader"), Actor(name="ines", role="investigator")
+ACTORS = {"reader": "rita", "investigator": "ines"}
 DIMENSIONS = 8
 PLAN = json.dumps({"route": "documents", "calls": []})
 
@@ -78,11 +78,11 @@ def _opening(folder, given):
     vault = Vault(read_settings(_variables(folder)).vault)
     token = vault.tokenise("email", VALUE)
     if given.get("key") == "wrong":
-        vault = Vault(replace(vault.settings, key=make_master_key()))
+        vault = Vault(replace(vault.settings, key=Fernet.generate_key().decode()))
     shown = _open(vault, token, given["actor"])
-    last = vault.audit.read()[0][-1]
+    last = _read_log(vault)[-1]
     seen = "the value was shown" if shown == VALUE else "the value was not shown"
-    clear = VALUE in "".join(path.read_text() for path in folder.rglob("*") if path.is_file())
+    clear = VALUE.encode() in b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     logged = f"{last['actor']} {last['role']} {last['action']} {last['outcome']}"
     about = "its token" if last["token"] == token else "no token"
     return f"{seen}; logged: {logged}, {about}; value in a file: {'yes' if clear else 'no'}"
@@ -91,54 +91,65 @@ def _opening(folder, given):
 def _changed_log(folder, given):
     vault = Vault(read_settings(_variables(folder)).vault)
     token = vault.tokenise("email", VALUE)
-    for _ in range(4):
+    for _ in range(5):
         _open(vault, token, "investigator")
-    lines = vault.audit.path.read_text().splitlines(keepends=True)
-    _CHANGES[given["change"]](lines)
-    vault.audit.path.write_text("".join(lines))
-    _, faults = vault.audit.verify()
-    found = f"found at line {faults[0].line}" if faults else "not found"
+    with vault.database() as db:
+        for statement in (
+            "DROP TRIGGER keys.no_update",
+            "DROP TRIGGER keys.no_delete",
+            *_CHANGES[given["change"]],
+        ):
+            db.execute(statement)
+        faults = find_faults(db)
+    found = f"found at entry {faults[0][0]}" if faults else "not found"
     return f"{found} of 5"
 
 
-def _purged(folder, given):
+def _deleted(folder, given):
     vault = Vault(read_settings(_variables(folder)).vault)
-    token = vault.tokenise("email", VALUE)
-    records, copy = vault.settings.folder / "records", folder / "copy"
-    shutil.copytree(records, copy)
-    later = vault.clock() + timedelta(days=given["days"])
-    purge(Vault(vault.settings, clock=lambda: later), older_than=timedelta(days=30), reason="retention")
+    token = vault.tokenise("email", VALUE, "customer 7")
+    values, copy = vault.settings.folder / "vault.db", folder / "copy"
+    shutil.copy(values, copy)
+    if "erase" in given:
+        vault.erase(given["erase"], reason="asked for it")
+    else:
+        later = datetime.now(UTC).date() + timedelta(days=given["days"])
+        Vault(vault.settings, today=lambda: later).purge(30, reason="retention")
     if given.get("restore"):
-        shutil.rmtree(records)
-        shutil.copytree(copy, records)
+        shutil.copy(copy, values)
     shown = _open(vault, token, "investigator")
-    logged = [line["outcome"] for line in vault.audit.read()[0] if line["action"] == "purge"]
+    logged = [line["outcome"] for line in _read_log(vault) if line["action"] != "open"]
     return f"{'opened' if shown == VALUE else 'not opened'}; logged: {', '.join(logged) or 'nothing'}"
 
 
 def _open(vault, token, role):
+    vault = Vault(replace(vault.settings, actor=ACTORS[role], role=role))
     try:
-        actor = INVESTIGATOR if role == "investigator" else READER
-        return vault.open(token, reason="a golden case", actor=actor)
+        return vault.open(token, reason="a golden case")
     except VaultError:
         return None
+
+
+def _read_log(vault):
+    with vault.database() as db:
+        rows = db.execute("SELECT * FROM keys.log ORDER BY n")
+        return [{name[0]: value for name, value in zip(rows.description, row, strict=True)} for row in rows]
 
 
 def _variables(folder):
     return {
         "REFERENCE_APP_REDACTION": "token",
         "REFERENCE_APP_VAULT": str(folder / "vault"),
-        "REFERENCE_APP_VAULT_KEY": make_master_key(),
+        "REFERENCE_APP_VAULT_KEY": Fernet.generate_key().decode(),
     }
 
 
 def _fix_key(vault):
     """Today's data key is the same in every run, and so are the tokens: outputs can be compared."""
-    master, day = vault.master_key(), vault.clock().date().isoformat()
-    key = DataKey(id="0" * 16, secret=bytes(32))
-    wrapped = WrappedKey(id=key.id, wrapped=master.wrap(key, day))
-    with vault.locked():
-        vault.store.write_keys(Keys(master=master.id, periods={day: wrapped}))
+    wrapped = Fernet(vault.settings.key).encrypt(base64.urlsafe_b64encode(bytes(32)))
+    with vault.database() as db:
+        row = (vault.today().isoformat(), wrapped)
+        db.execute("INSERT INTO keys.keys VALUES (NULL, '', ?, ?)", row)
 
 
 def _copy_knowledge(folder):
@@ -177,13 +188,21 @@ _PROMISES = {
     "spans": _spans_read,
     "opening": _opening,
     "log": _changed_log,
-    "purged": _purged,
+    "deleted": _deleted,
 }
 _CHANGES = {
-    "none": len,
-    "changed": lambda lines: lines.__setitem__(2, lines[2].replace("ines", "rita")),
-    "removed": lambda lines: lines.pop(2),
-    "inserted": lambda lines: lines.insert(3, lines[1]),
-    "reordered": lambda lines: lines.insert(1, lines.pop(3)),
-    "cut short": lambda lines: lines.pop(),
+    "none": (),
+    "changed": ("UPDATE keys.log SET actor = 'rita' WHERE n = 3",),
+    "removed": ("DELETE FROM keys.log WHERE n = 3",),
+    "inserted": (
+        "UPDATE keys.log SET n = 6 WHERE n = 5",
+        "UPDATE keys.log SET n = 5 WHERE n = 4",
+        "INSERT INTO keys.log (n, hash) VALUES (4, '')",
+    ),
+    "reordered": (
+        "UPDATE keys.log SET n = 9 WHERE n = 2",
+        "UPDATE keys.log SET n = 2 WHERE n = 4",
+        "UPDATE keys.log SET n = 4 WHERE n = 9",
+    ),
+    "cut short": ("DELETE FROM keys.log WHERE n = 5",),
 }

@@ -24,9 +24,12 @@ from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime  # noqa: TC002 - langgraph reads the hints of nodes
 from langgraph.types import Command, interrupt
 
+from reference_app import tuned
 from reference_app.errors import EndpointError
+from reference_app.guardrails.injection import scan
 from reference_app.plans import OWN, SEARCH, PlanError, make_schema, read_plan
 from reference_app.state import APOLOGY, State
+from reference_app.tools.attachments import cut_text
 from reference_app.tools.calls import ToolCall
 from reference_app.tools.registry import Confirmation
 from reference_app.tracing import trace, trace_guard
@@ -45,6 +48,9 @@ if TYPE_CHECKING:
     from reference_app.tools.gate import Gate
 
 PLAN_TOKENS, ANSWER_TOKENS, QUERY_TOKENS = 256, 200, 40
+ATTACHED_CHARACTERS = 2000
+ATTACHMENTS = ("customer_file", "product_page")
+ATTACHED = "attached"  # begins the ids of calls that no model asked for
 EARLIER = 6  # messages before the last one that models read
 _CITED = re.compile(r"\[([\w.-]+#[\w.-]+)\]")
 _URL = re.compile(r"https?://[^\s<>\"'`\])}]+", re.IGNORECASE)
@@ -129,11 +135,14 @@ def planner(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """
     context = runtime.context
     if attached := list_attachments(state, context):
-        return {"messages": [as_message(attached)]}
+        return {"messages": [as_message(attached, ATTACHED)]}
     tools = context.tools.planned
     schema = make_schema(tools, customer_texts(state))
+    asked = show_conversation(state)
+    if context.settings.tuned:
+        asked = tuned.show_question(customer_texts(state))
     with trace("planner") as span:
-        text = context.ask("planner", show_conversation(state), PLAN_TOKENS, schema=schema)
+        text = context.ask("planner", asked, PLAN_TOKENS, schema=schema)
         try:
             calls = read_plan(text)
         except PlanError:  # an endpoint that does not keep to schemas gets a second chance
@@ -155,7 +164,9 @@ def approve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Wait for a person where the policy wants one to confirm a call, with exactly these arguments."""
     context, confirmed, rejected = runtime.context, list[str](), list[str]()
     for call in planned(state):
-        decided = context.tools.decide(call["name"], call["args"], state)
+        if str(call["id"]).startswith(ATTACHED):
+            continue
+        decided = context.tools.decide(call["name"], call["args"], customer_texts(state))
         if decided.outcome != "confirm":
             continue
         digest = Confirmation.of(call["name"], call["args"]).digest
@@ -178,7 +189,10 @@ def call_tool(request: ToolCallRequest, _: Callable[..., Any]) -> ToolMessage:
         trace_guard("tools", record.reason)
     else:
         confirmation = Confirmation(digest) if digest in state["confirmed"] else None
-        record = context.tools.run(name, arguments, state, confirmation)
+        attached = str(request.tool_call["id"]).startswith(ATTACHED)
+        record = context.tools.run(
+            name, arguments, customer_texts(state), confirmation, state["customer"], attached=attached
+        )
     shown = (
         record.result if record.result is not None else {"error": record.decision, "reason": record.reason}
     )
@@ -211,9 +225,13 @@ def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewrit
     context = runtime.context
     material = show_material(state)
     if not material:
-        return Command(goto="guard_output", update={"text": " ".join(state["said"])})
+        said = state["said"] or [context.say("unknown")]
+        return Command(goto="guard_output", update={"text": " ".join(said)})
     with trace("answerer") as span:
         asked = "Material:\n" + "\n\n".join(material) + f"\n\n{show_conversation(state, 'Customer')}"
+        if context.settings.tuned:
+            sections = [found.section for found in state["passages"]]
+            asked = tuned.show_material(sections, made(state), last_message(state))
         text = context.ask("answerer", asked, ANSWER_TOKENS)
         span.describe({"reference_app.draft": text})
         if text.startswith(APOLOGY[:-1]) and state["queries"] and not state["rewritten"]:
@@ -312,14 +330,21 @@ def show_material(state: State) -> list[str]:
         f"{status.get(section.status, ' (replaced by newer rules)')}: {' '.join(section.text.split())}"
         for section in (found.section for found in reversed(state["passages"]))
     ]
+    calls = made(state)
     results = [
-        (f"{message.name}({json.dumps(message.artifact.arguments)}) = {message.content}", message.artifact)
-        for message in this_turn(state)
-        if isinstance(message, ToolMessage)
+        show_result(call, last_message(state)) for call in calls if call.result and "error" not in call.result
     ]
-    # What went wrong is of interest where nothing else was found, or where it was not allowed.
-    found = [text for text, call in results if "error" not in (call.result or {})]
-    return [*sections, *found] or [text for text, _ in results]
+    # What went wrong is of interest where nothing else was found; why a page is not read, to nobody.
+    wrong = [show_result(call, "") for call in calls if call.name not in ATTACHMENTS]
+    return [*sections, *results] or wrong
+
+
+def show_result(call: ToolCall, question: str) -> str:
+    """A call and what came of it, as the answerer reads it; of a long text what the question is about."""
+    result = call.result if call.result is not None else {"error": call.decision, "reason": call.reason}
+    if call.name in ATTACHMENTS:
+        return f"{call.name}: {cut_text(str(result['text']), question, ATTACHED_CHARACTERS)}"
+    return f"{call.name}({json.dumps(call.arguments)}) = {json.dumps(result, ensure_ascii=False)}"
 
 
 def say(call: dict[str, Any], context: Context) -> str:
@@ -342,9 +367,16 @@ def quote(state: State, context: Context) -> str:
     from reference_app.extractive import quote as quote_sections
 
     if sections := [one.section for one in state["passages"]]:
-        return f"{context.say('quoted')} {quote_sections(last_message(state), sections)}"
-    facts = [f"{name}: {value}" for call in made(state) for name, value in (call.result or {}).items()]
-    return f"{context.say('quoted')} {'; '.join(facts)}." if facts else context.say("unknown")
+        quoted = quote_sections(last_message(state), sections, library=context.library)
+        return f"{context.say('quoted')} {quoted}"
+    results = [(call.name, call.result) for call in made(state) if call.result and "error" not in call.result]
+    texts = [
+        cut_text(found["text"], last_message(state), 300) for name, found in results if name in ATTACHMENTS
+    ]
+    if not texts:
+        facts = [f"{name}: {value}" for _, found in results for name, value in found.items()]
+        texts = [f"{'; '.join(facts)}."] if facts else []
+    return f"{context.say('quoted')} {' '.join(texts)}" if texts else context.say("unknown")
 
 
 def list_attachments(state: State, context: Context) -> list[dict[str, Any]]:
@@ -355,12 +387,12 @@ def list_attachments(state: State, context: Context) -> list[dict[str, Any]]:
     return [*calls, *({"name": "product_page", "arguments": {"url": url}} for url in readable[:1])]
 
 
-def as_message(calls: Sequence[dict[str, Any]]) -> AIMessage:
+def as_message(calls: Sequence[dict[str, Any]], prefix: str = "call") -> AIMessage:
     """A plan in LangChain's form, which `ToolNode` carries out."""
     return AIMessage(
         "",
         tool_calls=[
-            {"name": call["name"], "args": call["arguments"], "id": f"call_{place}", "type": "tool_call"}
+            {"name": call["name"], "args": call["arguments"], "id": f"{prefix}_{place}", "type": "tool_call"}
             for place, call in enumerate(calls)
         ],
     )
@@ -368,8 +400,6 @@ def as_message(calls: Sequence[dict[str, Any]]) -> AIMessage:
 
 def find_orders(text: str) -> str | None:
     """Why a text seems to give orders to the model; None where it does not."""
-    from reference_app.guardrails.injection import scan
-
     suspicion = scan(text)
     return suspicion.reason if suspicion.flagged else None
 

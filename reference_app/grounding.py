@@ -1,8 +1,7 @@
 """
 What a draft says that neither the material nor the customer said.
 
-Figures, dates, codes, addresses and names are compared one by one. Of other words a sentence may add a third,
-and no figure may move to another subject of the material.
+Figures, dates, codes, addresses and names must be there; of the other words of a sentence a third may be new.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ MAX_NEW = 1 / 3  # of the words of a sentence
 MIN_GENERAL = 0.15  # share of general words in an English text; other languages have hardly any of them
 STEM = 5  # letters, so that `delivery` is `delivered`
 GENERAL = str.split(
-    "about after again also always and another any are available because been before being both but can cannot "
-    "could currently does each either for from give has have help how however into its just like made make many "
-    "more most must need not once only other our over please same should since some sorry still such take than "
-    "thank that the their them then there these they this those until use was were what when where which while "
-    "will with within without would yes you your"
+    "about after again also always and any are arrive arrives because been before being both but can cannot "
+    "comes contains costs could currently does each for from give has have help how however in into is it "
+    "its make many more most must need not of once only order other our over please same should since some "
+    "sorry still such take than thank that the their them then there these they this to together until use "
+    "was were what when where which while will with within without would yes you your"
 )
 MONTHS = str.split("jan/ene feb mar/mär apr/abr may/mai jun jul aug/ago sep oct/okt nov dec/dez/dic")
 NUMERALS = str.split("one two three four five six seven eight nine ten eleven twelve")
@@ -34,116 +33,88 @@ _DATES = (
     rf"(?i)\b(?P<day>\d\d?)(?:st|nd|rd|th|\.)? (?:of |de )?{_MONTH}\b",
     rf"(?i)\b{_MONTH} (?P<day>\d\d?)(?:st|nd|rd|th)?\b",
 )
-_EXACT = re.compile(r"(?i)\S+@[\w.-]+\w|(?:https?://|www\.)\S+\w|\b(?=[\w-]*\d)[a-z][\w-]*")
-_FIGURE = re.compile(
-    r"(?i)([£€$]?) ?(?<![\w.,:-])(\d+(?:[.,:]\d+)*)(?:[ -]?(?:(?:working|business) )?([%°]|percent|pound|euro|"
-    r"point|degree|second|minute|hour|day|week|month|year|kg|km|cm|mm|g|m|l|litre)s?(?!\w))?"
+_EXACT = r"(?i)\S+@[\w.-]+\w|(?:https?://|www\.)\S+\w|\b(?=[\w-]*\d)[a-z][\w-]*|\b\d\d?:\d\d\b"
+_FIGURE = (
+    r"(?i)([£€$]?) ?(?<![\w.,:-])(\d+(?:,\d{3})*(?:[.,]\d+)?)(?:[ -]?(?:(?:working|business) )?([%°]|"
+    r"percent|pound|euro|point|degree|second|minute|hour|day|week|month|year|kg|km|cm|mm|g|m|l|litre)s?(?!\w))?"
 )
 
 
 class Said(NamedTuple):
-    """A text in parts: figures with units, what has to be there as it is, words by stem, stems of a claim."""
+    """A text in parts; `exact` has to be there as it is, `claim` are stems of words that are not general."""
 
     figures: set[tuple[str, str]]
+    units: set[str]
     exact: set[str]
     words: dict[str, str]
+    names: dict[str, str]
     claim: set[str]
+    english: bool
 
     def has(self, figure: str, unit: str) -> bool:
-        """Whether the figure is here, with its unit or one of the two without any."""
+        """Whether the figure is here with its unit, or one of the two without any."""
         return any(figure == own and (not unit or other in {"", unit}) for own, other in self.figures)
 
 
 def ungrounded(text: str, material: Sequence[str], question: str) -> list[str]:
-    """
-    The figures, names and sentences of a draft that are not borne out; empty where all of it is.
-
-    Args:
-        text: The draft; citations like `[returns#window]` are left out.
-        material: Sections that begin with `[id] titles: `, and results of tools.
-        question: All that the customer wrote.
-    """
+    """The figures, names and sentences of a draft that no section (`titles: text`), tool or question has."""
     text = re.sub(r"\[[\w#-]+\]", "", text)
-    asked, given = read(question), read("\n".join(material))
-    parts = [read(part) for item in material for part in cut(item)]
+    draft, asked, given = read(text), read(question), read("\n".join(material))
+    parts = [read(f"{item.partition(': ')[0]} {one}") for item in material for one in split_sentences(item)]
     known = {*given.words.values(), *asked.words.values()} | given.claim | asked.claim
     new: list[str] = []
-    for sentence in split_sentences(text):
-        said = read(sentence)
+    for sentence, said in [(one, read(one)) for one in split_sentences(text)]:
         new += sorted(said.exact - given.exact - asked.exact)
-        new += [
-            f"{unit}{one}"
-            for one, unit in said.figures
-            if not given.has(one, unit) and not asked.has(one, unit)
-        ]
-        if is_foreign(said) and is_foreign(asked):
-            continue  # words of two languages cannot be compared
-        stems = {
-            word: stem[:STEM] if sentence.startswith(word) else stem for word, stem in said.words.items()
-        }
-        new += [word for word, stem in stems.items() if is_name(word) and stem not in known]
-        clauses = [read(clause) for clause in re.split(r"[,;] |\b(?:and|but)\b", sentence)]
-        moved = any(is_moved(clause, asked, given, parts) for clause in clauses)
-        new += [sentence] if moved or len(said.claim - known) > MAX_NEW * len(said.claim) else []
+        unknown = [one for one in sorted(said.figures) if not given.has(*one) and not asked.has(*one)]
+        new += [f"{figure} {unit}".strip() for figure, unit in unknown if not adds_up(figure, unit, draft)]
+        if said.english or asked.english:  # words of two languages cannot be compared
+            new += [name for name, stem in said.names.items() if stem not in known]
+            clauses = [read(clause) for clause in re.split(r"[,;] |\b(?:and|but)\b", sentence)]
+            moved = any(is_moved(clause, asked, given, parts) for clause in clauses)
+            new += [sentence] if moved or len(said.claim - known) > MAX_NEW * len(said.claim) else []
     return list(dict.fromkeys(new))
+
+
+def adds_up(figure: str, unit: str, draft: Said) -> bool:
+    """Whether a figure is the sum or the difference of two others of the draft."""
+    others = [float(one) for one, own in draft.figures if own == unit and one != figure]
+    signed = [*others, *(-one for one in others)]
+    return any(f"{one + two:.10g}" == figure for one in signed for two in signed)
 
 
 def is_moved(said: Said, asked: Said, given: Said, parts: Sequence[Said]) -> bool:
     """Whether a figure of a clause stands beside less of its subject than another figure of its unit does."""
-    strange = [
-        word for word in said.words if is_name(word) and word in asked.words and word not in given.words
-    ]
+    strange = [name for name in said.names if name in asked.words and name not in given.words]
     for figure, unit in said.figures:
         held = [said.claim & part.claim for part in parts if part.has(figure, unit)]
-        others = [
-            part for part in parts if not part.has(figure, unit) and unit in {one for _, one in part.figures}
-        ]
-        better = [part for part in others if unit and all(said.claim & part.claim > one for one in held)]
-        if (
-            held
-            and not asked.has(figure, unit)
-            and (strange or better or (len(said.claim) > 1 and not any(held)))
-        ):
+        others = [part for part in parts if unit in part.units and not part.has(figure, unit)]
+        better = [part for part in others if all(said.claim & part.claim > one for one in held)]
+        moved = strange or better or (len(said.claim) > 1 and not any(held))
+        if held and moved and not asked.has(figure, unit):
             return True
     return False
 
 
-def is_name(word: str) -> bool:
-    """Whether a word looks like a name; what has two letters is a pronoun, or a country."""
-    return word[0].isupper() and word[2:] != "" and word.lower() not in GENERAL
-
-
-def is_foreign(said: Said) -> bool:
-    """Whether a text is not English."""
-    return sum(word.lower() in GENERAL for word in said.words) < MIN_GENERAL * len(said.words)
-
-
-def cut(item: str) -> list[str]:
-    """The sentences of a section, each below its titles; the result of a tool as it is."""
-    titles, _, text = item.partition(": ")
-    return [f"{titles}: {one}" for one in split_sentences(text)] if item.startswith("[") else [item]
-
-
 def read(text: str) -> Said:
-    """The parts of a text in a form that can be compared."""
-    exact = set()
+    """Read the parts of a text, in a form that can be compared."""
+    exact, figures = set[str](), set[tuple[str, str]]()
     for pattern in _DATES:
         for match in re.finditer(pattern, text):
-            month = [place for place, names in enumerate(MONTHS, 1) if match["month"].lower() in names]
-            exact.add(f"{int(match['day'])}/{month[0] if month else int(match['month'])}")
+            named = [n for n, names in enumerate(MONTHS, 1) if match["month"].lower() in names]
+            exact.add(f"{int(match['day'])}/{named[0] if named else int(match['month'])}")
         text = re.sub(pattern, " ", text)
     text = re.sub(r"(?i)\bFW[ -]?(?=\d{5}\b)", "FW-", text.replace("_", " "))
-    exact |= {match.lower().replace("-", "") for match in _EXACT.findall(text)}
-    text = _EXACT.sub(" ", text)
+    exact |= {match.lower().replace("-", "") for match in re.findall(_EXACT, text)}
+    text = re.sub(_EXACT, " ", text)
     for number, numeral in enumerate(NUMERALS, 1):
         text = re.sub(rf"(?i)\b{numeral}\b", str(number), text)
-    figures = {(fold(figure), sign or UNITS.get(unit, unit)) for sign, figure, unit in _FIGURE.findall(text)}
+    for sign, written, unit in re.findall(_FIGURE, text.lower()):
+        value = float(re.sub(r",(?=\d{3})", "", written).replace(",", "."))  # of 1,200.50 or 5,95
+        figures.add((f"{value:.10g}", sign or UNITS.get(unit, unit)))
     words = {word: split_words(word)[0] for word in re.findall(r"[^\W\d_]+", text)}
-    claim = {stem[:STEM] for word, stem in words.items() if word[3:] and word.lower() not in GENERAL}
-    return Said(figures, exact, words, claim)
-
-
-def fold(figure: str) -> str:
-    """`1,200.50` as `1200.5`, `5,95` as `5.95`."""
-    figure = re.sub(r",(?=\d{3}\b)", "", figure).replace(",", ".")
-    return figure.rstrip("0").rstrip(".") if "." in figure and ":" not in figure else figure
+    own = {word: stem for word, stem in words.items() if word[2:] and word.lower() not in GENERAL}
+    first = next(iter(words), "")  # its capital says nothing, so another form of the word will do
+    names = {word: stem[: STEM if word == first else None] for word, stem in own.items() if word[0].isupper()}
+    claim = {stem[:STEM] for word, stem in own.items() if word[3:]}
+    english = sum(word.lower() in GENERAL for word in words) >= MIN_GENERAL * len(words)
+    return Said(figures, {unit for _, unit in figures} - {""}, exact, words, names, claim, english)

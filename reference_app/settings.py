@@ -144,11 +144,12 @@ def is_url(server: str) -> bool:
 def open_redact(settings: Settings) -> Redact:
     """What makes a text free of personal data before a model sees it, as the settings want it."""
     from reference_app.guardrails.redaction import mask
+
+    if "redaction" not in settings.guards or settings.vault is None:
+        return mask if "redaction" in settings.guards else str
     from reference_app.vault.vault import Vault
 
-    if "redaction" not in settings.guards:
-        return str
-    return mask if settings.vault is None else Vault(settings.vault).redact
+    return Vault(settings.vault).redact
 
 
 def _read_vault(environ: Mapping[str, str]) -> VaultSettings | None:

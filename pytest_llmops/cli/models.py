@@ -10,7 +10,9 @@ from pytest_llmops.models import download, weights
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     pull = actions.add_parser("pull", help="download what is missing; checked, resumable, shared by projects")
-    pull.add_argument("names", nargs="*", metavar="NAME", help="default: all but the chat models large and small")
+    pull.add_argument(
+        "names", nargs="*", metavar="NAME", help="default: all but the chat models large and small"
+    )
     pull.set_defaults(do=_pull)
     actions.add_parser("list", help="what there is and where it lies").set_defaults(do=_list)
 

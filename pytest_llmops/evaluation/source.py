@@ -11,7 +11,7 @@ from pytest_llmops.gates.golden_flaws import describe_blind, describe_echoes, de
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs import pair_cases
 from pytest_llmops.gates.people import People
-from pytest_llmops.gates.release import Release, describe_drift, rescore_release
+from pytest_llmops.gates.release import Release, describe_drift
 from pytest_llmops.gates.renames import describe_renames
 from pytest_llmops.gates.selfcheck import plan_repeats
 from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
@@ -100,7 +100,13 @@ class BaselineSource:
             edit for edit in self.edited if (file_of(edit.case) if edit.case else edit.place) in incomplete
         ]
 
-    def describe(self, run: Run, settings: Settings, unasked: Collection[Loosening] = ()) -> list[str]:
+    def describe(
+        self,
+        run: Run,
+        settings: Settings,
+        unasked: Collection[Loosening] = (),
+        release: Release | None = None,
+    ) -> list[str]:
         """
         Return sentences for the summary.
 
@@ -109,6 +115,7 @@ class BaselineSource:
 
         Args:
             unasked: Edited checks whose old form did not judge all its cases; these are listed elsewhere.
+            release: The release baseline, scored as the run is.
         """
         lines = []
         if self.carried and self.revision is not None:
@@ -133,10 +140,7 @@ class BaselineSource:
         lines += unstamped
         if (kinds := stamped_kinds(self.base.signature, run.signature)) and not changes and not unstamped:
             lines.append(f"no stamp differs from the baseline: {', '.join(kinds)}")
-        drift = self.left_out
-        if self.release is not None:
-            release = rescore_release(self.release, self.goldens, run.results)
-            drift = describe_drift(release, run.suite, run.results)
+        drift = self.left_out if release is None else describe_drift(release, run.suite, run.results)
         lines += filter(None, [drift, describe_renames(self.renamed)])
         if new := pair_cases(self.base.results, run.results).new:
             cases = counted(len(new), "case")

@@ -31,7 +31,8 @@ class Judge:
         goldens: All files of the run: the correction for many checks counts all of theirs.
         people: Reviews of answers, and labels for judges.
         gone: Golden files of the baseline that do not exist any more.
-        release: A second baseline, which stays while the first one follows accepted runs.
+        release: A second baseline, which stays while the first one follows accepted runs; scored again by
+            `judge_suite` where its scores were made otherwise.
     """
 
     goldens: Sequence[Golden]
@@ -113,12 +114,14 @@ class Judge:
             if result.case in cases and (base := self._find_base(cases[result.case], result)):
                 before[result.case] = base
         suite = {golden.path: golden.suite}
-        release, share = self.release, suite_share(self.goldens)
+        if self.release is not None:
+            self.release = rescore_release(self.release, self.goldens, results)
+        share = suite_share(self.goldens)
         verdicts = judge_suites(
             suite,
             results,
             list(before.values()),
-            release=release and rescore_release(release, self.goldens, results),
+            release=self.release,
             moves=self._moves,
             anchors=self._anchors.get(golden.path, ()),
             share=share,

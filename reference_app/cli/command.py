@@ -1,225 +1,217 @@
-"""The app's command line: one question, a chat, or an HTTP endpoint."""
+"""Ask the customer support of Fellwind Outfitters; serve it; open and delete personal data."""
 
 from __future__ import annotations
 
 import argparse
+import fileinput
 import io
-import re
+import json
 import sys
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Any
 
-from reference_app.errors import AppError, QuestionError
-from reference_app.printable import printable
-from reference_app.shop.customers import read_customer
+from reference_app.errors import AppError, OpeningRefusedError, QuestionError, VaultError
+from reference_app.printable import counted, printable
+from reference_app.serving.replies import confirm, follow, load_sections, write_call
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from reference_app.cli.terminal import Terminal
-
-FAILED = 1
-MISUSED = 2
-INTERRUPTED = 130
+FAILED, MISUSED, REFUSED, INTERRUPTED = 1, 2, 3, 130
+COMMANDS = ("ask", "serve", "guard", "vault", "-h", "--help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 answered, 1 the app or its endpoint failed, 2 the question is unusable, 130 interrupted."""
+    """Return 0 done, 1 failed, 2 the question is unusable, 3 refused or not judged, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    _tolerate_any_text()
-    try:
-        if given and given[0] in COMMANDS:
-            return COMMANDS[given[0]](given[1:])
-        return _run(_parser().parse_args(given))
-    except KeyboardInterrupt:
-        return _fail("Interrupted.", INTERRUPTED)
-    except BrokenPipeError:
-        return FAILED
-    except Exception as error:
-        message = _explain(error)
-        if message is None:
-            raise
-        return _fail(message, MISUSED if isinstance(error, QuestionError) else FAILED)
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):  # no byte and no letter ends the app
+            stream.reconfigure(errors=errors)
+    options = _parser().parse_args(given if given and given[0] in COMMANDS else ["ask", *given])
+    return attempt(partial(options.run, options))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m reference_app",
-        description="Ask the customer support of Fellwind Outfitters.",
-        epilog="Without a question a chat begins. `serve` starts an HTTP endpoint with a page; `vault` and "
-        "`audit` open, delete and account for personal data; `guard` judges texts and tool calls.",
+    parser = argparse.ArgumentParser(prog="python -m reference_app", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    asking = commands.add_parser("ask", help="answer a question, or chat without one; the default")
+    asking.set_defaults(run=_ask)
+    asking.add_argument("question", nargs="?")
+    asking.add_argument("--file", metavar="NAME", help="an uploaded file that the question is about")
+    asking.add_argument("--customer", metavar="NUMBER", type=int, help="the customer who is signed in")
+    asking.add_argument("--json", action="store_true", help="print each reply as a JSON object")
+    asking.add_argument(
+        "--trace", action="store_true", help="print the steps of each answer with their times"
     )
-    parser.add_argument("question", nargs="?")
-    parser.add_argument("--file", metavar="NAME", help="an uploaded file that the question is about")
-    parser.add_argument(
-        "--customer",
-        metavar="NUMBER",
-        type=_read_customer,
-        help="the customer who is signed in, who may see no other's orders",
-    )
-    parser.add_argument("--json", action="store_true", help="print each answer as a JSON object")
-    parser.add_argument(
-        "--trace",
-        action="store_true",
-        help="print the steps of each answer: a waterfall, then their attributes",
-    )
+    serving = commands.add_parser("serve", help="answer over HTTP, with a page at /")
+    serving.set_defaults(run=_serve)
+    serving.add_argument("--host", default="127.0.0.1")
+    serving.add_argument("--port", type=int, default=8321)
+    guarding = commands.add_parser("guard", help="read JSON lines and write one decision for each")
+    guarding.set_defaults(run=_guard)
+    guarding.add_argument("--file", default="-", help="read this file instead of stdin")
+    keeping = commands.add_parser("vault", help="open and delete personal data; show who did")
+    keeping.set_defaults(run=_vault)
+    keeping.add_argument("command", choices=("key", "open", "erase", "purge", "log"))
+    keeping.add_argument("text", nargs="?", help="to open, or - for stdin; the subject to erase")
+    keeping.add_argument("--reason", help="why, for the audit log")
+    keeping.add_argument("--older-than", metavar="DAYS", help="like 30d; default: REFERENCE_APP_VAULT_KEEP")
+    keeping.add_argument("--head", metavar="N:HASH", help="noted earlier, which the log must still contain")
     return parser
 
 
-def _read_customer(text: str) -> int:
-    return read_customer(int(text) if re.fullmatch(r"[0-9]{1,10}", text) else text)
+def attempt(run: Callable[[], int]) -> int:
+    """Return what `run` returns, or the exit status of what goes wrong, which is printed on one line."""
+    try:
+        return run()
+    except BrokenPipeError:
+        return FAILED
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a fault of the program is raised again
+        note(f"reference_app: {' '.join(_explain(error).split())}")
+        kinds = {QuestionError: MISUSED, OpeningRefusedError: REFUSED, KeyboardInterrupt: INTERRUPTED}
+        return kinds.get(type(error), FAILED)
 
 
-def _run(options: argparse.Namespace) -> int:
-    if options.file is not None and options.question is None:
-        raise QuestionError("--file goes with a question.")
-    if not options.trace:
-        return _ask(options)
-    from reference_app.cli.spans import draw
-    from reference_app.tracing import record_steps
-
-    with record_steps() as steps:
-        try:
-            return _ask(options)
-        finally:
-            sys.stderr.write(printable(draw(steps), keep="\n") + "\n")
-
-
-def _ask(options: argparse.Namespace) -> int:
-    from reference_app.cli.terminal import Terminal
-    from reference_app.graph import open_app
-
-    terminal = Terminal(open_app(), as_json=options.json, asks=sys.stdin.isatty(), customer=options.customer)
-    if options.question is not None:
-        terminal.ask(options.question, options.file)
-        return 0
-    return _chat(terminal)
-
-
-def _chat(terminal: Terminal) -> int:
-    """Question by question until the end of the input; what goes wrong with one ends only that one."""
-    seen = sys.stdin.isatty()
-    if seen:
-        with suppress(ImportError):
-            import readline  # noqa: F401 - gives input() its history and line editing
-        _say("Fellwind Outfitters. Ask about products, rules and orders; an empty line or Ctrl-D ends.")
-    failed = 0
-    while True:
-        try:
-            question = _read_question(shown=seen)
-        except EOFError:
-            return failed
-        if not question.strip():
-            if seen:
-                return 0
-            continue
-        try:
-            terminal.ask(question)
-        except KeyboardInterrupt:
-            if not seen:
-                raise
-            _say("Interrupted.")
-        except Exception as error:
-            message = _explain(error)
-            if message is None:
-                raise
-            failed = FAILED
-            _say(message)
-
-
-def _read_question(*, shown: bool) -> str:
-    """The prompt goes to stderr where answers go into a file."""
-    if shown and not sys.stdout.isatty():
-        sys.stderr.write("\n> ")
-        sys.stderr.flush()
-        return input()
-    return input("\n> " if shown else "")
-
-
-def _tolerate_any_text() -> None:
-    """Neither a byte that is no text nor a letter that the output cannot hold ends the app."""
-    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=errors)
-
-
-def _serve(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m reference_app serve", description="Answer over HTTP, with a small page at /."
-    )
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8321)
-    options = parser.parse_args(arguments)
-    from reference_app.graph import open_app
-    from reference_app.serving import serve
-
-    serve(open_app(), options.host, options.port)
-    return 0
-
-
-def _vault(arguments: Sequence[str]) -> int:
-    from reference_app.cli.vault import run_vault
-
-    return run_vault(arguments)
-
-
-def _audit(arguments: Sequence[str]) -> int:
-    from reference_app.cli.audit import run_audit
-
-    return run_audit(arguments)
-
-
-def _guard(arguments: Sequence[str]) -> int:
-    from reference_app.cli.guard import run_guard
-
-    return run_guard(arguments)
-
-
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
-    "serve": _serve,
-    "vault": _vault,
-    "audit": _audit,
-    "guard": _guard,
-}
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"reference_app: {printable(' '.join(line.split()))}\n")
-
-
-def _fail(message: str, code: int) -> int:
-    _say(message)
-    return code
-
-
-def _explain(error: Exception) -> str | None:
-    """What went wrong, for the person at the terminal; None where it is a fault of the program."""
-    if isinstance(error, AppError):
-        return str(error)
+def _explain(error: BaseException) -> str:
+    if isinstance(error, AppError | OSError | KeyboardInterrupt):
+        return str(error) or "Interrupted."
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("reference_app"):
         return f'The module {error.name} is missing; the app needs: pip install -e ".[app,local,pii]"'
     import httpx2
     import openai
 
-    return _explain_endpoint(error) if isinstance(error, openai.OpenAIError | httpx2.HTTPError) else None
+    if not isinstance(error, openai.OpenAIError | httpx2.HTTPError):
+        raise error
+    cause = f"{type(error.__cause__ or error).__name__}: {str(error.__cause__ or error)[:300]}"
+    return f"The endpoint failed: {cause}; check OPENAI_BASE_URL, OPENAI_API_KEY and REFERENCE_APP_MODEL."
 
 
-def _explain_endpoint(error: Exception) -> str:
-    import openai
+def _ask(options: argparse.Namespace) -> int:
+    from reference_app.tracing import record_steps
 
-    if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-        return f"The endpoint refused the key (HTTP {error.status_code}); check OPENAI_API_KEY."
-    if isinstance(error, openai.RateLimitError):
-        return "The endpoint is limiting its rate or your quota is spent (HTTP 429); try again later."
-    if isinstance(error, openai.NotFoundError):
-        return (
-            "The endpoint does not know the model (HTTP 404); check REFERENCE_APP_MODEL and OPENAI_BASE_URL."
-        )
-    if isinstance(error, openai.APIStatusError):
-        return f"The endpoint answered HTTP {error.status_code}: {error.message[:300]}"
-    if isinstance(error, openai.APITimeoutError):
-        return "The endpoint did not answer in time."
-    cause = error.__cause__ or error
-    return (
-        f"The line to the endpoint failed: {type(cause).__name__}: {str(cause)[:300]}; check OPENAI_BASE_URL."
-    )
+    if options.file is not None and options.question is None:
+        raise QuestionError("--file goes with a question.")
+    terminal, status = Terminal(options), 0
+    for question in _read_questions() if options.question is None else [options.question]:
+        with record_steps() as steps:
+            status = attempt(partial(terminal.ask, question)) or status
+        for step in steps if options.trace else ():
+            used = step.attributes.get("gen_ai.usage.output_tokens", 0)
+            note(f"{'  ' * step.depth}{step.name} {1000 * (step.end_s - step.start_s):.0f} ms, {used} tokens")
+    return status
+
+
+def _read_questions() -> Iterator[str]:
+    with suppress(ImportError):
+        import readline  # noqa: F401 - gives input() its history and line editing
+    with suppress(EOFError):
+        while True:
+            if question := input("\n> " if sys.stdin.isatty() else "").strip():
+                yield question
+
+
+class Terminal:
+    """One conversation: steps and sources on stderr, the answer on stdout."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        from reference_app.app import open_app
+
+        self._app, self._options = open_app(), options
+        self._sections, self._thread = load_sections(), uuid.uuid4().hex
+
+    def ask(self, question: str) -> int:
+        """Answer one question; a person confirms a call only where somebody sits at the terminal."""
+        asked = {"file": self._options.file, "customer": self._options.customer}
+        call = self._show(self._app.run(question, thread=self._thread, **asked))
+        while call and sys.stdin.isatty():
+            with suppress(ImportError):
+                import termios
+
+                termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before is no answer
+            note(f"Confirm {write_call({**call, 'decision': ''})}? [y/N] ", end="")
+            approved = sys.stdin.readline().strip().lower() in {"y", "yes"}
+            known = confirm(call["name"], call["arguments"])
+            call = self._show(self._app.resume(self._thread, known, approved=approved))
+        return 0
+
+    def _show(self, steps: Any) -> Any:
+        as_json = self._options.json
+        reply = follow(steps, self._sections, (lambda _: None) if as_json else note)
+        text = reply["text"]
+        for source in reply["sources"]:
+            text = text.replace(f"[{source['id']}]", f"[{source['title']}]")
+        say(json.dumps(reply, indent=2) if as_json else text)
+        for source in () if as_json else reply["sources"]:
+            note(f"source: {source['title']}")
+        return reply["pending"]
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from reference_app.app import open_app
+    from reference_app.serving.server import serve
+
+    serve(open_app(), options.host, options.port)
+    return 0
+
+
+def _guard(options: argparse.Namespace) -> int:
+    """Judge each line of a file, in order; a line that cannot be judged lets nothing pass."""
+    from reference_app.guardrails.lines import LineError, judge_line
+    from reference_app.settings import SHOP_HOST, read_guards
+
+    guards, status = read_guards(), 0
+    with fileinput.input(options.file, mode="rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                decision = judge_line(line.rstrip(b"\r\n"), guards, hosts=(SHOP_HOST,))
+            except LineError as error:
+                status = REFUSED
+                decision = {"allowed": False, "guard": "line", "line": number, "error": f"The line {error}."}
+            say(json.dumps(decision))
+    return status
+
+
+def _vault(options: argparse.Namespace) -> int:
+    """Open a text with tokens, delete values, or show the log and verify it: 1 where it was changed."""
+    from cryptography.fernet import Fernet
+
+    from reference_app.vault import audit
+    from reference_app.vault.access import read_days, read_vault_settings
+    from reference_app.vault.vault import Vault
+
+    settings, command, text, reason = read_vault_settings(), options.command, options.text, options.reason
+    vault = Vault(settings)
+    if command in {"open", "erase"} and not (text and reason):
+        raise VaultError(f"vault {command} needs a text or subject, and a --reason for the log.")
+    if command == "key":
+        return say(Fernet.generate_key().decode())
+    if command == "open":
+        return say(vault.open(sys.stdin.read() if text == "-" else text, reason=reason))
+    if command == "erase":
+        return say(f"Destroyed {counted(vault.erase(text, reason=reason), 'token')}.")
+    if command == "purge":
+        days = read_days(options.older_than or f"{settings.keep_days}", "--older-than")
+        return say(f"Destroyed {counted(vault.purge(days, reason=reason or 'retention'), 'token')}.")
+    if not settings.folder.is_dir():
+        raise VaultError(f"There is no vault in {settings.folder}.")
+    with vault.database() as db:
+        rows = db.execute("SELECT * FROM keys.log ORDER BY n")
+        entries = [
+            {name[0]: value for name, value in zip(rows.description, row, strict=True)} for row in rows
+        ]
+        faults = audit.find_faults(db, options.head)
+    say("\n".join(map(json.dumps, entries)))
+    head = f"{entries[-1]['n']}:{entries[-1]['hash']}" if entries else None
+    note("; ".join(f"Entry {n} {fault}" for n, fault in faults) or f"Intact. Head {head}")
+    return FAILED if faults else 0
+
+
+def say(text: str) -> int:
+    """Write what was asked for; return 0, for a command that has done all."""
+    print(printable(text, keep="\n"), flush=True)  # noqa: T201 - what a command is for
+    return 0
+
+
+def note(line: str, end: str = "\n") -> None:
+    """Write a line beside the answer."""
+    print(printable(line), end=end, file=sys.stderr, flush=True)  # noqa: T201 - for a person

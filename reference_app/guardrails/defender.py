@@ -8,7 +8,6 @@ score. Here a text is read in windows, one at a time, on one thread.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.util import find_spec
@@ -27,34 +26,20 @@ CUT_PER_DOUBLING = 0.25
 WEAK_CUT = 4.0
 """The same logit where a pattern finds a weak sign as well."""
 
-_loading = threading.Lock()
-
-
-def load_defender() -> Callable[[str], float] | None:
-    """The margin by which a text is an order to the model; None where the package is not installed."""
-    with _loading:
-        return _load()
-
 
 @cache
-def _load() -> Callable[[str], float] | None:
+def load_defender() -> Callable[[str], float] | None:
+    """The margin by which a text is an order to the model; None where the package is not installed."""
     spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    folder = Path(spec.submodule_search_locations[0]) / WEIGHTS
+    folder = Path(((spec and spec.submodule_search_locations) or [""])[0]) / WEIGHTS
     if not (folder / "model_quantized.onnx").is_file():
         return None
     try:
-        return _open(folder)
+        import numpy as np
+        import onnxruntime
+        from tokenizers import Tokenizer
     except ImportError:
         return None
-
-
-def _open(folder: Path) -> Callable[[str], float]:
-    import numpy as np
-    import onnxruntime
-    from tokenizers import Tokenizer
-
     tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(MAX_TOKENS)
     tokenizer.no_padding()

@@ -29,7 +29,7 @@ _URL_SAFE = str.maketrans("-_", "+/")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){12,}")
 _LETTERS = re.compile(r"(?<![^\W_])(?:[^\W_][ .*|_~-]){2,}[^\W_](?![^\W_])")
 _JOINTS = re.compile(r"(?<=[^\W_])[_*~|+.-]+(?=[^\W_])")
-_LEET_WORD = re.compile(r"[a-zA-Z0-9@$!]*[0-9@$!][a-zA-Z0-9@$!]*")
+_LEET_WORD = re.compile(r"(?=[0-9@$!]*[a-zA-Z])[a-zA-Z0-9@$!]*[0-9@$!][a-zA-Z0-9@$!]*")
 _LEET = str.maketrans("03457@$!89", "oeastasibg")
 
 
@@ -78,22 +78,21 @@ def _read(text: str, depth: int) -> Iterator[str]:
     latin = latin.translate(_lookalikes())
     yield latin
     if _LETTERS.search(latin):
-        yield re.sub(r"[^\w\s]|_", "", _LETTERS.sub(_join, latin))
+        yield re.sub(r"[^\w\s]|_", "", _LETTERS.sub(lambda letters: letters[0][::2], latin))
     if _JOINTS.search(latin):
         yield _JOINTS.sub(" ", latin)
     if any(character in latin for character in "0134578@$!9"):
-        for one in "il":
-            yield _LEET_WORD.sub(lambda word, one=one: _spell(word[0], one), latin)  # type: ignore[misc]
+        for one in "il":  # `1gn0r3` as `ignore`
+            leet = {**_LEET, ord("1"): one}
+            yield _LEET_WORD.sub(lambda word, leet=leet: word[0].translate(leet), latin)  # type: ignore[misc]
     if depth:
         for decoded in _decode(plain):
             yield from _read(decoded, depth - 1)
 
 
 def _decode(text: str) -> Iterator[str]:
-    if _PERCENT.search(text):
+    if _PERCENT.search(text) or "+" in text:
         yield unquote(text.replace("+", " "))
-    elif "+" in text:
-        yield text.replace("+", " ")
     if _ENTITY.search(text):
         yield html.unescape(text)
     if _ESCAPE.search(text):
@@ -111,14 +110,3 @@ def _as_readable(data: bytes) -> Iterator[str]:
         text = data.decode()
         if sum(one.isprintable() or one.isspace() for one in text) >= MIN_READABLE * len(text):
             yield text
-
-
-def _join(letters: re.Match[str]) -> str:
-    return letters[0][::2]
-
-
-def _spell(word: str, one: str) -> str:
-    """`1gn0r3` as `ignore`; a number stays one."""
-    if not any(letter.isalpha() for letter in word):
-        return word
-    return word.translate(_LEET).replace("1", one)

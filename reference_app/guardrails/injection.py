@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
 from reference_app.guardrails.defender import CUT, WEAK_CUT, load_defender
 from reference_app.guardrails.disguises import readings
-from reference_app.guardrails.orders import Sign, load_signs
+from reference_app.guardrails.orders import Sign, find_signs
 
-Scan = Callable[[str], float]
 SUSPICIOUS = 0.5
 WEAK = 0.2  # score from which a sign of a pattern counts together with the defender
 LONG_CHARACTERS = 4000  # from which the defender reads the plain text alone
@@ -37,45 +36,34 @@ class Suspicion:
         return self.score >= SUSPICIOUS
 
 
-def scan(text: str, *, score: Scan | None = None) -> Suspicion:
+def scan(text: str) -> Suspicion:
     """
-    Judge a question, a passage or the result of a tool.
+    Judge a question, a passage or the result of a tool; the time it takes grows linearly with the text.
 
     The worst of its readings counts, so that a disguise gains nothing. A text that quotes an attack in order
-    to explain it is flagged as well: a small model does not tell the two apart. A text that is wrong only
-    where it stands, such as a plain task inside a document, is out of reach of any scan of the text alone.
-
-    Args:
-        text: Of any length; the time it takes grows linearly.
-        score: From 0 to 1, for one reading of the text; None for the patterns of this app, and the defender
-            where it is installed.
+    to explain it is flagged as well. A text that is wrong only where it stands, such as a plain task inside a
+    document, is out of reach of any scan of the text alone.
     """
-    if score:
-        worst = max(score(reading) for reading in readings(text))
-        return _as_suspicion(worst, "it looks like an order to the model", scanner="custom")
     known = readings(text)
-    signs = max((load_signs().find(reading) for reading in known), key=weigh)
-    worst = weigh(signs)
+    signs = max(map(find_signs, known), key=weigh)
+    score = weigh(signs)
     reason = "it " + ", ".join(dict.fromkeys(sign.meaning for sign in signs))
     defender = load_defender()
-    if defender is None:
-        return _as_suspicion(worst, reason, scanner="patterns")
-    if worst < SUSPICIOUS:
+    if defender and score < SUSPICIOUS:
         read = known[:1] if len(text) > LONG_CHARACTERS else known[:MAX_READINGS]
-        margin = max(map(defender, read)) + (CUT - WEAK_CUT if worst >= WEAK else 0)
-        if margin >= 0:
-            worst, reason = SUSPICIOUS, "it looks like an order to the model"
-    return _as_suspicion(worst, reason, scanner="patterns+defender")
-
-
-def _as_suspicion(score: float, reason: str, *, scanner: str) -> Suspicion:
-    return Suspicion(score=round(score, 3), reason=reason if score >= SUSPICIOUS else "", scanner=scanner)
+        if max(map(defender, read)) + (CUT - WEAK_CUT if score >= WEAK else 0) >= 0:
+            score, reason = SUSPICIOUS, "it looks like an order to the model"
+    return Suspicion(
+        score=round(score, 3),
+        reason=reason if score >= SUSPICIOUS else "",
+        scanner="patterns+defender" if defender else "patterns",
+    )
 
 
 def scan_pieces(pieces: Sequence[str]) -> Suspicion:
     """The worst of a text and its parts, read one by one and joined, since an order may be cut in two."""
     joined = (" ".join(pieces), "".join(pieces)) if len(pieces) > 1 else ()
-    return max((scan(text) for text in dict.fromkeys((*pieces, *joined))), key=lambda one: one.score)
+    return max(map(scan, dict.fromkeys((*pieces, *joined))), key=lambda suspicion: suspicion.score)
 
 
 def weigh(signs: list[Sign]) -> float:

@@ -31,63 +31,40 @@ class Sign:
     ordered: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signs:
-    """
-    All signs, and how to tell an order.
+def find_signs(text: str) -> list[Sign]:
+    """The signs in the text, in the file's order."""
+    signs, no_order, order_to = _load()
 
-    Attributes:
-        no_order: Matches what stands before a verb that is no order.
-        order_to: Matches what makes one of it all the same.
-    """
-
-    signs: tuple[Sign, ...]
-    no_order: re.Pattern[str]
-    order_to: re.Pattern[str]
-
-    def find(self, text: str) -> list[Sign]:
-        """The signs in the text, in the file's order."""
-        return [
-            sign
-            for sign in self.signs
-            if any(
-                not sign.ordered or self._is_order(text, one.start()) for one in sign.pattern.finditer(text)
-            )
-        ]
-
-    def _is_order(self, text: str, start: int) -> bool:
-        """Whether the verb that begins at `start` tells the reader to do it."""
+    def counts(sign: Sign, start: int) -> bool:
         before = _SENTENCE.split(text[max(0, start - REACH) : start])[-1]
-        return bool(self.order_to.search(before)) or not self.no_order.search(before)
+        return not sign.ordered or bool(order_to.search(before)) or not no_order.search(before)
+
+    return [s for s in signs if any(counts(s, match.start()) for match in s.pattern.finditer(text))]
 
 
 @cache
-def load_signs() -> Signs:
+def _load() -> tuple[tuple[Sign, ...], re.Pattern[str], re.Pattern[str]]:
+    """The signs, what stands before a verb that is no order, and what makes one of it all the same."""
     import yaml
 
     data = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
     pieces: dict[str, str] = {}
 
-    def compiled(pattern: str) -> re.Pattern[str]:
-        return re.compile(
-            _SPACE.sub(lambda one: one[0] if one[0][0] == "[" else r"\s+", pattern), re.IGNORECASE
-        )
-
-    def filled(pattern: str) -> str:
+    def fill(pattern: str) -> str:
         return _PIECE.sub(lambda piece: pieces.get(piece[1], piece[0]), "".join(pattern.splitlines()))
 
+    def compiled(pattern: str) -> re.Pattern[str]:
+        return re.compile(_SPACE.sub(lambda m: m[0] if m[0][0] == "[" else r"\s+", pattern), re.IGNORECASE)
+
     for name, pattern in data["pieces"].items():
-        pieces[name] = filled(pattern)
-    return Signs(
-        signs=tuple(
-            Sign(
-                meaning=sign["meaning"],
-                pattern=compiled("|".join(filled(pattern) for pattern in sign["patterns"])),
-                weight=sign["weight"],
-                ordered=sign.get("ordered", False),
-            )
-            for sign in data["signs"]
-        ),
-        no_order=compiled(pieces["no_order"]),
-        order_to=compiled(pieces["order_to"]),
+        pieces[name] = fill(pattern)
+    signs = tuple(
+        Sign(
+            meaning=sign["meaning"],
+            pattern=compiled("|".join(map(fill, sign["patterns"]))),
+            weight=sign["weight"],
+            ordered=sign.get("ordered", False),
+        )
+        for sign in data["signs"]
     )
+    return signs, compiled(pieces["no_order"]), compiled(pieces["order_to"])

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from reference_app.guardrails.disguises import is_invisible
 from reference_app.guardrails.markup import find_markup_fault, remove_references
 from reference_app.guardrails.redaction import mask
-from reference_app.safety import RefusedError
-from reference_app.safety.urls import Allowed, read_url
 
 MAX_ANSWER_CHARACTERS = 4000
 LEAK_WORDS = 6  # in a row; fewer are ordinary speech
@@ -19,15 +17,22 @@ REMOVED = "[link removed]"
 JOINERS = "\u200c\u200d\ufe0f"  # families of emoji and several scripts need them
 
 _CITATION = re.compile(r"[ \t]*\[(?P<id>[\w.-]{1,80}#[\w.-]{1,80})\]")
-_URL = re.compile(
-    r"```.*?```|~~~.*?~~~|`[^`\n]+`|(?P<url>(?<![\w.+-])[a-zA-Z][a-zA-Z0-9+.-]{1,20}:/{1,}[^\s<>\"'`\])}]*"
-    r"|\b(?:(?:javascript|vbscript|blob):(?=\S)|data:\w+[/;,]|file:/)[^\s<>\"'`\])}]*"
-    r"|(?<![\w/:.@-])(?://|www\.)[\w-][^\s<>\"'`\])}]*"
-    r"|(?<![\w/:.@-])(?:[\w-]+\.)+(?:[a-zA-Z]{2,24}(?=[/?:]\w)|(?:com|net|org|io|info|biz|co|dev|app|ru|cn|xyz|top|link|ly|me|site"
-    r"|online|shop)\b(?!\.\w))[^\s<>\"'`\])}]*)",
-    re.DOTALL,
-)
 _WORD = re.compile(r"[^\W_]+")
+_SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?]+(?=\s|$)|\n|$)?|[.!?]+")
+_PRIVATE = (
+    r"(?:(?<!gift )card (?:number|details?|data)|credit cards?|debit cards?|cvv2?|cvc2?|security code"
+    r"|passwords?|passcode|pin|one-time code|bank (?:details?|account|card)|account number|sort code|iban)"
+)
+_ASKS = re.compile(
+    r"\b(?:enter|type|give|send|tell|provide|share|reply|respond|confirm|verify|need|require|fill|submit|write"
+    rf"|state|e-?mail|text|include|what(?:'s| is| are))\b[^.!?\n]{{0,80}}\b{_PRIVATE}\b"
+    rf"|\b(?:your|full|the) (?:\w+ ){{0,2}}{_PRIVATE}\b[^.!?\n]{{0,40}}(?:\?|\bplease\b)",
+    re.IGNORECASE,
+)
+_NEVER = re.compile(
+    r"\b(?:never|not|don'?t|won'?t|nobody|no need|without|reset|forgot(?:ten)?|chang\w+|lost)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,28 +70,30 @@ def check_answer(  # noqa: PLR0913 - each says what one check goes by
         given: Texts that the answer was made from; personal data in them, as the shop's own number, may stay.
     """
     problems: list[str] = []
-    for check in (
-        _plain,
-        lambda text, problems: _without_leaks(text, problems, secrets),
-        lambda text, problems: _without_links(text, problems, tuple(hosts)),
-        lambda text, problems: _with_sources(text, problems, sources, known),
-        lambda text, problems: _masked(text, problems, given),
-        _short,
-    ):
-        text = check(text, problems)
+
+    def note(checked: str, problem: str) -> str:
+        if checked != text:
+            problems.append(problem)
+        return checked
+
+    shown = "".join(one for one in text if one in "\n\t" or one in JOINERS or not is_invisible(one))
+    text = note(shown, "Control or invisible characters were removed.").strip()
+    text = note(_without_leaks(text, secrets), "A part of the instructions was removed.")
+    text = note(_without_links(text, tuple(hosts)), "A link to a host outside the list was removed.")
+    text = note(_without_requests(text), "A request for a card number or a password was removed.")
+    if known is not None:
+        text = _with_sources(text, problems, sources, known)
+    masked = mask(text, keep=lambda value: any(value in passage for passage in given))
+    text = note(masked, "Personal data or a secret was masked.")
+    if len(text) > MAX_ANSWER_CHARACTERS:
+        problems.append(f"The answer was cut at {MAX_ANSWER_CHARACTERS} characters.")
+        text = text[: MAX_ANSWER_CHARACTERS - 1].rstrip() + "…"
     if not text:
         problems.append("The answer is empty.")
     return Guarded(text=text, problems=tuple(dict.fromkeys(problems)))
 
 
-def _plain(text: str, problems: list[str]) -> str:
-    shown = "".join(one for one in text if one in "\n\t" or one in JOINERS or not is_invisible(one))
-    if shown != text:
-        problems.append("Control or invisible characters were removed.")
-    return shown.strip()
-
-
-def _without_leaks(text: str, problems: list[str], secrets: Collection[str]) -> str:
+def _without_leaks(text: str, secrets: Collection[str]) -> str:
     """
     The text without runs of words that a secret has too, whatever stands between them.
 
@@ -103,7 +110,6 @@ def _without_leaks(text: str, problems: list[str], secrets: Collection[str]) -> 
                 leaked |= set(range(start, start + size))
     if not leaked:
         return text
-    problems.append("A part of the instructions was removed.")
     parts, last = [], 0
     for number, (_, start, end) in enumerate(words):
         if number in leaked:
@@ -112,67 +118,32 @@ def _without_leaks(text: str, problems: list[str], secrets: Collection[str]) -> 
     return re.sub(r"\s{2,}", " ", "".join((*parts, text[last:]))).strip(" .,:;\"'")
 
 
-def _without_links(text: str, problems: list[str], hosts: tuple[str, ...]) -> str:
-    checked = _clean_links(text, hosts)
+def _without_requests(text: str) -> str:
+    """The text without sentences that ask for a card number or a password, which the shop never does."""
+    sentences = _SENTENCE.findall(text)
+    if not any(_asks(sentence) for sentence in sentences):
+        return text
+    return "".join(sentence for sentence in sentences if not _asks(sentence)).strip()
+
+
+def _asks(sentence: str) -> bool:
+    return bool(_ASKS.search(sentence)) and not _NEVER.search(sentence)
+
+
+def _without_links(text: str, hosts: tuple[str, ...]) -> str:
+    checked = remove_references(text, link_hosts=hosts, removed=REMOVED)
     if find_markup_fault(checked, link_hosts=hosts):
         # Entities hide it from the patterns; nothing is shown if it is not found even without them.
-        checked = _clean_links(html.unescape(checked), hosts)
-        checked = "" if find_markup_fault(checked, link_hosts=hosts) else checked
-    if checked != text:
-        problems.append("A link to a host outside the list was removed.")
-    return checked
+        checked = remove_references(html.unescape(checked), link_hosts=hosts, removed=REMOVED)
+    return "" if find_markup_fault(checked, link_hosts=hosts) else checked
 
 
-def _clean_links(text: str, hosts: tuple[str, ...]) -> str:
-    text = remove_references(text, link_hosts=hosts, removed=REMOVED)
-    allowed = Allowed(hosts=hosts)
-
-    def check(found: re.Match[str]) -> str:
-        link = found["url"]
-        if link is None:
-            return found[0]  # code, which was checked before
-        trailing = link[len(link.rstrip(".,;:!?")) :]
-        url = link.removesuffix(trailing)
-        full = (
-            url if re.match(r"[a-zA-Z][\w+.-]*:", url) and "://" in url[:12] else f"https://{url.lstrip('/')}"
-        )
-        try:
-            read_url(full, allowed)
-        except RefusedError:
-            return f"{REMOVED}{trailing}"
-        return link
-
-    return _URL.sub(check, text)
-
-
-def _with_sources(
-    text: str, problems: list[str], sources: Collection[str], known: Collection[str] | None
-) -> str:
-    if known is None:
-        return text
-
+def _with_sources(text: str, problems: list[str], sources: Collection[str], known: Collection[str]) -> str:
     def check(found: re.Match[str]) -> str:
         if found["id"] in sources:
             return found[0]
-        problems.append(
-            "A citation of a section that was not read was removed."
-            if found["id"] in known
-            else "A citation of a section that does not exist was removed."
-        )
+        wrong = "was not read" if found["id"] in known else "does not exist"
+        problems.append(f"A citation of a section that {wrong} was removed.")
         return ""
 
     return _CITATION.sub(check, text).strip()
-
-
-def _masked(text: str, problems: list[str], given: Sequence[str]) -> str:
-    masked = mask(text, keep=lambda value: any(value in one for one in given))
-    if masked != text:
-        problems.append("Personal data or a secret was masked.")
-    return masked
-
-
-def _short(text: str, problems: list[str]) -> str:
-    if len(text) <= MAX_ANSWER_CHARACTERS:
-        return text
-    problems.append(f"The answer was cut at {MAX_ANSWER_CHARACTERS} characters.")
-    return text[: MAX_ANSWER_CHARACTERS - 1].rstrip() + "…"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from reference_app.models.prompt import Prompt
     from reference_app.models.weights import Weights
     from reference_app.settings import Settings
-    from reference_app.tracing import Step
 
 TIMEOUT_S = 600.0  # a request may wait for a core while a whole golden run is ahead of it
 SEED = 0
@@ -33,8 +31,8 @@ class Models:
     The clients and names of both models; may be used from many threads.
 
     Attributes:
-        chat_model: Name in the request; of the embedded model it holds the fingerprint of its weights.
-        search_model: That questions are compared with passages by; `embedding_model` where there is but one.
+        chat_model: Name in the request; of an embedded model it ends in the fingerprint of its weights.
+        search_model: Encodes questions; `embedding_model` where it is empty.
         provider: Who answers, in the words of the conventions for spans.
     """
 
@@ -94,18 +92,49 @@ class Models:
                 named = {"name": prompt.name, "schema": schema, "strict": False}
                 request["response_format"] = {"type": "json_schema", "json_schema": named}
             with _own_errors():
-                return self._ask(request, step)
-
-    def embed(self, text: str) -> list[float]:
-        """The unit vector of one text; raises as `complete` does."""
-        return self._embed({"model": self.embedding_model, "input": [text]})
+                reply = self.chat.chat.completions.create(**request)
+            choices = getattr(reply, "choices", None)
+            if not choices or choices[0].message is None:
+                raise EndpointError(f"The reply of {self.chat_model} holds no answer.")
+            text, reason = choices[0].message.content or "", choices[0].finish_reason
+            message = {"role": "assistant", "parts": [{"type": "text", "content": text}]}
+            step.describe(
+                {
+                    "gen_ai.response.model": reply.model,
+                    "gen_ai.output.messages": [{**message, "finish_reason": reason}],
+                    "gen_ai.response.finish_reasons": reason and (reason,),
+                    "gen_ai.usage.input_tokens": reply.usage and reply.usage.prompt_tokens,
+                    "gen_ai.usage.output_tokens": reply.usage and reply.usage.completion_tokens,
+                }
+            )
+            return str(text)
 
     def embed_query(self, text: str) -> list[float]:
         """The unit vector of a question, to search passages with; raises as `complete` does."""
-        if self.search_model in {"", self.embedding_model}:
-            return self.embed(text)
-        request = {"model": self.search_model, "input": [text], "extra_body": {"input_type": "query"}}
-        return self._embed(request)
+        model = self.search_model or self.embedding_model
+        request: dict[str, Any] = {"model": model, "input": [text]}
+        if model != self.embedding_model:
+            request["extra_body"] = {"input_type": "query"}
+        with (
+            trace(
+                f"embeddings {model}",
+                call=True,
+                gen_ai__operation__name="embeddings",
+                gen_ai__provider__name=self.provider,
+                gen_ai__request__model=model,
+            ) as step,
+            _own_errors(),
+        ):
+            reply = self.embedding.embeddings.create(**request)
+            vector: list[float] = reply.data[0].embedding
+            step.describe(
+                {
+                    "gen_ai.response.model": reply.model,
+                    "gen_ai.usage.input_tokens": reply.usage and reply.usage.prompt_tokens,
+                    "gen_ai.embeddings.dimension.count": len(vector),
+                },
+            )
+            return vector
 
     def embed_many(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of documents from the environment's endpoint, shape (texts, dimensions)."""
@@ -124,78 +153,21 @@ class Models:
         self.chat.close()
         self.embedding.close()
 
-    def _ask(self, request: dict[str, Any], step: Step) -> str:
-        reply = self.chat.chat.completions.create(**request)
-        choices = getattr(reply, "choices", None)
-        if not choices or choices[0].message is None:
-            raise EndpointError(f"The reply of {self.chat_model} holds no answer.")
-        text: str = choices[0].message.content or ""
-        _describe_reply(step, reply.model, choices[0].finish_reason, text, reply.usage)
-        return text
-
-    def _embed(self, request: dict[str, Any]) -> list[float]:
-        model = request["model"]
-        with (
-            trace(
-                f"embeddings {model}",
-                call=True,
-                gen_ai__operation__name="embeddings",
-                gen_ai__provider__name=self.provider,
-                gen_ai__request__model=model,
-            ) as step,
-            _own_errors(),
-        ):
-            reply = self.embedding.embeddings.create(**request)
-            data = getattr(reply, "data", None)
-            if not data:
-                raise EndpointError(f"The reply of {model} holds no vector.")
-            step.describe(
-                {
-                    "gen_ai.response.model": reply.model,
-                    "gen_ai.usage.input_tokens": reply.usage and reply.usage.prompt_tokens,
-                    "gen_ai.embeddings.dimension.count": len(data[0].embedding),
-                },
-            )
-            vector: list[float] = data[0].embedding
-            return vector
-
 
 @contextmanager
 def _own_errors() -> Iterator[None]:
     """The client wraps what its transport raises; our own errors say more than its `Connection error`."""
     try:
         yield
-    except json.JSONDecodeError as error:
-        raise EndpointError("The endpoint sent what is no JSON.") from error
+    except ValueError as error:
+        raise EndpointError("The endpoint sent what is no JSON, or holds no answer.") from error
     except Exception as error:
-        import httpx2
-
-        if isinstance(error, httpx2.TransportError):  # in the middle of a stream, where the client wraps none
-            raise EndpointError("The line to the endpoint failed in the middle of an answer.") from error
         if isinstance(error.__cause__, AppError):
             raise error.__cause__ from None
-        if getattr(error, "code", None) == NOT_LOADED:
-            raise EndpointError(_read_message(error)) from None
+        body = getattr(error, "body", None)
+        if isinstance(body, dict) and body.get("code") == NOT_LOADED:
+            raise EndpointError(str(body.get("message"))) from None
         raise
-
-
-def _read_message(error: Exception) -> str:
-    """What the endpoint says, without the client's own words around it."""
-    body = getattr(error, "body", None)
-    return str(body.get("message", error) if isinstance(body, dict) else error)
-
-
-def _describe_reply(step: Step, model: str, reason: str | None, text: str, usage: Any) -> None:
-    message = {"role": "assistant", "parts": [{"type": "text", "content": text}], "finish_reason": reason}
-    step.describe(
-        {
-            "gen_ai.response.model": model,
-            "gen_ai.output.messages": [message],
-            "gen_ai.response.finish_reasons": None if reason is None else (reason,),
-            "gen_ai.usage.input_tokens": usage and usage.prompt_tokens,
-            "gen_ai.usage.output_tokens": usage and usage.completion_tokens,
-        }
-    )
 
 
 def open_models(settings: Settings, weights: Weights | None) -> Models:

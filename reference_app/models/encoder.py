@@ -44,8 +44,6 @@ class Encoder:
         import numpy as np
 
         batches = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
-        if len(batches) == 1:
-            return self._encode_batch(batches[0])
         with ThreadPoolExecutor(cores()) as threads:  # one thread works on one batch, without the GIL
             return np.concatenate(list(threads.map(self._encode_batch, batches)))
 

@@ -22,7 +22,6 @@ from reference_app.models.multilingual import load_search_encoder
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.types import Receive, Scope, Send
 
     from reference_app.models.weights import Weights
 
@@ -31,12 +30,7 @@ MAX_TEXTS = 2048
 
 
 class BadRequestError(Exception):
-    """A request the endpoint answers with an error in OpenAI's form."""
-
-    def __init__(self, status: int, message: str, code: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
+    """A request that is answered with an error in OpenAI's form: status, message, code."""
 
 
 class Endpoint:
@@ -82,79 +76,46 @@ class Endpoint:
 
     async def _chat(self, request: Request) -> Response:
         body = await _read(request, *self._chat_names)
+        if body.get("stream"):
+            raise BadRequestError(400, "Answers are not streamed here.")
+        answers: list[Response] = []
+
+        async def answer() -> None:
+            answers.append(await self._ask(body))
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(answer)
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            group.cancel_scope.cancel()  # who hung up needs no answer, and the engine is hung up on
+        return answers[0] if answers else Response()
+
+    async def _ask(self, body: dict[str, Any]) -> Response:
         name = body["model"]
         engines = self.engines.get(name) or self.engines[self.weights.chat_name]
         body["cache_prompt"] = engines.served.slots > 1
         if engines.served.adapter is not None:
             body["lora"] = [{"id": 0, "scale": 1.0 if name == self.weights.tuned_name else 0.0}]
-        # An engine knows its base alone, and says that it answered even where the adapter was on.
-        return _Relay(engines, self._pool, body, (_write_model(engines.served.name), _write_model(name)))
+        headers: Any = {"Content-Type": "application/json"}
+        content = json.dumps(body).encode()
+        try:
+            async with engines.borrow() as url:
+                reply = await self._pool.request(
+                    "POST", f"{url}/v1/chat/completions", headers=headers, content=content
+                )
+        except EngineError as error:
+            # Loading takes seconds and fails again, so the client is told not to try three times.
+            told = _describe_error(500, str(error), NOT_LOADED)
+            return JSONResponse(told, 500, {"x-should-retry": "false"})
+        completion = json.loads(reply.content)
+        if "model" in completion:
+            completion["model"] = name  # an engine names its base, even where the adapter was on
+        return JSONResponse(completion, reply.status)
 
     async def _embed(self, request: Request) -> Response:
         body = await _read(request, *self._encoder_names)
         return JSONResponse(await to_thread.run_sync(_embed, self.weights, body))
-
-
-class _Relay(Response):
-    """
-    The answer of an engine as it comes; when the client hangs up, the engine is hung up on, and stops.
-
-    Args:
-        renamed: What the engine writes of its model, and what is passed on in its place.
-    """
-
-    def __init__(
-        self,
-        engines: Engines,
-        pool: httpcore2.AsyncConnectionPool,
-        body: dict[str, Any],
-        renamed: tuple[bytes, bytes],
-    ) -> None:
-        super().__init__()
-        self._engines, self._pool, self._content = engines, pool, json.dumps(body).encode()
-        self._renamed = renamed
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def watch() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            group.cancel_scope.cancel()
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(watch)
-            try:
-                await self._pass_on(send)
-            except EngineError as error:
-                content = _describe_error(500, str(error), NOT_LOADED)
-                # Loading takes seconds and fails again, so the client is told not to try three times.
-                await JSONResponse(content, 500, {"x-should-retry": "false"})(scope, receive, send)
-            group.cancel_scope.cancel()
-
-    async def _pass_on(self, send: Send) -> None:
-        async with (
-            self._engines.borrow() as url,
-            self._pool.stream(
-                "POST",
-                f"{url}/v1/chat/completions",
-                headers={"Content-Type": "application/json"},
-                content=self._content,
-            ) as answer,
-        ):
-            headers = [each for each in answer.headers if each[0].decode().lower() == "content-type"]
-            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-            begun = b""
-            async for piece in answer.aiter_stream():
-                # JSON is one line, and so is an event of a stream.
-                whole, newline, begun = (begun + piece).rpartition(b"\n")
-                await send(
-                    {"type": "http.response.body", "body": self._rename(whole + newline), "more_body": True}
-                )
-        # Only after a whole answer, so that a cut line is seen as one.
-        await send({"type": "http.response.body", "body": self._rename(begun), "more_body": False})
-
-    def _rename(self, text: bytes) -> bytes:
-        """Within a text of the answer the quotes would be escaped, so that only the field is found."""
-        return text.replace(*self._renamed)
 
 
 async def _read(request: Request, *served: str) -> dict[str, Any]:
@@ -178,16 +139,12 @@ async def _read(request: Request, *served: str) -> dict[str, Any]:
 
 
 async def _refuse(_: Request, error: BadRequestError) -> Response:
-    return JSONResponse(_describe_error(error.status, str(error), error.code), error.status)
+    return JSONResponse(_describe_error(*error.args), error.args[0])
 
 
 async def _miss(request: Request, error: HTTPException) -> Response:
     content = _describe_error(error.status_code, f"There is no {request.url.path[:100]}.")
     return JSONResponse(content, error.status_code)
-
-
-def _write_model(name: str) -> bytes:
-    return f'"model":{json.dumps(name)}'.encode()
 
 
 def _describe_error(status: int, message: str, code: str | None = None) -> dict[str, Any]:

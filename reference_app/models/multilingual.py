@@ -27,10 +27,6 @@ _NEEDED = {"avx2", "fma"}  # of the processor: the engine uses them without a lo
 _CPU = Path("/proc/cpuinfo")
 
 
-class EngineMissingError(Exception):
-    """The engine does not run on this machine."""
-
-
 class Multilingual:
     """
     May be called from many threads; a text's vector depends neither on its batch nor on the thread.
@@ -40,25 +36,19 @@ class Multilingual:
     """
 
     def __init__(self, weights: Weights) -> None:
-        """
-        Raises:
-            EngineMissingError: It is for another system or processor, or cannot be loaded.
-        """
+        """Raise OSError where the engine is for another system or processor, or cannot be loaded."""
         if weights.search is None:
-            raise EngineMissingError(f"{platform.system()} on {platform.machine()} has none")
-        if not _has_instructions():
-            raise EngineMissingError("the processor lacks AVX2 or FMA")
+            raise OSError(f"{platform.system()} on {platform.machine()} has none")
+        if not _CPU.is_file() or not set(_CPU.read_text(errors="replace").split()) >= _NEEDED:
+            raise OSError("the processor lacks AVX2 or FMA")
         self.name = weights.search_name
-        try:
-            self._openmp = ctypes.CDLL(str(weights.search.openmp))
-            self._engine = ctypes.CDLL(str(weights.search.engine))  # finds OpenMP by name
-        except OSError as error:
-            raise EngineMissingError(str(error)) from error
+        self._openmp = ctypes.CDLL(str(weights.search.openmp))
+        self._engine = ctypes.CDLL(str(weights.search.engine))  # finds OpenMP by name
         self._engine.e5_load.restype = ctypes.c_void_p
         self._engine.e5_embed.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p]
         self._model = self._engine.e5_load(bytes(weights.search.model))
         if not self._model or self._engine.e5_dim(ctypes.c_void_p(self._model)) != DIMENSIONS:
-            raise EngineMissingError(f"{weights.search.model} is not what it reads")
+            raise OSError(f"{weights.search.model} is not what it reads")
 
     def query(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of questions, shape (texts, 384)."""
@@ -82,12 +72,8 @@ class Multilingual:
             self._openmp.omp_set_num_threads(1)  # holds for the calling thread alone
             self._engine.e5_embed(self._model, _write(texts[row]), int(is_query), vectors[row].ctypes.data)
 
-        if len(texts) == 1:
-            fill(0)
-            return vectors
         with ThreadPoolExecutor(cores()) as threads:  # the engine runs without the GIL
-            for _ in threads.map(fill, range(len(texts))):
-                pass
+            list(threads.map(fill, range(len(texts))))
         return vectors
 
 
@@ -105,21 +91,12 @@ def load_search_encoder(weights: Weights) -> Multilingual | Encoder:
 def _open(weights: Weights) -> Multilingual | Encoder:
     try:
         return Multilingual(weights)
-    except EngineMissingError as error:
+    except OSError as error:
         sys.stderr.write(
             f"reference_app: multilingual-e5-small does not run here ({error}); "
             "passages are searched with MiniLM, which finds fewer and knows English only.\n"
         )
         return load_encoder(weights)
-
-
-def _has_instructions() -> bool:
-    try:
-        lines = _CPU.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return False
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    return set(flags.split()) >= _NEEDED
 
 
 def _write(text: str) -> bytes:

@@ -68,7 +68,7 @@ def load_prompt(folder: Path, name: str, *, replies: Sequence[str] = ()) -> Prom
         replies: The occasions that need a reply.
 
     Raises:
-        PromptError: The file is missing, is no YAML, lacks a field or has an unknown one.
+        PromptError: The file cannot be read, lacks a field or has an unknown one.
     """
     path = folder / f"{name}.yaml"
     raw, data = _read_mapping(path)
@@ -97,12 +97,8 @@ def load_prompt(folder: Path, name: str, *, replies: Sequence[str] = ()) -> Prom
 
 
 def _is_message(turn: object) -> bool:
-    return (
-        isinstance(turn, dict)
-        and set(turn) == {"role", "content"}
-        and turn["role"] in {"user", "assistant"}
-        and isinstance(turn["content"], str)
-    )
+    known = isinstance(turn, dict) and set(turn) == {"role", "content"} and isinstance(turn["content"], str)
+    return known and turn["role"] in {"user", "assistant"}  # type: ignore[index]
 
 
 def _read_mapping(path: Path) -> tuple[bytes, dict[str, Any]]:
@@ -110,11 +106,9 @@ def _read_mapping(path: Path) -> tuple[bytes, dict[str, Any]]:
 
     try:
         raw = path.read_bytes()
-        data = yaml.safe_load(raw.decode())
-    except (OSError, UnicodeDecodeError) as error:
-        raise PromptError(f"The prompt {path} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
-        raise PromptError(f"The prompt {path} is no YAML: {' '.join(str(error).split())}.") from error
+        data = yaml.safe_load(raw)
+    except (OSError, yaml.YAMLError) as error:
+        raise PromptError(f"The prompt {path} cannot be read: {' '.join(str(error).split())}.") from error
     if not isinstance(data, dict):
         raise PromptError(f"The prompt {path} holds no mapping.")
     return raw, data

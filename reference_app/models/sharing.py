@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from reference_app.models.endpoint import Endpoint
     from reference_app.models.weights import Weights
 
-FIND_S = 60.0
-HEALTH_S = 5.0
-POLL_S = 0.05
+FIND_S, HEALTH_S, POLL_S = 60.0, 5.0, 0.05
 
 
 class Meeting:
@@ -40,9 +38,9 @@ class Meeting:
     """
 
     def __init__(self, weights: Weights) -> None:
-        identity = f"{weights.chat.parent.parent.resolve()}\0{weights.chat_name}\0{weights.encoder_name}"
-        identity += f"\0{weights.adapter}\0{weights.tuned_name}\0{weights.search_name}"
-        identity += "".join(f"\0{pinned.name}" for pinned in PINNED.values())
+        names = (weights.chat_name, weights.encoder_name, weights.tuned_name, weights.search_name)
+        pinned = tuple(pinned.name for pinned in PINNED.values())
+        identity = json.dumps([str(weights.folder.resolve()), str(weights.adapter), *names, *pinned])
         self._weights = weights
         self._name = hashlib.sha256(identity.encode()).hexdigest()[:16]
         self._inside = threading.Lock()
@@ -65,14 +63,22 @@ class Meeting:
         """
         with self._inside:
             if self._address is None or self._address == failed:
-                self._address = self._find()
+                self._address = self._find() if self._endpoint is None else self._endpoint.url
             return self._address
+
+    def close(self) -> None:
+        """Stop the endpoint, if it is ours, and leave the place to others; done at the end of the process."""
+        endpoint, self._endpoint, self._address = self._endpoint, None, None
+        if endpoint is None or self._path is None or self._lock is None:
+            return
+        atexit.unregister(self._end)
+        self._path.unlink(missing_ok=True)
+        endpoint.close()
+        self._lock.release()
 
     def _find(self) -> str:
         from filelock import FileLock, Timeout
 
-        if self._endpoint is not None:
-            return self._endpoint.url
         folder = _private_folder() / self._name
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -97,62 +103,40 @@ class Meeting:
 
     def _start(self, path: Path) -> str:
         from reference_app.models.endpoint import Endpoint
+        from reference_app.whole_file import replacing
 
         token = secrets.token_hex(16)
-        self._endpoint = Endpoint(self._weights, token)
-        self._path = path
+        self._endpoint, self._path = Endpoint(self._weights, token), path
         atexit.register(self._end)
-        _write(path, json.dumps({"url": self._endpoint.url, "token": token}))
-        sys.stderr.write(
-            f"reference_app: serving the embedded models on {self._endpoint.url} (see OPENAI_BASE_URL)\n"
-        )
-        return self._endpoint.url
+        url = self._endpoint.url
+        with replacing(path) as part:
+            part.write_text(json.dumps({"url": url, "token": token}), encoding="utf-8")
+        sys.stderr.write(f"reference_app: serving the embedded models on {url} (see OPENAI_BASE_URL)\n")
+        return url
 
     def _end(self) -> None:
         with suppress(ValueError):  # atexit can run outside the main thread of an embedded interpreter
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave engines in mid-answer
         self.close()
 
-    def close(self) -> None:
-        """Stop the endpoint, if it is ours, and leave the place to others; done at the end of the process."""
-        endpoint, self._endpoint, self._address = self._endpoint, None, None
-        if endpoint is None or self._path is None or self._lock is None:
-            return
-        atexit.unregister(self._end)
-        self._path.unlink(missing_ok=True)
-        endpoint.close()
-        self._lock.release()
-
     def _forget(self) -> None:
         """A forked child has none of the threads that serve, so it asks its parent as a stranger would."""
-        self._inside = threading.Lock()
-        self._endpoint = None
-        self._lock = None
+        self._inside, self._endpoint, self._lock = threading.Lock(), None, None
 
 
 def _private_folder() -> Path:
     """A folder that only this user can read, under the system's place for such."""
     user = os.getuid() if hasattr(os, "getuid") else 0
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    candidates = [Path(tempfile.gettempdir()) / f"reference-app-{user}"]
-    if runtime:
-        candidates.insert(0, Path(runtime) / "reference-app")
+    candidates = [Path(runtime) / "reference-app"] if runtime else []
+    candidates.append(Path(tempfile.gettempdir()) / f"reference-app-{user}")
     for folder in candidates:
-        try:
+        with suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             status = folder.stat()
-        except OSError:
-            continue
-        if not hasattr(os, "getuid") or (status.st_uid == user and not status.st_mode & 0o077):
-            return folder
+            if not hasattr(os, "getuid") or (status.st_uid == user and not status.st_mode & 0o077):
+                return folder
     raise EndpointError(f"None of {', '.join(map(str, candidates))} is a folder that only you can read.")
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_suffix(".part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    part.replace(path)
 
 
 def _read_address(path: Path) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 from functools import cache
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -22,7 +21,6 @@ Both are served here, by no name of the network. Calls to this machine cost noth
 alone; those of the chat model take seconds and a gigabyte of weights, so their recordings are committed.
 """
 ATTEMPTS = 5
-_opening = Lock()
 
 
 class EmbeddedTransport(httpx2.BaseTransport):
@@ -31,7 +29,7 @@ class EmbeddedTransport(httpx2.BaseTransport):
 
     A client that replays recorded answers above this transport never starts an endpoint. When the process
     that owns the endpoint ends in the middle of a request, the request is made again at the next one: a
-    call to the model changes nothing, so it may be repeated. A stream that has begun is not.
+    call to the model changes nothing, so it may be repeated.
     """
 
     def __init__(self, weights: Weights) -> None:
@@ -53,8 +51,6 @@ class EmbeddedTransport(httpx2.BaseTransport):
             )
             try:
                 response = self._inner.handle_request(sent)
-                if response.headers.get("content-type", "").startswith("text/event-stream"):
-                    return response
                 body = response.read()
             except (httpx2.NetworkError, httpx2.RemoteProtocolError):
                 if attempt == ATTEMPTS:
@@ -71,7 +67,7 @@ class EmbeddedTransport(httpx2.BaseTransport):
 
 
 class AsyncEmbeddedTransport(httpx2.AsyncBaseTransport):
-    """The same for an asynchronous client. Its loop waits, so give each question a loop of its own."""
+    """The same for an asynchronous client, whose loop waits: give each question a loop of its own."""
 
     def __init__(self, inner: EmbeddedTransport) -> None:
         self._inner = inner
@@ -81,14 +77,9 @@ class AsyncEmbeddedTransport(httpx2.AsyncBaseTransport):
         return self._inner.handle_request(request)
 
 
+@cache
 def open_async_transport(weights: Path, adapter: Path | None) -> AsyncEmbeddedTransport:
     """One for all clients of the process; closing a client leaves it open."""
-    with _opening:
-        return _open(weights, adapter)
-
-
-@cache
-def _open(weights: Path, adapter: Path | None) -> AsyncEmbeddedTransport:
     inner = EmbeddedTransport(find_weights(weights, adapter))
     atexit.register(inner.close)
     return AsyncEmbeddedTransport(inner)

@@ -60,6 +60,10 @@ class SearchFiles:
     engine: Path
     openmp: Path
 
+    @property
+    def name(self) -> str:
+        return f"multilingual-e5-small.q4-{fingerprint(self.model)}{fingerprint(self.engine)[:4]}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
@@ -130,7 +134,7 @@ def find_weights(folder: Path, adapter: Path | None = None) -> Weights:
             adapter=adapter,
             tuned_name=f"{chat_name}+{adapter.stem}-{fingerprint(adapter)}" if adapter else "",
             search=search,
-            search_name=_name_search(search) if search else "",
+            search_name=search.name if search else "",
         )
     except OSError as error:
         raise WeightsError(f"{error.filename or folder} cannot be read: {error.strerror}.") from error
@@ -157,8 +161,8 @@ def fingerprint(path: Path) -> str:
     """
     Eight hex digits of SHA-256 over the size and 64 samples of 16 KiB spread evenly over the file.
 
-    Reading 1 MiB costs a millisecond where the whole file costs 0.15 s at every start; a model trained
-    further differs in every sample. It names weights, it does not prove that a download is whole.
+    A millisecond, where the whole file takes 0.15 s at every start; a model trained further differs in every
+    sample. It does not prove that a download is whole.
     """
     size = path.stat().st_size
     digest = hashlib.sha256(str(size).encode())
@@ -177,7 +181,3 @@ def _search_files(folder: Path) -> SearchFiles | None:
         engine=folder / "_engine.cpython-312-x86_64-linux-gnu.so",  # called by its C names, so by any Python
         openmp=folder / "libgomp-a34b3233.so.1.0.0",
     )
-
-
-def _name_search(files: SearchFiles) -> str:
-    return f"multilingual-e5-small.q4-{fingerprint(files.model)}{fingerprint(files.engine)[:4]}"

@@ -1,7 +1,1 @@
-"""The app over HTTP, with a small page."""
-
-from __future__ import annotations
-
-from reference_app.serving.server import ServingError, serve
-
-__all__ = ["ServingError", "serve"]
+"""The app over HTTP, with a page for customers."""

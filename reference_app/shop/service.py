@@ -176,9 +176,9 @@ def _add_catalogue(service: FastAPI, shop: Path) -> None:
 
     @service.get("/stores", operation_id="list_stores", response_model=r.Stores)
     def list_stores(city: r.City | None = None) -> Any:
-        """The cities with a store, and since when it is there."""
+        """The cities with a store, the newest first, and the day each opened."""
         cities = _find(shop, "city", city) if city else None
-        rows = select(shop, "SELECT city, opened AS opened_on FROM stores ORDER BY opened")
+        rows = select(shop, "SELECT city, opened AS opened_on FROM stores ORDER BY opened DESC")
         return {"stores": [row for row in rows if cities is None or row["city"] in cities]}
 
 

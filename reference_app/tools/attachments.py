@@ -75,6 +75,22 @@ def attachment_tools(settings: Settings) -> list[Tool]:
     ]
 
 
+def cut_text(text: str, question: str, length: int) -> str:
+    """The first line, which names columns or a product, and those that share most with the question."""
+    from reference_app.documents.words import split_words
+
+    head, *lines = text.splitlines() or [""]
+    asked = set(split_words(question))
+    shared = [-len(asked & set(split_words(line))) for line in lines]
+    kept, left = [], length - len(head)
+    for place in sorted(range(len(lines)), key=shared.__getitem__):
+        left -= len(lines[place])
+        if left < 0:
+            break
+        kept.append(place)
+    return "\n".join([head, *(lines[place] for place in sorted(kept))])
+
+
 def _screen(text: str, redact: Redact, *, screening: bool) -> dict[str, Any]:
     if screening and (suspicion := scan(text)).flagged:
         trace_guard("input", suspicion.reason, text=text)

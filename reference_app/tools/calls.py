@@ -1,11 +1,11 @@
-"""The record of one use of a tool."""
+"""What is recorded of one use of a tool."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Decision = Literal["allowed", "confirmed", "denied", "pending"]
+Recorded = Literal["allowed", "confirmed", "denied", "pending"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,6 @@ class ToolCall:
 
     name: str
     arguments: dict[str, Any]
-    decision: Decision
+    decision: Recorded
     result: dict[str, Any] | None = None
     reason: str = ""

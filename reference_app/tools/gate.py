@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from reference_app.guardrails.injection import scan
 from reference_app.safety import RefusedError
 from reference_app.safety.urls import read_url
+from reference_app.tracing import trace_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from langchain_core.tools import BaseTool
 
+    from reference_app.guardrails.calls.request import Confirmation, Decision
     from reference_app.models.client import Models
     from reference_app.settings import Settings
-    from reference_app.state import State
     from reference_app.tools.calls import ToolCall
-    from reference_app.tools.policy import Outcome
-    from reference_app.tools.registry import Confirmation, Decision, Registry, Tool
+    from reference_app.tools.registry import Registry, Tool
 
 SQL_TOKENS = 200
+REMOVED = "[removed]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """
+    Decides about calls under fixed settings.
+
     Attributes:
         registry: What a plan may call.
         attachments: What the app itself calls for what a message brings along.
+        planned: Of the former, what somebody signed for.
         close: Ends connections, and the shop's service where it was started here.
     """
 
@@ -38,21 +44,37 @@ class Gate:
     planned: tuple[Tool, ...]
     close: Callable[[], None]
 
-    def decide(self, name: str, arguments: dict[str, Any], state: State) -> Decision:
-        """What would happen to this call; runs nothing."""
-        return self._find(name).decide(name, arguments, self.settings.role)
-
-    def run(
-        self, name: str, arguments: dict[str, Any], state: State, confirmation: Confirmation | None
-    ) -> ToolCall:
-        """Make the call, if it may be made, and record it."""
-        return self._find(name).run(
-            name,
-            arguments,
-            self.settings.role,
-            confirmation,
-            customer=state["customer"] if "owner" in self.settings.guards else None,
+    def decide(self, name: str, arguments: dict[str, Any], said: Sequence[str]) -> Decision:
+        """What would happen to a call of a plan; runs nothing. `said` is all that the customer wrote."""
+        return self.registry.decide(
+            name, arguments, self.settings.role, said=said, guards=self.settings.guards
         )
+
+    def run(  # noqa: PLR0913 - what a call is decided by
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        said: Sequence[str],
+        confirmation: Confirmation | None = None,
+        customer: int | None = None,
+        *,
+        attached: bool = False,
+    ) -> ToolCall:
+        """
+        Make the call if it may be made, and record it; what gives orders to the model is cut out.
+
+        Args:
+            customer: Who is signed in, and may see no other's orders; staff may see all.
+            attached: Whether the app itself calls it for what a message brings along, and no plan.
+        """
+        guards = self.settings.guards
+        if attached:
+            return self.attachments.run(name, arguments, self.settings.role)
+        owner = customer if "owner" in guards and self.settings.role != "staff" else None
+        record = self.registry.run(
+            name, arguments, self.settings.role, confirmation, said=said, guards=guards, customer=owner
+        )
+        return replace(record, result=clean(record.result)) if "input" in guards else record
 
     def may_read(self, url: str) -> bool:
         """Whether this is a page of the shop."""
@@ -89,10 +111,6 @@ class Gate:
             for tool in self.planned
         ]
 
-    def _find(self, name: str) -> Registry:
-        own = any(tool.name == name for tool in self.attachments.tools)
-        return self.attachments if own else self.registry
-
 
 def open_gate(settings: Settings, models: Models) -> Gate:
     """
@@ -102,18 +120,27 @@ def open_gate(settings: Settings, models: Models) -> Gate:
         AppError: As `open_tools`.
     """
     from reference_app.models.prompt import load_prompt
-    from reference_app.tools.policy import ROLES, Policy
-    from reference_app.tools.registry import Registry
     from reference_app.tools.toolbox import open_tools
 
     prompt = load_prompt(settings.prompts, "sql")
     box = open_tools(settings, lambda messages: models.complete(prompt, messages, max_tokens=SQL_TOKENS))
-    everybody: dict[str, Outcome] = dict.fromkeys(ROLES, "allow")  # the settings say what may be read
-    anybody = dict.fromkeys(box.attachments, everybody)
+    planned = tuple(tool for tool in box.registry.tools if tool.name not in box.registry.unsigned)
     return Gate(
         settings=settings,
         registry=box.registry,
-        attachments=Registry(box.attachments.values(), Policy(source=settings.policy, rules=anybody)),
-        planned=tuple(tool for tool in box.registry.tools if tool.name not in box.unsigned),
+        attachments=box.attachments,
+        planned=planned,
         close=box.close,
     )
+
+
+def clean(value: Any) -> Any:
+    """The result of a tool without the texts in it that give orders to the model."""
+    if isinstance(value, Mapping):
+        return {name: clean(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [clean(one) for one in value]
+    if not isinstance(value, str) or not (suspicion := scan(value)).flagged:
+        return value
+    trace_guard("input", suspicion.reason, text=value)
+    return REMOVED

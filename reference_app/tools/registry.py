@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from reference_app.guardrails.calls.request import (
+    AllowedTool,
+    Confirmation,
+    Decision,
+    Request,
+)
+from reference_app.guardrails.tool_gate import check_call
 from reference_app.tools.arguments import (
     ToolError,
     check_strict,
@@ -16,15 +21,15 @@ from reference_app.tools.arguments import (
     name_near_miss,
     read_arguments,
 )
-from reference_app.tools.calls import Decision as Recorded
-from reference_app.tools.calls import ToolCall
+from reference_app.tools.calls import Recorded, ToolCall
 from reference_app.tools.policy import ROLES
 from reference_app.tracing import trace, trace_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from reference_app.tools.policy import Outcome, Policy
+    from reference_app.guardrails.calls.request import Outcome, Text
+    from reference_app.tools.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,22 +58,9 @@ class Tool:
         check_strict(self.parameters, self.name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """
-    What happens to a call.
+__all__ = ["NOT_OWN", "UNSIGNED", "Confirmation", "Decision", "DeniedCallError", "Registry", "Tool"]
 
-    Attributes:
-        reason: For a planner or a person: what to mend, who may not, or that a person is asked. Empty for
-            `allow`.
-        guard: Which guard denies the call.
-    """
-
-    outcome: Outcome
-    reason: str = ""
-    guard: str = "tools"
-
-
+UNSIGNED = "The guard manifest denies it: the tool is not as somebody signed for it."
 NOT_OWN = Decision(
     outcome="deny",
     reason="The guard owner denies it: the order is not among the customer's own.",
@@ -84,51 +76,87 @@ class DeniedCallError(Exception):
         self.decided = decided
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """A person's yes to one call with exactly these arguments."""
-
-    digest: str
-
-    @classmethod
-    def of(cls, name: str, arguments: Mapping[str, Any]) -> Confirmation:
-        """
-        The confirmation of this call.
-
-        Raises:
-            ValueError: The arguments are no JSON values.
-        """
-        text = json.dumps([name, arguments], sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return cls(hashlib.sha256(text.encode()).hexdigest())
-
-
 class Registry:
     """
-    Tools by name, behind a policy; may be used from many threads.
+    Tools by name, behind a policy and the guards of calls; may be used from many threads.
+
+    Args:
+        hosts: Whose URLs an argument may be.
+        unsigned: Names of the tools that are never called, as nobody signed for what they are now.
 
     Raises:
         ToolError: Two tools have one name.
         PolicyError: The policy does not fit the tools.
     """
 
-    def __init__(self, tools: Iterable[Tool], policy: Policy) -> None:
+    def __init__(
+        self,
+        tools: Iterable[Tool],
+        policy: Policy,
+        *,
+        hosts: Sequence[str] = (),
+        unsigned: frozenset[str] = frozenset(),
+    ) -> None:
         self._tools: dict[str, Tool] = {}
         for tool in tools:
             if tool.name in self._tools:
                 raise ToolError(f"Two tools are named {tool.name}.")
             self._tools[tool.name] = tool
-        policy.check_tools(self._tools)
+        policy.check_tools({name: tool.parameters for name, tool in self._tools.items()})
         self._policy = policy
+        self.unsigned = unsigned
         self._validators = {name: compile_schema(tool.parameters) for name, tool in self._tools.items()}
+        self._allowed = tuple(
+            AllowedTool(
+                name=tool.name,
+                description=tool.description,
+                parameters=tool.parameters,
+                policy={"hosts": list(hosts)},
+                declaration=policy.rules[tool.name],
+            )
+            for tool in self._tools.values()
+        )
 
     @property
     def tools(self) -> tuple[Tool, ...]:
         """In the order in which they were given."""
         return tuple(self._tools.values())
 
-    def decide(self, name: str, arguments: object, role: str) -> Decision:
-        """What would happen to this call; runs nothing."""
-        return self._decide(name, read_arguments(arguments), role)
+    def decide(  # noqa: PLR0913 - what a call is decided by
+        self,
+        name: str,
+        arguments: object,
+        role: str,
+        *,
+        said: Sequence[str] | None = None,
+        texts: Sequence[Text] = (),
+        guards: Collection[str] = (),
+    ) -> Decision:
+        """
+        What would happen to this call; runs nothing.
+
+        Args:
+            said: What the person wrote in this conversation; None does not ask where values come from.
+            texts: What the model read: results of tools, passages, pages, uploads.
+            guards: Of `CALL_GUARDS`, those that look; `tools` and `schema` always do.
+        """
+        read = read_arguments(arguments)
+        decided = self._decide(name, read, role)
+        if decided.outcome == "deny":
+            return decided
+        request = Request(
+            tools=self._allowed,
+            name=name,
+            arguments=read,
+            role=role,
+            said=None if said is None else tuple(said),
+            texts=tuple(texts),
+        )
+        found = check_call(request, frozenset(guards) - {"tools", "schema"})
+        if found.outcome == "deny" or (found.outcome, decided.outcome) == ("confirm", "allow"):
+            verb = "denies it" if found.outcome == "deny" else "wants a person to confirm it"
+            return replace(found, reason=f"The guard {found.guard} {verb}: {found.reason}.")
+        return decided
 
     def run(  # noqa: PLR0913 - what a call is decided by
         self,
@@ -137,16 +165,19 @@ class Registry:
         role: str,
         confirmation: Confirmation | None = None,
         *,
+        said: Sequence[str] | None = None,
+        texts: Sequence[Text] = (),
+        guards: Collection[str] = (),
         objection: Decision | None = None,
         customer: int | None = None,
     ) -> ToolCall:
         """
-        Decide, run what may run, and record both in a span.
+        Decide as `decide` does, run what may run, and record both in a span.
 
         Arguments that are no JSON values, or too long, are left out of the record.
 
         Args:
-            objection: Of a guard that denies the call whatever the policy says; None if none does.
+            objection: Denies the call whatever the policy says; None if nothing does.
             customer: Whose data alone the call may be about; None where they may be anybody's.
         """
         read = read_arguments(arguments)
@@ -162,46 +193,47 @@ class Registry:
             gen_ai__tool__call__id=f"call_{uuid.uuid4().hex[:24]}",
             gen_ai__tool__call__arguments=kept,
         ) as span:
-            decided = self._decide(name, read, role)
+            decided = self.decide(name, arguments, role, said=said, texts=texts, guards=guards)
             if objection and decided.outcome != "deny":
                 decided = objection
             decision, reason = _record(decided, confirmation, name, kept)
-            if decision == "denied":
-                trace_guard(decided.guard, reason)
-            runs = tool is not None and decision in ("allowed", "confirmed")
-            span.describe(
-                {"reference_app.tool.decision": decision, "reference_app.tool.reason": reason or None}
-            )
             result = None
             try:
-                result = _use(tool, kept, customer) if tool and runs else None
+                if tool and decision in ("allowed", "confirmed"):
+                    result = _use(tool, kept, customer)
             except DeniedCallError as error:
-                decision, reason = "denied", error.decided.reason
-                trace_guard(error.decided.guard, reason)
-                span.describe({"reference_app.tool.decision": decision, "reference_app.tool.reason": reason})
-            span.describe({"gen_ai.tool.call.result": result})
+                decided, decision, reason = error.decided, "denied", error.decided.reason
+            if decision == "denied":
+                trace_guard(decided.guard, reason)
+            span.describe(
+                {
+                    "reference_app.tool.decision": decision,
+                    "reference_app.tool.reason": reason or None,
+                    "gen_ai.tool.call.result": result,
+                }
+            )
         return ToolCall(name=name, arguments=kept, decision=decision, result=result, reason=reason)
 
     def _decide(self, name: str, arguments: dict[str, Any] | str, role: str) -> Decision:
+        """By name, signature, schema and policy."""
         if not isinstance(name, str) or name not in self._tools:
             known = list(self._tools)
-            near = name_near_miss(name, known)
-            return Decision(
-                outcome="deny",
-                reason=f"There is no tool {str(name)[:60]!a}; there are {', '.join(known)}.{near}",
-            )
+            reason = f"There is no tool {str(name)[:60]!a}; there are {', '.join(known)}."
+            return Decision(outcome="deny", reason=reason + name_near_miss(name, known))
+        if name in self.unsigned:
+            return Decision(outcome="deny", reason=UNSIGNED, guard="manifest")
         if isinstance(arguments, str):
             return Decision(outcome="deny", reason=arguments, guard="schema")
         if wrong := explain_errors(self._validators[name], name, arguments):
             return Decision(outcome="deny", reason=wrong, guard="schema")
         if role not in ROLES:
             return Decision(outcome="deny", reason=f"There is no role {str(role)[:60]!a}.")
-        outcome = self._policy.decide(name, role)
         reasons: dict[Outcome, str] = {
             "allow": "",
             "confirm": f"A person has to confirm {name} with these arguments first.",
             "deny": f"The role {role} may not use {name}.",
         }
+        outcome = self._policy.decide(name, role)
         return Decision(outcome=outcome, reason=reasons[outcome])
 
 

@@ -10,7 +10,7 @@ from reference_app.safety import RefusedError
 from reference_app.tools.signing import find_unsigned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from reference_app.settings import Settings
     from reference_app.tools.registry import Registry, Tool
@@ -22,15 +22,13 @@ class Toolbox:
     """
     Attributes:
         registry: What a plan may call: `tools`, `decide` and `run`.
-        attachments: What the app itself calls for what a question brings along; no policy is asked, since the
-            settings say what may be read.
-        unsigned: Names of tools that are not as somebody signed for them; they are not to be called.
+        attachments: The same of what the app itself calls for what a question brings along; the settings say
+            what may be read.
         close: Ends connections, and the shop's service where it was started here.
     """
 
     registry: Registry
-    attachments: Mapping[str, Tool]
-    unsigned: frozenset[str]
+    attachments: Registry
     close: Callable[[], None]
 
 
@@ -53,11 +51,12 @@ def open_tools(
         AppError: The policy, the orders, an address or the signatures cannot be used, or a tool of the app's
             own, which reads attachments, is not to be called.
     """
+    from reference_app.guardrails.calls.request import Declaration
     from reference_app.shop.database import open_shop
     from reference_app.shop.server import LocalShop, RemoteShop
     from reference_app.tools.api import ShopApi
     from reference_app.tools.attachments import attachment_tools
-    from reference_app.tools.policy import load_policy
+    from reference_app.tools.policy import ROLES, Policy, load_policy
     from reference_app.tools.registry import Registry
     from reference_app.tools.sql.agent import database_tool
 
@@ -85,9 +84,9 @@ def open_tools(
         unsigned = check([*planned, *attached.values()]) if "manifest" in settings.guards else frozenset()
         if own := unsigned & attached.keys():
             raise RefusedError(f"The tool {min(own)} is refused: it is not as somebody signed for it.")
+        declared = {name: Declaration(outcomes=dict.fromkeys(ROLES, "allow")) for name in attached}
         return Toolbox(
-            registry=Registry(planned, policy),
-            attachments=attached,
-            unsigned=unsigned,
+            registry=Registry(planned, policy, hosts=settings.pages.hosts, unsigned=unsigned),
+            attachments=Registry(attached.values(), Policy(source=settings.policy, rules=declared)),
             close=closing.pop_all().close,
         )

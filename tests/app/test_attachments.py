@@ -5,19 +5,11 @@ from __future__ import annotations
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import numpy as np
 import pytest
 
-from reference_app.dialogue.intents import Intent
+from reference_app.app import SupportApp
 from reference_app.errors import QuestionError, SettingsError
-from reference_app.graph import SupportApp
-from reference_app.nodes.reader import Reader
-from reference_app.safety.urls import Allowed
 from reference_app.settings import read_settings
-from reference_app.state import ToolCall
-from reference_app.tools.policy import Policy
-from reference_app.tools.registry import Registry
-from tests.app.shop import ROOT
 
 SKERRY = (
     "<html><head><title>Skerry 2 tent</title><style>p {color: red}</style></head><body>"
@@ -101,27 +93,27 @@ def test_a_page_of_the_shop_is_read_without_asking_for_a_plan(app, model, pages,
     assert (call["name"], call["decision"]) == ("product_page", "allowed")
     assert call["arguments"] == {"url": f"http://{site}/skerry"}
     assert call["result"]["text"] == f"Skerry 2 tent\n{WEIGHT}\nIt sleeps two."
-    assert record["text"] == f"{draft} [product_page#text]"
-    assert record["passages"][0]["text"] == call["result"]["text"]
+    assert record["text"] == draft
     assert pages.seen == ["/skerry"]
     (asked,) = chats(model)
     assert "Skerry 2 tent" in asked
     assert "track(" not in asked
 
 
-def test_a_page_is_said_in_its_own_words_if_the_model_s_are_wrong(app, model, site):
+def test_a_page_is_quoted_if_the_model_s_words_are_wrong(app, model, site):
     model.answer = lambda _: "It weighs 9.9 kg with its bag."
 
-    text = app.answer(f"How heavy is http://{site}/skerry?")["text"]
-    assert text == f"Skerry 2 tent {WEIGHT} It sleeps two. [product_page#text]"
+    record = app.answer(f"How heavy is http://{site}/skerry?")
+    assert record["degraded"] == "quoted"
+    assert WEIGHT in record["text"]
 
 
 def test_a_page_of_another_host_is_left_to_the_plan(app, model, pages, site):
-    model.answer = lambda _: '{"route": "refuse", "calls": []}'
+    model.answer = lambda _: '{"calls": [{"name": "refuse", "arguments": {}}]}'
     record = app.answer(f"How heavy is http://127.0.0.1:{site.partition(':')[2]}/skerry?")
 
     assert (record["tool_calls"], pages.seen) == ([], [])
-    assert "tools" in chats(model)[0]
+    assert "You plan" in chats(model)[0]
 
 
 def test_an_uploaded_table_is_read_and_its_personal_data_masked(app, model):
@@ -167,10 +159,11 @@ def test_an_answer_from_a_page_passes_the_output_guard(app, model, site):
 
 
 def test_no_plan_calls_these_tools(app, model):
-    plan = '{"route": "tools", "calls": [{"name": "customer_file", "arguments": {"name": "stock.csv"}}]}'
-    model.answer = lambda _: plan
+    plan = '{"calls": [{"name": "customer_file", "arguments": {"name": "stock.csv"}}]}'
+    model.answer = lambda asked: plan if "response_format" in asked else UNKNOWN
 
-    assert app.answer("Read me stock.csv")["tool_calls"] == []
+    (call,) = app.answer("Read me stock.csv")["tool_calls"]
+    assert (call["decision"], call["result"]) == ("denied", None)
 
 
 @pytest.mark.parametrize(
@@ -189,22 +182,18 @@ def test_without_a_folder_no_file_is_read(shop, model):
     app.close()
 
 
-def test_of_a_long_text_the_head_and_the_nearest_parts_are_read():
-    text = "Head\nOne. Two.\nThree\nFour"
+def test_of_a_long_text_the_head_and_what_is_asked_about_are_read(app, model, tmp_path):
+    rows = [f"Kestrel tent,Harbour {number},{number}" for number in range(110)]
+    text = "\n".join(["product,store,pieces", *rows, "Skerry 2 tent,Leeds,4", *rows])
+    (tmp_path / "uploads" / "long.csv").write_text(text)
+    model.answer = lambda _: "The Skerry 2 tent has 4 pieces in Leeds."
 
-    def encode(parts):
-        assert parts == ["Head", "One.", "Two.", "Three", "Four"]
-        return np.array([[0.0], [0.1], [0.9], [0.2], [0.8]])
+    app.answer({"question": "How many Skerry are in Leeds?", "file": "long.csv"})
 
-    reader = Reader(Registry([], Policy(source=ROOT, rules={})), Allowed(hosts=()), encode, "customer")
-    call = ToolCall(
-        name="customer_file", arguments={"name": "stock.csv"}, decision="allowed", result={"text": text}
-    )
-
-    evidence = reader._read(call, Intent(text="x", query="x", within="x", vector=(1.0,)))
-    assert evidence.sentences == ("Head", "Two.", "Four")
-    assert (evidence.best, evidence.section.text) == ("Two.", "Head\nTwo.\nFour")
-    assert evidence.section.name == "stock.csv"
+    (asked,) = chats(model)
+    assert "product | store | pieces" in asked
+    assert "Skerry 2 tent | Leeds | 4" in asked
+    assert len(asked) < 8000
 
 
 def test_the_hosts_of_pages():

@@ -10,8 +10,8 @@ import pytest
 
 from reference_app.errors import WeightsError
 from reference_app.models import multilingual
-from reference_app.models.encoder import load_encoder
-from reference_app.models.multilingual import Multilingual, Symmetric, load_search_encoder
+from reference_app.models.encoder import Encoder, load_encoder
+from reference_app.models.multilingual import Multilingual, load_search_encoder
 from reference_app.models.weights import find_weights
 
 PASSAGES = (
@@ -72,12 +72,11 @@ def without(request, weights, encoder, tmp_path, monkeypatch):
 
 
 def test_where_the_engine_does_not_run_minilm_answers_and_a_line_says_so(without, capsys):
-
     encoder = load_search_encoder(without)
 
-    assert isinstance(encoder, Symmetric)
+    assert isinstance(encoder, Encoder)
     assert encoder.name == without.encoder_name
-    assert np.array_equal(encoder.query(PASSAGES), load_encoder(without).encode(PASSAGES))
+    assert np.array_equal(encoder.query(PASSAGES), load_encoder(without).passage(PASSAGES))
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("reference_app: multilingual-e5-small does not run here (")

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
+import openai
 import pytest
 
+from reference_app.app import SupportApp
+from reference_app.errors import EndpointError
+from reference_app.settings import read_settings
 from tests import openai_server
 from tests.openai_server import OpenAIServer
 
 QUESTION = "How heavy is the Kestrel tent?"
+PLAN = {"calls": [{"name": "search_documents", "arguments": {"query": "weight of the Kestrel tent"}}]}
 
 
 @pytest.fixture
 def server():
     def answer(request):
         planning = request["messages"][0]["content"].startswith("You plan")
-        return '{"route": "documents", "calls": []}' if planning else "The Kestrel tent weighs 3.4 kg."
+        return json.dumps(PLAN) if planning else "The Kestrel tent weighs 3.4 kg [tents#weight]."
 
     with OpenAIServer(answer=answer) as server:
         yield server
@@ -30,138 +34,85 @@ def _brief_pauses(monkeypatch):
 
 
 @pytest.fixture
-def variables(shop, server, tmp_path):
+def variables(running_shop, server):
     """Both models at the test's own server, no weights anywhere."""
     return {
-        **shop,
-        "REFERENCE_APP_INDEX": str(tmp_path),
+        **running_shop,
         "OPENAI_BASE_URL": server.url,
         "OPENAI_API_KEY": "sk-test",
+        "REFERENCE_APP_MODEL": "some-model",
         "REFERENCE_APP_EMBEDDING_MODEL": "text-embedding-3-small",
         "REFERENCE_APP_WEIGHTS": "/nowhere",
     }
 
 
-def test_both_models_are_asked_at_the_environment_s_endpoint(ask_here, variables, server):
-    code, output, errors = ask_here("--json", QUESTION, **variables, REFERENCE_APP_MODEL="some-model")
+@pytest.fixture
+def ask():
+    """Ask an app under these variables; it is closed at the end of the test."""
+    opened = []
 
-    assert (code, errors) == (0, "")
-    assert json.loads(output)["model"] == "some-model"
+    def run(variables):
+        opened.append(SupportApp(read_settings(variables)))
+        return opened[-1].answer(QUESTION)
+
+    yield run
+    for app in opened:
+        app.close()
+
+
+def test_both_models_are_asked_at_the_environment_s_endpoint(ask, variables, server):
+    answer = ask(variables)
+
+    assert (answer["model"], answer["passages"][0]["id"]) == ("some-model", "tents#weight")
+    assert "3.4 kg" in answer["text"]
     assert {request["model"] for request in server.requests} == {"some-model", "text-embedding-3-small"}
-    assert server.calls["/v1/chat/completions"] >= 1
+    planned, answered = [request for request in server.requests if request["model"] == "some-model"]
+    assert planned["response_format"]["json_schema"]["schema"]["required"] == ["calls"]
+    assert "response_format" not in answered
+    assert {request["temperature"] for request in (planned, answered)} == {0}
 
 
-def test_an_endpoint_that_counts_no_tokens_will_do(ask_here, variables, monkeypatch):
+def test_an_endpoint_that_counts_no_tokens_will_do(ask, variables, monkeypatch):
     def uncounted(request, embed=openai_server._embeddings):
         return {name: value for name, value in embed(request).items() if name != "usage"}
 
     monkeypatch.setattr(openai_server, "_embeddings", uncounted)
-    code, _, errors = ask_here("--json", QUESTION, **variables)
 
-    assert (code, errors) == (0, "")
-
-
-def test_the_index_is_built_once(ask_here, variables, server):
-    ask_here("--json", QUESTION, **variables)
-    first = server.calls["/v1/embeddings"]
-    ask_here("--json", QUESTION, **variables)
-
-    assert first > 1
-    assert server.calls["/v1/embeddings"] == first + 1
+    assert "3.4 kg" in ask(variables)["text"]
 
 
 @pytest.mark.usefixtures("weights")
-def test_without_a_key_the_embedded_encoder_still_searches(ask_here, shop, server):
-    chat = {"OPENAI_BASE_URL": server.url}
-    code, output, errors = ask_here("--json", QUESTION, **shop, **chat)
-    answer = json.loads(output)
+def test_without_a_model_for_vectors_the_embedded_encoder_still_searches(ask, running_shop, server):
+    answer = ask({**running_shop, "OPENAI_BASE_URL": server.url})
 
-    assert code == 0, errors
-    assert answer["model"] == "gpt-4o-mini"
-    assert answer["passages"][0]["id"] == "tents#weight"
-    assert answer["text"] == "The Kestrel tent weighs 3.4 kg. [tents#weight]"
+    assert (answer["model"], answer["passages"][0]["id"]) == ("gpt-4o-mini", "tents#weight")
     assert server.calls["/v1/embeddings"] == 0
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "raised", "said"),
     [
-        ("401", "The endpoint refused the key (HTTP 401); check OPENAI_API_KEY."),
-        ("429", "The endpoint is limiting its rate or your quota is spent (HTTP 429)"),
-        ("500", "The endpoint answered HTTP 500"),
-        ("cut", "The line to the endpoint failed"),
-        ("malformed", "The endpoint sent what is no JSON"),
+        ("401", openai.AuthenticationError, "401"),
+        ("429", openai.RateLimitError, "429"),
+        ("500", openai.InternalServerError, "500"),
+        ("cut", openai.APIConnectionError, "Connection"),
+        ("malformed", EndpointError, "The endpoint sent what is no JSON"),
+        ("error_body", EndpointError, "holds no answer"),
+        ("no_choices", EndpointError, "holds no answer"),
     ],
 )
-def test_a_failing_endpoint_is_one_clear_line(ask_here, variables, server, fault, said):
+@pytest.mark.parametrize("good", [0, 1])
+def test_a_failing_endpoint_is_the_client_s_error_or_our_own(  # noqa: PLR0913, PLR0917
+    ask, variables, server, fault, raised, said, good
+):
+    ask(variables)  # the documents are embedded
     server.fault = fault
+    server.faults.extend([None] * good)
 
-    code, output, errors = ask_here(QUESTION, **variables)
+    with pytest.raises(raised, match=said) as told:
+        ask(variables)
 
-    assert (code, output) == (1, "")
-    assert errors.count("\n") == 1
-    assert errors.startswith(f"reference_app: {said}")
-    assert "sk-" not in errors
-
-
-@pytest.mark.usefixtures("weights")
-@pytest.mark.parametrize(("fault", "said"), [("cut", "The line to"), ("error_body", "holds no answer")])
-def test_a_model_that_breaks_in_the_middle_is_one_clear_line(ask_here, shop, server, fault, said):
-    server.faults.extend([None, *[fault] * 5])
-
-    code, output, errors = ask_here(QUESTION, **shop, OPENAI_BASE_URL=server.url)
-
-    assert code == 1
-    assert output == ""  # a draft is not shown
-    assert said in errors.splitlines()[-1]
-    assert "Traceback" not in errors
-
-
-@pytest.mark.usefixtures("weights")
-@pytest.mark.parametrize(
-    "draft",
-    [
-        "Hello, what a lovely day to go outside!",
-        "The Kestrel tent weighs 4.3 kg.",
-        "The Kestrel tent does not weigh 3.4 kg.",
-        "The Heron tent weighs 3.4 kg.",
-        "",
-        "Tents \x1b]0;owned\x07\x1b[2J\u202e",
-    ],
-)
-def test_what_the_section_does_not_bear_out_is_not_said(ask_here, shop, server, draft):
-    server.answer = lambda _: draft
-
-    code, output, errors = ask_here(QUESTION, **shop, OPENAI_BASE_URL=server.url)
-
-    said = "The Kestrel tent weighs 3.4 kg with its bag. It sleeps two people. [Tents > Weight]\n"
-    assert (code, output) == (0, said)
-    assert "source: Tents > Weight" in errors
-
-
-def test_control_characters_of_the_shop_do_not_reach_the_terminal(ask_here, variables, shop, tmp_path):
-    orders = tmp_path / "orders.yaml"
-    text = Path(shop["REFERENCE_APP_ORDERS"]).read_text(encoding="utf-8")
-    orders.write_text(text.replace("Test Post", '"Post \\e]0;owned\\a\\u202e"'))
-
-    code, output, errors = ask_here("Where is FW-20001?", **variables | {"REFERENCE_APP_ORDERS": str(orders)})
-
-    assert code == 0
-    assert not {"\x1b", "\x07", "\u202e"} & set(output + errors)
-    assert "\\x1b" in output
-
-
-def test_the_library_lets_the_client_s_errors_pass(launch, variables, server):
-    server.fault = "401"
-    code = (
-        "import openai, reference_app\n"
-        "try: reference_app.answer('x')\n"
-        "except openai.APIStatusError as error: print(type(error).__name__, error.status_code)"
-    )
-
-    output, _ = launch("-c", code, **variables).communicate(timeout=60)
-
-    assert output == "AuthenticationError 401\n"
+    assert "sk-test" not in str(told.value)
 
 
 def test_nothing_of_the_embedded_models_is_imported(launch, variables):

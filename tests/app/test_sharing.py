@@ -33,14 +33,17 @@ ASK = f"""{OPEN}
 for line in sys.stdin:
     print(json.dumps(chat(line, max_tokens=24).choices[0].message.content), flush=True)
 """
-# Prints a line once the model has begun to write, and then leaves or waits for the end of a long answer.
+# Prints a line in the middle of a long answer, and then leaves or waits for its end.
 WRITE = f"""{OPEN}
-stream = chat("Tell a long story.", max_tokens=1900, stream=True, extra_body={{"ignore_eos": True}})
-for number, chunk in enumerate(stream):
-    if number == 3:
-        print("writing", flush=True)
-        if "leave" in sys.argv:
-            break
+import threading, time
+long = dict(max_tokens=1900, extra_body={{"ignore_eos": True}})
+chat("Say a word.", max_tokens=1)
+thread = threading.Thread(target=chat, args=("Tell a long story.",), kwargs=long, daemon="leave" in sys.argv)
+thread.start()
+time.sleep(0.5)
+print("writing", flush=True)
+if "leave" not in sys.argv:
+    thread.join()
 """
 QUESTION = "Name three rivers.\n"
 

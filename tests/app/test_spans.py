@@ -10,11 +10,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from reference_app.cli.spans import draw
 from reference_app.models.client import open_models
 from reference_app.models.prompt import Prompt
 from reference_app.settings import read_settings
-from reference_app.tracing import Step, export_to, record_steps, steps, trace, trace_guard
+from reference_app.tracing import export_to, record_steps, steps, trace, trace_guard
 from reference_app.tracing.settings import TracingSettings
 
 PROMPT = Prompt(
@@ -47,7 +46,7 @@ def models(model_server):
 def test_a_call_tells_its_prompt_its_messages_and_its_tokens(models, read_spans):
     with export_to(TracingSettings(), conversation="t-1"), trace("planner"):
         said = models.complete(PROMPT, PROMPT.messages("Hi, ada@example.com here"), max_tokens=9, schema={})
-        models.embed("a tent")
+        models.embed_query("a tent")
     spans = read_spans()
 
     parent, chat, embedding = (spans[name] for name in ("planner", "chat m", "embeddings e"))
@@ -120,26 +119,3 @@ def test_steps_are_recorded_masked_and_nested_whatever_the_output(opentelemetry)
     assert kept[1].attributes == {"error.type": "KeyError"}
     assert len(kept[2].attributes["reference_app.guard.text"]) == 8000
     assert all(step.end_s >= step.start_s for step in kept)
-
-
-def test_a_line_of_the_waterfall_has_its_place_in_time_its_tokens_and_its_prompt():
-    usage = {"gen_ai.usage.input_tokens": 30, "gen_ai.usage.output_tokens": 4}
-    prompt = {"reference_app.prompt.name": "planner", "reference_app.prompt.version": "1.2.0"}
-    drawn = draw(
-        [
-            Step(name="invoke_agent", depth=0, start_s=10.0, end_s=13.0),
-            Step(name="planner", depth=1, start_s=10.0, end_s=11.5),
-            Step(name="chat m", depth=2, start_s=10.75, end_s=11.5, attributes=usage | prompt),
-            Step(name="answerer", depth=1, start_s=11.5, end_s=13.0, attributes={"error.type": "APIError"}),
-            Step(name="next", depth=0, start_s=20.0, end_s=24.0),
-        ]
-    )
-
-    assert drawn.split("\n\n")[0].splitlines() == [
-        "invoke_agent ████████████████████████    3000 ms  30 → 4 tokens",
-        "  planner    ████████████                1500 ms",
-        "    chat m         ██████                 750 ms  30 → 4 tokens  planner 1.2.0",
-        "  answerer               ████████████    1500 ms  failed: APIError",
-        "next         ████████████████████████    4000 ms",
-    ]
-    assert draw([]) == "No step was made."

@@ -8,195 +8,170 @@ import os
 import sys
 from types import SimpleNamespace
 
+import openai
 import pytest
 
-from reference_app.cli.command import main
-from reference_app.cli.terminal import Terminal
-from reference_app.documents.knowledge import Section
-from reference_app.documents.search import Found
-from reference_app.state import ToolCall
-from reference_app.tools.registry import Confirmation
+from reference_app.cli.command import attempt, main
+from reference_app.printable import printable
+from reference_app.serving.replies import confirm
 
-CALL = ToolCall(
-    name="request_refund", arguments={"order_id": "FW-20001"}, decision="pending", reason="ask a person"
-)
-
-
-READ = [
-    Found(
-        section=Section(
-            id="a#b", title="Tents\x1b[2J", heading="Weight", text="", status="current", updated="2026-01-01"
-        ),
-        score=0.5,
-    )
-]
+CALL = {"name": "request_refund", "arguments": {"order_id": "FW-20001"}, "decision": "pending"}
+SECTIONS = {"a#b": SimpleNamespace(name="Tents\x1b[2J > Weight", text="It weighs 3.4 kg.")}
 
 
 class Steps:
-    """Asks for a confirmation, or says the pieces; keeps what was decided."""
+    """Asks for a confirmation, or says the text; keeps what was decided."""
 
-    def __init__(self, pieces=None, text="It is done.", sources=()):
-        self.models = SimpleNamespace(chat_model="m")
-        self.pieces, self.text, self.sources = pieces, text, list(sources)
+    def __init__(self, text=None, sources=(), error=None):
+        self.text, self.sources, self.error = text, list(sources), error
         self.asked, self.decided = [], []
 
     def run(self, question, heard=None, *, thread, file=None, customer=None):
-        self.asked.append((question, thread))
-        self.file, self.customer = file, customer
-        if self.pieces is None:
-            yield "confirm", {"text": "May I?", "tool_calls": [CALL], "pending": CALL, "sources": []}
+        assert heard is None
+        self.asked.append((question, thread, file, customer))
+        if self.error:
+            raise self.error
+        if self.text is None:
+            yield "approve", {"text": "May I?", "tool_calls": [CALL], "pending": CALL, "sources": []}
             return
-        for piece in self.pieces:
-            heard(piece)
-        yield "answerer", {"text": self.text, "sources": self.sources, "passages": READ}
+        yield "guard_output", {"text": self.text, "sources": self.sources}
 
-    def resume(self, thread, confirmation, *, approved, heard=None):
-        assert (thread, confirmation) == (self.asked[-1][1], Confirmation.of(CALL.name, CALL.arguments))
+    def resume(self, thread, confirmation, *, approved):
+        assert (thread, confirmation) == (self.asked[-1][1], confirm(CALL["name"], CALL["arguments"]))
         self.decided.append(approved)
-        if heard:
-            heard(self.text)
-        yield "tools", {"tool_calls": []}
-        yield "answerer", {"text": self.text, "sources": []}
+        yield "tools", {"tool_calls": [CALL | {"decision": "confirmed"}]}
+        yield "answerer", {"text": "It is done.", "sources": []}
+
+
+@pytest.fixture
+def ask(monkeypatch, capsys):
+    def run(app, *arguments, typed=""):
+        monkeypatch.setattr("reference_app.app.open_app", lambda: app)
+        monkeypatch.setattr("reference_app.cli.command.load_sections", lambda: SECTIONS)
+        if isinstance(typed, str):
+            typed = io.StringIO(typed)
+        monkeypatch.setattr(sys, "stdin", typed)
+        return main(arguments), *capsys.readouterr()
+
+    return run
+
+
+class Typed:
+    """A terminal: what is typed comes after the prompt, and what was typed before it is lost."""
+
+    def __init__(self, answer, before=b""):
+        pty = pytest.importorskip("pty")
+        self.typing, reading = pty.openpty()
+        self.stream = open(reading)  # noqa: PTH123, SIM115 - a descriptor, closed by `close`
+        self.answer = answer
+        os.write(self.typing, before)
+
+    def write(self, text):
+        if "[y/N]" in text:
+            os.write(self.typing, self.answer)
+        return len(text)
+
+    def flush(self):
+        pass
+
+    def close(self):
+        self.stream.close()
+        os.close(self.typing)
 
 
 @pytest.mark.parametrize(
-    ("typed", "approved"),
-    [("y\n", True), ("YES\n", True), ("\n", False), ("yes please\n", False), ("", False)],
+    ("typed", "approved"), [(b"y\n", True), (b"YES\n", True), (b"\n", False), (b"yes please\n", False)]
 )
-def test_nothing_but_yes_is_a_yes(monkeypatch, capsys, typed, approved):
-    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+@pytest.mark.parametrize("before", [b"", b"y\n"])
+def test_nothing_but_a_yes_after_the_question_is_a_yes(ask, monkeypatch, typed, approved, before):
+    app, terminal = Steps(), Typed(typed, before)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    code, output, _ = ask(app, "Refund FW-20001", typed=terminal.stream)
+    terminal.close()
+
+    assert (code, app.decided) == (0, [approved])
+    assert output == "May I?\nIt is done.\n"
+
+
+def test_where_nobody_sits_nothing_is_confirmed(ask):
     app = Steps()
-    Terminal(app, as_json=False, asks=True).ask("Refund FW-20001")
 
-    assert app.decided == [approved]
-    assert "Confirm request_refund(order_id FW-20001)? [y/N] " in capsys.readouterr().err
-
-
-def test_ctrl_c_at_the_prompt_decides_nothing(monkeypatch):
-    def interrupt():
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(readline=interrupt, fileno=lambda: -1))
-    app = Steps()
-    with pytest.raises(KeyboardInterrupt):
-        Terminal(app, as_json=False, asks=True).ask("Refund FW-20001")
-
+    assert ask(app, "Refund FW-20001", typed="y\n")[:2] == (0, "May I?\n")
     assert app.decided == []
 
 
-def test_a_yes_that_was_typed_before_the_question_does_not_count(monkeypatch):
-    pty = pytest.importorskip("pty")
-    typing, reading = pty.openpty()
+def test_sources_are_cited_by_title_and_nothing_commands_the_terminal(ask):
+    app = Steps("It weighs 3.4 kg. [a#b]\nSee [c#d].\x1b[2J", ["a#b", "c#d"])
+    _, output, errors = ask(app, "How heavy is it?")
 
-    class Prompt(io.StringIO):
-        def write(self, text):
-            if "[y/N]" in text:
-                os.write(typing, b"no\n")
-            return super().write(text)
-
-    with open(reading) as terminal:  # noqa: PTH123 - a descriptor, no path
-        monkeypatch.setattr(sys, "stdin", terminal)
-        monkeypatch.setattr(sys, "stderr", Prompt())
-        os.write(typing, b"y\n")
-        app = Steps()
-        Terminal(app, as_json=False, asks=True).ask("Refund FW-20001")
-    os.close(typing)
-
-    assert app.decided == [False]
+    assert output == "It weighs 3.4 kg. [Tents\\x1b[2J > Weight]\nSee [c#d].\\x1b[2J\n"
+    assert errors == "guard output\nsource: Tents\\x1b[2J > Weight\nsource: c#d\n"
 
 
-def test_the_prompt_stays_out_of_the_json(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
-    Terminal(Steps(), as_json=True, asks=True).ask("Refund FW-20001")
+def test_a_reply_as_json_is_all_that_is_printed(ask):
+    _, output, errors = ask(Steps("It is 3.4 kg.", ["a#b"]), "--json", "How heavy is it?")
 
-    assert json.loads(capsys.readouterr().out)["text"] == "It is done."
-
-
-def test_where_nobody_sits_nothing_is_confirmed(capsys):
-    app = Steps()
-    Terminal(app, as_json=False, asks=False).ask("Refund FW-20001")
-
-    assert (app.decided, capsys.readouterr().out) == ([], "May I?\n")
+    reply = json.loads(output)
+    assert (reply["text"], errors) == ("It is 3.4 kg.", "")
+    assert reply["sources"] == [{"id": "a#b", "title": "Tents\x1b[2J > Weight", "text": "It weighs 3.4 kg."}]
 
 
-@pytest.mark.parametrize(
-    ("pieces", "text", "sources", "shown"),
-    [
-        (
-            ["It weighs\n", "3.4 kg."],
-            "It weighs 3.4 kg. [a#b]",
-            ["a#b"],
-            "It weighs 3.4 kg. [Tents\\x1b[2J > Weight]\n",
-        ),
-        ([], "Said. [a#b] [c#d]", ["a#b", "c#d"], "Said. [Tents\\x1b[2J > Weight] [c#d]\n"),
-        (["It is at evil.example."], "It is gone.", [], "It is at evil.example.\nIt is gone.\n"),
-        (["\x1b[2J", "x"], "\x1b[2J x", [], "\\x1b[2Jx\n\\x1b[2J x\n"),
-        ([], "Nothing was found.", [], "Nothing was found.\n"),
-    ],
-)
-def test_what_is_streamed_is_completed_or_corrected(capsys, pieces, text, sources, shown):
-    Terminal(Steps(pieces, text, sources), as_json=False, asks=False).ask("?")
+def test_a_chat_is_one_conversation(ask):
+    app = Steps("Fine.")
+    code, output, _ = ask(app, "--customer", "7", typed="One?\n\n  \nTwo?\n")
 
-    said = capsys.readouterr()
-    assert said.out == shown
-    titles = {"a#b": "Tents\\x1b[2J > Weight"}
-    assert said.err == "".join(f"source: {titles.get(source, source)}\n" for source in sources)
+    assert (code, output) == (0, "Fine.\nFine.\n")
+    assert [asked[::2] for asked in app.asked] == [("One?", None), ("Two?", None)]
+    assert len({asked[1] for asked in app.asked}) == 1
+    assert {asked[3] for asked in app.asked} == {7}
 
 
-def test_a_chat_is_one_conversation_and_no_other_one_is_it():
-    chats = [Steps([], "Fine."), Steps([], "Fine.")]
-    for chat in chats:
-        terminal = Terminal(chat, as_json=False, asks=False)
-        terminal.ask("?")
-        terminal.ask("And?")
+def test_an_error_ends_one_question_of_a_chat_and_its_status_stays(ask):
+    app = Steps(error=openai.OpenAIError("no key"))
+    code, output, errors = ask(app, typed="One?\nTwo?\n")
 
-    threads = [[thread for _, thread in chat.asked] for chat in chats]
-    assert [len(set(thread)) for thread in threads] == [1, 1]
-    assert threads[0] != threads[1]
-
-
-def test_a_file_goes_with_a_question(monkeypatch, capsys):
-    app = Steps(["Fine."], "Fine.")
-    monkeypatch.setattr("reference_app.graph.open_app", lambda: app)
-
-    assert main(["How many?", "--file", "a.csv"]) == 0
-    assert app.file == "a.csv"
-    assert main(["--file", "a.csv"]) == 2
-    assert "--file goes with a question" in capsys.readouterr().err
-
-
-def test_a_customer_goes_with_each_question(monkeypatch, capsys):
-    app = Steps(["Fine."], "Fine.")
-    monkeypatch.setattr("reference_app.graph.open_app", lambda: app)
-
-    assert (main(["How many?", "--customer", "7"]), app.customer) == (0, 7)
-    assert (main(["How many?"]), app.customer) == (0, None)
-    monkeypatch.setattr(sys, "stdin", io.StringIO("How many?\n"))
-    assert (main(["--customer", "8"]), app.customer) == (0, 8)
-    capsys.readouterr()
-    for wrong in ("x", "", "0", "7.0", "-7", "\u0667", "9" * 5000):
-        assert main(["How many?", f"--customer={wrong}"]) == 2
-        errors = capsys.readouterr().err
-        assert errors.startswith("reference_app: The customer must be a whole number")
-        assert errors.count("\n") == 1
-
-
-def test_a_byte_that_is_no_text_is_no_traceback(monkeypatch, capsys):
-    monkeypatch.setattr("reference_app.graph.open_app", lambda: Steps(["Fine."], "Fine."))
-    typed = io.TextIOWrapper(io.BytesIO(b"\xff\xfe\n"), encoding="utf-8")
-    monkeypatch.setattr(sys, "stdin", typed)
-
-    assert main([]) == 0
-    assert capsys.readouterr().out == "Fine.\n"
-
-
-def test_a_missing_library_is_one_line_with_the_remedy(monkeypatch, capsys):
-    def miss(_):
-        raise ModuleNotFoundError("No module named 'httpx2'", name="httpx2")
-
-    monkeypatch.setattr("reference_app.cli.command._ask", miss)
-    monkeypatch.setitem(sys.modules, "httpx2", None)
-    assert main(["Where is my order?"]) != 0
-    assert capsys.readouterr().err == (
-        'reference_app: The module httpx2 is missing; the app needs: pip install -e ".[app,local,pii]"\n'
+    assert (code, output, len(app.asked)) == (1, "", 2)
+    assert errors.splitlines()[0] == (
+        "reference_app: The endpoint failed: OpenAIError: no key; "
+        "check OPENAI_BASE_URL, OPENAI_API_KEY and REFERENCE_APP_MODEL."
     )
+
+
+def test_a_file_goes_with_a_question(ask):
+    app = Steps("Fine.")
+
+    assert ask(app, "How many?", "--file", "a.csv")[0] == 0
+    assert app.asked[0][2] == "a.csv"
+    assert ask(app, "--file", "a.csv")[::2] == (2, "reference_app: --file goes with a question.\n")
+
+
+def test_a_byte_that_is_no_text_is_no_traceback(ask):
+    typed = io.TextIOWrapper(io.BytesIO(b"\xff\xfe\n"), encoding="utf-8")
+
+    assert ask(Steps("Fine."), typed=typed)[:2] == (0, "Fine.\n")
+
+
+def test_a_missing_library_is_one_line_with_the_remedy(capsys):
+    def miss():
+        raise ModuleNotFoundError("No module named 'xllamacpp'", name="xllamacpp")
+
+    assert attempt(miss) == 1
+    assert capsys.readouterr().err == (
+        'reference_app: The module xllamacpp is missing; the app needs: pip install -e ".[app,local,pii]"\n'
+    )
+
+
+def test_a_fault_of_the_program_is_a_traceback_and_ctrl_c_is_none(capsys):
+    def fail(error):
+        raise error
+
+    with pytest.raises(KeyError):
+        attempt(lambda: fail(KeyError("x")))
+    assert attempt(lambda: fail(KeyboardInterrupt())) == 130
+    assert attempt(lambda: fail(BrokenPipeError())) == 1
+    assert capsys.readouterr().err == "reference_app: Interrupted.\n"
+
+
+def test_what_cannot_be_printed_is_written_out():
+    assert printable("tent \x1b[2J\r\n\u202e£") == "tent \\x1b[2J\\r\\n\\u202e£"
+    assert printable("a\nb", keep="\n") == "a\nb"

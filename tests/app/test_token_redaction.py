@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
+from cryptography.fernet import Fernet
 
+from reference_app.app import SupportApp
 from reference_app.errors import SettingsError, VaultError
-from reference_app.graph import SupportApp
-from reference_app.models.prompt import load_prompt
-from reference_app.nodes.guards import OutputGuard
-from reference_app.nodes.telling import REPLIES, Telling
-from reference_app.settings import HERE, read_settings
-from reference_app.vault.keys import make_master_key
+from reference_app.settings import read_settings
 from reference_app.vault.tokens import TOKENS
 from reference_app.vault.vault import Vault
 from tests.openai_server import last_user_text
 
-DOCUMENTS = json.dumps({"route": "documents", "calls": []})
+PLAN = json.dumps({"calls": [{"name": "search_documents", "arguments": {"query": "weight"}}]})
 VALUES = ("ada.quimby@example.com", "07700 900461", "4629 1830 5577 1940", "Ada Quimby")
 QUESTION = (
     "I'm Ada Quimby, ada.quimby@example.com, tel. 07700 900461, card 4629 1830 5577 1940; "
@@ -27,7 +24,7 @@ QUESTION = (
 
 @pytest.fixture
 def server(model_server):
-    model_server.answer = lambda _: DOCUMENTS
+    model_server.answer = lambda asked: PLAN if "response_format" in asked else "The tent leaks."
     return model_server
 
 
@@ -39,7 +36,7 @@ def variables(shop, server, tmp_path):
         "REFERENCE_APP_EMBEDDING_MODEL": "text-embedding-3-small",
         "REFERENCE_APP_REDACTION": "token",
         "REFERENCE_APP_VAULT": str(tmp_path / "vault"),
-        "REFERENCE_APP_VAULT_KEY": make_master_key(),
+        "REFERENCE_APP_VAULT_KEY": Fernet.generate_key().decode(),
         "REFERENCE_APP_VAULT_ROLE": "investigator",
     }
 
@@ -65,17 +62,7 @@ def test_the_model_reads_tokens_and_an_investigator_the_values(answer, server, v
     assert "my password is [password]" in asked
     assert len(set(TOKENS.findall(asked))) == 4
     vault = Vault(read_settings(variables).vault)
-    assert vault.reveal(asked, reason="complaint") == QUESTION.replace("Walrus7!", "[password]")
-
-
-@pytest.mark.parametrize(("tokens", "kept"), [(True, "abcdefghijkl@redacted.invalid"), (False, "[email]")])
-def test_an_answer_may_repeat_a_token_of_the_question_and_no_other(tokens, kept):
-    telling = Telling(load_prompt(HERE / "prompts", "answerer", replies=tuple(REPLIES)).replies)
-    guard = OutputGuard(telling, known=frozenset(), secrets=(), on=True, tokens=tokens)
-    text = "I wrote to abcdefghijkl@redacted.invalid and zzzzzzzzzzzz@redacted.invalid."
-
-    guarded = guard({"question": "Write to abcdefghijkl@redacted.invalid", "text": text})
-    assert guarded["text"] == f"I wrote to {kept} and [email]."
+    assert vault.open(asked, reason="complaint") == QUESTION.replace("Walrus7!", "[password]")
 
 
 @pytest.mark.parametrize("key", ["", "walrus"])

@@ -18,10 +18,10 @@ from pytest_llmops.features.mutate.measuring import Measured, RedGoldenError, me
 from pytest_llmops.features.mutate.report import mutation_document, mutation_json
 from pytest_llmops.features.mutate.stored import (
     Compared,
-    accept_strength,
     compare_strength,
     read_before,
     strength_path,
+    update_strength,
 )
 from pytest_llmops.golden.files import find_golden_files
 from pytest_llmops.golden.loader import load_golden
@@ -78,22 +78,21 @@ def _run(given: argparse.Namespace) -> int:
     edits = read_files({"prompts": given.prompt, "documents": given.data}, kinds, settings, budget)
     measured = measure(goldens, settings, kinds, run=run, budget=budget, edits=edits)
     compared = compare_strength(before, measured.strength, settings.root)
-    is_accepted = given.all or (given.accept and not compared.losses and not compared.lost)
+    path = strength_path(settings)
+    content, losses = update_strength(measured.strength, path, settings.root) if given.accept else (b"", [])
+    is_accepted = given.accept and (given.all or not losses)
     compared = replace(compared, is_accepted=is_accepted and given.baseline is None)
     outcome = conclude(measured, compared)
     _show(measured, compared, outcome, given)
-    is_stored = not given.accept or outcome == "error" or _accept(measured, settings, may_lower=given.all)
-    return _EXIT_CODES[outcome] if is_stored else _EXIT_CODES["failed"]
-
-
-def _accept(measured: Measured, settings: Settings, *, may_lower: bool) -> bool:
-    path = strength_path(settings)
-    losses = accept_strength(measured.strength, path, settings.root, may_lower=may_lower)
+    if not given.accept or outcome == "error":
+        return _EXIT_CODES[outcome]
     head = f"accepted into {path}{', with less than before:' if losses else ''}"
-    if losses and not may_lower:
+    if is_accepted:
+        write_atomically(path, content)
+    else:
         head = f"not accepted into {path}, which has more; to accept the loss: llmops mutate --accept --all"
     print("\n  ".join([head, *losses]), file=sys.stderr)  # noqa: T201 - as above
-    return may_lower or not losses
+    return _EXIT_CODES[outcome] if is_accepted else _EXIT_CODES["failed"]
 
 
 def conclude(measured: Measured, compared: Compared) -> Outcome:

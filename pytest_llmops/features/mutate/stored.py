@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.documents.json_document import parse_json
 from pytest_llmops.documents.kept_file import KeptFile
 from pytest_llmops.documents.reading import (
@@ -129,26 +128,22 @@ def strength_path(settings: Settings) -> Path:
     return settings.path(settings.accepted).with_name("mutation.json")
 
 
-def accept_strength(strength: Strength, path: Path, root: Path, *, may_lower: bool) -> list[str]:
+def update_strength(strength: Strength, path: Path, root: Path) -> tuple[bytes, list[str]]:
     """
-    Write which mutants were killed; other golden files, edited files and kinds stay as they are.
+    Return what the file becomes; other golden files, edited files and kinds stay as they are.
 
     Returns:
-        What the file that is there has more of: kills, or cases. Then nothing is written, unless it
-        `may_lower`.
+        Its content, and what the file that is there has more of: kills, or cases.
 
     Raises:
-        OSError, RunFileError: It cannot be written, or the file that is there is none.
+        RunFileError: The file that is there is none.
     """
     before = Kept({})
     if path.exists():
         before = follow_renames(read_strength(_FILE.load(path), str(path)), strength.goldens, root)
     gone = find_gone(before, strength.goldens, root)
     now = _update(before, strength, gone)
-    losses = _describe_losses(before, now, gone)
-    if may_lower or not losses:
-        write_atomically(path, _write(now).encode())
-    return losses
+    return _write(now).encode(), _describe_losses(before, now, gone)
 
 
 def _update(before: Kept, strength: Strength, gone: Collection[str]) -> Kept:

@@ -115,12 +115,14 @@ class Allowed:
 
     Attributes:
         parts: The text between wildcards, folded.
+        of: The calls whose values fill it: `pending`, `error`, or empty for those that succeeded.
     """
 
     parts: tuple[str, ...]
+    of: str = ""
 
     @classmethod
-    def read(cls, written: str) -> Allowed:
+    def read(cls, written: str, of: str = "") -> Allowed:
         """
         Raises:
             ValueError: It has no words of its own, or too many wildcards.
@@ -132,7 +134,7 @@ class Allowed:
             raise ValueError(f"{written!r} has two wildcards in a row")
         if not any(character.isalpha() for part in parts for character in part):
             raise ValueError(f"{written!r} would allow any sentence; write the words that stay the same")
-        return cls(parts)
+        return cls(parts, of)
 
     def match(self, sentence: str) -> list[str] | None:
         """
@@ -180,16 +182,18 @@ def list_words(text: str) -> list[str]:
 
 
 def find_allowed(
-    sentence: str, allowed: Sequence[Allowed], may_fill: Callable[[Sequence[list[str]]], bool]
+    sentence: str, allowed: Sequence[Allowed], may_fill: Callable[[str, Sequence[list[str]]], bool]
 ) -> bool:
     """
     Return whether a sentence is allowed.
 
     Args:
-        may_fill: Whether the words in place of each wildcard may stand there.
+        may_fill: Whether the words in place of each wildcard may stand there, by `Allowed.of`.
     """
     for pattern in allowed:
         filled = pattern.match(sentence)
-        if filled is not None and (not filled or may_fill([list_words(part) for part in filled])):
+        if filled is None:
+            continue
+        if not filled or may_fill(pattern.of, [list_words(part) for part in filled]):
             return True
     return False

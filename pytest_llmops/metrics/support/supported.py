@@ -7,8 +7,10 @@ A mean over sentences hides the one that was added or turned. What cannot be rea
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from textwrap import wrap
 from typing import Annotated, Any, Literal
 
@@ -68,6 +70,9 @@ _DIFFERENCES = {
 }
 _DENIED = "denied"
 _PENDING = "pending"  # a person has to confirm the call first
+_ERRORS = ("error", "errors", "is_error", "isError")  # keys of results, as of MCP
+_SUCCESSES = ("ok", "success")
+_ERROR_TEXT = re.compile(r"\W*(?:traceback\b|\w*(?:error|exception)\b)", re.IGNORECASE)
 _FOUND = FEATURES.index("found")
 _TURNS = {
     "roles": "who does it",
@@ -79,6 +84,19 @@ _TURNS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """
+    A sentence that the app may say of calls that have not succeeded.
+
+    Attributes:
+        of: The calls whose values its wildcards stand for: those that wait for a person, or that failed.
+    """
+
+    text: str
+    of: Literal["pending", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Supported(DeclaredMetric):
     """
     The support of the worst sentence of the answer by its sources.
@@ -87,11 +105,12 @@ class Supported(DeclaredMetric):
 
     Attributes:
         against: Of `passages`, `tool_calls` and `reference`.
-        allow: Sentences that the app may always say; `*` stands for words of one source, or values of a call.
+        allow: Sentences that the app may always say; `*` stands for words of one source, or values of a call
+            that succeeded.
     """
 
     against: Annotated[tuple[str, ...], some(one_of(*ORIGINS))] = ("passages", "tool_calls")
-    allow: tuple[str, ...] = ()
+    allow: tuple[str | Template, ...] = ()
 
     traits = MetricTraits(
         name="supported",
@@ -146,12 +165,15 @@ class Supported(DeclaredMetric):
         reason = "" if value >= 1 else _explain(worst_first[0], len(rated), answer.language)
         made = (
             f"{load_model().identity}|{load_embedded().identity}|against:{','.join(self.against)}"
-            f"|allow:{json.dumps(self.allow)}"
+            f"|allow:{json.dumps(self.allow, default=asdict)}"
         )
         return self.give(sample, value, reason, evidence=tuple(map(_show, worst_first)), made=made)
 
     def _allowed(self) -> tuple[Allowed, ...]:
-        return tuple(map(Allowed.read, self.allow))
+        return tuple(
+            Allowed.read(written) if isinstance(written, str) else Allowed.read(written.text, written.of)
+            for written in self.allow
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,13 +348,13 @@ class _Allowance:
 
     Attributes:
         prose: Sentences of sources.
-        rows: Of calls that were made or are pending.
+        rows: Of calls, by `Allowed.of`.
         excused: Sentences with words of prose, which are claims, but need no support of their other words.
     """
 
     patterns: Sequence[Allowed]
     prose: Sequence[Prose]
-    rows: Sequence[Row]
+    rows: Mapping[str, Sequence[Row]]
     language: Language
     excused: set[str] = field(default_factory=set)
 
@@ -341,31 +363,28 @@ class _Allowance:
         cls, sample: Sample, sources: Sequence[_Source], patterns: Sequence[Allowed], language: Language
     ) -> _Allowance:
         written = [source.text for source in sources if source.origin != "tool_calls"]
-        calls = [
-            call
-            for call in sample.output.tool_calls
-            # What is pending is asked for, so it has to be said.
-            if (call.result is not None and call.decision != _DENIED) or call.decision == _PENDING
-        ]
+        rows = defaultdict[str, list[Row]](list)
+        for call in sample.output.tool_calls if patterns else ():
+            rows[_came_to(call)] += list_rows(call, language)
         return cls(
             patterns=patterns,
             prose=[Prose.read(text, language) for text in written if patterns],
-            rows=[row for call in calls if patterns for row in list_rows(call, language)],
+            rows=rows,
             language=language,
         )
 
     def allows(self, sentence: str) -> bool:
         """Return whether a sentence is no claim."""
 
-        def may_fill(parts: Sequence[Sequence[str]]) -> bool:
-            filled = self.find(sentence, parts)
+        def may_fill(of: str, parts: Sequence[Sequence[str]]) -> bool:
+            filled = self.find(sentence, parts, of)
             if filled == "prose":
                 self.excused.add(sentence)
             return filled == "values"
 
         return find_allowed(sentence, self.patterns, may_fill)
 
-    def find(self, sentence: str, parts: Sequence[Sequence[str]]) -> Literal["", "values", "prose"]:
+    def find(self, sentence: str, parts: Sequence[Sequence[str]], of: str) -> Literal["", "values", "prose"]:
         """Return what has the words in place of wildcards, where the sentence keeps its grammar."""
         if not all(parts):
             return ""
@@ -374,14 +393,30 @@ class _Allowance:
         def keeps(text: str, *, is_record: bool = False) -> bool:
             return keeps_grammar(claim, read_sentence(text, self.language), is_record=is_record)
 
-        is_prose = any(text.fills(parts, self.language) and keeps(text.text) for text in self.prose)
-        for row in self.rows:
+        prose = () if of else self.prose  # which says nothing of a call
+        is_prose = any(text.fills(parts, self.language) and keeps(text.text) for text in prose)
+        for row in self.rows.get(of, ()):
             texts = row.fill(parts, self.language)
             if texts is not None and keeps(row.text, is_record=True):
                 if not texts:
                     return "values"
                 is_prose = is_prose or any(map(keeps, texts))
         return "prose" if is_prose else ""
+
+
+def _came_to(call: ToolCall) -> str:
+    """Return `pending`, `denied` (also for a call without a result) or `error`; empty if a call succeeded."""
+    if call.decision == _PENDING:
+        return "pending"
+    if call.decision == _DENIED or call.result is None:
+        return "denied"
+    result = read_record(call)
+    if isinstance(result, Mapping):
+        is_error = any(map(result.get, _ERRORS)) or any(result.get(name) is False for name in _SUCCESSES)
+    else:
+        text = call.result if result is None else result
+        is_error = isinstance(text, str) and _ERROR_TEXT.match(text) is not None
+    return "error" if is_error else ""
 
 
 def _list_copies(sentences: Sequence[str], copied: Collection[str]) -> list[str]:
@@ -456,7 +491,8 @@ def gather(sample: Sample, origins: Sequence[str]) -> list[_Source]:
     """
     Return passages and reference as they are, and each result of a tool in lines of keys and values.
 
-    A call without a result, such as a denied one, is no source: its arguments are only a request.
+    A call without a result, such as a denied one, is no source: its arguments are only a request. So is its
+    name where it has not succeeded.
     """
     sources: list[_Source] = []
     if "passages" in origins:
@@ -475,7 +511,7 @@ def gather(sample: Sample, origins: Sequence[str]) -> list[_Source]:
         sources += [
             _Source(text=line, origin="tool_calls", name=call.name)
             for call in sample.output.tool_calls
-            if call.result is not None and (line := _describe_call(call))
+            if not _came_to(call) and (line := _describe_call(call))
         ]
     return sources
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from reference_app.guardrails.calls.formats import is_hostname
-from reference_app.safety.addresses import is_number, is_public, read_address
-from reference_app.safety.urls import is_listed
+from reference_app.guardrails.calls import urls
+from reference_app.guardrails.calls.schema import has_format
+from reference_app.safety.addresses import read_address
 
-_META = re.compile(r"[;|&`$<>(){}\[\]!*?~^#\\\"'\x00-\x1f\x7f]|[\u037e\uff1b\uff5c\uff06\uff04\uff40]")
-_CHAINED = re.compile(r"[;|&`<>\x00\n\r]|\$[({A-Za-z_]|[\uff1b\uff5c\uff06\uff04\uff40]")
+_WIDE = "\u037e\uff1b\uff5c\uff06\uff04\uff40"  # look like what a shell reads
+_META = re.compile(rf"[;|&`$<>(){{}}\[\]!*?~^#\\\"'\x00-\x1f\x7f\s{_WIDE}]")
+_CHAINED = re.compile(rf"[;|&`<>\x00\n\r{_WIDE}]|\$[({{A-Za-z_]")
 
 
 def find_host_fault(host: str, hosts: Sequence[str] | None = None) -> str:
@@ -20,22 +21,12 @@ def find_host_fault(host: str, hosts: Sequence[str] | None = None) -> str:
     Args:
         hosts: Names, `*.example.org` or `.example.org` for all below; None allows every public host.
     """
-    if _META.search(host) or any(one.isspace() for one in host):
-        return "the host contains characters that a shell reads"
-    if not is_hostname(host):
-        address = read_address(host.strip("[]"))
-        if address is None:
-            return "the host is no plain host name"
-    name = host.lower().removesuffix(".")
-    if hosts is not None:
-        listed = [one.lower().removeprefix("*") for one in hosts]
-        return "" if is_listed(name, listed) else "the host is not in the list"
-    address = read_address(name.strip("[]"))
-    if (is_number(name) and address is None) or (address is not None and not is_public(address)):
-        return "the host is a private or hidden address"
-    if name == "localhost" or name.endswith((".localhost", ".local", ".internal", ".localdomain")):
-        return "the host is private"
-    return ""
+    if not has_format("hostname", host) and (
+        _META.search(host.strip("[]")) or read_address(host.strip("[]")) is None
+    ):
+        return "the value is no plain host name"
+    listed = None if hosts is None else tuple(name.lower().removeprefix("*") for name in hosts)
+    return urls.find_host_fault(host, listed)
 
 
 def find_command_fault(text: str, *, whole: bool = False) -> str:
@@ -47,6 +38,4 @@ def find_command_fault(text: str, *, whole: bool = False) -> str:
     """
     if _CHAINED.search(text):
         return "the value contains characters that chain or redirect commands"
-    if not whole and text.lstrip().startswith("-"):
-        return "the value would be read as an option"
-    return ""
+    return "the value would be read as an option" if not whole and text.lstrip().startswith("-") else ""

@@ -70,41 +70,28 @@ def _decode(path: str) -> str | None:
     return None
 
 
-def _find_fault(path: str, root: str | None) -> str:
+def _find_fault(path: str, root: str | None) -> str:  # noqa: C901, PLR0911 - a rule a line
     plain = path.translate(_SLASHES)
-    for wrong, reason in (
-        (
-            any(unicodedata.category(one) in ("Cc", "Cf", "Cs") for one in path),
-            "the path contains control or invisible characters",
-        ),
-        (_ELSEWHERE.match(plain), "the path names a drive, a server or a scheme"),
-        (_VARIABLE.search(plain) or _HOME.match(plain), "the path names a variable or a home folder"),
-        (_PRIVATE.search(plain.lower()), "the path names a file of secrets"),
-        (plain.startswith("/") and root is None, "the path is absolute"),
-    ):
-        if wrong:
-            return reason
-    inside = _strip_root(plain, root) if root and plain.startswith("/") else plain
-    return "the path leaves the folder" if inside is None else _find_part_fault(inside)
-
-
-def _find_part_fault(path: str) -> str:
-    """What is wrong with one name of the path, or with where they lead together."""
+    if any(unicodedata.category(one) in ("Cc", "Cf", "Cs") for one in path):
+        return "the path contains control or invisible characters"
+    if _ELSEWHERE.match(plain):
+        return "the path names a drive, a server or a scheme"
+    if _VARIABLE.search(plain) or _HOME.match(plain):
+        return "the path names a variable or a home folder"
+    if _PRIVATE.search(plain.lower()):
+        return "the path names a file of secrets"
+    if plain.startswith("/"):
+        base = (root or "").rstrip("/") + "/"
+        if root is None or not plain.startswith(base):
+            return "the path is absolute" if root is None else "the path leaves the folder"
+        plain = plain[len(base) :]
     depth = 0
-    for part in (part.split(";")[0].strip() for part in path.split("/")):
+    for part in (part.split(";")[0].strip() for part in plain.split("/")):
         if part in ("", "."):
             continue
-        if set(part) == {"."} and part != "..":
-            return "the path has a name of dots alone"
-        if _DEVICE.fullmatch(part):
-            return "the path names a device"
+        if (set(part) == {"."} and part != "..") or _DEVICE.fullmatch(part):
+            return "the path names a device, or has a name of dots alone"
         depth += -1 if part == ".." else 1
         if depth < 0:
             return "the path leaves the folder"
     return ""
-
-
-def _strip_root(path: str, root: str) -> str | None:
-    """What is left of an absolute path below the root; None if it is not below."""
-    base = root.rstrip("/") + "/"
-    return path[len(base) :] if path.startswith(base) else None

@@ -2,40 +2,88 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-CALL_GUARDS = (
-    "tools",
-    "schema",
-    "policy",
-    "url",
-    "path",
-    "sql",
-    "shell",
-    "markup",
-    "taint",
-    "exfiltration",
-    "task",
-)
+CALL_GUARDS = ("tools", "schema", "url", "path", "sql", "shell", "markup", "provenance", "taint")
 """In the order in which they look at a call."""
+Outcome = Literal["allow", "confirm", "deny"]
+Kind = Literal["tool", "document", "page", "upload"]
+"""What a text is; of a tool's result only fields are trusted, and not its sentences."""
+
+
+class Text(NamedTuple):
+    """Something that the model read; `name` is of the tool, section, page or file."""
+
+    text: str
+    kind: Kind = "tool"
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """
+    An argument that says where something goes or what is changed, and where its value may come from.
+
+    Attributes:
+        sources: `customer`, `constant` (one of `values`), `tool` or `tool NAME` (a field of a result),
+            `document`, `text` (anything that was read), and `model` (a value that no text has).
+        otherwise: What happens where only a text that is no source has the value.
+    """
+
+    sources: tuple[str, ...] = ("customer",)
+    otherwise: Outcome = "deny"
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """
+    What the manifest says of a tool.
+
+    Attributes:
+        outcomes: By role; a role that is missing is denied. None allows everybody.
+        effects: Whether a call changes something.
+        targets: By the name of the argument.
+    """
+
+    outcomes: Mapping[str, Outcome] | None = None
+    effects: bool = False
+    targets: Mapping[str, Target] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowedTool:
     """
-    A tool that the task may use.
+    A tool that may be called.
 
     Attributes:
         parameters: JSON Schema of an object.
-        policy: What the operator allows, such as `hosts`, `root`, `tables` or `max_amount`.
+        policy: What the operator allows, such as `hosts`, `root` or `tables`.
+        declaration: None derives one from the name and the schema.
     """
 
     name: str
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     policy: Mapping[str, Any] = field(default_factory=dict)
+    declaration: Declaration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A person's yes to one call with exactly these arguments."""
+
+    digest: str
+
+    @classmethod
+    def of(cls, name: str, arguments: Mapping[str, Any]) -> Confirmation:
+        """The confirmation of this call; raises `ValueError` where the arguments are no JSON values."""
+        text = json.dumps([name, arguments], sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return cls(hashlib.sha256(text.encode()).hexdigest())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,42 +92,34 @@ class Request:
     One call, before it is made.
 
     Attributes:
-        task: What the user wrote; the only text that may name targets.
-        tools: The allow-list of the task.
+        tools: The allow-list.
         arguments: As the model wrote them; of any type until the schema was checked.
-        context: Texts that the model read, such as results of tools and documents.
-        confirmed: Whether a person agreed to this call with these arguments.
+        said: What the person wrote in this conversation; None where nobody is known to have said anything, so
+            that it is not asked where values come from.
+        texts: What the model read.
+        confirmation: A person's yes, to this call or another.
     """
 
-    task: str
     tools: tuple[AllowedTool, ...]
     name: str
     arguments: Any
-    context: str = ""
-    confirmed: bool = False
+    role: str = "customer"
+    said: tuple[str, ...] | None = None
+    texts: tuple[Text, ...] = ()
+    confirmation: Confirmation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """
-    Attributes:
-        guard: Of the guard that refused; of the one that looked last where it is allowed.
-        reason: Quotes no value, which may be personal; empty where it is allowed.
-    """
+    """What happens to a call, by which guard, and why; the reason quotes no value, which may be personal."""
 
-    allowed: bool
-    guard: str
+    outcome: Outcome = "allow"
     reason: str = ""
+    guard: str = "tools"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
-    """
-    One value of the arguments that is neither a list nor an object.
-
-    Attributes:
-        name: Of the argument that contains it; the innermost name in nested objects.
-    """
+class Leaf(NamedTuple):
+    """One value of the arguments that is neither a list nor an object, with the innermost name over it."""
 
     name: str
     value: str | int | float | bool | None
@@ -98,7 +138,7 @@ def list_leaves(arguments: Any, name: str = "") -> Iterator[Leaf]:
         for value in arguments:
             yield from list_leaves(value, name)
     else:
-        yield Leaf(name=name, value=arguments)
+        yield Leaf(name, arguments)
 
 
 def read_list(value: object) -> list[str] | None:
@@ -106,5 +146,5 @@ def read_list(value: object) -> list[str] | None:
     if value is None:
         return None
     if isinstance(value, str):
-        return [word for word in value.replace(",", " ").split() if word]
-    return [str(one) for one in value] if isinstance(value, list | tuple) else []
+        return value.replace(",", " ").split()
+    return [str(item) for item in value] if isinstance(value, list | tuple) else []

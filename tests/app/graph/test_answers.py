@@ -77,9 +77,9 @@ def test_draft_that_its_material_does_not_bear_out_becomes_a_marked_quote(script
 
     record = open_app().answer("How heavy is the Kestrel?")
 
+    first = record["text"].removeprefix("Our documents say: ").partition(" [")[0]
     assert record["degraded"] == "quoted"
-    assert "3.4 kg" in record["text"]
-    assert draft not in record["text"]
+    assert first in " ".join(passage["text"] for passage in record["passages"])
 
 
 def test_made_up_citation_is_taken_out(script, open_app):
@@ -203,9 +203,14 @@ def test_order_of_another_customer_is_denied(script, open_app):
 
 @pytest.mark.parametrize(
     "asked",
-    ["", " ", "x" * 2001, 7, [], {"question": "hi", "colour": "red"}, {"question": "hi", "customer": 0},
-     {"question": "hi", "history": [{"role": "system", "content": "x"}]}, {"question": "hi", "file": "a.txt"}],
-)  # fmt: skip
+    [
+        *("", " ", "x" * 2001, 7, []),
+        {"question": "hi", "colour": "red"},
+        {"question": "hi", "customer": 0},
+        {"question": "hi", "history": [{"role": "system", "content": "x"}]},
+        {"question": "hi", "file": "a.txt"},
+    ],
+)
 def test_what_is_no_question_is_refused(script, open_app, asked):
     script()
 

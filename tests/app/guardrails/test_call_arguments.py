@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference_app.guardrails.calls.commands import find_command_fault, find_host_fault
-from reference_app.guardrails.calls.formats import FORMATS
 from reference_app.guardrails.calls.paths import find_path_fault
-from reference_app.guardrails.calls.schema import MAX_TEXT_CHARACTERS, find_schema_fault
+from reference_app.guardrails.calls.schema import MAX_TEXT_CHARACTERS, find_schema_fault, has_format
 from reference_app.guardrails.calls.sql import find_sql_fault
 from reference_app.guardrails.calls.urls import Sites, find_url_fault
 from reference_app.guardrails.markup import find_markup_fault
@@ -163,5 +162,5 @@ def test_a_schema_that_is_none_lets_nothing_pass():
     ],
 )
 def test_formats_are_checked(name, good, bad):
-    assert [value for value in good if not FORMATS[name](value)] == []
-    assert [value for value in bad if FORMATS[name](value)] == []
+    assert [value for value in good if not has_format(name, value)] == []
+    assert [value for value in bad if has_format(name, value)] == []

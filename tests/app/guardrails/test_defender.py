@@ -38,7 +38,7 @@ def test_the_margin_decides_together_with_the_patterns(monkeypatch, margin, text
 
 def test_without_the_package_there_is_no_defender(monkeypatch):
     monkeypatch.setattr(defender, "PACKAGE", "package_that_nobody_has")
-    defender._load.cache_clear()
+    defender.load_defender.cache_clear()
 
     assert defender.load_defender() is None
-    defender._load.cache_clear()
+    defender.load_defender.cache_clear()

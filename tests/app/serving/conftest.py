@@ -8,7 +8,7 @@ import pytest
 from reference_app.http_server import make_server
 from reference_app.serving.routes import build
 from reference_app.serving.server import bind
-from tests.app.serving.stand_in import StandIn
+from tests.app.serving.stand_in import SECTIONS, StandIn
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def served():
     """The stand-in, and the address of a real server in front of it."""
     app = StandIn()
     with bind("127.0.0.1", 0) as listener:
-        server = make_server(build(app, "127.0.0.1"), grace_s=3)
+        server = make_server(build(app, "127.0.0.1", SECTIONS), grace_s=3)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         yield app, f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -7,12 +7,14 @@ import shutil
 
 import pytest
 
-from tests.app.serving.stand_in import CALL, HOSTILE
+from reference_app.serving.routes import PAGE
+from tests.app.serving.stand_in import CALL, HOSTILE, SECTION, SECTIONS
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-headless-shell") or shutil.which("google-chrome")
 )
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+SHOWN = HOSTILE.replace("\u202e", "\\u{202e}")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def chromium():
 @pytest.fixture
 def page(chromium, client):
     """The page, opened; a message of the console, such as of a broken policy, fails the test."""
-    context = chromium.new_context(base_url=str(client.base_url))
+    context = chromium.new_context(base_url=str(client.base_url), viewport={"width": 360, "height": 640})
     page = context.new_page()
     said, elsewhere = [], []
     page.on("console", lambda message: said.append(message.text))
@@ -42,69 +44,77 @@ def page(chromium, client):
     )
     page.goto("/")
     yield page
+    wide = page.evaluate("document.documentElement.scrollWidth")
     context.close()
     assert (said, elsewhere) == ([], [])
+    assert wide <= 360
 
 
 def ask(page, question):
-    page.get_by_label("Your question").fill(question)
+    page.get_by_label("Your message").fill(question)
     page.keyboard.press("Enter")
+    page.locator("article[aria-busy=false] .text:not(.draft)").last.wait_for()
 
 
 def answer(page):
-    return page.locator("article:last-of-type .answer:not(.draft)")
+    return page.locator("article").last.locator(".text")
 
 
-def test_the_page_needs_nothing_from_elsewhere(client):
-    reply = client.get("/")
-    policy = reply.headers["content-security-policy"]
+def test_the_page_needs_nothing_from_elsewhere_and_puts_no_text_into_it_as_html():
+    html, script, style = ((PAGE / name).read_text() for name in ("index.html", "page.js", "page.css"))
 
-    assert "unsafe" not in policy
-    assert re.search(r"script-src 'sha256-[^']+';", policy)
-    assert "default-src 'none'" in policy
-    assert "frame-ancestors 'none'" in policy
-    assert "//" not in re.sub(r"^\s*// .*$", "", reply.text, flags=re.MULTILINE)
-    assert not re.search(r"innerHTML|insertAdjacent|document\.write|\son\w+=|style=", reply.text)
+    assert "//" not in html + style
+    assert not re.search(r"https?://", script)
+    assert not re.search(r"\.(inner|outer)HTML|insertAdjacent|document\.write|eval\(", script)
+    assert not re.search(r"\son\w+=|style=|<script>|<style>", html)
 
 
-def test_an_answer_comes_with_steps_and_sources(page):
+def test_an_answer_comes_with_sources_that_open_their_text(page):
     ask(page, "How heavy is it?")
 
-    answer(page).wait_for()
-    assert answer(page).inner_text() == "The Kestrel tent weighs 3.4 kg."
+    assert answer(page).inner_text() == "The Kestrel tent weighs 3.4 kg. [1]"
     assert page.evaluate("document.activeElement.id") == "question"
-    page.get_by_text("Steps").click()
-    steps = page.locator("article ol li").all_inner_texts()
-    assert steps == ["plan: documents", "found: tents#weight (0.51)", "answerer"]
-    page.get_by_text("Sources: Tents > Weight").click()
-    assert page.locator("article ul li").inner_text() == "Tents > Weight\n\nIt weighs 3.4 kg."
+    for link in (answer(page).get_by_role("link"), page.get_by_role("link", name="[1] Tents > Weight")):
+        link.focus()
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog", name="Tents > Weight")
+        assert dialog.locator("p").inner_text() == SECTIONS[SECTION].text
+        page.keyboard.press("Escape")
+        assert not dialog.is_visible()
 
 
-def test_what_the_model_writes_is_text(page):
+def test_markdown_is_rendered(page):
+    ask(page, "markdown")
+
+    text = answer(page)
+    assert text.locator("h3").inner_text() == "Two tents"
+    assert text.locator("strong").all_inner_texts() == ["Kestrel", "3.4"]
+    assert (text.locator("em").inner_text(), text.locator("code").inner_text()) == ("3.4 kg", "3 bags")
+    assert text.locator("ul li").all_inner_texts() == ["packed in 3 bags", "with pegs"]
+    assert text.locator("ol li").all_inner_texts() == ["Pitch it", "Sleep"]
+    assert [row.locator("th, td").all_inner_texts() for row in text.locator("tr").all()] == [
+        ["tent", "kg"], ["Kestrel", "3.4"],
+    ]  # fmt: skip
+    assert text.locator("blockquote").inner_text() == "It is light."
+    assert page.get_by_text("Quoted from our documents.").is_visible()
+
+
+def test_what_the_model_writes_is_text_and_so_is_a_source(page):
     ask(page, "hostile")
 
-    answer(page).wait_for()
-    assert answer(page).text_content() == HOSTILE.replace("\u202e", "\\u{202e}")
-    assert page.locator("article img, article script").count() == 0
-    assert page.title() == "Fellwind Outfitters support"
-
-
-def test_a_source_is_cited_by_its_title_which_is_text(page):
-    ask(page, "hostile title")
-
-    shown = f"{HOSTILE} > Weight".replace("\u202e", "\\u{202e}")
-    answer(page).wait_for()
-    assert answer(page).text_content() == f"It weighs 3.4 kg. [{shown}]"
-    assert page.locator("article summary").last.text_content() == f"Sources: {shown}"
-    assert page.locator("article ul li").text_content().startswith(shown)
-    assert page.locator("article img, article script").count() == 0
+    text = answer(page).text_content()
+    assert text.startswith(SHOWN.partition("[")[0])
+    assert text.endswith("press (javascript:document.title=1) x")
+    assert page.locator("article a").all_text_contents() == [f"[1] {SHOWN}", "[2] complaint.txt"]
+    page.get_by_role("link", name="[1]").click()
+    assert page.get_by_role("dialog").locator("p").text_content() == SHOWN
+    assert page.locator("article img, article script, dialog img, dialog script").count() == 0
     assert page.title() == "Fellwind Outfitters support"
 
 
 def test_brackets_that_are_no_source_stay_as_they_are(page):
     ask(page, "other brackets")
 
-    answer(page).wait_for()
     assert answer(page).inner_text() == "[$&] [constructor] [__proto__] [tents#other]"
 
 
@@ -125,21 +135,21 @@ def test_a_script_that_got_into_the_page_would_not_run(chromium, client):
 @pytest.mark.parametrize(
     ("keys", "text", "decided"),
     [
-        (["Enter"], "It is denied.", False),  # the focus is on No
+        (["Enter"], "It is denied.", False),  # the focus is on Cancel
         (["Escape"], "It is denied.", False),
-        (["Tab", "Enter"], "It is confirmed.", True),
+        (["Shift+Tab", "Enter"], "It is confirmed.", True),
     ],
 )
 def test_a_person_decides_by_keyboard_on_exactly_what_is_shown(page, app, keys, text, decided):
     ask(page, "refund")
-    dialog = page.get_by_role("dialog", name="May the app do this?")
-    dialog.wait_for()
+    card = page.get_by_role("region", name="Please confirm")
+    card.wait_for()
 
-    assert dialog.locator("caption").inner_text() == CALL.name
-    rows = [row.locator("th, td").all_inner_texts() for row in dialog.locator("tr").all()]
+    rows = [row.locator("th, td").all_inner_texts() for row in card.locator("tr").all()]
     assert rows == [
-        ["order_id", '"FW-20001"'],
-        ["note", '"<b>\\u{202e}all</b>"'],
+        ["action", CALL["name"].replace("_", " ")],
+        ["order id", "FW-20001"],
+        ["note", "<b>\\u{202e}all</b>"],
         ["points", "5"],
     ]
     assert app.decided == []
@@ -150,33 +160,56 @@ def test_a_person_decides_by_keyboard_on_exactly_what_is_shown(page, app, keys, 
     assert [approved for _, approved in app.decided] == [decided]
 
 
+def test_another_message_leaves_a_card_undecided(page, app):
+    ask(page, "refund")
+    ask(page, "hello")
+
+    assert page.get_by_text("Not confirmed.").is_visible()
+    assert page.get_by_role("button", name="Confirm").count() == 0
+    assert app.decided == []
+
+
+def test_a_conversation_is_one_thread_until_a_new_one_is_begun(page, app):
+    page.get_by_role("button", name="How do I return boots?").click()
+    answer(page).and_(page.locator(":not(.draft)")).wait_for()
+    assert not page.get_by_label("Examples").is_visible()
+    ask(page, "hello")
+    page.get_by_role("button", name="New chat").click()
+    assert page.get_by_label("Examples").is_visible()
+    ask(page, "hello")
+
+    threads = [thread for _, thread in app.asked]
+    assert threads[0] == threads[1] != threads[2]
+    assert page.locator(".mine").all_inner_texts() == ["hello"]
+
+
 def test_stop_hangs_up(page, app):
-    ask(page, "slow")
-    page.locator(".draft:not(:empty)").wait_for()
+    page.get_by_label("Your message").fill("slow")
+    page.keyboard.press("Enter")
+    page.locator(".draft p").wait_for()
     page.get_by_role("button", name="Stop").click()
 
     page.get_by_text("Stopped.").wait_for()
     assert app.hung_up.wait(10)
-    assert page.get_by_role("button", name="Ask").is_visible()
+    assert page.get_by_role("button", name="Send").is_visible()
 
 
-@pytest.mark.parametrize("question", ["bug", "no weights", "broken tool"])
+@pytest.mark.parametrize("question", ["bug", "no weights"])
 def test_an_error_is_shown(page, question):
     ask(page, question)
 
-    page.get_by_text("Sorry, we cannot answer at the moment. Please try again later.").wait_for()
-    assert "openapi" not in page.locator("article").inner_text()
+    assert answer(page).inner_text() == "Sorry, we cannot answer at the moment. Please try again later."
 
 
-def test_an_empty_question_is_not_sent(page, app):
-    ask(page, "  ")
+def test_an_empty_message_is_not_sent(page, app):
+    page.get_by_label("Your message").fill("  ")
+    page.keyboard.press("Enter")
     ask(page, "How heavy is it?")
 
-    answer(page).wait_for()
     assert [question for question, _ in app.asked] == ["How heavy is it?"]
 
 
-@pytest.mark.parametrize(("scheme", "back"), [("dark", "rgb(22, 25, 27)"), ("light", "rgb(247, 246, 242)")])
+@pytest.mark.parametrize(("scheme", "back"), [("dark", "rgb(20, 24, 26)"), ("light", "rgb(246, 245, 241)")])
 def test_the_page_is_dark_where_the_system_is(page, scheme, back):
     page.emulate_media(color_scheme=scheme)
 

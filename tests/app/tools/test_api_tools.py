@@ -246,10 +246,10 @@ def test_reviews_are_counted_and_the_newest_shown(run):
     assert reviewed["newest"] == [{"rating": 5, "day": "2026-03-03"}, {"rating": 4, "day": "2025-12-21"}]
 
 
-def test_all_stores_are_listed_the_oldest_first(run):
+def test_all_stores_are_listed_the_newest_first(run):
     stores = run("list_stores")["stores"]
 
-    assert (len(stores), stores[0]["city"], stores[-1]["city"]) == (8, "Harrowmere", "Eastermere")
+    assert (len(stores), stores[0]["city"], stores[-1]["city"]) == (8, "Eastermere", "Harrowmere")
 
 
 def test_a_shop_closed_between_two_questions_is_opened_again(tmp_path):

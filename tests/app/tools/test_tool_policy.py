@@ -1,8 +1,11 @@
+"""The manifest of the shop's tools: who may call which, and what may fill their targets."""
+
 from __future__ import annotations
 
 import pytest
 
-from reference_app.tools.policy import POLICY, ROLES, PolicyError, load_policy
+from reference_app.guardrails.calls.request import Target
+from reference_app.tools.policy import ROLES, PolicyError, load_policy
 
 OUTCOMES = {
     "order_status": ("allow", "allow"),
@@ -19,67 +22,81 @@ OUTCOMES = {
 }
 
 
+@pytest.fixture
+def load(tmp_path):
+    def load(text):
+        (tmp_path / "policy.yaml").write_text(text, encoding="utf-8")
+        return load_policy(tmp_path / "policy.yaml")
+
+    return load
+
+
 @pytest.mark.parametrize(("name", "outcomes"), OUTCOMES.items())
 def test_the_shops_policy(name, outcomes):
     policy = load_policy()
 
     assert tuple(policy.decide(name, role) for role in ROLES) == outcomes
-    policy.check_tools(OUTCOMES)
+    assert policy.rules[name].effects is ("confirm" in outcomes)
+    orders = policy.rules[name].targets.get("order_id", Target())
+    assert orders == Target(sources=("customer",), otherwise="deny")
 
 
 @pytest.mark.parametrize(
-    ("name", "role"),
-    [("order_statuss", "staff"), ("order_status", "admin"), ("order_status", ""), ("", "staff")],
+    ("name", "role"), [("order_statuss", "staff"), ("look", "customer"), ("look", "admin"), ("", "staff")]
 )
-def test_what_has_no_rule_is_denied(name, role):
-    assert load_policy(POLICY).decide(name, role) == "deny"
+def test_what_has_no_rule_is_denied(load, name, role):
+    assert load("look: {staff: allow}").decide(name, role) == "deny"
 
 
-def test_a_role_without_a_rule_is_denied(tmp_path):
-    (tmp_path / "policy.yaml").write_text("look: {staff: allow}")
+def test_a_target_has_sources_and_says_what_happens_otherwise(load):
+    policy = load(
+        "pay: {staff: confirm, effects: true, targets: {to: {from: [customer, tool find, constant], "
+        "values: [a], else: confirm}}}\nfind: {staff: allow}"
+    )
 
-    assert load_policy(tmp_path / "policy.yaml").decide("look", "customer") == "deny"
-
-
-@pytest.mark.parametrize(
-    ("names", "said"),
-    [
-        (["look", "write"], "there is no rule for write"),
-        (["lock"], "there is no tool 'look'; there are lock"),
-        ([], "there is no tool 'look'"),
-    ],
-)
-def test_the_file_speaks_of_the_tools_and_no_others(tmp_path, names, said):
-    (tmp_path / "policy.yaml").write_text("look: {staff: allow}")
-
-    with pytest.raises(PolicyError, match=said):
-        load_policy(tmp_path / "policy.yaml").check_tools(names)
+    assert policy.rules["pay"].targets == {
+        "to": Target(sources=("customer", "tool find", "constant"), values=("a",), otherwise="confirm")
+    }
+    schema = {"properties": {"to": {}}}
+    policy.check_tools({"pay": schema, "find": {}})
+    with pytest.raises(PolicyError, match=r"policy\.yaml:1: pay: there is no argument 'to'; it has where"):
+        policy.check_tools({"pay": {"properties": {"where": {}}}})
+    with pytest.raises(PolicyError, match=r"there is no rule for pai\. Did you mean 'pay' in line 1"):
+        policy.check_tools({"pai": schema})
+    with pytest.raises(PolicyError, match=r"policy\.yaml:1: pay: to: there is no tool 'fnd'"):
+        load("pay: {targets: {to: {from: [tool fnd]}}}").check_tools({"pay": schema})
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "holds no rules"),
-        ("- look", "holds no rules"),
-        ("look: allow", "holds no rules"),
-        ("look: [allow]", "holds no rules"),
+        ("", "yaml:1: here belongs a mapping"),
+        ("- look", "yaml:1: here belongs a mapping"),
+        ("look: allow", "yaml:1: here belongs a mapping"),
         ("look: {staff: allow", "is no YAML"),
-        ("? {a: 1}\n: {staff: allow}", "is no YAML"),
-        ("look: {admin: allow}", "look: there is no role 'admin'; there are customer, staff"),
-        ("look: {staff: yes}", "look: staff: True is none of allow, confirm, deny"),
-        ("look: {staff: Allow}", "'Allow' is none of"),
+        (
+            "look: {admin: allow}",
+            "yaml:1: there is no key 'admin'; there are customer, staff, effects and targets",
+        ),
+        ("look:\n  staff: yes", "yaml:2: staff: 'yes' is none of allow, confirm, deny"),
         ("look: {staff: [allow]}", "is none of"),
-        ("look: {staff: }", "None is none of"),
-        ("look: {staff: deny}\nlook: {staff: allow}", r"policy\.yaml:2: 'look' stands there twice"),
-        ("look:\n  staff: deny\n  staff: allow", r"policy\.yaml:3: 'staff' stands there twice"),
-        ("look: {staff: !!python/object/apply:os.getcwd []}", "is no YAML"),
+        ("look: {staff: }", "'' is none of"),
+        ("look: {staff: deny}\nlook: {staff: allow}", "yaml:2: 'look' stands there twice"),
+        ("look:\n  staff: deny\n  staff: allow", "yaml:3: 'staff' stands there twice"),
+        ("look: {effects: sometimes}", "effects: 'sometimes' is none of true, false"),
+        ("look:\n  targets:\n    to: {from: [client]}", "yaml:3: from: 'client' is none of customer"),
+        ("look: {targets: {to: {from: [customer ada]}}}", "'customer ada' is none of"),
+        (
+            "look: {targets: {to: {from: customer}}}",
+            "there is no key 'from'; there are from and values, each a list",
+        ),
+        ("look: {targets: {to: {else: deny}}}", "a target needs `from`"),
+        ("look: {targets: {to: {from: [customer], else: ask}}}", "else: 'ask' is none of allow"),
     ],
 )
-def test_a_broken_policy_is_explained(tmp_path, text, said):
-    (tmp_path / "policy.yaml").write_text(text)
-
+def test_a_broken_policy_is_explained_with_its_line(load, text, said):
     with pytest.raises(PolicyError, match=said):
-        load_policy(tmp_path / "policy.yaml")
+        load(text)
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])

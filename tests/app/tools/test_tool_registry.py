@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from reference_app.guardrails.calls.request import Declaration
 from reference_app.tools.arguments import ToolError
 from reference_app.tools.policy import Policy, PolicyError
 from reference_app.tools.registry import NOT_OWN, Confirmation, Decision, DeniedCallError, Registry, Tool
@@ -64,9 +65,14 @@ def ran():
     return Ran()
 
 
+def make_policy(rules):
+    declared = {name: Declaration(outcomes=outcomes) for name, outcomes in rules.items()}
+    return Policy(source=Path("policy.yaml"), rules=declared, lines=dict.fromkeys(rules, 1))
+
+
 def make(ran, rules=RULES):
     tools = [ran.tool(name, properties) for name, properties in SCHEMAS.items()]
-    return Registry(tools, Policy(source=Path("policy.yaml"), rules=rules))
+    return Registry(tools, make_policy(rules))
 
 
 @pytest.fixture
@@ -198,7 +204,7 @@ def spans(monkeypatch):
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr("opentelemetry.trace.get_tracer", provider.get_tracer)
+    monkeypatch.setattr("reference_app.tracing.steps.get_tracer", provider.get_tracer)
     yield exporter
     provider.shutdown()
 
@@ -246,7 +252,7 @@ def test_a_tool_that_breaks_is_marked_and_not_hidden(spans):
 
     parameters = {"type": "object", "properties": {}, "additionalProperties": False}
     tool = Tool(name="look", description="", parameters=parameters, run=run)
-    registry = Registry([tool], Policy(source=Path("p"), rules={"look": {"staff": "allow"}}))
+    registry = Registry([tool], make_policy({"look": {"staff": "allow"}}))
     with pytest.raises(ZeroDivisionError):
         registry.run("look", {}, "staff")
 
@@ -268,7 +274,7 @@ def test_a_tool_may_deny_what_is_another_customer_s(spans, customer, decision, r
 
     parameters = {"type": "object", "properties": SCHEMAS["look"], "additionalProperties": False}
     tool = Tool(name="look", description="", parameters=parameters, run=lambda _: {"of": None}, run_as=run_as)
-    registry = Registry([tool], Policy(source=Path("p"), rules={"look": {"customer": "allow"}}))
+    registry = Registry([tool], make_policy({"look": {"customer": "allow"}}))
     call = registry.run("look", FINE, "customer", customer=customer)
 
     assert (call.decision, call.result, call.arguments) == (decision, result, FINE)
@@ -283,16 +289,16 @@ def test_two_tools_of_one_name_and_an_unfit_policy_make_no_registry(ran):
     look = ran.tool("look", SCHEMAS["look"])
 
     with pytest.raises(ToolError, match="Two tools are named look"):
-        Registry([look, look], Policy(source=Path("p"), rules={"look": {}}))
+        Registry([look, look], make_policy({"look": {}}))
     with pytest.raises(PolicyError, match="no rule for find"):
         make(ran, {name: rule for name, rule in RULES.items() if name != "find"})
-    with pytest.raises(PolicyError, match="no tool 'fly'"):
-        make(ran, {**RULES, "fly": {}})
+    with pytest.raises(PolicyError, match=r"no rule for find\. Did you mean 'fnd' in line 1"):
+        make(ran, {"fnd" if name == "find" else name: rule for name, rule in RULES.items()})
 
 
 def test_a_schema_changed_later_changes_nothing(ran):
     look = ran.tool("look", dict(SCHEMAS["look"]))
-    registry = Registry([look], Policy(source=Path("p"), rules={"look": {"staff": "allow"}}))
+    registry = Registry([look], make_policy({"look": {"staff": "allow"}}))
     look.parameters["properties"]["email"] = {}
 
     assert registry.decide("look", {**FINE, "email": "x"}, "staff").outcome == "deny"

@@ -233,11 +233,53 @@ def test_a_call_without_a_result_is_no_source():
 
 
 def test_a_call_that_waits_for_a_person_may_be_asked_for():
-    text, allow = "Please confirm: 300 points.", ["Please confirm: * points."]
+    text, allow = "Please confirm: 300 points.", [{"text": "Please confirm: * points.", "of": "pending"}]
 
     for decision, is_allowed in (("pending", True), ("denied", False), (None, False)):
         calls = [ToolCall(name="adjust_points", arguments={"points": 300}, decision=decision)]
         assert is_green(rate(text, calls=calls, allow=allow)) is is_allowed, decision
+
+
+ERRORS = (
+    {"error": "declined"},
+    '{"error": {"code": 402}}',
+    {"isError": True, "content": [{"type": "text", "text": "the card was declined"}]},
+    {"success": False, "order": "A-1"},
+    "Error: the card was declined",
+    "ValueError: no such card",
+)
+
+
+def test_a_template_of_success_is_filled_by_a_call_that_succeeded_and_by_no_other():
+    text, allow = "Your order A-1 has been refunded.", ["Your order * has been refunded."]
+
+    def rate_after(result, decision=None):
+        call = ToolCall(name="refund_order", arguments={"order": "A-1"}, decision=decision, result=result)
+        return rate(text, passages=None, calls=[call], allow=allow, question=QUESTION)
+
+    assert rate_after({"refunded": 40}).value == 1
+    assert rate_after({"refunded": 40, "error": None, "ok": True}).value == 1
+    assert isinstance(rate_after(None, "pending"), Failure)
+    assert isinstance(rate_after(None, "denied"), Failure)
+    others = [rate_after({"waits": "for a person"}, "pending"), *map(rate_after, ERRORS)]
+    assert [result.value for result in others if result.value >= 0.8] == []  # the bound of apps of templates
+
+
+@pytest.mark.parametrize("result", ERRORS)
+def test_a_template_of_errors_is_filled_by_these_alone(result):
+    text, allow = "I cannot refund order A-1.", [{"text": "I cannot refund order *.", "of": "error"}]
+
+    def rate_after(result):
+        calls = [ToolCall(name="refund", arguments={"order": "A-1"}, result=result)]
+        return rate(text, passages=None, calls=calls, allow=allow, question=QUESTION)
+
+    assert rate_after(result).value == 1
+    assert rate_after({"refunded": 40}).value < 1
+
+
+@pytest.mark.parametrize("template", [{"text": "Refund *."}, {"text": "Refund *.", "of": "denied"}, 3])
+def test_a_template_of_what_no_call_is_is_refused(template):
+    scoring.refuse("supported", "allow", allow=[template])
 
 
 @pytest.mark.parametrize(
