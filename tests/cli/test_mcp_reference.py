@@ -18,7 +18,7 @@ SERVER = ["-m", "reference_app.variants.mcp"]
 def test_the_reference_app_s_tools_are_locked(monkeypatch, capsys, python):
     monkeypatch.chdir(ROOT)
     assert main(["mcp", "check", "--", python, *SERVER]) == 0
-    assert capsys.readouterr().out == "8 tools checked, 0 findings\n"
+    assert capsys.readouterr().out == "11 tools checked, 0 findings\n"
 
 
 def test_a_poisoned_tool_of_it_is_red(monkeypatch, capsys, tmp_path, python):

@@ -35,36 +35,56 @@ def test_products_are_found_by_category_name_and_order():
     assert [(row["price"], row["weight_kg"]) for row in named["products"]] == [("£289", 2.1)]
 
 
-def play(request):
-    """A model that looks the order up, and then says what the tool returned."""
-    if "tools" not in request:
-        return f"It is {json.loads(request['messages'][-1]['content'])['status']}."
-    function = {"name": "order_status", "arguments": '{"order_id": "FW-10436"}'}
+def ask(monkeypatch, reply, **variables):
+    """The answer to a question, and what a server that plays the model was sent."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with OpenAIServer(answer=reply) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        return asyncio.run(autogen.answer("Where is FW-10436?")), server.requests
+
+
+def call(name, arguments):
+    """A message that calls a function."""
+    function = {"name": name, "arguments": arguments}
     return {"content": None, "tool_calls": [{"id": "call-1", "type": "function", "function": function}]}
 
 
 @NEEDS_AUTOGEN
-def test_the_model_calls_a_tool_and_words_what_it_returned(monkeypatch):
-    with OpenAIServer(answer=play) as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        found = asyncio.run(autogen.answer("Where is FW-10436?"))
+def test_a_large_model_calls_a_function_and_words_what_it_returned(monkeypatch):
+    def reply(request):
+        if request.get("tools"):
+            return call("order_status", '{"order_id": "FW-10436"}')
+        return f"It is {json.loads(request['messages'][-1]['content'])['status']}."
+
+    found, (offered, worded) = ask(monkeypatch, reply, AUTOGEN_MODEL="gpt-4o-mini")
     assert found["text"] == "It is shipped."
-    (call,) = found["tool_calls"]
-    assert (call["name"], call["arguments"], call["decision"]) == (
+    (made,) = found["tool_calls"]
+    assert (made["name"], made["arguments"], made["decision"]) == (
         "order_status",
         {"order_id": "FW-10436"},
         "allowed",
     )
-    assert call["result"]["carrier"] == "Kestrel Express"
-    offered, worded = server.requests
-    assert offered["tool_choice"] == "required"
-    assert {one["function"]["name"] for one in offered["tools"]} == {
-        "order_status",
-        "find_products",
-        "request_refund",
-        "cannot_help",
-    }
-    assert "tools" not in worded
+    assert made["result"]["carrier"] == "Kestrel Express"
+    names = [tool["function"]["name"] for tool in offered["tools"]]
+    assert names == ["order_status", "find_products", "request_refund", "cannot_help"]
+    assert (offered["model"], "tools" in worded) == ("gpt-4o-mini", False)
+
+
+@NEEDS_AUTOGEN
+def test_a_small_model_is_held_to_one_call_by_a_schema(monkeypatch):
+    def reply(request):
+        if "response_format" in request:
+            return '{"name": "order_status", "arguments": {"order_id": "FW-10436"}}'
+        return "Kestrel Express has it."
+
+    found, (offered, worded) = ask(monkeypatch, reply)
+    assert (found["text"], found["model"]) == ("Kestrel Express has it.", autogen.MODEL)
+    assert [made["result"]["status"] for made in found["tool_calls"]] == ["shipped"]
+    calls = offered["response_format"]["json_schema"]["schema"]["anyOf"]
+    assert [one["properties"]["name"]["const"] for one in calls][-1] == "cannot_help"
+    assert "find_products" in offered["messages"][0]["content"]
+    assert 'The shop\'s system says: {"order_id": "FW-10436"' in worded["messages"][-1]["content"]
 
 
 @NEEDS_AUTOGEN
@@ -73,13 +93,9 @@ def test_the_model_calls_a_tool_and_words_what_it_returned(monkeypatch):
     [("order_stats", "{}"), ("order_status", "{}"), ("find_products", '{"category": "Cars"}')],
 )
 def test_a_call_that_autogen_refuses_is_recorded_as_denied(monkeypatch, name, arguments):
-    def err(request):
-        function = {"name": name, "arguments": arguments}
-        call = {"id": "call-1", "type": "function", "function": function}
-        return {"content": None, "tool_calls": [call]} if "tools" in request else "Sorry."
+    def reply(request):
+        return call(name, arguments) if request.get("tools") else "Sorry."
 
-    with OpenAIServer(answer=err) as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        (call,) = asyncio.run(autogen.answer("Where is FW-10436?"))["tool_calls"]
-    assert (call["name"], call["decision"]) == (name, "denied")
-    assert call["reason"]
+    (made,) = ask(monkeypatch, reply, AUTOGEN_MODEL="gpt-4o-mini")[0]["tool_calls"]
+    assert (made["name"], made["decision"]) == (name, "denied")
+    assert made["reason"]
