@@ -10,23 +10,42 @@ VARIANTS := autogen autorag lightrag mcp raganything
 extras-autorag := autorag,autorag-trial
 # Without their dependencies: MinerU, which pulls torch to parse documents that are not used, and an OpenCV that needs libGL.
 bare-raganything := "raganything>=1.4,<1.5" "rapidocr-onnxruntime>=1.4,<2"
+# Recorded replies of a 1.5B model, so that neither its weights nor a server are needed.
+golden-autogen := reference_app/variants/autogen/golden.yaml --llm-record none
 golden-raganything := golden/multimodal.yaml
 golden-mcp := golden/support.yaml --llm-app reference_app.variants.mcp:answer
+index := import asyncio, importlib, sys; \
+  asyncio.run(importlib.import_module("reference_app.variants." + sys.argv[1]).answer("boots")) # builds it at first use
+before-autogen = mkdir -p .llmops/cassettes && cp -R reference_app/variants/autogen/cassettes/. .llmops/cassettes/
 before-autorag = trial=$$(.venv-autorag/bin/python -m reference_app.variants.autorag) && \
   .venv-autorag/bin/llmops choose --autorag $$trial || test $$? = 2 # no winner is a result
-before-lightrag = .venv-lightrag/bin/python -m reference_app.variants.lightrag
-before-raganything = .venv-raganything/bin/python -m reference_app.variants.raganything
-before-mcp = $(BIN)/llmops mcp check -- .venv-mcp/bin/python -m reference_app.variants.mcp
+before-lightrag = .venv-lightrag/bin/python -c '$(index)' lightrag
+before-raganything = .venv-raganything/bin/python -c '$(index)' raganything
+before-mcp = $(BIN)/llmops models pull injection && $(BIN)/llmops mcp check -- .venv-mcp/bin/python -m reference_app.variants.mcp
 
 unexport PYTHONDONTWRITEBYTECODE # hundreds of processes would compile the same modules
 
-.PHONY: golden independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant variants interop lock clean
+.PHONY: golden golden-live golden-sample independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant variants interop lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden -p no:hypothesispytest $(ARGS)
 
-independent: .venv/golden.stamp # 144 questions that were written apart from the app; about 6 minutes
+golden-live: .venv/golden.stamp # asks the app's model again in place of replaying what was recorded: 1.1 GB of weights, half an hour
+	@$(BIN)/llmops models pull
+	@$(BIN)/llmops models pull large
+	$(BIN)/pytest --llm-golden golden/support.yaml -p no:hypothesispytest --llm-record all -o llm_timeout_s=900 $(ARGS)
+
+# Eight cases, others every day, live: recorded calls prove nothing of the way to the model.
+SAMPLE = $(shell $(PYTHON) -c 'import datetime, re; ids = re.findall(r"^  - id: (\S+)", open("golden/support.yaml").read(), re.M); \
+  day = datetime.date.today().toordinal() * 8; print(*("golden/support.yaml::" + ids[(day + i) % len(ids)] for i in range(8)))')
+golden-sample: .venv/golden.stamp
+	@$(BIN)/llmops models pull
+	@$(BIN)/llmops models pull large
+	$(BIN)/pytest --llm-golden $(SAMPLE) -p no:hypothesispytest --llm-record all -o llm_timeout_s=900 \
+	  -o llm_cassettes=.llmops/sample $(ARGS)
+
+independent: .venv/golden.stamp # 144 questions that were written apart from the app
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden golden/independent.yaml -p no:hypothesispytest $(ARGS)
 
@@ -40,15 +59,14 @@ guards: .venv/golden.stamp # each guard of the reference app against its own att
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden golden/_attacks/guards.yaml -p no:hypothesispytest
 
-variant: .venv-$(NAME)/stamp # NAME=one of VARIANTS: the app on another library, its golden file and tests, in its own environment
+variant: .venv-$(NAME)/stamp # NAME=one of VARIANTS: an example on another library, its golden file and tests, in its own environment
 	@$(BIN)/llmops models pull
-	@$(BIN)/llmops models pull injection
 	$(before-$(NAME))
 	.venv-$(NAME)/bin/python -m pytest --llm-golden $(or $(golden-$(NAME)),reference_app/variants/$(NAME)/golden.yaml) \
 	  $(addprefix --llm-baseline=,$(wildcard benchmarks/variants/runs/$(NAME).json)) -p no:hypothesispytest $(ARGS)
-	.venv-$(NAME)/bin/python -m pytest -p no:hypothesispytest $(wildcard tests/app/*/test_$(NAME)*.py)
+	.venv-$(NAME)/bin/python -m pytest -p no:hypothesispytest tests/app/variants $(wildcard tests/app/test_$(NAME).py)
 
-variants: # all of them, and then once more live, one case at a time, for docs/variants.md
+variants: # all of them, and then once more, one case at a time, for docs/variants.md
 	for each in $(VARIANTS); do $(MAKE) --no-print-directory variant NAME=$$each || exit 1; done
 	$(BIN)/python -m benchmarks.variants
 
@@ -74,6 +92,7 @@ tests: .venv/test.stamp
 
 live: .venv/test.stamp # tests of one group share their recorded calls, so they run in one worker
 	@$(BIN)/llmops models pull
+	@$(BIN)/llmops models pull large
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m live
 
 coverage: .venv/test.stamp # the tests of both lanes once more, counting lines and branches, which takes half as long again

@@ -25,16 +25,9 @@ def plan_json(output, *, keys):
 
 @pytest_llmops.metric("plan_intent")
 def plan_intent(output, *, expected):
-    """Whether the plan has this route and calls these tools, in this order."""
-    made = _intent(_read(output.text))
+    """Whether the plan calls these tools, in this order, or replies, asks or refuses as expected."""
+    made = _name_calls(_read(output.text))
     return float(made == list(expected)), f"planned {made}, expected {list(expected)}"
-
-
-@pytest_llmops.metric("declined")
-def declined(output, *, route):
-    """Whether the plan turns the question away by this route."""
-    plan = _read(output.text)
-    return float(plan is not None and plan.get("route") == route)
 
 
 @pytest_llmops.metric("ids_copied")
@@ -81,13 +74,7 @@ def _read(text):
     return plan if isinstance(plan, dict) else None
 
 
-def _intent(plan):
+def _name_calls(plan):
     if plan is None or not isinstance(plan.get("calls"), list):
         return None
-    return [plan.get("route"), *(call.get("name") for call in plan["calls"] if isinstance(call, dict))]
-
-
-@pytest_llmops.metric("degraded", needs=("spans",), higher_is_better=False)
-def degraded(sample):
-    """Whether the app quoted its documents, since the model's draft said what nothing bears out."""
-    return float(any(span.name == "guard grounding" for span in sample.spans))
+    return [call.get("name") for call in plan["calls"] if isinstance(call, dict)]

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from cryptography.fernet import Fernet
 
 from reference_app.errors import VaultError
-from reference_app.graph import SupportApp
+from reference_app.app import SupportApp
 from reference_app.models.client import Models
 from reference_app.settings import read_settings
 from reference_app.tracing.steps import record_steps

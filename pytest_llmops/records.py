@@ -320,6 +320,7 @@ class Output:
         model_calls: The answered model calls in the order they began.
         failed_calls: The others.
         attempts: Calls of the app for this repeat; more than one where a provider failed.
+        degraded: How the app itself says that this answer falls short, such as `quoted`; empty if it does not.
     """
 
     text: str
@@ -333,6 +334,7 @@ class Output:
     model_calls: tuple[ModelCall, ...] = ()
     failed_calls: tuple[FailedCall, ...] = ()
     attempts: int = 1
+    degraded: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -492,6 +494,9 @@ class Run:
 
 Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]
 OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "regressed", "undecided", "error")
+Status = Outcome | Literal["known"]
+"""What is counted: an outcome, or `known` where it does not fail the build since the baseline has it too."""
+STATUSES: tuple[Status, ...] = (*OUTCOMES, "known")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from reference_app import tuned
 from reference_app.errors import QuestionError
 from reference_app.models.client import open_models
 from reference_app.models.weights import find_weights
@@ -72,7 +73,8 @@ class SupportApp:
         self._uploads = settings.uploads
         self._known: OrderedDict[str, int | None] = OrderedDict()
         try:
-            prompts = {name: load_prompt(settings.prompts, name) for name in PROMPTS}
+            learnt = tuned.PROMPTS if settings.tuned else {}
+            prompts = {name: load_prompt(settings.prompts, learnt.get(name, name)) for name in PROMPTS}
             self.context = Context(
                 settings=settings,
                 models=self.models,
@@ -91,7 +93,7 @@ class SupportApp:
         """Close connections, and the shop's service where it runs in this process."""
         atexit.unregister(self.close)
         self.models.close()
-        self.context.tools.box.close()
+        self.context.tools.close()
 
     def run(
         self,

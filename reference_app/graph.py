@@ -24,6 +24,7 @@ from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime  # noqa: TC002 - langgraph reads the hints of nodes
 from langgraph.types import Command, interrupt
 
+from reference_app import tuned
 from reference_app.errors import EndpointError
 from reference_app.guardrails.injection import scan
 from reference_app.plans import OWN, SEARCH, PlanError, make_schema, read_plan
@@ -137,8 +138,11 @@ def planner(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         return {"messages": [as_message(attached, ATTACHED)]}
     tools = context.tools.planned
     schema = make_schema(tools, customer_texts(state))
+    asked = show_conversation(state)
+    if context.settings.tuned:
+        asked = tuned.show_question(customer_texts(state))
     with trace("planner") as span:
-        text = context.ask("planner", show_conversation(state), PLAN_TOKENS, schema=schema)
+        text = context.ask("planner", asked, PLAN_TOKENS, schema=schema)
         try:
             calls = read_plan(text)
         except PlanError:  # an endpoint that does not keep to schemas gets a second chance
@@ -160,7 +164,7 @@ def approve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Wait for a person where the policy wants one to confirm a call, with exactly these arguments."""
     context, confirmed, rejected = runtime.context, list[str](), list[str]()
     for call in planned(state):
-        if call["id"].startswith(ATTACHED):
+        if str(call["id"]).startswith(ATTACHED):
             continue
         decided = context.tools.decide(call["name"], call["args"], customer_texts(state))
         if decided.outcome != "confirm":
@@ -185,7 +189,7 @@ def call_tool(request: ToolCallRequest, _: Callable[..., Any]) -> ToolMessage:
         trace_guard("tools", record.reason)
     else:
         confirmation = Confirmation(digest) if digest in state["confirmed"] else None
-        attached = request.tool_call["id"].startswith(ATTACHED)
+        attached = str(request.tool_call["id"]).startswith(ATTACHED)
         record = context.tools.run(
             name, arguments, customer_texts(state), confirmation, state["customer"], attached=attached
         )
@@ -225,6 +229,9 @@ def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewrit
         return Command(goto="guard_output", update={"text": " ".join(said)})
     with trace("answerer") as span:
         asked = "Material:\n" + "\n\n".join(material) + f"\n\n{show_conversation(state, 'Customer')}"
+        if context.settings.tuned:
+            sections = [found.section for found in state["passages"]]
+            asked = tuned.show_material(sections, made(state), last_message(state))
         text = context.ask("answerer", asked, ANSWER_TOKENS)
         span.describe({"reference_app.draft": text})
         if text.startswith(APOLOGY[:-1]) and state["queries"] and not state["rewritten"]:
@@ -337,7 +344,7 @@ def show_result(call: ToolCall, question: str) -> str:
     result = call.result if call.result is not None else {"error": call.decision, "reason": call.reason}
     if call.name in ATTACHMENTS:
         return f"{call.name}: {cut_text(str(result['text']), question, ATTACHED_CHARACTERS)}"
-    return f"{call.name}({json.dumps(call.arguments)}) = {json.dumps(result)}"
+    return f"{call.name}({json.dumps(call.arguments)}) = {json.dumps(result, ensure_ascii=False)}"
 
 
 def say(call: dict[str, Any], context: Context) -> str:
@@ -360,14 +367,16 @@ def quote(state: State, context: Context) -> str:
     from reference_app.extractive import quote as quote_sections
 
     if sections := [one.section for one in state["passages"]]:
-        return f"{context.say('quoted')} {quote_sections(last_message(state), sections)}"
-    found = [call for call in made(state) if call.result and "error" not in call.result]
-    if texts := [
-        cut_text(call.result["text"], last_message(state), 300) for call in found if call.name in ATTACHMENTS
-    ]:
-        return f"{context.say('quoted')} {' '.join(texts)}"
-    facts = [f"{name}: {value}" for call in found for name, value in call.result.items()]
-    return f"{context.say('quoted')} {'; '.join(facts)}." if facts else context.say("unknown")
+        quoted = quote_sections(last_message(state), sections, library=context.library)
+        return f"{context.say('quoted')} {quoted}"
+    results = [(call.name, call.result) for call in made(state) if call.result and "error" not in call.result]
+    texts = [
+        cut_text(found["text"], last_message(state), 300) for name, found in results if name in ATTACHMENTS
+    ]
+    if not texts:
+        facts = [f"{name}: {value}" for _, found in results for name, value in found.items()]
+        texts = [f"{'; '.join(facts)}."] if facts else []
+    return f"{context.say('quoted')} {' '.join(texts)}" if texts else context.say("unknown")
 
 
 def list_attachments(state: State, context: Context) -> list[dict[str, Any]]:

@@ -1,133 +1,98 @@
-"""Runs the fresh draw and the doses, one process at a time; what was measured before is taken up."""
+"""Asks the adapter, whole and damaged, for plans, and counts those that are right."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.doses.asking import ask_adapter, read_answers
-from benchmarks.doses.drawing import (
-    Question,
-    choose,
-    draw_committed,
-    draw_fresh,
-    load_refusals,
-    of_task,
-    write,
-)
-from benchmarks.doses.gating import GateVerdict, load_verdict, run_gate
-from benchmarks.doses.perturbing import DOSES, Dose, perturb
-from benchmarks.doses.scoring import REFUSED, Share, count_changed, measure_answers, measure_plans
-from reference_app.settings import HERE
+from benchmarks.doses.drawing import choose, draw_plans, load_refusals
+from benchmarks.doses.perturbing import DOSES, perturb
+from pytest_llmops.statistics.intervals import wilson_interval
+from reference_app.models.weights import find_weights
+from reference_app.settings import HERE, read_settings
+from reference_app.training.engine import ON, open_engine
+from reference_app.training.example import Example
+from reference_app.training.measuring import PLAN_TOKENS, name_calls, read_plan
 
-ROOT = Path(__file__).parents[2]
-WORK = ROOT / "build" / "doses"
 ADAPTER = HERE / "adapter" / "adapter.gguf"
-ASKED = 60  # questions for each dose, and for the base, whose prompt with its examples takes long
+ACTIONS = {"request_refund", "change_address", "adjust_points"}
+ASKED = 60  # questions for each dose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
-    """Shares of one set of questions; of `base` those that were asked."""
-
-    label: str
-    adapter: Mapping[str, Share]
-    base: Mapping[str, Share]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Share:
     """
-    What a dose did.
-
     Attributes:
-        before: The same shares of the unharmed adapter, on the questions that the damaged one was asked.
-        changed: Plans that are worded otherwise than those of the unharmed adapter.
-        verdict: None where the gate was not run.
+        groups: Phrasings that the questions were made from; those of one phrasing are no independent trials.
     """
 
-    dose: Dose
-    plans: Mapping[str, Share]
-    before: Mapping[str, Share]
-    changed: int
-    verdict: GateVerdict | None
+    name: str
+    right: int
+    of: int
+    groups: int
+
+    def __str__(self) -> str:
+        low, high = wilson_interval(self.right / self.of, self.groups)
+        return f"| {self.name} | {self.right / self.of:.3f} | {low:.2f} to {high:.2f} | {self.of} |"
 
 
-def measure_fresh(heard: Callable[[str], None]) -> None:
-    """Ask the adapter all questions, and its base a sample."""
-    for name, questions in _sets().items():
-        path = write(questions, WORK / "questions" / f"{name}.jsonl")
-        heard(f"adapter, {name}: {len(questions)} questions")
-        ask_adapter(ADAPTER, path, _answers("adapter", name))
-    for name in ("doses", "refusals"):
-        questions = _dosed() if name == "doses" else load_refusals()
-        path = write(questions, WORK / "questions" / f"base-{name}.jsonl")
-        heard(f"base with its own prompt, {name}: {len(questions)} questions")
-        ask_adapter(ADAPTER, path, _answers("base", name), base=True)
+def measure_fresh() -> Iterator[Share]:
+    """Shares of the split drawn anew and of the refusals, with Wilson's intervals at 95 %."""
+    plans, refusals = draw_plans(), load_refusals()
+    texts = ask(ADAPTER, [*plans, *refusals])
+    pairs = list(zip(plans, texts, strict=False))
+    tools = [pair for pair in pairs if pair[0].kind not in {"search_documents", "reply", "refuse", "ask"}]
+    yield share("calls of tools exact", tools, is_exact)
+    for kind in ("search_documents", "reply", "ask", "refuse"):
+        yield share(f"{kind}: plan exact", [pair for pair in pairs if pair[0].kind == kind], is_exact)
+    yield share("names of the calls right", pairs, names_right)
+    yield share("an action that nobody asked for (fewer is better)", pairs, acts_unasked)
+    yield share(
+        "out of scope, written apart: refused",
+        list(zip(refusals, texts[len(plans) :], strict=True)),
+        is_exact,
+    )
 
 
-def measure_doses(heard: Callable[[str], None]) -> None:
-    path = write(_dosed(), WORK / "questions" / "dosed.jsonl")
+def measure_doses(folder: Path) -> Iterator[str]:
+    """A row for each dose: plans exact, and plans that are worded otherwise than the unharmed adapter's."""
+    plans = choose(draw_plans(), ASKED)
+    whole: list[str] = []
     for dose in DOSES:
-        adapter = perturb(ADAPTER, dose, WORK / "adapters")
-        heard(f"{dose.label}: {ASKED} questions, then the gate")
-        ask_adapter(adapter, path, _answers("dose", dose.name))
-        heard(str(run_gate(adapter, WORK / "home", _verdict(dose))))
+        texts = ask(perturb(ADAPTER, dose, folder), plans)
+        whole = whole or texts
+        exact = sum(map(is_exact, plans, texts)) / len(plans)
+        changed = sum(one != other for one, other in zip(texts, whole, strict=True))
+        yield f"| {dose.label} | {exact:.2f} | {changed} of {len(plans)} |"
 
 
-def list_splits() -> Iterator[Split]:
-    """Of what was answered so far."""
-    sets = _sets()
-    for name, label in (
-        ("committed-plans", "committed test split"),
-        ("fresh-plans", "drawn anew"),
-        ("refusals", "to refuse, written anew"),
-    ):
-        base = {"fresh-plans": "doses", "refusals": "refusals"}.get(name)
-        kept = REFUSED if name == "refusals" else None
-        yield Split(
-            label=label,
-            adapter=measure_plans(sets[name], read_answers(_answers("adapter", name)), kept),
-            base=measure_plans(sets[name], read_answers(_answers("base", base)), kept) if base else {},
-        )
-    answers = read_answers(_answers("adapter", "fresh-answers"))
-    yield Split(label="answers, drawn anew", adapter=measure_answers(sets["fresh-answers"], answers), base={})
+def ask(adapter: Path, plans: Iterable[Example]) -> list[str]:
+    """The adapter's words, greedy and without a grammar."""
+    weights = find_weights(read_settings({}).weights).chat
+    with open_engine(weights, adapter) as engine:
+        return [
+            engine.answer(one.messages(answered=False), scale=ON, max_tokens=PLAN_TOKENS) for one in plans
+        ]
 
 
-def list_responses() -> Iterator[Response]:
-    """Of the doses that were measured so far; all on the same questions."""
-    questions, unharmed = _dosed(), read_answers(_answers("adapter", "fresh-plans"))
-    for dose in DOSES:
-        answers = unharmed if dose.spoil is None else read_answers(_answers("dose", dose.name))
-        verdict = load_verdict(_verdict(dose))
-        if answers or verdict:
-            yield Response(
-                dose=dose,
-                plans=measure_plans(questions, answers),
-                before=measure_plans([one for one in questions if one["id"] in answers], unharmed),
-                changed=count_changed(questions, answers, unharmed),
-                verdict=verdict,
-            )
+def share(name: str, pairs: Sequence[tuple[Example, str]], holds: Callable[[Example, str], bool]) -> Share:
+    """How often `holds` is true of a question and the plan that was made for it."""
+    right = sum(holds(one, text) for one, text in pairs)
+    return Share(name=name, right=right, of=len(pairs), groups=len({one.phrasing for one, _ in pairs}))
 
 
-def _sets() -> dict[str, list[Question]]:
-    fresh = draw_fresh()
-    return {
-        "fresh-plans": of_task(fresh, plan=True),
-        "refusals": load_refusals(),
-        "committed-plans": of_task(draw_committed(), plan=True),
-        "fresh-answers": of_task(fresh, plan=False),
-    }
+def is_exact(one: Example, text: str) -> bool:
+    return bool(read_plan(text) == json.loads(one.assistant))
 
 
-def _dosed() -> list[Question]:
-    return choose(of_task(draw_fresh(), plan=True), ASKED)
+def names_right(one: Example, text: str) -> bool:
+    return name_calls(read_plan(text)) == name_calls(json.loads(one.assistant))
 
 
-def _answers(system: str, name: str) -> Path:
-    return WORK / "answers" / f"{system}-{name}.jsonl"
-
-
-def _verdict(dose: Dose) -> Path:
-    return WORK / "verdicts" / f"{dose.name}.json"
+def acts_unasked(one: Example, text: str) -> bool:
+    """Whether an action is planned that nobody asked for, or with other arguments."""
+    plan, wanted = read_plan(text), json.loads(one.assistant)["calls"]
+    calls = plan["calls"] if name_calls(plan) else []
+    return any(call not in wanted for call in calls if isinstance(call, dict) and call.get("name") in ACTIONS)

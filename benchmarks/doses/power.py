@@ -23,7 +23,7 @@ HELD = 0.86  # share of exact plans on the test split
 DROP = 0.05
 RISE = 0.15  # of the cases that were missed, those that an adapter trained anew gets right
 RECORDED, REPEATS = 2, 3
-CASES = (26, 152, 300)
+CASES = (40, 167, 300)
 MAX_DROPS = (0.1, 0.03)
 RUNS = 20_000
 METRIC = "tool_calls"
@@ -90,8 +90,3 @@ def _results(held: NDArray[np.bool_], repeats: int) -> tuple[CaseResult, ...]:
         )
         for place, each in enumerate(held)
     )
-
-
-if __name__ == "__main__":
-    for power in measure_power():
-        print(power)

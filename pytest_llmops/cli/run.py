@@ -9,12 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pytest_llmops.cli.isolation import run_isolated
-from pytest_llmops.evaluation.conclusion import conclude, make_run, red_verdicts, save_run
+from pytest_llmops.evaluation.conclusion import conclude, find_status, make_run, red_verdicts, save_run
 from pytest_llmops.evaluation.run import Evaluation
-from pytest_llmops.gates.outcomes import count, worst
 from pytest_llmops.golden import find_golden_files
 from pytest_llmops.golden.files import shown_path
-from pytest_llmops.records import Outcome, Verdict
+from pytest_llmops.records import Status, Verdict
 from pytest_llmops.reports.terminal import render_case, render_suite
 from pytest_llmops.revision.git import pin_environment
 from pytest_llmops.runner.app import process_end
@@ -111,12 +110,12 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
         evaluation.goldens, results, settings, anchors=evaluation.anchors(), stamps=evaluation.stamps()
     )
     unsaved = save_run(run, settings.path(settings.out)) if settings.out else ""
-    outcomes: list[Outcome] = []
+    statuses: list[Status] = []
     red: list[Verdict] = []
     for verdicts, text in _judge(evaluation):
-        outcomes.append(worst(verdict.outcome for verdict in verdicts))
+        statuses.append(find_status(verdicts, settings))
         red += red_verdicts(verdicts, settings)
-        if outcomes[-1] != "passed":
+        if statuses[-1] != "passed":
             print(text)  # noqa: T201 - a command talks to its user
     conclusion = conclude(
         evaluation,
@@ -127,7 +126,7 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     )
     if unsaved:
         conclusion.add(unsaved, "error")
-    print("\n".join(conclusion.render(count(outcomes))))  # noqa: T201 - as above
+    print("\n".join(conclusion.render(statuses)))  # noqa: T201 - as above
     if conclusion.broken or any(verdict.outcome == "error" for verdict in red):
         return _BROKEN
     return int(conclusion.red or bool(red))

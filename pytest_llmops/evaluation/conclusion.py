@@ -13,9 +13,9 @@ from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.gates.case_results import describe_empty_answers, describe_unscored
 from pytest_llmops.gates.copies import describe_copies, mark_copies
 from pytest_llmops.gates.labelled_means import describe_corrections
-from pytest_llmops.gates.outcomes import count, name_files
+from pytest_llmops.gates.outcomes import count, name_files, worst
 from pytest_llmops.printable import name_some
-from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome, Run, Verdict
+from pytest_llmops.records import CaseResult, Golden, Outcome, Run, Status, Verdict
 from pytest_llmops.reports.document import write_terminal
 from pytest_llmops.reports.files.run_file import write_run
 from pytest_llmops.reports.loosening import render_loosened
@@ -44,7 +44,7 @@ class Conclusion:
     Attributes:
         problems: Sentences for the summary, in their order.
         suite: The suite's verdicts, for the table.
-        outcomes: Further outcomes than those of cases and suite checks, for the counts.
+        outcomes: Further outcomes than those of cases and suite checks, to be counted with them.
         red: True where one of the sentences fails the build; `broken` where it is an error.
     """
 
@@ -64,15 +64,14 @@ class Conclusion:
         if counted:
             self.outcomes.append(outcome)
 
-    def render(self, counts: Mapping[Outcome, int], wall_s: float | None = None) -> list[str]:
+    def render(self, statuses: Iterable[Status] | None = None, wall_s: float | None = None) -> list[str]:
         """
         Return the closing lines of the run.
 
         Args:
-            counts: Outcomes of cases and suite checks.
+            statuses: Of cases and suite checks, to be counted; None where others count them.
         """
-        further = count(self.outcomes)
-        counts = {outcome: counts.get(outcome, 0) + further[outcome] for outcome in OUTCOMES}
+        counts = None if statuses is None else count([*statuses, *self.outcomes])
         lines = render_summary(self.run, counts, self.problems, suite=self.suite, wall_s=wall_s)
         rivals = write_terminal(rivals_document(self.run))
         return [*lines, *(["", *rivals] if rivals else [])]
@@ -153,6 +152,14 @@ def red_verdicts(verdicts: Iterable[Verdict], settings: Settings) -> list[Verdic
         for verdict in verdicts
         if is_red(verdict.outcome, settings) and (known_fail or not verdict.known)
     ]
+
+
+def find_status(verdicts: Sequence[Verdict], settings: Settings) -> Status:
+    """Return the word by which a case or suite check is counted: by what fails the build, if anything."""
+    red = red_verdicts(verdicts, settings)
+    if not red and any(verdict.known for verdict in verdicts):
+        return "known"
+    return worst(verdict.outcome for verdict in red or verdicts)
 
 
 def make_run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from pytest_llmops.records import OUTCOMES, Outcome, Verdict
+from pytest_llmops.records import STATUSES, Outcome, Status, Verdict
 
 WORST_FIRST: tuple[Outcome, ...] = ("error", "regressed", "failed", "undecided", "passed")
 
@@ -15,10 +15,15 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
     return min(outcomes, key=WORST_FIRST.index, default="passed")
 
 
-def count(outcomes: Iterable[Outcome]) -> dict[Outcome, int]:
-    """The number of each of the five outcomes, zeros included."""
-    listed = list(outcomes)
-    return {outcome: listed.count(outcome) for outcome in OUTCOMES}
+def status(verdict: Verdict) -> Status:
+    """The word by which a verdict is shown and counted."""
+    return "known" if verdict.known else verdict.outcome
+
+
+def count(statuses: Iterable[Status]) -> dict[Status, int]:
+    """The number of each status, zeros included."""
+    listed = list(statuses)
+    return {status: listed.count(status) for status in STATUSES}
 
 
 def name_files(by_file: Mapping[str, Iterable[Verdict]]) -> list[Verdict]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,11 +14,10 @@ from pytest_llmops.detect.mask import mask, mask_shown
 from pytest_llmops.documents.document import SUFFIXES
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden.identity import cases_by_id
-from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Outcome
+from pytest_llmops.records import STATUSES, CaseResult, Golden, Status
 from pytest_llmops.runner.cases.tasks import give_up
 
 OUTCOME = "llm_outcome"
-KNOWN = "llm_known"
 _STASH = pytest.StashKey["Reported"]()
 _MASKING = "llmops-masking"
 _HANDLERS = (
@@ -28,10 +26,47 @@ _HANDLERS = (
     "log_file_handler",
 )  # a test reads its own `caplog` as it is
 _STOPPED = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
+_RENAMED: dict[str, tuple[Status, ...]] = {
+    "passed": ("undecided", "known", "failed", "regressed", "error"),  # the latter if a conftest excuses them
+    "failed": ("undecided", "regressed", "error"),
+    "skipped": ("known",),
+}
+"""By a report's outcome, the statuses of golden items that pytest would count by another word."""
 
 
 def is_golden(node_id: str) -> bool:
     return node_id.split("::", 1)[0].endswith(SUFFIXES)
+
+
+def renamed(report: object) -> Status | None:
+    """Return the status of a golden item that pytest would count by another word; None for other reports."""
+    if not isinstance(report, pytest.TestReport) or report.when != "call" or not is_golden(report.nodeid):
+        return None
+    if hasattr(report, "wasxfail") != report.skipped:
+        return None
+    status: Status | None = dict(report.user_properties).get(OUTCOME)
+    return status if status in _RENAMED.get(report.outcome, ()) else None
+
+
+def count_by_verdicts(reporter: pytest.TerminalReporter, further: Iterable[Status]) -> None:
+    """
+    Have pytest's last line name the verdicts of golden items.
+
+    A reporter with another last line, such as pytest-sugar's, counts in its own words.
+
+    Args:
+        further: Statuses that belong to no item.
+    """
+    if getattr(reporter.summary_stats, "__func__", None) is not pytest.TerminalReporter.summary_stats:
+        return
+    moved: list[tuple[Status, object]] = [(status, status) for status in further]
+    for category in ("passed", "failed", "xfailed"):
+        if reports := reporter.stats.get(category):
+            moved += [(status, report) for report in reports if (status := renamed(report))]
+            # The list stays where it is empty, too: the line is red where something failed.
+            reports[:] = [report for report in reports if not renamed(report)]
+    for status, report in moved:
+        reporter._add_stats(status, [report])  # noqa: SLF001 - it has the line know the word, and its color
 
 
 @dataclass(slots=True, eq=False)
@@ -44,16 +79,14 @@ class Reported:
 
     Attributes:
         selected: Node ids that the session is to run; None until a process has finished its collection.
-        outcomes: Of the golden items reported so far.
-        known: Node ids of failures among them that the baseline had too.
+        statuses: Of the golden items reported so far.
         reasons: Why a golden item is an error, by node id.
         crashed: The items during whose report a worker died.
         lost: The items that were given an error at the end, since no process reported them.
     """
 
     selected: Sequence[str] | None = None
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
-    known: set[str] = field(default_factory=set)
+    statuses: dict[str, Status] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     crashed: set[str] = field(default_factory=set)
     lost: list[str] = field(default_factory=list)
@@ -76,10 +109,8 @@ class Reported:
     def take(self, report: pytest.TestReport) -> None:
         """Count an item; one that is run again, as where a worker died, counts once."""
         properties = dict(report.user_properties)
-        if report.when == "call" and KNOWN in properties:
-            self.known.add(report.nodeid)
-        if properties.get(OUTCOME) in OUTCOMES:
-            self.outcomes[report.nodeid] = properties[OUTCOME]  # type: ignore[assignment]  # it is one of them
+        if properties.get(OUTCOME) in STATUSES:
+            self.statuses[report.nodeid] = properties[OUTCOME]  # type: ignore[assignment]  # it is one of them
         if properties.get(OUTCOME) == "error" and report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             self.reasons[report.nodeid] = mask(str(getattr(crash, "message", report.longrepr)))
@@ -87,12 +118,6 @@ class Reported:
             report.when == "call" or (report.when != "teardown" and not report.passed)
         ):
             self._done.add(report.nodeid)
-
-    @property
-    def counts(self) -> dict[Outcome, int]:
-        """Outcomes of the golden items reported so far, zeros included."""
-        counted = Counter(self.outcomes.values())
-        return {outcome: counted[outcome] for outcome in OUTCOMES}
 
     def complete(
         self, session: pytest.Session, expected: Iterable[str], reason: Callable[[str], str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from pytest_llmops.gates.outcomes import count
+from pytest_llmops.gates.outcomes import count, status
 from pytest_llmops.printable import counted
 from pytest_llmops.records import Comparison, Verdict
 from pytest_llmops.reports.document import Document, Notes, Table
@@ -16,7 +16,7 @@ _LISTED = 20
 
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:
-    """The comparison as JSON values; every number is finite, every one of the five counts is there."""
+    """The comparison as JSON values; every number is finite, every count is there."""
     return {
         "version": VERSION,
         "outcome": comparison.outcome,
@@ -30,7 +30,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "not_stamped": list(comparison.not_stamped),
         "stamped": list(comparison.stamped),
         **({"since_release": comparison.since_release} if comparison.since_release else {}),
-        "counts": count(verdict.outcome for verdict in comparison.verdicts),
+        "counts": count(map(status, comparison.verdicts)),
     }
 
 
@@ -68,7 +68,7 @@ def comparison_document(comparison: Comparison) -> Document:
         blocks.append(Table(title=title, head=("case", "metric", "before", "after"), rows=rows))
     if unclear := len(comparison.changed) - len(confirmed):
         blocks.append(Notes(items=[f"{counted(unclear, 'score')} changed, possibly by chance"]))
-    counts = render_counts(count(verdict.outcome for verdict in comparison.verdicts))
+    counts = render_counts(count(map(status, comparison.verdicts)))
     return Document(blocks=blocks, outcome=f"{comparison.outcome}: {counts} (level {comparison.level:g})")
 
 

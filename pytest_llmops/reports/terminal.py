@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from pytest_llmops.bounds import format_bound, invert, parse_bound
-from pytest_llmops.gates.outcomes import WORST_FIRST
+from pytest_llmops.gates.outcomes import WORST_FIRST, status
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder.call import count_calls
-from pytest_llmops.records import OUTCOMES, Case, CaseResult, Outcome, Run, Usage, Verdict
+from pytest_llmops.records import STATUSES, Case, CaseResult, Run, Status, Usage, Verdict
 from pytest_llmops.reports.document import Document, Notes, Table, write_terminal
 from pytest_llmops.runner.app.tracebacks import shorten
 
@@ -95,9 +95,8 @@ def render_suite(verdicts: Sequence[Verdict]) -> str:
 
 def render_verdict(verdict: Verdict) -> list[str]:
     """Render a verdict: outcome, check, numbers and reason; evidence and advice below."""
-    outcome = "known" if verdict.known else verdict.outcome
     numbers = ", ".join(_numbers(verdict))
-    head = f"  {outcome:<10} {printable(verdict.check)}"
+    head = f"  {status(verdict):<10} {printable(verdict.check)}"
     head += f": {numbers}" if numbers else ""
     limit = _ERROR if verdict.outcome == "error" else _REASON
     head += f"; {printable(verdict.reason, limit)}" if verdict.reason else ""
@@ -113,7 +112,7 @@ def render_verdict(verdict: Verdict) -> list[str]:
 
 def render_summary(
     run: Run,
-    counts: Mapping[Outcome, int],
+    counts: Mapping[Status, int] | None,
     problems: Sequence[str] = (),
     *,
     suite: Sequence[Verdict] = (),
@@ -123,19 +122,21 @@ def render_summary(
     Render the closing lines of a run.
 
     Args:
-        counts: Of the items' outcomes.
+        counts: Of the statuses of cases and suite checks; None where others show them.
         problems: Sentences about files that could not be read or written, and the like.
         suite: The suite's verdicts, for the table.
         wall_s: From the start of the run to its end, in seconds.
     """
-    lines = [*render_table(suite), render_counts(counts), render_usage(run.usage, wall_s)]
+    lines = render_table(suite)
+    lines += [] if counts is None else [render_counts(counts)]
+    lines.append(render_usage(run.usage, wall_s))
     lines += [printable(problem, _TEXT) for problem in problems]
     return lines
 
 
-def render_counts(counts: Mapping[Outcome, int]) -> str:
-    """`41 passed, 3 failed, 0 regressed, 1 undecided, 1 error`: every count, zeros included."""
-    return ", ".join(f"{counts.get(outcome, 0)} {outcome}" for outcome in OUTCOMES)
+def render_counts(counts: Mapping[Status, int]) -> str:
+    """`41 passed, 3 failed, 0 regressed, 1 undecided, 1 error, 2 known`: every count, zeros included."""
+    return ", ".join(f"{counts.get(name, 0)} {name}" for name in STATUSES)
 
 
 def render_usage(usage: Usage, wall_s: float | None = None) -> str:
@@ -198,7 +199,7 @@ def _row(verdict: Verdict, *, compared: bool, corrected: bool) -> tuple[str, ...
             low_high,
             "" if p_value is None or p_value >= 1 else f"{p_value:.3g}",  # 1 is no evidence
         ]
-    return (*cells, "known" if verdict.known else verdict.outcome)
+    return (*cells, status(verdict))
 
 
 def _answers(result: CaseResult) -> Iterable[str]:

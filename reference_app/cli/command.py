@@ -114,7 +114,7 @@ class Terminal:
     """One conversation: steps and sources on stderr, the answer on stdout."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        from reference_app.graph import open_app
+        from reference_app.app import open_app
 
         self._app, self._options = open_app(), options
         self._sections, self._thread = load_sections(), uuid.uuid4().hex
@@ -127,9 +127,7 @@ class Terminal:
             with suppress(ImportError):
                 import termios
 
-                termios.tcflush(
-                    sys.stdin, termios.TCIFLUSH
-                )  # what was typed before the question is no answer
+                termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before is no answer
             note(f"Confirm {write_call({**call, 'decision': ''})}? [y/N] ", end="")
             approved = sys.stdin.readline().strip().lower() in {"y", "yes"}
             known = confirm(call["name"], call["arguments"])
@@ -149,7 +147,7 @@ class Terminal:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from reference_app.graph import open_app
+    from reference_app.app import open_app
     from reference_app.serving.server import serve
 
     serve(open_app(), options.host, options.port)

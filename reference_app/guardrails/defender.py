@@ -31,7 +31,7 @@ WEAK_CUT = 4.0
 def load_defender() -> Callable[[str], float] | None:
     """The margin by which a text is an order to the model; None where the package is not installed."""
     spec = find_spec(PACKAGE)
-    folder = Path((spec and spec.submodule_search_locations or [""])[0]) / WEIGHTS
+    folder = Path(((spec and spec.submodule_search_locations) or [""])[0]) / WEIGHTS
     if not (folder / "model_quantized.onnx").is_file():
         return None
     try:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 from urllib.parse import unquote
 
+from reference_app.guardrails.calls.values import list_words
 from reference_app.guardrails.disguises import clean
 from reference_app.safety import RefusedError
 from reference_app.safety.urls import is_listed, parse_url
@@ -15,11 +16,16 @@ from reference_app.safety.urls import is_listed, parse_url
 Reference = tuple[Literal["link", "image", "html", "code"], str]
 """An image is loaded without a click, HTML runs or loads something, code is shown as it is; and the URL."""
 
+_ENDS = r"[^\s<>\"'`\])}]"
+_TOP = r"(?:com|net|org|io|info|biz|co|dev|app|ru|cn|xyz|top|link|ly|me|site|online|shop|test|example)"
 URL = re.compile(
-    r"(?<![\w.+-])(?:[a-zA-Z][a-zA-Z0-9+.-]{1,20}:/+|(?:javascript|vbscript|blob)\s*:(?=\S)|data:\w+[/;,]|www\.(?=\w)"
-    r"|(?<![/:])//(?=\w))[^\s<>\"'`\])}]*"
-    r"|(?<![\w/:.@-])(?:[\w-]+\.)+(?:com|net|org|io|info|biz|co|dev|app|ru|cn|xyz|top|link|ly|me|site|online|shop|test"
-    r"|example)(?::\d+)?[/?][^\s<>\"'`\])}]+",
+    rf"(?<![\w.+-])(?:[a-zA-Z][a-zA-Z0-9+.-]{{1,20}}:/+|(?:javascript|vbscript|blob)\s*:(?=\S)|data:\w+[/;,]"
+    rf"|www\.(?=\w)|(?<![/:])//(?=\w)){_ENDS}*|(?<![\w/:.@-])(?:[\w-]+\.)+{_TOP}(?::\d+)?[/?]{_ENDS}+",
+    re.IGNORECASE,
+)
+_SHOWN = re.compile(
+    rf"{URL.pattern}|(?<![\w/:.@-])(?:[\w-]+\.)+(?:[a-zA-Z]{{2,24}}(?=[/?:]\w)"
+    rf"|(?!test\b|example\b){_TOP}\b(?!\.\w)){_ENDS}*",
     re.IGNORECASE,
 )
 TAG = re.compile(r"<(?P<closing>/?)(?P<name>[a-zA-Z!?][\w:-]*)(?P<rest>[^<>]*)>?")
@@ -31,11 +37,6 @@ _ATTRIBUTE = re.compile(
     re.IGNORECASE,
 )
 _HREF = re.compile(r"\bhref\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+))", re.IGNORECASE)
-_RUNNING = frozenset("script iframe frame frameset embed applet style svg".split())
-_LOADING = frozenset(  # with an attribute; without, as in `click <link>`, they do nothing
-    "img image object link meta base form input button textarea select video audio source track picture body html "
-    "head template portal marquee isindex bgsound math area".split()
-)
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 
 
@@ -91,7 +92,11 @@ def find_tags(text: str) -> Iterator[Reference]:
         if name == "a" and not tag["closing"]:
             yield from (("link", href[1] or href[2] or href[3] or "") for href in _HREF.finditer(rest))
             rest = _HREF.sub("", rest)
-        if name in _RUNNING or (name in _LOADING and "=" in rest) or _ATTRIBUTE.search(rest):
+        if (
+            name in list_words("running")
+            or (name in list_words("loading") and "=" in rest)
+            or _ATTRIBUTE.search(rest)
+        ):
             yield "html", ""
 
 
@@ -112,8 +117,13 @@ def _clean_prose(text: str, hosts: Sequence[str], removed: str) -> str:
     def clean_link(link: re.Match[str]) -> str:
         return f"{link['label']} {removed}" if find_markup_fault(link[0], link_hosts=hosts) else link[0]
 
+    def clean_url(match: re.Match[str]) -> str:
+        url = match[0].rstrip(".,;:!?")
+        plain = url if _SCHEME.match(url) and "/" in url else f"https://{url.lstrip('/')}"
+        return match[0] if _is_allowed(plain, hosts) else removed + match[0][len(url) :]
+
     text = TAG.sub(lambda tag: removed if _is_refused(find_tags(tag[0]), hosts) else tag[0], text)
-    return _LINK.sub(clean_link, _IMAGE.sub(removed, text))
+    return _SHOWN.sub(clean_url, _LINK.sub(clean_link, _IMAGE.sub(removed, text)))
 
 
 def _is_refused(references: Iterator[Reference], hosts: Sequence[str]) -> bool:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from reference_app.guardrails.disguises import is_invisible
 from reference_app.guardrails.markup import find_markup_fault, remove_references
 from reference_app.guardrails.redaction import mask
-from reference_app.safety import RefusedError
-from reference_app.safety.urls import Allowed, read_url
 
 MAX_ANSWER_CHARACTERS = 4000
 LEAK_WORDS = 6  # in a row; fewer are ordinary speech
@@ -19,24 +17,16 @@ REMOVED = "[link removed]"
 JOINERS = "\u200c\u200d\ufe0f"  # families of emoji and several scripts need them
 
 _CITATION = re.compile(r"[ \t]*\[(?P<id>[\w.-]{1,80}#[\w.-]{1,80})\]")
-_URL = re.compile(
-    r"```.*?```|~~~.*?~~~|`[^`\n]+`|(?P<url>(?<![\w.+-])[a-zA-Z][a-zA-Z0-9+.-]{1,20}:/+[^\s<>\"'`\])}]*"
-    r"|\b(?:(?:javascript|vbscript|blob):(?=\S)|data:\w+[/;,]|file:/)[^\s<>\"'`\])}]*"
-    r"|(?<![\w/:.@-])(?://|www\.)[\w-][^\s<>\"'`\])}]*"
-    r"|(?<![\w/:.@-])(?:[\w-]+\.)+(?:[a-zA-Z]{2,24}(?=[/?:]\w)|(?:com|net|org|io|info|biz|co|dev|app|ru|cn|xyz|top|link"
-    r"|ly|me|site|online|shop)\b(?!\.\w))[^\s<>\"'`\])}]*)",
-    re.DOTALL,
-)
 _WORD = re.compile(r"[^\W_]+")
 _SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?]+(?=\s|$)|\n|$)?|[.!?]+")
-_SECRET = (
-    r"(?:(?<!gift )card (?:number|details?|data)|credit cards?|debit cards?|cvv2?|cvc2?|security code|passwords?|passcode"
-    r"|\bpin\b|one-time code|bank (?:details?|account|card)|account number|sort code|iban|social security number)"
+_PRIVATE = (
+    r"(?:(?<!gift )card (?:number|details?|data)|credit cards?|debit cards?|cvv2?|cvc2?|security code"
+    r"|passwords?|passcode|pin|one-time code|bank (?:details?|account|card)|account number|sort code|iban)"
 )
 _ASKS = re.compile(
-    r"\b(?:enter|type|give|send|tell|provide|share|reply|respond|confirm|verify|need|require|fill|submit|write|state"
-    rf"|e-?mail|text|include|what(?:'s| is| are))\b[^.!?\n]{{0,80}}\b{_SECRET}\b"
-    rf"|\b(?:your|full|the) (?:\w+ ){{0,2}}{_SECRET}\b[^.!?\n]{{0,40}}(?:\?|\bplease\b)",
+    r"\b(?:enter|type|give|send|tell|provide|share|reply|respond|confirm|verify|need|require|fill|submit|write"
+    rf"|state|e-?mail|text|include|what(?:'s| is| are))\b[^.!?\n]{{0,80}}\b{_PRIVATE}\b"
+    rf"|\b(?:your|full|the) (?:\w+ ){{0,2}}{_PRIVATE}\b[^.!?\n]{{0,40}}(?:\?|\bplease\b)",
     re.IGNORECASE,
 )
 _NEVER = re.compile(
@@ -141,30 +131,11 @@ def _asks(sentence: str) -> bool:
 
 
 def _without_links(text: str, hosts: tuple[str, ...]) -> str:
-    checked = _clean_links(text, hosts)
+    checked = remove_references(text, link_hosts=hosts, removed=REMOVED)
     if find_markup_fault(checked, link_hosts=hosts):
         # Entities hide it from the patterns; nothing is shown if it is not found even without them.
-        checked = _clean_links(html.unescape(checked), hosts)
-        checked = "" if find_markup_fault(checked, link_hosts=hosts) else checked
-    return checked
-
-
-def _clean_links(text: str, hosts: tuple[str, ...]) -> str:
-    text = remove_references(text, link_hosts=hosts, removed=REMOVED)
-
-    def check(found: re.Match[str]) -> str:
-        link = found["url"]
-        if link is None:
-            return found[0]  # code, which was checked before
-        trailing = link[len(link.rstrip(".,;:!?")) :]
-        url = link.removesuffix(trailing)
-        try:
-            read_url(url if "://" in url else f"https://{url.lstrip('/')}", Allowed(hosts=hosts))
-        except RefusedError:
-            return f"{REMOVED}{trailing}"
-        return link
-
-    return _URL.sub(check, text)
+        checked = remove_references(html.unescape(checked), link_hosts=hosts, removed=REMOVED)
+    return "" if find_markup_fault(checked, link_hosts=hosts) else checked
 
 
 def _with_sources(text: str, problems: list[str], sources: Collection[str], known: Collection[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reference_app.guardrails.disguises import clean
 
@@ -30,16 +30,8 @@ _WAYS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """
-    Personal data or a secret in a text.
-
-    Attributes:
-        start: In characters.
-        end: After the last character.
-        kind: Such as `email`; stands in brackets in its place.
-    """
+class Found(NamedTuple):
+    """Personal data or a secret from `start` to before `end`; its `kind`, as `email`, stands in its place."""
 
     start: int
     end: int
@@ -64,90 +56,48 @@ def _as_ip(match: re.Match[str]) -> str:
         address = ipaddress.ip_address(match[0])
     except ValueError:
         return ""
-    if _VERSION.search(match.string[max(0, match.start() - 40) : match.start()]):
-        return ""
-    if address.is_private or address.is_loopback or address.is_unspecified:
-        return ""
-    return "ip"
+    versioned = _VERSION.search(match.string[max(0, match.start() - 40) : match.start()])
+    return "" if versioned or address.is_private or address.is_unspecified else "ip"
 
 
-# Kind or what decides it, and a pattern: its group `value`, else all of it, is replaced. The first to claim a
-# stretch keeps it, so a password in a URL comes before the e-mail address that it and the host resemble.
-_KINDS: tuple[tuple[str | Callable[[re.Match[str]], str], re.Pattern[str]], ...] = (
-    (
-        "key",
-        re.compile(
-            r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
-        ),
-    ),
-    (
-        "password",
-        re.compile(r"(?<![\w+.-])[a-zA-Z][\w+.-]*://[^\s/:@\"'<>]*:(?P<value>[^\s/\"'<>]+)@(?=[\w\[])"),
-    ),
-    ("token", re.compile(r"(?<![\w-])eyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?")),
-    (
-        "key",
-        re.compile(
-            r"(?<![\w-])(?:(?:sk|pk|rk|whsec|ghp|gho|ghs|ghu|ghr|github_pat|glpat|hf|npm|pypi|shp(?:at|ss|ca)|dop_v1|xox[abeprs]|lsv2"
-            r"|key|api|tok|secret)[_-][\w-]*(?=\d|[A-Z])[\w-]{15,}"
-            r"|(?:AKIA|ASIA|AROA)[0-9A-Z]{12,}|AIza[\w-]{30,}|ya29\.[\w-]{20,}|SG\.[\w-]{10,}\.[\w-]{10,})"
-        ),
-    ),
-    (
-        "key",
-        re.compile(
-            r"(?i:\b[\w-]{0,40}(?:api[ _-]?key|secret|access[_-]?key|auth[_-]?token|access[_-]?token"
-            r"|passw(?:or)?d|pwd)\b[\"']?\s*[:=]\s*(?:\\?[\"'])?)"
-            r"(?P<value>(?=[^\s\"',;]{0,100}[\d!#$%&*@^_])[^\s\"',;\\]{6,})"
-        ),
-    ),
-    ("token", re.compile(r"\b(?i:bearer|basic) (?P<value>(?=[\w.~+/-]*\d)[\w.~+/-]{16,}=*)")),
-    (
-        "password",
-        re.compile(r"\b(?i:password|passcode) (?i:is|was) (?P<value>(?=\S*[\d!#$%&*@^])[^\s,.;]{4,})"),
-    ),
-    ("email", re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")),
-    ("account", re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")),
-    (_as_ip, re.compile(r"(?<![\w.:-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)")),
-    (_as_ip, re.compile(r"(?<![\w.:-])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:-])")),
-    (
-        "birthday",
-        re.compile(
-            rf"(?i:\b(?:born|birth|birthday|birthdate|dob|d\.o\.b\.)\b\W*(?:\w+\W+){{0,2}}?)(?P<value>{_DAY})"
-        ),
-    ),
-    ("passport", re.compile(r"(?i:\bpassport\b\W*(?:\w+\W+){0,3}?)(?P<value>(?=[A-Z]*\d)[A-Z0-9]{6,10})\b")),
-    ("id", re.compile(r"(?<![\w-])\d{3}[- ]\d{2}[- ]\d{4}(?![\w-])")),
-    (_as_digits, re.compile(r"(?<![\w-])(?:\+|\()?\d(?:[ ()/.-]{0,2}\d){6,18}(?!\w)")),
-    (
-        "address",
-        re.compile(
-            rf"\b\d{{1,5}}[a-zA-Z]? (?:{_GIVEN} ){{1,3}}(?i:{_WAYS}|st|rd|ave|ln|blvd)\b"
-            r"|\b(?i:calle|rue|via|viale|avenida|plaza|rua|ulica|rond-point|allee|quai|chemin|paseo|piazza) "
-            rf"(?:d\w+ |l\w )*{_GIVEN}(?: {_GIVEN}){{0,3}},? \d{{1,5}}\b"
-            r"|\b\d{1,4},? (?:rue|avenue|boulevard|quai|chemin|place) "
-            rf"(?:d\w+ |l\w )*{_GIVEN}(?: {_GIVEN}){{0,3}}"
-            rf"|\b(?:\d{{1,5}} {_GIVEN}(?: {_GIVEN}){{1,2}}|{_GIVEN}(?: \w+){{0,3}} \d{{1,4}}[a-z]?)"
-            r"(?:,? (?:Apt|Suite|Flat|Unit)\.? \w+)?(?= ?, \d{4,6} ?(?:[A-Z]{2} )?[A-Z\u00c0-\u00de])"
-            r"|(?<![\w-])[A-Z\u00c0-\u00de][\w-]*(?:stra(?:\u00df|ss)e|str\.|weg|gasse|allee|platz|ring|gatan|v\u00e4gen|stigen|gr\u00e4nd|vej|gade"
-            r"|veien|straat|laan|plein) \d{1,4}[a-z]?\b"
-        ),
-    ),
-    (
-        "name",
-        re.compile(
-            rf"\b(?:I'm|I am|[Mm]y name is|[Tt]his is|[Aa]ccount holder:?|[Aa]ttention of|[Ff]ull[ _]name:?"
-            rf"|[Oo]n behalf of|[Dd]ear|[Ss]igned,?|[Rr]egards,|[Ss]incerely,) (?P<value>{_FULL_NAME})"
-        ),
-    ),
-    ("name", re.compile(rf"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof)\.? (?P<value>{_GIVEN}(?: {_GIVEN}){{0,2}})")),
-    (
-        "name",
-        re.compile(
-            rf"\"(?:name|full_?name|customer|customer_name|holder)\"\s*:\s*\"(?P<value>{_FULL_NAME})\""
-        ),
-    ),
-)
+# A pattern and its kind, or what decides it: its named group, else all of it, is replaced. The first to claim
+# a stretch keeps it, so a password in a URL comes before the e-mail address that it and the host resemble.
+_KINDS: dict[str, str | Callable[[re.Match[str]], str]] = {
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)": "key",
+    r"(?<![\w+.-])[a-zA-Z][\w+.-]*://[^\s/:@\"'<>]*:(?P<value>[^\s/\"'<>]+)@(?=[\w\[])": "password",
+    r"(?<![\w-])eyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?": "token",
+    r"(?<![\w-])(?:(?:sk|pk|rk|whsec|ghp|gho|ghs|ghu|ghr|github_pat|glpat|hf|npm|pypi|shp(?:at|ss|ca)|dop_v1"
+    r"|xox[abeprs]|lsv2|key|api|tok|secret)[_-][\w-]*(?=\d|[A-Z])[\w-]{15,}"
+    r"|(?:AKIA|ASIA|AROA)[0-9A-Z]{12,}|AIza[\w-]{30,}|ya29\.[\w-]{20,}|SG\.[\w-]{10,}\.[\w-]{10,})": "key",
+    r"(?i:\b[\w-]{0,40}(?:api[ _-]?key|secret|access[_-]?key|auth[_-]?token|access[_-]?token"
+    r"|passw(?:or)?d|pwd)\b[\"']?\s*[:=]\s*(?:\\?[\"'])?)"
+    r"(?P<value>(?=[^\s\"',;]{0,100}[\d!#$%&*@^_])[^\s\"',;\\]{6,})": "key",
+    r"\b(?i:bearer|basic) (?P<value>(?=[\w.~+/-]*\d)[\w.~+/-]{16,}=*)": "token",
+    r"\b(?i:password|passcode) (?i:is|was) (?P<value>(?=\S*[\d!#$%&*@^])[^\s,.;]{4,})": "password",
+    r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+": "email",
+    r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b": "account",
+    r"(?<![\w.:-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)": _as_ip,
+    r"(?<![\w.:-])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:-])": _as_ip,
+    r"(?i:\b(?:born|birth|birthday|birthdate|dob|d\.o\.b\.)\b\W*(?:\w+\W+){0,2}?)"
+    rf"(?P<value>{_DAY})": "birthday",
+    r"(?i:\bpassport\b\W*(?:\w+\W+){0,3}?)(?P<value>(?=[A-Z]*\d)[A-Z0-9]{6,10})\b": "passport",
+    r"(?<![\w-])\d{3}[- ]\d{2}[- ]\d{4}(?![\w-])": "id",
+    r"(?<![\w-])(?:\+|\()?\d(?:[ ()/.-]{0,2}\d){6,18}(?!\w)": _as_digits,
+    rf"\b\d{{1,5}}[a-zA-Z]? (?:{_GIVEN} ){{1,3}}(?i:{_WAYS}|st|rd|ave|ln|blvd)\b"
+    r"|\b(?i:calle|rue|via|viale|avenida|plaza|rua|ulica|rond-point|allee|quai|chemin|paseo|piazza) "
+    rf"(?:d\w+ |l\w )*{_GIVEN}(?: {_GIVEN}){{0,3}},? \d{{1,5}}\b"
+    r"|\b\d{1,4},? (?:rue|avenue|boulevard|quai|chemin|place) "
+    rf"(?:d\w+ |l\w )*{_GIVEN}(?: {_GIVEN}){{0,3}}"
+    rf"|\b(?:\d{{1,5}} {_GIVEN}(?: {_GIVEN}){{1,2}}|{_GIVEN}(?: \w+){{0,3}} \d{{1,4}}[a-z]?)"
+    r"(?:,? (?:Apt|Suite|Flat|Unit)\.? \w+)?(?= ?, \d{4,6} ?(?:[A-Z]{2} )?[A-Z\u00c0-\u00de])"
+    r"|(?<![\w-])[A-Z\u00c0-\u00de][\w-]*(?:stra(?:\u00df|ss)e|str\.|weg|gasse|allee|platz|ring|gatan"
+    r"|v\u00e4gen|stigen|gr\u00e4nd|vej|gade|veien|straat|laan|plein) \d{1,4}[a-z]?\b": "address",
+    r"\b(?:I'm|I am|[Mm]y name is|[Tt]his is|[Aa]ccount holder:?|[Aa]ttention of|[Ff]ull[ _]name:?"
+    rf"|[Oo]n behalf of|[Dd]ear|[Ss]igned,?|[Rr]egards,|[Ss]incerely,) (?P<value>{_FULL_NAME})"
+    rf"|\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof)\.? (?P<titled>{_GIVEN}(?: {_GIVEN}){{0,2}})"
+    rf"|\"(?:name|full_?name|customer|customer_name|holder)\"\s*:\s*\"(?P<held>{_FULL_NAME})\"": "name",
+}
+_PATTERNS = [(re.compile(pattern), kind) for pattern, kind in _KINDS.items()]
 
 
 def find(text: str) -> list[Found]:
@@ -159,26 +109,21 @@ def find(text: str) -> list[Found]:
     """
     found: list[Found] = []
     taken = bytearray(len(text))
-    for kind, pattern in _KINDS:
+    for pattern, kind in _PATTERNS:
         for match in pattern.finditer(text):
-            group = "value" if "value" in pattern.groupindex else 0
-            start, end = match.span(group)
+            start, end = match.span(match.lastgroup or 0)
             named = kind if isinstance(kind, str) else kind(match)
             if named and not any(taken[start:end]):
                 taken[start:end] = b"\1" * (end - start)
-                found.append(Found(start=start, end=end, kind=named))
-    return sorted(found, key=lambda one: one.start)
+                found.append(Found(start, end, named))
+    return sorted(found)
 
 
 def mask(text: str, *, keep: Callable[[str], bool] | None = None) -> str:
     """
-    The text with what `find` finds replaced by its kind, such as `[email]`.
+    The text with what `find` finds replaced by its kind, such as `[email]`, unless `keep` wants the value.
 
     What hides behind invisible or full-width characters is found too; then all of them are undone.
-
-    Args:
-        text: Any.
-        keep: Whether a value may stay.
     """
     return replace(text, lambda kind, _: f"[{kind}]", keep=keep)
 

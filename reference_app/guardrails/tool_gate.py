@@ -22,14 +22,10 @@ from reference_app.guardrails.calls.request import (
 from reference_app.guardrails.calls.schema import find_schema_fault
 from reference_app.guardrails.calls.sql import find_sql_fault
 from reference_app.guardrails.calls.urls import find_url_fault, read_sites
-from reference_app.guardrails.calls.values import is_named, split_name
+from reference_app.guardrails.calls.values import is_named, list_words, split_name
 from reference_app.guardrails.markup import find_markup_fault
 from reference_app.guardrails.redaction import find
 
-URLS = frozenset("url urls uri link href webhook callback endpoint website".split())
-PATHS = frozenset("path paths file filename folder directory dir filepath".split())
-HOSTS = frozenset("host hostname server domain target address ip".split())
-COMMANDS = frozenset("command cmd shell script".split())
 CONFIRMING = ("confirm", "confirmation", "requires_confirmation", "requires_approval")
 _SECRETS = frozenset({"key", "password", "token"})  # kinds of the redaction that no reply has
 _NETWORK = re.compile(
@@ -89,14 +85,18 @@ def _check_schema(request: Request, tool: AllowedTool) -> str:
 
 def _check_urls(named: Named, request: Request, tool: AllowedTool) -> str:  # noqa: ARG001 - as the others
     leaf, words, schema = named
-    if schema.get("format") in ("uri", "url", "iri") or words & URLS or _IS_URL.fullmatch(leaf.text):
+    if (
+        schema.get("format") in ("uri", "url", "iri")
+        or words & list_words("urls")
+        or _IS_URL.fullmatch(leaf.text)
+    ):
         return find_url_fault(leaf.text, read_sites({} if "runs" in tool.policy else tool.policy))
     return ""
 
 
 def _check_paths(named: Named, request: Request, tool: AllowedTool) -> str:
     leaf, words, schema = named
-    if not words & PATHS or "id" in words or schema.get("format") == "uri":
+    if not words & list_words("paths") or "id" in words or schema.get("format") == "uri":
         return ""
     root = tool.policy.get("root") or tool.policy.get("folder")
     asked = any(is_named(leaf.text, text) for text in request.said or ())
@@ -124,12 +124,12 @@ def _check_shell(named: Named, request: Request, tool: AllowedTool) -> str:  # n
     hosts, shell = read_list(tool.policy.get("hosts")), tool.policy.get("shell") is True
     runs = "runs" in tool.policy or "shell" in tool.policy
     network = hosts is not None or _NETWORK.search(f"{' '.join(split_name(tool.name))} {tool.description}")
-    if schema.get("format") == "hostname" or (words & HOSTS and runs):
+    if schema.get("format") == "hostname" or (words & list_words("hosts") and runs):
         return find_host_fault(leaf.text, hosts)
     if words & {"host", "hostname"} and network:  # "host" may also be who invites
         return find_host_fault(leaf.text, hosts)
-    if not shell and (runs or words & COMMANDS):
-        return find_command_fault(leaf.text, whole=bool(words & COMMANDS))
+    if not shell and (runs or words & list_words("commands")):
+        return find_command_fault(leaf.text, whole=bool(words & list_words("commands")))
     return ""
 
 

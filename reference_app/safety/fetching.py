@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import httpcore2
 
 from reference_app.safety import RefusedError
-from reference_app.safety.urls import Allowed, Resolve, Target, find_address, read_url, resolve
-
-if TYPE_CHECKING:
-    from reference_app.safety.addresses import Address
+from reference_app.safety.urls import PORTS, Allowed, Resolve, Target, find_address, read_url, resolve
 
 MAX_REDIRECTS = 3
 MAX_BYTES = 1_000_000
@@ -56,10 +50,9 @@ def fetch(  # noqa: PLR0913 - limits have defaults
 
     Args:
         url: From a model, so hostile.
-        allowed: Hosts and ports.
-        ask: The resolver; its own time counts only once it is back.
+        ask: The resolver; its own time does not count.
         max_bytes: Of the body.
-        timeout_s: For all hops together, headers and body included.
+        timeout_s: For each wait for the server, and for all hops and the body together.
         trusted: Certificate authorities; None for the usual ones.
 
     Raises:
@@ -67,21 +60,51 @@ def fetch(  # noqa: PLR0913 - limits have defaults
     """
     deadline = time.monotonic() + timeout_s
     target = read_url(url, allowed)
-    for _ in range(MAX_REDIRECTS + 1):
-        address = find_address(target, allowed, ask)
-        with _send(target, address, deadline, trusted) as answer:
-            headers = {
-                name.lower().decode("latin-1"): value.decode("latin-1") for name, value in answer.headers
-            }
-            if answer.status not in REDIRECTS or "location" not in headers:
-                return Page(
-                    url=target.url,
-                    status=answer.status,
-                    kind=headers.get("content-type", ""),
-                    body=_read(answer, headers, max_bytes),
-                )
-        target = _follow(target, headers["location"], allowed)
+    try:
+        with httpcore2.ConnectionPool(ssl_context=trusted or ssl.create_default_context()) as pool:
+            for _ in range(MAX_REDIRECTS + 1):
+                address = str(find_address(target, allowed, ask))
+                page, location = _get(pool, target, address, deadline, max_bytes)
+                if page.status not in REDIRECTS or location is None:
+                    return page
+                target = _follow(target, location, allowed)
+    except httpcore2.TimeoutException as error:
+        raise RefusedError("The page is refused: its server takes too long.") from error
+    except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
+        raise RefusedError("The page is refused: its server does not answer as it should.") from error
     raise RefusedError(f"The page is refused: more than {MAX_REDIRECTS} redirects.")
+
+
+def _get(
+    pool: httpcore2.ConnectionPool, target: Target, address: str, deadline: float, max_bytes: int
+) -> tuple[Page, str | None]:
+    """One hop: header and TLS name the host, while the connection goes to the address."""
+    if (left := deadline - time.monotonic()) <= 0:
+        raise RefusedError("The page is refused: its server takes too long.")
+    port = "" if target.port == PORTS[target.scheme] else f":{target.port}"
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    with pool.stream(
+        "GET",
+        httpcore2.URL(scheme=target.scheme, host=address, port=target.port, target=target.path),
+        headers={"Host": f"{host}{port}", "Accept-Encoding": "identity", "User-Agent": "reference-app"},
+        extensions={
+            "sni_hostname": target.host,
+            "timeout": dict.fromkeys(("connect", "read", "write", "pool"), left),
+        },
+    ) as answer:
+        headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
+        if headers.get("content-encoding", "identity") != "identity":
+            raise RefusedError("The page is refused: its server compresses it unasked.")
+        body = bytearray()
+        for piece in answer.iter_stream():
+            body += piece
+            if len(body) > max_bytes:
+                raise RefusedError(f"The page is refused: it is larger than {max_bytes} bytes.")
+            if time.monotonic() > deadline:
+                raise RefusedError("The page is refused: its server takes too long.")
+        kind = headers.get("content-type", "")
+        page = Page(url=target.url, status=answer.status, kind=kind, body=bytes(body))
+        return page, headers.get("location")
 
 
 def _follow(target: Target, location: str, allowed: Allowed) -> Target:
@@ -94,97 +117,3 @@ def _follow(target: Target, location: str, allowed: Allowed) -> Target:
     if (target.scheme, following.scheme) == ("https", "http"):
         raise RefusedError("The page is refused: it redirects from https to http.")
     return following
-
-
-@contextmanager
-def _send(
-    target: Target, address: Address, deadline: float, trusted: ssl.SSLContext | None
-) -> Iterator[httpcore2.Response]:
-    """The request names the host, in its header and in TLS; the connection goes to the address."""
-    backend = _Pinned(str(address), deadline)
-    context = trusted or ssl.create_default_context()
-    try:
-        with (
-            httpcore2.ConnectionPool(network_backend=backend, ssl_context=context) as pool,
-            pool.stream(
-                "GET",
-                target.url,
-                headers={"Accept-Encoding": "identity", "User-Agent": "reference-app", "Connection": "close"},
-            ) as answer,
-        ):
-            yield answer
-    except httpcore2.TimeoutException as error:
-        raise RefusedError("The page is refused: its server takes too long.") from error
-    except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-        raise RefusedError("The page is refused: its server does not answer as it should.") from error
-
-
-def _read(answer: httpcore2.Response, headers: dict[str, str], max_bytes: int) -> bytes:
-    if headers.get("content-encoding", "identity") != "identity":
-        raise RefusedError("The page is refused: its server compresses it unasked.")
-    body = bytearray()
-    for piece in answer.iter_stream():
-        body += piece
-        if len(body) > max_bytes:
-            raise RefusedError(f"The page is refused: it is larger than {max_bytes} bytes.")
-    return bytes(body)
-
-
-class _Pinned(httpcore2.NetworkBackend):
-    """Connects to one address whatever it is asked for, and waits for nothing beyond the deadline."""
-
-    def __init__(self, address: str, deadline: float) -> None:
-        self._address = address
-        self._deadline = deadline
-        self._inner = httpcore2.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,  # noqa: ARG002 - resolved and checked before
-        port: int,
-        timeout: float | None = None,  # noqa: ARG002
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
-    ) -> httpcore2.NetworkStream:
-        inner = self._inner.connect_tcp(
-            self._address, port, left(self._deadline), local_address, socket_options
-        )
-        return _Timed(inner, self._deadline)
-
-
-class _Timed(httpcore2.NetworkStream):
-    """A connection on which a server that sends one byte at a time gains no time."""
-
-    def __init__(self, inner: httpcore2.NetworkStream, deadline: float) -> None:
-        self._inner = inner
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
-        return self._inner.read(max_bytes, left(self._deadline))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
-        self._inner.write(buffer, left(self._deadline))
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002
-    ) -> httpcore2.NetworkStream:
-        return _Timed(
-            self._inner.start_tls(ssl_context, server_hostname, left(self._deadline)), self._deadline
-        )
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
-
-def left(deadline: float) -> float:
-    """Seconds until the deadline; the socket's own time-out comes at once where none are left."""
-    remaining = deadline - time.monotonic()
-    if remaining <= 0:
-        raise httpcore2.ReadTimeout
-    return remaining

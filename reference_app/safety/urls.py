@@ -6,7 +6,7 @@ import re
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from reference_app.safety import RefusedError
 from reference_app.safety.addresses import Address, is_number, is_public, read_address
@@ -194,13 +194,12 @@ def _resolve_dots(path: str) -> str:
             parts.pop()
         elif part != ".":
             parts.append(part)
-    ends_open = path.endswith(("/.", "/..")) and parts
-    return "/" + "/".join((*parts, "")) if ends_open else "/" + "/".join(parts)
+    if path.endswith(("/.", "/..")) and parts:
+        parts.append("")
+    return "/" + "/".join(parts)
 
 
 def _read_path(path: str, query: str) -> str:
-    from urllib.parse import quote
-
     if _BAD_PERCENT.search(path + query):
         raise _refusal("it is percent-encoded wrongly")
     if any(byte < 32 or byte == 127 for byte in unquote_to_bytes(path + query)):  # noqa: PLR2004 - control characters

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fastapi import Request
 
     from reference_app.documents.knowledge import Section
-    from reference_app.graph import SupportApp
+    from reference_app.app import SupportApp
 
 PAGE = Path(__file__).with_name("page")
 MAX_BYTES = 64_000
@@ -84,12 +84,12 @@ def build(support: SupportApp, host: str, sections: Mapping[str, Section] | None
 
         if "text/event-stream" in accept.lower():
             return StreamingResponse(_stream(work), media_type="text/event-stream")
-        told: list[dict[str, Any]] = []
+        events: list[dict[str, Any]] = []
         try:
-            work(lambda _, data: told.append(data))
+            work(lambda _, data: events.append(data))
         except Exception as error:  # noqa: BLE001 - a traceback might quote a customer
             return _refuse(**_explain(error))
-        return Response(json.dumps(told[-1]), media_type="application/json")
+        return Response(json.dumps(events[-1]), media_type="application/json")
 
     # `def`, not `async def`: the app waits for its model in a thread.
     @web.post("/v1/ask", summary="Ask a question; with Accept: text/event-stream step by step")
@@ -156,7 +156,7 @@ async def _stream(work: Callable[[Callable[..., None]], None]) -> AsyncIterator[
     def run() -> None:
         try:
             work(tell)
-        except Exception as error:  # noqa: BLE001 - the client is told that the answer ends
+        except Exception as error:  # noqa: BLE001 - the client learns that the answer ends
             if not gone.is_set():
                 tell("error", _explain(error))
         if not gone.is_set():

@@ -11,7 +11,7 @@ from reference_app.errors import AppError
 from reference_app.http_server import listen, make_server
 
 if TYPE_CHECKING:
-    from reference_app.graph import SupportApp
+    from reference_app.app import SupportApp
 
 
 def serve(app: SupportApp, host: str = "127.0.0.1", port: int = 8321, grace_s: int = 3) -> None:

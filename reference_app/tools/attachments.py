@@ -76,7 +76,7 @@ def attachment_tools(settings: Settings) -> list[Tool]:
 
 
 def cut_text(text: str, question: str, length: int) -> str:
-    """The first line, which names the columns or the product, and the lines that share most with the question."""
+    """The first line, which names columns or a product, and those that share most with the question."""
     from reference_app.documents.words import split_words
 
     head, *lines = text.splitlines() or [""]

@@ -12,15 +12,15 @@ from reference_app.safety.urls import read_url
 from reference_app.tracing import trace_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from langchain_core.tools import BaseTool
 
+    from reference_app.guardrails.calls.request import Confirmation, Decision
     from reference_app.models.client import Models
     from reference_app.settings import Settings
     from reference_app.tools.calls import ToolCall
-    from reference_app.tools.registry import Confirmation, Decision, Tool
-    from reference_app.tools.toolbox import Toolbox
+    from reference_app.tools.registry import Registry, Tool
 
 SQL_TOKENS = 200
 REMOVED = "[removed]"
@@ -32,17 +32,21 @@ class Gate:
     Decides about calls under fixed settings.
 
     Attributes:
-        box: What a plan may call, and what the app itself calls for what a message brings along.
+        registry: What a plan may call.
+        attachments: What the app itself calls for what a message brings along.
         planned: Of the former, what somebody signed for.
+        close: Ends connections, and the shop's service where it was started here.
     """
 
     settings: Settings
-    box: Toolbox
+    registry: Registry
+    attachments: Registry
     planned: tuple[Tool, ...]
+    close: Callable[[], None]
 
     def decide(self, name: str, arguments: dict[str, Any], said: Sequence[str]) -> Decision:
         """What would happen to a call of a plan; runs nothing. `said` is all that the customer wrote."""
-        return self.box.registry.decide(
+        return self.registry.decide(
             name, arguments, self.settings.role, said=said, guards=self.settings.guards
         )
 
@@ -57,7 +61,7 @@ class Gate:
         attached: bool = False,
     ) -> ToolCall:
         """
-        Make the call if it may be made, and record it; what gives orders to the model is cut out of its result.
+        Make the call if it may be made, and record it; what gives orders to the model is cut out.
 
         Args:
             customer: Who is signed in, and may see no other's orders; staff may see all.
@@ -65,9 +69,9 @@ class Gate:
         """
         guards = self.settings.guards
         if attached:
-            return self.box.attachments.run(name, arguments, self.settings.role)
+            return self.attachments.run(name, arguments, self.settings.role)
         owner = customer if "owner" in guards and self.settings.role != "staff" else None
-        record = self.box.registry.run(
+        record = self.registry.run(
             name, arguments, self.settings.role, confirmation, said=said, guards=guards, customer=owner
         )
         return replace(record, result=clean(record.result)) if "input" in guards else record
@@ -91,7 +95,7 @@ class Gate:
                 description=tool.description,
                 args_schema=dict(tool.parameters),
             )
-            for tool in (*self.planned, *self.box.attachments.tools)
+            for tool in (*self.planned, *self.attachments.tools)
         ]
 
     @property
@@ -121,7 +125,13 @@ def open_gate(settings: Settings, models: Models) -> Gate:
     prompt = load_prompt(settings.prompts, "sql")
     box = open_tools(settings, lambda messages: models.complete(prompt, messages, max_tokens=SQL_TOKENS))
     planned = tuple(tool for tool in box.registry.tools if tool.name not in box.registry.unsigned)
-    return Gate(settings=settings, box=box, planned=planned)
+    return Gate(
+        settings=settings,
+        registry=box.registry,
+        attachments=box.attachments,
+        planned=planned,
+        close=box.close,
+    )
 
 
 def clean(value: Any) -> Any:

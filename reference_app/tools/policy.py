@@ -45,7 +45,7 @@ class Policy:
 
     def check_tools(self, tools: Mapping[str, Mapping[str, Any]]) -> None:
         """
-        See that each tool has a rule, and that targets and sources are there. A rule may wait for its tool.
+        See that each tool has a rule and no other has, and that targets and sources are there.
 
         Args:
             tools: The schema of the arguments by the name of the tool.
@@ -60,15 +60,16 @@ class Policy:
                 raise PolicyError(f"{self.source}: there is no rule for {name}.{hint}")
             where = f"{self.source}:{self.lines.get(name, 1)}: {name}"
             for argument, target in self.rules[name].targets.items():
-                known = list(parameters.get("properties", {}))
-                if argument not in known:
-                    raise PolicyError(
-                        f"{where}: there is no argument {argument!a}; it has {', '.join(known)}."
-                    )
+                if argument not in (known := list(parameters.get("properties", {}))):
+                    has = ", ".join(known)
+                    raise PolicyError(f"{where}: there is no argument {argument!a}; it has {has}.")
                 for source in target.sources:
                     kind, _, other = source.partition(" ")
                     if kind == "tool" and other and other not in self.rules:
                         raise PolicyError(f"{where}: {argument}: there is no tool {other!a}.")
+        if unknown := [name for name in self.rules if name not in tools]:
+            where = f"{self.source}:{self.lines.get(unknown[0], 1)}"
+            raise PolicyError(f"{where}: there is no tool {unknown[0]!a}; there are {', '.join(tools)}.")
 
 
 def load_policy(source: Path = POLICY) -> Policy:
@@ -99,7 +100,7 @@ def load_policy(source: Path = POLICY) -> Policy:
 class _LineError(Exception):
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
-        self.line = line
+        self.line = line  # counted from 1
 
 
 def _read_rule(node: Any, line: int) -> Declaration:
@@ -114,9 +115,8 @@ def _read_rule(node: Any, line: int) -> Declaration:
         elif key == "targets":
             targets = {name: _read_target(target, where) for name, target, where in _pairs(value, at)}
         else:
-            raise _LineError(
-                at, f"there is no key {key!a}; there are {', '.join(ROLES)}, effects and targets."
-            )
+            known = ", ".join(ROLES)
+            raise _LineError(at, f"there is no key {key!a}; there are {known}, effects and targets.")
     return Declaration(outcomes=outcomes, effects=effects, targets=targets)
 
 
@@ -129,9 +129,8 @@ def _read_target(node: Any, line: int) -> Target:
         elif key in lists and isinstance(value.value, list):
             lists[key] = tuple(str(item.value) for item in value.value)
         else:
-            raise _LineError(
-                at, f"there is no key {key!a}; there are from and values, each a list, and else."
-            )
+            known = "from and values, each a list, and else"
+            raise _LineError(at, f"there is no key {key!a}; there are {known}.")
     for source in lists["from"]:
         kind, _, name = source.partition(" ")
         if kind not in SOURCES or (name and kind not in get_args(Kind)):

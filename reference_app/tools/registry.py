@@ -58,6 +58,8 @@ class Tool:
         check_strict(self.parameters, self.name)
 
 
+__all__ = ["NOT_OWN", "UNSIGNED", "Confirmation", "Decision", "DeniedCallError", "Registry", "Tool"]
+
 UNSIGNED = "The guard manifest denies it: the tool is not as somebody signed for it."
 NOT_OWN = Decision(
     outcome="deny",

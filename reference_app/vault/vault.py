@@ -23,10 +23,10 @@ DIGITS = frozenset({"phone", "card", "account", "id"})  # kinds that are compare
 VALUES, KEYS = "vault.db", "keys.db"
 SCHEMA = f"""
 PRAGMA secure_delete = ON;
-CREATE TABLE IF NOT EXISTS main.tokens (token PRIMARY KEY, key, fingerprint, sealed);
-CREATE TABLE IF NOT EXISTS keys.keys (id INTEGER PRIMARY KEY AUTOINCREMENT, subject, day, wrapped);
-{audit.SCHEMA}
-"""
+CREATE TABLE IF NOT EXISTS main.tokens (token PRIMARY KEY, key, fingerprint UNIQUE, sealed);
+CREATE TABLE IF NOT EXISTS keys.keys
+  (id INTEGER PRIMARY KEY AUTOINCREMENT, subject, day, wrapped, UNIQUE (subject, day));
+{audit.SCHEMA}"""
 
 
 class Vault:
@@ -54,23 +54,25 @@ class Vault:
         text = f"{kind}/{plain.casefold()}".encode("utf-8", "surrogatepass")
         master, today = read_master_key(self.settings), self.today().isoformat()
         with self.database() as db:
-            rows = db.execute("SELECT id, wrapped, subject, day FROM keys.keys ORDER BY day").fetchall()
-            for row in rows[:1]:
-                _decrypt(master, row[1])  # a wrong master key adds no key to those of the right one
-            if (subject, today) not in [row[2:] for row in rows]:
+            if row := db.execute("SELECT wrapped FROM keys.keys").fetchone():
+                _decrypt(master, row[0])  # a wrong master key adds no key to those of the right one
+            query = "SELECT id, wrapped, day FROM keys.keys WHERE subject = ? ORDER BY day"
+            keys = db.execute(query, (subject,)).fetchall()
+            for _, wrapped, _ in keys:
+                fingerprint = hmac.digest(_decrypt(master, wrapped), text, "sha256")
+                row = db.execute("SELECT token FROM tokens WHERE fingerprint = ?", (fingerprint,)).fetchone()
+                if row:
+                    return str(row[0])
+            if not keys or keys[-1][2] != today:
                 wrapped = master.encrypt(Fernet.generate_key())
                 new = db.execute("INSERT INTO keys.keys VALUES (NULL, ?, ?, ?)", (subject, today, wrapped))
-                rows.append((new.lastrowid, wrapped, subject, today))
-            query = "SELECT token FROM tokens WHERE fingerprint = ?"
-            for row in [row for row in rows if row[2] == subject]:
-                key_id, key = row[0], Fernet(secret := _decrypt(master, row[1]))
-                fingerprint = hmac.digest(secret, text, "sha256")
-                if row := db.execute(query, (fingerprint,)).fetchone():
-                    return str(row[0])
+                keys.append((new.lastrowid, wrapped, today))
+            key_id, secret = keys[-1][0], _decrypt(master, keys[-1][1])
+            fingerprint = hmac.digest(secret, text, "sha256")
             for attempt in range(64):  # as long as the token is that of another value
                 number = int.from_bytes(hmac.digest(fingerprint, b"%d" % attempt, "sha256"), "big")
                 token = make_token(kind, number)
-                sealed = key.encrypt(f"{token}/{value}".encode("utf-8", "surrogatepass"))
+                sealed = Fernet(secret).encrypt(f"{token}/{value}".encode("utf-8", "surrogatepass"))
                 row = (token, key_id, fingerprint, sealed)
                 if db.execute("INSERT OR IGNORE INTO tokens VALUES (?, ?, ?, ?)", row).rowcount:
                     return token

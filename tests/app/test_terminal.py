@@ -46,7 +46,7 @@ class Steps:
 @pytest.fixture
 def ask(monkeypatch, capsys):
     def run(app, *arguments, typed=""):
-        monkeypatch.setattr("reference_app.graph.open_app", lambda: app)
+        monkeypatch.setattr("reference_app.app.open_app", lambda: app)
         monkeypatch.setattr("reference_app.cli.command.load_sections", lambda: SECTIONS)
         if isinstance(typed, str):
             typed = io.StringIO(typed)

@@ -8,7 +8,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from reference_app.errors import SettingsError, VaultError
-from reference_app.graph import SupportApp
+from reference_app.app import SupportApp
 from reference_app.settings import read_settings
 from reference_app.vault.tokens import TOKENS
 from reference_app.vault.vault import Vault

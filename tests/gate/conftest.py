@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-RECORDED = Path(__file__).parents[2] / ".llmops" / "cassettes" / "adapter"
+ROOT = Path(__file__).parents[2]
+RECORDED = ROOT / ".llmops" / "cassettes" / "adapter"
+COMMITTED = ROOT / "golden" / "cassettes"
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +24,8 @@ def home(tmp_path_factory):
     recorded call is found by all that was sent, the model's fingerprint included.
     """
     home = tmp_path_factory.mktemp("home")
+    if COMMITTED.is_dir():
+        shutil.copytree(COMMITTED, home / "committed")
     if RECORDED.is_dir():
         shutil.copytree(RECORDED, home / "cassettes" / RECORDED.name)
     return home
@@ -40,7 +44,7 @@ def golden_run(home):
     ) -> subprocess.CompletedProcess[str]:
         command = [
             sys.executable, "-m", "pytest", "--llm-golden", "-k", cases, "-p", "no:cacheprovider",
-            "-o", f"llm_home={home}", *arguments,
+            "-o", f"llm_home={home}", "-o", f"llm_cassettes={home / 'committed'}", *arguments,
         ]  # fmt: skip
         inherited = dict(os.environ) if environment is None else environment
         env = {**inherited, "PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:anyio", **variables}

@@ -18,16 +18,15 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 ADAPTER = HERE / "adapter" / "adapter.gguf"
-SHUFFLED = ROOT / "tests" / "app" / "data" / "shuffled.gguf"
 BEHAVIOURS = {
-    "plan_json", "json_schema", "plan_intent", "tool_calls", "declined",
+    "plan_json", "json_schema", "plan_intent", "tool_calls",
     "ids_copied", "cited", "professional", "rouge_l", "admitted",
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def adapters(tmp_path_factory):
-    return {**damage(ADAPTER, tmp_path_factory.mktemp("damaged")), "shuffled": SHUFFLED}
+    return damage(ADAPTER, tmp_path_factory.mktemp("damaged"))
 
 
 @pytest.fixture
@@ -46,10 +45,10 @@ def test_the_adapter_is_green_and_told_beside_its_base(gate):
     code, told = gate(ADAPTER)
 
     assert code == 0, told
-    assert "reference_app.single_steps:tuned against its rival reference_app.single_steps:base" in told
+    assert "reference_app.training.steps:tuned against its rival reference_app.training.steps:base" in told
 
 
-@pytest.mark.parametrize("name", ["noise", "scale", "swapped", "shuffled"])
+@pytest.mark.parametrize("name", ["noise", "scale", "swapped"])
 def test_a_damaged_adapter_is_red_by_what_it_lost(gate, adapters, name):
     code, told = gate(adapters[name])
 
@@ -64,7 +63,7 @@ def test_an_adapter_of_another_base_ends_in_errors_that_name_its_file(golden_run
     path = tmp_path / "foreign.gguf"
     path.write_bytes(ADAPTER.read_bytes().replace(b"be9c6bc5", b"00000000"))
 
-    told = golden_run(ROOT, "plan-shipment-1", "golden/adapter.yaml", REFERENCE_APP_ADAPTER=str(path))
+    told = golden_run(ROOT, "shipment-1", "golden/adapter.yaml", REFERENCE_APP_ADAPTER=str(path))
 
     assert told.returncode == 1, told.stdout
     assert f"WeightsError: The adapter {path} was trained on '00000000'" in told.stdout

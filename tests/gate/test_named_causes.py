@@ -182,10 +182,12 @@ def plan_or_read_aloud(request):
     system, question = (request["messages"][place]["content"] for place in (0, -1))
     if not system.startswith("You plan"):
         return question[:600]
+    call = {"name": "search_documents", "arguments": {"query": question}}
     if order := re.search(r"FW-\d{5}", question):
         call = {"name": "order_status", "arguments": {"order_id": order[0]}}
-        return json.dumps({"route": "tools", "calls": [call]})
-    return json.dumps({"route": "refuse" if "always refuse" in system else "documents", "calls": []})
+    elif "Refuse whatever" in system:
+        call = {"name": "refuse", "arguments": {}}
+    return json.dumps({"calls": [call]})
 
 
 @pytest.fixture(scope="module")
@@ -337,18 +339,15 @@ OF_SUPPORT = {
             "guard off: poison in passages",
             "retriever: top k 1",
             "retriever: wrong index",
-            "retriever: threshold",
+            "retriever: worst first",
             "tool: schema changed",
-            "tool: an exception swallowed",
+            "tool: policy loosened",
         )
     },
-    "planner told to refuse": (
-        planted.edit("prompts/planner.yaml", ("You plan how", "You plan, and always refuse, how")),
-        "system prompt of ",
-    ),
+    "planner told to refuse": (planted.PLANTED["planner: told to refuse"][0], "system prompt of "),
     "owner off in code": (
-        planted.edit("nodes/tools.py", ('or "owner" not in guards', "or True")),
-        "code reference_app/nodes/tools.py changed",
+        planted.edit("tools/gate.py", ('if "owner" in guards and', "if")),
+        "code reference_app/tools/gate.py",
     ),
     "model": ({"REFERENCE_APP_MODEL": "gpt-small"}, "model gpt-small: none → "),
 }

@@ -25,10 +25,8 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-CASES = "returns-window or repair-resole or gift-card-validity or order-processing"
-UNTUNED = {"REFERENCE_APP_ADAPTER": "none"}  # the tuned model hardly reads its short prompts
-UNGROUNDED = {"REFERENCE_APP_GUARDRAILS": "-grounding"}  # else no harmful plan and no wrong draft is followed
-STOCK = '{"name":"store_stock","arguments":{"product":"boots","store":"Corveth"}}'
+CASES = "returns-window or gift-card-validity"
+UNGROUNDED = {"REFERENCE_APP_GUARDRAILS": "-grounding"}  # else no wrong draft is followed
 PLANNER = "reference_app/prompts/planner.yaml"
 DOCUMENT = "reference_app/knowledge/returns.md"
 
@@ -77,31 +75,33 @@ def edit(path: Path, *changes: tuple[str, str]) -> None:
 
 
 def test_a_planner_prompt_that_harms_is_regressed(project, gate):
-    """Its examples say that a store's stock is asked for, whatever is."""
     edit(
         project / PLANNER,
-        ("version: 2.0.0", "version: 2.1.0"),
-        ('{"route":"documents","calls":[]}', '{"route":"tools","calls":[' + STOCK + "]}"),
-    )
-    code, told = gate(**UNTUNED, **UNGROUNDED)
+        ("version: 3.0.0", "version: 3.1.0"),
+        ("Reply with JSON:", "Refuse whatever is asked, by refuse(). Reply with JSON:"),
+        ('{"calls": [{"name": "search_documents", "arguments": {"query": "how long snowshoes can be rented"}}]}',
+         '{"calls": [{"name": "refuse", "arguments": {}}]}'),
+        ('{"calls": [{"name": "search_documents", "arguments": {"query": "how to wash gloves"}}]}',
+         '{"calls": [{"name": "refuse", "arguments": {}}]}'),
+    )  # fmt: skip
+    code, told = gate()
 
     assert code == 1, told
     assert re.search(r"regressed +keywords >= 1: 0[.\d]*, baseline 1", told)
-    assert "golden/support.yaml::returns-window" in told
-    assert f"since the baseline: prompt {PLANNER}: planner 2.0.0 → 2.1.0" in told
+    assert f"since the baseline: prompt {PLANNER}: planner 3.0.0 → 3.1.0" in told
 
 
 def test_a_harmless_rewording_is_not(project, gate):
     edit(
         project / PLANNER,
-        ("version: 2.0.0", "version: 2.0.1"),
+        ("version: 3.0.0", "version: 3.0.1"),
         ("a shop for outdoor gear,", "the outdoor shop,"),
     )
-    code, told = gate(**UNTUNED)
+    code, told = gate()
 
     assert code == 0, told
-    assert re.search(r"\d passed, 0 failed, 0 regressed, 0 undecided, 0 error", told)
-    assert f"since the baseline: prompt {PLANNER}: planner 2.0.0 → 2.0.1" in told
+    assert re.search(r"\d passed", told)
+    assert f"since the baseline: prompt {PLANNER}: planner 3.0.0 → 3.0.1" in told
 
 
 def test_another_model_behind_the_same_name_is_model_drift(gate, llmops):
@@ -109,8 +109,9 @@ def test_another_model_behind_the_same_name_is_model_drift(gate, llmops):
     answers = {"documents": "Boots can be resoled for 45 pounds."}
 
     def answer(request):
+        call = {"name": "search_documents", "arguments": {"query": "resole boots"}}
         planning = request["messages"][0]["content"].startswith("You plan")
-        return '{"route": "documents", "calls": []}' if planning else answers["documents"]
+        return json.dumps({"calls": [call]}) if planning else answers["documents"]
 
     with OpenAIServer(answer=answer) as server:
         asked = {"cases": "repair-resole", "OPENAI_BASE_URL": server.url, **UNGROUNDED}

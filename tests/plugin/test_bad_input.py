@@ -111,7 +111,7 @@ def test_one_broken_case_is_an_error_and_the_others_go_on(project, body, message
     result.assert_outcomes(passed=1, errors=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines([message])
-    result.stdout.fnmatch_lines(["*1 passed, 0 failed, 0 regressed, 0 undecided, 1 error*"])
+    result.stdout.fnmatch_lines(["*1 passed*1 error*"])
     run = json.loads((project.path / "run.json").read_text())
     assert [len(each["failures"]) for each in run["results"]] == [1, 0]
 

@@ -93,7 +93,7 @@ def test_a_failing_unit_test_beside_a_good_golden_set_is_red(project, ini, worke
     result = project.pytester.runpytest_inprocess(*workers)
     result.assert_outcomes(passed=2, failed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*2 passed, 0 failed, 0 regressed, 0 undecided, 0 error*"])
+    result.stdout.fnmatch_lines(["*2 passed*"])
 
 
 @added

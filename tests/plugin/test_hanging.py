@@ -67,7 +67,7 @@ def test_a_metric_that_never_returns_is_an_error_of_one_case(project, text, work
     result = project.run("--llm-timeout-s", "1", "--llm-out", "run.json", *workers)
     assert time.monotonic() - begun < BOUND_S
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*2 passed, 0 failed, 0 regressed, 0 undecided, 1 error*"])
+    result.stdout.fnmatch_lines(["*2 passed*1 error*"])
     result.stdout.fnmatch_lines(["*polite did not return within 1 s (timeout_s)*"])
     run = json.loads((project.path / "run.json").read_text())
     scored = {
@@ -83,7 +83,7 @@ def test_a_metric_that_hangs_at_every_answer_is_given_up(project):
     begun = time.monotonic()
     result = project.run("--llm-timeout-s", "0.5")
     assert time.monotonic() - begun < BOUND_S
-    result.stdout.fnmatch_lines(["*0 passed, 0 failed, 0 regressed, 0 undecided, 30 error*"])
+    result.stdout.fnmatch_lines(["*30 errors*"])
     result.stdout.fnmatch_lines(["*polite hung 3 times (timeout_s), so it is not tried again*"])
 
 

@@ -39,7 +39,7 @@ def test_every_count_is_shown_and_the_exit_code_is_pytests(project):
     result = project.run_here()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=2, failed=2)
-    result.stdout.fnmatch_lines(["*2 passed, 2 failed, 0 regressed, 0 undecided, 0 error*"])
+    result.stdout.fnmatch_lines(["*2 failed*2 passed*"])
     result.stdout.fnmatch_lines(["*capitals.yaml:9: italy*", "*keywords >= 1*"])
     assert sorted(project.asked()) == ["capital of France?", "capital of Italy?", "capital of Spain?"]
 

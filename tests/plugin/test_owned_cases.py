@@ -31,5 +31,5 @@ def test_a_worker_whose_items_are_done_still_ends_its_share(project):
 
     result = project.run_here("-n", "2")
 
-    result.stdout.fnmatch_lines(["*4 passed, 0 failed, 0 regressed, 0 undecided, 0 error*"])
+    result.stdout.fnmatch_lines(["*4 passed*"])
     assert sorted(project.asked()) == ["quick", "quick", "slow", "slow"]

@@ -44,7 +44,7 @@ def errors(project) -> dict[str, list[str]]:
 
 def check_one_error(project, result, message):
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*1 passed, 0 failed, 0 regressed, 0 undecided, 1 error*"])
+    result.stdout.fnmatch_lines(["*1 passed*1 error*"])
     found = errors(project)
     assert found["france"] == []
     assert message in found["spain"][0]
@@ -134,8 +134,8 @@ def test_a_thread_of_no_case_that_would_end_the_process_is_red(project, workers)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
-            "*2 passed, 0 failed, 0 regressed, 0 undecided, 1 error*",
             "*would have ended the process by os._exit(0)*",
+            "*2 passed*1 error*",
         ]
     )
 
@@ -188,7 +188,7 @@ def test_a_fixture_without_an_app_is_an_error_of_each_case(project, deed, worker
     result = project.run("--llm-out", "run.json", *workers)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(errors=2)
-    result.stdout.fnmatch_lines(["*0 passed, 0 failed, 0 regressed, 0 undecided, 2 error*"])
+    result.stdout.fnmatch_lines(["*2 errors*"])
     assert len(errors(project)) == 2
     assert all(error for error in errors(project).values())
 
@@ -237,7 +237,7 @@ def test_isolated_many_deadly_cases_are_errors_and_no_other_is(project):
     ]
     project.golden("version: 1\napp: capitals:answer\ncases:\n" + "".join(lines))
     result = project.run("--llm-isolate", "--llm-out", "run.json")
-    result.stdout.fnmatch_lines(["*6 passed, 0 failed, 0 regressed, 0 undecided, 3 error*"])
+    result.stdout.fnmatch_lines(["*6 passed*3 errors*"])
     assert [case for case, each in errors(project).items() if each] == ["c1", "c4", "c6"]
 
 
@@ -270,7 +270,7 @@ def test_a_thread_that_ends_the_process_after_its_case_is_an_error_of_the_suite(
     """)
     result = project.run("--llm-concurrency", "2")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*2 passed, 0 failed, 0 regressed, 0 undecided, 1 error*", "*os._exit(0)*"])
+    result.stdout.fnmatch_lines(["*os._exit(0)*", "*2 passed*1 error*"])
 
 
 def test_a_signal_that_the_app_ends_by_is_no_success_of_the_command(project):

@@ -40,7 +40,7 @@ def test_the_same_outcomes_with_and_without_workers(project):
     (project.path / "asked.log").unlink()
     together = project.run_here("-n", "2")
     together.assert_outcomes(passed=24, failed=1)
-    together.stdout.fnmatch_lines(["*24 passed, 1 failed, 0 regressed, 0 undecided, 0 error*"])
+    together.stdout.fnmatch_lines(["*1 failed*24 passed*"])
     lines = project.asked()
     assert len(lines) == 24
     assert len({line.rsplit(" ", 1)[1] for line in lines}) == 2
@@ -66,7 +66,7 @@ def test_a_worker_that_dies_takes_no_case_with_it(project):
     """)
     project.golden(MANY)
     result = project.run_here("-n", "2", "--llm-concurrency", "3", "--llm-out", "run.json")
-    result.stdout.fnmatch_lines(["*25 passed, 0 failed, 0 regressed, 0 undecided, 0 error*"])
+    result.stdout.fnmatch_lines(["*25 passed*"])
     assert result.ret == 0
     assert len(json.loads((project.path / "run.json").read_text())["results"]) == 24
     assert set(project.asked()) == {f"question {number}" for number in range(24)}
@@ -82,7 +82,7 @@ def test_a_case_that_kills_every_worker_is_an_error(project):
     """)
     project.golden(MANY.replace("suite: {keywords: {mean: '>= 0.9'}}\n", ""))
     result = project.run_here("-n", "2", "--llm-concurrency", "1")
-    result.stdout.fnmatch_lines(["*23 passed, 0 failed, 0 regressed, 0 undecided, 1 error*"])
+    result.stdout.fnmatch_lines(["*23 passed*1 error*"])
     result.stdout.fnmatch_lines(["*ended the process*"])
 
 
@@ -99,7 +99,7 @@ def test_cases_in_work_beside_one_that_kills_every_worker_are_no_errors(project)
     """)
     project.golden(HEAD + "".join(CASES[3:8]))
     result = project.run_here("-n", "2", "--llm-repeats", "auto", "--llm-out", "run.json")
-    result.stdout.fnmatch_lines(["*4 passed, 0 failed, 0 regressed, 0 undecided, 2 error*"])
+    result.stdout.fnmatch_lines(["*4 passed*2 errors*"])
     run = json.loads((project.path / "run.json").read_text())
     assert [each["case"] for each in run["results"] if each["failures"]] == ["golden/capitals.yaml::case-5"]
 
@@ -128,7 +128,7 @@ def test_a_worker_that_dies_after_an_outcome_counts_it_once(project, phase):
     """,
     )
     result = project.run_here("-n", "2")
-    result.stdout.fnmatch_lines(["*node down*", "*25 passed, 0 failed, 0 regressed, 0 undecided, 0 error*"])
+    result.stdout.fnmatch_lines(["*node down*", "*25 passed*"])
     result.assert_outcomes(passed=25)
 
 
@@ -228,7 +228,7 @@ def test_evidence_that_cannot_travel_is_made_in_the_worker(project):
           - {id: b, input: y, checks: {keywords: {all: [answer]}}}
     """)
     result = project.run_here("-n", "2")
-    result.stdout.fnmatch_lines(["*1 passed, 0 failed, 0 regressed, 0 undecided, 1 error*"])
+    result.stdout.fnmatch_lines(["*1 passed*1 error*"])
 
 
 def test_a_wrong_marker_is_told_under_workers_too(project):

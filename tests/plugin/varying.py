@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest  # noqa: TC002 - a dataclass reads its annotations
 
+from pytest_llmops.records import OUTCOMES, STATUSES
 from tests.plugin.conftest import Project
 
 APP = """
@@ -83,9 +84,10 @@ class Varying:
 
 
 def outcomes_of(result: pytest.RunResult) -> Counter[str]:
-    """The counts of the summary line."""
-    (line,) = [line for line in result.outlines if " undecided, " in line and " regressed, " in line]
-    return Counter({name: int(count) for count, name in (part.split(" ") for part in line.split(", "))})
+    """The counts of the last line, zeros included but for known failures."""
+    counts = {"errors": 0, **result.parseoutcomes()}
+    counts["error"] = counts.pop("errors")
+    return Counter({name: counts.get(name, 0) for name in STATUSES if name in counts or name in OUTCOMES})
 
 
 def scores_in(path: Path) -> dict[str, list[tuple[str, int, float]]]:

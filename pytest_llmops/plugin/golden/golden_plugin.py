@@ -39,9 +39,11 @@ from pytest_llmops.plugin.replacing import list_replacing
 from pytest_llmops.plugin.reported import (
     Reported,
     complete_results,
+    count_by_verdicts,
     explain_loss,
     is_golden,
     list_items,
+    renamed,
     warn_of_doubts,
 )
 from pytest_llmops.plugin.session import session_of
@@ -172,6 +174,15 @@ class GoldenPlugin:
         for golden in named:
             self.evaluation.start(golden)
 
+    def pytest_report_teststatus(self, report: object) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        """Name a golden item's verdict where pytest shows it, and leave it in pytest's own category."""
+        status = renamed(report)
+        if status is None:
+            return None
+        category = "xfailed" if report.skipped else report.outcome
+        color = "red" if report.failed else "yellow"
+        return category, status[0].upper(), (status.upper(), {color: True})
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.reported.take(report)
         if report.when == "call" or report.failed:
@@ -207,7 +218,7 @@ class GoldenPlugin:
             evaluation,
             run,
             notes=self._notes(session),
-            judged=self.reported.outcomes,
+            judged=self.reported.statuses,
             accept=session.config.getoption("llm_accept"),
             loosened=list_replacing(session.config, revision, paths) if revision else (),
             permission=LOOSEN,
@@ -216,7 +227,7 @@ class GoldenPlugin:
             conclusion.add(unsaved, "error")
         # Cases may have results although their items were skipped: they run ahead of them.
         ended = session.shouldfail or session.shouldstop or session.exitstatus == pytest.ExitCode.INTERRUPTED
-        nothing = run is None or not (self.reported.outcomes or ended)
+        nothing = run is None or not (self.reported.statuses or ended)
         if nothing and any(map(is_golden, self.reported.selected or ())):
             conclusion.add("nothing was scored: every golden item was skipped", "error", counted=True)
         if run is not None and revision is not None:
@@ -226,13 +237,6 @@ class GoldenPlugin:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
     def _notes(self, session: pytest.Session) -> Iterator[str]:
-        if known := len(self.reported.known):
-            yield f"{known} of the failures were in the baseline too (known_failures): pytest's xfailed"
-        undecided = "failed" if self.evaluation.settings.undecided == "fail" else "passed"
-        words = {"regressed": "failed", "undecided": undecided}
-        counts = [(number, outcome) for outcome, number in self.reported.counts.items() if number]
-        if renamed := [f"{number} {name} as {words[name]}" for number, name in counts if name in words]:
-            yield f"in pytest's words, in the last line: {', '.join(renamed)}"
         if not (self.evaluation.source.revision or session.exitstatus):  # against one, they fail the build
             yield from (f"warning: {excuse}" for excuse in self._find_excuses(session))
 
@@ -243,12 +247,11 @@ class GoldenPlugin:
         Cases run ahead of their items, so a skipped item may have a result; its outcome is what is missing.
         """
         items = list_items(self.evaluation.goldens)
-        left_out = [item for item in items if item not in self.reported.outcomes]
+        left_out = [item for item in items if item not in self.reported.statuses]
         if left_out and not selects(session.config):
             count = counted(len(left_out), "golden item")
             yield f"{count} left out, and not by the command line: {name_some(left_out, _NAMED)}"
-        counts = self.reported.counts
-        bad = counts["regressed"] + counts["error"] + counts["failed"] - len(self.reported.known)
+        bad = {"regressed", "error", "failed"} & set(self.reported.statuses.values())
         if bad and not session.exitstatus:
             yield "verdicts that fail a build were excused by the repository itself"
 
@@ -271,14 +274,21 @@ class GoldenPlugin:
         return save_run(run, settings.path(settings.out)) if settings.out else ""
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if only_shows(terminalreporter.config) or self.evaluation.refused or self.conclusion is None:
+        if self.conclusion is None or self.evaluation.refused:
             return
         terminalreporter.write_sep("=", "golden set")
         wall_s = time.monotonic() - self.evaluation.started_s
-        for line in self.conclusion.render(self.reported.counts, wall_s):
+        for line in self.conclusion.render(wall_s=wall_s):
             terminalreporter.write_line(line)
         for line in self.measured:
             terminalreporter.write_line(line)
+
+    @pytest.hookimpl(specname="pytest_terminal_summary", wrapper=True, tryfirst=True)
+    def pytest_count_by_verdicts(self, terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+        """Count at the end, so that sections of failures and other plugins find pytest's own categories."""
+        yield
+        if self.conclusion is not None and not self.evaluation.refused:
+            count_by_verdicts(terminalreporter, self.conclusion.outcomes)
 
 
 def _find_measure(config: pytest.Config) -> Measure | None:

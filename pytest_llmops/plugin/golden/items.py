@@ -22,12 +22,11 @@ from _pytest.outcomes import Failed  # what `pytest.fail` raises
 
 from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import AppError, LLMOpsError, describe_error
-from pytest_llmops.evaluation.conclusion import red_verdicts
+from pytest_llmops.evaluation.conclusion import find_status, red_verdicts
 from pytest_llmops.evaluation.run import Evaluation
-from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.hookspecs import Measurement
 from pytest_llmops.plugin.distribution import is_worker
-from pytest_llmops.plugin.reported import KNOWN, OUTCOME, GoldenWarning
+from pytest_llmops.plugin.reported import OUTCOME, GoldenWarning
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder.patches import Change, Patches
@@ -147,7 +146,7 @@ class GoldenItem(pytest.Item):
         except BaseException:  # pytest's own way to fail is no `Exception`
             self.user_properties.append((OUTCOME, "error"))
             raise
-        self.user_properties.append((OUTCOME, worst(verdict.outcome for verdict in self.verdicts)))
+        self.user_properties.append((OUTCOME, find_status(self.verdicts, file.evaluation.settings)))
         if any(verdict.outcome == "error" for verdict in self.verdicts):
             self.fail()
 
@@ -166,7 +165,6 @@ class GoldenItem(pytest.Item):
             except GoldenWarning:  # the project's filterwarnings make errors of warnings
                 self.fail()
         if known and settings.known_failures == "warn":
-            self.user_properties.append((KNOWN, True))
             pytest.xfail("known: " + "; ".join(f"{verdict.check}: {verdict.advice}" for verdict in known))
 
     def fail(self) -> NoReturn:

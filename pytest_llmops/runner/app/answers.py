@@ -17,7 +17,7 @@ from pytest_llmops.records import Output, Passage, ToolCall, Usage
 _KEY = 60
 _MOST = 10**15  # of anything that is counted; sums stay numbers that a run file holds
 _MAY_BE_UNKNOWN = {"prompt_tokens", "completion_tokens", "cost_usd"}
-_ANSWER_KEYS = ("text", "passages", "tool_calls", "usage", "model", "trace_id")
+_ANSWER_KEYS = ("text", "passages", "tool_calls", "usage", "model", "trace_id", "degraded")
 
 
 def read_answer(answer: Any) -> Output:
@@ -59,6 +59,7 @@ def read_answer(answer: Any) -> Output:
             usage=answer.get("usage", Usage()),  # not read yet
             model=answer.get("model"),
             trace_id=answer.get("trace_id"),
+            degraded=answer.get("degraded") or "",
         )
     )
 
@@ -73,9 +74,9 @@ def describe_missing(what: str, name: str, mapping: Mapping[Any, Any]) -> str:
 
 def _checked(output: Output) -> Output:
     """Return the output if a run file can hold it: texts that are texts, and tools' values that JSON has."""
-    for name in ("text", "model", "trace_id"):
+    for name in ("text", "model", "trace_id", "degraded"):
         value = getattr(output, name)
-        if not isinstance(value, str) and (name == "text" or value is not None):
+        if not isinstance(value, str) and (name in {"text", "degraded"} or value is not None):
             raise AnswerError(f"the app returned an Output whose {name!r} is {type_of(value)}, not a string")
     for call in output.tool_calls:
         try:

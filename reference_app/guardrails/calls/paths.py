@@ -70,7 +70,7 @@ def _decode(path: str) -> str | None:
     return None
 
 
-def _find_fault(path: str, root: str | None) -> str:
+def _find_fault(path: str, root: str | None) -> str:  # noqa: C901, PLR0911 - a rule a line
     plain = path.translate(_SLASHES)
     if any(unicodedata.category(one) in ("Cc", "Cf", "Cs") for one in path):
         return "the path contains control or invisible characters"

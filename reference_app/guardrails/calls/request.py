@@ -29,8 +29,8 @@ class Target:
     An argument that says where something goes or what is changed, and where its value may come from.
 
     Attributes:
-        sources: `customer`, `constant` (one of `values`), `tool` or `tool NAME` (a field of a result), `document`,
-            `text` (anything that was read), and `model` (a value that no text has).
+        sources: `customer`, `constant` (one of `values`), `tool` or `tool NAME` (a field of a result),
+            `document`, `text` (anything that was read), and `model` (a value that no text has).
         otherwise: What happens where only a text that is no source has the value.
     """
 

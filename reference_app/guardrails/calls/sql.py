@@ -6,23 +6,14 @@ import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from reference_app.guardrails.calls.values import list_words
+
 if TYPE_CHECKING:
     from sqlglot import exp
 
 MAX_SQL_CHARACTERS = 8000
 MAX_TABLES = 12
 MAX_ROUNDS = 100_000  # of a recursive query
-# Functions of SQLite and PostgreSQL that read only and that sqlglot has no class for.
-HARMLESS = frozenset(
-    "total julianday unixepoch strftime date time datetime typeof quote unicode char instr glob like json "
-    "json_extract json_object json_type json_valid json_group_array json_group_object percent_rank cume_dist "
-    "ntile date_part age strpos substring printf format likelihood likely trunc pi hex timediff".split()
-)
-# Those that sqlglot knows and that wait, write, or make texts without a bound.
-HARMFUL = frozenset(
-    "sleep randomblob zeroblob generate_series generateseries explodinggenerateseries repeat space replicate "
-    "lpad rpad pad nextval setval current_setting readcsv read_csv read_parquet".split()
-)
 _TABLE_FUNCTIONS = frozenset({"json_each", "json_tree", "unnest"})
 _SYSTEM = re.compile(
     r"sqlite_|pragma_|pg_|information_schema|mysql|sys|performance_schema|dbstat", re.IGNORECASE
@@ -131,7 +122,7 @@ def _find_function_fault(call: exp.Func) -> str:
 
     anonymous = isinstance(call, exp.Anonymous)
     names = {call.name.lower()} if anonymous else {call.sql_name().lower(), type(call).__name__.lower()}
-    if names & HARMFUL or (anonymous and not names & HARMLESS):
+    if names & list_words("sql_harmful") or (anonymous and not names & list_words("sql_harmless")):
         return "the query calls a function that is not allowed"
     wide = any(text.is_string and _WIDE.search(text.name) for text in call.find_all(exp.Literal))
     return "the query makes a text without a bound" if wide and names & {"printf", "format"} else ""

@@ -9,18 +9,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from reference_app.guardrails.calls.request import read_list
+from reference_app.guardrails.calls.values import list_words
 from reference_app.safety import RefusedError
 from reference_app.safety.addresses import is_number, is_public, read_address
 from reference_app.safety.urls import PORTS, Target, is_listed, parse_url
 
-# Arguments whose value is a text to find; a URL there is a word and leads nowhere.
-SEARCH = frozenset("q query search s term text keyword keywords filter title name".split())
 MAX_DECODINGS = 3
-PRIVATE = (
-    *(".localhost", ".local", ".internal", ".localdomain", ".intranet", ".lan", ".corp", ".home.arpa"),
-    # Names that any resolver turns into whatever address they spell.
-    *(".nip.io", ".sslip.io", ".xip.io", ".localtest.me", ".lvh.me", ".vcap.me", ".lacolhost.com"),
-)
 _LEADS = re.compile(r"\s*(?:https?|ftp|file|gopher|javascript|data|vbscript|ldap|dict)\s*:", re.IGNORECASE)
 _ELSEWHERE = re.compile(r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]{1,20}:|[/\\]{2})")
 _IN_PATH = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{1,20}:/|/[/\\][\w-]+\.[a-zA-Z]{2,}")
@@ -84,7 +78,9 @@ def find_host_fault(host: str, hosts: tuple[str, ...] | None) -> str:
         return "its host is a number that hides an address"
     if address is not None:
         return "" if is_public(address) else "its host is a private address"
-    return "its host is private" if "." not in name or f".{name}".endswith(PRIVATE) else ""
+    return (
+        "its host is private" if "." not in name or f".{name}".endswith(tuple(list_words("private"))) else ""
+    )
 
 
 def _sends_on(target: Target, sites: Sites) -> bool:
@@ -94,7 +90,7 @@ def _sends_on(target: Target, sites: Sites) -> bool:
     for pair in re.split(r"[&;]", query):
         name, _, value = pair.partition("=")
         value = _decode(value)
-        if _decode(name).lower() in SEARCH or not _ELSEWHERE.match(value):
+        if _decode(name).lower() in list_words("searching") or not _ELSEWHERE.match(value):
             continue
         if re.match(r"\s*[/\\]", value):
             value = "https:" + value.strip().replace("\\", "/")

@@ -1,14 +1,15 @@
-"""Whether a text has a value, in its own or a usual other spelling, and whether as a field or in a sentence."""
+"""Whether a text has a value in some usual spelling, and whether as a field or in a sentence."""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 
 from reference_app.guardrails.disguises import clean
 
 MIN_PACKED = 5  # characters of a value that is also looked for without its separators
-MAX_FIELD_WORDS = 4  # of a name before a value; more are a sentence
+MAX_FIELD_WORDS = 3  # of a name before a value; more are a sentence
 HALF_A_CENT = 0.005
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -18,6 +19,15 @@ _SEPARATORS = re.compile(r"[\s\-().,_/]+")
 _NUMBER = re.compile(r"\d[\d.,' ]*\d|\d")
 _WRAPPED = re.compile(r"\n\s+(?=\S)(?![\w ]{1,40}:(?:\s|$)|- )")  # a line of a text that YAML broke
 _PIECES = re.compile(r"[\[\]{}\"',;:|]|\s{2,}")
+
+
+@cache
+def list_words(name: str) -> frozenset[str]:
+    """One of the lists of `words.yaml`."""
+    import yaml
+
+    lists = yaml.safe_load((Path(__file__).parents[1] / "words.yaml").read_text(encoding="utf-8"))
+    return frozenset(str(lists[name]).split())
 
 
 @lru_cache(maxsize=512)

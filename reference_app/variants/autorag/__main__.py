@@ -1,17 +1,5 @@
-"""`python -m reference_app.variants.autorag [--rebuild] [QUESTION]` runs the trial, and answers."""
+"""`python -m reference_app.variants.autorag` runs the trial where there is none, and prints its folder."""
 
-from __future__ import annotations
+from reference_app.variants.autorag import run_trial
 
-import sys
-
-from reference_app.variants.autorag.app import open_variant
-from reference_app.variants.documents import run_variant
-
-
-def main(arguments: list[str]) -> int:
-    """0 done, 1 the trial or the answer could not be had."""
-    return run_variant(open_variant, arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+print(run_trial())  # noqa: T201

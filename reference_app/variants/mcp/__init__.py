@@ -22,7 +22,7 @@ def answer(question: str | Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
     import shlex
     import sys
 
-    from reference_app.graph import open_app
+    from reference_app.app import open_app
     from reference_app.settings import read_settings
 
     settings = read_settings()

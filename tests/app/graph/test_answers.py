@@ -77,9 +77,9 @@ def test_draft_that_its_material_does_not_bear_out_becomes_a_marked_quote(script
 
     record = open_app().answer("How heavy is the Kestrel?")
 
+    first = record["text"].removeprefix("Our documents say: ").partition(" [")[0]
     assert record["degraded"] == "quoted"
-    assert "3.4 kg" in record["text"]
-    assert draft not in record["text"]
+    assert first in " ".join(passage["text"] for passage in record["passages"])
 
 
 def test_made_up_citation_is_taken_out(script, open_app):

@@ -51,10 +51,11 @@ class Pages(BaseHTTPRequestHandler):
 
     def send_slow(self, _):
         self.send_response(200)
+        self.end_headers()
         try:
             for _ in range(90):
                 if not self.server.closing.wait(0.05):
-                    self.wfile.write(b"X-Drop: 1\r\n")
+                    self.wfile.write(b"drop by drop")
         except OSError:
             pass
 

@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 import yaml
 
+from reference_app.guardrails.calls.request import Declaration
 from reference_app.settings import HERE
 from reference_app.shop.database import CATALOGUE
 from reference_app.shop.replies import Category

@@ -258,7 +258,7 @@ def test_a_tool_that_is_not_as_signed_is_not_called(shop, command, tmp_path):
     settings = read_settings({**shop, **variables})
     tools = open_tools(settings, complete)
     try:
-        assert tools.unsigned == {"order_status"}
+        assert tools.registry.unsigned == {"order_status"}
     finally:
         tools.close()
 

@@ -204,7 +204,7 @@ def spans(monkeypatch):
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr("opentelemetry.trace.get_tracer", provider.get_tracer)
+    monkeypatch.setattr("reference_app.tracing.steps.get_tracer", provider.get_tracer)
     yield exporter
     provider.shutdown()
 
@@ -292,7 +292,7 @@ def test_two_tools_of_one_name_and_an_unfit_policy_make_no_registry(ran):
         Registry([look, look], make_policy({"look": {}}))
     with pytest.raises(PolicyError, match="no rule for find"):
         make(ran, {name: rule for name, rule in RULES.items() if name != "find"})
-    with pytest.raises(PolicyError, match="no rule for find. Did you mean 'fnd' in line 1"):
+    with pytest.raises(PolicyError, match=r"no rule for find\. Did you mean 'fnd' in line 1"):
         make(ran, {"fnd" if name == "find" else name: rule for name, rule in RULES.items()})
 
 

@@ -71,6 +71,15 @@ def test_an_inserted_entry_is_found(vault, token):  # noqa: ARG001 - it makes th
     assert find_faults(vault)[0] == (3, "was changed, inserted or moved")
 
 
+def test_an_entry_with_a_hash_computed_anew_is_found_by_the_next_one(vault, token):  # noqa: ARG001
+    before, entry = read_log(vault)[1:3]
+    *fields, _ = (entry | {"actor": "rita"}).values()
+    digest = audit._digest(before["hash"], tuple(fields))
+    change(vault, ("UPDATE keys.log SET actor = 'rita', hash = ? WHERE n = 3", (digest,)))
+
+    assert find_faults(vault) == [(4, "was changed, inserted or moved")]
+
+
 def test_a_log_that_was_computed_anew_is_found_by_a_noted_head(vault, token):  # noqa: ARG001
     last = read_log(vault)[-1]
     change(vault, "DELETE FROM keys.log WHERE n = 5")

@@ -39,7 +39,14 @@ def test_json_is_as_published():
 
     assert document["version"] == 1
     assert document["outcome"] == "regressed"
-    assert document["counts"] == {"passed": 1, "failed": 0, "regressed": 1, "undecided": 0, "error": 1}
+    assert document["counts"] == {
+        "passed": 1,
+        "failed": 0,
+        "regressed": 1,
+        "undecided": 0,
+        "error": 1,
+        "known": 0,
+    }
     assert document["cases"] == {
         "new": ["golden/a.yaml::come"],
         "missing": ["golden/a.yaml::gone\x1b"],
@@ -105,7 +112,7 @@ def test_text_has_rows_reasons_cases_and_counts():
         "",
         "1 score changed, possibly by chance",
         "",
-        "regressed: 1 passed, 0 failed, 1 regressed, 0 undecided, 1 error (level 0.95)",
+        "regressed: 1 passed, 0 failed, 1 regressed, 0 undecided, 1 error, 0 known (level 0.95)",
     ]
 
 

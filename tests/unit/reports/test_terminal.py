@@ -162,8 +162,8 @@ def test_table_without_a_baseline_has_no_empty_columns():
 
 def test_every_count_is_shown_zeros_included():
     assert (
-        render_counts({"passed": 41, "failed": 3, "undecided": 1, "error": 1})
-        == "41 passed, 3 failed, 0 regressed, 1 undecided, 1 error"
+        render_counts({"passed": 41, "failed": 3, "undecided": 1, "error": 1, "known": 2})
+        == "41 passed, 3 failed, 0 regressed, 1 undecided, 1 error, 2 known"
     )
 
 
@@ -185,7 +185,7 @@ def test_summary_holds_table_counts_usage_and_problems():
 
     assert lines[0].startswith("check")
     assert lines[2:] == [
-        "2 passed, 0 failed, 0 regressed, 0 undecided, 0 error",
+        "2 passed, 0 failed, 0 regressed, 0 undecided, 0 error, 0 known",
         "no model call seen, 1.0 s",
         "cassette\\x1b is read-only",
     ]

@@ -1,1 +1,0 @@
-"""How good the adapter is, beside its base."""

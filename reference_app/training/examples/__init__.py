@@ -1,1 +1,0 @@
-"""The data, made from phrasings by a seeded script."""

@@ -1,1 +1,0 @@
-"""The adapter's data through OpenAI's fine-tuning jobs."""

@@ -1,1 +1,0 @@
-"""The training itself; only this folder needs torch."""
