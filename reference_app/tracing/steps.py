@@ -25,7 +25,6 @@ _open: ContextVar[Step | None] = ContextVar("open", default=None)
 def trace(name: str, *, call: bool = False, **attributes: Any) -> Iterator[Step]:
     """
     Step around the block, child of the one that is open in this thread; its name tells nothing personal.
-
     `call` says that the block calls another process; `gen_ai__tool__name` stands for `gen_ai.tool.name`.
     """
     (settings, conversation), recorded, parent = _target.get(), _recorded.get(), _open.get()
