@@ -24,7 +24,9 @@ def edit_text(path, old, new):
 
 
 def let_customers_adjust_points(app):
-    edit_text(app / "tools/policy.yaml", "adjust_points: {customer: deny", "adjust_points: {customer: allow")
+    edit_text(
+        app / "tools/policy.yaml", "adjust_points:\n  customer: deny", "adjust_points:\n  customer: allow"
+    )
 
 
 def loosen_an_argument(app):
@@ -49,7 +51,7 @@ def damage_the_index(app):
 
 
 def cut_otherwise(app):
-    edit_text(app / "documents/knowledge.py", "^## (.+?)", "^# (.+?)")
+    edit_text(app / "documents/knowledge.py", "^## *(?!#)", "^# *(?!#)")
 
 
 def switch_a_guard_off(app):
