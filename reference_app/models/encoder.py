@@ -47,11 +47,11 @@ class Encoder:
         with ThreadPoolExecutor(cores()) as threads:  # one thread works on one batch, without the GIL
             return np.concatenate(list(threads.map(self._encode_batch, batches)))
 
-    query = passage  # both are encoded alike
+    query = passage
 
     def count_tokens(self, texts: Sequence[str], *, is_query: bool = False) -> int:
         """Tokens of the texts after the cut, padding not counted."""
-        del is_query
+        del is_query  # all texts are encoded alike
         return sum(sum(encoded.attention_mask) for encoded in self._tokenizer.encode_batch(list(texts)))
 
     def _encode_batch(self, texts: Sequence[str]) -> NDArray[np.float32]:

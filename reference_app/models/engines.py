@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 BATCH_TOKENS = 128  # an engine notices a hang-up between two batches of its prompt
 MAX_ENGINES = 8
-MAX_PINNED_ENGINES = 2  # a large one takes 0.4 GB beside the weights, which all of them share
+MAX_PINNED_ENGINES = 2  # the second of the large model takes 1.1 GB
 
 
 class EngineError(Exception):
@@ -38,9 +38,8 @@ class Served:
         name: That the engine answers under.
         find: Gives the file; raises WeightsError.
         engines: How many there are at most.
-        slots: Prompts that an engine remembers, to compute only what a request adds to one of them. A prompt
-            that is continued is computed in other batches than a new one and may round to another answer, so
-            one slot, which is emptied before each request, is for where answers must repeat exactly.
+        slots: Prompts that an engine remembers, to compute only what a request adds to one. A prompt that is
+            continued may round to another answer, so a single slot is emptied before each request.
         slot_tokens: Of a prompt and its answer together.
     """
 
@@ -74,8 +73,7 @@ class Engines:
     """
     Starts an engine when a request finds all others busy.
 
-    One thread each: two are slower wherever another process is busy. The weights are mapped, so engines
-    share their memory.
+    One thread each: two are slower wherever another process is busy. The mapped weights are shared.
     """
 
     def __init__(self, served: Served) -> None:

@@ -28,12 +28,7 @@ _CPU = Path("/proc/cpuinfo")
 
 
 class Multilingual:
-    """
-    May be called from many threads; a text's vector depends neither on its batch nor on the thread.
-
-    Attributes:
-        name: Identifies weights and engine, so vectors may be kept under it.
-    """
+    """May be called from many threads; `name` identifies weights and engine, so vectors are kept under it."""
 
     def __init__(self, weights: Weights) -> None:
         """Raise OSError where the engine is for another system or processor, or cannot be loaded."""

@@ -5,11 +5,8 @@ Versioned prompt files, `prompts/NAME.yaml`, whose state `prompts.lock` holds.
     version: 3.0.0
     kind: planner
     template: The system message.
-    turns:
-      - {role: user, content: Where is FW-10427?}
-      - {role: assistant, content: '{"calls": […]}'}
-    replies:
-      pending: Please confirm first.
+    turns: [{role: user, content: Where is FW-10427?}, {role: assistant, content: "…"}]
+    replies: {pending: Please confirm first.}
 """
 
 from __future__ import annotations

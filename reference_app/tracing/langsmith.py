@@ -1,22 +1,16 @@
 """The steps of a question as runs of LangSmith, by its OTLP endpoint; a failure never reaches an answer."""
 
-from __future__ import annotations
-
 import json
 import logging
 import secrets
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan
-
-    from reference_app.tracing.record import Step
-    from reference_app.tracing.settings import TracingSettings
+from reference_app.tracing.record import Step
+from reference_app.tracing.settings import TracingSettings
 
 TIMEOUT_S, PAUSE_S = 5.0, 60.0
 _KINDS = {"chat": "llm", "execute_tool": "tool", "retrieval": "retriever", "embeddings": "embedding"}
@@ -49,7 +43,7 @@ def _open_exporter(settings: TracingSettings) -> Any:
     return OTLPSpanExporter(endpoint=endpoint, headers=headers, timeout=TIMEOUT_S)
 
 
-def _read_spans(steps: Sequence[Step]) -> Iterator[ReadableSpan]:
+def _read_spans(steps: Sequence[Step]) -> Iterator[Any]:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import SpanContext, Status, StatusCode
 
@@ -65,7 +59,7 @@ def _read_spans(steps: Sequence[Step]) -> Iterator[ReadableSpan]:
             if (error := step.attributes.get("error.type"))
             else Status(),
             start_time=epoch + int(step.start_s * 1e9),
-            end_time=epoch + int((step.end_s or time.monotonic()) * 1e9),
+            end_time=epoch + int(step.end_s * 1e9),
         )
 
 
@@ -78,10 +72,3 @@ def _describe_run(attributes: dict[str, Any]) -> dict[str, str]:
         if values := {key.rpartition(".")[2]: attributes[key] for key in keys if key in attributes}:
             run[name] = json.dumps(values, ensure_ascii=False)
     return run
-
-
-def without_own_tracing() -> AbstractContextManager[None]:
-    """LangGraph's own tracing stays off whatever the environment says: it would send states unmasked."""
-    from langsmith import tracing_context
-
-    return tracing_context(enabled=False)

@@ -12,13 +12,7 @@ from reference_app.guardrails.redaction import mask, mask_all
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Step:
-    """
-    A step that may still go on; `question` lists all steps of its question as they began.
-
-    Attributes:
-        depth: 0 for a question, 1 for its nodes, and so on.
-        start_s: On a clock that never goes back.
-    """
+    """Depth 0 is a question, whose steps `question` lists as they began; times are of a monotonic clock."""
 
     name: str
     depth: int = 0

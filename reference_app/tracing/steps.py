@@ -16,9 +16,7 @@ from reference_app.tracing.record import Step
 from reference_app.tracing.settings import TracingSettings
 
 MAX_GUARDED_CHARACTERS = 8000
-_target: ContextVar[tuple[TracingSettings, str | None]] = ContextVar(
-    "target", default=(TracingSettings(), None)
-)
+_target: ContextVar[Any] = ContextVar("target", default=(TracingSettings(), None))
 _recorded: ContextVar[list[Step] | None] = ContextVar("recorded", default=None)
 _open: ContextVar[Step | None] = ContextVar("open", default=None)
 
@@ -27,10 +25,7 @@ _open: ContextVar[Step | None] = ContextVar("open", default=None)
 def trace(name: str, *, call: bool = False, **attributes: Any) -> Iterator[Step]:
     """
     Step around the block, child of the one that is open in this thread; its name tells nothing personal.
-
-    Args:
-        call: Whether the block calls something outside this process.
-        attributes: For `Step.describe`; `gen_ai__tool__name` stands for `gen_ai.tool.name`.
+    `call` says that the block calls another process; `gen_ai__tool__name` stands for `gen_ai.tool.name`.
     """
     (settings, conversation), recorded, parent = _target.get(), _recorded.get(), _open.get()
     step = Step(name=name, start_s=time.monotonic(), parent=parent)
@@ -72,9 +67,12 @@ def trace_guard(name: str, reason: str, *, decision: str = "denied", text: str |
 @contextmanager
 def export_to(settings: TracingSettings, conversation: str | None = None) -> Iterator[None]:
     """Send the steps of the block where the settings say, as part of a conversation or of a new one."""
+    from langsmith import tracing_context
+
     token = _target.set((settings, conversation or uuid.uuid4().hex))
     try:
-        yield
+        with tracing_context(enabled=False):  # LangGraph's own tracing would send states unmasked
+            yield
     finally:
         with suppress(ValueError):  # a generator that is closed in another context leaves nothing behind
             _target.reset(token)

@@ -63,14 +63,14 @@ def post(endpoint, path, body, headers=(), timeout=30):
 
 def test_an_answer_does_not_depend_on_what_came_before_or_beside_it(client, endpoint):
     """Long prompts that begin alike: with a cached beginning they would be computed in other batches."""
-    text = "The Kestrel tent weighs 3.4 kg, sleeps two people and is pitched in ten minutes. " * 8
-    endings = ("Praise it.", "Describe a night in it.", "Compare it with a house.", "Write a letter on it.")
+    text = "The Kestrel tent weighs 3.4 kg, sleeps two people and is pitched in ten minutes. " * 4
+    endings = ("Praise it.", "Describe a night in it.", "Write a letter on it.")
 
     def ask(ending):
-        return say(client, endpoint, text + ending, max_tokens=48).choices[0].message.content
+        return say(client, endpoint, text + ending, max_tokens=16).choices[0].message.content
 
     alone = [ask(ending) for ending in endings]
-    with ThreadPoolExecutor(4) as threads:
+    with ThreadPoolExecutor(3) as threads:
         beside = list(threads.map(ask, endings[::-1]))
 
     assert beside[::-1] == alone
@@ -230,7 +230,7 @@ def test_each_of_several_prompts_is_computed_once(client, endpoint):
     pinned = PINNED["small"]
     if not (endpoint.weights.folder / pinned.file).is_file():
         pytest.skip("run: llmops models pull small")
-    prompts = ["You plan. " + "Never invent a number. " * 12, "You answer. " + "Copy what is told. " * 12]
+    prompts = ["You plan. " + "Never invent a number. " * 8, "You answer. " + "Copy what is told. " * 8]
 
     def ask(prompt, question):
         messages = [{"role": "system", "content": prompt}, {"role": "user", "content": question}]
@@ -244,6 +244,6 @@ def test_each_of_several_prompts_is_computed_once(client, endpoint):
     between = [ask(prompt, "Do you sell tents?") for prompt in prompts]
     again = [ask(prompt, "Where is my parcel?") for prompt in prompts]
 
-    assert all(computed > 50 for _, computed in first)
+    assert all(computed > 40 for _, computed in first)
     assert all(computed < 15 for _, computed in between + again)
     assert [text for text, _ in again] == [text for text, _ in first]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from reference_app.errors import SettingsError
 from reference_app.tracing import export_to, langsmith, trace, trace_guard
-from reference_app.tracing.settings import read_tracing_settings
+from reference_app.tracing.settings import TracingSettings, read_tracing_settings
 from tests.collector import Collector
 
 KEY = "walrus-key"
@@ -113,21 +114,22 @@ def test_a_langsmith_that_fails_is_told_once_and_then_left_alone(monkeypatch, ca
     assert KEY not in errors
 
 
-def test_langgraphs_own_tracing_stays_off(monkeypatch):
-    """It would send states unmasked."""
+@pytest.mark.parametrize("inside", [True, False])
+def test_langgraphs_own_tracing_stays_off(monkeypatch, inside):
+    """It would send states unmasked; outside of the app it is as the environment says."""
     from langchain_core.runnables import RunnableLambda
+    from langsmith.utils import get_env_var, tracing_is_enabled
 
-    with Collector() as server:
-        monkeypatch.setenv("LANGSMITH_TRACING", "true")
-        monkeypatch.setenv("LANGSMITH_ENDPOINT", server.url)
-        monkeypatch.setenv("LANGSMITH_API_KEY", KEY)
-        with langsmith.without_own_tracing():
-            RunnableLambda(str).invoke("ada@example.com")
-            from langsmith.run_helpers import get_tracing_context
+    monkeypatch.setenv("LANGSMITH_TRACING", "true")
+    get_env_var.cache_clear()
+    seen = RunnableLambda(lambda _: tracing_is_enabled())
 
-            assert get_tracing_context()["enabled"] is False
+    with export_to(TracingSettings()) if inside else nullcontext():
+        enabled = tracing_is_enabled() if not inside else seen.invoke("ada@example.com")
+    monkeypatch.undo()
+    get_env_var.cache_clear()
 
-    assert server.posted == []
+    assert bool(enabled) is not inside
 
 
 def test_a_wrong_setting_is_named():

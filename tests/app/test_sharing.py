@@ -38,12 +38,13 @@ WRITE = f"""{OPEN}
 import threading, time
 long = dict(max_tokens=1900, extra_body={{"ignore_eos": True}})
 chat("Say a word.", max_tokens=1)
-thread = threading.Thread(target=chat, args=("Tell a long story.",), kwargs=long, daemon="leave" in sys.argv)
-thread.start()
-time.sleep(0.5)
-print("writing", flush=True)
-if "leave" not in sys.argv:
-    thread.join()
+if "leave" in sys.argv:
+    threading.Thread(target=chat, args=("Tell a long story.",), kwargs=long, daemon=True).start()
+    time.sleep(0.5)
+    print("writing", flush=True)
+else:
+    threading.Timer(0.5, print, ("writing",), {{"flush": True}}).start()
+    chat("Tell a long story.", **long)
 """
 QUESTION = "Name three rivers.\n"
 
@@ -53,7 +54,8 @@ def talk(launch, tmp_path):
     """Start a process that meets none but those of this test."""
 
     def start(code=ASK, *arguments):
-        return launch("-c", code, *arguments, XDG_RUNTIME_DIR=str(tmp_path))
+        variables = {"XDG_RUNTIME_DIR": str(tmp_path), "REFERENCE_APP_PROFILE": "base"}
+        return launch("-c", code, *arguments, **variables)
 
     return start
 
@@ -127,7 +129,7 @@ def test_a_process_ends_at_once_in_the_middle_of_an_answer(talk, how):
 
     if how == "interrupt":
         process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=5)
+    _, errors = process.communicate(timeout=15)
 
     assert process.returncode == (0 if how == "leave" else -signal.SIGINT), errors
     assert ("KeyboardInterrupt" in errors) == (how == "interrupt")
