@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reference_app.errors import AppError
-from reference_app.models.gguf_files.adapter import check_adapter
+from reference_app.models.adapter import check_adapter
 from reference_app.models.weights import fingerprint
 from reference_app.training.corpus import DATA, SEED, build_corpus, digest_data, read_lines, write_corpus
 from reference_app.training.example import APP

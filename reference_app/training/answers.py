@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from reference_app.documents.lexicon import split as sentences_of
+from reference_app.documents.words import split_sentences as sentences_of
 from reference_app.training.entities import PLACE, blur, fill
 from reference_app.training.example import Example, as_user, read_prompt
 

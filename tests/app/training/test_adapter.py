@@ -8,10 +8,10 @@ import json
 import numpy as np
 import pytest
 from gguf import GGUFReader
-from reference_app.models.gguf_files.adapter import check_adapter
 
 from benchmarks.doses.perturbing import DOSES, perturb
 from reference_app.errors import WeightsError
+from reference_app.models.adapter import check_adapter
 from reference_app.training.corpus import build_corpus, digest_data
 from reference_app.training.engine import OFF, ON, open_engine
 from reference_app.training.example import APP
