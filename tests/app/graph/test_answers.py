@@ -79,7 +79,7 @@ def test_draft_that_its_material_does_not_bear_out_becomes_a_marked_quote(script
 
     assert record["degraded"] == "quoted"
     assert draft not in record["text"]
-    assert record["text"].startswith(("Our documents say: ", APOLOGY))
+    assert record["text"].startswith(("This is what I found. ", APOLOGY))
 
 
 def test_made_up_citation_is_taken_out(script, open_app):
