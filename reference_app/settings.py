@@ -227,7 +227,7 @@ def _read_role(value: str) -> Role:
 
 def read_guards(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
     """
-    The guards that are on: those named, or all but those named with a minus, as in `-url,-task`.
+    The guards that are on: those named, or all but those named with a minus, as in `-url,-taint`.
 
     Raises:
         SettingsError: The variable names a guard that does not exist, or mixes the two ways.
