@@ -44,8 +44,8 @@ def renamed(report: object) -> Status | None:
         return None
     if hasattr(report, "wasxfail") != report.skipped:
         return None
-    status: Status | None = dict(report.user_properties).get(OUTCOME)
-    return status if status in _RENAMED.get(report.outcome, ()) else None
+    written = dict(report.user_properties).get(OUTCOME)
+    return next((status for status in _RENAMED.get(report.outcome, ()) if status == written), None)
 
 
 def count_by_verdicts(reporter: pytest.TerminalReporter, further: Iterable[Status]) -> None:

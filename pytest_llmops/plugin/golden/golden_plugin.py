@@ -174,7 +174,9 @@ class GoldenPlugin:
         for golden in named:
             self.evaluation.start(golden)
 
-    def pytest_report_teststatus(self, report: object) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    def pytest_report_teststatus(
+        self, report: pytest.CollectReport | pytest.TestReport
+    ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
         """Name a golden item's verdict where pytest shows it, and leave it in pytest's own category."""
         status = renamed(report)
         if status is None:
