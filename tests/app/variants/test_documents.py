@@ -46,6 +46,7 @@ def test_the_graph_relates_sections_to_their_document_and_products():
     assert {one["entity_name"] for one in graph["entities"]} >= {name for pair in related for name in pair}
 
 
+@pytest.mark.timeout(300)  # libraries are imported, and an index or a trial may be made
 @pytest.mark.parametrize(
     ("name", "package"), [("lightrag", "lightrag"), ("raganything", "raganything"), ("autorag", "autorag")]
 )
