@@ -8,7 +8,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from reference_app import tuned
@@ -137,9 +137,15 @@ class SupportApp:
                 return
             # Another message gives the question up; the conversation before it stays.
             self.graph.update_state(options, {}, as_node="guard_output")
-        given = start_turn(self.redact(text), customer, file)
+        redact = self.redact
+        if self.context.settings.vault and "redaction" in self.context.settings.guards:
+            about = (
+                thread or "" if customer is None else f"customer {customer}"
+            )  # whom an erasure is asked for
+            redact = partial(self.redact, subject=about)
+        given = start_turn(redact(text), customer, file)
         given["messages"] = [
-            *({**turn, "content": self.redact(turn["content"])} for turn in turns),
+            *({**turn, "content": redact(turn["content"])} for turn in turns),
             *given["messages"],
         ]
         masked = [turn["content"] for turn in given["messages"]] != [

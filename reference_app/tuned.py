@@ -30,8 +30,8 @@ def show_material(sections: Sequence[Section], calls: Sequence[ToolCall], questi
 def show_facts(value: Any) -> str:
     """A result as `order_id FW-10427; items a, b; late no`."""
     if isinstance(value, dict):
-        told = ((name, show_facts(one)) for name, one in value.items() if one not in (None, "", []))
-        return "; ".join(f"{name} {text}" for name, text in told)
+        shown = ((name, show_facts(one)) for name, one in value.items() if one not in (None, "", []))
+        return "; ".join(f"{name} {text}" for name, text in shown)
     if isinstance(value, list):
         return ", ".join(map(show_facts, value))
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
