@@ -8,7 +8,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from reference_app import tuned
@@ -68,7 +68,6 @@ class SupportApp:
         if settings.model is None or settings.embedding_model is None:
             weights = find_weights(settings.weights, settings.adapter)
         self.models = models or open_models(settings, weights)
-        self.redact = open_redact(settings)
         self.tracing = settings.tracing
         self._uploads = settings.uploads
         self._known: OrderedDict[str, int | None] = OrderedDict()
@@ -137,12 +136,8 @@ class SupportApp:
                 return
             # Another message gives the question up; the conversation before it stays.
             self.graph.update_state(options, {}, as_node="guard_output")
-        redact = self.redact
-        if self.context.settings.vault and "redaction" in self.context.settings.guards:
-            about = (
-                thread or "" if customer is None else f"customer {customer}"
-            )  # whom an erasure is asked for
-            redact = partial(self.redact, subject=about)
+        about = thread or "" if customer is None else f"customer {customer}"  # for whom an erasure is asked
+        redact = open_redact(self.context.settings, about)
         given = start_turn(redact(text), customer, file)
         given["messages"] = [
             *({**turn, "content": redact(turn["content"])} for turn in turns),

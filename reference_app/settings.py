@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -141,15 +142,15 @@ def is_url(server: str) -> bool:
     return server.startswith(("http://", "https://"))
 
 
-def open_redact(settings: Settings) -> Redact:
-    """What makes a text free of personal data before a model sees it, as the settings want it."""
+def open_redact(settings: Settings, subject: str = "") -> Redact:
+    """What frees a text of personal data before a model sees it; `subject` is whose it is, for the vault."""
     from reference_app.guardrails.redaction import mask
 
     if "redaction" not in settings.guards or settings.vault is None:
         return mask if "redaction" in settings.guards else str
     from reference_app.vault.vault import Vault
 
-    return Vault(settings.vault).redact
+    return partial(Vault(settings.vault).redact, subject=subject)
 
 
 def _read_vault(environ: Mapping[str, str]) -> VaultSettings | None:

@@ -105,9 +105,9 @@ class Endpoint:
                     "POST", f"{url}/v1/chat/completions", headers=headers, content=content
                 )
         except EngineError as error:
-            # Loading takes seconds and fails again, so the client is told not to try three times.
-            told = _describe_error(500, str(error), NOT_LOADED)
-            return JSONResponse(told, 500, {"x-should-retry": "false"})
+            # Loading takes seconds and fails again, so the client must not try three times.
+            content = _describe_error(500, str(error), NOT_LOADED)
+            return JSONResponse(content, 500, {"x-should-retry": "false"})
         completion = json.loads(reply.content)
         if "model" in completion:
             completion["model"] = name  # an engine names its base, even where the adapter was on

@@ -75,9 +75,9 @@ def evaluate(
                 outcomes.append({**dict(score(case, text.strip())), "seconds": seconds})
                 step()
             measures[name] = summarise(outcomes)
-    told = [is_professional(one.assistant) for one in corpus["pairs-test"]]
-    told += [not is_professional(one.rejected) for one in corpus["pairs-test"]]
-    return {**measures, "tone": {"tone_check": _share([float(right) for right in told])}}
+    judged = [is_professional(one.assistant) for one in corpus["pairs-test"]]
+    judged += [not is_professional(one.rejected) for one in corpus["pairs-test"]]
+    return {**measures, "tone": {"tone_check": _share([float(right) for right in judged])}}
 
 
 def score(case: Example, text: str) -> Iterator[tuple[str, float]]:
