@@ -106,8 +106,8 @@ class Endpoint:
                 )
         except EngineError as error:
             # Loading takes seconds and fails again, so the client must not try three times.
-            content = _describe_error(500, str(error), NOT_LOADED)
-            return JSONResponse(content, 500, {"x-should-retry": "false"})
+            described = _describe_error(500, str(error), NOT_LOADED)
+            return JSONResponse(described, 500, {"x-should-retry": "false"})
         completion = json.loads(reply.content)
         if "model" in completion:
             completion["model"] = name  # an engine names its base, even where the adapter was on

@@ -59,8 +59,8 @@ Shipment = _answer(
     days_late=int,
 )
 Points = _answer("Points", order_id=str, points=int, booked=bool, booking_day=str | None)
-Shelf = _answer("Shelf", product=str, store=str, pieces=int)
-Stock = _answer("Stock", stock=_many(Shelf))
+Pieces = _answer("Pieces", product=str, store=str, pieces=int)
+Stock = _answer("Stock", stock=_many(Pieces))
 Sold = _answer(
     "Sold", name=str, category=Category, price=str, weight_kg=float, colour=str, released=str,
     rating=float, reviews=int, stock=int,

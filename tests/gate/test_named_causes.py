@@ -434,10 +434,10 @@ def test_workers_find_the_same_stamps(desk, base, python):
 
 def test_a_folder_of_many_files_has_one_stamp(desk):
     for number in range(70):
-        (desk.path / f"desk/docs/more-{number}.md").write_text(f"Shelf {number}.\n")
+        (desk.path / f"desk/docs/more-{number}.md").write_text(f"Pieces {number}.\n")
     runs = [desk.path / "before.json", desk.path / "after.json"]
     desk.run(runs[0])
-    desk.edit("desk/docs/more-7.md", "Shelf", "Window")
+    desk.edit("desk/docs/more-7.md", "Pieces", "Window")
     desk.run(runs[1])
     assert desk.compare(*runs)["differs"] == ["file desk/docs/ changed"]
     assert len([name for name in json.loads(runs[1].read_text())["signature"] if "docs" in name]) == 1
