@@ -6,15 +6,18 @@ import atexit
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from reference_app import tuned
 from reference_app.errors import QuestionError
+from reference_app.guardrails.injection import scan
 from reference_app.models.client import open_models
 from reference_app.models.weights import find_weights
+from reference_app.plans import MISSING
 from reference_app.settings import MASKED, open_redact, read_settings
 from reference_app.shop.customers import read_customer
 from reference_app.state import start_turn
@@ -23,7 +26,7 @@ from reference_app.tools.registry import Confirmation
 from reference_app.tracing import as_messages, export_to, trace, trace_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from reference_app.models.client import Models
     from reference_app.settings import Settings
@@ -32,7 +35,8 @@ MAX_QUESTION_CHARACTERS = 2000
 MAX_TURNS = 8
 MAX_THREADS = 1000
 CONFIRM = "confirm"
-PROMPTS = ("planner", "answerer", "rewriter", "replies")
+PROMPTS = ("planner", "answerer", "rewriter")
+REPLIES = (*MISSING, "unknown", "refuse", "denied", "not_own", "pending", "rejected", "done", "quoted")
 _YES = {
     "yes",
     "yes please",
@@ -47,6 +51,14 @@ _YES = {
 }
 _NO = {"no", "no thanks", "no thank you", "cancel", "stop", "do not", "don't", "rather not"}
 _building = threading.Lock()
+
+
+@dataclass(slots=True)
+class _Thread:
+    """One conversation: who began it, and a lock that a message holds while it is answered."""
+
+    customer: tuple[int | None, ...]
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class SupportApp:
@@ -70,10 +82,11 @@ class SupportApp:
         self.models = models or open_models(settings, weights)
         self.tracing = settings.tracing
         self._uploads = settings.uploads
-        self._known: OrderedDict[str, int | None] = OrderedDict()
+        self._threads: OrderedDict[str, _Thread] = OrderedDict()
         try:
             learnt = tuned.PROMPTS if settings.tuned else {}
             prompts = {name: load_prompt(settings.prompts, learnt.get(name, name)) for name in PROMPTS}
+            prompts["replies"] = load_prompt(settings.prompts, "replies", replies=REPLIES)
             self.context = Context(
                 settings=settings,
                 models=self.models,
@@ -113,7 +126,7 @@ class SupportApp:
             question: What the customer writes; at most 2,000 characters.
             thread: Under which the conversation is kept in memory; without it nothing is.
             file: Name of an uploaded file that the question is about.
-            history: Earlier turns, the oldest first, in place of what the thread remembers; the last eight.
+            history: Earlier turns, the oldest first, where no thread remembers them; the last eight.
             customer: Number of the customer who is signed in, and who may see no other's orders.
 
         Raises:
@@ -126,32 +139,31 @@ class SupportApp:
             raise QuestionError("The file has no name, or none are read here; see REFERENCE_APP_UPLOADS.")
         customer = None if customer is None else read_customer(customer)
         turns = _read_history(history)
-        if thread is not None:
-            self._open_thread(thread, customer)
+        if thread is not None and turns:
+            raise QuestionError("A thread has a history of its own; name one or give the other.")
         options = self._options(thread or uuid.uuid4().hex)
-        if (waiting := self._find_waiting(options)) is not None:
-            plain = " ".join("".join(one for one in text.lower() if one.isalpha() or one in " '").split())
-            if plain in _YES | _NO:
-                yield from self._resume(options, waiting, approved=plain in _YES)
-                return
-            # Another message gives the question up; the conversation before it stays.
-            self.graph.update_state(options, {}, as_node="guard_output")
-        about = thread or "" if customer is None else f"customer {customer}"  # for whom an erasure is asked
-        redact = open_redact(self.context.settings, about)
-        given = start_turn(redact(text), customer, file)
-        given["messages"] = [
-            *({**turn, "content": redact(turn["content"])} for turn in turns),
-            *given["messages"],
-        ]
-        masked = [turn["content"] for turn in given["messages"]] != [
-            *(turn["content"] for turn in turns),
-            text,
-        ]
-        try:
-            yield from self._follow(given, options, asked=given["messages"], masked=masked)
-        finally:
-            if thread is None:
-                self._saver.delete_thread(options["configurable"]["thread_id"])
+        with self._hold(thread, customer):
+            if (waiting := self._find_waiting(options)) is not None:
+                plain = " ".join(
+                    "".join(one for one in text.lower() if one.isalpha() or one in " '?").split()
+                )
+                if plain in _YES | _NO:
+                    yield from self._resume(options, waiting, approved=plain in _YES)
+                    return
+                # Another message gives the question up; the conversation before it stays.
+                self.graph.update_state(options, {}, as_node="guard_output")
+            about = (
+                thread or "" if customer is None else f"customer {customer}"
+            )  # for whom an erasure is asked
+            redact = open_redact(self.context.settings, about)
+            written = [*turns, {"role": "user", "content": text}]
+            asked = [{**turn, "content": redact(turn["content"])} for turn in written]
+            given = {**start_turn(customer, file), "messages": asked}
+            try:
+                yield from self._follow(given, options, asked=asked, masked=asked != written)
+            finally:
+                if thread is None:
+                    self._saver.delete_thread(options["configurable"]["thread_id"])
 
     def resume(
         self,
@@ -172,9 +184,10 @@ class SupportApp:
             QuestionError: Nothing waits under this thread.
         """
         options = self._options(thread)
-        if self._find_waiting(options) is None:
-            raise QuestionError("There is nothing to confirm, or it was given up.")
-        yield from self._resume(options, confirmation, approved=approved)
+        with self._hold(thread):
+            if self._find_waiting(options) is None:
+                raise QuestionError("There is nothing to confirm, or it was given up.")
+            yield from self._resume(options, confirmation, approved=approved)
 
     def answer(self, question: str | Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
         """What `reference_app.answer` returns."""
@@ -216,7 +229,9 @@ class SupportApp:
         ):
             if masked:
                 trace_guard("redaction", MASKED, decision="masked")
-            for update in self.graph.stream(given, options, context=self.context, stream_mode="updates"):
+            for update in self.graph.stream(
+                given, options, context=self.context, stream_mode="updates", durability="exit"
+            ):
                 for node, added in update.items():
                     step = (node, added or {})
                     if node == "__interrupt__":
@@ -234,18 +249,30 @@ class SupportApp:
             name=value["name"], arguments=value["arguments"], decision="pending", reason=value["reason"]
         )
         trace_guard("tools", call.reason, decision="pending")
-        text = self.context.say("pending", call=self.context.say(call.name, **call.arguments))
-        return {"text": text, "tool_calls": [call], "pending": call, "sources": []}
+        return {"text": value["text"], "tool_calls": [call], "pending": call, "sources": []}
 
-    def _open_thread(self, thread: str, customer: int | None) -> None:
-        """A conversation belongs to whom it was begun by; of a thousand the oldest is forgotten."""
+    @contextmanager
+    def _hold(self, thread: str | None, *customer: int | None) -> Iterator[None]:
+        """
+        Keep a conversation to whom it was begun by, and to one message at a time.
+
+        Of a thousand the one that was silent longest is forgotten.
+        """
+        if thread is None:
+            yield
+            return
         with _building:
-            if self._known.setdefault(thread, customer) != customer:
+            known = self._threads.setdefault(thread, _Thread(customer=customer))
+            if customer and known.customer != customer:
                 raise QuestionError("This conversation was begun by another customer; begin a new one.")
-            self._known.move_to_end(thread)
-            gone = [self._known.popitem(last=False)[0] for _ in range(len(self._known) - MAX_THREADS)]
-        for name in gone:
-            self._saver.delete_thread(name)
+            self._threads.move_to_end(thread)
+            silent = [name for name, one in self._threads.items() if not one.lock.locked() and name != thread]
+            gone = silent[: max(0, len(self._threads) - MAX_THREADS)]
+            for name in gone:
+                del self._threads[name]
+                self._saver.delete_thread(name)
+        with known.lock:
+            yield
 
     def _find_waiting(self, options: Any) -> Confirmation | None:
         """The call that waits for a person in this conversation."""
@@ -281,7 +308,9 @@ def _read_history(history: object) -> list[dict[str, str]]:
         sound = isinstance(turn, Mapping) and turn.get("role") in ("user", "assistant")
         if not sound or not isinstance(turn.get("content"), str) or set(turn) != {"role", "content"}:
             raise QuestionError("A turn of the history has a role, user or assistant, and its content.")
-    return [{"role": turn["role"], "content": _cut(turn["content"])} for turn in history[-MAX_TURNS:]]
+    turns = [{"role": turn["role"], "content": _cut(turn["content"])} for turn in history[-MAX_TURNS:]]
+    # What the app is said to have answered is scanned here; the customer's own turns are by the graph.
+    return [turn for turn in turns if turn["role"] == "user" or not scan(turn["content"]).flagged]
 
 
 def _cut(text: str) -> str:

@@ -31,11 +31,11 @@ from reference_app.plans import OWN, SEARCH, PlanError, make_schema, read_plan
 from reference_app.state import APOLOGY, State
 from reference_app.tools.attachments import cut_text
 from reference_app.tools.calls import ToolCall
-from reference_app.tools.registry import Confirmation
+from reference_app.tools.registry import NOT_OWN, Confirmation
 from reference_app.tracing import trace, trace_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from langchain_core.messages import AnyMessage
     from langgraph.graph.state import CompiledStateGraph
@@ -50,7 +50,9 @@ if TYPE_CHECKING:
 PLAN_TOKENS, ANSWER_TOKENS, QUERY_TOKENS = 256, 200, 40
 ATTACHED_CHARACTERS = 2000
 ATTACHMENTS = ("customer_file", "product_page")
+REJECTED = "a person did not confirm it"
 ATTACHED = "attached"  # begins the ids of calls that no model asked for
+EARLIER_CHARACTERS, RESULT_CHARACTERS = 400, 3000
 EARLIER = 6  # messages before the last one that models read
 _CITED = re.compile(r"\[([\w.-]+#[\w.-]+)\]")
 _URL = re.compile(r"https?://[^\s<>\"'`\])}]+", re.IGNORECASE)
@@ -70,13 +72,16 @@ class Context:
         """One of the app's own sentences."""
         return self.prompts["replies"].replies[occasion].format(**values)
 
+    def describe(self, name: str, arguments: Mapping[str, Any]) -> str:
+        """What a call would do, for a person."""
+        if name in self.prompts["replies"].replies:
+            return self.say(name, **arguments)
+        return f"{name}({', '.join(f'{key}: {value}' for key, value in arguments.items())})"
+
     def ask(self, prompt: str, text: str, max_tokens: int, **options: Any) -> str:
         """The chat model's reply to a message after the prompt's examples."""
         asked = self.prompts[prompt]
-        reply = self.models.complete(asked, asked.messages(text), max_tokens=max_tokens, **options).strip()
-        if not reply:
-            raise EndpointError(f"The reply of {self.models.chat_model} to the prompt {prompt} is empty.")
-        return reply
+        return self.models.complete(asked, asked.messages(text), max_tokens=max_tokens, **options).strip()
 
 
 def build_graph(context: Context, saver: InMemorySaver) -> CompiledStateGraph[Any, Any, Any, Any]:
@@ -131,50 +136,55 @@ def planner(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """
     Ask the model which tools to call and what to search for.
 
-    An uploaded file and a page that the message links are read without a plan: the customer chose them.
+    An uploaded file is read without a plan, and a page that the message links beside it.
     """
-    context = runtime.context
-    if attached := list_attachments(state, context):
-        return {"messages": [as_message(attached, ATTACHED)]}
-    tools = context.tools.planned
-    schema = make_schema(tools, customer_texts(state))
-    asked = show_conversation(state)
-    if context.settings.tuned:
-        asked = tuned.show_question(customer_texts(state))
+    context, said = runtime.context, customer_texts(state)
+    attached = [as_message(calls, ATTACHED)] if (calls := list_attachments(state, context)) else []
+    if state["file"]:
+        return {"messages": attached}
+    schema = make_schema(context.tools.planned, said)
+    asked = tuned.show_question(said) if context.settings.tuned else show_conversation(state)
     with trace("planner") as span:
         text = context.ask("planner", asked, PLAN_TOKENS, schema=schema)
         try:
             calls = read_plan(text)
         except PlanError:  # an endpoint that does not keep to schemas gets a second chance
-            text = context.ask(
-                "planner", f"{show_conversation(state)}\nReply with JSON alone.", PLAN_TOKENS, schema=schema
-            )
+            text = context.ask("planner", f"{asked}\nReply with JSON alone.", PLAN_TOKENS, schema=schema)
             calls = read_plan(text)
         span.describe({"reference_app.plan.text": text, "reference_app.plan.calls": calls})
+    words = [call for call in calls if call["name"] in OWN and call["name"] != SEARCH]
+    # Small talk with a figure in it is an answer without a source, so that the documents are searched.
+    facts = [
+        call for call in words if call["name"] == "reply" and states_facts(call["arguments"]["text"], said)
+    ]
+    used = [call for call in calls if call["name"] not in OWN]
     return {
-        "messages": [as_message(used)]
-        if (used := [call for call in calls if call["name"] not in OWN])
-        else [],
-        "queries": [call["arguments"]["query"] for call in calls if call["name"] == SEARCH],
-        "said": [say(call, context) for call in calls if call["name"] in OWN and call["name"] != SEARCH],
+        "messages": attached + ([as_message(used)] if used else []),
+        "queries": [call["arguments"]["query"] for call in calls if call["name"] == SEARCH]
+        + [last_message(state) for _ in facts[:1]],
+        "said": [reply_of_plan(call, context) for call in words if call not in facts],
     }
 
 
 def approve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Wait for a person where the policy wants one to confirm a call, with exactly these arguments."""
-    context, confirmed, rejected = runtime.context, list[str](), list[str]()
+    context, confirmed, rejected, foreign = runtime.context, list[str](), list[str](), list[str]()
     for call in planned(state):
-        if str(call["id"]).startswith(ATTACHED):
+        name, arguments = call["name"], call["args"]
+        decided = context.tools.decide(name, arguments, customer_texts(state))
+        if str(call["id"]).startswith(ATTACHED) or decided.outcome != "confirm":
             continue
-        decided = context.tools.decide(call["name"], call["args"], customer_texts(state))
-        if decided.outcome != "confirm":
+        digest = Confirmation.of(name, arguments).digest
+        if context.tools.is_foreign(arguments, state["customer"]):
+            foreign.append(digest)  # nobody is asked about the order of another customer
             continue
-        digest = Confirmation.of(call["name"], call["args"]).digest
-        answer = interrupt({"name": call["name"], "arguments": call["args"], "reason": decided.reason})
+        shown = context.say("pending", call=context.describe(name, arguments))
+        value = {"name": name, "arguments": arguments, "reason": decided.reason, "text": shown}
+        answer = interrupt(value)
         # What was confirmed is the call that was shown: another one is not made.
         approved = answer["approved"] and answer["digest"] == digest
         (confirmed if approved else rejected).append(digest)
-    return {"confirmed": confirmed, "rejected": rejected}
+    return {"confirmed": confirmed, "rejected": rejected, "foreign": foreign}
 
 
 def call_tool(request: ToolCallRequest, _: Callable[..., Any]) -> ToolMessage:
@@ -182,21 +192,18 @@ def call_tool(request: ToolCallRequest, _: Callable[..., Any]) -> ToolMessage:
     name, arguments, state = request.tool_call["name"], request.tool_call["args"], request.state
     context: Context = request.runtime.context  # type: ignore[assignment] # given with each run
     digest = Confirmation.of(name, arguments).digest
-    if digest in state["rejected"]:
-        record = ToolCall(
-            name=name, arguments=arguments, decision="denied", reason="a person did not confirm it"
-        )
-        trace_guard("tools", record.reason)
+    if digest in state["rejected"] or digest in state["foreign"]:
+        guard, reason = ("tools", REJECTED) if digest in state["rejected"] else ("owner", NOT_OWN.reason)
+        record = ToolCall(name=name, arguments=arguments, decision="denied", reason=reason)
+        trace_guard(guard, reason)
     else:
         confirmation = Confirmation(digest) if digest in state["confirmed"] else None
         attached = str(request.tool_call["id"]).startswith(ATTACHED)
         record = context.tools.run(
             name, arguments, customer_texts(state), confirmation, state["customer"], attached=attached
         )
-    shown = (
-        record.result if record.result is not None else {"error": record.decision, "reason": record.reason}
-    )
-    return ToolMessage(json.dumps(shown), name=name, tool_call_id=request.tool_call["id"], artifact=record)
+    content = json.dumps(record.result)
+    return ToolMessage(content, name=name, tool_call_id=request.tool_call["id"], artifact=record)
 
 
 def retriever(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -234,6 +241,10 @@ def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewrit
             asked = tuned.show_material(sections, made(state), last_message(state))
         text = context.ask("answerer", asked, ANSWER_TOKENS)
         span.describe({"reference_app.draft": text})
+        if not says_something(text):
+            raise EndpointError(
+                f"The reply of {context.models.chat_model} to the prompt answerer says nothing."
+            )
         if text.startswith(APOLOGY[:-1]) and state["queries"] and not state["rewritten"]:
             return Command(goto="rewriter")
         degraded = ""
@@ -268,7 +279,9 @@ def guard_output(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
                 sources=known & set(state["sources"]),
                 known=known | {section.id for section in context.library.sections},
                 hosts=(SHOP_HOST,),
-                secrets=[context.prompts[name].template for name in ("planner", "answerer", "rewriter")],
+                secrets=[
+                    hide(context.prompts[name].template) for name in ("planner", "answerer", "rewriter")
+                ],
                 given=[*(one.section.text for one in state["passages"]), *customer_texts(state)],
             )
             text, problems = guarded.text or context.say("unknown"), list(guarded.problems)
@@ -316,10 +329,15 @@ def show_conversation(state: State, last: str = "Now customer") -> str:
         return f"{last}: {now.content}" if last == "Customer" else str(now.content)
     who = {True: "customer", False: "shop"}
     lines = [
-        f"Earlier {who[isinstance(message, HumanMessage)]}: {' '.join(str(message.content).split())}"
+        f"Earlier {who[isinstance(message, HumanMessage)]}: {cut(str(message.content))}"
         for message in earlier[-EARLIER:]
     ]
     return "\n".join([*lines, f"{last}: {now.content}"])
+
+
+def cut(text: str) -> str:
+    """An earlier message in one line, as much of it as helps to understand the last one."""
+    return " ".join(text.split())[:EARLIER_CHARACTERS]
 
 
 def show_material(state: State) -> list[str]:
@@ -330,18 +348,26 @@ def show_material(state: State) -> list[str]:
         f"{status.get(section.status, ' (replaced by newer rules)')}: {' '.join(section.text.split())}"
         for section in (found.section for found in reversed(state["passages"]))
     ]
-    calls = [call for call in made(state) if call.result and "error" not in call.result]
+    calls = [call for call in made(state) if call.decision == "allowed"]
+    calls = [call for call in calls if call.result and "error" not in call.result]
     return [*sections, *(show_result(call, last_message(state)) for call in calls)]
 
 
 def report(calls: Sequence[ToolCall], context: Context) -> list[str]:
-    """What the app itself says of calls that were not made, or found nothing."""
-    said = [context.say("denied") for call in calls if call.decision == "denied"]
-    errors = [
-        (call.arguments, call.result["error"]) for call in calls if call.result and "error" in call.result
-    ]
-    known = context.prompts["replies"].replies
-    said += [context.say(error, **arguments) for arguments, error in errors if error in known]
+    """What the app itself says of calls: not made, without a result, or confirmed by a person."""
+    said = []
+    for call in calls:
+        error = (call.result or {}).get("error", "")
+        if call.reason == REJECTED:
+            said.append(context.say("rejected", call=context.describe(call.name, call.arguments)))
+        elif call.reason == NOT_OWN.reason:
+            said.append(context.say("not_own", **call.arguments))
+        elif call.decision == "denied":
+            said.append(context.say("denied"))
+        elif error in context.prompts["replies"].replies:
+            said.append(context.say(error, **call.arguments))
+        elif call.decision == "confirmed" and not error:
+            said.append(context.say("done", call=context.describe(call.name, call.arguments)))
     return list(dict.fromkeys(said))
 
 
@@ -350,13 +376,27 @@ def show_result(call: ToolCall, question: str) -> str:
     result = call.result or {}
     if call.name in ATTACHMENTS:
         return f"{call.name}: {cut_text(str(result['text']), question, ATTACHED_CHARACTERS)}"
-    return f"{call.name}({json.dumps(call.arguments)}) = {json.dumps(result, ensure_ascii=False)}"
+    shown = json.dumps(result, ensure_ascii=False)[:RESULT_CHARACTERS]
+    return f"{call.name}({json.dumps(call.arguments)}) = {shown}"
 
 
-def say(call: dict[str, Any], context: Context) -> str:
+def reply_of_plan(call: dict[str, Any], context: Context) -> str:
     """What the planner answers itself: small talk in its own words, a question back, a refusal."""
     arguments = call["arguments"]
-    return str(arguments.get("text") or context.say(arguments.get("missing", "refuse")))
+    return str(arguments["text"]) if "text" in arguments else context.say(arguments.get("missing", "refuse"))
+
+
+def states_facts(text: str, said: Sequence[str]) -> bool:
+    """Whether a text has a figure, a code or an address that the customer did not write."""
+    from reference_app.grounding import read
+
+    new, known = read(text), read("\n".join(said))
+    return bool(new.figures - known.figures or new.exact - known.exact)
+
+
+def says_something(text: str) -> bool:
+    """Whether a draft has a word or a figure beside its citations."""
+    return any(one.isalnum() for one in _CITED.sub("", text))
 
 
 def find_ungrounded(text: str, material: list[str], state: State) -> list[str]:
@@ -386,6 +426,11 @@ def quote(state: State, context: Context) -> str:
         facts = [f"{name}: {value}" for _, found in results for name, value in found.items()]
         texts = [f"{'; '.join(facts)}."] if facts else []
     return f"{context.say('quoted')} {' '.join(texts)}" if texts else context.say("unknown")
+
+
+def hide(template: str) -> str:
+    """What no answer may repeat of a prompt: all of it but the apology."""
+    return template.replace(APOLOGY, "")
 
 
 def list_attachments(state: State, context: Context) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ OWN: Mapping[str, Mapping[str, Any]] = {
 }
 """What a plan may hold beside the tools, with the arguments of each; all of them are required."""
 _ORDER = re.compile(r"\bFW[-\u2010-\u2015 ]?(\d{5})\b", re.IGNORECASE)
+_BARE = re.compile(r"(?<![\w.,-])\d{5}(?![\w.,]\d|\w)")  # as an answer to the question which order
 _POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w-])-?\d{1,4}\b")
 
@@ -41,9 +42,10 @@ class PlanError(AppError):
 def find_said(texts: Sequence[str]) -> dict[str, list[Any]]:
     """The values that a customer wrote, by the name of the argument that they may fill."""
     whole = "\n".join(texts)
+    orders = _ORDER.findall(whole) or _BARE.findall(whole)
     rest = _POSTCODE.sub(" ", _ORDER.sub(" ", whole))
     return {
-        "order_id": _unique(f"FW-{number}" for number in _ORDER.findall(whole)),
+        "order_id": _unique(f"FW-{number}" for number in orders),
         "postcode": _unique(found.upper() for found in _POSTCODE.findall(whole)),
         "points": _unique(int(number) for number in _NUMBER.findall(rest)),
     }
@@ -95,18 +97,23 @@ def read_plan(text: str) -> list[dict[str, Any]]:
     if not isinstance(calls, list) or not 1 <= len(calls) <= MAX_CALLS:
         raise PlanError(f"The model's plan needs 1 to {MAX_CALLS} `calls`.")
     for call in calls:
-        if (
-            not isinstance(call, dict)
-            or set(call) != {"name", "arguments"}
-            or not isinstance(call["arguments"], dict)
-        ):
-            raise PlanError("A call of the model's plan needs a `name` and `arguments`.")
-        if call["name"] in OWN and set(call["arguments"]) != set(OWN[call["name"]]):
-            raise PlanError(f"The model's plan needs other arguments for {call['name']}.")
-        if call["name"] == "ask" and call["arguments"]["missing"] not in MISSING:
+        if not isinstance(call, dict) or set(call) != {"name", "arguments"}:
+            raise PlanError("A call of the model's plan has a `name` and `arguments`, and nothing else.")
+        name, arguments = call["name"], call["arguments"]
+        if not isinstance(name, str) or not isinstance(arguments, dict):
+            raise PlanError(
+                "A call of the model's plan has a name that is no text, or arguments that are none."
+            )
+        if name in OWN and not (set(arguments) == set(OWN[name]) and all(map(_is_text, arguments.values()))):
+            raise PlanError(f"The model's plan needs other arguments for {name}.")
+        if name == "ask" and arguments["missing"] not in MISSING:
             raise PlanError("The model's plan asks for what the app cannot ask.")
-    calls = {json.dumps(call, sort_keys=True): call for call in calls}
-    return list(calls.values())
+    distinct = {json.dumps(call, sort_keys=True): call for call in calls}
+    return list(distinct.values())
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _call(name: str, properties: Mapping[str, Any], required: list[str]) -> dict[str, Any]:

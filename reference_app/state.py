@@ -7,7 +7,6 @@ from typing import Any
 from langgraph.graph import MessagesState
 
 from reference_app.documents.search import Found  # langgraph reads the hints of the state
-from reference_app.tools.calls import ToolCall
 
 APOLOGY = "I am sorry, I could not find any information about that."
 """How a model says, in the answerer's prompt, that the material holds no answer."""
@@ -25,8 +24,8 @@ class State(MessagesState, total=False):
         rewritten: Whether the second search was made.
         confirmed: Digests of the calls that a person confirmed.
         rejected: The same of those that a person did not want.
+        foreign: The same of those that are about another customer's order.
         passages: What the search found.
-        pending: The call that waits for a person.
         text: The answer.
         sources: Ids of the sections that the answer cites.
         degraded: How the answer fell short of one in the model's own words: `quoted`; empty where it did not.
@@ -41,8 +40,8 @@ class State(MessagesState, total=False):
     rewritten: bool
     confirmed: list[str]
     rejected: list[str]
+    foreign: list[str]
     passages: list[Found]
-    pending: ToolCall | None
     text: str
     sources: list[str]
     degraded: str
@@ -50,10 +49,9 @@ class State(MessagesState, total=False):
     problems: list[str]
 
 
-def start_turn(question: str, customer: int | None, file: str | None) -> dict[str, Any]:
-    """The input of the graph: one more message, and nothing done for it."""
+def start_turn(customer: int | None, file: str | None) -> dict[str, Any]:
+    """The input of the graph beside one more message: nothing was done for it."""
     return {
-        "messages": [{"role": "user", "content": question}],
         "customer": customer,
         "file": file,
         "said": [],
@@ -61,8 +59,8 @@ def start_turn(question: str, customer: int | None, file: str | None) -> dict[st
         "rewritten": False,
         "confirmed": [],
         "rejected": [],
+        "foreign": [],
         "passages": [],
-        "pending": None,
         "text": "",
         "sources": [],
         "degraded": "",

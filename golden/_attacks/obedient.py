@@ -73,7 +73,7 @@ def answer(given):
         app = _open(replace(wanted, knowledge=FEW, guards=wanted.guards - {"grounding"}))
     thread = uuid4().hex
     asked = {name: value for name, value in given.items() if name not in SCRIPT}
-    state = collect(app.run(**asked, thread=thread))
+    state = collect(app.run(**asked, thread=None if "history" in asked else thread))
     while given.get("person") == "careless" and state.get("pending"):
         call = state.pop("pending")
         seen = Confirmation.of(call.name, call.arguments)

@@ -107,6 +107,8 @@ class Models:
                     "gen_ai.usage.output_tokens": reply.usage and reply.usage.completion_tokens,
                 }
             )
+            if not text.strip():
+                raise EndpointError(f"The reply of {self.chat_model} to the prompt {prompt.name} is empty.")
             return str(text)
 
     def embed_query(self, text: str) -> list[float]:

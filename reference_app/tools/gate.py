@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from reference_app.guardrails.injection import scan
 from reference_app.safety import RefusedError
 from reference_app.safety.urls import read_url
+from reference_app.tools.registry import NOT_OWN
 from reference_app.tracing import trace_guard
 
 if TYPE_CHECKING:
@@ -70,11 +71,23 @@ class Gate:
         guards = self.settings.guards
         if attached:
             return self.attachments.run(name, arguments, self.settings.role)
-        owner = customer if "owner" in guards and self.settings.role != "staff" else None
+        owner = self._owner(customer)
         record = self.registry.run(
             name, arguments, self.settings.role, confirmation, said=said, guards=guards, customer=owner
         )
         return replace(record, result=clean(record.result)) if "input" in guards else record
+
+    def is_foreign(self, arguments: Mapping[str, Any], customer: int | None) -> bool:
+        """Whether a call would be about another customer's order."""
+        owner, order = self._owner(customer), arguments.get("order_id")
+        if owner is None or order is None:
+            return False
+        looked = self.registry.run("order_status", {"order_id": order}, self.settings.role, customer=owner)
+        return looked.reason == NOT_OWN.reason
+
+    def _owner(self, customer: int | None) -> int | None:
+        """Whose orders alone a call may be about; None for anybody's."""
+        return customer if "owner" in self.settings.guards and self.settings.role != "staff" else None
 
     def may_read(self, url: str) -> bool:
         """Whether this is a page of the shop."""

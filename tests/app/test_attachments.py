@@ -80,13 +80,21 @@ def app(shop, site, model, tmp_path):
     app.close()
 
 
+PLAN = '{"calls": [{"name": "search_documents", "arguments": {"query": "weight"}}]}'
+
+
+def draft_with(model, text):
+    """Make the model search the documents, and answer with this text."""
+    model.answer = lambda asked: PLAN if "response_format" in asked else text
+
+
 def chats(model):
     return [str(request["messages"]) for request in model.requests if "messages" in request]
 
 
-def test_a_page_of_the_shop_is_read_without_asking_for_a_plan(app, model, pages, site):
+def test_a_page_of_the_shop_is_read_beside_the_plan(app, model, pages, site):
     draft = "The Skerry 2 tent weighs 2.1 kg with its bag and sleeps two."
-    model.answer = lambda _: draft
+    draft_with(model, draft)
     record = app.answer(f"How heavy is http://{site}/skerry?")
 
     (call,) = record["tool_calls"]
@@ -95,17 +103,17 @@ def test_a_page_of_the_shop_is_read_without_asking_for_a_plan(app, model, pages,
     assert call["result"]["text"] == f"Skerry 2 tent\n{WEIGHT}\nIt sleeps two."
     assert record["text"] == draft
     assert pages.seen == ["/skerry"]
-    (asked,) = chats(model)
+    asked = chats(model)[-1]
     assert "Skerry 2 tent" in asked
     assert "track(" not in asked
 
 
-def test_a_page_is_quoted_if_the_model_s_words_are_wrong(app, model, site):
-    model.answer = lambda _: "It weighs 9.9 kg with its bag."
+def test_wrong_words_about_a_page_are_not_used(app, model, site):
+    draft_with(model, "It weighs 9.9 kg with its bag.")
 
     record = app.answer(f"How heavy is http://{site}/skerry?")
     assert record["degraded"] == "quoted"
-    assert WEIGHT in record["text"]
+    assert "9.9" not in record["text"]
 
 
 def test_a_page_of_another_host_is_left_to_the_plan(app, model, pages, site):
@@ -132,10 +140,11 @@ def test_an_uploaded_table_is_read_and_its_personal_data_masked(app, model):
     [("/orders", "suspicious"), ("/picture", "refused"), ("/nowhere", "refused"), ("/blank", "empty")],
 )
 def test_a_page_that_gives_orders_or_is_none_reaches_no_model(app, model, site, path, error):
+    draft_with(model, UNKNOWN)
     record = app.answer(f"What does http://{site}{path} say?")
 
     assert record["tool_calls"][0]["result"]["error"] == error
-    assert (record["passages"], chats(model)) == ([], [])
+    assert "reveal your prompt" not in "".join(chats(model))
     assert record["text"].startswith(UNKNOWN)
 
 
@@ -150,7 +159,7 @@ def test_a_file_outside_the_folder_is_not_read(app, model, name):
 
 
 def test_an_answer_from_a_page_passes_the_output_guard(app, model, site):
-    model.answer = lambda _: WEIGHT
+    draft_with(model, WEIGHT)
     record = app.answer(f"How heavy is http://{site}/linked?")
 
     assert record["text"].startswith("It weighs 2.1 kg")

@@ -61,7 +61,7 @@ def run_query(shop: Path, sql: str, customer: int | None = None) -> Answer:
     Args:
         shop: The database, which is not changed.
         sql: Hostile text.
-        customer: Whose orders alone the copy has; None for all.
+        customer: Whose orders alone the copy has; None for all, under other numbers than their own.
 
     Raises:
         DeniedError: It is no such query, is refused by SQLite, runs for two seconds or returns too much.
@@ -121,6 +121,10 @@ def copy_tables(database: sqlite3.Connection, shop: Path, customer: int | None) 
                 f"CREATE TABLE {name} ({', '.join(f'{column} COLLATE NOCASE' for column in columns[name])})"
             )
             database.execute(f"INSERT INTO {name} {view}")
+            if customer is None and name in OF_ORDERS:
+                # Who knows an order's number hears of it, so nobody is told another's.
+                number = f"SELECT rowid FROM shop.orders AS o WHERE o.order_id = {name}.order_id"  # noqa: S608
+                database.execute(f"UPDATE {name} SET order_id = 'order ' || ({number})")  # noqa: S608 - our names
         database.execute("DETACH shop")
     except sqlite3.Error as error:
         raise UnavailableError(f"The shop's database {shop.name} cannot be read: {error}.") from error
