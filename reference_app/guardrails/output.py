@@ -93,6 +93,11 @@ def check_answer(  # noqa: PLR0913 - each says what one check goes by
     return Guarded(text=text, problems=tuple(dict.fromkeys(problems)))
 
 
+def repeats(text: str, secrets: Collection[str]) -> bool:
+    """Whether a text has six words of a secret in a row."""
+    return _without_leaks(text, secrets) != text
+
+
 def _without_leaks(text: str, secrets: Collection[str]) -> str:
     """
     The text without runs of words that a secret has too, whatever stands between them.
