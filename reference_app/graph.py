@@ -55,6 +55,7 @@ ATTACHED = "attached"  # begins the ids of calls that no model asked for
 EARLIER_CHARACTERS, RESULT_CHARACTERS = 400, 3000
 EARLIER = 6  # messages before the last one that models read
 _CITED = re.compile(r"\[([\w.-]+#[\w.-]+)\]")
+_APOLOGY = re.compile(r"I am sorry, (?:but )?I could not find[^.]*\.?")  # for a part of what was asked
 _URL = re.compile(r"https?://[^\s<>\"'`\])}]+", re.IGNORECASE)
 
 
@@ -404,9 +405,7 @@ def find_ungrounded(text: str, material: list[str], state: State) -> list[str]:
     """What of a draft neither the material nor the customer says."""
     from reference_app.grounding import ungrounded
 
-    if text.startswith(APOLOGY[:-1]):
-        text = text.removeprefix(APOLOGY)
-    return ungrounded(text, material, "\n".join(customer_texts(state)))
+    return ungrounded(_APOLOGY.sub("", text), material, "\n".join(customer_texts(state)))
 
 
 def quote(state: State, context: Context) -> str:

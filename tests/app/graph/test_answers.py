@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from reference_app.errors import AppError, QuestionError
@@ -103,6 +105,45 @@ def test_planner_answers_what_needs_no_material(script, open_app, planned, said)
 
     assert record["text"].startswith(said)
     assert not asked["answerer"]
+
+
+def test_small_talk_states_no_facts(script, open_app):
+    asked = script(planner=plan(("reply", {"text": "Yes, it costs 20 pounds."})), answerer=WEIGHS)
+
+    assert open_app().answer("How heavy is the Kestrel?")["text"] == WEIGHS
+    assert asked["answerer"]
+
+
+@pytest.mark.parametrize("draft", ["{}", "...", "[tents#weight]"])
+def test_draft_without_a_word_is_an_error(script, open_app, draft):
+    script(planner=search(), answerer=draft)
+
+    with pytest.raises(AppError, match="says nothing"):
+        open_app().answer("How heavy is the Kestrel?")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"name": ["search_documents"], "arguments": {"query": "tent"}},
+        {"name": "search_documents", "arguments": {"query": ["tent"]}},
+        {"name": "reply", "arguments": {"text": ""}},
+        {"name": "ask", "arguments": {"missing": "patience"}},
+        "refuse",
+    ],
+)
+def test_plan_of_another_form_is_an_error(script, open_app, call):
+    script(planner=json.dumps({"calls": [call]}))
+
+    with pytest.raises(AppError, match="plan"):
+        open_app().answer("How heavy is the Kestrel?")
+
+
+def test_apology_beside_an_answer_is_no_leak_of_the_prompt(script, open_app):
+    said = "The Kestrel tent weighs 3.4 kg with its bag. I am sorry, I could not find how long it is."
+    script(planner=search(), answerer=said)
+
+    assert open_app().answer("How heavy and how long is the Kestrel?")["text"] == said
 
 
 def test_small_talk_stands_before_the_answer(script, open_app):

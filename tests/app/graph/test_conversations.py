@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from threading import Barrier
 
 import pytest
 
 from reference_app.errors import QuestionError
+from reference_app.tools.policy import POLICY
 from reference_app.tools.registry import Confirmation
 from tests.app.graph.conftest import plan, search
 
@@ -41,6 +44,11 @@ def test_refund_waits_for_a_person(script, open_app, thread):
     assert "a refund of order FW-20002" in state["text"]
     assert "tools" in after
     assert resumed["tool_calls"][0].decision == "confirmed"
+    # The shop of these tests is one, and may have refunded it before.
+    assert resumed["text"] in {
+        "It is requested: a refund of order FW-20002.",
+        "Order FW-20002 was refunded before, or is being refunded.",
+    }
 
 
 @pytest.mark.parametrize("approved", [True, False])
@@ -65,6 +73,82 @@ def test_plain_yes_or_no_decides(script, open_app, thread, reply, decision):
     state, _ = run(app.run(reply, thread=thread))
 
     assert state["tool_calls"][0].decision == decision
+
+
+def test_no_is_confirmed_in_words(script, open_app, thread):
+    script(planner=REFUND)
+    app = open_app()
+    run(app.run("Refund FW-20002 please", thread=thread))
+
+    state, _ = run(app.run("No, thanks", thread=thread))
+
+    assert state["text"] == "Nothing was done: a refund of order FW-20002 was not confirmed."
+
+
+def test_two_people_who_say_yes_at_once_make_one_call(script, open_app, thread):
+    script(planner=REFUND)
+    app = open_app()
+    run(app.run("Refund FW-20002 please", thread=thread))
+    confirmation = Confirmation.of("request_refund", {"order_id": "FW-20002"})
+    both = Barrier(2)
+
+    def confirm(_):
+        both.wait(10)
+        try:
+            return run(app.resume(thread, confirmation, approved=True))[0]["tool_calls"][0].decision
+        except QuestionError:
+            return "nothing to confirm"
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(confirm, range(2))) == ["confirmed", "nothing to confirm"]
+
+
+def test_nobody_is_asked_about_the_order_of_another_customer(script, open_app, thread):
+    script(planner=REFUND)
+
+    state, nodes = run(open_app().run("Refund FW-20002 please", thread=thread, customer=77))
+
+    assert "confirm" not in nodes
+    assert state["tool_calls"][0].decision == "denied"
+    assert state["text"].startswith("Order FW-20002 is not among your own orders.")
+
+
+def test_call_without_a_sentence_of_its_own_is_shown_as_it_is(script, open_app, thread, tmp_path):
+    policy = (POLICY.read_text()).replace(
+        "order_status: {customer: allow", "order_status: {customer: confirm"
+    )
+    (tmp_path / "policy.yaml").write_text(policy)
+    script(planner=plan(("order_status", {"order_id": "FW-20001"})))
+    app = open_app(REFERENCE_APP_POLICY=str(tmp_path / "policy.yaml"))
+
+    state, _ = run(app.run("Where is FW-20001?", thread=thread))
+
+    assert "order_status(order_id: FW-20001)" in state["text"]
+
+
+def test_question_is_no_yes(script, open_app, thread):
+    script(planner=[REFUND, plan(("reply", {"text": "Take your time."}))])
+    app = open_app()
+    run(app.run("Refund FW-20002 please", thread=thread))
+
+    state, _ = run(app.run("sure?", thread=thread))
+
+    assert state["text"] == "Take your time."
+
+
+def test_bare_number_answers_the_question_which_order(script, open_app, thread):
+    asked = script(planner=[plan(("ask", {"missing": "order number"})), REFUND])
+    app = open_app()
+    run(app.run("I want a refund", thread=thread))
+
+    run(app.run("20002", thread=thread))
+
+    assert "'enum': ['FW-20002']" in str(asked["planner"][1]["response_format"])
+
+
+def test_thread_and_history_exclude_each_other(open_app, thread):
+    with pytest.raises(QuestionError, match="history of its own"):
+        run(open_app().run("hi", thread=thread, history=[{"role": "user", "content": "hello"}]))
 
 
 def test_other_message_gives_the_call_up(script, open_app, thread):
