@@ -34,14 +34,14 @@ _HEAD = f"""\
 
 suite:
   plan_json: {{mean: ">= 0.95", max_drop: 0.05}}                 # the plan is JSON
-  json_schema: {{mean: ">= 0.9", max_drop: 0.05}}                # and keeps to the schema
-  plan_intent: {{mean: ">= 0.8", max_drop: 0.1, min_gain: 0.1}}  # the tools are right
-  tool_calls: {{mean: ">= 0.7", max_drop: 0.1}}                  # arguments are exact
-  ids_copied: {{mean: ">= 0.8", max_drop: 0.2}}                  # letter by letter, none made up
-  cited: {{mean: ">= 0.8", max_drop: 0.2, min_gain: 0.3}}        # the source that was read
+  json_schema: {{mean: ">= 0.85", max_drop: 0.05}}               # and keeps to the schema
+  plan_intent: {{mean: ">= 0.5", max_drop: 0.1, min_gain: 0.1}}  # the tools are right
+  tool_calls: {{mean: ">= 0.5", max_drop: 0.1}}                  # arguments are exact
+  ids_copied: {{mean: ">= 0.65", max_drop: 0.2}}                 # letter by letter, none made up
+  cited: {{mean: ">= 0.7", max_drop: 0.2, min_gain: 0.3}}        # the source that was read
   professional: {{mean: ">= 0.9", max_drop: 0.1}}                # the shop's voice
   rouge_l: {{mean: ">= 0.5", max_drop: 0.15}}                    # near the wording that was asked for
-  admitted: {{mean: ">= 0.5", max_drop: 0.4}}                    # says so where the text has no answer
+  admitted: {{mean: ">= 0.2", max_drop: 0.4}}                    # says so where the text has no answer
   keywords: {{mean: ">= 0.5", max_drop: 0.3}}                    # of texts that are not about the shop
   latency_s: {{p95: "<= 60"}}
 
@@ -52,7 +52,7 @@ _PLANS_HEAD = f"""\
 # the test split, filled with names and numbers that stand nowhere else. Cases of one phrasing share a group.
 {_SYSTEM}
 suite:
-  tool_calls: {{mean: ">= 0.65", max_drop: 0.03}}
+  tool_calls: {{mean: ">= 0.45", max_drop: 0.03}}
 
 """
 

@@ -179,7 +179,11 @@ def _mixed(
         second = _call(tool, values) if tool else _search(tail)
         calls = [_search(about), second]
         text = fill(joint, {"a": about, "b": tail})
-        yield f"{about} {tail}", fill(text, values), calls[::-1] if joint.startswith("{b}") else calls
+        yield (
+            f"{about} {tail}",
+            fill(text, values),
+            calls[::-1] if joint.index("{b}") < joint.index("{a}") else calls,
+        )
 
 
 def _followups(split: str, talk: Mapping[str, Any], entities: Entities) -> Iterator[Plan]:
