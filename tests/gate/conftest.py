@@ -10,9 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from reference_app.models.weights import PINNED
+from reference_app.settings import read_settings
+
 ROOT = Path(__file__).parents[2]
 RECORDED = ROOT / ".llmops" / "cassettes" / "adapter"
 COMMITTED = ROOT / "golden" / "cassettes"
+
+
+@pytest.fixture(scope="session")
+def large():
+    """The chat model of the reference app, which recorded calls do without."""
+    settings = read_settings({})
+    if not (settings.weights / PINNED["large"].file).is_file():
+        pytest.skip("the large chat model is not here: llmops models pull large")
 
 
 @pytest.fixture(scope="module")

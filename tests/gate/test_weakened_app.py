@@ -28,11 +28,12 @@ def gate(golden_run):
 
 
 def test_as_it_is_the_app_is_good(gate):
-    told = gate(f"{DOCUMENTS} or order-shipped or turns-express", "--llm-record", "none")
+    told = gate(f"{DOCUMENTS} or order-shipped or turns-express")
     assert told.returncode == 0, told.stdout
     assert re.search(r"\d+ passed, 0 failed, 0 regressed, 0 undecided, 0 error", told.stdout)
 
 
+@pytest.mark.usefixtures("large")
 def test_a_weakened_answerer_prompt_is_red(gate, tmp_path):
     for prompt in (ROOT / "reference_app" / "prompts").glob("*.yaml"):
         written = yaml.safe_load(prompt.read_text(encoding="utf-8"))
@@ -51,6 +52,7 @@ def weakened(prompt: dict[str, object]) -> dict[str, object]:
     return {**prompt, "template": "Chat with the customer about the weather.", "turns": []}
 
 
+@pytest.mark.usefixtures("large")
 def test_one_passage_instead_of_three_is_red(gate):
     told = gate("multi-delivery", REFERENCE_APP_TOP_K="1")
     assert told.returncode == 1, told.stdout

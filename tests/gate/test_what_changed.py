@@ -74,6 +74,7 @@ def edit(path: Path, *changes: tuple[str, str]) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+@pytest.mark.usefixtures("large")
 def test_a_planner_prompt_that_harms_is_regressed(project, gate):
     refuse = '{"name": "refuse", "arguments": {}}'
     search = '{"name": "search_documents", "arguments": {"query": "%s"}}'
@@ -91,6 +92,7 @@ def test_a_planner_prompt_that_harms_is_regressed(project, gate):
     assert f"since the baseline: prompt {PLANNER}: planner 3.0.0 → 3.1.0" in told
 
 
+@pytest.mark.usefixtures("large")
 def test_a_harmless_rewording_is_not(project, gate):
     edit(
         project / PLANNER,
@@ -126,6 +128,7 @@ def test_another_model_behind_the_same_name_is_model_drift(gate, llmops):
     assert causes[0]["cases"] == ["golden/support.yaml::repair-resole"]
 
 
+@pytest.mark.usefixtures("large")
 def test_a_changed_document_is_data_drift(project, gate, llmops):
     gate("--llm-out", "old.json", cases="returns-window")
     edit(project / DOCUMENT, ("60 days", "14 days"))
