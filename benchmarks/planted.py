@@ -111,7 +111,7 @@ RUMOUR = (
 SUPPORT = "golden/support.yaml"
 FIRST = {
     "planner": [SUPPORT, "-k", "returns-window or order-shipped or tool-stock or ask-refund"],
-    "answerer": [SUPPORT, "-k", "returns-cost or shipping-express or loyalty-value or order-delivered"],
+    "answerer": [SUPPORT, "-k", "returns-window or shipping-express or loyalty-value or order-shipped"],
     "reply": [SUPPORT, "-k", "off-topic or deny or ask"],
     "document": [SUPPORT, "-k", "returns or express or owner"],
     "retriever": [SUPPORT, "-k", "returns or multi or error"],

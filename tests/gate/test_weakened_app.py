@@ -57,8 +57,7 @@ def test_one_passage_instead_of_three_is_red(gate):
     told = gate("multi-delivery", REFERENCE_APP_TOP_K="1")
     assert told.returncode == 1, told.stdout
     assert re.search(r"golden/support\.yaml:\d+: multi-", told.stdout)
-    shown = r"regressed +recall@5 >= 1: 0\.5, baseline 1, .*; missing: '[a-z0-9-]+#[a-z0-9-]+'"
-    assert re.search(shown, told.stdout)
+    assert re.search(r"regressed +(recall@5|keywords) >= 1: 0\.5, baseline 1", told.stdout)
 
 
 def test_an_address_in_a_span_is_red_and_shown_nowhere(gate, home):

@@ -76,15 +76,16 @@ def edit(path: Path, *changes: tuple[str, str]) -> None:
 
 @pytest.mark.usefixtures("large")
 def test_a_planner_prompt_that_harms_is_regressed(project, gate):
-    refuse = '{"name": "refuse", "arguments": {}}'
-    search = '{"name": "search_documents", "arguments": {"query": "%s"}}'
     edit(
         project / PLANNER,
         ("version: 3.0.0", "version: 3.1.0"),
         ("Reply with JSON:", "Refuse whatever is asked, by refuse(). Reply with JSON:"),
-        (search % "how long snowshoes can be rented", refuse),
-        (search % "how to wash gloves", refuse),
     )
+    search = r'\{"name": "search_documents", "arguments": \{[^}]*\}\}'
+    text = re.sub(
+        search, '{"name": "refuse", "arguments": {}}', (project / PLANNER).read_text(encoding="utf-8")
+    )
+    (project / PLANNER).write_text(text, encoding="utf-8")
     code, told = gate()
 
     assert code == 1, told
@@ -108,15 +109,15 @@ def test_a_harmless_rewording_is_not(project, gate):
 
 def test_another_model_behind_the_same_name_is_model_drift(gate, llmops):
     """An endpoint is updated in silence: nothing that is sent to it has changed, and answers have."""
-    answers = {"documents": "Boots can be resoled for 45 pounds."}
+    answers = {"documents": "A gift card is valid for 7 years."}
 
     def answer(request):
-        call = {"name": "search_documents", "arguments": {"query": "resole boots"}}
+        call = {"name": "search_documents", "arguments": {"query": "gift card"}}
         planning = request["messages"][0]["content"].startswith("You plan")
         return json.dumps({"calls": [call]}) if planning else answers["documents"]
 
     with OpenAIServer(answer=answer) as server:
-        asked = {"cases": "repair-resole", "OPENAI_BASE_URL": server.url, **UNGROUNDED}
+        asked = {"cases": "gift-card-validity", "OPENAI_BASE_URL": server.url, **UNGROUNDED}
         gate("--llm-out", "old.json", "--llm-repeats", "2", "--llm-record", "all", **asked)
         answers["documents"] = "Please ask in one of our shops."
         gate("--llm-out", "new.json", "--llm-repeats", "2", "--llm-record", "all", **asked)
@@ -125,7 +126,7 @@ def test_another_model_behind_the_same_name_is_model_drift(gate, llmops):
     causes = [cause for cause in json.loads(told)["causes"] if cause["shown"]]
     assert code == 1, told
     assert [cause["kind"] for cause in causes] == ["model"]
-    assert causes[0]["cases"] == ["golden/support.yaml::repair-resole"]
+    assert causes[0]["cases"] == ["golden/support.yaml::gift-card-validity"]
 
 
 @pytest.mark.usefixtures("large")
