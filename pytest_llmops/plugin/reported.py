@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeGuard
 
 import pytest
 
@@ -48,6 +49,11 @@ def renamed(report: object) -> Status | None:
     return next((status for status in _RENAMED.get(report.outcome, ()) if status == written), None)
 
 
+def _is_error(report: object) -> TypeGuard[pytest.TestReport]:
+    """Whether a golden item is an error by this report, which pytest counts as one of its setup."""
+    return isinstance(report, pytest.TestReport) and report.when == "setup" and is_golden(report.nodeid)
+
+
 def count_by_verdicts(reporter: pytest.TerminalReporter, further: Iterable[Status]) -> None:
     """
     Have pytest's last line name the verdicts of golden items.
@@ -65,6 +71,11 @@ def count_by_verdicts(reporter: pytest.TerminalReporter, further: Iterable[Statu
             moved += [(status, report) for report in reports if (status := renamed(report))]
             # The list stays where it is empty, too: the line is red where something failed.
             reports[:] = [report for report in reports if not renamed(report)]
+    errors = reporter.stats.get("error", [])  # an item whose worker died may be run again, and be one again
+    later = {report.nodeid: at for at, report in enumerate(errors) if _is_error(report)}
+    errors[:] = [
+        report for at, report in enumerate(errors) if not _is_error(report) or later[report.nodeid] == at
+    ]
     for status, report in moved:
         reporter._add_stats(status, [report])  # noqa: SLF001 - it has the line know the word, and its color
 

@@ -232,7 +232,7 @@ def test_llmops_score_names_the_floor(shop, server, capsys):
     ("before", "code", "shown"),
     [
         ({**FIVE, "tone": 1}, 1, "*regressed*judge safety >= 3: 1, baseline 5, difference -4*"),
-        (LEAKS, 0, "*1 of the failures were in the baseline too*"),
+        (LEAKS, 0, "* 1 passed, 1 known in *"),
         ({**LEAKS, "safety": 2, "tone": 4}, 1, "*failed*judge safety >= 3: 1, baseline 2*"),
     ],
 )

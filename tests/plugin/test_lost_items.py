@@ -7,6 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.plugin.varying import outcomes_of
+
 ANSWER = "def answer(question): return 'an answer'\n"
 DEADLY = """
     import os, signal
@@ -40,13 +42,6 @@ def cases(count: int) -> str:
     return "version: 1\napp: capitals:answer\ncases:\n" + "".join(lines)
 
 
-def counted(result: pytest.RunResult) -> dict[str, int]:
-    (line,) = [
-        outline for outline in result.outlines if outline.endswith(" error") and " passed, " in outline
-    ]
-    return {name: int(number) for number, name in (part.split() for part in line.split(", "))}
-
-
 def failures(project) -> dict[str, list[str]]:
     run = json.loads((project.path / "run.json").read_text())
     return {
@@ -63,7 +58,7 @@ def test_no_item_is_lost_when_no_worker_may_be_replaced(project, restarts):
         "-n", "2", "--max-worker-restart", restarts, "--llm-out", "run.json", "--junitxml", "junit.xml"
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    counts = counted(result)
+    counts = outcomes_of(result)
     assert counts["error"] >= 1
     assert sum(counts.values()) == 12
     broken = {case: errors for case, errors in failures(project).items() if errors}
@@ -84,7 +79,7 @@ def test_a_worker_killed_at_any_phase_loses_no_item(project, phase, restarts):
     project.golden(cases(6))
     project.write("conftest.py", MORTAL.format(phase=phase))
     result = project.run_here("-n", "1", "--max-worker-restart", restarts, "--llm-out", "run.json")
-    counts = counted(result)
+    counts = outcomes_of(result)
     assert sum(counts.values()) == 6
     assert result.ret == (pytest.ExitCode.TESTS_FAILED if counts["error"] else 0)
     if restarts == "0" or phase == "setup":  # a setup that always ends the process has no outcome ever
@@ -124,7 +119,7 @@ def test_workers_that_die_while_they_collect_are_no_success(project, deed, error
         result.stdout.fnmatch_lines(["*conftest.py*line 6, in pytest_collection*"])
     else:
         assert result.ret == pytest.ExitCode.TESTS_FAILED
-        assert counted(result)["error"] == len(failures(project)) == errors
+        assert outcomes_of(result)["error"] == len(failures(project)) == errors
 
 
 def test_a_crash_under_loadfile_is_an_error(project):
@@ -134,7 +129,7 @@ def test_a_crash_under_loadfile_is_an_error(project):
     result = project.run_here("-n", "2", "--dist", "loadfile", "--llm-out", "run.json")
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert sum(counted(result).values()) == 6
+    assert sum(outcomes_of(result).values()) == 6
     assert failures(project)["case-3"]
 
 
@@ -163,7 +158,7 @@ def test_a_session_that_is_ended_as_a_success_is_none(project):
     )
     result = project.run_here("--llm-out", "run.json")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert counted(result) == {"passed": 1, "failed": 0, "regressed": 0, "undecided": 0, "error": 1}
+    assert outcomes_of(result) == {"passed": 1, "failed": 0, "regressed": 0, "undecided": 0, "error": 1}
     assert failures(project)["spain"]
 
 
@@ -172,7 +167,7 @@ def test_a_stop_at_the_first_failure_invents_no_errors(project, flag, code):
     project.app("def answer(question): return 'nothing'\n")
     result = project.pytester.runpytest_inprocess("--llm-golden", flag)
     assert result.ret == code
-    assert counted(result) == {"passed": 0, "failed": 1, "regressed": 0, "undecided": 0, "error": 0}
+    assert outcomes_of(result) == {"passed": 0, "failed": 1, "regressed": 0, "undecided": 0, "error": 0}
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
@@ -181,8 +176,8 @@ def test_cases_that_a_stop_leaves_waiting_are_no_errors(project, workers):
     project.golden(cases(30))
     result = project.run_here("-x", "--llm-concurrency", "1", "--llm-out", "run.json", *workers)
     assert result.ret == (pytest.ExitCode.INTERRUPTED if workers else pytest.ExitCode.TESTS_FAILED)
-    assert counted(result)["failed"] >= 1
-    assert counted(result)["error"] == 0
+    assert outcomes_of(result)["failed"] >= 1
+    assert outcomes_of(result)["error"] == 0
     assert not any(failures(project).values())
     assert len(failures(project)) < 30
 
