@@ -36,7 +36,7 @@ MAX_TURNS = 8
 MAX_THREADS = 1000
 CONFIRM = "confirm"
 PROMPTS = ("planner", "answerer", "rewriter")
-REPLIES = (*MISSING, "unknown", "refuse", "denied", "not_own", "pending", "rejected", "done", "quoted")
+REPLIES = (*MISSING, "unknown", "refuse", "denied", "not_own", "pending", "rejected", "done")
 _YES = {
     "yes",
     "yes please",

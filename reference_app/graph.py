@@ -6,7 +6,7 @@ The flow of one message through the agent.
 
 The chat model plans (which tools to call, what to search), answers from what was found, and writes another
 search query where that held no answer. The rest keeps it honest: a plan can only name what a customer wrote,
-a person confirms what changes something, and an answer that its material does not bear out becomes a quote.
+a person confirms what changes something, and a draft that its material does not bear out is not used.
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ def retriever(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 
 def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewriter", "guard_output"]]:
-    """Ask the model for an answer from the material; one that the material does not bear out is a quote."""
+    """Ask the model for an answer from the material; one that the material does not bear out is not used."""
     context = runtime.context
     material, said = show_material(state), [*state["said"], *report(made(state), context)]
     if not material:
@@ -251,7 +251,7 @@ def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewrit
         degraded = ""
         if "grounding" in context.settings.guards and (new := find_ungrounded(text, material, state)):
             trace_guard("grounding", f"{len(new)} parts of the draft stand in no material")
-            text, degraded = quote(state, context), "quoted"
+            text, degraded = context.say("unknown"), "ungrounded"
     sources = list(dict.fromkeys(_CITED.findall(text)))
     return Command(
         goto="guard_output",
@@ -406,26 +406,6 @@ def find_ungrounded(text: str, material: list[str], state: State) -> list[str]:
     from reference_app.grounding import ungrounded
 
     return ungrounded(_APOLOGY.sub("", text), material, "\n".join(customer_texts(state)))
-
-
-def quote(state: State, context: Context) -> str:
-    """The sentences of the sections that are nearest to the question; what tools found, without them."""
-    from reference_app.extractive import quote as quote_sections
-    from reference_app.grounding import read
-
-    if sections := [one.section for one in state["passages"]]:
-        quoted = quote_sections(last_message(state), sections, library=context.library)
-        # What has no word of the message in common with it is about something else.
-        near = read(quoted).claim & read(last_message(state)).claim
-        return f"{context.say('quoted')} {quoted}" if near else context.say("unknown")
-    results = [(call.name, call.result) for call in made(state) if call.result and "error" not in call.result]
-    texts = [
-        cut_text(found["text"], last_message(state), 300) for name, found in results if name in ATTACHMENTS
-    ]
-    if not texts:
-        facts = [f"{name}: {value}" for _, found in results for name, value in found.items()]
-        texts = [f"{'; '.join(facts)}."] if facts else []
-    return f"{context.say('quoted')} {' '.join(texts)}" if texts else context.say("unknown")
 
 
 def list_attachments(state: State, context: Context) -> list[dict[str, Any]]:

@@ -9,6 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from reference_app.shop.customers import HEADER, MAX_CUSTOMER
 
+ANY_PRODUCT = frozenset(
+    ["a", "any", "all", "article", "articles", "best", "cheapest", "dearest", "expensive", "heaviest", "item", "items", "least", "lightest", "most", "newest", "of", "product", "products", "rated", "the", "thing", "things", "your"]
+)
+"""Words of a name that names no product: what is left is a sort or a price."""
 _TEXT = r"^[^\x00-\x1F\x7F]+$"  # no control characters
 OrderId = Annotated[str, Path(pattern=r"^FW-\d{5}$", max_length=8)]
 Product = Annotated[str, Query(max_length=60, pattern=_TEXT, description="Name, or a part of it.")]

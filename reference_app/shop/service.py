@@ -155,6 +155,9 @@ def _add_catalogue(service: FastAPI, shop: Path) -> None:
         limit: r.Limit = 5,
     ) -> Any:
         """Products with price, weight, colour, release day, rating and pieces in stock."""
+        max_price = max_price or None  # models write 0 where they mean nothing
+        if name and set(name.lower().split()) <= r.ANY_PRODUCT:
+            name = None
         rows = select(
             shop,
             "SELECT * FROM open_products WHERE (?1 IS NULL OR category = ?1) AND (?2 IS NULL OR colour = ?2) "

@@ -112,7 +112,7 @@ def test_wrong_words_about_a_page_are_not_used(app, model, site):
     draft_with(model, "It weighs 9.9 kg with its bag.")
 
     record = app.answer(f"How heavy is http://{site}/skerry?")
-    assert record["degraded"] == "quoted"
+    assert record["degraded"] == "ungrounded"
     assert "9.9" not in record["text"]
 
 

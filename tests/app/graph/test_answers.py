@@ -74,14 +74,15 @@ def test_searches_no_third_time(script, open_app):
         "Write to help@kestrel.example for its weight.",
     ],
 )
-def test_draft_that_its_material_does_not_bear_out_becomes_a_marked_quote(script, open_app, draft):
+def test_draft_that_its_material_does_not_bear_out_is_not_used_and_the_record_says_so(
+    script, open_app, draft
+):
     script(planner=search(), answerer=draft)
 
     record = open_app().answer("How heavy is the Kestrel?")
 
-    assert record["degraded"] == "quoted"
-    assert draft not in record["text"]
-    assert record["text"].startswith(("This is what I found. ", APOLOGY))
+    assert record["degraded"] == "ungrounded"
+    assert record["text"] == APOLOGY
 
 
 def test_made_up_citation_is_taken_out(script, open_app):
