@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from reference_app.shop.customers import HEADER, MAX_CUSTOMER
 
 ANY_PRODUCT = frozenset(
-    "a any all article articles best cheapest dearest expensive heaviest item items least lightest most "
-    "newest of product products rated the thing things your".split()  # noqa: SIM905 - longer as a list
+    {"a", "any", "all", "article", "articles", "item", "items", "of", "product", "products", "the", "thing"}
+    | {"things", "your", "most", "least", "best", "cheapest", "dearest", "heaviest", "lightest", "newest"}
 )
 """Words of a name that names no product: what is left is a sort or a price."""
 _TEXT = r"^[^\x00-\x1F\x7F]+$"  # no control characters

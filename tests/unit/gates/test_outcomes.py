@@ -15,4 +15,5 @@ def test_worst_outcome_and_counts():
         "regressed": 0,
         "undecided": 0,
         "error": 1,
+        "known": 0,
     }
