@@ -251,7 +251,7 @@ def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewrit
         degraded = ""
         if "grounding" in context.settings.guards and (new := find_ungrounded(text, material, state)):
             trace_guard("grounding", f"{len(new)} parts of the draft stand in no material")
-            text, degraded = context.say("unknown"), "ungrounded"
+            text, degraded = list_facts(state) or context.say("unknown"), "ungrounded"
     sources = list(dict.fromkeys(_CITED.findall(text)))
     return Command(
         goto="guard_output",
@@ -406,6 +406,13 @@ def find_ungrounded(text: str, material: list[str], state: State) -> list[str]:
     from reference_app.grounding import ungrounded
 
     return ungrounded(_APOLOGY.sub("", text), material, "\n".join(customer_texts(state)))
+
+
+def list_facts(state: State) -> str:
+    """What tools found, where no section was searched for: bare, and true."""
+    found = [call.result for call in made(state) if call.result and "error" not in call.result]
+    facts = [f"{name}: {value}" for result in found for name, value in result.items() if value is not None]
+    return f"{'; '.join(facts)}."[:RESULT_CHARACTERS] if facts and not state["passages"] else ""
 
 
 def list_attachments(state: State, context: Context) -> list[dict[str, Any]]:
