@@ -36,6 +36,11 @@ class Section:
     status: str = "current"
     updated: str = ""
 
+    @property
+    def name(self) -> str:
+        """What people are shown of it: `Returns and exchanges > How long you have`."""
+        return f"{self.title} > {self.heading}"
+
 
 def load_knowledge(folder: Path) -> tuple[Section, ...]:
     """

@@ -25,14 +25,17 @@ class Engine:
     """Answers greedily, one question at a time on one thread; nothing of an earlier prompt is kept."""
 
     client: OpenAI
-    adapted: bool
+    base: str
+    adapter: str = ""
 
     def answer(self, messages: Sequence[dict[str, str]], *, scale: float, max_tokens: int) -> str:
         """The model's words; `scale` is the adapter's, 0 for the base."""
-        lora = {"lora": [{"id": 0, "scale": scale}]} if self.adapted else {}
+        lora = {"lora": [{"id": 0, "scale": scale}]} if self.adapter else {}
+        # A recorded answer is that of these weights alone, and of the base whatever adapter is beside it.
+        name = f"{self.base}+{self.adapter}@{scale:g}" if self.adapter and scale else self.base
         asked: Any = list(messages)
         reply = self.client.chat.completions.create(
-            model="embedded",
+            model=name,
             messages=asked,
             max_tokens=max_tokens,
             temperature=0,
@@ -61,6 +64,10 @@ def open_engine(weights: Path, adapter: Path | None) -> Iterator[Engine]:
         raise WeightsError(f"{adapter or weights} cannot be loaded: {error}.") from error
     try:
         with OpenAI(base_url=f"{server.listening_address}/v1", api_key="embedded", max_retries=0) as client:
-            yield Engine(client=client, adapted=adapter is not None)
+            yield Engine(
+                client=client,
+                base=fingerprint(weights),
+                adapter="" if adapter is None else fingerprint(adapter),
+            )
     finally:
         del server

@@ -125,7 +125,7 @@ def ask(launch):
 
     def run(*arguments, **variables):
         process = launch("-m", "reference_app", *arguments, **variables)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=240)  # a large model reads its prompt for the first time
         return process.returncode, output, errors
 
     return run

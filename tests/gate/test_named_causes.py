@@ -346,7 +346,7 @@ OF_SUPPORT = {
     },
     "planner told to refuse": (planted.PLANTED["planner: told to refuse"][0], "system prompt of "),
     "owner off in code": (
-        planted.edit("tools/gate.py", ('if "owner" in guards and', "if")),
+        planted.edit("tools/gate.py", ('if "owner" in self.settings.guards and', "if")),
         "code reference_app/tools/gate.py",
     ),
     "model": ({"REFERENCE_APP_MODEL": "gpt-small"}, "model gpt-small: none → "),

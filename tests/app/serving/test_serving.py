@@ -9,6 +9,7 @@ import socket
 import pytest
 
 from reference_app.errors import AppError
+from reference_app.serving.replies import load_sections
 from reference_app.serving.routes import SORRY
 from reference_app.serving.server import bind
 from tests.app.serving.stand_in import CALL, SECTION, SECTIONS
@@ -282,3 +283,10 @@ def test_an_address_that_cannot_be_bound_is_one_clear_line():
         ):  # fmt: skip
             with pytest.raises(AppError, match=r"cannot be served on: .*; name another|is no port"):
                 bind(host, number)
+
+
+def test_the_shops_own_sections_can_be_shown():
+    sections = load_sections()
+
+    assert "Returns and exchanges > " in sections["returns#window"].name
+    assert "60 days" in sections["returns#window"].text
