@@ -37,6 +37,7 @@ MAX_THREADS = 1000
 CONFIRM = "confirm"
 PROMPTS = ("planner", "answerer", "rewriter")
 REPLIES = (*MISSING, "unknown", "refuse", "denied", "not_own", "pending", "rejected", "done")
+_NOTHING = "There is nothing to confirm, or it was given up."
 _YES = {
     "yes",
     "yes please",
@@ -186,7 +187,7 @@ class SupportApp:
         options = self._options(thread)
         with self._hold(thread):
             if self._find_waiting(options) is None:
-                raise QuestionError("There is nothing to confirm, or it was given up.")
+                raise QuestionError(_NOTHING)
             yield from self._resume(options, confirmation, approved=approved)
 
     def answer(self, question: str | Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
@@ -262,6 +263,8 @@ class SupportApp:
             yield
             return
         with _building:
+            if not customer and thread not in self._threads:
+                raise QuestionError(_NOTHING)  # a decision begins no conversation
             known = self._threads.setdefault(thread, _Thread(customer=customer))
             if customer and known.customer != customer:
                 raise QuestionError("This conversation was begun by another customer; begin a new one.")

@@ -203,3 +203,15 @@ def test_without_a_thread_nothing_is_kept(script, open_app):
     app.answer("Refund FW-20002 please")
 
     assert len(app._saver.storage) == before
+
+
+def test_decision_on_an_unknown_conversation_begins_none(script, open_app, thread):
+    script(planner=search("warranty"), answerer="The warranty is in the manual.")
+    app = open_app()
+    confirmation = Confirmation.of("request_refund", {"order_id": "FW-20002"})
+    with pytest.raises(QuestionError, match="nothing to confirm"):
+        run(app.resume(thread, confirmation, approved=True))
+
+    state, _ = run(app.run("How long is the warranty?", thread=thread))
+
+    assert state["text"]
