@@ -110,11 +110,14 @@ class Controller:
         """
         if not is_golden(crashitem):
             return
+        from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only xdist calls this
+
         self.reported.crashed.add(crashitem)
+        again = isinstance(sched, LoadScopeScheduling)  # hands out what is left of a file or group, of itself
         try:
-            if not self.reported.is_done(crashitem):
+            if not again and not self.reported.is_done(crashitem):
                 sched.mark_test_pending(crashitem)
-        except NotImplementedError:  # the scheduler hands out files or groups, and takes no item back
+        except NotImplementedError:  # each worker runs each item, and the others have their own
             make_error(report, f"{report.longrepr}; run it alone to see why")
         else:
             report.outcome = "rerun"  # type: ignore[assignment]  # xdist's own word for it

@@ -122,14 +122,24 @@ def test_workers_that_die_while_they_collect_are_no_success(project, deed, error
         assert outcomes_of(result)["error"] == len(failures(project)) == errors
 
 
-def test_a_crash_under_loadfile_is_an_error(project):
-    """This scheduler cannot take an item back."""
-    project.app(DEADLY)
+@pytest.mark.parametrize("dist", ["loadfile", "loadscope"])
+def test_a_crash_where_files_are_handed_out_is_one_error(project, dist):
+    """The first case is being run when the fourth, which was begun ahead, ends the worker."""
+    project.app(DEADLY.replace("return", "time.sleep(0.5)\n        return").replace("os,", "os, time,"))
     project.golden(cases(6))
-    result = project.run_here("-n", "2", "--dist", "loadfile", "--llm-out", "run.json")
+    result = project.run_here("-n", "1", "--dist", dist, "--llm-out", "run.json")
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert sum(outcomes_of(result).values()) == 6
+    assert outcomes_of(result) == {"passed": 5, "failed": 0, "regressed": 0, "undecided": 0, "error": 1}
+    assert [case for case, errors in failures(project).items() if errors] == ["case-3"]
+
+
+def test_a_crash_where_each_worker_runs_each_item_is_an_error(project):
+    project.app(DEADLY)
+    project.golden(cases(6))
+    result = project.run_here("--dist", "each", "--tx", "2*popen", "--llm-out", "run.json")
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert failures(project)["case-3"]
 
 
