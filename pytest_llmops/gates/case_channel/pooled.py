@@ -27,7 +27,7 @@ from pytest_llmops.statistics.summaries import mean, sample_variance
 TESTED = (4, 8, 16, 24)
 """New repeats at which the pooled evidence is tested, where repeats may be made."""
 
-SPREADS = (0.0, 0.05, 0.1, 0.15, 0.25)
+SPREADS = (0.0, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3)
 """
 Standard deviations of the moves of single cases by an edit without effect, as shares of a score's range.
 
@@ -35,7 +35,7 @@ How far an edit moved cases is not known. The cases of a run make one of these m
 Each stands for those from the last one up to itself, and 0 for chance alone.
 """
 
-BEFOREHAND = (0.0, 0.3, 0.3, 0.35, 0.05)
+BEFOREHAND = (0.0, 0.35, 0.28, 0.22, 0.11, 0.035, 0.005)
 """The probability of each before any case was seen."""
 
 SCREEN = 0.5
@@ -54,14 +54,14 @@ OTHERS = 16
 """New repeats of all cases, where it is open whether an edit moves those that did not break as far."""
 
 _PROMISING = 0.5  # standard errors of a drop in the first fresh repeats
-_LENIENT = 6  # times the channel's share, of which fresh repeats confirm one in twenty in an unchanged app
+_LENIENT = 8  # times the channel's share, of which fresh repeats confirm one in twenty in an unchanged app
 _CONFIRMS = 1.645  # and in all of them: 5 % by chance
 _JEFFREYS = 0.5
 _TO_SD = 1.4826  # of a median absolute deviation of normal values
 _FEWEST_SUSPECTS = 2
 _SEVERAL = 2  # repeats on each side, without which a fixed number says nothing of single cases
 _MIDDLES = tuple((low + high) / 2 for low, high in pairwise(SPREADS))
-_BROKE = {0.0: 0.5, 0.1: 0.25, 0.2: 0.25}  # share of cases that broke, and its probability
+_BROKE = {0.0: 0.3, 0.1: 0.5, 0.2: 0.2}  # share of cases that broke, and its probability
 _BROKE_SPREAD = 0.5  # of the drops of these
 _STEADY_RATE = 0.99  # of answers that hold, of a case that counts as one that never varies
 _SHARES = tuple(percent / 100 for percent in range(0, 100, 5))
