@@ -395,7 +395,7 @@ ROWS = (
             ("nothing changed", "≤ 1 % red, ≤ 10 % undecided", never_red, nothing),
             ("neutral edit", "≤ 6 % red", at_most(0.06), neutral),
         )
-        if change is nothing or steady < 27  # noqa: PLR2004 - a perfect case can only fall: 27 lose max_drop
+        if change is nothing or steady < 27  # a perfect case can only fall: 27 lose max_drop
     ),
 )
 

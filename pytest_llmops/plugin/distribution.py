@@ -110,7 +110,7 @@ class Controller:
         """
         if not is_golden(crashitem):
             return
-        from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only xdist calls this
+        from xdist.scheduler import LoadScopeScheduling
 
         self.reported.crashed.add(crashitem)
         again = isinstance(sched, LoadScopeScheduling)  # hands out what is left of a file or group, of itself
