@@ -47,9 +47,10 @@ if TYPE_CHECKING:
     from reference_app.settings import Settings
     from reference_app.tools.gate import Gate
 
-PLAN_TOKENS, ANSWER_TOKENS, QUERY_TOKENS = 256, 200, 40
+PLAN_TOKENS, ANSWER_TOKENS, QUERY_TOKENS = 256, 320, 40
 ATTACHED_CHARACTERS = 2000
 ATTACHMENTS = ("customer_file", "product_page")
+NOTHING = "None"  # as facts: the material holds none
 REJECTED = "a person did not confirm it"
 ATTACHED = "attached"  # begins the ids of calls that no model asked for
 EARLIER_CHARACTERS, RESULT_CHARACTERS = 400, 3000
@@ -240,7 +241,9 @@ def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewrit
         if context.settings.tuned:
             sections = [found.section for found in state["passages"]]
             asked = tuned.show_material(sections, made(state), last_message(state))
-        text = context.ask("answerer", asked, ANSWER_TOKENS)
+        facts, text = read_reply(context.ask("answerer", asked, ANSWER_TOKENS))
+        if facts == NOTHING and not made(state):
+            text = APOLOGY  # what follows is of no section
         span.describe({"reference_app.draft": text})
         if not says_something(text):
             raise EndpointError(
@@ -249,7 +252,7 @@ def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewrit
         if text.startswith(APOLOGY[:-1]) and state["queries"] and not state["rewritten"]:
             return Command(goto="rewriter")
         degraded = ""
-        if "grounding" in context.settings.guards and (new := find_ungrounded(text, material, state)):
+        if "grounding" in context.settings.guards and (new := find_ungrounded(text, material, facts, state)):
             trace_guard("grounding", f"{len(new)} parts of the draft stand in no material")
             text, degraded = list_facts(state) or context.say("unknown"), "ungrounded"
     sources = list(dict.fromkeys(_CITED.findall(text)))
@@ -367,7 +370,8 @@ def report(calls: Sequence[ToolCall], context: Context) -> list[str]:
         elif call.decision == "denied":
             said.append(context.say("denied"))
         elif error in context.prompts["replies"].replies:
-            said.append(context.say(error, **call.arguments))
+            near = ", ".join((call.result or {}).get("near", []))
+            said.append(context.say(error, **call.arguments, near=near))
         elif call.decision == "confirmed" and not error:
             said.append(context.say("done", call=context.describe(call.name, call.arguments)))
     return list(dict.fromkeys(said))
@@ -401,11 +405,18 @@ def says_something(text: str) -> bool:
     return any(one.isalnum() for one in _CITED.sub("", text))
 
 
-def find_ungrounded(text: str, material: list[str], state: State) -> list[str]:
+def read_reply(reply: str) -> tuple[str, str]:
+    """The facts that a model copied from the material, and its answer; a tuned model writes the latter alone."""
+    facts, _, text = reply.rpartition("Answer:")
+    return facts.strip().removeprefix("Facts:").strip(" ."), text.strip()
+
+
+def find_ungrounded(text: str, material: list[str], facts: str, state: State) -> list[str]:
     """What of a draft neither the material nor the customer says."""
     from reference_app.grounding import ungrounded
 
-    return ungrounded(_APOLOGY.sub("", text), material, "\n".join(customer_texts(state)))
+    said = "\n".join(customer_texts(state))
+    return ungrounded(_APOLOGY.sub("", text), material, said, [facts] if facts not in {"", NOTHING} else material)
 
 
 def list_facts(state: State) -> str:

@@ -56,11 +56,18 @@ class Said(NamedTuple):
         return any(figure == own and (not unit or other in {"", unit}) for own, other in self.figures)
 
 
-def ungrounded(text: str, material: Sequence[str], question: str) -> list[str]:
-    """The figures, names and sentences of a draft that no section (`titles: text`), tool or question has."""
+def ungrounded(
+    text: str, material: Sequence[str], question: str, facts: Sequence[str] | None = None
+) -> list[str]:
+    """
+    The figures, names and sentences of a draft that no section (`titles: text`), tool or question has.
+
+    Args:
+        facts: What the draft was written from; another figure beside the same subject counts there alone.
+    """
     text = re.sub(r"\[[\w#-]+\]", "", text)
     draft, asked, given = read(text), read(question), read("\n".join(material))
-    parts = [read(f"{item.partition(': ')[0]} {one}") for item in material for one in split_sentences(item)]
+    parts = [read(f"{item.partition(': ')[0]} {one}") for item in facts or material for one in split_sentences(item)]
     known = {*given.words.values(), *asked.words.values()} | given.claim | asked.claim
     new: list[str] = []
     for sentence, said in [(one, read(one)) for one in split_sentences(text)]:
