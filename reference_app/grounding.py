@@ -67,7 +67,11 @@ def ungrounded(
     """
     text = re.sub(r"\[[\w#-]+\]", "", text)
     draft, asked, given = read(text), read(question), read("\n".join(material))
-    parts = [read(f"{item.partition(': ')[0]} {one}") for item in facts or material for one in split_sentences(item)]
+    parts = [
+        read(f"{item.partition(': ')[0]} {one}")
+        for item in facts or material
+        for one in split_sentences(item)
+    ]
     known = {*given.words.values(), *asked.words.values()} | given.claim | asked.claim
     new: list[str] = []
     for sentence, said in [(one, read(one)) for one in split_sentences(text)]:
