@@ -403,7 +403,7 @@ def says_something(text: str) -> bool:
 
 
 def read_reply(reply: str) -> tuple[str, str]:
-    """The facts that a model copied from the material, and its answer; a tuned model writes the latter alone."""
+    """The facts that a model copied from the material, and its answer; a tuned model writes that alone."""
     facts, _, text = reply.rpartition("Answer:")
     return facts.strip().removeprefix("Facts:").strip(" ."), text.strip()
 
@@ -412,10 +412,8 @@ def find_ungrounded(text: str, material: list[str], facts: str, state: State) ->
     """What of a draft neither the material nor the customer says."""
     from reference_app.grounding import ungrounded
 
-    said = "\n".join(customer_texts(state))
-    return ungrounded(
-        _APOLOGY.sub("", text), material, said, [facts] if facts not in {"", NOTHING} else material
-    )
+    copied = [facts] if facts not in {"", NOTHING} else []
+    return ungrounded(_APOLOGY.sub("", text), material, "\n".join(customer_texts(state)), copied)
 
 
 def list_facts(state: State) -> str:

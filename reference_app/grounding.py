@@ -56,14 +56,13 @@ class Said(NamedTuple):
         return any(figure == own and (not unit or other in {"", unit}) for own, other in self.figures)
 
 
-def ungrounded(
-    text: str, material: Sequence[str], question: str, facts: Sequence[str] | None = None
-) -> list[str]:
+def ungrounded(text: str, material: Sequence[str], question: str, facts: Sequence[str] = ()) -> list[str]:
     """
     The figures, names and sentences of a draft that no section (`titles: text`), tool or question has.
 
     Args:
-        facts: What the draft was written from; another figure beside the same subject counts there alone.
+        facts: What the draft was written from, if that is known; of several figures beside one subject, those
+            there alone count.
     """
     text = re.sub(r"\[[\w#-]+\]", "", text)
     draft, asked, given = read(text), read(question), read("\n".join(material))

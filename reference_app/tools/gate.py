@@ -198,7 +198,7 @@ def clean(value: Any) -> Any:
 
 
 def is_poisoned(text: str) -> bool:
-    """Whether a text that the model would read gives orders to it, which is traced as the input guard's work."""
+    """Whether a text gives orders to the model that would read it, which the input guard then traces."""
     suspicion = scan(text)
     if suspicion.flagged:
         trace_guard("input", suspicion.reason, text=text)
