@@ -412,7 +412,8 @@ def find_ungrounded(text: str, material: list[str], facts: str, state: State) ->
     """What of a draft neither the material nor the customer says."""
     from reference_app.grounding import ungrounded
 
-    copied = [facts] if facts not in {"", NOTHING} else []
+    # Of a tool's result models copy values without their names and units.
+    copied = [facts] if facts not in {"", NOTHING} and not made(state) else []
     return ungrounded(_APOLOGY.sub("", text), material, "\n".join(customer_texts(state)), copied)
 
 
