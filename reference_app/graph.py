@@ -409,12 +409,15 @@ def read_reply(reply: str) -> tuple[str, str]:
 
 
 def find_ungrounded(text: str, material: list[str], facts: str, state: State) -> list[str]:
-    """What of a draft neither the material nor the customer says."""
-    from reference_app.grounding import ungrounded
+    """What of a draft neither the material nor the customer says; all of one that only repeats the question."""
+    from reference_app.grounding import adds_nothing, ungrounded
 
+    said, text = "\n".join(customer_texts(state)), _APOLOGY.sub("", text)
+    if text.strip() and not made(state) and adds_nothing(text, said):
+        return [text]
     # Of a tool's result models copy values without their names and units.
     copied = [facts] if facts not in {"", NOTHING} and not made(state) else []
-    return ungrounded(_APOLOGY.sub("", text), material, "\n".join(customer_texts(state)), copied)
+    return ungrounded(text, material, said, copied)
 
 
 def list_facts(state: State) -> str:

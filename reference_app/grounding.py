@@ -85,6 +85,16 @@ def ungrounded(text: str, material: Sequence[str], question: str, facts: Sequenc
     return list(dict.fromkeys(new))
 
 
+def adds_nothing(text: str, question: str) -> bool:
+    """
+    Whether a draft only says what was asked again, with a Yes or No before it.
+
+    Of 9 such drafts of a small model about documents 8 were wrong.
+    """
+    said, asked = read(re.sub(r"\[[\w#-]+\]", "", text)), read(question)
+    return said.claim <= asked.claim and said.figures <= asked.figures and said.exact <= asked.exact
+
+
 def adds_up(figure: str, unit: str, draft: Said) -> bool:
     """Whether a figure is the sum or the difference of two others of the draft."""
     others = [float(one) for one, own in draft.figures if own == unit and one != figure]

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
-from functools import cache
-from typing import TYPE_CHECKING
-
 import httpx2
 
 from reference_app.models.sharing import Meeting
-from reference_app.models.weights import Weights, find_weights
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from reference_app.models.weights import Weights
 
 EMBEDDINGS = "http://reference-app.localhost"
 CHAT = "http://chat.reference-app.invalid"

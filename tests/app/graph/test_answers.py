@@ -85,8 +85,18 @@ def test_draft_that_its_material_does_not_bear_out_is_not_used_and_the_record_sa
     assert record["text"] == APOLOGY
 
 
+def test_draft_that_only_repeats_the_question_is_not_used(script, open_app):
+    script(planner=search(), answerer="Yes, the Kestrel tent is heavy [tents#weight].")
+
+    record = open_app().answer("Is the Kestrel tent heavy?")
+
+    assert (record["degraded"], record["text"]) == ("ungrounded", APOLOGY)
+
+
 def test_facts_before_the_answer_are_not_shown(script, open_app):
-    script(planner=search(), answerer=f"Facts: [tents#weight] It weighs 3.4 kg with its bag.\nAnswer: {WEIGHS}")
+    script(
+        planner=search(), answerer=f"Facts: [tents#weight] It weighs 3.4 kg with its bag.\nAnswer: {WEIGHS}"
+    )
 
     assert open_app().answer("How heavy is the Kestrel?")["text"] == WEIGHS
 
@@ -204,8 +214,10 @@ def test_order_that_is_not_there_is_said_without_the_model(script, open_app):
 def test_store_that_is_not_there_is_asked_for(script, open_app):
     script(planner=plan(("store_stock", {"product": "Skerry 2", "store": "near me"})))
 
-    assert open_app().answer("Have you got the Skerry 2 near me?")["text"].startswith(
-        "Which store do you mean? We have stores in Ashcombe, "
+    assert (
+        open_app()
+        .answer("Have you got the Skerry 2 near me?")["text"]
+        .startswith("Which store do you mean? We have stores in Ashcombe, ")
     )
 
 
