@@ -409,7 +409,7 @@ def read_reply(reply: str) -> tuple[str, str]:
 
 
 def find_ungrounded(text: str, material: list[str], facts: str, state: State) -> list[str]:
-    """What of a draft neither the material nor the customer says; all of one that only repeats the question."""
+    """What of a draft neither material nor customer say; all of one that only repeats the question."""
     from reference_app.grounding import adds_nothing, ungrounded
 
     said, text = "\n".join(customer_texts(state)), _APOLOGY.sub("", text)
