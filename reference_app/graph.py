@@ -409,11 +409,11 @@ def read_reply(reply: str) -> tuple[str, str]:
 
 
 def find_ungrounded(text: str, material: list[str], facts: str, state: State) -> list[str]:
-    """What of a draft neither material nor customer say; all of one that only repeats the question."""
-    from reference_app.grounding import adds_nothing, ungrounded
+    """What of a draft neither material nor customer say; all of one that only agrees."""
+    from reference_app.grounding import only_agrees, ungrounded
 
     said, text = "\n".join(customer_texts(state)), _APOLOGY.sub("", text)
-    if text.strip() and not made(state) and adds_nothing(text, said):
+    if text.strip() and not made(state) and only_agrees(text, said):
         return [text]
     # Of a tool's result models copy values without their names and units.
     copied = [facts] if facts not in {"", NOTHING} and not made(state) else []

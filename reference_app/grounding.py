@@ -85,12 +85,15 @@ def ungrounded(text: str, material: Sequence[str], question: str, facts: Sequenc
     return list(dict.fromkeys(new))
 
 
-def adds_nothing(text: str, question: str) -> bool:
+def only_agrees(text: str, question: str) -> bool:
     """
-    Whether a draft only says what was asked again, with a Yes or No before it.
+    Whether a draft says what was asked again, and no No before it.
 
-    Of 9 such drafts of a small model about documents 8 were wrong.
+    A small model says so where it found nothing: 10 of 10 such drafts about documents were wrong, and 2 of 6
+    with a No.
     """
+    if re.match(r"\W*(?:no|nein)\b", text, re.IGNORECASE):
+        return False
     said, asked = read(re.sub(r"\[[\w#-]+\]", "", text)), read(question)
     return said.claim <= asked.claim and said.figures <= asked.figures and said.exact <= asked.exact
 

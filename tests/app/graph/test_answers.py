@@ -85,7 +85,7 @@ def test_draft_that_its_material_does_not_bear_out_is_not_used_and_the_record_sa
     assert record["text"] == APOLOGY
 
 
-def test_draft_that_only_repeats_the_question_is_not_used(script, open_app):
+def test_draft_that_only_agrees_is_not_used(script, open_app):
     script(planner=search(), answerer="Yes, the Kestrel tent is heavy [tents#weight].")
 
     record = open_app().answer("Is the Kestrel tent heavy?")
