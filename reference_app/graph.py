@@ -57,6 +57,7 @@ EARLIER_CHARACTERS, RESULT_CHARACTERS = 400, 3000
 EARLIER = 6  # messages before the last one that models read
 _CITED = re.compile(r"\[([\w.-]+#[\w.-]+)\]")
 _APOLOGY = re.compile(r"I am sorry, (?:but )?I could not find[^.]*\.?")  # for a part of what was asked
+_FACTS = re.compile(r"Facts:(.*?)\bAnswer:(.*)", re.DOTALL)
 _URL = re.compile(r"https?://[^\s<>\"'`\])}]+", re.IGNORECASE)
 
 
@@ -404,8 +405,8 @@ def says_something(text: str) -> bool:
 
 def read_reply(reply: str) -> tuple[str, str]:
     """The facts that a model copied from the material, and its answer; a tuned model writes that alone."""
-    facts, _, text = reply.rpartition("Answer:")
-    return facts.strip().removeprefix("Facts:").strip(" ."), text.strip()
+    found = _FACTS.match(reply)
+    return (found[1].strip(" .\n"), found[2].strip()) if found else ("", reply)
 
 
 def find_ungrounded(text: str, material: list[str], facts: str, state: State) -> list[str]:
