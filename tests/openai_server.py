@@ -48,7 +48,11 @@ BAD_ANSWERS: dict[str | None, Any] = {
         "created": 1,
         "model": "m",
         "choices": [
-            {"index": 0, "finish_reason": "length", "message": {"role": "assistant", "content": "The tent is"}}
+            {
+                "index": 0,
+                "finish_reason": "length",
+                "message": {"role": "assistant", "content": "The tent is"},
+            }
         ],
     },
 }
