@@ -110,12 +110,13 @@ class Controller:
         """
         if not is_golden(crashitem):
             return
-        from xdist.scheduler import LoadScopeScheduling
+        from xdist.scheduler import EachScheduling, LoadScopeScheduling
 
         self.reported.crashed.add(crashitem)
         again = isinstance(sched, LoadScopeScheduling)  # hands out what is left of a file or group, of itself
+        done = self.reported.is_done(crashitem) and not isinstance(sched, EachScheduling)  # by this worker
         try:
-            if not again and not self.reported.is_done(crashitem):
+            if not (again or done):
                 sched.mark_test_pending(crashitem)
         except NotImplementedError:  # each worker runs each item, and the others have their own
             make_error(report, f"{report.longrepr}; run it alone to see why")

@@ -35,28 +35,28 @@ def gate(golden_run):
         # Every case is asked and nothing else; the base's answers are recorded once and replayed.
         # Once each: what is lost is lost in every repeat, and each of them asks a model.
         once = ("--llm-repeats", "1")
-        told = golden_run(ROOT, "adapter", "golden/adapter.yaml", *once, REFERENCE_APP_ADAPTER=str(adapter))
-        return told.returncode, told.stdout + told.stderr
+        done = golden_run(ROOT, "adapter", "golden/adapter.yaml", *once, REFERENCE_APP_ADAPTER=str(adapter))
+        return done.returncode, done.stdout + done.stderr
 
     return run
 
 
 def test_the_adapter_is_green_and_told_beside_its_base(gate):
-    code, told = gate(ADAPTER)
+    code, done = gate(ADAPTER)
 
-    assert code == 0, told
-    assert "reference_app.training.steps:tuned against its rival reference_app.training.steps:base" in told
+    assert code == 0, done
+    assert "reference_app.training.steps:tuned against its rival reference_app.training.steps:base" in done
 
 
 @pytest.mark.parametrize("name", ["noise", "scale", "swapped"])
 def test_a_damaged_adapter_is_red_by_what_it_lost(gate, adapters, name):
-    code, told = gate(adapters[name])
+    code, done = gate(adapters[name])
 
-    assert code == 1, told
-    lost = re.findall(r"^_+ suite\[(\w+)\] _+$", told, re.MULTILINE)
-    assert set(lost) & BEHAVIOURS, told
+    assert code == 1, done
+    lost = re.findall(r"^_+ suite\[(\w+)\] _+$", done, re.MULTILINE)
+    assert set(lost) & BEHAVIOURS, done
     for behaviour in lost:
-        assert re.search(rf"(failed|regressed) +{behaviour} ", told), told
+        assert re.search(rf"(failed|regressed) +{behaviour} ", done), done
 
 
 def test_an_adapter_of_another_base_ends_in_errors_that_name_its_file(golden_run, tmp_path):
@@ -64,10 +64,10 @@ def test_an_adapter_of_another_base_ends_in_errors_that_name_its_file(golden_run
     path.write_bytes(ADAPTER.read_bytes().replace(b"be9c6bc5", b"00000000"))
 
     selected = ("shipment-1", "golden/adapter.yaml", "--llm-baseline", "none")
-    told = golden_run(ROOT, *selected, REFERENCE_APP_ADAPTER=str(path))
+    done = golden_run(ROOT, *selected, REFERENCE_APP_ADAPTER=str(path))
 
-    assert told.returncode == 1, told.stdout
-    assert f"WeightsError: The adapter {path} was trained on '00000000'" in told.stdout
-    counts = pytest.RunResult.parse_summary_nouns(told.stdout.splitlines())
+    assert done.returncode == 1, done.stdout
+    assert f"WeightsError: The adapter {path} was trained on '00000000'" in done.stdout
+    counts = pytest.RunResult.parse_summary_nouns(done.stdout.splitlines())
     assert counts["errors"] == 1
-    assert not counts.keys() & {"passed", "failed", "regressed", "known", "undecided"}, told.stdout
+    assert not counts.keys() & {"passed", "failed", "regressed", "known", "undecided"}, done.stdout

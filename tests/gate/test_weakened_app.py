@@ -28,11 +28,11 @@ def gate(golden_run):
 
 
 def test_as_it_is_the_app_is_good(gate):
-    told = gate(f"{DOCUMENTS} or order-shipped or turns-express")
-    assert told.returncode == 0, told.stdout
-    counts = pytest.RunResult.parse_summary_nouns(told.stdout.splitlines())
+    done = gate(f"{DOCUMENTS} or order-shipped or turns-express")
+    assert done.returncode == 0, done.stdout
+    counts = pytest.RunResult.parse_summary_nouns(done.stdout.splitlines())
     assert counts["passed"]
-    assert not counts.keys() & {"failed", "regressed", "known", "undecided", "errors"}, told.stdout
+    assert not counts.keys() & {"failed", "regressed", "known", "undecided", "errors"}, done.stdout
 
 
 @pytest.mark.usefixtures("large")
@@ -43,10 +43,10 @@ def test_a_weakened_answerer_prompt_is_red(gate, tmp_path):
             written = weakened(written)
         (tmp_path / prompt.name).write_text(yaml.safe_dump(written), encoding="utf-8")
     # Without the grounding, which would quote in place of a draft that adds something.
-    told = gate("returns-window", REFERENCE_APP_PROMPTS=str(tmp_path), REFERENCE_APP_GUARDRAILS="-grounding")
-    assert told.returncode == 1, told.stdout
-    assert re.search(r"golden/support\.yaml:\d+: returns-window", told.stdout)
-    assert re.search(r"(regressed|failed) +\w+ >= ", told.stdout)
+    done = gate("returns-window", REFERENCE_APP_PROMPTS=str(tmp_path), REFERENCE_APP_GUARDRAILS="-grounding")
+    assert done.returncode == 1, done.stdout
+    assert re.search(r"golden/support\.yaml:\d+: returns-window", done.stdout)
+    assert re.search(r"(regressed|failed) +\w+ >= ", done.stdout)
 
 
 def weakened(prompt: dict[str, object]) -> dict[str, object]:
@@ -56,19 +56,19 @@ def weakened(prompt: dict[str, object]) -> dict[str, object]:
 
 @pytest.mark.usefixtures("large")
 def test_one_passage_instead_of_three_is_red(gate):
-    told = gate("multi-delivery", REFERENCE_APP_TOP_K="1")
-    assert told.returncode == 1, told.stdout
-    assert re.search(r"golden/support\.yaml:\d+: multi-", told.stdout)
-    assert re.search(r"regressed +(recall@5|keywords) >= 1: 0\.5, baseline 1", told.stdout)
+    done = gate("multi-delivery", REFERENCE_APP_TOP_K="1")
+    assert done.returncode == 1, done.stdout
+    assert re.search(r"golden/support\.yaml:\d+: multi-", done.stdout)
+    assert re.search(r"regressed +(recall@5|keywords) >= 1: 0\.5, baseline 1", done.stdout)
 
 
 def test_an_address_in_a_span_is_red_and_shown_nowhere(gate, home):
-    told = gate("order-shipped", "--llm-app", "tests.gate.leaky_app:answer")
-    assert told.returncode == 1, told.stdout
-    assert re.search(r"golden/support\.yaml:\d+: order-shipped", told.stdout)
-    assert re.search(r"failed +pii_leak <= 0: 1, baseline 0, .*EMAIL_ADDRESS", told.stdout)
-    assert "span 'load customer' /attributes/customer.email" in told.stdout
+    done = gate("order-shipped", "--llm-app", "tests.gate.leaky_app:answer")
+    assert done.returncode == 1, done.stdout
+    assert re.search(r"golden/support\.yaml:\d+: order-shipped", done.stdout)
+    assert re.search(r"failed +pii_leak <= 0: 1, baseline 0, .*EMAIL_ADDRESS", done.stdout)
+    assert "span 'load customer' /attributes/customer.email" in done.stdout
     orders = yaml.safe_load((ROOT / "reference_app" / "data" / "orders.yaml").read_text(encoding="utf-8"))
     addresses = [order["email"] for order in orders]
     kept = "".join(path.read_text(errors="replace") for path in home.rglob("*") if path.is_file())
-    assert not [address for address in addresses if address in told.stdout + told.stderr + kept]
+    assert not [address for address in addresses if address in done.stdout + done.stderr + kept]

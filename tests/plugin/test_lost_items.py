@@ -143,6 +143,19 @@ def test_a_crash_where_each_worker_runs_each_item_is_an_error(project):
     assert failures(project)["case-3"]
 
 
+def test_a_crash_after_another_worker_passed_the_same_item_is_an_error(project):
+    project.app(ANSWER)
+    project.golden(cases(6))
+    second = 'getattr(config, "workerinput", {}).get("workerid") == "gw1"'
+    mortal = MORTAL.format(phase="setup").replace('hasattr(config, "workerinput")', second)
+    project.write(
+        "conftest.py", mortal.replace("os.kill", "time.sleep(2), os.kill").replace("os,", "os, time,")
+    )
+    result = project.run_here("--dist", "each", "--tx", "2*popen")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert outcomes_of(result)["error"] == 1
+
+
 def test_ordinary_tests_that_no_worker_was_left_to_run_are_errors_too(project):
     project.app(DEADLY)
     project.golden(cases(6))
