@@ -141,7 +141,7 @@ def label_of(pointer: str, text: str) -> str:
     return f"{key}: " if key and key != text else ""
 
 
-@lru_cache(maxsize=10_000)  # spans of one kind have their texts at the same places
+@lru_cache(maxsize=1000)  # spans of one kind have their texts at the same places
 def _nearest_key(pointer: str) -> str:
     return next((step for step in reversed(pointer.split("/")) if step and not step.isdigit()), "")
 
