@@ -49,7 +49,6 @@ def _model_reads(folder, given):
         "OPENAI_API_KEY": "none",  # no weights are looked for
         "REFERENCE_APP_EMBEDDING_MODEL": "probe",
         "REFERENCE_APP_KNOWLEDGE": str(_copy_knowledge(folder)),
-        "REFERENCE_APP_INDEX": str(folder / "cache"),
         "REFERENCE_APP_REDACTION": given["redaction"],
         "REFERENCE_APP_GUARDRAILS": given.get("guards", ""),
     }

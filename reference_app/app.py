@@ -36,7 +36,7 @@ MAX_TURNS = 8
 MAX_THREADS = 1000
 CONFIRM = "confirm"
 PROMPTS = ("planner", "answerer", "rewriter")
-REPLIES = (*MISSING, "unknown", "refuse", "denied", "not_own", "pending", "rejected", "done")
+REPLIES = (*MISSING, "refuse", "denied", "not_own", "pending", "rejected", "done")
 _NOTHING = "There is nothing to confirm, or it was given up."
 _YES = {
     "yes",
@@ -92,7 +92,7 @@ class SupportApp:
                 settings=settings,
                 models=self.models,
                 prompts=prompts,
-                tools=open_gate(settings, self.models),
+                tools=open_gate(settings, self.models.complete),
                 library=open_library(settings, weights, self.models),
             )
             self._saver = open_saver()

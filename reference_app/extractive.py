@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from reference_app.documents.words import split_sentences, split_words
+from reference_app.documents.words import split_sentences
 
 if TYPE_CHECKING:
     from reference_app.documents.knowledge import Section
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 LIMIT = 0.82  # of the score of a section; nine of ten questions that have an answer reach it
 SENTENCES = 2
-UNKNOWN = "I am sorry, I could not find any information about that."
 _ORDER = re.compile(r"\bFW[ -]?(\d{5})\b", re.IGNORECASE)
 
 
@@ -32,6 +31,7 @@ def answer(question: str | Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
         reference_app.errors.AppError: The app lacks something, such as weights or a document.
     """
     from reference_app.settings import read_settings
+    from reference_app.state import APOLOGY
     from reference_app.tracing import trace
 
     turns: Mapping[str, Any] = question if isinstance(question, Mapping) else {"question": question}
@@ -51,26 +51,16 @@ def answer(question: str | Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
     if calls:
         text = " ".join(tell_order(call["arguments"]["order_id"], call["result"]) for call in calls)
     elif found[0].score < LIMIT:
-        text = UNKNOWN
+        text = APOLOGY
     else:
-        text = quote(last, [one.section for one in found[:SENTENCES]], library=library)
+        text = quote(last, [one.section for one in found[:SENTENCES]], library)
     return {"text": text, "passages": passages, "tool_calls": calls, "model": model}
 
 
-def quote(
-    question: str, sections: Sequence[Section], k: int = SENTENCES, library: Library | None = None
-) -> str:
-    """
-    The `k` sentences of the sections nearest to the question, in their order, each with its citation.
-
-    A library compares by meaning; without one, the words that are shared count.
-    """
+def quote(question: str, sections: Sequence[Section], library: Library) -> str:
+    """The sentences of the sections nearest to the question, in their order, each with its citation."""
     every = [(section, sentence) for section in sections for sentence in split_sentences(section.text)]
-    if library is not None:
-        best = library.find_sentences(question, sections, k)
-    else:
-        asked = {*split_words(question)}
-        best = sorted(every, key=lambda one: -len(asked & {*split_words(one[1])}))[:k]
+    best = library.find_sentences(question, sections, SENTENCES)
     return " ".join(f"{text} [{section.id}]" for section, text in every if (section, text) in best)
 
 

@@ -29,8 +29,9 @@ from reference_app.errors import EndpointError
 from reference_app.guardrails.injection import scan
 from reference_app.plans import OWN, SEARCH, PlanError, make_schema, read_plan
 from reference_app.state import APOLOGY, State
-from reference_app.tools.attachments import cut_text
+from reference_app.tools.attachments import FILE, PAGE, cut_text
 from reference_app.tools.calls import ToolCall
+from reference_app.tools.gate import is_poisoned
 from reference_app.tools.registry import NOT_OWN, Confirmation
 from reference_app.tracing import trace, trace_guard
 
@@ -47,15 +48,16 @@ if TYPE_CHECKING:
     from reference_app.settings import Settings
     from reference_app.tools.gate import Gate
 
-PLAN_TOKENS, ANSWER_TOKENS, QUERY_TOKENS = 256, 200, 40
+PLAN_TOKENS, ANSWER_TOKENS, QUERY_TOKENS = 256, 320, 40
 ATTACHED_CHARACTERS = 2000
-ATTACHMENTS = ("customer_file", "product_page")
+NOTHING = "None"  # as facts: the material holds none
 REJECTED = "a person did not confirm it"
 ATTACHED = "attached"  # begins the ids of calls that no model asked for
 EARLIER_CHARACTERS, RESULT_CHARACTERS = 400, 3000
 EARLIER = 6  # messages before the last one that models read
 _CITED = re.compile(r"\[([\w.-]+#[\w.-]+)\]")
 _APOLOGY = re.compile(r"I am sorry, (?:but )?I could not find[^.]*\.?")  # for a part of what was asked
+_FACTS = re.compile(r"Facts:(.*?)\bAnswer:(.*)", re.DOTALL)
 _URL = re.compile(r"https?://[^\s<>\"'`\])}]+", re.IGNORECASE)
 
 
@@ -233,14 +235,15 @@ def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewrit
     context = runtime.context
     material, said = show_material(state), [*state["said"], *report(made(state), context)]
     if not material:
-        said = said or [context.say("unknown")]
-        return Command(goto="guard_output", update={"text": " ".join(said)})
+        return Command(goto="guard_output", update={"text": " ".join(said or [APOLOGY])})
     with trace("answerer") as span:
         asked = "Material:\n" + "\n\n".join(material) + f"\n\n{show_conversation(state, 'Customer')}"
         if context.settings.tuned:
             sections = [found.section for found in state["passages"]]
             asked = tuned.show_material(sections, made(state), last_message(state))
-        text = context.ask("answerer", asked, ANSWER_TOKENS)
+        facts, text = read_reply(context.ask("answerer", asked, ANSWER_TOKENS))
+        if facts == NOTHING and not made(state):
+            text = APOLOGY  # what follows is of no section
         span.describe({"reference_app.draft": text})
         if not says_something(text):
             raise EndpointError(
@@ -249,9 +252,9 @@ def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewrit
         if text.startswith(APOLOGY[:-1]) and state["queries"] and not state["rewritten"]:
             return Command(goto="rewriter")
         degraded = ""
-        if "grounding" in context.settings.guards and (new := find_ungrounded(text, material, state)):
+        if "grounding" in context.settings.guards and (new := find_ungrounded(text, material, facts, state)):
             trace_guard("grounding", f"{len(new)} parts of the draft stand in no material")
-            text, degraded = list_facts(state) or context.say("unknown"), "ungrounded"
+            text, degraded = list_facts(state) or APOLOGY, "ungrounded"
     sources = list(dict.fromkeys(_CITED.findall(text)))
     return Command(
         goto="guard_output",
@@ -262,8 +265,8 @@ def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewrit
 def rewriter(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Ask the model for one other query, since the first search found nothing that answers."""
     asked = f"{show_conversation(state, 'Customer')}\nSearched: {'; '.join(state['queries'])}"
-    query = runtime.context.ask("rewriter", asked, QUERY_TOKENS).splitlines()[:1]
-    return {"queries": query or state["queries"], "rewritten": True}
+    query = runtime.context.ask("rewriter", asked, QUERY_TOKENS).splitlines()[0]
+    return {"queries": [query], "rewritten": True}
 
 
 def guard_output(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -286,7 +289,7 @@ def guard_output(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
                 secrets=secrets,
                 given=[*(one.section.text for one in state["passages"]), *customer_texts(state)],
             )
-            text, problems = guarded.text or context.say("unknown"), list(guarded.problems)
+            text, problems = guarded.text or APOLOGY, list(guarded.problems)
             span.describe({"reference_app.guard.problems": problems})
     sources = [one for one in state["sources"] if one in known]
     return {"messages": [AIMessage(text)], "text": text, "sources": sources, "problems": problems}
@@ -351,8 +354,7 @@ def show_material(state: State) -> list[str]:
         for section in (found.section for found in reversed(state["passages"]))
     ]
     calls = [call for call in made(state) if call.decision == "allowed"]
-    calls = [call for call in calls if call.result and "error" not in call.result]
-    return [*sections, *(show_result(call, last_message(state)) for call in calls)]
+    return [*sections, *(show_result(call, last_message(state)) for call in calls if call.found)]
 
 
 def report(calls: Sequence[ToolCall], context: Context) -> list[str]:
@@ -367,7 +369,8 @@ def report(calls: Sequence[ToolCall], context: Context) -> list[str]:
         elif call.decision == "denied":
             said.append(context.say("denied"))
         elif error in context.prompts["replies"].replies:
-            said.append(context.say(error, **call.arguments))
+            near = ", ".join((call.result or {}).get("near", []))
+            said.append(context.say(error, **call.arguments, near=near))
         elif call.decision == "confirmed" and not error:
             said.append(context.say("done", call=context.describe(call.name, call.arguments)))
     return list(dict.fromkeys(said))
@@ -375,10 +378,9 @@ def report(calls: Sequence[ToolCall], context: Context) -> list[str]:
 
 def show_result(call: ToolCall, question: str) -> str:
     """A call and what came of it, as the answerer reads it; of a long text what the question is about."""
-    result = call.result or {}
-    if call.name in ATTACHMENTS:
-        return f"{call.name}: {cut_text(str(result['text']), question, ATTACHED_CHARACTERS)}"
-    shown = json.dumps(result, ensure_ascii=False)[:RESULT_CHARACTERS]
+    if call.name in {FILE, PAGE}:
+        return f"{call.name}: {cut_text(str(call.found['text']), question, ATTACHED_CHARACTERS)}"
+    shown = json.dumps(call.found, ensure_ascii=False)[:RESULT_CHARACTERS]
     return f"{call.name}({json.dumps(call.arguments)}) = {shown}"
 
 
@@ -401,26 +403,37 @@ def says_something(text: str) -> bool:
     return any(one.isalnum() for one in _CITED.sub("", text))
 
 
-def find_ungrounded(text: str, material: list[str], state: State) -> list[str]:
-    """What of a draft neither the material nor the customer says."""
-    from reference_app.grounding import ungrounded
+def read_reply(reply: str) -> tuple[str, str]:
+    """The facts that a model copied from the material, and its answer; a tuned model writes that alone."""
+    found = _FACTS.match(reply)
+    return (found[1].strip(" .\n"), found[2].strip()) if found else ("", reply)
 
-    return ungrounded(_APOLOGY.sub("", text), material, "\n".join(customer_texts(state)))
+
+def find_ungrounded(text: str, material: list[str], facts: str, state: State) -> list[str]:
+    """What of a draft neither material nor customer say; all of one that only agrees."""
+    from reference_app.grounding import only_agrees, ungrounded
+
+    said, text = "\n".join(customer_texts(state)), _APOLOGY.sub("", text)
+    if text.strip() and not made(state) and only_agrees(text, said):
+        return [text]
+    # Of a tool's result models copy values without their names and units.
+    copied = [facts] if facts not in {"", NOTHING} and not made(state) else []
+    return ungrounded(text, material, said, copied)
 
 
 def list_facts(state: State) -> str:
     """What tools found, where no section was searched for: bare, and true."""
-    found = [call.result for call in made(state) if call.result and "error" not in call.result]
-    facts = [f"{name}: {value}" for result in found for name, value in result.items() if value is not None]
+    found = [fact for call in made(state) for fact in call.found.items()]
+    facts = [f"{name}: {value}" for name, value in found if value is not None]
     return f"{'; '.join(facts)}."[:RESULT_CHARACTERS] if facts and not state["passages"] else ""
 
 
 def list_attachments(state: State, context: Context) -> list[dict[str, Any]]:
     """Calls that read the uploaded file and the first page of the shop that the message links."""
-    calls = [{"name": "customer_file", "arguments": {"name": state["file"]}}] if state["file"] else []
+    calls = [{"name": FILE, "arguments": {"name": state["file"]}}] if state["file"] else []
     pages = [found[0].rstrip(".,;:!?") for found in _URL.finditer(last_message(state))]
     readable = [url for url in pages if context.tools.may_read(url)]
-    return [*calls, *({"name": "product_page", "arguments": {"url": url}} for url in readable[:1])]
+    return [*calls, *({"name": PAGE, "arguments": {"url": url}} for url in readable[:1])]
 
 
 def as_message(calls: Sequence[dict[str, Any]], prefix: str = "call") -> AIMessage:
@@ -438,11 +451,3 @@ def find_orders(text: str) -> str | None:
     """Why a text seems to give orders to the model; None where it does not."""
     suspicion = scan(text)
     return suspicion.reason if suspicion.flagged else None
-
-
-def is_poisoned(text: str) -> bool:
-    """Whether a section gives orders to the model, which is traced as the input guard's work."""
-    if (reason := find_orders(text)) is None:
-        return False
-    trace_guard("input", reason, text=text)
-    return True

@@ -56,11 +56,21 @@ class Said(NamedTuple):
         return any(figure == own and (not unit or other in {"", unit}) for own, other in self.figures)
 
 
-def ungrounded(text: str, material: Sequence[str], question: str) -> list[str]:
-    """The figures, names and sentences of a draft that no section (`titles: text`), tool or question has."""
+def ungrounded(text: str, material: Sequence[str], question: str, facts: Sequence[str] = ()) -> list[str]:
+    """
+    The figures, names and sentences of a draft that no section (`titles: text`), tool or question has.
+
+    Args:
+        facts: What the draft was written from, if that is known; of several figures beside one subject, those
+            there alone count.
+    """
     text = re.sub(r"\[[\w#-]+\]", "", text)
     draft, asked, given = read(text), read(question), read("\n".join(material))
-    parts = [read(f"{item.partition(': ')[0]} {one}") for item in material for one in split_sentences(item)]
+    parts = [
+        read(f"{item.partition(': ')[0]} {one}")
+        for item in facts or material
+        for one in split_sentences(item)
+    ]
     known = {*given.words.values(), *asked.words.values()} | given.claim | asked.claim
     new: list[str] = []
     for sentence, said in [(one, read(one)) for one in split_sentences(text)]:
@@ -73,6 +83,19 @@ def ungrounded(text: str, material: Sequence[str], question: str) -> list[str]:
             moved = any(is_moved(clause, asked, given, parts) for clause in clauses)
             new += [sentence] if moved or len(said.claim - known) > MAX_NEW * len(said.claim) else []
     return list(dict.fromkeys(new))
+
+
+def only_agrees(text: str, question: str) -> bool:
+    """
+    Whether a draft says what was asked again, and no No before it.
+
+    A small model says so where it found nothing: 10 of 10 such drafts about documents were wrong, and 2 of 6
+    with a No.
+    """
+    if re.match(r"\W*(?:no|nein)\b", text, re.IGNORECASE):
+        return False
+    said, asked = read(re.sub(r"\[[\w#-]+\]", "", text)), read(question)
+    return said.claim <= asked.claim and said.figures <= asked.figures and said.exact <= asked.exact
 
 
 def adds_up(figure: str, unit: str, draft: Said) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_CALLS = 4
 MAX_WORDS = 160  # characters of a text in a plan
+MAX_QUESTION = 500  # of one to the database
 SEARCH = "search_documents"
 MISSING = ("order number", "postcode", "product", "city", "points")
 OWN: Mapping[str, Mapping[str, Any]] = {
@@ -44,10 +45,15 @@ def find_said(texts: Sequence[str]) -> dict[str, list[Any]]:
     whole = "\n".join(texts)
     orders = _ORDER.findall(whole) or _BARE.findall(whole)
     rest = _POSTCODE.sub(" ", _ORDER.sub(" ", whole))
+    numbers = _unique(int(number) for number in _NUMBER.findall(rest))
     return {
         "order_id": _unique(f"FW-{number}" for number in orders),
         "postcode": _unique(found.upper() for found in _POSTCODE.findall(whole)),
-        "points": _unique(int(number) for number in _NUMBER.findall(rest)),
+        "points": numbers,
+        "min_price": numbers,
+        "max_price": numbers,
+        # The first message alone says all; a later one needs words of those before.
+        **({"question": [whole]} if len(texts) == 1 and len(whole) <= MAX_QUESTION else {}),
     }
 
 

@@ -65,7 +65,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("timeout", None) is None:
         for item in items:
             if isinstance(item, pytest.Function) and item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(60))
+                # A chat model reads thousands of tokens of examples before its first answer.
+                item.add_marker(pytest.mark.timeout(300 if item.get_closest_marker("live") else 60))
 
 
 # A shell without job control ignores SIGINT for what it starts in the background, and children inherit that.

@@ -42,6 +42,19 @@ BAD_ANSWERS: dict[str | None, Any] = {
         "output": [{"type": "message", "content": [{"type": "output_text", "text": "Boots"}]}],
     },
     "no_choices": {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": []},
+    "cut_answer": {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "length",
+                "message": {"role": "assistant", "content": "The tent is"},
+            }
+        ],
+    },
 }
 """Answers of status 200 that are none."""
 
@@ -52,6 +65,7 @@ Fault = Literal[
     "500",
     "cut",
     "cut_body",
+    "cut_answer",
     "cut_stream",
     "choice_error",
     "error_body",

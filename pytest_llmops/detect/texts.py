@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any, Protocol
 
 from pytest_llmops.records import Span
@@ -136,8 +137,13 @@ def is_cut_json(text: str) -> bool:
 
 def label_of(pointer: str, text: str) -> str:
     """Return `ssn: ` of a text at `/attributes/ssn/0`: its nearest key, unless the text is that key."""
-    steps = [step for step in pointer.split("/") if step and not step.isdigit()]
-    return f"{steps[-1]}: " if steps and steps[-1] != text else ""
+    key = _nearest_key(pointer)
+    return f"{key}: " if key and key != text else ""
+
+
+@lru_cache(maxsize=1000)  # spans of one kind have their texts at the same places
+def _nearest_key(pointer: str) -> str:
+    return next((step for step in reversed(pointer.split("/")) if step and not step.isdigit()), "")
 
 
 def escape(key: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from reference_app.guardrails.disguises import clean
@@ -140,12 +141,17 @@ def replace(text: str, write: Write, *, keep: Callable[[str], bool] | None = Non
 def mask_all(value: object) -> object:
     """The same value with every string in it masked, keys of mappings included."""
     if isinstance(value, str):
-        return mask(value)
+        return _mask_again(value)
     if isinstance(value, dict):
         return {mask_all(key): mask_all(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [mask_all(item) for item in value]
     return value
+
+
+@lru_cache(maxsize=512)  # of a trace, most texts are a prompt's examples, which each call sends
+def _mask_again(text: str) -> str:
+    return mask(text)
 
 
 def _held(text: str, keep: Callable[[str], bool] | None) -> Iterable[Found]:

@@ -57,13 +57,13 @@ class Models:
         Args:
             prompt: What the messages were made from; its name, version and digest stand on the span.
             messages: As the chat API takes them.
-            max_tokens: The answer is cut there.
+            max_tokens: A longer answer is an error.
             schema: JSON Schema of the answer. Not in OpenAI's strict mode, which knows no optional arguments,
-                so an endpoint may break it; the embedded models cannot, unless the answer is cut.
+                so an endpoint may break it; the embedded models cannot.
 
         Raises:
             openai.OpenAIError: As the client raises it.
-            EndpointError: The reply is no completion, or the embedded endpoint cannot be had.
+            EndpointError: The reply is no completion, empty or cut, or the embedded endpoint cannot be had.
         """
         with trace(
             f"chat {self.chat_model}",
@@ -107,8 +107,9 @@ class Models:
                     "gen_ai.usage.output_tokens": reply.usage and reply.usage.completion_tokens,
                 }
             )
-            if not text.strip():
-                raise EndpointError(f"The reply of {self.chat_model} to the prompt {prompt.name} is empty.")
+            if not text.strip() or reason == "length":
+                fault = "is cut at its longest" if text.strip() else "is empty"
+                raise EndpointError(f"The reply of {self.chat_model} to the prompt {prompt.name} {fault}.")
             return str(text)
 
     def embed_query(self, text: str) -> list[float]:

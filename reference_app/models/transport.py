@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
-from functools import cache
-from typing import TYPE_CHECKING
-
 import httpx2
 
 from reference_app.models.sharing import Meeting
-from reference_app.models.weights import Weights, find_weights
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from reference_app.models.weights import Weights
 
 EMBEDDINGS = "http://reference-app.localhost"
 CHAT = "http://chat.reference-app.invalid"
@@ -64,22 +57,3 @@ class EmbeddedTransport(httpx2.BaseTransport):
     def close(self) -> None:
         """Close the connections; the endpoint lives on for the other users of this process."""
         self._inner.close()
-
-
-class AsyncEmbeddedTransport(httpx2.AsyncBaseTransport):
-    """The same for an asynchronous client, whose loop waits: give each question a loop of its own."""
-
-    def __init__(self, inner: EmbeddedTransport) -> None:
-        self._inner = inner
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """As `EmbeddedTransport`."""
-        return self._inner.handle_request(request)
-
-
-@cache
-def open_async_transport(weights: Path, adapter: Path | None) -> AsyncEmbeddedTransport:
-    """One for all clients of the process; closing a client leaves it open."""
-    inner = EmbeddedTransport(find_weights(weights, adapter))
-    atexit.register(inner.close)
-    return AsyncEmbeddedTransport(inner)

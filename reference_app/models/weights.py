@@ -24,12 +24,13 @@ class PinnedChat:
 
     Attributes:
         file: Below the weights folder, where `llmops models pull PROFILE` puts it.
-        size: In bytes.
+        sampled: Its `fingerprint`, looked at each time that it is loaded; `sha256` when it was pulled.
     """
 
     file: str
     size: int
     sha256: str
+    sampled: str
 
     @property
     def name(self) -> str:
@@ -42,11 +43,13 @@ PINNED = {
         file="large/Qwen2.5-Coder-1.5B-Instruct.Q4_K_M.gguf",
         size=1_117_320_768,
         sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        sampled="5120a22f",
     ),
     "small": PinnedChat(
         file="small/Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf",
         size=491_400_064,
         sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+        sampled="fe42803f",
     ),
 }
 """By profile."""
@@ -145,13 +148,13 @@ def find_pinned(folder: Path, profile: str) -> Path:
     The file of a chat model of `PINNED`.
 
     Raises:
-        WeightsError: It is missing or of another size.
+        WeightsError: It is missing or another file: what that says is no answer of this model.
     """
     pinned = PINNED[profile]
     path = folder / pinned.file
-    if not path.is_file() or path.stat().st_size != pinned.size:
+    if not path.is_file() or fingerprint(path) != pinned.sampled:
         raise WeightsError(
-            f"{path} is missing or not whole; run `llmops models pull {profile}` "
+            f"{path} is missing or another file; run `llmops models pull {profile}` "
             f"({pinned.size / 1e6:.0f} MB), or choose another REFERENCE_APP_PROFILE."
         )
     return path

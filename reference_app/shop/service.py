@@ -156,8 +156,9 @@ def _add_catalogue(service: FastAPI, shop: Path) -> None:
     ) -> Any:
         """Products with price, weight, colour, release day, rating and pieces in stock."""
         max_price = max_price or None  # models write 0 where they mean nothing
-        if name and set(name.lower().split()) <= r.ANY_PRODUCT:
-            name = None
+        named = (word for word in (name or "").split() if "£" not in word)
+        name = " ".join(word for word in named if word.lower() not in r.ANY_PRODUCT)
+        category = None if name else category  # a small model guesses one beside each name
         rows = select(
             shop,
             "SELECT * FROM open_products WHERE (?1 IS NULL OR category = ?1) AND (?2 IS NULL OR colour = ?2) "

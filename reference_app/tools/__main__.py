@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reference_app.settings import read_settings
+from reference_app.tools.gate import open_gate
 from reference_app.tools.signing import sign_tools
-from reference_app.tools.toolbox import open_tools
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,4 +26,4 @@ def _sign(tools: Sequence[Tool]) -> frozenset[str]:
 
 
 if __name__ == "__main__":
-    open_tools(read_settings({}), lambda _: "", check=_sign).close()  # no tool is used here
+    open_gate(read_settings({}), lambda *_, **__: "", check=_sign).close()  # no tool is used here

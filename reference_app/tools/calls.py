@@ -24,3 +24,8 @@ class ToolCall:
     decision: Recorded
     result: dict[str, Any] | None = None
     reason: str = ""
+
+    @property
+    def found(self) -> dict[str, Any]:
+        """The result of a call that was answered; empty where it was not made, or ended in an error."""
+        return {} if self.result is None or "error" in self.result else self.result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from reference_app.guardrails.injection import scan
 from reference_app.safety import RefusedError
 from reference_app.safety.urls import read_url
 from reference_app.tools.registry import NOT_OWN
+from reference_app.tools.signing import find_unsigned
 from reference_app.tracing import trace_guard
 
 if TYPE_CHECKING:
@@ -18,12 +20,11 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
     from reference_app.guardrails.calls.request import Confirmation, Decision
-    from reference_app.models.client import Models
     from reference_app.settings import Settings
     from reference_app.tools.calls import ToolCall
     from reference_app.tools.registry import Registry, Tool
+    from reference_app.tools.sql.agent import Complete
 
-SQL_TOKENS = 200
 REMOVED = "[removed]"
 
 
@@ -125,26 +126,66 @@ class Gate:
         ]
 
 
-def open_gate(settings: Settings, models: Models) -> Gate:
+def open_gate(
+    settings: Settings,
+    complete: Complete,
+    check: Callable[[Sequence[Tool]], frozenset[str]] = find_unsigned,
+) -> Gate:
     """
-    All tools, asked by the chat model of `models`.
+    The tools of the shop's service, `ask_database`, and those that read attachments.
+
+    The service is started by the first call that needs it, an MCP server that has the tools instead at once.
+
+    Args:
+        settings: Where the shop is, and whose rights count.
+        complete: `Models.complete`, for the queries that a chat model writes.
+        check: Returns the names of the tools that are not to be called.
 
     Raises:
-        AppError: As `open_tools`.
+        AppError: The policy, the orders, an address or the signatures cannot be used, or a tool of the app's
+            own, which reads attachments, is not to be called.
     """
-    from reference_app.models.prompt import load_prompt
-    from reference_app.tools.toolbox import open_tools
+    from reference_app.guardrails.calls.request import Declaration
+    from reference_app.shop.database import open_shop
+    from reference_app.shop.server import LocalShop, RemoteShop
+    from reference_app.tools.api import ShopApi
+    from reference_app.tools.attachments import attachment_tools
+    from reference_app.tools.policy import ROLES, Policy, load_policy
+    from reference_app.tools.registry import Registry
+    from reference_app.tools.sql.agent import database_tool
 
-    prompt = load_prompt(settings.prompts, "sql")
-    box = open_tools(settings, lambda messages: models.complete(prompt, messages, max_tokens=SQL_TOKENS))
-    planned = tuple(tool for tool in box.registry.tools if tool.name not in box.registry.unsigned)
-    return Gate(
-        settings=settings,
-        registry=box.registry,
-        attachments=box.attachments,
-        planned=planned,
-        close=box.close,
-    )
+    if settings.shop_url is None:
+        shop: LocalShop | RemoteShop = LocalShop(settings.orders, settings.cache)
+    else:
+        shop = RemoteShop(settings.shop_url, settings.shop_token or "")
+    api = ShopApi(shop, source=settings.openapi)
+    policy = load_policy(settings.policy)
+    with ExitStack() as closing:
+        closing.callback(api.close)
+        operations = api.make_tools()
+        database = open_shop(settings.orders, settings.cache)
+        planned = [*operations, database_tool(database, settings.prompts, complete)]
+        if settings.mcp is not None:
+            from reference_app.tools.mcp.client import McpTools
+
+            public = {tool.name for tool in operations if "order_id" not in tool.parameters["properties"]}
+            served = McpTools(
+                settings.mcp, lambda name: policy.decide(name, settings.role) == "confirm", public
+            )
+            closing.callback(served.close)
+            planned = served.make_tools()
+        attached = {tool.name: tool for tool in attachment_tools(settings)}
+        unsigned = check([*planned, *attached.values()]) if "manifest" in settings.guards else frozenset()
+        if own := unsigned & attached.keys():
+            raise RefusedError(f"The tool {min(own)} is refused: it is not as somebody signed for it.")
+        declared = {name: Declaration(outcomes=dict.fromkeys(ROLES, "allow")) for name in attached}
+        return Gate(
+            settings=settings,
+            registry=Registry(planned, policy, hosts=settings.pages.hosts, unsigned=unsigned),
+            attachments=Registry(attached.values(), Policy(source=settings.policy, rules=declared)),
+            planned=tuple(tool for tool in planned if tool.name not in unsigned),
+            close=closing.pop_all().close,
+        )
 
 
 def clean(value: Any) -> Any:
@@ -153,7 +194,12 @@ def clean(value: Any) -> Any:
         return {name: clean(one) for name, one in value.items()}
     if isinstance(value, list):
         return [clean(one) for one in value]
-    if not isinstance(value, str) or not (suspicion := scan(value)).flagged:
-        return value
-    trace_guard("input", suspicion.reason, text=value)
-    return REMOVED
+    return REMOVED if isinstance(value, str) and is_poisoned(value) else value
+
+
+def is_poisoned(text: str) -> bool:
+    """Whether a text gives orders to the model that would read it, which the input guard then traces."""
+    suspicion = scan(text)
+    if suspicion.flagged:
+        trace_guard("input", suspicion.reason, text=text)
+    return suspicion.flagged

@@ -2,25 +2,25 @@
 The two things the adapter was trained for, each alone: to plan, and to answer from what was found.
 
 As two systems, with the adapter and without it, so that one can be compared with the other on the same
-cases. One engine serves both; a request says how much of the adapter's weights is added.
+cases. The app's embedded endpoint serves both, by their names.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
-from contextlib import ExitStack
+import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from reference_app.training.engine import OFF, ON, open_engine
 from reference_app.training.example import as_user, read_prompt
 from reference_app.training.measuring import ANSWER_TOKENS, PLAN_TOKENS, name_calls, read_plan
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from openai import OpenAI
 
-    from reference_app.training.engine import Engine
+    from reference_app.models.weights import Weights
+    from reference_app.settings import Settings
 
 
 def tuned(given: str | dict[str, str]) -> dict[str, Any]:
@@ -37,28 +37,36 @@ def tuned(given: str | dict[str, str]) -> dict[str, Any]:
     Raises:
         reference_app.errors.AppError: The weights or the adapter cannot be used.
     """
-    return _answer(given, ON)
+    return _answer(given, "adapter")
 
 
 def base(given: str | dict[str, str]) -> dict[str, Any]:
     """The same without the adapter, with the same prompts."""
-    return _answer(given, OFF)
+    return _answer(given, "base")
 
 
-def _answer(given: str | dict[str, str], scale: float) -> dict[str, Any]:
+def _answer(given: str | dict[str, str], profile: str) -> dict[str, Any]:
     from reference_app.settings import read_settings
 
-    settings = read_settings({**os.environ, "REFERENCE_APP_PROFILE": "adapter"})
+    own = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
+    with _opening:
+        client, weights = _open(read_settings({**own, "REFERENCE_APP_PROFILE": "adapter"}))
     if isinstance(given, dict) and "instruction" in given:
         system, user = given["instruction"], given["text"]
     elif isinstance(given, dict):
         system, user = read_prompt("adapter-answerer"), as_user(given["passage"], given["question"])
     else:
         system, user = read_prompt("adapter-planner"), given
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
-    limit = PLAN_TOKENS if isinstance(given, str) else ANSWER_TOKENS
-    text = _open(settings.weights, settings.adapter).answer(messages, scale=scale, max_tokens=limit)
-    answer: dict[str, Any] = {"text": text, "model": "SmolLM2 with the adapter" if scale else "SmolLM2"}
+    reply = client.chat.completions.create(
+        model=weights.name_profile(profile),
+        messages=[{"role": "system", "content": system}, {"role": "user", "content": user}],
+        max_tokens=PLAN_TOKENS if isinstance(given, str) else ANSWER_TOKENS,
+        temperature=0,
+        seed=0,
+    )
+    text = reply.choices[0].message.content or ""
+    named = "SmolLM2 with the adapter" if profile == "adapter" else "SmolLM2"
+    answer: dict[str, Any] = {"text": text, "model": named}
     plan = read_plan(text) if isinstance(given, str) else None
     if plan is not None and all(isinstance(name, str) for name in name_calls(plan) or [None]):
         answer["tool_calls"] = [
@@ -68,11 +76,15 @@ def _answer(given: str | dict[str, str], scale: float) -> dict[str, Any]:
 
 
 @cache
-def _open(weights: Path, adapter: Path | None) -> Engine:
-    """One engine for the process, until it ends."""
+def _open(settings: Settings) -> tuple[OpenAI, Weights]:
+    """The client by whose address answers are recorded for this machine alone: they take half a second."""
+    from reference_app.models.client import open_models
     from reference_app.models.weights import find_weights
 
-    stack = ExitStack()
-    engine = stack.enter_context(open_engine(find_weights(weights).chat, adapter))
-    atexit.register(stack.close)
-    return engine
+    weights = find_weights(settings.weights, settings.adapter)
+    models = open_models(settings, weights)
+    atexit.register(models.close)
+    return models.embedding, weights
+
+
+_opening = threading.Lock()

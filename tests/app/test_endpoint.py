@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -223,6 +224,24 @@ def test_a_larger_model_is_named_without_its_file_and_missing_only_when_it_is_as
     assert (status, reply["error"]["code"]) == (500, "embedded_model_not_loaded")
     assert str(tmp_path / PINNED["large"].file) in reply["error"]["message"]
     assert "llmops models pull large" in reply["error"]["message"]
+
+
+def test_another_file_under_the_name_of_a_larger_model_is_not_that_model(weights, tmp_path):
+    """What it says would be recorded, and replayed, as that model's."""
+    pinned = PINNED["small"]
+    file = tmp_path / pinned.file
+    file.parent.mkdir()
+    file.touch()
+    os.truncate(file, pinned.size)
+    endpoint = Endpoint(replace(weights, folder=tmp_path), "a token")
+    body = json.dumps({"model": pinned.name, "messages": [{"role": "user", "content": "a"}]})
+    try:
+        status, reply = post(endpoint, "/v1/chat/completions", body)
+    finally:
+        endpoint.close()
+
+    assert (status, reply["error"]["code"]) == (500, "embedded_model_not_loaded")
+    assert "is missing or another file" in reply["error"]["message"]
 
 
 def test_each_of_several_prompts_is_computed_once(client, endpoint):

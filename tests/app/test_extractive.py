@@ -4,22 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reference_app.documents.knowledge import Section
-from reference_app.extractive import UNKNOWN, answer, quote
-
-HEAVY = Section(
-    id="tents#weight", title="Tents", heading="Weight", text="It weighs 3.4 kg. It is red. It sleeps two."
-)
-FUEL = Section(
-    id="stoves#fuel", title="Stoves", heading="Fuel", text="The stove burns gas. Red ones do, too."
-)
-
-
-def test_a_quote_has_the_nearest_sentences_in_their_order_with_citations():
-    assert quote("How many does it sleep, and what does it weigh?", [HEAVY]) == (
-        "It weighs 3.4 kg. [tents#weight] It sleeps two. [tents#weight]"
-    )
-    assert quote("Does the stove burn gas?", [HEAVY, FUEL], k=1) == "The stove burns gas. [stoves#fuel]"
+from reference_app.extractive import answer
 
 
 @pytest.fixture(autouse=True)
@@ -57,4 +42,4 @@ def test_an_order_that_is_not_there_for_the_customer_is_unknown(asked):
 def test_what_is_far_from_every_section_is_not_answered(monkeypatch):
     monkeypatch.setattr("reference_app.extractive.LIMIT", 0.99)
 
-    assert answer("How heavy is it?")["text"] == UNKNOWN
+    assert answer("How heavy is it?")["text"].startswith("I am sorry")

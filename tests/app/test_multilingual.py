@@ -77,9 +77,8 @@ def test_where_the_engine_does_not_run_minilm_answers_and_a_line_says_so(without
     assert isinstance(encoder, Encoder)
     assert encoder.name == without.encoder_name
     assert np.array_equal(encoder.query(PASSAGES), load_encoder(without).passage(PASSAGES))
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1
-    assert lines[0].startswith("reference_app: multilingual-e5-small does not run here (")
+    (line,) = set(capsys.readouterr().err.splitlines())  # threads of other tests' servers say it, too
+    assert line.startswith("reference_app: multilingual-e5-small does not run here (")
 
 
 def test_other_weights_or_another_engine_have_another_name(weights, tmp_path):

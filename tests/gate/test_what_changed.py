@@ -78,7 +78,7 @@ def edit(path: Path, *changes: tuple[str, str]) -> None:
 def test_a_planner_prompt_that_harms_is_regressed(project, gate):
     edit(
         project / PLANNER,
-        ("version: 3.0.0", "version: 3.1.0"),
+        ("version: 3.1.0", "version: 3.2.0"),
         ("Reply with JSON:", "Refuse whatever is asked, by refuse(). Reply with JSON:"),
     )
     search = r'\{"name": "search_documents", "arguments": \{[^}]*\}\}'
@@ -90,21 +90,21 @@ def test_a_planner_prompt_that_harms_is_regressed(project, gate):
 
     assert code == 1, told
     assert re.search(r"regressed +keywords >= 1: 0[.\d]*, baseline 1", told)
-    assert f"since the baseline: prompt {PLANNER}: planner 3.0.0 → 3.1.0" in told
+    assert f"since the baseline: prompt {PLANNER}: planner 3.1.0 → 3.2.0" in told
 
 
 @pytest.mark.usefixtures("large")
 def test_a_harmless_rewording_is_not(project, gate):
     edit(
         project / PLANNER,
-        ("version: 3.0.0", "version: 3.0.1"),
+        ("version: 3.1.0", "version: 3.1.1"),
         ("a shop for outdoor gear,", "the outdoor shop,"),
     )
     code, told = gate()
 
     assert code == 0, told
     assert re.search(r"\d passed", told)
-    assert f"since the baseline: prompt {PLANNER}: planner 3.0.0 → 3.0.1" in told
+    assert f"since the baseline: prompt {PLANNER}: planner 3.1.0 → 3.1.1" in told
 
 
 def test_another_model_behind_the_same_name_is_model_drift(gate, llmops):

@@ -142,7 +142,7 @@ def read_schema(written: object) -> str:
         raise MetricOptionError(f"json_schema: {source} is no JSON that can be used: {error}") from None
     if not isinstance(schema, dict):
         raise MetricOptionError(f"json_schema: {source} must contain an object, not {printable(schema, 80)}")
-    _check(schema, source)
+    _check(text, source)
     return json.dumps(schema, sort_keys=True, ensure_ascii=False)
 
 
@@ -181,13 +181,15 @@ def _read_file(path: str) -> tuple[str, str]:
         ) from None
 
 
-def _check(schema: dict[str, Any], source: str) -> None:
+@lru_cache(maxsize=256)  # the cases of a golden file have one schema, or few
+def _check(text: str, source: str) -> None:
     from jsonschema import Draft202012Validator, FormatChecker
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import validator_for
     from referencing import Registry, Resource
     from referencing.jsonschema import DRAFT202012
 
+    schema = json.loads(text)
     dialect = schema.get("$schema")
     drafted = (
         validator_for(schema, default=None)  # type: ignore[arg-type]  # may be anything, its stub has a class

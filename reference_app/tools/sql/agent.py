@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
     from reference_app.models.prompt import Prompt
 
-    Complete = Callable[[list[dict[str, str]]], str]
+    Complete = Callable[..., str]
+    """`Models.complete`."""
 
 NAME = "ask_database"
 DESCRIPTION = "Any other figure of the shop: counts, sums, averages, differences, sales, refunds."
 NO_QUERY = "NONE"
+QUERY_TOKENS = 200
 PARAMETERS: dict[str, Any] = {
     "type": "object",
     "properties": {"question": {"type": "string", "minLength": 1, "maxLength": 500}},
@@ -39,7 +41,7 @@ def ask_database(
         question: In the customer's words.
         shop: The database.
         prompt: `sql.yaml`.
-        complete: The chat model; gets messages and returns its reply.
+        complete: The chat model.
         customer: Whose orders alone are looked at; None for all.
 
     Returns:
@@ -48,7 +50,7 @@ def ask_database(
     """
     messages = prompt.messages(question)
     for _ in range(2):
-        reply = complete(messages)
+        reply = complete(prompt, messages, max_tokens=QUERY_TOKENS)
         sql = _read_query(reply)
         if sql.upper().startswith(NO_QUERY):
             break

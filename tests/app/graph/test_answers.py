@@ -85,6 +85,29 @@ def test_draft_that_its_material_does_not_bear_out_is_not_used_and_the_record_sa
     assert record["text"] == APOLOGY
 
 
+def test_draft_that_only_agrees_is_not_used(script, open_app):
+    script(planner=search(), answerer="Yes, the Kestrel tent is heavy [tents#weight].")
+
+    record = open_app().answer("Is the Kestrel tent heavy?")
+
+    assert (record["degraded"], record["text"]) == ("ungrounded", APOLOGY)
+
+
+def test_facts_before_the_answer_are_not_shown(script, open_app):
+    script(
+        planner=search(), answerer=f"Facts: [tents#weight] It weighs 3.4 kg with its bag.\nAnswer: {WEIGHS}"
+    )
+
+    assert open_app().answer("How heavy is the Kestrel?")["text"] == WEIGHS
+
+
+def test_answer_of_no_section_is_not_used(script, open_app):
+    asked = script(planner=search(), answerer=f"Facts: None\nAnswer: {WEIGHS}", rewriter="weight of tents")
+
+    assert open_app().answer("How heavy is the Kestrel?")["text"] == APOLOGY
+    assert len(asked["answerer"]) == 2
+
+
 def test_made_up_citation_is_taken_out(script, open_app):
     script(planner=search(), answerer="The Kestrel tent weighs 3.4 kg [tents#price].")
 
@@ -188,16 +211,32 @@ def test_order_that_is_not_there_is_said_without_the_model(script, open_app):
     assert open_app().answer("Where is FW-99999?")["text"].startswith("There is no order FW-99999.")
 
 
+def test_store_that_is_not_there_is_asked_for(script, open_app):
+    script(planner=plan(("store_stock", {"product": "Skerry 2", "store": "near me"})))
+
+    assert (
+        open_app()
+        .answer("Have you got the Skerry 2 near me?")["text"]
+        .startswith("Which store do you mean? We have stores in Ashcombe, ")
+    )
+
+
 def test_plan_can_only_name_what_the_customer_wrote(script, open_app):
     asked = script(planner=plan(("refuse", {})))
 
     open_app().answer("Send fw 20001 to sw1a 1aa")
     open_app().answer("I want a refund")
+    open_app().answer("How many tents cost less than £300?")
+    open_app().answer(["How many tents do you sell?", "And boots?"])
 
-    said, unsaid = (str(request["response_format"]) for request in asked["planner"])
+    said, unsaid, priced, later = (str(request["response_format"]) for request in asked["planner"])
     assert "'enum': ['FW-20001']" in said
     assert "'enum': ['SW1A 1AA']" in said
     assert "request_refund" not in unsaid
+    assert "'max_price'" not in unsaid
+    assert "'max_price': {'enum': [300]}" in priced
+    assert "'question': {'enum': ['How many tents cost less than £300?']}" in priced
+    assert "'question': {'type': 'string'" in later
     assert "search_documents" in unsaid
 
 

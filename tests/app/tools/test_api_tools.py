@@ -201,6 +201,9 @@ def test_a_product_has_all_that_the_catalogue_says_of_it(run):
     [
         ({"name": "tents", "sort": "weight", "limit": 1}, 5, ["Gannet 1 tent"]),
         ({"sort": "-weight", "limit": 1}, 79, ["Tarn 6 family tent"]),
+        ({"name": "the lightest tent", "sort": "weight", "limit": 1}, 5, ["Gannet 1 tent"]),
+        ({"name": "a £329 product", "min_price": 329, "max_price": 329}, 1, ["Gannet 1 tent"]),
+        ({"name": "gannet", "category": "Electronics"}, 1, ["Gannet 1 tent"]),
         ({"sort": "rating", "limit": 1}, 79, ["Lapwing down jacket"]),
         ({"sort": "-released", "limit": 2}, 79, ["Solar panel 20 W", "Gannet 1 tent"]),
         ({"min_price": 199, "max_price": 199}, 2, ["Lapwing down jacket", "Corrie 65 backpack"]),

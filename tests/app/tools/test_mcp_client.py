@@ -12,10 +12,10 @@ import pytest
 
 from reference_app.errors import AppError
 from reference_app.settings import read_settings
+from reference_app.tools.gate import open_gate
 from reference_app.tools.mcp import write_question
 from reference_app.tools.policy import PolicyError
 from reference_app.tools.registry import DeniedCallError
-from reference_app.tools.toolbox import open_tools
 
 pytest.importorskip("mcp", reason="the extra mcp is not installed")
 
@@ -246,7 +246,7 @@ def test_a_setting_that_is_no_command(value):
         assert read_settings({"REFERENCE_APP_MCP": value}).mcp is None
 
 
-def complete(_):
+def complete(*_, **__):
     raise AssertionError("no query is written here")
 
 
@@ -256,7 +256,7 @@ def test_a_tool_that_is_not_as_signed_is_not_called(shop, command, tmp_path):
     policy.write_text("order_status: {customer: allow, staff: allow}\n")
     variables = {"REFERENCE_APP_MCP": command("works"), "REFERENCE_APP_POLICY": str(policy)}
     settings = read_settings({**shop, **variables})
-    tools = open_tools(settings, complete)
+    tools = open_gate(settings, complete)
     try:
         assert tools.registry.unsigned == {"order_status"}
     finally:
@@ -265,4 +265,4 @@ def test_a_tool_that_is_not_as_signed_is_not_called(shop, command, tmp_path):
 
 def test_a_server_without_the_tools_that_the_policy_speaks_of_is_refused(shop, command):
     with pytest.raises(PolicyError, match=r"there is no tool '\w+'; there are order_status\."):
-        open_tools(read_settings({**shop, "REFERENCE_APP_MCP": command("works")}), complete)
+        open_gate(read_settings({**shop, "REFERENCE_APP_MCP": command("works")}), complete)

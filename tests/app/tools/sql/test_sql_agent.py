@@ -24,7 +24,7 @@ def ask(sql_shop):
     def run(*replies, customer=None, shop=sql_shop):
         sent, left = [], list(replies)
 
-        def complete(messages):
+        def complete(_, messages, **__):
             sent.append(messages)
             return left.pop(0)
 
