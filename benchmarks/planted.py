@@ -136,19 +136,19 @@ PLANTED: dict[str, tuple[Plant, str]] = {
         "planner.yaml",
     ),
     "answerer: told to add what it knows": (
-        edit(ANSWERER, ("Nothing that is not in the material", "Add what you know beside the material")),
+        edit(ANSWERER, ("made of these facts alone,", "made of these facts and of what you know,")),
         "answerer.yaml",
     ),
     "answerer: told another currency": (
-        edit(ANSWERER, ("figures, days,", "prices in dollars, days,")),
+        edit(ANSWERER, ("with every figure, day,", "with every price in dollars, day,")),
         "answerer.yaml",
     ),
     "answerer: language switched": (
-        edit(ANSWERER, ("in one to three whole sentences", "auf Deutsch, in einem bis drei Sätzen,")),
+        edit(ANSWERER, ("one to three whole sentences", "auf Deutsch ein bis drei Sätze")),
         "answerer.yaml",
     ),
     "answerer: told to apologise": (
-        edit(ANSWERER, ("If the material does not answer the message, write", "Always write")),
+        edit(ANSWERER, ("After None write:", "Always write:")),
         "answerer.yaml",
     ),
     "reply: a refusal that claims success": (
@@ -175,7 +175,7 @@ PLANTED: dict[str, tuple[Plant, str]] = {
         "temperature of",
     ),
     "model: answers cut at 10 tokens": (
-        edit("graph.py", ("ANSWER_TOKENS, QUERY_TOKENS = 256, 200", "ANSWER_TOKENS, QUERY_TOKENS = 256, 10")),
+        edit("graph.py", ("ANSWER_TOKENS, QUERY_TOKENS = 256, 320", "ANSWER_TOKENS, QUERY_TOKENS = 256, 10")),
         "max_tokens of",
     ),
     "adapter: half its scale": (spoil("scale-0.5"), "reference_app/adapter"),

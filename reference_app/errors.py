@@ -35,6 +35,10 @@ class EndpointError(AppError):
     """The embedded endpoint could be neither found nor started, or cannot load its weights."""
 
 
+class CutReplyError(EndpointError):
+    """A reply of the model was cut at its longest."""
+
+
 class QuestionError(AppError):
     """The question is empty or too long."""
 

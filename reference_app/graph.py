@@ -25,7 +25,7 @@ from langgraph.runtime import Runtime  # noqa: TC002 - langgraph reads the hints
 from langgraph.types import Command, interrupt
 
 from reference_app import tuned
-from reference_app.errors import EndpointError
+from reference_app.errors import CutReplyError, EndpointError
 from reference_app.guardrails.injection import scan
 from reference_app.plans import OWN, SEARCH, PlanError, make_schema, read_plan
 from reference_app.state import APOLOGY, State
@@ -241,7 +241,11 @@ def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewrit
         if context.settings.tuned:
             sections = [found.section for found in state["passages"]]
             asked = tuned.show_material(sections, made(state), last_message(state))
-        facts, text = read_reply(context.ask("answerer", asked, ANSWER_TOKENS))
+        try:
+            facts, text = read_reply(context.ask("answerer", asked, ANSWER_TOKENS))
+        except CutReplyError:  # nobody knows what its end would have said
+            text = " ".join([*said, list_facts(state) or APOLOGY])
+            return Command(goto="guard_output", update={"text": text, "degraded": "cut"})
         if facts == NOTHING and not made(state):
             text = APOLOGY  # what follows is of no section
         span.describe({"reference_app.draft": text})

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reference_app.errors import NOT_LOADED, AppError, EndpointError
+from reference_app.errors import NOT_LOADED, AppError, CutReplyError, EndpointError
 from reference_app.tracing import as_messages, trace
 
 if TYPE_CHECKING:
@@ -57,13 +57,14 @@ class Models:
         Args:
             prompt: What the messages were made from; its name, version and digest stand on the span.
             messages: As the chat API takes them.
-            max_tokens: A longer answer is an error.
+            max_tokens: Of the answer.
             schema: JSON Schema of the answer. Not in OpenAI's strict mode, which knows no optional arguments,
                 so an endpoint may break it; the embedded models cannot.
 
         Raises:
             openai.OpenAIError: As the client raises it.
-            EndpointError: The reply is no completion, empty or cut, or the embedded endpoint cannot be had.
+            EndpointError: The reply is no completion or empty, or the embedded endpoint cannot be had.
+            CutReplyError: It is longer than `max_tokens`.
         """
         with trace(
             f"chat {self.chat_model}",
@@ -107,9 +108,11 @@ class Models:
                     "gen_ai.usage.output_tokens": reply.usage and reply.usage.completion_tokens,
                 }
             )
-            if not text.strip() or reason == "length":
-                fault = "is cut at its longest" if text.strip() else "is empty"
-                raise EndpointError(f"The reply of {self.chat_model} to the prompt {prompt.name} {fault}.")
+            replied = f"The reply of {self.chat_model} to the prompt {prompt.name}"
+            if not text.strip():
+                raise EndpointError(f"{replied} is empty.")
+            if reason == "length":
+                raise CutReplyError(f"{replied} is cut at its longest.")
             return str(text)
 
     def embed_query(self, text: str) -> list[float]:

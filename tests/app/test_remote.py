@@ -99,7 +99,6 @@ def test_without_a_model_for_vectors_the_embedded_encoder_still_searches(ask, ru
         ("malformed", EndpointError, "The endpoint sent what is no JSON"),
         ("error_body", EndpointError, "holds no answer"),
         ("no_choices", EndpointError, "holds no answer"),
-        ("cut_answer", EndpointError, "is cut|holds no answer"),
     ],
 )
 @pytest.mark.parametrize("good", [0, 1])

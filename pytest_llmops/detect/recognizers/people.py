@@ -35,6 +35,14 @@ _NO_NAMES = frozenset(
     """.split()  # noqa: SIM905 - a list of words, read as such
 )
 
+# As they begin what somebody asks, as in "Customer: Can I …"; `Can`, `Will` and `Do` are names as well.
+_SENTENCES = frozenset(
+    """
+    I How What When Where Which Who Whose Why My Our Is Are Was Were Does Did Has Have Would Could Should
+    Mein Meine Meinen Unser Unsere Wie Wann Warum Welche Welcher Welches
+    """.split()  # noqa: SIM905 - a list of words, read as such
+)
+
 
 def find_name(text: str, start: int, fewest: int) -> int | None:
     """Return the end of a name that starts there and has at least `fewest` words, or None."""
@@ -45,6 +53,8 @@ def find_name(text: str, start: int, fewest: int) -> int | None:
         if match is None or named == _MOST:
             break
         word = match[0]
+        if word in _SENTENCES:
+            break
         if word.rstrip(".").lower() in _NO_NAMES:
             if named and not _is_capitalised(word):
                 break

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from reference_app.errors import AppError, QuestionError
+from reference_app.errors import AppError, EndpointError, QuestionError
 from tests.app.graph.conftest import plan, search
 
 APOLOGY = "I am sorry, I could not find any information about that."
@@ -91,6 +91,24 @@ def test_draft_that_only_agrees_is_not_used(script, open_app):
     record = open_app().answer("Is the Kestrel tent heavy?")
 
     assert (record["degraded"], record["text"]) == ("ungrounded", APOLOGY)
+
+
+def test_a_draft_that_is_cut_is_not_used_and_the_record_says_so(script, open_app, server):
+    script(planner=search(), answerer=WEIGHS)
+    app, server.fault = open_app(), "cut_answer"
+    server.faults.extend([None] * 3)  # the plan, and the vectors of the question and of its query
+
+    record = app.answer("How heavy is the Kestrel?")
+
+    assert (record["degraded"], record["text"]) == ("cut", APOLOGY)
+
+
+def test_a_plan_that_is_cut_is_an_error(script, open_app, server):
+    script(planner=search(), answerer=WEIGHS)
+    app, server.fault = open_app(), "cut_answer"
+
+    with pytest.raises(EndpointError, match="prompt planner is cut at its longest"):
+        app.answer("How heavy is the Kestrel?")
 
 
 def test_facts_before_the_answer_are_not_shown(script, open_app):

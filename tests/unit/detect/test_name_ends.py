@@ -15,6 +15,12 @@ from pytest_llmops.detect.recognizers.people import find_name
         ("Support Team", None),
         ("Ludwig van der Rohe of", 19),
         ("London W2 4", None),
+        ("Can I pay later?", None),
+        ("How do I pay?", None),
+        ("Mein Kocher", None),
+        ("Anna Lee I want", 8),
+        ("Anna Lee My order", 8),
+        ("I. R. Okonkwo said", 13),
     ],
 )
 def test_a_name_ends_where_its_words_end(text, end):
