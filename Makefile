@@ -45,9 +45,9 @@ golden-sample: .venv/golden.stamp
 	$(BIN)/pytest --llm-golden $(SAMPLE) -p no:hypothesispytest --llm-record all -o llm_timeout_s=900 \
 	  -o llm_cassettes=.llmops/sample $(ARGS)
 
-independent: .venv/golden.stamp # 144 questions that were written apart from the app
+independent: .venv/golden.stamp # 144 questions that were written apart from the app, and 167 plans of its adapter
 	@$(BIN)/llmops models pull
-	$(BIN)/pytest --llm-golden golden/independent.yaml -p no:hypothesispytest $(ARGS)
+	$(BIN)/pytest --llm-golden golden/independent.yaml golden/adapter-plans.yaml -p no:hypothesispytest --llm-repeats 1 $(ARGS)
 
 attack: guards # 263 attacks on the reference app, with its guards and without; 6 minutes of CPU, 1 on a replay
 	$(BIN)/llmops attack --suite golden/_attacks/guards.yaml --without REFERENCE_APP_GUARDRAILS=none $(ARGS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_llmops.calibration.record import Calibration, find_uncalibrated, warn_of_self_preference
 from pytest_llmops.evaluation.missing import MissingBaseline
@@ -133,7 +133,10 @@ class BaselineSource:
         if self.base is None:
             return lines
         most = 0 if isinstance(settings.repeats, int) else settings.max_repeats
-        lines.append(selfcheck_line(self.base, run.suite, repeats=plan_repeats(settings), most=most))
+        files = {file_of(result.case) for result in run.results}
+        met = tuple(result for result in self.base.results if file_of(result.case) in files)
+        base = replace(self.base, results=met)
+        lines.append(selfcheck_line(base, run.suite, repeats=plan_repeats(settings), most=most))
         changes = describe_changes(self.base.signature, run.signature)
         unstamped = describe_unstamped(self.base.signature, run.signature)
         lines += [f"since the baseline: {change}" for change in changes]

@@ -76,7 +76,7 @@ class StandIn:
             return
         sources = {"hello": [], "hostile": ["hostile", "complaint.txt"]}.get(question, [SECTION])
         yield "answerer", {"text": ANSWERS.get(question, "?"), "sources": sources}
-        yield "guard_output", {"degraded": "quoted"} if question == "markdown" else {}
+        yield "guard_output", {"degraded": "ungrounded"} if question == "markdown" else {}
 
     def resume(self, thread, confirmation, *, approved):
         if thread not in self.waiting:

@@ -96,7 +96,7 @@ def test_markdown_is_rendered(page):
         ["tent", "kg"], ["Kestrel", "3.4"],
     ]  # fmt: skip
     assert text.locator("blockquote").inner_text() == "It is light."
-    assert page.get_by_text("Quoted from our documents.").is_visible()
+    assert page.get_by_text("A draft that our documents do not bear out was left out.").is_visible()
 
 
 def test_what_the_model_writes_is_text_and_so_is_a_source(page):

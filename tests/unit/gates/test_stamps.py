@@ -260,3 +260,24 @@ def test_a_baseline_of_two_runs_has_the_stamps_of_both():
     unknown = join_runs(BASE, BASE, new)
     assert "code:shop.py" not in unknown
     assert describe_unstamped(unknown, new) != ()
+
+
+def test_golden_files_of_two_apps_are_no_change_of_each_other():
+    """The second app asks for no variable of the first, and its checks have other options."""
+    shop = {**STAMPED, "environment:TONE": "1f0"}
+    of_shop = {"golden:golden/shop.yaml", "app:golden/shop.yaml", "prompt:prompts/planner.txt", "data:docs"}
+    till = {name: value for name, value in STAMPED.items() if name not in of_shop}
+    till |= {
+        "golden:golden/till.yaml": "cc",
+        "app:golden/till.yaml": "till:answer",
+        "metric:bleu": "bleu|v1|lower",
+    }
+    for old, new in ((shop, till), (till, shop)):
+        joined = join_runs({**old, **new}, old, new)
+
+        assert describe_changes(joined, shop) == ()
+        assert describe_changes(joined, till) == ()
+        assert describe_changes(joined, {**shop, "environment:TONE": "2e1"}) == ("environment TONE changed",)
+        assert describe_changes(joined, {**shop, "metric:bleu": "bleu|v2"}) == (
+            "metric bleu: bleu|v1, bleu|v1|lower → bleu|v2",
+        )
