@@ -235,7 +235,7 @@ def run(name: str, folder: Path) -> tuple[list[str], bool, int, str]:
     )
     shown = made.stdout + made.stderr
     assert " undecided" in shown or " passed" in shown, shown  # noqa: S101 - the gate came to its end
-    items = re.findall(r"^(?:FAILED|ERROR) golden/(\S+)", shown, re.MULTILINE)
+    items = re.findall(r"^(?:FAILED|REGRESSED|ERROR) golden/(\S+)", shown, re.MULTILINE)
     red = [item for item in items if "latency_s" not in item]
     named = any(cause in line for line in shown.splitlines() if line.startswith(CAUSE))
     return red, named, count_changed(folder), shown

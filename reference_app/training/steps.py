@@ -17,8 +17,7 @@ from reference_app.training.example import as_user, read_prompt
 from reference_app.training.measuring import ANSWER_TOKENS, PLAN_TOKENS, name_calls, read_plan
 
 if TYPE_CHECKING:
-    from openai import OpenAI
-
+    from reference_app.models.client import Models
     from reference_app.models.weights import Weights
     from reference_app.settings import Settings
 
@@ -50,13 +49,15 @@ def _answer(given: str | dict[str, str], profile: str) -> dict[str, Any]:
 
     own = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
     with _opening:
-        client, weights = _open(read_settings({**own, "REFERENCE_APP_PROFILE": "adapter"}))
+        models, weights = _open(read_settings({**own, "REFERENCE_APP_PROFILE": "adapter"}))
     if isinstance(given, dict) and "instruction" in given:
         system, user = given["instruction"], given["text"]
     elif isinstance(given, dict):
         system, user = read_prompt("adapter-answerer"), as_user(given["passage"], given["question"])
     else:
         system, user = read_prompt("adapter-planner"), given
+    # Whatever becomes of the adapter, the base says the same: its recordings are committed, by its address.
+    client = models.chat if profile == "base" else models.embedding
     reply = client.chat.completions.create(
         model=weights.name_profile(profile),
         messages=[{"role": "system", "content": system}, {"role": "user", "content": user}],
@@ -76,15 +77,14 @@ def _answer(given: str | dict[str, str], profile: str) -> dict[str, Any]:
 
 
 @cache
-def _open(settings: Settings) -> tuple[OpenAI, Weights]:
-    """The client by whose address answers are recorded for this machine alone: they take half a second."""
+def _open(settings: Settings) -> tuple[Models, Weights]:
     from reference_app.models.client import open_models
     from reference_app.models.weights import find_weights
 
     weights = find_weights(settings.weights, settings.adapter)
     models = open_models(settings, weights)
     atexit.register(models.close)
-    return models.embedding, weights
+    return models, weights
 
 
 _opening = threading.Lock()
