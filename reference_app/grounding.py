@@ -33,6 +33,7 @@ _DATES = (
     rf"(?i)\b(?P<day>\d\d?)(?:st|nd|rd|th|\.)? (?:of |de )?{_MONTH}\b",
     rf"(?i)\b{_MONTH} (?P<day>\d\d?)(?:st|nd|rd|th)?\b",
 )
+_NUMBERING = re.compile(r"(?m)(?:^|(?<=[.:;] ))\d\d?[.)] (?=[A-Z])")  # of steps
 _EXACT = r"(?i)\S+@[\w.-]+\w|(?:https?://|www\.)\S+\w|\b(?=[\w-]*\d)[a-z][\w-]*|\b\d\d?:\d\d\b"
 _FIGURE = (
     r"(?i)([£€$]?) ?(?<![\w.,:-])(\d+(?:,\d{3})*(?:[.,]\d+)?)(?:[ -]?(?:(?:working|business) )?([%°]|"
@@ -64,7 +65,7 @@ def ungrounded(text: str, material: Sequence[str], question: str, facts: Sequenc
         facts: What the draft was written from, if that is known; of several figures beside one subject, those
             there alone count.
     """
-    text = re.sub(r"\[[\w#-]+\]", "", text)
+    text = re.sub(r"\[[\w#-]+\]", "", _NUMBERING.sub("", text))
     draft, asked, given = read(text), read(question), read("\n".join(material))
     parts = [
         read(f"{item.partition(': ')[0]} {one}")

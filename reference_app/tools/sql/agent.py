@@ -6,8 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from reference_app.tools.registry import Tool
-from reference_app.tools.sql.execution import UnavailableError, run_query
-from reference_app.tools.sql.guard import DeniedError
+from reference_app.tools.sql.execution import DeniedError, UnavailableError, run_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The second and third lock: a copy without anything personal, and SQLite, which stops what takes long."""
+"""Three locks: the guard of SQL, a copy without anything personal, and SQLite's own, with limits of time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reference_app.errors import AppError
+from reference_app.guardrails.calls.sql import find_sql_fault
 from reference_app.shop.names import find_names
-from reference_app.tools.sql.guard import FUNCTIONS, DeniedError, check_query
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,18 @@ LIMITS = {
     sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 0,
 }
 ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ})
+# As SQLite's authorizer names them.
+FUNCTIONS = frozenset(
+    """
+    count sum avg min max total round abs lower upper length substr substring trim instr coalesce ifnull
+    nullif iif like row_number rank dense_rank date strftime julianday
+    """.split()  # noqa: SIM905
+)
 Value = str | int | float | None
+
+
+class DeniedError(AppError):
+    """A query asks for what it may not have; the message says what, for the model that wrote it."""
 
 
 class UnavailableError(AppError):
@@ -69,7 +80,7 @@ def run_query(shop: Path, sql: str, customer: int | None = None) -> Answer:
     """
     from sqlglot import exp
 
-    tree = check_query(sql, TABLES)
+    tree = _parse(sql)
     with closing(sqlite3.connect(":memory:", uri=True, isolation_level=None)) as database:
         columns_of = copy_tables(database, shop, customer)
         checked = _spell_names(tree, database).sql(dialect="sqlite", comments=False)
@@ -85,6 +96,17 @@ def run_query(shop: Path, sql: str, customer: int | None = None) -> Answer:
     if len(json.dumps([columns, rows])) > MAX_BYTES:
         raise DeniedError("The query returns too much text.")
     return Answer(sql=checked, columns=columns, rows=rows)
+
+
+def _parse(sql: str) -> exp.Query:
+    from sqlglot import exp, parse_one
+
+    if fault := find_sql_fault(sql, tables=TABLES):
+        raise DeniedError(f"The query is refused: {fault}. The tables are {', '.join(TABLES)}.")
+    tree: exp.Query = parse_one(sql, read="sqlite")  # type: ignore[assignment] # as the guard saw
+    if any(text.is_string and text.name.strip().lower() == "now" for text in tree.find_all(exp.Literal)):
+        raise DeniedError("The shop's today is a fixed day; write the day instead of 'now'.")
+    return tree
 
 
 def _spell_names(tree: exp.Query, database: sqlite3.Connection) -> exp.Query:

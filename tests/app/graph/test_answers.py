@@ -85,6 +85,13 @@ def test_draft_that_its_material_does_not_bear_out_is_not_used_and_the_record_sa
     assert record["text"] == APOLOGY
 
 
+def test_numbers_of_steps_are_no_figures(script, open_app):
+    steps = "1. The Kestrel tent weighs 3.4 kg. 2. The Kestrel tent weighs 3.4 kg with its bag [tents#weight]."
+    script(planner=search(), answerer=steps)
+
+    assert open_app().answer("How heavy is the Kestrel tent?")["text"] == steps
+
+
 def test_draft_that_only_agrees_is_not_used(script, open_app):
     script(planner=search(), answerer="Yes, the Kestrel tent is heavy [tents#weight].")
 
