@@ -415,10 +415,12 @@ def read_reply(reply: str) -> tuple[str, str]:
 
 def find_ungrounded(text: str, material: list[str], facts: str, state: State) -> list[str]:
     """What of a draft neither material nor customer say; all of one that only agrees."""
-    from reference_app.grounding import only_agrees, ungrounded
+    from reference_app.grounding import moves_a_day, only_agrees, ungrounded
 
     said, text = "\n".join(customer_texts(state)), _APOLOGY.sub("", text)
-    if text.strip() and not made(state) and only_agrees(text, said):
+    if (text.strip() and not made(state) and only_agrees(text, said)) or moves_a_day(
+        text, [call.found for call in made(state)]
+    ):
         return [text]
     # Of a tool's result models copy values without their names and units.
     copied = [facts] if facts not in {"", NOTHING} and not made(state) else []
@@ -427,8 +429,7 @@ def find_ungrounded(text: str, material: list[str], facts: str, state: State) ->
 
 def list_facts(state: State) -> str:
     """What tools found, where no section was searched for: bare, and true."""
-    found = [fact for call in made(state) for fact in call.found.items()]
-    facts = [f"{name}: {value}" for name, value in found if value is not None]
+    facts = [tuned.show_facts(call.found) for call in made(state) if call.found]
     return f"{'; '.join(facts)}."[:RESULT_CHARACTERS] if facts and not state["passages"] else ""
 
 

@@ -7,12 +7,12 @@ Figures, dates, codes, addresses and names must be there; of the other words of 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reference_app.documents.words import split_sentences, split_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 MAX_NEW = 1 / 3  # of the words of a sentence
 MIN_GENERAL = 0.15  # share of general words in an English text; other languages have hardly any of them
@@ -26,6 +26,9 @@ GENERAL = str.split(
 )
 MONTHS = str.split("jan/ene feb mar/mär apr/abr may/mai jun jul aug/ago sep oct/okt nov dec/dez/dic")
 NUMERALS = str.split("one two three four five six seven eight nine ten eleven twelve")
+DAYS = {"ordered": "ordered|placed|bought", "sent": "sent|shipped|dispatched|left",
+        "expected": "expected|due|will|arrives?", "delivered": "delivered|arrived|came"}  # fmt: skip
+"""Words that go with the days of a tool's result, by their names there."""
 UNITS = {"%": "percent", "°": "degree", "pound": "£", "euro": "€"}
 _MONTH = f"(?P<month>{'|'.join(MONTHS).replace('/', '|')})[a-z]*"
 _DATES = (
@@ -97,6 +100,17 @@ def only_agrees(text: str, question: str) -> bool:
         return False
     said, asked = read(re.sub(r"\[[\w#-]+\]", "", text)), read(question)
     return said.claim <= asked.claim and said.figures <= asked.figures and said.exact <= asked.exact
+
+
+def moves_a_day(text: str, results: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a clause says of a day in a tool's result what another is, as shipped of the day of the order."""
+    for clause in re.split(r"[,;.] |\b(?:and|but)\b", text):
+        said = {field for field, words in DAYS.items() if re.search(rf"(?i)\b(?:{words})\b", clause)}
+        exact = read(clause).exact
+        held = {field for found in results for field in DAYS if read(str(found.get(field, ""))).exact & exact}
+        if said and held and not said & held:
+            return True
+    return False
 
 
 def adds_up(figure: str, unit: str, draft: Said) -> bool:

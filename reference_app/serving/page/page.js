@@ -219,7 +219,7 @@ function decide(view, reply) {
 
 function ask(question) {
   if (running || !question.trim()) return;
-  pending?.close("Not confirmed.");
+  pending?.close("You answered below."); // a plain yes confirms too
   find("welcome").hidden = true;
   add(talk, "div", plain(question.trim()), "message mine");
   run("/v1/ask", thread ? { question, thread } : { question });

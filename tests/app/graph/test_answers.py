@@ -86,7 +86,9 @@ def test_draft_that_its_material_does_not_bear_out_is_not_used_and_the_record_sa
 
 
 def test_numbers_of_steps_are_no_figures(script, open_app):
-    steps = "1. The Kestrel tent weighs 3.4 kg. 2. The Kestrel tent weighs 3.4 kg with its bag [tents#weight]."
+    steps = (
+        "1. The Kestrel tent weighs 3.4 kg. 2. It weighs 3.4 kg with its bag [tents#weight]."
+    )
     script(planner=search(), answerer=steps)
 
     assert open_app().answer("How heavy is the Kestrel tent?")["text"] == steps
@@ -344,3 +346,15 @@ def _documents(shop):
     from pathlib import Path
 
     return sorted(Path(shop["REFERENCE_APP_KNOWLEDGE"]).glob("*.md"))
+
+
+def test_a_day_of_an_order_is_not_said_of_another_of_its_days(script, open_app):
+    script(
+        planner=plan(("order_status", {"order_id": "FW-20001"})),
+        answerer="Your order FW-20001 was shipped on 2 January and is expected on 2026-01-05.",
+    )
+
+    record = open_app().answer("Where is my order FW-20001?")
+
+    assert record["degraded"] == "ungrounded"
+    assert "ordered 2026-01-02; expected 2026-01-05" in record["text"]
