@@ -103,7 +103,7 @@ def only_agrees(text: str, question: str) -> bool:
 
 
 def moves_a_day(text: str, results: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a clause says of a day in a tool's result what another is, as shipped of the day of the order."""
+    """Whether a clause says of a day in a tool's result what another one is, such as shipped."""
     for clause in re.split(r"[,;.] |\b(?:and|but)\b", text):
         said = {field for field, words in DAYS.items() if re.search(rf"(?i)\b(?:{words})\b", clause)}
         exact = read(clause).exact
