@@ -35,9 +35,11 @@ def find_names(text: str, kinds: Mapping[str, str]) -> list[list[str]]:
     things = {name: _split(name.partition(" for ")[0]) for name in kinds}
     whole = {name: _split(name) for name in kinds}
     wide = {name: _split(f"{name} {kind}") for name, kind in kinds.items()}
+    # `Jackets` are not what `Jackets with printed logo` begins with.
+    general = {word for kind in kinds.values() for word in _split(kind)}
     tiers = [
         [name for name in kinds if set(whole[name]) == set(words)],
-        [name for name in kinds if whole[name][: len(words)] == words],
+        [name for name in kinds if whole[name][: len(words)] == words and not general.issuperset(words)],
     ]
     tiers += [
         [name for name in kinds if all(_fits(word, parts[name], known) for word in words)]

@@ -25,6 +25,7 @@ def test_every_name_is_found_however_it_is_written(name):
         ("Skerry 2", ["Skerry 2 tent"]),  # and not its footprint
         ("skery 2", ["Skerry 2 tent"]),
         ("Skerry", ["Skerry 2 tent", "Skerry 3 tent"]),
+        ("jackets", ["Lapwing down jacket", "Plover wind jacket", "Jackets with printed logo"]),
         ("ember stove", ["Fellwind Ember stove"]),
         ("Fulmar minus 8", ["Fulmar -8 sleeping bag"]),
         ("Moorland Mid boot in size 41", ["Moorland Mid boots"]),
