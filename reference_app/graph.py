@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 PLAN_TOKENS, ANSWER_TOKENS, QUERY_TOKENS = 256, 320, 40
 ATTACHED_CHARACTERS = 2000
+FACTS = "Facts:"
 NOTHING = "None"  # as facts: the material holds none
 REJECTED = "a person did not confirm it"
 ATTACHED = "attached"  # begins the ids of calls that no model asked for
@@ -57,7 +58,6 @@ EARLIER_CHARACTERS, RESULT_CHARACTERS = 400, 3000
 EARLIER = 6  # messages before the last one that models read
 _CITED = re.compile(r"\[([\w.-]+#[\w.-]+)\]")
 _APOLOGY = re.compile(r"I am sorry, (?:but )?I could not find[^.]*\.?")  # for a part of what was asked
-_FACTS = re.compile(r"Facts:(.*?)\bAnswer:(.*)", re.DOTALL)
 _URL = re.compile(r"https?://[^\s<>\"'`\])}]+", re.IGNORECASE)
 
 
@@ -408,9 +408,11 @@ def says_something(text: str) -> bool:
 
 
 def read_reply(reply: str) -> tuple[str, str]:
-    """The facts that a model copied from the material, and its answer; a tuned model writes that alone."""
-    found = _FACTS.match(reply)
-    return (found[1].strip(" .\n"), found[2].strip()) if found else ("", reply)
+    """The facts that a model copied from the material, and its answer; else the facts are the answer."""
+    if not reply.startswith(FACTS):
+        return "", reply  # a tuned model writes the answer alone
+    facts, _, answer = (part.strip() for part in reply.removeprefix(FACTS).partition("Answer:"))
+    return facts.strip(" ."), answer or facts
 
 
 def find_ungrounded(text: str, material: list[str], facts: str, state: State) -> list[str]:

@@ -18,11 +18,12 @@ MAX_NEW = 1 / 3  # of the words of a sentence
 MIN_GENERAL = 0.15  # share of general words in an English text; other languages have hardly any of them
 STEM = 5  # letters, so that `delivery` is `delivered`
 GENERAL = str.split(
-    "about after again also always and any are arrive arrives because been before being both but can cannot "
-    "comes contains costs could currently does each for from give has have help how however in into is it "
-    "its make many more most must need not of once only order other our over please same should since some "
-    "sorry still such take than thank that the their them then there these they this to together until use "
-    "was were what when where which while will with within without would yes you your"
+    "about after again also always and any are arrive arrives because become been before being both but can "
+    "cannot comes contains costs could currently does each for from give has have help how however in into "
+    "is it its least make many more most must need needs not number of old once only order other our over "
+    "please same should since some sorry still such take than thank that the their them then there these "
+    "they this to together until use was were what when where which while will with within without would yes "
+    "you your"
 )
 MONTHS = str.split("jan/ene feb mar/mär apr/abr may/mai jun jul aug/ago sep oct/okt nov dec/dez/dic")
 NUMERALS = str.split("one two three four five six seven eight nine ten eleven twelve")
@@ -36,6 +37,7 @@ _DATES = (
     rf"(?i)\b(?P<day>\d\d?)(?:st|nd|rd|th|\.)? (?:of |de )?{_MONTH}\b",
     rf"(?i)\b{_MONTH} (?P<day>\d\d?)(?:st|nd|rd|th)?\b",
 )
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _NUMBERING = re.compile(r"(?m)(?:^|(?<=[.:;] ))\d\d?[.)] (?=[A-Z])")  # of steps
 _EXACT = r"(?i)\S+@[\w.-]+\w|(?:https?://|www\.)\S+\w|\b(?=[\w-]*\d)[a-z][\w-]*|\b\d\d?:\d\d\b"
 _FIGURE = (
@@ -75,6 +77,7 @@ def ungrounded(text: str, material: Sequence[str], question: str, facts: Sequenc
         for item in facts or material
         for one in split_sentences(item)
     ]
+    sections = any(item.startswith("[") for item in material)
     known = {*given.words.values(), *asked.words.values()} | given.claim | asked.claim
     new: list[str] = []
     for sentence, said in [(one, read(one)) for one in split_sentences(text)]:
@@ -84,7 +87,7 @@ def ungrounded(text: str, material: Sequence[str], question: str, facts: Sequenc
         if said.english or asked.english:  # words of two languages cannot be compared
             new += [name for name, stem in said.names.items() if stem not in known]
             clauses = [read(clause) for clause in re.split(r"[,;] |\b(?:and|but)\b", sentence)]
-            moved = any(is_moved(clause, asked, given, parts) for clause in clauses)
+            moved = any(is_moved(clause, asked, given if sections else None, parts) for clause in clauses)
             new += [sentence] if moved or len(said.claim - known) > MAX_NEW * len(said.claim) else []
     return list(dict.fromkeys(new))
 
@@ -120,10 +123,17 @@ def adds_up(figure: str, unit: str, draft: Said) -> bool:
     return any(f"{one + two:.10g}" == figure for one in signed for two in signed)
 
 
-def is_moved(said: Said, asked: Said, given: Said, parts: Sequence[Said]) -> bool:
-    """Whether a figure of a clause stands beside less of its subject than another figure of its unit does."""
-    strange = [name for name in said.names if name in asked.words and name not in given.words]
+def is_moved(said: Said, asked: Said, given: Said | None, parts: Sequence[Said]) -> bool:
+    """
+    Whether a figure of a clause stands beside less of its subject than another figure of its unit does.
+
+    A name that was asked for and that no section has is another subject. Results of tools, of which nothing
+    is `given`, leave out what they are about.
+    """
+    strange = [name for name in said.names if given and name in asked.words and name not in given.words]
     for figure, unit in said.figures:
+        if not unit and _YEAR.fullmatch(figure):
+            continue  # of a date, which is compared as a whole
         held = [said.claim & part.claim for part in parts if part.has(figure, unit)]
         others = [part for part in parts if unit in part.units and not part.has(figure, unit)]
         better = [part for part in others if all(said.claim & part.claim > one for one in held)]
