@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 PLAN_TOKENS, ANSWER_TOKENS, QUERY_TOKENS = 256, 320, 40
 ATTACHED_CHARACTERS = 2000
+QUOTED_CHARACTERS = 15  # of a copied fact; fewer may stand anywhere
 FACTS = "Facts:"
 NOTHING = "None"  # as facts: the material holds none
 REJECTED = "a person did not confirm it"
@@ -256,9 +257,14 @@ def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewrit
         if text.startswith(APOLOGY[:-1]) and state["queries"] and not state["rewritten"]:
             return Command(goto="rewriter")
         degraded = ""
-        if "grounding" in context.settings.guards and (new := find_ungrounded(text, material, facts, state)):
-            trace_guard("grounding", f"{len(new)} parts of the draft stand in no material")
-            text, degraded = list_facts(state) or APOLOGY, "ungrounded"
+        if "grounding" in context.settings.guards:
+            if agrees(text, state):
+                trace_guard("grounding", "the draft only agrees with what was asked")
+                quoted = quote_facts(facts, state)
+                text, degraded = quoted or APOLOGY, "quoted" if quoted else "ungrounded"
+            elif new := find_ungrounded(text, material, facts, state):
+                trace_guard("grounding", f"{len(new)} parts of the draft stand in no material")
+                text, degraded = list_facts(state) or APOLOGY, "ungrounded"
     sources = list(dict.fromkeys(_CITED.findall(text)))
     return Command(
         goto="guard_output",
@@ -416,17 +422,42 @@ def read_reply(reply: str) -> tuple[str, str]:
 
 
 def find_ungrounded(text: str, material: list[str], facts: str, state: State) -> list[str]:
-    """What of a draft neither material nor customer say; all of one that only agrees."""
-    from reference_app.grounding import moves_a_day, only_agrees, ungrounded
+    """What of a draft neither material nor customer say."""
+    from reference_app.grounding import moves_a_day, ungrounded
 
-    said, text = "\n".join(customer_texts(state)), _APOLOGY.sub("", text)
-    if (text.strip() and not made(state) and only_agrees(text, said)) or moves_a_day(
-        text, [call.found for call in made(state)]
-    ):
+    if moves_a_day(text, [call.found for call in made(state)]):
         return [text]
     # Of a tool's result models copy values without their names and units.
     copied = [facts] if facts not in {"", NOTHING} and not made(state) else []
-    return ungrounded(text, material, said, copied)
+    return ungrounded(_APOLOGY.sub("", text), material, "\n".join(customer_texts(state)), copied)
+
+
+def agrees(text: str, state: State) -> bool:
+    """Whether a draft from sections says what the customer asked, and no more."""
+    from reference_app.grounding import only_agrees
+
+    said, text = "\n".join(customer_texts(state)), _APOLOGY.sub("", text)
+    return bool(text.strip()) and not made(state) and only_agrees(text, said)
+
+
+def quote_facts(facts: str, state: State) -> str:
+    """The sentences of the sections that a model copied: of a draft that only agrees, what is true."""
+    from reference_app.documents.words import split_sentences
+
+    copied = _CITED.sub("", facts).casefold()
+    pieces = [one.strip(" .") for one in re.split(r"[.;] ", copied)]
+    pieces = [one for one in pieces if len(one) >= QUOTED_CHARACTERS]
+    sentences = [
+        (sentence.rstrip("."), found.section.id)
+        for found in state["passages"]
+        if found.section.status == "current"
+        for sentence in split_sentences(found.section.text)
+    ]
+    return " ".join(
+        f"{sentence} [{section}]."
+        for sentence, section in sentences
+        if sentence.casefold() in copied or any(one in sentence.casefold() for one in pieces)
+    )
 
 
 def list_facts(state: State) -> str:

@@ -28,7 +28,7 @@ class State(MessagesState, total=False):
         passages: What the search found.
         text: The answer.
         sources: Ids of the sections that the answer cites.
-        degraded: How the answer fell short of one in the model's own words, `ungrounded` or `cut`; or empty.
+        degraded: Why the answer is not in the model's own words: `quoted`, `ungrounded` or `cut`; else empty.
         suspicion: Why the message is not answered, where a guard stopped it.
         problems: What the output guard took out of the answer.
     """

@@ -5,6 +5,7 @@
 
 const find = (id) => document.getElementById(id);
 const form = find("form"), field = find("question"), send = find("send"), stop = find("stop"), talk = find("talk");
+const DEGRADED = { quoted: "Quoted from our documents." };
 const LEFT_OUT = "A draft that our documents do not bear out was left out.";
 let thread = null;    // of this conversation, as the server named it
 let running = null;   // aborts the answer that is coming
@@ -119,7 +120,7 @@ function finish(view, reply) {
   const sources = new Map(reply.sources.map((source) => [source.id, source]));
   view.text.className = "text";
   markdown(view.text, reply.text, sources);
-  if (reply.degraded) add(view.article, "p", LEFT_OUT, "left-out");
+  if (reply.degraded) add(view.article, "p", DEGRADED[reply.degraded] ?? LEFT_OUT, "degraded");
   if (sources.size) {
     const list = add(view.article, "ul", undefined, "sources");
     list.ariaLabel = "Sources";

@@ -86,9 +86,7 @@ def test_draft_that_its_material_does_not_bear_out_is_not_used_and_the_record_sa
 
 
 def test_numbers_of_steps_are_no_figures(script, open_app):
-    steps = (
-        "1. The Kestrel tent weighs 3.4 kg. 2. It weighs 3.4 kg with its bag [tents#weight]."
-    )
+    steps = "1. The Kestrel tent weighs 3.4 kg. 2. It weighs 3.4 kg with its bag [tents#weight]."
     script(planner=search(), answerer=steps)
 
     assert open_app().answer("How heavy is the Kestrel tent?")["text"] == steps
@@ -100,6 +98,28 @@ def test_draft_that_only_agrees_is_not_used(script, open_app):
     record = open_app().answer("Is the Kestrel tent heavy?")
 
     assert (record["degraded"], record["text"]) == ("ungrounded", APOLOGY)
+
+
+def test_of_a_draft_that_only_agrees_the_copied_facts_are_quoted(script, open_app):
+    facts = "[tents#weight] the Kestrel tent weighs 3.4 kg with its bag; heavy"
+    reply = f"Facts: {facts}\nAnswer: Yes, it is heavy."
+    script(planner=search(), answerer=reply)
+
+    record = open_app().answer("Is the Kestrel tent heavy?")
+
+    assert (record["degraded"], record["text"]) == (
+        "quoted",
+        "The Kestrel tent weighs 3.4 kg with its bag [tents#weight].",
+    )
+
+
+def test_facts_without_an_answer_are_the_answer(script, open_app):
+    script(planner=search(), answerer="Facts: The Kestrel tent weighs 3.4 kg with its bag [tents#weight].")
+
+    record = open_app().answer("How heavy is the Kestrel?")
+
+    assert record["text"] == "The Kestrel tent weighs 3.4 kg with its bag [tents#weight]."
+    assert "degraded" not in record
 
 
 def test_a_draft_that_is_cut_is_not_used_and_the_record_says_so(script, open_app, server):
