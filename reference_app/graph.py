@@ -50,8 +50,7 @@ if TYPE_CHECKING:
 
 PLAN_TOKENS, ANSWER_TOKENS, QUERY_TOKENS = 256, 320, 40
 ATTACHED_CHARACTERS = 2000
-QUOTED_CHARACTERS = 15  # of a copied fact; fewer may stand anywhere
-FACTS = "Facts:"
+FACTS, ANSWER = "Facts:", "Answer:"
 NOTHING = "None"  # as facts: the material holds none
 REJECTED = "a person did not confirm it"
 ATTACHED = "attached"  # begins the ids of calls that no model asked for
@@ -247,7 +246,7 @@ def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewrit
         except CutReplyError:  # nobody knows what its end would have said
             text = " ".join([*said, list_facts(state) or APOLOGY])
             return Command(goto="guard_output", update={"text": text, "degraded": "cut"})
-        if facts == NOTHING and not made(state):
+        if facts == NOTHING and (not made(state) or text == NOTHING):
             text = APOLOGY  # what follows is of no section
         span.describe({"reference_app.draft": text})
         if not says_something(text):
@@ -275,7 +274,10 @@ def answerer(state: State, runtime: Runtime[Context]) -> Command[Literal["rewrit
 def rewriter(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Ask the model for one other query, since the first search found nothing that answers."""
     asked = f"{show_conversation(state, 'Customer')}\nSearched: {'; '.join(state['queries'])}"
-    query = runtime.context.ask("rewriter", asked, QUERY_TOKENS).splitlines()[0]
+    try:
+        query = runtime.context.ask("rewriter", asked, QUERY_TOKENS).splitlines()[0]
+    except CutReplyError:  # no query is that long, so the first ones are searched for again
+        return {"rewritten": True}
     return {"queries": [query], "rewritten": True}
 
 
@@ -416,8 +418,8 @@ def says_something(text: str) -> bool:
 def read_reply(reply: str) -> tuple[str, str]:
     """The facts that a model copied from the material, and its answer; else the facts are the answer."""
     if not reply.startswith(FACTS):
-        return "", reply  # a tuned model writes the answer alone
-    facts, _, answer = (part.strip() for part in reply.removeprefix(FACTS).partition("Answer:"))
+        return "", reply.removeprefix(ANSWER).strip()  # a tuned model writes the answer alone
+    facts, _, answer = (part.strip() for part in reply.removeprefix(FACTS).partition(ANSWER))
     return facts.strip(" ."), answer or facts
 
 
@@ -428,7 +430,7 @@ def find_ungrounded(text: str, material: list[str], facts: str, state: State) ->
     if moves_a_day(text, [call.found for call in made(state)]):
         return [text]
     # Of a tool's result models copy values without their names and units.
-    copied = [facts] if facts not in {"", NOTHING} and not made(state) else []
+    copied = facts if facts != NOTHING and not made(state) else ""
     return ungrounded(_APOLOGY.sub("", text), material, "\n".join(customer_texts(state)), copied)
 
 
@@ -443,10 +445,9 @@ def agrees(text: str, state: State) -> bool:
 def quote_facts(facts: str, state: State) -> str:
     """The sentences of the sections that a model copied: of a draft that only agrees, what is true."""
     from reference_app.documents.words import split_sentences
+    from reference_app.grounding import read_pieces
 
-    copied = _CITED.sub("", facts).casefold()
-    pieces = [one.strip(" .") for one in re.split(r"[.;] ", copied)]
-    pieces = [one for one in pieces if len(one) >= QUOTED_CHARACTERS]
+    pieces = read_pieces(facts)
     sentences = [
         (sentence.rstrip("."), found.section.id)
         for found in state["passages"]
@@ -454,9 +455,7 @@ def quote_facts(facts: str, state: State) -> str:
         for sentence in split_sentences(found.section.text)
     ]
     return " ".join(
-        f"{sentence} [{section}]."
-        for sentence, section in sentences
-        if sentence.casefold() in copied or any(one in sentence.casefold() for one in pieces)
+        f"{one} [{section}]." for one, section in sentences if any(part in one.casefold() for part in pieces)
     )
 
 

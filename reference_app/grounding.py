@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_NEW = 1 / 3  # of the words of a sentence
 MIN_GENERAL = 0.15  # share of general words in an English text; other languages have hardly any of them
+COPIED = 15  # characters of a copied fact at least; fewer may stand anywhere
 STEM = 5  # letters, so that `delivery` is `delivered`
 GENERAL = str.split(
     "about after again also always and any are arrive arrives because become been before being both but can "
@@ -38,7 +39,7 @@ _DATES = (
     rf"(?i)\b{_MONTH} (?P<day>\d\d?)(?:st|nd|rd|th)?\b",
 )
 _YEAR = re.compile(r"(?:19|20)\d\d")
-_NUMBERING = re.compile(r"(?m)(?:^|(?<=[.:;] ))\d\d?[.)] (?=[A-Z])")  # of steps
+_NUMBERING = re.compile(r"(?m)(?:^|(?<=[.:;] ))(\d\d?)[.)] (?=[A-Z])")  # of steps, if they begin with 1
 _EXACT = r"(?i)\S+@[\w.-]+\w|(?:https?://|www\.)\S+\w|\b(?=[\w-]*\d)[a-z][\w-]*|\b\d\d?:\d\d\b"
 _FIGURE = (
     r"(?i)([£€$]?) ?(?<![\w.,:-])(\d+(?:,\d{3})*(?:[.,]\d+)?)(?:[ -]?(?:(?:working|business) )?([%°]|"
@@ -62,7 +63,7 @@ class Said(NamedTuple):
         return any(figure == own and (not unit or other in {"", unit}) for own, other in self.figures)
 
 
-def ungrounded(text: str, material: Sequence[str], question: str, facts: Sequence[str] = ()) -> list[str]:
+def ungrounded(text: str, material: Sequence[str], question: str, facts: str = "") -> list[str]:
     """
     The figures, names and sentences of a draft that no section (`titles: text`), tool or question has.
 
@@ -70,13 +71,15 @@ def ungrounded(text: str, material: Sequence[str], question: str, facts: Sequenc
         facts: What the draft was written from, if that is known; of several figures beside one subject, those
             there alone count.
     """
-    text = re.sub(r"\[[\w#-]+\]", "", _NUMBERING.sub("", text))
+    numbered = [int(number) for number in _NUMBERING.findall(text)]
+    text = _NUMBERING.sub("", text) if numbered == list(range(1, len(numbered) + 1)) else text
+    text = re.sub(r"\[[\w#-]+\]", "", text)
     draft, asked, given = read(text), read(question), read("\n".join(material))
-    parts = [
-        read(f"{item.partition(': ')[0]} {one}")
-        for item in facts or material
-        for one in split_sentences(item)
-    ]
+    every = [(item.partition(": ")[0], one) for item in material for one in split_sentences(item)]
+    pieces = read_pieces(facts)
+    if pieces and all(any(piece in one.casefold() for _, one in every) for piece in pieces):
+        every = [(title, one) for title, one in every if any(piece in one.casefold() for piece in pieces)]
+    parts = [read(f"{title} {one}") for title, one in every]
     sections = any(item.startswith("[") for item in material)
     known = {*given.words.values(), *asked.words.values()} | given.claim | asked.claim
     new: list[str] = []
@@ -92,14 +95,21 @@ def ungrounded(text: str, material: Sequence[str], question: str, facts: Sequenc
     return list(dict.fromkeys(new))
 
 
+def read_pieces(facts: str) -> list[str]:
+    """What a model copied, in pieces that are no longer than a sentence."""
+    plain = re.sub(r"\[[\w#-]+\]", "", facts).casefold()
+    pieces = [one.strip(" .") for sentence in split_sentences(plain) for one in re.split(r"[.;:] ", sentence)]
+    return [one for one in pieces if len(one) >= COPIED]
+
+
 def only_agrees(text: str, question: str) -> bool:
     """
-    Whether a draft says what was asked again, and no No before it.
+    Whether a draft says Yes, and what was asked again.
 
     A small model says so where it found nothing: 10 of 10 such drafts about documents were wrong, and 2 of 6
     with a No.
     """
-    if re.match(r"\W*(?:no|nein)\b", text, re.IGNORECASE):
+    if not re.match(r"\W*(?:yes|ja|oui|sí|si)\b", text, re.IGNORECASE):
         return False
     said, asked = read(re.sub(r"\[[\w#-]+\]", "", text)), read(question)
     return said.claim <= asked.claim and said.figures <= asked.figures and said.exact <= asked.exact
@@ -134,6 +144,8 @@ def is_moved(said: Said, asked: Said, given: Said | None, parts: Sequence[Said])
     for figure, unit in said.figures:
         if not unit and _YEAR.fullmatch(figure):
             continue  # of a date, which is compared as a whole
+        if sum(unit == other for _, other in said.figures) > 1:
+            continue  # a sum or a difference has several subjects
         held = [said.claim & part.claim for part in parts if part.has(figure, unit)]
         others = [part for part in parts if unit in part.units and not part.has(figure, unit)]
         better = [part for part in others if all(said.claim & part.claim > one for one in held)]

@@ -34,6 +34,7 @@ _ORDER = re.compile(r"\bFW[-\u2010-\u2015 ]?(\d{5})\b", re.IGNORECASE)
 _BARE = re.compile(r"(?<![\w.,-])\d{5}(?![\w.,]\d|\w)")  # as an answer to the question which order
 _POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w-])-?\d{1,4}\b")
+_PRICE = re.compile(r"(?<![\w.,])(?<![A-Za-z]-)(\d{1,3}(?:,\d{3})+|\d{1,5})(\.\d{1,2})?(?!\w|[.,]\d)")
 
 
 class PlanError(AppError):
@@ -45,16 +46,22 @@ def find_said(texts: Sequence[str]) -> dict[str, list[Any]]:
     whole = "\n".join(texts)
     orders = _ORDER.findall(whole) or _BARE.findall(whole)
     rest = _POSTCODE.sub(" ", _ORDER.sub(" ", whole))
-    numbers = _unique(int(number) for number in _NUMBER.findall(rest))
+    prices = _unique(read_price(*found) for found in _PRICE.findall(rest))
     return {
         "order_id": _unique(f"FW-{number}" for number in orders),
         "postcode": _unique(found.upper() for found in _POSTCODE.findall(whole)),
-        "points": numbers,
-        "min_price": numbers,
-        "max_price": numbers,
+        "points": _unique(int(number) for number in _NUMBER.findall(rest)),
+        "min_price": prices,
+        "max_price": prices,
         # The first message alone says all; a later one needs words of those before.
         **({"question": [whole]} if len(texts) == 1 and len(whole) <= MAX_QUESTION else {}),
     }
+
+
+def read_price(whole: str, part: str) -> float:
+    """1200 of `1,200`, 49.99 of `49.99`."""
+    plain = whole.replace(",", "")
+    return float(plain + part) if part else int(plain)
 
 
 def make_schema(tools: Sequence[Tool], texts: Sequence[str]) -> dict[str, Any]:

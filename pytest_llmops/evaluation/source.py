@@ -135,7 +135,7 @@ class BaselineSource:
         most = 0 if isinstance(settings.repeats, int) else settings.max_repeats
         files = {file_of(result.case) for result in run.results}
         met = tuple(result for result in self.base.results if file_of(result.case) in files)
-        base = replace(self.base, results=met)
+        base = replace(self.base, results=met or self.base.results)
         lines.append(selfcheck_line(base, run.suite, repeats=plan_repeats(settings), most=most))
         changes = describe_changes(self.base.signature, run.signature)
         unstamped = describe_unstamped(self.base.signature, run.signature)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from itertools import permutations
 from pathlib import PurePosixPath
 
 from pytest_llmops.printable import name_some, printable
@@ -112,26 +113,26 @@ def join_runs(signature: Mapping[str, str], old: Mapping[str, str], new: Mapping
     """
     Return the signature of a baseline with cases of two runs.
 
-    A stamp that cases met has the values of both; where they share no golden file, a variable that one of
-    them did not ask for is not said to be unset. A kind that only one of them stamped is not stamped any
-    more, for nothing is known of the other's cases.
+    A stamp that cases met has the values of both, those of metrics where the old run has more golden files. A
+    variable that a run without some of the other's files did not ask for is not said to be unset. A kind that
+    only one of them stamped is not stamped any more, for nothing is known of the other's cases.
 
     Args:
         signature: All other stamps.
     """
-    both = {*(_kinds(old) & _kinds(new)), *(_MET - _LISTED.keys() - _KIND_OF.keys())}
+    both = _kinds(old) & _kinds(new)
     if {True, False} == {"setting" in _kinds(side) for side in (old, new)} and not _shares_model(old, new):
         both.add("setting")  # the run that lacks them called none of the models of which they are
-    sides = [{name: value for name, value in side.items() if _kind(name) in both} for side in (old, new)]
-    apart = not _golden_files(old) & _golden_files(new)  # two apps, of which one may never ask for a variable
-    for one, other in (sides, sides[::-1]):
+    met = {*both, "metric"} if _golden_files(old) - _golden_files(new) else both
+    sides = [{name: value for name, value in side.items() if _kind(name) in met} for side in (old, new)]
+    ran = [_golden_files(side) for side in (old, new)]
+    for (one, files), (other, more) in permutations(zip(sides, ran, strict=True)):
         for name in other.keys() - one.keys():
-            if _is_unset(name, old, new) and not (apart and _kind(name) == "environment"):
+            if _is_unset(name, old, new) and (more <= files or _kind(name) != "environment"):
                 one[name] = UNSET
-    stamped = " ".join(sorted(both & _LISTED.keys()))
-    joined = {**join_stamps(*sides), **({STAMPED: stamped} if stamped else {})}
-    kinds = {*_LISTED, *both, STAMPED}
-    return {**{name: value for name, value in signature.items() if _kind(name) not in kinds}, **joined}
+    kinds = {*_LISTED, *met, STAMPED}
+    others = {name: value for name, value in signature.items() if _kind(name) not in kinds}
+    return {**others, **join_stamps(*sides), **({STAMPED: " ".join(sorted(both))} if both else {})}
 
 
 def _shares_model(one: Mapping[str, str], other: Mapping[str, str]) -> bool:

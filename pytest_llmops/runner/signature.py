@@ -109,7 +109,8 @@ def _sign_results(results: Sequence[CaseResult]) -> dict[str, str]:
     values: defaultdict[str, set[str]] = defaultdict(set)
     for result in results:
         for score in result.scores:
-            values[f"metric:{score.metric}"].add(score.signature)
+            # Options may hold what separates values.
+            values[f"metric:{score.metric}"].add(score.signature.replace(SEPARATOR, SEPARATOR.strip()))
             for asked, reported in reported_judges(score):
                 values[f"judge:{asked}"].add(reported or "-")
         for output in result.outputs:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from reference_app.documents.knowledge import load_knowledge
-from reference_app.grounding import ungrounded
+from reference_app.grounding import only_agrees, ungrounded
 from reference_app.settings import read_settings
 from tests.app.shop import ROOT
 
@@ -80,6 +80,35 @@ def test_a_faithful_draft_passes(draft, material, question):
 )
 def test_what_was_made_up_is_named(draft, named):
     assert named in ungrounded(draft, PRICES, "Is the Gannet sent by standard delivery?")
+
+
+@pytest.mark.parametrize("facts", ["{}", "[s#a] {}", "[s#a] Express delivery costs £3.95"])
+def test_a_figure_is_compared_with_the_sentence_that_was_copied(facts):
+    material = ["[s#a] Shipping > Prices: Standard delivery costs £3.95. Express delivery costs £8.95."]
+    facts = facts.format("Standard delivery costs £3.95. Express delivery costs £8.95.")
+
+    assert ungrounded("Express delivery costs £8.95 [s#a].", material, "What does express cost?", facts) == []
+    assert ungrounded("Express delivery costs £3.95 [s#a].", material, "What does express cost?", facts) != []
+
+
+def test_a_number_behind_a_colon_is_no_step():
+    material = ["[a#b] Returns > Time: Days to return: 60. Returns are free."]
+
+    assert ungrounded("Days to return: 45. Returns are free.", material, "How long?") == ["45"]
+
+
+@pytest.mark.parametrize(
+    ("draft", "question", "agrees"),
+    [
+        ("Yes, we repair zips.", "Do you repair zips?", True),
+        ("Yes, we repair zips of jackets.", "Do you repair zips?", False),
+        ("The Tarn 6 tent is red.", "What colour is the Tarn 6 tent?", False),
+        ("Washed clothing cannot be returned.", "Can washed clothing be returned?", False),
+        ("No, zips are not repaired.", "Are zips repaired?", False),
+    ],
+)
+def test_a_draft_only_agrees_if_it_says_yes_and_the_question_again(draft, question, agrees):
+    assert only_agrees(draft, question) is agrees
 
 
 def references():

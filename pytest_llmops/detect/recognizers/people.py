@@ -35,13 +35,14 @@ _NO_NAMES = frozenset(
     """.split()  # noqa: SIM905 - a list of words, read as such
 )
 
-# As they begin what somebody asks, as in "Customer: Can I …"; `Can`, `Will` and `Do` are names as well.
+# Words that begin what somebody asks, as in "Customer: Can I …"; names only where no lower case follows.
 _SENTENCES = frozenset(
     """
     I How What When Where Which Who Whose Why My Our Is Are Was Were Does Did Has Have Would Could Should
-    Mein Meine Meinen Unser Unsere Wie Wann Warum Welche Welcher Welches
+    Wie Wann Warum Welche Welcher Welches
     """.split()  # noqa: SIM905 - a list of words, read as such
 )
+_OWN = frozenset({"Mein", "Meine", "Meinen", "Unser", "Unsere"})  # stand before nouns, which are capital too
 
 
 def find_name(text: str, start: int, fewest: int) -> int | None:
@@ -53,7 +54,7 @@ def find_name(text: str, start: int, fewest: int) -> int | None:
         if match is None or named == _MOST:
             break
         word = match[0]
-        if word in _SENTENCES:
+        if word in _OWN or (word in _SENTENCES and re.match(r"\s+[^\W\d_A-Z]", text[match.end() :])):
             break
         if word.rstrip(".").lower() in _NO_NAMES:
             if named and not _is_capitalised(word):

@@ -110,7 +110,7 @@ def _find_table_fault(table: exp.Table, named: set[str], tables: Collection[str]
     name, schema = table.name.lower(), str(table.db or "").lower()
     if schema not in ("", "main", "public") or table.catalog:
         return "the query names another database"
-    if name in named:
+    if name in named and not schema:
         return ""
     if tables is not None:
         return "" if name in {listed.lower() for listed in tables} else "the query reads an unlisted table"

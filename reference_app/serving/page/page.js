@@ -5,7 +5,7 @@
 
 const find = (id) => document.getElementById(id);
 const form = find("form"), field = find("question"), send = find("send"), stop = find("stop"), talk = find("talk");
-const DEGRADED = { quoted: "Quoted from our documents." };
+const DEGRADED = { quoted: "Quoted from our documents.", cut: "A draft that did not come to its end was left out." };
 const LEFT_OUT = "A draft that our documents do not bear out was left out.";
 let thread = null;    // of this conversation, as the server named it
 let running = null;   // aborts the answer that is coming
@@ -220,7 +220,7 @@ function decide(view, reply) {
 
 function ask(question) {
   if (running || !question.trim()) return;
-  pending?.close("You answered below."); // a plain yes confirms too
+  pending?.close("Not decided here."); // a plain yes confirms too
   find("welcome").hidden = true;
   add(talk, "div", plain(question.trim()), "message mine");
   run("/v1/ask", thread ? { question, thread } : { question });

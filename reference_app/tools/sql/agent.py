@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from reference_app.errors import CutReplyError
 from reference_app.tools.registry import Tool
 from reference_app.tools.sql.execution import DeniedError, UnavailableError, run_query
 
@@ -49,7 +50,10 @@ def ask_database(
     """
     messages = prompt.messages(question)
     for _ in range(2):
-        reply = complete(prompt, messages, max_tokens=QUERY_TOKENS)
+        try:
+            reply = complete(prompt, messages, max_tokens=QUERY_TOKENS)
+        except CutReplyError:
+            break
         sql = _read_query(reply)
         if sql.upper().startswith(NO_QUERY):
             break

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from reference_app.errors import AppError, EndpointError, QuestionError
+from reference_app.plans import find_said
 from tests.app.graph.conftest import plan, search
 
 APOLOGY = "I am sorry, I could not find any information about that."
@@ -266,6 +267,19 @@ def test_store_that_is_not_there_is_asked_for(script, open_app):
         .answer("Have you got the Skerry 2 near me?")["text"]
         .startswith("Which store do you mean? We have stores in Ashcombe, ")
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "prices"),
+    [
+        ("under £49.99", [49.99]),
+        ("below £1,200.", [1200]),
+        ("200-300 pounds", [200, 300]),
+        ("a stove with EM-07 for FW-20001", []),
+    ],
+)
+def test_prices_are_those_that_were_written(text, prices):
+    assert find_said([text])["max_price"] == prices
 
 
 def test_plan_can_only_name_what_the_customer_wrote(script, open_app):

@@ -164,7 +164,7 @@ def test_another_message_leaves_a_card_undecided(page, app):
     ask(page, "refund")
     ask(page, "hello")
 
-    assert page.get_by_text("You answered below.").is_visible()
+    assert page.get_by_text("Not decided here.").is_visible()
     assert page.get_by_role("button", name="Confirm").count() == 0
     assert app.decided == []
 

@@ -19,7 +19,12 @@ from pytest_llmops.detect.recognizers.people import find_name
         ("How do I pay?", None),
         ("Mein Kocher", None),
         ("Anna Lee I want", 8),
-        ("Anna Lee My order", 8),
+        ("Anna Lee How do", 8),
+        ("Maria I Lopez", 13),
+        ("My Andersson", 12),
+        ("Nguyen Thi My", 13),
+        ("Michelle Wie", 12),
+        ("Are Hansen said", 10),
         ("I. R. Okonkwo said", 13),
     ],
 )

@@ -274,7 +274,9 @@ def test_golden_files_of_two_apps_are_no_change_of_each_other():
     }
     for old, new in ((shop, till), (till, shop)):
         joined = join_runs({**old, **new}, old, new)
-
+        again = join_runs({**joined, **till}, joined, till)
+        whole = {**shop, **till, "metric:bleu": "bleu|v1, bleu|v1|lower"}
+        assert describe_changes(again, whole) == describe_changes(again, shop) == ()
         assert describe_changes(joined, shop) == ()
         assert describe_changes(joined, till) == ()
         assert describe_changes(joined, {**shop, "environment:TONE": "2e1"}) == ("environment TONE changed",)

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from reference_app.errors import CutReplyError
 from reference_app.models.prompt import load_prompt
 from reference_app.settings import HERE
 from reference_app.tools.sql import execution
@@ -26,6 +27,8 @@ def ask(sql_shop):
 
         def complete(_, messages, **__):
             sent.append(messages)
+            if isinstance(left[0], Exception):
+                raise left[0]
             return left.pop(0)
 
         tool = database_tool(shop, PROMPTS, complete)
@@ -102,6 +105,10 @@ def test_without_a_query_there_is_no_answer(ask, replies):
 )
 def test_names_and_figures_are_those_that_were_meant(ask, query, rows):
     assert ask(query)[0]["rows"] == rows
+
+
+def test_a_query_that_is_cut_is_none(ask):
+    assert ask(CutReplyError("cut"))[0] == {"error": "no_query"}
 
 
 def test_at_most_twenty_rows_come_back(ask):
