@@ -35,14 +35,15 @@ _NO_NAMES = frozenset(
     """.split()  # noqa: SIM905 - a list of words, read as such
 )
 
-# Words that begin what somebody asks, as in "Customer: Can I …"; names only where no lower case follows.
-_SENTENCES = frozenset(
+# As they begin what somebody asks, as in "Customer: Does Ashcombe …".
+_NO_FIRST_NAMES = frozenset(
     """
-    I How What When Where Which Who Whose Why My Our Is Are Was Were Does Did Has Have Would Could Should
-    Wie Wann Warum Welche Welcher Welches
+    What When Where Which Who Whose Why Our Is Was Were Does Did Has Have Would Could Should
+    Mein Meine Meinen Unser Unsere Warum Wann Welche Welcher Welches
     """.split()  # noqa: SIM905 - a list of words, read as such
 )
-_OWN = frozenset({"Mein", "Meine", "Meinen", "Unser", "Unsere"})  # stand before nouns, which are capital too
+_AMBIGUOUS = frozenset({"I", "My", "How", "Are", "Wie", "Does", "Would", "Could", "Should"})
+"""Names, unless lower case follows: `Anna Lee I want`, `How do I pay`."""
 
 
 def find_name(text: str, start: int, fewest: int) -> int | None:
@@ -54,7 +55,9 @@ def find_name(text: str, start: int, fewest: int) -> int | None:
         if match is None or named == _MOST:
             break
         word = match[0]
-        if word in _OWN or (word in _SENTENCES and re.match(r"\s+[^\W\d_A-Z]", text[match.end() :])):
+        if not named and word in _NO_FIRST_NAMES:
+            break
+        if word in _AMBIGUOUS and re.match(r"\s+[^\W\d_A-Z]", text[match.end() :]):
             break
         if word.rstrip(".").lower() in _NO_NAMES:
             if named and not _is_capitalised(word):

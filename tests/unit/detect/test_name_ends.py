@@ -18,6 +18,8 @@ from pytest_llmops.detect.recognizers.people import find_name
         ("Can I pay later?", None),
         ("How do I pay?", None),
         ("Mein Kocher", None),
+        ("Does Ashcombe have", None),
+        ("Ann Does", 8),
         ("Anna Lee I want", 8),
         ("Anna Lee How do", 8),
         ("Maria I Lopez", 13),
