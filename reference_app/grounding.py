@@ -117,10 +117,11 @@ def only_agrees(text: str, question: str) -> bool:
 
 def moves_a_day(text: str, results: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a clause says of a day in a tool's result what another one is, such as shipped."""
-    for clause in re.split(r"[,;.] |\b(?:and|but)\b", text):
+    days = [(field, read(str(found[field])).exact) for found in results for field in DAYS if found.get(field)]
+    for clause in re.split(r"[,;.] |\b(?:and|but)\b", text) if days else ():
         said = {field for field, words in DAYS.items() if re.search(rf"(?i)\b(?:{words})\b", clause)}
         exact = read(clause).exact
-        held = {field for found in results for field in DAYS if read(str(found.get(field, ""))).exact & exact}
+        held = {field for field, day in days if day & exact}
         if said and held and not said & held:
             return True
     return False

@@ -49,8 +49,8 @@ def gate(project, golden_run):
     def run(*arguments: str, cases: str = CASES, **environment: str) -> tuple[int, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("COV")}  # of a copy
         where = ("-o", "testpaths=golden")
-        told = golden_run(project, cases, *where, *arguments, environment=kept, **environment)
-        return told.returncode, told.stdout + told.stderr
+        done = golden_run(project, cases, *where, *arguments, environment=kept, **environment)
+        return done.returncode, done.stdout + done.stderr
 
     return run
 
@@ -60,8 +60,8 @@ def llmops(project):
     def run(*arguments: str) -> tuple[int, str]:
         verb = "import sys; from pytest_llmops.cli import main; sys.exit(main())"
         command = [sys.executable, "-c", verb, *arguments]
-        told = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)  # noqa: S603
-        return told.returncode, told.stdout + told.stderr
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)  # noqa: S603
+        return done.returncode, done.stdout + done.stderr
 
     return run
 
@@ -86,11 +86,11 @@ def test_a_planner_prompt_that_harms_is_regressed(project, gate):
         search, '{"name": "refuse", "arguments": {}}', (project / PLANNER).read_text(encoding="utf-8")
     )
     (project / PLANNER).write_text(text, encoding="utf-8")
-    code, told = gate()
+    code, done = gate()
 
-    assert code == 1, told
-    assert re.search(r"regressed +keywords >= 1: 0[.\d]*, baseline 1", told)
-    assert f"since the baseline: prompt {PLANNER}: planner 3.1.0 → 3.2.0" in told
+    assert code == 1, done
+    assert re.search(r"regressed +keywords >= 1: 0[.\d]*, baseline 1", done)
+    assert f"since the baseline: prompt {PLANNER}: planner 3.1.0 → 3.2.0" in done
 
 
 @pytest.mark.usefixtures("large")
@@ -100,11 +100,11 @@ def test_a_harmless_rewording_is_not(project, gate):
         ("version: 3.1.0", "version: 3.1.1"),
         ("a shop for outdoor gear,", "the outdoor shop,"),
     )
-    code, told = gate()
+    code, done = gate()
 
-    assert code == 0, told
-    assert re.search(r"\d passed", told)
-    assert f"since the baseline: prompt {PLANNER}: planner 3.1.0 → 3.1.1" in told
+    assert code == 0, done
+    assert re.search(r"\d passed", done)
+    assert f"since the baseline: prompt {PLANNER}: planner 3.1.0 → 3.1.1" in done
 
 
 def test_another_model_behind_the_same_name_is_model_drift(gate, llmops):
@@ -122,9 +122,9 @@ def test_another_model_behind_the_same_name_is_model_drift(gate, llmops):
         answers["documents"] = "Please ask in one of our shops."
         gate("--llm-out", "new.json", "--llm-repeats", "2", "--llm-record", "all", **asked)
 
-    code, told = llmops("drift", "old.json", "new.json", "--format", "json")
-    causes = [cause for cause in json.loads(told)["causes"] if cause["shown"]]
-    assert code == 1, told
+    code, done = llmops("drift", "old.json", "new.json", "--format", "json")
+    causes = [cause for cause in json.loads(done)["causes"] if cause["shown"]]
+    assert code == 1, done
     assert [cause["kind"] for cause in causes] == ["model"]
     assert causes[0]["cases"] == ["golden/support.yaml::gift-card-validity"]
 
@@ -133,24 +133,24 @@ def test_another_model_behind_the_same_name_is_model_drift(gate, llmops):
 def test_a_changed_document_is_data_drift(project, gate, llmops):
     gate("--llm-out", "old.json", cases="returns-window")
     edit(project / DOCUMENT, ("60 days", "14 days"))
-    code, told = gate("--llm-out", "new.json", cases="returns-window")
-    assert code == 1, told
-    assert "since the baseline: data reference_app/knowledge changed" in told
+    code, done = gate("--llm-out", "new.json", cases="returns-window")
+    assert code == 1, done
+    assert "since the baseline: data reference_app/knowledge changed" in done
 
-    code, told = llmops("drift", "old.json", "new.json", "--format", "json")
-    causes = [cause for cause in json.loads(told)["causes"] if cause["shown"]]
-    assert code == 1, told
+    code, done = llmops("drift", "old.json", "new.json", "--format", "json")
+    causes = [cause for cause in json.loads(done)["causes"] if cause["shown"]]
+    assert code == 1, done
     assert [cause["kind"] for cause in causes] == ["data"]
 
 
 def test_a_golden_edit_in_the_same_commit_is_told_as_loosening(project, gate):
     golden = project / "golden" / "support.yaml"
     edit(golden, ('keywords: {mean: ">= 0.9", max_drop: 0.05}', 'keywords: {mean: ">= 0.5", max_drop: 0.05}'))
-    code, told = gate("--llm-baseline", "git:main", cases="returns-window")
-    assert code == 1, told
-    assert "this change loosens its own gate in 1 place:" in told
-    assert re.search(r"golden/support\.yaml.*keywords.*before: .*0\.9.*now: .*0\.5", told)
+    code, done = gate("--llm-baseline", "git:main", cases="returns-window")
+    assert code == 1, done
+    assert "this change loosens its own gate in 1 place:" in done
+    assert re.search(r"golden/support\.yaml.*keywords.*before: .*0\.9.*now: .*0\.5", done)
 
-    (item,) = re.findall(r"^  (golden/support\.yaml: .*)$", told, re.MULTILINE)
-    code, told = gate("--llm-baseline", "git:main", "--llm-allow-loosening", item, cases="returns-window")
-    assert code == 0, told
+    (item,) = re.findall(r"^  (golden/support\.yaml: .*)$", done, re.MULTILINE)
+    code, done = gate("--llm-baseline", "git:main", "--llm-allow-loosening", item, cases="returns-window")
+    assert code == 0, done

@@ -44,6 +44,7 @@ _NO_FIRST_NAMES = frozenset(
 )
 _AMBIGUOUS = frozenset({"I", "My", "How", "Are", "Wie", "Does", "Would", "Could", "Should"})
 """Names, unless lower case follows: `Anna Lee I want`, `How do I pay`."""
+_LOWER_CASE = re.compile(r"\s+[^\W\d_A-Z]")
 
 
 def find_name(text: str, start: int, fewest: int) -> int | None:
@@ -55,7 +56,9 @@ def find_name(text: str, start: int, fewest: int) -> int | None:
         if match is None or named == _MOST:
             break
         word = match[0]
-        if _begins_question(word, text[match.end() :], first=not named):
+        if (not named and word in _NO_FIRST_NAMES) or (
+            word in _AMBIGUOUS and _LOWER_CASE.match(text, match.end())
+        ):
             break
         if word.rstrip(".").lower() in _NO_NAMES:
             if named and not _is_capitalised(word):
@@ -74,13 +77,6 @@ def find_name(text: str, start: int, fewest: int) -> int | None:
             break
         at += 1
     return end if named >= fewest else None
-
-
-def _begins_question(word: str, rest: str, *, first: bool) -> bool:
-    """Recognise a word that no name has there; `first` of what may be a name."""
-    return (first and word in _NO_FIRST_NAMES) or bool(
-        word in _AMBIGUOUS and re.match(r"\s+[^\W\d_A-Z]", rest)
-    )
 
 
 def find_names(text: str) -> Iterator[tuple[int, int]]:

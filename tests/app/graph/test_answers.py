@@ -101,6 +101,18 @@ def test_draft_that_only_agrees_is_not_used(script, open_app):
     assert (record["degraded"], record["text"]) == ("ungrounded", APOLOGY)
 
 
+def test_a_day_of_an_order_is_not_said_of_another_of_its_days(script, open_app):
+    script(
+        planner=plan(("order_status", {"order_id": "FW-20001"})),
+        answerer="Your order FW-20001 was shipped on 2 January and is expected on 2026-01-05.",
+    )
+
+    record = open_app().answer("Where is my order FW-20001?")
+
+    assert record["degraded"] == "ungrounded"
+    assert "ordered 2026-01-02; expected 2026-01-05" in record["text"]
+
+
 def test_of_a_draft_that_only_agrees_the_copied_facts_are_quoted(script, open_app):
     facts = "[tents#weight] the Kestrel tent weighs 3.4 kg with its bag; heavy"
     reply = f"Facts: {facts}\nAnswer: Yes, it is heavy."
@@ -380,15 +392,3 @@ def _documents(shop):
     from pathlib import Path
 
     return sorted(Path(shop["REFERENCE_APP_KNOWLEDGE"]).glob("*.md"))
-
-
-def test_a_day_of_an_order_is_not_said_of_another_of_its_days(script, open_app):
-    script(
-        planner=plan(("order_status", {"order_id": "FW-20001"})),
-        answerer="Your order FW-20001 was shipped on 2 January and is expected on 2026-01-05.",
-    )
-
-    record = open_app().answer("Where is my order FW-20001?")
-
-    assert record["degraded"] == "ungrounded"
-    assert "ordered 2026-01-02; expected 2026-01-05" in record["text"]
