@@ -50,15 +50,13 @@ _LOWER_CASE = re.compile(r"\s+[^\W\d_A-Z]")
 def find_name(text: str, start: int, fewest: int) -> int | None:
     """Return the end of a name that starts there and has at least `fewest` words, or None."""
     end = named = 0
-    at = start
+    at = _skip_question(text, start)
     for _ in range(_MOST + 2):
         match = _WORD.match(text, at)
         if match is None or named == _MOST:
             break
         word = match[0]
-        if (not named and word in _NO_FIRST_NAMES) or (
-            word in _AMBIGUOUS and _LOWER_CASE.match(text, match.end())
-        ):
+        if word in _AMBIGUOUS and _LOWER_CASE.match(text, match.end()):
             break
         if word.rstrip(".").lower() in _NO_NAMES:
             if named and not _is_capitalised(word):
@@ -77,6 +75,15 @@ def find_name(text: str, start: int, fewest: int) -> int | None:
             break
         at += 1
     return end if named >= fewest else None
+
+
+def _skip_question(text: str, start: int) -> int:
+    """Return where `Anna Lee` starts in `Does Anna Lee have …`."""
+    while (match := _WORD.match(text, start)) and match[0] in _NO_FIRST_NAMES:
+        if not text.startswith(" ", match.end()):
+            break
+        start = match.end() + 1
+    return start
 
 
 def find_names(text: str) -> Iterator[tuple[int, int]]:

@@ -19,6 +19,8 @@ from pytest_llmops.detect.recognizers.people import find_name
         ("How do I pay?", None),
         ("Mein Kocher", None),
         ("Does Ashcombe have", None),
+        ("Does Anna Lee have an order?", 13),
+        ("Is Anna", None),
         ("Ann Does", 8),
         ("Anna Lee I want", 8),
         ("Anna Lee How do", 8),
