@@ -151,6 +151,34 @@ PLANTED: dict[str, tuple[Plant, str]] = {
         edit(ANSWERER, ("After None write:", "Always write:")),
         "answerer.yaml",
     ),
+    "planner: examples that refuse where they asked": (
+        edit(
+            PLANNER,
+            (
+                '{"name": "ask", "arguments": {"missing": "order number"}}',
+                '{"name": "refuse", "arguments": {}}',
+            ),
+        ),
+        "planner.yaml",
+    ),
+    "answerer: examples without sources": (
+        edit(
+            ANSWERER,
+            (" that bicycle lights have [bikes-lights#guarantee].", " that bicycle lights have."),
+            ("costs £25 [bikes-repair#prices].", "costs £25."),
+            ("caused it [bikes-tyres#puncture].", "caused it."),
+        ),
+        "answerer.yaml",
+    ),
+    "answerer: examples in dollars": (
+        edit(
+            ANSWERER,
+            ("costs £25 [", "costs $25 ["),
+            ("comes to £38.00", "comes to $38.00"),
+            ("for £64.00 and the Child's helmet for £39.00", "for $64.00 and the Child's helmet for $39.00"),
+        ),
+        "answerer.yaml",
+    ),
     "reply: a refusal that claims success": (
         edit(REPLIES, ("I can only help with questions about", "Done, it is booked by")),
         "replies.yaml",

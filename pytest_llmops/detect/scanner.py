@@ -120,9 +120,11 @@ def scan_labelled(
 
     The label, such as `ssn: `, is read before the text: a number's kind may show by it.
     """
-    labelled = [label + text for label, text in texts]
+    different = list(dict.fromkeys(texts))  # spans repeat most texts, such as a prompt's
+    labelled = [label + text for label, text in different]
     scans = scan_texts(labelled, names=names, kinds=kinds, lists=lists, timeout_s=timeout_s)
-    return [_without_label(label, findings) for (label, _), findings in zip(texts, scans, strict=True)]
+    findings = {pair: _without_label(pair[0], scan) for pair, scan in zip(different, scans, strict=True)}
+    return [findings[pair] for pair in texts]
 
 
 def scan_secrets(text: str, *, label: str = "", lists: ValueLists = NO_LISTS) -> list[Finding]:
