@@ -31,11 +31,13 @@ class CallRules:
         live: No call of the case is ever replayed.
         never: Hosts, with a port or without, whose calls are neither recorded nor replayed.
         errors: Effect of a failed call on the case; None leaves it to its status.
+        allow: Hosts, likewise, to which the app may send what is no model call, whatever the mode is.
         spans: How many spans the app must leave in addition to its calls.
     """
 
     live: bool = False
     never: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
     errors: ModelErrors | None = None
     spans: int = 0
 
@@ -45,6 +47,27 @@ class CallRules:
             return "the golden file says live: true of the case"
         rule = next((rule for rule in self.never if is_host(rule, host, port)), None)
         return f"the golden file says record: {{never: [{rule}]}}" if rule else ""
+
+    def allows(self, host: str, port: int | None) -> bool:
+        """Return whether the golden file lists a destination under `record: {allow: …}`."""
+        return any(is_host(rule, host, port) for rule in self.allow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """
+    What left for another machine and is no model call.
+
+    Attributes:
+        host: With a port that is not the usual one.
+        sent: Method, path, query, headers and body of a request; None of a connection, in which
+            nobody looked.
+        allowed: The golden file lists the destination.
+    """
+
+    host: str
+    sent: Mapping[str, Any] | None = None
+    allowed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +159,7 @@ class CallLog:
 
     Attributes:
         error: Of the first call that may not be made; the app may have swallowed or wrapped the exception.
+        elsewhere: In the order it left.
         is_whole: False once an unattributed call was made, which may be this case's or another's.
     """
 
@@ -143,6 +167,7 @@ class CallLog:
     repeat: int
     calls: list[Call] = field(default_factory=list)
     error: CassetteError | None = None
+    elsewhere: list[Elsewhere] = field(default_factory=list)
     is_whole: bool = True
 
 

@@ -6,26 +6,29 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.printable import printable
+from pytest_llmops.recorder.bodies import encode_body
 from pytest_llmops.recorder.call import (
     Call,
     CallBudget,
     CallLog,
     CallOutcome,
     CallRules,
+    Elsewhere,
     ReplySource,
     count_calls,
 )
 from pytest_llmops.recorder.cassettes import CassetteSession, Recorded
 from pytest_llmops.recorder.explanation import explain_miss
 from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify, identify_body
+from pytest_llmops.recorder.providers import WORDLESS
 from pytest_llmops.recorder.redaction import Redaction
-from pytest_llmops.recorder.reply import Reply, encode_body, read_answer, read_reply
+from pytest_llmops.recorder.reply import Reply, read_answer, read_reply
 from pytest_llmops.settings import RecordMode
 
 _OK = 200
@@ -42,6 +45,7 @@ class Recording:
         began: Of the monotonic clock; a call's offset counts from here.
         replies: Sees the replies, and may give others.
         keeps: Whether answers that are made go into the cassettes.
+        shared: The calls are an app's, and not a judge's.
         ended: The repeat is over; no check sees the calls that its threads and tasks make from now on.
     """
 
@@ -55,6 +59,7 @@ class Recording:
     budget: CallBudget | None = None
     replies: ReplySource | None = None
     keeps: bool = True
+    shared: bool = True
     ended: bool = False
     lines: list[dict[str, Any]] = field(default_factory=list)
     open: set[Exchange] = field(default_factory=set)
@@ -109,6 +114,22 @@ class Recording:
     def refuse(self, error: CassetteError | None) -> None:
         self.log.error = self.log.error or error
 
+    def leave(self, left: Elsewhere, host: str, port: int | None) -> None:
+        """
+        Note what leaves for another machine and is no model call.
+
+        Raises:
+            CassetteError: Under none, where the golden file does not list the destination.
+        """
+        if not self.shared:
+            return
+        allowed = self.rules.allows(host, port)
+        if self.mode == "none" and not allowed:
+            error = CassetteError(refuse_elsewhere(self.log.case, left.host))
+            self.refuse(error)
+            raise error
+        self.log.elsewhere.append(replace(left, allowed=allowed))
+
     def end(self) -> None:
         """Close open calls; a call that outlives its case is not kept."""
         self.ended = True
@@ -134,6 +155,14 @@ class Recording:
         """Return the first number that no answered or running equal call has."""
         taken = self._numbers.get(key, ())
         return next(number for number in range(len(taken) + 1) if number not in taken)
+
+
+def refuse_elsewhere(case: str, host: str) -> str:
+    """Say why nothing may leave for a host."""
+    return (
+        f"{case}: the app wants to send something to {host} that is no model call, and --llm-record none "
+        f"lets nothing out. If it may, list the host under `record: {{allow: [{host}]}}` of the golden file."
+    )
 
 
 class Exchange:
@@ -181,7 +210,7 @@ class Exchange:
         recorded = None if self._live else self._session.calls.get(place)
         if recorded is not None:
             self._offset_s, self.duration_s = recorded.offset_s, recorded.duration_s
-            self.replay = (recorded.content_type, encode_body(recorded.body))
+            self.replay = (recorded.content_type, encode_body(recorded.body, recorded.content_type))
             self._cached = recorded.cached
             self._close("replayed", recorded.body, read_reply(recorded.body), _OK)
             self._note(recorded.content_type, recorded.body)
@@ -203,7 +232,7 @@ class Exchange:
             return
         self._cached = cached
         self.duration_s = time.perf_counter() - self._clock
-        body, reply, fault = read_answer(status, content_type, content, whole=whole)
+        body, reply, fault = read_answer(status, content_type, content, whole=whole, kind=self._identity.kind)
         if fault:
             self.fail(fault, status=status)
             return
@@ -234,7 +263,7 @@ class Exchange:
         if reply is None:
             return False
         content_type, body = reply
-        self.replay = (content_type, encode_body(body))
+        self.replay = (content_type, encode_body(body, content_type))
         self._close("replayed", body, read_reply(body), _OK)
         return True
 
@@ -337,7 +366,7 @@ class Exchange:
             reason=self._reason,
             sent=identity.sent,
             response=body,
-            text=reply.text if identity.kind != "embeddings" else None,
+            text=reply.text if identity.kind not in WORDLESS else None,
             fingerprint=reply.fingerprint,
             answer_id=reply.id,
             cached=self._cached,

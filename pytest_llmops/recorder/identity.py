@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import unquote
+
+from pytest_llmops.recorder.providers import READERS
 
 LOOPBACK = "loopback"
 
-_KINDS = {
-    "/chat/completions": "chat",
-    "/completions": "completions",
-    "/responses": "responses",
-    "/embeddings": "embeddings",
-    "/messages": "messages",
-}
-_ENDS = tuple(_KINDS)
 _AZURE = "/deployments/"  # the path names the model there
-# Keys of which a request must have one: an app's own service may end in `/messages`, too.
-_MARKS: Mapping[str, tuple[str, ...]] = {
-    "chat": (),
-    "completions": ("model", "prompt"),
-    "responses": ("model", "prompt", "previous_response_id"),
-    "embeddings": ("input",),
-    "messages": ("model",),
-}
+_MODEL_IN_PATH = re.compile(r"/(?:models?|deployments)/([^/:]+)")
+_BOUNDARY = re.compile(rb"\A--([^\r\n]{1,200})\r?\n")
 _USUAL_PORTS = frozenset({80, 443})
 
 
@@ -54,23 +44,45 @@ class Identity:
     @property
     def model(self) -> str | None:
         model = self.body.get("model") if isinstance(self.body, dict) else None
-        return model if isinstance(model, str) else None
+        if isinstance(model, str):
+            return model
+        named = _MODEL_IN_PATH.search(self.path)
+        return unquote(named[1]) if named else None
 
 
 def may_call_model(method: str, path: str) -> bool:
     """Return whether a request can be a model call, without a look at its body: see `is_model_call`."""
-    return method == "POST" and path.endswith(_ENDS)
+    return method == "POST" and bool(_find_kinds(path))
 
 
 def is_model_call(method: str, path: str, content: bytes) -> bool:
     """Return whether a request is a model call; an app's backend may have a path `/tickets/7/messages`."""
-    if not may_call_model(method, path):
-        return False
-    marks = _MARKS[kind_of(path)]
-    if not marks or _AZURE in path:
-        return True
-    body = _parse(content)
-    return isinstance(body, dict) and any(mark in body for mark in marks)
+    return method == "POST" and bool(_find_kind(path, content))
+
+
+def _find_kind(path: str, content: bytes) -> str:
+    body: Any = None
+    for kind, marks in _find_kinds(path):
+        if not marks or _AZURE in path:
+            return kind
+        body = _parse(content) if body is None else body
+        if isinstance(body, dict):
+            if any(mark in body for mark in marks):
+                return kind
+        elif _BOUNDARY.match(content) and any(b'name="%b"' % mark.encode() in content for mark in marks):
+            return kind
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _find_kinds(path: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The kinds of call that a path may be, each with its marks."""
+    return tuple(
+        (kind, reader.marks.get(kind, ()))
+        for reader in READERS
+        for pattern, kind in reader.patterns
+        if pattern.match(path)
+    )
 
 
 def is_host(written: str, host: str, port: int | None) -> bool:
@@ -93,16 +105,18 @@ def identify(
     """Return the identity of a request that `is_model_call`."""
     body = _parse(content)
     if body is _NO_JSON:
+        if boundary := _BOUNDARY.match(content):  # drawn anew for each request
+            content = content.replace(boundary[1], b"boundary")
         body = content.decode("utf-8", "surrogateescape")
-    return replace(identify_body(host, port, path, body), sent=sent or {})
+    kind = _find_kind(path, content)
+    return replace(identify_body(host, port, path, body, kind), sent=sent or {})
 
 
-def identify_body(host: str, port: int | None, path: str, body: Any) -> Identity:
+def identify_body(host: str, port: int | None, path: str, body: Any, kind: str = "") -> Identity:
     """Return the identity of a request whose body is a JSON value."""
     provider = LOOPBACK if is_loopback(host) else host if port is None else f"{host}:{port}"
-    return Identity(
-        provider=provider, path=path, kind=kind_of(path), body=body, key=key_of(provider, path, body)
-    )
+    kind = kind or kind_of(path)
+    return Identity(provider=provider, path=path, kind=kind, body=body, key=key_of(provider, path, body))
 
 
 def key_of(provider: str, path: str, body: Any) -> str:
@@ -114,7 +128,7 @@ def key_of(provider: str, path: str, body: Any) -> str:
 
 def kind_of(path: str) -> str:
     """Return the kind of call by the end of its path; empty for no model call."""
-    return next((kind for end, kind in _KINDS.items() if path.endswith(end)), "")
+    return next((kind for kind, _ in _find_kinds(path)), "")
 
 
 @lru_cache(maxsize=256)

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from pytest_llmops.detect.mask import stand_in_recorded
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder import interception
+from pytest_llmops.recorder import egress, interception
 from pytest_llmops.recorder.call import CallBudget, CallLog, CallRules, ReplySource, count_calls
 from pytest_llmops.recorder.cassettes import Cassettes, cassette_path
-from pytest_llmops.recorder.exchange import MetricCalls, Recording
+from pytest_llmops.recorder.exchange import MetricCalls, Recording, refuse_elsewhere
 from pytest_llmops.recorder.explanation import RunLog
 from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.threads import carry_context
@@ -36,11 +36,11 @@ def recording_of(case: str, repeat: int) -> Iterator[CallLog | None]:
     Raises:
         CassetteError: As `Recorder.recording`.
     """
-    if not interception.recorders:
+    if not egress.recorders:
         yield None
         return
     rules = CallRules(live=True) if f"{ANCHORS}::" in case else None  # a replayed judge never moves
-    with interception.recorders[-1].recording(case, repeat, shared=False, rules=rules) as log:
+    with egress.recorders[-1].recording(case, repeat, shared=False, rules=rules) as log:
         yield log
 
 
@@ -50,7 +50,7 @@ def replay(url: str, body: Any) -> bytes | None:
 
     None where it is not recorded, or nothing records: then the request is to be sent by a client.
     """
-    recording = interception.current.get()
+    recording = egress.current.get()
     if recording is None:
         return None
     parts = urlsplit(url)
@@ -64,6 +64,7 @@ class Recorder:
     Attributes:
         problems: Answers that could not be kept, and why; the answers themselves reached the app.
         unattributed: How many model calls may have been of any of several cases.
+        strays: By destination, what else left for another machine and may have been of any of several.
         metric_calls: The calls of metrics, which belong to no case.
         replies: Sees the replies to the app's model calls, and may give others; never those of judges.
         keeps: Whether answers that are made are recorded, and `llmops explain` gets to know of the calls.
@@ -89,6 +90,7 @@ class Recorder:
         """
         self.problems: list[str] = []
         self.unattributed = 0
+        self.strays: Counter[str] = Counter()
         self.replies: ReplySource | None = None
         self.keeps = True
         self._redaction = Redaction(redact)
@@ -101,14 +103,14 @@ class Recorder:
 
     def install(self) -> None:
         """Begin to see model calls; only those inside `recording` are touched. A second call does nothing."""
-        if self not in interception.recorders:
-            interception.recorders.append(self)
+        if self not in egress.recorders:
+            egress.recorders.append(self)
             interception.install()
 
     def uninstall(self) -> None:
         """Put the HTTP clients back as they were. A second call does nothing."""
-        if self in interception.recorders:
-            interception.recorders.remove(self)
+        if self in egress.recorders:
+            egress.recorders.remove(self)
             interception.uninstall()
         self._run_log.close()
 
@@ -130,6 +132,14 @@ class Recorder:
             return CassetteError(f"{_UNATTRIBUTED}, and --llm-record none makes no calls")
         if self._budget is not None:
             return CassetteError(f"{_UNATTRIBUTED}, and a budget counts each call")
+        return None
+
+    def rule_stray(self, host: str) -> CassetteError | None:
+        """Note what left for another machine, on a thread that knows of no case; the error under none."""
+        with self._lock:
+            self.strays[host] += 1
+        if self._mode == "none":
+            return CassetteError(refuse_elsewhere("several cases ran", host))
         return None
 
     @contextmanager
@@ -165,6 +175,7 @@ class Recorder:
             report=self._report,
             budget=self._budget,
             rules=rules or CallRules(),
+            shared=shared,
             replies=self.replies if shared else None,
             keeps=self.keeps,
         )

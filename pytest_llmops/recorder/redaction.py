@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from pytest_llmops.recorder.reply import event_lines, streamed_pieces
+from pytest_llmops.recorder.bodies import event_lines, rewrite_line
+from pytest_llmops.recorder.reply import streamed_pieces
 
 _VECTOR = "embedding"
+_BYTES = frozenset({"b64_json", "base64"})  # pictures and sound, in which a scan finds nothing
 _MOST_REMEMBERED = 10_000
 
 
@@ -38,7 +40,9 @@ class Redaction:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, (dict, Mapping)):  # the check of an abstract class is slow
-            return {self.text(key): self.value(part) for key, part in value.items()}
+            return {
+                self.text(key): part if key in _BYTES else self.value(part) for key, part in value.items()
+            }
         return [self.value(part) for part in value] if isinstance(value, list) else value
 
     def body(self, kind: str, body: Any) -> Any:
@@ -82,9 +86,9 @@ class Redaction:
 
     def _event(self, line: str, event: Any) -> str:
         data = json.dumps(self.value(event), ensure_ascii=False, default=lambda piece: piece.text)
-        if json.loads(data) == json.loads(line[5:]):
-            return line
-        return f"data: {data}" + ("\r" if line.endswith("\r") else "")
+        return (
+            line if json.loads(data) == json.loads(line.removeprefix("data:")) else rewrite_line(line, data)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,22 +11,27 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from pytest_llmops.recorder.bodies import event_lines, parse_body
+from pytest_llmops.recorder.providers import READERS
+from pytest_llmops.recorder.providers.reader import first, mapping, string
+
 _OK = 200
-_ENDING_EVENTS = {"message_stop", "response.completed", "response.incomplete"}
 _DONE = "[DONE]"
 _EXCERPT = 300  # characters of a refusal
+_ANY_TEXT = {"audio", "files", "http"}  # kinds whose answers need not be JSON
 
 # The fields in which a streamed text comes piece by piece, so that a secret may be cut in two.
 _PIECES = {
     "content", "reasoning", "reasoning_content", "refusal", "text", "thinking", "arguments", "partial_json",
-    "delta",
+    "delta", "response", "input", "generation", "outputText",
 }  # fmt: skip
 # Fields of an event by which it names the text that its pieces belong to.
 _MARKS = ("type", "index", "output_index", "content_index")
 # Fields of an answer that no model wrote.
 _OF_THE_PROVIDER = frozenset({
     "created", "created_at", "id", "item_id", "model", "object", "obfuscation", "role", "signature",
-    "system_fingerprint", "timings", "type", "usage",
+    "system_fingerprint", "timings", "type", "usage", "headers", "usageMetadata", "modelVersion",
+    "responseId", "generation_id", "metrics", "p",
 })  # fmt: skip
 
 Pieces = dict[str, list[tuple[Any, Any]]]
@@ -54,42 +59,28 @@ class Reply:
     id: str | None = None
 
 
-def read_answer(status: int, content_type: str, content: bytes, *, whole: bool) -> tuple[Any, Reply, str]:
+def read_answer(
+    status: int, content_type: str, content: bytes, *, whole: bool, kind: str = ""
+) -> tuple[Any, Reply, str]:
     """
     Return an answer's body as in `parse_body`, its facts, and its fault in words, empty for a good one.
 
     Args:
         whole: The app read it to the end; if not, a missing end is no fault.
+        kind: Of the call.
     """
     if status != _OK:
         return None, Reply(), f"the answer had status {status}: {error_text(content)}".rstrip(" :")
     try:
-        body = parse_body(content, content_type)
+        body = parse_body(content, content_type, any_text=kind in _ANY_TEXT)
     except (ValueError, RecursionError):
         return None, Reply(ended=False), "the answer is not JSON" if whole else ""
+    if kind in _ANY_TEXT:
+        return body, Reply(ended=whole), ""
     reply = read_reply(body)
     if reply.error is not None:
         return body, reply, f"the provider answered with an error: {reply.error}"
     return body, reply, "the stream ended before its end mark" if whole and not reply.ended else ""
-
-
-def parse_body(content: bytes, content_type: str) -> Any:
-    """
-    Return an answer's JSON, or the text of its events if it is a stream.
-
-    Raises:
-        ValueError: It is neither.
-    """
-    text = content.decode("utf-8")
-    if "event-stream" in content_type:
-        return text
-    body = json.loads(text)
-    return body if isinstance(body, (dict, list)) else text
-
-
-def encode_body(body: Any) -> bytes:
-    """The bytes of an answer: events as they came, JSON in a form that means the same."""
-    return body.encode("utf-8") if isinstance(body, str) else json.dumps(body).encode("ascii")
 
 
 def error_text(content: bytes) -> str:
@@ -105,33 +96,49 @@ def read_reply(body: Any) -> Reply:
     """Read the facts in an answer of `parse_body`; fields it lacks or has in another shape are None."""
     if isinstance(body, str):
         return _read_events(body)
+    if isinstance(body, list) and body and all(isinstance(event, Mapping) for event in body):
+        return _read_stream(("", event) for event in body)  # a stream of Gemini that is one list
     if not isinstance(body, Mapping):
         return Reply()
-    text = _text(body)
-    wrote = bool(text or _requests_tools(body))
+    text = next((text for reader in READERS if (text := reader.text(body)) is not None), None)
+    wrote = bool(text or requested_tools(body))
     return Reply(text=text, error=_error(body), **_without_zeros(_origin(body), wrote=wrote))
 
 
 def _read_events(text: str) -> Reply:
+    return _read_stream(event_lines(text))
+
+
+def _read_stream(lines: Iterable[tuple[str, Any]]) -> Reply:
     pieces: list[str] = []
     fields: dict[str, Any] = {}
-    ended, error = False, None
-    for line, event in event_lines(text):
+    ended, error, tools = False, None, False
+    for line, event in lines:
         if event is None:
             ended = ended or (line.startswith("data:") and line[5:].strip() == _DONE)
             continue
-        if isinstance(piece := _piece(event), str):
-            pieces.append(piece)
-        finished = _first(event.get("choices")).get("finish_reason") is not None
-        ended = ended or event.get("type") in _ENDING_EVENTS or finished
         if failed := event.get("error") or (event.get("type") == "response.failed" and "the response failed"):
             error = _error_message(failed)
-        for part in (event, event.get("message"), event.get("response")):
+        if thrown := mapping(event.get("headers")).get(":exception-type"):
+            error = f"{thrown}: {_error_message(event.get(thrown))}"
+        inner = _inner(event)
+        piece = next((piece for reader in READERS if (piece := reader.piece(inner)) is not None), None)
+        pieces += [piece] if piece else []
+        ended = ended or any(reader.ends(inner) for reader in READERS)
+        tools = tools or any(True for _ in _tool_pieces(inner))
+        for part in (inner, inner.get("message"), inner.get("response")):
             if isinstance(part, Mapping):
                 fields.update({name: value for name, value in _origin(part).items() if value is not None})
     written = "".join(pieces)
-    wrote = bool(written or streamed_tools(text))
-    return Reply(text=written, ended=ended, error=error, **_without_zeros(fields, wrote=wrote))
+    return Reply(
+        text=written, ended=ended, error=error, **_without_zeros(fields, wrote=bool(written or tools))
+    )
+
+
+def _inner(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The event of another provider that Amazon's hands on, or the event itself."""
+    inner = mapping(event.get("chunk")).get("bytes")
+    return inner if isinstance(inner, Mapping) else event
 
 
 def _without_zeros(fields: dict[str, Any], *, wrote: bool) -> dict[str, Any]:
@@ -139,36 +146,13 @@ def _without_zeros(fields: dict[str, Any], *, wrote: bool) -> dict[str, Any]:
     return {**fields, "completion_tokens": None} if wrote and fields.get("completion_tokens") == 0 else fields
 
 
-def _requests_tools(body: Mapping[str, Any]) -> bool:
-    """Return whether a complete answer asks for a tool, in any protocol."""
-    choices = [choice.get("message") for choice in _mappings(body.get("choices"))]
-    of_chat = (message for message in choices if isinstance(message, Mapping))
-    items = [*_mappings(body.get("output")), *_mappings(body.get("content"))]
-    return any(message.get("tool_calls") or message.get("function_call") for message in of_chat) or any(
-        item.get("type") in {"function_call", "tool_use"} for item in items
-    )
-
-
-def _text(body: Mapping[str, Any]) -> str | None:
-    choice = _first(body.get("choices"))
-    if isinstance(message := choice.get("message"), Mapping):
-        return _string(message.get("content"))
-    if "text" in choice:
-        return _string(choice["text"])
-    items = [item for item in _mappings(body.get("output")) if item.get("type") == "message"]
-    parts = [part for item in items for part in _mappings(item.get("content"))]
-    texts = [_string(part.get("text")) for part in parts or _mappings(body.get("content"))]
-    strings = [text for text in texts if text is not None]
-    return "".join(strings) if strings else None
-
-
 def _error(body: Mapping[str, Any]) -> str | None:
     """Find an error in an answer of good status: gateways put it in the body, or give no answer at all."""
     if body.get("choices") == []:
         return "it holds no choice"
-    if failed := _first(body.get("choices")).get("error"):
+    if failed := first(body.get("choices")).get("error"):
         return _error_message(failed)
-    answered = any(body.get(name) for name in ("choices", "output", "content"))
+    answered = any(body.get(name) for name in ("choices", "output", "content", "candidates", "message"))
     if (failed := body.get("error")) and (body.get("status") == "failed" or not answered):
         return _error_message(failed)
     return None
@@ -178,49 +162,17 @@ def _error_message(failed: Any) -> str:
     return str(failed.get("message") if isinstance(failed, Mapping) else failed)
 
 
-def _piece(event: Mapping[str, Any]) -> Any:
-    """The piece of the first choice's text in an event, whatever the protocol."""
-    choice = _first(event.get("choices"))
-    if choice and choice.get("index", 0) == 0:
-        change = choice.get("delta")
-        return change.get("content") if isinstance(change, Mapping) else choice.get("text")
-    delta = event.get("delta")
-    if event.get("type") == "response.output_text.delta":
-        return delta
-    return delta.get("text") if isinstance(delta, Mapping) else None
-
-
 def _origin(part: Mapping[str, Any]) -> dict[str, Any]:
     """Model, fingerprint and tokens of an answer, or of a part of a streamed one."""
-    usage = part.get("usage")
-    counts = usage if isinstance(usage, Mapping) else {}
-    prompt = _count(counts, "prompt_tokens", "input_tokens")
-    completion = _count(counts, "completion_tokens", "output_tokens")
-    if completion is None and prompt is not None and counts.get("total_tokens") == prompt:
-        completion = 0  # embeddings: nothing is written, and the provider reports it so
+    counts = [counts for reader in READERS if (counts := reader.counts(part)) is not None]
+    prompt = next((prompt for prompt, _ in counts if prompt is not None), None)
     return {
-        "model": _string(part.get("model")),
-        "fingerprint": _string(part.get("system_fingerprint")),
-        "id": _string(part.get("id")),
+        "model": next((model for reader in READERS if (model := reader.model(part))), None),
+        "fingerprint": string(part.get("system_fingerprint")),
+        "id": next((name for reader in READERS if (name := reader.answer_id(part))), None),
         "prompt_tokens": prompt or None,  # no request is empty
-        "completion_tokens": completion,
+        "completion_tokens": next((written for _, written in counts if written is not None), None),
     }
-
-
-def _count(usage: Mapping[str, Any], *names: str) -> int | None:
-    return next((usage[name] for name in names if isinstance(usage.get(name), int)), None)
-
-
-def event_lines(text: str) -> Iterator[tuple[str, Any]]:
-    """Each line of a stream of events, with the JSON object it carries, or None."""
-    for line in text.split("\n"):
-        value = None
-        if line.startswith("data:"):
-            try:
-                value = json.loads(line[5:])
-            except (ValueError, RecursionError):
-                value = None
-        yield line, value if isinstance(value, dict) else None
 
 
 def streamed_pieces(events: Iterator[Any]) -> Pieces:
@@ -278,46 +230,32 @@ def _other_strings(value: Any, name: str = "") -> Iterator[str]:
         yield value
 
 
+def requested_tools(body: Any) -> list[str]:
+    """Each tool that an answer requests, complete or a stream: its name and then its arguments."""
+    if isinstance(body, str):
+        return streamed_tools(body)
+    events = body if isinstance(body, list) else [body]
+    return _join_tools(event for event in events if isinstance(event, Mapping))
+
+
 def streamed_tools(text: str) -> list[str]:
     """Each tool that a stream of events requests: its name and then its arguments, pieces joined."""
+    return _join_tools(_inner(event) for _, event in event_lines(text) if event is not None)
+
+
+def _join_tools(events: Iterable[Mapping[str, Any]]) -> list[str]:
     tools: defaultdict[str, str] = defaultdict(str)
-    for _, event in event_lines(text):
-        for place, piece in _tool_pieces(event or {}):
+    for event in events:
+        for place, piece in _tool_pieces(event):
             tools[repr(place)] += piece
     return list(tools.values())
 
 
 def _tool_pieces(event: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:
     """The place of a tool call in the answer, and a piece of it."""
-    for choice in _mappings(event.get("choices")):
-        delta = choice.get("delta")
-        for tool in _mappings(delta.get("tool_calls")) if isinstance(delta, Mapping) else ():
-            if isinstance(function := tool.get("function"), Mapping):
-                yield (choice.get("index"), tool.get("index")), _join(function.values())
-    for name in ("content_block", "delta", "item"):
-        part = event.get(name)
-        if not isinstance(part, Mapping):
-            continue
-        is_done = event.get("type") == "response.output_item.done" and part.get("type") == "function_call"
-        if is_done or part.get("type") in {"tool_use", "input_json_delta"}:
-            values = (part.get("name"), part.get("arguments"), part.get("partial_json"))
-            yield (event.get("index"), event.get("output_index")), _join(values)
-
-
-def _join(values: Iterable[Any]) -> str:
-    return "".join(value for value in values if isinstance(value, str))
-
-
-def _string(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
-
-
-def _first(value: Any) -> Mapping[str, Any]:
-    return next(iter(_mappings(value)), {})
+    for number, reader in enumerate(READERS):
+        for place, piece in reader.tools(event):
+            yield (number, *place), piece
 
 
 def retry_after_s(written: str | None) -> float | None:

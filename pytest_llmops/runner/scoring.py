@@ -28,7 +28,7 @@ from pytest_llmops.metrics.declared_metric import fail
 from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.printable import counted, with_article
 from pytest_llmops.protocols import Metric, ScoreBatch, traits_of
-from pytest_llmops.recorder.interception import stand_aside
+from pytest_llmops.recorder.egress import stand_aside
 from pytest_llmops.recorder.threads import start_outside
 from pytest_llmops.records import Failure, Sample, Score
 from pytest_llmops.statistics.summaries import NOISE

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from pytest_llmops.recorder import Call, CallLog
+from pytest_llmops.recorder.providers import WORDLESS
 from pytest_llmops.records import CaseResult, Output, Usage
 
 _MILLION = 1_000_000
@@ -71,7 +72,7 @@ def _price(price: tuple[float, float], prompt_tokens: int, completion_tokens: in
 
 
 def _completion_tokens(call: Call) -> int | None:
-    return 0 if call.kind == "embeddings" else call.completion_tokens
+    return 0 if call.kind in WORDLESS else call.completion_tokens
 
 
 def cost_usd(call: Call, prices: Mapping[str, tuple[float, float]]) -> float | None:

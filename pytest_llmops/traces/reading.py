@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pytest_llmops.recorder import Call
+from pytest_llmops.recorder.providers import WORDLESS
 from pytest_llmops.recorder.reply import whole_reply
 from pytest_llmops.records import Passage, Span, ToolCall
 
@@ -42,7 +43,7 @@ def span_of_call(index: int, call: Call, prompts: Mapping[str, str]) -> Span:
         attributes={
             "request": call.request,
             "sent": dict(call.sent),
-            "response": whole_reply(call.response) if call.kind != "embeddings" else "",
+            "response": whole_reply(call.response) if call.kind not in WORDLESS else "",
             "prompts": dict(prompts),
         },
         status=call.outcome,

@@ -27,7 +27,8 @@ from pytest_llmops.recorder.call import note_calls
 from pytest_llmops.recorder.cassettes import Recorded, cassette_path, load_calls
 from pytest_llmops.recorder.identity import LOOPBACK, is_loopback, key_of, kind_of
 from pytest_llmops.recorder.redaction import Redaction
-from pytest_llmops.recorder.reply import encode_body, parse_body, read_reply
+from pytest_llmops.recorder.bodies import encode_body, parse_body
+from pytest_llmops.recorder.reply import read_reply
 from pytest_llmops.records import ModelCall, Run
 
 _OPENAI = "https://api.openai.com/v1"

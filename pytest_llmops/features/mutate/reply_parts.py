@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_llmops.recorder.reply import event_lines, read_reply
+from pytest_llmops.recorder.bodies import event_lines
+from pytest_llmops.recorder.reply import read_reply
 
 STREAM = "text/event-stream"
 _JSON = "application/json"

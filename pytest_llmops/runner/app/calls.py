@@ -21,6 +21,7 @@ from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Call, CallLog, CallRules, Recorder
 from pytest_llmops.recorder.call import note_calls
 from pytest_llmops.recorder.loop_thread import LoopThread
+from pytest_llmops.recorder.providers import WORDLESS
 from pytest_llmops.recorder.reply import retry_after_s
 from pytest_llmops.records import GIVEN_UP, Failure, Output, Span
 from pytest_llmops.runner.app.answers import read_answer
@@ -154,7 +155,7 @@ class AppCaller:
             return app_failure(repeat, lost or str(log.error))
         replayed = [call for call in log.calls if call.outcome == "replayed"]
         waited_s = sum(call.waited_s for call in replayed)
-        chats = [call for call in log.calls if call.kind != "embeddings" and call.model_reported]
+        chats = [call for call in log.calls if call.kind not in WORDLESS and call.model_reported]
         return replace(
             output,
             repeat=repeat,

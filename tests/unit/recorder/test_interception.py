@@ -12,7 +12,7 @@ import pytest
 from pytest_llmops.errors import BudgetError, CassetteError
 from pytest_llmops.recorder import recording_of
 from pytest_llmops.recorder.call import Call
-from pytest_llmops.recorder.interception import stand_aside
+from pytest_llmops.recorder.egress import stand_aside
 from pytest_llmops.runner.budget import Budget
 from tests.bare_thread import run_bare
 from tests.openai_server import OpenAIServer

@@ -1,0 +1,208 @@
+"""
+What leaves an app while a case runs: every request passes here, whichever client makes it.
+
+A request that a reader of `providers` knows is a model call, and is replayed or recorded. Any other that
+goes to another machine is noted with its destination and is read by the leak check; so is a connection
+that no seam saw, of which only the destination is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+from pytest_llmops.errors import CassetteError
+from pytest_llmops.recorder.call import CallLog, CallRules, Elsewhere
+from pytest_llmops.recorder.exchange import Exchange, MetricCalls, Recording
+from pytest_llmops.recorder.identity import is_loopback, is_model_call, may_call_model
+from pytest_llmops.recorder.threads import is_inherited
+
+# Headers and query parameters whose very purpose is a secret that the provider gave.
+_CREDENTIALS = frozenset({
+    "authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "key", "api_key",
+    "ocp-apim-subscription-key", "x-amz-security-token",
+})  # fmt: skip
+_OF_EVERY_CLIENT = frozenset({
+    "accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "host",
+    "traceparent", "transfer-encoding", "user-agent", "amz-sdk-invocation-id", "amz-sdk-request",
+    "x-amz-date", "x-amz-content-sha256",
+})  # fmt: skip
+_OF_OPENAI_CLIENTS = "x-stainless-"
+
+
+class Listener(Protocol):
+    """A recorder that listens in this process."""
+
+    @property
+    def metric_calls(self) -> MetricCalls: ...
+
+    def recording(
+        self, case: str, repeat: int, *, rules: CallRules | None = None, shared: bool = True
+    ) -> AbstractContextManager[CallLog]: ...
+
+    def rule_unattributed(self) -> CassetteError | None:
+        """Count a call that may belong to any of several cases; the error where it may not be made."""
+
+    def rule_stray(self, host: str) -> CassetteError | None:
+        """Note what left for another machine and may belong to any of several cases; the error likewise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Egress:
+    """
+    A request as a client is about to send it.
+
+    Attributes:
+        host: Without brackets and port.
+        port: None for the usual one of the scheme.
+        query: As it is written in the URL.
+        headers: Names in any case.
+    """
+
+    method: str
+    host: str
+    port: int | None
+    path: str
+    query: str
+    headers: Sequence[tuple[str, str]]
+    content: bytes
+
+    def describe(self) -> dict[str, Any]:
+        """Path, query and headers, without credentials and the headers of every client."""
+        headers = {
+            name.lower(): value
+            for name, value in self.headers
+            if name.lower() not in _CREDENTIALS | _OF_EVERY_CLIENT
+            and not name.lower().startswith(_OF_OPENAI_CLIENTS)
+        }
+        pairs = parse_qsl(self.query, keep_blank_values=True)
+        query = [f"{name}={value}" for name, value in pairs if name.lower() not in _CREDENTIALS]
+        return {"path": self.path, "query": query, "headers": headers}
+
+
+recorders: list[Listener] = []
+"""The last one decides."""
+
+current: ContextVar[Recording | None] = ContextVar("pytest_llmops_recording", default=None)
+_in_metric: ContextVar[bool] = ContextVar("pytest_llmops_in_metric", default=False)
+_is_looked_at: ContextVar[bool] = ContextVar("pytest_llmops_is_looked_at", default=False)
+
+# Of every context; a thread that the app started without its context may belong to any of them.
+_open_recordings: list[Recording] = []
+
+
+@contextmanager
+def attributing(recording: Recording, *, shared: bool) -> Iterator[None]:
+    """Give what leaves this context to a recording; with `shared`, see `interception.attribute_calls`."""
+    token = current.set(recording)
+    if shared:
+        _open_recordings.append(recording)
+    try:
+        yield
+    finally:
+        if shared:
+            _open_recordings.remove(recording)
+        current.reset(token)
+
+
+def stand_aside() -> None:
+    """From now on, model calls of this thread outside a recording are a metric's, and none of an app."""
+    _in_metric.set(True)
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """Let what a seam has seen pass those that are below it."""
+    token = _is_looked_at.set(True)
+    try:
+        yield
+    finally:
+        _is_looked_at.reset(token)
+
+
+def is_listening() -> bool:
+    """Return whether somebody here wants to see what this context sends, and no seam above has."""
+    if _is_looked_at.get():
+        return False
+    return bool(_open_recordings) or current.get() is not None or _in_metric.get()
+
+
+def begin(request: Egress) -> Exchange | None:
+    """
+    Begin a model call, and replay it if it is recorded; None for any other request, which is noted.
+
+    Raises:
+        CassetteError: The request may not be made.
+    """
+    kinds = may_call_model(request.method, request.path)
+    if not kinds or not is_model_call(request.method, request.path, request.content):
+        _note(request)
+        return None
+    recording = _find_recording()
+    if recording is None:
+        return None
+    return recording.begin(request.host, request.port, request.path, request.content, request.describe())
+
+
+def note_connection(address: str, port: int, name: str = "") -> None:
+    """
+    Note a connection of which no seam sees what passes.
+
+    Args:
+        name: Of the host, where it was looked up.
+
+    Raises:
+        CassetteError: It may not be opened.
+    """
+    if not is_loopback(address):
+        _note_elsewhere(Elsewhere(host=f"{name or address}:{port}"), name or address, port)
+
+
+def _find_recording() -> Recording | MetricCalls | None:
+    """
+    Return the recording of this context, or the only one open.
+
+    Raises:
+        CassetteError: Several are open, and the call may not be made.
+    """
+    recording = current.get()
+    if recording is not None and not (recording.ended and is_inherited.get()):
+        return recording
+    if recording is None and _in_metric.get():
+        return recorders[-1].metric_calls if recorders else None
+    candidates = _open_recordings[:]
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        error = recorders[-1].rule_unattributed() if recorders else None
+        for candidate in candidates:
+            candidate.note_unattributed(error)
+        if error is not None:
+            raise error
+    return None
+
+
+def _note(request: Egress) -> None:
+    if is_loopback(request.host):
+        return
+    sent = {"method": request.method, **request.describe()}
+    text = request.content.decode("utf-8", "replace")
+    host = request.host if request.port is None else f"{request.host}:{request.port}"
+    _note_elsewhere(Elsewhere(host=host, sent={**sent, "body": text}), request.host, request.port)
+
+
+def _note_elsewhere(left: Elsewhere, host: str, port: int | None) -> None:
+    recording = current.get()
+    if recording is None or (recording.ended and is_inherited.get()):
+        if _in_metric.get() or not _open_recordings:
+            return
+        if len(_open_recordings) > 1:
+            if error := recorders[-1].rule_stray(left.host) if recorders else None:
+                raise error
+            return
+        recording = _open_recordings[0]
+    recording.leave(left, host, port)

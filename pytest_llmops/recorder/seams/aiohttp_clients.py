@@ -1,0 +1,168 @@
+"""
+Requests of `aiohttp`, where its connector is asked for a connection.
+
+A replayed response comes over a connection without a socket, so that the library's own parser reads it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+from pytest_llmops.recorder.egress import Egress, begin, is_listening, looking, note_connection
+from pytest_llmops.recorder.exchange import Exchange
+from pytest_llmops.recorder.patches import Change
+from pytest_llmops.recorder.seams.answers import read_answer, write_answer
+
+LIBRARIES = ("aiohttp",)
+
+
+def find_clients() -> Iterator[Change]:
+    """Yield the method of the connector, if the library is imported by now."""
+    module = sys.modules.get("aiohttp")
+    if module is not None and hasattr(module, "BaseConnector"):
+        yield module.BaseConnector, "connect", _record
+
+
+def _record(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    async def connect(self: Any, request: Any, *args: Any, **options: Any) -> Any:
+        if not is_listening():
+            return await original(self, request, *args, **options)
+        url = request.url
+        upgrades = "upgrade" in request.headers
+        if upgrades:
+            note_connection(url.host or "", url.port or 0)
+        exchange = None if upgrades else begin(await _read_request(request))
+        if exchange is not None and exchange.replay is not None:
+            return _replay(self, request, exchange.replay)
+        with looking():
+            try:
+                connection = await original(self, request, *args, **options)
+            except BaseException as error:
+                if exchange is not None:
+                    exchange.fail(error)
+                raise
+        if exchange is not None:
+            _watch(connection, exchange, request.method)
+        return connection
+
+    return connect
+
+
+async def _read_request(request: Any) -> Egress:
+    url = request.url
+    return Egress(
+        method=request.method,
+        host=url.host or "",
+        port=None if url.is_default_port() else url.port,
+        path=url.raw_path,
+        query=url.raw_query_string,
+        headers=[(str(name), str(value)) for name, value in request.headers.items()],
+        content=await _read_body(request),
+    )
+
+
+async def _read_body(request: Any) -> bytes:
+    """The body, of which one that can be read only once is put back."""
+    body = request.body
+    if isinstance(body, bytes | bytearray):
+        return bytes(body)
+    if hasattr(body, "as_bytes"):
+        return bytes(await body.as_bytes())
+    writer = _Collected()
+    await body.write(writer)
+    await request.update_body(bytes(writer.data))
+    return bytes(writer.data)
+
+
+class _Collected:
+    """Takes what a body writes."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    async def write(self, chunk: bytes, **_: Any) -> None:
+        self.data += chunk
+
+    async def write_eof(self, chunk: bytes = b"") -> None:
+        self.data += chunk
+
+    async def drain(self) -> None:
+        """Wait for nothing."""
+
+
+def _replay(connector: Any, request: Any, replay: tuple[str, bytes]) -> Any:
+    import asyncio
+
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
+
+    loop = asyncio.get_running_loop()
+    protocol = ResponseHandler(loop)
+    protocol.connection_made(_NoTransport())
+    protocol.data_received(write_answer(*replay))
+    return Connection(connector, request.connection_key, protocol, loop)
+
+
+class _NoTransport:
+    """A connection that takes what is written and goes nowhere."""
+
+    def __init__(self) -> None:
+        self._closed = False
+
+    def get_extra_info(self, _: str, default: Any = None) -> Any:
+        return default
+
+    def write(self, data: Any) -> None:
+        """Drop it: what it asks is known."""
+
+    def writelines(self, list_of_data: Any) -> None:
+        """Drop them."""
+
+    def is_closing(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        self._closed = True
+
+    abort = close
+
+    def pause_reading(self) -> None:
+        """Everything was read already."""
+
+    def resume_reading(self) -> None:
+        """Nothing more will come."""
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Nothing is buffered."""
+
+
+def _watch(connection: Any, exchange: Exchange, method: str) -> None:
+    """Collect what comes over a connection until it is given back, then log the answer."""
+    protocol = connection.protocol
+    raw: list[bytes] = []
+    lost: list[BaseException | None] = []
+    receive, lose = protocol.data_received, protocol.connection_lost
+
+    def data_received(data: bytes) -> None:
+        raw.append(bytes(data))
+        receive(data)
+
+    def connection_lost(error: BaseException | None) -> None:
+        lost.append(error)
+        lose(error)
+
+    def finish() -> None:
+        del protocol.data_received, protocol.connection_lost
+        answer = read_answer(b"".join(raw), method)
+        if answer is not None:
+            answer.give(exchange, left=not lost)
+        elif lost:
+            exchange.fail(lost[0] or "the connection was closed before an answer came")
+
+    protocol.data_received, protocol.connection_lost = data_received, connection_lost
+    connection.add_callback(finish)
+    exchange.leave = None

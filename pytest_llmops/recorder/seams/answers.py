@@ -1,0 +1,132 @@
+"""Answers as they come over a connection, and as they are given back without one."""
+
+from __future__ import annotations
+
+import io
+import re
+import zlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pytest_llmops.recorder.exchange import Exchange
+
+if TYPE_CHECKING:
+    from http.client import HTTPMessage
+
+_HIT = re.compile(r"\b(?:tcp_(?:\w+_)?)?hit\b", re.IGNORECASE)
+_WINDOW = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+
+
+class Given(io.BytesIO):
+    """A socket from which an HTTP response can be read, without a connection."""
+
+    def makefile(self, *_: Any, **__: Any) -> io.BytesIO:
+        return io.BytesIO(self.getvalue())
+
+    def settimeout(self, _: float | None) -> None:
+        """Take a time limit; nothing here waits."""
+
+    def shutdown(self, _: int) -> None:
+        """End nothing."""
+
+    def sendall(self, _: bytes) -> None:
+        """Send nothing."""
+
+
+class Answer(NamedTuple):
+    """
+    An HTTP response, its transfer and content codings undone.
+
+    Attributes:
+        whole: False where it is cut.
+    """
+
+    status: int
+    headers: HTTPMessage
+    content: bytes
+    whole: bool
+
+    def give(self, exchange: Exchange, *, left: bool) -> None:
+        """
+        Log it as the answer of a call.
+
+        Args:
+            left: The app stopped reading it, so that a missing end is no fault of the provider.
+        """
+        if not self.whole and not left:
+            exchange.fail("the connection was closed in the middle of the answer", status=self.status)
+            return
+        exchange.answer(
+            self.status,
+            self.headers.get("content-type", ""),
+            self.content,
+            whole=self.whole,
+            cached=is_cached(self.headers.items()),
+        )
+
+
+def write_answer(content_type: str, body: bytes) -> bytes:
+    """Write a response of status 200, after which the connection is closed."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}Connection: close\r\n\r\n".encode("latin-1") + body
+
+
+def read_answer(raw: bytes, method: str) -> Answer | None:
+    """Read a response from the bytes of a connection; None where even its head is missing."""
+    from http.client import HTTPException, HTTPResponse
+
+    response = HTTPResponse(Given(raw), method=method)  # type: ignore[arg-type] # `makefile` is all it uses
+    try:
+        response.begin()
+    except (HTTPException, ValueError, OSError):
+        return None
+    content, whole = b"", True
+    try:
+        content = response.read()
+    except HTTPException as error:
+        content, whole = getattr(error, "partial", b""), False
+    except (ValueError, OSError):
+        whole = False
+    try:
+        content = decode(content, response.headers.get("content-encoding", ""))
+    except Exception:  # noqa: BLE001 - whichever decoder it is; what is cut cannot be read either
+        content, whole = b"", False
+    return Answer(response.status, response.headers, content, whole)
+
+
+def decode(content: bytes, encoding: str) -> bytes:
+    """
+    Undo the content coding of a body.
+
+    Raises:
+        ValueError: Nobody here knows it.
+        Exception: What the decoder raises for a damaged body.
+    """
+    for name in reversed([name.strip().lower() for name in encoding.split(",")]):
+        if name in _WINDOW:
+            content = _inflate(content, _WINDOW[name])
+        elif name == "br":
+            import brotli  # type: ignore[import-not-found] # the client has it, since it asked for this
+
+            content = brotli.decompress(content)
+        elif name == "zstd":
+            import zstandard
+
+            content = zstandard.ZstdDecompressor().decompressobj().decompress(content)
+        elif name not in ("", "identity"):
+            raise ValueError(f"the content coding {name} is not known")
+    return content
+
+
+def _inflate(content: bytes, window: int) -> bytes:
+    try:
+        return zlib.decompress(content, window)
+    except zlib.error:
+        if window != zlib.MAX_WBITS:
+            raise
+        return zlib.decompress(content, -zlib.MAX_WBITS)  # as some servers understand `deflate`
+
+
+def is_cached(headers: Iterable[tuple[str, str]]) -> bool:
+    """True if a cache reports a hit, as `x-cache` and `cf-cache-status` do, whatever the cache is called."""
+    return any("cache" in name.lower() and _HIT.search(value) for name, value in headers)

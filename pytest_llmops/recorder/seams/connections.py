@@ -1,0 +1,53 @@
+"""Connections that no seam saw: their destination alone is known, by the audit events of Python's sockets."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+from cachetools import LRUCache
+
+from pytest_llmops.recorder.egress import is_listening, note_connection
+from pytest_llmops.recorder.patches import Change
+
+LIBRARIES = ()
+_MOST_NAMES = 10_000
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+_EVENTS = ("socket.connect", "socket.sendto", "socket.sendmsg")
+_names: LRUCache[str, str] = LRUCache(_MOST_NAMES)
+_state = {"listens": False}
+
+
+def find_clients() -> Iterator[Change]:
+    """Yield the function that looks names up, so that a connection's address has a name."""
+    yield socket, "getaddrinfo", _remember
+
+
+def _remember(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def getaddrinfo(host: Any, *args: Any, **options: Any) -> Any:
+        found = original(host, *args, **options)
+        if is_listening():
+            name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+            _names.update({str(entry[4][0]): name for entry in found if name})
+        return found
+
+    return getaddrinfo
+
+
+def listen() -> None:
+    """Begin to hear of connections; Python offers no way back, so later calls do nothing."""
+    if not _state["listens"]:
+        _state["listens"] = True
+        sys.addaudithook(_hear)
+
+
+def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+    if event not in _EVENTS or not is_listening():
+        return
+    opened, address = arguments
+    if getattr(opened, "family", None) in _FAMILIES and isinstance(address, tuple):
+        note_connection(str(address[0]), int(address[1]), _names.get(str(address[0]), ""))

@@ -1,0 +1,221 @@
+"""
+Requests of `http.client`, and of all that is built on it: urllib, urllib3, requests, botocore.
+
+A request is collected in place of being sent. When its response is asked for, it is known whole: then it is
+replayed without a connection, or the connection is opened and it is sent.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+from urllib.parse import urlsplit
+
+from pytest_llmops.recorder.egress import Egress, begin, is_listening, looking
+from pytest_llmops.recorder.exchange import Exchange
+from pytest_llmops.recorder.patches import Change
+from pytest_llmops.recorder.seams.answers import Given, read_answer, write_answer
+
+LIBRARIES = ("http.client", "urllib3.connection")
+_HTTP, _HTTPS = 80, 443
+_UPGRADE, _CONTINUE = "upgrade", "expect"  # headers of what is more than a request and its response
+
+
+def find_clients() -> Iterator[Change]:
+    """Yield the methods of the connections that are imported by now."""
+    if (plain := sys.modules.get("http.client")) is not None and hasattr(plain, "HTTPSConnection"):
+        yield plain.HTTPConnection, "putrequest", _collect
+        yield plain.HTTPConnection, "getresponse", _answer
+        yield plain.HTTPConnection, "connect", _wait
+        yield plain.HTTPSConnection, "connect", _wait
+    if (pooled := sys.modules.get("urllib3.connection")) is not None and hasattr(pooled, "HTTPSConnection"):
+        for kind in (pooled.HTTPConnection, pooled.HTTPSConnection):
+            if "connect" in getattr(kind, "__dict__", {}):
+                yield kind, "connect", _wait
+
+
+class _Waiting:
+    """
+    Stands where a connection's socket is, and collects what is sent.
+
+    Attributes:
+        real: The socket of an open connection, which is used again; None where there is none yet.
+    """
+
+    def __init__(self, real: Any = None) -> None:
+        self.real = real
+        self.sent = bytearray()
+
+    def sendall(self, data: Any) -> None:
+        self.sent += data
+
+    def settimeout(self, timeout: float | None) -> None:
+        if self.real is not None:
+            self.real.settimeout(timeout)
+
+    def shutdown(self, how: int) -> None:
+        if self.real is not None:
+            self.real.shutdown(how)
+
+    def close(self) -> None:
+        if self.real is not None:
+            self.real.close()
+
+    def fileno(self) -> int:
+        return -1 if self.real is None else int(self.real.fileno())
+
+
+def _wait(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def connect(self: Any) -> Any:
+        if not is_listening():
+            return original(self)
+        self.sock = _Waiting()
+        if hasattr(self, "is_verified"):  # urllib3 warns of a certificate that nobody looked at
+            self.is_verified = True
+        return None
+
+    return connect
+
+
+def _collect(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def putrequest(self: Any, method: str, url: str, *args: Any, **options: Any) -> Any:
+        if is_listening() and not isinstance(self.sock, _Waiting):
+            self.sock = _Waiting(self.sock)
+        return original(self, method, url, *args, **options)
+
+    return putrequest
+
+
+def _answer(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def getresponse(self: Any, *args: Any, **options: Any) -> Any:
+        waiting = self.sock
+        if not isinstance(waiting, _Waiting):
+            return original(self, *args, **options)
+        request = _read_request(self, bytes(waiting.sent))
+        try:
+            exchange = begin(request) if is_listening() else None
+        except BaseException:
+            self.close()
+            raise
+        if exchange is not None and exchange.replay is not None:
+            waiting.close()
+            self.sock = Given(write_answer(*exchange.replay))
+            return original(self, *args, **options)
+        with looking():
+            try:
+                _send(self, waiting)
+                response = original(self, *args, **options)
+            except BaseException as error:
+                if exchange is not None:
+                    exchange.fail(error)
+                raise
+        if exchange is not None and response.fp is not None:
+            response.fp = _WatchedFile(response, exchange, request.method)
+        return response
+
+    return getresponse
+
+
+def _send(connection: Any, waiting: _Waiting) -> None:
+    connection.sock = waiting.real
+    if waiting.real is not None:
+        try:
+            connection.sock.sendall(waiting.sent)
+        except OSError:  # the server closed it since the last request
+            connection.sock.close()
+            connection.sock = None
+        else:
+            return
+    connection.connect()
+    connection.sock.sendall(waiting.sent)
+
+
+def _read_request(connection: Any, raw: bytes) -> Egress:
+    head, _, body = raw.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, _, target = first.partition(" ")
+    target = target.rpartition(" ")[0]
+    headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+    if any(name.lower() == "transfer-encoding" and "chunked" in value for name, value in headers):
+        body = _join_chunks(body)
+    url = urlsplit(target)
+    if url.scheme and url.hostname:  # by way of a proxy
+        host, port = url.hostname, url.port
+    else:
+        host = connection._tunnel_host or connection.host  # noqa: SLF001 - the way of a proxy for https
+        port = connection._tunnel_port if connection._tunnel_host else connection.port  # noqa: SLF001
+    usual = port in (_HTTP, _HTTPS)
+    return Egress(
+        method=method,
+        host=host.strip("[]"),
+        port=None if usual else port,
+        path=url.path,
+        query=url.query,
+        headers=headers,
+        content=body,
+    )
+
+
+def _join_chunks(body: bytes) -> bytes:
+    parts, rest = [], io.BytesIO(body)
+    while size := int(rest.readline().partition(b";")[0].strip() or b"0", 16):
+        parts.append(rest.read(size))
+        rest.readline()
+    return b"".join(parts)
+
+
+class _WatchedFile:
+    """The body of a response, handed on as it is read, and logged once it is closed."""
+
+    def __init__(self, response: Any, exchange: Exchange, method: str) -> None:
+        self._file, self._exchange, self._method = response.fp, exchange, method
+        head = f"HTTP/1.1 {response.status} OK\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
+        self._raw = [f"{head}\r\n".encode("latin-1", "replace")]
+        self._at_end = False
+        exchange.leave = self.finish
+
+    def read(self, *size: int) -> bytes:
+        return self._keep(self._file.read, *size, wanted=size[0] if size and size[0] is not None else -1)
+
+    def read1(self, *size: int) -> bytes:
+        return self._keep(self._file.read1, *size, wanted=size[0] if size else -1)
+
+    def readline(self, *size: int) -> bytes:
+        return self._keep(self._file.readline, *size, wanted=1)
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        finally:
+            self.finish()
+
+    def finish(self) -> None:
+        """Log the answer, as far as it was read."""
+        answer = read_answer(b"".join(self._raw), self._method)
+        if answer is not None:
+            answer.give(self._exchange, left=not self._at_end)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)  # `peek`, `flush`, `closed`
+
+    def _keep(self, read: Callable[..., bytes], *size: int, wanted: int) -> bytes:
+        try:
+            data = read(*size)
+        except BaseException as error:
+            self._exchange.fail(error, status=200)
+            raise
+        self._at_end = self._at_end or (not data and wanted != 0)
+        self._raw.append(data)
+        return data

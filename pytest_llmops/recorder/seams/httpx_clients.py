@@ -1,0 +1,200 @@
+"""
+Requests of `httpx` and `httpx2`, which share an interface, and of the clients that are built on them.
+
+Every one of them ends in the `send` of a client; neither library is imported here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial, wraps
+from types import ModuleType
+from typing import Any
+
+from pytest_llmops.errors import CassetteError
+from pytest_llmops.recorder.egress import Egress, begin, is_listening, looking
+from pytest_llmops.recorder.exchange import Exchange
+from pytest_llmops.recorder.patches import Change
+from pytest_llmops.recorder.seams.answers import is_cached
+
+LIBRARIES = ("httpx", "httpx2")
+_OK = 200
+
+
+def find_clients() -> Iterator[Change]:
+    """Yield the methods of the clients that are imported by now."""
+    for name in LIBRARIES:
+        module = sys.modules.get(name)
+        if module is not None and hasattr(module, "AsyncClient"):
+            yield module.Client, "send", partial(_record_send, module)
+            yield module.AsyncClient, "send", partial(_record_async_send, module)
+
+
+def _record_send(module: ModuleType, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
+        if not is_listening():
+            return original(self, request, stream=stream, **options)
+        exchange, ready = _begin(request, request.read(), module, stream=stream)
+        if ready is not None:
+            return ready
+        with looking():
+            if exchange is None:
+                return original(self, request, stream=stream, **options)
+            try:
+                response = original(self, request, stream=True, **options)
+            except BaseException as error:
+                exchange.fail(error)
+                raise
+        if not stream:
+            try:
+                response.read()
+            except BaseException as error:
+                exchange.fail(error, status=response.status_code)
+                response.close()
+                raise
+        return _watched(response, exchange, module, stream=stream)
+
+    return send
+
+
+def _record_async_send(module: ModuleType, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    async def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
+        if not is_listening():
+            return await original(self, request, stream=stream, **options)
+        exchange, ready = _begin(request, await request.aread(), module, stream=stream)
+        if ready is not None:
+            return ready
+        with looking():
+            if exchange is None:
+                return await original(self, request, stream=stream, **options)
+            try:
+                response = await original(self, request, stream=True, **options)
+            except BaseException as error:
+                exchange.fail(error)
+                raise
+        if not stream:
+            try:
+                await response.aread()
+            except BaseException as error:
+                exchange.fail(error, status=response.status_code)
+                await response.aclose()
+                raise
+        return _watched(response, exchange, module, stream=stream)
+
+    return send
+
+
+def _begin(request: Any, content: bytes, module: ModuleType, *, stream: bool) -> tuple[Exchange | None, Any]:
+    """Return the exchange of a model call, and the response where none has to be fetched."""
+    url = request.url
+    try:
+        exchange = begin(
+            Egress(
+                method=request.method,
+                host=url.host,
+                port=url.port,
+                path=url.path,
+                query=url.query.decode("ascii", "replace"),
+                headers=request.headers.multi_items(),
+                content=content,
+            )
+        )
+    except CassetteError as error:
+        # OpenAI's and Anthropic's clients of the `httpx` days retry on any exception, with pauses, and
+        # then hide it. They heed this header, and show a message that comes with a status.
+        if module.__name__ != "httpx" or "x-stainless-lang" not in request.headers:
+            raise
+        refusal = {"error": {"message": str(error), "type": "cassette_error"}}
+        return None, module.Response(400, headers={"x-should-retry": "false"}, json=refusal, request=request)
+    if exchange is None or exchange.replay is None:
+        return exchange, None
+    content_type, body = exchange.replay
+    content_or_stream = {"stream": module.ByteStream(body)} if stream else {"content": body}
+    headers = {"content-type": content_type}
+    response = module.Response(_OK, headers=headers, request=request, **content_or_stream)
+    response.elapsed = timedelta(seconds=exchange.duration_s)
+    return exchange, response
+
+
+def _watched(response: Any, exchange: Exchange, module: ModuleType, *, stream: bool) -> Any:
+    content_type = response.headers.get("content-type", "")
+    if stream and response.status_code == _OK:
+        kind = type("RecordedStream", (_RecordedStream, module.SyncByteStream, module.AsyncByteStream), {})
+        response.stream = kind(response, exchange, content_type)
+        exchange.leave = response.stream.leave
+    else:
+        content = b"" if stream else response.content
+        exchange.answer(
+            response.status_code, content_type, content, cached=is_cached(response.headers.items())
+        )
+    return response
+
+
+class _RecordedStream:
+    """A response's bytes, handed on as they come and kept until the last."""
+
+    def __init__(self, response: Any, exchange: Exchange, content_type: str) -> None:
+        self._stream = response.stream
+        self._exchange = exchange
+        self._content_type = content_type
+        self._chunks: list[bytes] = []
+        encoding = response.headers.get("content-encoding")
+        self._headers = {"content-encoding": encoding} if encoding else {}
+        self._response_type = type(response)
+        self._cached = is_cached(response.headers.items())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)  # such as `elapsed`, which responses read off their stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._to_the_end():
+            for chunk in self._stream:
+                self._chunks.append(chunk)
+                yield chunk
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with self._to_the_end():
+            async for chunk in self._stream:
+                self._chunks.append(chunk)
+                yield chunk
+
+    @contextmanager
+    def _to_the_end(self) -> Iterator[None]:
+        """Log the answer once its last byte was read, or the failure; not where the reader stops early."""
+        try:
+            yield
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self._exchange.fail(error, status=_OK)  # the answer had begun
+            raise
+        self._end(whole=True)
+
+    def leave(self) -> None:
+        self._end(whole=False)
+
+    def close(self) -> None:
+        try:
+            self._stream.close()
+        finally:
+            self.leave()
+
+    async def aclose(self) -> None:
+        try:
+            await self._stream.aclose()
+        finally:
+            self.leave()
+
+    def _end(self, *, whole: bool) -> None:
+        content = b"".join(self._chunks)
+        if self._headers:
+            try:
+                content = self._response_type(_OK, headers=self._headers, content=content).content
+            except Exception:  # noqa: BLE001  # cut in the middle: whichever decoder it is, nothing is kept
+                content, whole = b"", False
+        self._exchange.answer(_OK, self._content_type, content, whole=whole, cached=self._cached)
