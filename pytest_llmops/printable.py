@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _EXCERPT = 60
@@ -56,6 +56,14 @@ def name_some(names: Sequence[str], most: int) -> str:
     """Return `a, b, c and 4 more`: at most so many of names that need no quotes."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def name_counts(counts: Mapping[str, int], most: int = 10) -> str:
+    """Return `3 to api.example.com, 1 to b.example, and 2 others`, the most frequent first."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    named = [f"{count:,} to {printable(name)}" for name, count in ordered[:most]]
+    more = [f"and {counted(len(ordered) - most, 'other')}"] if len(ordered) > most else []
+    return ", ".join([*named, *more])
 
 
 def _escape(character: str) -> str:

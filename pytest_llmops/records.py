@@ -155,6 +155,7 @@ class Golden:
         data: Files or folders from which the app answers, documents or an index; they stamp it too.
         anchors: File of stored outputs that are scored in each run, from the project's root; empty for none.
         never_record: Hosts whose model calls are made in every run, neither recorded nor replayed.
+        allowed_hosts: Hosts to which the app may send what is no model call.
         model_errors: Effect of a failed model call on its case; None leaves it to the status.
         require_spans: Number of spans that the app must leave for a case.
         passages: Whether `pii_leak` looks into passages; None leaves it to the check.
@@ -176,6 +177,7 @@ class Golden:
     data: tuple[str, ...] = ()
     anchors: str = ""
     never_record: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
     model_errors: ModelErrors | None = None
     require_spans: int = 0
     passages: Passages | None = None
@@ -321,6 +323,8 @@ class Output:
         failed_calls: The others.
         attempts: Calls of the app for this repeat; more than one where a provider failed.
         degraded: How the app itself says that this answer falls short, such as `quoted`; else empty.
+        elsewhere: By host, how many requests that are no model calls went to other machines.
+        unseen: By destination, how many connections the app opened in which nobody looked.
     """
 
     text: str
@@ -335,6 +339,8 @@ class Output:
     failed_calls: tuple[FailedCall, ...] = ()
     attempts: int = 1
     degraded: str = ""
+    elsewhere: Mapping[str, int] = field(default_factory=dict)
+    unseen: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

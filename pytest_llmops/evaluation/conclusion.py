@@ -14,6 +14,7 @@ from pytest_llmops.gates.case_results import describe_empty_answers, describe_un
 from pytest_llmops.gates.copies import describe_copies, mark_copies
 from pytest_llmops.gates.labelled_means import describe_corrections
 from pytest_llmops.gates.outcomes import count, name_files, worst
+from pytest_llmops.gates.unseen import describe_elsewhere
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import CaseResult, Golden, Outcome, Run, Status, Verdict
 from pytest_llmops.reports.document import write_terminal
@@ -103,6 +104,7 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
         conclusion.add(error, "error", counted=True)
     conclusion.problems += [*notes, *evaluation.all_problems()]
     conclusion.problems += describe_failed_calls(evaluation.goldens, conclusion.run.results)
+    conclusion.problems += describe_elsewhere(conclusion.run.results)
     conclusion.problems += describe_tried_again(
         conclusion.run.results, source.base.results if source.base else ()
     )

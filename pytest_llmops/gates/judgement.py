@@ -18,6 +18,7 @@ from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.people import People
 from pytest_llmops.gates.release import Release, judge_suites, rescore_release
 from pytest_llmops.gates.suite_channel.verdicts import judge_new_suite, recorded_metrics, tolerated_drops
+from pytest_llmops.gates.unseen import doubt_unseen
 from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Verdict
 
@@ -69,7 +70,7 @@ class Judge:
                 moved=self._moved.get(file_of(result.case)),
             )
             verdicts = correct_cases(verdicts, self._moves.get(file_of(result.case), {}))
-        return self.people.settle(verdicts, case, result)
+        return self.people.settle(doubt_unseen(verdicts, result), case, result)
 
     def needs_movement(self, golden: Golden) -> bool:
         """True if single cases of a golden file have to wait for `note_movement`."""

@@ -153,6 +153,7 @@ class _Reading:
             data=tuple(self._document.get("data", ())),
             anchors=self._document.get("anchors", ""),
             never_record=tuple(_part(self._document, "record", Table).get("never", ())),
+            allowed_hosts=tuple(_part(self._document, "record", Table).get("allow", ())),
             model_errors=self._document.get("model_errors"),
             require_spans=int(self._document.get("require_spans", 0)),
             passages=self._document.get("passages"),

@@ -255,6 +255,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], bool]] = {
     "record_only": lambda _, after: not after,
     "watch": lambda _, after: after,
     # of cases and golden files
+    "allowed_hosts": lambda before, after: {*after} <= {*before},
     "anchors": lambda before, _: not before,
     "data": _covers_all,
     "live": lambda _, after: after is True,

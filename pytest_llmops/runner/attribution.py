@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from pytest_llmops.errors import describe_error
-from pytest_llmops.printable import counted
+from pytest_llmops.printable import counted, name_counts
 from pytest_llmops.protocols import Metric, RunListener, traits_of
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import Failure, Output, Sample, Span
@@ -74,6 +74,12 @@ class Attribution:
             )
             if count
         ]
+        strays = recorder.strays if recorder else {}
+        if strays:
+            lost_sight.append(
+                f"error: requests or connections of no known case: {name_counts(strays)}, so no check "
+                f"of a case looked at them; {_REMEDY}"
+            )
         return [*self._ends, *lost_sight, *self._leaks(), *finished]
 
     def listener_errors(self) -> list[str]:

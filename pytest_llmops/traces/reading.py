@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pytest_llmops.recorder import Call
+from pytest_llmops.recorder.call import Elsewhere
 from pytest_llmops.recorder.providers import WORDLESS
 from pytest_llmops.recorder.reply import whole_reply
 from pytest_llmops.records import Passage, Span, ToolCall
@@ -47,6 +48,18 @@ def span_of_call(index: int, call: Call, prompts: Mapping[str, str]) -> Span:
             "prompts": dict(prompts),
         },
         status=call.outcome,
+        origin="recorder",
+    )
+
+
+def span_of_request(index: int, left: Elsewhere) -> Span:
+    """Convert what left for another machine and is no model call, so that the leak check reads it."""
+    return Span(
+        span_id=f"elsewhere-{index}",
+        parent_id=None,
+        name="request elsewhere" if left.sent is not None else "connection elsewhere",
+        kind="client",
+        attributes=dict(left.sent or {}),
         origin="recorder",
     )
 

@@ -23,11 +23,11 @@ from pytest_llmops.errors import SettingsError
 from pytest_llmops.features.drift.causes import LEVEL, Cause, Drift
 from pytest_llmops.features.drift.moved import UNNAMED, chance_of_moving, compare_marks, mark_of
 from pytest_llmops.recorder import Call
+from pytest_llmops.recorder.bodies import encode_body, parse_body
 from pytest_llmops.recorder.call import note_calls
 from pytest_llmops.recorder.cassettes import Recorded, cassette_path, load_calls
 from pytest_llmops.recorder.identity import LOOPBACK, is_loopback, key_of, kind_of
 from pytest_llmops.recorder.redaction import Redaction
-from pytest_llmops.recorder.bodies import encode_body, parse_body
 from pytest_llmops.recorder.reply import read_reply
 from pytest_llmops.records import ModelCall, Run
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from cachetools import LRUCache
 
+from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.egress import is_listening, note_connection
 from pytest_llmops.recorder.patches import Change
 
@@ -50,4 +51,7 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
         return
     opened, address = arguments
     if getattr(opened, "family", None) in _FAMILIES and isinstance(address, tuple):
-        note_connection(str(address[0]), int(address[1]), _names.get(str(address[0]), ""))
+        try:
+            note_connection(str(address[0]), int(address[1]), _names.get(str(address[0]), ""))
+        except CassetteError as error:  # what clients expect of a connection, so that they clean up
+            raise ConnectionRefusedError(str(error)) from error

@@ -9,6 +9,7 @@ import math
 import threading
 import time
 from asyncio import sleep
+from collections import Counter
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
@@ -31,7 +32,7 @@ from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.tracebacks import describe_traceback
 from pytest_llmops.runner.usage import price_stated, usage_of
 from pytest_llmops.traces.capture import capture, settle
-from pytest_llmops.traces.reading import passages_of, span_of_call, tool_calls_of
+from pytest_llmops.traces.reading import passages_of, span_of_call, span_of_request, tool_calls_of
 
 _MOST_ATTEMPTS = 3
 _LONGEST_WAIT_S = 30.0
@@ -109,6 +110,10 @@ class AppCaller:
     def _add_calls(self, answer: Output | Failure, log: CallLog, rules: CallRules) -> Output | Failure:
         """Add the usage of the model calls, and those that failed, which may break the answer."""
         failed = note_failed(log.calls)
+        if isinstance(answer, Output) and log.elsewhere:
+            requests = Counter(left.host for left in log.elsewhere if left.sent is not None or left.allowed)
+            unseen = Counter(left.host for left in log.elsewhere if left.sent is None and not left.allowed)
+            answer = replace(answer, elsewhere=dict(requests), unseen=dict(unseen))
         if log.calls or not log.is_whole:
             answer = replace(answer, usage=usage_of(log, self.prices), failed_calls=failed)
         elif isinstance(answer, Output):
@@ -192,12 +197,13 @@ class AppCaller:
 
     def _all_spans(self, log: CallLog, spans: Sequence[Span], *, given_up: int = 0) -> tuple[Span, ...]:
         """
-        Return the app's spans of an attempt, and one for each of its model calls.
+        Return the app's spans of an attempt, and one for each of its model calls and other requests.
 
         Args:
             given_up: The number of an attempt that another one followed, which marks its spans; else 0.
         """
-        every = (*spans, *(span_of_call(index, call, self.prompts) for index, call in enumerate(log.calls)))
+        calls = (span_of_call(index, call, self.prompts) for index, call in enumerate(log.calls))
+        every = (*spans, *calls, *(span_of_request(index, left) for index, left in enumerate(log.elsewhere)))
         if not given_up:
             return every
         return tuple(replace(span, attributes={**span.attributes, GIVEN_UP: given_up}) for span in every)

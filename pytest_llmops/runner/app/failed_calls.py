@@ -45,6 +45,7 @@ def join_attempts(logs: Sequence[CallLog]) -> CallLog:
         repeat=last.repeat,
         calls=[*made.values(), *calls],
         error=last.error,
+        elsewhere=[left for log in logs for left in log.elsewhere],
         is_whole=all(log.is_whole for log in logs),
     )
 

@@ -86,6 +86,7 @@ def plan(
                 rules=CallRules(
                     live=case.live,
                     never=golden.never_record,
+                    allow=golden.allowed_hosts,
                     errors=golden.model_errors,
                     spans=golden.require_spans,
                 ),

@@ -1,0 +1,42 @@
+"""What left the app past the recorder: named in every run, and never a reason to pass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from pytest_llmops.printable import name_counts, printable
+from pytest_llmops.records import CaseResult, Verdict
+
+_MOST_NAMED = 10
+
+
+def doubt_unseen(verdicts: Sequence[Verdict], result: CaseResult) -> tuple[Verdict, ...]:
+    """The verdicts of a case; one that passed is `undecided` where the app opened connections unseen."""
+    unseen: Counter[str] = Counter()
+    for output in result.outputs:
+        unseen.update(output.unseen)
+    if not unseen:
+        return tuple(verdicts)
+    hosts = ", ".join(printable(host) for host in list(unseen)[:_MOST_NAMED])
+    advice = (
+        f"connections nobody looked at: {name_counts(unseen)}; if the app may open them, say so in the "
+        f"golden file: `record: {{allow: [{hosts}]}}`"
+    )
+    return tuple(
+        replace(verdict, outcome="undecided", advice=advice) if verdict.outcome == "passed" else verdict
+        for verdict in verdicts
+    )
+
+
+def describe_elsewhere(results: Iterable[CaseResult]) -> list[str]:
+    """Return a sentence on the requests that were no model calls, and one on connections nobody looked at."""
+    elsewhere: Counter[str] = Counter()
+    unseen: Counter[str] = Counter()
+    for result in results:
+        for output in result.outputs:
+            elsewhere.update(output.elsewhere)
+            unseen.update(output.unseen)
+    lines = [f"calls elsewhere: {name_counts(elsewhere)}"] if elsewhere else []
+    return [*lines, *([f"connections nobody looked at: {name_counts(unseen)}"] if unseen else [])]

@@ -1,0 +1,161 @@
+"""What an app sends past its model: read by the leak check, named, and never a reason to pass."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.provider_server import ProviderServer
+
+HOST = "api.elsewhere.test"
+CARD = "4111-1111-1111-1111"
+APP = """
+    import os, socket
+    URL, HOST, PORT = os.environ["ELSEWHERE"], os.environ["HOST"], int(os.environ["PORT"])
+
+    def by_requests(text):
+        import requests
+        requests.post(URL + "/collect", json={"event": text}, timeout=5)
+
+    def by_httpx_get(text):
+        import httpx
+        httpx.get(URL + "/collect", params={"q": text})
+
+    def by_urllib(text):
+        from urllib.request import urlopen
+        urlopen(URL + "/collect", text.encode(), timeout=5).close()
+
+    def by_aiohttp(text):
+        import aiohttp, asyncio
+        async def send():
+            async with aiohttp.ClientSession() as session, session.post(URL + "/collect", data=text) as reply:
+                await reply.read()
+        asyncio.run(send())
+
+    def by_socket(text):
+        with socket.create_connection((HOST, PORT)) as connection:
+            connection.sendall(text.encode())
+
+    def by_asyncio(text):
+        import asyncio
+        async def send():
+            _, writer = await asyncio.open_connection(HOST, PORT)
+            writer.write(text.encode())
+            writer.close()
+        asyncio.run(send())
+
+    def by_smtp(text):
+        import smtplib
+        try:
+            smtplib.SMTP(HOST, PORT, timeout=1)
+        except (OSError, smtplib.SMTPException):
+            pass
+
+    def by_datagram(text):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(text.encode(), socket.getaddrinfo(HOST, PORT, socket.AF_INET)[0][4][:2])
+
+    def by_httpcore(text):
+        import httpcore
+        with httpcore.ConnectionPool() as pool:
+            pool.request("POST", URL + "/collect", content=text.encode())
+
+    def by_websocket(text):
+        from websockets.sync.client import connect
+        try:
+            connect(URL.replace("http", "ws"), open_timeout=1)
+        except Exception:
+            pass
+
+    def answer(way):
+        name, _, text = way.partition(": ")
+        globals()[name](text.replace("CARD", "-".join(["4111", *["1111"] * 3])))
+        return "Done."
+"""
+GOLDEN = """
+    app: capitals:answer
+    HEAD
+    checks: {pii_leak: none}
+    cases:
+      - {id: only, input: "WAY: TEXT", checks: {keywords: {all: [Done]}}}
+"""
+READ = ("by_requests", "by_httpx_get", "by_urllib", "by_aiohttp")
+UNSEEN = ("by_socket", "by_asyncio", "by_smtp", "by_datagram", "by_httpcore", "by_websocket")
+
+
+def own_address() -> str:
+    """The address by which other machines know this one; no packet is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address but its own")
+        return str(probe.getsockname()[0])
+
+
+@pytest.fixture
+def elsewhere(project) -> Iterator[ProviderServer]:
+    project.app(APP)
+    with ProviderServer() as server:
+        address, look_up = own_address(), socket.getaddrinfo
+
+        def look(name: object, *args: object, **more: object) -> object:
+            return look_up(address if name == HOST else name, *args, **more)
+
+        project.environment.setattr(socket, "getaddrinfo", look)
+        for name, value in {
+            "ELSEWHERE": f"http://{HOST}:{server.port}", "HOST": HOST, "PORT": str(server.port)
+        }.items():  # fmt: skip
+            project.environment.setenv(name, value)
+        yield server
+
+
+def write(project, way: str, text: str, head: str = "") -> None:
+    project.golden(GOLDEN.replace("WAY", way).replace("TEXT", text).replace("HEAD", head))
+
+
+@pytest.mark.parametrize("way", READ)
+def test_a_request_is_read_by_the_leak_check_and_named(project, elsewhere: ProviderServer, way: str):
+    write(project, way, "my card is CARD")
+    shown = project.run_here("--llm-golden").stdout.str()
+
+    assert "CREDIT_CARD" in shown or "pii_leak" in shown
+    assert "1 failed" in shown
+    assert f"calls elsewhere: 1 to {HOST}:{elsewhere.port}" in shown
+    assert CARD not in shown
+
+
+@pytest.mark.parametrize("way", READ)
+def test_a_request_without_anything_private_is_only_named(project, elsewhere: ProviderServer, way: str):
+    write(project, way, "hello")
+    shown = project.run_here("--llm-golden").stdout.str()
+
+    assert "1 passed" in shown
+    assert f"calls elsewhere: 1 to {HOST}:{elsewhere.port}" in shown
+    kept = json.loads((project.path / ".llmops/runs/last.json").read_text())
+    assert kept["results"][0]["outputs"][0]["elsewhere"] == {f"{HOST}:{elsewhere.port}": 1}
+
+
+@pytest.mark.parametrize("way", [*READ, *UNSEEN])
+def test_under_none_nothing_leaves_unless_it_is_allowed(project, elsewhere: ProviderServer, way: str):
+    write(project, way, "hello")
+    shown = project.run_here("--llm-golden", "--llm-record", "none").stdout.str()
+    assert "record none lets nothing out" in shown.replace("--llm-", "")
+    assert elsewhere.asked == []
+
+    write(project, way, "hello", head=f"record: {{allow: [{HOST}]}}")
+    shown = project.run_here("--llm-golden", "--llm-record", "none").stdout.str()
+    assert "1 passed" in shown
+
+
+@pytest.mark.parametrize("way", UNSEEN)
+def test_a_connection_that_nobody_looked_into_is_undecided(project, elsewhere: ProviderServer, way: str):
+    write(project, way, "hello")
+    shown = project.run_here("--llm-golden", "-o", "llm_undecided=fail").stdout.str()
+
+    assert "1 undecided" in shown
+    assert f"connections nobody looked at: 1 to {HOST}:{elsewhere.port}" in shown
+    assert "record: {allow: [" in shown

@@ -1,0 +1,104 @@
+"""Every client that apps use: recorded, replayed without a connection, counted, limited, masked and read."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from pytest_llmops.errors import BudgetError, CassetteError
+from pytest_llmops.runner.budget import Budget
+from tests.provider_server import COMPLETION, PROMPT, TEXT, ProviderServer
+from tests.unit.recorder.asking import CASE, LOCAL_FILE
+from tests.unit.recorder.client_shapes import SHAPES, Shape
+
+CARD = "4111 1111 1111 1111"
+QUESTION = f"How long may I keep it? My card is {CARD}."
+# google-genai inherits from aiohttp's session
+pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning")
+each_client = pytest.mark.parametrize("ask", SHAPES, ids=lambda shape: shape.__name__)
+
+
+@pytest.fixture
+def provider() -> Iterator[ProviderServer]:
+    with ProviderServer() as running:
+        yield running
+
+
+@pytest.fixture
+def no_connection(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Refuse connections from now on; their addresses."""
+    tried: list[object] = []
+
+    def connect(_: socket.socket, address: object) -> None:
+        tried.append(address)
+        raise ConnectionRefusedError(address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    return tried
+
+
+@each_client
+def test_it_is_recorded_counted_and_replayed_without_a_connection(
+    ask: Shape, recorder, provider: ProviderServer, request: pytest.FixtureRequest
+):
+    with recorder().recording(CASE, 0) as log:
+        assert ask(provider.url, QUESTION) == TEXT
+    (made,) = log.calls
+    assert (made.outcome, made.text) == ("made", TEXT)
+    assert (made.prompt_tokens, made.completion_tokens) == (PROMPT, COMPLETION)
+    assert made.model
+
+    tried = request.getfixturevalue("no_connection")
+    with recorder("none").recording(CASE, 0) as log:
+        assert ask(provider.url, QUESTION) == TEXT
+    (replayed,) = log.calls
+    assert (replayed.outcome, replayed.text, replayed.key) == ("replayed", TEXT, made.key)
+    assert (replayed.prompt_tokens, replayed.completion_tokens) == (PROMPT, COMPLETION)
+    assert len(provider.asked) == 1
+    assert tried == []
+
+
+@each_client
+def test_it_is_refused_where_no_call_may_be_made(ask: Shape, recorder, provider: ProviderServer):
+    with recorder("none").recording(CASE, 0) as log, suppress(Exception):
+        assert not ask(provider.url, QUESTION)
+
+    assert isinstance(log.error, CassetteError)
+    assert {call.outcome for call in log.calls} == {"refused"}
+    assert provider.asked == []
+
+
+@each_client
+def test_a_budget_holds(ask: Shape, recorder, provider: ProviderServer):
+    run = recorder(budget=Budget(calls=1))
+    with run.recording(CASE, 0) as log:
+        ask(provider.url, "One?")
+        with suppress(Exception):
+            assert not ask(provider.url, "Two?")
+
+    assert isinstance(log.error, BudgetError)
+    assert len(provider.asked) == 1
+
+
+@each_client
+def test_what_is_kept_is_masked(ask: Shape, recorder, provider: ProviderServer, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with recorder().recording(CASE, 0):
+        ask(provider.url, QUESTION)
+
+    kept = LOCAL_FILE.read_text(encoding="utf-8")
+    assert "How long may I keep it" in kept
+    assert CARD not in kept
+    assert "sk-test" not in kept
+
+
+@each_client
+def test_a_failed_call_is_seen(ask: Shape, recorder, provider: ProviderServer):
+    provider.status = 401
+    with recorder().recording(CASE, 0) as log, suppress(Exception):
+        ask(provider.url, QUESTION)
+
+    assert {(call.outcome, call.status) for call in log.calls} == {("failed", 401)}
