@@ -277,7 +277,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
         self.wfile.write(b"0\r\n\r\n")
 
-    do_GET = do_POST
+    do_GET = do_POST  # noqa: N815 - the names of the base class
 
     def log_message(self, *_: Any) -> None:
         """Print nothing."""

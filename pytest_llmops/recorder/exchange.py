@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,12 @@ class Recording:
             self.refuse(error)
             raise error
         self.log.elsewhere.append(replace(left, allowed=allowed))
+
+    def note_leaving(self, destination: str) -> None:
+        """Note a connection to `192.0.2.7:443`, or to an unknown place, that is open or over already."""
+        host, _, port = destination.rpartition(":")
+        with suppress(CassetteError):  # of the log, since nobody can refuse it any more
+            self.leave(Elsewhere(host=destination), host or destination, int(port) if host else None)
 
     def end(self) -> None:
         """Close open calls; a call that outlives its case is not kept."""

@@ -18,6 +18,7 @@ from pytest_llmops.recorder.cassettes import Cassettes, cassette_path
 from pytest_llmops.recorder.exchange import MetricCalls, Recording, refuse_elsewhere
 from pytest_llmops.recorder.explanation import RunLog
 from pytest_llmops.recorder.redaction import Redaction
+from pytest_llmops.recorder.seams.processes import Watch
 from pytest_llmops.recorder.threads import carry_context
 from pytest_llmops.records import ANCHORS
 from pytest_llmops.settings import RecordMode
@@ -179,11 +180,16 @@ class Recorder:
             replies=self.replies if shared else None,
             keeps=self.keeps,
         )
+        watch = Watch()
         try:
             with interception.attribute_calls(recording, shared=shared), carry_context():
+                if shared:
+                    watch.begin()
                 yield log
         finally:
             recording.end()
+            for destination in watch.end() if shared else ():
+                recording.note_leaving(destination)
             if not shared:
                 with self._lock:
                     self._judge_calls.update(call.outcome for call in log.calls)

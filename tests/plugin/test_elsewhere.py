@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,7 @@ HOST = "api.elsewhere.test"
 CARD = "4111-1111-1111-1111"
 APP = """
     import os, socket
+    ADDRESS = os.environ["ADDRESS"]
     URL, HOST, PORT = os.environ["ELSEWHERE"], os.environ["HOST"], int(os.environ["PORT"])
 
     def by_requests(text):
@@ -70,6 +72,23 @@ APP = """
         except Exception:
             pass
 
+    def by_child(text):
+        import subprocess, sys
+        code = f"from urllib.request import urlopen; urlopen('http://{ADDRESS}:{PORT}/collect', b'x').read()"
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+    def by_shell(text):
+        os.system(f"bash -c 'exec 3<>/dev/tcp/{ADDRESS}/{PORT}'")
+
+    def by_pycurl(text):
+        import pycurl
+        client = pycurl.Curl()
+        client.setopt(client.URL, f"http://{ADDRESS}:{PORT}/collect")
+        client.setopt(client.POSTFIELDS, text)
+        client.setopt(client.WRITEFUNCTION, lambda data: None)
+        client.perform()
+        client.close()
+
     def answer(way):
         name, _, text = way.partition(": ")
         globals()[name](text.replace("CARD", "-".join(["4111", *["1111"] * 3])))
@@ -107,7 +126,8 @@ def elsewhere(project) -> Iterator[ProviderServer]:
 
         project.environment.setattr(socket, "getaddrinfo", look)
         for name, value in {
-            "ELSEWHERE": f"http://{HOST}:{server.port}", "HOST": HOST, "PORT": str(server.port)
+            "ELSEWHERE": f"http://{HOST}:{server.port}", "HOST": HOST, "ADDRESS": address,
+            "PORT": str(server.port),
         }.items():  # fmt: skip
             project.environment.setenv(name, value)
         yield server
@@ -159,3 +179,27 @@ def test_a_connection_that_nobody_looked_into_is_undecided(project, elsewhere: P
     assert "1 undecided" in shown
     assert f"connections nobody looked at: 1 to {HOST}:{elsewhere.port}" in shown
     assert "record: {allow: [" in shown
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no list of connections is read elsewhere")
+@pytest.mark.parametrize("way", ["by_child", "by_shell", "by_pycurl"])
+def test_a_connection_of_another_process_or_of_native_code_is_undecided(
+    project, elsewhere: ProviderServer, way: str
+):
+    if way == "by_pycurl":
+        pytest.importorskip("pycurl")
+    write(project, way, "hello")
+    shown = project.run_here("--llm-golden", "-o", "llm_undecided=fail").stdout.str()
+
+    assert "1 undecided" in shown
+    assert "connections nobody looked at: 1 to" in shown
+    assert f":{elsewhere.port}" in shown or "unknown (a child process)" in shown
+
+
+def test_a_process_that_connects_nowhere_is_no_matter(project, elsewhere: ProviderServer):
+    project.app(
+        "import subprocess\ndef answer(_):\n    return subprocess.check_output(['echo', 'Done'], text=True)\n"
+    )
+    write(project, "any", "hello")
+    assert "1 passed" in project.run_here("--llm-golden").stdout.str()
+    assert elsewhere.asked == []

@@ -102,7 +102,7 @@ def _replay(connector: Any, request: Any, replay: tuple[str, bytes]) -> Any:
 
     loop = asyncio.get_running_loop()
     protocol = ResponseHandler(loop)
-    protocol.connection_made(_NoTransport())
+    protocol.connection_made(_NoTransport())  # type: ignore[arg-type] # asyncio is heavy to import for a base
     protocol.data_received(write_answer(*replay))
     return Connection(connector, request.connection_key, protocol, loop)
 

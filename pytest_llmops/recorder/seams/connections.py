@@ -13,6 +13,7 @@ from cachetools import LRUCache
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.egress import is_listening, note_connection
 from pytest_llmops.recorder.patches import Change
+from pytest_llmops.recorder.seams import processes
 
 LIBRARIES = ()
 _MOST_NAMES = 10_000
@@ -47,10 +48,15 @@ def listen() -> None:
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    if event not in _EVENTS or not is_listening():
+    processes.note_event(event)
+    if event not in _EVENTS:
         return
     opened, address = arguments
-    if getattr(opened, "family", None) in _FAMILIES and isinstance(address, tuple):
+    if getattr(opened, "family", None) not in _FAMILIES or not isinstance(address, tuple):
+        return
+    if getattr(opened, "type", None) == socket.SOCK_STREAM:
+        processes.note_opened(str(address[0]), int(address[1]))
+    if is_listening():
         try:
             note_connection(str(address[0]), int(address[1]), _names.get(str(address[0]), ""))
         except CassetteError as error:  # what clients expect of a connection, so that they clean up

@@ -1,4 +1,4 @@
-"""How apps ask models: each shape takes the URL of a server and a question, and returns what the model said."""
+"""How apps ask models: a shape takes the URL of a server and a question, and returns what the model said."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def _bedrock(url: str) -> Any:
         region_name="us-east-1",
         endpoint_url=url,
         aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - of nobody
+        aws_secret_access_key="test",
     )
 
 
@@ -242,7 +242,7 @@ def ollama_sync(url: str, question: str) -> str:
     import ollama
 
     client = ollama.Client(host=url)
-    with closing(client._client):  # noqa: SLF001 - it has no other way
+    with closing(client._client):
         return client.chat(**_body(question)).message.content or ""
 
 
@@ -250,7 +250,7 @@ def ollama_stream(url: str, question: str) -> str:
     import ollama
 
     client = ollama.Client(host=url)
-    with closing(client._client):  # noqa: SLF001
+    with closing(client._client):
         return "".join(part.message.content or "" for part in client.chat(**_body(question), stream=True))
 
 

@@ -1,0 +1,68 @@
+"""Native code in this process that can open connections without Python's sockets."""
+
+from __future__ import annotations
+
+import re
+import struct
+import sys
+import sysconfig
+from contextlib import suppress
+from functools import cache, lru_cache
+from pathlib import Path
+
+_LIBRARY = re.compile(r"(/\S+\.so[\w.]*)$", re.MULTILINE)
+# Of Python itself and the system; and models' engines, which can serve or share work and are no clients.
+_NO_CLIENTS = re.compile(
+    r"/(?:lib(?:c|crypto|ssl|python|resolv|nss|nsl|uuid|anl|pthread|torch|gloo)\b|ld-|_ssl|onnxruntime|xllamacpp)"
+    r"|/(?:onnxruntime|xllamacpp|torch)/"
+)
+_SYMBOLS = 11  # the type of an ELF section: symbols that the loader looks up
+
+
+def may_connect() -> bool:
+    """Return whether a library is loaded that calls `connect` of the system by itself."""
+    return _find_clients(len(sys.modules))
+
+
+@lru_cache(maxsize=8)
+def _find_clients(_: int) -> bool:
+    """Look again whenever the number of modules is another."""
+    try:
+        libraries = set(_LIBRARY.findall(Path("/proc/self/maps").read_text(errors="replace")))
+    except OSError:
+        return False
+    stdlib = sysconfig.get_path("platstdlib")
+    return any(
+        _calls_connect(library)
+        for library in libraries
+        if not library.startswith(f"{stdlib}/lib-dynload/") and not _NO_CLIENTS.search(library)
+    )
+
+
+@cache
+def _calls_connect(library: str) -> bool:
+    """Return whether an ELF file of 64 bits lacks the symbol `connect`, which the system then gives it."""
+    with suppress(OSError, struct.error), Path(library).open("rb") as file:
+        head = file.read(64)
+        if head[:5] != b"\x7fELF\x02":
+            return False
+        (start,) = struct.unpack_from("<Q", head, 40)
+        size, count = struct.unpack_from("<HH", head, 58)
+        file.seek(start)
+        sections = [
+            struct.unpack("<IIQQQQI", entry[:44])
+            for entry in (file.read(size) for _ in range(count))
+            if len(entry) == size
+        ]
+        for _, kind, _, _, offset, length, link in sections:
+            if kind == _SYMBOLS:
+                file.seek(sections[link][4])
+                names = file.read(sections[link][5])
+                file.seek(offset)
+                symbols = file.read(length)
+                wanted = names.find(b"\0connect\0") + 1
+                return bool(wanted) and any(
+                    name == wanted and section == 0
+                    for name, _, _, section in struct.iter_unpack("<IBBH16x", symbols)
+                )
+    return False
