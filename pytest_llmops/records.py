@@ -156,6 +156,8 @@ class Golden:
         anchors: File of stored outputs that are scored in each run, from the project's root; empty for none.
         never_record: Hosts whose model calls are made in every run, neither recorded nor replayed.
         allowed_hosts: Hosts to which the app may send what is no model call.
+        also_record: Other requests that are recorded and replayed, as `POST api.example.com/rank*`.
+        ignored_parts: Parts of requests that change in every call, as `CallRules.ignored`.
         model_errors: Effect of a failed model call on its case; None leaves it to the status.
         require_spans: Number of spans that the app must leave for a case.
         passages: Whether `pii_leak` looks into passages; None leaves it to the check.
@@ -178,6 +180,8 @@ class Golden:
     anchors: str = ""
     never_record: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    also_record: tuple[str, ...] = ()
+    ignored_parts: tuple[str, ...] = ()
     model_errors: ModelErrors | None = None
     require_spans: int = 0
     passages: Passages | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
@@ -133,6 +134,9 @@ class _Reading:
             wrong := describe_wrong_path(anchors, root if stamps else None)
         ):
             self._note(("anchors",), wrong)
+        for at, part in enumerate(_part(_part(document, "record", Table), "ignore", Row)):
+            if isinstance(part, str) and (wrong := _describe_wrong_part(part)):
+                self._note(("record", "ignore", at), wrong)
         self._shared = self._read_checks(document, ())
         self._own = {at: self._read_checks(case, ("cases", at)) for at, case in self._cases.items()}
         self._attached = {at: self._read_attached(at, case, root) for at, case in self._cases.items()}
@@ -154,6 +158,8 @@ class _Reading:
             anchors=self._document.get("anchors", ""),
             never_record=tuple(_part(self._document, "record", Table).get("never", ())),
             allowed_hosts=tuple(_part(self._document, "record", Table).get("allow", ())),
+            also_record=tuple(_part(self._document, "record", Table).get("also", ())),
+            ignored_parts=tuple(_part(self._document, "record", Table).get("ignore", ())),
             model_errors=self._document.get("model_errors"),
             require_spans=int(self._document.get("require_spans", 0)),
             passages=self._document.get("passages"),
@@ -317,6 +323,17 @@ class _Reading:
 
     def _note(self, place: Place, message: str) -> None:
         self.mistakes.append(Mistake(line=line_of(self._document, place), message=message, place=place))
+
+
+def _describe_wrong_part(part: str) -> str:
+    """Why a part of requests cannot be ignored: it is no pattern, or one that finds everything."""
+    if part.startswith("/"):
+        return ""
+    try:
+        pattern = re.compile(part)
+    except re.error as error:
+        return f"{part!r} is no pattern: {error}; a JSON pointer begins with /, as /metadata/run"
+    return f"{part!r} leaves nothing of a text" if pattern.fullmatch("What is open today?") else ""
 
 
 def _part(table: Table, key: str, kind: type[Part]) -> Part:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Any, Literal, Protocol
 
@@ -32,12 +34,16 @@ class CallRules:
         never: Hosts, with a port or without, whose calls are neither recorded nor replayed.
         errors: Effect of a failed call on the case; None leaves it to its status.
         allow: Hosts, likewise, to which the app may send what is no model call, whatever the mode is.
+        also: Requests that are recorded as model calls are, as `POST api.example.com/rank*`.
+        ignored: Parts of a request that change in every call: JSON pointers, and patterns in its strings.
         spans: How many spans the app must leave in addition to its calls.
     """
 
     live: bool = False
     never: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     errors: ModelErrors | None = None
     spans: int = 0
 
@@ -47,6 +53,24 @@ class CallRules:
             return "the golden file says live: true of the case"
         rule = next((rule for rule in self.never if is_host(rule, host, port)), None)
         return f"the golden file says record: {{never: [{rule}]}}" if rule else ""
+
+    def records(self, method: str, host: str, port: int | None, path: str) -> bool:
+        """Return whether the golden file lists a request under `record: {also: …}`."""
+        for rule in self.also:
+            wanted, _, place = rule.partition(" ")
+            named, slash, pattern = place.partition("/")
+            if wanted == method and is_host(named, host, port) and fnmatchcase(path, f"{slash}{pattern}"):
+                return True
+        return False
+
+    def without_ignored(self, body: Any) -> Any:
+        """The body of a request without what `record: {ignore: …}` names."""
+        for rule in self.ignored:
+            if rule.startswith("/"):
+                body = _drop(body, rule[1:].split("/"))
+            else:
+                body = _replace(body, re.compile(rule))
+        return body
 
     def allows(self, host: str, port: int | None) -> bool:
         """Return whether the golden file lists a destination under `record: {allow: …}`."""
@@ -169,6 +193,36 @@ class CallLog:
     error: CassetteError | None = None
     elsewhere: list[Elsewhere] = field(default_factory=list)
     is_whole: bool = True
+
+
+def _drop(value: Any, steps: list[str]) -> Any:
+    """The value without the part at a JSON pointer (RFC 6901), where `*` is any key or place."""
+    step, *rest = steps
+    step = step.replace("~1", "/").replace("~0", "~")
+    if isinstance(value, Mapping):
+        items = value.items()
+        return {
+            key: _drop(part, rest) if step in (key, "*") else part
+            for key, part in items
+            if rest or step not in (key, "*")
+        }
+    if isinstance(value, list):
+        parts = enumerate(value)
+        return [
+            _drop(part, rest) if step in (str(at), "*") else part
+            for at, part in parts
+            if rest or step not in (str(at), "*")
+        ]
+    return value
+
+
+def _replace(value: Any, pattern: re.Pattern[str]) -> Any:
+    """The value with what a pattern finds left out of every string."""
+    if isinstance(value, str):
+        return pattern.sub("", value)
+    if isinstance(value, Mapping):
+        return {key: _replace(part, pattern) for key, part in value.items()}
+    return [_replace(part, pattern) for part in value] if isinstance(value, list) else value
 
 
 def count_calls(made: int, replayed: int, failed: int) -> str:

@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.call import CallLog, CallRules, Elsewhere
 from pytest_llmops.recorder.exchange import Exchange, MetricCalls, Recording
-from pytest_llmops.recorder.identity import is_loopback, is_model_call, may_call_model
+from pytest_llmops.recorder.identity import identify, is_loopback, is_model_call, may_call_model
+from pytest_llmops.recorder.providers import OTHER
+from pytest_llmops.recorder.seams.processes import note_asked
 from pytest_llmops.recorder.threads import is_inherited
 
 # Headers and query parameters whose very purpose is a secret that the provider gave.
@@ -31,6 +33,7 @@ _OF_EVERY_CLIENT = frozenset({
     "traceparent", "transfer-encoding", "user-agent", "amz-sdk-invocation-id", "amz-sdk-request",
     "x-amz-date", "x-amz-content-sha256",
 })  # fmt: skip
+_USUAL_PORTS = (80, 443)
 _OF_OPENAI_CLIENTS = "x-stainless-"
 
 
@@ -47,7 +50,7 @@ class Listener(Protocol):
     def rule_unattributed(self) -> CassetteError | None:
         """Count a call that may belong to any of several cases; the error where it may not be made."""
 
-    def rule_stray(self, host: str) -> CassetteError | None:
+    def rule_elsewhere(self, host: str) -> CassetteError | None:
         """Note what left for another machine and may belong to any of several cases; the error likewise."""
 
 
@@ -138,14 +141,20 @@ def begin(request: Egress) -> Exchange | None:
     Raises:
         CassetteError: The request may not be made.
     """
-    kinds = may_call_model(request.method, request.path)
-    if not kinds or not is_model_call(request.method, request.path, request.content):
-        _note(request)
-        return None
+    for port in (request.port,) if request.port else _USUAL_PORTS:
+        note_asked(request.host, port)
+    kind, path = "", request.path
+    if not may_call_model(request.method, path) or not is_model_call(request.method, path, request.content):
+        if not _is_recorded_too(request):
+            _note(request)
+            return None
+        # Of any other request, method and query tell what it asks.
+        kind, path = OTHER, f"{request.method} {path}{'?' if request.query else ''}{request.query}"
     recording = _find_recording()
     if recording is None:
         return None
-    return recording.begin(request.host, request.port, request.path, request.content, request.describe())
+    identity = identify(request.host, request.port, path, request.content, kind)
+    return recording.begin(replace(identity, sent=request.describe()), request.host, request.port)
 
 
 def note_connection(address: str, port: int, name: str = "") -> None:
@@ -186,6 +195,13 @@ def _find_recording() -> Recording | MetricCalls | None:
     return None
 
 
+def _is_recorded_too(request: Egress) -> bool:
+    recording = current.get() or (_open_recordings[0] if len(_open_recordings) == 1 else None)
+    return recording is not None and recording.rules.records(
+        request.method, request.host, request.port, request.path
+    )
+
+
 def _note(request: Egress) -> None:
     if is_loopback(request.host):
         return
@@ -201,7 +217,7 @@ def _note_elsewhere(left: Elsewhere, host: str, port: int | None) -> None:
         if _in_metric.get() or not _open_recordings:
             return
         if len(_open_recordings) > 1:
-            if error := recorders[-1].rule_stray(left.host) if recorders else None:
+            if error := recorders[-1].rule_elsewhere(left.host) if recorders else None:
                 raise error
             return
         recording = _open_recordings[0]

@@ -26,8 +26,8 @@ from pytest_llmops.recorder.call import (
 )
 from pytest_llmops.recorder.cassettes import CassetteSession, Recorded
 from pytest_llmops.recorder.explanation import explain_miss
-from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify, identify_body
-from pytest_llmops.recorder.providers import WORDLESS
+from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify_body, key_of
+from pytest_llmops.recorder.providers import OTHER, WORDLESS
 from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.reply import Reply, read_answer, read_reply
 from pytest_llmops.settings import RecordMode
@@ -68,18 +68,16 @@ class Recording:
     _numbers: dict[str, set[int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, host: str, port: int | None, path: str, content: bytes, sent: Any = None) -> Exchange:
+    def begin(self, identity: Identity, host: str, port: int | None) -> Exchange:
         """
         Begin a call, and replay it if it is recorded.
-
-        Args:
-            content: The body of the request.
-            sent: The other parts of the request, which are kept without a part in its identity.
 
         Raises:
             CassetteError: The call is not recorded and may not be made.
         """
-        identity = identify(host, port, path, content, sent)
+        if self.rules.ignored:
+            body = self.rules.without_ignored(identity.body)
+            identity = replace(identity, key=key_of(identity.provider, identity.path, body))
         if self.ended:
             self.report(
                 f"{self.log.case}: a model was called after the case had ended, so no check saw it: "
@@ -95,6 +93,9 @@ class Recording:
     def replay(self, host: str, port: int | None, path: str, body: Any) -> bytes | None:
         """Return the recorded answer to a JSON request, and log the call; None where there is none."""
         identity = identify_body(host, port, path, body)
+        if self.rules.ignored:
+            body = self.rules.without_ignored(body)
+            identity = replace(identity, key=key_of(identity.provider, identity.path, body))
         if self.ended or self.rules.why_live(host, port):
             return None
         session = self._session(identity)
@@ -292,7 +293,7 @@ class Exchange:
             recording.refuse(error)
             self._end_without_answer("refused", f"it {missing}, and {rule}: {self._reason}")
             raise error
-        if recording.budget is not None:
+        if recording.budget is not None and self._identity.kind != OTHER:
             try:
                 recording.budget.permit(self._identity.provider, self._identity.model)
             except CassetteError as error:
@@ -403,7 +404,7 @@ class MetricCalls:
     _counts: Counter[CallOutcome] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, host: str, port: int | None, path: str, content: bytes, sent: Any = None) -> Exchange:
+    def begin(self, identity: Identity, host: str, port: int | None) -> Exchange:
         """
         Begin a call.
 
@@ -411,7 +412,6 @@ class MetricCalls:
             CassetteError: No call may be made at all, or the budget is spent.
         """
         if self.mode == "none":
-            identity = identify(host, port, path, content)
             raise CassetteError(
                 f"record none allows no call, and vectors of {identity.model or identity.provider} are "
                 "kept in no cassette but in the cache of .llmops; fill it with --llm-record new"
@@ -427,7 +427,7 @@ class MetricCalls:
             rules=CallRules(live=True),
             budget=self,
         )
-        return recording.begin(host, port, path, content, sent)
+        return recording.begin(identity, host, port)
 
     def permit(self, provider: str, model: str | None) -> None:
         if self.budget is not None:

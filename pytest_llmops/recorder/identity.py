@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from ipaddress import ip_address
@@ -99,17 +99,15 @@ def is_host(written: str, host: str, port: int | None) -> bool:
     return alike and (not number or int(number) == port or (port is None and int(number) in _USUAL_PORTS))
 
 
-def identify(
-    host: str, port: int | None, path: str, content: bytes, sent: Mapping[str, Any] | None = None
-) -> Identity:
-    """Return the identity of a request that `is_model_call`."""
+def identify(host: str, port: int | None, path: str, content: bytes, kind: str = "") -> Identity:
+    """Return the identity of a request that `is_model_call`, or of the given kind."""
     body = _parse(content)
     if body is _NO_JSON:
         if boundary := _BOUNDARY.match(content):  # drawn anew for each request
             content = content.replace(boundary[1], b"boundary")
         body = content.decode("utf-8", "surrogateescape")
-    kind = _find_kind(path, content)
-    return replace(identify_body(host, port, path, body, kind), sent=sent or {})
+    kind = kind or _find_kind(path, content)
+    return identify_body(host, port, path, body, kind)
 
 
 def identify_body(host: str, port: int | None, path: str, body: Any, kind: str = "") -> Identity:

@@ -65,7 +65,7 @@ class Recorder:
     Attributes:
         problems: Answers that could not be kept, and why; the answers themselves reached the app.
         unattributed: How many model calls may have been of any of several cases.
-        strays: By destination, what else left for another machine and may have been of any of several.
+        elsewhere: By destination, what else left for another machine and may have been of any of several.
         metric_calls: The calls of metrics, which belong to no case.
         replies: Sees the replies to the app's model calls, and may give others; never those of judges.
         keeps: Whether answers that are made are recorded, and `llmops explain` gets to know of the calls.
@@ -91,7 +91,7 @@ class Recorder:
         """
         self.problems: list[str] = []
         self.unattributed = 0
-        self.strays: Counter[str] = Counter()
+        self.elsewhere: Counter[str] = Counter()
         self.replies: ReplySource | None = None
         self.keeps = True
         self._redaction = Redaction(redact)
@@ -135,10 +135,10 @@ class Recorder:
             return CassetteError(f"{_UNATTRIBUTED}, and a budget counts each call")
         return None
 
-    def rule_stray(self, host: str) -> CassetteError | None:
+    def rule_elsewhere(self, host: str) -> CassetteError | None:
         """Note what left for another machine, on a thread that knows of no case; the error under none."""
         with self._lock:
-            self.strays[host] += 1
+            self.elsewhere[host] += 1
         if self._mode == "none":
             return CassetteError(refuse_elsewhere("several cases ran", host))
         return None

@@ -12,13 +12,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from pytest_llmops.recorder.bodies import event_lines, parse_body
-from pytest_llmops.recorder.providers import READERS
+from pytest_llmops.recorder.providers import OTHER, READERS
 from pytest_llmops.recorder.providers.reader import first, mapping, string
 
 _OK = 200
 _DONE = "[DONE]"
 _EXCERPT = 300  # characters of a refusal
-_ANY_TEXT = {"audio", "files", "http"}  # kinds whose answers need not be JSON
+_ANY_TEXT = {"audio", "files", OTHER}  # kinds whose answers need not be JSON
 
 # The fields in which a streamed text comes piece by piece, so that a secret may be cut in two.
 _PIECES = {

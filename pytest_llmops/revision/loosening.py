@@ -256,6 +256,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], bool]] = {
     "watch": lambda _, after: after,
     # of cases and golden files
     "allowed_hosts": lambda before, after: {*after} <= {*before},
+    "also_record": lambda before, after: {*after} <= {*before},  # what is replayed is not asked any more
     "anchors": lambda before, _: not before,
     "data": _covers_all,
     "live": lambda _, after: after is True,
@@ -276,6 +277,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], bool]] = {
     "budget": _is_budget_as_large,
     "collect": lambda _, after: after is True,
     "known_failures": _ranked("pass", "warn", "fail"),
+    "ignored_parts": lambda before, after: {*after} <= {*before},
     "judge": lambda before, _: not before,  # where nobody judged, no judge is laxer
     "langsmith_forward": _ranked("forward", "masked", "refuse"),
     "max_repeats": _is_repeated_as_often,

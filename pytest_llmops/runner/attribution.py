@@ -74,10 +74,10 @@ class Attribution:
             )
             if count
         ]
-        strays = recorder.strays if recorder else {}
-        if strays:
+        elsewhere = recorder.elsewhere if recorder else {}
+        if elsewhere:
             lost_sight.append(
-                f"error: requests or connections of no known case: {name_counts(strays)}, so no check "
+                f"error: requests or connections of no known case: {name_counts(elsewhere)}, so no check "
                 f"of a case looked at them; {_REMEDY}"
             )
         return [*self._ends, *lost_sight, *self._leaks(), *finished]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pytest_llmops.recorder.providers import anthropic, bedrock, cohere, gemini, ollama, openai
 from pytest_llmops.recorder.providers.reader import Reader
 
-WORDLESS = frozenset({"embeddings", "images", "audio", "files", "count_tokens"})
+OTHER = "http"
+"""The kind of a request that a golden file lists under `record: {also: …}`."""
+
+WORDLESS = frozenset({OTHER, "embeddings", "images", "audio", "files", "count_tokens"})
 """Kinds of calls whose answers are no text that a model wrote."""
 
 READERS: tuple[Reader, ...] = tuple(

@@ -87,6 +87,8 @@ def plan(
                     live=case.live,
                     never=golden.never_record,
                     allow=golden.allowed_hosts,
+                    also=golden.also_record,
+                    ignored=golden.ignored_parts,
                     errors=golden.model_errors,
                     spans=golden.require_spans,
                 ),

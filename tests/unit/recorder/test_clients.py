@@ -16,8 +16,11 @@ from tests.unit.recorder.client_shapes import SHAPES, Shape
 
 CARD = "4111 1111 1111 1111"
 QUESTION = f"How long may I keep it? My card is {CARD}."
-# google-genai inherits from aiohttp's session
-pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning")
+# google-genai inherits from aiohttp's session; clients leave the response of a refused call open.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 each_client = pytest.mark.parametrize("ask", SHAPES, ids=lambda shape: shape.__name__)
 
 

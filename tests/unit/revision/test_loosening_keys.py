@@ -20,6 +20,9 @@ class Later:
     key_of_tomorrow: object = None
     live: object = False
     never_record: object = ()
+    allowed_hosts: object = ()
+    also_record: object = ()
+    ignored_parts: object = ()
     record_only: object = False
     model_errors: object = None
     require_spans: object = False
@@ -44,6 +47,9 @@ def at_least(threshold: float) -> Bound:
         ("model_errors", "warn", "allow"),
         ("model_errors", None, "allow"),
         ("never_record", ("a", "b"), ("a",)),
+        ("allowed_hosts", (), ("a",)),
+        ("also_record", (), ("POST a/b",)),
+        ("ignored_parts", (), ("/a",)),
         ("require_spans", True, False),
         ("require_spans", 3, 2),
         ("passages", "scan", "own_knowledge"),
@@ -86,6 +92,7 @@ FILE_FIELDS = {field.name for field in fields(Golden) if field.compare} - {"path
 OTHER: dict[str, Any] = {
     "judge": {"model": "m", "base_url": "http://127.0.0.1:1/v1"}, "encoder": "large", "require_spans": 0,
     "measures": {"mutation": {"lies": at_least(0.8)}},
+    "allowed_hosts": ("h",), "also_record": ("POST a/b",), "ignored_parts": ("/a",),
 }  # fmt: skip
 
 
