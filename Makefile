@@ -14,6 +14,8 @@ bare-raganything := "raganything>=1.4,<1.5" "rapidocr-onnxruntime>=1.4,<2"
 golden-autogen := reference_app/variants/autogen/golden.yaml --llm-record none
 golden-raganything := golden/multimodal.yaml
 golden-mcp := golden/support.yaml --llm-app reference_app.variants.mcp:answer
+# Clients of models' providers, whose requirements are older than what we lock.
+providers := "anthropic>=2" "boto3>=1.40" "cohere>=5" "google-genai>=1" "ollama>=0.6" "pycurl>=7.45"
 index := import asyncio, importlib, sys; \
   asyncio.run(importlib.import_module("reference_app.variants." + sys.argv[1]).answer("boots")) # builds it at first use
 before-autogen = mkdir -p .llmops/cassettes && cp -R reference_app/variants/autogen/cassettes/. .llmops/cassettes/
@@ -121,7 +123,8 @@ adapter: .venv-train/stamp # trains reference_app/adapter anew, in an environmen
 finetune-openai: .venv/golden.stamp # the same data as paid jobs; without ARGS="--yes" it only tells the cost
 	$(BIN)/python -m reference_app.training.openai_jobs $(ARGS)
 
-interop: .venv-deepeval/stamp # tests beside the real DeepEval, which wants older versions of what we lock
+interop: .venv-deepeval/stamp .venv-clients/stamp # tests beside real libraries that want older versions of what we lock
+	CLIENTS=all .venv-clients/bin/python -m pytest tests/unit/recorder/test_clients.py tests/plugin/test_elsewhere.py
 	.venv-deepeval/bin/python -m pytest -p no:deepeval -p no:asyncio -p no:rerunfailures -p no:repeat \
 	  tests/unit/features/deepeval/test_deepeval.py tests/unit/features/deepeval/test_deepeval_wrapped.py
 
@@ -145,6 +148,13 @@ clean:
 	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
 	  > $$(.venv-deepeval/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
 	.venv-deepeval/bin/python -m pip install -q --disable-pip-version-check deepeval==4.3.1
+	@touch $@
+
+.venv-clients/stamp: .venv/test.stamp
+	.venv/bin/python -m venv .venv-clients
+	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
+	  > $$(.venv-clients/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
+	.venv-clients/bin/python -m pip install -q --disable-pip-version-check $(providers)
 	@touch $@
 
 .venv-train/stamp: .venv/golden.stamp

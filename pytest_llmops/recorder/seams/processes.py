@@ -45,7 +45,7 @@ class Connection(NamedTuple):
     inode: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Watch:
     """
     Compares the connections of this machine before and after a case in which others than Python may connect.
