@@ -20,11 +20,13 @@ from pytest_llmops.features.mutate.reply_parts import (
     write_vectors,
 )
 from pytest_llmops.recorder.identity import LOOPBACK, Identity
+from pytest_llmops.recorder.providers import WORDLESS
 
 RUBBISH = "qzx 7 lorem 7 gruntle wib; wab 7 zzt <> vlim 7 7"
 REFUSAL = "I'm sorry, but I can't help with that."
 
 _EMBEDDINGS = "embeddings"
+_UNCHANGED = WORDLESS | {"rerank", "moderations"}  # what is no text of a model
 _RIVAL = "::rival"
 _FEWEST_CALLS = 20
 _TIMES_AS_MANY = 4
@@ -124,7 +126,7 @@ class Replies:
     def replace(self, case: str, repeat: int, identity: Identity, nth: int) -> tuple[str, Any] | None:  # noqa: ARG002 - as the recorder calls it
         if self.kind is None:
             return None
-        if identity.kind == _EMBEDDINGS:
+        if identity.kind in _UNCHANGED:
             return self._embed(case, identity, nth)
         place = (identity.provider, identity.path)
         with self._lock:
@@ -150,17 +152,19 @@ class Replies:
         if parts != known.parts:
             self.changed.add(case)
         wants_stream = isinstance(identity.body, Mapping) and identity.body.get("stream") is True
-        return write_reply(identity.kind, known.body, parts, stream=wants_stream)
+        return write_reply(
+            identity.kind, known.body, parts, stream=wants_stream, content_type=known.content_type
+        )
 
     def _embed(self, case: str, identity: Identity, nth: int) -> tuple[str, Any] | None:
         if known := self._exact.get((case, identity.key, nth)):
             return known.content_type, known.body
         if self.may_embed(identity.provider):
             return None
-        known = self._nearest(case, (identity.provider, identity.path), _EMBEDDINGS, 0)
+        known = self._nearest(case, (identity.provider, identity.path), identity.kind, 0)
         self.guessed.add(case)
-        if known is None:
-            raise CassetteError(f"no vector of {identity.provider}{identity.path} is known")
+        if known is None or identity.kind != _EMBEDDINGS:
+            raise CassetteError(f"no answer of {identity.provider}{identity.path} is known to this request")
         return known.content_type, write_vectors(known.body, identity.body)
 
     def _nearest(self, case: str, place: Place, kind: str, number: int) -> Known | None:
@@ -173,7 +177,7 @@ class Replies:
         return of_place[-1] if of_place else None
 
     def _chats(self, case: str) -> list[Known]:
-        return [known for known in self._calls.get(case, ()) if known.identity.kind != _EMBEDDINGS]
+        return [known for known in self._calls.get(case, ()) if known.identity.kind not in _UNCHANGED]
 
     def _mutate(self, case: str, kind: str, known: Known, number: int) -> Parts:
         if kind == "another_reply":

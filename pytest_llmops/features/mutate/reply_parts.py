@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_llmops.recorder.bodies import event_lines
+from pytest_llmops.errors import CassetteError
+from pytest_llmops.recorder.bodies import event_lines, rewrite_line
 from pytest_llmops.recorder.reply import read_reply
 
 STREAM = "text/event-stream"
 _JSON = "application/json"
+_TEXTS = frozenset({"text", "content", "response", "outputText", "generation"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +44,72 @@ def read_parts(kind: str, body: Any) -> Parts:
     return Parts(text=read_reply(body).text or "", tools=tuple(tools))
 
 
-def write_reply(kind: str, template: Any, parts: Parts, *, stream: bool) -> tuple[str, Any]:
+def write_reply(
+    kind: str, template: Any, parts: Parts, *, stream: bool, content_type: str = _JSON
+) -> tuple[str, Any]:
     """
     Write a reply, as content type and body.
 
     Args:
         template: A real reply of the same host and path, whose other fields are kept.
         stream: Write it as a stream of events.
+        content_type: Of the template. A reply of a protocol that is not written here is the template with
+            another text: complete or a stream as that is, and with the tool calls that it has.
+
+    Raises:
+        CassetteError: Nobody knows where the template's text stands.
     """
+    if kind not in _WRITERS:
+        return content_type, _with_text(template, parts.text)
     base = _base(kind, template)
     if not stream:
         return _JSON, _WRITERS[kind](base, parts)
     return STREAM, "".join(_STREAMS[kind](base, parts))
+
+
+def _with_text(template: Any, text: str) -> Any:
+    """The template with another text in place of its own, which may stand there in pieces."""
+    if isinstance(template, str):
+        lines = [(line, copy.deepcopy(event)) for line, event in event_lines(template)]
+        _put_text([event for _, event in lines if event is not None], read_reply(template).text, text)
+        return "\n".join(
+            line if event is None else rewrite_line(line, json.dumps(event)) for line, event in lines
+        )
+    body = copy.deepcopy(template)
+    _put_text(body, read_reply(template).text, text)
+    return body
+
+
+def _put_text(body: Any, old: str | None, text: str) -> None:
+    """Put a text in the place of the first of those strings that are the old text when they are joined."""
+    places = list(_text_places(body))
+    for start in range(len(places)):
+        joined = ""
+        for end in range(start, len(places)):
+            holder, name = places[end]
+            joined += holder[name]
+            if joined == old:
+                pieces = places[start : end + 1]
+                first = next((at for at, (piece, key) in enumerate(pieces) if piece[key]), 0)
+                for at, (piece, key) in enumerate(pieces):
+                    piece[key] = text if at == first else ""
+                return
+            if not (old or "").startswith(joined):
+                break
+    raise CassetteError("the reply of this protocol holds no text that could be changed")
+
+
+def _text_places(value: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if isinstance(part, str):
+                if name in _TEXTS:
+                    yield value, name
+            else:
+                yield from _text_places(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _text_places(part)
 
 
 def write_vectors(template: Any, request: Any) -> Any:

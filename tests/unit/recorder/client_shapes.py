@@ -26,7 +26,7 @@ def _joined(lines: Any) -> str:
     for line in lines:
         text = line.decode() if isinstance(line, bytes) else line
         if text.startswith("data:") and "[DONE]" not in text:
-            said.append(json.loads(text[5:])["choices"][0]["delta"].get("content") or "")
+            said += [choice["delta"].get("content") or "" for choice in json.loads(text[5:])["choices"]]
     return "".join(said)
 
 

@@ -11,6 +11,7 @@ from functools import wraps
 import pytest
 
 from pytest_llmops.errors import BudgetError, CassetteError
+from pytest_llmops.features.mutate.replies import REFUSAL, Replies
 from pytest_llmops.runner.budget import Budget
 from tests.provider_server import COMPLETION, PROMPT, TEXT, ProviderServer
 from tests.unit.recorder.asking import CASE, LOCAL_FILE
@@ -124,3 +125,17 @@ def test_a_failed_call_is_seen(ask: Shape, recorder, provider: ProviderServer):
         ask(provider.url, QUESTION)
 
     assert {(call.outcome, call.status) for call in log.calls} == {("failed", 401)}
+
+
+@each_client
+def test_its_replies_can_be_mutated(ask: Shape, recorder, provider: ProviderServer):
+    run = recorder()
+    run.replies = replies = Replies()
+    with run.recording(CASE, 0):
+        assert ask(provider.url, QUESTION) == TEXT
+    for kind, said in (("refusal", REFUSAL), ("truncated", TEXT[: len(TEXT) // 2])):
+        replies.begin(kind)
+        with run.recording(CASE, 0):
+            assert ask(provider.url, QUESTION) == said
+        assert replies.changed == {CASE}
+    assert len(provider.asked) == 1
