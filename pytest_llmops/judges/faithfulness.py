@@ -30,7 +30,8 @@ from pytest_llmops.metrics.faithfulness.claims import (
     split_contexts,
 )
 from pytest_llmops.metrics.faithfulness.model import Label, load_model
-from pytest_llmops.metrics.words import find_blank, fold, quote
+from pytest_llmops.metrics.words import find_blank, quote
+from pytest_llmops.text.characters import fold
 from pytest_llmops.models.cross_encoder import identify_entailment
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.printable import counted

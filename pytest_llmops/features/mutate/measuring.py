@@ -33,7 +33,7 @@ from pytest_llmops.features.mutate.trials import (
     try_mutations,
 )
 from pytest_llmops.golden.identity import cases_by_id, file_of, input_hash
-from pytest_llmops.metrics.words import split_words
+from pytest_llmops.text.words import split_words
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.protocols import App, traits_of
 from pytest_llmops.recorder import Call

@@ -17,7 +17,9 @@ from pytest_llmops.metrics.faithfulness.sentences import (
     read_wording,
     split_sentences,
 )
-from pytest_llmops.metrics.words import FUNCTION_WORDS, fold_typography, split_words
+from pytest_llmops.metrics.words import FUNCTION_WORDS
+from pytest_llmops.text.characters import fold_typography
+from pytest_llmops.text.words import split_words
 from pytest_llmops.records import Sample, ToolCall
 
 Origin = Literal["passages", "reference", "tool_calls"]

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pytest_llmops.metrics.faithfulness.sentences import NUMBER_WORDS
-from pytest_llmops.metrics.words import fold_typography
+from pytest_llmops.text.characters import fold_typography
 
 _NEARLY = 0.02  # relative; 2 months are nearly 60 days
 _EQUAL = 1e-6

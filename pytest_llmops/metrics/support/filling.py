@@ -11,7 +11,8 @@ from typing import Any
 from pytest_llmops.metrics.facts.sources import read_record
 from pytest_llmops.metrics.support.claims import list_words, split
 from pytest_llmops.metrics.support.language import Language
-from pytest_llmops.metrics.words import fold, join_thousands
+from pytest_llmops.text.characters import fold
+from pytest_llmops.text.words import join_thousands
 from pytest_llmops.records import ToolCall
 
 _LONGEST = 150  # words in place of a wildcard: time grows with their number

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.metrics.lexical.overlap import Overlap
-from pytest_llmops.metrics.words import content_words, split_words
+from pytest_llmops.metrics.words import content_words
+from pytest_llmops.text.words import split_words
 
 
 @pytest.mark.parametrize(

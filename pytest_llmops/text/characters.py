@@ -1,0 +1,64 @@
+"""Characters as they look: widths, dashes, quotes, digits of any script; and scripts without spaces."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+import regex
+
+UNSPACED = (
+    r"\p{Han}\p{Hiragana}\p{Katakana}\u30fc\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tai_Tham}\p{New_Tai_Lue}\p{Tai_Le}"
+)
+"""Scripts that put no space between words, for a class of the package regex."""
+
+_DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\ufe58\ufe63\uff0d")
+_QUOTES = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032", "'"),
+        **dict.fromkeys("\u201c\u201d\u201f\u2033", '"'),
+    }
+)
+_FOREIGN = regex.compile(r"[^\x00-\x7f]")
+_INVISIBLE = regex.compile(r"\p{Default_Ignorable_Code_Point}")
+# Arabic and Hebrew are written with or without their vowel signs, and Arabic words are drawn out by a stroke.
+_OPTIONAL = regex.compile(r"[\u0640\u064b-\u0652\u0670\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]")
+_NUMBER_MARKS = str.maketrans({"\u066a": "%", "\u066b": ".", "\u066c": ","})
+
+
+def read_character(char: str) -> str:
+    """Return a character as it looks: digits, spaces and dashes of ASCII, anything else by NFKC."""
+    category = unicodedata.category(char)
+    if category == "Nd":
+        return str(unicodedata.digit(char))
+    if category == "Zs":
+        return " "
+    return "-" if char in _DASHES else unicodedata.normalize("NFKC", char)
+
+
+@lru_cache(maxsize=16_384)
+def _read_visible(char: str) -> str:
+    if _INVISIBLE.match(char):
+        return ""
+    read = read_character(char)
+    return "".join("-" if part in _DASHES else part for part in read if not _INVISIBLE.match(part))
+
+
+def fold_typography(text: str) -> str:
+    """Normalise by NFKC, and unify quotes, dashes and digits; drop invisible characters."""
+    if text.isascii():
+        return text
+    # NFC of the parts' NFKC is NFKC of the text.
+    read = _FOREIGN.sub(lambda match: _read_visible(match[0]), text.translate(_QUOTES))
+    return unicodedata.normalize("NFC", read).translate(_QUOTES)
+
+
+def fold(text: str) -> str:
+    """Fold typography, and unify case and white space."""
+    return " ".join(fold_typography(text).casefold().split())
+
+
+def fold_script(text: str) -> str:
+    """Fold as `fold` does, and drop signs that a script's writers may leave out; the marks of numbers, too."""
+    folded = fold(text.translate(_NUMBER_MARKS))
+    return folded if folded.isascii() else " ".join(_OPTIONAL.sub("", folded).split())

@@ -1,0 +1,69 @@
+"""Numbers with separators of any country written alike, and apart from what they count."""
+
+from __future__ import annotations
+
+import regex
+
+# Units that stand right behind a number; others, such as `60days`, are told from a code by nothing.
+_UNITS = (
+    r"(?:[kmcµμnd]?[gml]|mcg|[kmgt]i?b|[kmg]?hz|[kmg]?wh?|[kmg]?bit/s|m?ah|[mµμn]s|min|mins|h|hrs?|secs?|km/h|mph|"
+    r"[kmc]?m[23]|lbs?|oz|ft|inch|in|px|dpi|kcal|kj|°?[cf]|eur|usd|gbp|jpy|chf|pln|inr|rub|tl|zł|kč|kr|fps|rpm|psi|bar)"
+)
+_NO_BREAK_GROUPS = regex.compile(r"(?<![\d.,])\d{1,3}(?:[\u00a0\u2007\u2009\u202f]\d{3})+(?!\d)")
+# Of groups between plain spaces, only these cannot be two numbers: `1 000`, `1 250 000`.
+_SPACED_GROUPS = regex.compile(r"(?<![\w.,'-])[1-9]\d{0,2}(?:(?: \d{3}){2,}| 000)(?![\w'])(?! \d{3}(?!\d))")
+_WRITTEN = regex.compile(r"(?<![\w.,'])\d+(?:[.,']\d+)+(?![.,']?\d)")
+_GROUPED = regex.compile(
+    r"(?P<whole>[1-9]\d{0,2}(?:(?P<mark>[.,'])\d{3})(?:(?P=mark)\d{3})*|[1-9]\d?(?:,\d{2})+,\d{3})"
+    r"(?:(?!(?P=mark))[.,](?P<decimals>\d+))?"
+)
+_DECIMAL_COMMA = regex.compile(r"(\d+),(\d+)")
+_BEFORE_UNIT = regex.compile(rf"(?i)(?<![\w.,])(\d+(?:\.\d+)?)(?={_UNITS}(?![\w']))")
+_BEFORE_SIGN = regex.compile(r"(?<=\d) (?=[%‰°€£$¥₩₹฿₽₺₫₪])|(?<=[€£$¥₩₹฿₽₺₫₪]) (?=\d)")
+_FOREIGN_UNIT = regex.compile(r"(?<=[0-9])(?=[^\x00-\x7f[:punct:]\p{S}\p{Z}\p{M}])", regex.VERSION1)
+
+
+def join_no_break_groups(text: str) -> str:
+    """Write `1 000`, whose space breaks no line, as `1000`; before folding, which makes it a plain space."""
+    return text if text.isascii() else _NO_BREAK_GROUPS.sub(lambda match: "".join(match[0].split()), text)
+
+
+def unify_numbers(text: str) -> str:
+    """
+    Write `1,000`, `1.000`, `1'000`, `1 000` and `1,00,000.5` without groups and with a decimal point, `500mg`
+    as `500 mg` and `60 %` as `60%`.
+
+    One group of three digits is taken for thousands, so that `1.000` is 1000; both sides of a comparison are.
+    """
+    if not regex.search(r"\d", text):
+        return text
+    joined = _SPACED_GROUPS.sub(lambda match: match[0].replace(" ", ""), text)
+    joined = _WRITTEN.sub(lambda match: _read(match[0]), joined)
+    return _BEFORE_SIGN.sub("", _BEFORE_UNIT.sub(r"\1 ", joined))
+
+
+def write_plainly(text: str) -> str:
+    """
+    Write numbers as English does, and a space before and behind those of a script without spaces.
+
+    English numbers stay as they are: `1,000`, `3.5`; so does `1.000`, which may be either.
+    """
+    text = join_no_break_groups(text)
+    spaced = _SPACED_GROUPS.sub(lambda match: match[0].replace(" ", ""), text)
+    read = _WRITTEN.sub(lambda match: _read(match[0]) if _is_foreign(match[0]) else match[0], spaced)
+    read = _BEFORE_UNIT.sub(r"\1 ", read)
+    return read if read.isascii() else _FOREIGN_UNIT.sub(" ", _FOREIGN_BEFORE.sub(" ", read))
+
+
+_FOREIGN_BEFORE = regex.compile(r"(?<=[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Hangul}])(?=\d)")
+
+
+def _is_foreign(written: str) -> bool:
+    return "'" in written or written.count(".") > 1 or regex.search(r"\.\d+,|\d,\d\d,", written) is not None
+
+
+def _read(written: str) -> str:
+    if match := _GROUPED.fullmatch(written):
+        whole = regex.sub(r"\D", "", match["whole"])
+        return f"{whole}.{match['decimals']}" if match["decimals"] else whole
+    return _DECIMAL_COMMA.sub(r"\1.\2", written) if _DECIMAL_COMMA.fullmatch(written) else written
