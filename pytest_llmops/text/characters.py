@@ -13,17 +13,21 @@ UNSPACED = (
 """Scripts that put no space between words, for a class of the package regex."""
 
 _DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\ufe58\ufe63\uff0d")
-_QUOTES = str.maketrans(
+# Typesetting that models vary at will and that NFKC leaves alone, and the marks of Arabic numbers.
+_MARKS = str.maketrans(
     {
         **dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032", "'"),
         **dict.fromkeys("\u201c\u201d\u201f\u2033", '"'),
+        **dict.fromkeys("\u2044\u2215", "/"),
+        "\u066a": "%",
+        "\u066b": ".",
+        "\u066c": ",",
     }
 )
 _FOREIGN = regex.compile(r"[^\x00-\x7f]")
 _INVISIBLE = regex.compile(r"\p{Default_Ignorable_Code_Point}")
 # Arabic and Hebrew are written with or without their vowel signs, and Arabic words are drawn out by a stroke.
 _OPTIONAL = regex.compile(r"[\u0640\u064b-\u0652\u0670\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]")
-_NUMBER_MARKS = str.maketrans({"\u066a": "%", "\u066b": ".", "\u066c": ","})
 
 
 def read_character(char: str) -> str:
@@ -45,12 +49,12 @@ def _read_visible(char: str) -> str:
 
 
 def fold_typography(text: str) -> str:
-    """Normalise by NFKC, and unify quotes, dashes and digits; drop invisible characters."""
+    """Normalise by NFKC, and unify quotes, dashes, digits and their marks; drop invisible characters."""
     if text.isascii():
         return text
     # NFC of the parts' NFKC is NFKC of the text.
-    read = _FOREIGN.sub(lambda match: _read_visible(match[0]), text.translate(_QUOTES))
-    return unicodedata.normalize("NFC", read).translate(_QUOTES)
+    read = _FOREIGN.sub(lambda match: _read_visible(match[0]), text.translate(_MARKS))
+    return unicodedata.normalize("NFC", read).translate(_MARKS)
 
 
 def fold(text: str) -> str:
@@ -59,6 +63,6 @@ def fold(text: str) -> str:
 
 
 def fold_script(text: str) -> str:
-    """Fold as `fold` does, and drop signs that a script's writers may leave out; the marks of numbers, too."""
-    folded = fold(text.translate(_NUMBER_MARKS))
+    """Fold as `fold` does, and drop signs that a script's writers may leave out."""
+    folded = fold(text)
     return folded if folded.isascii() else " ".join(_OPTIONAL.sub("", folded).split())

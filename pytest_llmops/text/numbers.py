@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import regex
 
+from pytest_llmops.text.characters import UNSPACED
+
 # Units that stand right behind a number; others, such as `60days`, are told from a code by nothing.
 _UNITS = (
     r"(?:[kmcµμnd]?[gml]|mcg|[kmgt]i?b|[kmg]?hz|[kmg]?wh?|[kmg]?bit/s|m?ah|[mµμn]s|min|mins|h|hrs?|secs?|km/h|mph|"
@@ -20,12 +22,19 @@ _GROUPED = regex.compile(
 _DECIMAL_COMMA = regex.compile(r"(\d+),(\d+)")
 _BEFORE_UNIT = regex.compile(rf"(?i)(?<![\w.,])(\d+(?:\.\d+)?)(?={_UNITS}(?![\w']))")
 _BEFORE_SIGN = regex.compile(r"(?<=\d) (?=[%‰°€£$¥₩₹฿₽₺₫₪])|(?<=[€£$¥₩₹฿₽₺₫₪]) (?=\d)")
-_FOREIGN_UNIT = regex.compile(r"(?<=[0-9])(?=[^\x00-\x7f[:punct:]\p{S}\p{Z}\p{M}])", regex.VERSION1)
+_FOREIGN = regex.compile(r"'|\..*\.|\.\d+,|\d,\d\d,")
+_OTHER_LETTER = rf"[{UNSPACED}\p{{Hangul}}]"
+_BESIDE_LETTER = regex.compile(
+    rf"(?<=\d)(?={_OTHER_LETTER})|(?<={_OTHER_LETTER})(?=\d)|(?<=\d)(?=[[\p{{L}}\p{{M}}]--\p{{Latin}}])", regex.VERSION1
+)
+_MARKS = str.maketrans({"\u066a": "%", "\u066b": ".", "\u066c": ","})
 
 
 def join_no_break_groups(text: str) -> str:
     """Write `1 000`, whose space breaks no line, as `1000`; before folding, which makes it a plain space."""
-    return text if text.isascii() else _NO_BREAK_GROUPS.sub(lambda match: "".join(match[0].split()), text)
+    if text.isascii():
+        return text
+    return _NO_BREAK_GROUPS.sub(lambda match: "".join(match[0].split()), text.translate(_MARKS))
 
 
 def unify_numbers(text: str) -> str:
@@ -42,24 +51,17 @@ def unify_numbers(text: str) -> str:
     return _BEFORE_SIGN.sub("", _BEFORE_UNIT.sub(r"\1 ", joined))
 
 
-def write_plainly(text: str) -> str:
+def write_in_english(text: str) -> str:
     """
-    Write numbers as English does, and a space before and behind those of a script without spaces.
+    Write numbers as English does, with a space between them and letters of other scripts and units.
 
-    English numbers stay as they are: `1,000`, `3.5`; so does `1.000`, which may be either.
+    English numbers stay as they are: `1,000`, `3.5`. So do `3,5` and `1.000`, which may be either.
     """
-    text = join_no_break_groups(text)
-    spaced = _SPACED_GROUPS.sub(lambda match: match[0].replace(" ", ""), text)
-    read = _WRITTEN.sub(lambda match: _read(match[0]) if _is_foreign(match[0]) else match[0], spaced)
-    read = _BEFORE_UNIT.sub(r"\1 ", read)
-    return read if read.isascii() else _FOREIGN_UNIT.sub(" ", _FOREIGN_BEFORE.sub(" ", read))
-
-
-_FOREIGN_BEFORE = regex.compile(r"(?<=[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Hangul}])(?=\d)")
-
-
-def _is_foreign(written: str) -> bool:
-    return "'" in written or written.count(".") > 1 or regex.search(r"\.\d+,|\d,\d\d,", written) is not None
+    if not regex.search(r"\d", text):
+        return text
+    spaced = _SPACED_GROUPS.sub(lambda match: match[0].replace(" ", ""), join_no_break_groups(text))
+    read = _WRITTEN.sub(lambda match: _read(match[0]) if _FOREIGN.search(match[0]) else match[0], spaced)
+    return _BESIDE_LETTER.sub(" ", _BEFORE_UNIT.sub(r"\1 ", read))
 
 
 def _read(written: str) -> str:

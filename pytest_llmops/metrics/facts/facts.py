@@ -24,6 +24,8 @@ from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.models.vectors import embed
 from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.text.markup import read_plain
+from pytest_llmops.text.numbers import write_in_english
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +44,6 @@ _FEWEST_WORDS = 2
 
 _OPENING = re.compile(r"[\s\"'(]*(yes|no)\b(?!\s+(?:one|longer|more)\b)[\s,.;:!]", re.IGNORECASE)
 _CLAIMS_AT_MOST = 500
-_EMPHASIS = re.compile(r"\*\*|__|`")
 _ITEM = re.compile(r"(?:(?<=\s)|\A)(\d{1,2})[.)]\s")
 _BEFORE_ITEMS = re.compile(r"(?:\A|[.:;!?]|\n)\s*\Z")
 _FEWEST_ITEMS = 2
@@ -72,6 +73,7 @@ class Facts(DeclaredMetric):
         family="faithfulness",
         basis="reference",
         bound=Bound(comparison=">=", threshold=1.0),
+        scripts=frozenset({"Latin"}),
     )
 
     def __post_init__(self) -> None:
@@ -144,9 +146,9 @@ class _Answer:
 
     def __init__(self, sample: Sample, origins: Collection[str]) -> None:
         self.claims = tuple(map(read_text, _claims(sample)))
-        self.text = read_text(sample.output.text)
-        self.question = read_text(" ".join(texts_in(sample.input)))
-        self.sources = gather_sources(sample, origins)
+        self.text = read_text(_read_plain(sample.output.text))
+        self.question = read_text(_read_plain(" ".join(texts_in(sample.input))))
+        self.sources = gather_sources(sample, origins, _read_plain)
 
     def list_texts(self) -> Iterator[str]:
         """Yield the texts whose vectors `find_wrong` needs."""
@@ -309,7 +311,11 @@ def _has(text: Text, value: Value) -> bool:
 
 
 def _claims(sample: Sample) -> list[str]:
-    return split_claims(_split_items(_EMPHASIS.sub("", drop_citations(sample.output.text))))
+    return split_claims(_split_items(_read_plain(drop_citations(sample.output.text))))
+
+
+def _read_plain(text: str) -> str:
+    return write_in_english(read_plain(text))
 
 
 def _split_items(text: str) -> str:

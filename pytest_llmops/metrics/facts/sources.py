@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -18,9 +18,9 @@ from pytest_llmops.metrics.faithfulness.sentences import (
     split_sentences,
 )
 from pytest_llmops.metrics.words import FUNCTION_WORDS
+from pytest_llmops.records import Sample, ToolCall
 from pytest_llmops.text.characters import fold_typography
 from pytest_llmops.text.words import split_words
-from pytest_llmops.records import Sample, ToolCall
 
 Origin = Literal["passages", "reference", "tool_calls"]
 ORIGINS: tuple[Origin, ...] = ("passages", "reference", "tool_calls")
@@ -170,22 +170,31 @@ class Source:
     name: str = ""
 
 
-def gather_sources(sample: Sample, origins: Collection[str]) -> list[Source]:
-    """Return each sentence and each result once, those of the reference last."""
+def gather_sources(
+    sample: Sample, origins: Collection[str], read: Callable[[str], str] = str
+) -> list[Source]:
+    """
+    Return each sentence and each result once, those of the reference last.
+
+    Args:
+        read: Applied to each text before it is split into sentences.
+    """
     output = sample.output
     texts: list[tuple[str, Origin, str]] = []
     if "passages" in origins:
         texts += [
             (sentence.text, "passages", passage.id)
             for passage in output.passages or ()
-            for sentence in split_sentences(passage.text)
+            for sentence in split_sentences(read(passage.text))
         ]
     if "tool_calls" in origins:
         texts += [
-            (text, "tool_calls", call.name) for call in output.tool_calls for text in _describe_result(call)
+            (text, "tool_calls", call.name)
+            for call in output.tool_calls
+            for text in map(read, _describe_result(call))
         ]
     if "reference" in origins:
-        texts += [(sentence.text, "reference", "") for sentence in split_sentences(sample.reference or "")]
+        texts += [(sentence.text, "reference", "") for sentence in split_sentences(read(sample.reference or ""))]
     unique = {(text, origin == "reference"): (text, origin, name) for text, origin, name in texts}
     return [
         Source(content=read_text(text), origin=origin, name=name) for text, origin, name in unique.values()

@@ -10,10 +10,11 @@ from pytest_llmops.documents.reading import BrokenValueError, Reader, list_of
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.metrics.words import quote
-from pytest_llmops.text.characters import fold
-from pytest_llmops.text.phrases import PlainText
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample, Score
+from pytest_llmops.text.characters import fold
+from pytest_llmops.text.phrases import PlainText
+
 
 def _read_word(value: Any) -> str:
     if not isinstance(value, str):

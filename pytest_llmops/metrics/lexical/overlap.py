@@ -12,11 +12,11 @@ from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.lexical.keywords import Words
 from pytest_llmops.metrics.words import content_words, quote
-from pytest_llmops.text.phrases import PlainText, has_unspaced
-from pytest_llmops.text.words import split_plain_words, split_terms
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.text.phrases import PlainText, has_unspaced
+from pytest_llmops.text.words import split_plain_words, split_terms
 
 Of = Literal["precision", "recall", "f"]
 
