@@ -71,7 +71,8 @@ class MetricTraits:
             or the time and money that the `run` took, which no answer shows.
         excusable: A miss may be excused, by other repeats that pass or because the baseline has it too.
         masks: It finds personal data, so results in which it found some are masked.
-        scripts: Scripts of the texts that it was measured on, as Unicode names them; empty if it reads all alike.
+        scripts: Scripts of the texts that it was measured on, as Unicode names them; empty if it reads all
+            alike.
     """
 
     name: str

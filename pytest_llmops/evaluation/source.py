@@ -86,7 +86,7 @@ class BaselineSource:
         return Judge(self.goldens, self.base, people, gone=gone, release=self.release)
 
     def doubts(self) -> Iterator[str]:
-        """A sentence for each check that shows little: uncalibrated, blind, unmeasured, met by the question, or none."""
+        """A sentence for each check that shows little: uncalibrated, blind, unmeasured, met by a question."""
         for golden in self.goldens:
             yield from find_uncalibrated(golden, self.calibrations)
             yield from describe_blind(golden)

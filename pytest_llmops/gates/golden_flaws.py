@@ -101,7 +101,8 @@ def describe_unmeasured(golden: Golden) -> list[str]:
     cases: dict[str, Case] = {}
     for case in golden.cases:
         script = find_script(" ".join([*texts_in(case.input), case.reference or ""]))
-        for check in (*case.checks, *golden.suite) if script else ():
+        checks: list[Check | SuiteCheck] = [*case.checks, *golden.suite]
+        for check in checks if script else ():
             measured = _scripts_of(check)
             if measured and script not in measured:
                 metrics.setdefault(check.metric, sorted(measured))
@@ -113,10 +114,12 @@ def describe_unmeasured(golden: Golden) -> list[str]:
     line = first.source.line if first.source else 1
     verb = "was" if len(metrics) == 1 else "were"
     letters = ", ".join(dict.fromkeys(name for measured in metrics.values() for name in measured))
+    foreign = ", ".join(sorted(scripts))
+    are = "is" if len(cases) == 1 else "are"
     sentence = (
         f"{', '.join(metrics)} {verb} measured on {letters} letters only, and {counted(len(cases), 'case')} "
-        f"{'is' if len(cases) == 1 else 'are'} mostly in {', '.join(sorted(scripts))}, so that nothing is known "
-        "of these scores; label answers of your own (llmops calibrate), or check with keywords or a judge"
+        f"{are} mostly in {foreign}, so that nothing is known of these scores; label answers of your own "
+        "(llmops calibrate), or check with keywords or a judge"
     )
     return [f"{golden.path}:{line}: {sentence}: {name_some(list(cases), _NAMED)}"]
 

@@ -8,9 +8,10 @@ from functools import lru_cache
 import regex
 
 UNSPACED = (
-    r"\p{Han}\p{Hiragana}\p{Katakana}\u30fc\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tai_Tham}\p{New_Tai_Lue}\p{Tai_Le}"
+    r"[[\p{Han}\p{Hiragana}\p{Katakana}\u30fc\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+    r"\p{Tai_Tham}\p{New_Tai_Lue}\p{Tai_Le}]--\p{Nd}]"
 )
-"""Scripts that put no space between words, for a class of the package regex."""
+"""Scripts without spaces between words, as a class of the package regex (VERSION1); without their digits."""
 
 _DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\ufe58\ufe63\uff0d")
 # Typesetting that models vary at will and that NFKC leaves alone, and the marks of Arabic numbers.
@@ -26,8 +27,16 @@ _MARKS = str.maketrans(
 )
 _FOREIGN = regex.compile(r"[^\x00-\x7f]")
 _INVISIBLE = regex.compile(r"\p{Default_Ignorable_Code_Point}")
-# Arabic and Hebrew are written with or without their vowel signs, and Arabic words are drawn out by a stroke.
-_OPTIONAL = regex.compile(r"[\u0640\u064b-\u0652\u0670\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]")
+# Signs that writers may leave out: vowels of Arabic and Hebrew, the stroke that draws an Arabic word out, the
+# dot under Hindi letters, the dot that a Turkish capital leaves behind.
+_OPTIONAL = regex.compile(
+    r"[\u0640\u064b-\u0655\u0670\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u093c]|(?<=i)\u0307"
+)
+# Letters with such a sign: hamza, letters of Persian, the dots of Russian, Greek stress, which capitals lack.
+_SIGNLESS = str.maketrans(
+    "\u0623\u0625\u0622\u0671\u06cc\u0649\u06a9\u0451\u03ac\u03ad\u03ae\u03af\u03cc\u03cd\u03ce",
+    "\u0627\u0627\u0627\u0627\u064a\u064a\u0643\u0435\u03b1\u03b5\u03b7\u03b9\u03bf\u03c5\u03c9",
+)
 
 
 def read_character(char: str) -> str:
@@ -65,4 +74,4 @@ def fold(text: str) -> str:
 def fold_script(text: str) -> str:
     """Fold as `fold` does, and drop signs that a script's writers may leave out."""
     folded = fold(text)
-    return folded if folded.isascii() else " ".join(_OPTIONAL.sub("", folded).split())
+    return folded if folded.isascii() else " ".join(_OPTIONAL.sub("", folded).translate(_SIGNLESS).split())

@@ -16,9 +16,9 @@ ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});")
 _MARKS = re.compile(r"[*_`~<&\\\[$]|^\s{0,3}>", re.MULTILINE)
 _ESCAPED = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
 
-_UNSEEN = re.compile(r"(?is)<!--.{0,20000}?-->|<(script|style|template)\b[^<>]{0,500}>.{0,20000}?</\1\s*>")
+_UNSEEN = re.compile(r"(?is)<!--.{0,5000}?-->|<(script|style|template)\b[^<>]{0,500}>.{0,5000}?</\1\s*>")
 _INLINE = (
-    "a|abbr|acronym|b|bdi|bdo|big|cite|code|data|del|dfn|em|font|i|ins|kbd|label|mark|nobr|q|rp|ruby|s|samp|small|span|"
+    "a|abbr|acronym|b|bdi|bdo|big|cite|code|data|del|dfn|em|font|i|ins|kbd|label|mark|nobr|q|ruby|s|samp|small|span|"
     "strike|strong|sub|sup|time|tt|u|var|wbr"
 )
 _CELL, _ITEM = "td|th", "li|dt|dd"
@@ -34,7 +34,7 @@ def _tags(names: str) -> re.Pattern[str]:
     return re.compile(rf"(?i)</?(?:{names}){_ATTRIBUTES}")
 
 
-_READING_AID = re.compile(r"(?is)<rt\b[^<>]{0,200}>[^<]{0,200}</rt\s*>")  # above the letters of <ruby>
+_READING_AID = re.compile(r"(?is)<(r[tp])\b[^<>]{0,200}>[^<]{0,200}</\1\s*>")  # above the letters of <ruby>
 _HTML = (
     (_UNSEEN, ""),
     (_READING_AID, ""),
@@ -47,26 +47,46 @@ _HTML = (
 # Commands whose last argument is read, after others that are not; and commands for a character.
 _GROUP = r"\{([^{}\\]{0,2000})\}"
 _LATEX = (
-    (re.compile(r"\\(?:begin|end|label|ref|cite[tp]?|usepackage|documentclass|vspace|hspace|color)\*?(?:\[[^\]\n]{0,200}\])?\{[^{}\n]{0,200}\}"), " "),
+    (
+        re.compile(
+            r"\\(?:begin|end|label|ref|cite[tp]?|usepackage|documentclass|vspace|hspace|color)\*?(?:\[[^\]\n]{0,200}\])?\{[^{}\n]{0,200}\}"
+        ),
+        " ",
+    ),
     (re.compile(r"\\(?:SI|qty)(?:\[[^\]\n]{0,200}\])?\{([^{}]{0,200})\}\{\\?([^{}]{0,200})\}"), r"\1 \2"),
     (re.compile(r"\\[dt]?frac\{([^{}\\]{0,200})\}\{([^{}\\]{0,200})\}"), r"\1/\2"),
     (re.compile(rf"\\(?:href|textcolor|colorbox|fontsize)\{{[^{{}}\n]{{0,1000}}\}}{_GROUP}"), r"\1"),
     (re.compile(rf"\\[A-Za-z]{{2,20}}\*?(?:\[[^\]\n]{{0,200}}\])?{_GROUP}"), r"\1"),
-    (re.compile(r"\{\\(?:bf|it|em|rm|sc|sl|sf|tt|bfseries|itshape|scshape|ttfamily|large|Large|small)\b\s*([^{}\\]{0,2000})\}"), r"\1"),
+    (
+        re.compile(
+            r"\{\\(?:bf|it|em|rm|sc|sl|sf|tt|bfseries|itshape|scshape|ttfamily|[lL]arge|small)\b\s*"
+            r"([^{}\\]{0,2000})\}"
+        ),
+        r"\1",
+    ),
 )
 _LATEX_ROUNDS = 4  # of commands inside commands
 _SIGNS = {
-    "times": "×", "cdot": "·", "degree": "°", "circ": "°", "euro": "€", "pounds": "£", "yen": "¥", "pm": "±",
-    "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "approx": "≈", "ne": "≠", "neq": "≠", "to": "→",
-    "rightarrow": "→", "Rightarrow": "⇒", "ldots": "…", "dots": "…", "mu": "µ", "percent": "%", "quad": " ",
-    "qquad": " ", "item": "- ", "newline": " ", "par": "\n", "left": "", "right": "", "displaystyle": "",
-    "textbackslash": "\\", "noindent": "", "centering": "", "hline": " ", "tau": "τ", "theta": "θ", "rho": "ρ",
-    "nu": "ν", "nabla": "∇", "neg": "¬", "ni": "∋", "notin": "∉", "not": "¬", "top": "⊤", "tan": "tan",
-    "textdegree": "°", "texteuro": "€", "textdollar": "$", "bfseries": "", "itshape": "", "bf": "", "it": "",
+    "times": "\u00d7", "cdot": "·", "degree": "°", "textdegree": "°", "circ": "°", "percent": "%", "mu": "µ",
+    "euro": "€", "texteuro": "€", "textdollar": "$", "pounds": "£", "yen": "¥", "pm": "±", "approx": "≈",
+    "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "ne": "≠", "neq": "≠", "to": "→", "rightarrow": "→",
+    "ldots": "…", "dots": "…", "textbackslash": "\\", "item": "- ", "par": "\n", "quad": " ", "qquad": " ",
+    "newline": " ", "hline": " ", "left": "", "right": "", "displaystyle": "", "noindent": "",
+    "centering": "", "bf": "", "it": "", "bfseries": "", "itshape": "",
 }  # fmt: skip
+# Commands that begin as an escape of white space does; of others that do, `\nNo`, the rest is a word.
+_LIKE_ESCAPES = frozenset(
+    re.findall(
+        r"\w+",
+        "nabla natural nearrow neg ni nleq not notin nu nwarrow rangle rceil rfloor rho rm root tan tanh tau "
+        "text textbf textit texttt tfrac theta tilde times tiny title top triangle tt",
+    )
+)
 _COMMAND = re.compile(r"\\([A-Za-z]{1,20})(?:\{\})?")
 _LINE_ESCAPE = re.compile(r"[nrt]")
-_MATH = re.compile(r"(?<![\w$\\])\$(?=[^\s$])([^$\n]{1,200}?)(?<=[^\s\\$])\$(?![\w$])")
+_MATH = re.compile(
+    r"(?:(?<![A-Za-z0-9$\\])\$(?=[^\s$])|(?<=[A-Za-z])\$(?=[\^_]))([^$\n]{1,200}?)(?<=[^\s\\$])\$(?![0-9$])"
+)
 _FORMULA = re.compile(r"\\\(|\\\)|\$\$|\\\[(?=[^\]\n]{1,200}\\\])")
 _SCRIPTS = re.compile(r"[{}^]|_(?=[{\w])")
 _TIE = re.compile(r"(?<=[^\W\d_])~(?=\w)|(?<=\d)~(?=[^\W\d_])")
@@ -80,7 +100,9 @@ _LINK = re.compile(
     r"(?:\((?:<[^<>\n]{0,2000}>|(?:[^()\s]|\([^()\s]{0,500}\)){0,2000})(?:\s{1,4}(?:\"[^\"\n]{0,300}\"|'[^'\n]{0,300}'))?\s?\)"
     r"|\[[^\[\]\n]{0,200}\])"
 )
-_NOTE = re.compile(r"\[\^[\w-]{1,40}\]|(?<=\w)\[\d{1,3}\]|\u3010[^\u3010\u3011\n]{1,60}\u2020[^\u3010\u3011\n]{0,60}\u3011")
+_NOTE = re.compile(
+    r"\[\^[\w-]{1,40}\]|(?<=\w)\[\d{1,3}\]|\u3010[^\u3010\u3011\n]{1,60}\u2020[^\u3010\u3011\n]{0,60}\u3011"
+)
 # Emphasis by what is around a run of stars, as CommonMark has it, though not pair by pair: stars between
 # digits, and a single one between letters of a script with spaces, are signs of multiplication.
 _STARS = re.compile(r"\*{1,3}")
@@ -133,7 +155,7 @@ def _read_command(match: re.Match[str]) -> str:
     if name in _SIGNS:
         return _SIGNS[name]
     following = match.string[match.end() : match.end() + 1]
-    if _LINE_ESCAPE.match(name) and following not in {"{", "["}:
+    if _LINE_ESCAPE.match(name) and name not in _LIKE_ESCAPES and following not in {"{", "["}:
         return "\n" + name[1:]
     return match[0]
 

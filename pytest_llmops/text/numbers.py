@@ -8,25 +8,37 @@ from pytest_llmops.text.characters import UNSPACED
 
 # Units that stand right behind a number; others, such as `60days`, are told from a code by nothing.
 _UNITS = (
-    r"(?:[kmcµμnd]?[gml]|mcg|[kmgt]i?b|[kmg]?hz|[kmg]?wh?|[kmg]?bit/s|m?ah|[mµμn]s|min|mins|h|hrs?|secs?|km/h|mph|"
-    r"[kmc]?m[23]|lbs?|oz|ft|inch|in|px|dpi|kcal|kj|°?[cf]|eur|usd|gbp|jpy|chf|pln|inr|rub|tl|zł|kč|kr|fps|rpm|psi|bar)"
+    r"(?:[kmc\u00b5\u03bcnd]?[gml]|mcg|[kmgt]i?b|[kmg]?hz|[kmg]?wh?|[kmg]?bit/s|m?ah|[m\u00b5\u03bcn]s|mins?|h|hrs?|"
+    r"secs?|km/h|mph|[kmc]?m[23]|lbs?|oz|ft|inch|in|px|dpi|kcal|kj|°?[cf]|fps|rpm|psi|bar|eur|usd|gbp|jpy|chf|pln|inr|"
+    r"rub|tl|zł|kč|kr)"
 )
+_OTHER_LETTER = rf"[{UNSPACED}\p{{Hangul}}]"
+_START = rf"(?<![[\w.,']--{_OTHER_LETTER}])"  # of a number: letters without spaces may be before it
 _NO_BREAK_GROUPS = regex.compile(r"(?<![\d.,])\d{1,3}(?:[\u00a0\u2007\u2009\u202f]\d{3})+(?!\d)")
-# Of groups between plain spaces, only these cannot be two numbers: `1 000`, `1 250 000`.
-_SPACED_GROUPS = regex.compile(r"(?<![\w.,'-])[1-9]\d{0,2}(?:(?: \d{3}){2,}| 000)(?![\w'])(?! \d{3}(?!\d))")
-_WRITTEN = regex.compile(r"(?<![\w.,'])\d+(?:[.,']\d+)+(?![.,']?\d)")
+# Of groups between plain spaces, only these cannot be two numbers: `1 000`, `1 250 000`, `12 500 €`.
+_CURRENCY = (
+    r"(?i: ?(?:[€£$¥₩₹₽₺₫₪]|eur|usd|gbp|chf|pln|rub|kč|zł|\u0440\u0443\u0431|"
+    r"(?:euro|dollar|pound|franc|peso)s?\b))"
+)
+_GROUPS = rf"(?: \d{{3}}){{2,}}| 000| \d{{3}}(?={_CURRENCY})"
+_SPACED_GROUPS = regex.compile(
+    rf"{_START}(?<!-)[1-9]\d{{0,2}}(?:{_GROUPS})(?!\d)(?! \d{{3}}(?!\d))", regex.VERSION1
+)
+_ANY_GROUPS = regex.compile(rf"{_START}(?<!-)[1-9]\d{{0,2}}(?: \d{{3}})+(?!\d)", regex.VERSION1)
+_WRITTEN = regex.compile(rf"{_START}\d+(?:[.,']\d+)+(?![.,']?\d)", regex.VERSION1)
 _GROUPED = regex.compile(
     r"(?P<whole>[1-9]\d{0,2}(?:(?P<mark>[.,'])\d{3})(?:(?P=mark)\d{3})*|[1-9]\d?(?:,\d{2})+,\d{3})"
     r"(?:(?!(?P=mark))[.,](?P<decimals>\d+))?"
 )
 _DECIMAL_COMMA = regex.compile(r"(\d+),(\d+)")
-_BEFORE_UNIT = regex.compile(rf"(?i)(?<![\w.,])(\d+(?:\.\d+)?)(?={_UNITS}(?![\w']))")
+_BEFORE_UNIT = regex.compile(rf"(?i){_START}(\d+(?:\.\d+)?)(?={_UNITS}(?![\w']))", regex.VERSION1)
 _BEFORE_SIGN = regex.compile(r"(?<=\d) (?=[%‰°€£$¥₩₹฿₽₺₫₪])|(?<=[€£$¥₩₹฿₽₺₫₪]) (?=\d)")
 _FOREIGN = regex.compile(r"'|\..*\.|\.\d+,|\d,\d\d,")
-_OTHER_LETTER = rf"[{UNSPACED}\p{{Hangul}}]"
 _BESIDE_LETTER = regex.compile(
-    rf"(?<=\d)(?={_OTHER_LETTER})|(?<={_OTHER_LETTER})(?=\d)|(?<=\d)(?=[[\p{{L}}\p{{M}}]--\p{{Latin}}])", regex.VERSION1
+    rf"(?<=\d)(?={_OTHER_LETTER})|(?<={_OTHER_LETTER})(?=\d)|(?<=\d)(?=[[\p{{L}}\p{{M}}]--\p{{Latin}}])",
+    regex.VERSION1,
 )
+_APOSTROPHE = regex.compile(r"(?<=\d)[\u2018\u2019\u02bc](?=\d{3}(?!\d))")
 _MARKS = str.maketrans({"\u066a": "%", "\u066b": ".", "\u066c": ","})
 
 
@@ -35,6 +47,11 @@ def join_no_break_groups(text: str) -> str:
     if text.isascii():
         return text
     return _NO_BREAK_GROUPS.sub(lambda match: "".join(match[0].split()), text.translate(_MARKS))
+
+
+def join_all_groups(text: str) -> str:
+    """Write `12 500` as `12500`, in a text that is too short to have two numbers in a row."""
+    return _ANY_GROUPS.sub(lambda match: match[0].replace(" ", ""), text)
 
 
 def unify_numbers(text: str) -> str:
@@ -60,6 +77,7 @@ def write_in_english(text: str) -> str:
     if not regex.search(r"\d", text):
         return text
     spaced = _SPACED_GROUPS.sub(lambda match: match[0].replace(" ", ""), join_no_break_groups(text))
+    spaced = _APOSTROPHE.sub("'", spaced)
     read = _WRITTEN.sub(lambda match: _read(match[0]) if _FOREIGN.search(match[0]) else match[0], spaced)
     return _BESIDE_LETTER.sub(" ", _BEFORE_UNIT.sub(r"\1 ", read))
 

@@ -18,5 +18,5 @@ ENDINGS = (
 )
 """Forms of the copula, which close a word."""
 
-VERBS = "하|해|했|한|할|합|함|되|돼|됐|된|될|됩|됨"
-"""First syllables of the verbs that turn a noun into an act: `환불하다`, `환불됩니다`."""
+VERBS = "하|해|했|한|할|합|함|되|돼|됐|된|될|됩|됨|받|시키|시켜|시킬|드리|드립|드려|가능|불가|없|있"
+"""First syllables of verbs and predicates right behind a noun: `환불하다`, `환불됩니다`, `환불불가`."""

@@ -13,15 +13,16 @@ import regex
 
 from pytest_llmops.text.characters import UNSPACED, fold, fold_script
 from pytest_llmops.text.markup import read_plain
-from pytest_llmops.text.numbers import join_no_break_groups, unify_numbers
+from pytest_llmops.text.numbers import join_all_groups, join_no_break_groups, unify_numbers
 from pytest_llmops.text.particles import ENDINGS, PARTICLES, VERBS
 
 _ANY_ENDING = regex.compile(r"\A\w.*[^\W\d_]\*\Z", regex.DOTALL)
-_UNSPACED = regex.compile(f"[{UNSPACED}]")
+_UNSPACED = regex.compile(UNSPACED, regex.VERSION1)
 _HANGUL = regex.compile(r"\p{Hangul}")
 _WORDLIKE = regex.compile(r"[\w\p{M}]")
 _MARKUP_LIKE = regex.compile(r"[^\w\s\p{M}'-]|_|\A-|-\Z")  # in a phrase: it may be looked for as written
 _COUNTED = regex.compile(r"(?P<number>\d)(?P<apart>[ -]?)(?P<word>[a-z]{3,})(?![\w'])")
+_LONG_NUMBER = regex.compile(r"(?<![\w.,-])[1-9]\d{3,14}(?!\d)")
 _NO_PLURAL = ("ss", "us", "is")
 _LEAST_PLURAL = 4  # letters: `ms` is no plural of `m`
 
@@ -67,7 +68,7 @@ def _patterns(phrase: str) -> tuple[regex.Pattern[str], regex.Pattern[str] | Non
     """Return the patterns of a phrase in a text without markup, and in one as written if that may differ."""
     folded = fold(phrase)
     written = _compile(folded) if _MARKUP_LIKE.search(folded) else None
-    return _compile(normalize(phrase) or folded), written
+    return _compile(join_all_groups(normalize(phrase)) or folded), written
 
 
 def _compile(folded: str) -> regex.Pattern[str]:
@@ -83,6 +84,9 @@ def _body(words: str) -> str:
     parts: list[str] = []
     at = 0
     while at < len(words):
+        if match := _LONG_NUMBER.match(words, at):
+            parts.append(_group_of(match[0]))
+            at = match.end() - 1  # its last digit and what follows are looked at below
         if match := _COUNTED.match(words, at):
             parts.append(match["number"] + _join_counted(match["apart"], match["word"]))
             at = match.end()
@@ -98,6 +102,14 @@ def _body(words: str) -> str:
     return "".join(parts)
 
 
+def _group_of(digits: str) -> str:
+    """Return the pattern of a number but for its last digit, that may have a space before each three."""
+    spaced = [
+        f" ?{digit}" if at and (len(digits) - at) % 3 == 0 else digit for at, digit in enumerate(digits)
+    ]
+    return "".join(spaced[:-1])
+
+
 def _join_counted(apart: str, word: str) -> str:
     """Join a number and what it counts: `60 days` is `60-days`, `60days` and `60-day`."""
     if len(word) >= _LEAST_PLURAL and word.endswith("s") and not word.endswith(_NO_PLURAL):
@@ -109,6 +121,8 @@ def _join(one: str, mark: str, other: str) -> str:
     """Return the pattern of what may be between two characters of a phrase that has `mark` there."""
     unspaced = bool(_UNSPACED.match(one) or _UNSPACED.match(other))
     if mark == " ":
+        if one.isdigit() and other.isdigit():
+            return " "
         optional = unspaced or _HANGUL.match(other) or (one.isdigit() and other.isalpha())
         return "[ -]?" if optional else "[ -]" if _WORDLIKE.match(one) and _WORDLIKE.match(other) else " "
     if mark == "-":

@@ -18,7 +18,7 @@ _WORD = regex.compile(
     rf"[{UNSPACED}--\p{{M}}]\p{{M}}*|(?<!\w)-?\d++(?:[.,:/]\d++)*|{_LETTERS}(?:'{_LETTERS})*",
     regex.VERSION1,
 )
-_TERM = regex.compile(rf"[{UNSPACED}][{UNSPACED}\p{{M}}]*|{_WORD.pattern}", regex.VERSION1)
+_TERM = regex.compile(rf"{UNSPACED}[{UNSPACED}\p{{M}}]*|{_WORD.pattern}", regex.VERSION1)
 _PARTICLES_BEHIND = regex.compile(rf"(?<=\p{{Hangul}}{{2}})(?:{PARTICLES})+\Z")
 
 
@@ -42,7 +42,7 @@ def split_words(text: str) -> list[str]:
 
 
 def split_plain_words(text: str) -> list[str]:
-    """Return the words as `split_words` does, without markup, numbers unified, Korean ones without particles."""
+    """Return the words as `split_words` does, without markup and Korean particles, numbers unified."""
     written = unify_numbers(fold_script(join_no_break_groups(read_plain(text))))
     words = [word.removesuffix("'s") for word in _WORD.findall(written)]
     return words if written.isascii() else [_PARTICLES_BEHIND.sub("", word) for word in words]

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pytest_llmops.documents.reading import one_of, some
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
-from pytest_llmops.metrics.facts.sources import ORIGINS, Source, Text, gather_sources, read_text
+from pytest_llmops.metrics.facts.sources import (
+    ORIGINS,
+    Source,
+    Text,
+    gather_sources,
+    gives_nouns_capitals,
+    read_text,
+)
 from pytest_llmops.metrics.facts.values import DATES, Value, agree, compete
 from pytest_llmops.metrics.faithfulness.claims import split_claims
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations
@@ -149,6 +156,8 @@ class _Answer:
         self.text = read_text(_read_plain(sample.output.text))
         self.question = read_text(_read_plain(" ".join(texts_in(sample.input))))
         self.sources = gather_sources(sample, origins, _read_plain)
+        context = (self.text.text, self.question.text, sample.reference or "")
+        self.has_names = not gives_nouns_capitals(" ".join(context))
 
     def list_texts(self) -> Iterator[str]:
         """Yield the texts whose vectors `find_wrong` needs."""
@@ -199,6 +208,7 @@ class _Comparison:
     def __init__(self, claim: Text, answer: _Answer, nearness: NDArray[np.float64]) -> None:
         self._claim = claim
         self._answer = answer.text
+        self._has_names = answer.has_names
         self._question = answer.question  # its values and names are not checked
         self._sources = answer.sources
         self._nearness = nearness
@@ -248,7 +258,7 @@ class _Comparison:
         return any(compete(value, other) and not _has(self._answer, other) for other in text.values)
 
     def _find_names(self) -> Iterator[WrongFact]:
-        names = self._claim.names
+        names = self._claim.names if self._has_names else {}
         texts = [self._question, *(source.content for source in self._sources)]
         spelt_out = self._claim.find_initials(frozenset(name for text in texts for name in text.names))
         unknown = [

@@ -39,6 +39,23 @@ _SHORT = 3  # letters of a name without a plural
 _DEPTH = 6  # levels of a tool's result that are read
 
 
+# None of them is part of a name, as `von der` is.
+_GERMAN = frozenset(
+    re.findall(
+        r"\S+",
+        "aber auch auf aus bei beim bis das dass die durch eine einem einen einer für gibt gilt hat haben ihr ihre "
+        "ihren ist kann kein keine keinen können mit nach nicht noch oder sich sie sind über und wenn werden "
+        "wie wir wird",
+    )
+)
+
+
+def gives_nouns_capitals(text: str) -> bool:
+    """Return whether a text is German by its words of grammar, so that a capital marks no name."""
+    words = split_words(text)
+    return sum(word in _GERMAN for word in words) > sum(word in FUNCTION_WORDS for word in words)
+
+
 @dataclass(frozen=True)
 class Text:
     """
@@ -194,7 +211,9 @@ def gather_sources(
             for text in map(read, _describe_result(call))
         ]
     if "reference" in origins:
-        texts += [(sentence.text, "reference", "") for sentence in split_sentences(read(sample.reference or ""))]
+        texts += [
+            (sentence.text, "reference", "") for sentence in split_sentences(read(sample.reference or ""))
+        ]
     unique = {(text, origin == "reference"): (text, origin, name) for text, origin, name in texts}
     return [
         Source(content=read_text(text), origin=origin, name=name) for text, origin, name in unique.values()

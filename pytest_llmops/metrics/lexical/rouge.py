@@ -38,8 +38,8 @@ class _Rouge(DeclaredMetric):
     One of the three. Words consist of a-z and 0-9, whatever their case; all else separates them.
 
     Attributes:
-        words: `any_script` takes the words of `ngram_overlap` instead: of any script, numbers complete, without
-            markup, a character each where a script has no spaces.
+        words: `any_script` takes the words of `ngram_overlap` instead: of any script, numbers complete,
+            without markup, a character each where a script has no spaces.
         stemmer: Compare words by their Porter stem, an option of the package too (extra rouge).
         of: `precision`, `recall` or `f`, which weighs both alike.
 
