@@ -239,8 +239,18 @@ def test_any_text_is_rated_or_fails_with_a_reason(text, source):
         ("It takes <b>90</b> days.", "It takes 60 days.", 0.0),
         ("| Boots | **60** days |", "Boots: 60 days", 1.0),
         ("Die Frist f\u00fcr die R\u00fcckgabe ist 60 Tage.", "Es sind 60 Tage.", 1.0),
-        ("She met Ursula von der Leyen.", "She met a politician.", 0.0),
     ],
 )
 def test_facts_of_any_script_and_markup_are_compared(text, reference, value):
     assert rate(text, passages=None, reference=reference).value == value
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "value"),
+    [
+        ("She met Ursula von der Leyen.", "She met a politician.", 0.0),
+        ("Sie haben f\u00fcr die R\u00fcckgabe 60 Tage.", "Sie haben 60 Tage.", 1.0),
+    ],
+)
+def test_names_are_not_checked_where_all_nouns_have_capitals(text, source, value):
+    assert rate(text, passages=(source,)).value == value
