@@ -43,9 +43,9 @@ _DEPTH = 6  # levels of a tool's result that are read
 _GERMAN = frozenset(
     re.findall(
         r"\S+",
-        "aber auch auf aus bei beim bis das dass die durch eine einem einen einer für gibt gilt hat haben ihr "
-        "ihre ihren ist kann kein keine keinen können mit nach nicht noch oder sich sie sind über und wenn werden "
-        "wie wir wird",
+        "aber auch auf aus bei beim bis das dass die durch eine einem einen einer für gibt gilt hat haben "
+        "ihr ihre ihren ist kann kein keine keinen können mit nach nicht noch oder sich sie sind über und "
+        "wenn werden wie wir wird",
     )
 )
 

@@ -1,5 +1,5 @@
 """
-Keywords, facts and overlaps are found in pairs of 25 languages and six kinds of markup.
+Keywords, facts and overlaps are found in pairs of 29 languages and six kinds of markup.
 
 `pairs.jsonl` was written by hand: the text, what is looked for in it, and whether a reader would find it. A
 pair of `facts` has what is looked for as its reference; of an overlap, half of the reference is enough.
