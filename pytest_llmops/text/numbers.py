@@ -20,7 +20,7 @@ _CURRENCY = (
     r"(?i: ?(?:[€£$¥₩₹₽₺₫₪]|eur|usd|gbp|chf|pln|rub|kč|zł|\u0440\u0443\u0431|"
     r"(?:euro|dollar|pound|franc|peso)s?\b))"
 )
-_GROUPS = rf"(?: \d{{3}}){{2,}}| 000| \d{{3}}(?={_CURRENCY})"
+_GROUPS = rf"(?: \d{{3}}){{2,}}| 000| \d{{3}}(?=(?:[.,]\d+)?{_CURRENCY})"
 _SPACED_GROUPS = regex.compile(
     rf"{_START}(?<!-)[1-9]\d{{0,2}}(?:{_GROUPS})(?!\d)(?! \d{{3}}(?!\d))", regex.VERSION1
 )

@@ -159,7 +159,7 @@ class KeywordOverlap(DeclaredMetric):
             plain = PlainText(text)
             phrases = {word for word in wanted if has_unspaced(word) and plain.contains(word)}
             parts = {part for phrase in phrases for part in split_plain_words(phrase)}
-            held = {word for word in held if not has_unspaced(word)} | phrases
+            held |= phrases
             besides_phrases -= parts
         missing = [word for word in wanted if word not in held]
         got = besides_phrases | (wanted.keys() & held)

@@ -18,6 +18,7 @@ from pytest_llmops.text.numbers import join_no_break_groups, unify_numbers, writ
         ("3,5 3.5 0,125 0.125", "3.5 3.5 0.125 0.125"),
         ("1 250 000 people", "1250000 people"),
         ("12 500 euros, 12 500 people", "12500 euros, 12 500 people"),
+        ("1 299,00 \u20ac", "1299.00\u20ac"),
         ("in 2024 100 people", "in 2024 100 people"),
         ("10.0.0.1 and 1.2.3 and 1,2,3", "10.0.0.1 and 1.2.3 and 1,2,3"),
         ("500mg 2.5kg 60days 5th 10427b", "500 mg 2.5 kg 60days 5th 10427b"),
