@@ -10,7 +10,7 @@ from reprlib import Repr
 import regex
 
 from pytest_llmops.text.characters import fold
-from pytest_llmops.text.words import split_plain_words
+from pytest_llmops.text.words import split_pairs
 
 # English words of grammar, without negations: they turn the meaning of an answer.
 FUNCTION_WORDS = frozenset(
@@ -45,8 +45,8 @@ def texts_in(value: object) -> Iterator[str]:
 
 
 def content_words(text: str) -> list[str]:
-    """Return the words but English function words; all of them if nothing else is left."""
-    words = split_plain_words(text)
+    """Return `split_pairs` without English function words; all of them if nothing else is left."""
+    words = split_pairs(text)
     return [word for word in words if word not in FUNCTION_WORDS] or words
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import regex
 
-from pytest_llmops.text.characters import UNSPACED
+from pytest_llmops.text.characters import UNSPACED, fold_script
 
 # Units that stand right behind a number; others, such as `60days`, are told from a code by nothing.
 _UNITS = (
@@ -40,6 +40,11 @@ _BESIDE_LETTER = regex.compile(
 )
 _APOSTROPHE = regex.compile(r"(?<=\d)[\u2018\u2019\u02bc](?=\d{3}(?!\d))")
 _MARKS = str.maketrans({"\u066a": "%", "\u066b": ".", "\u066c": ","})
+
+
+def normalize(text: str) -> str:
+    """Fold a text without markup and unify its numbers, so that it can be compared with another one."""
+    return unify_numbers(fold_script(join_no_break_groups(text)))
 
 
 def join_no_break_groups(text: str) -> str:

@@ -11,9 +11,9 @@ from functools import lru_cache
 
 import regex
 
-from pytest_llmops.text.characters import UNSPACED, fold, fold_script
+from pytest_llmops.text.characters import UNSPACED, fold
 from pytest_llmops.text.markup import read_plain
-from pytest_llmops.text.numbers import join_all_groups, join_no_break_groups, unify_numbers
+from pytest_llmops.text.numbers import join_all_groups, normalize
 from pytest_llmops.text.particles import ENDINGS, PARTICLES, VERBS
 
 _ANY_ENDING = regex.compile(r"\A\w.*[^\W\d_]\*\Z", regex.DOTALL)
@@ -51,11 +51,6 @@ class PlainText:
         return bool(as_read.search(self._plain)) or (
             as_written is not None and bool(as_written.search(self._written))
         )
-
-
-def normalize(text: str) -> str:
-    """Fold a text without markup and unify its numbers, so that phrases of both can be compared."""
-    return unify_numbers(fold_script(join_no_break_groups(text)))
 
 
 def has_unspaced(text: str) -> bool:

@@ -16,7 +16,7 @@ from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
 from pytest_llmops.text.phrases import PlainText, has_unspaced
-from pytest_llmops.text.words import split_plain_words, split_terms
+from pytest_llmops.text.words import split_pairs, split_plain_words, split_terms
 
 Of = Literal["precision", "recall", "f"]
 
@@ -115,7 +115,8 @@ class KeywordOverlap(DeclaredMetric):
     """
     The share of different content words that output and reference have in common, in any order.
 
-    English function words (`the`, `of`, `is`) are left out on both sides; negations are not.
+    English function words (`the`, `of`, `is`) are left out on both sides; negations are not. Two neighbouring
+    characters are a word where a script has no spaces.
 
     Attributes:
         words: Instead of those of the reference, each of their words by itself and whatever it is;
@@ -153,12 +154,12 @@ class KeywordOverlap(DeclaredMetric):
             error = "the reference has no word to look for; give `words`, or check with another metric"
             return fail(self, sample, error)
         text = sample.output.text
-        held = set(split_plain_words(text))
+        held = set(split_pairs(text))
         besides_phrases = {*content_words(text)}
         if self.words and any(map(has_unspaced, wanted)):  # no space parts words, so they are phrases
             plain = PlainText(text)
             phrases = {word for word in wanted if has_unspaced(word) and plain.contains(word)}
-            parts = {part for phrase in phrases for part in split_plain_words(phrase)}
+            parts = {part for phrase in phrases for part in split_pairs(phrase)}
             held |= phrases
             besides_phrases -= parts
         missing = [word for word in wanted if word not in held]

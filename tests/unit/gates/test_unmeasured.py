@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.golden_flaws import describe_unmeasured
 from pytest_llmops.records import Case, Check, Golden, Source, SuiteCheck
 
@@ -60,3 +61,9 @@ def test_metrics_of_the_suite_count_too():
     assert note.startswith(
         "golden/shop.yaml:10: facts was measured on Latin letters only, and 1 case is mostly"
     )
+
+
+def test_a_run_doubts_it_when_it_loads_the_file():
+    golden = golden_of(CHINESE)
+
+    assert describe_unmeasured(golden)[0] in list(BaselineSource(goldens=(golden,)).doubts())
