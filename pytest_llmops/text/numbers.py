@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import regex
 
-from pytest_llmops.text.characters import UNSPACED, fold_script
+from pytest_llmops.text.characters import NUMBER_MARKS, UNSPACED, fold_script
 
 # Units that stand right behind a number; others, such as `60days`, are told from a code by nothing.
 _UNITS = (
@@ -39,7 +39,6 @@ _BESIDE_LETTER = regex.compile(
     regex.VERSION1,
 )
 _APOSTROPHE = regex.compile(r"(?<=\d)[\u2018\u2019\u02bc](?=\d{3}(?!\d))")
-_MARKS = str.maketrans({"\u066a": "%", "\u066b": ".", "\u066c": ","})
 
 
 def normalize(text: str) -> str:
@@ -51,7 +50,7 @@ def join_no_break_groups(text: str) -> str:
     """Write `1 000`, whose space breaks no line, as `1000`; before folding, which makes it a plain space."""
     if text.isascii():
         return text
-    return _NO_BREAK_GROUPS.sub(lambda match: "".join(match[0].split()), text.translate(_MARKS))
+    return _NO_BREAK_GROUPS.sub(lambda match: "".join(match[0].split()), text.translate(NUMBER_MARKS))
 
 
 def join_all_groups(text: str) -> str:
