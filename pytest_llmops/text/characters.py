@@ -14,18 +14,16 @@ UNSPACED = (
 """Scripts without spaces between words, as a class of the package regex (VERSION1); without their digits."""
 
 _DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\ufe58\ufe63\uff0d")
-NUMBER_MARKS = {0x066A: "%", 0x066B: ".", 0x066C: ","}
+NUMBER_MARKS: dict[int, str] = {0x066A: "%", 0x066B: ".", 0x066C: ","}
 """The percent sign and the separators of Arabic numbers, for `str.translate`."""
 
 # Typesetting that models vary at will and that NFKC leaves alone.
-_MARKS = str.maketrans(
-    {
-        **dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032", "'"),
-        **dict.fromkeys("\u201c\u201d\u201f\u2033", '"'),
-        **dict.fromkeys("\u2044\u2215", "/"),
-        **NUMBER_MARKS,
-    }
-)
+_MARKS: dict[int, str] = {
+    **NUMBER_MARKS,
+    **dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u2032"), "'"),
+    **dict.fromkeys(map(ord, "\u201c\u201d\u201f\u2033"), '"'),
+    **dict.fromkeys(map(ord, "\u2044\u2215"), "/"),
+}
 _FOREIGN = regex.compile(r"[^\x00-\x7f]")
 _INVISIBLE = regex.compile(r"\p{Default_Ignorable_Code_Point}")
 # Signs that writers may leave out: vowels of Arabic and Hebrew, the stroke that draws an Arabic word out, the
