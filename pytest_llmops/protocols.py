@@ -33,6 +33,7 @@ class Metric(Protocol):
 
     The attributes `waits` and `compares` are optional, see `MetricTraits`. So are `weights`, packaged weights
     that the metric loads, and `judges`, chat models that it calls: both are checked before the app is called.
+    `measured_scripts` are `MetricTraits.scripts` with these options.
     """
 
     @property
@@ -70,6 +71,8 @@ class MetricTraits:
             or the time and money that the `run` took, which no answer shows.
         excusable: A miss may be excused, by other repeats that pass or because the baseline has it too.
         masks: It finds personal data, so results in which it found some are masked.
+        scripts: Scripts of the texts that it was measured on, as Unicode names them; empty if it reads all
+            alike.
     """
 
     name: str
@@ -84,6 +87,7 @@ class MetricTraits:
     basis: Basis | None = None
     excusable: bool = True
     masks: bool = False
+    scripts: frozenset[str] = frozenset()
 
 
 FACTS = ("name", "version", "needs", "range", "higher_is_better", "bound", "waits", "compares")

@@ -12,74 +12,18 @@ import binascii
 import html
 import re
 import unicodedata
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
+
+from pytest_llmops.text.characters import read_character
+from pytest_llmops.text.markup import ENTITY
+from pytest_llmops.text.reading import Reading
 
 _ROUNDS = 4  # of encodings inside encodings
 _FEWEST_SPACED = 9  # digits one by one that are no list
 _FEWEST_NAMED = 3  # distinct names of digits in a number that is spelt
 _FEWEST_DISTINCT = 4  # digits of a number that is not counted through
-
-
-class _Piece(NamedTuple):
-    """A stretch of the new text from `at` on, and its old place; `alike` if both have the same length."""
-
-    at: int
-    start: int
-    end: int
-    alike: bool
-    touched: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """
-    A text, and the way from its places back to those of the source.
-
-    Attributes:
-        layers: The changes of each step, the last one last.
-    """
-
-    text: str
-    layers: tuple[Sequence[_Piece], ...] = ()
-
-    def place(self, start: int, end: int) -> tuple[int, int, bool]:
-        """Return start and end in the source, and whether anything in between was changed."""
-        touched = False
-        for pieces in reversed(self.layers):
-            first, last = (
-                bisect_right(pieces, at, key=lambda piece: piece.at) - 1 for at in (start, end - 1)
-            )
-            touched = touched or any(piece.touched for piece in pieces[first : last + 1])
-            head, tail = pieces[first], pieces[last]
-            start = head.start + (start - head.at if head.alike else 0)
-            end = tail.start + (end - tail.at) if tail.alike else tail.end
-        return start, end, touched
-
-    def rewrite(self, pattern: re.Pattern[str], read: Callable[[re.Match[str]], str | None]) -> Reading:
-        """Return the reading with each match replaced by the result of `read`; None leaves a match."""
-        parts: list[str] = []
-        pieces: list[_Piece] = []
-        at = done = 0
-        for match in pattern.finditer(self.text):
-            new = read(match)
-            if new is None or new == match[0]:
-                continue
-            before = self.text[done : match.start()]
-            pieces.append(_Piece(at, done, match.start(), alike=True, touched=False))
-            at += len(before)
-            pieces.append(_Piece(at, *match.span(), alike=len(new) == len(match[0]), touched=True))
-            at += len(new)
-            parts += [before, new]
-            done = match.end()
-        if not pieces:
-            return self
-        pieces.append(_Piece(at, done, len(self.text), alike=True, touched=False))
-        return Reading("".join([*parts, self.text[done:]]), (*self.layers, pieces))
 
 
 def read_disguised(source: str | Reading) -> Iterator[Reading]:
@@ -139,11 +83,7 @@ _ENCODINGS: tuple[_Step, ...] = (
     ),
     ("%", re.compile(r"(?:%[0-9a-fA-F]{2}){1,64}"), lambda match: _read_bytes(unquote_to_bytes(match[0]))),
     ("\x1b", re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]"), lambda _: ""),  # colours of a terminal
-    (
-        "&",
-        re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});"),
-        lambda match: html.unescape(match[0]),
-    ),
+    ("&", ENTITY, lambda match: html.unescape(match[0])),
     ("\n", re.compile(r"(?:(?<![\w+/=-])[A-Za-z0-9+/]{60,}\r?\n)+[A-Za-z0-9+/]+={0,2}"), _read_base64),
     ("", re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12,}={0,2}"), _read_base64),
     (
@@ -154,7 +94,6 @@ _ENCODINGS: tuple[_Step, ...] = (
 )  # fmt: skip
 
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
-_DASHES = re.compile(r"[\u2010-\u2015\u2212\u2043\ufe58\ufe63\uff0d]")
 _MIXED = re.compile(r"[\w.@+-]{0,64}[\u0370-\u03ff\u0400-\u04ff][\w.@+-]{0,64}")
 LOOK_ALIKES = str.maketrans(
     "\u0410\u0412\u0415\u0405\u0406\u0408\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0423"
@@ -166,17 +105,15 @@ LOOK_ALIKES = str.maketrans(
 """Letters of Cyrillic, then Greek, as the Latin ones that they look like."""
 
 
-def _fold(match: re.Match[str]) -> str | None:
-    """Read a character as it looks: nothing for an invisible one, plain width, digits as digits."""
+def _fold(match: re.Match[str]) -> str:
+    """
+    Read a character as it looks, and nothing for a mark that may hide in a number or an address.
+
+    Vowel signs of Indian scripts and Thai are such marks, so words are folded otherwise.
+    """
     char = match[0]
-    category = unicodedata.category(char)
-    if category in {"Cf", "Mn"} and not unicodedata.combining(char):
-        return ""
-    if category == "Nd":
-        return str(unicodedata.digit(char))
-    if category == "Zs":
-        return " "
-    return "-" if _DASHES.match(char) else unicodedata.normalize("NFKC", char)
+    hidden = unicodedata.category(char) in {"Cf", "Mn"} and not unicodedata.combining(char)
+    return "" if hidden else read_character(char)
 
 
 def _unmix(match: re.Match[str]) -> str | None:

@@ -21,7 +21,7 @@ from queue import Empty, SimpleQueue
 
 from pytest_llmops.cache import Memory, key_of
 from pytest_llmops.detect.canaries import CANARY_KINDS, make_canaries
-from pytest_llmops.detect.disguises import Reading, read_disguised
+from pytest_llmops.detect.disguises import read_disguised
 from pytest_llmops.detect.finding import KINDS, PERSONAL, Finding, Found
 from pytest_llmops.detect.recognizers import entities
 from pytest_llmops.detect.recognizers.addresses import find_addresses
@@ -39,6 +39,7 @@ from pytest_llmops.detect.recognizers.people import find_labelled, find_names
 from pytest_llmops.detect.recognizers.secrets import find_credentials
 from pytest_llmops.detect.value_lists import NO_LISTS, Allowed, ValueLists, find_listed
 from pytest_llmops.errors import ScanError
+from pytest_llmops.text.reading import Reading
 
 Place = tuple[int, int, float]
 Findings = tuple[Finding, ...]

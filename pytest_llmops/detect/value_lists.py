@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from pytest_llmops.detect.disguises import Reading, read_disguised
+from pytest_llmops.detect.disguises import read_disguised
+from pytest_llmops.text.reading import Reading
 
 Stretch = tuple[int, int]
 _JOINT = r"[\s_-]{0,4}"  # between words of a denied value

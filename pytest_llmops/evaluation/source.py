@@ -7,7 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from pytest_llmops.calibration.record import Calibration, find_uncalibrated, warn_of_self_preference
 from pytest_llmops.evaluation.missing import MissingBaseline
-from pytest_llmops.gates.golden_flaws import describe_blind, describe_echoes, describe_unchecked
+from pytest_llmops.gates.golden_flaws import (
+    describe_blind,
+    describe_echoes,
+    describe_unchecked,
+    describe_unmeasured,
+)
 from pytest_llmops.gates.judgement import Judge
 from pytest_llmops.gates.paired_runs import pair_cases
 from pytest_llmops.gates.people import People
@@ -81,12 +86,13 @@ class BaselineSource:
         return Judge(self.goldens, self.base, people, gone=gone, release=self.release)
 
     def doubts(self) -> Iterator[str]:
-        """A sentence for each check that shows little: uncalibrated, blind, met by the question, or none."""
+        """A sentence for each check that shows little: uncalibrated, blind, unmeasured, met by a question."""
         for golden in self.goldens:
             yield from find_uncalibrated(golden, self.calibrations)
             yield from describe_blind(golden)
             yield from describe_unchecked(golden)
             yield from describe_echoes(golden)
+            yield from describe_unmeasured(golden)
 
     def unasked(self, judged: Collection[str]) -> list[Loosening]:
         """

@@ -1,6 +1,7 @@
 """
 Golden files that are too weak for the gate: checks and cases that could never turn red, keywords that the
-question has already, and questions that count several times.
+question has already, cases in scripts that a metric was not measured in, and questions that count several
+times.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_llmops.bounds import describe_check, holds
+from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.error_budget import SUITE_SHARE
+from pytest_llmops.metrics.words import texts_in
 from pytest_llmops.printable import counted, name_some
-from pytest_llmops.records import Case, Golden, Output, Sample, Score
+from pytest_llmops.records import Case, Check, Golden, Output, Sample, Score, SuiteCheck
 from pytest_llmops.registry import create_metric, find_traits
 from pytest_llmops.statistics.summaries import LINEAR
+from pytest_llmops.text.scripts import find_script
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,6 +88,49 @@ def _passes_itself(case: Case) -> bool:
         if isinstance(result, Score) and holds(result.value, check):
             return True
     return False
+
+
+def describe_unmeasured(golden: Golden) -> list[str]:
+    """
+    A sentence, with its place, on cases in scripts that their metrics were not measured in.
+
+    The script is that of most letters of question and reference, so German counts as English does.
+    """
+    metrics: dict[str, list[str]] = {}
+    scripts: set[str] = set()
+    cases: dict[str, Case] = {}
+    for case in golden.cases:
+        script = find_script(" ".join([*texts_in(case.input), case.reference or ""]))
+        checks: list[Check | SuiteCheck] = [*case.checks, *golden.suite]
+        for check in checks if script else ():
+            measured = _scripts_of(check)
+            if measured and script not in measured:
+                metrics.setdefault(check.metric, sorted(measured))
+                scripts.add(script)
+                cases[case.id] = case
+    if not cases:
+        return []
+    first = next(iter(cases.values()))
+    line = first.source.line if first.source else 1
+    verb = "was" if len(metrics) == 1 else "were"
+    letters = ", ".join(dict.fromkeys(name for measured in metrics.values() for name in measured))
+    foreign = ", ".join(sorted(scripts))
+    are = "is" if len(cases) == 1 else "are"
+    sentence = (
+        f"{', '.join(metrics)} {verb} measured on {letters} letters only, and {counted(len(cases), 'case')} "
+        f"{are} mostly in {foreign}, so that nothing is known of these scores; label answers of your own "
+        "(llmops calibrate), or check with keywords or a judge"
+    )
+    return [f"{golden.path}:{line}: {sentence}: {name_some(list(cases), _NAMED)}"]
+
+
+def _scripts_of(check: Check | SuiteCheck) -> frozenset[str]:
+    try:
+        metric = create_metric(check.metric, check.options)
+    except LLMOpsError:  # a suite check may be of a metric that only the cases give options to
+        return frozenset()
+    scripts: frozenset[str] = getattr(metric, "measured_scripts", frozenset())
+    return scripts
 
 
 NEAR = 0.8

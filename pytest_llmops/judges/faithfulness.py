@@ -30,13 +30,14 @@ from pytest_llmops.metrics.faithfulness.claims import (
     split_contexts,
 )
 from pytest_llmops.metrics.faithfulness.model import Label, load_model
-from pytest_llmops.metrics.words import find_blank, fold, quote
+from pytest_llmops.metrics.words import find_blank, quote
 from pytest_llmops.models.cross_encoder import identify_entailment
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.recorder import recording_of
 from pytest_llmops.records import Failure, Passage, Sample, Score
+from pytest_llmops.text.characters import fold
 
 _METRIC = "faithfulness"
 EMBEDDED = "embedded"
@@ -79,6 +80,7 @@ class Faithfulness(DeclaredMetric):
         version=2,
         needs=frozenset({"passages"}),
         bound=None,
+        scripts=frozenset({"Latin"}),
     )
 
     def __post_init__(self) -> None:
@@ -98,6 +100,11 @@ class Faithfulness(DeclaredMetric):
     def judges(self) -> tuple[JudgeModel, ...]:
         """All judges that are called."""
         return (self.judge,) if self.judge is not None else ()
+
+    @property
+    def measured_scripts(self) -> frozenset[str]:
+        """Those of the embedded scorer."""
+        return self.traits.scripts if self.by == EMBEDDED else frozenset()
 
     @property
     def weights(self) -> tuple[str, ...]:

@@ -77,6 +77,11 @@ class DeclaredMetric:
     def compares(self) -> bool:
         return self.traits.compares
 
+    @property
+    def measured_scripts(self) -> frozenset[str]:
+        """Scripts of the texts that it was measured on; empty if it reads all alike."""
+        return self.traits.scripts
+
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         settled = [self.settle(sample) for sample in batch]
         left = [sample for sample, result in zip(batch, settled, strict=True) if result is None]

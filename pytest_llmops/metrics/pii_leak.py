@@ -53,11 +53,17 @@ class PiiLeak(DeclaredMetric):
         bound=Bound(comparison="<=", threshold=0.0),
         excusable=False,
         masks=True,
+        scripts=frozenset({"Latin"}),
     )
 
     def __post_init__(self) -> None:
         DeclaredMetric.__post_init__(self)  # a class with slots is another than the one that super() knows
         hide_everywhere(self.deny)
+
+    @property
+    def measured_scripts(self) -> frozenset[str]:
+        """Those of the model that looks for names; patterns read all alike."""
+        return self.traits.scripts if self.names else frozenset()
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
         # If a scan breaks or hangs, each sample is scanned by itself, so that no other loses its score.

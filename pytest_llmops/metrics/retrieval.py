@@ -14,9 +14,10 @@ from typing import Annotated
 
 from pytest_llmops.documents.reading import checked, mapping_of, read_number, whole
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
-from pytest_llmops.metrics.words import fold, quote
+from pytest_llmops.metrics.words import quote
 from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Passage, Sample, Score
+from pytest_llmops.text.characters import fold
 
 _SHOWN = 80  # characters of a passage that has no id
 _LISTED = 5  # passages that a reason names

@@ -1,32 +1,17 @@
-"""Texts normalised before they are compared, the words in them, and texts quoted for people."""
+"""Content words of a text, blank texts, and texts quoted for people."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from reprlib import Repr
 
 import regex
 
-# Typesetting that models vary at will and that NFKC leaves alone: quotes, hyphens, the minus sign.
-_TYPESETTING = str.maketrans(
-    {
-        **dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032", "'"),
-        **dict.fromkeys("\u201c\u201d\u201f\u2033", '"'),
-        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
-        **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", None),
-    }
-)
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-# Scripts written without spaces count by the character, numbers keep sign and marks, `don't` is one word.
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-_LETTERS = rf"[\w--[_{_UNSPACED}]]+"
-_WORD = regex.compile(
-    rf"[{_UNSPACED}--\p{{M}}]\p{{M}}*|(?<!\w)-?\d++(?:[.,:/]\d++)*|{_LETTERS}(?:'{_LETTERS})*",
-    regex.VERSION1,
-)
+from pytest_llmops.text.characters import fold
+from pytest_llmops.text.words import split_pairs
+
 # English words of grammar, without negations: they turn the meaning of an answer.
 FUNCTION_WORDS = frozenset(
     re.findall(
@@ -50,29 +35,6 @@ _shortened = Repr()
 _shortened.maxstring = 80
 
 
-def fold(text: str) -> str:
-    """Normalise by NFKC, and unify case, quotes, dashes and white space; drop invisible characters."""
-    return " ".join(fold_typography(text).casefold().split())
-
-
-def fold_typography(text: str) -> str:
-    """Normalise by NFKC, and unify quotes and dashes; drop invisible characters."""
-    return unicodedata.normalize("NFKC", text.translate(_TYPESETTING)).translate(_TYPESETTING)
-
-
-def join_thousands(text: str) -> str:
-    """Write `1,000` as `1000`."""
-    return _THOUSANDS.sub("", text)
-
-
-def split_words(text: str) -> list[str]:
-    """
-    Return the folded words of a text in order, in any script, without marks between words and possessive
-    `'s`; marks of numbers stay (`3.5`, `-4`).
-    """
-    return [word.removesuffix("'s") for word in _WORD.findall(join_thousands(fold(text)))]
-
-
 def texts_in(value: object) -> Iterator[str]:
     """Yield the texts of a question: of a list of turns all, of a mapping its values."""
     if isinstance(value, str):
@@ -83,8 +45,8 @@ def texts_in(value: object) -> Iterator[str]:
 
 
 def content_words(text: str) -> list[str]:
-    """Return the words but English function words; all of them if nothing else is left."""
-    words = split_words(text)
+    """Return `split_pairs` without English function words; all of them if nothing else is left."""
+    words = split_pairs(text)
     return [word for word in words if word not in FUNCTION_WORDS] or words
 
 

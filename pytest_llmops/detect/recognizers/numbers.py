@@ -16,9 +16,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_llmops.detect.disguises import Reading
 from pytest_llmops.detect.finding import Found
 from pytest_llmops.errors import MissingExtraError
+from pytest_llmops.text.reading import Reading
 
 if TYPE_CHECKING:
     from presidio_analyzer import EntityRecognizer

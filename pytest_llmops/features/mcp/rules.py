@@ -17,6 +17,7 @@ from pytest_llmops.metrics.injection.scanner import LIKELY, find_in
 from pytest_llmops.metrics.injection.views import read_views
 from pytest_llmops.metrics.places import Piece
 from pytest_llmops.printable import printable
+from pytest_llmops.text.characters import fold_typography
 
 CHANGED = "tool definition changed since the lock (tool poisoning / rug pull)"
 IN_SESSION = "tool definition changed between two listings of one session (rug pull)"
@@ -107,7 +108,7 @@ def _look_of(name: str) -> str:
     latin = f"a{name}"  # in a word with a Latin letter, lookalikes of other alphabets become Latin
     for reading in read_disguised(latin):
         latin = reading.text
-    folded = unicodedata.normalize("NFKC", latin[1:]).casefold().translate(_ALIKE)
+    folded = fold_typography(latin[1:]).casefold().translate(_ALIKE)
     plain = re.sub(r"[\W_]+", "", folded)
     return plain.replace("rn", "m").replace("vv", "w").replace("i", "l")
 

@@ -24,7 +24,9 @@ from pytest_llmops.features.mutate.readings import (
 )
 from pytest_llmops.features.mutate.units import change_unit
 from pytest_llmops.features.mutate.wording import change_actor, change_condition, is_refusal, turn_polarity
-from pytest_llmops.metrics.words import FUNCTION_WORDS, fold, split_words
+from pytest_llmops.metrics.words import FUNCTION_WORDS
+from pytest_llmops.text.characters import fold
+from pytest_llmops.text.words import split_words
 
 KINDS: Mapping[str, str] = {
     "number": "a number becomes another plausible one",

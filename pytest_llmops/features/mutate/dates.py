@@ -16,7 +16,7 @@ from pytest_llmops.features.mutate.places import (
     tier_of_text,
 )
 from pytest_llmops.features.mutate.readings import Edit, Reading
-from pytest_llmops.metrics.words import fold
+from pytest_llmops.text.characters import fold
 
 _DatePlace = tuple[int, int, list[str]]
 _Add = Callable[[int, int, Sequence[str]], None]

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pytest_llmops.features.mutate.languages import Language
 from pytest_llmops.features.mutate.readings import Edit, Reading, choose, order, read_answer, split_prose
 from pytest_llmops.features.mutate.wording import is_refusal
-from pytest_llmops.metrics.words import FUNCTION_WORDS, fold, split_words
+from pytest_llmops.metrics.words import FUNCTION_WORDS
+from pytest_llmops.text.characters import fold
+from pytest_llmops.text.words import split_words
 
 # How a language speaks to a reader, and how a person asks for herself.
 _ADDRESSED = {

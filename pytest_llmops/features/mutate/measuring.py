@@ -33,7 +33,6 @@ from pytest_llmops.features.mutate.trials import (
     try_mutations,
 )
 from pytest_llmops.golden.identity import cases_by_id, file_of, input_hash
-from pytest_llmops.metrics.words import split_words
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.protocols import App, traits_of
 from pytest_llmops.recorder import Call
@@ -54,6 +53,7 @@ from pytest_llmops.registry import find_traits
 from pytest_llmops.runner.app.printed import route_through
 from pytest_llmops.runner.cases.tasks import Task, plan
 from pytest_llmops.settings import Settings
+from pytest_llmops.text.words import split_words
 
 _MIXED = "{}: no single output of it passes all its checks, only its repeats together"
 _MAY_BE_RIGHT = frozenset({"another_reply", "truncated"})

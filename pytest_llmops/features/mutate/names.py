@@ -9,7 +9,8 @@ from difflib import SequenceMatcher
 
 from pytest_llmops.features.mutate.languages import Language
 from pytest_llmops.features.mutate.readings import Edit, Reading, choose, split_prose
-from pytest_llmops.metrics.words import FUNCTION_WORDS, fold
+from pytest_llmops.metrics.words import FUNCTION_WORDS
+from pytest_llmops.text.characters import fold
 
 _LANGUAGES = ("en", "fr", "es")  # German nouns have capitals, and Chinese names none
 _CAPITAL = r"[A-Z\u00c0-\u00de]"

@@ -21,7 +21,7 @@ from pytest_llmops.features.mutate.places import (
 )
 from pytest_llmops.features.mutate.readings import Edit, Reading
 from pytest_llmops.metrics.facts.values import CURRENCIES, UNITS
-from pytest_llmops.metrics.words import fold
+from pytest_llmops.text.characters import fold
 
 _NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.,:/#@+*^'\u2019\-\u2010-\u2015\u2212\0])"

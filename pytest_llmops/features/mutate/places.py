@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_llmops.features.mutate.readings import Edit, Reading, order
-from pytest_llmops.metrics.words import fold
+from pytest_llmops.text.characters import fold
 
 AROUND = 40
 """Characters before and after a value that are read with it."""

@@ -12,7 +12,9 @@ from typing import TypeVar
 from pytest_llmops.features.mutate.languages import Language, detect_language, read_language
 from pytest_llmops.metrics.facts.values import read_values
 from pytest_llmops.metrics.faithfulness.sentences import Sentence, split_sentences
-from pytest_llmops.metrics.words import FUNCTION_WORDS, fold, split_words
+from pytest_llmops.metrics.words import FUNCTION_WORDS
+from pytest_llmops.text.characters import fold
+from pytest_llmops.text.words import split_words
 
 READ_AT_MOST = 12_000
 """Characters of an answer in which a place to change is looked for; the rest stays as it is."""

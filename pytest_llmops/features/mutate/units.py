@@ -9,7 +9,7 @@ from pytest_llmops.features.mutate.languages import Language, join_words
 from pytest_llmops.features.mutate.places import AROUND, rank_of, tier_of_text
 from pytest_llmops.features.mutate.readings import Edit, Reading, choose
 from pytest_llmops.metrics.facts.values import CURRENCIES
-from pytest_llmops.metrics.words import fold
+from pytest_llmops.text.characters import fold
 
 _ABBREVIATED = 3  # letters
 _SIGNS = {"\u00a3": "\u20ac", "\u20ac": "$", "$": "\u20ac", "\u00a5": "$"}

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pytest_llmops.documents.reading import one_of, some
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
-from pytest_llmops.metrics.facts.sources import ORIGINS, Source, Text, gather_sources, read_text
+from pytest_llmops.metrics.facts.sources import (
+    ORIGINS,
+    Source,
+    Text,
+    gather_sources,
+    gives_nouns_capitals,
+    read_text,
+)
 from pytest_llmops.metrics.facts.values import DATES, Value, agree, compete
 from pytest_llmops.metrics.faithfulness.claims import split_claims
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations
@@ -24,6 +31,8 @@ from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.models.vectors import embed
 from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.text.markup import read_plain
+from pytest_llmops.text.numbers import write_in_english
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +51,6 @@ _FEWEST_WORDS = 2
 
 _OPENING = re.compile(r"[\s\"'(]*(yes|no)\b(?!\s+(?:one|longer|more)\b)[\s,.;:!]", re.IGNORECASE)
 _CLAIMS_AT_MOST = 500
-_EMPHASIS = re.compile(r"\*\*|__|`")
 _ITEM = re.compile(r"(?:(?<=\s)|\A)(\d{1,2})[.)]\s")
 _BEFORE_ITEMS = re.compile(r"(?:\A|[.:;!?]|\n)\s*\Z")
 _FEWEST_ITEMS = 2
@@ -72,6 +80,7 @@ class Facts(DeclaredMetric):
         family="faithfulness",
         basis="reference",
         bound=Bound(comparison=">=", threshold=1.0),
+        scripts=frozenset({"Latin"}),
     )
 
     def __post_init__(self) -> None:
@@ -144,9 +153,11 @@ class _Answer:
 
     def __init__(self, sample: Sample, origins: Collection[str]) -> None:
         self.claims = tuple(map(read_text, _claims(sample)))
-        self.text = read_text(sample.output.text)
-        self.question = read_text(" ".join(texts_in(sample.input)))
-        self.sources = gather_sources(sample, origins)
+        self.text = read_text(_read_plain(sample.output.text))
+        self.question = read_text(_read_plain(" ".join(texts_in(sample.input))))
+        self.sources = gather_sources(sample, origins, _read_plain)
+        context = (self.text.text, self.question.text, sample.reference or "")
+        self.has_names = not gives_nouns_capitals(" ".join(context))
 
     def list_texts(self) -> Iterator[str]:
         """Yield the texts whose vectors `find_wrong` needs."""
@@ -197,6 +208,7 @@ class _Comparison:
     def __init__(self, claim: Text, answer: _Answer, nearness: NDArray[np.float64]) -> None:
         self._claim = claim
         self._answer = answer.text
+        self._has_names = answer.has_names
         self._question = answer.question  # its values and names are not checked
         self._sources = answer.sources
         self._nearness = nearness
@@ -246,7 +258,7 @@ class _Comparison:
         return any(compete(value, other) and not _has(self._answer, other) for other in text.values)
 
     def _find_names(self) -> Iterator[WrongFact]:
-        names = self._claim.names
+        names = self._claim.names if self._has_names else {}
         texts = [self._question, *(source.content for source in self._sources)]
         spelt_out = self._claim.find_initials(frozenset(name for text in texts for name in text.names))
         unknown = [
@@ -309,7 +321,11 @@ def _has(text: Text, value: Value) -> bool:
 
 
 def _claims(sample: Sample) -> list[str]:
-    return split_claims(_split_items(_EMPHASIS.sub("", drop_citations(sample.output.text))))
+    return split_claims(_split_items(_read_plain(drop_citations(sample.output.text))))
+
+
+def _read_plain(text: str) -> str:
+    return write_in_english(read_plain(text))
 
 
 def _split_items(text: str) -> str:

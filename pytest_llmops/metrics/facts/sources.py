@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -17,8 +17,10 @@ from pytest_llmops.metrics.faithfulness.sentences import (
     read_wording,
     split_sentences,
 )
-from pytest_llmops.metrics.words import FUNCTION_WORDS, fold_typography, split_words
+from pytest_llmops.metrics.words import FUNCTION_WORDS
 from pytest_llmops.records import Sample, ToolCall
+from pytest_llmops.text.characters import fold_typography
+from pytest_llmops.text.words import split_words
 
 Origin = Literal["passages", "reference", "tool_calls"]
 ORIGINS: tuple[Origin, ...] = ("passages", "reference", "tool_calls")
@@ -35,6 +37,23 @@ _RUN_WORDS = 5
 _LONG = 5  # letters of a name that may have an ending
 _SHORT = 3  # letters of a name without a plural
 _DEPTH = 6  # levels of a tool's result that are read
+
+
+# None of them is part of a name, as `von der` is.
+_GERMAN = frozenset(
+    re.findall(
+        r"\S+",
+        "aber auch auf aus bei beim bis das dass die durch eine einem einen einer für gibt gilt hat haben "
+        "ihr ihre ihren ist kann kein keine keinen können mit nach nicht noch oder sich sie sind über und "
+        "wenn werden wie wir wird",
+    )
+)
+
+
+def gives_nouns_capitals(text: str) -> bool:
+    """Return whether a text is German by its words of grammar, so that a capital marks no name."""
+    words = split_words(text)
+    return sum(word in _GERMAN for word in words) > sum(word in FUNCTION_WORDS for word in words)
 
 
 @dataclass(frozen=True)
@@ -168,22 +187,33 @@ class Source:
     name: str = ""
 
 
-def gather_sources(sample: Sample, origins: Collection[str]) -> list[Source]:
-    """Return each sentence and each result once, those of the reference last."""
+def gather_sources(
+    sample: Sample, origins: Collection[str], read: Callable[[str], str] = str
+) -> list[Source]:
+    """
+    Return each sentence and each result once, those of the reference last.
+
+    Args:
+        read: Applied to each text before it is split into sentences.
+    """
     output = sample.output
     texts: list[tuple[str, Origin, str]] = []
     if "passages" in origins:
         texts += [
             (sentence.text, "passages", passage.id)
             for passage in output.passages or ()
-            for sentence in split_sentences(passage.text)
+            for sentence in split_sentences(read(passage.text))
         ]
     if "tool_calls" in origins:
         texts += [
-            (text, "tool_calls", call.name) for call in output.tool_calls for text in _describe_result(call)
+            (text, "tool_calls", call.name)
+            for call in output.tool_calls
+            for text in map(read, _describe_result(call))
         ]
     if "reference" in origins:
-        texts += [(sentence.text, "reference", "") for sentence in split_sentences(sample.reference or "")]
+        texts += [
+            (sentence.text, "reference", "") for sentence in split_sentences(read(sample.reference or ""))
+        ]
     unique = {(text, origin == "reference"): (text, origin, name) for text, origin, name in texts}
     return [
         Source(content=read_text(text), origin=origin, name=name) for text, origin, name in unique.values()

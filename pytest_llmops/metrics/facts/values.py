@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from calendar import month_name
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
 from pytest_llmops.metrics.faithfulness.sentences import NUMBER_WORDS
-from pytest_llmops.metrics.words import fold_typography
+from pytest_llmops.text.characters import fold_typography
 
 _NEARLY = 0.02  # relative; 2 months are nearly 60 days
 _EQUAL = 1e-6
@@ -46,6 +46,7 @@ _LISTED: Mapping[Unit, str] = {
     Unit("time", 14 * _DAY): "fortnight fortnights",
     Unit("time", 30.4375 * _DAY, exact=False): "month months",
     Unit("time", 365.25 * _DAY, exact=False): "yr yrs year years",
+    Unit("mass", 1e-3): "mg milligram milligrams milligramme milligrammes",
     Unit("mass"): "g gram grams gramme grammes",
     Unit("mass", 1e3): "kg kilo kilos kilogram kilograms",
     Unit("mass", 28.3495): "oz ounce ounces",
@@ -119,6 +120,9 @@ class Value:
     exact: bool = True
 
 
+_GROUP = re.compile(r"(?<![\d.,])[1-9]\d{0,2}\.\d{3}(?![\d.,]*\d)")
+
+
 def agree(one: Value, other: Value) -> bool:
     """
     Return whether the values can be the same: 14 days and two weeks, £3.50 and 3.50 GBP, 11 am and 11:00.
@@ -126,6 +130,21 @@ def agree(one: Value, other: Value) -> bool:
     A number without a unit agrees with the same number in any unit, and one with fewer decimals with those
     that round to it.
     """
+    pairs = [(one, other)]
+    if _GROUP.search(one.text) or _GROUP.search(other.text):
+        pairs += [(_in_thousands(one), other), (one, _in_thousands(other))]
+    return any(_agree(*pair) for pair in pairs)
+
+
+def _in_thousands(value: Value) -> Value:
+    """Read `1.000` as much of the world does, if the value is one."""
+    if value.kind in DATES or value.kind == "code" or not _GROUP.search(value.text):
+        return value
+    text = value.text.replace(".", "")
+    return replace(value, text=text, number=value.number * 1000, written=value.written * 1000)
+
+
+def _agree(one: Value, other: Value) -> bool:
     if one.kind == other.kind:
         if one.kind == "date":
             years = {one.year, other.year} - {None}

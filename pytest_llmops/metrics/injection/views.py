@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
-from pytest_llmops.detect.disguises import LOOK_ALIKES, Reading, read_disguised
+from pytest_llmops.detect.disguises import LOOK_ALIKES, read_disguised
+from pytest_llmops.text.reading import Reading
 
 
 class View(NamedTuple):

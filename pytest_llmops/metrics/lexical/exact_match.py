@@ -11,9 +11,11 @@ from typing import Literal
 
 from pytest_llmops.errors import MetricOptionError, hint
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
-from pytest_llmops.metrics.words import fold_typography, join_thousands, quote
+from pytest_llmops.metrics.words import quote
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample, Score
+from pytest_llmops.text.characters import fold_typography
+from pytest_llmops.text.words import join_thousands
 
 Step = Literal["typography", "case", "punctuation", "articles", "white_space"]
 STEPS: tuple[Step, ...] = ("typography", "case", "punctuation", "articles", "white_space")

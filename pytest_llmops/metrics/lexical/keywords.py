@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Annotated, Any
 
 from pytest_llmops.documents.reading import BrokenValueError, Reader, list_of
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
-from pytest_llmops.metrics.words import fold, quote
+from pytest_llmops.metrics.words import quote
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample, Score
-
-_ANY_ENDING = re.compile(r"\A\w.*[^\W\d_]\*\Z", re.DOTALL)
+from pytest_llmops.text.characters import fold
+from pytest_llmops.text.phrases import PlainText
 
 
 def _read_word(value: Any) -> str:
@@ -50,8 +48,9 @@ class Keywords(DeclaredMetric):
     The share of requirements that the output meets.
 
     Each entry of `all` and of `none` is a requirement, `any` together is one. A keyword is found as
-    whole words, whatever its case, white space, quotes and dashes; `5` is not found in `3.5` or `15`,
-    and `photo*` is found in `photos`.
+    whole words, whatever its case, white space, quotes and dashes, and whatever markup is around or in it;
+    `5` is not found in `3.5` or `15`, and `photo*` is found in `photos`. Where a script has no spaces it is
+    found anywhere, and in Korean with its particles.
 
     Attributes:
         all: Each must occur. An entry may be a list of words, of which one must occur.
@@ -78,7 +77,7 @@ class Keywords(DeclaredMetric):
             )
 
     def measure(self, sample: Sample) -> Score:
-        text = fold(sample.output.text)
+        text = PlainText(sample.output.text)
         missing = [word for word in self.all if not _contains_any(text, word)]
         forbidden = [word for word in self.none if _contains_any(text, word)]
         lacking = () if not self.any or _contains_any(text, self.any) else self.any
@@ -105,9 +104,9 @@ class Keywords(DeclaredMetric):
         )
 
 
-def _contains_any(folded: str, words: str | Sequence[str]) -> bool:
-    """True where the folded text contains the word, or one of the words."""
-    return any(_pattern(word).search(folded) for word in ([words] if isinstance(words, str) else words))
+def _contains_any(text: PlainText, phrases: str | Sequence[str]) -> bool:
+    """Return whether the text contains the phrase, or one of the phrases."""
+    return any(map(text.contains, [phrases] if isinstance(phrases, str) else phrases))
 
 
 def _show(missing: Sequence[str | tuple[str, ...]]) -> str:
@@ -115,18 +114,3 @@ def _show(missing: Sequence[str | tuple[str, ...]]) -> str:
     words = [word for word in missing if isinstance(word, str)]
     lists = [f"one of {quote(word)}" for word in missing if not isinstance(word, str)]
     return ", ".join([*([quote(words)] if words else []), *lists])
-
-
-@lru_cache(maxsize=4096)
-def _pattern(word: str) -> re.Pattern[str]:
-    """The word between boundaries; an end that is no letter or digit needs none."""
-    folded = fold(word)
-    if _ANY_ENDING.search(folded):
-        return re.compile(rf"(?<!\w){re.escape(folded[:-1])}")
-    before = r"(?<!\w)(?<!\d[.,])" if re.match(r"\d", folded) else r"(?<!\w)"
-    after = r"(?!\w)(?![.,]\d)" if re.search(r"\d\Z", folded) else r"(?!\w)"
-    return re.compile(
-        (before if re.match(r"\w", folded) else "")
-        + re.escape(folded)
-        + (after if re.search(r"\w\Z", folded) else "")
-    )

@@ -11,10 +11,12 @@ from pytest_llmops.documents.reading import whole
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.lexical.keywords import Words
-from pytest_llmops.metrics.words import content_words, quote, split_words
+from pytest_llmops.metrics.words import content_words, quote
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.text.phrases import PlainText, has_unspaced
+from pytest_llmops.text.words import split_pairs, split_plain_words, split_terms
 
 Of = Literal["precision", "recall", "f"]
 
@@ -74,6 +76,7 @@ class NgramOverlap(DeclaredMetric):
 
     traits = MetricTraits(
         name="ngram_overlap",
+        version=2,
         family="lexical",
         basis="reference",
         needs=frozenset({"reference"}),
@@ -81,14 +84,14 @@ class NgramOverlap(DeclaredMetric):
     )
 
     def measure(self, sample: Sample) -> Score | Failure:
-        words = split_words(sample.reference or "")
+        words = split_plain_words(sample.reference or "")
         if len(words) < self.n:
             error = (
                 f"the reference has {counted(len(words), 'word')} and no run of {self.n}; ask for a smaller n"
             )
             return fail(self, sample, error)
         wanted = Counter(count_ngrams(words, self.n))
-        got = Counter(count_ngrams(split_words(sample.output.text), self.n))
+        got = Counter(count_ngrams(split_plain_words(sample.output.text), self.n))
         overlap = Overlap(common=(wanted & got).total(), got=got.total(), wanted=wanted.total())
         value = overlap.read(self.of)
         missing = [" ".join(run) for run in wanted - got]
@@ -112,7 +115,8 @@ class KeywordOverlap(DeclaredMetric):
     """
     The share of different content words that output and reference have in common, in any order.
 
-    English function words (`the`, `of`, `is`) are left out on both sides; negations are not.
+    English function words (`the`, `of`, `is`) are left out on both sides; negations are not. Two neighbouring
+    characters are a word where a script has no spaces.
 
     Attributes:
         words: Instead of those of the reference, each of their words by itself and whatever it is;
@@ -126,6 +130,7 @@ class KeywordOverlap(DeclaredMetric):
 
     traits = MetricTraits(
         name="keyword_overlap",
+        version=2,
         family="lexical",
         basis="reference",
         bound=Bound(comparison=">=", threshold=0.5),
@@ -133,7 +138,7 @@ class KeywordOverlap(DeclaredMetric):
 
     def __post_init__(self) -> None:
         DeclaredMetric.__post_init__(self)
-        if self.words and not any(split_words(word) for word in self.words):
+        if self.words and not any(map(split_terms, self.words)):
             raise MetricOptionError("keyword_overlap: words holds no letter and no digit to look for")
 
     @property
@@ -142,15 +147,23 @@ class KeywordOverlap(DeclaredMetric):
 
     def measure(self, sample: Sample) -> Score | Failure:
         if self.words:
-            wanted = {word: None for entry in self.words for word in split_words(entry)}
+            wanted = {word: None for entry in self.words for word in split_terms(entry)}
         else:
             wanted = dict.fromkeys(content_words(sample.reference or ""))
         if not wanted:
             error = "the reference has no word to look for; give `words`, or check with another metric"
             return fail(self, sample, error)
-        held = set(split_words(sample.output.text))
+        text = sample.output.text
+        held = set(split_pairs(text))
+        besides_phrases = {*content_words(text)}
+        if self.words and any(map(has_unspaced, wanted)):  # no space parts words, so they are phrases
+            plain = PlainText(text)
+            phrases = {word for word in wanted if has_unspaced(word) and plain.contains(word)}
+            parts = {part for phrase in phrases for part in split_pairs(phrase)}
+            held |= phrases
+            besides_phrases -= parts
         missing = [word for word in wanted if word not in held]
-        got = {*content_words(sample.output.text), *(wanted.keys() & held)}
+        got = besides_phrases | (wanted.keys() & held)
         besides = sorted(got - wanted.keys())
         overlap = Overlap(common=len(wanted) - len(missing), got=len(got), wanted=len(wanted))
         value = overlap.read(self.of)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pytest_llmops.errors import MetricOptionError, MissingExtraError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
@@ -16,6 +16,7 @@ from pytest_llmops.metrics.words import quote
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Sample, Score
+from pytest_llmops.text.words import split_plain_words
 
 _WORD = re.compile("[a-z0-9]+")
 _STEMMED_ABOVE = 3  # letters; the package leaves shorter words alone
@@ -37,6 +38,8 @@ class _Rouge(DeclaredMetric):
     One of the three. Words consist of a-z and 0-9, whatever their case; all else separates them.
 
     Attributes:
+        words: `any_script` takes the words of `ngram_overlap` instead: of any script, numbers complete,
+            without markup, a character each where a script has no spaces.
         stemmer: Compare words by their Porter stem, an option of the package too (extra rouge).
         of: `precision`, `recall` or `f`, which weighs both alike.
 
@@ -45,6 +48,7 @@ class _Rouge(DeclaredMetric):
 
     stemmer: bool = False
     of: Of = "f"
+    words: Literal["ascii", "any_script"] = "ascii"
 
     engine: ClassVar[str] = ""
 
@@ -65,8 +69,17 @@ class _Rouge(DeclaredMetric):
         overlap, reason = self.compare(wanted, got)
         value = overlap.read(self.of)
         if not wanted:
-            reason = f"the reference has no word of a-z or 0-9, and {self.name} sees no other; semantic does"
-        options = ["stemmer"] * self.stemmer + [f"of:{self.of}"] * (self.of != "f")
+            reason = (
+                "the reference has no word"
+                if self.words == "any_script"
+                else f"the reference has no word of a-z or 0-9, and {self.name} sees no other; "
+                "words: any_script counts those of all scripts"
+            )
+        options = [
+            *["stemmer"] * self.stemmer,
+            *[f"of:{self.of}"] * (self.of != "f"),
+            *[f"words:{self.words}"] * (self.words != "ascii"),
+        ]
         return self.give(
             sample,
             value,
@@ -76,11 +89,11 @@ class _Rouge(DeclaredMetric):
         )
 
     def _split(self, text: str) -> list[str]:
-        words = _WORD.findall(text.lower())
+        words = split_plain_words(text) if self.words == "any_script" else _WORD.findall(text.lower())
         if not self.stemmer:
             return words
         stem = _stem()
-        return [stem(word) if len(word) > _STEMMED_ABOVE else word for word in words]
+        return [stem(word) if len(word) > _STEMMED_ABOVE and word.isascii() else word for word in words]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,11 +72,17 @@ class Semantic(PairMetric):
         version=3,
         range=(-1.0, 1.0),
         bound=Bound(comparison=">=", threshold=0.8),
+        scripts=frozenset({"Latin"}),
     )
 
     def __post_init__(self) -> None:
         DeclaredMetric.__post_init__(self)
         object.__setattr__(self, "encoder", read_encoder(self.encoder, self.name))
+
+    @property
+    def measured_scripts(self) -> frozenset[str]:
+        """Those of the default model; of another one nothing is known here."""
+        return self.traits.scripts if self.encoder.model == DEFAULT else frozenset()
 
     @property
     def weights(self) -> tuple[str, ...]:

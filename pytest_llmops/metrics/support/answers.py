@@ -18,9 +18,11 @@ from pytest_llmops.metrics.support.features import compare_stems
 from pytest_llmops.metrics.support.language import UNKNOWN, Language, detect_language, known_languages
 from pytest_llmops.metrics.support.reading import Reading, list_letters, read_sentence
 from pytest_llmops.metrics.support.turning import find_turn
-from pytest_llmops.metrics.words import find_blank, fold, quote, split_words
+from pytest_llmops.metrics.words import find_blank, quote
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.text.characters import fold
+from pytest_llmops.text.words import split_words
 
 Verdict = Literal["yes", "no", "depends"]
 _UNSAID = 0.5

@@ -12,7 +12,8 @@ from pytest_llmops.metrics.facts.values import Value, agree, read_values
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations, drop_opener, split_sentences
 from pytest_llmops.metrics.support.language import Language
 from pytest_llmops.metrics.support.reading import Reading
-from pytest_llmops.metrics.words import fold, split_words
+from pytest_llmops.text.characters import fold
+from pytest_llmops.text.words import split_words
 
 _EMPHASIS = re.compile(r"\*\*|__|`")
 _END = regex.compile(r"(?<=[。\uff01\uff1f｡])[」』\u201d\uff09)]*|(?<=[.!?])\s+(?=[\p{Lo}¿¡])|\n+")

@@ -11,8 +11,9 @@ from typing import Any
 from pytest_llmops.metrics.facts.sources import read_record
 from pytest_llmops.metrics.support.claims import list_words, split
 from pytest_llmops.metrics.support.language import Language
-from pytest_llmops.metrics.words import fold, join_thousands
 from pytest_llmops.records import ToolCall
+from pytest_llmops.text.characters import fold
+from pytest_llmops.text.words import join_thousands
 
 _LONGEST = 150  # words in place of a wildcard: time grows with their number
 _PROSE = 6  # words from which on a value of a record is prose, of which a part may be said

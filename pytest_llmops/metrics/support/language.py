@@ -19,7 +19,7 @@ from typing import Any
 import regex
 
 from pytest_llmops.metrics.faithfulness.sentences import opposites_of
-from pytest_llmops.metrics.words import fold_typography
+from pytest_llmops.text.characters import fold_typography
 
 _WORD = regex.compile(r"[\p{Latin}\p{M}]+")
 _KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")

@@ -11,7 +11,8 @@ import regex
 
 from pytest_llmops.metrics.facts.values import Value, read_values
 from pytest_llmops.metrics.support.language import Language
-from pytest_llmops.metrics.words import fold_typography, join_thousands
+from pytest_llmops.text.characters import fold_typography
+from pytest_llmops.text.words import join_thousands
 
 _TOKEN = regex.compile(
     r"\d+(?:[.,:/-]\d+)*|[\p{L}\p{M}]+(?:['-](?=\p{L})[\p{L}\p{M}]+)*|[\p{L}\p{N}]+", regex.VERSION1

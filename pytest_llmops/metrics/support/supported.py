@@ -33,11 +33,13 @@ from pytest_llmops.metrics.support.filling import Prose, Row, list_rows
 from pytest_llmops.metrics.support.language import UNKNOWN, Language, detect_language, known_languages
 from pytest_llmops.metrics.support.model import load_model
 from pytest_llmops.metrics.support.reading import Reading, read_sentence
-from pytest_llmops.metrics.words import find_blank, fold, quote, split_words, texts_in
+from pytest_llmops.metrics.words import find_blank, quote, texts_in
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score, ToolCall
+from pytest_llmops.text.characters import fold
+from pytest_llmops.text.words import split_words
 
 BOUND = 0.5
 """The score from which on a sentence counts as supported by default; the weights are scaled to it."""

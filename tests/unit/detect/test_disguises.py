@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.detect.disguises import Reading, read_disguised
+from pytest_llmops.detect.disguises import read_disguised
 from pytest_llmops.detect.scanner import scan_texts
+from pytest_llmops.text.reading import Reading
 
 EMAIL, CARD, SSN = "tobias.merrivale@willow.co.uk", "4629 1830 5577 1940", "536-22-1234"
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

@@ -225,3 +225,32 @@ def test_any_text_is_rated_or_fails_with_a_reason(text, source):
     result = rate(text, passages=[source], reference=source)
 
     assert not isinstance(result, Score) or 0 <= result.value <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "value"),
+    [
+        ("\u671f\u9650\u662f90\u5929", "\u671f\u9650\u662f60\u5929", 0.0),
+        ("\u671f\u9650\u662f\uff16\uff10\u5929", "\u671f\u9650\u662f60\u5929", 1.0),
+        ("Take 250mg.", "Take 500 mg.", 0.0),
+        ("Take 0.5 g.", "Take 500mg.", 1.0),
+        ("Das kostet 1.000 Euro.", "Das kostet 1000 Euro.", 1.0),
+        ("Das kostet 1.234,50 Euro.", "Das kostet 1234.5 Euro.", 1.0),
+        ("It takes <b>90</b> days.", "It takes 60 days.", 0.0),
+        ("| Boots | **60** days |", "Boots: 60 days", 1.0),
+        ("Die Frist f\u00fcr die R\u00fcckgabe ist 60 Tage.", "Es sind 60 Tage.", 1.0),
+    ],
+)
+def test_facts_of_any_script_and_markup_are_compared(text, reference, value):
+    assert rate(text, passages=None, reference=reference).value == value
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "value"),
+    [
+        ("She met Ursula von der Leyen.", "She met a politician.", 0.0),
+        ("Sie haben f\u00fcr die R\u00fcckgabe 60 Tage.", "Sie haben 60 Tage.", 1.0),
+    ],
+)
+def test_names_are_not_checked_where_all_nouns_have_capitals(text, source, value):
+    assert rate(text, passages=(source,)).value == value

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pytest_llmops import Score
@@ -92,7 +92,7 @@ def test_a_wrong_option_is_told_how_to_mend(options, advice):
 
 @given(st.text(min_size=1), st.text())
 def test_a_word_is_found_between_spaces_whatever_it_is(word, around):
-    if not word.strip():
-        return
+    assume(word.strip())
+    assume(not (any(map(str.isdigit, word)) and any(map(str.isdigit, around))))  # `1 000` is one number
 
     assert search(f"{around} {word} {around}", all=[word]).value == 1.0

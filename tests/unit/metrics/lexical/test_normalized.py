@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.metrics.lexical.exact_match import STEPS, ExactMatch, normalize, normalize_as_squad
-from pytest_llmops.metrics.words import fold
+from pytest_llmops.text.characters import fold
 
 
 @given(st.text())

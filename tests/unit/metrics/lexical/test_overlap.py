@@ -36,6 +36,20 @@ def test_keyword_overlap_counts_different_content_words(text, options, value, re
     assert result.reason == reason
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "of", "value"),
+    [
+        ("\u4e0d\u63d0\u4f9b\u9000\u6b3e", ["\u9000\u6b3e", "\u6362\u8d27"], "recall", 1 / 2),
+        ("\u6b3e\u9879\u5df2\u9000", ["\u9000\u6b3e"], "recall", 0.0),
+        ("\u9000\u6b3e", ["\u9000\u6b3e"], "precision", 1.0),
+        ("\ud658\ubd88\uc740 \ubd88\uac00", ["\ud658\ubd88"], "recall", 1.0),
+        ("\ud658\ubd88\uc740 \ubd88\uac00", ["\ud658\ubd88"], "precision", 1 / 2),
+    ],
+)  # fmt: skip
+def test_given_words_of_a_script_without_spaces_are_found_whole(text, words, of, value):
+    assert score("keyword_overlap", text, words=words, of=of).value == pytest.approx(value)
+
+
 def test_given_words_need_no_reference_and_count_whatever_they_are():
     result = score("keyword_overlap", "It is the 60 day rule", words=["60 days", "the"])
 

@@ -94,7 +94,7 @@ def test_the_value_is_the_packages_on_any_text(name, text, reference, stemmer, o
         ("rouge_1", "days 60 in", "60 days", "1 word more than the reference"),
         ("rouge_2", "60 long days", "60 days", "missing: '60 days'"),
         ("rouge_2", "days", "days", "the reference has fewer than 2 words"),
-        ("rouge_1", "\u041f", "\u041f", "no word of a-z or 0-9, and rouge_1 sees no other; semantic does"),
+        ("rouge_1", "\u041f", "\u041f", "words: any_script counts those of all scripts"),
     ],
 )
 def test_the_reason_says_what_is_not_there(name, text, reference, reason):
@@ -137,3 +137,19 @@ def test_one_result_a_row_in_order(name):
 
     assert (first.value, second.value) == (1.0, 0.0)
     assert not isinstance(score_one(name, "a b", {}), Score)
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "value"),
+    [
+        ("\u9000\u6b3e\u8981\u4e03\u5929", "\u9000\u6b3e\u8981\u4e03\u5929", 1.0),
+        ("**\u0434\u0430** 60", "\u0434\u0430 60", 1.0),
+        ("\u5546\u5e97", "\u9000\u6b3e", 0.0),
+    ],
+)  # fmt: skip
+def test_words_of_any_script_are_counted_if_asked_for(text, reference, value):
+    result = score("rouge_l", text, reference, words="any_script")
+
+    assert result.value == value
+    assert result.signature.endswith("|words:any_script")
+    assert "words" not in score("rouge_l", text, reference).signature

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llmops.metrics.lexical.overlap import Overlap
-from pytest_llmops.metrics.words import content_words, split_words
+from pytest_llmops.metrics.words import content_words
+from pytest_llmops.text.words import split_words
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,9 @@ def test_words_are_split_as_people_read_them(text, words):
     [
         ("You have 60 days to send them back", ["60", "days", "send", "back"]),
         ("We do not ship", ["not", "ship"]),
+        ("**We** ship\u2011it", ["ship"]),
+        ("\u4e0d\u9000\n\u6b3e 60\u5929", ["\u4e0d\u9000", "\u9000\u6b3e", "60", "\u5929"]),
+        ("\u51713.5\u5929", ["\u5171", "3.5", "\u5929"]),
         ("It is what it is", ["it", "is", "what", "it", "is"]),
     ],
 )

@@ -1,0 +1,69 @@
+"""A golden file says which of its metrics were not measured in the script of its cases."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_llmops.evaluation.source import BaselineSource
+from pytest_llmops.gates.golden_flaws import describe_unmeasured
+from pytest_llmops.records import Case, Check, Golden, Source, SuiteCheck
+
+CHINESE, ENGLISH, KOREAN = (
+    "\u9000\u6b3e\u671f\u9650\u662f\u591a\u4e45?",
+    "How long?",
+    "\ud658\ubd88 \uae30\uac04\uc740?",
+)
+
+
+def golden_of(*inputs, metric="semantic", options=None, suite=()):
+    check = Check(metric=metric, comparison=">=", threshold=0.5, options=options or {})
+    cases = [
+        Case(id=f"c{at}", input=text, checks=(check,), source=Source(path="golden/shop.yaml", line=10 + at))
+        for at, text in enumerate(inputs)
+    ]
+    return Golden(path="golden/shop.yaml", cases=tuple(cases), suite=suite)
+
+
+@pytest.mark.parametrize(
+    ("metric", "options", "noted"),
+    [
+        ("semantic", {}, True),
+        ("semantic", {"encoder": "intfloat/multilingual-e5-small"}, False),
+        ("bertscore", {}, True),
+        ("facts", {}, True),
+        ("faithfulness", {}, True),
+        ("faithfulness", {"by": "cross-encoder/nli-deberta-v3-base"}, False),
+        ("pii_leak", {}, False),
+        ("pii_leak", {"names": True}, True),
+        ("keywords", {"all": ["60"]}, False),
+    ],
+)
+def test_a_metric_says_where_it_was_measured(metric, options, noted):
+    assert bool(describe_unmeasured(golden_of(CHINESE, metric=metric, options=options))) is noted
+    assert describe_unmeasured(golden_of(ENGLISH, metric=metric, options=options)) == []
+
+
+def test_a_file_has_one_note_with_its_cases():
+    (note,) = describe_unmeasured(golden_of(ENGLISH, CHINESE, [{"role": "user", "content": KOREAN}]))
+
+    assert note == (
+        "golden/shop.yaml:11: semantic was measured on Latin letters only, and 2 cases are mostly in Han, "
+        "Hangul, so that nothing is known of these scores; label answers of your own (llmops calibrate), or "
+        "check with keywords or a judge: c1, c2"
+    )
+
+
+def test_metrics_of_the_suite_count_too():
+    suite = (SuiteCheck(metric="facts", statistic="mean", comparison=">=", threshold=0.9),)
+
+    (note,) = describe_unmeasured(golden_of(CHINESE, metric="keywords", options={"all": ["60"]}, suite=suite))
+
+    assert note.startswith(
+        "golden/shop.yaml:10: facts was measured on Latin letters only, and 1 case is mostly"
+    )
+
+
+def test_a_run_doubts_it_when_it_loads_the_file():
+    golden = golden_of(CHINESE)
+
+    assert describe_unmeasured(golden)[0] in list(BaselineSource(goldens=(golden,)).doubts())
