@@ -214,3 +214,16 @@ def test_runs_of_langchain_are_those_of_their_case(project, shop):
     shop("answer", "a", "b", "c")
     assert project.run_here("--llm-receive", "langsmith").ret == 0
     assert calls_in(project) == {f"c{at}": [("look", {"q": each})] for at, each in enumerate("abc")}
+
+
+def test_tracing_that_the_environment_switches_on_is_received(shop, project):
+    """Else the runs would be posted to LangSmith past every check."""
+    shop("by_langsmith", "leak", checks="{pii_leak: none}")
+    project.environment.setenv("LANGSMITH_TRACING", "true")
+    assert outcomes_of(project.run("--llm-golden"))["failed"] == 1
+
+
+def test_a_collector_on_another_machine_gets_nothing(shop, project):
+    shop("unanswered", "where", checks="{keywords: {all: ['http://127.0.0.1:']}}")
+    project.environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example.test:4318")
+    assert outcomes_of(project.run("--llm-golden"))["passed"] == 1

@@ -12,7 +12,7 @@ from typing import Any
 from pytest_llmops.errors import MissingExtraError, SettingsError, describe_error
 from pytest_llmops.printable import printable
 from pytest_llmops.records import ScoredOutput
-from pytest_llmops.traces.langsmith_environment import langsmith_endpoint, langsmith_key, own_clients
+from pytest_llmops.traces.environment import langsmith_endpoint, langsmith_key, own_clients
 
 _TYPES = {"tool": "tool", "execute_tool": "tool", "retriever": "retriever", "chat": "llm", "llm": "llm"}
 

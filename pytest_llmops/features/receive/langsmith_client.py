@@ -21,7 +21,7 @@ from pytest_llmops.features.receive.server import Notes
 from pytest_llmops.recorder.patches import Change, Patches
 from pytest_llmops.traces.capture import find_owner
 from pytest_llmops.traces.decoding.values import read_trace_id
-from pytest_llmops.traces.langsmith_environment import own_clients
+from pytest_llmops.traces.environment import own_clients
 
 _METHODS = ("create_run", "update_run", "batch_ingest_runs", "multipart_ingest", "create_feedback")
 _MODULES = ("utils", "client", "run_trees", "run_helpers")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import ClassVar
 
 from pytest_llmops.errors import MissingExtraError, SettingsError, describe_error
@@ -14,7 +13,12 @@ from pytest_llmops.features.receive.forwarding import Forwarder
 from pytest_llmops.features.receive.server import Notes, Routes, Server
 from pytest_llmops.printable import printable
 from pytest_llmops.records import ScoredOutput
-from pytest_llmops.traces.langsmith_environment import NAMESPACES, langsmith_endpoint, langsmith_key
+from pytest_llmops.traces.environment import (
+    NAMESPACES,
+    can_read_protobuf,
+    langsmith_endpoint,
+    langsmith_key,
+)
 
 _DUMMY_KEY = "pytest-llmops"
 _SOON_MS = "50"  # a batch of spans waits so long in its process, and not five seconds
@@ -56,7 +60,7 @@ class Receiver:
             MissingExtraError: A library for OTLP, or for masking, is not installed.
             SettingsError: No port can be opened.
         """
-        if "otlp" in formats and not _can_read_protobuf():
+        if "otlp" in formats and not can_read_protobuf():
             raise MissingExtraError("receive = otlp", "otlp")
         notes = Notes()
         forwarder = None
@@ -127,10 +131,3 @@ def _langsmith_variables(url: str) -> Mapping[str, str | None]:
     values = {"TRACING": "true", "TRACING_V2": "true", "ENDPOINT": url, "API_KEY": key}
     ours = {f"{namespace}_{name}": values[name] for namespace in NAMESPACES for name in values}
     return {**dict.fromkeys(_SMITH_HIDDEN), **ours}
-
-
-def _can_read_protobuf() -> bool:
-    try:
-        return find_spec("opentelemetry.proto") is not None
-    except ModuleNotFoundError:  # of its parent package
-        return False
