@@ -102,6 +102,7 @@ class Evaluation:
         ledger: Path | None = None,
         scorer: Scorer | None = None,
         keeps_raised: bool = False,
+        listens: bool = True,
     ) -> Evaluation:
         """
         Open a run; from now on an app that ends the process is noticed.
@@ -109,6 +110,7 @@ class Evaluation:
         Args:
             ledger: File in which the processes of a run count their spending of one budget.
             keeps_raised: Keep exceptions of the app, for a debugger.
+            listens: Open the listeners that the settings ask for; not where other processes run the cases.
 
         Raises:
             LLMOpsError: The budget cannot be read, or what the settings ask for cannot be opened.
@@ -120,7 +122,7 @@ class Evaluation:
             store=store,
             budget=open_budget(settings, ledger),
             raised={} if keeps_raised else None,
-            attribution=Attribution.open(settings),
+            attribution=Attribution.open(settings) if listens else Attribution(),
             observer=AppObserver(settings.root),
         )
         process_end.install()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from pytest_llmops.errors import LLMOpsError
@@ -61,7 +59,6 @@ def _open(config: pytest.Config, settings: Settings) -> Evaluation:
     """Under xdist, processes share results and a budget; those of ordinary tests share only the budget."""
     if is_controller(config):  # runs no case; its workers read the environment that it leaves them
         Attribution.open(settings).close()  # so that a lack is one message
-        settings = replace(settings, receive=(), export=())
     here = TimeLimit(settings.timeout_s)
     golden = bool(config.getoption("llm_golden"))
     store: SharedStore | None = None
@@ -79,6 +76,7 @@ def _open(config: pytest.Config, settings: Settings) -> Evaluation:
         ledger=store.ledger if store else None,
         scorer=scorer if golden else None,  # else each test scores where it runs
         keeps_raised=bool(config.getoption("usepdb")),
+        listens=not is_controller(config),
     )
     if store is not None and not is_joined(config):
         _ = evaluation.recorder  # this process scores for the workers, so it records calls of metrics

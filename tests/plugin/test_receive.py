@@ -227,3 +227,10 @@ def test_a_collector_on_another_machine_gets_nothing(shop, project):
     shop("unanswered", "where", checks="{keywords: {all: ['http://127.0.0.1:']}}")
     project.environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example.test:4318")
     assert outcomes_of(project.run("--llm-golden"))["passed"] == 1
+
+
+def test_workers_receive_what_the_environment_switches_on(shop, project):
+    shop("by_langsmith", "leak", "fine", checks="{pii_leak: none}")
+    project.environment.setenv("LANGSMITH_TRACING", "true")
+    outcomes = outcomes_of(project.run("--llm-golden", "-n", "2"))
+    assert (outcomes["failed"], outcomes["passed"]) == (1, 1)
