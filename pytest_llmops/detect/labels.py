@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 Names = str | tuple[str, ...]
 """The name of a value, or the names of the columns of each row in it."""
@@ -168,5 +168,5 @@ def _is_table(key: str, item: Sequence[Any], width: int) -> bool:
     return len(item) == width and (key.lower() in _ROW or _stem(key) is not None)
 
 
-def _is_name(value: Any) -> bool:
+def _is_name(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and len(value) <= _LONGEST_NAME and _A_NAME.fullmatch(value) is not None
