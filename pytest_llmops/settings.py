@@ -21,6 +21,9 @@ REVISION = "git:"
 
 NO_BASELINE = "none"
 
+_TABLE = "pytest-llmops"
+_SIGNS = str.maketrans("", "", "-_. ")
+
 COMMAND_LINE = "command line"
 """The begin of the place of a setting that was passed as a flag."""
 
@@ -66,7 +69,9 @@ class Settings:
     )
     metrics: tuple[str, ...] = _setting((), "files or modules that define custom metrics", has_ini_key=False)
     app: str | None = _setting(
-        None, "the app under test; overrides what golden files name", metavar="MODULE:ATTR"
+        None,
+        "the app under test: of all golden files as a flag, else of those that name none",
+        metavar="MODULE:ATTR",
     )
     baseline: str | None = _setting(
         None,
@@ -195,8 +200,12 @@ def load_settings(root: Path, *overrides: tuple[str, Mapping[str, Any]]) -> Sett
         SettingsError: An unknown name or a value that cannot be, with the place it was written.
     """
     path = root / "pyproject.toml"
-    tools = read_toml(path, "pytest-llmops").get("tool", {}) if path.is_file() else {}
-    ours = tools.get("pytest-llmops", {}) if isinstance(tools, dict) else {}
+    tools = read_toml(path, "llmops").get("tool", {}) if path.is_file() else {}
+    tools = tools if isinstance(tools, dict) else {}
+    for table in tools:
+        if table != _TABLE and table.casefold().translate(_SIGNS) == _TABLE.translate(_SIGNS):
+            raise SettingsError(f"{path}: [tool.{table}] is not read; write [tool.{_TABLE}]")
+    ours = tools.get(_TABLE, {})
     if not isinstance(ours, dict):
         raise SettingsError(f"{path}: [tool.pytest-llmops] must be a table")
     values: dict[str, Any] = {}

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from urllib.parse import unquote_to_bytes
 
+from pytest_llmops.detect.labels import label_of
 from pytest_llmops.text.characters import read_character
 from pytest_llmops.text.markup import ENTITY
 from pytest_llmops.text.reading import Reading
@@ -27,7 +28,7 @@ _FEWEST_DISTINCT = 4  # digits of a number that is not counted through
 
 
 def read_disguised(source: str | Reading) -> Iterator[Reading]:
-    """Yield the text decoded and folded, then with spaced and spelt values joined; never unchanged."""
+    """Yield the text decoded, paired and folded, then with spaced and spelt values joined; if changed."""
     plain = decoded = source if isinstance(source, Reading) else Reading(source)
     for _ in range(_ROUNDS):
         before = decoded
@@ -74,6 +75,15 @@ def _read_base64(match: re.Match[str]) -> str | None:
         return None
 
 
+_SIGN = r"[\"']?\s{0,3}[:=]\s{0,3}"
+_PAIRED = re.compile(
+    rf"(?i)(?<![\w.-])[\"']?(?:\w{{0,20}}(?:name|key)|field|label){_SIGN}"
+    r"(?:[\"'](?P<quoted>[^\"'\n{}\[\]<>]{1,60})[\"']|(?P<bare>[\w.-]{1,60}))"
+    rf"(?:\s{{0,3}},?\s{{0,20}}[\"']?\w{{1,20}}{_SIGN}[\"'][^\"'\n]{{0,40}}[\"']){{0,2}}?"
+    rf"\s{{0,3}}[,;]?\s{{0,20}}[\"']?\w{{0,20}}value{_SIGN}(?:\{{\s{{0,3}}[\"']?\w{{0,12}}value{_SIGN})?"
+)
+"""Up to the value in `{'name': 'ssn', 'value': '…'}` and `<input name="ssn" type="text" value="…">`."""
+
 _Step = tuple[str, re.Pattern[str], Callable[[re.Match[str]], str | None]]
 _ENCODINGS: tuple[_Step, ...] = (
     (
@@ -91,6 +101,7 @@ _ENCODINGS: tuple[_Step, ...] = (
         re.compile(r"(?<![0-9A-Za-z])(?<!\d\.)(?:[0-9a-fA-F]{2}){6,}(?![0-9A-Za-z])"),
         lambda match: _read_bytes(bytes.fromhex(match[0])),
     ),
+    ("alue", _PAIRED, lambda match: label_of(match["quoted"] or match["bare"])),  # and `Value`
 )  # fmt: skip
 
 _FOREIGN = re.compile(r"[^\x00-\x7f]")

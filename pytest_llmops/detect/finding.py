@@ -35,6 +35,8 @@ class Finding:
         path: The file, as the caller names it; empty for a text outside a file.
         pointer: JSON pointer to the text within the file, findings in it masked; empty for the file itself.
         cut: It continues in the next text; start and end are of its first part.
+        key: The name that is paired with the text, where it is no key of the pointer; findings in it masked.
+        span: Name and id of the span or run that it is in, likewise.
     """
 
     kind: str
@@ -44,6 +46,8 @@ class Finding:
     path: str = ""
     pointer: str = ""
     cut: bool = False
+    key: str = ""
+    span: str = ""
 
     @property
     def mask(self) -> str:

@@ -81,13 +81,15 @@ class Joined:
         ]
 
 
-def group_of(pointer: str, text: str) -> str:
+def group_of(pointer: str, name: str, text: str) -> str:
     """
-    Return the pointer without its indices: equal for items of one list, and for one field of them all.
+    Return the pointer without its indices, and the name: equal for items of one list, and for one field.
 
     Empty for a text that is the key at its pointer, since it is between the values.
     """
-    return "" if pointer.endswith(f"/{escape(text)}") else _INDEX.sub("/*", pointer)
+    if not pointer or pointer.endswith(f"/{escape(text)}"):
+        return ""
+    return f"{_INDEX.sub('/*', pointer)} {name}"
 
 
 def scan_neighbours(

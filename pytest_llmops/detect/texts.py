@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from pytest_llmops.detect.labels import Names, Pairs, label_of, name_items, name_rows
 from pytest_llmops.records import Span
 
 _DEEPEST = 64  # levels of nesting, of JSON inside strings too; deeper values are read as one text
@@ -20,50 +20,65 @@ _IDS = frozenset({"span_id", "parent_id", "trace_id"})
 _RANDOM_ID = re.compile(r"(?:[0-9a-f]{16}){1,2}")  # as OpenTelemetry draws them; an app cannot choose them
 
 
-def walk(value: Any) -> Iterator[tuple[str, str]]:
+class Text(NamedTuple):
+    """A text, its JSON pointer, and its name: the nearest key, or what is paired with it; none for a key."""
+
+    pointer: str
+    name: str
+    text: str
+
+    @property
+    def label(self) -> str:
+        """Return `ssn: ` of an attribute `ssn`, to be read before the text: it may show a number's kind."""
+        return label_of(self.name)
+
+
+def walk(value: Any, pointer: str = "", names: Names = "") -> Iterator[Text]:
     """
-    Yield JSON pointer and text of every string, key and number in a value; of a span, all fields but the
-    times, the origin and its random ids, one of which in 80,000 looks like a card number.
+    Yield every string, key and number in a value; of a span, all fields but the times, the origin and its
+    random ids, one of which in 80,000 looks like a card number.
 
     A key has the place of its value. A string of JSON gives the texts in it, with places below its own, and
-    all values of a repeated key.
+    all values of a repeated key. A text has the name of its key, or the one that is paired with it.
+
+    Args:
+        pointer: The place of the value.
+        names: Its key.
     """
     if isinstance(value, Span):
         for field in fields(value):
             part = getattr(value, field.name)
             if field.name not in _OURS and not (field.name in _IDS and _RANDOM_ID.fullmatch(part or "")):
-                yield from _walk(part, f"/{field.name}", 1)
+                yield from _walk(part, f"{pointer}/{field.name}", field.name, 1)
     else:
-        yield from _walk(value, "", 0)
+        yield from _walk(value, pointer, names, 0)
 
 
-class _Pairs(tuple[tuple[str, Any], ...]):
-    """A JSON object as written, with all values of a repeated key."""
-
-    __slots__ = ()
-
-
-def _walk(value: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:
+def _walk(value: Any, pointer: str, names: Names, depth: int) -> Iterator[Text]:
     if isinstance(value, str):
         inner = _parse(value) if depth < _DEEPEST else None
         if inner is None:
-            yield pointer, value
+            yield Text(pointer, _name(names), value)
         else:
-            yield from _walk(inner, pointer, depth + 1)
+            yield from _walk(inner, pointer, names, depth + 1)
     elif value is None or isinstance(value, bool):
         return
-    elif isinstance(value, Mapping | _Pairs) and depth < _DEEPEST:
-        for key, item in value.items() if isinstance(value, Mapping) else value:
-            below = f"{pointer}/{escape(str(key))}"
-            yield below, str(key)
-            yield from _walk(item, below, depth + 1)
+    elif isinstance(value, Mapping | Pairs) and depth < _DEEPEST:
+        for key, item, names_below in name_items(value, names):
+            below = f"{pointer}/{escape(key)}"
+            yield Text(below, "", key)
+            yield from _walk(item, below, names_below, depth + 1)
     elif isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:
-        for at, item in enumerate(value):
-            yield from _walk(item, f"{pointer}/{at}", depth + 1)
+        for at, (item, names_below) in enumerate(name_rows(value, names)):
+            yield from _walk(item, f"{pointer}/{at}", names_below, depth + 1)
     elif isinstance(value, bytes):
-        yield pointer, value.decode(errors="replace")
+        yield Text(pointer, _name(names), value.decode(errors="replace"))
     else:
-        yield pointer, str(value)
+        yield Text(pointer, _name(names), str(value))
+
+
+def _name(names: Names) -> str:
+    return names if isinstance(names, str) else ""
 
 
 class Change(Protocol):
@@ -72,13 +87,14 @@ class Change(Protocol):
     def __call__(self, text: str, /, *, label: str) -> str: ...
 
 
-def rewrite(value: Any, change: Change, label: str = "", depth: int = 0) -> Any:
+def rewrite(value: Any, change: Change, names: Names = "", depth: int = 0) -> Any:
     """
     Return a value of mappings, lists, strings and numbers with every text changed that `walk` yields.
 
     Args:
-        change: Gets each text with its key as the label. A number stays a number, and a string of JSON is
-            left as written, unless something changed.
+        change: Gets each text with its label, as `walk` yields it. A number stays a number, and a string of
+            JSON is left as written, unless something changed.
+        names: The key of the value.
         depth: Levels of nesting above the value.
     """
     if value is None or isinstance(value, bool):
@@ -86,7 +102,7 @@ def rewrite(value: Any, change: Change, label: str = "", depth: int = 0) -> Any:
     if isinstance(value, str):
         inner = _parse(value) if depth < _DEEPEST else None
         if inner is None:
-            return change(value, label=label)
+            return change(value, label=label_of(_name(names)))
         touched = []
 
         def note(text: str, /, *, label: str) -> str:
@@ -94,17 +110,19 @@ def rewrite(value: Any, change: Change, label: str = "", depth: int = 0) -> Any:
             touched.append(new != text)
             return new
 
-        rewritten = rewrite(inner, note, label, depth + 1)
+        rewritten = rewrite(inner, note, names, depth + 1)
         return json.dumps(rewritten, ensure_ascii=False) if any(touched) else value
-    if isinstance(value, Mapping | _Pairs) and depth < _DEEPEST:
-        items = value.items() if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping | Pairs) and depth < _DEEPEST:
         return {
-            change(str(key), label=""): rewrite(item, change, f"{key}: ", depth + 1) for key, item in items
+            change(key, label=""): rewrite(item, change, names_below, depth + 1)
+            for key, item, names_below in name_items(value, names)
         }
     if isinstance(value, list | tuple) and depth < _DEEPEST:
-        return [rewrite(item, change, label, depth + 1) for item in value]
+        return [
+            rewrite(item, change, names_below, depth + 1) for item, names_below in name_rows(value, names)
+        ]
     text = str(value)
-    changed = change(text, label=label)
+    changed = change(text, label=label_of(_name(names)))
     return value if changed == text and isinstance(value, int | float) else changed
 
 
@@ -113,7 +131,7 @@ def _parse(text: str) -> Any:
     if not text.lstrip().startswith(_JSON_STARTS):
         return None
     try:
-        return json.loads(text, object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
+        return json.loads(text, object_pairs_hook=Pairs, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return None
 
@@ -133,17 +151,6 @@ def is_cut_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return False
-
-
-def label_of(pointer: str, text: str) -> str:
-    """Return `ssn: ` of a text at `/attributes/ssn/0`: its nearest key, unless the text is that key."""
-    key = _nearest_key(pointer)
-    return f"{key}: " if key and key != text else ""
-
-
-@lru_cache(maxsize=1000)  # spans of one kind have their texts at the same places
-def _nearest_key(pointer: str) -> str:
-    return next((step for step in reversed(pointer.split("/")) if step and not step.isdigit()), "")
 
 
 def escape(key: str) -> str:

@@ -40,6 +40,7 @@ _CONSTANTS = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_COMMENT = re.compile(r"(?P<gap>[ \t]+)#(?P<begin>[^\n]?)")
 _LONGEST_WORD = len("false")  # that means something else than its letters
 _INFINITE = {".nan": math.nan, ".inf": math.inf, "-.inf": -math.inf}
 _TEXT_TAGS = ("tag:yaml.org,2002:str", "!")
@@ -113,6 +114,7 @@ class _Reader:
         self._strict = strict
         self._is_cassette = cassette
         self._deepest = DEEPEST_CASSETTE if cassette else MAX_DEPTH
+        self._text = text
         self._lines = Lines(text)
         self._resolver: Any = Resolver()
         self._first: frozenset[str] = frozenset(self._resolver.yaml_implicit_resolvers)
@@ -219,9 +221,22 @@ class _Reader:
             self._refuse_tag(tag, line)
         if not text.isascii() and has_lone_surrogate(text):
             self._note(line, "the text holds half of a surrogate pair")
-        if tag is not None or not event.implicit[0] or text[:1] not in self._first:
+        if tag is not None or not event.implicit[0]:
             return text
-        return self._plain(text, line)
+        value = self._plain(text, line) if text[:1] in self._first else text
+        if isinstance(value, str):
+            self._note_cut(text, event.end_mark.index, line)
+        return value
+
+    def _note_cut(self, text: str, end: int, line: int) -> None:
+        """Note a text without quotes that a comment cuts, unless the comment is written as one."""
+        match = _COMMENT.match(self._text, end)
+        if match and (match["begin"].strip(" \r\n#!") or (len(match["gap"]) == 1 and " " in text)):
+            self._note(
+                line,
+                f"{excerpt(text)} ends here, since # begins a comment; write the text in quotes, "
+                "or the comment after two spaces: '  # …'",
+            )
 
     def _plain(self, text: str, line: int) -> Any:
         """Read a scalar without quotes whose first character may make it something else than text."""

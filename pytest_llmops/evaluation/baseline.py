@@ -7,12 +7,14 @@ since is listed: golden files are those of the working tree, so that new and str
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from pytest_llmops.calibration.record import load_needed
-from pytest_llmops.errors import LLMOpsError, RunFileError, SettingsError
+from pytest_llmops.errors import LLMOpsError, RevisionError, RunFileError, SettingsError
 from pytest_llmops.evaluation.merge_base.former import find_former_baseline
 from pytest_llmops.evaluation.merge_base.reading import read_merge_base
 from pytest_llmops.evaluation.source import BaselineSource, gone_files
@@ -34,9 +36,10 @@ from pytest_llmops.reports.files.baseline_file import (
 )
 from pytest_llmops.revision.merging import leave_out_old_checks
 from pytest_llmops.revision.revision import is_revision, open_revision
-from pytest_llmops.settings import NO_BASELINE, Settings
+from pytest_llmops.settings import NO_BASELINE, REVISION, Settings
 
 _NAMED = 3
+_TARGETS = ("GITHUB_BASE_REF", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "BITBUCKET_PR_DESTINATION_BRANCH")
 
 
 def accepted_path(settings: Settings) -> Path:
@@ -56,7 +59,8 @@ def accept_into_baseline(run: Run, settings: Settings) -> tuple[str, bool]:
     except LLMOpsError as error:
         return f"nothing was accepted: {error}", False
     except OSError as error:
-        return f"nothing was accepted: {error.filename}: {error.strerror}", False
+        why = error.strerror or str(error) or type(error).__name__
+        return f"nothing was accepted: {error.filename or path}: {why}", False
     cases = counted(len(update.added) + len(update.edited), "case")
     line = f"{shown_path(path, settings.root)}: {cases} accepted, {len(update.kept)} kept"
     if missed := describe_missed(len(update.missed)):
@@ -185,7 +189,39 @@ def _find_source(  # noqa: PLR0913 - as above
             )
     goldens = tuple(watch_means(golden, base) for golden in goldens)
     left_out = describe_left_out(path, settings.path(settings.accepted))
-    return replace(source, goldens=goldens, base=base, release=load_release(path), left_out=left_out)
+    return replace(
+        source,
+        goldens=goldens,
+        base=base,
+        release=load_release(path),
+        left_out=left_out,
+        unwatched=_describe_unwatched(path, settings) if settings.baseline and not accept else "",
+    )
+
+
+def _describe_unwatched(path: Path, settings: Settings) -> str:
+    """
+    Return a sentence where a baseline file that was named differs from its former version in the repository.
+
+    That is of the branch that CI merges into, where it says which, else the last commit.
+    """
+    root = settings.root
+    if not any((folder / ".git").exists() for folder in (root, *root.parents)):
+        return ""
+    targets = [f"origin/{os.environ[name]}" for name in _TARGETS if os.environ.get(name)]
+    for ref in (*targets, "HEAD"):
+        with suppress(RevisionError):
+            revision = open_revision(f"{REVISION}{ref}", root.resolve())
+            if not path.resolve().is_relative_to(revision.top):
+                return ""
+            former = revision.read_anywhere(path.resolve())
+            if former is None or former == path.read_bytes():
+                return ""
+            return (
+                f"warning: {printable(shown_path(path, root))} is another one than at {printable(ref)}, and "
+                f"nothing checks what changed in it; --llm-baseline {REVISION}{printable(ref)} would"
+            )
+    return ""
 
 
 def _check_out(settings: Settings, goldens: Sequence[Golden]) -> None:

@@ -183,7 +183,8 @@ def make_run(
         signature=sign_run(
             goldens,
             results,
-            app=settings.app,
+            app=settings.app if "app" in settings.flagged else None,
+            otherwise=settings.app,
             root=settings.root,
             repeats=settings.repeats,
             stamps=stamps or {},

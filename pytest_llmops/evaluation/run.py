@@ -33,7 +33,14 @@ from pytest_llmops.runner.budget import Budget, describe_budget, open_budget
 from pytest_llmops.runner.cases.case_runner import CaseRunner, NotBegunError, latest
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.cases.tasks import Task, give_up, plan
-from pytest_llmops.runner.readiness import check_ready, import_libraries, importing, named_app, named_rival
+from pytest_llmops.runner.readiness import (
+    app_path,
+    check_ready,
+    import_libraries,
+    importing,
+    named_app,
+    named_rival,
+)
 from pytest_llmops.runner.recording import open_recorder
 from pytest_llmops.runner.scoring import Scorer, TimeLimit
 from pytest_llmops.runner.signature import prompt_versions
@@ -426,7 +433,7 @@ class Evaluation:
     def _open_runner(self, golden: Golden, app: App | None) -> CaseRunner:
         """Return the runner of a golden file's cases; its app and rival are imported, not called."""
         if golden.path not in self._runners:
-            named = None if app else self.settings.app or golden.app
+            named = None if app else app_path(golden, self.settings)
             with importing(golden, self.settings, self.store):
                 if app is None:
                     app = named_app(golden, self.settings, otherwise=self.naming)

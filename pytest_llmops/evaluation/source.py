@@ -59,6 +59,7 @@ class BaselineSource:
         prices: Those of the revision, by which a change is judged; it may add further ones.
         release: The release baseline beside `base`; None where no release was named.
         left_out: A sentence on a release of the project that is not beside `base`.
+        unwatched: A sentence on a baseline file that the change edited.
         renamed: Ids of cases that the baseline has under another one, old to new.
         missing: Why the revision has no baseline; None where it has one, or none is wanted.
     """
@@ -76,6 +77,7 @@ class BaselineSource:
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     release: Release | None = None
     left_out: str = ""
+    unwatched: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
     missing: MissingBaseline | None = None
 
@@ -150,7 +152,7 @@ class BaselineSource:
         if (kinds := stamped_kinds(self.base.signature, run.signature)) and not changes and not unstamped:
             lines.append(f"no stamp differs from the baseline: {', '.join(kinds)}")
         drift = self.left_out if release is None else describe_drift(release, run.suite, run.results)
-        lines += filter(None, [drift, describe_renames(self.renamed)])
+        lines += filter(None, [drift, self.unwatched, describe_renames(self.renamed)])
         if new := pair_cases(self.base.results, run.results).new:
             cases = counted(len(new), "case")
             lines.append(f"{cases} new or edited since, so compared with nothing: take them by --llm-accept")

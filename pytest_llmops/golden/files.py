@@ -153,6 +153,8 @@ def _wrong_suffix(path: Path) -> str | None:
 _KEYS = ("image", "table")
 _INPUT = {"text", *_KEYS}
 _TURN = {"role", "content", *_INPUT}
+_PART_TYPE = re.compile(r"image|file|audio|video")
+_PART_PATH = re.compile(r"[^\s:][^\n:]{0,250}\.\w{2,5}")
 _PICTURES = {b"\x89PNG\r\n\x1a\n": 0, b"\xff\xd8\xff": 0, b"GIF8": 0, b"WEBP": 8}
 
 
@@ -164,7 +166,8 @@ def find_attached(
 
     An input with any other key belongs to the app, and names no file. The turns of a conversation, which is a
     list, may have `role` and `content` too. The content of the files is part of the case, so that another
-    picture under the same name is another question.
+    picture under the same name is another question. So is that of the files which parts of messages name,
+    `{type: image_url, image_url: {url: photo.png}}`, wherever they are; where there is none, by its path.
 
     Args:
         past: The input is of another revision; a file that cannot be used is no problem.
@@ -181,6 +184,7 @@ def find_attached(
                 attached.append(Attached(path=str(path), sha256=""))
             else:
                 wrong.append((key, str(error)))
+    attached += [_read_part(path, root) for path in dict.fromkeys(_part_paths(written))]
     return tuple(attached), wrong
 
 
@@ -247,6 +251,27 @@ def _paths(written: Any) -> Iterator[tuple[str, Any]]:
             if _names_files(turn, keys) and key in turn:
                 paths = turn[key] if isinstance(turn[key], list) and turn[key] else [turn[key]]
                 yield from ((key, path) for path in paths)
+
+
+def _part_paths(value: Any, *, is_part: bool = False) -> Iterator[str]:
+    """Yield the paths of files in parts of messages; a URL is text of the input."""
+    if isinstance(value, str):
+        if is_part and _PART_PATH.fullmatch(value) and not describe_wrong_path(value, None):
+            yield value
+    elif isinstance(value, Mapping):
+        is_part = is_part or _PART_TYPE.search(str(value.get("type"))) is not None
+        for key, item in value.items():
+            yield from _part_paths(item, is_part=is_part and key != "type")
+    elif isinstance(value, list):
+        for item in value:
+            yield from _part_paths(item, is_part=is_part)
+
+
+def _read_part(path: str, root: Path) -> Attached:
+    try:
+        return _read("part", path, root)
+    except CaseFileError:  # the app may look for it elsewhere
+        return Attached(path=path, sha256="")
 
 
 def _read(key: str, path: Any, root: Path) -> Attached:

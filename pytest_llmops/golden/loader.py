@@ -343,8 +343,9 @@ def _part(table: Table, key: str, kind: type[Part]) -> Part:
 
 
 def _lacks(case: Table, need: str) -> bool:
-    """Return whether a case has no such part; an empty reference is one, an empty list is none."""
-    return need not in case if need == "reference" else not case.get(need)
+    """Return whether a case has no such part; nothing but blanks and an empty list are none."""
+    value = case.get(need)
+    return not (value.strip() if isinstance(value, str) else value)
 
 
 def _problem(path: str, mistake: Mistake, ids: Mapping[int, str]) -> Problem:

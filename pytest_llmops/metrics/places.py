@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pytest_llmops.detect.mask import mask, mask_pointer
 from pytest_llmops.detect.neighbours import group_of
-from pytest_llmops.detect.texts import label_of, walk
+from pytest_llmops.detect.texts import walk
 from pytest_llmops.records import Sample
 
 PLACES = ("question", "answer", "passages", "tool_calls", "spans")
@@ -30,7 +30,7 @@ class Piece(NamedTuple):
     @property
     def group(self) -> str:
         """Equal for the texts of one field of an owner; empty for a key."""
-        group = group_of(self.pointer, self.text)
+        group = group_of(self.pointer, self.label, self.text)
         return group and f"{self.owner}{group}"
 
     def place(self, *, strict: bool) -> str:
@@ -49,10 +49,10 @@ def read_pieces(sample: Sample, places: Collection[str]) -> Iterator[Piece]:
             yield from _pieces(f"output.{part}", None, "", getattr(sample.output, part))
     for passage in sample.output.passages or () if "passages" in places else ():
         for part in ("id", "text"):
-            yield from _pieces("passage", passage.id, f"/{part}", getattr(passage, part))
+            yield from _pieces("passage", passage.id, part, getattr(passage, part))
     for call in sample.output.tool_calls if "tool_calls" in places else ():
         for part in ("name", "arguments", "decision", "result"):
-            yield from _pieces("tool call", call.name, f"/{part}", getattr(call, part))
+            yield from _pieces("tool call", call.name, part, getattr(call, part))
     resources: list[Mapping[str, Any]] = []
     for span in sample.spans if "spans" in places else ():
         seen = span.resource in resources
@@ -60,7 +60,6 @@ def read_pieces(sample: Sample, places: Collection[str]) -> Iterator[Piece]:
         yield from _pieces("span", span.name, "", replace(span, resource={}) if seen else span)
 
 
-def _pieces(owner: str, name: str | None, above: str, value: Any) -> Iterator[Piece]:
-    for below, text in walk(value):
-        pointer = f"{above}{below}"
-        yield Piece(owner, name, pointer, label_of(pointer, text), text)
+def _pieces(owner: str, name: str | None, key: str, value: Any) -> Iterator[Piece]:
+    for text in walk(value, key and f"/{key}", key):
+        yield Piece(owner, name, text.pointer, text.label, text.text)

@@ -90,7 +90,7 @@ def selfcheck_line(
     if len(cases.single) == cases.count:
         return f"{text}; {RECORD}"
     if cases.app_is_steady:
-        return f"{text}; {_FACT}"
+        return text
     known = base.suite if suite is None else suite
     drops = find_detectable_drops(
         find_suite(known, results, chance), results, repeats=repeats, steady=False, most=most

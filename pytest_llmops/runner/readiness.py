@@ -51,16 +51,23 @@ def importing(golden: Golden, settings: Settings, store: SharedStore | None) -> 
     if store is None:
         yield
         return
-    apps = " or ".join(filter(None, (settings.app or golden.app, golden.rival)))
+    apps = " or ".join(filter(None, (app_path(golden, settings), golden.rival)))
     with store.survived(f"import {apps}") as ended:
         if ended >= _MOST_IMPORTS:
             raise AppError(f"importing {apps} ended the process {ended} times; import it alone to see why")
         yield
 
 
+def app_path(golden: Golden, settings: Settings) -> str | None:
+    """Return the path of a golden file's app: the flag's, else the file's own, else the setting's."""
+    if "app" in settings.flagged:
+        return settings.app
+    return golden.app or settings.app
+
+
 def named_app(golden: Golden, settings: Settings, *, otherwise: str) -> App:
     """
-    Import the app by its path: the settings' weighs more than the golden file's.
+    Import the app by its path.
 
     Args:
         otherwise: Another way to name an app where the run was begun, for the message of one that has none.
@@ -68,7 +75,7 @@ def named_app(golden: Golden, settings: Settings, *, otherwise: str) -> App:
     Raises:
         AppError: None is named, or it cannot be imported.
     """
-    path = settings.app or golden.app
+    path = app_path(golden, settings)
     if path is not None:
         return resolve_app(path, settings.root)
     if golden.path.endswith(".jsonl"):

@@ -39,6 +39,7 @@ def sign_run(  # noqa: PLR0913 - facts of a run that only its door has
     *,
     app: str | None,
     root: Path,
+    otherwise: str | None = None,
     repeats: int | Literal["auto"] | None = 1,
     stamps: Mapping[str, str] | None = None,
 ) -> Mapping[str, str]:
@@ -68,12 +69,13 @@ def sign_run(  # noqa: PLR0913 - facts of a run that only its door has
 
     Args:
         app: The import path that overrides the golden files', if one does.
+        otherwise: The import path for golden files that name none.
         stamps: Of the apps' code and all that it depends on, as the processes of the run saw them.
     """
     signature = {"pytest-llmops": version("pytest-llmops"), "repeats": str(repeats or "auto")}
     for golden in goldens:
         signature[f"golden:{golden.path}"] = golden.sha256
-        signature[f"app:{golden.path}"] = app or golden.app or "llm_app"
+        signature[f"app:{golden.path}"] = app or golden.app or otherwise or "llm_app"
         if golden.rival:
             signature[f"rival:{golden.path}"] = golden.rival
         for data in golden.data:

@@ -61,8 +61,8 @@ def join_twins(known: Span, other: Span) -> Span:
     """Add the texts that only the other span has; of a LangSmith run keep the later state."""
     if known.origin == other.origin == "langsmith":
         return known if known == other else other
-    texts = {text for _, text in walk(known)}
-    lacking = {pointer: text for pointer, text in walk(other) if text not in texts}
+    texts = {text for _, _, text in walk(known)}
+    lacking = {pointer: text for pointer, _, text in walk(other) if text not in texts}
     if not lacking:
         return known
     return replace(known, events=(*known.events, {"name": "as received", "attributes": lacking}))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.command import main
+from tests.git_settings import forget_git_settings
 from tests.openai_server import OpenAIServer
 
 GOLDEN = """
@@ -117,3 +119,29 @@ def test_models_list_names_every_weight(capsys):
     assert main(["models", "list"]) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in ("minilm", "minilm-int8", "smollm2"))
+
+
+def test_compare_takes_the_baseline_of_a_revision(project, capsys, monkeypatch):
+    forget_git_settings(monkeypatch)
+
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", *arguments], check=True, capture_output=True)  # noqa: S603, S607
+
+    git("init", "-q", "-b", "main")
+    git("add", "golden")
+    git("commit", "-qm", "no baseline yet")
+    main(["run", "--out", "base.json", "--repeats", "3", "--accept"])
+    assert main(["compare", "git:main", "base.json"]) == 3
+    assert "git:main: there is no golden/baseline.json at " in capsys.readouterr().err
+    git("add", "golden")
+    git("commit", "-qm", "a baseline")
+    git("checkout", "-qb", "change")
+    project.answer = lambda _: "nothing of it"
+    main(["run", "--out", "worse.json", "--record", "all", "--repeats", "3"])
+    Path("golden/baseline.json").unlink()
+    capsys.readouterr()
+
+    assert main(["compare", "git:main", "base.json"]) == 0
+    assert main(["compare", "git:main", "worse.json"]) == 1
+    assert main(["compare", "git:mian", "worse.json"]) == 3
+    assert "Did you mean 'main'?" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
@@ -12,6 +13,7 @@ import pytest
 from pytest_llmops.gates.baseline import rescore_run
 from pytest_llmops.reports.files.baseline_file import name_release
 from tests.extras import needs_pii
+from tests.git_settings import forget_git_settings
 
 GOLDEN = (
     "version: 1\napp: capitals:answer\nsuite: {keywords: {mean: '>= 0.1', max_drop: 0.05}}\ncases:\n"
@@ -212,3 +214,31 @@ def test_what_else_differs_is_told(base):
     base.golden(GOLDEN)
     result = base.run_here("--llm-baseline", "base.json", "-k", "case-3")
     result.stdout.no_fnmatch_line("since the baseline*")
+
+
+@pytest.mark.parametrize(
+    ("variables", "place"),
+    [({}, "HEAD"), ({"GITHUB_BASE_REF": "main"}, "origin/main"), ({"GITHUB_BASE_REF": "gone"}, "HEAD")],
+)
+def test_a_baseline_file_that_the_change_edited_is_reported(base, monkeypatch, variables, place):
+    forget_git_settings(monkeypatch)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", *arguments], cwd=base.path, check=True, capture_output=True)  # noqa: S603, S607
+
+    git("init", "-q", "-b", "main")
+    git("add", "base.json")
+    git("commit", "-qm", "first")
+    git("update-ref", "refs/remotes/origin/main", "HEAD")
+    same = base.run_here("--llm-baseline", "base.json")
+    base.run_here("--llm-repeats", "4", "--llm-out", "base.json")
+    if place == "origin/main":
+        git("commit", "-qam", "second")
+
+    edited = base.run_here("--llm-baseline", "base.json")
+
+    line = f"*warning: base.json is another one than at {place}, and nothing checks what changed in it*"
+    edited.stdout.fnmatch_lines([line])
+    same.stdout.no_fnmatch_line("*is another one than*")

@@ -235,3 +235,27 @@ def test_an_existing_file_that_a_flag_names_elsewhere_makes_no_root(project, tmp
         result.stderr.fnmatch_lines([f"*for the root of the project*write --llm-out={flags[1]}"])
     else:
         assert result.ret == 0
+
+
+def test_links_are_not_followed_however_they_lead_round(project):
+    """Two such links once had pytest collect each case 82 times, or for hours."""
+    project.write(
+        "golden/more/rest.yaml", "app: capitals:answer\ncases: [{id: a, input: capital of Spain?}]\n"
+    )
+    for name, target in (("round", "."), ("up", "../golden"), ("more/out", ".."), ("twin", "more")):
+        (project.path / "golden" / name).symlink_to(target, target_is_directory=True)
+
+    result = project.run_here("--collect-only", "-q")
+
+    ids = [line for line in result.outlines if "::" in line]
+    assert sorted(ids) == [
+        "golden/capitals.yaml::france",
+        "golden/capitals.yaml::spain",
+        "golden/more/rest.yaml::a",
+    ]
+
+
+def test_a_linked_folder_that_is_named_is_collected(project):
+    (project.path / "linked").symlink_to("golden", target_is_directory=True)
+
+    project.run_here("linked").assert_outcomes(passed=2)

@@ -168,3 +168,36 @@ def test_settings_come_from_the_table_the_ini_file_and_flags(project):
     project.write("pyproject.toml", '[tool.pytest-llmops]\napp = "nowhere:answer"\ngolden = "golden/"\n')
     project.write("pytest.ini", "[pytest]\nllm_app = capitals:answer\n")
     project.run_here().assert_outcomes(passed=2)
+
+
+def test_the_setting_app_is_for_files_that_name_none(project):
+    project.write("other.py", "def answer(question): return 'Paris Madrid'\n")
+    project.write("pytest.ini", "[pytest]\nllm_app = other:answer\n")
+    project.golden("cases: [{id: a, input: hi, checks: {keywords: {all: [Paris]}}}]\n", "golden/none.yaml")
+
+    result = project.run_here("--llm-out", "run.json")
+
+    result.assert_outcomes(passed=3)
+    assert len(project.asked()) == 2
+    signature = json.loads((project.path / "run.json").read_text())["signature"]
+    apps = {name: value for name, value in signature.items() if name.startswith("app:")}
+    assert apps == {"app:golden/capitals.yaml": "capitals:answer", "app:golden/none.yaml": "other:answer"}
+
+
+def test_a_case_takes_as_long_as_its_app(project):
+    project.app("""
+        import time
+
+        def answer(question):
+            time.sleep(0.3 if "France" in question else 0.6)
+            return "Paris"
+    """)
+
+    result = project.run_here("--junitxml=junit.xml", "--durations=9", "--durations-min=0.2")
+
+    junit = ET.parse(project.path / "junit.xml")  # noqa: S314 - ours
+    took = {case.get("name"): float(case.get("time")) for case in junit.iter("testcase")}
+    assert 0.3 <= took["france"] < 0.55
+    assert 0.6 <= took["spain"] < 0.85
+    result.stdout.fnmatch_lines(["*s call *::spain", "*s call *::france"])
+    result.stdout.no_fnmatch_line("*s setup *::*")

@@ -109,6 +109,11 @@ def test_a_value_that_cannot_be_names_its_place(tmp_path: Path, name: str, value
         ("[tool]\npytest-llmops = 3\n", "*[tool.pytest-llmops] must be a table"),
         ("[tool.pytest-llmops]\nconcurrency = \n", "*pyproject.toml: *line 2*"),
         (b"# pytest-llmops \xff\n", "*pyproject.toml: *utf-8*"),
+        (
+            "[tool.pytest_llmops]\nrepeats = 1\n",
+            "*[tool.pytest_llmops] is not read; write [tool.pytest-llmops]",
+        ),
+        ("[tool.PyTest.LLMOps]\n[tool.pytestllmops]\n", "*[tool.pytestllmops] is not read*"),
         ("[tool.pytest-llmops]\nrepeat = 1\n", "[tool.pytest-llmops]: no setting is named 'repeat'. Did*"),
     ],
 )

@@ -53,7 +53,7 @@ _PHONE_WORDS = re.compile(
 _PHONE_LABELS = re.compile(
     r"(?i)(?:phone|mobile|(?<![a-z])(?:tel|cell|fax|gsm|tlf|tfno|hp)|whatsapp|telefon\w*|telefoon\w*|t[eé]l[eé]phone"
     r"|tel[eé]fono|puhelin|handy|mobil(?:e|nummer)?|mobiel|m[oó]vil|celular|cellulare|telem[oó]vel|portable|komórk\w*"
-    r"|kontakttelefon|電話\w*|手机\w*|전화\w*|โทร\w*)\.?[ _-]?(?:no|nr|num(?:ber|mer|éro|ero)?|n[°º])?\.?"
+    r"|kontakttelefon|電話\w*|手机\w*|전화\w*|โทร\w*)s?\.?[ _-]?(?:no|nr|num(?:ber|mer|éro|ero)?s?|n[°º])?\.?"
     r"[\"'\])]{0,2}\s{0,2}(?:[:=>]|is|ist|es|est)?\s{0,2}[\"'(]?\Z"
 )
 _PHONE_SHAPE = re.compile(

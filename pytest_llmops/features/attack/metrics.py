@@ -207,7 +207,7 @@ def word_runs(text: str, size: int) -> set[tuple[str, ...]]:
 
 def _values(arguments: Any) -> Iterator[str]:
     """Yield the arguments that are values, and no free text."""
-    for _, text in walk(arguments):
+    for _, _, text in walk(arguments):
         if len(text.split()) <= _FREE_TEXT:
             yield text
 
@@ -267,7 +267,7 @@ def _prompts_in(holder: Mapping[str, Any]) -> Iterator[str]:
 
 def _sentences(value: Any) -> Iterator[str]:
     """Yield texts with spaces: the `type` of a part is no instruction."""
-    for _, text in walk(value):
+    for _, _, text in walk(value):
         if " " in text.strip():
             yield text
 
@@ -387,7 +387,7 @@ def _texts(sample: Sample) -> Iterator[str]:
         yield passage.text
     read: list[Any] = [call.result for call in output.tool_calls]
     for value in (*read, *(sample.spans or (sample.input,))):
-        for _, text in walk(value):
+        for _, _, text in walk(value):
             yield text
 
 

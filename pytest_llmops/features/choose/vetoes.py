@@ -17,7 +17,7 @@ from pytest_llmops.bounds import holds
 from pytest_llmops.detect.finding import KINDS
 from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.detect.scanner import scan_labelled
-from pytest_llmops.detect.texts import label_of, walk
+from pytest_llmops.detect.texts import walk
 from pytest_llmops.gates.case_results import case_scores, scoring_breakage
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import counted, name_some
@@ -131,7 +131,7 @@ def _texts(result: CaseResult, own: Collection[str]) -> Iterator[tuple[str, str]
         if file_of(result.case) not in own:
             yield from (("", passage.text) for passage in output.passages or () if passage.text)
         for call in output.tool_calls:
-            yield from ((label_of(pointer, text), text) for pointer, text in walk(call.arguments))
+            yield from ((text.label, text.text) for text in walk(call.arguments))
 
 
 def _scan(texts: Iterable[tuple[str, str]]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_llmops.detect.disguises import read_disguised
 from pytest_llmops.detect.mask import mask
-from pytest_llmops.detect.texts import escape, label_of, unescape, walk
+from pytest_llmops.detect.texts import escape, unescape, walk
 from pytest_llmops.metrics.injection.scanner import LIKELY, find_in
 from pytest_llmops.metrics.injection.views import read_views
 from pytest_llmops.metrics.places import Piece
@@ -340,9 +340,9 @@ _PROSE = re.compile(r"\w\s+\w")
 
 def check_texts(tool: str, definition: Any) -> Iterator[McpFinding]:
     """Check every key and value: names, titles, descriptions, enums, defaults, also of JSON in strings."""
-    texts = [(pointer[1:], text) for pointer, text in walk(definition)]
+    pieces = [Piece("tool", None, text.pointer, text.label, text.text) for text in walk(definition)]
+    texts = [(piece.pointer.removeprefix("/"), piece.text) for piece in pieces]
     yield from _check_form(tool, texts)
-    pieces = [Piece("tool", None, f"/{field}", label_of(f"/{field}", text), text) for field, text in texts]
     pieces += _spaced(pieces)
     likely = [finding for finding in find_in(pieces, MAX_CHARACTERS) if finding.found.value >= LIKELY]
     for finding in likely:

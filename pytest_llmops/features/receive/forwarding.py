@@ -75,7 +75,7 @@ def mask_run(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         mask(key, strict=True): value
         if is_id(key, value) or (key.endswith("_time") and read_time(value) is not None)
-        else rewrite(value, partial(mask, strict=True), f"{key}: ")
+        else rewrite(value, partial(mask, strict=True), key)
         for key, value in fields.items()
         if key != "attachments"
     }

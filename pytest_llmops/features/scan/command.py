@@ -91,9 +91,15 @@ def _as_text(findings: Sequence[Finding]) -> str:
     lines = []
     for finding in findings:
         place = ":".join(map(printable, filter(None, (finding.path, finding.pointer))))
-        more = " and the next text" if finding.cut else ""
-        lines.append(f"{place}: {finding.start}-{finding.end} {finding.mask}{more}")
+        lines.append(f"{place}: {finding.start}-{finding.end} {finding.mask}{_say_where(finding)}")
     return "\n".join([*lines, counted(len(findings), "finding")])
+
+
+def _say_where(finding: Finding) -> str:
+    """Return what a pointer does not show: a name that is paired with the value, and the span."""
+    name = f" of {printable(finding.key)!r}" if finding.key else ""
+    span = f" in the span {printable(finding.span)!r}" if finding.span else ""
+    return f"{name}{span}{' and the next text' if finding.cut else ''}"
 
 
 def _as_json(findings: Sequence[Finding]) -> str:
@@ -113,7 +119,7 @@ def _as_sarif(findings: Sequence[Finding]) -> str:
                 "charOffset": finding.start,
                 "charLength": finding.end - finding.start,
             }
-        message = {"text": f"{finding.mask} at {finding.pointer or 'this place'}"}
+        message = {"text": f"{finding.mask} at {finding.pointer or 'this place'}{_say_where(finding)}"}
         results.append(
             {"ruleId": finding.kind, "level": "error", "message": message, "locations": [location]}
         )

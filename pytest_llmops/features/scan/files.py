@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import re
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from pytest_llmops.detect.finding import Finding
-from pytest_llmops.detect.mask import mask_pointer
+from pytest_llmops.detect.mask import mask, mask_pointer
 from pytest_llmops.detect.neighbours import Neighbour, group_of, scan_neighbours
 from pytest_llmops.detect.recognizers import entities
 from pytest_llmops.detect.recognizers.numbers import check_installed
 from pytest_llmops.detect.scanner import TIMEOUT_S, scan_labelled
-from pytest_llmops.detect.texts import is_cut_json, label_of, walk
+from pytest_llmops.detect.texts import Text, escape, is_cut_json, walk
 from pytest_llmops.errors import ScanError
+from pytest_llmops.features.scan.yaml_values import YamlValues, read_yaml_values
 
 _JSON_LINES = frozenset({".jsonl", ".ndjson"})
 _JSON_START = re.compile(r"\s*(?:\{|\[\s*[\"{\[])")  # not `[2026-11-25 …`, which logs begin with
+_YAML = frozenset({".yaml", ".yml"})
+_SPAN_KEYS = ("/spanId", "/span_id", "/id", "/run_type", "/name")
+_MOST_YAML = 1 << 24  # characters of a file whose values are read; a longer one is a text
 _BLOCK = 1 << 20  # characters of a text, or of lines, that are scanned at once
 _AROUND = 1 << 13  # characters of a long text that are read with a block, before and after it
 _PACKED = frozenset({".gz", ".zst"})
@@ -70,9 +77,15 @@ def scan_file(path: Path, *, names: bool | None = None, timeout_s: float = TIMEO
     clean = True
     with _open_text(path) as file:
         reader = _File(file, partial(scan_labelled, names=by_model, timeout_s=timeout_s))
-        for finding in reader.scan_lines() if suffix in _JSON_LINES else reader.scan_text(suffix):
+        for finding in reader.scan_lines(file) if suffix in _JSON_LINES else reader.scan_text(suffix):
             clean = False
-            yield replace(finding, path=str(path), pointer=mask_pointer(finding.pointer))
+            yield replace(
+                finding,
+                path=str(path),
+                pointer=mask_pointer(finding.pointer),
+                key=mask(finding.key, strict=True),
+                span=mask(finding.span, strict=True),
+            )
     if reader.is_cut and clean:
         raise ScanError(f"{path}: ends within its JSON; nothing was found in it, but a part is missing")
 
@@ -99,62 +112,100 @@ class _File:
     scan: _Scan
     is_cut: bool = False
 
-    def scan_lines(self) -> Iterator[Finding]:
+    def scan_lines(self, lines: Iterable[str]) -> Iterator[Finding]:
         """Scan each line as a JSON value; a value may continue from the last line of a block in the next."""
         before: list[Neighbour] = []
         pointers: list[str] = []
-        numbered = enumerate(self.text)
+        numbered = enumerate(lines)
         error = None
         while not error:
             block, error = _take(numbered)
             if not block:
                 break
-            lines = []
+            walked = []
             for number, line in block:
                 value = line.rstrip("\n")
                 self.is_cut = self.is_cut or is_cut_json(value)
-                lines.append([(f"/{number}{pointer}", text) for pointer, text in walk(value)])
-            places = [place for line in lines for place in line]
+                walked.append(list(walk(value, f"/{number}")))
+            places = [place for line in walked for place in line]
             neighbours = yield from self._scan_places(places, before, pointers)
-            first = len(places) - len(lines[-1])
-            before, pointers = neighbours[first:], [pointer for pointer, _ in places[first:]]
+            first = len(places) - len(walked[-1])
+            before, pointers = neighbours[first:], [place.pointer for place in places[first:]]
         if error:
             raise error
 
     def scan_text(self, suffix: str) -> Iterator[Finding]:
-        """Scan one text, or one JSON value; a long text in blocks that overlap."""
+        """Scan one text, one JSON or YAML value, or lines of JSON; a long text in blocks that overlap."""
         text = self.text.read(_BLOCK)
         if suffix == ".json" or _JSON_START.match(text):
-            text += self.text.read()
-            self.is_cut = is_cut_json(text)
-        elif len(text) == _BLOCK:
-            yield from self._scan_blocks(text)
+            yield from self._scan_json(text)
             return
+        if suffix in _YAML:
+            text += self.text.read(_MOST_YAML - len(text))
+            if len(text) < _MOST_YAML and (document := read_yaml_values(text)):
+                yield from self._scan_yaml(text, document)
+                return
+        if len(text) < _BLOCK:
+            yield from self._scan_places(list(walk(text)), [], [])
+        else:
+            yield from self._scan_blocks(text, self.text)
+
+    def _scan_json(self, text: str) -> Iterator[Finding]:
+        """Scan one value, or lines of which the first is one, as collectors write them to any file."""
+        text += self.text.readline()
+        first, _, rest = text.lstrip().partition("\n")
+        if rest.strip() and _is_json(first):
+            yield from self.scan_lines(chain(io.StringIO(text), self.text))
+            return
+        text += self.text.read()
+        self.is_cut = is_cut_json(text)
         yield from self._scan_places(list(walk(text)), [], [])
 
+    def _scan_yaml(self, text: str, document: YamlValues) -> Iterator[Finding]:
+        """Scan values by their keys, then the text for what else is in it, such as comments."""
+        known: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        places = list(walk(document.value))
+        texts = {place.pointer: place.text for place in places}
+        for finding in self._scan_places(places, [], []):
+            yield finding
+            value = texts[finding.pointer][finding.start : finding.end]
+            known[document.find_scalar(finding.pointer)].append((finding.kind, value))
+        for finding in self._scan_blocks(text[:_BLOCK], io.StringIO(text[_BLOCK:])):
+            same = known[document.find_scalar_at(finding.start)]
+            value = text[finding.start : finding.end]
+            match = next((pair for pair in same if finding.kind == pair[0] or value == pair[1]), None)
+            if match:
+                same.remove(match)
+            else:
+                yield finding
+
     def _scan_places(
-        self, places: Sequence[tuple[str, str]], before: Sequence[Neighbour], pointers: Sequence[str]
+        self, places: Sequence[Text], before: Sequence[Neighbour], pointers: Sequence[str]
     ) -> Generator[Finding, None, list[Neighbour]]:
         """Yield findings at JSON pointers, and values cut over neighbouring texts, some of them `before`."""
-        labelled = [(label_of(pointer, text), text) for pointer, text in places]
-        scans = self.scan(labelled)
+        scans = self.scan([(place.label, place.text) for place in places])
         neighbours = [
-            Neighbour(group_of(pointer, text), label, text, findings)
-            for (pointer, _), (label, text), findings in zip(places, labelled, scans, strict=True)
+            Neighbour(group_of(*place), place.label, place.text, findings)
+            for place, findings in zip(places, scans, strict=True)
         ]
-        for (pointer, _), findings in zip(places, scans, strict=True):
-            yield from (replace(finding, pointer=pointer) for finding in findings)
-        pointers = [*pointers, *(pointer for pointer, _ in places)]
+        spans = SpanNames(places)
+        for place, findings in zip(places, scans, strict=True):
+            for finding in findings:
+                key = "" if escape(place.name) in place.pointer.split("/") else place.name
+                yield replace(finding, pointer=place.pointer, key=key, span=spans.find(place.pointer))
+        pointers = [*pointers, *(place.pointer for place in places)]
         for cut in scan_neighbours([*before, *neighbours]):
             if cut.parts[-1].at >= len(before):
-                yield replace(cut.finding, pointer=pointers[cut.parts[0].at])
+                pointer = pointers[cut.parts[0].at]
+                yield replace(cut.finding, pointer=pointer, span=spans.find(pointer))
         return neighbours
 
-    def _scan_blocks(self, text: str) -> Iterator[Finding]:
+    def _scan_blocks(self, text: str, rest: TextIO) -> Iterator[Finding]:
+        """Scan a text and the rest after it."""
         at = 0  # start of this block in the file's text
         done = 0  # end of the last finding
         while text:
-            more = self.text.read(_BLOCK)
+            more = rest.read(_BLOCK)
             until = len(text) - _AROUND if more else len(text)
             for finding in self.scan([("", text)])[0]:
                 if at + finding.start >= done and finding.start < until:
@@ -165,6 +216,36 @@ class _File:
             done = max(done, at + until)
             kept = max(0, until - _AROUND)
             at, text = at + kept, text[kept:] + more
+
+
+class SpanNames:
+    """Name and id of the span of OTLP or ours, or the LangSmith run, that each place is in."""
+
+    def __init__(self, places: Sequence[Text]) -> None:
+        self._places = places
+        self._texts: dict[str, str] | None = None
+
+    def find(self, pointer: str) -> str:
+        if self._texts is None:  # most files are clean
+            self._texts = {
+                place.pointer: place.text for place in self._places if place.pointer.endswith(_SPAN_KEYS)
+            }
+        while True:
+            span_id, own_id, run_id, run_type, name = (
+                self._texts.get(f"{pointer}{key}", "") for key in _SPAN_KEYS
+            )
+            if identity := span_id or own_id or (run_type and run_id):
+                return f"{name} {identity}".strip()
+            if not pointer:
+                return ""
+            pointer = pointer.rpartition("/")[0]
+
+
+def _is_json(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict | list)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _take(lines: Iterator[tuple[int, str]]) -> tuple[list[tuple[int, str]], Exception | None]:

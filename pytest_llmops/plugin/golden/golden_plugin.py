@@ -118,9 +118,24 @@ class GoldenPlugin:
             return None
         return "golden set: ordinary tests are not collected; name paths, or set collect = true, to run both"
 
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Leave a link alone that leads to a folder it is in: pytest would follow it round and round."""
+        if not collection_path.is_symlink() or not collection_path.is_dir():
+            return None
+        target = collection_path.resolve()
+        return True if any(target == above.resolve() for above in collection_path.parents) else None
+
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> GoldenFile | None:
         golden = self.goldens.get(file_path.resolve())
-        return None if golden is None else self._add_file(parent, file_path, golden)
+        if golden is None or self._is_linked_twin(file_path, golden):
+            return None
+        return self._add_file(parent, file_path, golden)
+
+    def _is_linked_twin(self, path: Path, golden: Golden) -> bool:
+        """Return whether a path leads through a link to a file that is collected by its own path."""
+        named = self.evaluation.settings.path(golden.path).absolute()
+        linked = any(above.is_symlink() for above in path.parents if above not in named.parents)
+        return linked and path != named
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -217,8 +218,16 @@ class GoldenItem(pytest.Item):
 
 
 class CaseItem(GoldenItem):
+    """
+    A case.
+
+    Attributes:
+        waited_s: Time in which the item waited for cases, its own or others, in seconds.
+    """
+
     task: Task
     result: CaseResult | None = None
+    waited_s: float = 0.0
 
     @classmethod
     def of(cls, parent: GoldenFile, *, name: str, task: Task) -> CaseItem:
@@ -229,7 +238,9 @@ class CaseItem(GoldenItem):
         return item
 
     def judge(self, evaluation: Evaluation) -> tuple[Verdict, ...]:
+        started_s = time.perf_counter()
         self.result, verdicts = evaluation.judge_case(self.parent.golden, self.task)
+        self.waited_s = time.perf_counter() - started_s
         for channel, text in self.result.printed:
             if channel == "log" or captures(self.config):  # uncaptured output was shown at once
                 self.add_report_section("call", channel, _escape_lines(text))
@@ -251,6 +262,14 @@ class CaseItem(GoldenItem):
             return reason
         path, line = crash
         return replace(reason, summary=f"{reason.summary} ({path}:{line})", path=path, line=line)
+
+    def find_duration(self, report: pytest.TestReport) -> float:
+        """Return seconds of a phase: those of the app's calls, which ran ahead, in place of the waiting."""
+        own_s = max(0.0, report.duration - self.waited_s) if report.when == "setup" else report.duration
+        if report.when == "call" or (report.when == "setup" and not report.passed):
+            outputs = self.result.outputs if self.result else ()
+            own_s += sum(output.latency_s or 0.0 for output in outputs)
+        return own_s
 
     def raised(self) -> BaseException | None:
         return (self.parent.evaluation.raised or {}).get(self.task.id)
@@ -418,7 +437,11 @@ class Reporting:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Replace a traceback of our own code by the reason."""
         report = yield
-        if not isinstance(item, GoldenItem) or not report.failed or not call.excinfo:
+        if not isinstance(item, GoldenItem):
+            return report
+        if isinstance(item, CaseItem):
+            report.duration = item.find_duration(report)
+        if not report.failed or not call.excinfo:
             return report
         if reason := _reason_of(call.excinfo.value, item):
             one_line = item.config.getoption("tbstyle") == "line"

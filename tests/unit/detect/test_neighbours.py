@@ -82,8 +82,9 @@ def test_texts_of_another_group_are_no_neighbours():
     texts = [Neighbour("a", "", "+1 202-555"), Neighbour("b", "", "-0143")]
 
     assert scan_neighbours(texts) == []
-    assert group_of("/0/delta/text/1", "a") == group_of("/12/delta/text/0", "b") != group_of("/0/delta", "a")
-    assert group_of("/0/a~1b", "a/b") == ""
+    assert group_of("/0/text/1", "text", "a") == group_of("/12/text/0", "text", "b")
+    assert group_of("/0/value", "ssn", "a") != group_of("/0/value", "phone", "a")
+    assert group_of("/0/a~1b", "", "a/b") == ""
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from pytest_llmops.records import Span
     ],
 )
 def test_every_text_has_its_place(value, texts):
-    assert list(walk(value)) == texts
+    assert [(text.pointer, text.text) for text in walk(value)] == texts
 
 
 def test_a_span_is_told_by_its_fields_but_not_its_times():
@@ -43,7 +43,7 @@ def test_a_span_is_told_by_its_fields_but_not_its_times():
         status="error: z",
     )
 
-    found = dict(walk(span))
+    found = {text.pointer: text.text for text in walk(span)}
 
     assert found["/name"] == "retriever"
     assert found["/attributes/k"] == "<class 'object'>"
@@ -60,9 +60,9 @@ def test_nesting_without_end_is_read_as_text():
     own: dict[str, object] = {}
     own["own"] = own
 
-    assert "needle" in dict(walk(deep)).values()
+    assert "needle" in [text.text for text in walk(deep)]
     assert len(list(walk(own))) < 200
-    assert list(walk("[" * 100_000)) == [("", "[" * 100_000)]
+    assert [text.text for text in walk("[" * 100_000)] == ["[" * 100_000]
 
 
 @given(
@@ -76,7 +76,7 @@ def test_no_text_is_lost(value):
             return [leaf for pair in item.items() for part in pair for leaf in leaves(part)]
         return [leaf for part in item for leaf in leaves(part)]
 
-    told = [text for _, text in walk(value)]
+    told = [text.text for text in walk(value)]
 
     for leaf in leaves(value):
         assert leaf in told or leaf.lstrip()[:1] in {"[", "{", '"'}
@@ -110,9 +110,9 @@ def test_every_text_can_be_rewritten(value, expected):
 
 def test_an_id_that_opentelemetry_drew_is_no_card_number():
     drawn = Span(span_id="4539578763621486", parent_id="4539578763621486", name="chat")
-    assert "4539578763621486" not in [text for _, text in walk(drawn)]
+    assert "4539578763621486" not in [text.text for text in walk(drawn)]
     chosen = Span(span_id="card 4539578763621486", parent_id=None, name="chat")
-    assert ("/span_id", "card 4539578763621486") in list(walk(chosen))
+    assert "card 4539578763621486" in [text.text for text in walk(chosen)]
 
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=5)

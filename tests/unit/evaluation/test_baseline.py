@@ -472,3 +472,16 @@ def test_a_new_rubric_that_takes_the_place_of_a_built_in_one_is_a_loosening(
         f"golden/rubrics/{DEFAULT}.yaml",
         "checks rest on this file, and it is not what it was",
     ) in places(root)
+
+
+def test_an_error_without_a_file_is_named(root, monkeypatch):
+    def broken(*_arguments):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("pytest_llmops.evaluation.baseline.update_baseline", broken)
+
+    message, done = accept_into_baseline(run_of(), Settings(root=root))
+
+    assert not done
+    assert message.endswith("golden/baseline.json: no space left")
+    assert "None" not in message

@@ -10,7 +10,7 @@ import pytest
 from pytest_llmops import run_golden
 from pytest_llmops.errors import GoldenError
 from pytest_llmops.golden import input_hash, load_golden
-from pytest_llmops.golden.files import MAX_BYTES
+from pytest_llmops.golden.files import MAX_BYTES, input_with_files
 
 AS = "image must be the path of a file, from the project's root"
 PNG = b"\x89PNG\r\n\x1a\n picture"
@@ -178,3 +178,36 @@ def test_a_file_that_changed_since_is_an_error_of_the_case(project, monkeypatch,
     ((failure,),) = (result.failures for result in run.results)
     assert failure.stage == "app"
     assert "'seen/stove.png'" in failure.error
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "[{role: user, content: [{type: text}, {type: image_url, image_url: {url: seen/stove.png}}]}]",
+        "{messages: [{role: user, content: [{type: input_image, image_url: seen/stove.png}]}]}",
+        "[{content: [{type: image, source: {type: file, path: seen/stove.png}}]}]",
+        "{parts: [{type: input_file, file: seen/stove.png}]}",
+    ],
+)
+def test_a_file_that_a_part_of_a_message_names_is_part_of_the_case(project, asked):
+    (case,) = loaded(project, asked).cases
+    assert input_with_files(case, project) == case.input
+    before = input_hash(case)
+    assert input_hash(loaded(project, asked).cases[0]) == before
+    assert input_hash(loaded(project, asked.replace("stove", "other")).cases[0]) != before
+    (project / "seen" / "stove.png").write_bytes(PNG + b" of another")
+    assert input_hash(loaded(project, asked).cases[0]) != before
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "[{content: [{type: image_url, image_url: {url: 'https://shop.example/seen/stove.png'}}]}]",
+        "[{content: [{type: image_url, image_url: {url: 'data:image/png;base64,iVBORw0KGgo='}}]}]",
+        "[{content: [{type: image_url, image_url: {url: ../stove.png}}]}]",
+        "[{content: [{type: text, text: seen/stove.png}]}]",
+        "{note: {path: seen/stove.png}}",
+    ],
+)
+def test_a_url_and_a_text_are_known_as_they_are_written(project, asked):
+    assert loaded(project, asked).cases[0].attached == ()

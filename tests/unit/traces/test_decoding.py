@@ -31,7 +31,7 @@ TRACE, SPAN, RUN = (
 
 
 def texts_of(spans: list[Span]) -> set[str]:
-    return {text for span in spans for _, text in walk(span)}
+    return {text.text for span in spans for text in walk(span)}
 
 
 def request(**fields: Any) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def file(tmp_path):
         ("a.json", f'\ufeff["{EMAIL}"]', "/0", MAIL_MASK),
         ("a.JSONL", f'{{"a": 1}}\n{{"a": "\\u0020{EMAIL}"}}\n', "/1/a", MAIL_MASK),
         ("a.json", f'{{"broken": "{EMAIL}', "", MAIL_MASK),
-        ("a.yaml", f"calls:\n- body: {KEY}\n", "", f"<API_KEY {len(KEY)} chars>"),
+        ("a.yaml", f"calls:\n- body: {KEY}\n", "/calls/0/body", f"<API_KEY {len(KEY)} chars>"),
         ("a.log", f"{EMAIL}\n", "", MAIL_MASK),
     ],
 )
