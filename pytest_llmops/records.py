@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 Sign = Literal[">=", ">", "<=", "<"]
 ModelErrors = Literal["allow", "warn", "fail"]
@@ -309,10 +309,16 @@ class FailedCall:
     retried: bool = False
 
 
+def _default(of_field: Field[Any]) -> Any:
+    return of_field.default if of_field.default_factory is MISSING else of_field.default_factory()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """
     The app's answer to one repeat of a case.
+
+    In comparisons with a string, `in`, `str`, `len`, an index or slice and as a truth value it is its text.
 
     Attributes:
         latency_s: Wall time of the call; a replayed model call counts with the time it once took.
@@ -321,6 +327,7 @@ class Output:
         failed_calls: The others.
         attempts: Calls of the app for this repeat; more than one where a provider failed.
         degraded: How the app itself says that this answer falls short, such as `quoted`; else empty.
+        changed_input: The app changed the input that it was called with, which was a copy for this call.
     """
 
     text: str
@@ -335,6 +342,40 @@ class Output:
     failed_calls: tuple[FailedCall, ...] = ()
     attempts: int = 1
     degraded: str = ""
+    changed_input: bool = False
+
+    def __repr__(self) -> str:
+        set_ = [own for own in fields(self) if own.name == "text" or getattr(self, own.name) != _default(own)]
+        return f"Output({', '.join(f'{own.name}={getattr(self, own.name)!r}' for own in set_)})"
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def __contains__(self, part: str) -> bool:
+        return part in self.text
+
+    def __getitem__(self, place: int | slice) -> str:
+        return self.text[place]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            return self.text == other
+        if not isinstance(other, Output):
+            return NotImplemented
+        return all(getattr(self, own.name) == getattr(other, own.name) for own in fields(self))
+
+    def __hash__(self) -> int:
+        return hash(self.text)  # as a string that is equal
+
+    if not TYPE_CHECKING:  # a checker reports the name itself
+
+        def __getattr__(self, name: str) -> Any:
+            known = ", ".join(own.name for own in fields(self))
+            remedy = f"its text has: write .text.{name}" if hasattr(str, name) else f"it has: {known}"
+            raise AttributeError(f"an Output has no attribute {name!r}; {remedy}", name=name, obj=self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,6 +431,7 @@ class Failure:
         usage: Of the model calls of a repeat in which the app broke; `failed_calls` are among them.
         traceback: Of an app that raised: its own frames as text, masked; empty if it has none.
         attempts: Calls of the app for this repeat, all of which a provider's failure broke.
+        changed_input: As of an output.
     """
 
     metric: str
@@ -400,6 +442,7 @@ class Failure:
     failed_calls: tuple[FailedCall, ...] = ()
     traceback: str = ""
     attempts: int = 1
+    changed_input: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,11 +20,12 @@ from pytest_llmops.errors import AnswerError, LLMOpsError, describe_error
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Call, CallLog, CallRules, Recorder
 from pytest_llmops.recorder.call import note_calls
-from pytest_llmops.recorder.loop_thread import LoopThread
+from pytest_llmops.recorder.loop_thread import AppLoop, LoopThread
 from pytest_llmops.recorder.reply import retry_after_s
 from pytest_llmops.records import GIVEN_UP, Failure, Output, Span
 from pytest_llmops.runner.app.answers import read_answer
 from pytest_llmops.runner.app.failed_calls import BUSY, find_breaking, is_passing, join_attempts, note_failed
+from pytest_llmops.runner.app.inputs import GivenInput
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.tracebacks import describe_traceback
@@ -61,7 +62,7 @@ class AppCaller:
     prices: Mapping[str, tuple[float, float]]
     prompts: Mapping[str, str] = field(default_factory=dict)
     root: Path = Path()
-    app_loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-app"))
+    app_loop: AppLoop = field(default_factory=lambda: LoopThread(name="llmops-app"))
     raised: dict[str, BaseException] | None = None
 
     async def call(self, case: str, repeat: int, question: Any, rules: CallRules | None = None) -> Called:
@@ -79,15 +80,18 @@ class AppCaller:
         rules = rules or CallRules()
         attempts: list[tuple[CallLog, Sequence[Span]]] = []
         answer: Output | Failure
+        changed = False
         with collect() as printed:
             for number in range(1, _MOST_ATTEMPTS + 1):
                 raised: Exception | None = None
+                given = GivenInput(question)
                 try:
-                    answer = await self._attempt(case, repeat, question, rules, attempts)
+                    answer = await self._attempt(case, repeat, given.value, rules, attempts)
                 except LLMOpsError as error:
                     answer = app_failure(repeat, str(error))
                 except Exception as error:  # noqa: BLE001 - an app is anybody's code; its exception is a result
                     raised, answer = error, self._raised(case, repeat, error)
+                changed = changed or given.is_changed()
                 if number == _MOST_ATTEMPTS or not attempts:
                     break
                 if not _is_providers(answer, raised, attempts[-1][0], rules):
@@ -101,8 +105,8 @@ class AppCaller:
         spans += printed.spans()
         if not attempts:  # a broken cassette, so that nothing was called
             return answer, tuple(spans)
-        if len(attempts) > 1:
-            answer = replace(answer, attempts=len(attempts))
+        if len(attempts) > 1 or changed:
+            answer = replace(answer, attempts=len(attempts), changed_input=changed)
         return self._add_calls(answer, join_attempts([log for log, _ in attempts]), rules), tuple(spans)
 
     def _add_calls(self, answer: Output | Failure, log: CallLog, rules: CallRules) -> Output | Failure:
@@ -114,7 +118,13 @@ class AppCaller:
             answer = price_stated(answer, self.prices)
         if isinstance(answer, Output) and (reason := find_breaking(failed, rules.errors)):
             broken = app_failure(answer.repeat, reason)
-            answer = replace(broken, usage=answer.usage, failed_calls=failed, attempts=answer.attempts)
+            answer = replace(
+                broken,
+                usage=answer.usage,
+                failed_calls=failed,
+                attempts=answer.attempts,
+                changed_input=answer.changed_input,
+            )
         return answer
 
     async def _attempt(
@@ -136,7 +146,11 @@ class AppCaller:
             attempts.append((log, spans))
             started_s = time.perf_counter()
             answering = asyncio.ensure_future(self._answer(question))
-            await asyncio.wait({answering}, timeout=self.timeout_s)
+            try:
+                await asyncio.wait({answering}, timeout=self.timeout_s)
+            except asyncio.CancelledError:  # a test that gives up leaves no call of its app behind
+                answering.cancel()
+                raise
             elapsed_s = time.perf_counter() - started_s
             lost = await settle(spans, rules.spans)
             if unanswered := self._why_unanswered(case, repeat, answering, ended):

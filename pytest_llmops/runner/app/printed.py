@@ -225,13 +225,18 @@ listening = Patches(_find_hooks).installed
 """A context manager: listen to every logger, whatever its handlers, to warnings, and to what ends threads."""
 
 
+_case_log = CaseLog()
+
+
 @contextlib.contextmanager
 def route_through() -> Iterator[None]:
-    """Keep output and logs of cases for them, and show them masked."""
-    log = CaseLog()
-    with _streams.installed(), listening():
-        logging.getLogger().addHandler(log)
-        try:
+    """Keep output and logs of cases for them, and show them masked; calls at the same time share it."""
+    root = logging.getLogger()
+    try:
+        with _streams.installed(), listening():
+            if not any(isinstance(handler, CaseLog) for handler in root.handlers):
+                root.addHandler(_case_log)
             yield
-        finally:
-            logging.getLogger().removeHandler(log)
+    finally:
+        if not _streams.has_users:
+            root.removeHandler(_case_log)
