@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from pytest_llmops.records import Bound, Failure, Output, Sample, Score, ScoredOutput
+from pytest_llmops.records import Bound, Failure, Sample, Score, ScoredOutput
 
 Need = Literal["reference", "relevant", "passages", "spans"]
 Basis = Literal["judge", "reference", "run"]
 
-Answer = str | Output | Mapping[str, Any]
-App = Callable[[Any], Answer | Awaitable[Answer]]
+App = Callable[[Any], Any]
+"""Returns text, an `Output`, or another value that `runner/app/returned.py` knows; or an awaitable of it."""
 
 
 @runtime_checkable

@@ -120,7 +120,7 @@ def _read_events(text: str) -> Reply:
         if event is None:
             ended = ended or (line.startswith("data:") and line[5:].strip() == _DONE)
             continue
-        if isinstance(piece := _piece(event), str):
+        if isinstance(piece := piece_of(event), str):
             pieces.append(piece)
         finished = _first(event.get("choices")).get("finish_reason") is not None
         ended = ended or event.get("type") in _ENDING_EVENTS or finished
@@ -178,8 +178,8 @@ def _error_message(failed: Any) -> str:
     return str(failed.get("message") if isinstance(failed, Mapping) else failed)
 
 
-def _piece(event: Mapping[str, Any]) -> Any:
-    """The piece of the first choice's text in an event, whatever the protocol."""
+def piece_of(event: Mapping[str, Any]) -> Any:
+    """Return the piece of the first choice's text in an event, whatever the protocol."""
     choice = _first(event.get("choices"))
     if choice and choice.get("index", 0) == 0:
         change = choice.get("delta")

@@ -24,7 +24,8 @@ from pytest_llmops.printable import counted, printable
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Failure, Output, Passage, Sample, Span, ToolCall
 from pytest_llmops.registry import create_metric, metric_options
-from pytest_llmops.runner.app.answers import describe_missing, type_of
+from pytest_llmops.runner.app.answers import describe_missing
+from pytest_llmops.runner.app.returned import type_of
 from pytest_llmops.runner.scoring import score_here, score_safely
 
 _REASON = 300

@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from asyncio import sleep
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -28,6 +28,7 @@ from pytest_llmops.runner.app.failed_calls import BUSY, find_breaking, is_passin
 from pytest_llmops.runner.app.inputs import GivenInput
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.process_end import describe, noting
+from pytest_llmops.runner.app.returned import join_async_pieces, join_pieces
 from pytest_llmops.runner.app.tracebacks import describe_traceback
 from pytest_llmops.runner.usage import price_stated, usage_of
 from pytest_llmops.traces.capture import capture, settle
@@ -218,18 +219,26 @@ class AppCaller:
     async def _answer(self, question: Any) -> Any:
         """Await an async app on its loop; a sync one has a daemon thread, since no thread can be ended."""
         if inspect.iscoroutinefunction(self.app) or inspect.iscoroutinefunction(type(self.app).__call__):
-            running = _awaited(self.app(question))  # type: ignore[arg-type]
+            running = _awaited(self.app(question))
             return await asyncio.wrap_future(self.app_loop.submit(running))
         answer = await _on_thread(self.app, question)
-        if inspect.isawaitable(answer):
+        if inspect.isawaitable(answer) or isinstance(answer, AsyncIterator):
             return await asyncio.wrap_future(self.app_loop.submit(_awaited(answer)))
         return answer
 
 
-async def _awaited(answer: Awaitable[Any]) -> Any:
-    """Await, and carry as an `Exception` all that would end the loop; not cancelling by this package."""
+async def _awaited(answer: Awaitable[Any] | AsyncIterator[Any]) -> Any:
+    """
+    Await, and join what comes in pieces.
+
+    Carry as an `Exception` all that would end the loop; not cancelling by this package.
+    """
     try:
-        return await answer
+        if not isinstance(answer, AsyncIterator):
+            answer = await answer
+        if isinstance(answer, AsyncIterator):
+            return await join_async_pieces(answer)
+        return _joined(answer)
     except BaseException as raised:
         task = asyncio.current_task()
         ours = isinstance(raised, asyncio.CancelledError) and task is not None and task.cancelling()
@@ -245,7 +254,7 @@ async def _on_thread(app: App, question: Any) -> Any:
 
     def call() -> None:
         try:
-            answered.set_result(context.run(app, question))
+            answered.set_result(context.run(lambda: _joined(app(question))))
         except StopIteration as stop:  # a future cannot carry it
             answered.set_exception(RuntimeError(f"StopIteration: {stop}"))
         except BaseException as raised:  # noqa: BLE001 - also SystemExit: an app may not end the run
@@ -254,6 +263,12 @@ async def _on_thread(app: App, question: Any) -> Any:
 
     threading.Thread(target=call, name="llmops-app", daemon=True).start()
     return await asyncio.wrap_future(answered)
+
+
+def _joined(answer: Any) -> Any:
+    """Return the text of an answer in pieces, where the app itself would compute them; others as they are."""
+    in_pieces = isinstance(answer, Iterator) and not inspect.isawaitable(answer)
+    return join_pieces(answer) if in_pieces else answer
 
 
 class _EndedError(Exception):
