@@ -69,6 +69,7 @@ class MetricTraits:
         basis: The ground of a score: the opinion of a `judge`, which may waver; the `reference` of the case;
             or the time and money that the `run` took, which no answer shows.
         excusable: A miss may be excused, by other repeats that pass or because the baseline has it too.
+        word: What golden files may write for its own bound, as `finish: stop`; empty for `true` alone.
         masks: It finds personal data, so results in which it found some are masked.
     """
 
@@ -84,6 +85,7 @@ class MetricTraits:
     basis: Basis | None = None
     excusable: bool = True
     masks: bool = False
+    word: str = ""
 
 
 FACTS = ("name", "version", "needs", "range", "higher_is_better", "bound", "waits", "compares")

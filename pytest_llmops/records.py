@@ -259,6 +259,10 @@ class Span:
     resource: Mapping[str, Any] = field(default_factory=dict)
 
 
+NORMAL_ENDS = frozenset({"stop", "tool_calls"})
+"""Why a model stops writing that has said all, or waits for a tool."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCall:
     """
@@ -276,6 +280,8 @@ class ModelCall:
         cached: By its headers the answer came out of a cache.
         settings: Sampling settings and all else in the request that is no content, name to value: texts are
             digests, the system prompt's too.
+        finish: Why the model stopped: `stop`, `tool_calls`, `length`, `refusal`, `content_filter`, or the
+            provider's own word; empty where it has none.
     """
 
     key: str
@@ -288,6 +294,7 @@ class ModelCall:
     id: str = ""
     cached: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
+    finish: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -432,6 +439,7 @@ class Failure:
         traceback: Of an app that raised: its own frames as text, masked; empty if it has none.
         attempts: Calls of the app for this repeat, all of which a provider's failure broke.
         changed_input: As of an output.
+        model_calls: As of an output; of all attempts.
     """
 
     metric: str
@@ -443,6 +451,7 @@ class Failure:
     traceback: str = ""
     attempts: int = 1
     changed_input: bool = False
+    model_calls: tuple[ModelCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -498,6 +507,7 @@ class CaseResult:
         tried_again: Repeats, in a baseline, for which the app was called again since a provider failed.
         rival: The result of the app's rival for the same case; None if there is none.
         printed: `stdout`, `stderr` and `log` of the app meanwhile, for the item's report; in no file.
+        error_logs: Log records of the level ERROR and above, of the app and its rival meanwhile.
     """
 
     case: str
@@ -515,6 +525,7 @@ class CaseResult:
     tried_again: int = 0
     rival: CaseResult | None = None
     printed: tuple[tuple[str, str], ...] = ()
+    error_logs: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

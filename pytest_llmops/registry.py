@@ -65,6 +65,7 @@ _BUILT_IN: Mapping[str, str] = {
     "tool_order": "pytest_llmops.metrics.tools:ToolOrder",
     "denied_calls": "pytest_llmops.metrics.tools:DeniedCalls",
     "degraded": "pytest_llmops.metrics.degraded:Degraded",
+    "finish": "pytest_llmops.metrics.finish:Finish",
     "pii_leak": "pytest_llmops.metrics.pii_leak:PiiLeak",
     "injection": "pytest_llmops.judges.injection:Injection",
     "latency_s": "pytest_llmops.metrics.spending:LatencyS",

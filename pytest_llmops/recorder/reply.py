@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from pytest_llmops.recorder.finish import finish_of, finish_of_events
+
 _OK = 200
 _ENDING_EVENTS = {"message_stop", "response.completed", "response.incomplete"}
 _DONE = "[DONE]"
@@ -42,6 +44,7 @@ class Reply:
         ended: A streamed answer reached its end marker; always true for a complete one.
         error: The provider's error in an answer of good status.
         id: The provider's name of the answer, which a copy out of a cache repeats.
+        finish: Why the model stopped writing, see `finish.py`.
     """
 
     model: str | None = None
@@ -52,6 +55,7 @@ class Reply:
     ended: bool = True
     error: str | None = None
     id: str | None = None
+    finish: str = ""
 
 
 def read_answer(status: int, content_type: str, content: bytes, *, whole: bool) -> tuple[Any, Reply, str]:
@@ -109,7 +113,8 @@ def read_reply(body: Any) -> Reply:
         return Reply()
     text = _text(body)
     wrote = bool(text or _requests_tools(body))
-    return Reply(text=text, error=_error(body), **_without_zeros(_origin(body), wrote=wrote))
+    facts = _without_zeros(_origin(body), wrote=wrote)
+    return Reply(text=text, error=_error(body), finish=finish_of(body), **facts)
 
 
 def _read_events(text: str) -> Reply:
@@ -123,7 +128,7 @@ def _read_events(text: str) -> Reply:
         if isinstance(piece := piece_of(event), str):
             pieces.append(piece)
         finished = _first(event.get("choices")).get("finish_reason") is not None
-        ended = ended or event.get("type") in _ENDING_EVENTS or finished
+        ended = ended or str(event.get("type")) in _ENDING_EVENTS or finished
         if failed := event.get("error") or (event.get("type") == "response.failed" and "the response failed"):
             error = _error_message(failed)
         for part in (event, event.get("message"), event.get("response")):
@@ -131,7 +136,9 @@ def _read_events(text: str) -> Reply:
                 fields.update({name: value for name, value in _origin(part).items() if value is not None})
     written = "".join(pieces)
     wrote = bool(written or streamed_tools(text))
-    return Reply(text=written, ended=ended, error=error, **_without_zeros(fields, wrote=wrote))
+    finish = finish_of_events(event for _, event in event_lines(text) if event is not None)
+    facts = _without_zeros(fields, wrote=wrote)
+    return Reply(text=written, ended=ended, error=error, finish=finish, **facts)
 
 
 def _without_zeros(fields: dict[str, Any], *, wrote: bool) -> dict[str, Any]:

@@ -126,7 +126,7 @@ class AppCaller:
                 attempts=answer.attempts,
                 changed_input=answer.changed_input,
             )
-        return answer
+        return replace(answer, model_calls=note_calls(log.calls)) if isinstance(answer, Failure) else answer
 
     async def _attempt(
         self,

@@ -34,7 +34,7 @@ FAMILIES = {
     "faithfulness": ("faithfulness", "facts", "supported"),
     "tool_calls": ("tool_calls", "tool_order", "denied_calls"),
     "pii_leak": ("pii_leak",),
-    "": ("answers", "degraded", "latency_s", "cost_usd", "tokens"),
+    "": ("answers", "degraded", "finish", "latency_s", "cost_usd", "tokens"),
 }  # fmt: skip
 
 
