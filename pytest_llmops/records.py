@@ -507,6 +507,7 @@ class CaseResult:
         tried_again: Repeats, in a baseline, for which the app was called again since a provider failed.
         rival: The result of the app's rival for the same case; None if there is none.
         printed: `stdout`, `stderr` and `log` of the app meanwhile, for the item's report; in no file.
+        spent: In a baseline, what its repeats used together, without how the calls were answered.
         error_logs: Log records of the level ERROR and above, of the app and its rival meanwhile.
     """
 
@@ -526,6 +527,7 @@ class CaseResult:
     rival: CaseResult | None = None
     printed: tuple[tuple[str, str], ...] = ()
     error_logs: int = 0
+    spent: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,7 @@ _BUILT_IN: Mapping[str, str] = {
     "latency_s": "pytest_llmops.metrics.spending:LatencyS",
     "cost_usd": "pytest_llmops.metrics.spending:CostUsd",
     "tokens": "pytest_llmops.metrics.spending:Tokens",
+    "model_calls": "pytest_llmops.metrics.spending:ModelCalls",
 }
 """The engine's metrics and where each is defined: its line here and the traits in its module suffice."""
 

@@ -24,7 +24,7 @@ from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.revision.approvals import sort_by_approval
 from pytest_llmops.revision.loosening import Loosening
 from pytest_llmops.revision.merging import leave_out_old_checks
-from pytest_llmops.runner.app.call_notes import describe_calls
+from pytest_llmops.runner.app.call_notes import describe_calls, describe_equal_answers
 from pytest_llmops.runner.app.failed_calls import describe_unanswered
 from pytest_llmops.runner.signature import describe_tool_lock, sign_run
 from pytest_llmops.runner.usage import sum_outputs
@@ -220,6 +220,8 @@ def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None
                 line = f"{verdict.outcome}: {golden.path}: {verdict.check}: {why}"
                 conclusion.add(line, verdict.outcome, counted=True)
     conclusion.problems += filter(None, (describe_empty_answers(run), describe_copies(run.results)))
+    for golden in evaluation.goldens:
+        conclusion.problems += describe_equal_answers(golden, run.results)
     for lack in (describe_unscored(run), describe_unanswered(evaluation.goldens, run.results)):
         if lack:
             conclusion.add(lack, "error")

@@ -145,3 +145,52 @@ def test_equal_answers_to_different_questions_are_a_warning(project, answer, ref
     lines = [line for line in result.outlines if "same answer" in line]
     assert len(lines) == count
     assert all("golden/capitals.yaml: all 3 cases have the same answer" in line for line in lines)
+
+
+TIMES = """
+    import httpx
+    import os
+
+    def answer(question):
+        for number in range(TIMES):
+            body = {"model": "small", "messages": [{"role": "user", "content": f"{number} {question}"}]}
+            reply = httpx.post(os.environ["OPENAI_BASE_URL"] + "/chat/completions", json=body).json()
+        return reply["choices"][0]["message"]["content"]
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["one", "workers"])
+@pytest.mark.usefixtures("server")
+def test_six_times_the_model_calls_are_named_against_the_baseline(project, monkeypatch, capsys, arguments):
+    from tests.command import main
+
+    project.write("pyproject.toml", "[tool.pytest-llmops]\nprices = {small = [1000.0, 10000.0]}\n")
+    project.app(TIMES.replace("TIMES", "1"))
+    project.run_here("--llm-accept", "--llm-repeats", "2", "--llm-out", "base.json", *arguments)
+    same = project.run_here("--llm-repeats", "1", *arguments)
+    assert not [line for line in same.outlines if "per case" in line]
+
+    project.app(TIMES.replace("TIMES", "6"))
+    result = project.run_here("--llm-repeats", "1", "--llm-out", "run.json", *arguments)
+
+    assert result.ret == 0
+    lines = [line for line in result.outlines if "per case" in line]
+    assert lines == [
+        "since the baseline: model calls per case: 1 → 6",
+        "since the baseline: tokens per case: 2 → 12",
+        "since the baseline: cost per case: $0.011 → $0.066",
+    ]
+    monkeypatch.chdir(project.path)
+    main(["compare", "base.json", "run.json"])
+    assert "model calls per case: 1 → 6" in capsys.readouterr().out
+    main(["compare", "golden/baseline.json", "run.json"])
+    assert "model calls per case: 1 → 6" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("server")
+def test_a_suite_may_bound_the_model_calls(project):
+    project.app(TIMES.replace("TIMES", "6"))
+    project.golden(GOLDEN + "    suite: {model_calls: {mean: '<= 5'}}\n")
+    result = project.run_here()
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*model_calls mean <= 5*6*failed*"])

@@ -34,8 +34,21 @@ def describe_calls(
     yield from describe_changed_inputs(results)
     yield from _describe_ends(results)
     yield from _describe_error_logs(results)
-    for golden in goldens:
-        yield from _describe_equal(golden, results)
+
+
+def describe_equal_answers(golden: Golden, results: Iterable[CaseResult]) -> Iterator[str]:
+    """Yield a warning where all questions of a golden file have one answer, and not one reference."""
+    cases = cases_by_id(golden)
+    answered = [result for result in results if result.case in cases and result.outputs]
+    questions = {repr(cases[result.case].input) for result in answered}
+    references = {cases[result.case].reference for result in answered}
+    texts = {output.text.strip() for result in answered for output in result.outputs}
+    by_reference = len(references) == 1 and references != {None}
+    if len(questions) >= _FEWEST_EQUAL and len(texts) == 1 and texts != {""} and not by_reference:
+        yield (
+            f"warning: {printable(golden.path)}: all {len(answered)} cases have the same answer: the app "
+            "does not read its input, or answers from a fallback"
+        )
 
 
 def _describe_ends(results: Iterable[CaseResult]) -> Iterator[str]:
@@ -57,21 +70,6 @@ def _describe_error_logs(results: Iterable[CaseResult]) -> Iterator[str]:
         named = [f"{printable(case)} ({number:,})" for case, number in sorted(logged.items())]
         logs = counted(sum(logged.values()), "ERROR log")
         yield f"warning: the app wrote {logs} in {counted(len(logged), 'case')}: {name_some(named, _NAMED)}"
-
-
-def _describe_equal(golden: Golden, results: Iterable[CaseResult]) -> Iterator[str]:
-    """Yield a warning where all questions of a golden file have one answer, and not one reference."""
-    cases = cases_by_id(golden)
-    answered = [result for result in results if result.case in cases and result.outputs]
-    questions = {repr(cases[result.case].input) for result in answered}
-    references = {cases[result.case].reference for result in answered}
-    texts = {output.text.strip() for result in answered for output in result.outputs}
-    by_reference = len(references) == 1 and references != {None}
-    if len(questions) >= _FEWEST_EQUAL and len(texts) == 1 and texts != {""} and not by_reference:
-        yield (
-            f"warning: {printable(golden.path)}: all {len(answered)} cases have the same answer: the app "
-            "does not read its input, or answers from a fallback"
-        )
 
 
 def _name(cases: Iterable[str]) -> str:
