@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from pytest_llmops.records import Bound, Failure, Output, Sample, Score, ScoredOutput
+from pytest_llmops.records import Bound, Failure, Sample, Score, ScoredOutput
 
 Need = Literal["reference", "relevant", "passages", "spans"]
 Basis = Literal["judge", "reference", "run"]
 
-Answer = str | Output | Mapping[str, Any]
-App = Callable[[Any], Answer | Awaitable[Answer]]
+App = Callable[[Any], Any]
+"""Returns text, an `Output`, or another value that `runner/app/returned.py` knows; or an awaitable of it."""
 
 
 @runtime_checkable
@@ -70,6 +70,7 @@ class MetricTraits:
         basis: The ground of a score: the opinion of a `judge`, which may waver; the `reference` of the case;
             or the time and money that the `run` took, which no answer shows.
         excusable: A miss may be excused, by other repeats that pass or because the baseline has it too.
+        word: What golden files may write for its own bound, as `finish: stop`; empty for `true` alone.
         masks: It finds personal data, so results in which it found some are masked.
         scripts: Scripts of the texts that it was measured on, as Unicode names them; empty if it reads all
             alike.
@@ -88,6 +89,7 @@ class MetricTraits:
     excusable: bool = True
     masks: bool = False
     scripts: frozenset[str] = frozenset()
+    word: str = ""
 
 
 FACTS = ("name", "version", "needs", "range", "higher_is_better", "bound", "waits", "compares")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 Sign = Literal[">=", ">", "<=", "<"]
 ModelErrors = Literal["allow", "warn", "fail"]
@@ -265,6 +265,10 @@ class Span:
     resource: Mapping[str, Any] = field(default_factory=dict)
 
 
+NORMAL_ENDS = frozenset({"stop", "tool_calls"})
+"""Why a model stops writing that has said all, or waits for a tool."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCall:
     """
@@ -282,6 +286,8 @@ class ModelCall:
         cached: By its headers the answer came out of a cache.
         settings: Sampling settings and all else in the request that is no content, name to value: texts are
             digests, the system prompt's too.
+        finish: Why the model stopped: `stop`, `tool_calls`, `length`, `refusal`, `content_filter`, or the
+            provider's own word; empty where it has none.
     """
 
     key: str
@@ -294,6 +300,7 @@ class ModelCall:
     id: str = ""
     cached: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
+    finish: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,10 +322,16 @@ class FailedCall:
     retried: bool = False
 
 
+def _default(of_field: Field[Any]) -> Any:
+    return of_field.default if of_field.default_factory is MISSING else of_field.default_factory()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """
     The app's answer to one repeat of a case.
+
+    In comparisons with a string, `in`, `str`, `len`, an index or slice and as a truth value it is its text.
 
     Attributes:
         latency_s: Wall time of the call; a replayed model call counts with the time it once took.
@@ -329,6 +342,7 @@ class Output:
         degraded: How the app itself says that this answer falls short, such as `quoted`; else empty.
         elsewhere: By host, how many requests that are no model calls went to other machines.
         unseen: By destination, how many connections the app opened in which nobody looked.
+        changed_input: The app changed the input that it was called with, which was a copy for this call.
     """
 
     text: str
@@ -345,6 +359,40 @@ class Output:
     degraded: str = ""
     elsewhere: Mapping[str, int] = field(default_factory=dict)
     unseen: Mapping[str, int] = field(default_factory=dict)
+    changed_input: bool = False
+
+    def __repr__(self) -> str:
+        set_ = [own for own in fields(self) if own.name == "text" or getattr(self, own.name) != _default(own)]
+        return f"Output({', '.join(f'{own.name}={getattr(self, own.name)!r}' for own in set_)})"
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def __contains__(self, part: str) -> bool:
+        return part in self.text
+
+    def __getitem__(self, place: int | slice) -> str:
+        return self.text[place]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            return self.text == other
+        if not isinstance(other, Output):
+            return NotImplemented
+        return all(getattr(self, own.name) == getattr(other, own.name) for own in fields(self))
+
+    def __hash__(self) -> int:
+        return hash(self.text)  # as a string that is equal
+
+    if not TYPE_CHECKING:  # a checker reports the name itself
+
+        def __getattr__(self, name: str) -> Any:
+            known = ", ".join(own.name for own in fields(self))
+            remedy = f"its text has: write .text.{name}" if hasattr(str, name) else f"it has: {known}"
+            raise AttributeError(f"an Output has no attribute {name!r}; {remedy}", name=name, obj=self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -400,6 +448,8 @@ class Failure:
         usage: Of the model calls of a repeat in which the app broke; `failed_calls` are among them.
         traceback: Of an app that raised: its own frames as text, masked; empty if it has none.
         attempts: Calls of the app for this repeat, all of which a provider's failure broke.
+        changed_input: As of an output.
+        model_calls: As of an output; of all attempts.
     """
 
     metric: str
@@ -410,6 +460,8 @@ class Failure:
     failed_calls: tuple[FailedCall, ...] = ()
     traceback: str = ""
     attempts: int = 1
+    changed_input: bool = False
+    model_calls: tuple[ModelCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -465,6 +517,8 @@ class CaseResult:
         tried_again: Repeats, in a baseline, for which the app was called again since a provider failed.
         rival: The result of the app's rival for the same case; None if there is none.
         printed: `stdout`, `stderr` and `log` of the app meanwhile, for the item's report; in no file.
+        spent: In a baseline, what its repeats used together, without how the calls were answered.
+        error_logs: Log records of the level ERROR and above, of the app and its rival meanwhile.
     """
 
     case: str
@@ -482,6 +536,8 @@ class CaseResult:
     tried_again: int = 0
     rival: CaseResult | None = None
     printed: tuple[tuple[str, str], ...] = ()
+    error_logs: int = 0
+    spent: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,11 +65,13 @@ _BUILT_IN: Mapping[str, str] = {
     "tool_order": "pytest_llmops.metrics.tools:ToolOrder",
     "denied_calls": "pytest_llmops.metrics.tools:DeniedCalls",
     "degraded": "pytest_llmops.metrics.degraded:Degraded",
+    "finish": "pytest_llmops.metrics.finish:Finish",
     "pii_leak": "pytest_llmops.metrics.pii_leak:PiiLeak",
     "injection": "pytest_llmops.judges.injection:Injection",
     "latency_s": "pytest_llmops.metrics.spending:LatencyS",
     "cost_usd": "pytest_llmops.metrics.spending:CostUsd",
     "tokens": "pytest_llmops.metrics.spending:Tokens",
+    "model_calls": "pytest_llmops.metrics.spending:ModelCalls",
 }
 """The engine's metrics and where each is defined: its line here and the traits in its module suffice."""
 

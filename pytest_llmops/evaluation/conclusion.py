@@ -25,11 +25,8 @@ from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.revision.approvals import sort_by_approval
 from pytest_llmops.revision.loosening import Loosening
 from pytest_llmops.revision.merging import leave_out_old_checks
-from pytest_llmops.runner.app.failed_calls import (
-    describe_failed_calls,
-    describe_tried_again,
-    describe_unanswered,
-)
+from pytest_llmops.runner.app.call_notes import describe_calls, describe_equal_answers
+from pytest_llmops.runner.app.failed_calls import describe_unanswered
 from pytest_llmops.runner.signature import describe_tool_lock, sign_run
 from pytest_llmops.runner.usage import sum_outputs
 from pytest_llmops.settings import Settings
@@ -103,11 +100,8 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
     for error in evaluation.all_errors():
         conclusion.add(error, "error", counted=True)
     conclusion.problems += [*notes, *evaluation.all_problems()]
-    conclusion.problems += describe_failed_calls(evaluation.goldens, conclusion.run.results)
+    conclusion.problems += describe_calls(evaluation.goldens, conclusion.run.results, source.base)
     conclusion.problems += describe_elsewhere(conclusion.run.results)
-    conclusion.problems += describe_tried_again(
-        conclusion.run.results, source.base.results if source.base else ()
-    )
     if run is not None:
         if accept:
             line, accepted = accept_into_baseline(run, settings)
@@ -229,6 +223,8 @@ def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None
                 line = f"{verdict.outcome}: {golden.path}: {verdict.check}: {why}"
                 conclusion.add(line, verdict.outcome, counted=True)
     conclusion.problems += filter(None, (describe_empty_answers(run), describe_copies(run.results)))
+    for golden in evaluation.goldens:
+        conclusion.problems += describe_equal_answers(golden, run.results)
     for lack in (describe_unscored(run), describe_unanswered(evaluation.goldens, run.results)):
         if lack:
             conclusion.add(lack, "error")

@@ -12,7 +12,7 @@ from pytest_llmops.gates.copies import leave_out_copies
 from pytest_llmops.gates.suite_channel.verdicts import watch_means
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Golden, Run
-from pytest_llmops.runner.app.failed_calls import describe_failed_calls, describe_tried_again
+from pytest_llmops.runner.app.call_notes import describe_calls
 from pytest_llmops.runner.app.printed import route_through
 from pytest_llmops.settings import Settings
 
@@ -51,8 +51,7 @@ def run_golden(  # noqa: PLR0913 - the public door
             evaluation.run(app)
         results = evaluation.wait_for_all(golden)
         anchors = evaluation.anchors()
-        sentences = [*evaluation.all_problems(), *describe_failed_calls([golden], results)]
-        sentences += describe_tried_again(results, baseline.results if baseline else ())
+        sentences = [*evaluation.all_problems(), *describe_calls([golden], results, baseline)]
         sentences += evaluation.all_errors()
         stamps = evaluation.stamps()
         if problems is not None:

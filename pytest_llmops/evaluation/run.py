@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -358,9 +358,9 @@ class Evaluation:
             )
         return verdicts
 
-    def run_coroutine(self, coroutine: Coroutine[Any, Any, Answer]) -> Answer:
-        """Run a coroutine to its end on the run's loop, from whatever thread or loop the caller is in."""
-        return self._loop.submit(coroutine).result()
+    def submit(self, coroutine: Coroutine[Any, Any, Answer]) -> Future[Answer]:
+        """Run a coroutine on the run's loop, from whatever thread or loop the caller is in."""
+        return self._loop.submit(coroutine)
 
     def all_errors(self) -> list[str]:
         """
@@ -370,6 +370,11 @@ class Evaluation:
         """
         others = self.store.read_reports("errors") if self.store else ()
         return [*self.attribution.errors(self._recorder), *others]
+
+    def doubts(self) -> list[str]:
+        """Sentences on calls and spans of this process that came too late for the check of their case."""
+        kept = self._recorder.problems if self._recorder else []
+        return [*kept, *self.attribution.warnings()]
 
     def all_problems(self) -> list[str]:
         """Sentences about results and recordings that could not be kept, of every process of the run."""

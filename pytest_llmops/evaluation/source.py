@@ -19,6 +19,7 @@ from pytest_llmops.gates.people import People
 from pytest_llmops.gates.release import Release, describe_drift
 from pytest_llmops.gates.renames import describe_renames
 from pytest_llmops.gates.selfcheck import plan_repeats
+from pytest_llmops.gates.spending import describe_spending
 from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
 from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.reviews import Review
@@ -148,6 +149,7 @@ class BaselineSource:
         changes = describe_changes(self.base.signature, run.signature)
         unstamped = describe_unstamped(self.base.signature, run.signature)
         lines += [f"since the baseline: {change}" for change in changes]
+        lines += [f"since the baseline: {more}" for more in describe_spending(base.results, run.results)]
         lines += unstamped
         if (kinds := stamped_kinds(self.base.signature, run.signature)) and not changes and not unstamped:
             lines.append(f"no stamp differs from the baseline: {', '.join(kinds)}")

@@ -21,6 +21,7 @@ from pytest_llmops.gates.copies import mark_copies, without_copies
 from pytest_llmops.gates.error_budget import BASELINE_REPEATS
 from pytest_llmops.gates.paired_runs import STEADY, Chance, Scales, have_same_input
 from pytest_llmops.gates.renames import follow_renames
+from pytest_llmops.gates.spending import spent_on, sum_usage
 from pytest_llmops.gates.stamps import join_runs
 from pytest_llmops.golden.identity import case_id, file_of
 from pytest_llmops.judges.floors import criteria_alone
@@ -38,6 +39,7 @@ from pytest_llmops.records import (
     Sample,
     Score,
     SuiteCheck,
+    Usage,
 )
 from pytest_llmops.registry import create_metric, find_traits
 
@@ -374,7 +376,7 @@ def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
     The part of a flawless result that a baseline keeps, in one order whatever the result's.
 
     Of an output it keeps the answer, passages and tool calls, which another metric, or another version of
-    one, would need. Its seconds and tokens are kept as scores only.
+    one, would need. Its seconds are kept as scores only, its calls and tokens as one sum.
     """
     result = without_copies(result)
     return CaseResult(
@@ -397,7 +399,13 @@ def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
         runs=result.runs,
         left_out=result.left_out,
         tried_again=tried_again(result),
+        spent=_keep_spent(spent_on(result)),
     )
+
+
+def _keep_spent(usage: Usage | None) -> Usage | None:
+    """Return what is kept of a usage: not how its calls were answered, which the next run does otherwise."""
+    return replace(usage, replayed=0, failed=0, stated=False) if usage and usage.calls else None
 
 
 def _merge_entries(before: CaseResult, entry: CaseResult) -> CaseResult:
@@ -412,6 +420,7 @@ def _merge_entries(before: CaseResult, entry: CaseResult) -> CaseResult:
         runs=(*_repeats_by_run(before), len(entry.answers)),
         left_out=before.left_out + entry.left_out,
         tried_again=before.tried_again + entry.tried_again,
+        spent=sum_usage([before.spent, entry.spent]) if before.spent and entry.spent else None,
     )
 
 

@@ -21,6 +21,7 @@ from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.people import People
 from pytest_llmops.gates.release import Release, describe_drift, judge_suites, rescore_release
 from pytest_llmops.gates.renames import describe_renames, follow_between_runs
+from pytest_llmops.gates.spending import describe_spending
 from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
 from pytest_llmops.gates.suite_channel.paired_scores import results_of
 from pytest_llmops.gates.suite_channel.verdicts import (
@@ -136,6 +137,7 @@ def compare(  # noqa: PLR0913 - the public door
         changed=list_changes(readings, budget),
         differs=(
             *describe_changes(base.signature, run.signature),
+            *describe_spending(base.results, run.results),
             *filter(None, [describe_renames(renamed)]),
         ),
         not_stamped=describe_unstamped(base.signature, run.signature),

@@ -8,6 +8,7 @@ written  a metric where higher is better                  a metric where lower i
 true     the metric's own bound                           refused: it could mean two things
 false    the opposite of the metric's own bound           the metric's own bound
 none     not above the lowest score                       the metric's own bound
+a word   the metric's own bound: `finish: stop`           the same
 {...}    `min` is >=, `max` is <=; with neither, as true  as there; with neither, as none
 =======  ===============================================  =====================================
 
@@ -39,7 +40,7 @@ from pytest_llmops.documents.reading import is_number
 from pytest_llmops.documents.values import described, plain
 from pytest_llmops.errors import ComparisonError, MetricOptionError, hint
 from pytest_llmops.printable import excerpt
-from pytest_llmops.protocols import Metric
+from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import GAIN, Bound, Check, SuiteCheck
 from pytest_llmops.registry import create_metric, find_traits, metric_options
 
@@ -255,6 +256,8 @@ def read_bound(written: Any, metric: Metric) -> Bound:
         if written is True:
             raise ComparisonError('true could mean two things here; write none, or a limit such as "<= 2"')
         return own
+    if written and written == traits_of(metric).word:
+        return own_bound(metric)
     usual = usual_sign(higher_is_better=metric.higher_is_better)
     if isinstance(written, int | float):
         raise ComparisonError(f'a number alone does not say which side is good; write "{usual} {written:g}"')

@@ -1,5 +1,5 @@
 """
-`latency_s`, `cost_usd`, `tokens`: time, money and tokens of an output.
+`latency_s`, `cost_usd`, `tokens`, `model_calls`: time, money, tokens and model calls of an output.
 
 These have no natural limit, so a golden file writes one. `true` and `none` mean "nothing at all": a
 check without a limit fails rather than passes unseen.
@@ -55,6 +55,16 @@ class Tokens(DeclaredMetric):
         return _read(self, sample, _tokens(sample.output))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCalls(DeclaredMetric):
+    """Model calls of an output, answered or not; each attempt of a client that retries is one."""
+
+    traits = _declare("model_calls")
+
+    def measure(self, sample: Sample) -> Score | Failure:
+        return _read(self, sample, _calls(sample.output))
+
+
 def _read(metric: DeclaredMetric, sample: Sample, amount: float | str) -> Score | Failure:
     """The amount as a score; a failure where it is the text of an error."""
     if isinstance(amount, float) and not math.isfinite(amount):
@@ -62,13 +72,19 @@ def _read(metric: DeclaredMetric, sample: Sample, amount: float | str) -> Score 
     return fail(metric, sample, amount) if isinstance(amount, str) else metric.give(sample, amount)
 
 
-def _tokens(output: Output) -> float | str:
-    usage = output.usage
-    if usage.calls == 0 and not usage.stated:
+def _calls(output: Output) -> float | str:
+    if output.usage.calls == 0 and not output.usage.stated:
         return (
             "no model call was seen; the app must reach its model over HTTP in the same process, or return "
             "its `usage`: {calls: 0} where it made none"
         )
+    return float(output.usage.calls)
+
+
+def _tokens(output: Output) -> float | str:
+    usage, calls = output.usage, _calls(output)
+    if isinstance(calls, str):
+        return calls
     if usage.calls == usage.failed and usage.failed:
         return f"no model call was answered: {usage.failed} failed"
     if usage.prompt_tokens is None or usage.completion_tokens is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,10 @@ from pytest_llmops.settings import FLAGS, INI_KEYS, SETTINGS, load_settings, typ
 
 if TYPE_CHECKING:
     from pytest_llmops.detect.canaries import PiiFaker
-    from pytest_llmops.plugin.assertions.fixtures import Llm, Measured
+    from pytest_llmops.plugin.assertions.fixtures import Measured
+    from pytest_llmops.plugin.assertions.llm import Llm
     from pytest_llmops.protocols import Metric
-    from pytest_llmops.records import Span
+    from pytest_llmops.records import Output, Span
 
 LOOSEN = "--llm-allow-loosening"
 _GROUP = "llm (golden sets and LLM assertions)"
@@ -170,13 +171,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.pluginmanager.register(MarkedTests.of(items), "llmops-marked")
 
 
-def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Explain a score, so that pytest does not print the complete answer and its secrets."""
+def pytest_assertrepr_compare(
+    config: pytest.Config, op: str, left: object, right: object
+) -> list[str] | None:
+    """Explain a score, so that pytest does not print the complete answer and its secrets; and a text."""
+    if isinstance(left, str) != isinstance(right, str):  # an output with a string is compared by its text
+        texts = [side if isinstance(side, str) else _text_of(side) for side in (left, right)]
+        if None not in texts:
+            from pytest_llmops.printable import printable
+
+            compare = config.hook.pytest_assertrepr_compare
+            explained = filter(None, compare(config=config, op=op, left=texts[0], right=texts[1]))
+            return next(explained, [f"'{printable(texts[0])}' {op} '{printable(texts[1])}'"])
     for side, other in ((left, right), (right, left)):
         kind = type(side)
         if (kind.__module__, kind.__name__) == ("pytest_llmops.plugin.assertions.fixtures", "Measured"):
             measured: Measured = side  # type: ignore[assignment]
             return measured.explain(op, other, on_the_right=side is right)
+    return None
+
+
+def _text_of(side: object) -> str | None:
+    """Return the text of an `Output`, by which an assert compares it with a string; else None."""
+    kind = type(side)
+    if (kind.__module__, kind.__name__) == ("pytest_llmops.records", "Output"):
+        output: Output = side  # type: ignore[assignment]
+        return output.text
     return None
 
 
@@ -218,14 +238,16 @@ def llm_app() -> Any:
 
 
 @pytest.fixture
-def llm(request: pytest.FixtureRequest, llm_app: Any) -> Llm:
-    """Call the app under test: `llm(question, reference=None, relevant=())` returns its `Output`."""
-    from pytest_llmops.plugin.assertions.fixtures import Llm
+def llm(request: pytest.FixtureRequest, llm_app: Any) -> Iterator[Llm]:
+    """Call the app: `llm(question, reference=None, relevant=())` returns its `Output`; or `await` it."""
+    from pytest_llmops.plugin.assertions.llm import Llm
 
     try:
-        return Llm.of(request.node, llm_app)
+        llm = Llm.of(request.node, llm_app)
     except LLMOpsError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
+    yield llm
+    llm.finish()
 
 
 @pytest.fixture

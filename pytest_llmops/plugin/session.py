@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.plugin import written_settings
 from pytest_llmops.plugin.distribution import Controller, is_controller, is_joined, join
-from pytest_llmops.plugin.reported import Reported, mask_reports
+from pytest_llmops.plugin.reported import GoldenWarning, Reported, mask_reports
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.scoring import Scorer, TimeLimit
@@ -34,25 +36,32 @@ def session_of(config: pytest.Config) -> Evaluation:
         config.add_cleanup(evaluation.close)
         mask_reports(config)
         if not config.getoption("llm_golden"):
-            config.pluginmanager.register(_TraceErrors(evaluation), "llmops-received")
+            config.pluginmanager.register(_OrdinaryTests(evaluation), "llmops-ordinary")
     return config.stash[_STASH]
 
 
-class _TraceErrors:
-    """Fails the ordinary test in which a trace could not be read, since no summary follows such tests."""
+class _OrdinaryTests:
+    """
+    Fails or warns the ordinary test in which a call, span or trace was lost to every test.
+
+    A golden run says so in its summary, which does not follow ordinary tests.
+    """
 
     def __init__(self, evaluation: Evaluation) -> None:
         self._evaluation = evaluation
         self._reported: set[str] = set()
 
     @pytest.hookimpl(trylast=True)
-    def pytest_runtest_teardown(self) -> None:
-        errors = [
-            error for error in self._evaluation.attribution.listener_errors() if error not in self._reported
-        ]
-        self._reported.update(errors)
-        if errors:
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        for doubt in self._new(self._evaluation.doubts()):
+            item.warn(GoldenWarning(doubt))
+        if errors := self._new(self._evaluation.all_errors()):
             pytest.fail("\n".join(errors), pytrace=False)
+
+    def _new(self, sentences: Iterable[str]) -> list[str]:
+        new = [sentence for sentence in sentences if sentence not in self._reported]
+        self._reported.update(new)
+        return new
 
 
 def _open(config: pytest.Config, settings: Settings) -> Evaluation:

@@ -116,6 +116,7 @@ class Call:
         fingerprint: The provider's mark of weights and settings, `system_fingerprint`.
         answer_id: The provider's name of the answer.
         cached: By its headers the answer came out of a cache.
+        finish: Why the model stopped writing; empty where the provider does not say so.
         key: SHA-256 of the call's identity without `repeat` and `nth`.
         nth: Counts from 0 the answered calls of that key within the case and repeat.
     """
@@ -139,6 +140,7 @@ class Call:
     fingerprint: str | None = None
     answer_id: str | None = None
     cached: bool = False
+    finish: str = ""
     status: int | None = None
     started: float = 0.0
     offset_s: float = 0.0
@@ -244,6 +246,7 @@ def note_calls(calls: Iterable[Call]) -> tuple[ModelCall, ...]:
             id=_digest(call.answer_id) if call.answer_id else "",
             cached=call.cached,
             settings=settings_of(call.provider, call.kind, call.request),
+            finish=call.finish,
         )
         for call in sorted(calls, key=lambda call: call.offset_s)
         if call.answered

@@ -19,8 +19,8 @@ from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.call import CallLog, CallRules, Elsewhere
 from pytest_llmops.recorder.exchange import Exchange, MetricCalls, Recording
 from pytest_llmops.recorder.identity import identify, is_loopback, is_model_call, may_call_model
+from pytest_llmops.recorder.processes import note_asked
 from pytest_llmops.recorder.providers import OTHER
-from pytest_llmops.recorder.seams.processes import note_asked
 from pytest_llmops.recorder.threads import is_inherited
 
 # Headers and query parameters whose very purpose is a secret that the provider gave.

@@ -378,6 +378,7 @@ class Exchange:
             fingerprint=reply.fingerprint,
             answer_id=reply.id,
             cached=self._cached,
+            finish=reply.finish,
             started=self._started,
             offset_s=self._offset_s,
             duration_s=self.duration_s,

@@ -8,12 +8,30 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pytest_llmops.errors import describe_error
 from pytest_llmops.recorder.threads import start_outside
 
 Result = TypeVar("Result")
+
+
+class AppLoop(Protocol):
+    """Where the coroutines of an app run."""
+
+    def submit(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
+        """Run a coroutine, in a copy of the caller's context."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningLoop:
+    """A loop that somebody else runs, as an async test does."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def submit(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
+        """Run a coroutine on the loop, from another thread, in a copy of the caller's context."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
 
 @dataclass(slots=True)

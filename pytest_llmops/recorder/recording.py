@@ -17,8 +17,8 @@ from pytest_llmops.recorder.call import CallBudget, CallLog, CallRules, ReplySou
 from pytest_llmops.recorder.cassettes import Cassettes, cassette_path
 from pytest_llmops.recorder.exchange import MetricCalls, Recording, refuse_elsewhere
 from pytest_llmops.recorder.explanation import RunLog
+from pytest_llmops.recorder.processes import Watch
 from pytest_llmops.recorder.redaction import Redaction
-from pytest_llmops.recorder.seams.processes import Watch
 from pytest_llmops.recorder.threads import carry_context
 from pytest_llmops.records import ANCHORS
 from pytest_llmops.settings import RecordMode

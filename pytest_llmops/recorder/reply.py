@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from pytest_llmops.recorder.bodies import event_lines, parse_body
+from pytest_llmops.recorder.finish import finish_of, finish_of_events
 from pytest_llmops.recorder.providers import OTHER, READERS
 from pytest_llmops.recorder.providers.reader import first, mapping, string
 
@@ -47,6 +48,7 @@ class Reply:
         ended: A streamed answer reached its end marker; always true for a complete one.
         error: The provider's error in an answer of good status.
         id: The provider's name of the answer, which a copy out of a cache repeats.
+        finish: Why the model stopped writing, see `finish.py`.
     """
 
     model: str | None = None
@@ -57,6 +59,7 @@ class Reply:
     ended: bool = True
     error: str | None = None
     id: str | None = None
+    finish: str = ""
 
 
 def read_answer(
@@ -102,7 +105,8 @@ def read_reply(body: Any) -> Reply:
         return Reply()
     text = next((text for reader in READERS if (text := reader.text(body)) is not None), None)
     wrote = bool(text or requested_tools(body))
-    return Reply(text=text, error=_error(body), **_without_zeros(_origin(body), wrote=wrote))
+    facts = _without_zeros(_origin(body), wrote=wrote)
+    return Reply(text=text, error=_error(body), finish=finish_of(body), **facts)
 
 
 def _read_events(text: str) -> Reply:
@@ -111,6 +115,7 @@ def _read_events(text: str) -> Reply:
 
 def _read_stream(lines: Iterable[tuple[str, Any]]) -> Reply:
     pieces: list[str] = []
+    events: list[Mapping[str, Any]] = []
     fields: dict[str, Any] = {}
     ended, error, tools = False, None, False
     for line, event in lines:
@@ -122,23 +127,28 @@ def _read_stream(lines: Iterable[tuple[str, Any]]) -> Reply:
         if thrown := mapping(event.get("headers")).get(":exception-type"):
             error = f"{thrown}: {_error_message(event.get(thrown))}"
         inner = _inner(event)
-        piece = next((piece for reader in READERS if (piece := reader.piece(inner)) is not None), None)
-        pieces += [piece] if piece else []
+        events.append(inner)
+        if piece := piece_of(inner):
+            pieces.append(piece)
         ended = ended or any(reader.ends(inner) for reader in READERS)
         tools = tools or any(True for _ in _tool_pieces(inner))
         for part in (inner, inner.get("message"), inner.get("response")):
             if isinstance(part, Mapping):
                 fields.update({name: value for name, value in _origin(part).items() if value is not None})
     written = "".join(pieces)
-    return Reply(
-        text=written, ended=ended, error=error, **_without_zeros(fields, wrote=bool(written or tools))
-    )
+    facts = _without_zeros(fields, wrote=bool(written or tools))
+    return Reply(text=written, ended=ended, error=error, finish=finish_of_events(events), **facts)
 
 
 def _inner(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """The event of another provider that Amazon's hands on, or the event itself."""
     inner = mapping(event.get("chunk")).get("bytes")
     return inner if isinstance(inner, Mapping) else event
+
+
+def piece_of(event: Mapping[str, Any]) -> str | None:
+    """Return the piece of the first choice's text in an event, whatever the protocol."""
+    return next((piece for reader in READERS if (piece := reader.piece(event)) is not None), None)
 
 
 def _without_zeros(fields: dict[str, Any], *, wrote: bool) -> dict[str, Any]:

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
 
+from pytest_llmops.gates.spending import sum_known, sum_usage
 from pytest_llmops.recorder import Call, CallLog
 from pytest_llmops.recorder.providers import WORDLESS
 from pytest_llmops.records import CaseResult, Output, Usage
 
 _MILLION = 1_000_000
-
-
-def sum_known(values: Iterable[Any]) -> Any:
-    """Return the sum, or None when any part is not known: half a bill is no bill."""
-    values = list(values)
-    return None if any(value is None for value in values) else sum(values)
-
-
-def sum_usage(usages: Iterable[Usage]) -> Usage:
-    """Sum field by field, over outputs or runs; a sum is never `stated` by an app."""
-    usages = list(usages)
-    counts = [count.name for count in fields(Usage) if count.name != "stated"]
-    return Usage(**{name: sum_known(getattr(usage, name) for usage in usages) for name in counts})
 
 
 def sum_outputs(results: Iterable[CaseResult]) -> Usage:

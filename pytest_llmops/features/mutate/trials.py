@@ -155,7 +155,7 @@ def try_mutations(mutations: Sequence[Mutation], scorer: Scorer) -> list[Trial]:
     rows = [
         (mutation.answered, mutation.output, mutation.spans)
         for mutation in mutations
-        if mutation.answered and mutation.output and not mutation.why_undecided
+        if mutation.answered and mutation.output is not None and not mutation.why_undecided
     ]
     scored = iter(score_outputs(rows, scorer))
     trials = []
@@ -163,7 +163,7 @@ def try_mutations(mutations: Sequence[Mutation], scorer: Scorer) -> list[Trial]:
         if doubt := mutation.why_undecided:
             trials.append(Trial(mutation=mutation, outcome="undecided", reason=doubt))
         else:
-            has_output = mutation.answered and mutation.output
+            has_output = mutation.answered and mutation.output is not None
             trials.append(_judge(mutation, next(scored) if has_output else ()))
     return trials
 

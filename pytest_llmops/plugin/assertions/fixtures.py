@@ -1,5 +1,5 @@
 """
-The fixtures of ordinary tests: `llm` calls the app, `lexical(answer, reference)` and others return a number.
+The fixtures of ordinary tests that measure: `lexical(answer, reference)` and others return a number.
 
 Each function below that takes a node and an answer is the fixture of its name. Names of their arguments in
 other libraries, such as DeepEval's `actual_output`, are accepted too.
@@ -7,42 +7,31 @@ other libraries, such as DeepEval's `actual_output`, are accepted too.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pytest_llmops.bounds import mirror
 from pytest_llmops.detect.mask import mask
-from pytest_llmops.errors import AppError, LLMOpsError
-from pytest_llmops.evaluation.run import Evaluation
+from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.judges.floors import missed_floors
-from pytest_llmops.metrics.declared_metric import REMEDIES
 from pytest_llmops.plugin.assertions.families import check_arguments, find_metric
+from pytest_llmops.plugin.assertions.llm import Llm, NotScoredError, PendingOutput, remedy_in_test
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.printable import counted, printable
-from pytest_llmops.protocols import App, Metric, traits_of
+from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import Failure, Output, Passage, Sample, Span, ToolCall
 from pytest_llmops.registry import create_metric, metric_options
-from pytest_llmops.runner.app.answers import describe_missing, type_of
-from pytest_llmops.runner.app.calls import AppCaller
-from pytest_llmops.runner.app.importing import resolve_app
-from pytest_llmops.runner.app.printed import route_through
-from pytest_llmops.runner.readiness import import_libraries
+from pytest_llmops.runner.app.answers import describe_missing
+from pytest_llmops.runner.app.returned import type_of
 from pytest_llmops.runner.scoring import score_here, score_safely
 
-_STASH = pytest.StashKey["Llm"]()
 _REASON = 300
 _TEXT = 500
 _PART = 300
 _CONTEXTS = 3
-_REMEDIES_IN_TESTS = {
-    REMEDIES["reference"]: "there is no reference; pass reference= to llm(), or to the marker",
-    REMEDIES["relevant"]: "no relevant passages are named; pass relevant= to llm(), or to the marker",
-    "add `reference:` to the case": "pass other= to the marker, or reference= to llm()",
-}
 _ALIASES = {  # DeepEval's names first
     "answer": ("actual_output", "output", "response", "prediction"),
     "question": ("input", "query"),
@@ -53,89 +42,6 @@ _ALIASES = {  # DeepEval's names first
 }
 _ALIASES_OF_ARGUMENTS = ("input_parameters", "args")
 _PARTS_OF_A_CALL = ("name", "arguments", "input_parameters")
-
-
-class NotScoredError(LLMOpsError):
-    """A metric or the app broke, or an argument is wrong, so there is no number to compare."""
-
-
-@dataclass(slots=True, eq=False)
-class Llm:
-    """
-    The fixture `llm`: calls the app under test.
-
-    Attributes:
-        samples: Inputs and outputs so far, for the test's markers.
-        spans: Every span that the answers left.
-    """
-
-    evaluation: Evaluation
-    caller: AppCaller
-    node_id: str
-    samples: list[Sample] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, node: pytest.Item, app: App | None) -> Llm:
-        """
-        Make the fixture of a test, where the test's markers find it.
-
-        Raises:
-            AppError: No app is named, or it cannot be imported.
-        """
-        evaluation = session_of(node.config)
-        settings = evaluation.settings
-        if app is None:
-            if settings.app is None:
-                raise AppError(
-                    "the fixture llm has no app to call: define a fixture llm_app in conftest.py that "
-                    'returns a callable, or set app = "module:attribute" in [tool.pytest-llmops], or pass '
-                    "--llm-app"
-                )
-            app = resolve_app(settings.app, settings.root)
-        caller = evaluation.caller(app)
-        import_libraries()
-        llm = cls(evaluation=evaluation, caller=caller, node_id=node.nodeid)
-        node.stash[_STASH] = llm
-        return llm
-
-    @staticmethod
-    def samples_of(node: pytest.Item) -> Sequence[Sample]:
-        """The inputs and outputs of a test, in order."""
-        llm = node.stash.get(_STASH, None)
-        return () if llm is None else tuple(llm.samples)
-
-    def __repr__(self) -> str:
-        return f"<llm called {len(self.samples)} times>"
-
-    def __call__(
-        self, question: Any, *, reference: str | None = None, relevant: Iterable[str] = ()
-    ) -> Output:
-        """
-        Return the app's answer; an equal question is a further repeat, and answered anew.
-
-        Raises:
-            NotScoredError: The app raised, hung, or returned no answer.
-        """
-        __tracebackhide__ = True  # the mistake is in the question or the app, not in this file
-        key = json.dumps(question, sort_keys=True, default=str)
-        repeat = sum(json.dumps(sample.input, sort_keys=True, default=str) == key for sample in self.samples)
-        with route_through():
-            output, spans = self.evaluation.run_coroutine(self.caller.call(self.node_id, repeat, question))
-        self.spans.extend(spans)
-        if isinstance(output, Failure):
-            raise NotScoredError(mask(output.error))
-        self.samples.append(
-            Sample(
-                output=output,
-                input=question,
-                reference=reference,
-                relevant=tuple(relevant),
-                spans=spans,
-                case=self.node_id,
-            )
-        )
-        return output
 
 
 class Measured(float):
@@ -277,6 +183,8 @@ class _Call:
                 if arguments[name] not in (None, "", ()):
                     raise NotScoredError(f"{family} was given {name} twice, the second time as {alias}")
                 arguments[name] = value
+            if isinstance(value := arguments[name], PendingOutput):
+                arguments[name] = value.take()
         try:
             check_arguments(family, self.options, arguments)
         except LLMOpsError as error:
@@ -426,13 +334,6 @@ def _read_list(place: str, value: Any) -> Sequence[Any]:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise NotScoredError(f"{place} must be a list, not {type_of(value)}")
     return list(value)
-
-
-def remedy_in_test(error: str) -> str:
-    """Replace the remedies of golden files in a metric's error with those of a test."""
-    for in_file, in_test in _REMEDIES_IN_TESTS.items():
-        error = error.replace(in_file, in_test)
-    return error
 
 
 def describe_parts(evidence: Sequence[Any], reason: str = "") -> list[str]:

@@ -23,14 +23,13 @@ from pytest_llmops.golden.thresholds import own_bound, read_switch
 from pytest_llmops.plugin import MARKERS
 from pytest_llmops.plugin.assertions.families import check_arguments
 from pytest_llmops.plugin.assertions.fixtures import (
-    Llm,
     describe_contexts,
     describe_parts,
     make_metric,
     read_expected_calls,
     read_passages,
-    remedy_in_test,
 )
+from pytest_llmops.plugin.assertions.llm import Llm, remedy_in_test
 from pytest_llmops.plugin.reported import GoldenWarning
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.protocols import Metric, traits_of

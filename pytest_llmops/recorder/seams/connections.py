@@ -11,9 +11,9 @@ from typing import Any
 from cachetools import LRUCache
 
 from pytest_llmops.errors import CassetteError
+from pytest_llmops.recorder import processes
 from pytest_llmops.recorder.egress import is_listening, note_connection
 from pytest_llmops.recorder.patches import Change
-from pytest_llmops.recorder.seams import processes
 
 LIBRARIES = ()
 _MOST_NAMES = 10_000

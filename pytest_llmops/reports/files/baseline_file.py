@@ -45,7 +45,7 @@ from pytest_llmops.gates.copies import leave_out_copies
 from pytest_llmops.gates.release import RELEASE, Release
 from pytest_llmops.judges.floors import criteria_evidence, graded_criteria
 from pytest_llmops.printable import counted, printable
-from pytest_llmops.records import CaseResult, Output, Run, Score
+from pytest_llmops.records import CaseResult, Output, Run, Score, Usage
 from pytest_llmops.reports.files.json_file import dump_json, plain
 from pytest_llmops.reports.files.run_file import load_run, read_pieces, read_run
 
@@ -280,6 +280,7 @@ def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
         runs=runs,
         left_out=entry.get("left_out", 0),
         tried_again=entry.get("tried_again", 0),
+        spent=entry.get("spent"),
     )
     return replace(result, answers=answer_digests(result))
 
@@ -313,12 +314,14 @@ class _Entry:
     runs: tuple[int, ...] = ()
     left_out: Annotated[int, whole(0, _MOST_REPEATS)] = 0
     tried_again: Annotated[int, whole(0, _MOST_REPEATS)] = 0
+    spent: Usage | None = None
     answers: tuple[str, ...] = ()
     outputs: tuple[Output, ...] = ()
     criteria: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
     signatures: Mapping[str, str] = field(default_factory=dict)
 
 
+_SPENT = ("calls", "prompt_tokens", "completion_tokens", "cost_usd")
 _NOT_KEPT = {part.name for part in fields(Output)} - {"text", "passages", "tool_calls"}
 _HEAD = record_reader(dict, _Head)
 _ENTRY = record_reader(dict, _Entry, outputs=list_of(record_reader(Output, without=_NOT_KEPT)))
@@ -342,6 +345,7 @@ def _dump_entry(entry: CaseResult, signature: Mapping[str, str], path: Path) -> 
         **({"runs": list(entry.runs)} if entry.runs else {}),
         **({"left_out": entry.left_out} if entry.left_out else {}),
         **({"tried_again": entry.tried_again} if entry.tried_again else {}),
+        **({"spent": {name: getattr(entry.spent, name) for name in _SPENT}} if entry.spent else {}),
     }
     try:
         if entry.outputs:

@@ -55,8 +55,8 @@ from pytest_llmops.runner.usage import sum_outputs
 from pytest_llmops.statistics.summaries import NAMES
 
 VERSION = 1
-NOT_WRITTEN = ("printed",)
-"""Fields of a result that no file has."""
+NOT_WRITTEN = ("printed", "spent")
+"""Fields of a result that no run file has: only a report shows the one, only a baseline has the other."""
 
 # The layout of `write_run`. No text can contain these: in JSON, a line break within text is escaped.
 _START, _BETWEEN, _END = b'\n "results": [\n', b"\n  },\n", b"\n  }\n ]"
@@ -165,7 +165,8 @@ def _dump(path: Path, what: str, value: Any) -> str:
 def _plain_result(result: CaseResult) -> dict[str, Any]:
     """Return the result as JSON values; a rival has only outputs, scores and failures."""
     dumped: dict[str, Any] = plain(result)
-    del dumped["printed"]
+    for name in NOT_WRITTEN:
+        del dumped[name]
     for check in dumped["checks"]:
         check["options"] = mask_denied(check["options"])
     rival = dumped.pop("rival")

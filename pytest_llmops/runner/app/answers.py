@@ -11,8 +11,9 @@ from typing import Any
 
 from pytest_llmops.documents.reading import is_number, show
 from pytest_llmops.errors import AnswerError, hint
-from pytest_llmops.printable import printable, with_article
+from pytest_llmops.printable import printable
 from pytest_llmops.records import Output, Passage, ToolCall, Usage
+from pytest_llmops.runner.app.returned import UNDERSTOOD, translate, type_of
 
 _KEY = 60
 _MOST = 10**15  # of anything that is counted; sums stay numbers that a run file holds
@@ -22,20 +23,21 @@ _ANSWER_KEYS = ("text", "passages", "tool_calls", "usage", "model", "trace_id", 
 
 def read_answer(answer: Any) -> Output:
     """
-    Read a string, an `Output`, or a mapping with `text`.
+    Read a string, an `Output`, a mapping with `text`, or a value that `translate` knows.
 
     Raises:
         AnswerError: It is something else; the message describes it.
     """
     if isinstance(answer, Output):
         return _checked(answer)
+    try:
+        answer = translate(answer)
+    except RecursionError:
+        raise AnswerError(f"the app returned {type_of(answer)} that contains itself") from None
     if isinstance(answer, str):
         return Output(text=answer)
     if not isinstance(answer, Mapping):
-        raise AnswerError(
-            f"the app returned {type_of(answer)}; it must return a string, an Output, or a mapping with "
-            "'text'"
-        )
+        raise AnswerError(f"the app returned {type_of(answer)}; it must return {UNDERSTOOD}")
     text = answer.get("text")
     if not isinstance(text, str):
         if "text" in answer:
@@ -166,7 +168,3 @@ def _list(name: str, value: Any) -> Sequence[Any]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise AnswerError(f"the app returned {name} as {type_of(value)}, not as a list")
     return value
-
-
-def type_of(value: Any) -> str:
-    return "None" if value is None else with_article(type(value).__name__)

@@ -10,7 +10,7 @@ import threading
 import time
 from asyncio import sleep
 from collections import Counter
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -21,14 +21,16 @@ from pytest_llmops.errors import AnswerError, LLMOpsError, describe_error
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Call, CallLog, CallRules, Recorder
 from pytest_llmops.recorder.call import note_calls
-from pytest_llmops.recorder.loop_thread import LoopThread
+from pytest_llmops.recorder.loop_thread import AppLoop, LoopThread
 from pytest_llmops.recorder.providers import WORDLESS
 from pytest_llmops.recorder.reply import retry_after_s
 from pytest_llmops.records import GIVEN_UP, Failure, Output, Span
 from pytest_llmops.runner.app.answers import read_answer
 from pytest_llmops.runner.app.failed_calls import BUSY, find_breaking, is_passing, join_attempts, note_failed
+from pytest_llmops.runner.app.inputs import GivenInput
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.process_end import describe, noting
+from pytest_llmops.runner.app.returned import join_async_pieces, join_pieces
 from pytest_llmops.runner.app.tracebacks import describe_traceback
 from pytest_llmops.runner.usage import price_stated, usage_of
 from pytest_llmops.traces.capture import capture, settle
@@ -63,7 +65,7 @@ class AppCaller:
     prices: Mapping[str, tuple[float, float]]
     prompts: Mapping[str, str] = field(default_factory=dict)
     root: Path = Path()
-    app_loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-app"))
+    app_loop: AppLoop = field(default_factory=lambda: LoopThread(name="llmops-app"))
     raised: dict[str, BaseException] | None = None
 
     async def call(self, case: str, repeat: int, question: Any, rules: CallRules | None = None) -> Called:
@@ -81,15 +83,18 @@ class AppCaller:
         rules = rules or CallRules()
         attempts: list[tuple[CallLog, Sequence[Span]]] = []
         answer: Output | Failure
+        changed = False
         with collect() as printed:
             for number in range(1, _MOST_ATTEMPTS + 1):
                 raised: Exception | None = None
+                given = GivenInput(question)
                 try:
-                    answer = await self._attempt(case, repeat, question, rules, attempts)
+                    answer = await self._attempt(case, repeat, given.value, rules, attempts)
                 except LLMOpsError as error:
                     answer = app_failure(repeat, str(error))
                 except Exception as error:  # noqa: BLE001 - an app is anybody's code; its exception is a result
                     raised, answer = error, self._raised(case, repeat, error)
+                changed = changed or given.is_changed()
                 if number == _MOST_ATTEMPTS or not attempts:
                     break
                 if not _is_providers(answer, raised, attempts[-1][0], rules):
@@ -103,8 +108,8 @@ class AppCaller:
         spans += printed.spans()
         if not attempts:  # a broken cassette, so that nothing was called
             return answer, tuple(spans)
-        if len(attempts) > 1:
-            answer = replace(answer, attempts=len(attempts))
+        if len(attempts) > 1 or changed:
+            answer = replace(answer, attempts=len(attempts), changed_input=changed)
         return self._add_calls(answer, join_attempts([log for log, _ in attempts]), rules), tuple(spans)
 
     def _add_calls(self, answer: Output | Failure, log: CallLog, rules: CallRules) -> Output | Failure:
@@ -120,8 +125,14 @@ class AppCaller:
             answer = price_stated(answer, self.prices)
         if isinstance(answer, Output) and (reason := find_breaking(failed, rules.errors)):
             broken = app_failure(answer.repeat, reason)
-            answer = replace(broken, usage=answer.usage, failed_calls=failed, attempts=answer.attempts)
-        return answer
+            answer = replace(
+                broken,
+                usage=answer.usage,
+                failed_calls=failed,
+                attempts=answer.attempts,
+                changed_input=answer.changed_input,
+            )
+        return replace(answer, model_calls=note_calls(log.calls)) if isinstance(answer, Failure) else answer
 
     async def _attempt(
         self,
@@ -142,7 +153,11 @@ class AppCaller:
             attempts.append((log, spans))
             started_s = time.perf_counter()
             answering = asyncio.ensure_future(self._answer(question))
-            await asyncio.wait({answering}, timeout=self.timeout_s)
+            try:
+                await asyncio.wait({answering}, timeout=self.timeout_s)
+            except asyncio.CancelledError:  # a test that gives up leaves no call of its app behind
+                answering.cancel()
+                raise
             elapsed_s = time.perf_counter() - started_s
             lost = await settle(spans, rules.spans)
             if unanswered := self._why_unanswered(case, repeat, answering, ended):
@@ -211,18 +226,26 @@ class AppCaller:
     async def _answer(self, question: Any) -> Any:
         """Await an async app on its loop; a sync one has a daemon thread, since no thread can be ended."""
         if inspect.iscoroutinefunction(self.app) or inspect.iscoroutinefunction(type(self.app).__call__):
-            running = _awaited(self.app(question))  # type: ignore[arg-type]
+            running = _awaited(self.app(question))
             return await asyncio.wrap_future(self.app_loop.submit(running))
         answer = await _on_thread(self.app, question)
-        if inspect.isawaitable(answer):
+        if inspect.isawaitable(answer) or isinstance(answer, AsyncIterator):
             return await asyncio.wrap_future(self.app_loop.submit(_awaited(answer)))
         return answer
 
 
-async def _awaited(answer: Awaitable[Any]) -> Any:
-    """Await, and carry as an `Exception` all that would end the loop; not cancelling by this package."""
+async def _awaited(answer: Awaitable[Any] | AsyncIterator[Any]) -> Any:
+    """
+    Await, and join what comes in pieces.
+
+    Carry as an `Exception` all that would end the loop; not cancelling by this package.
+    """
     try:
-        return await answer
+        if not isinstance(answer, AsyncIterator):
+            answer = await answer
+        if isinstance(answer, AsyncIterator):
+            return await join_async_pieces(answer)
+        return _joined(answer)
     except BaseException as raised:
         task = asyncio.current_task()
         ours = isinstance(raised, asyncio.CancelledError) and task is not None and task.cancelling()
@@ -238,7 +261,7 @@ async def _on_thread(app: App, question: Any) -> Any:
 
     def call() -> None:
         try:
-            answered.set_result(context.run(app, question))
+            answered.set_result(context.run(lambda: _joined(app(question))))
         except StopIteration as stop:  # a future cannot carry it
             answered.set_exception(RuntimeError(f"StopIteration: {stop}"))
         except BaseException as raised:  # noqa: BLE001 - also SystemExit: an app may not end the run
@@ -247,6 +270,12 @@ async def _on_thread(app: App, question: Any) -> Any:
 
     threading.Thread(target=call, name="llmops-app", daemon=True).start()
     return await asyncio.wrap_future(answered)
+
+
+def _joined(answer: Any) -> Any:
+    """Return the text of an answer in pieces, where the app itself would compute them; others as they are."""
+    in_pieces = isinstance(answer, Iterator) and not inspect.isawaitable(answer)
+    return join_pieces(answer) if in_pieces else answer
 
 
 class _EndedError(Exception):

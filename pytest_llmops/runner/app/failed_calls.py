@@ -100,7 +100,7 @@ def describe_failed_calls(goldens: Iterable[Golden], results: Iterable[CaseResul
     calls_by_place: defaultdict[tuple[str, str], list[tuple[str, FailedCall]]] = defaultdict(list)
     for result in results:
         if file_of(result.case) not in allowed:
-            for answer in _answers(result, result.rival):
+            for answer in list_answers(result, result.rival):
                 for call in answer.failed_calls:
                     calls_by_place[_name(call), call.provider].append((result.case, call))
     warnings = []
@@ -145,7 +145,7 @@ def describe_unanswered(goldens: Iterable[Golden], results: Iterable[CaseResult]
     Cases of a golden file with `model_errors: allow` are left out.
     """
     allowed = _allowed(goldens)
-    answers = _answers(*(result for result in results if file_of(result.case) not in allowed))
+    answers = list_answers(*(result for result in results if file_of(result.case) not in allowed))
     failed = sum(len(answer.failed_calls) for answer in answers)
     if not failed or any(answer.usage.calls > answer.usage.failed for answer in answers):
         return ""
@@ -159,7 +159,8 @@ def _allowed(goldens: Iterable[Golden]) -> set[str]:
     return {golden.path for golden in goldens if golden.model_errors == "allow"}
 
 
-def _answers(*results: CaseResult | None) -> list[Output | Failure]:
+def list_answers(*results: CaseResult | None) -> list[Output | Failure]:
+    """List the outputs and failures of results, of app or rival."""
     answers: list[Output | Failure] = []
     for result in results:
         if result is not None:

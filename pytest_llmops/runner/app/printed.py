@@ -35,8 +35,14 @@ _OF_EVERY_RECORD = frozenset({*vars(logging.makeLogRecord({})), "message", "asct
 
 @dataclass(slots=True)
 class Printed:
-    """Grows while a case runs; filled by every thread that carries the case's context."""
+    """
+    Grows while a case runs; filled by every thread that carries the case's context.
 
+    Attributes:
+        errors: Number of log records of the level ERROR and above.
+    """
+
+    errors: int = 0
     _pieces: defaultdict[Channel, list[str]] = field(default_factory=lambda: defaultdict(list))
     _sizes: Counter[Channel] = field(default_factory=Counter)  # in characters, with those not kept
 
@@ -47,6 +53,7 @@ class Printed:
 
     def take(self, inner: Printed) -> None:
         """Add the output of a nested context."""
+        self.errors += inner.errors
         for channel, size in inner._sizes.items():
             pieces = inner._pieces[channel]
             for piece in pieces:
@@ -177,6 +184,7 @@ def _keep_record(handle: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(handle)
     def keep(self: logging.Logger, record: logging.LogRecord) -> Any:
         for printed in _receivers():
+            printed.errors += record.levelno >= logging.ERROR
             extra = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
             if extra:
                 printed.add("log", f"{extra}\n")
@@ -225,13 +233,18 @@ listening = Patches(_find_hooks).installed
 """A context manager: listen to every logger, whatever its handlers, to warnings, and to what ends threads."""
 
 
+_case_log = CaseLog()
+
+
 @contextlib.contextmanager
 def route_through() -> Iterator[None]:
-    """Keep output and logs of cases for them, and show them masked."""
-    log = CaseLog()
-    with _streams.installed(), listening():
-        logging.getLogger().addHandler(log)
-        try:
+    """Keep output and logs of cases for them, and show them masked; calls at the same time share it."""
+    root = logging.getLogger()
+    try:
+        with _streams.installed(), listening():
+            if not any(isinstance(handler, CaseLog) for handler in root.handlers):
+                root.addHandler(_case_log)
             yield
-        finally:
-            logging.getLogger().removeHandler(log)
+    finally:
+        if not _streams.has_users:
+            root.removeHandler(_case_log)

@@ -231,6 +231,7 @@ class CaseRunner:
             replace(
                 _grow(begun, answers, results),
                 printed=(*begun.printed, *printed.texts()),
+                error_logs=begun.error_logs + printed.errors,
                 checks=case.checks,
                 auto=task.most,
                 group=case.group,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llmops.metrics.spending import CostUsd, LatencyS, Tokens
+from pytest_llmops.metrics.spending import CostUsd, LatencyS, ModelCalls, Tokens
 from pytest_llmops.records import Failure, Output, Sample, Score, Usage
 
 USAGE = Usage(calls=2, replayed=1, prompt_tokens=100, completion_tokens=20, cost_usd=0.25)
@@ -13,7 +13,9 @@ def read(metric, usage: Usage = USAGE) -> Score | Failure:
     return metric.score([Sample(output=output)])[0]
 
 
-@pytest.mark.parametrize(("metric", "value"), [(LatencyS(), 1.5), (CostUsd(), 0.25), (Tokens(), 120.0)])
+@pytest.mark.parametrize(
+    ("metric", "value"), [(LatencyS(), 1.5), (CostUsd(), 0.25), (Tokens(), 120.0), (ModelCalls(), 2.0)]
+)
 def test_spending_is_read_from_the_output(metric, value):
     result = read(metric)
 
@@ -27,6 +29,7 @@ def test_spending_is_read_from_the_output(metric, value):
     [
         (Tokens(), Usage(), "no model call was seen"),
         (CostUsd(), Usage(), "no model call was seen"),
+        (ModelCalls(), Usage(), "no model call was seen"),
         (Tokens(), Usage(calls=1, prompt_tokens=None), "reported no usage"),
         (Tokens(), Usage(calls=1, completion_tokens=None), "reported no usage"),
         (CostUsd(), Usage(calls=1, prompt_tokens=None, cost_usd=None), "reported no usage"),

@@ -200,7 +200,7 @@ def test_file_is_as_published(tmp_path):
     }
     assert set(document["results"][0]["outputs"][0]) == {
         *("repeat", "text", "passages", "tool_calls", "usage", "latency_s", "model", "trace_id"),
-        *("model_calls", "failed_calls", "attempts", "degraded", "elsewhere", "unseen"),
+        *("model_calls", "failed_calls", "attempts", "degraded", "elsewhere", "unseen", "changed_input"),
     }
     assert load_run(path) == RUN
     assert [each.name for each in path.parent.iterdir()] == ["run.json"]
@@ -438,7 +438,7 @@ def test_every_cut_of_a_file_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("name", "record", "without", "optional"),
     [
-        ("result", CaseResult, {"printed"}, {"input_hash"}),
+        ("result", CaseResult, {"printed", "spent"}, {"input_hash"}),
         ("output", Output, set(), set()),
         ("score", Score, set(), set()),
         ("failure", Failure, set(), set()),

@@ -19,7 +19,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-from pytest_llmops.recorder.seams.native import may_connect
+from pytest_llmops.recorder.native import may_connect
 
 _TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 _COUNTS = Path("/proc/self/net/snmp")

@@ -1,0 +1,81 @@
+"""Model calls, tokens and dollars of results: their sums, and how much a case takes more than it did."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
+from pytest_llmops.gates.case_results import count_repeats
+from pytest_llmops.records import CaseResult, Usage
+
+_NOTED = 1.25  # times as much; agents take a call more or less from one run to the next
+
+
+def sum_known(values: Iterable[Any]) -> Any:
+    """Return the sum, or None when any part is not known: half a bill is no bill."""
+    values = list(values)
+    if any(value is None for value in values):
+        return None
+    exact = any(isinstance(value, float) for value in values)  # and the same in whatever order they come
+    return math.fsum(values) if exact else sum(values)
+
+
+def sum_usage(usages: Iterable[Usage]) -> Usage:
+    """Sum field by field, over outputs or runs; a sum is never `stated` by an app."""
+    usages = list(usages)
+    counts = [count.name for count in fields(Usage) if count.name != "stated"]
+    return Usage(**{name: sum_known(getattr(usage, name) for usage in usages) for name in counts})
+
+
+def spent_on(result: CaseResult) -> Usage | None:
+    """Return what all repeats of a case used; None for a baseline of a version that did not keep it."""
+    if result.spent is not None:
+        return result.spent
+    if result.answers:
+        return None
+    usages = [output.usage for output in result.outputs]
+    return sum_usage([*usages, *(failure.usage for failure in result.failures)])
+
+
+def describe_spending(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> Iterator[str]:
+    """
+    Yield `model calls per case: 1 → 6`, and so for tokens and dollars, where a case takes other amounts.
+
+    Only cases that ask what they asked in the baseline count; a small difference is no sentence.
+    """
+    before = {result.case: result for result in base}
+    pairs = [
+        (before[result.case], result)
+        for result in new
+        if result.case in before and before[result.case].input_hash == result.input_hash
+    ]
+    for name, amount, shown in _AMOUNTS:
+        means = [
+            (_mean(old, amount), _mean(result, amount)) for old, result in pairs if spent_on(old) is not None
+        ]
+        if not means or any(None in pair for pair in means):
+            continue
+        old, now = (math.fsum(filter(None, side)) / len(means) for side in zip(*means, strict=True))
+        if max(old, now) > 0 and max(old, now) >= _NOTED * min(old, now):
+            yield f"{name} per case: {shown(old)} → {shown(now)}"
+
+
+def _mean(result: CaseResult, amount: Callable[[Usage], float | None]) -> float | None:
+    usage, repeats = spent_on(result), count_repeats(result)
+    total = None if usage is None else amount(usage)
+    return None if total is None or not repeats else total / repeats
+
+
+def _tokens(usage: Usage) -> float | None:
+    total: float | None = sum_known([usage.prompt_tokens, usage.completion_tokens])
+    return total
+
+
+_AMOUNTS: Sequence[tuple[str, Callable[[Usage], float | None], Callable[[float], str]]] = (
+    ("model calls", lambda usage: usage.calls, lambda mean: f"{mean:,.3g}"),
+    ("tokens", _tokens, lambda mean: f"{mean:,.0f}"),
+    ("cost", lambda usage: usage.cost_usd, lambda mean: f"${mean:.3g}"),
+)
+"""Name, amount of a usage, and how a mean of it is shown."""

@@ -1,0 +1,336 @@
+"""
+The fixture `llm`: calls the app under test by the rules of golden cases.
+
+The call is `AppCaller.call`, as a golden case makes it: its input is a copy, its model calls are recorded,
+budgeted and judged, its spans captured, its time limited. What a golden run says in its summary is a warning
+of the test here, and what fails a run there fails the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
+
+import pytest
+
+from pytest_llmops.detect.mask import mask
+from pytest_llmops.errors import AppError, LLMOpsError, hint
+from pytest_llmops.evaluation.run import Evaluation
+from pytest_llmops.golden.identity import file_of
+from pytest_llmops.metrics.declared_metric import REMEDIES
+from pytest_llmops.plugin.reported import GoldenWarning
+from pytest_llmops.plugin.session import session_of
+from pytest_llmops.protocols import App
+from pytest_llmops.recorder import CallRules
+from pytest_llmops.recorder.loop_thread import RunningLoop
+from pytest_llmops.records import CaseResult, Failure, Golden, ModelErrors, Output, Sample, Span
+from pytest_llmops.runner.app.call_notes import describe_calls
+from pytest_llmops.runner.app.calls import AppCaller, Called
+from pytest_llmops.runner.app.failed_calls import describe_unanswered
+from pytest_llmops.runner.app.importing import resolve_app
+from pytest_llmops.runner.app.inputs import GivenInput
+from pytest_llmops.runner.app.printed import route_through
+from pytest_llmops.runner.readiness import import_libraries
+
+_STASH = pytest.StashKey["Llm"]()
+_MODEL_ERRORS = get_args(ModelErrors)
+_REMEDIES_IN_TESTS = {
+    REMEDIES["reference"]: "there is no reference; pass reference= to llm(), or to the marker",
+    REMEDIES["relevant"]: "no relevant passages are named; pass relevant= to llm(), or to the marker",
+    "add `reference:` to the case": "pass other= to the marker, or reference= to llm()",
+    "`model_errors: warn` in the golden file": 'model_errors="warn" in llm()',
+    "`model_errors: allow` in the golden file": 'model_errors="allow" in llm()',
+    "so the run says nothing": "so the answer says nothing",
+    "the golden file requires": "the test requires",
+}
+
+
+class NotScoredError(LLMOpsError):
+    """A metric or the app broke, or an argument is wrong, so there is no number to compare."""
+
+
+@dataclass(slots=True, eq=False)
+class Llm:
+    """
+    Calls the app under test for one test.
+
+    Attributes:
+        samples: Inputs and outputs so far, for the test's markers.
+        spans: Every span that the answers left.
+        warned: Sentences of which the test has a warning.
+    """
+
+    evaluation: Evaluation
+    caller: AppCaller
+    node: pytest.Item
+    samples: list[Sample] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+    warned: set[str] = field(default_factory=set)
+    _repeats: Counter[str] = field(default_factory=Counter)
+    _pending: list[PendingOutput] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, node: pytest.Item, app: App | None) -> Llm:
+        """
+        Make the fixture of a test, where the test's markers find it.
+
+        Raises:
+            AppError: No app is named, or it cannot be imported.
+        """
+        evaluation = session_of(node.config)
+        settings = evaluation.settings
+        if app is None:
+            if settings.app is None:
+                raise AppError(
+                    "the fixture llm has no app to call: define a fixture llm_app in conftest.py that "
+                    'returns a callable, or set app = "module:attribute" in [tool.pytest-llmops], or pass '
+                    "--llm-app"
+                )
+            app = resolve_app(settings.app, settings.root)
+        caller = evaluation.caller(app)
+        import_libraries()
+        llm = cls(evaluation=evaluation, caller=caller, node=node)
+        node.stash[_STASH] = llm
+        return llm
+
+    @staticmethod
+    def samples_of(node: pytest.Item) -> Sequence[Sample]:
+        """The inputs and outputs of a test, in order; calls that nothing waited for are made now."""
+        __tracebackhide__ = True
+        llm = node.stash.get(_STASH, None)
+        if llm is None:
+            return ()
+        llm.finish()
+        return tuple(llm.samples)
+
+    def __repr__(self) -> str:
+        return f"<llm called {self._repeats.total()} times>"
+
+    def __call__(  # noqa: PLR0913 - the rules of a golden case
+        self,
+        question: Any,
+        *,
+        reference: str | None = None,
+        relevant: Iterable[str] = (),
+        model_errors: ModelErrors | None = None,
+        require_spans: int = 0,
+        live: bool = False,
+    ) -> Output | PendingOutput:
+        """
+        Return the app's answer; an equal question is a further repeat, and answered anew.
+
+        Inside of a running event loop the call may be awaited, and then an async app runs on that loop.
+
+        Args:
+            question: The input of the app; it gets a copy.
+            reference: The expected answer, for metrics that compare with it.
+            relevant: Ids of the passages that contain the answer.
+            model_errors: As in a golden file, and so are `require_spans` and `live`.
+
+        Raises:
+            NotScoredError: The app raised, hung, or returned no answer; or the answer breaks a rule.
+        """
+        __tracebackhide__ = True  # the mistake is in the question or the app, not in this file
+        if model_errors is not None and model_errors not in _MODEL_ERRORS:
+            near = hint(str(model_errors), _MODEL_ERRORS)
+            raise NotScoredError(
+                f"model_errors must be one of {', '.join(_MODEL_ERRORS)}, not {model_errors!r}.{near}"
+            )
+        key = json.dumps(question, sort_keys=True, default=str)
+        call = LlmCall(
+            llm=self,
+            question=GivenInput(question).value,  # a test may append to its own, for the next turn
+            repeat=self._repeats[key],
+            reference=reference,
+            relevant=tuple(relevant),
+            rules=CallRules(errors=model_errors, spans=int(require_spans), live=live),
+        )
+        self._repeats[key] += 1
+        if not _is_in_loop():
+            return call.take(call.begin())
+        pending = PendingOutput(call)
+        self._pending.append(pending)
+        return pending
+
+    def finish(self) -> None:
+        """Make the calls of an async test that nothing awaited or read."""
+        __tracebackhide__ = True
+        pending, self._pending = self._pending, []
+        for output in pending:
+            output.take_unread()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LlmCall:
+    """One call of the app for a test."""
+
+    llm: Llm
+    question: Any
+    repeat: int
+    reference: str | None
+    relevant: tuple[str, ...]
+    rules: CallRules
+
+    def begin(self, loop: asyncio.AbstractEventLoop | None = None) -> Future[Called]:
+        """
+        Begin the call.
+
+        Args:
+            loop: Where an async app runs; by default on the loop that it has for all tests.
+        """
+        caller = self.llm.caller
+        if loop is not None:
+            caller = replace(caller, app_loop=RunningLoop(loop))
+        return self.llm.evaluation.submit(self._call(caller))
+
+    async def _call(self, caller: AppCaller) -> Called:
+        with route_through():
+            return await caller.call(self.llm.node.nodeid, self.repeat, self.question, self.rules)
+
+    def take(self, called: Future[Called]) -> Output:
+        """
+        Return the answer of the call, waited for, and note it for the test's markers.
+
+        Raises:
+            NotScoredError: There is none, or a model call behind it breaks a rule.
+        """
+        __tracebackhide__ = True
+        answer, spans = called.result()
+        node = self.llm.node
+        self.llm.spans.extend(spans)
+        outputs, failures = ((), (answer,)) if isinstance(answer, Failure) else ((answer,), ())
+        results = [CaseResult(case=node.nodeid, input_hash="", outputs=outputs, failures=failures)]
+        rules = [Golden(path=file_of(node.nodeid), cases=(), model_errors=self.rules.errors)]
+        if isinstance(answer, Failure):
+            raise NotScoredError(mask(remedy_in_test(answer.error)))
+        if unanswered := describe_unanswered(rules, results):
+            raise NotScoredError(mask(remedy_in_test(unanswered)))
+        for line in describe_calls(rules, results):
+            if line not in self.llm.warned:
+                self.llm.warned.add(line)
+                node.warn(GoldenWarning(line.removeprefix("warning: ")))
+        self.llm.samples.append(
+            Sample(
+                output=answer,
+                input=self.question,
+                reference=self.reference,
+                relevant=self.relevant,
+                spans=spans,
+                case=node.nodeid,
+            )
+        )
+        return answer
+
+
+class PendingOutput:
+    """
+    An `llm()` call inside of a running event loop.
+
+    `await` makes it on that loop. Any other use makes it as in a test without a loop, and blocks until the
+    answer is there; what it is used for is passed on to the `Output`.
+    """
+
+    __slots__ = ("_call", "_called", "_loop", "_output")
+
+    def __init__(self, call: LlmCall) -> None:
+        """Make no call yet."""
+        self._call = call
+        self._called: Future[Called] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._output: Output | None = None
+
+    def __await__(self) -> Generator[Any, None, Output]:
+        """Make the call, and return the `Output`."""
+        __tracebackhide__ = True
+        if _is_in_trio():
+            raise NotScoredError(
+                "llm() can be awaited on asyncio, and not on trio: have the fixture anyio_backend return "
+                "'asyncio' for this test, or use the output without await"
+            )
+        if self._called is None:
+            self._loop = asyncio.get_running_loop()
+            self._called = self._call.begin(self._loop)
+        yield from asyncio.wrap_future(self._called).__await__()
+        return self.take()
+
+    def take(self) -> Output:
+        """
+        Return the output, waited for.
+
+        Raises:
+            NotScoredError: As `llm()`; or the loop that would have to answer is the one that waits.
+        """
+        __tracebackhide__ = True
+        if self._output is None:
+            if self._called is None:
+                self._called = self._call.begin()
+            if not self._called.done() and self._loop is not None and self._loop is _running_loop():
+                raise NotScoredError("this llm() call is under way on the loop of the test: await it first")
+            self._output = self._call.take(self._called)
+        return self._output
+
+    def take_unread(self) -> None:
+        """Make the call if it was not begun, as for a test without a loop."""
+        __tracebackhide__ = True
+        if self._called is None:
+            self.take()
+
+    def __getattr__(self, name: str) -> Any:
+        __tracebackhide__ = True
+        if name.startswith("__"):  # of those that only look what it is
+            raise AttributeError(name)
+        return getattr(self.take(), name)
+
+    def __contains__(self, part: str) -> bool:
+        __tracebackhide__ = True
+        return part in self.take()
+
+    def __getitem__(self, place: int | slice) -> str:
+        __tracebackhide__ = True
+        return self.take()[place]
+
+    def __len__(self) -> int:
+        __tracebackhide__ = True
+        return len(self.take())
+
+    def __eq__(self, other: object) -> bool:
+        __tracebackhide__ = True
+        return self.take() == other
+
+    __hash__ = object.__hash__  # by itself: `asyncio.gather` looks for what it was given twice
+
+    def __str__(self) -> str:
+        __tracebackhide__ = True
+        return str(self.take())
+
+    def __repr__(self) -> str:
+        return "<llm() call, not awaited>" if self._output is None else repr(self._output)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _is_in_trio() -> bool:
+    trio = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
+
+
+def _is_in_loop() -> bool:
+    return _running_loop() is not None or _is_in_trio()
+
+
+def remedy_in_test(error: str) -> str:
+    """Replace the remedies of golden files in an error with those of a test."""
+    for in_file, in_test in _REMEDIES_IN_TESTS.items():
+        error = error.replace(in_file, in_test)
+    return error
