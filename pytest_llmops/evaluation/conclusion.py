@@ -14,7 +14,6 @@ from pytest_llmops.gates.case_results import describe_empty_answers, describe_un
 from pytest_llmops.gates.copies import describe_copies, mark_copies
 from pytest_llmops.gates.labelled_means import describe_corrections
 from pytest_llmops.gates.outcomes import count, name_files, worst
-from pytest_llmops.gates.unseen import describe_elsewhere
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import CaseResult, Golden, Outcome, Run, Status, Verdict
 from pytest_llmops.reports.document import write_terminal
@@ -101,7 +100,6 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
         conclusion.add(error, "error", counted=True)
     conclusion.problems += [*notes, *evaluation.all_problems()]
     conclusion.problems += describe_calls(evaluation.goldens, conclusion.run.results, source.base)
-    conclusion.problems += describe_elsewhere(conclusion.run.results)
     if run is not None:
         if accept:
             line, accepted = accept_into_baseline(run, settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pytest_llmops.printable import name_counts, printable
@@ -28,15 +28,3 @@ def doubt_unseen(verdicts: Sequence[Verdict], result: CaseResult) -> tuple[Verdi
         replace(verdict, outcome="undecided", advice=advice) if verdict.outcome == "passed" else verdict
         for verdict in verdicts
     )
-
-
-def describe_elsewhere(results: Iterable[CaseResult]) -> list[str]:
-    """Return a sentence on the requests that were no model calls, and one on connections nobody looked at."""
-    elsewhere: Counter[str] = Counter()
-    unseen: Counter[str] = Counter()
-    for result in results:
-        for output in result.outputs:
-            elsewhere.update(output.elsewhere)
-            unseen.update(output.unseen)
-    lines = [f"calls elsewhere: {name_counts(elsewhere)}"] if elsewhere else []
-    return [*lines, *([f"connections nobody looked at: {name_counts(unseen)}"] if unseen else [])]

@@ -141,8 +141,7 @@ def begin(request: Egress) -> Exchange | None:
     Raises:
         CassetteError: The request may not be made.
     """
-    for port in (request.port,) if request.port else _USUAL_PORTS:
-        note_asked(request.host, port)
+    note_asked(request.host, (request.port,) if request.port else _USUAL_PORTS)
     kind, path = "", request.path
     if not may_call_model(request.method, path) or not is_model_call(request.method, path, request.content):
         if not _is_recorded_too(request):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import _socket
 import re
 import struct
 import sys
-import sysconfig
 from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
@@ -31,11 +31,11 @@ def _find_clients(_: int) -> bool:
         libraries = set(_LIBRARY.findall(Path("/proc/self/maps").read_text(errors="replace")))
     except OSError:
         return False
-    stdlib = sysconfig.get_path("platstdlib")
+    own = f"{Path(_socket.__file__).parent}/"  # Python's extension modules, whose connections are heard of
     return any(
         _calls_connect(library)
         for library in libraries
-        if not library.startswith(f"{stdlib}/lib-dynload/") and not _NO_CLIENTS.search(library)
+        if not library.startswith(own) and not _NO_CLIENTS.search(library)
     )
 
 
@@ -60,9 +60,8 @@ def _calls_connect(library: str) -> bool:
                 names = file.read(sections[link][5])
                 file.seek(offset)
                 symbols = file.read(length)
-                wanted = names.find(b"\0connect\0") + 1
-                return bool(wanted) and any(
-                    name == wanted and section == 0
-                    for name, _, _, section in struct.iter_unpack("<IBBH16x", symbols)
+                return any(
+                    not defined_in and names.startswith(b"connect\0", name)
+                    for name, _, _, defined_in in struct.iter_unpack("<IBBH16x", symbols)
                 )
     return False

@@ -9,21 +9,31 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import socket
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pytest_llmops.recorder.native import may_connect
 
 _TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 _COUNTS = Path("/proc/self/net/snmp")
-UNKNOWN = "unknown (a child process)"
+UNKNOWN = "unknown (a child process, or native code)"
+_CALLS = (
+    "connect",
+    "sendto",
+    "sendmsg",
+    "system",
+    "posix_spawn",
+    "fork",
+    "execve",
+)  # of the system, by ctypes
 _STARTS = frozenset({
     "subprocess.Popen", "os.system", "os.posix_spawn", "os.fork", "os.forkpty", "os.spawn", "os.exec",
     "pty.spawn",
@@ -48,56 +58,64 @@ class Connection(NamedTuple):
 @dataclass(slots=True, eq=False)
 class Watch:
     """
-    Compares the connections of this machine before and after a case in which others than Python may connect.
+    Finds the connections that others than Python open during a case: child processes and native code.
 
-    The system's table takes milliseconds to read, so that it is not read for any other case.
+    The system counts connections. Where it counted more than Python opened, its table of them is compared
+    with the one before; that takes milliseconds to read, so that it is read for no other case.
 
     Attributes:
         children: How many processes were started while it was open.
-        asked: Host and port of the requests that were looked at.
+        requests: How many requests were looked at; another event loop may have opened their connections.
+        asked: Host and port of these.
     """
 
     children: int = 0
+    requests: int = 0
     asked: set[tuple[str, int]] = field(default_factory=set)
     _opens: int = 0
-    _before: frozenset[tuple[str, str, int]] | None = None
+    _faults: int = 0
+    _before: frozenset[tuple[str, str, int]] = frozenset()
     _opened: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     def begin(self) -> None:
+        self._opens, self._faults = _count_foreign(), _count_faults()
         if may_connect():
-            self.look()
+            self._look()
         _open.append(self)
 
-    def look(self) -> None:
-        """Note which connections there are, unless that was done."""
-        if self._before is None:
-            self._before = frozenset((one.local, one.remote, one.port) for one in _list_connections())
-            self._opens = _count_opens() - _python["opens"]
+    def note_other(self, *, is_child: bool) -> None:
+        """Note a process that is about to start, or native code that is about to be loaded."""
+        if not self._before:
+            self._look()
+        self.children += is_child
+
+    def note_opened(self, address: str, port: int) -> None:
+        """Note a connection that Python opened, which was looked at or named where it was."""
+        self._opened[_plain(address), port] += 1
 
     def end(self) -> Counter[str]:
         """Count the connections that nobody looked at, by destination."""
         _open.remove(self)
-        if not self.children and not may_connect():
+        if not self.children and self._faults == _count_faults() and not may_connect():
             return Counter()
-        before = self._before or frozenset()
-        new = [one for one in _list_connections() if (one.local, one.remote, one.port) not in before]
+        more = _count_foreign() - self._opens
+        if more <= 0:
+            return Counter()
+        new = [one for one in _list_connections() if (one.local, one.remote, one.port) not in self._before]
         owned = set(_list_sockets()) if any(one.inode for one in new) else set()
         # One that is over belongs to nobody any more.
         unseen = Counter((one.remote, one.port) for one in new if not one.inode or one.inode in owned)
         unseen -= self._opened
         for address in self._addresses_asked() if unseen else ():
             unseen.pop(address, None)
-        found = Counter({f"{host}:{port}": count for (host, port), count in unseen.items()})
-        if self.children and not found and (more := _count_opens() - _python["opens"] - self._opens) > 0:
-            found[UNKNOWN] = more  # over, and closed by the other side, so that nothing is left of it
-        return found
+        if not unseen and more > self.requests:
+            return Counter({UNKNOWN: more - self.requests})  # closed by the other side, so nothing is left
+        return Counter({f"{host}:{port}": count for (host, port), count in unseen.items()})
 
-    def note_opened(self, address: str, port: int) -> None:
-        """Note a connection that Python opened, which was looked at or named where it was."""
-        self._opened[_plain(address), port] += 1
+    def _look(self) -> None:
+        self._before = frozenset((one.local, one.remote, one.port) for one in _list_connections())
 
     def _addresses_asked(self) -> Iterator[tuple[str, int]]:
-        """Yield the addresses of requests that were looked at: another event loop may have opened them."""
         for host, port in self.asked:
             with suppress(OSError):
                 for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
@@ -115,18 +133,19 @@ def note_opened(address: str, port: int) -> None:
         watch.note_opened(address, port)
 
 
-def note_asked(host: str, port: int) -> None:
-    """Note a request that was looked at."""
+def note_asked(host: str, ports: Iterable[int]) -> None:
+    """Note a request that was looked at, and the ports that it may go to."""
     for watch in _open:
-        watch.asked.add((host, port))
+        watch.requests += 1
+        watch.asked.update((host, port) for port in ports)
 
 
-def note_event(event: str) -> None:
-    """Note an audit event by which a process is started."""
-    if event in _STARTS:
+def note_event(event: str, arguments: tuple[Any, ...]) -> None:
+    """Note an audit event by which a process is started, or native code is loaded or called."""
+    is_child = event in _STARTS or (event == "ctypes.dlsym" and arguments[1] in _CALLS)
+    if is_child or (event == "import" and str(arguments[1] or "").endswith(".so")):
         for watch in _open:
-            watch.look()
-            watch.children += 1
+            watch.note_other(is_child=is_child)
 
 
 def _plain(address: str) -> str:
@@ -139,14 +158,19 @@ def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _count_opens() -> int:
-    """Count the connections that were ever opened from this machine, to itself too; 0 if nobody counts."""
+def _count_foreign() -> int:
+    """Count the connections that this machine ever opened, to itself too, without those of this Python."""
     with suppress(OSError, ValueError, StopIteration):
         names, values = (
             line.split() for line in _COUNTS.read_text("ascii").splitlines() if line.startswith("Tcp:")
         )
-        return int(values[names.index("ActiveOpens")])
-    return 0
+        return int(values[names.index("ActiveOpens")]) - _python["opens"]
+    return -_python["opens"]  # nobody counts
+
+
+def _count_faults() -> int:
+    """A number that grows with every child process that has ended, however it was started."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt
 
 
 def _list_connections() -> Iterator[Connection]:

@@ -48,7 +48,7 @@ def listen() -> None:
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    processes.note_event(event)
+    processes.note_event(event, arguments)
     if event not in _EVENTS:
         return
     opened, address = arguments

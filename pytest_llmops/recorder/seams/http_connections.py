@@ -33,7 +33,8 @@ def find_clients() -> Iterator[Change]:
         yield plain.HTTPSConnection, "connect", _wait
     if (pooled := sys.modules.get("urllib3.connection")) is not None and hasattr(pooled, "HTTPSConnection"):
         for kind in (pooled.HTTPConnection, pooled.HTTPSConnection):
-            if "connect" in getattr(kind, "__dict__", {}):
+            # A fork of urllib3 goes by the same name and does not rest on `http.client`.
+            if plain is not None and "connect" in kind.__dict__ and issubclass(kind, plain.HTTPConnection):
                 yield kind, "connect", _wait
 
 

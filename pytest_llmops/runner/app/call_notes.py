@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pytest_llmops.golden.identity import cases_by_id
-from pytest_llmops.printable import counted, name_some, printable
+from pytest_llmops.printable import counted, name_counts, name_some, printable
 from pytest_llmops.records import NORMAL_ENDS, CaseResult, Golden, Run
 from pytest_llmops.runner.app.failed_calls import describe_failed_calls, describe_tried_again, list_answers
 from pytest_llmops.runner.app.inputs import describe_changed_inputs
@@ -34,6 +34,7 @@ def describe_calls(
     yield from describe_changed_inputs(results)
     yield from _describe_ends(results)
     yield from _describe_error_logs(results)
+    yield from _describe_elsewhere(results)
 
 
 def describe_equal_answers(golden: Golden, results: Iterable[CaseResult]) -> Iterator[str]:
@@ -70,6 +71,20 @@ def _describe_error_logs(results: Iterable[CaseResult]) -> Iterator[str]:
         named = [f"{printable(case)} ({number:,})" for case, number in sorted(logged.items())]
         logs = counted(sum(logged.values()), "ERROR log")
         yield f"warning: the app wrote {logs} in {counted(len(logged), 'case')}: {name_some(named, _NAMED)}"
+
+
+def _describe_elsewhere(results: Iterable[CaseResult]) -> Iterator[str]:
+    """Yield a sentence on requests that were no model calls, and one on connections nobody looked at."""
+    elsewhere: Counter[str] = Counter()
+    unseen: Counter[str] = Counter()
+    for result in results:
+        for output in result.outputs:
+            elsewhere.update(output.elsewhere)
+            unseen.update(output.unseen)
+    if elsewhere:
+        yield f"calls elsewhere: {name_counts(elsewhere)}"
+    if unseen:
+        yield f"connections nobody looked at: {name_counts(unseen)}"
 
 
 def _name(cases: Iterable[str]) -> str:
