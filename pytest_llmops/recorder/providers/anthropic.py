@@ -30,7 +30,7 @@ def _tools(part: JSONObject) -> Iterator[ToolPiece]:
             yield (number,), joined(iter((block.get("name"), str(block.get("input"))))) or ""
     for name in ("content_block", "delta"):
         block = mapping(part.get(name))
-        if block.get("type") in {"tool_use", "input_json_delta"}:
+        if block.get("type") in ("tool_use", "input_json_delta"):
             yield (part.get("index"),), joined(iter((block.get("name"), block.get("partial_json")))) or ""
 
 

@@ -16,7 +16,7 @@ from pytest_llmops.recorder.providers.reader import (
     string,
 )
 
-_ENDING = {"response.completed", "response.incomplete"}
+_ENDING = ("response.completed", "response.incomplete")
 
 
 def _text(body: JSONObject) -> str | None:
