@@ -133,10 +133,10 @@ class Recording:
         self.log.elsewhere.append(replace(left, allowed=allowed))
 
     def note_leaving(self, destination: str) -> None:
-        """Note a connection to `192.0.2.7:443`, or to an unknown place, that is open or over already."""
+        """Note a connection to `192.0.2.7:443` that is open or over already."""
         host, _, port = destination.rpartition(":")
         with suppress(CassetteError):  # of the log, since nobody can refuse it any more
-            self.leave(Elsewhere(host=destination), host or destination, int(port) if host else None)
+            self.leave(Elsewhere(host=destination), host, int(port))
 
     def end(self) -> None:
         """Close open calls; a call that outlives its case is not kept."""

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import socket
 import sys
+import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pytest_llmops.recorder.native import may_connect
+from pytest_llmops.recorder.threads import start_outside
 
 _TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 _COUNTS = Path("/proc/self/net/snmp")
-UNKNOWN = "unknown (a child process, or native code)"
+_SHORTEST_PAUSE_S = 0.01
+_SHARE = 4  # pauses are so many times as long as a look
 _CALLS = (
     "connect",
     "sendto",
@@ -46,13 +49,14 @@ _TO_OTHERS = re.compile(
 )
 
 
-class Connection(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Connection:
     """A line of the system's table; `inode` is 0 of one that its owner has closed."""
 
     local: str
     remote: str
     port: int
-    inode: int
+    inode: int = field(compare=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -60,33 +64,33 @@ class Watch:
     """
     Finds the connections that others than Python open during a case: child processes and native code.
 
-    The system counts connections. Where it counted more than Python opened, its table of them is compared
-    with the one before; that takes milliseconds to read, so that it is read for no other case.
+    The system's table of connections is compared with the one before, and looked at again and again: of one
+    that the other side closed first nothing is left. A look takes milliseconds, so that there is none where
+    nobody else is there, or the system counts no connection that Python did not open.
 
     Attributes:
         children: How many processes were started while it was open.
-        requests: How many requests were looked at; another event loop may have opened their connections.
-        asked: Host and port of these.
+        asked: Host and port of requests that were looked at; another event loop may have opened these.
     """
 
     children: int = 0
-    requests: int = 0
     asked: set[tuple[str, int]] = field(default_factory=set)
     _opens: int = 0
-    _faults: int = 0
-    _before: frozenset[tuple[str, str, int]] = frozenset()
+    _before: frozenset[Connection] | None = None
+    _seen: set[Connection] = field(default_factory=set)
     _opened: Counter[tuple[str, int]] = field(default_factory=Counter)
+    _ended: threading.Event = field(default_factory=threading.Event)
 
     def begin(self) -> None:
-        self._opens, self._faults = _count_foreign(), _count_faults()
+        self._opens = _count_foreign()
         if may_connect():
-            self._look()
+            self._begin_to_look()
         _open.append(self)
 
     def note_other(self, *, is_child: bool) -> None:
         """Note a process that is about to start, or native code that is about to be loaded."""
-        if not self._before:
-            self._look()
+        if self._before is None:
+            self._begin_to_look()
         self.children += is_child
 
     def note_opened(self, address: str, port: int) -> None:
@@ -96,24 +100,34 @@ class Watch:
     def end(self) -> Counter[str]:
         """Count the connections that nobody looked at, by destination."""
         _open.remove(self)
-        if not self.children and self._faults == _count_faults() and not may_connect():
+        self._ended.set()
+        if not self.children and not may_connect():
             return Counter()
-        more = _count_foreign() - self._opens
-        if more <= 0:
-            return Counter()
-        new = [one for one in _list_connections() if (one.local, one.remote, one.port) not in self._before]
-        owned = set(_list_sockets()) if any(one.inode for one in new) else set()
-        # One that is over belongs to nobody any more.
-        unseen = Counter((one.remote, one.port) for one in new if not one.inode or one.inode in owned)
-        unseen -= self._opened
+        if _count_foreign() > self._opens:  # else nobody but Python opened any
+            self._look()
+        unseen = Counter((one.remote, one.port) for one in self._seen) - self._opened
         for address in self._addresses_asked() if unseen else ():
             unseen.pop(address, None)
-        if not unseen and more > self.requests:
-            return Counter({UNKNOWN: more - self.requests})  # closed by the other side, so nothing is left
         return Counter({f"{host}:{port}": count for (host, port), count in unseen.items()})
 
+    def _begin_to_look(self) -> None:
+        self._before = frozenset(_list_connections())
+        start_outside(threading.Thread(target=self._look_on, name="llmops-connections", daemon=True))
+
     def _look(self) -> None:
-        self._before = frozenset((one.local, one.remote, one.port) for one in _list_connections())
+        known = self._seen.union(self._before or ())
+        new = [one for one in _list_connections() if one not in known]
+        owned = set(_list_sockets()) if any(one.inode for one in new) else set()
+        # One that is over belongs to nobody any more.
+        self._seen.update(one for one in new if not one.inode or one.inode in owned)
+
+    def _look_on(self) -> None:
+        pause_s = _SHORTEST_PAUSE_S
+        while not self._ended.wait(pause_s):
+            started = time.thread_time()
+            if (self.children or may_connect()) and _count_foreign() > self._opens:
+                self._look()
+            pause_s = max(_SHORTEST_PAUSE_S, _SHARE * (time.thread_time() - started))
 
     def _addresses_asked(self) -> Iterator[tuple[str, int]]:
         for host, port in self.asked:
@@ -136,8 +150,13 @@ def note_opened(address: str, port: int) -> None:
 def note_asked(host: str, ports: Iterable[int]) -> None:
     """Note a request that was looked at, and the ports that it may go to."""
     for watch in _open:
-        watch.requests += 1
         watch.asked.update((host, port) for port in ports)
+
+
+def note_child() -> None:
+    """Note a process that is about to start."""
+    for watch in _open:
+        watch.note_other(is_child=True)
 
 
 def note_event(event: str, arguments: tuple[Any, ...]) -> None:
@@ -166,11 +185,6 @@ def _count_foreign() -> int:
         )
         return int(values[names.index("ActiveOpens")]) - _python["opens"]
     return -_python["opens"]  # nobody counts
-
-
-def _count_faults() -> int:
-    """A number that grows with every child process that has ended, however it was started."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt
 
 
 def _list_connections() -> Iterator[Connection]:

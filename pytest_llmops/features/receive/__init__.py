@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pytest_llmops.hookspecs import hookimpl
-from pytest_llmops.recorder.identity import is_loopback
-from pytest_llmops.traces.environment import can_read_protobuf, is_tracing, langsmith_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +33,9 @@ def llmops_open_listener(settings: Settings) -> RunListener | None:
 
 def _list_switched_on() -> Iterator[str]:
     """Yield the formats that this environment sends to another machine, where no check would see them."""
+    from pytest_llmops.recorder.identity import is_loopback
+    from pytest_llmops.traces.environment import can_read_protobuf, is_tracing, langsmith_endpoint
+
     if is_tracing() and not is_loopback(_host_of(langsmith_endpoint())) and find_spec("langsmith"):
         yield "langsmith"
     addresses = (os.environ.get(f"OTEL_EXPORTER_OTLP_{name}", "") for name in ("TRACES_ENDPOINT", "ENDPOINT"))

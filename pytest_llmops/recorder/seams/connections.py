@@ -26,6 +26,17 @@ _state = {"listens": False}
 def find_clients() -> Iterator[Change]:
     """Yield the function that looks names up, so that a connection's address has a name."""
     yield socket, "getaddrinfo", _remember
+    if (starting := sys.modules.get("multiprocessing.util")) is not None:
+        yield starting, "spawnv_passfds", _note_child  # which no audit event tells of
+
+
+def _note_child(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def start(*args: Any, **options: Any) -> Any:
+        processes.note_child()
+        return original(*args, **options)
+
+    return start
 
 
 def _remember(original: Callable[..., Any]) -> Callable[..., Any]:
