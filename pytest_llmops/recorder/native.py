@@ -5,7 +5,6 @@ from __future__ import annotations
 import _socket
 import re
 import struct
-import sys
 from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
@@ -14,19 +13,25 @@ _LIBRARY = re.compile(r"(/\S+\.so[\w.]*)$", re.MULTILINE)
 # Of Python itself and the system; and models' engines, which can serve or share work and are no clients.
 _NO_CLIENTS = re.compile(
     r"/(?:lib(?:c|crypto|ssl|python|resolv|nss|nsl|uuid|anl|pthread|torch|gloo)\b|ld-|_ssl|onnxruntime|xllamacpp)"
-    r"|/(?:onnxruntime|xllamacpp|torch)/"
+    r"|/(?:onnxruntime|xllamacpp|torch|cryptography)/"
 )
+_loaded = {"libraries": 0}
 _SYMBOLS = 11  # the type of an ELF section: symbols that the loader looks up
 
 
 def may_connect() -> bool:
     """Return whether a library is loaded that calls `connect` of the system by itself."""
-    return _find_clients(len(sys.modules))
+    return _find_clients(_loaded["libraries"])
+
+
+def note_loaded() -> None:
+    """Note that a library is about to be loaded."""
+    _loaded["libraries"] += 1
 
 
 @lru_cache(maxsize=8)
 def _find_clients(_: int) -> bool:
-    """Look again whenever the number of modules is another."""
+    """Look again whenever another library was loaded."""
     try:
         libraries = set(_LIBRARY.findall(Path("/proc/self/maps").read_text(errors="replace")))
     except OSError:

@@ -21,12 +21,13 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.recorder.native import may_connect
+from pytest_llmops.recorder.native import may_connect, note_loaded
 from pytest_llmops.recorder.threads import start_outside
 
 _TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 _COUNTS = Path("/proc/self/net/snmp")
 _SHORTEST_PAUSE_S = 0.01
+_MOMENT_S = 0.05
 _SHARE = 4  # pauses are so many times as long as a look
 _CALLS = (
     "connect",
@@ -64,9 +65,10 @@ class Watch:
     """
     Finds the connections that others than Python open during a case: child processes and native code.
 
-    The system's table of connections is compared with the one before, and looked at again and again: of one
-    that the other side closed first nothing is left. A look takes milliseconds, so that there is none where
-    nobody else is there, or the system counts no connection that Python did not open.
+    The system's table of connections is compared with the one before, and looked at again and again while
+    there are child processes: of one that the other side closed first nothing is left. A look takes
+    milliseconds, so that there is none where nobody else is there, or the system counts no connection that
+    Python did not open.
 
     Attributes:
         children: How many processes were started while it was open.
@@ -82,15 +84,15 @@ class Watch:
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def begin(self) -> None:
-        self._opens = _count_foreign()
         if may_connect():
-            self._begin_to_look()
+            self._prepare()
         _open.append(self)
 
     def note_other(self, *, is_child: bool) -> None:
         """Note a process that is about to start, or native code that is about to be loaded."""
-        if self._before is None:
-            self._begin_to_look()
+        self._prepare()
+        if is_child and not self.children:
+            start_outside(threading.Thread(target=self._look_on, name="llmops-connections", daemon=True))
         self.children += is_child
 
     def note_opened(self, address: str, port: int) -> None:
@@ -110,9 +112,9 @@ class Watch:
             unseen.pop(address, None)
         return Counter({f"{host}:{port}": count for (host, port), count in unseen.items()})
 
-    def _begin_to_look(self) -> None:
-        self._before = frozenset(_list_connections())
-        start_outside(threading.Thread(target=self._look_on, name="llmops-connections", daemon=True))
+    def _prepare(self) -> None:
+        if self._before is None:
+            self._opens, self._before = _count_foreign(), _list_lately()
 
     def _look(self) -> None:
         known = self._seen.union(self._before or ())
@@ -125,7 +127,7 @@ class Watch:
         pause_s = _SHORTEST_PAUSE_S
         while not self._ended.wait(pause_s):
             started = time.thread_time()
-            if (self.children or may_connect()) and _count_foreign() > self._opens:
+            if _count_foreign() > self._opens:
                 self._look()
             pause_s = max(_SHORTEST_PAUSE_S, _SHARE * (time.thread_time() - started))
 
@@ -136,7 +138,16 @@ class Watch:
                     yield _plain(str(entry[4][0])), port
 
 
+@dataclass(slots=True)
+class _Lately:
+    """The connections when they were last listed, by the monotonic clock."""
+
+    at: float = -_MOMENT_S
+    known: frozenset[Connection] = frozenset()
+
+
 _open: list[Watch] = []
+_lately = _Lately()
 _python = {"opens": 0}
 
 
@@ -161,6 +172,8 @@ def note_child() -> None:
 
 def note_event(event: str, arguments: tuple[Any, ...]) -> None:
     """Note an audit event by which a process is started, or native code is loaded or called."""
+    if event == "import" and str(arguments[1] or "").endswith(".so"):
+        note_loaded()
     is_child = event in _STARTS or (event == "ctypes.dlsym" and arguments[1] in _CALLS)
     if is_child or (event == "import" and str(arguments[1] or "").endswith(".so")):
         for watch in _open:
@@ -185,6 +198,13 @@ def _count_foreign() -> int:
         )
         return int(values[names.index("ActiveOpens")]) - _python["opens"]
     return -_python["opens"]  # nobody counts
+
+
+def _list_lately() -> frozenset[Connection]:
+    """The connections of now, or of a moment ago: many cases begin at once."""
+    if time.monotonic() - _lately.at > _MOMENT_S:
+        _lately.known, _lately.at = frozenset(_list_connections()), time.monotonic()
+    return _lately.known
 
 
 def _list_connections() -> Iterator[Connection]:
