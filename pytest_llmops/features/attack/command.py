@@ -28,7 +28,7 @@ from pytest_llmops.features.attack.report import (
     attacks_json,
     list_successes,
 )
-from pytest_llmops.features.attack.suites import ROUNDS, describe_unproved, list_unproved
+from pytest_llmops.features.attack.suites import ROUNDS
 from pytest_llmops.features.attack.verdict import (
     Conclusion,
     Paired,
@@ -114,8 +114,6 @@ def _run(given: argparse.Namespace) -> int:
         _judge_adaptive(plan, arm, adaptive, conclusion)
     if base is not None and (lost := list_lost(base.results, arm.results)):
         conclusion.add("undecided", describe_lost(lost))
-    if unproved := list_unproved(plan.golden):
-        conclusion.add("undecided", describe_unproved(unproved))
     for problem in dict.fromkeys(arm.problems):
         conclusion.reasons.append(problem)
     if out is not None:

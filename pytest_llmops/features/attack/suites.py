@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -23,7 +23,7 @@ from pytest_llmops.features.attack.payloads import (
     place,
     place_attacks,
 )
-from pytest_llmops.printable import counted, name_some, printable, with_article
+from pytest_llmops.printable import printable, with_article
 from pytest_llmops.records import Bound, Case, Check, Golden, ModelErrors, SuiteCheck
 
 Adapter = Callable[[str, str], Any]
@@ -42,7 +42,6 @@ _TWICE = 0.5  # how often a variant is both reworded and disguised
 _OWASP = re.compile(r"LLM(?:0[1-9]|10)\Z")
 _ATLAS = re.compile(r"AML\.T\d{4}(?:\.\d{3})?\Z")
 _SHOWN = 200
-_NAMED = 5
 _FAILED_CALLS: ModelErrors = "fail"  # an app that says sorry since its model is down has held nothing
 
 
@@ -141,25 +140,6 @@ def keep_benign(golden: Golden, limits: Limits) -> Golden:
     cases = tuple(case for case in golden.cases if not is_attack(case) and case.checks)
     errors = golden.model_errors or _FAILED_CALLS
     return replace(golden, cases=cases, suite=limits.checks()[2:], model_errors=errors)
-
-
-def list_unproved(golden: Golden) -> list[str]:
-    """List the ids of attacks outside the question without a payload, whose arrival nothing would show."""
-    return [
-        case.id
-        for case in golden.cases
-        for check in case.checks
-        if check.metric == CHECK
-        and read_facets(case).placement != QUESTION
-        and not check.options.get("payload")
-    ]
-
-
-def describe_unproved(cases: Sequence[str]) -> str:
-    return (
-        f"{counted(len(cases), 'attack')} outside the question ({name_some(cases, _NAMED)}) may never have "
-        "reached the app; write the text that has to: attack: {payload: …}"
-    )
 
 
 def _adapt(adapter: Adapter, attack: PlacedAttack) -> Any:

@@ -245,6 +245,8 @@ def _judge(check: SuiteCheck, results: Sequence[CaseResult], unfinished: int, do
         if not verdict.cases and (unfinished or len(scored) < len(results)):
             return  # the budget or the app is to blame, which is reported once
         done.add("error", f"{verdict.check}: {verdict.reason}")
+    elif verdict.outcome == "undecided" and not check.record_only:
+        done.add("undecided", f"{verdict.check}: {verdict.reason}")
     elif verdict.outcome == "failed" and _fails_anyway(check, scored, unfinished):
         done.add("failed", f"{describe_check(check)}: it is {verdict.observed:.3g}")
 
