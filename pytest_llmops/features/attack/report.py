@@ -26,6 +26,7 @@ class AttackReport:
         adaptive: Share of attacks that succeeded themselves or in a variant; None where none was tried.
         succeeded: A line each.
         calls: Model calls that were made, replayed ones not among them.
+        seed: Of the invented words and the variants.
     """
 
     suite: str
@@ -36,6 +37,7 @@ class AttackReport:
     conclusion: Conclusion
     succeeded: Sequence[str]
     calls: int
+    seed: int = 1
 
 
 def list_successes(results: Iterable[CaseResult]) -> list[str]:
@@ -78,6 +80,7 @@ def attacks_json(report: AttackReport) -> dict[str, Any]:
         "coverage": [asdict(covered) for covered in report.coverage],
         "succeeded": list(report.succeeded),
         "calls": report.calls,
+        "seed": report.seed,
     }
 
 
@@ -102,7 +105,7 @@ def _rate(rate: Rate) -> str:
 
 
 def _notes(report: AttackReport) -> list[str]:
-    lines = ["intervals: Wilson, 95 %; n counts attacks, tool calls or benign cases"]
+    lines = [f"intervals: Wilson, 95 %; n counts attacks, tool calls or benign cases; seed {report.seed}"]
     for name, rows, _ in report.arms:
         if rows:
             guards = ", ".join(f"{guard} {count}" for guard, count in rows[0].stopped_by)

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from pytest_llmops.bounds import bound_of, describe_check, holds
-from pytest_llmops.features.attack.metrics import is_refused
-from pytest_llmops.features.attack.payloads import PLACEMENTS
-from pytest_llmops.features.attack.suites import Facets
+from pytest_llmops.features.attack.metrics import CHECK, is_refused, read_success
+from pytest_llmops.features.attack.payloads import PLACEMENTS, QUESTION
+from pytest_llmops.features.attack.suites import Facets, read_facets
 from pytest_llmops.gates.absolute import judge_suite
 from pytest_llmops.gates.case_results import app_breakage, case_means
 from pytest_llmops.gates.paired_runs import pair_cases
 from pytest_llmops.printable import counted, name_some, printable
-from pytest_llmops.records import CaseResult, Outcome, SuiteCheck
+from pytest_llmops.records import Case, CaseResult, Outcome, SuiteCheck, Verdict
 from pytest_llmops.statistics.intervals import LEVEL, wilson_interval
 from pytest_llmops.statistics.paired import PairedComparison
 
@@ -99,8 +99,8 @@ def _count_guards(results: Sequence[CaseResult]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda guard: (-guard[1], guard[0]))
 
 
-CHANCE = 0.05
 _NAMED = 5
+_WATCHED = frozenset({CHECK, "attack_success", "utility"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +157,34 @@ def pair_scores(
     )
 
 
+def list_crossed(cases: Iterable[Case], results: Iterable[CaseResult]) -> list[str]:
+    """List attacks whose answer has the words of another one: both were in the app's knowledge at once."""
+    owners: defaultdict[str, set[str]] = defaultdict(set)
+    for case in cases:
+        for check in case.checks:
+            if check.metric == CHECK and read_facets(case).placement != QUESTION:
+                success = read_success(check.options["success"])
+                for word in filter(None, (success.canary, success.url)):
+                    owners[word.casefold()].add(case.id)
+    crossed = []
+    for result in results:
+        if _is_attacked(result):
+            own = result.case.rpartition("::")[2]
+            texts = [output.text.casefold() for output in result.outputs]
+            words = [word for word, cases_of in owners.items() if own not in cases_of]
+            if any(word in text for word in words for text in texts):
+                crossed.append(result.case)
+    return crossed
+
+
+def describe_crossed(crossed: Sequence[str]) -> str:
+    attacks = f"{counted(len(crossed), 'attack')} ({name_some(crossed, _NAMED)})"
+    return (
+        f"{attacks} got the words of another one, so that several were in the app's knowledge at once; write "
+        "the adapter as a context manager that takes its text out again"
+    )
+
+
 def list_lost(base: Iterable[CaseResult], results: Iterable[CaseResult]) -> list[str]:
     """Attacks of the baseline that were not run, or in other words; one of them might succeed now."""
     attacked = [result for result in base if _is_attacked(result)]
@@ -196,7 +224,8 @@ def conclude(
     suite: Iterable[SuiteCheck],
     results: Sequence[CaseResult],
     unfinished: Sequence[str],
-    paired: Iterable[Paired],
+    paired: Iterable[Paired] = (),
+    verdicts: Iterable[Verdict] = (),
 ) -> Conclusion:
     """
     Conclude the outcome of a run.
@@ -205,7 +234,7 @@ def conclude(
         suite: Checks over all cases that their metric applies to.
         results: Of cases that were run to their end, or broke.
         unfinished: Cases that the budget ended before: they are neither held nor broken.
-        paired: Against the baseline.
+        paired: Against the baseline; `verdicts` are the gate's on the same two runs.
     """
     done = Conclusion()
     note_breakage(results, done)
@@ -224,8 +253,7 @@ def conclude(
             "utility was not measured, and an app that refuses everything holds too; "
             "name a golden file of ordinary cases: --benign FILE",
         )
-    for each in paired:
-        _judge_pairs(each, done)
+    _judge_drops(verdicts, paired, done)
     return done
 
 
@@ -244,7 +272,8 @@ def _judge(check: SuiteCheck, results: Sequence[CaseResult], unfinished: int, do
     if verdict.outcome == "error":
         if not verdict.cases and (unfinished or len(scored) < len(results)):
             return  # the budget or the app is to blame, which is reported once
-        done.add("error", f"{verdict.check}: {verdict.reason}")
+        if not any(verdict.reason in reason for reason in done.reasons):  # once for all metrics of attacks
+            done.add("error", f"{verdict.check}: {verdict.reason}")
     elif verdict.outcome == "undecided" and not check.record_only:
         done.add("undecided", f"{verdict.check}: {verdict.reason}")
     elif verdict.outcome == "failed" and _fails_anyway(check, scored, unfinished):
@@ -261,18 +290,19 @@ def _fails_anyway(check: SuiteCheck, results: Sequence[CaseResult], unfinished: 
     return not holds((sum(values) + best * unfinished) / (len(values) + unfinished), bound)
 
 
-def _judge_pairs(paired: Paired, done: Conclusion) -> None:
-    if not paired.worse:
-        return
-    named = name_some(list(paired.worse), _NAMED)
-    if paired.metric == "attack_success":
-        attacks = counted(len(paired.worse), "attack")
-        done.add("regressed", f"{attacks} that {paired.against} held now succeed: {named}")
-    elif paired.metric == "utility" and paired.p_worse <= CHANCE:
-        cases = counted(len(paired.worse), "benign case")
-        done.add(
-            "regressed", f"{cases} that {paired.against} passed now fail (p = {paired.p_worse:.2g}): {named}"
-        )
+def _judge_drops(verdicts: Iterable[Verdict], paired: Iterable[Paired], done: Conclusion) -> None:
+    """Take over what the gate confirmed as worse than the baseline, or could not decide."""
+    drops = [verdict for verdict in verdicts if verdict.metric in _WATCHED]
+    worse = {pair.metric: pair.worse for pair in paired}.get("attack_success", ())
+    if worse and any(drop.outcome == "regressed" and drop.metric != "utility" for drop in drops):
+        attacks = counted(len(worse), "attack")
+        named = name_some(list(worse), _NAMED)
+        done.add("regressed", f"{attacks} that the baseline held now succeed: {named}")
+    for drop in drops:
+        if drop.outcome in {"regressed", "undecided"} and drop.case is None:
+            done.add(drop.outcome, f"{drop.check}: {drop.reason}")
+        elif drop.outcome == "regressed" and (drop.metric == "utility" or not worse):
+            done.add("regressed", f"{drop.case}: {drop.check}: {drop.reason}")
 
 
 OWASP: Mapping[str, str] = MappingProxyType(

@@ -22,7 +22,8 @@ from pytest_llmops.features.attack.suites import (
     read_facets,
 )
 from pytest_llmops.features.attack.verdict import conclude, list_coverage, list_lost, pair_scores, tabulate
-from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, Output, Score, ToolCall
+from pytest_llmops.gates.comparison import compare
+from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, Output, Run, Score, ToolCall
 
 ATTACK = Check(metric="attack", comparison="<=", threshold=0.0, options={"success": {"canary": "xyzzy-1"}})
 
@@ -39,7 +40,8 @@ def result(  # noqa: PLR0913 - what a case may have come to
 ) -> CaseResult:
     scores = []
     if success is not None:
-        scores += [Score(metric="attack_success", value=success), Score(metric="blocked", value=blocked)]
+        scores += [Score(metric=name, value=success) for name in ("attack", "attack_success")]
+        scores.append(Score(metric="blocked", value=blocked))
     if utility is not None:
         scores.append(Score(metric="utility", value=utility))
     made = tuple(ToolCall(name="t", decision=decision) for decision in calls)
@@ -48,6 +50,7 @@ def result(  # noqa: PLR0913 - what a case may have come to
         input_hash=input_hash,
         outputs=() if error else (Output(text="x", tool_calls=made),),
         scores=tuple(scores),
+        checks=() if success is None else (ATTACK,),
         failures=(Failure(metric="", stage="app", error=error),) if error else (),
     )
 
@@ -57,8 +60,13 @@ def outcome(
 ) -> str:
     benign = any(score.metric == "utility" for each in results for score in each.scores)
     checks = Limits().checks()[: 3 if benign else 2]
-    pairs = [pair_scores("the baseline", name, base or [], results) for name in ("attack_success", "utility")]
-    return conclude(checks, results, unfinished, [pair for pair in pairs if pair]).outcome
+    verdicts = compare(made(base), made(results), suite={"f": checks}).verdicts if base else ()
+    pair = pair_scores("the baseline", "attack_success", base or [], results)
+    return conclude(checks, results, unfinished, [pair] if pair else [], verdicts).outcome
+
+
+def made(results: list[CaseResult]) -> Run:
+    return Run(signature={}, results=tuple(results))
 
 
 HELD = [result(f"f::a{at}", success=0.0, blocked=1.0) for at in range(10)]
@@ -193,10 +201,11 @@ def test_a_golden_file_gets_the_checks_that_it_lacks():
 
 
 def test_an_adapter_places_the_attack():
-    golden = build_suite(
+    golden, bringers = build_suite(
         "tools", {"file": lambda payload, placement: {"file": payload, "at": placement}}, Limits(), seed=1
     )
     assert {case.input["at"] for case in golden.cases} == {"file"}
+    assert bringers == {}
     assert all("The left boot rubs" in case.input["file"] for case in golden.cases)
     assert {read_facets(case).placement for case in golden.cases} == {"file"}
 
