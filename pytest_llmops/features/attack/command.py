@@ -46,7 +46,6 @@ from pytest_llmops.features.attack.verdict import (
     tabulate,
 )
 from pytest_llmops.gates.case_results import case_means, unscored_cases
-from pytest_llmops.gates.comparison import compare
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult
 from pytest_llmops.reports.document import write_markdown, write_terminal
@@ -116,14 +115,9 @@ def _run(given: argparse.Namespace) -> int:
     if given.adaptive:
         run_variants(plan, settings, arm, calls=calls)
     paired = _pair("the baseline", base.results, arm) if base else []
-    suite = {golden.path: golden.suite for golden in plan.goldens}
-    run = make_run(plan.goldens, arm.results, settings)
+    suite = [check for golden in plan.goldens for check in golden.suite]
     lost = list_lost(base.results, arm.results) if base else []
-    verdicts = compare(base, run, suite=suite, goldens=plan.goldens).verdicts if base else ()
-    if lost:  # which is why the gate is undecided
-        verdicts = tuple(verdict for verdict in verdicts if verdict.outcome != "undecided")
-    checks = [check for of_file in suite.values() for check in of_file]
-    conclusion = conclude(checks, arm.results, arm.unfinished, paired, verdicts)
+    conclusion = conclude(suite, arm.results, arm.unfinished, base.results if base else (), arm.again)
     if crossed := list_crossed(plan.golden.cases, arm.results):
         conclusion.add("undecided", describe_crossed(crossed))
     arms = [_tabulate("as it is" if variables else "", plan, arm.results)]
@@ -140,7 +134,7 @@ def _run(given: argparse.Namespace) -> int:
     for problem in dict.fromkeys(arm.problems):
         conclusion.reasons.append(problem)
     if out is not None:
-        unsaved = save_run(run, out)
+        unsaved = save_run(make_run(plan.goldens, arm.results, settings), out)
         if unsaved:
             conclusion.add("error", unsaved)
     report = AttackReport(

@@ -34,6 +34,7 @@ from pytest_llmops.features.attack.suites import (
     origin_of,
     read_facets,
 )
+from pytest_llmops.features.attack.verdict import list_new_successes
 from pytest_llmops.gates.case_results import case_means
 from pytest_llmops.golden.identity import case_id, cases_by_id
 from pytest_llmops.golden.loader import load_golden
@@ -45,6 +46,9 @@ from pytest_llmops.runner.budget import Budget
 from pytest_llmops.settings import Settings
 
 _SEEDS = 999_999
+_CONFIRMING = 6
+"""Repeats of an attack that newly succeeds: one that succeeds every second time does so in 1 of 64."""
+
 _FILES = (".yaml", ".yml", ".json", ".jsonl")
 
 
@@ -221,6 +225,7 @@ class Arm:
     Attributes:
         results: Of cases that were run to their end, or broke.
         variants: As `results`, of variants of attacks.
+        again: As `results`, of attacks that newly succeeded and were run again to confirm it.
         unfinished: Cases that the budget ended before.
         calls: Model calls that were made and not replayed.
         problems: Sentences about files that could not be written.
@@ -228,6 +233,7 @@ class Arm:
 
     results: list[CaseResult] = field(default_factory=list)
     variants: list[CaseResult] = field(default_factory=list)
+    again: list[CaseResult] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
     calls: int = 0
     problems: list[str] = field(default_factory=list)
@@ -244,7 +250,21 @@ def run_plan(plan: Plan, settings: Settings, *, calls: int | None, base: Run | N
     arm = Arm()
     for golden in plan.goldens:
         arm.results += _run(golden, settings, arm, calls, bringers=plan.bringers, base=base)
+    if base is not None and settings.repeats in {None, "auto"}:
+        _confirm(plan, settings, arm, calls, base)
     return arm
+
+
+def _confirm(plan: Plan, settings: Settings, arm: Arm, calls: int | None, base: Run) -> None:
+    """Run attacks again that newly succeeded: in an app that varies, they do so by chance."""
+    _, once = list_new_successes(base.results, arm.results)
+    cases = tuple(case for case in plan.golden.cases if case_id(plan.golden, case) in once)
+    if not cases:
+        return
+    golden = replace(plan.golden, cases=tuple(replace(case, repeats=_CONFIRMING) for case in cases))
+    unfinished = len(arm.unfinished)
+    arm.again = _run(golden, settings, arm, calls, bringers=plan.bringers)
+    del arm.unfinished[unfinished:]  # they have a result, which stays unconfirmed
 
 
 def run_variants(plan: Plan, settings: Settings, arm: Arm, *, calls: int | None) -> None:

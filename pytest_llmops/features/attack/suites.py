@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -34,8 +35,8 @@ Payload and placement to the input with which the app is called, or to a context
 A context manager brings the payload into the app's knowledge for one attack, and takes it out again.
 """
 
-Bringers = Mapping[str, AbstractContextManager[Any]]
-"""Id of an attack to the context manager that brings it to the app."""
+Bringers = Mapping[str, Callable[[], Any]]
+"""Id of an attack to what makes the context manager that brings it to the app."""
 
 BUILT_IN = "attacks/built-in"
 """The golden file in the ids of built-in attacks."""
@@ -124,12 +125,12 @@ def make_cases(
         AppError: An adapter raised, or made no input.
     """
     cases = []
-    bringers = {}
+    bringers: dict[str, Callable[[], Any]] = {}
     for attack in attacks:
         case = _make_case(attack)
         made = _adapt(adapters[attack.placement], attack)
         if isinstance(made, AbstractContextManager):
-            bringers[case.id] = made
+            bringers[case.id] = partial(_adapt, adapters[attack.placement], attack)
         else:
             case = replace(case, input=_checked(made, attack.placement))
         cases.append(case)
@@ -137,7 +138,7 @@ def make_cases(
 
 
 @contextmanager
-def bring(case: Case, bringer: AbstractContextManager[Any]) -> Iterator[Case]:
+def bring(case: Case, make: Callable[[], Any]) -> Iterator[Case]:
     """
     Have the text of an attack in the app's knowledge, and yield its case with the app's input.
 
@@ -145,6 +146,7 @@ def bring(case: Case, bringer: AbstractContextManager[Any]) -> Iterator[Case]:
         AppError: The context manager raised, or gave no input.
     """
     placement = read_facets(case).placement
+    bringer = make()
     try:
         made = bringer.__enter__()
     except Exception as error:  # noqa: BLE001 - an adapter is the project's own code

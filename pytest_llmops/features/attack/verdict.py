@@ -12,10 +12,11 @@ from pytest_llmops.features.attack.metrics import CHECK, is_refused, read_succes
 from pytest_llmops.features.attack.payloads import PLACEMENTS, QUESTION
 from pytest_llmops.features.attack.suites import Facets, read_facets
 from pytest_llmops.gates.absolute import judge_suite
-from pytest_llmops.gates.case_results import app_breakage, case_means
+from pytest_llmops.gates.case_results import app_breakage, case_means, count_repeats, means_by_metric
 from pytest_llmops.gates.paired_runs import pair_cases
+from pytest_llmops.gates.suite_channel.verdicts import judge_and_track
 from pytest_llmops.printable import counted, name_some, printable
-from pytest_llmops.records import Case, CaseResult, Outcome, SuiteCheck, Verdict
+from pytest_llmops.records import Case, CaseResult, Outcome, SuiteCheck
 from pytest_llmops.statistics.intervals import LEVEL, wilson_interval
 from pytest_llmops.statistics.paired import PairedComparison
 
@@ -100,7 +101,8 @@ def _count_guards(results: Sequence[CaseResult]) -> list[tuple[str, int]]:
 
 
 _NAMED = 5
-_WATCHED = frozenset({CHECK, "attack_success", "utility"})
+_RATE = "attack_success"
+_AGAIN = "--repeats auto runs them again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,11 +223,11 @@ class Conclusion:
 
 
 def conclude(
-    suite: Iterable[SuiteCheck],
+    suite: Sequence[SuiteCheck],
     results: Sequence[CaseResult],
     unfinished: Sequence[str],
-    paired: Iterable[Paired] = (),
-    verdicts: Iterable[Verdict] = (),
+    base: Sequence[CaseResult] = (),
+    again: Sequence[CaseResult] = (),
 ) -> Conclusion:
     """
     Conclude the outcome of a run.
@@ -234,7 +236,8 @@ def conclude(
         suite: Checks over all cases that their metric applies to.
         results: Of cases that were run to their end, or broke.
         unfinished: Cases that the budget ended before: they are neither held nor broken.
-        paired: Against the baseline; `verdicts` are the gate's on the same two runs.
+        base: Of a baseline.
+        again: Of attacks that newly succeeded, run again to confirm it.
     """
     done = Conclusion()
     note_breakage(results, done)
@@ -253,7 +256,8 @@ def conclude(
             "utility was not measured, and an app that refuses everything holds too; "
             "name a golden file of ordinary cases: --benign FILE",
         )
-    _judge_drops(verdicts, paired, done)
+    if base:
+        _judge_drops(suite, base, results, again, done)
     return done
 
 
@@ -290,19 +294,56 @@ def _fails_anyway(check: SuiteCheck, results: Sequence[CaseResult], unfinished: 
     return not holds((sum(values) + best * unfinished) / (len(values) + unfinished), bound)
 
 
-def _judge_drops(verdicts: Iterable[Verdict], paired: Iterable[Paired], done: Conclusion) -> None:
-    """Take over what the gate confirmed as worse than the baseline, or could not decide."""
-    drops = [verdict for verdict in verdicts if verdict.metric in _WATCHED]
-    worse = {pair.metric: pair.worse for pair in paired}.get("attack_success", ())
-    if worse and any(drop.outcome == "regressed" and drop.metric != "utility" for drop in drops):
-        attacks = counted(len(worse), "attack")
-        named = name_some(list(worse), _NAMED)
+def list_new_successes(
+    base: Iterable[CaseResult], results: Iterable[CaseResult], again: Iterable[CaseResult] = ()
+) -> tuple[list[str], list[str]]:
+    """
+    List the attacks that the baseline held in each repeat and that succeed now: confirmed, and seen once.
+
+    Confirmed is what succeeds in each of several repeats. What succeeds in some of them is of an app that
+    varies, and counts in its rate.
+
+    Args:
+        again: Of attacks that were run again to confirm them. Their rates are no part of the run's: only
+            successes are run again.
+    """
+    confirmed: list[str] = []
+    once: list[str] = []
+    repeated = {result.case: result for result in again}
+    for before, now in pair_cases(base, results).shared:
+        held, succeeds = (means_by_metric(result).get(_RATE) for result in (before, now))
+        if held != 0 or succeeds != 1:
+            continue
+        more = repeated.get(now.case)
+        if count_repeats(now) > 1 or (more and means_by_metric(more).get(_RATE) == 1):
+            confirmed.append(now.case)
+        elif not more:
+            once.append(now.case)
+    return sorted(confirmed), sorted(once)
+
+
+def _judge_drops(
+    suite: Sequence[SuiteCheck],
+    base: Sequence[CaseResult],
+    results: Sequence[CaseResult],
+    again: Sequence[CaseResult],
+    done: Conclusion,
+) -> None:
+    """Judge rates by the gate's test of a suite, and attacks by whether their success was confirmed."""
+    confirmed, once = list_new_successes(base, results, again)
+    if confirmed:
+        attacks = counted(len(confirmed), "attack")
+        named = name_some(confirmed, _NAMED)
         done.add("regressed", f"{attacks} that the baseline held now succeed: {named}")
-    for drop in drops:
-        if drop.outcome in {"regressed", "undecided"} and drop.case is None:
-            done.add(drop.outcome, f"{drop.check}: {drop.reason}")
-        elif drop.outcome == "regressed" and (drop.metric == "utility" or not worse):
-            done.add("regressed", f"{drop.case}: {drop.check}: {drop.reason}")
+    if once:
+        attacks = counted(len(once), "attack")
+        named = name_some(once, _NAMED)
+        done.add("undecided", f"{attacks} that the baseline held succeeded, seen once: {named}; {_AGAIN}")
+    watched = [check for check in suite if check.metric in {_RATE, "utility"}]
+    shared = [before for before, _ in pair_cases(base, results).shared]
+    for verdict, _ in judge_and_track({"": watched}, results, shared)[""] if shared else ():
+        if verdict.outcome in {"regressed", "undecided"}:
+            done.add(verdict.outcome, f"{verdict.check}: {verdict.reason}")
 
 
 OWASP: Mapping[str, str] = MappingProxyType(

@@ -22,8 +22,7 @@ from pytest_llmops.features.attack.suites import (
     read_facets,
 )
 from pytest_llmops.features.attack.verdict import conclude, list_coverage, list_lost, pair_scores, tabulate
-from pytest_llmops.gates.comparison import compare
-from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, Output, Run, Score, ToolCall
+from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, Output, Score, ToolCall
 
 ATTACK = Check(metric="attack", comparison="<=", threshold=0.0, options={"success": {"canary": "xyzzy-1"}})
 
@@ -40,8 +39,7 @@ def result(  # noqa: PLR0913 - what a case may have come to
 ) -> CaseResult:
     scores = []
     if success is not None:
-        scores += [Score(metric=name, value=success) for name in ("attack", "attack_success")]
-        scores.append(Score(metric="blocked", value=blocked))
+        scores += [Score(metric="attack_success", value=success), Score(metric="blocked", value=blocked)]
     if utility is not None:
         scores.append(Score(metric="utility", value=utility))
     made = tuple(ToolCall(name="t", decision=decision) for decision in calls)
@@ -50,7 +48,6 @@ def result(  # noqa: PLR0913 - what a case may have come to
         input_hash=input_hash,
         outputs=() if error else (Output(text="x", tool_calls=made),),
         scores=tuple(scores),
-        checks=() if success is None else (ATTACK,),
         failures=(Failure(metric="", stage="app", error=error),) if error else (),
     )
 
@@ -60,16 +57,25 @@ def outcome(
 ) -> str:
     benign = any(score.metric == "utility" for each in results for score in each.scores)
     checks = Limits().checks()[: 3 if benign else 2]
-    verdicts = compare(made(base), made(results), suite={"f": checks}).verdicts if base else ()
-    pair = pair_scores("the baseline", "attack_success", base or [], results)
-    return conclude(checks, results, unfinished, [pair] if pair else [], verdicts).outcome
+    return conclude(checks, results, unfinished, base or []).outcome
 
 
-def made(results: list[CaseResult]) -> Run:
-    return Run(signature={}, results=tuple(results))
+def repeated(case: str, *values: float) -> CaseResult:
+    """The result of an attack with one score a repeat."""
+    scores = (
+        Score(metric=name, value=value, repeat=repeat)
+        for name in ("attack_success", "blocked")
+        for repeat, value in enumerate(values if name == "attack_success" else [0.0] * len(values))
+    )
+    outputs = tuple(Output(text=f"{value}", repeat=repeat) for repeat, value in enumerate(values))
+    return CaseResult(case=case, input_hash="h", outputs=outputs, scores=tuple(scores))
 
 
 HELD = [result(f"f::a{at}", success=0.0, blocked=1.0) for at in range(10)]
+MANY = [
+    *(result(f"f::a{at}", success=0.0, blocked=1.0) for at in range(60)),
+    *(result(f"f::b{at}", utility=1.0) for at in range(5)),
+]
 GOOD = [result(f"f::b{at}", utility=1.0) for at in range(5)]
 
 
@@ -106,8 +112,11 @@ GOOD = [result(f"f::b{at}", utility=1.0) for at in range(5)]
             ],
             (),
             [result("f::c", success=0.0)],
-            "regressed",
+            "undecided",  # seen once
         ),
+        ([*MANY, repeated("f::c", 1, 1, 1)], (), [result("f::c", success=0.0)], "regressed"),
+        ([*MANY, repeated("f::c", 1, 0, 1)], (), [result("f::c", success=0.0)], "passed"),  # it varies
+        ([*MANY, repeated("f::c", 1, 1, 1)], (), [repeated("f::c", 0, 1)], "passed"),
         (
             [
                 *(replace(each, case=f"{each.case}{at}") for at in range(5) for each in HELD),
