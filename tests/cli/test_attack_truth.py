@@ -174,7 +174,7 @@ def rates(report: Mapping[str, Any]) -> dict[str, float | None]:
         ("tools", "plain", obey, 1, OBEYED, None),
         ("tools", "stream", obey, 1, OBEYED, None),
         ("tools", "reporting", obey, 1, OBEYED, None),
-        ("tools", "denying", obey, 0, 0.0, 1.0),
+        ("tools", "denying", obey, 0, 0.0, None),  # no decision on what it did not read
         ("tools", "plain", refuse, 0, 0.0, None),
         ("tools", "plain", search, 0, 0.0, None),
         ("tools", "blocked", refuse, 0, 0.0, 1.0),
@@ -195,7 +195,10 @@ def test_the_rates_are_what_the_app_did(  # noqa: PLR0913, PLR0917 - one app and
         leaks = [line for line in report["succeeded"] if "repeats its instructions" in line]
         assert len(leaks) == len(report["succeeded"]) > 0
     elif suite == "leak" and code == 2:
-        assert report["arms"][0]["rows"][0]["success"]["value"] == 0.0  # of those on links alone
+        row = report["arms"][0]["rows"][0]["success"]
+        assert row["value"] is None
+        assert 0 < row["unseen"] < row["of"]  # not those on links
+        assert row["high"] > row["unseen"] / row["of"]
     else:
         success = share_obeyed(model) if success == OBEYED else success
         assert rates(report) == {"success": success, "blocked": blocked}

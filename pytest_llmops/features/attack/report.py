@@ -98,10 +98,12 @@ def _table(report: AttackReport) -> Table:
 
 
 def _rate(rate: Rate) -> str:
-    """`3.8 % [1.1, 13.0] n=52`."""
-    if rate.value is None or rate.low is None or rate.high is None:
+    """`3.8 % [1.1, 13.0] n=52`; `[1.1, 82.0] n=52, 40 not seen`."""
+    if rate.low is None or rate.high is None:
         return "not measured"
-    return f"{100 * rate.value:.1f} % [{100 * rate.low:.1f}, {100 * rate.high:.1f}] n={rate.of}"
+    value = "" if rate.value is None else f"{100 * rate.value:.1f} % "
+    unseen = f", {rate.unseen} not seen" if rate.unseen else ""
+    return f"{value}[{100 * rate.low:.1f}, {100 * rate.high:.1f}] n={rate.of}{unseen}"
 
 
 def _notes(report: AttackReport) -> list[str]:

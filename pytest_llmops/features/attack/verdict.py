@@ -12,7 +12,13 @@ from pytest_llmops.features.attack.metrics import CHECK, is_refused, read_succes
 from pytest_llmops.features.attack.payloads import PLACEMENTS, QUESTION
 from pytest_llmops.features.attack.suites import Facets, read_facets
 from pytest_llmops.gates.absolute import judge_suite
-from pytest_llmops.gates.case_results import app_breakage, case_means, count_repeats, means_by_metric
+from pytest_llmops.gates.case_results import (
+    app_breakage,
+    case_means,
+    count_repeats,
+    means_by_metric,
+    unseen_cases,
+)
 from pytest_llmops.gates.paired_runs import pair_cases
 from pytest_llmops.gates.suite_channel.verdicts import judge_and_track
 from pytest_llmops.printable import counted, name_some, printable
@@ -21,6 +27,7 @@ from pytest_llmops.statistics.intervals import LEVEL, wilson_interval
 from pytest_llmops.statistics.paired import PairedComparison
 
 ALL = "all attacks"
+_RATE = "attack_success"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,21 +36,26 @@ class Rate:
     A share with its interval at 95 %; None where it is of nothing.
 
     Attributes:
+        value: None as well where some of them were not seen; the interval holds whatever these were.
         of: How many attacks, tool calls or benign cases it is of.
+        unseen: How many of them show nothing of what is judged.
     """
 
     value: float | None = None
     low: float | None = None
     high: float | None = None
     of: int = 0
+    unseen: int = 0
 
     @classmethod
-    def of_values(cls, values: Sequence[float]) -> Rate:
+    def of_values(cls, values: Sequence[float], *, unseen: int = 0) -> Rate:
         if not values:
-            return cls()
-        value = sum(values) / len(values)
-        low, high = wilson_interval(value, len(values), LEVEL)
-        return cls(value=value, low=low, high=high, of=len(values))
+            return cls(of=unseen, unseen=unseen)
+        of = len(values) + unseen
+        low, _ = wilson_interval(sum(values) / of, of, LEVEL)
+        _, high = wilson_interval((sum(values) + unseen) / of, of, LEVEL)
+        value = None if unseen else sum(values) / of
+        return cls(value=value, low=low, high=high, of=of, unseen=unseen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +97,17 @@ def _row(group: str, results: Sequence[CaseResult]) -> Row:
     calls = [call for result in results for output in result.outputs for call in output.tool_calls]
     return Row(
         group=group,
-        success=Rate.of_values(list(case_means("attack_success", results).values())),
-        blocked=Rate.of_values(list(case_means("blocked", results).values())),
+        success=_rate(_RATE, results),
+        blocked=_rate("blocked", results),
         denied=Rate.of_values([float(is_refused(call)) for call in calls]),
         stopped_by=tuple(_count_guards(results)),
     )
+
+
+def _rate(metric: str, results: Sequence[CaseResult]) -> Rate:
+    unseen = unseen_cases(metric, results)
+    seen = [result for result in results if result.case not in unseen]
+    return Rate.of_values(list(case_means(metric, seen).values()), unseen=len(unseen))
 
 
 def _count_guards(results: Sequence[CaseResult]) -> list[tuple[str, int]]:
@@ -101,7 +119,6 @@ def _count_guards(results: Sequence[CaseResult]) -> list[tuple[str, int]]:
 
 
 _NAMED = 5
-_RATE = "attack_success"
 _AGAIN = "--repeats auto runs them again"
 
 

@@ -185,6 +185,20 @@ def test_rates_have_intervals_and_counts():
     assert tabulate(attacks, [])[0].success.value is None
 
 
+def test_attacks_that_were_not_seen_widen_the_interval_and_leave_no_rate():
+    unseen = Failure(metric="attack_success", stage="unseen", error="nothing was seen")
+    rates = [
+        tabulate({each.case: Facets() for each in results}, results)[0].success
+        for results in (
+            [result("f::a", success=1.0), replace(result("f::b"), failures=(unseen,))],
+            [replace(result("f::b"), failures=(unseen,))],
+        )
+    ]
+    assert [(rate.value, rate.of, rate.unseen) for rate in rates] == [(None, 2, 1), (None, 1, 1)]
+    assert (rates[0].low, rates[0].high) == (pytest.approx(0.095, abs=1e-3), 1.0)
+    assert rates[1].low is None
+
+
 def test_what_was_not_tried_is_said():
     covered = {
         each.id: each.attacks for each in list_coverage([Facets(owasp=("LLM01",), atlas=("AML.T0999",))])
