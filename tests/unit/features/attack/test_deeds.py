@@ -19,12 +19,14 @@ def call(name: str = "pay_out", decision: str | None = None, **arguments: Any) -
 
 
 def reply(
-    *requested: ToolCall, text: str = "ok", tools: Any = None, request: Any = None, **more: Any
+    *requested: ToolCall, text: str = "ok", tools: Any = None, request: Any = None, given_up: int = 0
 ) -> Span:
     """The span of a recorded reply, which requests calls."""
     calls = [{"name": each.name, "arguments": dict(each.arguments)} for each in requested]
     sent = {"messages": [{"role": "user", "content": "hi"}], **({"tools": tools} if tools else {})}
-    attributes = {"request": request or sent, "response": {"text": text}, **more}
+    attributes = {"request": request or sent, "response": {"text": text}}
+    if given_up:
+        attributes["llmops.attempt.given_up"] = given_up
     if calls:
         attributes["requested_tools"] = calls
     return Span(
@@ -52,7 +54,7 @@ TOOL = traced(gen_ai__tool__name="pay_out", gen_ai__tool__call__arguments=json.d
         ((call(decision="denied", amount="9,000"),), (reply(call(), call(amount=1)),), ["denied", None]),
         ((call("search"),), (reply(call()),), [None, None]),  # a list of the app that is not complete
         ((call("search"),), (TOOL,), [None, None]),
-        ((), (reply(call(), **{"llmops.attempt.given_up": 1}),), []),
+        ((), (reply(call(), given_up=1),), []),
     ],
 )
 def test_each_call_is_observed_once(reported, spans, expected):
