@@ -71,6 +71,7 @@ class MetricTraits:
             or the time and money that the `run` took, which no answer shows.
         excusable: A miss may be excused, by other repeats that pass or because the baseline has it too.
         word: What golden files may write for its own bound, as `finish: stop`; empty for `true` alone.
+        weighed: A miss that is not excusable is still weighed against chance where the app is known to vary.
         masks: It finds personal data, so results in which it found some are masked.
         scripts: Scripts of the texts that it was measured on, as Unicode names them; empty if it reads all
             alike.
@@ -87,6 +88,7 @@ class MetricTraits:
     family: str = ""
     basis: Basis | None = None
     excusable: bool = True
+    weighed: bool = False
     masks: bool = False
     scripts: frozenset[str] = frozenset()
     word: str = ""

@@ -415,7 +415,7 @@ class Sample:
     rival: str | None = None
 
 
-Stage = Literal["app", "score", "rival"]
+Stage = Literal["app", "score", "rival", "unseen"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -444,7 +444,8 @@ class Failure:
 
     Attributes:
         metric: Empty if the app itself broke.
-        stage: `rival` if a metric of pairs had no second answer, which is no fault of the app.
+        stage: `rival` if a metric of pairs had no second answer, which is no fault of the app; `unseen` if
+            the app shows nothing of what the metric judges, so that its check is undecided.
         usage: Of the model calls of a repeat in which the app broke; `failed_calls` are among them.
         traceback: Of an app that raised: its own frames as text, masked; empty if it has none.
         attempts: Calls of the app for this repeat, all of which a provider's failure broke.

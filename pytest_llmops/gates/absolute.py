@@ -17,10 +17,12 @@ from pytest_llmops.gates.case_results import (
     case_means,
     case_scores,
     lacks_rival,
+    lacks_sight,
     means_by_metric,
     scoring_breakage,
     signatures,
     unscored_cases,
+    unseen_cases,
     values_by_metric,
 )
 from pytest_llmops.gates.floors import judge_floors
@@ -68,7 +70,7 @@ def judge_case(case: Case, result: CaseResult) -> tuple[Verdict, ...]:
 def _judge_check(check: Check, result: CaseResult) -> Verdict:
     name = describe_check(check)
     if reason := scoring_breakage(check.metric, result):
-        outcome: Outcome = "undecided" if lacks_rival(check.metric, result) else "error"
+        outcome: Outcome = "undecided" if lacks_sight(check.metric, result) else "error"
         return Verdict(check=name, outcome=outcome, metric=check.metric, case=result.case, reason=reason)
     scores, values = case_scores(check.metric, result), values_by_metric(result)[check.metric]
     observed = means_by_metric(result)[check.metric]
@@ -166,7 +168,8 @@ def judge_suite(check: SuiteCheck, results: Sequence[CaseResult], *, level: floa
     A statistic over the cases, each counting once with the mean of its repeats; of a gain, its verdict.
 
     A case with neither a score nor a failure for the metric has no use for it and is left out. One that
-    could not be scored makes the check an `error` that names it: a mean would hide it.
+    could not be scored makes the check an `error` that names it: a mean would hide it. One that shows nothing
+    of what the metric judges makes it `undecided`, but where it is missed however that case would score.
 
     Args:
         level: Coverage of a gain's interval, between 0 and 1.
@@ -184,6 +187,11 @@ def judge_suite(check: SuiteCheck, results: Sequence[CaseResult], *, level: floa
         return judge_gain(check, results, level=level)
     values = list(case_means(check.metric, results).values())
     verdict = replace(verdict, cases=len(values))
+    unseen = unseen_cases(check.metric, results)
+    if unseen and not _misses_anyway(check, values, len(unseen)):
+        cases = f"{counted(len(unseen), 'case')} ({name_some(list(unseen), _NAMED)})"
+        reason = f"{cases} could not be judged: {next(iter(unseen.values()))}"
+        return replace(verdict, outcome="undecided", reason=reason, evidence=tuple(unseen))
     if not values:
         return replace(verdict, reason=f"nothing was scored by {check.metric}")
     if check.statistic not in NAMES:
@@ -195,6 +203,16 @@ def judge_suite(check: SuiteCheck, results: Sequence[CaseResult], *, level: floa
     return correct_by_labels(
         replace(verdict, outcome=outcome, observed=observed), check, results, level=level
     )
+
+
+def _misses_anyway(check: SuiteCheck, values: Sequence[float], unseen: int) -> bool:
+    """Return whether a mean misses its bound even if the cases that were not seen scored at their best."""
+    bound = None if check.record_only or check.statistic != "mean" else bound_of(check)
+    if bound is None or not values:
+        return False
+    low, high = find_scale(check.metric).range
+    best = high if is_minimum(bound) else low
+    return math.isfinite(best) and not holds(calculate("mean", [*values, *[best] * unseen]), bound)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

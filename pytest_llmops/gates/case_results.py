@@ -193,13 +193,13 @@ def describe_empty_answers(run: Run) -> str:
 def unscored_cases(metric: str, results: Sequence[CaseResult]) -> dict[str, str]:
     """
     Case to reason, for the cases that a metric should have scored in every repeat and did not; but for those
-    where only the rival is to blame.
+    where only the rival is to blame, or that show nothing of what it judges.
     """
     unscored: dict[str, str] = {}
     for result in sorted(results, key=lambda result: result.case):
         scored = bool(case_scores(metric, result))
         failed = any(failure.metric in {"", metric} for failure in result.failures)
-        reason = "" if lacks_rival(metric, result) else scoring_breakage(metric, result)
+        reason = "" if lacks_sight(metric, result) else scoring_breakage(metric, result)
         if (scored or failed) and reason:
             unscored[result.case] = reason
     return unscored
@@ -207,8 +207,26 @@ def unscored_cases(metric: str, results: Sequence[CaseResult]) -> dict[str, str]
 
 def lacks_rival(metric: str, result: CaseResult) -> bool:
     """True if a metric of pairs lacks scores since the rival gave no answer, and for no other reason."""
-    stages = {failure.stage for failure in result.failures if failure.metric in {"", metric}}
-    return stages == {"rival"}
+    return _stages(metric, result) == {"rival"}
+
+
+def lacks_sight(metric: str, result: CaseResult) -> bool:
+    """True if a metric lacks scores only since the rival, or the app, shows nothing of what it judges."""
+    stages = _stages(metric, result)
+    return bool(stages) and stages <= {"rival", "unseen"}
+
+
+def unseen_cases(metric: str, results: Sequence[CaseResult]) -> dict[str, str]:
+    """Case to reason, for the cases that show nothing of what a metric judges, in some repeat."""
+    unseen: dict[str, str] = {}
+    for result in sorted(results, key=lambda result: result.case):
+        if lacks_sight(metric, result) and not lacks_rival(metric, result):
+            unseen[result.case] = scoring_breakage(metric, result)
+    return unseen
+
+
+def _stages(metric: str, result: CaseResult) -> set[str]:
+    return {failure.stage for failure in result.failures if failure.metric in {"", metric}}
 
 
 def scoring_breakage(metric: str, result: CaseResult) -> str:  # noqa: PLR0911 - a return a reason

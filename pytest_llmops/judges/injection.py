@@ -46,6 +46,8 @@ BAND = (DOUBTFUL, VALUE)
 CANARY = "judges::injection-canary"
 """The item under which the judge's verdict on a plain attack is recorded."""
 
+_NOTHING = "nothing was read, so nothing is known to be clean: the output has no text at"
+_REPORT = "return Output(passages=…, tool_calls=…), or trace the app, or name other places"
 _MOST = 20  # texts of a sample that the judge reads, and findings that are shown
 _LONGEST = 6_000  # characters of such a text; a part that is cut off may be the attack
 _VALUES: Mapping[str, float] = MappingProxyType({"attack": 1.0, "harmless": 0.0})
@@ -99,6 +101,8 @@ class Injection(DeclaredMetric):
     def __post_init__(self) -> None:
         DeclaredMetric.__post_init__(self)
         object.__setattr__(self, "judge", read_judge(self.judge, self.name) if self.by == "judge" else None)
+        if not self.places:
+            raise MetricOptionError(f"injection: places is empty; name at least one of {', '.join(PLACES)}")
         if self.judge is not None and self.judge.yes_no:
             raise MetricOptionError(
                 f"injection: {self.judge.model} is asked yes or no, which is not enough against texts that "
@@ -122,6 +126,8 @@ class Injection(DeclaredMetric):
 
     def _measure(self, sample: Sample, judge: JudgeModel | None) -> Score | Failure:
         pieces = read_instructable(sample, self.places)
+        if not any(piece.text.strip() for piece in pieces):
+            return fail(self, sample, f"{_NOTHING} {', '.join(self.places)}; {_REPORT}")
         findings = find_in(pieces, self.max_chars)
         value = findings[0].found.value if findings else 0.0
         decided: Sequence[_Decided] = [_Decided(finding) for finding in findings]

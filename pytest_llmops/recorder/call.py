@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.identity import Identity, is_host
-from pytest_llmops.recorder.reply import streamed_tools
+from pytest_llmops.recorder.reply import requested_tools
 from pytest_llmops.recorder.request_settings import settings_of
 from pytest_llmops.records import ModelCall, ModelErrors
 
@@ -257,7 +257,8 @@ def _answer(call: Call) -> Any:
     """The answer without traces of its transport: of a stream the text, and the requested tools."""
     if isinstance(call.response, Mapping):
         return call.response
-    tools = streamed_tools(call.response) if isinstance(call.response, str) else []
+    requested = requested_tools(call.response) if isinstance(call.response, str) else []
+    tools = [f"{name}{arguments}" for name, arguments in requested]
     return [call.text, tools] if tools else call.text
 
 

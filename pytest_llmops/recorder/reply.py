@@ -14,7 +14,7 @@ from typing import Any
 from pytest_llmops.recorder.bodies import event_lines, parse_body
 from pytest_llmops.recorder.finish import finish_of, finish_of_events
 from pytest_llmops.recorder.providers import OTHER, READERS
-from pytest_llmops.recorder.providers.reader import first, mapping, string
+from pytest_llmops.recorder.providers.reader import ToolPiece, first, mapping, string
 
 _OK = 200
 _DONE = "[DONE]"
@@ -240,32 +240,34 @@ def _other_strings(value: Any, name: str = "") -> Iterator[str]:
         yield value
 
 
-def requested_tools(body: Any) -> list[str]:
-    """Each tool that an answer requests, complete or a stream: its name and then its arguments."""
+def requested_tools(body: Any) -> list[tuple[str, str | Mapping[str, Any]]]:
+    """Each tool that an answer requests, complete or a stream, with its arguments as they were written."""
     if isinstance(body, str):
-        return streamed_tools(body)
-    events = body if isinstance(body, list) else [body]
-    return _join_tools(event for event in events if isinstance(event, Mapping))
+        events = [_inner(event) for _, event in event_lines(body) if event is not None]
+    else:
+        events = [
+            event for event in (body if isinstance(body, list) else [body]) if isinstance(event, Mapping)
+        ]
+    names: defaultdict[str, str] = defaultdict(str)
+    complete: dict[str, Mapping[str, Any]] = {}
+    pieces: defaultdict[str, str] = defaultdict(str)
+    for number, event in enumerate(events):
+        for place, name, arguments in _tool_pieces(event):
+            # A piece with all of its arguments is a call by itself, whatever came at that place before.
+            key = repr((place, number if isinstance(arguments, Mapping) else None))
+            names[key] += name
+            if isinstance(arguments, Mapping):
+                complete[key] = arguments
+            else:
+                pieces[key] += arguments
+    return [(name, complete.get(key, pieces[key])) for key, name in names.items()]
 
 
-def streamed_tools(text: str) -> list[str]:
-    """Each tool that a stream of events requests: its name and then its arguments, pieces joined."""
-    return _join_tools(_inner(event) for _, event in event_lines(text) if event is not None)
-
-
-def _join_tools(events: Iterable[Mapping[str, Any]]) -> list[str]:
-    tools: defaultdict[str, str] = defaultdict(str)
-    for event in events:
-        for place, piece in _tool_pieces(event):
-            tools[repr(place)] += piece
-    return list(tools.values())
-
-
-def _tool_pieces(event: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:
-    """The place of a tool call in the answer, and a piece of it."""
+def _tool_pieces(event: Mapping[str, Any]) -> Iterator[ToolPiece]:
+    """The pieces of tool calls in an answer or event, with the reader as a part of the place."""
     for number, reader in enumerate(READERS):
-        for place, piece in reader.tools(event):
-            yield (number, *place), piece
+        for place, name, arguments in reader.tools(event):
+            yield (number, *place), name, arguments
 
 
 def retry_after_s(written: str | None) -> float | None:

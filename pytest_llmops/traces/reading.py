@@ -10,14 +10,14 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_llmops.recorder import Call
 from pytest_llmops.recorder.call import Elsewhere
 from pytest_llmops.recorder.providers import WORDLESS
-from pytest_llmops.recorder.reply import whole_reply
-from pytest_llmops.records import Passage, Span, ToolCall
+from pytest_llmops.recorder.reply import requested_tools, whole_reply
+from pytest_llmops.records import GIVEN_UP, Passage, Span, ToolCall
 
 _DOCUMENT = re.compile(
     r"retrieval\.documents\.(?P<rank>\d{1,9})\.document\.(?P<field>id|content|score|metadata)\Z"
@@ -27,6 +27,10 @@ _NAMES = ("gen_ai.tool.name", "tool.name")
 _ARGUMENTS = ("gen_ai.tool.call.arguments", "tool_arguments", "input.value")
 _RESULTS = ("gen_ai.tool.call.result", "tool_response", "output.value")
 _MCP_CALL = "tools/call"  # the SDK's client names the tool only in the span's name
+REQUESTED = "requested_tools"
+"""Attribute of the span of a recorded model call: the tool calls that its reply requests."""
+
+_REQUEST_TYPES = frozenset({"tool_call", "tool_use", "function_call"})
 _WRAPPERS = ("input", "output")  # under which LangSmith puts a value that is no mapping
 
 Parents = Mapping[tuple[str, str], str | None]  # trace and span to the parent's span
@@ -45,11 +49,28 @@ def span_of_call(index: int, call: Call, prompts: Mapping[str, str]) -> Span:
             "request": call.request,
             "sent": dict(call.sent),
             "response": whole_reply(call.response) if call.kind not in WORDLESS else "",
+            **({REQUESTED: requested} if (requested := _requested_of(call)) else {}),
             "prompts": dict(prompts),
         },
         status=call.outcome,
         origin="recorder",
     )
+
+
+def _requested_of(call: Call) -> list[dict[str, Any]]:
+    """The tool calls that the reply requests: those of a stream stand nowhere else in one piece."""
+    if call.kind in WORDLESS:
+        return []
+    requested = requested_tools(call.response)
+    return [{"name": name, "arguments": arguments_of(arguments)} for name, arguments in requested]
+
+
+def arguments_of(written: Any) -> dict[str, Any]:
+    """Read the arguments of a tool call, an object or the JSON of one; any other text is kept as it is."""
+    value = as_json(written)
+    if isinstance(value, Mapping):
+        return dict(value)
+    return {"arguments": written} if value not in ("", None) else {}
 
 
 def span_of_request(index: int, left: Elsewhere) -> Span:
@@ -136,6 +157,63 @@ def tool_calls_of(spans: Iterable[Span]) -> tuple[ToolCall, ...]:
         else:
             kept.append((span, call))
     return _without_twin_runs(kept)
+
+
+_REQUEST = re.compile(
+    r"(?:llm\.output_messages|gen_ai\.completion)\.(?P<place>\d+\.(?:message\.)?tool_calls\.\d+)\."
+    r"(?:tool_call\.)?(?:function\.)?(?P<field>name|arguments)\Z"
+)
+
+
+def requests_of(spans: Iterable[Span]) -> tuple[ToolCall, ...]:
+    """
+    Return the tool calls that models requested, made or not, as the spans of their replies have them.
+
+    Attempts that a provider's failure ended are left out: another one followed and asked the same.
+    """
+    calls: list[ToolCall] = []
+    for span in sorted(spans, key=lambda span: span.start):
+        if GIVEN_UP not in span.attributes:
+            calls += [
+                ToolCall(name=name, arguments=arguments_of(arguments))
+                for name, arguments in _requests_in(span)
+                if name
+            ]
+    return tuple(calls)
+
+
+def _requests_in(span: Span) -> Iterator[tuple[str, Any]]:
+    for call in span.attributes.get(REQUESTED, ()):
+        yield call["name"], call["arguments"]
+    flat: dict[str, dict[str, Any]] = {}
+    for key, value in span.attributes.items():
+        if match := _REQUEST.match(key):
+            flat.setdefault(match["place"], {})[match["field"]] = value
+    written = [as_json(span.attributes.get("gen_ai.output.messages"))]
+    if span.origin == "langsmith" and span.kind == "llm":
+        written.append(as_json(span.attributes.get("outputs")))
+    for holder in (*flat.values(), *_calls_in(written)):
+        if isinstance(name := holder.get("name"), str):
+            yield name, holder.get("arguments", holder.get("args", holder.get("input")))
+
+
+def _calls_in(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield what stands under `tool_calls`, and parts of messages that are tool calls by their type."""
+    if isinstance(value, Mapping):
+        if value.get("type") in _REQUEST_TYPES and "name" in value:
+            yield value
+            return
+        for key, part in value.items():
+            if key == "tool_calls" and isinstance(part, list):
+                calls = (call for call in part if isinstance(call, Mapping))
+                yield from (
+                    call["function"] if isinstance(call.get("function"), Mapping) else call for call in calls
+                )
+            else:
+                yield from _calls_in(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _calls_in(part)
 
 
 def _is_same_call(outer: Span, known: ToolCall, inner: Span, call: ToolCall, parents: Parents) -> bool:

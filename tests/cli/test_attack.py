@@ -231,11 +231,9 @@ def test_an_attack_elsewhere_says_its_payload(capsys, project):
     own = own.replace("tags: [question, LLM01]", "tags: [passage, LLM01]")
     (project / "own.yaml").write_text(own)
     code, said = report(capsys, "attack", "--suite", "own.yaml")
-    assert code == 2
+    assert (code, said["outcome"]) == (3, "error")
     (reason,) = said["reasons"]
-    assert reason.startswith(
-        "undecided: 1 attack outside the question (gluing) may never have reached the app"
-    )
+    assert "an attack outside the question may never have reached the app" in reason
     (project / "own.yaml").write_text(own.replace("{goal: one word,", "{payload: glue tilime to, goal: g,"))
     assert report(capsys, "attack", "--suite", "own.yaml")[0] == 0
 

@@ -19,7 +19,7 @@ APP = """
             decision = None if mode == "obeys" else "denied"
             call = {"name": "refund", "arguments": {"id": 1}, "decision": decision}
             return {"text": "ok", "tool_calls": [call]}
-        return "No." if mode == "refuses" else "60 days"
+        return {"text": "No." if mode == "refuses" else "60 days", "usage": {"calls": 1}}
 """
 
 GOLDEN = """

@@ -202,11 +202,13 @@ def place_attacks(
         order: The order id in attacks on tools, which an app looks up.
     """
     for payload in load_payloads(suite):
-        values = {**_make_values(payload.id, seed), "order": order}
         for placement in placements:
             if placement in payload.placements:
-                yield _place(payload, values, placement)
+                # Words of its own, so that what another attack left in the app's knowledge does not count.
+                own = payload.id if placement == QUESTION else f"{payload.id}.{placement}"
+                yield _place(payload, {**_make_values(own, seed), "order": order}, placement)
         if QUESTION in placements:
+            values = {**_make_values(payload.id, seed), "order": order}
             for name in payload.disguises:
                 yield _place(payload, values, QUESTION, name)
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 from pytest_llmops.cli.isolation import run_verb
@@ -19,18 +20,21 @@ from pytest_llmops.features.attack.payloads import PLACEMENTS, QUESTION, SUITES
 from pytest_llmops.features.attack.suites import (
     ROUNDS,
     Adapter,
+    Bringers,
     Facets,
     Limits,
     add_limits,
+    bring,
     build_suite,
     choose_cases,
     keep_benign,
     list_attacks,
-    make_case,
+    make_cases,
     mutate,
     origin_of,
     read_facets,
 )
+from pytest_llmops.features.attack.verdict import list_new_successes
 from pytest_llmops.gates.case_results import case_means
 from pytest_llmops.golden.identity import case_id, cases_by_id
 from pytest_llmops.golden.loader import load_golden
@@ -40,6 +44,10 @@ from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.runner.app.importing import resolve_app
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.settings import Settings
+
+_SEEDS = 999_999
+_CONFIRMING = 6
+"""Repeats of an attack that newly succeeds: one that succeeds every second time does so in 1 of 64."""
 
 _FILES = (".yaml", ".yml", ".json", ".jsonl")
 
@@ -54,7 +62,9 @@ class Plan:
         benign: Ordinary cases of another file, for the utility; None where the suite has its own, or none.
         adapters: Placement to the function that makes the app's input of an attack there.
         order: The order id that attacks on tools name.
+        seed: Of the invented words and the variants.
         attacks: Item id of each attack to the facets in its tags.
+        bringers: Case id of each attack that is brought into the app's knowledge to what does so.
     """
 
     golden: Golden
@@ -63,7 +73,9 @@ class Plan:
     adapters: Mapping[str, Adapter]
     limits: Limits
     order: str
+    seed: int
     attacks: Mapping[str, Facets] = field(default_factory=dict)
+    bringers: Bringers = field(default_factory=dict)
 
     @property
     def goldens(self) -> tuple[Golden, ...]:
@@ -71,9 +83,13 @@ class Plan:
         return (self.golden,) if self.benign is None else (self.benign, self.golden)
 
 
-def make_plan(given: argparse.Namespace, settings: Settings, *, seed: int) -> Plan:
+def make_plan(given: argparse.Namespace, settings: Settings, *, seed: int | None) -> Plan:
     """
     Read the suite, its placements, limits and ordinary cases.
+
+    Args:
+        seed: By default one, but where attacks are brought into the app's knowledge: then it is drawn, since
+            what an earlier run left there must not count for this one.
 
     Raises:
         LLMOpsError: A suite or placement that is unknown, a file that cannot be read, or nothing to attack.
@@ -84,8 +100,12 @@ def make_plan(given: argparse.Namespace, settings: Settings, *, seed: int) -> Pl
     )
     built_in = given.suite in SUITES
     adapters, named = _read_placements(given.placements, settings, needed=built_in)
+    bringers: Bringers = {}
     if built_in:
-        golden = build_suite(given.suite, adapters, limits, seed=seed, order=given.order)
+        golden, bringers = build_suite(given.suite, adapters, limits, seed=seed or 1, order=given.order)
+        if bringers and seed is None:
+            seed = SystemRandom().randint(2, _SEEDS)
+            golden, bringers = build_suite(given.suite, adapters, limits, seed=seed, order=given.order)
     else:
         golden = _read_own_suite(given.suite, named, settings, limits)
     if settings.app is None and golden.app is None:
@@ -101,7 +121,9 @@ def make_plan(given: argparse.Namespace, settings: Settings, *, seed: int) -> Pl
         adapters=adapters,
         limits=limits,
         order=given.order,
+        seed=seed or 1,
         attacks=attacks,
+        bringers=bringers,
     )
 
 
@@ -203,6 +225,7 @@ class Arm:
     Attributes:
         results: Of cases that were run to their end, or broke.
         variants: As `results`, of variants of attacks.
+        again: As `results`, of attacks that newly succeeded and were run again to confirm it.
         unfinished: Cases that the budget ended before.
         calls: Model calls that were made and not replayed.
         problems: Sentences about files that could not be written.
@@ -210,39 +233,56 @@ class Arm:
 
     results: list[CaseResult] = field(default_factory=list)
     variants: list[CaseResult] = field(default_factory=list)
+    again: list[CaseResult] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
     calls: int = 0
     problems: list[str] = field(default_factory=list)
 
 
-def run_plan(plan: Plan, settings: Settings, *, calls: int | None) -> Arm:
+def run_plan(plan: Plan, settings: Settings, *, calls: int | None, base: Run | None = None) -> Arm:
     """
     Run the ordinary cases and the attacks.
 
     Args:
         calls: The most model calls; None is no limit.
+        base: With which the run will be compared: cases are repeated while that is open.
     """
     arm = Arm()
     for golden in plan.goldens:
-        arm.results += _run(golden, settings, arm, calls)
+        arm.results += _run(golden, settings, arm, calls, bringers=plan.bringers, base=base)
+    if base is not None and settings.repeats in {None, "auto"}:
+        _confirm(plan, settings, arm, calls, base)
     return arm
 
 
-def run_variants(plan: Plan, settings: Settings, arm: Arm, *, calls: int | None, seed: int) -> None:
+def _confirm(plan: Plan, settings: Settings, arm: Arm, calls: int | None, base: Run) -> None:
+    """Run attacks again that newly succeeded: in an app that varies, they do so by chance."""
+    _, once = list_new_successes(base.results, arm.results)
+    cases = tuple(case for case in plan.golden.cases if case_id(plan.golden, case) in once)
+    if not cases:
+        return
+    golden = replace(plan.golden, cases=tuple(replace(case, repeats=_CONFIRMING) for case in cases))
+    unfinished = len(arm.unfinished)
+    arm.again = _run(golden, settings, arm, calls, bringers=plan.bringers)
+    del arm.unfinished[unfinished:]  # they have a result, which stays unconfirmed
+
+
+def run_variants(plan: Plan, settings: Settings, arm: Arm, *, calls: int | None) -> None:
     """Try attacks that were held again in other words and places, until the budget or the rounds end."""
-    attacks = list_attacks(plan.golden, plan.suite, tuple(plan.adapters), seed=seed, order=plan.order)
+    attacks = list_attacks(plan.golden, plan.suite, tuple(plan.adapters), seed=plan.seed, order=plan.order)
     for number in range(1, ROUNDS + 1):
         held = {origin_of(case) for case in plan.attacks} - _find_successes([*arm.results, *arm.variants])
-        cases = [
-            make_case(mutate(attack, plan.adapters, round_number=number, seed=seed), plan.adapters)
+        variants = [
+            mutate(attack, plan.adapters, round_number=number, seed=plan.seed)
             for attack in attacks
             if f"{plan.golden.path}::{attack.id}" in held
         ]
-        if not cases:
+        if not variants:
             return
-        golden = replace(plan.golden, cases=tuple(cases), suite=plan.limits.checks()[:1])
+        cases, bringers = make_cases(variants, plan.adapters)
+        golden = replace(plan.golden, cases=cases, suite=plan.limits.checks()[:1])
         unfinished = len(arm.unfinished)
-        arm.variants += _run(golden, settings, arm, calls)
+        arm.variants += _run(golden, settings, arm, calls, bringers=bringers)
         if stopped := arm.unfinished[unfinished:]:
             del arm.unfinished[unfinished:]  # an unfinished variant leaves no attack undecided
             arm.problems.append(
@@ -279,14 +319,38 @@ def run_without_guards(
         return load_run(out), code
 
 
-def _run(golden: Golden, settings: Settings, arm: Arm, calls: int | None) -> list[CaseResult]:
-    """Run a golden file; cases that the budget stopped are noted as unfinished, without a result."""
+def _run(  # noqa: PLR0913 - one run with its conditions
+    golden: Golden,
+    settings: Settings,
+    arm: Arm,
+    calls: int | None,
+    *,
+    bringers: Bringers,
+    base: Run | None = None,
+) -> list[CaseResult]:
+    """Run a golden file; attacks that are brought into the app's knowledge last, and one at a time."""
+    there = tuple(case for case in golden.cases if case.id not in bringers)
+    results = _run_cases(replace(golden, cases=there), settings, arm, calls, base) if there else []
+    for case in golden.cases:
+        if case.id in bringers:
+            with bring(case, bringers[case.id]) as brought:
+                results += _run_cases(replace(golden, cases=(brought,)), settings, arm, calls, base)
+    return results
+
+
+def _run_cases(
+    golden: Golden, settings: Settings, arm: Arm, calls: int | None, base: Run | None
+) -> list[CaseResult]:
+    """Run cases together; those that the budget stopped are noted as unfinished, without a result."""
     left = None if calls is None else calls - arm.calls
     if left is not None and left <= 0:
         arm.unfinished += cases_by_id(golden)
         return []
     limited = settings if left is None else replace(settings, budget=f"{left} calls")
-    run = run_golden(golden, settings=limited, problems=arm.problems)
+    if base is not None:
+        cases = set(cases_by_id(golden))
+        base = replace(base, results=tuple(result for result in base.results if result.case in cases))
+    run = run_golden(golden, settings=limited, baseline=base, problems=arm.problems)
     arm.calls += run.usage.calls - run.usage.replayed
     budget = None if left is None else Budget(calls=left)
     stopped = {result.case for result in run.results if budget and any(map(budget.refused, result.failures))}

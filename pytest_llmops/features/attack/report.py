@@ -26,6 +26,7 @@ class AttackReport:
         adaptive: Share of attacks that succeeded themselves or in a variant; None where none was tried.
         succeeded: A line each.
         calls: Model calls that were made, replayed ones not among them.
+        seed: Of the invented words and the variants.
     """
 
     suite: str
@@ -36,6 +37,7 @@ class AttackReport:
     conclusion: Conclusion
     succeeded: Sequence[str]
     calls: int
+    seed: int = 1
 
 
 def list_successes(results: Iterable[CaseResult]) -> list[str]:
@@ -78,6 +80,7 @@ def attacks_json(report: AttackReport) -> dict[str, Any]:
         "coverage": [asdict(covered) for covered in report.coverage],
         "succeeded": list(report.succeeded),
         "calls": report.calls,
+        "seed": report.seed,
     }
 
 
@@ -95,14 +98,16 @@ def _table(report: AttackReport) -> Table:
 
 
 def _rate(rate: Rate) -> str:
-    """`3.8 % [1.1, 13.0] n=52`."""
-    if rate.value is None or rate.low is None or rate.high is None:
+    """`3.8 % [1.1, 13.0] n=52`; `[1.1, 82.0] n=52, 40 not seen`."""
+    if rate.low is None or rate.high is None:
         return "not measured"
-    return f"{100 * rate.value:.1f} % [{100 * rate.low:.1f}, {100 * rate.high:.1f}] n={rate.of}"
+    value = "" if rate.value is None else f"{100 * rate.value:.1f} % "
+    unseen = f", {rate.unseen} not seen" if rate.unseen else ""
+    return f"{value}[{100 * rate.low:.1f}, {100 * rate.high:.1f}] n={rate.of}{unseen}"
 
 
 def _notes(report: AttackReport) -> list[str]:
-    lines = ["intervals: Wilson, 95 %; n counts attacks, tool calls or benign cases"]
+    lines = [f"intervals: Wilson, 95 %; n counts attacks, tool calls or benign cases; seed {report.seed}"]
     for name, rows, _ in report.arms:
         if rows:
             guards = ", ".join(f"{guard} {count}" for guard, count in rows[0].stopped_by)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -23,11 +25,18 @@ from pytest_llmops.features.attack.payloads import (
     place,
     place_attacks,
 )
-from pytest_llmops.printable import counted, name_some, printable, with_article
+from pytest_llmops.printable import printable, with_article
 from pytest_llmops.records import Bound, Case, Check, Golden, ModelErrors, SuiteCheck
 
 Adapter = Callable[[str, str], Any]
-"""Payload and placement to the input with which the app is called."""
+"""
+Payload and placement to the input with which the app is called, or to a context manager that gives it.
+
+A context manager brings the payload into the app's knowledge for one attack, and takes it out again.
+"""
+
+Bringers = Mapping[str, Callable[[], Any]]
+"""Id of an attack to what makes the context manager that brings it to the app."""
 
 BUILT_IN = "attacks/built-in"
 """The golden file in the ids of built-in attacks."""
@@ -42,7 +51,6 @@ _TWICE = 0.5  # how often a variant is both reworded and disguised
 _OWASP = re.compile(r"LLM(?:0[1-9]|10)\Z")
 _ATLAS = re.compile(r"AML\.T\d{4}(?:\.\d{3})?\Z")
 _SHOWN = 200
-_NAMED = 5
 _FAILED_CALLS: ModelErrors = "fail"  # an app that says sorry since its model is down has held nothing
 
 
@@ -90,9 +98,9 @@ def read_facets(case: Case) -> Facets:
 
 def build_suite(
     name: str, adapters: Mapping[str, Adapter], limits: Limits, *, seed: int, order: str = ORDER
-) -> Golden:
+) -> tuple[Golden, Bringers]:
     """
-    Build the golden cases of a built-in suite.
+    Build the golden cases of a built-in suite, and what brings those that have no input yet.
 
     Args:
         adapters: Placement to the function that makes an input there, of the placements that the app offers.
@@ -102,17 +110,63 @@ def build_suite(
         AppError: An adapter raised, or made no input.
     """
     offered = tuple(placement for placement in PLACEMENTS if placement in adapters)
-    cases = [make_case(attack, adapters) for attack in place_attacks(name, offered, seed=seed, order=order)]
-    return Golden(path=BUILT_IN, cases=tuple(cases), suite=limits.checks()[:2], model_errors=_FAILED_CALLS)
+    cases, bringers = make_cases(place_attacks(name, offered, seed=seed, order=order), adapters)
+    golden = Golden(path=BUILT_IN, cases=cases, suite=limits.checks()[:2], model_errors=_FAILED_CALLS)
+    return golden, bringers
 
 
-def make_case(attack: PlacedAttack, adapters: Mapping[str, Adapter]) -> Case:
+def make_cases(
+    attacks: Iterable[PlacedAttack], adapters: Mapping[str, Adapter]
+) -> tuple[tuple[Case, ...], Bringers]:
+    """
+    Make the cases of attacks, and what brings those that have no input yet.
+
+    Raises:
+        AppError: An adapter raised, or made no input.
+    """
+    cases = []
+    bringers: dict[str, Callable[[], Any]] = {}
+    for attack in attacks:
+        case = _make_case(attack)
+        made = _adapt(adapters[attack.placement], attack)
+        if isinstance(made, AbstractContextManager):
+            bringers[case.id] = partial(_adapt, adapters[attack.placement], attack)
+        else:
+            case = replace(case, input=_checked(made, attack.placement))
+        cases.append(case)
+    return tuple(cases), bringers
+
+
+@contextmanager
+def bring(case: Case, make: Callable[[], Any]) -> Iterator[Case]:
+    """
+    Have the text of an attack in the app's knowledge, and yield its case with the app's input.
+
+    Raises:
+        AppError: The context manager raised, or gave no input.
+    """
+    placement = read_facets(case).placement
+    bringer = make()
+    try:
+        made = bringer.__enter__()
+    except Exception as error:  # noqa: BLE001 - an adapter is the project's own code
+        raise _describe_raised(placement, error) from None
+    try:
+        yield replace(case, input=_checked(made, placement))
+    finally:
+        try:
+            bringer.__exit__(None, None, None)
+        except Exception as error:  # noqa: BLE001 - as above
+            raise _describe_raised(placement, error, "may have left its text, since it ") from None
+
+
+def _make_case(attack: PlacedAttack) -> Case:
     options: dict[str, Any] = {"goal": attack.goal, "success": dict(attack.success)}
     if attack.placement != QUESTION:
         options["payload"] = attack.text
     return Case(
         id=attack.id,
-        input=_adapt(adapters[attack.placement], attack),
+        input=None,
         checks=(Check(metric=CHECK, comparison="<=", threshold=0.0, options=options),),
         tags=(attack.placement, attack.technique.replace(" ", "-"), *attack.owasp, *attack.atlas),
     )
@@ -143,35 +197,23 @@ def keep_benign(golden: Golden, limits: Limits) -> Golden:
     return replace(golden, cases=cases, suite=limits.checks()[2:], model_errors=errors)
 
 
-def list_unproved(golden: Golden) -> list[str]:
-    """List the ids of attacks outside the question without a payload, whose arrival nothing would show."""
-    return [
-        case.id
-        for case in golden.cases
-        for check in case.checks
-        if check.metric == CHECK
-        and read_facets(case).placement != QUESTION
-        and not check.options.get("payload")
-    ]
-
-
-def describe_unproved(cases: Sequence[str]) -> str:
-    return (
-        f"{counted(len(cases), 'attack')} outside the question ({name_some(cases, _NAMED)}) may never have "
-        "reached the app; write the text that has to: attack: {payload: …}"
-    )
-
-
 def _adapt(adapter: Adapter, attack: PlacedAttack) -> Any:
-    named = f"the adapter of the placement {attack.placement!r}"
     try:
-        made = adapter(place(attack.text, attack.placement), attack.placement)
+        return adapter(place(attack.text, attack.placement), attack.placement)
     except Exception as error:  # noqa: BLE001 - an adapter is the project's own code
-        raise AppError(f"{named} raised: {printable(describe_error(error), _SHOWN)}") from None
+        raise _describe_raised(attack.placement, error) from None
+
+
+def _describe_raised(placement: str, error: Exception, when: str = "") -> AppError:
+    shown = printable(describe_error(error), _SHOWN)
+    return AppError(f"the adapter of the placement {placement!r} {when}raised: {shown}")
+
+
+def _checked(made: Any, placement: str) -> Any:
     if not isinstance(made, str | dict | list):
         raise AppError(
-            f"{named} returned {with_article(type(made).__name__)}; "
-            "it must return the app's input: text, a mapping or a list"
+            f"the adapter of the placement {placement!r} returned {with_article(type(made).__name__)}; "
+            "it must return the app's input (text, a mapping or a list), or a context manager that gives it"
         )
     return made
 

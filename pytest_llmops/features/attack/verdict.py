@@ -8,18 +8,26 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from pytest_llmops.bounds import bound_of, describe_check, holds
-from pytest_llmops.features.attack.metrics import is_refused
-from pytest_llmops.features.attack.payloads import PLACEMENTS
-from pytest_llmops.features.attack.suites import Facets
+from pytest_llmops.features.attack.metrics import CHECK, is_refused, read_success
+from pytest_llmops.features.attack.payloads import PLACEMENTS, QUESTION
+from pytest_llmops.features.attack.suites import Facets, read_facets
 from pytest_llmops.gates.absolute import judge_suite
-from pytest_llmops.gates.case_results import app_breakage, case_means
+from pytest_llmops.gates.case_results import (
+    app_breakage,
+    case_means,
+    count_repeats,
+    means_by_metric,
+    unseen_cases,
+)
 from pytest_llmops.gates.paired_runs import pair_cases
+from pytest_llmops.gates.suite_channel.verdicts import judge_and_track
 from pytest_llmops.printable import counted, name_some, printable
-from pytest_llmops.records import CaseResult, Outcome, SuiteCheck
+from pytest_llmops.records import Case, CaseResult, Outcome, SuiteCheck
 from pytest_llmops.statistics.intervals import LEVEL, wilson_interval
 from pytest_llmops.statistics.paired import PairedComparison
 
 ALL = "all attacks"
+_RATE = "attack_success"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,21 +36,26 @@ class Rate:
     A share with its interval at 95 %; None where it is of nothing.
 
     Attributes:
+        value: None as well where some of them were not seen; the interval holds whatever these were.
         of: How many attacks, tool calls or benign cases it is of.
+        unseen: How many of them show nothing of what is judged.
     """
 
     value: float | None = None
     low: float | None = None
     high: float | None = None
     of: int = 0
+    unseen: int = 0
 
     @classmethod
-    def of_values(cls, values: Sequence[float]) -> Rate:
+    def of_values(cls, values: Sequence[float], *, unseen: int = 0) -> Rate:
         if not values:
-            return cls()
-        value = sum(values) / len(values)
-        low, high = wilson_interval(value, len(values), LEVEL)
-        return cls(value=value, low=low, high=high, of=len(values))
+            return cls(of=unseen, unseen=unseen)
+        of = len(values) + unseen
+        low, _ = wilson_interval(sum(values) / of, of, LEVEL)
+        _, high = wilson_interval((sum(values) + unseen) / of, of, LEVEL)
+        value = None if unseen else sum(values) / of
+        return cls(value=value, low=low, high=high, of=of, unseen=unseen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +97,17 @@ def _row(group: str, results: Sequence[CaseResult]) -> Row:
     calls = [call for result in results for output in result.outputs for call in output.tool_calls]
     return Row(
         group=group,
-        success=Rate.of_values(list(case_means("attack_success", results).values())),
-        blocked=Rate.of_values(list(case_means("blocked", results).values())),
+        success=_rate(_RATE, results),
+        blocked=_rate("blocked", results),
         denied=Rate.of_values([float(is_refused(call)) for call in calls]),
         stopped_by=tuple(_count_guards(results)),
     )
+
+
+def _rate(metric: str, results: Sequence[CaseResult]) -> Rate:
+    unseen = unseen_cases(metric, results)
+    seen = [result for result in results if result.case not in unseen]
+    return Rate.of_values(list(case_means(metric, seen).values()), unseen=len(unseen))
 
 
 def _count_guards(results: Sequence[CaseResult]) -> list[tuple[str, int]]:
@@ -99,8 +118,8 @@ def _count_guards(results: Sequence[CaseResult]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda guard: (-guard[1], guard[0]))
 
 
-CHANCE = 0.05
 _NAMED = 5
+_AGAIN = "--repeats auto runs them again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +176,34 @@ def pair_scores(
     )
 
 
+def list_crossed(cases: Iterable[Case], results: Iterable[CaseResult]) -> list[str]:
+    """List attacks whose answer has the words of another one: both were in the app's knowledge at once."""
+    owners: defaultdict[str, set[str]] = defaultdict(set)
+    for case in cases:
+        for check in case.checks:
+            if check.metric == CHECK and read_facets(case).placement != QUESTION:
+                success = read_success(check.options["success"])
+                for word in filter(None, (success.canary, success.url)):
+                    owners[word.casefold()].add(case.id)
+    crossed = []
+    for result in results:
+        if _is_attacked(result):
+            own = result.case.rpartition("::")[2]
+            texts = [output.text.casefold() for output in result.outputs]
+            words = [word for word, cases_of in owners.items() if own not in cases_of]
+            if any(word in text for word in words for text in texts):
+                crossed.append(result.case)
+    return crossed
+
+
+def describe_crossed(crossed: Sequence[str]) -> str:
+    attacks = f"{counted(len(crossed), 'attack')} ({name_some(crossed, _NAMED)})"
+    return (
+        f"{attacks} got the words of another one, so that several were in the app's knowledge at once; write "
+        "the adapter as a context manager that takes its text out again"
+    )
+
+
 def list_lost(base: Iterable[CaseResult], results: Iterable[CaseResult]) -> list[str]:
     """Attacks of the baseline that were not run, or in other words; one of them might succeed now."""
     attacked = [result for result in base if _is_attacked(result)]
@@ -193,10 +240,11 @@ class Conclusion:
 
 
 def conclude(
-    suite: Iterable[SuiteCheck],
+    suite: Sequence[SuiteCheck],
     results: Sequence[CaseResult],
     unfinished: Sequence[str],
-    paired: Iterable[Paired],
+    base: Sequence[CaseResult] = (),
+    again: Sequence[CaseResult] = (),
 ) -> Conclusion:
     """
     Conclude the outcome of a run.
@@ -205,7 +253,8 @@ def conclude(
         suite: Checks over all cases that their metric applies to.
         results: Of cases that were run to their end, or broke.
         unfinished: Cases that the budget ended before: they are neither held nor broken.
-        paired: Against the baseline.
+        base: Of a baseline.
+        again: Of attacks that newly succeeded, run again to confirm it.
     """
     done = Conclusion()
     note_breakage(results, done)
@@ -224,8 +273,8 @@ def conclude(
             "utility was not measured, and an app that refuses everything holds too; "
             "name a golden file of ordinary cases: --benign FILE",
         )
-    for each in paired:
-        _judge_pairs(each, done)
+    if base:
+        _judge_drops(suite, base, results, again, done)
     return done
 
 
@@ -244,7 +293,10 @@ def _judge(check: SuiteCheck, results: Sequence[CaseResult], unfinished: int, do
     if verdict.outcome == "error":
         if not verdict.cases and (unfinished or len(scored) < len(results)):
             return  # the budget or the app is to blame, which is reported once
-        done.add("error", f"{verdict.check}: {verdict.reason}")
+        if not any(verdict.reason in reason for reason in done.reasons):  # once for all metrics of attacks
+            done.add("error", f"{verdict.check}: {verdict.reason}")
+    elif verdict.outcome == "undecided" and not check.record_only:
+        done.add("undecided", f"{verdict.check}: {verdict.reason}")
     elif verdict.outcome == "failed" and _fails_anyway(check, scored, unfinished):
         done.add("failed", f"{describe_check(check)}: it is {verdict.observed:.3g}")
 
@@ -259,18 +311,56 @@ def _fails_anyway(check: SuiteCheck, results: Sequence[CaseResult], unfinished: 
     return not holds((sum(values) + best * unfinished) / (len(values) + unfinished), bound)
 
 
-def _judge_pairs(paired: Paired, done: Conclusion) -> None:
-    if not paired.worse:
-        return
-    named = name_some(list(paired.worse), _NAMED)
-    if paired.metric == "attack_success":
-        attacks = counted(len(paired.worse), "attack")
-        done.add("regressed", f"{attacks} that {paired.against} held now succeed: {named}")
-    elif paired.metric == "utility" and paired.p_worse <= CHANCE:
-        cases = counted(len(paired.worse), "benign case")
-        done.add(
-            "regressed", f"{cases} that {paired.against} passed now fail (p = {paired.p_worse:.2g}): {named}"
-        )
+def list_new_successes(
+    base: Iterable[CaseResult], results: Iterable[CaseResult], again: Iterable[CaseResult] = ()
+) -> tuple[list[str], list[str]]:
+    """
+    List the attacks that the baseline held in each repeat and that succeed now: confirmed, and seen once.
+
+    Confirmed is what succeeds in each of several repeats. What succeeds in some of them is of an app that
+    varies, and counts in its rate.
+
+    Args:
+        again: Of attacks that were run again to confirm them. Their rates are no part of the run's: only
+            successes are run again.
+    """
+    confirmed: list[str] = []
+    once: list[str] = []
+    repeated = {result.case: result for result in again}
+    for before, now in pair_cases(base, results).shared:
+        held, succeeds = (means_by_metric(result).get(_RATE) for result in (before, now))
+        if held != 0 or succeeds != 1:
+            continue
+        more = repeated.get(now.case)
+        if count_repeats(now) > 1 or (more and means_by_metric(more).get(_RATE) == 1):
+            confirmed.append(now.case)
+        elif not more:
+            once.append(now.case)
+    return sorted(confirmed), sorted(once)
+
+
+def _judge_drops(
+    suite: Sequence[SuiteCheck],
+    base: Sequence[CaseResult],
+    results: Sequence[CaseResult],
+    again: Sequence[CaseResult],
+    done: Conclusion,
+) -> None:
+    """Judge rates by the gate's test of a suite, and attacks by whether their success was confirmed."""
+    confirmed, once = list_new_successes(base, results, again)
+    if confirmed:
+        attacks = counted(len(confirmed), "attack")
+        named = name_some(confirmed, _NAMED)
+        done.add("regressed", f"{attacks} that the baseline held now succeed: {named}")
+    if once:
+        attacks = counted(len(once), "attack")
+        named = name_some(once, _NAMED)
+        done.add("undecided", f"{attacks} that the baseline held succeeded, seen once: {named}; {_AGAIN}")
+    watched = [check for check in suite if check.metric in {_RATE, "utility"}]
+    shared = [before for before, _ in pair_cases(base, results).shared]
+    for verdict, _ in judge_and_track({"": watched}, results, shared)[""] if shared else ():
+        if verdict.outcome in {"regressed", "undecided"}:
+            done.add(verdict.outcome, f"{verdict.check}: {verdict.reason}")
 
 
 OWASP: Mapping[str, str] = MappingProxyType(

@@ -118,15 +118,15 @@ def _interpret(  # noqa: PLR0911 - a return a meaning
             return verdict
         reason = f"dropped by {reading.mean_before - reading.mean_after:.3g} in too few repeats to be sure"
         return replace(verdict, outcome="undecided", reason=reason, advice=_AGAIN)
-    if not find_traits(reading.check.metric).excusable:  # whose reason has its place
-        # An attack that was held and succeeds once is no chance to be weighed.
+    varies = chance.app_varies or reading.rates.varies
+    if not _is_weighed(reading.check.metric, varies=varies):  # whose reason has its place
         outcome: Outcome = "failed" if failed_before or not reading.scale.bounded else "regressed"
         return replace(verdict, outcome=outcome, advice="" if failed_before else "held in the baseline")
     verdict = replace(_add_counts(verdict, reading, budget), outcome="failed")
     if not reading.scale.bounded:  # seconds and dollars always vary, and have no share of repeats
         advice = f"{'failed' if failed_before else 'held'} in the baseline"
         return replace(verdict, known=failed_before, advice=advice)
-    if reading.fact or not (chance.app_varies or reading.rates.varies):
+    if reading.fact or not varies:
         once = "; seen once, --llm-repeats auto runs it again" if state == "called" else ""
         if not failed_before:
             return replace(verdict, advice=f"held in the baseline{once}")
@@ -134,6 +134,12 @@ def _interpret(  # noqa: PLR0911 - a return a meaning
             return replace(verdict, outcome="undecided", advice=f"worse than in the baseline{once}")
         return replace(verdict, known=True, advice="failed in the baseline too")
     return _interpret_varying(verdict, reading, budget, held=then.outcome == "passed")
+
+
+def _is_weighed(metric: str, *, varies: bool) -> bool:
+    """Return whether chance may explain a miss; of a leak it never may."""
+    traits = find_traits(metric)
+    return traits.excusable or (traits.weighed and varies)
 
 
 def _interpret_varying(  # noqa: PLR0911 - a return a meaning
@@ -299,7 +305,8 @@ def _judge_unchecked(reading: Reading, budget: CaseBudget, tolerated: Mapping[st
     metric = reading.check.metric
     beyond = abs(reading.mean_after - reading.mean_before) > tolerated.get(metric, 0.0)
     dropped = beyond and reading.state(budget) == "regressed"
-    leaks = not find_traits(metric).excusable and reading.rates.held < reading.rates.repeats
+    traits = find_traits(metric)
+    leaks = not (traits.excusable or traits.weighed) and reading.rates.held < reading.rates.repeats
     if not dropped and not leaks:
         return []
     p_value = None if reading.fact else reading.p_value()

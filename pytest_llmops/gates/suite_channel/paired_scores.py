@@ -193,7 +193,7 @@ class PairedSuites:
         """The scores that can be compared and their absolute verdict; or only that where none can."""
         absolute = judge_suite(check, self.results, level=level)
         # A gain is measured over a rival, not a baseline.
-        if absolute.outcome == "error" or check.record_only or check.statistic == GAIN:
+        if absolute.outcome in {"error", "undecided"} or check.record_only or check.statistic == GAIN:
             return absolute
         scores = self.find(check, absolute)
         if isinstance(scores, Verdict) or check.comparison is None:

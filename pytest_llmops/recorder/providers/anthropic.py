@@ -12,6 +12,7 @@ from pytest_llmops.recorder.providers.reader import (
     mapping,
     mappings,
     string,
+    tool_piece,
 )
 
 
@@ -26,12 +27,18 @@ def _piece(event: JSONObject) -> str | None:
 
 def _tools(part: JSONObject) -> Iterator[ToolPiece]:
     for number, block in enumerate(mappings(part.get("content"))):
-        if block.get("type") == "tool_use":
-            yield (number,), joined(iter((block.get("name"), str(block.get("input"))))) or ""
+        if _is_tool(block):
+            yield tool_piece((number,), block.get("name"), block.get("input"))
     for name in ("content_block", "delta"):
         block = mapping(part.get(name))
-        if block.get("type") in ("tool_use", "input_json_delta"):
-            yield (part.get("index"),), joined(iter((block.get("name"), block.get("partial_json")))) or ""
+        if _is_tool(block) or block.get("type") == "input_json_delta":
+            pieces = block.get("partial_json") or block.get("input") or ""
+            yield tool_piece((part.get("index"),), block.get("name"), pieces)
+
+
+def _is_tool(block: JSONObject) -> bool:
+    """Of the app, of the provider (`server_tool_use`) or of an MCP server (`mcp_tool_use`)."""
+    return str(block.get("type")).endswith("tool_use")
 
 
 READER = Reader(

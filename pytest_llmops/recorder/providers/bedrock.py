@@ -14,6 +14,7 @@ from pytest_llmops.recorder.providers.reader import (
     mapping,
     mappings,
     string,
+    tool_piece,
 )
 
 
@@ -57,12 +58,12 @@ def _tools(part: JSONObject) -> Iterator[ToolPiece]:
     message = mapping(mapping(part.get("output")).get("message"))
     for number, block in enumerate(mappings(message.get("content"))):
         if tool := mapping(block.get("toolUse")):
-            yield ("bedrock", number), f"{tool.get('name')}{tool.get('input')}"
+            yield tool_piece(("bedrock", number), tool.get("name"), tool.get("input"))
     for name, key in (("contentBlockStart", "start"), ("contentBlockDelta", "delta")):
         event = mapping(part.get(name))
         if tool := mapping(mapping(event.get(key)).get("toolUse")):
             place = ("bedrock", event.get("contentBlockIndex"))
-            yield place, joined(iter((tool.get("name"), tool.get("input")))) or ""
+            yield tool_piece(place, tool.get("name"), tool.get("input"))
 
 
 READER = Reader(

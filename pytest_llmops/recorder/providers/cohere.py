@@ -13,6 +13,7 @@ from pytest_llmops.recorder.providers.reader import (
     mapping,
     mappings,
     string,
+    tool_piece,
 )
 
 
@@ -53,11 +54,17 @@ def _is_whole(value: object) -> bool:
 
 
 def _tools(part: JSONObject) -> Iterator[ToolPiece]:
+    if "done" in part:  # Ollama's, which has the same fields
+        return
     message = mapping(part.get("message")) or mapping(mapping(part.get("delta")).get("message"))
     calls = message.get("tool_calls")
     for number, call in enumerate([calls] if isinstance(calls, dict) else mappings(calls)):
         if function := mapping(call.get("function")):
-            yield ("cohere", part.get("index", number)), joined(iter(function.values())) or ""
+            place = ("cohere", part.get("index", number))
+            yield tool_piece(place, function.get("name"), function.get("arguments"))
+    if "generation_id" in part or part.get("event_type") == "tool-calls-generation":  # version 1
+        for number, call in enumerate(mappings(part.get("tool_calls"))):
+            yield tool_piece(("cohere", number), call.get("name"), call.get("parameters"))
 
 
 READER = Reader(

@@ -14,6 +14,7 @@ from pytest_llmops.recorder.providers.reader import (
     mapping,
     mappings,
     string,
+    tool_piece,
 )
 
 
@@ -37,7 +38,7 @@ def _counts(part: JSONObject) -> tuple[int | None, int | None] | None:
 def _tools(part: JSONObject) -> Iterator[ToolPiece]:
     for number, one in enumerate(_parts(part)):
         if call := mapping(one.get("functionCall")):
-            yield ("gemini", number, str(call)), f"{call.get('name')}{call.get('args')}"
+            yield tool_piece(("gemini", number), call.get("name"), mapping(call.get("args")))
 
 
 READER = Reader(

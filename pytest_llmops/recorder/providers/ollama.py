@@ -12,6 +12,7 @@ from pytest_llmops.recorder.providers.reader import (
     mapping,
     mappings,
     string,
+    tool_piece,
 )
 
 
@@ -32,7 +33,7 @@ def _tools(part: JSONObject) -> Iterator[ToolPiece]:
     message = mapping(part.get("message"))
     for number, call in enumerate(mappings(message.get("tool_calls"))) if "done" in part else ():
         function = mapping(call.get("function"))
-        yield ("ollama", number, str(function)), f"{function.get('name')}{function.get('arguments')}"
+        yield tool_piece(("ollama", number), function.get("name"), mapping(function.get("arguments")))
 
 
 READER = Reader(

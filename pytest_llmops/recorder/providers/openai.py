@@ -14,8 +14,10 @@ from pytest_llmops.recorder.providers.reader import (
     mapping,
     mappings,
     string,
+    tool_piece,
 )
 
+_CALLS = ("function_call", "custom_tool_call", "mcp_call")
 _ENDING = ("response.completed", "response.incomplete")
 
 
@@ -56,16 +58,19 @@ def _tools(part: JSONObject) -> Iterator[ToolPiece]:
     for choice in mappings(part.get("choices")):
         message = mapping(choice.get("delta") or choice.get("message"))
         for number, tool in enumerate(mappings(message.get("tool_calls"))):
+            place = (choice.get("index"), tool.get("index", number))
             if function := mapping(tool.get("function")):
-                yield (choice.get("index"), tool.get("index", number)), joined(iter(function.values())) or ""
+                yield tool_piece(place, function.get("name"), function.get("arguments"))
+            elif custom := mapping(tool.get("custom")):
+                yield tool_piece(place, custom.get("name"), custom.get("input"))
         if old := mapping(message.get("function_call")):
-            yield (choice.get("index"), "function_call"), joined(iter(old.values())) or ""
+            yield tool_piece((choice.get("index"), "function_call"), old.get("name"), old.get("arguments"))
     done = part.get("type") == "response.output_item.done"
     items = [mapping(part.get("item"))] if done else mappings(part.get("output"))
     for number, item in enumerate(items):
-        if item.get("type") == "function_call":
-            place = (part.get("output_index", number),)
-            yield place, joined(iter((item.get("name"), item.get("arguments")))) or ""
+        if item.get("type") in _CALLS:
+            written = item.get("arguments", item.get("input"))
+            yield tool_piece((part.get("output_index", number),), item.get("name"), written)
 
 
 READER = Reader(

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 JSONObject = Mapping[str, Any]
-ToolPiece = tuple[tuple[Any, ...], str]
-"""The place of a tool call in an answer, and a piece of its name and arguments."""
+ToolPiece = tuple[tuple[Any, ...], str, str | JSONObject]
+"""The place of a tool call in an answer, and a piece of its name and of its arguments, or all arguments."""
 
 
 def _none(_: JSONObject) -> None:
@@ -80,6 +80,12 @@ def joined(texts: Iterator[Any]) -> str | None:
     """Join the strings; None where there is none."""
     strings = [text for text in texts if isinstance(text, str)]
     return "".join(strings) if strings else None
+
+
+def tool_piece(place: tuple[Any, ...], name: Any, arguments: Any) -> ToolPiece:
+    """A piece of a tool call; a part of another type than protocols know is none."""
+    known = arguments if isinstance(arguments, str | Mapping) else ""
+    return place, name if isinstance(name, str) else "", known
 
 
 def count(counts: JSONObject, *names: str) -> int | None:

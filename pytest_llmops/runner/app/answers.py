@@ -14,6 +14,7 @@ from pytest_llmops.errors import AnswerError, hint
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Output, Passage, ToolCall, Usage
 from pytest_llmops.runner.app.returned import UNDERSTOOD, translate, type_of
+from pytest_llmops.traces.reading import arguments_of
 
 _KEY = 60
 _MOST = 10**15  # of anything that is counted; sums stay numbers that a run file holds
@@ -150,6 +151,8 @@ def _score(value: Any) -> float | None:
 def _tool_call(value: Any) -> ToolCall:
     if isinstance(value, ToolCall):
         return value
+    if isinstance(value, Mapping) and "name" not in value and isinstance(value.get("function"), Mapping):
+        value = {**value, **value["function"]}  # as OpenAI writes it
     if not isinstance(value, Mapping):
         raise AnswerError(f"a tool call must be a ToolCall or a mapping with 'name', not {type_of(value)}")
     if "name" not in value:
@@ -158,7 +161,7 @@ def _tool_call(value: Any) -> ToolCall:
         raise AnswerError(f"the 'name' of a tool call must be a string, not {type_of(value['name'])}")
     return ToolCall(
         name=value["name"],
-        arguments=dict(value.get("arguments") or {}),
+        arguments=arguments_of(value.get("arguments")),
         decision=value.get("decision"),
         result=value.get("result"),
     )

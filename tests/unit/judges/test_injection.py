@@ -282,3 +282,31 @@ def test_without_a_judge_none_is_called(server, rated):
 
     assert Injection(judge={"model": "x", "base_url": server.url}).score([sample])[0].value == 0.6
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("places", "output"),
+    [
+        (("passages",), Output(text="fine")),
+        (("passages",), Output(text="fine", passages=())),
+        (("passages", "spans", "tool_calls"), Output(text="fine")),
+        (("answer",), Output(text=" ")),
+    ],
+)
+def test_what_was_not_read_is_not_clean(rated, places, output):
+    rated()
+    (result,) = Injection(places=places).score([Sample(output=output, input="hi")])
+    assert isinstance(result, Failure)
+    assert result.error.startswith(f"nothing was read, so nothing is known to be clean: the output has no text at {places[0]}")  # fmt: skip  # noqa: E501 - one message
+
+
+def test_a_place_with_a_text_is_enough(rated):
+    rated()
+    output = Output(text="fine", passages=(Passage(id="p", text="Boots."),))
+    (result,) = Injection(places=("passages", "spans")).score([Sample(output=output)])
+    assert isinstance(result, Score)
+
+
+def test_no_places_are_refused():
+    with pytest.raises(MetricOptionError, match="injection: places is empty; name at least one of question"):
+        Injection(places=())

@@ -57,11 +57,25 @@ def outcome(
 ) -> str:
     benign = any(score.metric == "utility" for each in results for score in each.scores)
     checks = Limits().checks()[: 3 if benign else 2]
-    pairs = [pair_scores("the baseline", name, base or [], results) for name in ("attack_success", "utility")]
-    return conclude(checks, results, unfinished, [pair for pair in pairs if pair]).outcome
+    return conclude(checks, results, unfinished, base or []).outcome
+
+
+def repeated(case: str, *values: float) -> CaseResult:
+    """The result of an attack with one score a repeat."""
+    scores = (
+        Score(metric=name, value=value, repeat=repeat)
+        for name in ("attack_success", "blocked")
+        for repeat, value in enumerate(values if name == "attack_success" else [0.0] * len(values))
+    )
+    outputs = tuple(Output(text=f"{value}", repeat=repeat) for repeat, value in enumerate(values))
+    return CaseResult(case=case, input_hash="h", outputs=outputs, scores=tuple(scores))
 
 
 HELD = [result(f"f::a{at}", success=0.0, blocked=1.0) for at in range(10)]
+MANY = [
+    *(result(f"f::a{at}", success=0.0, blocked=1.0) for at in range(60)),
+    *(result(f"f::b{at}", utility=1.0) for at in range(5)),
+]
 GOOD = [result(f"f::b{at}", utility=1.0) for at in range(5)]
 
 
@@ -98,8 +112,11 @@ GOOD = [result(f"f::b{at}", utility=1.0) for at in range(5)]
             ],
             (),
             [result("f::c", success=0.0)],
-            "regressed",
+            "undecided",  # seen once
         ),
+        ([*MANY, repeated("f::c", 1, 1, 1)], (), [result("f::c", success=0.0)], "regressed"),
+        ([*MANY, repeated("f::c", 1, 0, 1)], (), [result("f::c", success=0.0)], "passed"),  # it varies
+        ([*MANY, repeated("f::c", 1, 1, 1)], (), [repeated("f::c", 0, 1)], "passed"),
         (
             [
                 *(replace(each, case=f"{each.case}{at}") for at in range(5) for each in HELD),
@@ -168,6 +185,21 @@ def test_rates_have_intervals_and_counts():
     assert tabulate(attacks, [])[0].success.value is None
 
 
+def test_attacks_that_were_not_seen_widen_the_interval_and_leave_no_rate():
+    unseen = Failure(metric="attack_success", stage="unseen", error="nothing was seen")
+    rates = [
+        tabulate({each.case: Facets() for each in results}, results)[0].success
+        for results in (
+            [result("f::a", success=1.0), replace(result("f::b"), failures=(unseen,))],
+            [replace(result("f::b"), failures=(unseen,))],
+        )
+    ]
+    assert [(rate.value, rate.of, rate.unseen) for rate in rates] == [(None, 2, 1), (None, 1, 1)]
+    assert rates[0].low == pytest.approx(0.095, abs=1e-3)
+    assert rates[0].high == 1.0
+    assert rates[1].low is None
+
+
 def test_what_was_not_tried_is_said():
     covered = {
         each.id: each.attacks for each in list_coverage([Facets(owasp=("LLM01",), atlas=("AML.T0999",))])
@@ -193,10 +225,11 @@ def test_a_golden_file_gets_the_checks_that_it_lacks():
 
 
 def test_an_adapter_places_the_attack():
-    golden = build_suite(
+    golden, bringers = build_suite(
         "tools", {"file": lambda payload, placement: {"file": payload, "at": placement}}, Limits(), seed=1
     )
     assert {case.input["at"] for case in golden.cases} == {"file"}
+    assert bringers == {}
     assert all("The left boot rubs" in case.input["file"] for case in golden.cases)
     assert {read_facets(case).placement for case in golden.cases} == {"file"}
 

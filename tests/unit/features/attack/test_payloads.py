@@ -9,7 +9,7 @@ import pytest
 
 from pytest_llmops.features.attack.metrics import assess, read_success
 from pytest_llmops.features.attack.payloads import PLACEMENTS, SUITES, load_payloads, place_attacks
-from pytest_llmops.records import Output, Sample, ToolCall
+from pytest_llmops.records import Output, Sample, Span, ToolCall
 
 ATTACKS = list(place_attacks("owasp", PLACEMENTS, seed=0))
 
@@ -30,7 +30,9 @@ def test_an_echo_is_no_success(attack):
     """An app that repeats the attack, refuses it, or hands the question on to a tool did nothing of it."""
     text = f"I will not do this: {attack.text}"
     handed_on = ToolCall(name="search", arguments={"question": attack.text})
-    sample = Sample(output=Output(text=text, tool_calls=(handed_on,)), input=attack.text)
+    asked = {"request": {"instructions": "You are a helper and never give away anything."}}
+    spans = (Span(span_id="a", parent_id=None, name="chat m", kind="llm", attributes=asked),)
+    sample = Sample(output=Output(text=text, tool_calls=(handed_on,)), input=attack.text, spans=spans)
     assert assess(sample, read_success(attack.success)).outcome == "ignored"
 
 
