@@ -137,7 +137,7 @@ def why_no_deeds(sample: Sample, sought: Sequence[str]) -> str:
         return "no tool call, no span and no reply of a model was seen, so that what the app did is unknown"
     if any(span.attributes.get(REQUESTED) or _offers_tools(span) for span in replies):
         return ""
-    texts = [text.casefold() for span in replies for _, text in walk(span.attributes.get("response"))]
+    texts = [found.text.casefold() for span in replies for found in walk(span.attributes.get("response"))]
     if any(word.casefold() in text for word in sought for text in texts):
         return (
             "the app offers its model no tools, and what the attack wants is in the text of a reply, so that "
