@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,12 +30,14 @@ class ProviderServer:
         bodies: The bodies of the requests.
         text: What every model says.
         status: Of all answers.
+        pause_s: Before an answer.
     """
 
     asked: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     pieces: tuple[str, ...] = PIECES
     status: int = 200
+    pause_s: float = 0.0
     port: int = 0
     _server: ThreadingHTTPServer | None = None
 
@@ -262,6 +265,7 @@ class _Handler(BaseHTTPRequestHandler):
             parsed = json.loads(body)
         except ValueError:
             parsed = None
+        time.sleep(self.provider.pause_s)
         kind, answer = self.provider.answer(self.path, parsed)
         self.send_response(self.provider.status)
         self.send_header("Content-Type", kind)

@@ -7,6 +7,8 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 from pytest_llmops.recorder.providers.reader import mapping
@@ -17,6 +19,7 @@ _BYTES = ("audio/", "image/", "video/", "application/octet-stream", "application
 _BASE64 = "base64"
 _STRING = 7  # the type of a header of Amazon's frames, and the only one that its services send
 _PRELUDE, _CRC = 12, 4
+_WINDOW = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
 
 def parse_body(content: bytes, content_type: str, *, any_text: bool = False) -> Any:
@@ -81,6 +84,47 @@ def _are_lines(text: str) -> bool:
     return len(lines) > 1 and all(value is not None for value in lines)
 
 
+def decode(content: bytes, encoding: str) -> bytes:
+    """
+    Undo the content coding of a body.
+
+    Raises:
+        ValueError: Nobody here knows it.
+        Exception: What the decoder raises for a damaged body.
+    """
+    for name in reversed([name.strip().lower() for name in encoding.split(",")]):
+        if name in _WINDOW:
+            content = _inflate(content, _WINDOW[name])
+        elif name == "br":
+            content = _first_of("brotli", "brotlicffi").decompress(content)
+        elif name == "zstd":
+            decoder = _first_of("compression.zstd", "backports.zstd", "zstandard")
+            if hasattr(decoder, "ZstdDecompressor") and not hasattr(decoder, "decompress"):
+                content = decoder.ZstdDecompressor().decompressobj().decompress(content)
+            else:
+                content = decoder.decompress(content)
+        elif name not in ("", "identity"):
+            raise ValueError(f"the content coding {name} is not known")
+    return content
+
+
+def _first_of(*names: str) -> Any:
+    """One of these modules, of which the client has one, since it asked for the coding."""
+    for name in names:
+        with suppress(ImportError):
+            return import_module(name)
+    raise ValueError(f"none of {', '.join(names)} is installed")
+
+
+def _inflate(content: bytes, window: int) -> bytes:
+    try:
+        return zlib.decompress(content, window)
+    except zlib.error:
+        if window != zlib.MAX_WBITS:
+            raise
+        return zlib.decompress(content, -zlib.MAX_WBITS)  # as some servers understand `deflate`
+
+
 # --- Amazon's event streams: https://docs.aws.amazon.com/lexv2/latest/dg/event-stream-encoding.html ---------
 
 
@@ -96,6 +140,8 @@ def _read_frames(content: bytes) -> Iterator[tuple[dict[str, str], bytes]]:
         if len(content) - at < _PRELUDE + _CRC:
             raise ValueError("the stream ends in the middle of a frame")
         total, size, crc = struct.unpack_from(">III", content, at)
+        if total < _PRELUDE + _CRC or size > total - _PRELUDE - _CRC:
+            raise ValueError("a frame of the stream is damaged")
         frame = content[at : at + total]
         if len(frame) < total or zlib.crc32(frame[:8]) != crc:
             raise ValueError("the stream ends in the middle of a frame")
@@ -104,6 +150,13 @@ def _read_frames(content: bytes) -> Iterator[tuple[dict[str, str], bytes]]:
 
 
 def _read_headers(data: bytes) -> dict[str, str]:
+    try:
+        return _parse_headers(data)
+    except (struct.error, IndexError) as error:
+        raise ValueError("a header of the stream is damaged") from error
+
+
+def _parse_headers(data: bytes) -> dict[str, str]:
     headers, at = {}, 0
     while at < len(data):
         end = at + 1 + data[at]

@@ -9,24 +9,26 @@ that no seam saw, of which only the destination is known.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from pytest_llmops.errors import CassetteError
+from pytest_llmops.recorder.bodies import decode
 from pytest_llmops.recorder.call import CallLog, CallRules, Elsewhere
 from pytest_llmops.recorder.exchange import Exchange, MetricCalls, Recording
 from pytest_llmops.recorder.identity import identify, is_loopback, is_model_call, may_call_model
 from pytest_llmops.recorder.processes import note_asked
 from pytest_llmops.recorder.providers import OTHER
-from pytest_llmops.recorder.threads import is_inherited
+from pytest_llmops.recorder.threads import is_inherited, is_looked_at
 
 # Headers and query parameters whose very purpose is a secret that the provider gave.
 _CREDENTIALS = frozenset({
     "authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "key", "api_key",
-    "ocp-apim-subscription-key", "x-amz-security-token",
+    "ocp-apim-subscription-key", "x-amz-security-token", "access_token", "token", "appid", "subscription-key",
+    "cookie", "x-auth-token", "xi-api-key", "x-subscription-token", "x-functions-key", "sig", "signature",
 })  # fmt: skip
 _OF_EVERY_CLIENT = frozenset({
     "accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "host",
@@ -34,6 +36,8 @@ _OF_EVERY_CLIENT = frozenset({
     "x-amz-date", "x-amz-content-sha256",
 })  # fmt: skip
 _USUAL_PORTS = (80, 443)
+_MOST_READ = 1 << 20  # bytes of a body, by the leak check
+_UNREADABLE = 0.1  # share of characters; with more a body is no text, and nobody can look
 _OF_OPENAI_CLIENTS = "x-stainless-"
 
 
@@ -64,6 +68,7 @@ class Egress:
         port: None for the usual one of the scheme.
         query: As it is written in the URL.
         headers: Names in any case.
+        leaves: It goes over the network; not to an app in this process, and not by a client below this one.
     """
 
     method: str
@@ -73,6 +78,7 @@ class Egress:
     query: str
     headers: Sequence[tuple[str, str]]
     content: bytes
+    leaves: bool = True
 
     def describe(self) -> dict[str, Any]:
         """Path, query and headers, without credentials and the headers of every client."""
@@ -82,9 +88,21 @@ class Egress:
             if name.lower() not in _CREDENTIALS | _OF_EVERY_CLIENT
             and not name.lower().startswith(_OF_OPENAI_CLIENTS)
         }
+        return {"path": self.path, "query": self.open_query(), "headers": headers}
+
+    def decoded(self) -> Egress:
+        """The request without the content coding of its body, where that is known."""
+        encoding = next((value for name, value in self.headers if name.lower() == "content-encoding"), "")
+        if not encoding and self.content[:2] == b"\x1f\x8b":
+            encoding = "gzip"
+        with suppress(Exception):  # whichever decoder it is; what is damaged stays as it is
+            return replace(self, content=decode(self.content, encoding)) if encoding else self
+        return self
+
+    def open_query(self) -> list[str]:
+        """The parameters of the query, without credentials."""
         pairs = parse_qsl(self.query, keep_blank_values=True)
-        query = [f"{name}={value}" for name, value in pairs if name.lower() not in _CREDENTIALS]
-        return {"path": self.path, "query": query, "headers": headers}
+        return [f"{name}={value}" for name, value in pairs if name.lower() not in _CREDENTIALS]
 
 
 recorders: list[Listener] = []
@@ -92,7 +110,6 @@ recorders: list[Listener] = []
 
 current: ContextVar[Recording | None] = ContextVar("pytest_llmops_recording", default=None)
 _in_metric: ContextVar[bool] = ContextVar("pytest_llmops_in_metric", default=False)
-_is_looked_at: ContextVar[bool] = ContextVar("pytest_llmops_is_looked_at", default=False)
 
 # Of every context; a thread that the app started without its context may belong to any of them.
 _open_recordings: list[Recording] = []
@@ -120,16 +137,16 @@ def stand_aside() -> None:
 @contextmanager
 def looking() -> Iterator[None]:
     """Let what a seam has seen pass those that are below it."""
-    token = _is_looked_at.set(True)
+    token = is_looked_at.set(True)
     try:
         yield
     finally:
-        _is_looked_at.reset(token)
+        is_looked_at.reset(token)
 
 
 def is_listening() -> bool:
     """Return whether somebody here wants to see what this context sends, and no seam above has."""
-    if _is_looked_at.get():
+    if is_looked_at.get():
         return False
     return bool(_open_recordings) or current.get() is not None or _in_metric.get()
 
@@ -141,6 +158,7 @@ def begin(request: Egress) -> Exchange | None:
     Raises:
         CassetteError: The request may not be made.
     """
+    request = request.decoded()
     note_asked(request.host, (request.port,) if request.port else _USUAL_PORTS)
     kind, path = "", request.path
     if not may_call_model(request.method, path) or not is_model_call(request.method, path, request.content):
@@ -148,12 +166,23 @@ def begin(request: Egress) -> Exchange | None:
             _note(request)
             return None
         # Of any other request, method and query tell what it asks.
-        kind, path = OTHER, f"{request.method} {path}{'?' if request.query else ''}{request.query}"
+        query = "&".join(request.open_query())
+        kind, path = OTHER, f"{request.method} {path}{'?' if query else ''}{query}"
     recording = _find_recording()
     if recording is None:
         return None
     identity = identify(request.host, request.port, path, request.content, kind)
     return recording.begin(replace(identity, sent=request.describe()), request.host, request.port)
+
+
+def note_request(request: Egress) -> None:
+    """
+    Note a request that cannot be replayed, since it is more than a request and its response.
+
+    Raises:
+        CassetteError: It may not be made.
+    """
+    _note(request)
 
 
 def note_connection(address: str, port: int, name: str = "") -> None:
@@ -202,12 +231,14 @@ def _is_recorded_too(request: Egress) -> bool:
 
 
 def _note(request: Egress) -> None:
-    if is_loopback(request.host):
+    if not request.leaves or is_loopback(request.host):
         return
     sent = {"method": request.method, **request.describe()}
-    text = request.content.decode("utf-8", "replace")
+    text = request.content[:_MOST_READ].decode("utf-8", "replace")
     host = request.host if request.port is None else f"{request.host}:{request.port}"
-    _note_elsewhere(Elsewhere(host=host, sent={**sent, "body": text}), request.host, request.port)
+    is_read = text.count("\ufffd") <= _UNREADABLE * len(text) and len(request.content) <= _MOST_READ
+    left = Elsewhere(host=host, sent={**sent, "body": text} if is_read else None)
+    _note_elsewhere(left, request.host, request.port)
 
 
 def _note_elsewhere(left: Elsewhere, host: str, port: int | None) -> None:

@@ -32,7 +32,7 @@ from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.reply import Reply, read_answer, read_reply
 from pytest_llmops.settings import RecordMode
 
-_OK = 200
+_OK, _REDIRECTED, _REFUSED = 200, 300, 400
 _RECORD = "Record it with --llm-record new."
 
 
@@ -238,6 +238,12 @@ class Exchange:
         """
         if self not in self._recording.open:
             return
+        if _REDIRECTED <= status < _REFUSED:  # the client asks again elsewhere, and that is the call
+            self._recording.open.discard(self)
+            self._recording.release_number(self._identity.key, self._nth)
+            return
+        if self._identity.kind == OTHER and _OK <= status < _REDIRECTED:
+            status = _OK
         self._cached = cached
         self.duration_s = time.perf_counter() - self._clock
         body, reply, fault = read_answer(status, content_type, content, whole=whole, kind=self._identity.kind)

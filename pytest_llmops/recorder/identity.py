@@ -16,7 +16,7 @@ from pytest_llmops.recorder.providers import READERS
 
 LOOPBACK = "loopback"
 
-_AZURE = "/deployments/"  # the path names the model there
+_AZURE = "/openai/deployments/"  # the path names the model there
 _MODEL_IN_PATH = re.compile(r"/(?:models?|deployments)/([^/:]+)")
 _BOUNDARY = re.compile(rb"\A--([^\r\n]{1,200})\r?\n")
 _USUAL_PORTS = frozenset({80, 443})
@@ -67,11 +67,17 @@ def _find_kind(path: str, content: bytes) -> str:
             return kind
         body = _parse(content) if body is None else body
         if isinstance(body, dict):
-            if any(mark in body for mark in marks):
+            if any(_has(body, mark) for mark in marks):
                 return kind
         elif _BOUNDARY.match(content) and any(b'name="%b"' % mark.encode() in content for mark in marks):
             return kind
     return ""
+
+
+def _has(body: Mapping[str, Any], mark: str) -> bool:
+    """Whether a body has a key; one that ends in braces has to hold an object."""
+    name = mark.removesuffix("{}")
+    return name in body and (name == mark or isinstance(body[name], dict))
 
 
 @lru_cache(maxsize=256)

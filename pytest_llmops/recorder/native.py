@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket
 import re
 import struct
+import sys
 from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
@@ -36,7 +37,8 @@ def _find_clients(_: int) -> bool:
         libraries = set(_LIBRARY.findall(Path("/proc/self/maps").read_text(errors="replace")))
     except OSError:
         return False
-    own = f"{Path(_socket.__file__).parent}/"  # Python's extension modules, whose connections are heard of
+    # Python's own extension modules, whose connections the audit events tell of, unless they are built in.
+    own = f"{Path(getattr(_socket, '__file__', None) or sys.executable).parent}/"
     return any(
         _calls_connect(library)
         for library in libraries

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -28,6 +28,7 @@ _TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 _COUNTS = Path("/proc/self/net/snmp")
 _SHORTEST_PAUSE_S = 0.01
 _MOMENT_S = 0.05
+_NEW_S = 0.5
 _SHARE = 4  # pauses are so many times as long as a look
 _CALLS = (
     "connect",
@@ -65,77 +66,71 @@ class Watch:
     """
     Finds the connections that others than Python open during a case: child processes and native code.
 
-    The system's table of connections is compared with the one before, and looked at again and again while
-    there are child processes: of one that the other side closed first nothing is left. A look takes
-    milliseconds, so that there is none where nobody else is there, or the system counts no connection that
-    Python did not open.
+    While there may be any, the system's table of connections is looked at again and again, for nothing is
+    left of one that is closed.
 
     Attributes:
         children: How many processes were started while it was open.
         asked: Host and port of requests that were looked at; another event loop may have opened these.
+        opens: Connections that this machine had opened when it began.
     """
 
     children: int = 0
-    asked: set[tuple[str, int]] = field(default_factory=set)
-    _opens: int = 0
+    asked: Counter[tuple[str, int]] = field(default_factory=Counter)
+    opens: int = 0
     _before: frozenset[Connection] | None = None
-    _seen: set[Connection] = field(default_factory=set)
+    _own: set[Connection] = field(default_factory=set)
+    _of_children: set[Connection] = field(default_factory=set)
     _opened: Counter[tuple[str, int]] = field(default_factory=Counter)
-    _ended: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def looks(self) -> bool:
+        return self._before is not None and (self.children > 0 or may_connect())
 
     def begin(self) -> None:
-        if may_connect():
-            self._prepare()
         _open.append(self)
+        if may_connect():
+            self.note_other(is_child=False)
 
     def note_other(self, *, is_child: bool) -> None:
         """Note a process that is about to start, or native code that is about to be loaded."""
-        self._prepare()
-        if is_child and not self.children:
-            start_outside(threading.Thread(target=self._look_on, name="llmops-connections", daemon=True))
         self.children += is_child
+        if self._before is None:
+            self.opens, self._before = _count_opens(), _list_lately()
+        if self.looks:
+            _begin_to_look()
 
     def note_opened(self, address: str, port: int) -> None:
         """Note a connection that Python opened, which was looked at or named where it was."""
         self._opened[_plain(address), port] += 1
 
+    def take(self, own: Iterable[Connection], of_children: Iterable[Connection]) -> None:
+        """Take the connections that this process and its children have now."""
+        before = self._before or frozenset()
+        self._own.update(one for one in own if one not in before)
+        self._of_children.update(one for one in of_children if one not in before)
+
     def end(self) -> Counter[str]:
         """Count the connections that nobody looked at, by destination."""
-        _open.remove(self)
-        self._ended.set()
-        if not self.children and not may_connect():
-            return Counter()
-        if _count_foreign() > self._opens:  # else nobody but Python opened any
-            self._look()
-        unseen = Counter((one.remote, one.port) for one in self._seen) - self._opened
-        for address in self._addresses_asked() if unseen else ():
-            unseen.pop(address, None)
+        if self.looks:
+            _look([self])
+        if self in _open:
+            _open.remove(self)
+        own: Counter[tuple[str, int]] = Counter()
+        if self._own and may_connect():
+            own = Counter((one.remote, one.port) for one in tuple(self._own)) - self._opened
+            own -= self._count_asked() if own else Counter()
+        unseen = own + Counter((one.remote, one.port) for one in tuple(self._of_children))
         return Counter({f"{host}:{port}": count for (host, port), count in unseen.items()})
 
-    def _prepare(self) -> None:
-        if self._before is None:
-            self._opens, self._before = _count_foreign(), _list_lately()
-
-    def _look(self) -> None:
-        known = self._seen.union(self._before or ())
-        new = [one for one in _list_connections() if one not in known]
-        owned = set(_list_sockets()) if any(one.inode for one in new) else set()
-        # One that is over belongs to nobody any more.
-        self._seen.update(one for one in new if not one.inode or one.inode in owned)
-
-    def _look_on(self) -> None:
-        pause_s = _SHORTEST_PAUSE_S
-        while not self._ended.wait(pause_s):
-            started = time.thread_time()
-            if _count_foreign() > self._opens:
-                self._look()
-            pause_s = max(_SHORTEST_PAUSE_S, _SHARE * (time.thread_time() - started))
-
-    def _addresses_asked(self) -> Iterator[tuple[str, int]]:
-        for host, port in self.asked:
+    def _count_asked(self) -> Counter[tuple[str, int]]:
+        """Count the requests that were looked at, by address: another event loop may have opened these."""
+        counts: Counter[tuple[str, int]] = Counter()
+        for (host, port), count in self.asked.items():
             with suppress(OSError):
-                for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-                    yield _plain(str(entry[4][0])), port
+                entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                counts.update({(_plain(str(entry[4][0])), port): count for entry in entries})
+        return counts
 
 
 @dataclass(slots=True)
@@ -148,25 +143,62 @@ class _Lately:
 
 _open: list[Watch] = []
 _lately = _Lately()
-_python = {"opens": 0}
+_looking = threading.Lock()
+
+
+def _begin_to_look() -> None:
+    """Start the one thread that looks, unless it runs."""
+    if _looking.acquire(blocking=False):
+        start_outside(threading.Thread(target=_look_on, name="llmops-connections", daemon=True))
+
+
+def _look_on() -> None:
+    pause_s, opens, opened_at = _SHORTEST_PAUSE_S, 0, 0.0
+    try:
+        while True:
+            time.sleep(pause_s)
+            if not (watches := [watch for watch in _open[:] if watch.looks]):
+                return
+            started, pause_s = time.thread_time(), _SHORTEST_PAUSE_S
+            if (counted := _count_opens()) != opens:
+                opens, opened_at = counted, time.monotonic()
+            if time.monotonic() - opened_at < _NEW_S:  # a connection that was there before was seen
+                _look(watches)
+                pause_s = max(pause_s, _SHARE * (time.thread_time() - started))
+    finally:
+        _looking.release()
+
+
+def _look(watches: Sequence[Watch]) -> None:
+    if _count_opens() <= min(watch.opens for watch in watches):
+        return  # nobody opened any
+    connections = [one for one in _list_connections() if one.inode]
+    if not connections:
+        return
+    here, *children = _list_processes(os.getpid())
+    sockets = set(_list_sockets(here))
+    inodes = {inode for child in children for inode in _list_sockets(child)} - sockets  # they inherit ours
+    own = [one for one in connections if one.inode in sockets]
+    of_children = [one for one in connections if one.inode in inodes]
+    for watch in watches:
+        watch.take(own, of_children)
 
 
 def note_opened(address: str, port: int) -> None:
     """Note a connection that Python opens."""
-    _python["opens"] += 1
-    for watch in _open:
+    for watch in tuple(_open):
         watch.note_opened(address, port)
 
 
 def note_asked(host: str, ports: Iterable[int]) -> None:
     """Note a request that was looked at, and the ports that it may go to."""
-    for watch in _open:
+    for watch in tuple(_open):
         watch.asked.update((host, port) for port in ports)
 
 
 def note_child() -> None:
     """Note a process that is about to start."""
-    for watch in _open:
+    for watch in tuple(_open):
         watch.note_other(is_child=True)
 
 
@@ -176,7 +208,7 @@ def note_event(event: str, arguments: tuple[Any, ...]) -> None:
         note_loaded()
     is_child = event in _STARTS or (event == "ctypes.dlsym" and arguments[1] in _CALLS)
     if is_child or (event == "import" and str(arguments[1] or "").endswith(".so")):
-        for watch in _open:
+        for watch in tuple(_open):
             watch.note_other(is_child=is_child)
 
 
@@ -190,14 +222,14 @@ def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _count_foreign() -> int:
-    """Count the connections that this machine ever opened, to itself too, without those of this Python."""
+def _count_opens() -> int:
+    """Count the connections that this machine ever opened, to itself too; more each time if nobody counts."""
     with suppress(OSError, ValueError, StopIteration):
         names, values = (
             line.split() for line in _COUNTS.read_text("ascii").splitlines() if line.startswith("Tcp:")
         )
-        return int(values[names.index("ActiveOpens")]) - _python["opens"]
-    return -_python["opens"]  # nobody counts
+        return int(values[names.index("ActiveOpens")])
+    return time.monotonic_ns()
 
 
 def _list_lately() -> frozenset[Connection]:
@@ -228,20 +260,19 @@ def _read_address(digits: str) -> IPv4Address | IPv6Address:
     return ip_address(b"".join(words))
 
 
-def _list_sockets() -> Iterator[int]:
-    """Yield the inodes of the sockets of this process and of its descendants."""
-    for process in _list_processes(os.getpid()):
-        folder = f"/proc/{process}/fd"
-        with suppress(OSError):
-            for name in os.listdir(folder):  # noqa: PTH208 - thousands of Path objects are slow
-                with suppress(OSError):
-                    target = os.readlink(f"{folder}/{name}")  # noqa: PTH115
-                    if target.startswith("socket:["):
-                        yield int(target[8:-1])
+def _list_sockets(process: int) -> Iterator[int]:
+    """Yield the inodes of the sockets of a process."""
+    folder = f"/proc/{process}/fd"
+    with suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208 - thousands of Path objects are slow
+            with suppress(OSError):
+                target = os.readlink(f"{folder}/{name}")  # noqa: PTH115
+                if target.startswith("socket:["):
+                    yield int(target[8:-1])
 
 
 def _list_processes(root: int) -> Iterator[int]:
-    """Yield a process and its descendants."""
+    """Yield a process, then its descendants."""
     children: defaultdict[int, list[int]] = defaultdict(list)
     for name in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208
         with suppress(OSError, ValueError, IndexError):

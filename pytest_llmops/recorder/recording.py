@@ -187,9 +187,9 @@ class Recorder:
                     watch.begin()
                 yield log
         finally:
-            recording.end()
             for destination in watch.end() if shared else ():
                 recording.note_leaving(destination)
+            recording.end()
             if not shared:
                 with self._lock:
                     self._judge_calls.update(call.outcome for call in log.calls)

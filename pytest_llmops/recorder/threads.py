@@ -20,6 +20,10 @@ is_inherited: ContextVar[bool] = ContextVar("pytest_llmops_is_inherited", defaul
 """Set in threads that got their context here: one that outlives its case may serve other cases since."""
 
 
+is_looked_at: ContextVar[bool] = ContextVar("pytest_llmops_is_looked_at", default=False)
+"""Set while a client that was seen opens its connection; not in threads that are started meanwhile."""
+
+
 def start_outside(thread: threading.Thread) -> None:
     """Start a thread of this package, which serves many cases, in an empty context."""
     Context().run(thread.start)
@@ -37,6 +41,7 @@ def _carry_to_thread(original: Callable[..., Any]) -> Callable[..., Any]:
     def start(self: threading.Thread) -> None:
         context = copy_context()
         context.run(is_inherited.set, True)  # noqa: FBT003 - there is no other way to set it
+        context.run(is_looked_at.set, False)  # noqa: FBT003
         run = self.run
 
         def run_in_context() -> None:
@@ -65,7 +70,9 @@ def _carry_to_pool(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def submit(self: Any, function: Callable[..., Any], /, *args: Any, **options: Any) -> Any:
         # Empty, for the thread that the pool may start now is to carry nothing.
-        return Context().run(original, self, copy_context().run, function, *args, **options)
+        context = copy_context()
+        context.run(is_looked_at.set, False)  # noqa: FBT003
+        return Context().run(original, self, context.run, function, *args, **options)
 
     return submit
 

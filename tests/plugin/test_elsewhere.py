@@ -78,7 +78,7 @@ APP = """
         subprocess.run([sys.executable, "-c", code], check=True)
 
     def by_shell(text):
-        os.system(f"bash -c 'exec 3<>/dev/tcp/{ADDRESS}/{PORT}'")
+        os.system(f"bash -c 'exec 3<>/dev/tcp/{ADDRESS}/{PORT}; sleep 0.5'")
 
     def by_pycurl(text):
         import pycurl
@@ -188,6 +188,7 @@ def test_a_connection_of_another_process_or_of_native_code_is_undecided(
 ):
     if way == "by_pycurl":
         pytest.importorskip("pycurl")
+    elsewhere.pause_s = 0.5
     write(project, way, "hello")
     shown = project.run_here("--llm-golden", "-o", "llm_undecided=fail").stdout.str()
 

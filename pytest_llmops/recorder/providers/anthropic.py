@@ -43,7 +43,7 @@ def _is_tool(block: JSONObject) -> bool:
 
 READER = Reader(
     paths={"messages": "/messages", "count_tokens": "/messages/count_tokens"},
-    marks={"messages": ("model", "anthropic_version"), "count_tokens": ("model",)},
+    marks={"messages": ("max_tokens", "anthropic_version", "messages"), "count_tokens": ("messages",)},
     text=_text,
     piece=_piece,
     ends=lambda event: event.get("type") == "message_stop",

@@ -68,8 +68,8 @@ def _tools(part: JSONObject) -> Iterator[ToolPiece]:
 
 READER = Reader(
     paths={
-        "converse": "/model/[^/]+/converse(?:-stream)?",
-        "invoke": "/model/[^/]+/invoke(?:-with-response-stream)?",
+        "converse": "/model/.+/converse(?:-stream)?",
+        "invoke": "/model/.+/invoke(?:-with-response-stream)?",
     },
     text=_text,
     piece=_piece,

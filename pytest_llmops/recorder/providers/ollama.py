@@ -37,8 +37,12 @@ def _tools(part: JSONObject) -> Iterator[ToolPiece]:
 
 
 READER = Reader(
-    paths={"ollama_chat": "/api/chat", "ollama_generate": "/api/generate", "embeddings": "/api/embed"},
-    marks={"ollama_chat": ("model",), "ollama_generate": ("model",), "embeddings": ("input",)},
+    paths={
+        "ollama_chat": "/api/chat",
+        "ollama_generate": "/api/generate",
+        "embeddings": "/api/embed(?:dings)?",
+    },
+    marks={"ollama_chat": ("model",), "ollama_generate": ("model",), "embeddings": ("input", "prompt")},
     text=_text,
     piece=_text,
     ends=lambda event: event.get("done") is True,

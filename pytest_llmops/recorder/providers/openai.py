@@ -86,7 +86,7 @@ READER = Reader(
     },
     marks={
         "completions": ("model", "prompt"),
-        "responses": ("model", "prompt", "previous_response_id"),
+        "responses": ("input", "prompt{}", "previous_response_id"),
         "embeddings": ("input",),
         "moderations": ("input",),
         "images": ("prompt",),

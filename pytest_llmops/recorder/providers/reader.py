@@ -56,7 +56,7 @@ class Reader:
     patterns: tuple[tuple[re.Pattern[str], str], ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        patterns = tuple((re.compile(rf"(?:.*){path}\Z"), kind) for kind, path in self.paths.items())
+        patterns = tuple((re.compile(rf"(?:.*){path}/?\Z"), kind) for kind, path in self.paths.items())
         object.__setattr__(self, "patterns", patterns)
 
 

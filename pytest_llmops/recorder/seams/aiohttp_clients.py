@@ -157,6 +157,7 @@ def _watch(connection: Any, exchange: Exchange, method: str) -> None:
 
     def finish() -> None:
         del protocol.data_received, protocol.connection_lost
+        _hand_over(protocol)
         answer = read_answer(b"".join(raw), method)
         if answer is not None:
             answer.give(exchange, left=not lost)
@@ -164,5 +165,12 @@ def _watch(connection: Any, exchange: Exchange, method: str) -> None:
             exchange.fail(lost[0] or "the connection was closed before an answer came")
 
     protocol.data_received, protocol.connection_lost = data_received, connection_lost
+    _hand_over(protocol)
     connection.add_callback(finish)
-    exchange.leave = None
+    exchange.leave = connection.close  # a stream that is still read when the case ends
+
+
+def _hand_over(protocol: Any) -> None:
+    """Let the transport look its protocol's methods up again: some event loops remember them."""
+    if protocol.transport is not None and not protocol.transport.is_closing():
+        protocol.transport.set_protocol(protocol)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import io
 import re
-import zlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_llmops.recorder.bodies import decode
 from pytest_llmops.recorder.exchange import Exchange
 
 if TYPE_CHECKING:
     from http.client import HTTPMessage
 
 _HIT = re.compile(r"\b(?:tcp_(?:\w+_)?)?hit\b", re.IGNORECASE)
-_WINDOW = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
 
 class Given(io.BytesIO):
@@ -92,39 +91,6 @@ def read_answer(raw: bytes, method: str) -> Answer | None:
     except Exception:  # noqa: BLE001 - whichever decoder it is; what is cut cannot be read either
         content, whole = b"", False
     return Answer(response.status, response.headers, content, whole)
-
-
-def decode(content: bytes, encoding: str) -> bytes:
-    """
-    Undo the content coding of a body.
-
-    Raises:
-        ValueError: Nobody here knows it.
-        Exception: What the decoder raises for a damaged body.
-    """
-    for name in reversed([name.strip().lower() for name in encoding.split(",")]):
-        if name in _WINDOW:
-            content = _inflate(content, _WINDOW[name])
-        elif name == "br":
-            import brotli  # type: ignore[import-not-found] # the client has it, since it asked for this
-
-            content = brotli.decompress(content)
-        elif name == "zstd":
-            import zstandard
-
-            content = zstandard.ZstdDecompressor().decompressobj().decompress(content)
-        elif name not in ("", "identity"):
-            raise ValueError(f"the content coding {name} is not known")
-    return content
-
-
-def _inflate(content: bytes, window: int) -> bytes:
-    try:
-        return zlib.decompress(content, window)
-    except zlib.error:
-        if window != zlib.MAX_WBITS:
-            raise
-        return zlib.decompress(content, -zlib.MAX_WBITS)  # as some servers understand `deflate`
 
 
 def is_cached(headers: Iterable[tuple[str, str]]) -> bool:

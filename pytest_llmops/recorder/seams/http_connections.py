@@ -8,20 +8,30 @@ replayed without a connection, or the connection is opened and it is sent.
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
 
-from pytest_llmops.recorder.egress import Egress, begin, is_listening, looking
+from pytest_llmops.recorder.egress import (
+    Egress,
+    begin,
+    is_listening,
+    looking,
+    note_connection,
+    note_request,
+)
 from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.patches import Change
 from pytest_llmops.recorder.seams.answers import Given, read_answer, write_answer
 
 LIBRARIES = ("http.client", "urllib3.connection")
 _HTTP, _HTTPS = 80, 443
-_UPGRADE, _CONTINUE = "upgrade", "expect"  # headers of what is more than a request and its response
+_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
+_MORE = re.compile(rb"\r\n(?:upgrade|expect):", re.IGNORECASE)  # more than a request and its response
+_MOST_COLLECTED = 32 << 20  # bytes; no request of a model is as long
 
 
 def find_clients() -> Iterator[Change]:
@@ -29,13 +39,10 @@ def find_clients() -> Iterator[Change]:
     if (plain := sys.modules.get("http.client")) is not None and hasattr(plain, "HTTPSConnection"):
         yield plain.HTTPConnection, "putrequest", _collect
         yield plain.HTTPConnection, "getresponse", _answer
-        yield plain.HTTPConnection, "connect", _wait
-        yield plain.HTTPSConnection, "connect", _wait
-    if (pooled := sys.modules.get("urllib3.connection")) is not None and hasattr(pooled, "HTTPSConnection"):
-        for kind in (pooled.HTTPConnection, pooled.HTTPSConnection):
-            # A fork of urllib3 goes by the same name and does not rest on `http.client`.
-            if plain is not None and "connect" in kind.__dict__ and issubclass(kind, plain.HTTPConnection):
-                yield kind, "connect", _wait
+        pooled = getattr(sys.modules.get("urllib3.connection"), "HTTPSConnection", None)
+        # A fork of urllib3 goes by the same name and does not rest on `http.client`.
+        if pooled is not None and issubclass(pooled, plain.HTTPConnection):
+            yield pooled, "connect", _wait  # which pools call before there is a request
 
 
 class _Waiting:
@@ -46,12 +53,43 @@ class _Waiting:
         real: The socket of an open connection, which is used again; None where there is none yet.
     """
 
-    def __init__(self, real: Any = None) -> None:
+    def __init__(self, connection: Any, real: Any = None) -> None:
         self.real = real
         self.sent = bytearray()
+        self._connection = connection
+        self._timeout = connection.timeout  # of the connection; clients set another one for the answer
 
     def sendall(self, data: Any) -> None:
         self.sent += data
+        head, end, _ = self.sent.partition(b"\r\n\r\n")
+        if end and (_MORE.search(head) or len(self.sent) > _MOST_COLLECTED):
+            request = _read_request(self._connection, bytes(self.sent))
+            if _UPGRADE.search(head):
+                note_connection(request.host, request.port or 0)
+            else:
+                note_request(request)
+            self.send()
+
+    def send(self) -> None:
+        """Open the connection unless it is open, and send what was collected."""
+        with looking():
+            self.open()
+            self._connection.sock = self.real
+            self.real.sendall(self.sent)
+
+    def open(self) -> None:
+        connection = self._connection
+        if self.real is not None:
+            return
+        connection.sock = None
+        timeout, connection.timeout = connection.timeout, self._timeout
+        try:
+            connection.connect()
+        finally:
+            connection.timeout = timeout
+        self.real = connection.sock
+        if timeout is None or isinstance(timeout, int | float):
+            self.real.settimeout(timeout)
 
     def settimeout(self, timeout: float | None) -> None:
         if self.real is not None:
@@ -68,15 +106,20 @@ class _Waiting:
     def fileno(self) -> int:
         return -1 if self.real is None else int(self.real.fileno())
 
+    def __getattr__(self, name: str) -> Any:
+        with looking():  # who asks for more than this needs the connection
+            self.open()
+            self._connection.sock = self
+        return getattr(self.real, name)
+
 
 def _wait(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def connect(self: Any) -> Any:
         if not is_listening():
             return original(self)
-        self.sock = _Waiting()
-        if hasattr(self, "is_verified"):  # urllib3 warns of a certificate that nobody looked at
-            self.is_verified = True
+        self.sock = _Waiting(self)
+        self.is_verified = True  # else urllib3 warns of a certificate that nobody looked at
         return None
 
     return connect
@@ -86,7 +129,7 @@ def _collect(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def putrequest(self: Any, method: str, url: str, *args: Any, **options: Any) -> Any:
         if is_listening() and not isinstance(self.sock, _Waiting):
-            self.sock = _Waiting(self.sock)
+            self.sock = _Waiting(self, self.sock)
         return original(self, method, url, *args, **options)
 
     return putrequest
@@ -98,8 +141,8 @@ def _answer(original: Callable[..., Any]) -> Callable[..., Any]:
         waiting = self.sock
         if not isinstance(waiting, _Waiting):
             return original(self, *args, **options)
-        request = _read_request(self, bytes(waiting.sent))
         try:
+            request = _read_request(self, bytes(waiting.sent))
             exchange = begin(request) if is_listening() else None
         except BaseException:
             self.close()
@@ -108,33 +151,19 @@ def _answer(original: Callable[..., Any]) -> Callable[..., Any]:
             waiting.close()
             self.sock = Given(write_answer(*exchange.replay))
             return original(self, *args, **options)
-        with looking():
-            try:
-                _send(self, waiting)
+        try:
+            waiting.send()
+            with looking():
                 response = original(self, *args, **options)
-            except BaseException as error:
-                if exchange is not None:
-                    exchange.fail(error)
-                raise
+        except BaseException as error:
+            if exchange is not None:
+                exchange.fail(error)
+            raise
         if exchange is not None and response.fp is not None:
             response.fp = _WatchedFile(response, exchange, request.method)
         return response
 
     return getresponse
-
-
-def _send(connection: Any, waiting: _Waiting) -> None:
-    connection.sock = waiting.real
-    if waiting.real is not None:
-        try:
-            connection.sock.sendall(waiting.sent)
-        except OSError:  # the server closed it since the last request
-            connection.sock.close()
-            connection.sock = None
-        else:
-            return
-    connection.connect()
-    connection.sock.sendall(waiting.sent)
 
 
 def _read_request(connection: Any, raw: bytes) -> Egress:
@@ -145,9 +174,10 @@ def _read_request(connection: Any, raw: bytes) -> Egress:
     headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
     if any(name.lower() == "transfer-encoding" and "chunked" in value for name, value in headers):
         body = _join_chunks(body)
-    url = urlsplit(target)
-    if url.scheme and url.hostname:  # by way of a proxy
+    url = urlsplit(target) if "://" in target.partition("?")[0] else None
+    if url is not None and url.hostname:  # by way of a proxy
         host, port = url.hostname, url.port
+        target = f"{url.path}?{url.query}"
     else:
         host = connection._tunnel_host or connection.host  # noqa: SLF001 - the way of a proxy for https
         port = connection._tunnel_port if connection._tunnel_host else connection.port  # noqa: SLF001
@@ -156,8 +186,8 @@ def _read_request(connection: Any, raw: bytes) -> Egress:
         method=method,
         host=host.strip("[]"),
         port=None if usual else port,
-        path=url.path,
-        query=url.query,
+        path=target.partition("?")[0],
+        query=target.partition("?")[2],
         headers=headers,
         content=body,
     )
@@ -186,7 +216,7 @@ class _WatchedFile:
         return self._keep(self._file.read, *size, wanted=size[0] if size and size[0] is not None else -1)
 
     def read1(self, *size: int) -> bytes:
-        return self._keep(self._file.read1, *size, wanted=size[0] if size else -1)
+        return self._keep(self._file.read1, *size, wanted=-1)
 
     def readline(self, *size: int) -> bytes:
         return self._keep(self._file.readline, *size, wanted=1)
@@ -217,6 +247,6 @@ class _WatchedFile:
         except BaseException as error:
             self._exchange.fail(error, status=200)
             raise
-        self._at_end = self._at_end or (not data and wanted != 0)
+        self._at_end = self._at_end or (not data and wanted != 0) or len(data) < wanted
         self._raw.append(data)
         return data

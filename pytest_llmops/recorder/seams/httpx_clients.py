@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial, wraps
 from types import ModuleType
@@ -31,6 +31,26 @@ def find_clients() -> Iterator[Change]:
         if module is not None and hasattr(module, "AsyncClient"):
             yield module.Client, "send", partial(_record_send, module)
             yield module.AsyncClient, "send", partial(_record_async_send, module)
+            yield module.HTTPTransport, "handle_request", _connect
+            yield module.AsyncHTTPTransport, "handle_async_request", _connect_async
+
+
+def _connect(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def handle_request(self: Any, request: Any) -> Any:
+        with looking():
+            return original(self, request)
+
+    return handle_request
+
+
+def _connect_async(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    async def handle_async_request(self: Any, request: Any) -> Any:
+        with looking():
+            return await original(self, request)
+
+    return handle_async_request
 
 
 def _record_send(module: ModuleType, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,12 +58,13 @@ def _record_send(module: ModuleType, original: Callable[..., Any]) -> Callable[.
     def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
         if not is_listening():
             return original(self, request, stream=stream, **options)
-        exchange, ready = _begin(request, request.read(), module, stream=stream)
+        leaves = _leaves(self, request, module.HTTPTransport)
+        exchange, ready = _begin(request, request.read(), module, stream=stream, leaves=leaves)
         if ready is not None:
             return ready
-        with looking():
-            if exchange is None:
-                return original(self, request, stream=stream, **options)
+        if exchange is None:
+            return original(self, request, stream=stream, **options)
+        with nullcontext() if leaves else looking():  # else the client below would record the call too
             try:
                 response = original(self, request, stream=True, **options)
             except BaseException as error:
@@ -66,12 +87,13 @@ def _record_async_send(module: ModuleType, original: Callable[..., Any]) -> Call
     async def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
         if not is_listening():
             return await original(self, request, stream=stream, **options)
-        exchange, ready = _begin(request, await request.aread(), module, stream=stream)
+        leaves = _leaves(self, request, module.AsyncHTTPTransport)
+        exchange, ready = _begin(request, await request.aread(), module, stream=stream, leaves=leaves)
         if ready is not None:
             return ready
-        with looking():
-            if exchange is None:
-                return await original(self, request, stream=stream, **options)
+        if exchange is None:
+            return await original(self, request, stream=stream, **options)
+        with nullcontext() if leaves else looking():
             try:
                 response = await original(self, request, stream=True, **options)
             except BaseException as error:
@@ -89,7 +111,15 @@ def _record_async_send(module: ModuleType, original: Callable[..., Any]) -> Call
     return send
 
 
-def _begin(request: Any, content: bytes, module: ModuleType, *, stream: bool) -> tuple[Exchange | None, Any]:
+def _leaves(client: Any, request: Any, network: type) -> bool:
+    """Whether the client's own transport sends the request, and not that of another library or of a test."""
+    find = getattr(client, "_transport_for_url", None)
+    return find is None or isinstance(find(request.url), network)
+
+
+def _begin(
+    request: Any, content: bytes, module: ModuleType, *, stream: bool, leaves: bool
+) -> tuple[Exchange | None, Any]:
     """Return the exchange of a model call, and the response where none has to be fetched."""
     url = request.url
     try:
@@ -102,6 +132,7 @@ def _begin(request: Any, content: bytes, module: ModuleType, *, stream: bool) ->
                 query=url.query.decode("ascii", "replace"),
                 headers=request.headers.multi_items(),
                 content=content,
+                leaves=leaves,
             )
         )
     except CassetteError as error:

@@ -1,0 +1,100 @@
+"""What leaves by ways that clients take now and then: redirects, compressed bodies, apps inside a client."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from http.client import HTTPConnection
+
+import httpx
+import pytest
+
+from pytest_llmops.recorder.bodies import encode_body, parse_body
+from pytest_llmops.recorder.identity import is_model_call
+from tests.provider_server import TEXT, ProviderServer
+from tests.unit.recorder.asking import CASE
+from tests.unit.recorder.client_shapes import requests_sync
+
+AMAZON = "application/vnd.amazon.eventstream"
+CHAT = {"model": "small", "messages": [{"role": "user", "content": "How long?"}]}
+
+
+@pytest.fixture
+def provider() -> Iterator[ProviderServer]:
+    with ProviderServer() as running:
+        yield running
+
+
+def test_calls_of_an_app_inside_a_test_client_are_seen(recorder, provider: ProviderServer):
+    """The request to the app leaves nothing; the model call of its handler does."""
+
+    def handle(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, text=requests_sync(provider.url, "How long?"))
+
+    with recorder().recording(CASE, 0) as log, httpx.Client(transport=httpx.MockTransport(handle)) as client:
+        assert client.get("http://testserver/ask").text == TEXT
+
+    assert [call.kind for call in log.calls] == ["chat"]
+    assert log.elsewhere == []
+
+
+def test_a_compressed_request_is_known_by_what_it_says(recorder, provider: ProviderServer):
+    for mode, at in (("new", 1), ("none", 2)):
+        with recorder(mode).recording(CASE, 0) as log:
+            content = gzip.compress(json.dumps(CHAT).encode(), mtime=at)
+            headers = {"content-encoding": "gzip", "content-type": "application/json"}
+            httpx.post(f"{provider.url}/v1/chat/completions", content=content, headers=headers)
+        assert [(call.model, call.outcome != "refused") for call in log.calls] == [("small", True)]
+    assert len(provider.asked) == 1
+
+
+def test_who_asks_for_the_socket_gets_it(recorder, provider: ProviderServer):
+    connection = HTTPConnection(f"127.0.0.1:{provider.port}", timeout=5)
+    with recorder().recording(CASE, 0) as log:
+        connection.putrequest("POST", "/v1/chat/completions")
+        assert connection.sock.getpeername()[1] == provider.port
+        body = json.dumps(CHAT).encode()
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        assert TEXT in connection.getresponse().read().decode()
+        connection.close()
+    assert [call.outcome for call in log.calls] == ["made"]
+
+
+def test_a_request_that_waits_for_leave_to_send_its_body_is_made(recorder, provider: ProviderServer):
+    with recorder().recording(CASE, 0):
+        connection = HTTPConnection(f"127.0.0.1:{provider.port}", timeout=5)
+        connection.request("POST", "/upload", b"x" * 10, {"Expect": "100-continue"})
+        assert connection.getresponse().status == 200
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        bytes(32),
+        b"\x00\x00\x00\x10\x00\x00\x00\xff" + bytes(8),
+        encode_body('{"headers": {}, "": {}}', AMAZON)[:-3],
+    ],
+)
+def test_a_damaged_stream_of_amazon_is_no_answer(content: bytes):
+    with pytest.raises(ValueError, match="stream|frame"):
+        parse_body(content, AMAZON)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "is_model"),
+    [
+        ("/api/deployments/42/files", {"x": 1}, False),
+        ("/surveys/7/responses", {"prompt": "How was it?"}, False),
+        ("/threads/1/messages", {"model": "iphone"}, False),
+        ("/openai/deployments/gpt/chat/completions", {"messages": []}, True),
+        ("/v1/responses", {"model": "m", "input": "Hi"}, True),
+        ("/api/embeddings", {"model": "m", "prompt": "Hi"}, True),
+        ("/v1/chat/completions/", {"model": "m"}, True),
+        ("/model/arn:aws:bedrock:us-east-1:1:inference-profile/x/converse", {}, True),
+    ],
+)
+def test_paths_of_apps_and_of_models(path: str, body: object, is_model: bool):
+    assert is_model_call("POST", path, json.dumps(body).encode()) is is_model
