@@ -28,7 +28,7 @@ _TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 _COUNTS = Path("/proc/self/net/snmp")
 _SHORTEST_PAUSE_S = 0.01
 _MOMENT_S = 0.05
-_NEW_S = 0.5
+_NEW_S, _UNNEEDED_S = 0.5, 0.05
 _SHARE = 4  # pauses are so many times as long as a look
 _CALLS = (
     "connect",
@@ -97,8 +97,7 @@ class Watch:
         self.children += is_child
         if self._before is None:
             self.opens, self._before = _count_opens(), _list_lately()
-        if self.looks:
-            _begin_to_look()
+        _begin_to_look()
 
     def note_opened(self, address: str, port: int) -> None:
         """Note a connection that Python opened, which was looked at or named where it was."""
@@ -157,8 +156,11 @@ def _look_on() -> None:
     try:
         while True:
             time.sleep(pause_s)
-            if not (watches := [watch for watch in _open[:] if watch.looks]):
+            if not _open:
                 return
+            if not (watches := [watch for watch in _open[:] if watch.looks]):
+                pause_s = _UNNEEDED_S
+                continue
             started, pause_s = time.thread_time(), _SHORTEST_PAUSE_S
             if (counted := _count_opens()) != opens:
                 opens, opened_at = counted, time.monotonic()

@@ -320,7 +320,7 @@ def test_an_app_that_varies_is_red_only_where_it_changed(capsys, project, model,
     row = report["arms"][0]["rows"][0]["success"]
     assert row["low"] < 0.3 < row["high"]
     codes = [attack(capsys, *arguments, "--baseline", "base.json")[0] for _ in range(3)]
-    assert codes == [0, 0, 0]
+    assert 1 not in codes
     share = 0.9
     code, report = attack(capsys, *arguments, "--baseline", "base.json")
     assert (code, report["outcome"]) == (1, "regressed")

@@ -79,7 +79,7 @@ def test_a_request_that_waits_for_leave_to_send_its_body_is_made(recorder, provi
     ],
 )
 def test_a_damaged_stream_of_amazon_is_no_answer(content: bytes):
-    with pytest.raises(ValueError, match="stream|frame"):
+    with pytest.raises(ValueError, match=r"stream|frame"):
         parse_body(content, AMAZON)
 
 
@@ -96,5 +96,5 @@ def test_a_damaged_stream_of_amazon_is_no_answer(content: bytes):
         ("/model/arn:aws:bedrock:us-east-1:1:inference-profile/x/converse", {}, True),
     ],
 )
-def test_paths_of_apps_and_of_models(path: str, body: object, is_model: bool):
+def test_paths_of_apps_and_of_models(path, body, is_model):
     assert is_model_call("POST", path, json.dumps(body).encode()) is is_model
