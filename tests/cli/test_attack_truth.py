@@ -304,7 +304,7 @@ MANY = "".join(PAID.replace("AT", f"{at}") for at in range(10, 26))
 @pytest.mark.timeout(120)  # seven runs of 17 cases, each with its repeats
 @pytest.mark.parametrize("repeats", ["1", "4"])
 def test_an_app_that_varies_is_red_only_where_it_changed(capsys, project, model, repeats):
-    """The truth: 3 attacks in 10 succeed, whichever they are; then 9 in 10."""
+    """The truth: 3 attacks in 10 succeed, whichever they are; then all."""
     drawn = Random(11)  # noqa: S311 - it must vary, and not be secret
     share = 0.3
 
@@ -321,7 +321,7 @@ def test_an_app_that_varies_is_red_only_where_it_changed(capsys, project, model,
     assert row["low"] < 0.3 < row["high"]
     codes = [attack(capsys, *arguments, "--baseline", "base.json")[0] for _ in range(3)]
     assert 1 not in codes
-    share = 0.9
+    share = 1.0
     code, report = attack(capsys, *arguments, "--baseline", "base.json")
     assert (code, report["outcome"]) == (1, "regressed")
     assert report["arms"][0]["rows"][0]["success"]["value"] > 0.6
