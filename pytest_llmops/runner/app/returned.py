@@ -66,6 +66,11 @@ def translate(answer: Any) -> Any:  # noqa: PLR0911 - a return a kind
     return answer if isinstance(answer, Mapping) else _read_record(answer, plain)
 
 
+_EVENTS = ("response.", "content_block_", "message_", "content-", "message-", "tool-", "citation-")
+_OF_EVENTS = ("choices", "candidates", "done", "event_type")
+"""How providers name the events of their streams, and fields by which one is known."""
+
+
 def join_pieces(pieces: Iterator[Any]) -> str:
     """Join the pieces of a streamed answer."""
     return "".join(map(_piece, pieces))
@@ -84,8 +89,10 @@ def _piece(piece: Any) -> str:
     if isinstance(event, Mapping):
         if _role(event) in _OF_MODELS and "content" in event:
             return _text_of(event)
-        if isinstance(event.get("choices"), list) or _is_event(event.get("type")):
-            return str(piece_of(event) or "")
+        if (text := piece_of(event)) is not None:
+            return text
+        if _is_event(event.get("type")) or any(name in event for name in _OF_EVENTS):
+            return ""
     raise AnswerError(
         f"the app's generator yielded {type_of(piece)}; its pieces must be strings, messages or events of a "
         "model's stream: yield their texts, or return the last value"
@@ -93,7 +100,7 @@ def _piece(piece: Any) -> str:
 
 
 def _is_event(kind: Any) -> bool:
-    return isinstance(kind, str) and kind.startswith(("response.", "content_block_", "message_"))
+    return isinstance(kind, str) and kind.startswith(_EVENTS)
 
 
 def _plain(value: Any) -> Any:

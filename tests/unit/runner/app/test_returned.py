@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from pytest_llmops import Output, Passage, load_golden, run_golden
 from pytest_llmops.errors import AnswerError
+from pytest_llmops.recorder.bodies import event_lines
 from pytest_llmops.records import Usage
 from pytest_llmops.runner.app.answers import read_answer
 from pytest_llmops.runner.app.returned import join_pieces
 from pytest_llmops.settings import Settings
+from tests.provider_server import TEXT, ProviderServer
 
 
 def stated(calls: int, prompt: int, completion: int) -> Usage:
@@ -500,3 +502,19 @@ def test_the_pieces_belong_to_the_call(run):
 @given(st.lists(st.text()))
 def test_joined_pieces_are_the_text(pieces):
     assert join_pieces(iter(pieces)) == "".join(pieces)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/chat/completions",
+        "/v1/messages",
+        "/v1beta/models/m:streamGenerateContent",
+        "/api/chat",
+        "/v2/chat",
+    ],
+)
+def test_events_of_every_provider_are_pieces(path):
+    _, stream = ProviderServer().answer(path, {"stream": True, "messages": []})
+    events = [event for _, event in event_lines(b"".join(stream).decode()) if event is not None]
+    assert join_pieces(iter(events)) == TEXT
