@@ -28,7 +28,7 @@ from pytest_llmops.recorder.threads import is_inherited, is_looked_at
 _CREDENTIALS = frozenset({
     "authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "key", "api_key",
     "ocp-apim-subscription-key", "x-amz-security-token", "access_token", "token", "appid", "subscription-key",
-    "cookie", "x-auth-token", "xi-api-key", "x-subscription-token", "x-functions-key", "sig", "signature",
+    "x-auth-token", "xi-api-key", "x-subscription-token", "x-functions-key", "sig", "signature",
 })  # fmt: skip
 _OF_EVERY_CLIENT = frozenset({
     "accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "host",

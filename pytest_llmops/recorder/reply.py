@@ -162,7 +162,8 @@ def _error(body: Mapping[str, Any]) -> str | None:
         return "it holds no choice"
     if failed := first(body.get("choices")).get("error"):
         return _error_message(failed)
-    answered = any(body.get(name) for name in ("choices", "output", "content", "candidates", "message"))
+    answered = any(body.get(name) for name in ("choices", "output", "content", "candidates"))
+    answered = answered or isinstance(body.get("message"), Mapping)  # a text there is the error's
     if (failed := body.get("error")) and (body.get("status") == "failed" or not answered):
         return _error_message(failed)
     return None

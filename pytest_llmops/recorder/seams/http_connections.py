@@ -11,10 +11,12 @@ import io
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
 
+from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.egress import (
     Egress,
     begin,
@@ -55,27 +57,38 @@ class _Waiting:
 
     def __init__(self, connection: Any, real: Any = None) -> None:
         self.real = real
-        self.sent = bytearray()
+        self._sent = bytearray()
+        self._has_head = False
         self._connection = connection
         self._timeout = connection.timeout  # of the connection; clients set another one for the answer
 
     def sendall(self, data: Any) -> None:
-        self.sent += data
-        head, end, _ = self.sent.partition(b"\r\n\r\n")
-        if end and (_MORE.search(head) or len(self.sent) > _MOST_COLLECTED):
-            request = _read_request(self._connection, bytes(self.sent))
+        self._sent += data
+        head: bytes | bytearray = b""
+        if not self._has_head:
+            head, end, _ = self._sent.partition(b"\r\n\r\n")
+            self._has_head = bool(end)
+        if self._has_head and (_MORE.search(head) or len(self._sent) > _MOST_COLLECTED):
+            raw = self.take()
+            request = _read_request(self._connection, raw)
             if _UPGRADE.search(head):
                 note_connection(request.host, request.port or 0)
             else:
                 note_request(request)
-            self.send()
+            self.send(raw)
 
-    def send(self) -> None:
-        """Open the connection unless it is open, and send what was collected."""
+    def take(self) -> bytes:
+        """Take what was collected, which is the caller's to send or to replay from now on."""
+        raw = bytes(self._sent)
+        self._sent.clear()
+        return raw
+
+    def send(self, raw: bytes) -> None:
+        """Open the connection unless it is open, and send a request."""
         with looking():
             self.open()
             self._connection.sock = self.real
-            self.real.sendall(self.sent)
+            self.real.sendall(raw)
 
     def open(self) -> None:
         connection = self._connection
@@ -100,8 +113,24 @@ class _Waiting:
             self.real.shutdown(how)
 
     def close(self) -> None:
+        if self._has_head and self._sent:
+            self._send_unanswered()
         if self.real is not None:
             self.real.close()
+
+    def _send_unanswered(self) -> None:
+        """Send a request whose response nobody asks for."""
+        raw = self.take()
+        try:
+            exchange = begin(_read_request(self._connection, raw)) if is_listening() else None
+        except (CassetteError, ValueError):  # the log has it, and whoever closes expects none
+            return
+        if exchange is None or exchange.replay is None:
+            with suppress(OSError):
+                self.send(raw)
+            self._connection.sock = None
+        if exchange is not None:
+            exchange.fail("the app closed the connection before the answer came")
 
     def fileno(self) -> int:
         return -1 if self.real is None else int(self.real.fileno())
@@ -141,8 +170,9 @@ def _answer(original: Callable[..., Any]) -> Callable[..., Any]:
         waiting = self.sock
         if not isinstance(waiting, _Waiting):
             return original(self, *args, **options)
+        raw = waiting.take()
         try:
-            request = _read_request(self, bytes(waiting.sent))
+            request = _read_request(self, raw)
             exchange = begin(request) if is_listening() else None
         except BaseException:
             self.close()
@@ -152,7 +182,7 @@ def _answer(original: Callable[..., Any]) -> Callable[..., Any]:
             self.sock = Given(write_answer(*exchange.replay))
             return original(self, *args, **options)
         try:
-            waiting.send()
+            waiting.send(raw)
             with looking():
                 response = original(self, *args, **options)
         except BaseException as error:

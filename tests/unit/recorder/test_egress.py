@@ -11,7 +11,9 @@ import httpx
 import pytest
 
 from pytest_llmops.recorder.bodies import encode_body, parse_body
+from pytest_llmops.recorder.egress import Egress
 from pytest_llmops.recorder.identity import is_model_call
+from pytest_llmops.recorder.reply import read_answer
 from tests.provider_server import TEXT, ProviderServer
 from tests.unit.recorder.asking import CASE
 from tests.unit.recorder.client_shapes import requests_sync
@@ -98,3 +100,26 @@ def test_a_damaged_stream_of_amazon_is_no_answer(content: bytes):
 )
 def test_paths_of_apps_and_of_models(path, body, is_model):
     assert is_model_call("POST", path, json.dumps(body).encode()) is is_model
+
+
+def test_a_request_whose_answer_nobody_asks_for_is_sent_and_seen(recorder, provider: ProviderServer):
+    with recorder().recording(CASE, 0) as log:
+        connection = HTTPConnection(f"127.0.0.1:{provider.port}", timeout=5)
+        connection.request("POST", "/v1/chat/completions", json.dumps(CHAT).encode())
+        connection.close()
+        httpx.get(provider.url)  # until the server has read the first one
+    assert "/v1/chat/completions" in provider.asked
+    assert [call.outcome for call in log.calls] == ["failed"]
+
+
+def test_an_error_beside_a_message_is_no_answer():
+    quota = {"error": {"code": "quota"}, "message": "Quota exceeded."}
+    _, _, fault = read_answer(200, "application/json", json.dumps(quota).encode(), whole=True)
+    assert "error" in fault
+
+
+def test_a_cookie_is_read():
+    sent = Egress(
+        method="GET", host="a.test", port=None, path="/", query="", headers=[("Cookie", "a=1")], content=b""
+    )
+    assert sent.describe()["headers"] == {"cookie": "a=1"}
