@@ -19,7 +19,7 @@ from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.bodies import decode
 from pytest_llmops.recorder.call import CallLog, CallRules, Elsewhere
 from pytest_llmops.recorder.exchange import Exchange, MetricCalls, Recording
-from pytest_llmops.recorder.identity import identify, is_loopback, is_model_call, may_call_model
+from pytest_llmops.recorder.identity import find_kind, identify, is_loopback
 from pytest_llmops.recorder.processes import note_asked
 from pytest_llmops.recorder.providers import OTHER
 from pytest_llmops.recorder.threads import is_inherited, is_looked_at
@@ -160,10 +160,11 @@ def begin(request: Egress) -> Exchange | None:
     """
     request = request.decoded()
     note_asked(request.host, (request.port,) if request.port else _USUAL_PORTS)
-    kind, path = "", request.path
-    if not may_call_model(request.method, path) or not is_model_call(request.method, path, request.content):
-        if not _is_recorded_too(request):
-            _note(request)
+    path, kind = request.path, find_kind(request.method, request.path, request.content)
+    if not kind:
+        owner = _find_owner()
+        if owner is None or not owner.rules.records(request.method, request.host, request.port, path):
+            note_request(request)
             return None
         # Of any other request, method and query tell what it asks.
         query = "&".join(request.open_query())
@@ -177,12 +178,19 @@ def begin(request: Egress) -> Exchange | None:
 
 def note_request(request: Egress) -> None:
     """
-    Note a request that cannot be replayed, since it is more than a request and its response.
+    Note a request that is no model call, or cannot be replayed as more than a request and its response.
 
     Raises:
         CassetteError: It may not be made.
     """
-    _note(request)
+    if not request.leaves or is_loopback(request.host):
+        return
+    sent = {"method": request.method, **request.describe()}
+    text = request.content[:_MOST_READ].decode("utf-8", "replace")
+    host = request.host if request.port is None else f"{request.host}:{request.port}"
+    is_read = text.count("\ufffd") <= _UNREADABLE * len(text) and len(request.content) <= _MOST_READ
+    left = Elsewhere(host=host, sent={**sent, "body": text} if is_read else None)
+    _note_elsewhere(left, request.host, request.port)
 
 
 def note_connection(address: str, port: int, name: str = "") -> None:
@@ -199,22 +207,28 @@ def note_connection(address: str, port: int, name: str = "") -> None:
         _note_elsewhere(Elsewhere(host=f"{name or address}:{port}"), name or address, port)
 
 
-def _find_recording() -> Recording | MetricCalls | None:
-    """
-    Return the recording of this context, or the only one open.
-
-    Raises:
-        CassetteError: Several are open, and the call may not be made.
-    """
+def _find_owner() -> Recording | None:
+    """Return the recording of this context, or the only one open."""
     recording = current.get()
     if recording is not None and not (recording.ended and is_inherited.get()):
         return recording
     if recording is None and _in_metric.get():
+        return None
+    return _open_recordings[0] if len(_open_recordings) == 1 else None
+
+
+def _find_recording() -> Recording | MetricCalls | None:
+    """
+    Return the recording that a model call belongs to.
+
+    Raises:
+        CassetteError: Several are open, and the call may not be made.
+    """
+    if (owner := _find_owner()) is not None:
+        return owner
+    if current.get() is None and _in_metric.get():
         return recorders[-1].metric_calls if recorders else None
-    candidates = _open_recordings[:]
-    if len(candidates) == 1:
-        return candidates[0]
-    if candidates:
+    if candidates := _open_recordings[:]:
         error = recorders[-1].rule_unattributed() if recorders else None
         for candidate in candidates:
             candidate.note_unattributed(error)
@@ -223,32 +237,13 @@ def _find_recording() -> Recording | MetricCalls | None:
     return None
 
 
-def _is_recorded_too(request: Egress) -> bool:
-    recording = current.get() or (_open_recordings[0] if len(_open_recordings) == 1 else None)
-    return recording is not None and recording.rules.records(
-        request.method, request.host, request.port, request.path
-    )
-
-
-def _note(request: Egress) -> None:
-    if not request.leaves or is_loopback(request.host):
-        return
-    sent = {"method": request.method, **request.describe()}
-    text = request.content[:_MOST_READ].decode("utf-8", "replace")
-    host = request.host if request.port is None else f"{request.host}:{request.port}"
-    is_read = text.count("\ufffd") <= _UNREADABLE * len(text) and len(request.content) <= _MOST_READ
-    left = Elsewhere(host=host, sent={**sent, "body": text} if is_read else None)
-    _note_elsewhere(left, request.host, request.port)
-
-
 def _note_elsewhere(left: Elsewhere, host: str, port: int | None) -> None:
-    recording = current.get()
-    if recording is None or (recording.ended and is_inherited.get()):
-        if _in_metric.get() or not _open_recordings:
-            return
-        if len(_open_recordings) > 1:
-            if error := recorders[-1].rule_elsewhere(left.host) if recorders else None:
-                raise error
-            return
-        recording = _open_recordings[0]
-    recording.leave(left, host, port)
+    if (owner := _find_owner()) is not None:
+        owner.leave(left, host, port)
+    elif (
+        _open_recordings
+        and recorders
+        and not _in_metric.get()
+        and (error := recorders[-1].rule_elsewhere(left.host))
+    ):
+        raise error

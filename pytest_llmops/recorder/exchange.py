@@ -75,9 +75,7 @@ class Recording:
         Raises:
             CassetteError: The call is not recorded and may not be made.
         """
-        if self.rules.ignored:
-            body = self.rules.without_ignored(identity.body)
-            identity = replace(identity, key=key_of(identity.provider, identity.path, body))
+        identity = self._without_ignored(identity)
         if self.ended:
             self.report(
                 f"{self.log.case}: a model was called after the case had ended, so no check saw it: "
@@ -92,10 +90,7 @@ class Recording:
 
     def replay(self, host: str, port: int | None, path: str, body: Any) -> bytes | None:
         """Return the recorded answer to a JSON request, and log the call; None where there is none."""
-        identity = identify_body(host, port, path, body)
-        if self.rules.ignored:
-            body = self.rules.without_ignored(body)
-            identity = replace(identity, key=key_of(identity.provider, identity.path, body))
+        identity = self._without_ignored(identify_body(host, port, path, body))
         if self.ended or self.rules.why_live(host, port):
             return None
         session = self._session(identity)
@@ -150,6 +145,13 @@ class Recording:
         """Free the number of a failed call, for its next attempt."""
         with self._lock:
             self._numbers[key].discard(number)
+
+    def _without_ignored(self, identity: Identity) -> Identity:
+        """Return the identity with a key that leaves out what the rules ignore of the body."""
+        if not self.rules.ignored:
+            return identity
+        body = self.rules.without_ignored(identity.body)
+        return replace(identity, key=key_of(identity.provider, identity.path, body))
 
     def _session(self, identity: Identity) -> CassetteSession:
         return self.local if identity.provider == LOOPBACK else self.committed

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pytest_llmops.printable import printable
+from pytest_llmops.recorder.providers.reader import mappings
 from pytest_llmops.records import NORMAL_ENDS
 
 _WORD = 40  # characters
@@ -45,8 +46,8 @@ def _worst(written: Iterable[Any]) -> str:
 
 
 def _ends(body: Mapping[str, Any]) -> Iterator[Any]:
-    for choice in _mappings(body.get("choices")):
-        for message in _mappings([choice.get("message"), choice.get("delta")]):
+    for choice in mappings(body.get("choices")):
+        for message in mappings([choice.get("message"), choice.get("delta")]):
             yield "refusal" if message.get("refusal") else None
         yield choice.get("finish_reason")
     details = body.get("incomplete_details")
@@ -54,10 +55,10 @@ def _ends(body: Mapping[str, Any]) -> Iterator[Any]:
         yield details.get("reason")
     elif body.get("object") == "response":
         yield body.get("status")
-    for item in _mappings(body.get("output")):
-        for part in _mappings(item.get("content")):
+    for item in mappings(body.get("output")):
+        for part in mappings(item.get("content")):
             yield "refusal" if part.get("type") == "refusal" else None
-    for candidate in _mappings(body.get("candidates")):
+    for candidate in mappings(body.get("candidates")):
         yield candidate.get("finishReason")  # Gemini
     stopped = body.get("messageStop")
     yield stopped.get("stopReason") if isinstance(stopped, Mapping) else None  # Bedrock, a stream
@@ -71,7 +72,3 @@ def _ends_of_event(event: Mapping[str, Any]) -> Iterator[Any]:
         part = event.get(name)
         if isinstance(part, Mapping) and (name == "delta" or str(event.get("type")) in _LAST_EVENTS):
             yield from _ends(part)
-
-
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []

@@ -50,17 +50,14 @@ class Identity:
         return unquote(named[1]) if named else None
 
 
-def may_call_model(method: str, path: str) -> bool:
-    """Return whether a request can be a model call, without a look at its body: see `is_model_call`."""
-    return method == "POST" and bool(_find_kinds(path))
+def find_kind(method: str, path: str, content: bytes) -> str:
+    """
+    Return the kind of a request that is a model call; empty for any other.
 
-
-def is_model_call(method: str, path: str, content: bytes) -> bool:
-    """Return whether a request is a model call; an app's backend may have a path `/tickets/7/messages`."""
-    return method == "POST" and bool(_find_kind(path, content))
-
-
-def _find_kind(path: str, content: bytes) -> str:
+    An app's backend may have a path `/tickets/7/messages`, so that the body counts too.
+    """
+    if method != "POST":
+        return ""
     body: Any = None
     for kind, marks in _find_kinds(path):
         if not marks or _AZURE in path:
@@ -106,13 +103,12 @@ def is_host(written: str, host: str, port: int | None) -> bool:
 
 
 def identify(host: str, port: int | None, path: str, content: bytes, kind: str = "") -> Identity:
-    """Return the identity of a request that `is_model_call`, or of the given kind."""
+    """Return the identity of a request of a kind, which its path tells if it is not given."""
     body = _parse(content)
     if body is _NO_JSON:
         if boundary := _BOUNDARY.match(content):  # drawn anew for each request
             content = content.replace(boundary[1], b"boundary")
         body = content.decode("utf-8", "surrogateescape")
-    kind = kind or _find_kind(path, content)
     return identify_body(host, port, path, body, kind)
 
 

@@ -30,15 +30,8 @@ _SHORTEST_PAUSE_S = 0.01
 _MOMENT_S = 0.05
 _NEW_S, _UNNEEDED_S = 0.5, 0.05
 _SHARE = 4  # pauses are so many times as long as a look
-_CALLS = (
-    "connect",
-    "sendto",
-    "sendmsg",
-    "system",
-    "posix_spawn",
-    "fork",
-    "execve",
-)  # of the system, by ctypes
+_CALLS = frozenset({"connect", "sendto", "sendmsg", "system", "posix_spawn", "fork", "execve"})
+"""Functions of the system that `ctypes` may be asked for."""
 _STARTS = frozenset({
     "subprocess.Popen", "os.system", "os.posix_spawn", "os.fork", "os.forkpty", "os.spawn", "os.exec",
     "pty.spawn",
@@ -206,10 +199,11 @@ def note_child() -> None:
 
 def note_event(event: str, arguments: tuple[Any, ...]) -> None:
     """Note an audit event by which a process is started, or native code is loaded or called."""
-    if event == "import" and str(arguments[1] or "").endswith(".so"):
-        note_loaded()
     is_child = event in _STARTS or (event == "ctypes.dlsym" and arguments[1] in _CALLS)
-    if is_child or (event == "import" and str(arguments[1] or "").endswith(".so")):
+    is_loaded = event == "import" and str(arguments[1] or "").endswith(".so")
+    if is_loaded:
+        note_loaded()
+    if is_child or is_loaded:
         for watch in tuple(_open):
             watch.note_other(is_child=is_child)
 

@@ -98,7 +98,7 @@ def error_text(content: bytes) -> str:
 def read_reply(body: Any) -> Reply:
     """Read the facts in an answer of `parse_body`; fields it lacks or has in another shape are None."""
     if isinstance(body, str):
-        return _read_events(body)
+        return _read_stream(event_lines(body))
     if isinstance(body, list) and body and all(isinstance(event, Mapping) for event in body):
         return _read_stream(("", event) for event in body)  # a stream of Gemini that is one list
     if not isinstance(body, Mapping):
@@ -107,10 +107,6 @@ def read_reply(body: Any) -> Reply:
     wrote = bool(text or requested_tools(body))
     facts = _without_zeros(_origin(body), wrote=wrote)
     return Reply(text=text, error=_error(body), finish=finish_of(body), **facts)
-
-
-def _read_events(text: str) -> Reply:
-    return _read_stream(event_lines(text))
 
 
 def _read_stream(lines: Iterable[tuple[str, Any]]) -> Reply:

@@ -76,10 +76,10 @@ def test_no_text_is_lost(value):
             return [leaf for pair in item.items() for part in pair for leaf in leaves(part)]
         return [leaf for part in item for leaf in leaves(part)]
 
-    told = [text.text for text in walk(value)]
+    texts = [text.text for text in walk(value)]
 
     for leaf in leaves(value):
-        assert leaf in told or leaf.lstrip()[:1] in {"[", "{", '"'}
+        assert leaf in texts or leaf.lstrip()[:1] in {"[", "{", '"'}
 
 
 @given(st.text("~01/a"))

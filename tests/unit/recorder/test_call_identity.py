@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmops.recorder.identity import identify, is_host, is_loopback, is_model_call, key_of
+from pytest_llmops.recorder.identity import find_kind, identify, is_host, is_loopback, key_of
 from tests.unit.recorder.json_values import json_objects, json_values
 
 
@@ -90,7 +90,7 @@ def test_hosts_of_this_machine(host, loopback):
 )  # fmt: skip
 def test_requests_that_ask_a_model(method, path, asks):
     body = b'{"model": "small", "input": "hi", "messages": []}'
-    assert is_model_call(method, path, body) is asks
+    assert bool(find_kind(method, path, body)) is asks
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_requests_that_ask_a_model(method, path, asks):
     ],
 )  # fmt: skip
 def test_a_backend_of_the_apps_own_is_no_model(path, body, asks):
-    assert is_model_call("POST", path, body) is asks
+    assert bool(find_kind("POST", path, body)) is asks
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_llmops.recorder.bodies import encode_body, parse_body
 from pytest_llmops.recorder.egress import Egress
-from pytest_llmops.recorder.identity import is_model_call
+from pytest_llmops.recorder.identity import find_kind
 from pytest_llmops.recorder.reply import read_answer
 from tests.provider_server import TEXT, ProviderServer
 from tests.unit.recorder.asking import CASE
@@ -99,7 +99,7 @@ def test_a_damaged_stream_of_amazon_is_no_answer(content: bytes):
     ],
 )
 def test_paths_of_apps_and_of_models(path, body, is_model):
-    assert is_model_call("POST", path, json.dumps(body).encode()) is is_model
+    assert bool(find_kind("POST", path, json.dumps(body).encode())) is is_model
 
 
 def test_a_request_whose_answer_nobody_asks_for_is_sent_and_seen(recorder, provider: ProviderServer):
