@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -101,6 +101,12 @@ class Controller:
         }
         node.send_runtest_some = partial(_send, node.send_runtest_some)
 
+    @pytest.hookimpl(optionalhook=True, wrapper=True)
+    def pytest_xdist_make_scheduler(self) -> Generator[None, Any, Any]:
+        scheduler = yield
+        scheduler.add_node_collection = partial(_add_collection, scheduler, scheduler.add_node_collection)
+        return scheduler
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
         """
@@ -127,6 +133,16 @@ class Controller:
         with contextlib.suppress(OSError):
             self.service.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _add_collection(scheduler: Any, add: Callable[..., None], node: Any, collection: Sequence[str]) -> None:
+    """
+    Add what a worker collected, unless xdist told it to end when it began.
+
+    It does so when all items seem to be done, and takes that back when another worker dies of the last one.
+    """
+    if node in scheduler.nodes:
+        add(node, collection)
 
 
 def _send(send: Callable[[Any], None], indices: Any) -> None:

@@ -86,6 +86,42 @@ def test_a_case_that_kills_every_worker_is_an_error(project):
     result.stdout.fnmatch_lines(["*ended the process*"])
 
 
+def test_a_worker_that_was_not_to_begin_any_more_is_no_internal_error(project):
+    """The one in place of the first dead worker collects when xdist wants no more, and then a second one dies."""
+    project.app("""
+        import os, time
+        from pathlib import Path
+        from conftest import wait
+        def answer(question):
+            if question == "question 23":
+                if Path("down").exists():
+                    wait("ready gw2")
+                else:
+                    time.sleep(0.5)  # until all others are done
+                os.kill(os.getpid(), 9)
+            return "an answer"
+    """)
+    project.pytester.makeconftest("""
+        import os, time
+        from pathlib import Path
+        def wait(name):
+            while not Path(name).exists():
+                time.sleep(0.05)
+        def pytest_collection_modifyitems():
+            if os.environ.get("PYTEST_XDIST_WORKER") == "gw2":
+                wait("down again")
+        def pytest_testnodeready(node):
+            Path(f"ready {node.gateway.id}").touch()
+        def pytest_testnodedown(node):
+            Path("down again" if Path("down").exists() else "down").touch()
+    """)
+    project.golden(MANY.replace("suite: {keywords: {mean: '>= 0.9'}}\n", ""))
+    result = project.run_here("-n", "2", "--llm-concurrency", "8")
+    result.stdout.fnmatch_lines(["*23 passed*1 error*"])
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+    result.stdout.fnmatch_lines(["*ended the process*"])
+
+
 def test_cases_in_work_beside_one_that_kills_every_worker_are_no_errors(project):
     """With repeats auto all cases are done at once, so that innocent ones are cut off with the deadly one."""
     project.app("""
