@@ -397,8 +397,8 @@ class Exchange:
             self._budget.charge(call)
         self._recording.lines.append({
             "kind": identity.kind, "model": self._shown(identity.model), "provider": identity.provider,
-            "path": self._shown(identity.path), "nth": self._nth, "outcome": outcome, "reason": self._reason,
-            "differences": self._differences, "file": self._session.name,
+            "path": self._shown(identity.path), "key": identity.key, "nth": self._nth, "outcome": outcome,
+            "reason": self._reason, "differences": self._differences, "file": self._session.name,
             "duration_s": self.duration_s, "waited_s": call.waited_s,
         })  # fmt: skip
 

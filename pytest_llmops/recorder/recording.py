@@ -181,11 +181,13 @@ class Recorder:
             keeps=self.keeps,
         )
         watch = Watch()
+        broke = True
         try:
             with interception.attribute_calls(recording, shared=shared), carry_context():
                 if shared:
                     watch.begin()
                 yield log
+            broke = False
         finally:
             for destination in watch.end() if shared else ():
                 recording.note_leaving(destination)
@@ -196,13 +198,14 @@ class Recorder:
             for session in (local, committed):
                 if problem := self._cassettes.save(case, session):
                     self._report(problem)
-            self._explain(log, recording.lines)
+            self._explain(log, recording.lines, broke=broke)
 
-    def _explain(self, log: CallLog, lines: list[dict[str, Any]]) -> None:
+    def _explain(self, log: CallLog, lines: list[dict[str, Any]], *, broke: bool = True) -> None:
         if not self.keeps:
             return
         error = str(log.error) if log.error and not lines else None
         entry = {"case": log.case, "repeat": log.repeat, "mode": self._mode, "error": error, "calls": lines}
+        entry |= {"broke": True} if broke else {}
         try:
             self._run_log.add(entry)
         except OSError as failure:
