@@ -35,7 +35,7 @@ from pytest_llmops.runner.app.calls import AppCaller, Called
 from pytest_llmops.runner.app.failed_calls import describe_unanswered
 from pytest_llmops.runner.app.importing import resolve_app
 from pytest_llmops.runner.app.inputs import GivenInput
-from pytest_llmops.runner.app.printed import route_through
+from pytest_llmops.runner.app.routing import route_through
 from pytest_llmops.runner.readiness import import_libraries
 
 _STASH = pytest.StashKey["Llm"]()

@@ -39,8 +39,9 @@ from pytest_llmops.reports.terminal import (
     render_suite,
     summarize,
 )
-from pytest_llmops.runner.app.printed import CaseLog, Channel, current, listening, routed
+from pytest_llmops.runner.app.printed import Channel, current, keep_outside
 from pytest_llmops.runner.app.process_end import describe, noting
+from pytest_llmops.runner.app.routing import CaseLog, listening, routed
 from pytest_llmops.runner.app.tracebacks import describe_traceback, find_crash, shorten
 from pytest_llmops.runner.cases.case_runner import NotBegunError
 from pytest_llmops.runner.cases.tasks import Task
@@ -427,9 +428,15 @@ class Reporting:
         """Route the streams between two items, where pytest does not capture."""
         self._streams.apply()
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self) -> None:
+    @pytest.hookimpl(wrapper=True, trylast=True)  # within pytest's own, which captures
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
+        """Route the streams; what reached their descriptors all the same is of no known case."""
         self._streams.apply()
+        try:
+            yield
+        finally:
+            if self._captures and isinstance(item, GoldenItem):
+                self._keep_captured(item)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -461,6 +468,18 @@ class Reporting:
         """Begin no case after the failure that ends the session (`-x`, `--maxfail`)."""
         if self._session is not None and (self._session.shouldfail or self._session.shouldstop):
             self._evaluation.stop()
+
+    def _keep_captured(self, item: pytest.Item) -> None:
+        """Keep what pytest captured: of native code, and of processes that Python did not start."""
+        manager: Any = item.config.pluginmanager.getplugin("capturemanager")
+        if manager is None or not manager.is_globally_capturing():
+            return
+        out, err = manager.read_global_capture()
+        captured: tuple[tuple[Channel, str], ...] = (("stdout", out), ("stderr", err))
+        for channel, text in captured:
+            if text:
+                keep_outside(channel, text)
+                item.add_report_section("setup", channel, text)  # as pytest would have
 
     def _find_streams(self) -> Iterator[Change]:
         """The streams of the moment, since pytest exchanges them; those found before stay routed."""
