@@ -118,11 +118,12 @@ def test_output_of_a_child_is_shown_with_its_case(project):
 
 
 def test_a_child_that_outlives_its_case_is_looked_at_at_the_end(project):
-    write(project, "subprocess.Popen(['sh', '-c', f'sleep 0.3; echo {EMAIL}'])")
+    write(project, "subprocess.Popen(['sh', '-c', f'sleep 0.3; echo later: {EMAIL}'])")
     path = project.path / "capitals.py"
     path.write_text(path.read_text().replace("return 'Hello'", "import time; time.sleep(question == 'y')"))
     result = project.run()
     assert result.ret == 1
+    result.stdout.fnmatch_lines(["*later: <EMAIL_ADDRESS*"])
     result.stdout.fnmatch_lines(["error: pii_leak found 1 in * outside of cases: *EMAIL_ADDRESS*"])
 
 

@@ -19,6 +19,7 @@ from itertools import accumulate
 from subprocess import Popen
 from typing import Any, BinaryIO, Literal
 
+from pytest_llmops.detect.mask import mask_shown
 from pytest_llmops.printable import counted
 from pytest_llmops.records import UNSEEN, Span
 
@@ -125,10 +126,12 @@ class Printed:
         return tuple(spans)
 
     def _read_children(self) -> None:
+        """Read what child processes of no case wrote, and show it, since no report does."""
         for written in self._files:
             text, left = written.read()
             self.add(written.channel, text)
             self._sizes[written.channel] += left
+            getattr(sys, written.channel).write(mask_shown(text))
 
     def _show(self, channel: Channel) -> str:
         pieces = self._pieces[channel]
