@@ -7,7 +7,6 @@ the run, since it may serve several cases.
 
 from __future__ import annotations
 
-import inspect
 import io
 import logging
 import os
@@ -23,31 +22,21 @@ from pytest_llmops.runner.app.printed import Channel, outside, receivers
 _STREAMS: tuple[tuple[Channel, int], ...] = (("stdout", 1), ("stderr", 2))
 
 
-def find_starters() -> Iterator[Change]:
-    """Yield what starts child processes, and what writes to a descriptor."""
-    yield subprocess.Popen, "__init__", _give_files
+def find_writers() -> Iterator[Change]:
+    """Yield what writes to a descriptor, or has a shell write to it."""
     yield os, "write", _keep_written
     yield os, "system", _as_child
     _follow_forks()
 
 
-def _give_files(init: Callable[..., None]) -> Callable[..., None]:
-    signature = inspect.signature(init)
-
-    @wraps(init)
-    def start(self: subprocess.Popen[Any], *arguments: Any, **named: Any) -> None:
-        kept_by = receivers()
-        if not kept_by:
-            init(self, *arguments, **named)
-            return
-        bound = signature.bind(self, *arguments, **named)
-        for name, _ in _STREAMS:
-            if channel := _inherited(bound.arguments.get(name), name):
-                bound.arguments[name] = kept_by[0].descriptor(channel)
-        init(*bound.args, **bound.kwargs)
-        kept_by[0].children.append(self)
-
-    return start
+def give_files(child: subprocess.Popen[Any], arguments: dict[str, Any]) -> None:
+    """Have a process that is about to start write to files of its case, where it would inherit a stream."""
+    if not (kept_by := receivers()):
+        return
+    for name, _ in _STREAMS:
+        if channel := _inherited(arguments.get(name), name):
+            arguments[name] = kept_by[0].descriptor(channel)
+    kept_by[0].children.append(child)
 
 
 def _inherited(given: Any, name: Channel) -> Channel | None:

@@ -206,7 +206,9 @@ def keep_outside(channel: Channel, text: str) -> None:
 
 
 def _is_running(child: Popen[Any]) -> bool:
-    """Return whether a child has not ended; whoever waits for it still gets its exit status."""
+    """Return whether a child has begun and not ended; whoever waits for it still gets its exit status."""
+    if not hasattr(child, "pid"):
+        return False
     if not hasattr(os, "waitid"):
         return child.returncode is None
     try:

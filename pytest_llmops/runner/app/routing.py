@@ -18,8 +18,9 @@ from traceback import format_exception
 from typing import Any
 
 from pytest_llmops.detect.mask import mask_shown
+from pytest_llmops.recorder.children import preparing
 from pytest_llmops.recorder.patches import Change, Patches
-from pytest_llmops.runner.app.descriptors import find_starters
+from pytest_llmops.runner.app.descriptors import find_writers, give_files
 from pytest_llmops.runner.app.printed import Channel, current, receivers
 
 _OF_EVERY_RECORD = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
@@ -115,12 +116,19 @@ def _find_hooks() -> Iterator[Change]:
     # Private, since pytest exchanges the public names of `warnings`.
     yield warnings, "_showwarnmsg", partial(_keep_as_error, _describe_warning)
     yield threading, "excepthook", partial(_keep_as_error, _describe_raised)
-    yield from find_starters()
+    yield from find_writers()
 
 
 _streams = Patches(_find_streams)
-listening = Patches(_find_hooks).installed
-"""A context manager: listen to loggers whatever their handlers, warnings, what ends threads, and children."""
+_hooks = Patches(_find_hooks)
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[None]:
+    """Listen to loggers whatever their handlers, to warnings, threads that break, and child processes."""
+    with _hooks.installed(), preparing(give_files):
+        yield
+
 
 _case_log = CaseLog()
 
