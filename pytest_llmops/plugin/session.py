@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -87,6 +90,15 @@ def _open(config: pytest.Config, settings: Settings) -> Evaluation:
         keeps_raised=bool(config.getoption("usepdb")),
         listens=not is_controller(config),
     )
+    evaluation.main_thread.alarm = partial(_show_at_once, config)
     if store is not None and not is_joined(config):
         _ = evaluation.recorder  # this process scores for the workers, so it records calls of metrics
     return evaluation
+
+
+def _show_at_once(config: pytest.Config, text: str) -> None:
+    """Show a text of a process that is about to end, on another thread than pytest's."""
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
+    if capture is not None:
+        capture.suspend_global_capture(in_=True)
+    print(f"\n{text}", file=sys.__stderr__, flush=True)

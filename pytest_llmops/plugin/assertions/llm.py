@@ -35,6 +35,7 @@ from pytest_llmops.runner.app.calls import AppCaller, Called
 from pytest_llmops.runner.app.failed_calls import describe_unanswered
 from pytest_llmops.runner.app.importing import resolve_app
 from pytest_llmops.runner.app.inputs import GivenInput
+from pytest_llmops.runner.app.places import OnLoop, Threads
 from pytest_llmops.runner.app.printed import route_through
 from pytest_llmops.runner.readiness import import_libraries
 
@@ -44,6 +45,8 @@ _REMEDIES_IN_TESTS = {
     REMEDIES["reference"]: "there is no reference; pass reference= to llm(), or to the marker",
     REMEDIES["relevant"]: "no relevant passages are named; pass relevant= to llm(), or to the marker",
     "add `reference:` to the case": "pass other= to the marker, or reference= to llm()",
+    "`runs_on: main_thread` in the golden file": 'the setting `runs_on = "main_thread"`',
+    "`runs_on: test_loop` in the golden file": 'the setting `runs_on = "test_loop"`',
     "`model_errors: warn` in the golden file": 'model_errors="warn" in llm()',
     "`model_errors: allow` in the golden file": 'model_errors="allow" in llm()',
     "so the run says nothing": "so the answer says nothing",
@@ -108,6 +111,11 @@ class Llm:
             return ()
         llm.finish()
         return tuple(llm.samples)
+
+    @property
+    def needs_main_thread(self) -> bool:
+        """Return whether the settings name a place for the app in the main thread."""
+        return not isinstance(self.caller.place, Threads)
 
     def __repr__(self) -> str:
         return f"<llm called {self._repeats.total()} times>"
@@ -186,7 +194,9 @@ class LlmCall:
         """
         caller = self.llm.caller
         if loop is not None:
-            caller = replace(caller, app_loop=RunningLoop(loop))
+            running = RunningLoop(loop)
+            place = OnLoop(running) if self.llm.needs_main_thread else Threads(running)
+            caller = replace(caller, place=place)
         return self.llm.evaluation.submit(self._call(caller))
 
     async def _call(self, caller: AppCaller) -> Called:
@@ -201,7 +211,7 @@ class LlmCall:
             NotScoredError: There is none, or a model call behind it breaks a rule.
         """
         __tracebackhide__ = True
-        answer, spans = called.result()
+        answer, spans = self.llm.evaluation.main_thread.wait(called)
         node = self.llm.node
         self.llm.spans.extend(spans)
         outputs, failures = ((), (answer,)) if isinstance(answer, Failure) else ((answer,), ())

@@ -27,6 +27,7 @@ from pytest_llmops.evaluation.conclusion import find_status, red_verdicts
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.hookspecs import Measurement
 from pytest_llmops.plugin.distribution import is_worker
+from pytest_llmops.plugin.loops import use_loop_of_tests
 from pytest_llmops.plugin.reported import OUTCOME, GoldenWarning
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import App
@@ -137,6 +138,8 @@ class GoldenItem(pytest.Item):
             self.user_properties.append((REFUSED, refused))
             raise pytest.fail.Exception(refused, pytrace=False)
         try:
+            if file.evaluation.needs_main_thread():
+                use_loop_of_tests(self._request())
             file.evaluation.start(file.golden, self._app())
             self.verdicts = self.judge(file.evaluation)
         except NotBegunError as error:
@@ -199,11 +202,7 @@ class GoldenItem(pytest.Item):
                 f"the fixture llm_app has the scope {scope}; cases run ahead of their items, so it must be "
                 '@pytest.fixture(scope="session")'
             )
-        self.funcargs: dict[str, object] = {}
-        # As doctest items get their fixtures; there is no public way.
-        manager = self.session._fixturemanager  # noqa: SLF001
-        self._fixtureinfo = manager.getfixtureinfo(node=self, func=None, cls=None)
-        request = TopRequest(self, _ispytest=True)  # type: ignore[arg-type]
+        request = self._request()
         with noting() as ended:
             try:
                 app = request.getfixturevalue("llm_app")
@@ -215,6 +214,13 @@ class GoldenItem(pytest.Item):
         if ended:
             raise AppError(describe(ended))
         return app
+
+    def _request(self) -> pytest.FixtureRequest:
+        """Return a request for fixtures, as doctest items make it; there is no public way."""
+        self.funcargs: dict[str, object] = {}
+        manager = self.session._fixturemanager  # noqa: SLF001
+        self._fixtureinfo = manager.getfixtureinfo(node=self, func=None, cls=None)
+        return TopRequest(self, _ispytest=True)  # type: ignore[arg-type]
 
 
 class CaseItem(GoldenItem):
