@@ -129,6 +129,7 @@ class GoldenItem(pytest.Item):
 
     parent: GoldenFile
     verdicts: tuple[Verdict, ...] = ()
+    _fixture_request: pytest.FixtureRequest | None = None
 
     def setup(self) -> None:
         file = self.parent
@@ -216,11 +217,14 @@ class GoldenItem(pytest.Item):
         return app
 
     def _request(self) -> pytest.FixtureRequest:
-        """Return a request for fixtures, as doctest items make it; there is no public way."""
-        self.funcargs: dict[str, object] = {}
-        manager = self.session._fixturemanager  # noqa: SLF001
-        self._fixtureinfo = manager.getfixtureinfo(node=self, func=None, cls=None)
-        return TopRequest(self, _ispytest=True)  # type: ignore[arg-type]
+        """Return the request for fixtures, as doctest items make theirs; there is no public way."""
+        if self._fixture_request is None:
+            self.funcargs: dict[str, object] = {}
+            manager = self.session._fixturemanager  # noqa: SLF001
+            self._fixtureinfo = manager.getfixtureinfo(node=self, func=None, cls=None)
+            self.fixturenames = self._fixtureinfo.names_closure  # which anyio asks for
+            self._fixture_request = TopRequest(self, _ispytest=True)  # type: ignore[arg-type]
+        return self._fixture_request
 
 
 class CaseItem(GoldenItem):
