@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -86,7 +87,9 @@ def test_on_threads_the_failure_names_the_place(project, shape):
     write(project, BOUND[shape], "threads")
     result = project.run()
     result.assert_outcomes(errors=3)
-    result.stdout.fnmatch_lines(["*the app raised *; `runs_on: main_thread` in the golden file calls *main thread"])
+    result.stdout.fnmatch_lines(
+        ["*the app raised *; `runs_on: main_thread` in the golden file calls *main thread"]
+    )
 
 
 CLIENTS = {
@@ -218,3 +221,212 @@ def test_on_another_loop_the_failure_names_the_place(project, session_app, clien
     plugin = session_app(client, "threads")
     result = project.run(*plugin, "--llm-timeout-s", "5")
     result.stdout.fnmatch_lines(["*; `runs_on: test_loop` in the golden file calls *the loop of the tests"])
+
+
+def test_calls_on_the_loop_are_made_at_the_same_time(project):
+    project.app("""
+        import asyncio
+
+        BARRIER = asyncio.Barrier(3)
+
+        async def answer(question):
+            await BARRIER.wait()
+            return "Paris"
+    """)
+    project.golden(GOLDEN.format(place="test_loop"))
+    project.run("--llm-timeout-s", "10").assert_outcomes(passed=3)
+
+
+# Without pytest.
+
+
+def golden_of(tmp_path, app, place, name="bound"):
+    (tmp_path / f"{name}.py").write_text(textwrap.dedent(app))
+    path = tmp_path / "golden" / "capitals.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(textwrap.dedent(GOLDEN.format(place=place)).replace("capitals:", f"{name}:"))
+    return load_golden(path, root=tmp_path)
+
+
+MODULE_CLIENT = """
+    import asyncio
+    import sqlite3
+
+    DATABASE = sqlite3.connect(":memory:")
+    LOCK = asyncio.Lock()
+    WORKERS = []
+
+    async def answer(question):
+        async with LOCK:
+            DATABASE.execute("select 1")
+            await asyncio.sleep(0.001)
+        return "Paris"
+"""
+
+
+@pytest.mark.parametrize("place", ["main_thread", "test_loop"])
+def test_from_a_script(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    golden = golden_of(tmp_path, MODULE_CLIENT, place, name=f"script_{place}")
+    run = run_golden(golden, repeats=2)
+    assert [output.text for result in run.results for output in result.outputs] == ["Paris"] * 6
+    assert [failure for result in run.results for failure in result.failures] == []
+
+
+@pytest.mark.parametrize("shape", ["sqlite", "alarm"])
+@pytest.mark.parametrize("isolate", [(), ("--isolate",)], ids=["here", "isolated"])
+def test_by_the_command(project, shape, isolate):
+    write(project, BOUND[shape])
+    command = [sys.executable, "-m", "tests.command", "run", *isolate]
+    completed = subprocess.run(
+        command, cwd=project.path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+
+
+def test_where_the_main_thread_is_not_lent_it_is_one_message(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    golden = golden_of(tmp_path, MODULE_CLIENT, "main_thread")
+    raised = []
+
+    def run():
+        try:
+            run_golden(golden, str)
+        except Exception as error:  # noqa: BLE001 - shown below
+            raised.append(str(error))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(60)
+    assert raised == ["runs_on: main_thread needs a run that is made in the main thread"]
+
+
+def test_inside_of_a_running_loop_the_error_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    golden = golden_of(tmp_path, MODULE_CLIENT, "test_loop")
+
+    async def inside():
+        return run_golden(golden, str)
+
+    (failure, *_) = asyncio.run(inside()).results[0].failures
+    assert failure.error.startswith("runs_on: test_loop: an event loop already runs in the main thread")
+
+
+# A call that takes too long.
+
+SLOW = """
+    import time
+
+    def answer(question):
+        {slow}
+        return "Paris"
+"""
+SLEEPS = 'if "And" in question:\n            time.sleep(300)'
+CATCHES = """if "And" in question:
+            try:
+                time.sleep(300)
+            except Exception:
+                pass"""
+INSISTS = """if "And" in question:
+            while True:
+                try:
+                    time.sleep(300)
+                except BaseException:
+                    pass"""
+
+
+@pytest.mark.parametrize("place", ["main_thread", "test_loop"])
+@pytest.mark.parametrize("slow", [SLEEPS, CATCHES], ids=["sleeps", "catches"])
+def test_a_call_out_of_time_is_interrupted(project, place, slow):
+    write(project, SLOW.format(slow=slow), place)
+    begun = time.monotonic()
+    result = project.run("--llm-timeout-s", "1")
+    assert time.monotonic() - begun < 20
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*no answer within 1 s (timeout_s)"])
+
+
+def test_a_coroutine_out_of_time_is_cancelled(project):
+    app = "import asyncio\n\nasync def answer(question):\n    await asyncio.sleep(300 * question.startswith('And'))\n    return 'Paris'\n"
+    for place in ("main_thread", "test_loop"):
+        write(project, app, place)
+        result = project.run("--llm-timeout-s", "1")
+        result.assert_outcomes(passed=2, errors=1)
+        result.stdout.fnmatch_lines(["*no answer within 1 s (timeout_s)"])
+
+
+def test_a_call_that_takes_no_interrupt_ends_the_run_with_a_message(project):
+    write(project, SLOW.format(slow=INSISTS))
+    result = project.run("--llm-timeout-s", "1")
+    assert result.ret == 3
+    result.stderr.fnmatch_lines(
+        ["error: the app still holds the main thread in answer (*capitals.py:8), 10 s after*"]
+    )
+
+
+def test_time_before_its_turn_is_not_the_call_s(project):
+    write(project, BOUND["sqlite"])
+    project.write("test_first.py", "import time\n\ndef test_slow():\n    time.sleep(2.5)\n")
+    project.run("--llm-timeout-s", "1", "test_first.py", "golden").assert_outcomes(passed=4)
+
+
+# Ctrl-C.
+
+SLEEPS_LONG = """
+    import time
+    from pathlib import Path
+
+    def answer(question):
+        if question == "capital of France?":
+            Path("first").touch()
+            return "Paris"
+        while not Path("first").exists():
+            time.sleep(0.01)
+        time.sleep(1)  # until that case is over
+        Path("begun").touch()
+        time.sleep(60)
+"""
+CATCHES_ALL = SLEEPS_LONG.replace("time.sleep(60)", """
+        try:
+            time.sleep(60)
+        except BaseException:
+            return "Paris"
+""")  # fmt: skip
+AWAITS_LONG = (
+    SLEEPS_LONG.replace("time.sleep", "await asyncio.sleep")
+    .replace("def ", "async def ")
+    .replace("import time", "import asyncio")
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "app", "arguments"),
+    [
+        ("main_thread", SLEEPS_LONG, ()),
+        ("main_thread", CATCHES_ALL, ()),
+        ("main_thread", SLEEPS_LONG, ("-n", "2")),
+        ("main_thread", AWAITS_LONG, ()),
+        ("test_loop", AWAITS_LONG, ()),
+    ],
+    ids=["sleeps", "catches", "workers", "awaits", "loop"],
+)
+def test_interrupt_ends_the_session_and_keeps_what_was_finished(project, place, app, arguments):
+    write(project, app, place)
+    command = [sys.executable, "-m", "pytest", "--llm-golden", "-v", "--llm-out", "run.json", *arguments]
+    started = subprocess.Popen(
+        command, cwd=project.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    until = time.monotonic() + 60
+    while not (project.path / "begun").exists() and started.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.killpg(started.pid, signal.SIGINT)
+    begun = time.monotonic()
+    printed = started.communicate(timeout=100)[0].decode()
+    assert time.monotonic() - begun < 30, "pytest waited for the app"
+    assert started.returncode == pytest.ExitCode.INTERRUPTED, printed
+    assert "Task was destroyed" not in printed
+    assert "never retrieved" not in printed
+    run = json.loads((project.path / "run.json").read_text())
+    assert [result["case"] for result in run["results"]] == ["golden/capitals.yaml::a"], printed

@@ -69,8 +69,9 @@ def use_loop(loop: asyncio.AbstractEventLoop | None) -> None:
     _tests.loop = loop
 
 
-def _alarm(text: str) -> None:
-    print(text, file=sys.__stderr__, flush=True)
+def show_at_once(text: str) -> None:
+    """Write to the process's own standard error: its stream keeps what a case prints."""
+    os.write(2, f"\n{text}\n".encode(errors="backslashreplace"))
 
 
 @dataclass(slots=True, eq=False)
@@ -82,7 +83,7 @@ class MainThread:
         alarm: Shows a text although output may be captured; called on another thread.
     """
 
-    alarm: Callable[[str], None] = _alarm
+    alarm: Callable[[str], None] = show_at_once
     _turns: deque[_Turn] = field(default_factory=deque)
     _stirred: threading.Event = field(default_factory=threading.Event)
     _is_used: bool = False
@@ -240,8 +241,6 @@ class MainThread:
                 await self._changed.wait()
                 timer.cancel()
                 self._changed.clear()
-                if self._interrupted:
-                    raise KeyboardInterrupt
                 turns = {turn for turn in turns if not (turn.is_over or turn.owner.is_closed())}
         finally:
             self._changed = self._holding = None
@@ -264,6 +263,16 @@ class MainThread:
             answered.set_exception(error)
         else:
             answered.set_result(result.result())
+
+    async def run_inside(self, app: App, question: Any) -> Any:
+        """Call the app in the loop, unless the run was interrupted; as above."""
+        if self._interrupted or self._left:
+            raise asyncio.CancelledError
+        try:
+            return await called_inside(app, question)
+        finally:
+            if self._interrupted:
+                raise KeyboardInterrupt
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -354,7 +363,7 @@ class _Turn:
     async def answer(self, app: App, question: Any) -> Any:
         """Call the app in the main thread, in a copy of the caller's context."""
         if self.in_loop:
-            self._answered = RunningLoop(self.host.loop).submit(called_inside(app, question))
+            self._answered = RunningLoop(self.host.loop).submit(self.host.run_inside(app, question))
         else:
             self._answered = Future()
             self._answered.set_running_or_notify_cancel()  # it cannot be cancelled, only interrupted

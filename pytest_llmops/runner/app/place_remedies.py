@@ -24,7 +24,10 @@ _OF_ANOTHER_LOOP = (
     ("RuntimeError", "attached to a different loop"),
     ("RuntimeError", "is bound to a different event loop"),
     ("RuntimeError", "Event loop is closed"),
-    ("RuntimeError", "Timeout context manager should be used inside a task"),  # aiohttp's word for a foreign loop
+    (
+        "RuntimeError",
+        "Timeout context manager should be used inside a task",
+    ),  # aiohttp's word for a foreign loop
 )
 
 _MAIN_THREAD = "`runs_on: main_thread` in the golden file calls the app in the main thread"
