@@ -75,7 +75,7 @@ class Settings:
     )
     runs_on: Annotated[Literal["threads", "main_thread", "test_loop"] | None, "runs_on"] = _setting(
         None,
-        "where the app is called, by the rule of app: threads (default), main_thread or test_loop",
+        "where the app is called: threads (default), main_thread, test_loop; as a flag, of all golden files",
         metavar="PLACE",
     )
     baseline: str | None = _setting(

@@ -216,6 +216,37 @@ def test_a_client_works_on_the_loop_of_the_session(project, session_app, client,
     project.run(*plugin, "--llm-timeout-s", "5", *arguments).assert_outcomes(passed=3)
 
 
+def test_async_tests_and_golden_cases_share_a_client(project):
+    pytest.importorskip("pytest_asyncio")
+    project.app("""
+        import asyncio
+
+        asked, answered = asyncio.Queue(), asyncio.Queue()
+        workers = set()
+
+        async def work():
+            while True:
+                await asyncio.sleep(0.001)
+                await answered.put("Paris for " + str(await asked.get()))
+
+        async def answer(question):
+            if not workers:
+                workers.add(asyncio.ensure_future(work()))
+            await asked.put(question)
+            return await answered.get()
+    """)
+    project.golden(GOLDEN.format(place="test_loop"))
+    project.write("test_first.py", """
+        import capitals, pytest
+
+        @pytest.mark.asyncio(loop_scope="session")
+        async def test_it():
+            assert "Paris" in await capitals.answer("France?")
+    """)  # fmt: skip
+    arguments = ("-p", "pytest_asyncio.plugin", "--llm-timeout-s", "5", "test_first.py", "golden")
+    project.run(*arguments).assert_outcomes(passed=4)
+
+
 @pytest.mark.parametrize("client", ["openai_on_aiohttp", "aiohttp", "queue"])  # httpx may connect anew
 def test_on_another_loop_the_failure_names_the_place(project, session_app, client):
     plugin = session_app(client, "threads")
@@ -430,3 +461,114 @@ def test_interrupt_ends_the_session_and_keeps_what_was_finished(project, place, 
     assert "never retrieved" not in printed
     run = json.loads((project.path / "run.json").read_text())
     assert [result["case"] for result in run["results"]] == ["golden/capitals.yaml::a"], printed
+
+
+# What a run sees of such a call.
+
+SEEN = """
+    import sqlite3
+    import sys
+
+    import openai
+
+    DATABASE = sqlite3.connect(":memory:")
+    CLIENT = openai.OpenAI(max_retries=0)
+
+    def answer(question):
+        DATABASE.execute("select 1")
+        print("asked", question)
+        messages = [{"role": "user", "content": question}]
+        return CLIENT.chat.completions.create(model="m", messages=messages).choices[0].message.content
+
+    def on_thread(question):
+        return "Paris"
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["plain", "workers"])
+def test_calls_are_recorded_counted_and_shown_with_their_case(project, monkeypatch, arguments):
+    with OpenAIServer(answer=lambda body: "Paris" if "capital" in str(body) else "Rome") as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        write(project, SEEN)
+        on_threads = GOLDEN.format(place="threads").replace("capitals:answer", "capitals:on_thread")
+        project.golden(on_threads, name="golden/others.yaml")
+        loose = "golden/capitals.yaml::c"
+        result = project.run(*arguments)
+        result.assert_outcomes(passed=5, failed=1)
+        result.stdout.fnmatch_lines(["asked And France?", "3 model calls made, 0 replayed*"])
+        result.stdout.no_fnmatch_line("asked capital of France?")
+        assert loose in result.stdout.str()
+    result = project.run("--llm-record", "none", *arguments)  # the server is gone
+    result.assert_outcomes(passed=5, failed=1)
+    result.stdout.fnmatch_lines(["0 model calls made, 3 replayed*"])
+
+
+def test_an_app_that_would_end_the_process_is_an_error_of_its_case(project):
+    write(
+        project,
+        "import os, sys\n\ndef answer(question):\n    (os._exit if 'And' in question else sys.exit)(0)\n",
+    )
+    result = project.run()
+    result.assert_outcomes(errors=3)
+    result.stdout.fnmatch_lines(
+        ["*the app raised SystemExit: 0", "*the app called os._exit(0), which ends the process"]
+    )
+
+
+def test_each_caller_of_a_session_has_its_place(project):
+    project.write(
+        "pyproject.toml", '[tool.pytest-llmops]\napp = "capitals:answer"\nruns_on = "main_thread"\n'
+    )
+    write(project, BOUND["sqlite"])
+    project.golden(
+        GOLDEN.format(place="threads").replace("capitals:answer", "others:answer"), name="golden/o.yaml"
+    )
+    project.write(
+        "others.py",
+        "import threading\n\ndef answer(question):\n    return f'Paris by {threading.current_thread().name}'\n",
+    )
+    project.write("test_llm.py", """
+        import asyncio
+
+        def test_sync(llm):
+            assert llm("capital of France?") == "Paris"
+
+        def test_in_loop(llm):
+            async def inside():
+                return await llm("capital of France?"), "Paris" in llm("And France?")
+            assert asyncio.run(inside()) == ("Paris", True)
+    """)  # fmt: skip
+    project.run("test_llm.py", "golden").assert_outcomes(passed=8)
+
+
+def test_ordinary_tests_name_the_setting(project):
+    write(project, BOUND["sqlite"])
+    project.write("test_llm.py", "def test_it(llm):\n    llm('capital of France?')\n")
+    result = project.pytester.runpytest_subprocess("--llm-app", "capitals:answer", "test_llm.py")
+    result.stdout.fnmatch_lines(['*the setting `runs_on = "main_thread"` calls the app in the main thread'])
+    result = project.pytester.runpytest_subprocess(
+        "--llm-app", "capitals:answer", "--llm-runs-on", "main_thread", "test_llm.py"
+    )
+    result.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("place", "lines"),
+    [
+        ("main_tread", ["*capitals.yaml:3*runs_on must be one of threads, main_thread, test_loop, not 'main_tread'*Did you mean 'main_thread'?*"]),
+        ("process", ["*capitals.yaml:3*runs_on cannot be process*--llm-isolate*--llm-concurrency 1*"]),
+    ],
+)  # fmt: skip
+def test_another_place_is_refused(project, place, lines):
+    write(project, BOUND["sqlite"], place)
+    result = project.run_here()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(lines)
+
+
+def test_a_rival_is_called_in_the_same_place(project):
+    write(project, BOUND["sqlite"])
+    path = project.path / "golden" / "capitals.yaml"
+    path.write_text(path.read_text() + "rival: capitals:answer\n")
+    project.run("--llm-timeout-s", "5").assert_outcomes(passed=3)
