@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -40,9 +41,9 @@ def _define_fixtures(config: pytest.Config) -> None:
     plugin: Any = ModuleType(_PLUGIN)
     plugin.of_anyio = pytest.fixture(scope="session", name=_OF_ANYIO)(_loop_of_anyio)
     if _has_pytest_asyncio(config):
-        import pytest_asyncio
-
-        define = pytest_asyncio.fixture(scope="session", loop_scope="session", name=_OF_ASYNCIO)
+        define = import_module("pytest_asyncio").fixture(
+            scope="session", loop_scope="session", name=_OF_ASYNCIO
+        )
         plugin.of_asyncio = define(_loop_of_asyncio)
     config.pluginmanager.register(plugin, _PLUGIN)
 
