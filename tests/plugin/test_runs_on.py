@@ -27,8 +27,8 @@ BOUND = {
         DATABASE.execute("insert into capitals values ('France', 'Paris')")
 
         def answer(question):
-            rows = DATABASE.execute("select capital from capitals where ? like '%' || country || '%'", (question,))
-            return rows.fetchone()[0]
+            query = "select capital from capitals where ? like '%' || country || '%'"
+            return DATABASE.execute(query, (question,)).fetchone()[0]
     """,
     "alarm": """
         import signal
@@ -310,7 +310,7 @@ def test_from_a_script(tmp_path, monkeypatch, place):
 def test_by_the_command(project, shape, isolate):
     write(project, BOUND[shape])
     command = [sys.executable, "-m", "tests.command", "run", *isolate]
-    completed = subprocess.run(
+    completed = subprocess.run(  # noqa: S603
         command, cwd=project.path, capture_output=True, text=True, check=False, timeout=120
     )
     assert completed.returncode == 0, completed.stdout + completed.stderr
@@ -379,7 +379,13 @@ def test_a_call_out_of_time_is_interrupted(project, place, slow):
 
 
 def test_a_coroutine_out_of_time_is_cancelled(project):
-    app = "import asyncio\n\nasync def answer(question):\n    await asyncio.sleep(300 * question.startswith('And'))\n    return 'Paris'\n"
+    app = """
+        import asyncio
+
+        async def answer(question):
+            await asyncio.sleep(300 * question.startswith("And"))
+            return "Paris"
+    """
     for place in ("main_thread", "test_loop"):
         write(project, app, place)
         result = project.run("--llm-timeout-s", "1")
@@ -445,7 +451,7 @@ AWAITS_LONG = (
 def test_interrupt_ends_the_session_and_keeps_what_was_finished(project, place, app, arguments):
     write(project, app, place)
     command = [sys.executable, "-m", "pytest", "--llm-golden", "-v", "--llm-out", "run.json", *arguments]
-    started = subprocess.Popen(
+    started = subprocess.Popen(  # noqa: S603
         command, cwd=project.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
     until = time.monotonic() + 60
@@ -524,10 +530,12 @@ def test_each_caller_of_a_session_has_its_place(project):
     project.golden(
         GOLDEN.format(place="threads").replace("capitals:answer", "others:answer"), name="golden/o.yaml"
     )
-    project.write(
-        "others.py",
-        "import threading\n\ndef answer(question):\n    return f'Paris by {threading.current_thread().name}'\n",
-    )
+    project.write("others.py", """
+        import threading
+
+        def answer(question):
+            return f"Paris by {threading.current_thread().name}"
+    """)  # fmt: skip
     project.write("test_llm.py", """
         import asyncio
 
@@ -556,7 +564,7 @@ def test_ordinary_tests_name_the_setting(project):
 @pytest.mark.parametrize(
     ("place", "lines"),
     [
-        ("main_tread", ["*capitals.yaml:3*runs_on must be one of threads, main_thread, test_loop, not 'main_tread'*Did you mean 'main_thread'?*"]),
+        ("main_tread", ["*capitals.yaml:3*runs_on must be one of threads, *, not 'main_tread'*Did you mean 'main_thread'?*"]),
         ("process", ["*capitals.yaml:3*runs_on cannot be process*--llm-isolate*--llm-concurrency 1*"]),
     ],
 )  # fmt: skip
@@ -572,3 +580,44 @@ def test_a_rival_is_called_in_the_same_place(project):
     path = project.path / "golden" / "capitals.yaml"
     path.write_text(path.read_text() + "rival: capitals:answer\n")
     project.run("--llm-timeout-s", "5").assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "backend", "line"),
+    [
+        ("nothing_here", "asyncio", "*the fixture llm_app needs nothing_here*"),
+        ("", "trio", "*a loop of asyncio*'trio'*"),
+    ],
+)
+def test_a_fixture_that_cannot_be_made_is_one_message(project, arguments, backend, line):
+    if backend == "trio":
+        pytest.importorskip("trio")
+    project.golden(GOLDEN.format(place="test_loop"))
+    project.write("conftest.py", f"""
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def anyio_backend():
+            return {backend!r}
+
+        @pytest.fixture(scope="session")
+        def llm_app({arguments}):
+            return str
+    """)  # fmt: skip
+    result = project.run(*ASYNC_PLUGIN)
+    result.assert_outcomes(errors=3)
+    result.stdout.fnmatch_lines([line])
+
+
+def test_a_call_on_another_thread_of_a_test_is_refused(project):
+    project.app(BOUND["sqlite"])
+    project.write("test_llm.py", """
+        from concurrent.futures import ThreadPoolExecutor
+
+        def test_it(llm):
+            with ThreadPoolExecutor() as pool:
+                pool.submit(llm, "capital of France?").result()
+    """)  # fmt: skip
+    arguments = ("--llm-app", "capitals:answer", "--llm-runs-on", "main_thread", "test_llm.py")
+    result = project.pytester.runpytest_subprocess(*arguments)
+    result.stdout.fnmatch_lines(["*the app is called in the main thread (runs_on), so call llm() there"])

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from threading import current_thread, main_thread
 from typing import Any, get_args
 
 import pytest
@@ -193,6 +194,8 @@ class LlmCall:
             loop: Where an async app runs; by default on the loop that it has for all tests.
         """
         caller = self.llm.caller
+        if loop is None and self.llm.needs_main_thread and current_thread() is not main_thread():
+            raise NotScoredError("the app is called in the main thread (runs_on), so call llm() there")
         if loop is not None:
             running = RunningLoop(loop)
             place = OnLoop(running) if self.llm.needs_main_thread else Threads(running)

@@ -207,6 +207,10 @@ class GoldenItem(pytest.Item):
         with noting() as ended:
             try:
                 app = request.getfixturevalue("llm_app")
+            except pytest.FixtureLookupError as raised:
+                raise AppError(
+                    f"the fixture llm_app needs {raised.argname}, which is no fixture here"
+                ) from None
             except (pytest.skip.Exception, pytest.xfail.Exception, SkipTest, SystemExit) as raised:
                 raise AppError(
                     f"the fixture llm_app raised {describe_error(raised)}; without an app a case is an error "
