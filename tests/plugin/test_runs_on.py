@@ -402,6 +402,15 @@ def test_a_call_that_takes_no_interrupt_ends_the_run_with_a_message(project):
     )
 
 
+def test_calls_that_block_the_loop_have_their_own_time(project):
+    write(
+        project,
+        "import time\n\ndef answer(question):\n    time.sleep(0.7)\n    return 'Paris'\n",
+        "test_loop",
+    )
+    project.run("--llm-timeout-s", "1.2").assert_outcomes(passed=3)
+
+
 def test_time_before_its_turn_is_not_the_call_s(project):
     write(project, BOUND["sqlite"])
     project.write("test_first.py", "import time\n\ndef test_slow():\n    time.sleep(2.5)\n")
@@ -564,7 +573,7 @@ def test_ordinary_tests_name_the_setting(project):
 @pytest.mark.parametrize(
     ("place", "lines"),
     [
-        ("main_tread", ["*capitals.yaml:3*runs_on must be one of threads, *, not 'main_tread'*Did you mean 'main_thread'?*"]),
+        ("main_tread", ["*capitals.yaml:3*runs_on must be one of*'main_tread'*Did you mean 'main_thread'?*"]),
         ("process", ["*capitals.yaml:3*runs_on cannot be process*--llm-isolate*--llm-concurrency 1*"]),
     ],
 )  # fmt: skip

@@ -156,9 +156,10 @@ class MainThread:
     def stir(self) -> None:
         """Have the main thread look anew at what it waits for."""
         self._stirred.set()
-        if (changed := self._changed) is not None:
+        changed, holding = self._changed, self._holding
+        if changed is not None and holding is not None:
             with suppress(RuntimeError):  # the loop was closed
-                self.loop.call_soon_threadsafe(changed.set)
+                holding.get_loop().call_soon_threadsafe(changed.set)
 
     def interrupt(self, turn: _Turn) -> None:
         """Raise a TimeUpError in the app that runs in the main thread, unless it handles SIGINT."""
@@ -173,9 +174,7 @@ class MainThread:
     async def recover(self, turn: _Turn) -> None:
         """Return when an unanswered call has left the main thread; if it never does, end the process."""
         sign = turn.sign_of_life()
-        if sign is None or self._left:
-            return
-        if sign.done():
+        if sign is None or sign.done() or self._left:
             return
         waiting = asyncio.wrap_future(sign)
         if turn.in_loop:  # whose task was cancelled, and may have cleared the way
@@ -203,14 +202,17 @@ class MainThread:
         if turn.in_loop and _is_in_loop():
             turn.begun.set_exception(AppError(_NESTED))
             return
+        self._left = False
         try:
             with self._interruptible():
                 if turn.in_loop:
                     self.loop.run_until_complete(self._hold(turn, is_over))
                 else:
                     self._lend(turn)
-        except BaseException:
+        except BaseException:  # of a signal
             self._left, self._interrupted = True, False  # nobody is there to be interrupted any more
+            if self._holding is not None:
+                self._holding.cancel()
             raise
 
     def _lend(self, turn: _Turn) -> None:
@@ -227,23 +229,31 @@ class MainThread:
 
     async def _hold(self, first: _Turn, is_over: Callable[[], bool]) -> None:
         """Keep the loop running while calls are open on it; begin further ones until the waiting is over."""
-        self._changed, self._holding = asyncio.Event(), asyncio.current_task()
+        self._changed, self._holding = changed, holding = asyncio.Event(), asyncio.current_task()
         first.begun.set_result(None)
         turns = {first}
         try:
             while turns:
-                while not is_over() and self._turns and self._turns[0].in_loop:
+                # One after the other, so that the clock of a call that blocks the loop is that of no other.
+                if (
+                    not is_over()
+                    and self._turns
+                    and self._turns[0].in_loop
+                    and all(turn.waits for turn in turns)
+                ):
                     turn = self._turns.popleft()
                     if turn.begun.set_running_or_notify_cancel():
                         turn.begun.set_result(None)
                         turns.add(turn)
-                timer = asyncio.get_running_loop().call_later(_SOON_S, self._changed.set)
-                await self._changed.wait()
+                    continue
+                timer = asyncio.get_running_loop().call_later(_SOON_S, changed.set)
+                await changed.wait()
                 timer.cancel()
-                self._changed.clear()
+                changed.clear()
                 turns = {turn for turn in turns if not (turn.is_over or turn.owner.is_closed())}
         finally:
-            self._changed = self._holding = None
+            if self._holding is holding:
+                self._changed = self._holding = None
 
     def run(self, turn: _Turn, answered: Future[Any], call: Callable[[], Any]) -> None:
         """Call the app; Ctrl-C ends the run, also where the app caught it."""
@@ -264,10 +274,11 @@ class MainThread:
         else:
             answered.set_result(result.result())
 
-    async def run_inside(self, app: App, question: Any) -> Any:
+    async def run_inside(self, turn: _Turn, app: App, question: Any) -> Any:
         """Call the app in the loop, unless the run was interrupted; as above."""
         if self._interrupted or self._left:
             raise asyncio.CancelledError
+        asyncio.get_running_loop().call_soon(turn.note_waiting)
         try:
             return await called_inside(app, question)
         finally:
@@ -277,6 +288,7 @@ class MainThread:
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
         """Tell Ctrl-C from an interrupt of a call that ran out of time."""
+        self._overdue = None
         previous = signal.getsignal(signal.SIGINT)
         installs = callable(previous) or previous is signal.SIG_IGN
         self._previous = previous
@@ -349,6 +361,7 @@ class _Turn:
         owner: The loop of its case.
         begun: Set by the main thread.
         jobs: What the main thread is to do, where it does not run the loop.
+        waits: Whether the call has begun in the loop, and left it to others since.
     """
 
     host: MainThread
@@ -356,6 +369,7 @@ class _Turn:
     owner: asyncio.AbstractEventLoop
     begun: Future[None] = field(default_factory=Future)
     jobs: SimpleQueue[Callable[[], None] | None] = field(default_factory=SimpleQueue)
+    waits: bool = False
     is_over: bool = False
     _answered: Future[Any] | None = None
     _is_answered: bool = False
@@ -363,7 +377,7 @@ class _Turn:
     async def answer(self, app: App, question: Any) -> Any:
         """Call the app in the main thread, in a copy of the caller's context."""
         if self.in_loop:
-            self._answered = RunningLoop(self.host.loop).submit(self.host.run_inside(app, question))
+            self._answered = RunningLoop(self.host.loop).submit(self.host.run_inside(self, app, question))
         else:
             self._answered = Future()
             self._answered.set_running_or_notify_cancel()  # it cannot be cancelled, only interrupted
@@ -388,6 +402,11 @@ class _Turn:
         with suppress(RuntimeError):  # the loop was closed
             return RunningLoop(self.host.loop).submit(asyncio.sleep(0))
         return None
+
+    def note_waiting(self) -> None:
+        """Let the next call begin."""
+        self.waits = True
+        self.host.stir()
 
     def end(self) -> None:
         """Give the main thread back."""
