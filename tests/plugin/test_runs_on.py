@@ -209,8 +209,10 @@ def session_app(request, project, monkeypatch):
         yield write_app
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-@pytest.mark.parametrize("arguments", [(), ("-n", "2", "--llm-concurrency", "8")], ids=["plain", "workers"])
+@pytest.mark.parametrize(
+    ("client", "arguments"),
+    [*((client, ()) for client in CLIENTS), ("queue", ("-n", "2", "--llm-concurrency", "8"))],
+)
 def test_a_client_works_on_the_loop_of_the_session(project, session_app, client, arguments):
     plugin = session_app(client, "test_loop")
     project.run(*plugin, "--llm-timeout-s", "5", *arguments).assert_outcomes(passed=3)
