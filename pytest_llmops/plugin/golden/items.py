@@ -27,6 +27,7 @@ from pytest_llmops.evaluation.conclusion import find_status, red_verdicts
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.hookspecs import Measurement
 from pytest_llmops.plugin.distribution import is_worker
+from pytest_llmops.plugin.loops import use_loop_of_tests
 from pytest_llmops.plugin.reported import OUTCOME, GoldenWarning
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import App
@@ -129,6 +130,7 @@ class GoldenItem(pytest.Item):
 
     parent: GoldenFile
     verdicts: tuple[Verdict, ...] = ()
+    _fixture_request: pytest.FixtureRequest | None = None
 
     def setup(self) -> None:
         file = self.parent
@@ -138,6 +140,8 @@ class GoldenItem(pytest.Item):
             self.user_properties.append((REFUSED, refused))
             raise pytest.fail.Exception(refused, pytrace=False)
         try:
+            if file.evaluation.needs_main_thread():
+                use_loop_of_tests(self._request())
             file.evaluation.start(file.golden, self._app())
             self.verdicts = self.judge(file.evaluation)
         except NotBegunError as error:
@@ -200,14 +204,14 @@ class GoldenItem(pytest.Item):
                 f"the fixture llm_app has the scope {scope}; cases run ahead of their items, so it must be "
                 '@pytest.fixture(scope="session")'
             )
-        self.funcargs: dict[str, object] = {}
-        # As doctest items get their fixtures; there is no public way.
-        manager = self.session._fixturemanager  # noqa: SLF001
-        self._fixtureinfo = manager.getfixtureinfo(node=self, func=None, cls=None)
-        request = TopRequest(self, _ispytest=True)  # type: ignore[arg-type]
+        request = self._request()
         with noting() as ended:
             try:
                 app = request.getfixturevalue("llm_app")
+            except pytest.FixtureLookupError as raised:
+                raise AppError(
+                    f"the fixture llm_app needs {raised.argname}, which is no fixture here"
+                ) from None
             except (pytest.skip.Exception, pytest.xfail.Exception, SkipTest, SystemExit) as raised:
                 raise AppError(
                     f"the fixture llm_app raised {describe_error(raised)}; without an app a case is an error "
@@ -216,6 +220,16 @@ class GoldenItem(pytest.Item):
         if ended:
             raise AppError(describe(ended))
         return app
+
+    def _request(self) -> pytest.FixtureRequest:
+        """Return the request for fixtures, as doctest items make theirs; there is no public way."""
+        if self._fixture_request is None:
+            self.funcargs: dict[str, object] = {}
+            manager = self.session._fixturemanager  # noqa: SLF001
+            self._fixtureinfo = manager.getfixtureinfo(node=self, func=None, cls=None)
+            self.fixturenames = self._fixtureinfo.names_closure  # which anyio asks for
+            self._fixture_request = TopRequest(self, _ispytest=True)  # type: ignore[arg-type]
+        return self._fixture_request
 
 
 class CaseItem(GoldenItem):
