@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -311,7 +312,7 @@ def test_from_a_script(tmp_path, monkeypatch, place):
 @pytest.mark.parametrize("isolate", [(), ("--isolate",)], ids=["here", "isolated"])
 def test_by_the_command(project, shape, isolate):
     write(project, BOUND[shape])
-    command = [sys.executable, "-m", "tests.command", "run", *isolate]
+    command = [str(Path(sys.executable).with_name("llmops")), "run", *isolate]
     completed = subprocess.run(  # noqa: S603
         command, cwd=project.path, capture_output=True, text=True, check=False, timeout=120
     )
