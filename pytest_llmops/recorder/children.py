@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from typing import Any
 
 from pytest_llmops.recorder.patches import Change, Patches
 
-Prepare = Callable[[subprocess.Popen[Any], dict[str, Any]], None]
-"""Changes the arguments of a process that is about to be started, by their names."""
+Prepare = Callable[[subprocess.Popen[Any], dict[str, Any]], Callable[[], None] | None]
+"""Changes the arguments of a process by their names, and returns what is to be done once it has started."""
 
 _preparing: list[Prepare] = []
 
@@ -39,9 +39,11 @@ def _prepared(init: Callable[..., None]) -> Callable[..., None]:
     @wraps(init)
     def start(self: subprocess.Popen[Any], *arguments: Any, **named: Any) -> None:
         bound = signature.bind(self, *arguments, **named)
-        for prepare in dict.fromkeys(_preparing):
-            prepare(self, bound.arguments)
-        init(*bound.args, **bound.kwargs)
+        with ExitStack() as started:
+            for prepare in dict.fromkeys(_preparing):
+                if (then := prepare(self, bound.arguments)) is not None:
+                    started.callback(then)
+            init(*bound.args, **bound.kwargs)
 
     return start
 

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,7 @@ from pytest_llmops.reports.terminal import (
     render_suite,
     summarize,
 )
+from pytest_llmops.runner.app.descriptors import note_streams
 from pytest_llmops.runner.app.printed import Channel, current, keep_outside
 from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.routing import CaseLog, listening, routed
@@ -143,7 +144,8 @@ class GoldenItem(pytest.Item):
             if file.evaluation.needs_main_thread():
                 use_loop_of_tests(self._request())
             file.evaluation.start(file.golden, self._app())
-            self.verdicts = self.judge(file.evaluation)
+            with _keeping_captured(self):
+                self.verdicts = self.judge(file.evaluation)
         except NotBegunError as error:
             pytest.skip(str(error))
         except LLMOpsError as error:
@@ -434,23 +436,17 @@ class Reporting:
     @pytest.hookimpl(wrapper=True, trylast=True)  # within pytest's own, which begins to capture
     def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         """Route the streams that pytest captures by, before the first case prints."""
-        self._streams.apply()
+        self._apply()
         return (yield)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
         """Route the streams between two items, where pytest does not capture."""
-        self._streams.apply()
+        self._apply()
 
-    @pytest.hookimpl(wrapper=True, trylast=True)  # within pytest's own, which captures
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
-        """Route the streams; what reached their descriptors all the same is of no known case."""
-        self._streams.apply()
-        try:
-            yield
-        finally:
-            if self._captures and isinstance(item, GoldenItem):
-                self._keep_captured(item)
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        self._apply()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -483,17 +479,9 @@ class Reporting:
         if self._session is not None and (self._session.shouldfail or self._session.shouldstop):
             self._evaluation.stop()
 
-    def _keep_captured(self, item: pytest.Item) -> None:
-        """Keep what pytest captured: of native code, and of processes that Python did not start."""
-        manager: Any = item.config.pluginmanager.getplugin("capturemanager")
-        if manager is None or not manager.is_globally_capturing():
-            return
-        out, err = manager.read_global_capture()
-        captured: tuple[tuple[Channel, str], ...] = (("stdout", out), ("stderr", err))
-        for channel, text in captured:
-            if text:
-                keep_outside(channel, text)
-                item.add_report_section("setup", channel, text)  # as pytest would have
+    def _apply(self) -> None:
+        self._streams.apply()
+        note_streams()
 
     def _find_streams(self) -> Iterator[Change]:
         """The streams of the moment, since pytest exchanges them; those found before stay routed."""
@@ -527,6 +515,31 @@ class Reporting:
             handler.removeFilter(_is_of_no_case)
         if self._log is not None:
             logging.getLogger().removeHandler(self._log)
+
+
+@contextmanager
+def _keeping_captured(item: pytest.Item) -> Iterator[None]:
+    """Keep what pytest captures, while cases run, of native code and of processes that were not led."""
+    manager: Any = item.config.pluginmanager.getplugin("capturemanager")
+    if manager is None or item.config.getoption("capture") != "fd" or not manager.is_globally_capturing():
+        yield
+        return
+    _take_captured(item, manager)  # of the project's hooks and fixtures
+    try:
+        yield
+    finally:
+        for channel, text in _take_captured(item, manager):
+            keep_outside(channel, text)
+
+
+def _take_captured(item: pytest.Item, manager: Any) -> list[tuple[Channel, str]]:
+    """Take what was captured so far, and report it as pytest would have."""
+    out, err = manager.read_global_capture()
+    captured: list[tuple[Channel, str]] = [("stdout", out), ("stderr", err)]
+    for channel, text in captured:
+        if text:
+            item.add_report_section("setup", channel, text)
+    return captured
 
 
 def _is_of_no_case(_record: logging.LogRecord) -> bool:

@@ -7,19 +7,14 @@ Output of threads that know of no case, and of the app while it is imported, is 
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
-import tempfile
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import accumulate
-from subprocess import Popen
-from typing import Any, BinaryIO, Literal
+from typing import Literal, Protocol
 
-from pytest_llmops.detect.mask import mask_shown
 from pytest_llmops.printable import counted
 from pytest_llmops.records import UNSEEN, Span
 
@@ -30,25 +25,11 @@ _KEPT = 1_000_000  # characters of a channel; only complete pieces, so that no h
 _SHOWN = 100_000  # of them in reports
 
 
-@dataclass(slots=True, eq=False)
-class _ChildFile:
-    """
-    A file in place of a standard stream, which child processes inherit.
+class Source(Protocol):
+    """What delivers output later, as the pipe of a child process does."""
 
-    A file and no pipe: a child that outlives the run can still write to it.
-    """
-
-    channel: Channel
-    file: BinaryIO = field(default_factory=lambda: tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - closed by its owner
-    read_to: int = 0
-
-    def read(self) -> tuple[str, int]:
-        """Return what was written since the last time, and how many bytes of it are too many to be kept."""
-        descriptor = self.file.fileno()
-        size = os.fstat(descriptor).st_size - self.read_to
-        content = os.pread(descriptor, min(size, _KEPT), self.read_to)
-        self.read_to += size
-        return content.decode("utf-8", "replace"), size - len(content)
+    def finish(self, then: Printed | None) -> None:
+        """Deliver all that is there, and what comes later to another one."""
 
 
 @dataclass(slots=True)
@@ -58,12 +39,11 @@ class Printed:
 
     Attributes:
         errors: Number of log records of the level ERROR and above.
-        children: Processes that write to its files.
+        sources: Deliver output of child processes, until the end.
     """
 
     errors: int = 0
-    children: list[Popen[Any]] = field(default_factory=list)
-    _files: list[_ChildFile] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
     _pieces: defaultdict[Channel, list[str]] = field(default_factory=lambda: defaultdict(list))
     _sizes: Counter[Channel] = field(default_factory=Counter)  # in characters, with those not kept
 
@@ -72,30 +52,15 @@ class Printed:
         if self._sizes[channel] <= _KEPT:
             self._pieces[channel].append(text)
 
-    def descriptor(self, channel: Channel) -> int:
-        """Return the descriptor of the file that child processes write this channel to."""
-        for known in self._files:
-            if known.channel == channel and not known.file.closed:
-                return known.file.fileno()
-        self._files.append(_ChildFile(channel))
-        return self._files[-1].file.fileno()
+    def lose(self, channel: Channel) -> None:
+        """Note output that nobody can look at."""
+        self._sizes[channel] += 1
 
-    def show_children(self) -> None:
-        """Print what child processes wrote, and leave the files of those that still run to the run."""
-        for written in self._files:
-            text, left = written.read()
-            if text:
-                getattr(sys, written.channel).write(text)
-            self._sizes[written.channel] += left
-        if any(map(_is_running, self.children)) and _outside:
-            _outside[0]._files += self._files  # noqa: SLF001 - of its own class
-            self._files = []
-        self.close()
-
-    def close(self) -> None:
-        for written in self._files:
-            written.file.close()
-        self._files = []
+    def finish(self) -> None:
+        """Take what the sources have by now, and leave what comes later to the run."""
+        for source in self.sources:
+            source.finish(outside())
+        self.sources = []
 
     def take(self, inner: Printed) -> None:
         """Add the output of a nested context."""
@@ -108,12 +73,10 @@ class Printed:
 
     def texts(self) -> tuple[tuple[str, str], ...]:
         """Channel and text to show, for those that were used."""
-        self._read_children()
         return tuple((channel, self._show(channel)) for channel in _CHANNELS if self._sizes[channel])
 
     def spans(self) -> tuple[Span, ...]:
         """A span for each channel that was used, for the checks that look at all output of the app."""
-        self._read_children()
         spans = []
         for channel in _CHANNELS:
             if size := self._sizes[channel]:
@@ -124,14 +87,6 @@ class Printed:
                     Span(span_id="", parent_id=None, name=channel, origin=channel, attributes=attributes)
                 )
         return tuple(spans)
-
-    def _read_children(self) -> None:
-        """Read what child processes of no case wrote, and show it, since no report does."""
-        for written in self._files:
-            text, left = written.read()
-            self.add(written.channel, text)
-            self._sizes[written.channel] += left
-            getattr(sys, written.channel).write(mask_shown(text))
 
     def _show(self, channel: Channel) -> str:
         pieces = self._pieces[channel]
@@ -154,7 +109,7 @@ def _collect(receivers: Collection[Printed]) -> Iterator[Printed]:
     try:
         yield printed
     finally:
-        printed.show_children()
+        printed.finish()
         current.reset(token)
         for receiver in tuple(receivers):
             receiver.take(printed)
@@ -180,7 +135,7 @@ def watch_outside() -> Printed:
 
 def unwatch_outside(printed: Printed) -> None:
     _outside[:] = [known for known in _outside if known is not printed]
-    printed.close()
+    printed.finish()
 
 
 def receivers() -> tuple[Printed, ...]:
@@ -205,13 +160,23 @@ def keep_outside(channel: Channel, text: str) -> None:
         printed.add(channel, text)
 
 
-def _is_running(child: Popen[Any]) -> bool:
-    """Return whether a child has begun and not ended; whoever waits for it still gets its exit status."""
-    if not hasattr(child, "pid"):
-        return False
-    if not hasattr(os, "waitid"):
-        return child.returncode is None
-    try:
-        return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-    except ChildProcessError:  # somebody has waited for it
-        return False
+def forget() -> None:
+    """In a forked process, keep nothing: its memory is a copy."""
+    current.set(None)
+    _outside.clear()
+
+
+Show = Callable[[str], object]
+_showing: dict[Channel, tuple[Show, Show]] = {}
+
+
+def show_by(channel: Channel, of_case: Show, of_none: Show) -> None:
+    """From now on, show output that passes by the streams of Python by these two."""
+    _showing[channel] = of_case, of_none
+
+
+def show(channel: Channel, text: str, *, of_case: bool) -> None:
+    """Show output that a stream would have shown, had it passed by it."""
+    if channel in _showing:
+        with contextlib.suppress(OSError, ValueError):  # the stream was closed
+            _showing[channel][0 if of_case else 1](text)

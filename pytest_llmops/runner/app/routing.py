@@ -20,8 +20,8 @@ from typing import Any
 from pytest_llmops.detect.mask import mask_shown
 from pytest_llmops.recorder.children import preparing
 from pytest_llmops.recorder.patches import Change, Patches
-from pytest_llmops.runner.app.descriptors import find_writers, give_files
-from pytest_llmops.runner.app.printed import Channel, current, receivers
+from pytest_llmops.runner.app.descriptors import find_writers, give_pipes, note_streams
+from pytest_llmops.runner.app.printed import Channel, current, receivers, show_by
 
 _OF_EVERY_RECORD = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 
@@ -36,6 +36,11 @@ def routed(
         shown: Writes it too, where it is to be seen at once.
     """
 
+    def show_masked(text: str) -> None:
+        write(mask_shown(text))
+
+    show_by(channel, shown or (lambda _: None), show_masked)
+
     def routed(text: str, /) -> int:
         kept_by = receivers() if isinstance(text, str) else ()  # the stream refuses anything else
         if not kept_by:
@@ -43,7 +48,7 @@ def routed(
         for printed in kept_by:
             printed.add(channel, text)
         if current.get() is None:
-            write(mask_shown(text))
+            show_masked(text)
         elif shown is not None:
             shown(text)
         return len(text)
@@ -126,7 +131,8 @@ _hooks = Patches(_find_hooks)
 @contextlib.contextmanager
 def listening() -> Iterator[None]:
     """Listen to loggers whatever their handlers, to warnings, threads that break, and child processes."""
-    with _hooks.installed(), preparing(give_files):
+    note_streams()
+    with _hooks.installed(), preparing(give_pipes):
         yield
 
 
