@@ -1,0 +1,70 @@
+"""The proxy from its opening to its end: its folder, its server, and the environment of child processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+from typing import ClassVar
+
+from pytest_llmops.errors import LLMOpsError, SettingsError
+from pytest_llmops.features.proxy import children
+from pytest_llmops.features.proxy.certificates import Authority
+from pytest_llmops.features.proxy.children import Children
+from pytest_llmops.features.proxy.server import Notes, Server
+from pytest_llmops.features.proxy.way_out import WayOut, read_proxies
+from pytest_llmops.records import ScoredOutput
+
+
+@dataclass(slots=True)
+class Proxy:
+    """Open until `close`."""
+
+    notes: Notes
+    server: Server
+    _children: Children
+    _folder: TemporaryDirectory[str]
+    setting: ClassVar[str] = "proxy"
+
+    @classmethod
+    def open(cls) -> Proxy:
+        """
+        Listen on a free port, and lead the processes that are started from now on there.
+
+        Raises:
+            MissingExtraError: A library that makes certificates is not installed.
+            SettingsError: No port can be opened, or a file of certificates or a proxy that the environment
+                names is of no use.
+        """
+        folder = TemporaryDirectory(prefix="llmops-proxy-")
+        try:
+            proxies = read_proxies()
+            authority = Authority(folder.name, os.environ)
+            notes = Notes()
+            try:
+                server = Server(authority, WayOut(authority.upstream, proxies), notes)
+            except OSError as error:
+                raise SettingsError(f"proxy: no port of 127.0.0.1 can be opened ({error.strerror})") from None
+        except LLMOpsError:
+            folder.cleanup()
+            raise
+        ours = Children(port=server.port, certificates=authority.bundle)
+        server.context_of = ours.context_of
+        children.lead(ours)
+        return cls(notes, server, ours, folder)
+
+    def take(self, output: ScoredOutput) -> None:
+        """Ignore outputs: what passed belongs to its case already."""
+
+    def finish(self) -> list[str]:
+        """Return a sentence for each kind of connection that could not be looked at."""
+        return list(self.notes.errors())
+
+    def warnings(self) -> Iterator[str]:
+        return self.notes.warnings()
+
+    def close(self) -> None:
+        children.release(self._children)
+        self.server.close()
+        self._folder.cleanup()
