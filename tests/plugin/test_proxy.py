@@ -227,8 +227,7 @@ def test_under_none_no_call_is_made(project, provider):
 @needs_pii
 def test_what_a_child_process_sends_is_read_by_the_leak_check(project, provider):
     use(project, "curl")
-    golden = 'app: capitals:answer\nchecks: {pii_leak: none}\ncases: [{id: c, input: "my card is CARD"}]\n'
-    project.golden(golden.replace("CARD", CARD))
+    project.golden("app: capitals:answer\nchecks: {pii_leak: none}\ncases: [{id: c, input: how long}]\n")
     project.app(APP.replace("def answer(text):", f"def answer(text):\n        text = {CARD!r}"))
     result = project.run_here("--llm-proxy")
     assert outcomes_of(result)["failed"] == 1
@@ -250,8 +249,8 @@ def test_a_provider_out_of_reach_is_a_failed_call(project, provider):
     project.golden(GOLDEN.replace("{keywords: {all: [days]}}", "{keywords: {none: [zzz]}}"))
     provider.__exit__()
     result = project.run_here("--llm-proxy")
-    assert outcomes_of(result)["passed"] == 0
-    result.stdout.fnmatch_lines_random(["*ConnectionRefusedError*"])
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines_random(["*2 model calls failed: ConnectionRefusedError*"])
 
 
 COLLECT = "app: capitals:collect\nchecks: {pii_leak: none}\ncases: [{id: only, input: hello}]\n"
@@ -351,7 +350,7 @@ def test_a_client_that_trusts_its_own_certificates_alone_is_an_error(project, pr
     project.golden(GOLDEN.replace("{keywords: {all: [days]}}", "{keywords: {none: [zzz]}}"))
     result = project.run_here("--llm-proxy")
     assert result.ret != 0
-    result.stdout.fnmatch_lines_random([f"*error: 2 connections*did not accept the certificate*2 to {secure}*"])
+    result.stdout.fnmatch_lines_random([f"*error: 2 connections*does not accept the certificate*2 to {secure}*"])
     assert provider.asked == []
 
 
@@ -385,7 +384,7 @@ def test_a_server_that_a_fixture_started_serves_the_only_case(project, provider)
             reply = urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode()))
             return json.load(reply)["choices"][0]["message"]["content"]
     """)
-    project.golden(GOLDEN.replace("stream it", "how long, then"))
+    project.golden(GOLDEN.replace("stream it", "how long then"))
     result = project.run_here("--llm-proxy", "--llm-concurrency", "1")
     result.stdout.fnmatch_lines_random(["*2 model calls made, 0 replayed, 0 failed*"])
     assert outcomes_of(result)["passed"] == 2
@@ -434,18 +433,18 @@ def test_a_missing_library_is_one_line(project):
 
 
 def test_off_by_default_and_out_of_the_environment_of_this_process(project, provider):
-    before = dict(os.environ)
+    before = {name for name in os.environ if name.lower().endswith("_proxy")}
     project.app("""
         import os, subprocess
         def answer(text):
             return subprocess.check_output(["env"], text=True) + str(os.environ.get("HTTPS_PROXY"))
     """)
-    project.golden(GOLDEN.replace("all: [days]", "none: [NODE_EXTRA_CA_CERTS]"))
+    project.golden(GOLDEN.replace("all: [days]", "none: [ALL_PROXY]"))
     assert project.run_here().ret == 0
-    project.golden(GOLDEN.replace("all: [days]", "all: [NODE_EXTRA_CA_CERTS, HTTPS_PROXY, None]"))
+    project.golden(GOLDEN.replace("all: [days]", "all: [ALL_PROXY, NODE_EXTRA_CA_CERTS, None]"))
     assert project.run_here("--llm-proxy").ret == 0
-    project.golden(GOLDEN.replace("all: [days]", "all: [NODE_EXTRA_CA_CERTS]"))
+    project.golden(GOLDEN.replace("all: [days]", "all: [ALL_PROXY]"))
     project.write("pytest.ini", "[pytest]\nllm_proxy = true\n")
     assert project.run_here().ret == 0
-    assert dict(os.environ) == before
+    assert {name for name in os.environ if name.lower().endswith("_proxy")} == before
     assert subprocess.Popen.__init__.__qualname__ == "Popen.__init__"

@@ -18,6 +18,10 @@ STORES = (
     "AWS_CA_BUNDLE",
     "GIT_SSL_CAINFO",
     "DENO_CERT",
+    "PIP_CERT",
+    "HTTPLIB2_CA_CERTS",
+    "NIX_SSL_CERT_FILE",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
 )
 """Variables that name a file of certificates to trust; most of them in place of a client's own."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import ClassVar
@@ -61,8 +60,9 @@ class Proxy:
         """Return a sentence for each kind of connection that could not be looked at."""
         return list(self.notes.errors())
 
-    def warnings(self) -> Iterator[str]:
-        return self.notes.warnings()
+    def warnings(self) -> tuple[str, ...]:
+        """Return nothing: whatever could not be looked at is an error."""
+        return ()
 
     def close(self) -> None:
         children.release(self._children)

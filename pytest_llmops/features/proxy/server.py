@@ -16,7 +16,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from functools import partial
@@ -57,13 +57,11 @@ class Notes:
     Counts of what could not be looked at, by destination.
 
     Attributes:
-        distrusted: Clients did not accept the certificate of the proxy.
-        unused: Clients left a connection before they sent a request.
+        distrusted: Clients left when they saw the certificate of the proxy.
         broken: Requests on which the proxy itself broke.
     """
 
     distrusted: Counter[str] = field(default_factory=Counter)
-    unused: Counter[str] = field(default_factory=Counter)
     broken: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -72,19 +70,16 @@ class Notes:
             kind[place if len(kind) < _MOST_PLACES or place in kind else "other places"] += 1
 
     def errors(self) -> Iterator[str]:
+        """Yield a sentence for each kind."""
         if count := self.distrusted.total():
             yield (
-                f"error: {counted(count, 'connection')} of other processes failed, since the client did not "
-                f"accept the certificate of --llm-proxy: {_name(self.distrusted)}; let it trust the file that "
-                "SSL_CERT_FILE names, or list the host in NO_PROXY and under `record: {allow: …}`"
+                f"error: {counted(count, 'connection')} of other processes ended before a request, most likely "
+                f"since the client does not accept the certificate of --llm-proxy: {_name(self.distrusted)}; let "
+                "it trust the file that SSL_CERT_FILE names, or list the host in NO_PROXY and under "
+                "`record: {allow: …}`"
             )
         if count := self.broken.total():
             yield f"error: --llm-proxy broke on {counted(count, 'request')}: {_name(self.broken)}"
-
-    def warnings(self) -> Iterator[str]:
-        if count := self.unused.total():
-            named = _name(self.unused)
-            yield f"{counted(count, 'connection')} to --llm-proxy ended before a request: {named}"
 
 
 def _name(places: Counter[str]) -> str:
@@ -321,6 +316,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             while has_body and (piece := response.read1(_PIECE)):
                 if response.length == 0:
+                    response.read1(1)  # to its end, by which the log knows that it is whole
                     response.close()
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece)
             if has_body and response.length:
@@ -375,25 +371,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _play(self, target: Target) -> None:
         """Play the part of a host, to see what is sent to it."""
-        notes = self.server.notes
-        try:
+        first = b""
+        with suppress(OSError, ValueError):  # a name that no host can have has no certificate
             context = self.server.authority.context_for(target.host)
             self.connection = context.wrap_socket(self.connection, server_side=True)
-        except (OSError, ValueError):
-            self.close_connection = True
-            notes.count(notes.distrusted, f"{target.host}:{target.port}")
-            with suppress(CassetteError):
-                self._note_unread(target)
-            return
-        self.server.sockets.add(self.connection)
-        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
-        self.tunnel = target
-        first = b""
-        with suppress(OSError):
+            self.server.sockets.add(self.connection)
+            self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
+            self.tunnel = target
             first = self.rfile.peek(1)  # type: ignore[attr-defined] # a BufferedReader
         if not first:
             self.close_connection = True
-            notes.count(notes.unused, f"{target.host}:{target.port}")
+            self.server.notes.count(self.server.notes.distrusted, f"{target.host}:{target.port}")
             with suppress(CassetteError):
                 self._note_unread(target)
         elif not _HTTP.match(first):
@@ -414,8 +402,9 @@ class _Handler(BaseHTTPRequestHandler):
         with suppress(CassetteError, OSError, HTTPException), looking():
             self._note_unread(target)
             connection = self.server.way_out.tunnel(target._replace(scheme="https" if is_tls else "http"))
-            connection.connect()
-            self._relay(connection.sock.recv, connection.sock)
+            with closing(connection):
+                connection.connect()
+                self._relay(connection.sock.recv, connection.sock)
 
     def _relay(self, read: Callable[[int], bytes], other: socket.socket) -> None:
         self.close_connection = True
