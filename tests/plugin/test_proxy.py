@@ -313,7 +313,9 @@ def echo(project, remote) -> Iterator[socket.socket]:
 
     threading.Thread(target=serve, daemon=True).start()
     project.environment.setenv("PROVIDER", f"http://{HOST}:{server.getsockname()[1]}")
-    project.golden("app: capitals:answer\nchecks: {keywords: {all: [echo]}}\ncases: [{id: only, input: hi}]\n")
+    project.golden(
+        "app: capitals:answer\nchecks: {keywords: {all: [echo]}}\ncases: [{id: only, input: hi}]\n"
+    )
     yield server
     server.close()
 
@@ -350,7 +352,9 @@ def test_a_client_that_trusts_its_own_certificates_alone_is_an_error(project, pr
     project.golden(GOLDEN.replace("{keywords: {all: [days]}}", "{keywords: {none: [zzz]}}"))
     result = project.run_here("--llm-proxy")
     assert result.ret != 0
-    result.stdout.fnmatch_lines_random([f"*error: 2 connections*does not accept the certificate*2 to {secure}*"])
+    result.stdout.fnmatch_lines_random(
+        [f"*error: 2 connections*does not accept the certificate*2 to {secure}*"]
+    )
     assert provider.asked == []
 
 

@@ -90,6 +90,7 @@ def _read_store(name: str, path: str, context: ssl.SSLContext) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:  # an SSLError, where it holds no certificate
         reason = getattr(error, "reason", None) or error.strerror
+        shown = printable(path)
         raise SettingsError(
-            f"proxy: {name} names {printable(path)} as its file of certificates, which cannot be read ({reason})"
+            f"proxy: {name} names {shown} as its file of certificates, which cannot be read ({reason})"
         ) from None

@@ -29,8 +29,7 @@ NO_CASE = "0"
 _BASE_URLS = (
     "OPENAI_BASE_URL", "OPENAI_API_BASE", "AZURE_OPENAI_ENDPOINT", "ANTHROPIC_BASE_URL",
     "GOOGLE_GEMINI_BASE_URL", "MISTRAL_BASE_URL", "CO_API_URL", "GROQ_BASE_URL", "DEEPSEEK_BASE_URL",
-    "TOGETHER_BASE_URL", "OPENROUTER_BASE_URL", "LITELLM_BASE_URL", "OLLAMA_BASE_URL", "OLLAMA_HOST",
-    "LLM_BASE_URL",
+    "TOGETHER_BASE_URL", "OPENROUTER_BASE_URL", "LITELLM_BASE_URL", "OLLAMA_BASE_URL", "LLM_BASE_URL",
 )  # fmt: skip
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _PRELOAD = Path(__file__).with_name("preload.cjs")
@@ -151,7 +150,9 @@ def _lead(environment: Any) -> Any:
         environment = os.environ
     if not isinstance(environment, Mapping):
         return environment  # which `Popen` refuses
-    return _open[-1].environment({os.fsdecode(name): os.fsdecode(value) for name, value in environment.items()})
+    return _open[-1].environment(
+        {os.fsdecode(name): os.fsdecode(value) for name, value in environment.items()}
+    )
 
 
 _patches = Patches(_find_starters)

@@ -48,7 +48,7 @@ class Proxy:
         except LLMOpsError:
             folder.cleanup()
             raise
-        ours = Children(port=server.port, certificates=authority.bundle)
+        ours = Children(port=server.server_port, certificates=authority.bundle)
         server.context_of = ours.context_of
         children.lead(ours)
         return cls(notes, server, ours, folder)

@@ -15,75 +15,74 @@ import socket
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
-from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from pytest_llmops.errors import CassetteError, describe_error
 from pytest_llmops.features.proxy.certificates import Authority
 from pytest_llmops.features.proxy.children import BASE, NO_CASE
-from pytest_llmops.features.proxy.way_out import PORTS, Target, WayOut
+from pytest_llmops.features.proxy.way_out import Target, WayOut
+from pytest_llmops.features.proxy.wire import PIECE, copy, end, read_body, read_target, write_chunk
 from pytest_llmops.printable import counted, name_counts, printable
 from pytest_llmops.recorder.egress import looking, note_connection
 from pytest_llmops.recorder.threads import start_outside
 
-_PIECE = 64 * 2**10
-_MOST_HELD = 32 * 2**20  # bytes of a body that is known whole before any of it is sent
-_MOST_PLACES = 100  # that are named, since a sender may choose them
+_MOST_REASONS = 100  # that are told apart, since a sender may choose them
 _SILENCE_S = 300.0  # after which a connection without data is closed
 _FIRST_S = 1.0  # in which a client speaks first, if it is one of HTTP
 _LAST_S = 2.0
 _POLL_S = 0.02
-_HANDSHAKE = 0x16  # the first byte of TLS
+_LOOK_MS = 100
+_SWITCHED = 101  # to another protocol, of which HTTP knows no more
+_BODILESS = (_SWITCHED, 204, 304)
+_TLS = b"\x16"  # the first byte of a handshake
 _HTTP = re.compile(rb"(?!PRI )[A-Z]+ ")  # the preface of HTTP/2 is PRI
 _LED = re.compile(rf"/{BASE}/(?P<token>\w+)/(?P<scheme>https?)/(?P<rest>.*)", re.DOTALL)
-_PER_HOP = frozenset({
-    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-    "transfer-encoding", "upgrade", "http2-settings", "expect",
-})  # fmt: skip
 _HERE = ("127.0.0.1", "localhost")
+_PER_HOP = frozenset({
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
+    "trailer", "transfer-encoding", "upgrade", "http2-settings", "expect",
+})  # fmt: skip
+_REWRITTEN = frozenset({"host", "content-length", "accept-encoding"})
 
 
 @dataclass(slots=True)
 class Notes:
     """
-    Counts of what could not be looked at, by destination.
+    Counts of what could not be looked at.
 
     Attributes:
-        distrusted: Clients left when they saw the certificate of the proxy.
-        broken: Requests on which the proxy itself broke.
+        distrusted: Clients that left when they saw the certificate of the proxy, by destination.
+        unread: Requests that could not be read, by reason.
     """
 
     distrusted: Counter[str] = field(default_factory=Counter)
-    broken: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def count(self, kind: Counter[str], place: str) -> None:
+    def count(self, kind: Counter[str], reason: str) -> None:
         with self._lock:
-            kind[place if len(kind) < _MOST_PLACES or place in kind else "other places"] += 1
+            kind[reason if len(kind) < _MOST_REASONS or reason in kind else "others"] += 1
 
     def errors(self) -> Iterator[str]:
         """Yield a sentence for each kind."""
         if count := self.distrusted.total():
+            places = name_counts({printable(place, 100): count for place, count in self.distrusted.items()})
             yield (
-                f"error: {counted(count, 'connection')} of other processes ended before a request, most likely "
-                f"since the client does not accept the certificate of --llm-proxy: {_name(self.distrusted)}; let "
-                "it trust the file that SSL_CERT_FILE names, or list the host in NO_PROXY and under "
+                f"error: {counted(count, 'connection')} of other processes ended before a request, most "
+                f"likely since the client does not accept the certificate of --llm-proxy: {places}; let it "
+                "trust the file that SSL_CERT_FILE names, or list the host in NO_PROXY and under "
                 "`record: {allow: …}`"
             )
-        if count := self.broken.total():
-            yield f"error: --llm-proxy broke on {counted(count, 'request')}: {_name(self.broken)}"
-
-
-def _name(places: Counter[str]) -> str:
-    return name_counts({printable(place, 100): count for place, count in places.items()})
+        if count := self.unread.total():
+            reasons = "; ".join(printable(reason, 200) for reason in sorted(self.unread)[:3])
+            yield f"error: --llm-proxy could not send on {counted(count, 'request')}: {reasons}"
 
 
 class Server(ThreadingHTTPServer):
@@ -92,6 +91,7 @@ class Server(ThreadingHTTPServer):
 
     Attributes:
         context_of: Returns the context of a case by its token.
+        sockets: To be ended with the server.
     """
 
     daemon_threads = True
@@ -106,10 +106,6 @@ class Server(ThreadingHTTPServer):
         self._thread = threading.Thread(target=self.serve_forever, args=(_POLL_S,), daemon=True)
         start_outside(self._thread)
 
-    @property
-    def port(self) -> int:
-        return self.server_port
-
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
         self.sockets.add(connection)
@@ -120,20 +116,22 @@ class Server(ThreadingHTTPServer):
         self._thread.join(_LAST_S)
         self.server_close()
         for connection in list(self.sockets):
-            _end(connection)
+            end(connection)
 
     def handle_error(self, *_: Any) -> None:
         """Note a fault, which must not be lost in a thread; clients that go away are none."""
         error = sys.exception()
         if error is not None and not isinstance(error, OSError):
-            self.notes.count(self.notes.broken, describe_error(error))
+            self.notes.count(self.notes.unread, describe_error(error))
 
 
 class _Handler(BaseHTTPRequestHandler):
     """
+    Reads one connection.
+
     Attributes:
-        tunnel: Where a client has asked to be connected to; it believes to talk to that host.
-        token: Of the case, as it was sent with that request.
+        tunnel: The host to which the client believes to be connected.
+        token: Of the case, as it was sent when the tunnel was asked for.
     """
 
     protocol_version = "HTTP/1.1"
@@ -141,6 +139,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
     tunnel: Target | None = None
     token: str = NO_CASE
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("do_"):  # which `http.server` looks for, with any method
+            return self._do
+        raise AttributeError(name)
 
     def log_message(self, *_: Any) -> None:
         """Print nothing: the terminal is the report's."""
@@ -151,11 +154,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse what is no request of HTTP/1.1, and note where it was to go."""
+        """Refuse what is no request of HTTP/1.1, and note it."""
+        reason = explain or message or "it is no request of HTTP/1.1"
         if self.tunnel is not None:
             with suppress(CassetteError):
                 self._note_unread(self.tunnel)
-        self._refuse(code, explain or message or "this is no request of HTTP/1.1")
+            reason = f"{reason} (to {self.tunnel.authority})"
+        self.server.notes.count(self.server.notes.unread, reason)
+        self._refuse(code, reason)
 
     # --- a request ------------------------------------------------------------------------------------------
 
@@ -164,14 +170,8 @@ class _Handler(BaseHTTPRequestHandler):
             target, token = self._find_target()
         except ValueError as error:
             self.send_error(400, str(error))
-            return
-        try:
+        else:
             self.server.context_of(token).run(self._send_on, target)
-        except Exception as error:  # noqa: BLE001 - a fault that a sender can cause must not be lost in a thread
-            self.server.notes.count(self.server.notes.broken, f"{target.authority} ({describe_error(error)})")
-            self.close_connection = True
-
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_TRACE = _do  # noqa: N815
 
     def _find_target(self) -> tuple[Target, str]:
         """
@@ -182,107 +182,77 @@ class _Handler(BaseHTTPRequestHandler):
         """
         url, token = self.path, self._read_token() or self.token
         if "://" not in url.partition("?")[0]:
-            scheme, authority = (self.tunnel.scheme, self.tunnel.authority) if self.tunnel else ("http", "")
-            url = f"{scheme}://{authority or f'127.0.0.1:{self.server.port}'}{url}"
-        target = _read_target(url)
-        if target.port == self.server.port and target.host in _HERE:
+            here = Target("http", "127.0.0.1", self.server.server_port)
+            scheme, authority = (self.tunnel or here).scheme, (self.tunnel or here).authority
+            url = f"{scheme}://{authority}{url}"
+        target = read_target(url)
+        if target.port == self.server.server_port and target.host in _HERE:
             if (led := _LED.fullmatch(target.path)) is None:
-                raise ValueError("this is the proxy of pytest-llmops, and the request names no other host")
-            target, token = _read_target(f"{led['scheme']}://{led['rest']}"), led["token"]
+                raise ValueError("it names no other host than the proxy")
+            target, token = read_target(f"{led['scheme']}://{led['rest']}"), led["token"]
         return target, token
 
     def _read_token(self) -> str:
         scheme, _, credentials = (self.headers.get("proxy-authorization") or "").partition(" ")
-        if scheme.lower() != "basic":
-            return ""
         with suppress(ValueError):
-            return base64.b64decode(credentials).decode("latin-1").partition(":")[0]
+            if scheme.lower() == "basic":
+                return base64.b64decode(credentials).decode("latin-1").partition(":")[0]
         return ""
 
     def _send_on(self, target: Target) -> None:
         try:
-            framing, held, rest = self._read_body()
-        except (ValueError, OSError):  # cut, or silent: nothing of it leaves
+            body = read_body(self.rfile, self.headers["content-length"], self.headers["transfer-encoding"])
+        except (ValueError, OSError):  # nothing of it leaves
             self._refuse(400, "the body of the request is cut off or damaged")
             return
         connection, path, added = self.server.way_out.connect(target)
-        try:
-            connection.putrequest(self.command, path, skip_host=True, skip_accept_encoding=True)
-            for name, value in (*self._list_headers(target), *framing, *added.items()):
-                connection.putheader(name, value)
-            connection.endheaders(held)
-            for piece in rest:
-                connection.send(piece)
-            with self._watch_client(connection):
-                response = connection.getresponse()
-        except CassetteError as error:
-            connection.close()
-            self._refuse(403, str(error))
-        except (OSError, HTTPException, ValueError) as error:
-            connection.close()
-            self._refuse(502, f"{target.authority} gave no answer: {describe_error(error)}")
-        else:
+        with closing(connection):
             try:
-                self._pass_on(response, connection)
-            finally:
-                response.close()
-                connection.close()
+                connection.putrequest(self.command, path, skip_host=True, skip_accept_encoding=True)
+                for name, value in (*self._list_headers(target), *body.framing, *added.items()):
+                    connection.putheader(name, value)
+                connection.endheaders(body.start)
+                for piece in body.rest:
+                    connection.send(piece)
+                with self._watch_client(connection):
+                    response = connection.getresponse()
+            except CassetteError as error:
+                self._refuse(403, str(error))
+            except (OSError, HTTPException, ValueError) as error:
+                self._refuse(502, f"{target.authority} gave no answer: {describe_error(error)}")
+            else:
+                with closing(response):
+                    self._pass_on(response, connection)
 
     def _list_headers(self, target: Target) -> Iterator[tuple[str, str]]:
-        dropped = _PER_HOP | {"content-length", "host", "accept-encoding"} | _named(self.headers.get("connection"))
+        dropped = _PER_HOP | _REWRITTEN | _named(self.headers["connection"])
         yield "Host", target.authority
         for name, value in self.headers.items():
             if name.lower() not in dropped:
                 yield name, value
-        if "gzip" in (self.headers.get("accept-encoding") or ""):
+        if "gzip" in (self.headers["accept-encoding"] or ""):
             yield "Accept-Encoding", "gzip"  # of what a client can read, what surely can be read here
-        if self._wants_websocket():
+        if (self.headers["upgrade"] or "").lower() == "websocket":
             yield from (("Connection", "Upgrade"), ("Upgrade", "websocket"))
-
-    def _wants_websocket(self) -> bool:
-        return (self.headers.get("upgrade") or "").lower() == "websocket"
-
-    def _read_body(self) -> tuple[list[tuple[str, str]], bytes, Iterable[bytes]]:
-        """
-        Read a body, and return headers that tell its length, its bytes, and those of a long one to be sent after.
-
-        Raises:
-            ValueError, OSError: It is damaged, or the client left.
-        """
-        length = self.headers.get("content-length")
-        is_chunked = "chunked" in (self.headers.get("transfer-encoding") or "").lower()
-        if not is_chunked and length is None:
-            return [], b"", ()
-        pieces = _read_chunks(self.rfile) if is_chunked else _read_pieces(self.rfile, _read_size(length or "", 10))
-        held = bytearray()
-        for piece in pieces:
-            held += piece
-            if len(held) > _MOST_HELD:
-                break
-        else:
-            return [("Content-Length", str(len(held)))], bytes(held), ()
-        if not is_chunked:
-            return [("Content-Length", length or "")], bytes(held), pieces
-        chunks = (b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
-        return [("Transfer-Encoding", "chunked")], b"%x\r\n%b\r\n" % (len(held), held), _ended(chunks)
 
     @contextmanager
     def _watch_client(self, connection: HTTPConnection) -> Iterator[None]:
-        """Close a connection whose answer nobody waits for any more: the call has failed, and is tried again."""
+        """End a connection whose answer nobody waits for: the call has failed, and may be tried again."""
         done = threading.Event()
-        if hangs_up := getattr(select, "POLLRDHUP", 0):
+        hangs_up = getattr(select, "POLLRDHUP", 0)
+
+        def watch() -> None:
             poll = select.poll()
             poll.register(self.connection, hangs_up)
+            while not done.is_set():
+                if not poll.poll(_LOOK_MS) or done.is_set():
+                    continue
+                if isinstance(connection.sock, socket.socket):  # and not what the seam puts there before
+                    end(connection.sock)
+                    return
+                done.wait(_POLL_S)
 
-            def watch() -> None:
-                while not done.is_set():
-                    if poll.poll(100):
-                        opened = connection.sock
-                        if isinstance(opened, socket.socket) and not done.is_set():
-                            _end(opened)
-                            return
-                        done.wait(_POLL_S)
-
+        if hangs_up:  # Linux
             start_outside(threading.Thread(target=watch, daemon=True))
         try:
             yield
@@ -292,82 +262,94 @@ class _Handler(BaseHTTPRequestHandler):
     # --- an answer ------------------------------------------------------------------------------------------
 
     def _pass_on(self, response: HTTPResponse, connection: HTTPConnection) -> None:
-        """Send a response on as it comes; its end only once the call is in the log."""
-        is_switched = response.status == 101  # noqa: PLR2004 - of HTTP
-        has_body = self.command != "HEAD" and response.status not in {101, 204, 304}
+        """Send a response on as it comes; the end of it only once the call is in the log."""
+        has_body = self.command != "HEAD" and response.status not in _BODILESS
         is_chunked = has_body and response.length is None and self.request_version == "HTTP/1.1"
-        self.close_connection = self.close_connection or (has_body and response.length is None and not is_chunked)
+        if has_body and response.length is None and not is_chunked:
+            self.close_connection = True
+        try:
+            self._send_head(response, is_chunked=is_chunked)
+            if response.status == _SWITCHED:
+                self._relay(response.fp.read1, connection.sock)
+            elif has_body:
+                self._send_body(response, is_chunked=is_chunked)
+        except (OSError, HTTPException):  # somebody left: the client must not take it for the end
+            self.close_connection = True
+            response.close()
+            end(self.connection)
+
+    def _send_head(self, response: HTTPResponse, *, is_chunked: bool) -> None:
         self.send_response_only(response.status, response.reason)
-        dropped = _PER_HOP | _named(response.headers.get("connection"))
+        dropped = _PER_HOP | _named(response.headers["connection"])
         for name, value in response.getheaders():
             if name.lower() not in dropped:
                 self.send_header(name, value)
         if is_chunked:
             self.send_header("Transfer-Encoding", "chunked")
-        if is_switched:
+        if response.status == _SWITCHED:
+            self.send_header("Upgrade", response.headers["upgrade"] or "websocket")
             self.send_header("Connection", "Upgrade")
-            self.send_header("Upgrade", "websocket")
         elif self.close_connection:
             self.send_header("Connection", "close")
-        try:
-            self.end_headers()
-            if is_switched:
-                self._relay(response.fp.read1, connection.sock)
-                return
-            while has_body and (piece := response.read1(_PIECE)):
-                if response.length == 0:
-                    response.read1(1)  # to its end, by which the log knows that it is whole
-                    response.close()
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece)
-            if has_body and response.length:
-                raise HTTPException("the answer is cut off")  # noqa: TRY301 - as other cut answers
-            response.close()
-            if is_chunked:
-                self.wfile.write(b"0\r\n\r\n")
-        except (OSError, HTTPException):  # here or there somebody left: the client must not take it for an end
-            self.close_connection = True
-            response.close()
-            _end(self.connection)
+        self.end_headers()
+
+    def _send_body(self, response: HTTPResponse, *, is_chunked: bool) -> None:
+        """
+        Send a body on.
+
+        Raises:
+            HTTPException: It is cut off.
+            OSError: One side is gone.
+        """
+        while piece := response.read1(PIECE):
+            if response.length == 0:
+                response.read1(1)  # to its end, by which the log knows that it is whole
+                response.close()
+            self.wfile.write(write_chunk(piece) if is_chunked else piece)
+        if response.length:
+            raise HTTPException("the answer is cut off")
+        response.close()
+        if is_chunked:
+            self.wfile.write(write_chunk(b""))
 
     def _refuse(self, status: int, message: str) -> None:
         self.close_connection = True
-        body = json.dumps({"error": {"message": printable(message, 1000), "type": "pytest_llmops_proxy"}}).encode()
+        error = {"message": printable(message, 1000), "type": "pytest_llmops_proxy"}
+        body = json.dumps({"error": error}).encode()
         with suppress(OSError):
             self.send_response_only(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Connection", "close")
             self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
+            self.wfile.write(body if self.command != "HEAD" else b"")
 
     # --- a tunnel -------------------------------------------------------------------------------------------
 
-    def do_CONNECT(self) -> None:  # noqa: N802 - a name that `http.server` looks for
+    def do_CONNECT(self) -> None:
         self.token = self._read_token()
         try:
-            target = _read_target(f"https://{self.path}")
+            target = read_target(f"https://{self.path}")
         except ValueError as error:
             self.send_error(400, str(error))
             return
         self.send_response_only(200, "Connection established")
         self.end_headers()
         self.close_connection = False  # whatever the client wants of the connection to a proxy
-        if self._begins_tls():
+        first = self._peek()
+        if first.startswith(_TLS):
             self._play(target)
-        elif first := self._peek():
+        elif first:
             self.tunnel = target._replace(scheme="http")
             if not _HTTP.match(first):
-                self._pass_unread(self.tunnel, is_tls=False)
-
-    def _begins_tls(self) -> bool:
-        return self._peek()[:1] == bytes([_HANDSHAKE])
+                self._pass_unread(self.tunnel)
 
     def _peek(self) -> bytes:
         """Return the first bytes of a tunnel; a space for a client that waits for the server to speak."""
         if not select.select([self.connection], [], [], _FIRST_S)[0]:
             return b" "
-        return self.connection.recv(16, socket.MSG_PEEK)
+        first: bytes = self.connection.recv(len("OPTIONS "), socket.MSG_PEEK)
+        return first
 
     def _play(self, target: Target) -> None:
         """Play the part of a host, to see what is sent to it."""
@@ -385,7 +367,7 @@ class _Handler(BaseHTTPRequestHandler):
             with suppress(CassetteError):
                 self._note_unread(target)
         elif not _HTTP.match(first):
-            self._pass_unread(target, is_tls=True)
+            self._pass_unread(target)
 
     def _note_unread(self, target: Target) -> None:
         """
@@ -396,85 +378,26 @@ class _Handler(BaseHTTPRequestHandler):
         """
         self.server.context_of(self.token).run(note_connection, target.host, target.port, target.host)
 
-    def _pass_unread(self, target: Target, *, is_tls: bool) -> None:
+    def _pass_unread(self, target: Target) -> None:
         """Connect a client with a host in some other protocol, if the mode lets it."""
         self.close_connection = True
         with suppress(CassetteError, OSError, HTTPException), looking():
             self._note_unread(target)
-            connection = self.server.way_out.tunnel(target._replace(scheme="https" if is_tls else "http"))
-            with closing(connection):
+            with closing(self.server.way_out.tunnel(target)) as connection:
                 connection.connect()
                 self._relay(connection.sock.recv, connection.sock)
 
     def _relay(self, read: Callable[[int], bytes], other: socket.socket) -> None:
+        """Copy between a client and a host, for as long as they want."""
         self.close_connection = True
         self.connection.settimeout(None)
         other.settimeout(None)
         self.server.sockets.add(other)
-        read_here = self.rfile.read1  # type: ignore[attr-defined] # a BufferedReader
-        start_outside(threading.Thread(target=_copy, args=(read_here, other), daemon=True))
-        _copy(read, self.connection)
-        _end(other)
-
-
-def _read_target(url: str) -> Target:
-    """
-    Read an address.
-
-    Raises:
-        ValueError: It has no host, no such port, or is none of HTTP.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in PORTS or not parts.hostname:
-        raise ValueError("only http:// and https:// are sent on")
-    rest = url.partition("://")[2].partition("#")[0]
-    path = rest[re.match(r"[^/?]*", rest).end() :]  # type: ignore[union-attr] # it matches nothing too
-    path = path if path.startswith("/") else f"/{path}"
-    shown = "".join(sign if sign.isascii() else f"%{ord(sign):02X}" for sign in path)
-    return Target(parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme], shown)
+        start_outside(threading.Thread(target=copy, args=(self.rfile.read1, other), daemon=True))
+        copy(read, self.connection)
+        end(other)
 
 
 def _named(connection: str | None) -> set[str]:
     """The headers that concern one connection alone, as one of them lists."""
     return {name.strip().lower() for name in (connection or "").split(",")}
-
-
-def _read_size(text: str, base: int) -> int:
-    size = int(text.strip(), base)
-    if size < 0:
-        raise ValueError("a size below 0")
-    return size
-
-
-def _read_pieces(stream: Any, size: int) -> Iterator[bytes]:
-    while size > 0:
-        piece = stream.read1(min(size, _PIECE))
-        if not piece:
-            raise ValueError("the body is cut off")
-        size -= len(piece)
-        yield piece
-
-
-def _read_chunks(stream: Any) -> Iterator[bytes]:
-    while size := _read_size(stream.readline(_PIECE).partition(b";")[0].decode("latin-1"), 16):
-        yield from _read_pieces(stream, size)
-        stream.readline(_PIECE)
-    while stream.readline(_PIECE).strip():  # the trailers
-        pass
-
-
-def _ended(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    yield from chunks
-    yield b"0\r\n\r\n"
-
-
-def _copy(read: Callable[[int], bytes], to: socket.socket) -> None:
-    with suppress(OSError, ValueError):
-        for piece in iter(partial(read, _PIECE), b""):
-            to.sendall(piece)
-    _end(to, socket.SHUT_WR)
-
-
-def _end(connection: socket.socket, how: int = socket.SHUT_RDWR) -> None:
-    with suppress(OSError):
-        socket.socket.shutdown(connection, how)

@@ -98,4 +98,8 @@ class WayOut:
         return connection
 
     def _open(self, scheme: str, host: str, port: int) -> HTTPConnection:
-        return HTTPSConnection(host, port, context=self.context) if scheme == "https" else HTTPConnection(host, port)
+        return (
+            HTTPSConnection(host, port, context=self.context)
+            if scheme == "https"
+            else HTTPConnection(host, port)
+        )
