@@ -1,4 +1,4 @@
-"""`--llm-proxy`: calls of other processes are recorded, replayed and looked at as those of this process are."""
+"""`--llm-proxy`: calls of other processes are recorded, replayed and looked at as those of this process."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.extras import needs_pii
-from tests.plugin.varying import outcomes_of
-from tests.provider_server import COMPLETION, PROMPT, TEXT, ProviderServer
+from tests.extras import needs_pii, needs_proxy
 from tests.plugin.test_elsewhere import own_address
+from tests.plugin.varying import outcomes_of
+from tests.provider_server import COMPLETION, PROMPT, ProviderServer
+
+pytestmark = needs_proxy
 
 HOST = "api.elsewhere.test"
 CARD = "-".join(["4111", *["1111"] * 3])
@@ -29,7 +34,8 @@ CLIENTS = {
     "curl": ["curl", "-sS", "-H", "content-type: application/json", "--data", "{body}", "{url}"],
     "urllib": """
         import sys, urllib.request
-        request = urllib.request.Request(sys.argv[1], sys.argv[2].encode(), {"content-type": "application/json"})
+        kind = {"content-type": "application/json"}
+        request = urllib.request.Request(sys.argv[1], sys.argv[2].encode(), kind)
         print(urllib.request.urlopen(request).read().decode())
     """,
     "requests": """
@@ -157,8 +163,9 @@ def secure(project, provider, tmp_path: Path) -> str:
     return f"localhost:{provider.port}"
 
 
+@pytest.mark.usefixtures("secure")
 @pytest.mark.parametrize("client", CLIENTS)
-def test_calls_by_https_are_looked_at_too(project, provider, secure, client):
+def test_calls_by_https_are_looked_at_too(project, provider, client):
     use(project, client)
     result = project.run_here("--llm-proxy")
     result.stdout.fnmatch_lines_random(["*2 model calls made, 0 replayed, 0 failed*"])
@@ -172,7 +179,7 @@ def test_calls_by_https_are_looked_at_too(project, provider, secure, client):
 
 def test_a_client_that_takes_no_proxy_is_led_by_its_base_url(project, provider):
     pytest.importorskip("aiohttp")
-    CLIENTS_BY_BASE = """
+    by_base = """
         import aiohttp, asyncio, json, os, sys
         async def ask():
             async with aiohttp.ClientSession() as session:
@@ -182,7 +189,7 @@ def test_a_client_that_takes_no_proxy_is_led_by_its_base_url(project, provider):
         asyncio.run(ask())
     """
     project.environment.setenv("OPENAI_BASE_URL", provider.url + "/v1")
-    project.environment.setitem(CLIENTS, "aiohttp", CLIENTS_BY_BASE)
+    project.environment.setitem(CLIENTS, "aiohttp", by_base)
     use(project, "aiohttp")
     result = project.run_here("--llm-proxy")
     result.stdout.fnmatch_lines_random(["*2 model calls made, 0 replayed, 0 failed*"])
@@ -190,7 +197,8 @@ def test_a_client_that_takes_no_proxy_is_led_by_its_base_url(project, provider):
     assert provider.asked == ["/v1/chat/completions"] * 2
 
 
-def test_without_the_proxy_such_calls_are_unseen(project, provider):
+@pytest.mark.usefixtures("provider")
+def test_without_the_proxy_such_calls_are_unseen(project):
     use(project, "urllib")
     project.run_here().stdout.fnmatch_lines_random(["*no model call seen*"])
 
@@ -225,7 +233,8 @@ def test_under_none_no_call_is_made(project, provider):
 
 
 @needs_pii
-def test_what_a_child_process_sends_is_read_by_the_leak_check(project, provider):
+@pytest.mark.usefixtures("provider")
+def test_what_a_child_process_sends_is_read_by_the_leak_check(project):
     use(project, "curl")
     project.golden("app: capitals:answer\nchecks: {pii_leak: none}\ncases: [{id: c, input: how long}]\n")
     project.app(APP.replace("def answer(text):", f"def answer(text):\n        text = {CARD!r}"))
@@ -276,8 +285,9 @@ WEBSOCKET = """
     connection = socket.create_connection((proxy.hostname, proxy.port))
     import base64
     token = base64.b64encode(f"{proxy.username}:x".encode()).decode()
-    connection.sendall(f"GET http://{host}/live HTTP/1.1\\r\\nHost: {host}\\r\\nProxy-Authorization: Basic {token}"
-        "\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\nSec-WebSocket-Key: eA==\\r\\n\\r\\n".encode())
+    head = [f"GET http://{host}/live HTTP/1.1", f"Host: {host}", f"Proxy-Authorization: Basic {token}",
+            "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: eA==", "", ""]
+    connection.sendall("\\r\\n".join(head).encode())
     head = connection.recv(1000)
     connection.sendall(b"hello")
     print(head, connection.recv(1000))
@@ -289,7 +299,8 @@ TUNNEL = """
     connection = socket.create_connection((proxy.hostname, proxy.port))
     import base64
     token = base64.b64encode(f"{proxy.username}:x".encode()).decode()
-    connection.sendall(f"CONNECT {host} HTTP/1.1\\r\\nProxy-Authorization: Basic {token}\\r\\n\\r\\n".encode())
+    head = [f"CONNECT {host} HTTP/1.1", f"Proxy-Authorization: Basic {token}", "", ""]
+    connection.sendall("\\r\\n".join(head).encode())
     head = connection.recv(1000)
     connection.sendall(b"\\x00hello")
     print(head, connection.recv(1000))
@@ -297,7 +308,7 @@ TUNNEL = """
 
 
 @pytest.fixture
-def echo(project, remote) -> Iterator[socket.socket]:
+def echo(project, remote) -> Iterator[socket.socket]:  # noqa: ARG001 - for the other machine's name
     """A server that sends back what it gets, after a switch of protocols if it is asked for one."""
     server = socket.create_server(("", 0))
 
@@ -358,51 +369,58 @@ def test_a_client_that_trusts_its_own_certificates_alone_is_an_error(project, pr
     assert provider.asked == []
 
 
-def test_a_server_that_a_fixture_started_serves_the_only_case(project, provider):
-    project.write(
-        "server.py",
-        """
-        import http.server, os, urllib.request
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
-                url = os.environ["PROVIDER"] + "/v1/chat/completions"
-                reply = urllib.request.urlopen(urllib.request.Request(url, body, {"content-type": "application/json"}))
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(reply.read())
-            def log_message(self, *_): pass
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        print(server.server_port, flush=True)
-        server.serve_forever()
-        """,
-    )
-    project.app("""
-        import json, subprocess, sys, urllib.request
-        process = subprocess.Popen([sys.executable, "server.py"], stdout=subprocess.PIPE, text=True)
-        port = int(process.stdout.readline())
+SERVER = """
+    import http.server, os, urllib.request
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            url = os.environ["PROVIDER"] + "/v1/chat/completions"
+            request = urllib.request.Request(url, body, {"content-type": "application/json"})
+            reply = urllib.request.urlopen(request)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(reply.read())
+        def log_message(self, *_): pass
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    print(server.server_port, flush=True)
+    server.serve_forever()
+"""
+SERVED = """
+    import atexit, json, subprocess, sys, urllib.request
+    process = subprocess.Popen([sys.executable, "server.py"], stdout=subprocess.PIPE, text=True)
+    atexit.register(process.kill)
+    port = int(process.stdout.readline())
 
-        def answer(text):
-            body = {"model": "m", "messages": [{"role": "user", "content": text}]}
-            url = f"http://127.0.0.1:{port}/ask"
-            reply = urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode()))
-            return json.load(reply)["choices"][0]["message"]["content"]
-    """)
+    def answer(text):
+        body = {"model": "m", "messages": [{"role": "user", "content": text}]}
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/ask", json.dumps(body).encode())
+        return json.load(urllib.request.urlopen(request))["choices"][0]["message"]["content"]
+"""
+
+
+def test_a_server_that_no_case_started_serves_the_only_one_open(project, provider):
+    project.write("server.py", SERVER)
+    project.app(SERVED)
     project.golden(GOLDEN.replace("stream it", "how long then"))
-    result = project.run_here("--llm-proxy", "--llm-concurrency", "1")
+    provider.pause_s = 0.5
+    result = project.run("--llm-proxy", "--llm-concurrency", "1")
     result.stdout.fnmatch_lines_random(["*2 model calls made, 0 replayed, 0 failed*"])
     assert outcomes_of(result)["passed"] == 2
-    sys.modules["capitals"].process.kill() if "capitals" in sys.modules else None
+
+    result = project.run("--llm-proxy", "--llm-record", "all")  # both at once
+    result.stdout.fnmatch_lines_random(["*error: 2 unattributed calls*"])
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
-def test_workers_have_a_proxy_each(project, provider):
+@pytest.mark.usefixtures("provider")
+def test_workers_have_a_proxy_each(project):
     use(project, "urllib")
     result = project.run_here("--llm-proxy", "-n", "2")
     result.stdout.fnmatch_lines_random(["*2 model calls made, 0 replayed, 0 failed*"])
     assert outcomes_of(result)["passed"] == 2
 
 
-def test_the_way_out_is_by_the_users_own_proxy(project, provider, remote):
+def test_the_way_out_is_by_the_users_own_proxy(project, provider):
     """Here the provider plays the proxy: it gets the whole address."""
     use(project, "urllib")
     project.environment.setenv("HTTP_PROXY", f"http://me:pass@127.0.0.1:{provider.port}")
@@ -436,7 +454,8 @@ def test_a_missing_library_is_one_line(project):
     result.stderr.fnmatch_lines(['*--llm-proxy needs: pip install "pytest-llmops[[]proxy]"*'])
 
 
-def test_off_by_default_and_out_of_the_environment_of_this_process(project, provider):
+@pytest.mark.usefixtures("provider")
+def test_off_by_default_and_out_of_the_environment_of_this_process(project):
     before = {name for name in os.environ if name.lower().endswith("_proxy")}
     project.app("""
         import os, subprocess
@@ -452,3 +471,150 @@ def test_off_by_default_and_out_of_the_environment_of_this_process(project, prov
     assert project.run_here().ret == 0
     assert {name for name in os.environ if name.lower().endswith("_proxy")} == before
     assert subprocess.Popen.__init__.__qualname__ == "Popen.__init__"
+
+
+def test_hosts_past_the_proxy_are_those_that_both_the_user_and_the_golden_file_list(project):
+    project.environment.setenv("NO_PROXY", "a.test, b.test")
+    project.app("""
+        import asyncio
+        async def answer(text):
+            shell = await asyncio.create_subprocess_shell("env | grep NO_PROXY", stdout=-1)
+            return (await shell.communicate())[0].decode()
+    """)
+    project.golden("""
+        app: capitals:answer
+        record: {allow: [b.test, c.test]}
+        checks: {exact_match: true}
+        cases: [{id: only, input: hi, reference: NO_PROXY=b.test}]
+    """)
+    assert outcomes_of(project.run_here("--llm-proxy"))["passed"] == 1
+
+
+def test_a_port_that_cannot_be_opened_is_one_line(project):
+    def refuse(_: object) -> None:
+        raise OSError(98, "Address already in use")
+
+    project.environment.setattr(ThreadingHTTPServer, "server_bind", refuse)
+    result = project.run_here("--llm-proxy")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*proxy: no port of 127.0.0.1 can be opened (Address already in use)*"])
+
+
+REPLY = {
+    "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+    "choices": [
+        {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "60 days"}},
+    ],
+    "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
+}  # fmt: skip
+HANG_UP = """
+    import os, socket, sys, urllib.parse
+    proxy = urllib.parse.urlsplit(os.environ["HTTP_PROXY"])
+    connection = socket.create_connection((proxy.hostname, proxy.port))
+    head = [f"POST {sys.argv[1]} HTTP/1.1", "Host: x", "Content-Type: application/json"]
+    connection.sendall("\\r\\n".join([*head, "Content-Length: 500", "", sys.argv[2]]).encode())
+    connection.close()
+    print("60 days")
+"""
+RETRY = """
+    import sys, urllib.request
+    kind = {"content-type": "application/json"}
+    for timeout in (1, 20):
+        try:
+            request = urllib.request.Request(sys.argv[1], sys.argv[2].encode(), kind)
+            print(urllib.request.urlopen(request, timeout=timeout).read().decode())
+            break
+        except OSError:
+            continue
+"""
+LONG = """
+    import sys, urllib.request
+    request = urllib.request.Request(sys.argv[1], b"x" * (40 << 20), method="PUT")
+    print(urllib.request.urlopen(request).read().decode())
+"""
+
+
+class Faulty(BaseHTTPRequestHandler):
+    """A provider with the fault of its server."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.server.log.append(len(body))
+        if self.server.fault == "slow" and len(self.server.log) == 1:
+            time.sleep(3)
+        content = json.dumps(REPLY).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        if self.server.fault == "gzip":
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(content) + 100 * (self.server.fault == "cut")))
+        self.end_headers()
+        with suppress(OSError):  # of a client that is gone
+            self.wfile.write(content)
+        self.close_connection = True
+
+    do_PUT = do_POST  # noqa: N815 - the names of the base class
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def faulty(project) -> Iterator[ThreadingHTTPServer]:
+    project.app(APP)
+    project.golden(GOLDEN.replace("      - {id: streamed, input: stream it}\n", ""))
+    server = ThreadingHTTPServer(("", 0), Faulty)
+    server.log, server.fault = [], ""
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    project.environment.setenv("PROVIDER", f"http://127.0.0.1:{server.server_port}")
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("fault", ["gzip", "cut"])
+def test_an_answer_that_is_damaged_is_a_failed_call(project, faulty, fault):
+    faulty.fault = fault
+    use(project, "curl")
+    result = project.run_here("--llm-proxy")
+    result.stdout.fnmatch_lines_random(["*0 model calls made, 0 replayed, 3 failed*"])
+    assert outcomes_of(result)["error"] == 1
+
+
+def test_a_client_that_hangs_up_in_its_request_sends_nothing(project, faulty):
+    project.environment.setitem(CLIENTS, "client", HANG_UP)
+    use(project, "client")
+    project.run_here("--llm-proxy").stdout.fnmatch_lines_random(["*no model call seen*"])
+    assert faulty.log == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no system but Linux tells that a client is gone")
+def test_a_call_that_its_client_gives_up_is_the_same_call_when_it_is_tried_again(project, faulty):
+    faulty.fault = "slow"
+    project.environment.setitem(CLIENTS, "client", RETRY)
+    use(project, "client")
+    result = project.run_here("--llm-proxy")
+    result.stdout.fnmatch_lines_random(["*1 model call made, 0 replayed, 1 failed*"])
+
+    asked = len(faulty.log)
+    result = project.run_here("--llm-proxy", "--llm-record", "none")
+    assert outcomes_of(result)["passed"] == 1
+    assert len(faulty.log) == asked
+
+
+def test_a_long_body_arrives_whole_and_is_undecided(project, faulty):
+    look_up, address = socket.getaddrinfo, own_address()
+
+    def look(name: object, *args: object, **more: object) -> object:
+        return look_up(address if name == HOST else name, *args, **more)
+
+    project.environment.setattr(socket, "getaddrinfo", look)
+    project.environment.setenv("PROVIDER", f"http://{HOST}:{faulty.server_port}")
+    project.environment.setitem(CLIENTS, "client", LONG)
+    use(project, "client")
+    result = project.run_here("--llm-proxy")
+    assert faulty.log == [40 << 20]
+    assert outcomes_of(result)["undecided"] == 1
+    result.stdout.fnmatch_lines_random([f"*connections nobody looked at: 1 to {HOST}:{faulty.server_port}*"])
