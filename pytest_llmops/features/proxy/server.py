@@ -39,6 +39,7 @@ _FIRST_S = 1.0  # in which a client speaks first, if it is one of HTTP
 _LAST_S = 2.0
 _POLL_S = 0.02
 _LOOK_MS = 100
+_HANGS_UP: int = getattr(select, "POLLRDHUP", 0)  # Linux
 _SWITCHED = 101  # to another protocol, of which HTTP knows no more
 _BODILESS = (_SWITCHED, 204, 304)
 _TLS = b"\x16"  # the first byte of a handshake
@@ -92,6 +93,7 @@ class Server(ThreadingHTTPServer):
     Attributes:
         context_of: Returns the context of a case by its token.
         sockets: To be ended with the server.
+        waiting: The clients that wait for an answer, by what is set when it has come.
     """
 
     daemon_threads = True
@@ -103,6 +105,7 @@ class Server(ThreadingHTTPServer):
         self.authority, self.way_out, self.notes = authority, way_out, notes
         self.context_of: Callable[[str], Context] = lambda _: Context()
         self.sockets: WeakSet[socket.socket] = WeakSet()
+        self.waiting: dict[threading.Event, socket.socket] = {}
         self._thread = threading.Thread(target=self.serve_forever, args=(_POLL_S,), daemon=True)
         start_outside(self._thread)
 
@@ -205,6 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, OSError):  # nothing of it leaves
             self._refuse(400, "the body of the request is cut off or damaged")
             return
+        self._wait_for_the_gone()
         connection, path, added = self.server.way_out.connect(target)
         with closing(connection):
             try:
@@ -239,25 +243,30 @@ class _Handler(BaseHTTPRequestHandler):
     def _watch_client(self, connection: HTTPConnection) -> Iterator[None]:
         """End a connection whose answer nobody waits for: the call has failed, and may be tried again."""
         done = threading.Event()
-        hangs_up = getattr(select, "POLLRDHUP", 0)
 
         def watch() -> None:
-            poll = select.poll()
-            poll.register(self.connection, hangs_up)
             while not done.is_set():
-                if not poll.poll(_LOOK_MS) or done.is_set():
+                if not _is_gone(self.connection, _LOOK_MS) or done.is_set():
                     continue
                 if isinstance(connection.sock, socket.socket):  # and not what the seam puts there before
                     end(connection.sock)
                     return
                 done.wait(_POLL_S)
 
-        if hangs_up:  # Linux
+        self.server.waiting[done] = self.connection
+        if _HANGS_UP:
             start_outside(threading.Thread(target=watch, daemon=True))
         try:
             yield
         finally:
+            del self.server.waiting[done]
             done.set()
+
+    def _wait_for_the_gone(self) -> None:
+        """Wait for calls that their clients gave up: this one may be such a call, tried again."""
+        for done, client in tuple(self.server.waiting.items()):
+            if _is_gone(client):
+                done.wait(_LAST_S)
 
     # --- an answer ------------------------------------------------------------------------------------------
 
@@ -396,6 +405,15 @@ class _Handler(BaseHTTPRequestHandler):
         start_outside(threading.Thread(target=copy, args=(self.rfile.read1, other), daemon=True))
         copy(read, self.connection)
         end(other)
+
+
+def _is_gone(client: socket.socket, within_ms: int = 0) -> bool:
+    """Return whether a client has hung up; False where the system does not tell."""
+    with suppress(ValueError):  # it is closed, and its answer has been sent
+        poll = select.poll()
+        poll.register(client, _HANGS_UP)
+        return bool(_HANGS_UP and poll.poll(within_ms))
+    return False
 
 
 def _named(connection: str | None) -> set[str]:
