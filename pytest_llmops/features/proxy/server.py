@@ -138,6 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
     """
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else the body of an answer waits for the client to confirm its head
     timeout = _SILENCE_S
     server: Server
     tunnel: Target | None = None
