@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -618,3 +619,37 @@ def test_a_long_body_arrives_whole_and_is_undecided(project, faulty):
     assert faulty.log == [40 << 20]
     assert outcomes_of(result)["undecided"] == 1
     result.stdout.fnmatch_lines_random([f"*connections nobody looked at: 1 to {HOST}:{faulty.server_port}*"])
+
+
+def test_two_runs_of_one_process_share_the_proxy_until_the_last_one_ends(tmp_path):
+    from pytest_llmops import load_golden, run_golden
+    from pytest_llmops.settings import Settings
+
+    golden = tmp_path / "golden" / "shop.yaml"
+    golden.parent.mkdir()
+    golden.write_text("checks: {keywords: {all: [days]}}\ncases: [{id: a, input: 'how long'}]\n")
+    with ProviderServer() as server:
+        ask = ["curl", "-sS", "-d", '{"model": "m", "messages": []}', server.url + "/v1/chat/completions"]
+        begun, ended = threading.Event(), threading.Event()
+
+        def first(_: object) -> str:
+            waiting = ["sh", "-c", 'read line; "$@"', "sh", *ask]
+            later = subprocess.Popen(waiting, stdin=-1, stdout=-1)  # noqa: S603 - a command of this test
+            begun.set()
+            ended.wait(20)
+            return later.communicate(b"go\n")[0].decode()
+
+        def second(_: object) -> str:
+            begun.wait(20)
+            return subprocess.check_output(ask, text=True)  # noqa: S603 - as above
+
+        def run(app: Any, name: str) -> Any:
+            settings = Settings(root=tmp_path, proxy=True, home=name, cassettes=name, repeats=1)
+            return run_golden(load_golden(golden), app, settings=settings)
+
+        with ThreadPoolExecutor() as pool:
+            runs = [pool.submit(run, first, "one"), pool.submit(run, second, "two")]
+            runs[1].result()
+            ended.set()
+            counts = [run.result().results[0].outputs[0].usage.prompt_tokens for run in runs]
+    assert counts == [PROMPT, PROMPT]

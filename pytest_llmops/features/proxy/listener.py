@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import ClassVar
 
 from pytest_llmops.errors import LLMOpsError, SettingsError
@@ -16,20 +17,38 @@ from pytest_llmops.features.proxy.way_out import WayOut, read_proxies
 from pytest_llmops.records import ScoredOutput
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Proxy:
-    """Open until `close`."""
+    """The one of this process; open until each run that opened it has closed it."""
 
     notes: Notes
     server: Server
     _children: Children
     _folder: TemporaryDirectory[str]
+    _runs: int = 1
     setting: ClassVar[str] = "proxy"
 
     @classmethod
     def open(cls) -> Proxy:
         """
         Listen on a free port, and lead the processes that are started from now on there.
+
+        A process outlives the run that another one of this process makes, so all runs share one proxy.
+
+        Raises:
+            LLMOpsError: As `_start`.
+        """
+        with _lock:
+            if not _open:
+                _open.append(cls._start())
+            else:
+                _open[0]._runs += 1  # noqa: SLF001 - of this class
+            return _open[0]
+
+    @classmethod
+    def _start(cls) -> Proxy:
+        """
+        Start the proxy.
 
         Raises:
             MissingExtraError: A library that makes certificates is not installed.
@@ -65,6 +84,15 @@ class Proxy:
         return ()
 
     def close(self) -> None:
+        with _lock:
+            self._runs -= 1
+            if self._runs:
+                return
+            _open.remove(self)
         children.release(self._children)
         self.server.close()
         self._folder.cleanup()
+
+
+_open: list[Proxy] = []
+_lock = Lock()
