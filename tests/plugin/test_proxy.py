@@ -630,9 +630,11 @@ def test_two_runs_of_one_process_share_the_proxy_until_the_last_one_ends(tmp_pat
     golden.write_text("checks: {keywords: {all: [days]}}\ncases: [{id: a, input: 'how long'}]\n")
     with ProviderServer() as server:
         ask = ["curl", "-sS", "-d", '{"model": "m", "messages": []}', server.url + "/v1/chat/completions"]
-        begun, ended = threading.Event(), threading.Event()
+        first_runs, second_runs, begun, ended = (threading.Event() for _ in range(4))
 
         def first(_: object) -> str:
+            first_runs.set()
+            second_runs.wait(20)
             waiting = ["sh", "-c", 'read line; "$@"', "sh", *ask]
             later = subprocess.Popen(waiting, stdin=-1, stdout=-1)  # noqa: S603 - a command of this test
             begun.set()
@@ -640,6 +642,7 @@ def test_two_runs_of_one_process_share_the_proxy_until_the_last_one_ends(tmp_pat
             return later.communicate(b"go\n")[0].decode()
 
         def second(_: object) -> str:
+            second_runs.set()
             begun.wait(20)
             return subprocess.check_output(ask, text=True)  # noqa: S603 - as above
 
@@ -648,7 +651,9 @@ def test_two_runs_of_one_process_share_the_proxy_until_the_last_one_ends(tmp_pat
             return run_golden(load_golden(golden), app, settings=settings)
 
         with ThreadPoolExecutor() as pool:
-            runs = [pool.submit(run, first, "one"), pool.submit(run, second, "two")]
+            runs = [pool.submit(run, first, "one")]
+            first_runs.wait(20)
+            runs.append(pool.submit(run, second, "two"))
             runs[1].result()
             ended.set()
             counts = [run.result().results[0].outputs[0].usage.prompt_tokens for run in runs]
