@@ -86,6 +86,9 @@ def _list_stores(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def _read_store(name: str, path: str, context: ssl.SSLContext) -> bytes:
     try:
+        if Path(path).is_dir():  # as OpenSSL keeps them; only the proxy itself can use it
+            context.load_verify_locations(capath=path)
+            return b""
         context.load_verify_locations(path)
         return Path(path).read_bytes()
     except OSError as error:  # an SSLError, where it holds no certificate

@@ -291,6 +291,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_head(self, response: HTTPResponse, *, is_chunked: bool) -> None:
         self.send_response_only(response.status, response.reason)
         dropped = _PER_HOP | _named(response.headers["connection"])
+        dropped |= {"content-length"} if is_chunked else set()
         for name, value in response.getheaders():
             if name.lower() not in dropped:
                 self.send_header(name, value)
