@@ -15,7 +15,8 @@ golden-autogen := reference_app/variants/autogen/golden.yaml --llm-record none
 golden-raganything := golden/multimodal.yaml
 golden-mcp := golden/support.yaml --llm-app reference_app.variants.mcp:answer
 # Clients of models' providers, whose requirements are older than what we lock.
-providers := "anthropic>=2" "boto3>=1.40" "cohere>=5" "google-genai>=1" "ollama>=0.6" "pycurl>=7.45"
+providers := "anthropic>=2" "boto3>=1.40" "cohere>=5" "google-genai>=1" "ollama>=0.6" "pycurl>=7.45" \
+  "pytest-asyncio>=1"
 index := import asyncio, importlib, sys; \
   asyncio.run(importlib.import_module("reference_app.variants." + sys.argv[1]).answer("boots")) # builds it at first use
 before-autogen = mkdir -p .llmops/cassettes && cp -R reference_app/variants/autogen/cassettes/. .llmops/cassettes/
@@ -125,6 +126,7 @@ finetune-openai: .venv/golden.stamp # the same data as paid jobs; without ARGS="
 
 interop: .venv-deepeval/stamp .venv-clients/stamp # tests beside real libraries that want older versions of what we lock
 	CLIENTS=all .venv-clients/bin/python -m pytest tests/unit/recorder/test_clients.py tests/plugin/test_elsewhere.py -k "client or pycurl"
+	.venv-clients/bin/python -m pytest tests/plugin/test_runs_on.py -k "session"
 	.venv-deepeval/bin/python -m pytest -p no:deepeval -p no:asyncio -p no:rerunfailures -p no:repeat \
 	  tests/unit/features/deepeval/test_deepeval.py tests/unit/features/deepeval/test_deepeval_wrapped.py
 

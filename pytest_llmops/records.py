@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 Sign = Literal[">=", ">", "<=", "<"]
 ModelErrors = Literal["allow", "warn", "fail"]
+RunsOn = Literal["threads", "main_thread", "test_loop"]
 Passages = Literal["scan", "own_knowledge"]
 
 
@@ -161,6 +162,7 @@ class Golden:
         model_errors: Effect of a failed model call on its case; None leaves it to the status.
         require_spans: Number of spans that the app must leave for a case.
         passages: Whether `pii_leak` looks into passages; None leaves it to the check.
+        runs_on: Where the app and its rival are called; None leaves it to the settings.
         sha256: Of the file's bytes.
         bound_lines: Metric to the line of the first bound on it; empty if it was not read from a file.
         suite_lines: Metric of the suite to the line on which it is written, from 1.
@@ -185,6 +187,7 @@ class Golden:
     model_errors: ModelErrors | None = None
     require_spans: int = 0
     passages: Passages | None = None
+    runs_on: RunsOn | None = None
     sha256: str = ""
     bound_lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
     suite_lines: Mapping[str, int] = field(default_factory=dict, compare=False)

@@ -23,6 +23,7 @@ from pytest_llmops.documents.reading import (
     show,
     some,
 )
+from pytest_llmops.records import RunsOn
 
 MOST_REPEATS = 1000
 """The most repeats of a case that can be requested: more is a typing error, and would never end."""
@@ -70,6 +71,16 @@ def _read_trace_formats(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(list_of(one_of("otlp", "langsmith"))(formats)))
 
 
+def _read_place(value: Any) -> str:
+    """Read where an app is called."""
+    if value == "process":
+        raise BrokenValueError(
+            "cannot be process: a process for each call could not share its recordings, spans and budget. "
+            "--llm-isolate runs the app in one other process, --llm-concurrency 1 makes one call at a time"
+        )
+    return str(one_of(*get_args(RunsOn))(value))
+
+
 _WHOLE = checked(_number(int), "a whole number above 0", lambda count: count > 0 and count % 1 == 0)
 _READERS: Mapping[Any, Reader] = {
     bool: lambda value: value == "true" if value in ("true", "false") else read_flag(value),
@@ -78,6 +89,7 @@ _READERS: Mapping[Any, Reader] = {
     tuple[str, ...]: checked(some(checked(read_text, "", bool)), "a path or a list of paths", bool),
     "repeats": any_of(one_of("auto"), _read_repeat_count),
     "repeat_count": _read_repeat_count,
+    "runs_on": _read_place,
     "budget": lambda value: str(value) if type(value) in {int, float} else read_text(value),
     "judge": _read_judge,
     "attack": _read_attack,

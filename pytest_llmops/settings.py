@@ -73,6 +73,11 @@ class Settings:
         "the app under test: of all golden files as a flag, else of those that name none",
         metavar="MODULE:ATTR",
     )
+    runs_on: Annotated[Literal["threads", "main_thread", "test_loop"] | None, "runs_on"] = _setting(
+        None,
+        "where the app is called: threads (default), main_thread, test_loop; as a flag, of all golden files",
+        metavar="PLACE",
+    )
     baseline: str | None = _setting(
         None,
         "compare with this (default: golden/baseline.json, if there is one)",

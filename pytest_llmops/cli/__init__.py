@@ -45,8 +45,8 @@ _VERBS = (
     Verb(
         name="cassettes",
         module=f"{__name__}.cassettes",
-        help="make a sample of recorded calls again, and compare the answers",
-        page="docs/untrusted-changes.md",
+        help="recorded calls: prune those that no run uses, make a sample again and compare",
+        page="docs/recording.md",
     ),
     Verb(name="models", module=f"{__name__}.models", help="fetch and list the packaged weights"),
 )

@@ -1,9 +1,9 @@
 """
-`llmops cassettes check FOLDER`: makes a sample of recorded calls again, and compares the answers.
+`llmops cassettes`: `prune` takes out recorded calls that no run uses, `check FOLDER` makes a sample again.
 
-It is for a job that has the key of a model and reads recordings which somebody else made: no code of theirs
-is run. Exit 0 where the recordings look like answers of the model, 1 where they do not, 2 where that is not
-known, 3 where a call failed.
+The second is for a job that has the key of a model and reads recordings which somebody else made: no code
+of theirs is run. Exit 0 where the recordings look like answers of the model, 1 where they do not, 2 where
+that is not known, 3 where a call failed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import json
 import math
 import os
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from http import HTTPStatus
 from pathlib import Path
@@ -27,10 +28,13 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 
 from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.golden import load_golden
 from pytest_llmops.printable import counted, printable
-from pytest_llmops.recorder.cassettes import Recorded, load_calls
+from pytest_llmops.recorder.cassettes import Recorded, load_calls, shown_path
 from pytest_llmops.recorder.identity import LOOPBACK, is_loopback, key_of, kind_of
+from pytest_llmops.recorder.pruning import prune
 from pytest_llmops.recorder.reply import read_reply
+from pytest_llmops.settings import find_root, load_settings
 
 _URL = "https://api.openai.com/v1"
 _LEVEL = 0.05
@@ -77,6 +81,66 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--api-key-env", default="OPENAI_API_KEY", metavar="NAME", help="environment variable of the key"
     )
     parser.set_defaults(do=_check)
+    parser = actions.add_parser(
+        "prune", help="take out the recorded calls that the last run of each case did not use"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be taken out")
+    parser.set_defaults(do=_prune)
+
+
+def _prune(given: argparse.Namespace) -> int:
+    settings = load_settings(find_root(Path.cwd()))
+    home = settings.path(settings.home)
+    folders = [
+        folder for folder in (settings.path(settings.cassettes), home / "cassettes") if folder.is_dir()
+    ]
+    pruned = prune(
+        folders,
+        home / "explain",
+        _Gone(settings.root).is_gone,
+        locks=home / "cassettes",
+        write=not given.dry_run,
+    )
+    verb = "would take out" if given.dry_run else "took out"
+    unused = 0
+    left: Counter[str] = Counter()
+    for cassette in pruned:
+        unused += cassette.unused
+        if cassette.left:
+            left[cassette.left] += 1
+        if cassette.unused:
+            held = counted(cassette.held, "call")
+            print(f"{shown_path(cassette.path)}: {verb} {cassette.unused} of {held}")  # noqa: T201 - a command talks
+    print(f"{verb} {counted(unused, 'recorded call')}")  # noqa: T201 - as above
+    for why, count in sorted(left.items()):
+        cassettes = "1 cassette, whose case" if count == 1 else f"{count:,} cassettes, whose cases"
+        print(f"left {cassettes} {why}; run the golden set and prune again")  # noqa: T201 - as above
+    return 0
+
+
+@dataclass(slots=True)
+class _Gone:
+    """Tells which cases no golden file has any more."""
+
+    root: Path
+    _ids: dict[str, frozenset[str] | None] = field(default_factory=dict)
+
+    def is_gone(self, case: str) -> bool:
+        """
+        Return whether the golden file of a case is there, and lacks it.
+
+        Raises:
+            GoldenError: The golden file is wrong.
+        """
+        path, _, name = case.partition("::")
+        if path not in self._ids:
+            is_golden = Path(path).suffix in {".yaml", ".yml"} and (self.root / path).is_file()
+            self._ids[path] = None
+            if is_golden:
+                golden = load_golden(path, root=self.root, stamps=False)
+                self._ids[path] = frozenset(case.id for case in golden.cases)
+        ids = self._ids[path]
+        return ids is not None and name.partition("::")[0] not in ids
 
 
 def _check(given: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from pytest_llmops.records import Status, Verdict
 from pytest_llmops.reports.terminal import render_case, render_suite
 from pytest_llmops.revision.git import pin_environment
 from pytest_llmops.runner.app import process_end
-from pytest_llmops.runner.app.printed import route_through
+from pytest_llmops.runner.app.routing import route_through
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.settings import INI_KEYS, Settings, find_root, flag_words, load_settings, typed_path
 

@@ -13,7 +13,7 @@ from pytest_llmops.gates.suite_channel.verdicts import watch_means
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Golden, Run
 from pytest_llmops.runner.app.call_notes import describe_calls
-from pytest_llmops.runner.app.printed import route_through
+from pytest_llmops.runner.app.routing import route_through
 from pytest_llmops.settings import Settings
 
 

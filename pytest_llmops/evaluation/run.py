@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +28,8 @@ from pytest_llmops.recorder.loop_thread import LoopThread
 from pytest_llmops.records import ANCHORS, CaseResult, Golden, Run, SuiteCheck, Verdict
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.calls import AppCaller
+from pytest_llmops.runner.app.main_thread import MainThread
+from pytest_llmops.runner.app.places import Place, Threads
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget, describe_budget, open_budget
 from pytest_llmops.runner.cases.case_runner import CaseRunner, NotBegunError, latest
@@ -36,6 +38,7 @@ from pytest_llmops.runner.cases.tasks import Task, give_up, plan
 from pytest_llmops.runner.readiness import (
     app_path,
     check_ready,
+    find_place,
     import_libraries,
     importing,
     named_app,
@@ -68,6 +71,7 @@ class Evaluation:
         naming: Advice on naming an app, for the message of a run that has none.
         also: Metrics that each case is scored by besides those of its golden file, without a bound.
         raised: Exceptions of the app by case, where a debugger will want them; else None.
+        main_thread: Has apps called that need it, whenever this run waits.
         store: Where results are shared with the other processes of the run.
         source: The golden files and their baseline, with `judge`; ordinary tests have neither.
         tasks: By golden file the tasks that are wanted of it, by item id.
@@ -94,6 +98,7 @@ class Evaluation:
     _recorder: Recorder | None = None
     _runners: dict[str, CaseRunner] = field(default_factory=dict)
     _suites: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
+    main_thread: MainThread = field(default_factory=MainThread)
     _app_loops: dict[int, tuple[App, LoopThread]] = field(default_factory=dict)
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-llm"))
     _taken_over: dict[str, CaseResult] = field(default_factory=dict)
@@ -200,8 +205,6 @@ class Evaluation:
     def caller(self, app: App, golden: Golden | None = None) -> AppCaller:
         """Return the caller of an app for a golden file; an async app keeps one loop for all its files."""
         opentelemetry.install()
-        # The app is kept, so that no other one gets its id.
-        _, loop = self._app_loops.setdefault(id(app), (app, LoopThread(name="llmops-app")))
         return AppCaller(
             app=app,
             recorder=self.recorder,
@@ -209,9 +212,20 @@ class Evaluation:
             prices=self.settings.prices,
             prompts=prompt_versions([golden] if golden else [], self.settings.root),
             root=self.settings.root,
-            app_loop=loop,
+            place=self._place(app, golden),
             raised=self.raised,
         )
+
+    def needs_main_thread(self) -> bool:
+        """Return whether an app of the run is called in the main thread."""
+        return any(find_place(golden, self.settings) != "threads" for golden in self.goldens)
+
+    def _place(self, app: App, golden: Golden | None) -> Place:
+        runs_on = find_place(golden, self.settings)
+        if runs_on != "threads":
+            return self.main_thread.place(runs_on)
+        # The app is kept, so that no other one gets its id.
+        return Threads(self._app_loops.setdefault(id(app), (app, LoopThread(name="llmops-app")))[1])
 
     def make_ready(self, goldens: Iterable[Golden], app: App | None = None) -> None:
         """
@@ -397,9 +411,9 @@ class Evaluation:
         To be called where no item of this process is left; not where the run ends early.
         """
         while self.store is not None and not self.store.is_stopped():
-            share = [future for runner in self._runners.values() for future in runner.under_way()]
-            if not wait(share, timeout=_POLL_S).not_done:
+            if not any(runner.under_way() for runner in self._runners.values()):
                 return
+            self.main_thread.pause(_POLL_S)
 
     def report_to_controller(self) -> None:
         """Hand this process's problems and errors to the one that writes the summary."""
@@ -426,6 +440,7 @@ class Evaluation:
         self._loop.close()
         for _, loop in self._app_loops.values():
             loop.close()
+        self.main_thread.close()
         _open_runs.discard(id(self))
         if not _open_runs:
             forget_hidden()
@@ -447,12 +462,13 @@ class Evaluation:
             self._runners[golden.path] = CaseRunner(
                 golden=golden,
                 caller=self.caller(app, golden),
-                rival=None if rival is None else self.caller(rival),
+                rival=rival and replace(self.caller(rival), place=self._place(rival, golden)),
                 scorer=self.scorer,
                 concurrency=self.settings.concurrency,
                 store=self.store,
                 budget=self.budget,
                 listeners=self.attribution.listeners,
+                main_thread=self.main_thread,
             )
             if self.store is not None:  # now, since the app may end this process
                 self.store.report_stamps(self.observer.stamps())

@@ -163,6 +163,7 @@ class _Reading:
             model_errors=self._document.get("model_errors"),
             require_spans=int(self._document.get("require_spans", 0)),
             passages=self._document.get("passages"),
+            runs_on=self._document.get("runs_on"),
             sha256=digest,
             bound_lines=self._bound_lines,
             suite_lines=self._suite_lines,

@@ -27,6 +27,7 @@ from pytest_llmops.documents.reading import (
 from pytest_llmops.documents.values import Mistake, Place, described, line_of
 from pytest_llmops.errors import hint
 from pytest_llmops.printable import counted, excerpt
+from pytest_llmops.setting_values import read_setting
 
 _SMALLEST = "the smallest is cases: [{id: hello, input: Hi there}]"
 _REMEDIES = {"cases": f"; {_SMALLEST}", **dict.fromkeys(("id", "input"), "; every case needs one")}
@@ -78,6 +79,8 @@ def _file_reader() -> Reader:
 def _make_reader(schema: Mapping[str, Any], shared: Mapping[str, Any]) -> Reader:
     """Make the reader of what a schema allows; `shared` has the schemas that it names."""
     schema = shared[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    if "setting" in schema:  # read as the setting of that name
+        return partial(read_setting, schema["setting"])
     if "enum" in schema:
         return one_of(*schema["enum"])
     kinds = schema.get("type", "integer")

@@ -243,6 +243,10 @@ def llm(request: pytest.FixtureRequest, llm_app: Any) -> Iterator[Llm]:
 
     try:
         llm = Llm.of(request.node, llm_app)
+        if llm.needs_main_thread:
+            from pytest_llmops.plugin.loops import use_loop_of_tests
+
+            use_loop_of_tests(request)
     except LLMOpsError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
     yield llm

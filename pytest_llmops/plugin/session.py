@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.plugin import written_settings
 from pytest_llmops.plugin.distribution import Controller, is_controller, is_joined, join
 from pytest_llmops.plugin.reported import GoldenWarning, Reported, mask_reports
+from pytest_llmops.runner.app.main_thread import show_at_once
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.scoring import Scorer, TimeLimit
@@ -87,6 +90,15 @@ def _open(config: pytest.Config, settings: Settings) -> Evaluation:
         keeps_raised=bool(config.getoption("usepdb")),
         listens=not is_controller(config),
     )
+    evaluation.main_thread.alarm = partial(_show_past_capture, config)
     if store is not None and not is_joined(config):
         _ = evaluation.recorder  # this process scores for the workers, so it records calls of metrics
     return evaluation
+
+
+def _show_past_capture(config: pytest.Config, text: str) -> None:
+    """Show a text of a process that is about to end, although pytest captures."""
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
+    if capture is not None:
+        capture.suspend_global_capture(in_=True)
+    show_at_once(text)

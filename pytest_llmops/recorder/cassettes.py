@@ -7,7 +7,7 @@ import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -171,6 +171,16 @@ def write_calls(path: Path, case: str, calls: Sequence[Recorded]) -> None:
     text = "".join(to_yaml({name: part}) for name, part in document.items())
     write_atomically(path, text.encode(), durable=False)
     remember_document(path, text, document)
+
+
+def hold_cassettes(locks: Path) -> AbstractContextManager[None]:
+    """
+    Hold the cassettes of a project while one is read and written; processes take turns.
+
+    Args:
+        locks: Folder of the file that they take turns by, which is that of the local cassettes.
+    """
+    return hold_lock(locks / ".lock", timeout_s=_LOCK_TIMEOUT_S)
 
 
 def _entry(call: Recorded) -> dict[str, Any]:
@@ -368,7 +378,7 @@ class Cassettes:
             # Its message may quote the text that it was to hide.
             return f"{case}: its model calls were not kept: redacting them raised {type(error).__name__}"
         try:
-            with self._lock, hold_lock(self._locks / ".lock", timeout_s=_LOCK_TIMEOUT_S):
+            with self._lock, hold_cassettes(self._locks):
                 merged = self._kept(session)
                 merged.update({call.place: call for call in made})
                 write_calls(session.path, case, list(merged.values()))

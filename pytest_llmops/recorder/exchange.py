@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter
@@ -34,6 +35,7 @@ from pytest_llmops.settings import RecordMode
 
 _OK, _REDIRECTED, _REFUSED = 200, 300, 400
 _RECORD = "Record it with --llm-record new."
+_STAMPED = re.compile(r"[-@:][0-9a-f]{8,64}\Z")  # a model's name with the digest of its weights
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -47,6 +49,7 @@ class Recording:
         replies: Sees the replies, and may give others.
         keeps: Whether answers that are made go into the cassettes.
         shared: The calls are an app's, and not a judge's.
+        services: On this machine, without a stamp of their weights: whether any call of the run was made.
         ended: The repeat is over; no check sees the calls that its threads and tasks make from now on.
     """
 
@@ -61,6 +64,7 @@ class Recording:
     replies: ReplySource | None = None
     keeps: bool = True
     shared: bool = True
+    services: dict[str, bool] = field(default_factory=dict)
     ended: bool = False
     lines: list[dict[str, Any]] = field(default_factory=list)
     open: set[Exchange] = field(default_factory=set)
@@ -86,7 +90,16 @@ class Recording:
         live = self.rules.why_live(host, port)
         exchange = Exchange(self, self._session(identity), identity, number, live=live)
         exchange.look_up()
+        if self.shared and self._may_be_tested(identity, host, port):
+            place = host if port is None else f"{host}:{port}"
+            self.services[place] = self.services.get(place, False) or exchange.replay is None
         return exchange
+
+    def _may_be_tested(self, identity: Identity, host: str, port: int | None) -> bool:
+        """Return whether a call is of a service on this machine that is not known to serve a model alone."""
+        if identity.provider != LOOPBACK or _STAMPED.search(identity.model or ""):
+            return False
+        return not self.rules.records("POST", host, port, identity.path)
 
     def replay(self, host: str, port: int | None, path: str, body: Any) -> bytes | None:
         """Return the recorded answer to a JSON request, and log the call; None where there is none."""
@@ -397,8 +410,8 @@ class Exchange:
             self._budget.charge(call)
         self._recording.lines.append({
             "kind": identity.kind, "model": self._shown(identity.model), "provider": identity.provider,
-            "path": self._shown(identity.path), "nth": self._nth, "outcome": outcome, "reason": self._reason,
-            "differences": self._differences, "file": self._session.name,
+            "path": self._shown(identity.path), "key": identity.key, "nth": self._nth, "outcome": outcome,
+            "reason": self._reason, "differences": self._differences, "file": self._session.name,
             "duration_s": self.duration_s, "waited_s": call.waited_s,
         })  # fmt: skip
 

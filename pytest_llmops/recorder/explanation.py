@@ -172,14 +172,7 @@ def explain(folder: Path, case: str) -> str:
     Raises:
         LLMOpsError: No kept run knows such a case; names the nearest.
     """
-    last: dict[str, list[dict[str, Any]]] = {}
-    for path in _logs(folder):
-        by_case: dict[str, list[dict[str, Any]]] = {}
-        for entry in _entries(path):
-            by_case.setdefault(entry["case"], []).append(entry)
-        for name, entries in by_case.items():
-            if name not in last or entries[-1]["at"] > last[name][-1]["at"]:
-                last[name] = entries
+    last = last_entries(folder)
     bare = {name: name.partition("::")[2] for name in last}
     matching = [name for name in last if case in {name, bare[name]}]
     if not matching:
@@ -188,9 +181,26 @@ def explain(folder: Path, case: str) -> str:
     return "\n".join(_render(name, last[name]) for name in sorted(matching))
 
 
+def last_entries(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the lines of the last run of each case; the processes of one run are under way at once."""
+    runs: dict[str, list[tuple[float, list[dict[str, Any]]]]] = {}
+    for path in _logs(folder):
+        by_case: dict[str, list[dict[str, Any]]] = {}
+        for entry in _entries(path):
+            by_case.setdefault(entry["case"], []).append(entry)
+        begun = int(path.name.partition("-")[0]) / 1e9
+        for case, entries in by_case.items():
+            runs.setdefault(case, []).append((begun, entries))
+    last = {}
+    for case, logs in runs.items():
+        begun, _ = max(logs, key=lambda log: log[1][-1]["at"])
+        last[case] = [entry for _, entries in logs if entries[-1]["at"] >= begun for entry in entries]
+    return last
+
+
 def _logs(folder: Path) -> list[Path]:
     """Oldest first: the names begin with the time."""
-    return sorted(folder.glob("*.jsonl"))
+    return sorted(folder.glob("[0-9]*-*.jsonl"))
 
 
 def _entries(path: Path) -> Iterator[dict[str, Any]]:

@@ -97,6 +97,7 @@ class Recorder:
         self._redaction = Redaction(redact)
         self.metric_calls = MetricCalls(mode=mode, redaction=self._redaction, budget=budget)
         self._judge_calls: Counter[str] = Counter()
+        self._services: dict[str, bool] = {}
         self._committed, self._local, self._mode, self._budget = committed, local, mode, budget
         self._cassettes = Cassettes(mode=mode, redaction=self._redaction, locks=local)
         self._lock = threading.Lock()
@@ -123,7 +124,17 @@ class Recorder:
         """A sentence each on the calls of judges and of metrics; they are in no output's usage."""
         made, replayed, failed = (self._judge_calls[name] for name in ("made", "replayed", "failed"))
         judges = [f"judges: {count_calls(made, replayed, failed)}"] if made or replayed or failed else []
-        return [*judges, *self.metric_calls.describe()]
+        return [*judges, *self.metric_calls.describe(), *self._describe_services()]
+
+    def _describe_services(self) -> Iterator[str]:
+        """A sentence on each service of this machine of which a run that may make calls replayed all."""
+        for place, was_called in self._services.items():
+            if not was_called and self._mode != "none":
+                yield (
+                    f"warning: {place} was replayed and never called, so no change of it is noticed; if you "
+                    f"test that service, write record: {{never: ['{place}']}} in the golden file, and if it "
+                    f"serves a model that stays the same, record: {{also: ['POST {place}/*']}}"
+                )
 
     def rule_unattributed(self) -> CassetteError | None:
         """Count a call that may belong to any of several cases; the error where it may not be made."""
@@ -179,13 +190,16 @@ class Recorder:
             shared=shared,
             replies=self.replies if shared else None,
             keeps=self.keeps,
+            services=self._services,
         )
         watch = Watch()
+        broke = True
         try:
             with interception.attribute_calls(recording, shared=shared), carry_context():
                 if shared:
                     watch.begin()
                 yield log
+            broke = False
         finally:
             for destination in watch.end() if shared else ():
                 recording.note_leaving(destination)
@@ -196,13 +210,14 @@ class Recorder:
             for session in (local, committed):
                 if problem := self._cassettes.save(case, session):
                     self._report(problem)
-            self._explain(log, recording.lines)
+            self._explain(log, recording.lines, broke=broke)
 
-    def _explain(self, log: CallLog, lines: list[dict[str, Any]]) -> None:
+    def _explain(self, log: CallLog, lines: list[dict[str, Any]], *, broke: bool = True) -> None:
         if not self.keeps:
             return
         error = str(log.error) if log.error and not lines else None
         entry = {"case": log.case, "repeat": log.repeat, "mode": self._mode, "error": error, "calls": lines}
+        entry |= {"broke": True} if broke else {}
         try:
             self._run_log.add(entry)
         except OSError as failure:

@@ -134,8 +134,20 @@ def _order(item: Loosening) -> tuple[str, int, str, str]:
 # Keys, and when their new value is known to be stricter.
 
 UNWATCHED: Mapping[type, frozenset[str]] = {
-    Settings: frozenset({"root", "flagged", "golden", "out", "concurrency", "export", "metrics", "prices"}),
-    Golden: frozenset({"path", "cases", "suite", "sha256"}),
+    Settings: frozenset(
+        {
+            "root",
+            "flagged",
+            "golden",
+            "out",
+            "concurrency",
+            "export",
+            "metrics",
+            "prices",
+            "runs_on",
+        }
+    ),
+    Golden: frozenset({"path", "cases", "suite", "sha256", "runs_on"}),
     Case: frozenset({"id", "checks", "source"}),
     Check: frozenset({"metric", "comparison", "threshold"}),
     SuiteCheck: frozenset({"metric", "statistic", "comparison", "threshold"}),

@@ -26,7 +26,7 @@ from pytest_llmops.models.encoders import EncoderChoice
 from pytest_llmops.protocols import App, Metric
 from pytest_llmops.recorder.cassettes import cassette_path, load_calls
 from pytest_llmops.recorder.identity import is_loopback
-from pytest_llmops.records import Golden
+from pytest_llmops.records import Golden, RunsOn
 from pytest_llmops.runner.app.importing import resolve_app
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.cases.tasks import Task
@@ -63,6 +63,12 @@ def app_path(golden: Golden, settings: Settings) -> str | None:
     if "app" in settings.flagged:
         return settings.app
     return golden.app or settings.app
+
+
+def find_place(golden: Golden | None, settings: Settings) -> RunsOn:
+    """Return where the app is called: by the flag, else as the golden file says, else by the setting."""
+    written = golden.runs_on if golden and "runs_on" not in settings.flagged else None
+    return written or settings.runs_on or "threads"
 
 
 def named_app(golden: Golden, settings: Settings, *, otherwise: str) -> App:

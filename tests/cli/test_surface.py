@@ -29,7 +29,7 @@ VERBS = (
         "drift",
     ),
     "explain",
-    *("cassettes", "cassettes check"),
+    *("cassettes", "cassettes check", "cassettes prune"),
     *("models", "models pull", "models list"),
     *("prompts", "prompts check", "prompts lock", "prompts diff", "review"),
     *("mcp", "mcp check", "mcp lock"),

@@ -48,7 +48,7 @@ def test_interrupt_ends_soon_and_keeps_what_was_finished(project, arguments):
         printed := printed + piece
     ):
         pass
-    time.sleep(0.3)  # so that pytest waits for the slow case: it does not outlive an interrupt of its own set-up
+    time.sleep(0.3)  # until pytest waits for the slow case, as when somebody presses Ctrl-C
     os.killpg(started.pid, signal.SIGINT)
     begun = time.monotonic()
     all_printed = (printed + started.stdout.read()).decode()

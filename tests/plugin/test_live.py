@@ -63,7 +63,22 @@ def test_without_either_yesterdays_service_is_tested(project, servers):
     write(project)
     project.run_here()
     shop.answer = lambda _: "today"
-    assert outcomes_of(project.run_here())["failed"] == 1
+    result = project.run_here()
+    assert outcomes_of(result)["failed"] == 1
+    told = [line for line in result.outlines if "was replayed and never called, so no change of it" in line]
+    assert len(told) == 2
+
+
+@pytest.mark.parametrize("rule", ["also: ['POST {}/*']", "never: ['{}']"])
+def test_a_service_of_which_the_file_says_what_it_is_needs_no_warning(project, servers, rule):
+    rules = [rule.format(urlsplit(server.url).netloc) for server in servers]
+    key, listed = (
+        rules[0].partition(": ")[0],
+        ", ".join(each.partition(": ")[2].strip("[]") for each in rules),
+    )
+    write(project, head=f"record: {{{key}: [{listed}]}}")
+    for _ in range(2):
+        project.run_here().stdout.no_fnmatch_line("*replayed and never called*")
 
 
 def test_a_host_is_never_recorded_and_others_are(project, servers):

@@ -87,7 +87,7 @@ def test_a_case_that_kills_every_worker_is_an_error(project):
 
 
 def test_a_worker_that_was_not_to_begin_any_more_is_no_internal_error(project):
-    """The one in place of the first dead worker collects when xdist wants no more, and then a second one dies."""
+    """The one in place of the first dead one collects when xdist wants no more, and a second one dies."""
     project.app("""
         import os, time
         from pathlib import Path

@@ -50,7 +50,7 @@ from pytest_llmops.records import (
     Verdict,
 )
 from pytest_llmops.registry import find_traits
-from pytest_llmops.runner.app.printed import route_through
+from pytest_llmops.runner.app.routing import route_through
 from pytest_llmops.runner.cases.tasks import Task, plan
 from pytest_llmops.settings import Settings
 from pytest_llmops.text.words import split_words

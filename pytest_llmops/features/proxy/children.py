@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from functools import wraps
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock
@@ -17,7 +16,6 @@ from urllib.parse import urlsplit
 
 from pytest_llmops.features.proxy.certificates import STORES
 from pytest_llmops.recorder import egress
-from pytest_llmops.recorder.patches import Change, Patches
 from pytest_llmops.recorder.threads import is_inherited, is_looked_at
 
 BASE = "llmops"
@@ -33,7 +31,6 @@ _BASE_URLS = (
 )  # fmt: skip
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _PRELOAD = Path(__file__).with_name("preload.cjs")
-_ENV = 10  # the place of `env` among the arguments of `Popen`
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -56,6 +53,14 @@ class Children:
         """Return the context in which a process was started; an empty one where no case did."""
         context = self._contexts.get(token)
         return context.copy() if context is not None else Context()
+
+    def prepare(self, _: subprocess.Popen[Any], arguments: dict[str, Any]) -> None:
+        """Change the environment of a process that is about to be started."""
+        given = arguments.get("env")
+        before = os.environ if given is None else given
+        if isinstance(before, Mapping):  # else `Popen` refuses it
+            named = {os.fsdecode(name): os.fsdecode(value) for name, value in before.items()}
+            arguments["env"] = self.environment(named)
 
     def environment(self, before: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of a process that this context starts."""
@@ -111,48 +116,3 @@ def _list_direct(environment: Mapping[str, str]) -> Iterator[str]:
         host = name.strip()
         if recording is not None and host and recording.rules.allows(host, None):
             yield host
-
-
-_open: list[Children] = []
-"""The last one decides."""
-
-
-def lead(children: Children) -> None:
-    """Lead the processes that are started from now on."""
-    _open.append(children)
-    _patches.install()
-
-
-def release(children: Children) -> None:
-    _open.remove(children)
-    _patches.uninstall()
-
-
-def _find_starters() -> Iterator[Change]:
-    yield subprocess.Popen, "__init__", _start_led
-
-
-def _start_led(original: Callable[..., None]) -> Callable[..., None]:
-    @wraps(original)
-    def start(self: Any, *args: Any, **options: Any) -> None:
-        if _open:
-            if len(args) > _ENV:
-                args = (*args[:_ENV], _lead(args[_ENV]), *args[_ENV + 1 :])
-            else:
-                options["env"] = _lead(options.get("env"))
-        original(self, *args, **options)
-
-    return start
-
-
-def _lead(environment: Any) -> Any:
-    if environment is None:
-        environment = os.environ
-    if not isinstance(environment, Mapping):
-        return environment  # which `Popen` refuses
-    return _open[-1].environment(
-        {os.fsdecode(name): os.fsdecode(value) for name, value in environment.items()}
-    )
-
-
-_patches = Patches(_find_starters)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import ClassVar
 
-from pytest_llmops.errors import LLMOpsError, SettingsError
-from pytest_llmops.features.proxy import children
+from pytest_llmops.errors import SettingsError
 from pytest_llmops.features.proxy.certificates import Authority
 from pytest_llmops.features.proxy.children import Children
 from pytest_llmops.features.proxy.server import Notes, Server
 from pytest_llmops.features.proxy.way_out import WayOut, read_proxies
+from pytest_llmops.recorder.children import preparing
 from pytest_llmops.records import ScoredOutput
 
 
@@ -23,8 +24,7 @@ class Proxy:
 
     notes: Notes
     server: Server
-    _children: Children
-    _folder: TemporaryDirectory[str]
+    _stack: ExitStack
     _runs: int = 1
     setting: ClassVar[str] = "proxy"
 
@@ -55,22 +55,20 @@ class Proxy:
             SettingsError: No port can be opened, or a file of certificates or a proxy that the environment
                 names is of no use.
         """
-        folder = TemporaryDirectory(prefix="llmops-proxy-")
-        try:
+        with ExitStack() as stack:
+            folder = stack.enter_context(TemporaryDirectory(prefix="llmops-proxy-"))
             proxies = read_proxies()
-            authority = Authority(folder.name, os.environ)
+            authority = Authority(folder, os.environ)
             notes = Notes()
             try:
                 server = Server(authority, WayOut(authority.upstream, proxies), notes)
             except OSError as error:
                 raise SettingsError(f"proxy: no port of 127.0.0.1 can be opened ({error.strerror})") from None
-        except LLMOpsError:
-            folder.cleanup()
-            raise
-        ours = Children(port=server.server_port, certificates=authority.bundle)
-        server.context_of = ours.context_of
-        children.lead(ours)
-        return cls(notes, server, ours, folder)
+            stack.callback(server.close)
+            children = Children(port=server.server_port, certificates=authority.bundle)
+            server.context_of = children.context_of
+            stack.enter_context(preparing(children.prepare))
+            return cls(notes, server, stack.pop_all())
 
     def take(self, output: ScoredOutput) -> None:
         """Ignore outputs: what passed belongs to its case already."""
@@ -89,9 +87,7 @@ class Proxy:
             if self._runs:
                 return
             _open.remove(self)
-        children.release(self._children)
-        self.server.close()
-        self._folder.cleanup()
+        self._stack.close()
 
 
 _open: list[Proxy] = []

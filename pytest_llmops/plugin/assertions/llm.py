@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from threading import current_thread, main_thread
 from typing import Any, get_args
 
 import pytest
@@ -35,7 +36,8 @@ from pytest_llmops.runner.app.calls import AppCaller, Called
 from pytest_llmops.runner.app.failed_calls import describe_unanswered
 from pytest_llmops.runner.app.importing import resolve_app
 from pytest_llmops.runner.app.inputs import GivenInput
-from pytest_llmops.runner.app.printed import route_through
+from pytest_llmops.runner.app.places import OnLoop, Threads
+from pytest_llmops.runner.app.routing import route_through
 from pytest_llmops.runner.readiness import import_libraries
 
 _STASH = pytest.StashKey["Llm"]()
@@ -44,6 +46,8 @@ _REMEDIES_IN_TESTS = {
     REMEDIES["reference"]: "there is no reference; pass reference= to llm(), or to the marker",
     REMEDIES["relevant"]: "no relevant passages are named; pass relevant= to llm(), or to the marker",
     "add `reference:` to the case": "pass other= to the marker, or reference= to llm()",
+    "`runs_on: main_thread` in the golden file": 'the setting `runs_on = "main_thread"`',
+    "`runs_on: test_loop` in the golden file": 'the setting `runs_on = "test_loop"`',
     "`model_errors: warn` in the golden file": 'model_errors="warn" in llm()',
     "`model_errors: allow` in the golden file": 'model_errors="allow" in llm()',
     "so the run says nothing": "so the answer says nothing",
@@ -108,6 +112,11 @@ class Llm:
             return ()
         llm.finish()
         return tuple(llm.samples)
+
+    @property
+    def needs_main_thread(self) -> bool:
+        """Return whether the settings name a place for the app in the main thread."""
+        return not isinstance(self.caller.place, Threads)
 
     def __repr__(self) -> str:
         return f"<llm called {self._repeats.total()} times>"
@@ -185,8 +194,12 @@ class LlmCall:
             loop: Where an async app runs; by default on the loop that it has for all tests.
         """
         caller = self.llm.caller
+        if loop is None and self.llm.needs_main_thread and current_thread() is not main_thread():
+            raise NotScoredError("the app is called in the main thread (runs_on), so call llm() there")
         if loop is not None:
-            caller = replace(caller, app_loop=RunningLoop(loop))
+            running = RunningLoop(loop)
+            place = OnLoop(running) if self.llm.needs_main_thread else Threads(running)
+            caller = replace(caller, place=place)
         return self.llm.evaluation.submit(self._call(caller))
 
     async def _call(self, caller: AppCaller) -> Called:
@@ -201,7 +214,7 @@ class LlmCall:
             NotScoredError: There is none, or a model call behind it breaks a rule.
         """
         __tracebackhide__ = True
-        answer, spans = called.result()
+        answer, spans = self.llm.evaluation.main_thread.wait(called)
         node = self.llm.node
         self.llm.spans.extend(spans)
         outputs, failures = ((), (answer,)) if isinstance(answer, Failure) else ((answer,), ())

@@ -189,6 +189,12 @@ class GoldenPlugin:
         for golden in named:
             self.evaluation.start(golden)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        """Make the calls that other workers wait for while the app's fixtures are there."""
+        if nextitem is None and is_worker(item.config):
+            self.evaluation.finish_share()
+
     def pytest_report_teststatus(
         self, report: pytest.CollectReport | pytest.TestReport
     ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:

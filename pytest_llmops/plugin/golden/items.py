@@ -27,6 +27,7 @@ from pytest_llmops.evaluation.conclusion import find_status, red_verdicts
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.hookspecs import Measurement
 from pytest_llmops.plugin.distribution import is_worker
+from pytest_llmops.plugin.loops import use_loop_of_tests
 from pytest_llmops.plugin.reported import OUTCOME, GoldenWarning
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import App
@@ -39,8 +40,9 @@ from pytest_llmops.reports.terminal import (
     render_suite,
     summarize,
 )
-from pytest_llmops.runner.app.printed import CaseLog, Channel, current, listening, routed
+from pytest_llmops.runner.app.printed import Channel, current, keep_outside
 from pytest_llmops.runner.app.process_end import describe, noting
+from pytest_llmops.runner.app.routing import CaseLog, listening, routed
 from pytest_llmops.runner.app.tracebacks import describe_traceback, find_crash, shorten
 from pytest_llmops.runner.cases.case_runner import NotBegunError
 from pytest_llmops.runner.cases.tasks import Task
@@ -128,6 +130,7 @@ class GoldenItem(pytest.Item):
 
     parent: GoldenFile
     verdicts: tuple[Verdict, ...] = ()
+    _fixture_request: pytest.FixtureRequest | None = None
 
     def setup(self) -> None:
         file = self.parent
@@ -137,6 +140,8 @@ class GoldenItem(pytest.Item):
             self.user_properties.append((REFUSED, refused))
             raise pytest.fail.Exception(refused, pytrace=False)
         try:
+            if file.evaluation.needs_main_thread():
+                use_loop_of_tests(self._request())
             file.evaluation.start(file.golden, self._app())
             self.verdicts = self.judge(file.evaluation)
         except NotBegunError as error:
@@ -199,14 +204,14 @@ class GoldenItem(pytest.Item):
                 f"the fixture llm_app has the scope {scope}; cases run ahead of their items, so it must be "
                 '@pytest.fixture(scope="session")'
             )
-        self.funcargs: dict[str, object] = {}
-        # As doctest items get their fixtures; there is no public way.
-        manager = self.session._fixturemanager  # noqa: SLF001
-        self._fixtureinfo = manager.getfixtureinfo(node=self, func=None, cls=None)
-        request = TopRequest(self, _ispytest=True)  # type: ignore[arg-type]
+        request = self._request()
         with noting() as ended:
             try:
                 app = request.getfixturevalue("llm_app")
+            except pytest.FixtureLookupError as raised:
+                raise AppError(
+                    f"the fixture llm_app needs {raised.argname}, which is no fixture here"
+                ) from None
             except (pytest.skip.Exception, pytest.xfail.Exception, SkipTest, SystemExit) as raised:
                 raise AppError(
                     f"the fixture llm_app raised {describe_error(raised)}; without an app a case is an error "
@@ -215,6 +220,16 @@ class GoldenItem(pytest.Item):
         if ended:
             raise AppError(describe(ended))
         return app
+
+    def _request(self) -> pytest.FixtureRequest:
+        """Return the request for fixtures, as doctest items make theirs; there is no public way."""
+        if self._fixture_request is None:
+            self.funcargs: dict[str, object] = {}
+            manager = self.session._fixturemanager  # noqa: SLF001
+            self._fixtureinfo = manager.getfixtureinfo(node=self, func=None, cls=None)
+            self.fixturenames = self._fixtureinfo.names_closure  # which anyio asks for
+            self._fixture_request = TopRequest(self, _ispytest=True)  # type: ignore[arg-type]
+        return self._fixture_request
 
 
 class CaseItem(GoldenItem):
@@ -427,9 +442,15 @@ class Reporting:
         """Route the streams between two items, where pytest does not capture."""
         self._streams.apply()
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self) -> None:
+    @pytest.hookimpl(wrapper=True, trylast=True)  # within pytest's own, which captures
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
+        """Route the streams; what reached their descriptors all the same is of no known case."""
         self._streams.apply()
+        try:
+            yield
+        finally:
+            if self._captures and isinstance(item, GoldenItem):
+                self._keep_captured(item)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -461,6 +482,18 @@ class Reporting:
         """Begin no case after the failure that ends the session (`-x`, `--maxfail`)."""
         if self._session is not None and (self._session.shouldfail or self._session.shouldstop):
             self._evaluation.stop()
+
+    def _keep_captured(self, item: pytest.Item) -> None:
+        """Keep what pytest captured: of native code, and of processes that Python did not start."""
+        manager: Any = item.config.pluginmanager.getplugin("capturemanager")
+        if manager is None or not manager.is_globally_capturing():
+            return
+        out, err = manager.read_global_capture()
+        captured: tuple[tuple[Channel, str], ...] = (("stdout", out), ("stderr", err))
+        for channel, text in captured:
+            if text:
+                keep_outside(channel, text)
+                item.add_report_section("setup", channel, text)  # as pytest would have
 
     def _find_streams(self) -> Iterator[Change]:
         """The streams of the moment, since pytest exchanges them; those found before stay routed."""

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import inspect
 import math
-import threading
 import time
 from asyncio import sleep
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Future, InvalidStateError
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,16 +17,16 @@ from pytest_llmops.errors import AnswerError, LLMOpsError, describe_error
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Call, CallLog, CallRules, Recorder
 from pytest_llmops.recorder.call import note_calls
-from pytest_llmops.recorder.loop_thread import AppLoop, LoopThread
 from pytest_llmops.recorder.providers import WORDLESS
 from pytest_llmops.recorder.reply import retry_after_s
 from pytest_llmops.records import GIVEN_UP, Failure, Output, Span
 from pytest_llmops.runner.app.answers import read_answer
 from pytest_llmops.runner.app.failed_calls import BUSY, find_breaking, is_passing, join_attempts, note_failed
 from pytest_llmops.runner.app.inputs import GivenInput
+from pytest_llmops.runner.app.place_remedies import find_remedy
+from pytest_llmops.runner.app.places import EndedError, Place, Threads, Turn
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.process_end import describe, noting
-from pytest_llmops.runner.app.returned import join_async_pieces, join_pieces
 from pytest_llmops.runner.app.tracebacks import describe_traceback
 from pytest_llmops.runner.usage import price_stated, usage_of
 from pytest_llmops.traces.capture import capture, settle
@@ -38,7 +34,6 @@ from pytest_llmops.traces.reading import passages_of, span_of_call, span_of_requ
 
 _MOST_ATTEMPTS = 3
 _LONGEST_WAIT_S = 30.0
-_EXCHANGED = (CancelledError, InvalidStateError)  # by asyncio for its own, whoever raised them
 
 Called = tuple[Output | Failure, tuple[Span, ...]]
 
@@ -53,8 +48,7 @@ class AppCaller:
         prices: Model to US dollars for a million prompt and completion tokens.
         prompts: Name to version of the app's prompts, for the spans of its model calls.
         root: The project's folder, in which cases' files lie.
-        app_loop: Where an async app runs: one loop, since its clients belong to one, and not ours, since
-            an app that blocks its loop must not stop the clock.
+        place: Where the app is called.
         raised: The app's last exception by case, for a debugger; None keeps nothing, since a traceback keeps
             every frame alive.
     """
@@ -65,7 +59,7 @@ class AppCaller:
     prices: Mapping[str, tuple[float, float]]
     prompts: Mapping[str, str] = field(default_factory=dict)
     root: Path = Path()
-    app_loop: AppLoop = field(default_factory=lambda: LoopThread(name="llmops-app"))
+    place: Place = field(default_factory=Threads)
     raised: dict[str, BaseException] | None = None
 
     async def call(self, case: str, repeat: int, question: Any, rules: CallRules | None = None) -> Called:
@@ -89,7 +83,8 @@ class AppCaller:
                 raised: Exception | None = None
                 given = GivenInput(question)
                 try:
-                    answer = await self._attempt(case, repeat, given.value, rules, attempts)
+                    async with self.place.turn() as turn:
+                        answer = await self._attempt(turn, case, repeat, given.value, rules, attempts)
                 except LLMOpsError as error:
                     answer = app_failure(repeat, str(error))
                 except Exception as error:  # noqa: BLE001 - an app is anybody's code; its exception is a result
@@ -134,8 +129,9 @@ class AppCaller:
             )
         return replace(answer, model_calls=note_calls(log.calls)) if isinstance(answer, Failure) else answer
 
-    async def _attempt(
+    async def _attempt(  # noqa: PLR0913, PLR0917 - one call with all that is known of it
         self,
+        turn: Turn,
         case: str,
         repeat: int,
         question: Any,
@@ -152,7 +148,7 @@ class AppCaller:
         with self.recorder.recording(case, repeat, rules=rules) as log, capture() as spans, noting() as ended:
             attempts.append((log, spans))
             started_s = time.perf_counter()
-            answering = asyncio.ensure_future(self._answer(question))
+            answering = asyncio.ensure_future(turn.answer(self.app, question))
             try:
                 await asyncio.wait({answering}, timeout=self.timeout_s)
             except asyncio.CancelledError:  # a test that gives up leaves no call of its app behind
@@ -204,10 +200,11 @@ class AppCaller:
 
     def _raised(self, case: str, repeat: int, error: BaseException) -> Failure:
         """Describe an exception of the app, with the app's part of the traceback."""
-        error = error.raised if isinstance(error, _EndedError) else error
+        error = error.raised if isinstance(error, EndedError) else error
         if self.raised is not None:
             self.raised[case] = error
-        failure = app_failure(repeat, f"the app raised {describe_error(error)}")
+        remedy = find_remedy(_chain(error)) if isinstance(self.place, Threads) else ""
+        failure = app_failure(repeat, f"the app raised {describe_error(error)}{remedy and f'; {remedy}'}")
         return replace(failure, traceback=describe_traceback(error))
 
     def _all_spans(self, log: CallLog, spans: Sequence[Span], *, given_up: int = 0) -> tuple[Span, ...]:
@@ -222,68 +219,6 @@ class AppCaller:
         if not given_up:
             return every
         return tuple(replace(span, attributes={**span.attributes, GIVEN_UP: given_up}) for span in every)
-
-    async def _answer(self, question: Any) -> Any:
-        """Await an async app on its loop; a sync one has a daemon thread, since no thread can be ended."""
-        if inspect.iscoroutinefunction(self.app) or inspect.iscoroutinefunction(type(self.app).__call__):
-            running = _awaited(self.app(question))
-            return await asyncio.wrap_future(self.app_loop.submit(running))
-        answer = await _on_thread(self.app, question)
-        if inspect.isawaitable(answer) or isinstance(answer, AsyncIterator):
-            return await asyncio.wrap_future(self.app_loop.submit(_awaited(answer)))
-        return answer
-
-
-async def _awaited(answer: Awaitable[Any] | AsyncIterator[Any]) -> Any:
-    """
-    Await, and join what comes in pieces.
-
-    Carry as an `Exception` all that would end the loop; not cancelling by this package.
-    """
-    try:
-        if not isinstance(answer, AsyncIterator):
-            answer = await answer
-        if isinstance(answer, AsyncIterator):
-            return await join_async_pieces(answer)
-        return _joined(answer)
-    except BaseException as raised:
-        task = asyncio.current_task()
-        ours = isinstance(raised, asyncio.CancelledError) and task is not None and task.cancelling()
-        if isinstance(raised, Exception) or ours:
-            raise
-        raise _EndedError(raised) from None
-
-
-async def _on_thread(app: App, question: Any) -> Any:
-    answered: Future[Any] = Future()
-    answered.set_running_or_notify_cancel()  # so that a late answer is no error where its case was given up
-    context = contextvars.copy_context()
-
-    def call() -> None:
-        try:
-            answered.set_result(context.run(lambda: _joined(app(question))))
-        except StopIteration as stop:  # a future cannot carry it
-            answered.set_exception(RuntimeError(f"StopIteration: {stop}"))
-        except BaseException as raised:  # noqa: BLE001 - also SystemExit: an app may not end the run
-            is_plain = isinstance(raised, Exception) and not isinstance(raised, _EXCHANGED)
-            answered.set_exception(raised if is_plain else _EndedError(raised))
-
-    threading.Thread(target=call, name="llmops-app", daemon=True).start()
-    return await asyncio.wrap_future(answered)
-
-
-def _joined(answer: Any) -> Any:
-    """Return the text of an answer in pieces, where the app itself would compute them; others as they are."""
-    in_pieces = isinstance(answer, Iterator) and not inspect.isawaitable(answer)
-    return join_pieces(answer) if in_pieces else answer
-
-
-class _EndedError(Exception):
-    """The app raised something that a future cannot carry as it is, such as an end of the process."""
-
-    def __init__(self, raised: BaseException) -> None:
-        super().__init__(describe_error(raised))
-        self.raised = raised
 
 
 def app_failure(repeat: int, error: str) -> Failure:

@@ -1,5 +1,5 @@
 """
-Output, logs and warnings of an app, kept by the case that causes them, since many cases run at once.
+What an app prints and logs, kept by the case that causes it, since many cases run at once.
 
 Output of threads that know of no case, and of the app while it is imported, is kept for the run.
 """
@@ -7,22 +7,20 @@ Output of threads that know of no case, and of the app while it is imported, is 
 from __future__ import annotations
 
 import contextlib
-import logging
+import os
 import sys
+import tempfile
 import threading
-import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import partial, wraps
 from itertools import accumulate
-from traceback import format_exception
-from typing import Any, Literal
+from subprocess import Popen
+from typing import Any, BinaryIO, Literal
 
 from pytest_llmops.detect.mask import mask_shown
 from pytest_llmops.printable import counted
-from pytest_llmops.recorder.patches import Change, Patches
 from pytest_llmops.records import UNSEEN, Span
 
 Channel = Literal["stdout", "stderr", "log"]
@@ -30,7 +28,27 @@ Channel = Literal["stdout", "stderr", "log"]
 _CHANNELS: tuple[Channel, ...] = ("stdout", "stderr", "log")
 _KEPT = 1_000_000  # characters of a channel; only complete pieces, so that no half of a secret is left
 _SHOWN = 100_000  # of them in reports
-_OF_EVERY_RECORD = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
+
+
+@dataclass(slots=True, eq=False)
+class _ChildFile:
+    """
+    A file in place of a standard stream, which child processes inherit.
+
+    A file and no pipe: a child that outlives the run can still write to it.
+    """
+
+    channel: Channel
+    file: BinaryIO = field(default_factory=lambda: tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - closed by its owner
+    read_to: int = 0
+
+    def read(self) -> tuple[str, int]:
+        """Return what was written since the last time, and how many bytes of it are too many to be kept."""
+        descriptor = self.file.fileno()
+        size = os.fstat(descriptor).st_size - self.read_to
+        content = os.pread(descriptor, min(size, _KEPT), self.read_to)
+        self.read_to += size
+        return content.decode("utf-8", "replace"), size - len(content)
 
 
 @dataclass(slots=True)
@@ -40,9 +58,12 @@ class Printed:
 
     Attributes:
         errors: Number of log records of the level ERROR and above.
+        children: Processes that write to its files.
     """
 
     errors: int = 0
+    children: list[Popen[Any]] = field(default_factory=list)
+    _files: list[_ChildFile] = field(default_factory=list)
     _pieces: defaultdict[Channel, list[str]] = field(default_factory=lambda: defaultdict(list))
     _sizes: Counter[Channel] = field(default_factory=Counter)  # in characters, with those not kept
 
@@ -50,6 +71,31 @@ class Printed:
         self._sizes[channel] += len(text)
         if self._sizes[channel] <= _KEPT:
             self._pieces[channel].append(text)
+
+    def descriptor(self, channel: Channel) -> int:
+        """Return the descriptor of the file that child processes write this channel to."""
+        for known in self._files:
+            if known.channel == channel and not known.file.closed:
+                return known.file.fileno()
+        self._files.append(_ChildFile(channel))
+        return self._files[-1].file.fileno()
+
+    def show_children(self) -> None:
+        """Print what child processes wrote, and leave the files of those that still run to the run."""
+        for written in self._files:
+            text, left = written.read()
+            if text:
+                getattr(sys, written.channel).write(text)
+            self._sizes[written.channel] += left
+        if any(map(_is_running, self.children)) and _outside:
+            _outside[0]._files += self._files  # noqa: SLF001 - of its own class
+            self._files = []
+        self.close()
+
+    def close(self) -> None:
+        for written in self._files:
+            written.file.close()
+        self._files = []
 
     def take(self, inner: Printed) -> None:
         """Add the output of a nested context."""
@@ -62,10 +108,12 @@ class Printed:
 
     def texts(self) -> tuple[tuple[str, str], ...]:
         """Channel and text to show, for those that were used."""
+        self._read_children()
         return tuple((channel, self._show(channel)) for channel in _CHANNELS if self._sizes[channel])
 
     def spans(self) -> tuple[Span, ...]:
         """A span for each channel that was used, for the checks that look at all output of the app."""
+        self._read_children()
         spans = []
         for channel in _CHANNELS:
             if size := self._sizes[channel]:
@@ -76,6 +124,14 @@ class Printed:
                     Span(span_id="", parent_id=None, name=channel, origin=channel, attributes=attributes)
                 )
         return tuple(spans)
+
+    def _read_children(self) -> None:
+        """Read what child processes of no case wrote, and show it, since no report does."""
+        for written in self._files:
+            text, left = written.read()
+            self.add(written.channel, text)
+            self._sizes[written.channel] += left
+            getattr(sys, written.channel).write(mask_shown(text))
 
     def _show(self, channel: Channel) -> str:
         pieces = self._pieces[channel]
@@ -98,6 +154,7 @@ def _collect(receivers: Collection[Printed]) -> Iterator[Printed]:
     try:
         yield printed
     finally:
+        printed.show_children()
         current.reset(token)
         for receiver in tuple(receivers):
             receiver.take(printed)
@@ -123,11 +180,12 @@ def watch_outside() -> Printed:
 
 def unwatch_outside(printed: Printed) -> None:
     _outside[:] = [known for known in _outside if known is not printed]
+    printed.close()
 
 
-def _receivers() -> tuple[Printed, ...]:
+def receivers() -> tuple[Printed, ...]:
     """
-    Return where output of this context is kept: for its case, or for the runs.
+    Return where output of this context is kept: for its case, or for the runs under way.
 
     Output of the main thread outside of cases is pytest's and its tests': it is kept nowhere.
     """
@@ -136,115 +194,24 @@ def _receivers() -> tuple[Printed, ...]:
     return () if threading.current_thread() is threading.main_thread() else tuple(_outside)
 
 
-def routed(
-    write: Callable[[str], int], channel: Channel, shown: Callable[[str], int] | None
-) -> Callable[[str], int]:
-    """
-    Return a `write` for a stream that gives a case's output to the case.
-
-    Args:
-        shown: Writes it too, where it is to be seen at once.
-    """
-
-    def routed(text: str, /) -> int:
-        receivers = _receivers() if isinstance(text, str) else ()  # the stream refuses anything else
-        if not receivers:
-            return write(text)
-        for printed in receivers:
-            printed.add(channel, text)
-        if current.get() is None:
-            write(mask_shown(text))
-        elif shown is not None:
-            shown(text)
-        return len(text)
-
-    return routed
+def outside() -> Printed | None:
+    """Return what keeps the output of no case, while a run is under way."""
+    return _outside[0] if _outside else None
 
 
-def _route_masked(channel: Channel, write: Callable[[str], int]) -> Callable[[str], int]:
-    return routed(write, channel, lambda text: write(mask_shown(text)))
+def keep_outside(channel: Channel, text: str) -> None:
+    """Keep output that belongs to no case for the runs under way."""
+    for printed in _outside:
+        printed.add(channel, text)
 
 
-def _find_streams() -> Iterator[Change]:
-    yield sys.stdout, "write", partial(_route_masked, "stdout")
-    yield sys.stderr, "write", partial(_route_masked, "stderr")
-
-
-class CaseLog(logging.Handler):
-    """Gives each record to the case that logs it."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if (printed := current.get()) is not None:
-            printed.add("log", f"{self.format(record)}\n")
-
-
-def _keep_record(handle: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep extra fields of a record, which no handler shows, and all of one that never reaches the root."""
-
-    @wraps(handle)
-    def keep(self: logging.Logger, record: logging.LogRecord) -> Any:
-        for printed in _receivers():
-            printed.errors += record.levelno >= logging.ERROR
-            extra = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
-            if extra:
-                printed.add("log", f"{extra}\n")
-            if current.get() is None or not _reaches_root(self):  # else a `CaseLog` gets it
-                printed.add("log", f"{logging.Formatter().format(record)}\n")
-        return handle(self, record)
-
-    return keep
-
-
-def _reaches_root(logger: logging.Logger) -> bool:
-    while logger.propagate and logger.parent is not None:
-        logger = logger.parent
-    return logger is logging.getLogger()
-
-
-def _keep_as_error(describe: Callable[[Any], str], hook: Callable[[Any], object]) -> Callable[[Any], None]:
-    """Keep the argument of a hook as lines on standard error, where Python shows it without pytest."""
-
-    @wraps(hook)
-    def keep(shown: Any) -> None:
-        for printed in _receivers():
-            printed.add("stderr", f"{describe(shown)}\n")
-        hook(shown)
-
-    return keep
-
-
-def _describe_warning(shown: warnings.WarningMessage) -> str:
-    return f"{shown.category.__name__}: {shown.message}"
-
-
-def _describe_raised(shown: threading.ExceptHookArgs) -> str:
-    return "".join(format_exception(shown.exc_value)) if shown.exc_value else ""
-
-
-def _find_hooks() -> Iterator[Change]:
-    yield logging.Logger, "handle", _keep_record
-    # Private, since pytest exchanges the public names of `warnings`.
-    yield warnings, "_showwarnmsg", partial(_keep_as_error, _describe_warning)
-    yield threading, "excepthook", partial(_keep_as_error, _describe_raised)
-
-
-_streams = Patches(_find_streams)
-listening = Patches(_find_hooks).installed
-"""A context manager: listen to every logger, whatever its handlers, to warnings, and to what ends threads."""
-
-
-_case_log = CaseLog()
-
-
-@contextlib.contextmanager
-def route_through() -> Iterator[None]:
-    """Keep output and logs of cases for them, and show them masked; calls at the same time share it."""
-    root = logging.getLogger()
+def _is_running(child: Popen[Any]) -> bool:
+    """Return whether a child has begun and not ended; whoever waits for it still gets its exit status."""
+    if not hasattr(child, "pid"):
+        return False
+    if not hasattr(os, "waitid"):
+        return child.returncode is None
     try:
-        with _streams.installed(), listening():
-            if not any(isinstance(handler, CaseLog) for handler in root.handlers):
-                root.addHandler(_case_log)
-            yield
-    finally:
-        if not _streams.has_users:
-            root.removeHandler(_case_log)
+        return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:  # somebody has waited for it
+        return False

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -30,6 +29,7 @@ from pytest_llmops.protocols import Metric, RunListener, traits_of
 from pytest_llmops.recorder.loop_thread import LoopThread
 from pytest_llmops.records import CaseResult, Failure, Golden, Output, Sample, Score
 from pytest_llmops.runner.app.calls import AppCaller, Called, app_failure
+from pytest_llmops.runner.app.main_thread import MainThread
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.cases.listeners import report_outputs
@@ -60,6 +60,7 @@ class CaseRunner:
         store: Where the processes of a session share results; None when this is the only one.
         budget: Limits further repeats; one that it stops is given up, and no error.
         listeners: Take the outputs with their spans and scores.
+        main_thread: Has calls made while the main thread waits for a case.
     """
 
     golden: Golden
@@ -70,6 +71,7 @@ class CaseRunner:
     store: SharedStore | None = None
     budget: Budget | None = None
     listeners: Sequence[RunListener] = ()
+    main_thread: MainThread = field(default_factory=MainThread)
     is_started: bool = field(init=False, default=False)
     _futures: dict[str, Future[CaseResult]] = field(default_factory=dict)
     _repeated: Future[Mapping[str, CaseResult]] | None = None
@@ -109,7 +111,9 @@ class CaseRunner:
 
     def wait(self, task: Task) -> CaseResult:
         """Return the last result of a case, once no open verdict of its file asks for further repeats."""
-        return self._fetch([task])[0] if self._repeated is None else self._repeated.result()[task.id]
+        if self._repeated is None:
+            return self._fetch([task])[0]
+        return self.main_thread.wait(self._repeated)[task.id]
 
     def finished(self) -> dict[str, CaseResult]:
         """Return the results that there are, by item id; of a repeated case the last."""
@@ -139,7 +143,7 @@ class CaseRunner:
     def _fetch(self, tasks: Sequence[Task]) -> list[CaseResult]:
         """Return the results of tasks, in order: those of other processes that run them, else made here."""
         if self.store is None:
-            return [future.result() for future in [self.submit(task) for task in tasks]]
+            return [self.main_thread.wait(future) for future in [self.submit(task) for task in tasks]]
         fetched: dict[str, CaseResult | Future[CaseResult]] = {}
         left = list(tasks)
         while left:
@@ -161,9 +165,9 @@ class CaseRunner:
                     fetched[task.key] = self.submit(task)
             left = [task for task in left if task.key not in fetched]
             if left:
-                time.sleep(_POLL_S)
+                self.main_thread.pause(_POLL_S)
         results = [fetched[task.key] for task in tasks]
-        return [result.result() if isinstance(result, Future) else result for result in results]
+        return [self.main_thread.wait(result) if isinstance(result, Future) else result for result in results]
 
     def _may_go_on(self) -> bool:
         return not self._closed and (self.budget is None or self.budget.may_go_on())

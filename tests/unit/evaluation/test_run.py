@@ -85,6 +85,6 @@ def test_one_app_of_two_files_has_the_prompts_of_each_and_one_loop(settings, tmp
     try:
         first, second = (evaluation.caller(app, load_golden(f"{at}.yaml", root=tmp_path)) for at in range(2))
         assert (first.prompts, second.prompts) == ({"planner": "1.0.0"}, {"planner": "2.0.0"})
-        assert first.app_loop is second.app_loop
+        assert first.place.app_loop is second.place.app_loop
     finally:
         evaluation.close()

@@ -88,7 +88,12 @@ def test_stricter(name: str, before: Any, after: Any) -> None:
     assert list_looser_keys(Later(**{name: before}), Later(**{name: after})) == []
 
 
-FILE_FIELDS = {field.name for field in fields(Golden) if field.compare} - {"path", "sha256", "rival"}
+FILE_FIELDS = {field.name for field in fields(Golden) if field.compare} - {
+    "path",
+    "sha256",
+    "rival",
+    "runs_on",
+}
 OTHER: dict[str, Any] = {
     "judge": {"model": "m", "base_url": "http://127.0.0.1:1/v1"}, "encoder": "large", "require_spans": 0,
     "measures": {"mutation": {"lies": at_least(0.8)}},
@@ -98,7 +103,7 @@ OTHER: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", sorted(FILE_FIELDS))
 def test_every_field_of_a_file_is_watched(name: str) -> None:
-    """`rival` only where something rests on it; the digest is of what the others say."""
+    """`rival` only where something rests on it, `runs_on` never; the digest is of what the others say."""
     full = replace(
         golden_of(case_of(check_of(">= 0.5")), suite=(suite_of(">= 0.5"),)),
         prompts=("p",),
@@ -153,7 +158,7 @@ def test_every_setting_is_watched_but_those_that_decide_nothing(name: str) -> No
         "baseline": ("git:main", "none"), "max_repeats": (2, 1), "repeats": (2, 1), "timeout_s": (1, 2),
     }  # fmt: skip
     was, now = (replace(Settings(), **{name: value}) for value in laxer.get(name, ("a", "other")))
-    free = {"root", "flagged", "golden", "out", "concurrency", "export", "metrics", "prices"}
+    free = {"root", "flagged", "golden", "out", "concurrency", "export", "metrics", "prices", "runs_on"}
     assert bool(list_looser_keys(was, now)) is (name not in free)
     assert UNWATCHED[Settings] == free
 

@@ -15,10 +15,10 @@ from pytest_llmops.runner.app import printed as module
 from pytest_llmops.runner.app.printed import (
     Printed,
     collect,
-    route_through,
     unwatch_outside,
     watch_outside,
 )
+from pytest_llmops.runner.app.routing import route_through
 from tests.bare_thread import run_bare
 
 
