@@ -37,7 +37,7 @@ class Setting(NamedTuple):
 
     Attributes:
         help: As `--help` shows it.
-        metavar: Of its flag in pytest; None if it has no flag.
+        metavar: Of its flag in pytest; None if it has no flag, empty if the flag is a switch without a value.
         has_ini_key: Whether pytest has an ini key for it, and `llmops run`, which reads no such key, a flag.
     """
 
@@ -153,6 +153,11 @@ class Settings:
         "refuse",
         "received LangSmith runs: refuse keeps them here (default), forward or masked sends them on",
     )
+    proxy: bool = _setting(
+        default=False,
+        help="record model calls of other processes too, by a proxy that processes of the app are led to",
+        metavar="",
+    )
     export: Annotated[tuple[str, ...], "trace_formats"] = _setting(
         (), "send spans and scores, masked, at the end of the run: otlp, langsmith", metavar="FORMATS"
     )
@@ -168,11 +173,19 @@ SETTINGS: Mapping[str, Setting] = {
 }
 """Facts of each setting, by name."""
 
-FLAGS = tuple(name for name, setting in SETTINGS.items() if setting.metavar)
+FLAGS = tuple(name for name, setting in SETTINGS.items() if setting.metavar is not None)
 """Settings with a flag `--llm-NAME` of pytest; it has a hyphen for each underscore."""
 
 INI_KEYS = tuple(name for name, setting in SETTINGS.items() if setting.has_ini_key)
 """Settings with an ini key `llm_NAME`."""
+
+
+def flag_words(name: str) -> dict[str, Any]:
+    """Return the words by which argparse and pytest declare the flag of a setting."""
+    setting = SETTINGS[name]
+    if setting.metavar == "":
+        return {"default": None, "action": "store_const", "const": True, "help": setting.help}
+    return {"default": None, "metavar": setting.metavar, "help": setting.help}
 
 
 def typed_path(name: str, typed: str | None, folder: Path) -> str | None:

@@ -63,6 +63,7 @@ _IF_INSTALLED = (
     "requests",
     "spacy",
     "tldextract",
+    "trustme",
     "uuid_utils",
     "xxhash",
     "zstandard",

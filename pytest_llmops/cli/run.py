@@ -19,7 +19,7 @@ from pytest_llmops.revision.git import pin_environment
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.routing import route_through
 from pytest_llmops.runner.cases.store import SharedStore
-from pytest_llmops.settings import INI_KEYS, SETTINGS, Settings, find_root, load_settings, typed_path
+from pytest_llmops.settings import INI_KEYS, Settings, find_root, flag_words, load_settings, typed_path
 
 _BROKEN = 3
 
@@ -29,8 +29,7 @@ _FLAGS = tuple(name for name in INI_KEYS if name not in {"golden", "collect"})
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("golden", nargs="*", metavar="GOLDEN", help="files or folders; default: golden/")
     for name in _FLAGS:
-        flag = f"--{name.replace('_', '-')}"
-        parser.add_argument(flag, default=None, metavar=SETTINGS[name].metavar, help=SETTINGS[name].help)
+        parser.add_argument(f"--{name.replace('_', '-')}", **flag_words(name))
     parser.add_argument("--accept", action="store_true", help="take new cases of this run into the baseline")
     parser.add_argument(
         "--allow-loosening",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_llmops.errors import LLMOpsError, SettingsError
-from pytest_llmops.settings import FLAGS, INI_KEYS, SETTINGS, load_settings, typed_path
+from pytest_llmops.settings import FLAGS, INI_KEYS, SETTINGS, flag_words, load_settings, typed_path
 
 if TYPE_CHECKING:
     from pytest_llmops.detect.canaries import PiiFaker
@@ -80,8 +80,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="then measure whether wrong answers would be red: output, retrieval, model, or kinds of them",
     )
     for name in FLAGS:
-        flag = f"--llm-{name.replace('_', '-')}"
-        group.addoption(flag, default=None, metavar=SETTINGS[name].metavar, help=SETTINGS[name].help)
+        group.addoption(f"--llm-{name.replace('_', '-')}", **flag_words(name))
     for name in INI_KEYS:
         kind: Any = {"type": "args"} if name == "golden" else {}
         parser.addini(f"llm_{name}", SETTINGS[name].help, default=None, **kind)

@@ -293,6 +293,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], bool]] = {
     "judge": lambda before, _: not before,  # where nobody judged, no judge is laxer
     "langsmith_forward": _ranked("forward", "masked", "refuse"),
     "max_repeats": _is_repeated_as_often,
+    "proxy": lambda _, after: after is True,
     "receive": _keeps_all,
     "record": lambda _, after: after == "all",
     "timeout_s": lambda before, after: after <= before,

@@ -72,7 +72,7 @@ class _Waiting:
             raw = self.take()
             request = _read_request(self._connection, raw)
             if _UPGRADE.search(head):
-                note_connection(request.host, request.port or 0)
+                note_connection(request.host, request.port or self._connection.port)
             else:
                 note_request(request)
             self.send(raw)

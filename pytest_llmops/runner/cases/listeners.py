@@ -14,7 +14,7 @@ from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.runner.scoring import Result
 from pytest_llmops.settings import Settings
 
-_SERVED = ("export", "receive")
+_SERVED = ("export", "proxy", "receive")
 
 
 def open_listeners(settings: Settings) -> tuple[RunListener, ...]:
