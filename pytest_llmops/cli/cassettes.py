@@ -34,11 +34,13 @@ from pytest_llmops.recorder.cassettes import Recorded, load_calls, shown_path
 from pytest_llmops.recorder.identity import LOOPBACK, is_loopback, key_of, kind_of
 from pytest_llmops.recorder.pruning import prune
 from pytest_llmops.recorder.reply import read_reply
+from pytest_llmops.records import ANCHORS
 from pytest_llmops.settings import find_root, load_settings
 
 _URL = "https://api.openai.com/v1"
 _LEVEL = 0.05
 _SAMPLE, _AGAIN, _TIMEOUT_S, _ATTEMPTS, _SHOWN = 5, 3, 120.0, 4, 200
+_GOLDEN = (".yaml", ".yml", ".json", ".jsonl")
 _HELD, _FORGED, _UNKNOWN, _BROKEN = 0, 1, 2, 3
 _SENT = {
     "model", "messages", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "tools",
@@ -97,50 +99,54 @@ def _prune(given: argparse.Namespace) -> int:
     pruned = prune(
         folders,
         home / "explain",
-        _Gone(settings.root).is_gone,
+        _Goldens(settings.root).is_gone,
         locks=home / "cassettes",
         write=not given.dry_run,
     )
     verb = "would take out" if given.dry_run else "took out"
     unused = 0
-    left: Counter[str] = Counter()
+    kept: Counter[str] = Counter()
     for cassette in pruned:
         unused += cassette.unused
-        if cassette.left:
-            left[cassette.left] += 1
+        if cassette.kept_since:
+            kept[cassette.kept_since] += 1
         if cassette.unused:
             held = counted(cassette.held, "call")
             print(f"{shown_path(cassette.path)}: {verb} {cassette.unused} of {held}")  # noqa: T201 - a command talks
     print(f"{verb} {counted(unused, 'recorded call')}")  # noqa: T201 - as above
-    for why, count in sorted(left.items()):
-        cassettes = "1 cassette, whose case" if count == 1 else f"{count:,} cassettes, whose cases"
-        print(f"left {cassettes} {why}; run the golden set and prune again")  # noqa: T201 - as above
+    for why, count in sorted(kept.items()):
+        print(f"left {counted(count, 'cassette')} alone: the case {why}")  # noqa: T201 - as above
     return 0
 
 
 @dataclass(slots=True)
-class _Gone:
-    """Tells which cases no golden file has any more."""
+class _Goldens:
+    """The golden files that cassettes name."""
 
     root: Path
     _ids: dict[str, frozenset[str] | None] = field(default_factory=dict)
 
-    def is_gone(self, case: str) -> bool:
+    def is_gone(self, case: str, at: float) -> bool | None:
         """
-        Return whether the golden file of a case is there, and lacks it.
+        Return whether the golden file of a case lacks it, and has changed since the case was last run.
+
+        None for a case of no golden file: a built-in attack, a call in an ordinary test, a file that is gone.
 
         Raises:
             GoldenError: The golden file is wrong.
         """
         path, _, name = case.partition("::")
+        path = path.removesuffix(ANCHORS)
+        file = self.root / path
         if path not in self._ids:
-            is_golden = Path(path).suffix in {".yaml", ".yml"} and (self.root / path).is_file()
             self._ids[path] = None
-            if is_golden:
+            if file.suffix in _GOLDEN and file.is_file():
                 golden = load_golden(path, root=self.root, stamps=False)
                 self._ids[path] = frozenset(case.id for case in golden.cases)
         ids = self._ids[path]
-        return ids is not None and name.partition("::")[0] not in ids
+        if ids is None or ANCHORS in case:
+            return None
+        return name.partition("::")[0] not in ids and file.stat().st_mtime > at
 
 
 def _check(given: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ from pathlib import Path
 from pytest_llmops.cli import INTERRUPTED, carry_out
 from pytest_llmops.detect.mask import mask
 from pytest_llmops.printable import printable
+from pytest_llmops.recorder.explanation import name_run
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.streams import outlive_readers
 
@@ -45,6 +46,7 @@ def run_verb(
         Its exit code and the last line that it printed, on the error stream if there, fit to be shown.
     """
     program = "import sys; from pytest_llmops.cli import main; sys.exit(main(sys.argv[1:]))"
+    name_run()  # so that a case which several of these processes run is of one command
     completed = subprocess.run(  # noqa: S603 - this command again
         [sys.executable, "-c", program, *arguments],
         env={**os.environ, **variables},

@@ -23,7 +23,7 @@ from pytest_llmops.golden.anchors import load_anchors
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.protocols import App
-from pytest_llmops.recorder import Recorder
+from pytest_llmops.recorder import Recorder, describe_services
 from pytest_llmops.recorder.loop_thread import LoopThread
 from pytest_llmops.records import ANCHORS, CaseResult, Golden, Run, SuiteCheck, Verdict
 from pytest_llmops.runner.app import process_end
@@ -393,7 +393,11 @@ class Evaluation:
     def all_problems(self) -> list[str]:
         """Sentences about results and recordings that could not be kept, of every process of the run."""
         others = self.store.read_reports("problems") if self.store else ()
-        return [*self._own_problems(), *others, *describe_budget(self.budget)]
+        services = self._recorder.services if self._recorder else {}
+        if self.store:
+            services = self.store.read_services()
+        replayed = describe_services(services) if self.settings.record != "none" else ()
+        return [*self._own_problems(), *others, *replayed, *describe_budget(self.budget)]
 
     def stamps(self) -> dict[str, str]:
         """The stamps of the apps, as every process of the run saw them, for its signature."""
@@ -419,6 +423,7 @@ class Evaluation:
         """Hand this process's problems and errors to the one that writes the summary."""
         if self.store is not None:
             self.store.report(self._own_problems(), self.attribution.errors(self._recorder))
+            self.store.report_services(self._recorder.services if self._recorder else {})
             self.store.report_stamps(self.observer.stamps())
 
     def stop(self) -> None:

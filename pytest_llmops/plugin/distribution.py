@@ -21,6 +21,7 @@ import pytest
 from pytest_llmops.errors import MissingExtraError
 from pytest_llmops.plugin.reported import Reported, is_golden, make_error
 from pytest_llmops.protocols import ScoreBatch
+from pytest_llmops.recorder.explanation import name_run
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.scoring import RemoteScorer, Scorer, ScoringService
 
@@ -81,6 +82,7 @@ class Controller:
     @classmethod
     def of(cls, config: pytest.Config, reported: Reported, here: ScoreBatch) -> Controller:
         """Make a private folder and the service; both go with the config."""
+        name_run()  # before the workers start
         folder = Path(tempfile.mkdtemp(prefix="llmops-"))
         controller = cls(folder=folder, service=ScoringService(here), reported=reported)
         config.add_cleanup(controller.close)

@@ -35,7 +35,9 @@ from pytest_llmops.settings import RecordMode
 
 _OK, _REDIRECTED, _REFUSED = 200, 300, 400
 _RECORD = "Record it with --llm-record new."
-_STAMPED = re.compile(r"[-@:][0-9a-f]{8,64}\Z")  # a model's name with the digest of its weights
+_STAMPED = re.compile(
+    r"[-@:](?=[0-9]*[a-f])[0-9a-f]{8,64}\Z"
+)  # a name with the digest of the weights, and no date
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -91,7 +93,8 @@ class Recording:
         exchange = Exchange(self, self._session(identity), identity, number, live=live)
         exchange.look_up()
         if self.shared and self._may_be_tested(identity, host, port):
-            place = host if port is None else f"{host}:{port}"
+            named = f"[{host}]" if ":" in host else host
+            place = named if port is None else f"{named}:{port}"
             self.services[place] = self.services.get(place, False) or exchange.replay is None
         return exchange
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from pytest_llmops.errors import LLMOpsError, hint
@@ -16,6 +17,7 @@ from pytest_llmops.recorder.cassettes import Recorded
 from pytest_llmops.recorder.identity import kind_of
 
 _KEPT_LOGS = 20
+_RUN = "PYTEST_LLMOPS_RUN"  # an environment variable, by which the processes of one command know each other
 _MOST_DIFFERENCES = 8
 _EXCERPT = 60
 # A leaf and its type, for 1, 1.0 and True are not the same setting.
@@ -110,6 +112,11 @@ def _excerpt(leaf: _Leaf | None, at: int) -> str:
     return f"{'…' if start else ''}{part!r}{'…' if start + _EXCERPT < len(leaf[1]) else ''}"
 
 
+def name_run() -> str:
+    """Return the name of the command that this process is of, and of those that it starts from now on."""
+    return os.environ.setdefault(_RUN, token_hex(8))
+
+
 class RunLog:
     """
     One file of JSON lines for a run of this process, one line for each repeat of a case.
@@ -121,6 +128,7 @@ class RunLog:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._path = folder / f"{time.time_ns()}-{os.getpid()}.jsonl"
+        self._run = name_run()
         self._file: int | None = None
         self._closed = False
         self._lock = threading.Lock()
@@ -132,7 +140,7 @@ class RunLog:
         Raises:
             OSError: The folder cannot be written.
         """
-        line = json.dumps({**entry, "at": time.time()}) + "\n"
+        line = json.dumps({**entry, "at": time.time(), "run": self._run}) + "\n"
         with self._lock:
             if self._file is not None and not os.fstat(self._file).st_nlink:
                 self._release()  # newer runs deleted it
@@ -181,21 +189,22 @@ def explain(folder: Path, case: str) -> str:
     return "\n".join(_render(name, last[name]) for name in sorted(matching))
 
 
-def last_entries(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """Return the lines of the last run of each case; the processes of one run are under way at once."""
-    runs: dict[str, list[tuple[float, list[dict[str, Any]]]]] = {}
+def last_entries(folder: Path, *, by_command: bool = False) -> dict[str, list[dict[str, Any]]]:
+    """
+    Return the lines of each case from the last log that has it.
+
+    Args:
+        by_command: And of all other logs of the same command, which may run a case in several processes.
+    """
+    runs: dict[str, dict[Any, list[dict[str, Any]]]] = {}
     for path in _logs(folder):
-        by_case: dict[str, list[dict[str, Any]]] = {}
         for entry in _entries(path):
-            by_case.setdefault(entry["case"], []).append(entry)
-        begun = int(path.name.partition("-")[0]) / 1e9
-        for case, entries in by_case.items():
-            runs.setdefault(case, []).append((begun, entries))
-    last = {}
-    for case, logs in runs.items():
-        begun, _ = max(logs, key=lambda log: log[1][-1]["at"])
-        last[case] = [entry for _, entries in logs if entries[-1]["at"] >= begun for entry in entries]
-    return last
+            run = entry.get("run", path.name) if by_command else path.name
+            runs.setdefault(entry["case"], {}).setdefault(run, []).append(entry)
+    return {
+        case: max(entries.values(), key=lambda lines: max(line["at"] for line in lines))
+        for case, entries in runs.items()
+    }
 
 
 def _logs(folder: Path) -> list[Path]:

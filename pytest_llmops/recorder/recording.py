@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,17 @@ def replay(url: str, body: Any) -> bytes | None:
     return recording.replay(parts.hostname or "", parts.port, parts.path, body)
 
 
+def describe_services(services: Mapping[str, bool]) -> Iterator[str]:
+    """A sentence on each service of this machine of which a run that may make calls replayed all."""
+    for place, was_called in services.items():
+        if not was_called:
+            yield (
+                f"warning: {place} was replayed and never called, so no change of it is noticed; if you "
+                f"test that service, write record: {{never: ['{place}']}} in the golden file, and if it "
+                f"serves a model that stays the same, record: {{also: ['POST {place}/*']}}"
+            )
+
+
 class Recorder:
     """
     Records and replays the model calls of every case; one for a process, shared by its threads.
@@ -67,6 +78,7 @@ class Recorder:
         unattributed: How many model calls may have been of any of several cases.
         elsewhere: By destination, what else left for another machine and may have been of any of several.
         metric_calls: The calls of metrics, which belong to no case.
+        services: On this machine, without a stamp of their weights, and whether a call of theirs was made.
         replies: Sees the replies to the app's model calls, and may give others; never those of judges.
         keeps: Whether answers that are made are recorded, and `llmops explain` gets to know of the calls.
     """
@@ -97,7 +109,7 @@ class Recorder:
         self._redaction = Redaction(redact)
         self.metric_calls = MetricCalls(mode=mode, redaction=self._redaction, budget=budget)
         self._judge_calls: Counter[str] = Counter()
-        self._services: dict[str, bool] = {}
+        self.services: dict[str, bool] = {}
         self._committed, self._local, self._mode, self._budget = committed, local, mode, budget
         self._cassettes = Cassettes(mode=mode, redaction=self._redaction, locks=local)
         self._lock = threading.Lock()
@@ -124,17 +136,7 @@ class Recorder:
         """A sentence each on the calls of judges and of metrics; they are in no output's usage."""
         made, replayed, failed = (self._judge_calls[name] for name in ("made", "replayed", "failed"))
         judges = [f"judges: {count_calls(made, replayed, failed)}"] if made or replayed or failed else []
-        return [*judges, *self.metric_calls.describe(), *self._describe_services()]
-
-    def _describe_services(self) -> Iterator[str]:
-        """A sentence on each service of this machine of which a run that may make calls replayed all."""
-        for place, was_called in self._services.items():
-            if not was_called and self._mode != "none":
-                yield (
-                    f"warning: {place} was replayed and never called, so no change of it is noticed; if you "
-                    f"test that service, write record: {{never: ['{place}']}} in the golden file, and if it "
-                    f"serves a model that stays the same, record: {{also: ['POST {place}/*']}}"
-                )
+        return [*judges, *self.metric_calls.describe()]
 
     def rule_unattributed(self) -> CassetteError | None:
         """Count a call that may belong to any of several cases; the error where it may not be made."""
@@ -190,7 +192,7 @@ class Recorder:
             shared=shared,
             replies=self.replies if shared else None,
             keeps=self.keeps,
-            services=self._services,
+            services=self.services,
         )
         watch = Watch()
         broke = True

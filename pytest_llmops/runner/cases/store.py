@@ -136,6 +136,19 @@ class SharedStore:
         path = self.folder / f"worker-{self.worker}-{os.getpid()}.stamps"
         write_atomically(path, json.dumps(dict(stamps)).encode(), durable=False)
 
+    def report_services(self, services: Mapping[str, bool]) -> None:
+        """Hand to the controller which services this process replayed, and which of these it called."""
+        path = self.folder / f"worker-{self.worker}.services"
+        write_atomically(path, json.dumps(dict(services)).encode(), durable=False)
+
+    def read_services(self) -> dict[str, bool]:
+        """Return the services that any process replayed, and whether one of them called it."""
+        services: dict[str, bool] = {}
+        for path in sorted(self.folder.glob("*.services")):
+            for place, was_called in json.loads(path.read_bytes()).items():
+                services[place] = services.get(place, False) or was_called
+        return services
+
     def read_stamps(self) -> list[dict[str, str]]:
         """Return the stamps of each process that reported any."""
         return [json.loads(path.read_bytes()) for path in sorted(self.folder.glob("*.stamps"))]
