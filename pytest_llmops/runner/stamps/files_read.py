@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import sha256
-from importlib.util import source_from_cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -139,7 +138,11 @@ def imported_by(files: Collection[str], root: Path) -> set[str]:
     imported = set()
     for path in _opened_by(files):
         if path.endswith(_SOURCE):
-            source = source_from_cache(path) if path.endswith(".pyc") and "__pycache__" in path else path
+            source = path
+            if path.endswith(".pyc") and "__pycache__" in path:  # pytest's own have a further tag
+                folder, name = os.path.split(path)
+                stem = name.partition(f".{sys.implementation.cache_tag}")[0]
+                source = f"{folder.removesuffix('__pycache__')}{stem}.py"
             if source.endswith(".py") and is_own(source, os.path.realpath(root)) and os.path.exists(source):
                 imported.add(os.path.realpath(source))
     return imported
