@@ -249,5 +249,6 @@ def test_a_source_that_cannot_be_parsed_is_stamped_by_its_bytes(stamps):
 @pytest.mark.parametrize("tag", ["", "-pytest-9.2.0"])
 def test_a_module_is_found_by_its_bytecode_that_of_pytest_too(stamps, tmp_path, tag):
     compiled = f"__pycache__/shop_part.{sys.implementation.cache_tag}{tag}.pyc"
-    app = f"def answer(question):\n    return open({str(tmp_path / 'project' / compiled)!r}).read()\n"
+    path = str(tmp_path / "project" / compiled)
+    app = f"import pathlib\ndef answer(question):\n    return pathlib.Path({path!r}).read_text()\n"
     assert "code:shop_part.py" in stamps({"shop_app.py": app, "shop_part.py": "", compiled: ""})
