@@ -52,7 +52,7 @@ independent: .venv/golden.stamp # 144 questions that were written apart from the
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden golden/independent.yaml golden/adapter-plans.yaml -p no:hypothesispytest --llm-repeats 1 $(ARGS)
 
-attack: guards # 263 attacks on the reference app, with its guards and without; 6 minutes of CPU, 1 on a replay
+attack: guards # 263 attacks on the reference app, with its guards and without: hours, since its model is asked; see docs/attacks.md
 	$(BIN)/llmops attack --suite golden/_attacks/guards.yaml --without REFERENCE_APP_GUARDRAILS=none $(ARGS)
 	$(BIN)/llmops attack --suite golden/_attacks/support.yaml --without REFERENCE_APP_GUARDRAILS=none $(ARGS)
 	$(BIN)/llmops attack --suite owasp --app golden._attacks.attacked:answer --order FW-10412 \
