@@ -81,6 +81,17 @@ def test_a_service_of_which_the_file_says_what_it_is_needs_no_warning(project, s
         project.run_here().stdout.no_fnmatch_line("*replayed and never called*")
 
 
+@pytest.mark.usefixtures("servers")
+def test_a_service_that_another_worker_called_needs_no_warning(project):
+    write(project)
+    project.run_here("-k", "france")
+    result = project.run_here("-n", "2")
+    assert usage_in(project) == (4, 2)  # of which two were made
+    result.stdout.no_fnmatch_line("*replayed and never called*")
+    told = project.run_here("-n", "2").stdout.str()
+    assert told.count("replayed and never called") == 2
+
+
 def test_a_host_is_never_recorded_and_others_are(project, servers):
     shop, model = servers
     write(project, head=never(shop))
