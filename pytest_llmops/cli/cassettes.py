@@ -103,6 +103,9 @@ def _prune(given: argparse.Namespace) -> int:
         locks=home / "cassettes",
         write=not given.dry_run,
     )
+    if not folders:
+        print(f"no cassettes in {settings.cassettes} or {settings.home}/cassettes")  # noqa: T201 - a command talks
+        return 0
     verb = "would take out" if given.dry_run else "took out"
     unused = 0
     kept: Counter[str] = Counter()

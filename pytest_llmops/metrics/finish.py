@@ -30,7 +30,8 @@ class Finish(DeclaredMetric):
             return fail(
                 self,
                 sample,
-                "no model call was seen; the app must reach its model over HTTP in the same process",
+                "no model call was seen; the app must reach its model over HTTP in the same process, or with "
+                "--llm-proxy in another one",
             )
         others = Counter(end for end in ends if end not in NORMAL_ENDS)
         unknown = others.pop("", 0)

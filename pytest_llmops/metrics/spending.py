@@ -75,8 +75,8 @@ def _read(metric: DeclaredMetric, sample: Sample, amount: float | str) -> Score 
 def _calls(output: Output) -> float | str:
     if output.usage.calls == 0 and not output.usage.stated:
         return (
-            "no model call was seen; the app must reach its model over HTTP in the same process, or return "
-            "its `usage`: {calls: 0} where it made none"
+            "no model call was seen; the app must reach its model over HTTP in the same process, with "
+            "--llm-proxy in another one, or return its `usage`: {calls: 0} where it made none"
         )
     return float(output.usage.calls)
 

@@ -186,6 +186,7 @@ class CallLog:
     Attributes:
         error: Of the first call that may not be made; the app may have swallowed or wrapped the exception.
         elsewhere: In the order it left.
+        broke: The app was given up, so that it may have had more calls to make.
         is_whole: False once an unattributed call was made, which may be this case's or another's.
     """
 
@@ -194,6 +195,7 @@ class CallLog:
     calls: list[Call] = field(default_factory=list)
     error: CassetteError | None = None
     elsewhere: list[Elsewhere] = field(default_factory=list)
+    broke: bool = False
     is_whole: bool = True
 
 

@@ -212,7 +212,7 @@ class Recorder:
             for session in (local, committed):
                 if problem := self._cassettes.save(case, session):
                     self._report(problem)
-            self._explain(log, recording.lines, broke=broke)
+            self._explain(log, recording.lines, broke=broke or log.broke)
 
     def _explain(self, log: CallLog, lines: list[dict[str, Any]], *, broke: bool = True) -> None:
         if not self.keeps:

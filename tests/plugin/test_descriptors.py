@@ -249,3 +249,22 @@ def use_up():
 """)
     result = project.run()
     assert result.ret == 1
+
+
+@pytest.mark.parametrize("door", ["-s", "--capture=sys", "--capture=fd"])
+def test_a_server_of_the_apps_fixture_is_looked_at_at_the_end(project, door):
+    write(project, "time.sleep(0.5)")
+    path = project.path / "capitals.py"
+    path.write_text(f"{path.read_text()}\nimport time\n")
+    project.pytester.makeconftest("""
+        import pytest, subprocess
+        @pytest.fixture(scope="session")
+        def llm_app():
+            import capitals
+            server = subprocess.Popen(["sh", "-c", f"sleep 0.2; echo {capitals.EMAIL}; sleep 9"])
+            yield capitals.answer
+            server.kill()
+    """)
+    result = project.run(door)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["error: pii_leak found 1 in * outside of cases: *EMAIL_ADDRESS*"])

@@ -145,3 +145,14 @@ def test_calls_of_ordinary_tests_are_left(project, recorded, capsys):
     capsys.readouterr()
     main(["cassettes", "prune"])
     assert "left 1 cassette alone: the case is of no golden file" in capsys.readouterr().out
+
+
+def test_a_case_that_was_given_up_is_left(project, recorded):
+    recorded("one")
+    app = project.path / "capitals.py"
+    app.write_text(
+        app.read_text().replace("    return ask(", "    import time; time.sleep(30)\n    return ask(")
+    )
+    project.run("--llm-repeats", "2", "--llm-timeout-s", "1")
+    main(["cassettes", "prune"])
+    assert held(project) == {"france": 4, "spain": 4}

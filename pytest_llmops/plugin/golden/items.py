@@ -41,7 +41,7 @@ from pytest_llmops.reports.terminal import (
     summarize,
 )
 from pytest_llmops.runner.app.descriptors import note_streams
-from pytest_llmops.runner.app.printed import Channel, current, keep_outside
+from pytest_llmops.runner.app.printed import Channel, collect_outside, current, keep_outside
 from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.routing import CaseLog, listening, routed
 from pytest_llmops.runner.app.tracebacks import describe_traceback, find_crash, shorten
@@ -207,7 +207,7 @@ class GoldenItem(pytest.Item):
                 '@pytest.fixture(scope="session")'
             )
         request = self._request()
-        with noting() as ended:
+        with noting() as ended, collect_outside():  # processes that it starts print for the run
             try:
                 app = request.getfixturevalue("llm_app")
             except pytest.FixtureLookupError as raised:

@@ -157,6 +157,7 @@ class AppCaller:
             elapsed_s = time.perf_counter() - started_s
             lost = await settle(spans, rules.spans)
             if unanswered := self._why_unanswered(case, repeat, answering, ended):
+                log.broke = True
                 return unanswered
             try:
                 output = read_answer(answering.result())

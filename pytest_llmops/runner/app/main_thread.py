@@ -183,6 +183,8 @@ class MainThread:
         if not waiting.done():
             self.interrupt(turn)
             await asyncio.wait({waiting}, timeout=_GRACE_S)
+        if waiting.done() and not waiting.cancelled():
+            waiting.exception()  # of a call that was given up: nobody else asks for it
         if not waiting.done() and not self._left:
             self._end_process()
 
