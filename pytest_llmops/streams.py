@@ -98,11 +98,11 @@ class _Guarded(io.FileIO):
     def __init__(self, descriptor: int, lost: Lost) -> None:
         super().__init__(descriptor, "w", closefd=False)
         self._lost = lost
-        self._file = _file_of(descriptor)
+        self._file = file_of(descriptor)
 
     def write(self, data: ReadableBuffer, /) -> int:
         try:
-            if _file_of(self.fileno()) != self._file:
+            if file_of(self.fileno()) != self._file:
                 self._lose(OSError(errno.EBADF, os.strerror(errno.EBADF)))
                 return memoryview(data).nbytes
             return super().write(data)
@@ -110,7 +110,7 @@ class _Guarded(io.FileIO):
             if error.errno not in _READER_LEFT:
                 self._lose(error)
             _null(self.fileno())
-            self._file = _file_of(self.fileno())
+            self._file = file_of(self.fileno())
             return memoryview(data).nbytes
 
     def _lose(self, error: OSError) -> None:
@@ -118,7 +118,12 @@ class _Guarded(io.FileIO):
         self._lost.error = self._lost.error or error
 
 
-def _file_of(descriptor: int) -> tuple[int, int]:
-    """Return the device and inode of a descriptor's file."""
+def file_of(descriptor: int) -> tuple[int, int]:
+    """
+    Return the device and inode of a descriptor's file.
+
+    Raises:
+        OSError: It is closed.
+    """
     state = os.fstat(descriptor)
     return state.st_dev, state.st_ino

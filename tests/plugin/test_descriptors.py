@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
+from pytest_llmops import load_golden, run_golden
+from pytest_llmops.settings import Settings
+
 EMAIL = "anna.muster@firma-weber.de"
 APP = """
-    import asyncio, contextlib, ctypes, io, multiprocessing, os, pty, subprocess, sys, threading
+    import asyncio, atexit, contextlib, ctypes, io, multiprocessing, os, pty, subprocess, sys, threading
     from concurrent.futures import ProcessPoolExecutor
 
     EMAIL = "anna.muster" + "@firma-weber.de"
@@ -46,6 +53,15 @@ APP = """
         os.set_inheritable(write, True)
         assert os.system(f"echo {EMAIL}; echo passed on > /dev/fd/{write}") == 0
         assert os.read(read, 99) == b"passed on\\n"
+
+    def exit_in_fork():
+        pid = os.fork()
+        if not pid:
+            try:
+                atexit._run_exitfuncs()  # as at the end of a process
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
 
     def by_pool():
         with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
@@ -126,6 +142,8 @@ def test_output_of_a_child_is_shown_with_its_case(project):
 
 OUTLIVING = {
     "child": "subprocess.Popen(['sh', '-c', f'sleep 0.3; echo later: {EMAIL}'])",
+    "line without an end": "subprocess.Popen(['sh', '-c', f'sleep 0.3; printf {EMAIL}; sleep 5'])",
+    "beside a fork that exits": "subprocess.Popen(['sh', '-c', f'sleep 0.6; echo {EMAIL}']); exit_in_fork()",
     "grandchild": "subprocess.run(['sh', '-c', f'(sleep 0.3; echo later: {EMAIL}) &'])",
 }
 
@@ -268,3 +286,36 @@ def test_a_server_of_the_apps_fixture_is_looked_at_at_the_end(project, door):
     result = project.run(door)
     assert result.ret == 1
     result.stdout.fnmatch_lines(["error: pii_leak found 1 in * outside of cases: *EMAIL_ADDRESS*"])
+
+
+def test_each_of_two_runs_at_once_looks_at_what_comes_late(tmp_path):
+    """Which of them a process without a case belongs to, nobody knows."""
+
+    def run(name: str, checks: str, app: Any, problems: list[str]) -> None:
+        (tmp_path / f"{name}.yaml").write_text(
+            f"checks: {checks}\ncases: [{{id: a, input: x}}, {{id: b, input: y}}]\n"
+        )
+        settings = Settings(root=tmp_path, home=name, repeats=1)
+        run_golden(load_golden(f"{name}.yaml", root=tmp_path), app, settings=settings, problems=problems)
+
+    def leaks(question: str) -> str:
+        if question == "x":
+            children.append(subprocess.Popen(["sh", "-c", f"sleep 0.5; echo {EMAIL}"]))  # noqa: S603, S607
+        else:
+            time.sleep(1.5)
+        return "Hello"
+
+    def waits(_: str) -> str:
+        begun.set()
+        over.wait(20)
+        return "Hello"
+
+    begun, over, problems, children = threading.Event(), threading.Event(), [], []
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(run, "first", "{keywords: {all: [Hello]}}", waits, [])
+        begun.wait(20)
+        run("second", "{pii_leak: none}", leaks, problems)
+        over.set()
+        first.result()
+    assert children[0].wait() == 0
+    assert [problem for problem in problems if "pii_leak found 1" in problem]

@@ -21,6 +21,7 @@ from typing import Any
 from pytest_llmops.recorder.patches import Change
 from pytest_llmops.runner.app.pipes import open_pipe, start_anew
 from pytest_llmops.runner.app.printed import Channel, current, forget, receivers, show
+from pytest_llmops.streams import file_of
 
 _STREAMS: tuple[tuple[Channel, int], ...] = (("stdout", 1), ("stderr", 2))
 
@@ -44,12 +45,12 @@ def find_writers() -> Iterator[Change]:
 
 def give_pipes(_: subprocess.Popen[Any], arguments: dict[str, Any]) -> Callable[[], None] | None:
     """Have a process that is about to start print to its case, where it would inherit a stream."""
-    if not (kept_by := receivers()):
+    if not receivers():
         return None
     opened = []
     for name, _number in _STREAMS:
         channel = _inherited(arguments.get(name), name)
-        if channel and (write_end := open_pipe(channel, kept_by[0])) is not None:
+        if channel and (write_end := open_pipe(channel)) is not None:
             arguments[name] = write_end
             opened.append(write_end)
     return partial(_close, opened)
@@ -79,12 +80,10 @@ def _number_of(given: Any) -> int | None:
 
 
 def _file_of(descriptor: int) -> tuple[int, int] | None:
-    """Return the device and inode of a descriptor's file."""
-    try:
-        state = os.fstat(descriptor)
-    except OSError:
-        return None
-    return state.st_dev, state.st_ino
+    """Return what tells a descriptor's file from others; None where it is closed."""
+    with suppress(OSError):
+        return file_of(descriptor)
+    return None
 
 
 def _close(descriptors: list[int]) -> None:
@@ -124,11 +123,10 @@ def _as_child(system: Callable[[Any], int]) -> Callable[[Any], int]:
 
 
 def _open_for_fork() -> None:
-    kept_by = receivers()
     _forking.opened = [
         (channel, number, _file_of(number), write_end)
-        for channel, number in (_STREAMS if kept_by else ())
-        if _file_of(number) in _known[number] and (write_end := open_pipe(channel, kept_by[0])) is not None
+        for channel, number in (_STREAMS if receivers() else ())
+        if _file_of(number) in _known[number] and (write_end := open_pipe(channel)) is not None
     ]
 
 

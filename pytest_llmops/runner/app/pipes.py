@@ -10,9 +10,10 @@ import subprocess
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from pytest_llmops.recorder.threads import start_outside
-from pytest_llmops.runner.app.printed import Channel, Printed, outside, show
+from pytest_llmops.runner.app.printed import Channel, Printed, current, receivers, show
 
 _READ = 65_536  # bytes at a time
 _MOST_READS = 32  # in a row, since a child may print without end
@@ -25,11 +26,13 @@ class Pipe:
     Delivers what comes through a pipe, in complete lines.
 
     Attributes:
-        target: Keeps the output; None once no run is under way that would.
+        targets: Keep the output: its case, or the runs under way.
+        of_case: The output is shown as that of a case.
     """
 
     channel: Channel
-    target: Printed | None
+    targets: tuple[Printed, ...]
+    of_case: bool
     read_end: int
     _line: str = ""
     _ended: bool = False
@@ -60,22 +63,27 @@ class Pipe:
                 self._line = rest
                 self._deliver(complete + newline)
 
-    def finish(self, then: Printed | None) -> None:
-        """Deliver all that is there, and what comes later to another one."""
+    def deliver(self) -> None:
+        """Deliver all that is there, a line that has not ended too."""
         self.read()
         with self._lock:
             self._deliver(self._line)
             self._line = ""
-            self.target = then
-            if then is not None and not self._ended:
-                then.sources.append(self)
+
+    def leave(self, then: tuple[Printed, ...]) -> None:
+        """Deliver what comes later to the runs that are under way."""
+        with self._lock:
+            self.targets, self.of_case = then, False
+            for printed in () if self._ended else then:
+                printed.sources.append(self)
 
     def _deliver(self, text: str) -> None:
-        if text and self.target is not None:
+        if text and self.targets:
             # By lines, since a report shows as many pieces as it has room for.
             for line in text.splitlines(keepends=True):
-                self.target.add(self.channel, line)
-            show(self.channel, text, of_case=self.target is not outside())
+                for printed in self.targets:
+                    printed.add(self.channel, line)
+            show(self.channel, text, of_case=self.of_case)
 
     def _end(self) -> None:
         self._deliver(self._line)
@@ -89,69 +97,80 @@ class _Pump:
     """Reads pipes on a thread, since a child waits while its pipe is full."""
 
     def __init__(self) -> None:
-        self._open: set[Pipe] = set()
         self._selector: selectors.BaseSelector | None = None
         self._lock = threading.Lock()
 
     def watch(self, pipe: Pipe) -> None:
+        """
+        Read a pipe from now on.
+
+        Raises:
+            OSError: No descriptor is left.
+        """
         with self._lock:
+            selector = self._selector or selectors.DefaultSelector()
+            selector.register(pipe.read_end, selectors.EVENT_READ, pipe)
             if self._selector is None:
-                self._selector = selectors.DefaultSelector()
-                self._selector.register(pipe.read_end, selectors.EVENT_READ, pipe)
-                start_outside(threading.Thread(target=self._work, name="llmops-pipes", daemon=True))
-            else:
-                self._selector.register(pipe.read_end, selectors.EVENT_READ, pipe)
-            self._open.add(pipe)
+                self._selector = selector
+                work = partial(self._work, selector)
+                start_outside(threading.Thread(target=work, name="llmops-pipes", daemon=True))
 
     def forget(self, pipe: Pipe) -> None:
-        with self._lock:
-            self._open.discard(pipe)
+        with self._lock, suppress(KeyError, ValueError, OSError):
             if self._selector is not None:
-                with suppress(KeyError, ValueError, OSError):
-                    self._selector.unregister(pipe.read_end)
+                self._selector.unregister(pipe.read_end)
 
     def leave_open(self) -> None:
         """At the end of the process: what still prints goes nowhere, and is not ended by a closed pipe."""
-        for pipe in tuple(self._open):
+        with self._lock:
+            left = [key.data.read_end for key in self._selector.get_map().values()] if self._selector else []
+        for read_end in left:
             with suppress(OSError):
-                os.set_blocking(pipe.read_end, True)
+                os.set_blocking(read_end, True)
                 subprocess.Popen(
                     ["cat"],  # noqa: S607 - of the system
-                    stdin=pipe.read_end,
+                    stdin=read_end,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     start_new_session=True,
                 )
 
-    def _work(self) -> None:
-        while self._selector is not None:
-            for key, _ in self._selector.select():
+    @staticmethod
+    def _work(selector: selectors.BaseSelector) -> None:
+        while True:
+            for key, _ in selector.select():
                 key.data.read()
 
 
 _pump = _Pump()
-atexit.register(_pump.leave_open)
+atexit.register(lambda: _pump.leave_open())  # noqa: PLW0108 - a fork has another one, and must not read the parent's
 
 
-def open_pipe(channel: Channel, target: Printed) -> int | None:
+def open_pipe(channel: Channel) -> int | None:
     """
-    Open a pipe and return its end to write to, which the caller closes once the child has it.
+    Open a pipe to this context and return its end to write to, which the caller closes once the child has it.
 
     None where no descriptor is left: that is noted, since nobody sees what the child prints.
     """
+    targets = receivers()
+    ends: tuple[int, ...] = ()
     try:
-        read_end, write_end = os.pipe()
+        ends = read_end, write_end = os.pipe()
+        os.set_blocking(read_end, False)
+        pipe = Pipe(channel, targets, current.get() is not None, read_end)
+        _pump.watch(pipe)
     except OSError:
-        target.lose(channel)
+        for number in ends:
+            os.close(number)
+        for printed in targets:
+            printed.lose(channel)
         return None
-    os.set_blocking(read_end, False)
-    pipe = Pipe(channel, target, read_end)
-    target.sources.append(pipe)
-    _pump.watch(pipe)
+    for printed in targets:
+        printed.sources.append(pipe)
     return write_end
 
 
 def start_anew() -> None:
-    """In a forked process: the thread that reads is not there."""
+    """In a forked process: the thread that reads is not there, and the pipes are the parent's to read."""
     global _pump  # noqa: PLW0603
     _pump = _Pump()

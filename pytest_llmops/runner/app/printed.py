@@ -28,8 +28,11 @@ _SHOWN = 100_000  # of them in reports
 class Source(Protocol):
     """What delivers output later, as the pipe of a child process does."""
 
-    def finish(self, then: Printed | None) -> None:
-        """Deliver all that is there, and what comes later to another one."""
+    def deliver(self) -> None:
+        """Deliver all that is there."""
+
+    def leave(self, then: tuple[Printed, ...]) -> None:
+        """Deliver what comes later to others."""
 
 
 @dataclass(slots=True)
@@ -58,8 +61,9 @@ class Printed:
 
     def finish(self) -> None:
         """Take what the sources have by now, and leave what comes later to the run."""
+        self._listen()
         for source in self.sources:
-            source.finish(outside())
+            source.leave(tuple(_outside))
         self.sources = []
 
     def take(self, inner: Printed) -> None:
@@ -73,10 +77,12 @@ class Printed:
 
     def texts(self) -> tuple[tuple[str, str], ...]:
         """Channel and text to show, for those that were used."""
+        self._listen()
         return tuple((channel, self._show(channel)) for channel in _CHANNELS if self._sizes[channel])
 
     def spans(self) -> tuple[Span, ...]:
         """A span for each channel that was used, for the checks that look at all output of the app."""
+        self._listen()
         spans = []
         for channel in _CHANNELS:
             if size := self._sizes[channel]:
@@ -87,6 +93,10 @@ class Printed:
                     Span(span_id="", parent_id=None, name=channel, origin=channel, attributes=attributes)
                 )
         return tuple(spans)
+
+    def _listen(self) -> None:
+        for source in tuple(self.sources):
+            source.deliver()
 
     def _show(self, channel: Channel) -> str:
         pieces = self._pieces[channel]
@@ -147,11 +157,6 @@ def receivers() -> tuple[Printed, ...]:
     if (printed := current.get()) is not None:
         return (printed,)
     return () if threading.current_thread() is threading.main_thread() else tuple(_outside)
-
-
-def outside() -> Printed | None:
-    """Return what keeps the output of no case, while a run is under way."""
-    return _outside[0] if _outside else None
 
 
 def keep_outside(channel: Channel, text: str) -> None:
