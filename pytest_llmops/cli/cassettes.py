@@ -27,6 +27,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from pytest_llmops.detect.mask import mask
+from pytest_llmops.documents.document import SUFFIXES
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.golden import load_golden
 from pytest_llmops.printable import counted, printable
@@ -40,7 +41,6 @@ from pytest_llmops.settings import find_root, load_settings
 _URL = "https://api.openai.com/v1"
 _LEVEL = 0.05
 _SAMPLE, _AGAIN, _TIMEOUT_S, _ATTEMPTS, _SHOWN = 5, 3, 120.0, 4, 200
-_GOLDEN = (".yaml", ".yml", ".json", ".jsonl")
 _HELD, _FORGED, _UNKNOWN, _BROKEN = 0, 1, 2, 3
 _SENT = {
     "model", "messages", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "tools",
@@ -96,6 +96,9 @@ def _prune(given: argparse.Namespace) -> int:
     folders = [
         folder for folder in (settings.path(settings.cassettes), home / "cassettes") if folder.is_dir()
     ]
+    if not folders:
+        print(f"no cassettes in {settings.cassettes} or {settings.home}/cassettes")  # noqa: T201 - a command talks
+        return 0
     pruned = prune(
         folders,
         home / "explain",
@@ -103,16 +106,13 @@ def _prune(given: argparse.Namespace) -> int:
         locks=home / "cassettes",
         write=not given.dry_run,
     )
-    if not folders:
-        print(f"no cassettes in {settings.cassettes} or {settings.home}/cassettes")  # noqa: T201 - a command talks
-        return 0
     verb = "would take out" if given.dry_run else "took out"
     unused = 0
     kept: Counter[str] = Counter()
     for cassette in pruned:
         unused += cassette.unused
-        if cassette.kept_since:
-            kept[cassette.kept_since] += 1
+        if cassette.left_because:
+            kept[cassette.left_because] += 1
         if cassette.unused:
             held = counted(cassette.held, "call")
             print(f"{shown_path(cassette.path)}: {verb} {cassette.unused} of {held}")  # noqa: T201 - a command talks
@@ -143,7 +143,7 @@ class _Goldens:
         file = self.root / path
         if path not in self._ids:
             self._ids[path] = None
-            if file.suffix in _GOLDEN and file.is_file():
+            if file.suffix.lower() in SUFFIXES and file.is_file():
                 golden = load_golden(path, root=self.root, stamps=False)
                 self._ids[path] = frozenset(case.id for case in golden.cases)
         ids = self._ids[path]

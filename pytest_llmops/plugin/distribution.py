@@ -139,7 +139,7 @@ class Controller:
 
 def _add_collection(scheduler: Any, add: Callable[..., None], node: Any, collection: Sequence[str]) -> None:
     """
-    Add what a worker collected, unless xdist told it to end when it began.
+    Add what a worker collected, unless xdist ended it when it began.
 
     It does so when all items seem to be done, and takes that back when another worker dies of the last one.
     """

@@ -22,13 +22,13 @@ class Pruned:
 
     Attributes:
         unused: Calls that were taken out, of all that it held.
-        kept_since: Why it is left as it is; empty where the last run of its case decided.
+        left_because: Why it is left as it is; empty where the last run of its case decided.
     """
 
     path: Path
     unused: int
     held: int
-    kept_since: str = ""
+    left_because: str = ""
 
 
 def prune(
@@ -91,7 +91,7 @@ def _prune(
         path.unlink()
     elif write and len(kept) < len(calls):
         write_calls(path, case, kept)
-    return Pruned(path=path, unused=len(calls) - len(kept), held=len(calls), kept_since=why)
+    return Pruned(path=path, unused=len(calls) - len(kept), held=len(calls), left_because=why)
 
 
 def _why_unknown(entries: Entries) -> str:

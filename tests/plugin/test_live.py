@@ -65,8 +65,8 @@ def test_without_either_yesterdays_service_is_tested(project, servers):
     shop.answer = lambda _: "today"
     result = project.run_here()
     assert outcomes_of(result)["failed"] == 1
-    told = [line for line in result.outlines if "was replayed and never called, so no change of it" in line]
-    assert len(told) == 2
+    warned = [line for line in result.outlines if "was replayed and never called, so no change of it" in line]
+    assert len(warned) == 2
 
 
 @pytest.mark.parametrize("rule", ["also: ['POST {}/*']", "never: ['{}']"])
@@ -88,8 +88,8 @@ def test_a_service_that_another_worker_called_needs_no_warning(project):
     result = project.run_here("-n", "2")
     assert usage_in(project) == (4, 2)  # of which two were made
     result.stdout.no_fnmatch_line("*replayed and never called*")
-    told = project.run_here("-n", "2").stdout.str()
-    assert told.count("replayed and never called") == 2
+    printed = project.run_here("-n", "2").stdout.str()
+    assert printed.count("replayed and never called") == 2
 
 
 def test_a_host_is_never_recorded_and_others_are(project, servers):

@@ -100,7 +100,7 @@ def provider(project) -> Iterator[ProviderServer]:
 
 
 def use(project, name: str, node: str = "node") -> None:
-    """Let the app ask by a client, in a process of its own."""
+    """Let the app ask by a client, in a separate process."""
     text = CLIENTS[name]
     if isinstance(text, list):
         command = text
@@ -121,20 +121,22 @@ def usage_in(project) -> list[tuple[int, int]]:
     return [(output["usage"]["prompt_tokens"], output["usage"]["completion_tokens"]) for output in outputs]
 
 
+def check_calls(project, counts: str, *arguments: str) -> None:
+    """Both cases pass, with these calls, and the tokens of a call each."""
+    result = project.run_here("--llm-proxy", *arguments)
+    result.stdout.fnmatch_lines_random([counts])
+    assert outcomes_of(result)["passed"] == 2
+    assert usage_in(project) == [(PROMPT, COMPLETION)] * 2
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 def test_calls_of_a_child_process_are_recorded_counted_and_replayed(project, provider, client):
     use(project, client)
-    result = project.run_here("--llm-proxy")
-    result.stdout.fnmatch_lines_random(["*2 model calls made, 0 replayed, 0 failed*"])
-    assert outcomes_of(result)["passed"] == 2
-    assert usage_in(project) == [(PROMPT, COMPLETION)] * 2
+    check_calls(project, "*2 model calls made, 0 replayed, 0 failed*")
     assert len(provider.asked) == 2
 
     provider.__exit__()
-    result = project.run_here("--llm-proxy", "--llm-record", "none")
-    result.stdout.fnmatch_lines_random(["*0 model calls made, 2 replayed, 0 failed*"])
-    assert outcomes_of(result)["passed"] == 2
-    assert usage_in(project) == [(PROMPT, COMPLETION)] * 2
+    check_calls(project, "*0 model calls made, 2 replayed, 0 failed*", "--llm-record", "none")
 
 
 @pytest.fixture
@@ -168,14 +170,10 @@ def secure(project, provider, tmp_path: Path) -> str:
 @pytest.mark.parametrize("client", CLIENTS)
 def test_calls_by_https_are_looked_at_too(project, provider, client):
     use(project, client)
-    result = project.run_here("--llm-proxy")
-    result.stdout.fnmatch_lines_random(["*2 model calls made, 0 replayed, 0 failed*"])
-    assert outcomes_of(result)["passed"] == 2
+    check_calls(project, "*2 model calls made, 0 replayed, 0 failed*")
 
     provider.__exit__()
-    result = project.run_here("--llm-proxy", "--llm-record", "none")
-    result.stdout.fnmatch_lines_random(["*0 model calls made, 2 replayed, 0 failed*"])
-    assert outcomes_of(result)["passed"] == 2
+    check_calls(project, "*0 model calls made, 2 replayed, 0 failed*", "--llm-record", "none")
 
 
 def test_a_client_that_takes_no_proxy_is_led_by_its_base_url(project, provider):

@@ -93,19 +93,22 @@ def test_on_threads_the_failure_names_the_place(project, shape):
     )
 
 
+BY_OPENAI = """
+        async def ask(client, question):
+            completion = await client.chat.completions.create(
+                model="m", messages=[{"role": "user", "content": str(question)}]
+            )
+            return completion.choices[0].message.content
+"""
+
 CLIENTS = {
     "openai": """
         from openai import AsyncOpenAI
 
         def connect():
             return AsyncOpenAI(base_url=os.environ["URL"], api_key="none", max_retries=0)
-
-        async def ask(client, question):
-            completion = await client.chat.completions.create(
-                model="m", messages=[{"role": "user", "content": str(question)}]
-            )
-            return completion.choices[0].message.content
-    """,
+    """
+    + BY_OPENAI,
     "openai_on_aiohttp": """
         from openai import AsyncOpenAI, DefaultAioHttpClient
 
@@ -113,13 +116,8 @@ CLIENTS = {
             return AsyncOpenAI(
                 base_url=os.environ["URL"], api_key="none", max_retries=0, http_client=DefaultAioHttpClient()
             )
-
-        async def ask(client, question):
-            completion = await client.chat.completions.create(
-                model="m", messages=[{"role": "user", "content": str(question)}]
-            )
-            return completion.choices[0].message.content
-    """,
+    """
+    + BY_OPENAI,
     "httpx": """
         import httpx
 

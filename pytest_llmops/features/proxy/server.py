@@ -33,7 +33,7 @@ from pytest_llmops.printable import counted, name_counts, printable
 from pytest_llmops.recorder.egress import looking, note_connection
 from pytest_llmops.recorder.threads import start_outside
 
-_MOST_REASONS = 100  # that are told apart, since a sender may choose them
+_MOST_REASONS = 100  # that are kept apart, since a sender may choose them
 _SILENCE_S = 300.0  # after which a connection without data is closed
 _FIRST_S = 1.0  # in which a client speaks first, if it is one of HTTP
 _LAST_S = 2.0

@@ -1,4 +1,4 @@
-"""The input of one call of the app: a copy of its own, and whether the app changed it."""
+"""The input of one call of the app: a copy for it alone, and whether the app changed it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-Where an app is called: on a thread or a loop of its own, in the main thread, or on the loop of the tests.
+Where an app is called: on threads, in the main thread, or there on the event loop of the tests.
 
 Python binds some objects to a thread or to an event loop: a connection of `sqlite3`, `signal.signal`, the
 clients of asyncio. `runs_on` names the place that an app needs.

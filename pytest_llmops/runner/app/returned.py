@@ -291,7 +291,7 @@ def _read_response(response: Any) -> Any:
             return response.json()
         if kind == "text/plain":
             return response.text
-    except Exception as error:  # noqa: BLE001 - a client has errors of its own
+    except Exception as error:  # noqa: BLE001 - any error of the client's
         why = describe_error(error)
         raise AnswerError(f"the app returned an HTTP response that cannot be read: {why}") from None
     raise AnswerError(
