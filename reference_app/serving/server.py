@@ -20,11 +20,12 @@ def serve(app: SupportApp, host: str = "127.0.0.1", port: int = 8321, grace_s: i
     from reference_app.serving.routes import build
 
     with bind(host, port) as listener:
+        server = make_server(build(app, host, load_sections()), grace_s)
         address, port = listener.getsockname()[:2]
         sys.stderr.write(f"reference_app: http://{f'[{host}]' if ':' in host else host}:{port}\n")
         if not ip_address(address).is_loopback:
             sys.stderr.write("reference_app: there is no login; whoever reaches this address may ask.\n")
-        make_server(build(app, host, load_sections()), grace_s).run(sockets=[listener])
+        server.run(sockets=[listener])
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 
+import httpx
 import pytest
 
 from reference_app.errors import AppError
@@ -261,6 +262,9 @@ def test_ctrl_c_ends_it(launch, while_it_answers):
     process = launch("-c", SCRIPT)
     line = process.stderr.readline()
     assert line.startswith("reference_app: http://127.0.0.1:")
+    # Ctrl-C inside an import that calls `exec` ends Python by the signal, even where the interrupt is
+    # handled; what has answered imports nothing any more.
+    assert httpx.get(line.removeprefix("reference_app: ").strip() + "/health").status_code == 200
     with socket.create_connection(("127.0.0.1", int(line.rpartition(":")[2]))) as connection:
         if while_it_answers:
             body = json.dumps({"question": "endless"})
