@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.identity import Identity, is_host
+from pytest_llmops.recorder.providers import MCP
 from pytest_llmops.recorder.reply import requested_tools
 from pytest_llmops.recorder.request_settings import settings_of
 from pytest_llmops.records import ModelCall, ModelErrors
@@ -235,7 +236,7 @@ def count_calls(made: int, replayed: int, failed: int) -> str:
 
 
 def note_calls(calls: Iterable[Call]) -> tuple[ModelCall, ...]:
-    """Digests of the answered calls, in the order they began."""
+    """Digests of the models' answered calls, in the order they began."""
     return tuple(
         ModelCall(
             key=call.key,
@@ -251,7 +252,7 @@ def note_calls(calls: Iterable[Call]) -> tuple[ModelCall, ...]:
             finish=call.finish,
         )
         for call in sorted(calls, key=lambda call: call.offset_s)
-        if call.answered
+        if call.answered and call.kind != MCP
     )
 
 

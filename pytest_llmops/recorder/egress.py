@@ -19,9 +19,8 @@ from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.bodies import decode
 from pytest_llmops.recorder.call import CallLog, CallRules, Elsewhere
 from pytest_llmops.recorder.exchange import Exchange, MetricCalls, Recording
-from pytest_llmops.recorder.identity import find_kind, identify, is_loopback
+from pytest_llmops.recorder.identity import find_kind, identify, is_loopback, kind_of_listed
 from pytest_llmops.recorder.processes import note_asked
-from pytest_llmops.recorder.providers import OTHER
 from pytest_llmops.recorder.threads import is_inherited, is_looked_at
 
 # Headers and query parameters whose very purpose is a secret that the provider gave.
@@ -168,7 +167,7 @@ def begin(request: Egress) -> Exchange | None:
             return None
         # Of any other request, method and query tell what it asks.
         query = "&".join(request.open_query())
-        kind, path = OTHER, f"{request.method} {path}{'?' if query else ''}{query}"
+        kind, path = kind_of_listed(request.content), f"{request.method} {path}{'?' if query else ''}{query}"
     recording = _find_recording()
     if recording is None:
         return None

@@ -27,8 +27,9 @@ from pytest_llmops.recorder.call import (
 )
 from pytest_llmops.recorder.cassettes import CassetteSession, Recorded
 from pytest_llmops.recorder.explanation import explain_miss
-from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify_body, key_of
-from pytest_llmops.recorder.providers import OTHER, WORDLESS
+from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify_body, key_of, place_of
+from pytest_llmops.recorder.mcp_messages import has_answer, with_id
+from pytest_llmops.recorder.providers import LISTED, MCP, WORDLESS
 from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.reply import Reply, read_answer, read_reply
 from pytest_llmops.settings import RecordMode
@@ -187,7 +188,8 @@ def refuse_elsewhere(case: str, host: str) -> str:
     """Say why nothing may leave for a host."""
     return (
         f"{case}: the app wants to send something to {host} that is no model call, and --llm-record none "
-        f"lets nothing out. If it may, list the host under `record: {{allow: [{host}]}}` of the golden file."
+        f"lets nothing out. If it may, list the host under `record: {{allow: [{host}]}}` of the golden file, or "
+        "the request under `also`, to have it recorded and replayed."
     )
 
 
@@ -236,7 +238,8 @@ class Exchange:
         recorded = None if self._live else self._session.calls.get(place)
         if recorded is not None:
             self._offset_s, self.duration_s = recorded.offset_s, recorded.duration_s
-            self.replay = (recorded.content_type, encode_body(recorded.body, recorded.content_type))
+            body = with_id(recorded.body, self._identity.message_id) if self._is_mcp else recorded.body
+            self.replay = (recorded.content_type, encode_body(body, recorded.content_type))
             self._cached = recorded.cached
             self._close("replayed", recorded.body, read_reply(recorded.body), _OK)
             self._note(recorded.content_type, recorded.body)
@@ -260,7 +263,7 @@ class Exchange:
             self._recording.open.discard(self)
             self._recording.release_number(self._identity.key, self._nth)
             return
-        if self._identity.kind == OTHER and _OK <= status < _REDIRECTED:
+        if self._identity.kind in LISTED and _OK <= status < _REDIRECTED:
             status = _OK
         self._cached = cached
         self.duration_s = time.perf_counter() - self._clock
@@ -268,6 +271,8 @@ class Exchange:
         if fault:
             self.fail(fault, status=status)
             return
+        if self._is_mcp:  # clients leave the stream behind their answer unread
+            reply = replace(reply, ended=has_answer(body, self._identity.message_id))
         if not reply.ended:
             self._reason += " (the app left the stream unread, so it is not kept)"
         elif not self._live and self._recording.keeps:
@@ -280,6 +285,10 @@ class Exchange:
     def fail(self, error: BaseException | str, *, status: int | None = None) -> None:
         """Log a call that brought no answer; its next attempt is the same call."""
         self._end_without_answer("failed", error, status)
+
+    @property
+    def _is_mcp(self) -> bool:
+        return self._identity.kind == MCP
 
     def _give_other_reply(self) -> bool:
         """Return whether the app gets a reply that neither a cassette nor a provider gave."""
@@ -317,7 +326,7 @@ class Exchange:
             recording.refuse(error)
             self._end_without_answer("refused", f"it {missing}, and {rule}: {self._reason}")
             raise error
-        if recording.budget is not None and self._identity.kind != OTHER:
+        if recording.budget is not None and self._identity.kind not in LISTED:
             try:
                 recording.budget.permit(self._identity.provider, self._identity.model)
             except CassetteError as error:
@@ -367,13 +376,16 @@ class Exchange:
 
     def _refusal(self, why: str) -> CassetteError:
         identity = self._identity
-        model, path = self._shown(identity.model) or "no named model", self._shown(identity.path)
+        model = self._shown(identity.model) or "no named model"
+        place = place_of(identity.provider, self._shown(identity.path) or "")
+        what = (
+            f"the request {place}"
+            if identity.kind in LISTED
+            else f"a {identity.kind} call of {model} at {place}"
+        )
         detail = f"{self._reason} {'; '.join(self._differences)}".rstrip()
         remedy = "Run with --llm-record new, or leave the case out." if self._live else _RECORD
-        return CassetteError(
-            f"{self._recording.log.case}: a {identity.kind} call of {model} at {identity.provider}{path} "
-            f"{why}: {detail}. {remedy}"
-        )
+        return CassetteError(f"{self._recording.log.case}: {what} {why}: {detail}. {remedy}")
 
     def _shown(self, text: str | None) -> str | None:
         return text and self._recording.redaction.shown(text)

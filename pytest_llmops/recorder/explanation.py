@@ -14,7 +14,8 @@ from typing import Any
 from pytest_llmops.errors import LLMOpsError, hint
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder.cassettes import Recorded
-from pytest_llmops.recorder.identity import kind_of
+from pytest_llmops.recorder.identity import kind_of, place_of
+from pytest_llmops.recorder.providers import LISTED
 
 _KEPT_LOGS = 20
 _RUN = "PYTEST_LLMOPS_RUN"  # an environment variable, by which the processes of one command know each other
@@ -238,12 +239,13 @@ def _render(case: str, entries: Sequence[Mapping[str, Any]]) -> str:
         if entry.get("error"):
             lines.append(f"    {entry['error']}")
         for number, call in enumerate(entry["calls"], start=1):
-            model = call["model"] or "(no model named)"
-            request = printable(f"{call['kind']} {model} at {call['provider']}{call['path']}")
+            request = place_of(call["provider"], call["path"])
+            if call["kind"] not in LISTED:
+                request = f"{call['kind']} {call['model'] or '(no model named)'} at {request}"
             took = f"{call['duration_s']:.3f} s"
             outcome = f"{call['outcome']} ({took}) because {call['reason']}"
             if call["outcome"] == "replayed":
                 outcome = f"replayed from {call['file']} (took {took} when it was made)"
-            lines.append(f"    {number}. {request}: {outcome}")
+            lines.append(f"    {number}. {printable(request)}: {outcome}")
             lines += [f"         {difference}" for difference in call["differences"]]
     return "\n".join(lines) + "\n"

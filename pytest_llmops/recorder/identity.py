@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote
 
-from pytest_llmops.recorder.providers import READERS
+from pytest_llmops.recorder.mcp_messages import is_message, without_id
+from pytest_llmops.recorder.providers import MCP, OTHER, READERS
 
 LOOPBACK = "loopback"
 
@@ -32,6 +33,7 @@ class Identity:
         body: The request's JSON; its text where it has none.
         key: SHA-256 of the parts above in canonical form.
         sent: Path, query and headers, which change no answer, without credentials.
+        message_id: Of a message of MCP, which its answer repeats; None for one that gets none.
     """
 
     provider: str
@@ -40,6 +42,7 @@ class Identity:
     body: Any
     key: str
     sent: Mapping[str, Any] = field(default_factory=dict)
+    message_id: Any = None
 
     @property
     def model(self) -> str | None:
@@ -109,7 +112,15 @@ def identify(host: str, port: int | None, path: str, content: bytes, kind: str =
         if boundary := _BOUNDARY.match(content):  # drawn anew for each request
             content = content.replace(boundary[1], b"boundary")
         body = content.decode("utf-8", "surrogateescape")
+    if kind == MCP:
+        identity = identify_body(host, port, path, without_id(body), kind)
+        return replace(identity, message_id=body.get("id"))
     return identify_body(host, port, path, body, kind)
+
+
+def kind_of_listed(content: bytes) -> str:
+    """Return the kind of a request that a golden file lists."""
+    return MCP if is_message(_parse(content)) else OTHER
 
 
 def identify_body(host: str, port: int | None, path: str, body: Any, kind: str = "") -> Identity:
@@ -117,6 +128,12 @@ def identify_body(host: str, port: int | None, path: str, body: Any, kind: str =
     provider = LOOPBACK if is_loopback(host) else host if port is None else f"{host}:{port}"
     kind = kind or kind_of(path)
     return Identity(provider=provider, path=path, kind=kind, body=body, key=key_of(provider, path, body))
+
+
+def place_of(provider: str, path: str) -> str:
+    """`api.example.com/v1/chat`; of a request that a golden file lists, `POST api.example.com/rank`."""
+    method, _, rest = ("", "", path) if path.startswith("/") else path.partition(" ")
+    return f"{method} {provider}{rest}".lstrip()
 
 
 def key_of(provider: str, path: str, body: Any) -> str:

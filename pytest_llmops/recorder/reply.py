@@ -13,13 +13,13 @@ from typing import Any
 
 from pytest_llmops.recorder.bodies import event_lines, parse_body
 from pytest_llmops.recorder.finish import finish_of, finish_of_events
-from pytest_llmops.recorder.providers import OTHER, READERS
+from pytest_llmops.recorder.providers import LISTED, READERS
 from pytest_llmops.recorder.providers.reader import ToolPiece, first, mapping, string
 
 _OK = 200
 _DONE = "[DONE]"
 _EXCERPT = 300  # characters of a refusal
-_ANY_TEXT = {"audio", "files", OTHER}  # kinds whose answers need not be JSON
+_ANY_TEXT = {"audio", "files", *LISTED}  # kinds whose answers need not be JSON
 
 # The fields in which a streamed text comes piece by piece, so that a secret may be cut in two.
 _PIECES = {

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pytest_llmops.gates.spending import sum_known, sum_usage
 from pytest_llmops.recorder import Call, CallLog
-from pytest_llmops.recorder.providers import WORDLESS
+from pytest_llmops.recorder.providers import MCP, WORDLESS
 from pytest_llmops.records import CaseResult, Output, Usage
 
 _MILLION = 1_000_000
@@ -22,8 +22,9 @@ def sum_outputs(results: Iterable[CaseResult]) -> Usage:
 
 def usage_of(log: CallLog, prices: Mapping[str, tuple[float, float]]) -> Usage:
     """Count calls by their outcome, and sum over the answered ones; unknown where one may be missing."""
-    answered = [call for call in log.calls if call.answered]
-    failed = sum(call.outcome == "failed" for call in log.calls)
+    calls = [call for call in log.calls if call.kind != MCP]  # which no model answers
+    answered = [call for call in calls if call.answered]
+    failed = sum(call.outcome == "failed" for call in calls)
     usage = Usage(
         calls=len(answered) + failed,
         replayed=sum(call.outcome == "replayed" for call in answered),

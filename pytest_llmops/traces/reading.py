@@ -15,7 +15,8 @@ from typing import Any
 
 from pytest_llmops.recorder import Call
 from pytest_llmops.recorder.call import Elsewhere
-from pytest_llmops.recorder.providers import WORDLESS
+from pytest_llmops.recorder.mcp_messages import tool_call
+from pytest_llmops.recorder.providers import MCP, WORDLESS
 from pytest_llmops.recorder.reply import requested_tools, whole_reply
 from pytest_llmops.records import GIVEN_UP, Passage, Span, ToolCall
 
@@ -55,6 +56,20 @@ def span_of_call(index: int, call: Call, prompts: Mapping[str, str]) -> Span:
         status=call.outcome,
         origin="recorder",
     )
+
+
+def run_by(calls: Iterable[Call]) -> tuple[ToolCall, ...]:
+    """Return the tools that recorded messages of MCP ran, in order of their start."""
+    ordered = sorted((call for call in calls if call.kind == MCP and call.answered), key=_offset)
+    ran = (tool_call(call.request, call.response) for call in ordered)
+    return tuple(
+        ToolCall(name=name, arguments=dict(arguments), result=result)
+        for name, arguments, result in filter(None, ran)
+    )
+
+
+def _offset(call: Call) -> float:
+    return call.offset_s
 
 
 def _requested_of(call: Call) -> list[dict[str, Any]]:

@@ -8,7 +8,11 @@ from pytest_llmops.recorder.providers.reader import Reader
 OTHER = "http"
 """The kind of a request that a golden file lists under `record: {also: …}`."""
 
-WORDLESS = frozenset({OTHER, "embeddings", "images", "audio", "files", "count_tokens"})
+MCP = "mcp"
+"""The kind of such a request that is a message of the Model Context Protocol."""
+
+LISTED = frozenset({OTHER, MCP})
+WORDLESS = frozenset({*LISTED, "embeddings", "images", "audio", "files", "count_tokens"})
 """Kinds of calls whose answers are no text that a model wrote."""
 
 READERS: tuple[Reader, ...] = tuple(

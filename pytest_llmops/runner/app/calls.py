@@ -30,7 +30,7 @@ from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.tracebacks import describe_traceback
 from pytest_llmops.runner.usage import price_stated, usage_of
 from pytest_llmops.traces.capture import capture, settle
-from pytest_llmops.traces.reading import passages_of, span_of_call, span_of_request, tool_calls_of
+from pytest_llmops.traces.reading import passages_of, run_by, span_of_call, span_of_request, tool_calls_of
 
 _MOST_ATTEMPTS = 3
 _LONGEST_WAIT_S = 30.0
@@ -177,7 +177,7 @@ class AppCaller:
             output,
             repeat=repeat,
             passages=passages_of(spans) if output.passages is None else output.passages,
-            tool_calls=output.tool_calls or tool_calls_of(spans),
+            tool_calls=output.tool_calls or tool_calls_of(spans) or run_by(log.calls),
             latency_s=max(elapsed_s - waited_s, 0.0) + _busy_s(replayed),
             model=output.model or (chats[-1].model_reported if chats else None),
             model_calls=note_calls(log.calls),
