@@ -188,8 +188,8 @@ def refuse_elsewhere(case: str, host: str) -> str:
     """Say why nothing may leave for a host."""
     return (
         f"{case}: the app wants to send something to {host} that is no model call, and --llm-record none "
-        f"lets nothing out. If it may, list the host under `record: {{allow: [{host}]}}` of the golden file, or "
-        "the request under `also`, to have it recorded and replayed."
+        f"lets nothing out. If it may, list the host under `record: {{allow: [{host}]}}` of the golden file, "
+        "or the request under `also`, to have it recorded and replayed."
     )
 
 

@@ -25,6 +25,7 @@ from pytest_llmops.runner.stamps.source_facts import SourceFacts, read_facts
 
 _OURS = str(Path(__file__).resolve().parents[2])
 _INSTALLED = ("site-packages", "dist-packages")
+_METADATA = (".egg-info", ".dist-info")  # of the project's own installation
 _MOST_FILES = 5_000
 _MOST_PARTS = 200
 _MOST_BYTES = 2**22
@@ -340,7 +341,7 @@ def _is_own(place: str, root: str) -> bool:
     if place == _OURS or place.startswith(f"{_OURS}{os.sep}"):
         return False
     parts = place.split(os.sep)
-    if any(part in _INSTALLED for part in parts):
+    if any(part in _INSTALLED or part.endswith(_METADATA) for part in parts):
         return False
     inside = place == root or place.startswith(f"{root}{os.sep}")
     if inside and any(part.startswith(".") for part in place[len(root) :].split(os.sep)[1:]):

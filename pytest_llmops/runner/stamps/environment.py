@@ -12,8 +12,10 @@ import hmac
 import os
 import re
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ _OF_MACHINE = frozenset({
 })  # fmt: skip
 """What POSIX, Windows, terminals and CI set; it says which machine this is, and not what the app is told."""
 
+_OF_TESTS = ("PYTEST_", "_PYTEST_")
+
 _LINE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=[ \t]*(.*?)\s*$", re.MULTILINE)
 _MOST_BYTES = 2**20
 _BETWEEN = ("<frozen os>", "<frozen _collections_abc>", "os.py", "_collections_abc.py")
@@ -41,19 +45,74 @@ _readers: defaultdict[str, set[str]] = defaultdict(set)
 """Variable to the files whose code read it; kept for the process, for an app reads a variable once."""
 
 
-def _wrap(look_up: Callable[[Any, str], str]) -> Callable[[Any, str], str]:
+_copiers: set[str] = set()
+"""Files whose code took all variables, as for a child process: their texts show which ones count."""
+
+
+@dataclass(slots=True)
+class _Pass:
+    """
+    One pass over the names of all variables, and what was looked up in their order, then or afterwards.
+
+    Attributes:
+        names: Those that were handed out.
+        reads: The first of them, with the file that looked each up.
+    """
+
+    names: list[str] = field(default_factory=list)
+    reads: list[tuple[str, str]] = field(default_factory=list)
+
+    def takes(self, name: str, file: str) -> bool:
+        """Return whether a lookup is the next one of who copies all variables."""
+        at = len(self.reads)
+        if at >= len(self.names) or self.names[at] != name:
+            return False
+        self.reads.append((name, file))
+        return True
+
+    def settle(self) -> None:
+        if len(self.reads) == len(self.names):
+            _copiers.update(file for _, file in self.reads)
+        else:  # somebody chose
+            for name, file in self.reads:
+                _readers[name].add(file)
+
+
+_passes: dict[int, _Pass] = {}
+"""By thread, the last one."""
+
+
+def _watch_lookups(look_up: Callable[[Any, str], str]) -> Callable[[Any, str], str]:
     def __getitem__(environ: Any, name: str) -> str:  # noqa: N807 - the name that a traceback shows
         frame = sys._getframe(1)  # noqa: SLF001 - documented, and the way of `warnings`
         while frame.f_code.co_filename.endswith(_BETWEEN) and frame.f_back is not None:
             frame = frame.f_back
-        if isinstance(name, str):
-            _readers[name].add(frame.f_code.co_filename)
+        file, last = frame.f_code.co_filename, _passes.get(threading.get_ident())
+        if isinstance(name, str) and not (last and last.takes(name, file)):
+            _readers[name].add(file)
         return look_up(environ, name)
 
     return __getitem__
 
 
-watched = Patches(lambda: [(type(os.environ), "__getitem__", _wrap)])
+def _watch_passes(iterate: Callable[[Any], Iterator[str]]) -> Callable[[Any], Iterator[str]]:
+    def __iter__(environ: Any) -> Iterator[str]:  # noqa: N807 - as above
+        if last := _passes.get(threading.get_ident()):
+            last.settle()
+        now = _passes[threading.get_ident()] = _Pass()
+        for name in iterate(environ):
+            now.names.append(name)
+            yield name
+
+    return __iter__
+
+
+watched = Patches(
+    lambda: [
+        (type(os.environ), "__getitem__", _watch_lookups),
+        (type(os.environ), "__iter__", _watch_passes),
+    ]
+)
 """While it is installed, variables are noted whose names are put together at run time."""
 
 
@@ -73,13 +132,19 @@ def stamp_environment(
     Return `environment:NAME` to a stamp for each variable that is set and that the sources name or read.
 
     Args:
-        sources: File to its facts.
+        sources: Real path of a file to its facts.
         dotenv: Files of the form `NAME=value` that the app read; all variables in them count, and those of
             the environment weigh more.
     """
+    for each in list(_passes.values()):
+        each.settle()
     facts = sources.values()
     names = {name.upper() for one in facts for name in one.variables} | _read_by(sources)
-    prefixes = tuple(sorted({prefix.upper() for one in facts for prefix in one.prefixes}))
+    copiers = {os.path.realpath(file) for file in set(_copiers)}
+    prefixes = tuple(
+        {prefix.upper() for one in facts for prefix in one.prefixes}
+        | {name.upper() for file, one in sources.items() if file in copiers for name in one.variables}
+    )
     values = {name: value for path in dotenv for name, value in _read_dotenv(path)}
     wanted = {name.upper() for name in values}
     values |= os.environ
@@ -87,6 +152,7 @@ def stamp_environment(
         f"environment:{name}": _stamp(name, value, root)
         for name, value in sorted(values.items())
         if name.upper() not in _OF_MACHINE
+        and not name.upper().startswith(_OF_TESTS)
         and (
             name.upper() in names
             or name.upper() in wanted

@@ -22,8 +22,24 @@ READS = {
     "a prefix of a name": "import os\ndef read(name):\n    return os.environ.get('SHOP_' + name)",
     "an f-string": "import os\ndef read(name):\n    return os.environ.get(f'SHOP_{name}')",
     "pydantic, a prefix": "class A(BaseSettings):\n    model_config = C(env_prefix='shop_')\n    tone: str",
+    "a prefix without an end": (
+        "import os\nP = 'SHOP'\nV = {k: v for k, v in os.environ.items() if k.startswith(P)}"
+    ),
     "a name put together": "import os\nTONE = os.environ.get('_'.join(['SHOP', 'TONE']))",
+    "chosen in a loop": (
+        "import os\nP = ''.join('SHOP')\nV = [os.environ[k] for k in os.environ if k.startswith(P)]"
+    ),
     "pydantic": "class Shop(BaseSettings):\n    shop_tone: str = 'kind'",
+}
+
+AT_RUN_TIME = ("a name put together", "chosen in a loop", "a prefix without an end")
+COPIES = {
+    "for a child": "import os\nV = {**os.environ, 'SHOP_TONE': 'kind'}",
+    "a mapping": "import os\nV = dict(os.environ)",
+    "its own copy": "import os\nV = os.environ.copy()",
+    "a union": "import os\nV = os.environ | {'SHOP_TONE': 'kind'}",
+    "without some": "import os\nV = {k: v for k, v in os.environ.items() if not k.startswith('SHOP_')}",
+    "an update": "import os\nV = {}\nV.update(os.environ)",
 }
 
 
@@ -58,9 +74,7 @@ def stamps(tmp_path, monkeypatch):
 @pytest.mark.parametrize("way", READS)
 def test_a_variable_is_found_in_whatever_way_it_is_named(stamps, monkeypatch, way):
     source = {"shop_app.py": ANSWER, "shop_settings.py": READS[way]}
-    imports = (
-        "import shop_settings" if way == "a name put together" else "def later():\n    import shop_settings"
-    )
+    imports = "import shop_settings" if way in AT_RUN_TIME else "def later():\n    import shop_settings"
     source["shop_app.py"] = f"{imports}\n{ANSWER}"
     assert "environment:SHOP_TONE" not in stamps(source)
     values = []
@@ -73,10 +87,18 @@ def test_a_variable_is_found_in_whatever_way_it_is_named(stamps, monkeypatch, wa
     assert values[0] != values[1]
 
 
+@pytest.mark.parametrize("way", COPIES)
+def test_who_copies_all_variables_reads_none(stamps, monkeypatch, way):
+    for name in ("CONTAINER_NAME", "MAKELEVEL", "PYTEST_LLMOPS_RUN"):
+        monkeypatch.setenv(name, "one")
+    signed = stamps({"shop_app.py": f"import shop_child\n{ANSWER}", "shop_child.py": COPIES[way]})
+    assert [name for name in signed if name.startswith("environment:")] == []
+
+
 def test_the_environment_is_itself_again(stamps):
-    look_up = type(os.environ).__getitem__
+    methods = [getattr(type(os.environ), name) for name in ("__getitem__", "__iter__")]
     stamps({"shop_app.py": ANSWER})
-    assert type(os.environ).__getitem__ is look_up
+    assert [getattr(type(os.environ), name) for name in ("__getitem__", "__iter__")] == methods
 
 
 def test_a_dotenv_file_counts_by_its_variables(stamps):
@@ -146,6 +168,12 @@ def test_code_beside_the_project_counts_and_installed_code_does_not(stamps, tmp_
         "code:shop_app.py",
         "code:../library/shop_editable.py",
     ]
+
+
+def test_metadata_of_the_projects_installation_are_no_file_of_it(stamps):
+    reading = "from pathlib import Path\nV = (Path(__file__).parent / 'shop.egg-info/a.txt').read_text()\n"
+    signed = stamps({"shop_app.py": reading + ANSWER, "shop.egg-info/a.txt": "[console_scripts]"})
+    assert [name for name in signed if name.startswith("file:")] == []
 
 
 def test_a_file_that_a_pool_reads_is_stamped(stamps):
