@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.features.attack.metrics import has_payload
 from pytest_llmops.features.attack.payloads import place, place_attacks
+from pytest_llmops.features.attack.stops import has_payload
 from reference_app.documents.search import open_library
 from reference_app.errors import WeightsError
 from reference_app.models.client import open_models

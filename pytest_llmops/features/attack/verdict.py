@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from pytest_llmops.bounds import bound_of, describe_check, holds
-from pytest_llmops.features.attack.metrics import CHECK, is_refused, read_success
+from pytest_llmops.features.attack.metrics import CHECK
 from pytest_llmops.features.attack.payloads import PLACEMENTS, QUESTION
+from pytest_llmops.features.attack.success import is_refused, read_success
 from pytest_llmops.features.attack.suites import Facets, read_facets
 from pytest_llmops.gates.absolute import judge_suite
 from pytest_llmops.gates.case_results import (

@@ -7,8 +7,9 @@ from collections import Counter
 
 import pytest
 
-from pytest_llmops.features.attack.metrics import assess, read_success
+from pytest_llmops.features.attack.metrics import assess
 from pytest_llmops.features.attack.payloads import PLACEMENTS, SUITES, load_payloads, place_attacks
+from pytest_llmops.features.attack.success import read_success
 from pytest_llmops.records import Output, Sample, Span, ToolCall
 
 ATTACKS = list(place_attacks("owasp", PLACEMENTS, seed=0))
