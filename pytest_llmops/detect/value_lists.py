@@ -46,7 +46,14 @@ def hide_everywhere(values: Collection[str]) -> None:
     """
     global _hidden  # noqa: PLW0603  a value denied in a run is denied in its process
     if not _hidden.deny.issuperset(values):
-        _hidden = ValueLists(deny=_hidden.deny.union(values))
+        _hidden = ValueLists(allow=_hidden.allow, deny=_hidden.deny.union(values))
+
+
+def show_everywhere(value: str) -> None:
+    """Mask this value nowhere: an address that the app connects to, which whoever allows it has to read."""
+    global _hidden  # noqa: PLW0603  as above
+    if value not in _hidden.allow:
+        _hidden = ValueLists(allow=_hidden.allow | {value}, deny=_hidden.deny)
 
 
 def forget_hidden() -> None:
@@ -56,7 +63,7 @@ def forget_hidden() -> None:
 
 
 def hidden_values() -> ValueLists:
-    """Return the values that are masked everywhere."""
+    """Return the values that are masked everywhere, and those that are masked nowhere."""
     return _hidden
 
 

@@ -34,7 +34,7 @@ from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget, describe_budget, open_budget
 from pytest_llmops.runner.cases.case_runner import CaseRunner, NotBegunError, latest
 from pytest_llmops.runner.cases.store import SharedStore
-from pytest_llmops.runner.cases.tasks import Task, give_up, plan
+from pytest_llmops.runner.cases.tasks import Task, call_rules, give_up, plan
 from pytest_llmops.runner.readiness import (
     app_path,
     check_ready,
@@ -459,7 +459,7 @@ class Evaluation:
         """Return the runner of a golden file's cases; its app and rival are imported, not called."""
         if golden.path not in self._runners:
             named = None if app else app_path(golden, self.settings)
-            with importing(golden, self.settings, self.store):
+            with self.recorder.importing(call_rules(golden)), importing(golden, self.settings, self.store):
                 if app is None:
                     app = named_app(golden, self.settings, otherwise=self.naming)
                 rival = named_rival(golden, self.settings)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -76,6 +78,16 @@ class CallRules:
     def allows(self, host: str, port: int | None) -> bool:
         """Return whether the golden file lists a destination under `record: {allow: …}`."""
         return any(is_host(rule, host, port) for rule in self.allow)
+
+    def allows_address(self, address: str, port: int) -> bool:
+        """Return whether the list has an address, or a name of it that nobody looked up during the run."""
+        for rule in self.allow:
+            with suppress(OSError, UnicodeError):
+                name = rule.rpartition(":")[0] if rule.rpartition(":")[2].isdecimal() else rule
+                found = {str(entry[4][0]) for entry in socket.getaddrinfo(name.strip("[]"), None)}
+                if address in found and is_host(rule, name, port):
+                    return True
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

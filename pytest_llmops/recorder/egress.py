@@ -8,20 +8,21 @@ that no seam saw, of which only the destination is known.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.bodies import decode
 from pytest_llmops.recorder.call import CallLog, CallRules, Elsewhere
 from pytest_llmops.recorder.exchange import Exchange, MetricCalls, Recording
-from pytest_llmops.recorder.identity import find_kind, identify, is_loopback, kind_of_listed
+from pytest_llmops.recorder.identity import find_kind, identify, is_host, is_loopback, kind_of_listed
 from pytest_llmops.recorder.processes import note_asked
-from pytest_llmops.recorder.threads import is_inherited, is_looked_at
+from pytest_llmops.recorder.threads import is_inherited, looked_at
 
 # Headers and query parameters whose very purpose is a secret that the provider gave.
 _CREDENTIALS = frozenset({
@@ -52,6 +53,9 @@ class Listener(Protocol):
 
     def rule_unattributed(self) -> CassetteError | None:
         """Count a call that may belong to any of several cases; the error where it may not be made."""
+
+    def rule_import(self, host: str) -> CassetteError | None:
+        """Note what leaves while an app is imported; the error where it may not."""
 
     def rule_elsewhere(self, host: str) -> CassetteError | None:
         """Note what left for another machine and may belong to any of several cases; the error likewise."""
@@ -109,6 +113,9 @@ recorders: list[Listener] = []
 
 current: ContextVar[Recording | None] = ContextVar("pytest_llmops_recording", default=None)
 _in_metric: ContextVar[bool] = ContextVar("pytest_llmops_in_metric", default=False)
+_imports: ContextVar[CallRules | None] = ContextVar("pytest_llmops_imports", default=None)
+_ANY = "*"
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 # Of every context; a thread that the app started without its context may belong to any of them.
 _open_recordings: list[Recording] = []
@@ -128,26 +135,59 @@ def attributing(recording: Recording, *, shared: bool) -> Iterator[None]:
         current.reset(token)
 
 
+@contextmanager
+def importing(rules: CallRules) -> Iterator[None]:
+    """Give what leaves this context to the import of an app, which is no case; by its golden file's rules."""
+    token = _imports.set(rules)
+    try:
+        yield
+    finally:
+        _imports.reset(token)
+
+
 def stand_aside() -> None:
     """From now on, model calls of this thread outside a recording are a metric's, and none of an app."""
     _in_metric.set(True)
 
 
 @contextmanager
-def looking() -> Iterator[None]:
-    """Let what a seam has seen pass those that are below it."""
-    token = is_looked_at.set(True)
+def looking(host: str = "") -> Iterator[None]:
+    """
+    Let what a seam has seen pass those that are below it.
+
+    Args:
+        host: Of the request, that of a seam above if there is one: what it may go to.
+    """
+    token = looked_at.set(looked_at.get() or host or _ANY)
     try:
         yield
     finally:
-        is_looked_at.reset(token)
+        looked_at.reset(token)
+
+
+def strays(address: str) -> bool:
+    """Return whether a client connects to another machine for a request to this one."""
+    host = looked_at.get()
+    return bool(host) and host != _ANY and is_loopback(host) and not is_loopback(address)
+
+
+def is_of_seam(address: str) -> bool:
+    """Return whether a connection is for a request that was seen, or for a metric."""
+    return (bool(looked_at.get()) and not strays(address)) or is_of_metric()
 
 
 def is_listening() -> bool:
     """Return whether somebody here wants to see what this context sends, and no seam above has."""
-    if is_looked_at.get():
+    if looked_at.get():
         return False
+    if _imports.get() is not None:
+        return True
     return bool(_open_recordings) or current.get() is not None or _in_metric.get()
+
+
+def is_of_metric() -> bool:
+    """Return whether this context is a metric's, of which no app is judged."""
+    return current.get() is None and _in_metric.get()
 
 
 def begin(request: Egress) -> Exchange | None:
@@ -157,8 +197,13 @@ def begin(request: Egress) -> Exchange | None:
     Raises:
         CassetteError: The request may not be made.
     """
-    request = request.decoded()
-    note_asked(request.host, (request.port,) if request.port else _USUAL_PORTS)
+    exchange = _begin(request.decoded())
+    if exchange is None or exchange.replay is None:
+        note_asked(request.host, (request.port,) if request.port else _USUAL_PORTS)
+    return exchange
+
+
+def _begin(request: Egress) -> Exchange | None:
     path, kind = request.path, find_kind(request.method, request.path, request.content)
     if not kind:
         owner = _find_owner()
@@ -168,7 +213,7 @@ def begin(request: Egress) -> Exchange | None:
         # Of any other request, method and query tell what it asks.
         query = "&".join(request.open_query())
         kind, path = kind_of_listed(request.content), f"{request.method} {path}{'?' if query else ''}{query}"
-    recording = _find_recording()
+    recording = _find_recording(request.host, request.port)
     if recording is None:
         return None
     identity = identify(request.host, request.port, path, request.content, kind)
@@ -202,8 +247,17 @@ def note_connection(address: str, port: int, name: str = "") -> None:
     Raises:
         CassetteError: It may not be opened.
     """
-    if not is_loopback(address):
+    if not is_loopback(address) or _is_proxy(address, port):
         _note_elsewhere(Elsewhere(host=f"{name or address}:{port}"), name or address, port)
+
+
+def _is_proxy(host: str, port: int) -> bool:
+    """Return whether the environment names this as the way to other machines."""
+    written = [os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXIES]
+    places = [urlsplit(proxy if "//" in proxy else f"//{proxy}") for proxy in written if proxy]
+    with suppress(ValueError):
+        return any(place.port == port and is_host(place.hostname or "", host, port) for place in places)
+    return False
 
 
 def _find_owner() -> Recording | None:
@@ -216,7 +270,7 @@ def _find_owner() -> Recording | None:
     return _open_recordings[0] if len(_open_recordings) == 1 else None
 
 
-def _find_recording() -> Recording | MetricCalls | None:
+def _find_recording(host: str, port: int | None) -> Recording | MetricCalls | None:
     """
     Return the recording that a model call belongs to.
 
@@ -225,8 +279,12 @@ def _find_recording() -> Recording | MetricCalls | None:
     """
     if (owner := _find_owner()) is not None:
         return owner
-    if current.get() is None and _in_metric.get():
+    if is_of_metric():
         return recorders[-1].metric_calls if recorders else None
+    if (rules := _imports.get()) is not None:
+        if not rules.why_live(host, port):
+            _rule_import(host)
+        return None
     if candidates := _open_recordings[:]:
         error = recorders[-1].rule_unattributed() if recorders else None
         for candidate in candidates:
@@ -236,9 +294,17 @@ def _find_recording() -> Recording | MetricCalls | None:
     return None
 
 
+def _rule_import(host: str) -> None:
+    if recorders and (error := recorders[-1].rule_import(host)) is not None:
+        raise error
+
+
 def _note_elsewhere(left: Elsewhere, host: str, port: int | None) -> None:
     if (owner := _find_owner()) is not None:
         owner.leave(left, host, port)
+    elif (rules := _imports.get()) is not None:
+        if not rules.allows(host, port):
+            _rule_import(left.host)
     elif (
         _open_recordings
         and recorders

@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from pytest_llmops.detect.value_lists import show_everywhere
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.printable import printable
 from pytest_llmops.recorder.bodies import encode_body
@@ -138,17 +140,22 @@ class Recording:
         if not self.shared:
             return
         allowed = self.rules.allows(host, port)
+        if not allowed and left.sent is None:
+            allowed = self.rules.allows_address(host, port)
+        _show_address(host)
         if self.mode == "none" and not allowed:
             error = CassetteError(refuse_elsewhere(self.log.case, left.host))
             self.refuse(error)
             raise error
         self.log.elsewhere.append(replace(left, allowed=allowed))
 
-    def note_leaving(self, destination: str) -> None:
-        """Note a connection to `192.0.2.7:443` that is open or over already."""
-        host, _, port = destination.rpartition(":")
-        with suppress(CassetteError):  # of the log, since nobody can refuse it any more
-            self.leave(Elsewhere(host=destination), host, int(port))
+    def note_leaving(self, address: str, port: int, host: str) -> None:
+        """Note a connection to an address, of that host, on which something was sent already."""
+        allowed = self.rules.allows(host, port) or self.rules.allows_address(address, port)
+        _show_address(host)
+        if self.mode == "none" and not allowed:
+            self.refuse(CassetteError(refuse_sent(self.log.case, f"{host}:{port}")))
+        self.log.elsewhere.append(Elsewhere(host=f"{host}:{port}", allowed=allowed))
 
     def end(self) -> None:
         """Close open calls; a call that outlives its case is not kept."""
@@ -190,6 +197,22 @@ def refuse_elsewhere(case: str, host: str) -> str:
         f"{case}: the app wants to send something to {host} that is no model call, and --llm-record none "
         f"lets nothing out. If it may, list the host under `record: {{allow: [{host}]}}` of the golden file, "
         "or the request under `also`, to have it recorded and replayed."
+    )
+
+
+def _show_address(host: str) -> None:
+    """Have an address shown in clear, where it is none of a person's: the app connects to it."""
+    with suppress(ValueError):
+        show_everywhere(str(ip_address(host)))
+
+
+def refuse_sent(case: str, destination: str) -> str:
+    """Say that something left under none which nobody could refuse."""
+    host = destination.rpartition(":")[0]
+    return (
+        f"{case}: something was sent to {destination} by a child process, by native code or on a "
+        "connection that was open before, which --llm-record none cannot refuse. If it may, list the host "
+        f"under `record: {{allow: [{host}]}}` of the golden file."
     )
 
 

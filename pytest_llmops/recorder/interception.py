@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec
 from threading import Lock
 from types import ModuleType
 
-from pytest_llmops.recorder import egress
+from pytest_llmops.recorder import egress, processes
 from pytest_llmops.recorder.exchange import Recording
 from pytest_llmops.recorder.patches import Change, Patches
 from pytest_llmops.recorder.seams import aiohttp_clients, connections, http_connections, httpx_clients
@@ -74,6 +74,7 @@ def install() -> None:
     with _lock:
         if not _patches.has_users:
             sys.meta_path.insert(0, _finder)
+            processes.begin_to_watch()
         _patches.install()
         connections.listen()
 
@@ -84,3 +85,4 @@ def uninstall() -> None:
         _patches.uninstall()
         if not _patches.has_users:
             sys.meta_path.remove(_finder)
+            processes.stop_watching()

@@ -16,18 +16,23 @@ _NO_CLIENTS = re.compile(
     r"/(?:lib(?:c|crypto|ssl|python|resolv|nss|nsl|uuid|anl|pthread|torch|gloo)\b|ld-|_ssl|onnxruntime|xllamacpp)"
     r"|/(?:onnxruntime|xllamacpp|torch|cryptography)/"
 )
-_loaded = {"libraries": 0}
+_loaded = {"libraries": 0, "functions": 0}
 _SYMBOLS = 11  # the type of an ELF section: symbols that the loader looks up
 
 
 def may_connect() -> bool:
-    """Return whether a library is loaded that calls `connect` of the system by itself."""
-    return _find_clients(_loaded["libraries"])
+    """Return whether a library is loaded that calls `connect` of the system by itself, or `ctypes` did."""
+    return _loaded["functions"] > 0 or _find_clients(_loaded["libraries"])
 
 
 def note_loaded() -> None:
     """Note that a library is about to be loaded."""
     _loaded["libraries"] += 1
+
+
+def note_looked_up() -> None:
+    """Note that `ctypes` was asked for a function that connects."""
+    _loaded["functions"] += 1
 
 
 @lru_cache(maxsize=8)

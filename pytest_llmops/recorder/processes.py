@@ -1,141 +1,188 @@
 """
-Connections of child processes and of native code, as the system lists them (Linux).
+Connections that no seam sees: of child processes, of native code, and those that were open before the case.
 
-What such a process sends cannot be read. Its connections are compared before and after a case: of a new one
-that Python did not open itself, the destination is known.
+What is sent on them cannot be read. The system's list of connections is compared before and after a case: of
+each on which something was sent by then, the destination is known.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import socket
-import sys
 import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.recorder.native import may_connect, note_loaded
+from cachetools import LRUCache
+
+from pytest_llmops.recorder.native import may_connect, note_loaded, note_looked_up
+from pytest_llmops.recorder.sockets import Connection, list_connections, own_sockets, plain
 from pytest_llmops.recorder.threads import start_outside
 
-_TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 _COUNTS = Path("/proc/self/net/snmp")
 _SHORTEST_PAUSE_S = 0.01
-_MOMENT_S = 0.05
+_MOMENT_S = 0.005
 _NEW_S, _UNNEEDED_S = 0.5, 0.05
 _SHARE = 4  # pauses are so many times as long as a look
-_CALLS = frozenset({"connect", "sendto", "sendmsg", "system", "posix_spawn", "fork", "execve"})
+_MOST_NAMES, _MOST_SOCKETS = 10_000, 100_000
+_CONNECTS = frozenset({"connect", "sendto", "sendmsg"})
+_BEGINS = frozenset({"system", "posix_spawn", "fork", "execve"})
 """Functions of the system that `ctypes` may be asked for."""
 _STARTS = frozenset({
     "subprocess.Popen", "os.system", "os.posix_spawn", "os.fork", "os.forkpty", "os.spawn", "os.exec",
     "pty.spawn",
 })  # fmt: skip
-_LISTENED = re.compile(r"^ *\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A ", re.MULTILINE)
-# Lines whose other end is this machine are most of a busy table, and are skipped without a look at the rest.
-_TO_OTHERS = re.compile(
-    r" *\d+: (?P<local>[0-9A-F]+:[0-9A-F]{4}) (?!0100007F:|0{24}|0{16}FFFF00000100007F:|0{8}:)"
-    r"(?P<remote>[0-9A-F]+):(?P<port>[0-9A-F]{4}) \S+ \S+ \S+ \S+ +\d+ +\d+ (?P<inode>\d+)"
-)
+_MARK = "PYTEST_LLMOPS_PROCESS"  # an environment variable, by which a process that lost its parent is found
 
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """A line of the system's table; `inode` is 0 of one that its owner has closed."""
-
-    local: str
-    remote: str
-    port: int
-    inode: int = field(compare=False)
+names: LRUCache[str, str] = LRUCache(_MOST_NAMES)
+"""Address to the name that it was found by."""
 
 
 @dataclass(slots=True, eq=False)
 class Watch:
     """
-    Finds the connections that others than Python open during a case: child processes and native code.
+    Finds the connections on which others than the seams send something during a case.
 
-    While there may be any, the system's table of connections is looked at again and again, for nothing is
-    left of one that is closed.
+    While a child process or native code may open any, the system's list is looked at again and again, for
+    nothing is left of one that is closed.
 
     Attributes:
         children: How many processes were started while it was open.
-        asked: Host and port of requests that were looked at; another event loop may have opened these.
+        asked: Host and port of requests that a seam let out; another event loop may have opened these.
         opens: Connections that this machine had opened when it began.
     """
 
     children: int = 0
     asked: Counter[tuple[str, int]] = field(default_factory=Counter)
     opens: int = 0
-    _before: frozenset[Connection] | None = None
-    _own: set[Connection] = field(default_factory=set)
-    _of_children: set[Connection] = field(default_factory=set)
-    _opened: Counter[tuple[str, int]] = field(default_factory=Counter)
+    _before: dict[int, int] = field(default_factory=dict)
+    _named: set[int] = field(default_factory=set)
+    _placed: set[tuple[str, int]] = field(default_factory=set)
+    _own: dict[int, Connection] = field(default_factory=dict)
+    _of_children: dict[int, Connection] = field(default_factory=dict)
 
     @property
     def looks(self) -> bool:
-        return self._before is not None and (self.children > 0 or may_connect())
+        return self.children > 0 or _state.has_children or may_connect()
 
     def begin(self) -> None:
+        if self.looks or own_sockets() - _state.harmless:
+            self._before = {inode: one.sent for inode, one in _list_lately().items()}
         _open.append(self)
-        if may_connect():
+        if self.looks:
             self.note_other(is_child=False)
 
     def note_other(self, *, is_child: bool) -> None:
         """Note a process that is about to start, or native code that is about to be loaded."""
         self.children += is_child
-        if self._before is None:
-            self.opens, self._before = _count_opens(), _list_lately()
+        self.opens = self.opens or _count_opens()
         _begin_to_look()
 
-    def note_opened(self, address: str, port: int) -> None:
+    def note_opened(self, inode: int, address: str, port: int) -> None:
         """Note a connection that Python opened, which was looked at or named where it was."""
-        self._opened[_plain(address), port] += 1
+        self._named.add(inode)
+        self._placed.add((plain(address), port))
 
     def take(self, own: Iterable[Connection], of_children: Iterable[Connection]) -> None:
         """Take the connections that this process and its children have now."""
-        before = self._before or frozenset()
-        self._own.update(one for one in own if one not in before)
-        self._of_children.update(one for one in of_children if one not in before)
+        for one in filter(self._has_sent, own):
+            if one.inode in _state.looked:
+                self._placed.add((one.remote, one.port))
+            elif one.inode not in self._named:
+                self._own[one.inode] = one
+        self._of_children.update({one.inode: one for one in of_children if self._has_sent(one)})
 
-    def end(self) -> Counter[str]:
-        """Count the connections that nobody looked at, by destination."""
-        if self.looks:
-            _look([self])
+    def _has_sent(self, one: Connection) -> bool:
+        before = self._before.get(one.inode)
+        return before is None or one.sent > before
+
+    def end(self) -> Counter[tuple[str, int]]:
+        """Count the connections that nobody looked at, by address and port."""
+        if self.looks or own_sockets() - _state.harmless:
+            _take([self])
         if self in _open:
             _open.remove(self)
-        own: Counter[tuple[str, int]] = Counter()
-        if self._own and may_connect():
-            own = Counter((one.remote, one.port) for one in tuple(self._own)) - self._opened
-            own -= self._count_asked() if own else Counter()
-        unseen = own + Counter((one.remote, one.port) for one in tuple(self._of_children))
-        return Counter({f"{host}:{port}": count for (host, port), count in unseen.items()})
+        own = Counter((one.remote, one.port) for one in tuple(self._own.values()))
+        own -= self._count_asked() if own else Counter()
+        return own + Counter((one.remote, one.port) for one in tuple(self._of_children.values()))
 
     def _count_asked(self) -> Counter[tuple[str, int]]:
-        """Count the requests that were looked at, by address: another event loop may have opened these."""
+        """Count the requests that a seam let out over connections that are not known."""
         counts: Counter[tuple[str, int]] = Counter()
         for (host, port), count in self.asked.items():
             with suppress(OSError):
                 entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-                counts.update({(_plain(str(entry[4][0])), port): count for entry in entries})
+                places = {(plain(str(entry[4][0])), port) for entry in entries}
+                if not places & self._placed:
+                    counts.update(dict.fromkeys(places, count))
         return counts
 
 
 @dataclass(slots=True)
-class _Lately:
-    """The connections when they were last listed, by the monotonic clock."""
+class _Sockets:
+    """
+    What is known of sockets and processes, over all cases.
 
+    Attributes:
+        looked: Inodes of those on which a seam sees what is sent, or whose sender is no app.
+        harmless: Inodes of those that go to this machine or nowhere, and of `looked`.
+        has_children: This process may have child processes.
+        at: When the connections were last listed, by the monotonic clock.
+    """
+
+    looked: LRUCache[int, None] = field(default_factory=lambda: LRUCache(_MOST_SOCKETS))
+    harmless: set[int] = field(default_factory=set)
+    has_children: bool = False
     at: float = -_MOMENT_S
-    known: frozenset[Connection] = frozenset()
+    listed: dict[int, Connection] = field(default_factory=dict)
 
 
 _open: list[Watch] = []
-_lately = _Lately()
+_state = _Sockets()
 _looking = threading.Lock()
+
+
+def begin_to_watch() -> None:
+    """Mark the processes that are started from now on, and find those that run."""
+    _state.has_children = any(True for _ in _list_processes(os.getpid()))
+    os.environ[_MARK] = str(os.getpid())
+
+
+def stop_watching() -> None:
+    os.environ.pop(_MARK, None)
+
+
+def note_looked(opened: Any) -> None:
+    """Note a socket on which a seam sees all that is sent."""
+    if (inode := inode_of(opened)) is not None:
+        _state.looked[inode] = None
+        _state.harmless.add(inode)
+
+
+def note_unread(opened: Any) -> None:
+    """Note a socket on which a seam does not see any more what is sent."""
+    if (inode := inode_of(opened)) is not None:
+        _state.looked.pop(inode, None)
+        _state.harmless.discard(inode)
+
+
+def inode_of(opened: Any) -> int | None:
+    """Return the inode of a socket; None of one that is closed, or is none."""
+    try:
+        return os.fstat(opened.fileno()).st_ino
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def name_of(address: str) -> str:
+    """Return the name that an address was found by; the address where there is none."""
+    return names.get(address, address)
 
 
 def _begin_to_look() -> None:
@@ -165,95 +212,78 @@ def _look_on() -> None:
 
 
 def _look(watches: Sequence[Watch]) -> None:
-    if _count_opens() <= min(watch.opens for watch in watches):
-        return  # nobody opened any
-    connections = [one for one in _list_connections() if one.inode]
-    if not connections:
-        return
-    here, *children = _list_processes(os.getpid())
-    sockets = set(_list_sockets(here))
-    inodes = {inode for child in children for inode in _list_sockets(child)} - sockets  # they inherit ours
-    own = [one for one in connections if one.inode in sockets]
-    of_children = [one for one in connections if one.inode in inodes]
+    if _count_opens() > min(watch.opens for watch in watches):  # else nobody opened any
+        _take(watches)
+
+
+def _take(watches: Sequence[Watch]) -> None:
+    connections = list_connections()
+    sockets = own_sockets()
+    others = list(_list_processes(os.getpid())) if any(watch.looks for watch in watches) else []
+    inodes = {inode for process in others for inode in _list_sockets(process)} - sockets  # they inherit ours
+    own = [connections[inode] for inode in sockets if inode in connections]
+    of_children = [connections[inode] for inode in inodes if inode in connections]
     for watch in watches:
         watch.take(own, of_children)
+    _state.harmless = {inode for inode in sockets if inode not in connections or inode in _state.looked}
+    if not others and not any(watch.children for watch in _open):
+        _state.has_children = False
 
 
-def note_opened(address: str, port: int) -> None:
-    """Note a connection that Python opens."""
-    for watch in tuple(_open):
-        watch.note_opened(address, port)
+def note_opened(opened: Any, address: str, port: int, *, is_looked: bool) -> None:
+    """Note a connection that Python opens; `is_looked`: a seam does, or the code of a metric."""
+    note_looked(opened) if is_looked else note_unread(opened)
+    if (inode := inode_of(opened)) is not None:
+        for watch in tuple(_open):
+            watch.note_opened(inode, address, port)
 
 
 def note_asked(host: str, ports: Iterable[int]) -> None:
-    """Note a request that was looked at, and the ports that it may go to."""
+    """Note a request that a seam lets out, and the ports that it may go to."""
     for watch in tuple(_open):
         watch.asked.update((host, port) for port in ports)
 
 
 def note_child() -> None:
     """Note a process that is about to start."""
+    _state.has_children = True
     for watch in tuple(_open):
         watch.note_other(is_child=True)
 
 
 def note_event(event: str, arguments: tuple[Any, ...]) -> None:
     """Note an audit event by which a process is started, or native code is loaded or called."""
-    is_child = event in _STARTS or (event == "ctypes.dlsym" and arguments[1] in _CALLS)
-    is_loaded = event == "import" and str(arguments[1] or "").endswith(".so")
-    if is_loaded:
+    function = arguments[1] if event == "ctypes.dlsym" else None
+    if event in _STARTS or function in _BEGINS:
+        note_child()
+    elif function in _CONNECTS:
+        note_looked_up()
+        _look_from_now()
+    elif event == "ctypes.dlopen" or (event == "import" and str(arguments[1] or "").endswith(".so")):
         note_loaded()
-    if is_child or is_loaded:
-        for watch in tuple(_open):
-            watch.note_other(is_child=is_child)
+        _look_from_now()
 
 
-def _plain(address: str) -> str:
-    with suppress(ValueError):
-        return str(_unmapped(ip_address(address.partition("%")[0])))
-    return address
-
-
-def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    return getattr(address, "ipv4_mapped", None) or address
+def _look_from_now() -> None:
+    for watch in tuple(_open):
+        watch.note_other(is_child=False)
 
 
 def _count_opens() -> int:
     """Count the connections that this machine ever opened, to itself too; more each time if nobody counts."""
     with suppress(OSError, ValueError, StopIteration):
-        names, values = (
+        titles, values = (
             line.split() for line in _COUNTS.read_text("ascii").splitlines() if line.startswith("Tcp:")
         )
-        return int(values[names.index("ActiveOpens")])
+        return int(values[titles.index("ActiveOpens")])
     return time.monotonic_ns()
 
 
-def _list_lately() -> frozenset[Connection]:
+def _list_lately() -> dict[int, Connection]:
     """The connections of now, or of a moment ago: many cases begin at once."""
-    if time.monotonic() - _lately.at > _MOMENT_S:
-        _lately.known, _lately.at = frozenset(_list_connections()), time.monotonic()
-    return _lately.known
-
-
-def _list_connections() -> Iterator[Connection]:
-    """Yield the connections to other machines; none where the system has no such table."""
-    text = ""
-    for table in _TABLES:
-        with suppress(OSError):
-            text += table.read_text("ascii")
-    served = set(_LISTENED.findall(text))
-    for line in filter(None, map(_TO_OTHERS.match, text.splitlines())):
-        remote = _unmapped(_read_address(line["remote"]))
-        if not (remote.is_loopback or remote.is_unspecified or line["local"].partition(":")[2] in served):
-            yield Connection(line["local"], str(remote), int(line["port"], 16), int(line["inode"]))
-
-
-def _read_address(digits: str) -> IPv4Address | IPv6Address:
-    """Read an address, which the kernel writes as words of 32 bits in the machine's order."""
-    words = [bytes.fromhex(digits[at : at + 8]) for at in range(0, len(digits), 8)]
-    if sys.byteorder == "little":
-        words = [word[::-1] for word in words]
-    return ip_address(b"".join(words))
+    if time.monotonic() - _state.at > _MOMENT_S:
+        _state.listed, _state.at = list_connections(), time.monotonic()
+    return _state.listed
 
 
 def _list_sockets(process: int) -> Iterator[int]:
@@ -268,13 +298,29 @@ def _list_sockets(process: int) -> Iterator[int]:
 
 
 def _list_processes(root: int) -> Iterator[int]:
-    """Yield a process, then its descendants."""
+    """Yield the descendants of a process, then those that it started and whose parent is over."""
     children: defaultdict[int, list[int]] = defaultdict(list)
+    began: dict[int, int] = {}
     for name in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208
         with suppress(OSError, ValueError, IndexError):
-            status = Path(f"/proc/{name}/stat").read_bytes()
-            children[int(status.rpartition(b")")[2].split()[1])].append(int(name))
-    waiting = [root]
+            facts = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()
+            children[int(facts[1])].append(int(name))
+            began[int(name)] = int(facts[19])
+    found, waiting = {root}, [root]
     while waiting:
-        yield (process := waiting.pop())
-        waiting += children.get(process, ())
+        further = children.get(waiting.pop(), [])
+        yield from further
+        found.update(further)
+        waiting += further
+    mark = b"\0%s=%d\0" % (_MARK.encode(), root)
+    for process, at in began.items():
+        if process not in found and at >= began.get(root, 0) and _is_marked(process, at, mark):
+            yield process
+
+
+@lru_cache(maxsize=10_000)
+def _is_marked(process: int, _began: int, mark: bytes) -> bool:
+    """Return whether a process inherited the mark; it is known by its start, since numbers are used again."""
+    with suppress(OSError):
+        return mark in b"\0" + Path(f"/proc/{process}/environ").read_bytes()
+    return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from pytest_llmops.recorder.call import CallBudget, CallLog, CallRules, ReplySou
 from pytest_llmops.recorder.cassettes import Cassettes, cassette_path
 from pytest_llmops.recorder.exchange import MetricCalls, Recording, refuse_elsewhere
 from pytest_llmops.recorder.explanation import RunLog
-from pytest_llmops.recorder.processes import Watch
+from pytest_llmops.recorder.processes import Watch, name_of
 from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.threads import carry_context
 from pytest_llmops.records import ANCHORS
@@ -77,6 +77,7 @@ class Recorder:
         problems: Answers that could not be kept, and why; the answers themselves reached the app.
         unattributed: How many model calls may have been of any of several cases.
         elsewhere: By destination, what else left for another machine and may have been of any of several.
+        at_import: By host, what left for a model or another machine while an app was imported.
         metric_calls: The calls of metrics, which belong to no case.
         services: On this machine, without a stamp of their weights, and whether a call of theirs was made.
         replies: Sees the replies to the app's model calls, and may give others; never those of judges.
@@ -104,6 +105,7 @@ class Recorder:
         self.problems: list[str] = []
         self.unattributed = 0
         self.elsewhere: Counter[str] = Counter()
+        self.at_import: Counter[str] = Counter()
         self.replies: ReplySource | None = None
         self.keeps = True
         self._redaction = Redaction(redact)
@@ -156,6 +158,20 @@ class Recorder:
             return CassetteError(refuse_elsewhere("several cases ran", host))
         return None
 
+    @staticmethod
+    def importing(rules: CallRules) -> AbstractContextManager[None]:
+        """Note what leaves this context, in which an app is imported; see `at_import`."""
+        return egress.importing(rules)
+
+    def rule_import(self, host: str) -> CassetteError | None:
+        """Note what leaves while an app is imported; the error where it may not."""
+        with self._lock:
+            self.at_import[host] += 1
+        if self._mode == "none" or self._budget is not None:
+            why = "--llm-record none makes no calls" if self._mode == "none" else "a budget counts each call"
+            return CassetteError(f"something is sent to {host} while the app is imported, and {why}")
+        return None
+
     @contextmanager
     def recording(
         self, case: str, repeat: int, *, shared: bool = True, rules: CallRules | None = None
@@ -203,8 +219,8 @@ class Recorder:
                 yield log
             broke = False
         finally:
-            for destination in watch.end() if shared else ():
-                recording.note_leaving(destination)
+            for address, port in watch.end().elements() if shared else ():
+                recording.note_leaving(address, port, name_of(address))
             recording.end()
             if not shared:
                 with self._lock:

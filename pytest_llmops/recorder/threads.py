@@ -20,8 +20,8 @@ is_inherited: ContextVar[bool] = ContextVar("pytest_llmops_is_inherited", defaul
 """Set in threads that got their context here: one that outlives its case may serve other cases since."""
 
 
-is_looked_at: ContextVar[bool] = ContextVar("pytest_llmops_is_looked_at", default=False)
-"""Set while a client that was seen opens its connection; not in threads that are started meanwhile."""
+looked_at: ContextVar[str] = ContextVar("pytest_llmops_looked_at", default="")
+"""The host of a seen request while its client opens the connection; empty in threads that it starts."""
 
 
 def start_outside(thread: threading.Thread) -> None:
@@ -41,7 +41,7 @@ def _carry_to_thread(original: Callable[..., Any]) -> Callable[..., Any]:
     def start(self: threading.Thread) -> None:
         context = copy_context()
         context.run(is_inherited.set, True)  # noqa: FBT003 - there is no other way to set it
-        context.run(is_looked_at.set, False)  # noqa: FBT003
+        context.run(looked_at.set, "")
         run = self.run
 
         def run_in_context() -> None:
@@ -71,7 +71,7 @@ def _carry_to_pool(original: Callable[..., Any]) -> Callable[..., Any]:
     def submit(self: Any, function: Callable[..., Any], /, *args: Any, **options: Any) -> Any:
         # Empty, for the thread that the pool may start now is to carry nothing.
         context = copy_context()
-        context.run(is_looked_at.set, False)  # noqa: FBT003
+        context.run(looked_at.set, "")
         return Context().run(original, self, context.run, function, *args, **options)
 
     return submit

@@ -80,6 +80,13 @@ class Attribution:
                 f"error: requests or connections of no known case: {name_counts(elsewhere)}, so no check "
                 f"of a case looked at them; {_REMEDY}"
             )
+        if recorder and recorder.at_import:
+            lost_sight.append(
+                f"error: while the app was imported it sent something: {name_counts(recorder.at_import)}, "
+                "which belongs to no case, so it is not recorded and no check looked at it; let the app do "
+                "this when it is called, or list the host in the golden file: under `record: {allow: …}`, or "
+                "under `never` if it serves a model"
+            )
         return [*self._ends, *lost_sight, *self._leaks(), *finished]
 
     def listener_errors(self) -> list[str]:

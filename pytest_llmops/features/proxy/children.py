@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from pytest_llmops.features.proxy.certificates import STORES
 from pytest_llmops.recorder import egress
-from pytest_llmops.recorder.threads import is_inherited, is_looked_at
+from pytest_llmops.recorder.threads import is_inherited, looked_at
 
 BASE = "llmops"
 """The first step of a path that holds a case's token and the address of another host."""
@@ -97,7 +97,7 @@ class Children:
                 token = self._tokens[id(recording)] = token_hex(8)
                 context = copy_context()
                 context.run(is_inherited.set, True)  # noqa: FBT003 - as for threads, see `recorder/threads.py`
-                context.run(is_looked_at.set, False)  # noqa: FBT003
+                context.run(looked_at.set, "")
                 self._contexts[token] = context
             return token
 

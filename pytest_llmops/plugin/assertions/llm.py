@@ -96,7 +96,8 @@ class Llm:
                     'returns a callable, or set app = "module:attribute" in [tool.pytest-llmops], or pass '
                     "--llm-app"
                 )
-            app = resolve_app(settings.app, settings.root)
+            with evaluation.recorder.importing(CallRules()):
+                app = resolve_app(settings.app, settings.root)
         caller = evaluation.caller(app)
         import_libraries()
         llm = cls(evaluation=evaluation, caller=caller, node=node)

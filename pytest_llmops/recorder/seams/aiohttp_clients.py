@@ -14,6 +14,7 @@ from typing import Any
 from pytest_llmops.recorder.egress import Egress, begin, is_listening, looking, note_connection
 from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.patches import Change
+from pytest_llmops.recorder.processes import note_unread
 from pytest_llmops.recorder.seams.answers import read_answer, write_answer
 
 LIBRARIES = ("aiohttp",)
@@ -38,13 +39,15 @@ def _record(original: Callable[..., Any]) -> Callable[..., Any]:
         exchange = None if upgrades else begin(await _read_request(request))
         if exchange is not None and exchange.replay is not None:
             return _replay(self, request, exchange.replay)
-        with looking():
+        with looking(url.host or ""):
             try:
                 connection = await original(self, request, *args, **options)
             except BaseException as error:
                 if exchange is not None:
                     exchange.fail(error)
                 raise
+        if upgrades and connection.transport is not None:
+            note_unread(connection.transport.get_extra_info("socket"))
         if exchange is not None:
             _watch(connection, exchange, request.method)
         return connection

@@ -8,18 +8,15 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
-from cachetools import LRUCache
-
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder import processes
-from pytest_llmops.recorder.egress import is_listening, note_connection
+from pytest_llmops.recorder.egress import is_listening, is_of_seam, note_connection, strays
+from pytest_llmops.recorder.identity import is_loopback
 from pytest_llmops.recorder.patches import Change
 
 LIBRARIES = ()
-_MOST_NAMES = 10_000
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _EVENTS = ("socket.connect", "socket.sendto", "socket.sendmsg")
-_names: LRUCache[str, str] = LRUCache(_MOST_NAMES)
 _state = {"listens": False}
 
 
@@ -43,9 +40,8 @@ def _remember(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def getaddrinfo(host: Any, *args: Any, **options: Any) -> Any:
         found = original(host, *args, **options)
-        if is_listening():
-            name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-            _names.update({str(entry[4][0]): name for entry in found if name})
+        name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+        processes.names.update({str(entry[4][0]): name for entry in found if name})
         return found
 
     return getaddrinfo
@@ -65,10 +61,11 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
     opened, address = arguments
     if getattr(opened, "family", None) not in _FAMILIES or not isinstance(address, tuple):
         return
-    if getattr(opened, "type", None) == socket.SOCK_STREAM:
-        processes.note_opened(str(address[0]), int(address[1]))
-    if is_listening():
+    host, port = str(address[0]), int(address[1])
+    if getattr(opened, "type", None) == socket.SOCK_STREAM and not is_loopback(host):
+        processes.note_opened(opened, host, port, is_looked=is_of_seam(host))
+    if is_listening() or strays(host):
         try:
-            note_connection(str(address[0]), int(address[1]), _names.get(str(address[0]), ""))
+            note_connection(host, port, processes.names.get(host, ""))
         except CassetteError as error:  # what clients expect of a connection, so that they clean up
             raise ConnectionRefusedError(str(error)) from error

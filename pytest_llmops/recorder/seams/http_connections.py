@@ -27,6 +27,7 @@ from pytest_llmops.recorder.egress import (
 )
 from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.patches import Change
+from pytest_llmops.recorder.processes import note_looked, note_unread
 from pytest_llmops.recorder.seams.answers import Given, read_answer, write_answer
 
 LIBRARIES = ("http.client", "urllib3.connection")
@@ -71,11 +72,14 @@ class _Waiting:
         if self._has_head and (_MORE.search(head) or len(self._sent) > _MOST_COLLECTED):
             raw = self.take()
             request = _read_request(self._connection, raw)
-            if _UPGRADE.search(head):
+            upgrades = _UPGRADE.search(head)
+            if upgrades:
                 note_connection(request.host, request.port or self._connection.port)
             else:
                 note_request(request)
             self.send(raw)
+            if upgrades:
+                note_unread(self.real)
 
     def take(self) -> bytes:
         """Take what was collected, which is the caller's to send or to replay from now on."""
@@ -85,9 +89,10 @@ class _Waiting:
 
     def send(self, raw: bytes) -> None:
         """Open the connection unless it is open, and send a request."""
-        with looking():
+        with looking(self._connection.host):
             self.open()
             self._connection.sock = self.real
+            note_looked(self.real)
             self.real.sendall(raw)
 
     def open(self) -> None:
@@ -136,7 +141,7 @@ class _Waiting:
         return -1 if self.real is None else int(self.real.fileno())
 
     def __getattr__(self, name: str) -> Any:
-        with looking():  # who asks for more than this needs the connection
+        with looking(self._connection.host):  # who asks for more than this needs the connection
             self.open()
             self._connection.sock = self
         return getattr(self.real, name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial, wraps
 from types import ModuleType
@@ -22,6 +23,7 @@ from pytest_llmops.recorder.seams.answers import is_cached
 
 LIBRARIES = ("httpx", "httpx2")
 _OK = 200
+_sent_to: ContextVar[str] = ContextVar("pytest_llmops_sent_to", default="")
 
 
 def find_clients() -> Iterator[Change]:
@@ -38,7 +40,7 @@ def find_clients() -> Iterator[Change]:
 def _connect(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def handle_request(self: Any, request: Any) -> Any:
-        with looking():
+        with looking(_sent_to.get() or request.url.host):
             return original(self, request)
 
     return handle_request
@@ -47,7 +49,7 @@ def _connect(original: Callable[..., Any]) -> Callable[..., Any]:
 def _connect_async(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     async def handle_async_request(self: Any, request: Any) -> Any:
-        with looking():
+        with looking(_sent_to.get() or request.url.host):
             return await original(self, request)
 
     return handle_async_request
@@ -63,8 +65,9 @@ def _record_send(module: ModuleType, original: Callable[..., Any]) -> Callable[.
         if ready is not None:
             return ready
         if exchange is None:
-            return original(self, request, stream=stream, **options)
-        with nullcontext() if leaves else looking():  # else the client below would record the call too
+            with _sending(request, leaves=True):
+                return original(self, request, stream=stream, **options)
+        with _sending(request, leaves=leaves):
             try:
                 response = original(self, request, stream=True, **options)
             except BaseException as error:
@@ -92,8 +95,9 @@ def _record_async_send(module: ModuleType, original: Callable[..., Any]) -> Call
         if ready is not None:
             return ready
         if exchange is None:
-            return await original(self, request, stream=stream, **options)
-        with nullcontext() if leaves else looking():
+            with _sending(request, leaves=True):
+                return await original(self, request, stream=stream, **options)
+        with _sending(request, leaves=leaves):
             try:
                 response = await original(self, request, stream=True, **options)
             except BaseException as error:
@@ -109,6 +113,18 @@ def _record_async_send(module: ModuleType, original: Callable[..., Any]) -> Call
         return _watched(response, exchange, module, stream=stream)
 
     return send
+
+
+@contextmanager
+def _sending(request: Any, *, leaves: bool) -> Iterator[None]:
+    """Remember where a request was to go, whatever a transport makes of it."""
+    token = _sent_to.set(request.url.host)
+    try:
+        # Else the client below would record the call too.
+        with nullcontext() if leaves else looking(request.url.host):
+            yield
+    finally:
+        _sent_to.reset(token)
 
 
 def _leaves(client: Any, request: Any, network: type) -> bool:

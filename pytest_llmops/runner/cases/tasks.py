@@ -72,7 +72,7 @@ def plan(
             made[place] = metric
         return made[place]
 
-    tasks = []
+    tasks, rules = [], call_rules(golden)
     for case in golden.cases:
         id_ = case_id(golden, case)
         wanted = case.repeats or repeats or ("auto" if id_ in known else 1)
@@ -83,18 +83,22 @@ def plan(
                 repeats=1 if wanted == "auto" else wanted,
                 metrics=tuple(_metrics(golden, case, create).items()),
                 most=most if wanted == "auto" else 0,
-                rules=CallRules(
-                    live=case.live,
-                    never=golden.never_record,
-                    allow=golden.allowed_hosts,
-                    also=golden.also_record,
-                    ignored=golden.ignored_parts,
-                    errors=golden.model_errors,
-                    spans=golden.require_spans,
-                ),
+                rules=replace(rules, live=case.live),
             )
         )
     return tasks
+
+
+def call_rules(golden: Golden) -> CallRules:
+    """Return what a golden file says of the calls of its app."""
+    return CallRules(
+        never=golden.never_record,
+        allow=golden.allowed_hosts,
+        also=golden.also_record,
+        ignored=golden.ignored_parts,
+        errors=golden.model_errors,
+        spans=golden.require_spans,
+    )
 
 
 def give_up(case_id: str, case: Case, error: str, begun: CaseResult | None = None) -> CaseResult:

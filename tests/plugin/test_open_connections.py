@@ -1,0 +1,206 @@
+"""Connections that were open before a case, or that others than Python use: undecided, each time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.plugin.test_elsewhere import own_address
+from tests.provider_server import ProviderServer
+
+HEAD = """
+    import os, socket, subprocess, time
+    ADDRESS, PORT = os.environ["ADDRESS"], int(os.environ["PORT"])
+    REQUEST = b"POST /collect HTTP/1.1\\r\\nHost: elsewhere\\r\\nContent-Length: 2\\r\\n\\r\\nhi"
+    CHILD = f"while read case; do [ $case = a ] || exec 3<>/dev/tcp/{ADDRESS}/{PORT}; echo Done.; done"
+
+    look_up = socket.getaddrinfo
+    socket.getaddrinfo = lambda name, *more, **options: look_up(
+        ADDRESS if name == "elsewhere.test" else name, *more, **options
+    )
+
+    def connect():
+        return socket.create_connection((ADDRESS, PORT))
+"""
+AT_IMPORT = """
+    opened = connect()
+
+    def answer(question):
+        if "idle" not in question:
+            opened.sendall(REQUEST)
+            opened.recv(1000)
+        return "Done."
+"""
+OPENED_BY_THE_FIRST = """
+    opened = []
+
+    def answer(question):
+        if not opened:
+            opened.append(connect())
+        opened[0].sendall(REQUEST)
+        opened[0].recv(1000)
+        return "Done."
+"""
+CHILD_OF_THE_FIRST = """
+    children = []
+
+    def answer(question):
+        if not children:
+            children.append(subprocess.Popen(["bash", "-c", CHILD], stdin=-1, stdout=-1, text=True))
+        children[0].stdin.write(question + "\\n")
+        children[0].stdin.flush()
+        return children[0].stdout.readline()
+"""
+IN_THE_BACKGROUND = """
+    def answer(question):
+        os.system(f"setsid bash -c 'exec 3<>/dev/tcp/{ADDRESS}/{PORT}; sleep 1' &")
+        time.sleep(0.6)
+        return "Done."
+"""
+BY_THE_SYSTEM = """
+    import ctypes, struct
+    PLACE = struct.pack("=H", socket.AF_INET) + struct.pack("!H", PORT) + socket.inet_aton(ADDRESS) + bytes(8)
+
+    def answer(question):
+        opened = socket.socket()
+        assert ctypes.CDLL(None).connect(opened.fileno(), PLACE, len(PLACE)) == 0
+        opened.sendall(REQUEST)
+        opened.recv(1000)
+        return "Done."
+"""
+BESIDE_A_SEEN_ONE = """
+    import http.client, ctypes, struct
+    PLACE = struct.pack("=H", socket.AF_INET) + struct.pack("!H", PORT) + socket.inet_aton(ADDRESS) + bytes(8)
+
+    def answer(question):
+        seen = http.client.HTTPConnection(ADDRESS, PORT)
+        seen.request("POST", "/v1/chat/completions", '{"model": "m", "messages": []}')
+        seen.getresponse().read()
+        opened = socket.socket()
+        assert ctypes.CDLL(None).connect(opened.fileno(), PLACE, len(PLACE)) == 0
+        opened.sendall(REQUEST)
+        opened.recv(1000)
+        return "Done."
+"""
+THROUGH_A_TRANSPORT = """
+    import httpx
+
+    class Elsewhere(httpx.HTTPTransport):
+        def handle_request(self, request):
+            request.url = request.url.copy_with(host=ADDRESS, port=PORT)
+            return super().handle_request(request)
+
+    def answer(question):
+        with httpx.Client(transport=Elsewhere()) as client:
+            client.post("http://localhost/collect", content=question)
+        return "Done."
+"""
+KEPT_BY_A_CLIENT = """
+    import http.client
+    opened = http.client.HTTPConnection(ADDRESS, PORT)
+
+    def answer(question):
+        opened.request("POST", "/v1/chat/completions", '{"model": "m", "messages": ["%s"]}' % question)
+        opened.getresponse().read()
+        return "Done."
+"""
+GOLDEN = """
+    app: capitals:answer
+    RULES
+    cases:
+      - {id: a, input: FIRST, checks: {keywords: {all: [Done]}}}
+      - {id: b, input: b, checks: {keywords: {all: [Done]}}}
+"""
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no list of connections is read elsewhere")
+
+
+@pytest.fixture
+def elsewhere(project) -> Iterator[ProviderServer]:
+    with ProviderServer() as server:
+        server.pause_s = 0.3  # what lasts no longer than some milliseconds is not seen
+        project.environment.setenv("ADDRESS", own_address())
+        project.environment.setenv("PORT", str(server.port))
+        yield server
+
+
+def run(project, app: str, *flags: str, first: str = "a", rules: str = "") -> str:
+    project.app(HEAD + app)
+    project.golden(GOLDEN.replace("FIRST", first).replace("RULES", rules))
+    always = ("--llm-concurrency", "1", "--llm-repeats", "1", "-o", "llm_undecided=fail")
+    ran = project.run(*always, *flags)
+    return ran.stdout.str() + ran.stderr.str()
+
+
+def allowing(address: str) -> str:
+    return f"record: {{allow: ['{address}']}}"
+
+
+@pytest.mark.parametrize(
+    ("app", "cases"),
+    [
+        pytest.param(OPENED_BY_THE_FIRST, 2, id="opened by the first case"),
+        pytest.param(CHILD_OF_THE_FIRST, 1, id="a child of the first case"),
+        pytest.param(IN_THE_BACKGROUND, 2, id="a process without its parent"),
+        pytest.param(BY_THE_SYSTEM, 2, id="by the function of the system"),
+        pytest.param(BESIDE_A_SEEN_ONE, 2, id="beside a request that was seen"),
+        pytest.param(THROUGH_A_TRANSPORT, 2, id="through a transport"),
+    ],
+)
+def test_each_case_that_uses_one_is_undecided(project, elsewhere: ProviderServer, app: str, cases: int):
+    shown = run(project, app)
+
+    assert f"{cases} undecided" in shown
+    assert f"connections nobody looked at: {cases} to {own_address()}:{elsewhere.port}" in shown
+
+
+@pytest.mark.parametrize("mode", ["new", "none"])
+def test_one_of_the_imported_app_is_named_and_so_is_each_case_that_uses_it(
+    project, elsewhere: ProviderServer, mode: str
+):
+    shown = run(project, AT_IMPORT, "--llm-record", mode)
+
+    if mode == "none":
+        assert "cannot be imported" in shown
+        assert elsewhere.asked == []
+    else:
+        assert f"while the app was imported it sent something: 1 to {own_address()}:{elsewhere.port}" in shown
+        assert "2 undecided" in shown
+
+
+def test_a_case_that_does_not_use_it_passes(project, elsewhere: ProviderServer):
+    shown = run(project, AT_IMPORT, first="idle")
+
+    assert "1 passed, 1 error, 1 undecided" in shown  # of the case, of the import, of the other case
+    assert len(elsewhere.asked) == 1
+
+
+@pytest.mark.parametrize("written", ["{address}", "{address}:{port}", "elsewhere.test"])
+def test_what_is_allowed_is_no_matter(project, elsewhere: ProviderServer, written: str):
+    rules = allowing(written.format(address=own_address(), port=elsewhere.port))
+    for mode in ("new", "none"):
+        assert "2 passed" in run(project, OPENED_BY_THE_FIRST, "--llm-record", mode, rules=rules)
+
+
+def test_under_none_what_could_not_be_refused_is_an_error_that_says_so(project, elsewhere: ProviderServer):
+    shown = run(project, BY_THE_SYSTEM, "--llm-record", "none")
+
+    assert "2 errors" in shown
+    assert f"something was sent to {own_address()}:{elsewhere.port}" in shown
+    assert "which --llm-record none cannot refuse" in shown
+
+
+def test_a_way_through_a_proxy_of_this_machine_is_named(project, elsewhere: ProviderServer):
+    project.environment.setenv("ALL_PROXY", f"socks5://127.0.0.1:{elsewhere.port}")
+    shown = run(
+        project, OPENED_BY_THE_FIRST.replace("connect()", "socket.create_connection(('127.0.0.1', PORT))")
+    )
+
+    assert "1 undecided" in shown  # of the case that opens it
+    assert f"connections nobody looked at: 1 to 127.0.0.1:{elsewhere.port}" in shown
+
+
+def test_a_request_that_a_client_keeps_its_connection_for_is_no_matter(project, elsewhere: ProviderServer):
+    assert "2 passed" in run(project, KEPT_BY_A_CLIENT)
+    assert len(elsewhere.asked) == 2

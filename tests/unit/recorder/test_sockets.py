@@ -1,0 +1,96 @@
+"""The system's list of connections to other machines, asked of the kernel or read from its tables."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+
+import pytest
+
+from pytest_llmops.recorder import sockets
+from pytest_llmops.recorder.sockets import list_connections, own_sockets
+from tests.plugin.test_elsewhere import own_address
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no list of connections is read elsewhere")
+
+
+@pytest.fixture
+def listener():
+    with socket.create_server((own_address(), 0)) as listening:
+        yield listening
+
+
+def inode_of(opened: socket.socket) -> int:
+    return os.fstat(opened.fileno()).st_ino
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_a_connection_is_listed_with_what_was_sent_on_it(listener: socket.socket, family: int):
+    address, port = listener.getsockname()
+    place = (address, port) if family == socket.AF_INET else (f"::ffff:{address}", port)
+    with socket.socket(family) as opened:
+        opened.connect(place)
+        assert list_connections()[inode_of(opened)].sent == 0
+        opened.sendall(b"x" * 700)
+        listed = list_connections()[inode_of(opened)]
+
+    assert (listed.remote, listed.port, listed.sent, listed.was_accepted) == (address, port, 700, False)
+    assert listed.inode not in list_connections()
+
+
+def test_without_the_kernels_answer_the_tables_list_the_same(listener: socket.socket, monkeypatch):
+    with socket.create_connection(listener.getsockname()) as opened:
+        opened.sendall(b"x")
+        asked = list_connections()[inode_of(opened)]
+        monkeypatch.setattr(sockets, "_families", {})
+        read = list_connections()[inode_of(opened)]
+
+    assert (read.inode, read.remote, read.port) == (asked.inode, asked.remote, asked.port)
+    assert (asked.sent, read.sent) == (1, 0)
+
+
+def test_a_kernel_that_does_not_answer_is_asked_once(monkeypatch):
+    asked = []
+
+    def refuse(*arguments: object) -> object:
+        asked.append(arguments)
+        raise PermissionError
+
+    monkeypatch.setattr(sockets, "_families", dict(sockets._families))
+    monkeypatch.setattr(sockets.socket, "socket", refuse)
+    list_connections()
+    list_connections()
+    assert len(asked) == 1
+
+
+def test_the_end_of_this_machines_own_server_is_not_listed(listener: socket.socket):
+    with socket.create_connection(listener.getsockname()):
+        served, _ = listener.accept()
+        with served:
+            served.sendall(b"hello")
+            assert inode_of(served) not in list_connections()
+
+
+def test_what_goes_to_this_machine_is_not_listed():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as near,
+        socket.create_connection(near.getsockname()) as opened,
+    ):
+        assert inode_of(opened) not in list_connections()
+        assert {inode_of(near), inode_of(opened)} <= own_sockets()
+
+
+def test_what_is_sent_again_counts_once(listener: socket.socket):
+    """A buffer that nobody reads is filled, so that the kernel asks for room again and again."""
+    with socket.create_connection(listener.getsockname()) as opened:
+        opened.settimeout(0)
+        total = 0
+        try:
+            while True:
+                total += opened.send(b"x" * 100_000)
+        except BlockingIOError:
+            pass
+        time.sleep(0.5)
+        assert list_connections()[inode_of(opened)].sent <= total
