@@ -79,7 +79,7 @@ class CallRules:
         """Return whether the golden file lists a destination under `record: {allow: …}`."""
         return any(is_host(rule, host, port) for rule in self.allow)
 
-    def allows_address(self, address: str, port: int) -> bool:
+    def allows_address(self, address: str, port: int | None) -> bool:
         """Return whether the list has an address, or a name of it that nobody looked up during the run."""
         for rule in self.allow:
             with suppress(OSError, UnicodeError):

@@ -19,8 +19,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from cachetools import LRUCache
-
 from pytest_llmops.recorder.native import may_connect, note_loaded, note_looked_up
 from pytest_llmops.recorder.sockets import Connection, list_connections, own_sockets, plain
 from pytest_llmops.recorder.threads import start_outside
@@ -30,7 +28,7 @@ _SHORTEST_PAUSE_S = 0.01
 _MOMENT_S = 0.005
 _NEW_S, _UNNEEDED_S = 0.5, 0.05
 _SHARE = 4  # pauses are so many times as long as a look
-_MOST_NAMES, _MOST_SOCKETS = 10_000, 100_000
+_MOST_NAMES = _MOST_CLOSED = 10_000
 _CONNECTS = frozenset({"connect", "sendto", "sendmsg"})
 _BEGINS = frozenset({"system", "posix_spawn", "fork", "execve"})
 """Functions of the system that `ctypes` may be asked for."""
@@ -40,8 +38,8 @@ _STARTS = frozenset({
 })  # fmt: skip
 _MARK = "PYTEST_LLMOPS_PROCESS"  # an environment variable, by which a process that lost its parent is found
 
-names: LRUCache[str, str] = LRUCache(_MOST_NAMES)
-"""Address to the name that it was found by."""
+_names: dict[str, str] = {}
+"""Address to the name that it was found by; the threads of an app write here."""
 
 
 @dataclass(slots=True, eq=False)
@@ -130,13 +128,13 @@ class _Sockets:
     What is known of sockets and processes, over all cases.
 
     Attributes:
-        looked: Inodes of those on which a seam sees what is sent, or whose sender is no app.
+        looked: Inodes of those on which a seam sees what is sent, or whose sender is no app; some are closed.
         harmless: Inodes of those that go to this machine or nowhere, and of `looked`.
         has_children: This process may have child processes.
         at: When the connections were last listed, by the monotonic clock.
     """
 
-    looked: LRUCache[int, None] = field(default_factory=lambda: LRUCache(_MOST_SOCKETS))
+    looked: set[int] = field(default_factory=set)
     harmless: set[int] = field(default_factory=set)
     has_children: bool = False
     at: float = -_MOMENT_S
@@ -161,14 +159,16 @@ def stop_watching() -> None:
 def note_looked(opened: Any) -> None:
     """Note a socket on which a seam sees all that is sent."""
     if (inode := inode_of(opened)) is not None:
-        _state.looked[inode] = None
+        if len(_state.looked) > _MOST_CLOSED:
+            _state.looked &= own_sockets()
+        _state.looked.add(inode)
         _state.harmless.add(inode)
 
 
 def note_unread(opened: Any) -> None:
     """Note a socket on which a seam does not see any more what is sent."""
     if (inode := inode_of(opened)) is not None:
-        _state.looked.pop(inode, None)
+        _state.looked.discard(inode)
         _state.harmless.discard(inode)
 
 
@@ -182,7 +182,13 @@ def inode_of(opened: Any) -> int | None:
 
 def name_of(address: str) -> str:
     """Return the name that an address was found by; the address where there is none."""
-    return names.get(address, address)
+    return _names.get(address, address)
+
+
+def note_name(address: str, name: str) -> None:
+    if len(_names) > _MOST_NAMES:
+        _names.clear()
+    _names[address] = name
 
 
 def _begin_to_look() -> None:

@@ -41,7 +41,8 @@ def _remember(original: Callable[..., Any]) -> Callable[..., Any]:
     def getaddrinfo(host: Any, *args: Any, **options: Any) -> Any:
         found = original(host, *args, **options)
         name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-        processes.names.update({str(entry[4][0]): name for entry in found if name})
+        for entry in found if name else ():
+            processes.note_name(str(entry[4][0]), name)
         return found
 
     return getaddrinfo
@@ -66,6 +67,6 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
         processes.note_opened(opened, host, port, is_looked=is_of_seam(host))
     if is_listening() or strays(host):
         try:
-            note_connection(host, port, processes.names.get(host, ""))
+            note_connection(host, port, processes.name_of(host))
         except CassetteError as error:  # what clients expect of a connection, so that they clean up
             raise ConnectionRefusedError(str(error)) from error
