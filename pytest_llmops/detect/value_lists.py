@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 from pytest_llmops.detect.disguises import read_disguised
@@ -36,6 +37,7 @@ class ValueLists:
 
 NO_LISTS = ValueLists()
 _hidden = NO_LISTS
+_lock = Lock()
 
 
 def hide_everywhere(values: Collection[str]) -> None:
@@ -45,15 +47,17 @@ def hide_everywhere(values: Collection[str]) -> None:
     Values denied by a check must reach no report, run file or cassette, none of which the check writes.
     """
     global _hidden  # noqa: PLW0603  a value denied in a run is denied in its process
-    if not _hidden.deny.issuperset(values):
-        _hidden = ValueLists(allow=_hidden.allow, deny=_hidden.deny.union(values))
+    with _lock:
+        if not _hidden.deny.issuperset(values):
+            _hidden = ValueLists(allow=_hidden.allow, deny=_hidden.deny.union(values))
 
 
 def show_everywhere(value: str) -> None:
     """Mask this value nowhere: an address that the app connects to, which whoever allows it has to read."""
     global _hidden  # noqa: PLW0603  as above
-    if value not in _hidden.allow:
-        _hidden = ValueLists(allow=_hidden.allow | {value}, deny=_hidden.deny)
+    with _lock:
+        if value not in _hidden.allow:
+            _hidden = ValueLists(allow=_hidden.allow | {value}, deny=_hidden.deny)
 
 
 def forget_hidden() -> None:

@@ -21,8 +21,8 @@ from pytest_llmops.recorder.bodies import decode
 from pytest_llmops.recorder.call import CallLog, CallRules, Elsewhere
 from pytest_llmops.recorder.exchange import Exchange, MetricCalls, Recording
 from pytest_llmops.recorder.identity import find_kind, identify, is_host, is_loopback, kind_of_listed
-from pytest_llmops.recorder.processes import note_asked
-from pytest_llmops.recorder.threads import is_inherited, looked_at
+from pytest_llmops.recorder.processes import Watch, name_of
+from pytest_llmops.recorder.threads import carry_context, is_inherited, looked_at
 
 # Headers and query parameters whose very purpose is a secret that the provider gave.
 _CREDENTIALS = frozenset({
@@ -108,12 +108,20 @@ class Egress:
         return [f"{name}={value}" for name, value in pairs if name.lower() not in _CREDENTIALS]
 
 
+@dataclass(slots=True, eq=False)
+class _Import:
+    """An app that is imported, by the rules of its golden file; threads that it starts may outlive that."""
+
+    rules: CallRules
+    ended: bool = False
+
+
 recorders: list[Listener] = []
 """The last one decides."""
 
 current: ContextVar[Recording | None] = ContextVar("pytest_llmops_recording", default=None)
 _in_metric: ContextVar[bool] = ContextVar("pytest_llmops_in_metric", default=False)
-_imports: ContextVar[CallRules | None] = ContextVar("pytest_llmops_imports", default=None)
+_imports: ContextVar[_Import | None] = ContextVar("pytest_llmops_imports", default=None)
 _ANY = "*"
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
@@ -138,11 +146,18 @@ def attributing(recording: Recording, *, shared: bool) -> Iterator[None]:
 @contextmanager
 def importing(rules: CallRules) -> Iterator[None]:
     """Give what leaves this context to the import of an app, which is no case; by its golden file's rules."""
-    token = _imports.set(rules)
+    now, watch = _Import(rules), Watch()
+    token = _imports.set(now)
+    watch.begin()
     try:
-        yield
+        with carry_context():
+            yield
     finally:
+        now.ended = True
         _imports.reset(token)
+        for address, port in watch.end().elements():
+            if not (rules.allows(name_of(address), port) or rules.allows_address(address, port)):
+                recorders[-1].rule_import(f"{name_of(address)}:{port}")
 
 
 def stand_aside() -> None:
@@ -165,7 +180,7 @@ def looking(host: str = "") -> Iterator[None]:
         looked_at.reset(token)
 
 
-def strays(address: str) -> bool:
+def leaves_machine(address: str) -> bool:
     """Return whether a client connects to another machine for a request to this one."""
     host = looked_at.get()
     return bool(host) and host != _ANY and is_loopback(host) and not is_loopback(address)
@@ -173,16 +188,14 @@ def strays(address: str) -> bool:
 
 def is_of_seam(address: str) -> bool:
     """Return whether a connection is for a request that was seen, or for a metric."""
-    return (bool(looked_at.get()) and not strays(address)) or is_of_metric()
+    return (bool(looked_at.get()) and not leaves_machine(address)) or is_of_metric()
 
 
 def is_listening() -> bool:
     """Return whether somebody here wants to see what this context sends, and no seam above has."""
     if looked_at.get():
         return False
-    if _imports.get() is not None:
-        return True
-    return bool(_open_recordings) or current.get() is not None or _in_metric.get()
+    return bool(_find_import()) or bool(_open_recordings) or current.get() is not None or _in_metric.get()
 
 
 def is_of_metric() -> bool:
@@ -197,13 +210,7 @@ def begin(request: Egress) -> Exchange | None:
     Raises:
         CassetteError: The request may not be made.
     """
-    exchange = _begin(request.decoded())
-    if exchange is None or exchange.replay is None:
-        note_asked(request.host, (request.port,) if request.port else _USUAL_PORTS)
-    return exchange
-
-
-def _begin(request: Egress) -> Exchange | None:
+    request = request.decoded()
     path, kind = request.path, find_kind(request.method, request.path, request.content)
     if not kind:
         owner = _find_owner()
@@ -253,16 +260,19 @@ def note_connection(address: str, port: int, name: str = "") -> None:
 
 def _is_proxy(host: str, port: int) -> bool:
     """Return whether the environment names this as the way to other machines."""
-    written = [os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXIES]
-    places = [urlsplit(proxy if "//" in proxy else f"//{proxy}") for proxy in written if proxy]
-    with suppress(ValueError):
-        return any(place.port == port and is_host(place.hostname or "", host, port) for place in places)
+    for proxy in (os.environ.get(name) or os.environ.get(name.upper(), "") for name in _PROXIES):
+        with suppress(ValueError):
+            place = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+            if place.port == port and is_host(place.hostname or "", host, port):
+                return True
     return False
 
 
 def _find_owner() -> Recording | None:
     """Return the recording of this context, or the only one open."""
     recording = current.get()
+    if _find_import() is not None:
+        return None
     if recording is not None and not (recording.ended and is_inherited.get()):
         return recording
     if recording is None and _in_metric.get():
@@ -281,8 +291,8 @@ def _find_recording(host: str, port: int | None) -> Recording | MetricCalls | No
         return owner
     if is_of_metric():
         return recorders[-1].metric_calls if recorders else None
-    if (rules := _imports.get()) is not None:
-        if not rules.why_live(host, port):
+    if (now := _find_import()) is not None:
+        if not now.rules.why_live(host, port):
             _rule_import(host)
         return None
     if candidates := _open_recordings[:]:
@@ -294,6 +304,12 @@ def _find_recording(host: str, port: int | None) -> Recording | MetricCalls | No
     return None
 
 
+def _find_import() -> _Import | None:
+    """Return the import that this context is of, while it is under way."""
+    now = _imports.get()
+    return None if now is None or now.ended else now
+
+
 def _rule_import(host: str) -> None:
     if recorders and (error := recorders[-1].rule_import(host)) is not None:
         raise error
@@ -302,8 +318,8 @@ def _rule_import(host: str) -> None:
 def _note_elsewhere(left: Elsewhere, host: str, port: int | None) -> None:
     if (owner := _find_owner()) is not None:
         owner.leave(left, host, port)
-    elif (rules := _imports.get()) is not None:
-        if not rules.allows(host, port):
+    elif (now := _find_import()) is not None:
+        if not now.rules.allows(host, port):
             _rule_import(left.host)
     elif (
         _open_recordings

@@ -8,24 +8,22 @@ each on which something was sent by then, the destination is known.
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from pytest_llmops.recorder.native import may_connect, note_loaded, note_looked_up
-from pytest_llmops.recorder.sockets import Connection, list_connections, own_sockets, plain
+from pytest_llmops.recorder.sockets import Connection, list_connections, own_sockets, sent_on
 from pytest_llmops.recorder.threads import start_outside
 
 _COUNTS = Path("/proc/self/net/snmp")
 _SHORTEST_PAUSE_S = 0.01
-_MOMENT_S = 0.005
 _NEW_S, _UNNEEDED_S = 0.5, 0.05
 _SHARE = 4  # pauses are so many times as long as a look
 _MOST_NAMES = _MOST_CLOSED = 10_000
@@ -52,27 +50,23 @@ class Watch:
 
     Attributes:
         children: How many processes were started while it was open.
-        asked: Host and port of requests that a seam let out; another event loop may have opened these.
         opens: Connections that this machine had opened when it began.
     """
 
     children: int = 0
-    asked: Counter[tuple[str, int]] = field(default_factory=Counter)
     opens: int = 0
-    _before: dict[int, int] = field(default_factory=dict)
+    _before: dict[int, Connection] = field(default_factory=dict)
     _named: set[int] = field(default_factory=set)
-    _placed: set[tuple[str, int]] = field(default_factory=set)
-    _own: dict[int, Connection] = field(default_factory=dict)
-    _of_children: dict[int, Connection] = field(default_factory=dict)
+    _unseen: dict[int, Connection] = field(default_factory=dict)
 
     @property
     def looks(self) -> bool:
         return self.children > 0 or _state.has_children or may_connect()
 
     def begin(self) -> None:
-        if self.looks or own_sockets() - _state.harmless:
-            self._before = {inode: one.sent for inode, one in _list_lately().items()}
         _open.append(self)
+        if self.looks or own_sockets() - _state.harmless:
+            self._before = list_connections()
         if self.looks:
             self.note_other(is_child=False)
 
@@ -82,44 +76,38 @@ class Watch:
         self.opens = self.opens or _count_opens()
         _begin_to_look()
 
-    def note_opened(self, inode: int, address: str, port: int) -> None:
+    def note_opened(self, inode: int) -> None:
         """Note a connection that Python opened, which was looked at or named where it was."""
         self._named.add(inode)
-        self._placed.add((plain(address), port))
+
+    def note_closed(self, inode: int, opened: Any) -> None:
+        """Note a connection that is about to be closed, of which nothing will be left."""
+        known = self._before.get(inode)
+        if known is not None and (sent := sent_on(opened)) > known.sent:
+            self.take([replace(known, sent=sent)], ())
 
     def take(self, own: Iterable[Connection], of_children: Iterable[Connection]) -> None:
         """Take the connections that this process and its children have now."""
-        for one in filter(self._has_sent, own):
-            if one.inode in _state.looked:
-                self._placed.add((one.remote, one.port))
-            elif one.inode not in self._named:
-                self._own[one.inode] = one
-        self._of_children.update({one.inode: one for one in of_children if self._has_sent(one)})
+        known = self._named | _state.looked
+        used = [one for one in own if one.inode not in known]
+        used += [one for one in of_children if one.inode not in _state.looked]
+        self._unseen.update({one.inode: one for one in used if self._has_sent(one)})
 
     def _has_sent(self, one: Connection) -> bool:
         before = self._before.get(one.inode)
-        return before is None or one.sent > before
+        if before is not None:
+            return one.sent > before.sent
+        return one.sent > 0 or not one.was_accepted
 
     def end(self) -> Counter[tuple[str, int]]:
         """Count the connections that nobody looked at, by address and port."""
-        if self.looks or own_sockets() - _state.harmless:
-            _take([self])
-        if self in _open:
-            _open.remove(self)
-        own = Counter((one.remote, one.port) for one in tuple(self._own.values()))
-        own -= self._count_asked() if own else Counter()
-        return own + Counter((one.remote, one.port) for one in tuple(self._of_children.values()))
-
-    def _count_asked(self) -> Counter[tuple[str, int]]:
-        """Count the requests that a seam let out over connections that are not known."""
-        counts: Counter[tuple[str, int]] = Counter()
-        for (host, port), count in self.asked.items():
-            with suppress(OSError):
-                entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-                places = {(plain(str(entry[4][0])), port) for entry in entries}
-                if not places & self._placed:
-                    counts.update(dict.fromkeys(places, count))
-        return counts
+        try:
+            if self.looks or own_sockets() - _state.harmless:
+                _take([self])
+        finally:
+            if self in _open:
+                _open.remove(self)
+        return Counter((one.remote, one.port) for one in tuple(self._unseen.values()))
 
 
 @dataclass(slots=True)
@@ -129,16 +117,15 @@ class _Sockets:
 
     Attributes:
         looked: Inodes of those on which a seam sees what is sent, or whose sender is no app; some are closed.
+        named: Inodes of the others that Python opened; some are closed.
         harmless: Inodes of those that go to this machine or nowhere, and of `looked`.
         has_children: This process may have child processes.
-        at: When the connections were last listed, by the monotonic clock.
     """
 
     looked: set[int] = field(default_factory=set)
     harmless: set[int] = field(default_factory=set)
+    named: set[int] = field(default_factory=set)
     has_children: bool = False
-    at: float = -_MOMENT_S
-    listed: dict[int, Connection] = field(default_factory=dict)
 
 
 _open: list[Watch] = []
@@ -159,9 +146,8 @@ def stop_watching() -> None:
 def note_looked(opened: Any) -> None:
     """Note a socket on which a seam sees all that is sent."""
     if (inode := inode_of(opened)) is not None:
-        if len(_state.looked) > _MOST_CLOSED:
-            _state.looked &= own_sockets()
-        _state.looked.add(inode)
+        _state.named.discard(inode)
+        _add(_state.looked, inode)
         _state.harmless.add(inode)
 
 
@@ -169,7 +155,21 @@ def note_unread(opened: Any) -> None:
     """Note a socket on which a seam does not see any more what is sent."""
     if (inode := inode_of(opened)) is not None:
         _state.looked.discard(inode)
+        _add(_state.named, inode)
         _state.harmless.discard(inode)
+
+
+def _add(inodes: set[int], inode: int) -> None:
+    if len(inodes) > _MOST_CLOSED:
+        inodes &= own_sockets()
+    inodes.add(inode)
+
+
+def note_closing(opened: Any) -> None:
+    """Note a socket of Python that is about to be closed."""
+    if _open and (inode := inode_of(opened)) is not None and inode not in _state.harmless:
+        for watch in tuple(_open):
+            watch.note_closed(inode, opened)
 
 
 def inode_of(opened: Any) -> int | None:
@@ -215,6 +215,8 @@ def _look_on() -> None:
                 pause_s = max(pause_s, _SHARE * (time.thread_time() - started))
     finally:
         _looking.release()
+        if any(watch.looks for watch in tuple(_open)):  # one that began meanwhile
+            _begin_to_look()
 
 
 def _look(watches: Sequence[Watch]) -> None:
@@ -223,31 +225,26 @@ def _look(watches: Sequence[Watch]) -> None:
 
 
 def _take(watches: Sequence[Watch]) -> None:
-    connections = list_connections()
     sockets = own_sockets()
+    connections = list_connections()
     others = list(_list_processes(os.getpid())) if any(watch.looks for watch in watches) else []
     inodes = {inode for process in others for inode in _list_sockets(process)} - sockets  # they inherit ours
     own = [connections[inode] for inode in sockets if inode in connections]
     of_children = [connections[inode] for inode in inodes if inode in connections]
     for watch in watches:
         watch.take(own, of_children)
-    _state.harmless = {inode for inode in sockets if inode not in connections or inode in _state.looked}
+    unknown = (sockets & connections.keys()) - _state.looked
+    _state.harmless = sockets - unknown - _state.named
     if not others and not any(watch.children for watch in _open):
         _state.has_children = False
 
 
-def note_opened(opened: Any, address: str, port: int, *, is_looked: bool) -> None:
+def note_opened(opened: Any, *, is_looked: bool) -> None:
     """Note a connection that Python opens; `is_looked`: a seam does, or the code of a metric."""
     note_looked(opened) if is_looked else note_unread(opened)
     if (inode := inode_of(opened)) is not None:
         for watch in tuple(_open):
-            watch.note_opened(inode, address, port)
-
-
-def note_asked(host: str, ports: Iterable[int]) -> None:
-    """Note a request that a seam lets out, and the ports that it may go to."""
-    for watch in tuple(_open):
-        watch.asked.update((host, port) for port in ports)
+            watch.note_opened(inode)
 
 
 def note_child() -> None:
@@ -285,13 +282,6 @@ def _count_opens() -> int:
     return time.monotonic_ns()
 
 
-def _list_lately() -> dict[int, Connection]:
-    """The connections of now, or of a moment ago: many cases begin at once."""
-    if time.monotonic() - _state.at > _MOMENT_S:
-        _state.listed, _state.at = list_connections(), time.monotonic()
-    return _state.listed
-
-
 def _list_sockets(process: int) -> Iterator[int]:
     """Yield the inodes of the sockets of a process."""
     folder = f"/proc/{process}/fd"
@@ -307,7 +297,10 @@ def _list_processes(root: int) -> Iterator[int]:
     """Yield the descendants of a process, then those that it started and whose parent is over."""
     children: defaultdict[int, list[int]] = defaultdict(list)
     began: dict[int, int] = {}
-    for name in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208
+    numbers: list[str] = []
+    with suppress(OSError):  # on another system
+        numbers = list(filter(str.isdecimal, os.listdir("/proc")))  # noqa: PTH208
+    for name in numbers:
         with suppress(OSError, ValueError, IndexError):
             facts = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()
             children[int(facts[1])].append(int(name))

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_llmops.detect.mask import stand_in_recorded
-from pytest_llmops.errors import CassetteError
+from pytest_llmops.errors import CassetteError, describe_error
 from pytest_llmops.recorder import egress, interception
 from pytest_llmops.recorder.call import CallBudget, CallLog, CallRules, ReplySource, count_calls
 from pytest_llmops.recorder.cassettes import Cassettes, cassette_path
@@ -215,13 +215,13 @@ class Recorder:
         try:
             with interception.attribute_calls(recording, shared=shared), carry_context():
                 if shared:
-                    watch.begin()
+                    self._watch(watch.begin)
                 yield log
             broke = False
         finally:
-            for address, port in watch.end().elements() if shared else ():
-                recording.note_leaving(address, port, name_of(address))
             recording.end()
+            for address, port in (self._watch(watch.end) or Counter()).elements() if shared else ():
+                recording.note_leaving(address, port, name_of(address))
             if not shared:
                 with self._lock:
                     self._judge_calls.update(call.outcome for call in log.calls)
@@ -229,6 +229,13 @@ class Recorder:
                 if problem := self._cassettes.save(case, session):
                     self._report(problem)
             self._explain(log, recording.lines, broke=broke or log.broke)
+
+    def _watch(self, look: Callable[[], Counter[tuple[str, int]] | None]) -> Counter[tuple[str, int]] | None:
+        try:
+            return look()
+        except Exception as error:  # noqa: BLE001 - nothing recorded is lost by it
+            self._report(f"error: connections were not watched: {describe_error(error)}")
+            return None
 
     def _explain(self, log: CallLog, lines: list[dict[str, Any]], *, broke: bool = True) -> None:
         if not self.keeps:

@@ -7,6 +7,7 @@ The kernel's `sock_diag` tells it to everybody (man 7 sock_diag); where it may n
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -18,7 +19,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
+_Socket = socket.socket  # before somebody replaces it to keep tests from the network
 _TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 _LINE = re.compile(
     r" *\d+: (?P<here>[0-9A-F]+):(?P<at>[0-9A-F]{4}) (?P<there>[0-9A-F]+):(?P<port>[0-9A-F]{4}) "
@@ -28,7 +31,12 @@ _SOCK_DIAG = 4  # the protocol of AF_NETLINK; names and numbers are those of lin
 _BY_FAMILY, _DONE, _ERROR = 20, 3, 2
 _REQUEST, _DUMP = 0x1, 0x300
 _INFO = 2  # the attribute that is asked for, `struct tcp_info`
-_SENT_AT, _SENT_AGAIN_AT = 200, 208  # bytes, of Linux 4.19 and later
+_ACKNOWLEDGED_AT = 120  # in `struct tcp_info`, of Linux 4.2 and later
+_QUEUED_AT, _INODE_AT, _FACTS_AT = 60, 68, 72  # in `struct inet_diag_msg`
+_NOBODY_ANSWERS = frozenset({
+    errno.ENOENT, errno.EPERM, errno.EACCES, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EOPNOTSUPP,
+    errno.EINVAL,
+})  # fmt: skip
 _ALL_STATES = 0xFFFFFFFF
 _LISTENS = 10
 _MOST_AT_ONCE = 1 << 18
@@ -47,7 +55,7 @@ class Connection:
 
     Attributes:
         inode: Of its socket, by which the processes that have it are found.
-        sent: Bytes, each counted once; 0 where the system does not say so.
+        sent: Bytes that were handed to the system so far; 0 where it does not say so.
         was_accepted: The other machine opened it.
     """
 
@@ -94,29 +102,47 @@ def own_sockets() -> set[int]:
     return inodes
 
 
-def plain(address: str) -> str:
-    """Return an address without its scope, and an IPv4 one as such."""
-    with suppress(ValueError):
-        found = ip_address(address.partition("%")[0])
-        return str(getattr(found, "ipv4_mapped", None) or found)
-    return address
+def sent_on(opened: Any) -> int:
+    """Return the bytes that were handed to a socket of Python; 0 where the system does not say so."""
+    try:
+        import fcntl
+        import termios
+
+        facts = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+        queued = fcntl.ioctl(opened.fileno(), termios.TIOCOUTQ, bytes(4))
+        return sent_of(facts, struct.unpack("=i", queued)[0])
+    except (ImportError, AttributeError, OSError, ValueError):
+        return 0
+
+
+def sent_of(facts: bytes, queued: int) -> int:
+    """
+    Return the bytes that were handed to a connection.
+
+    Args:
+        facts: A `struct tcp_info`.
+        queued: Bytes of its queue, which are not acknowledged yet.
+    """
+    if len(facts) < _ACKNOWLEDGED_AT + 8:
+        return 0
+    acknowledged: int = struct.unpack_from("=Q", facts, _ACKNOWLEDGED_AT)[0]
+    return acknowledged + queued - 1  # the start of a connection counts as one
 
 
 def _is_elsewhere(row: _Row, served: set[int]) -> bool:
     if row.state == _LISTENS or _is_loopback(row.there):
         return False
-    return row.at not in served or (row.there != row.here and row.sent > 0)  # this machine's end of its own
+    return row.at not in served or row.there != row.here  # else this machine's end of its own
 
 
-def _list_rows() -> Iterator[_Row]:
-    for family, size in _families.copy().items():
+def _list_rows() -> list[_Row]:
+    if _families:
         try:
-            yield from _ask(family, size)
-        except OSError:  # a sandbox that has no such socket, or an old kernel
-            _families.clear()
-            break
-    if not _families:
-        yield from _read_tables()
+            return [row for family, size in _families.copy().items() for row in _ask(family, size)]
+        except OSError as error:
+            if error.errno in _NOBODY_ANSWERS:  # a sandbox that has no such socket, or an old kernel
+                _families.clear()
+    return list(_read_tables())
 
 
 def _ask(family: int, size: int) -> Iterator[_Row]:
@@ -127,9 +153,9 @@ def _ask(family: int, size: int) -> Iterator[_Row]:
         OSError: The kernel does not answer.
     """
     if not hasattr(socket, "AF_NETLINK"):
-        raise OSError("this system has no sock_diag")
+        raise OSError(errno.EAFNOSUPPORT, "this system has no sock_diag")
     wanted = struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 1 << (_INFO - 1), _ALL_STATES)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _SOCK_DIAG) as kernel:
+    with _Socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _SOCK_DIAG) as kernel:
         kernel.settimeout(1)
         kernel.send(struct.pack("=IHHII", 16 + len(wanted), _BY_FAMILY, _REQUEST | _DUMP, 1, 0) + wanted)
         while True:
@@ -147,13 +173,12 @@ def _ask(family: int, size: int) -> Iterator[_Row]:
 def _read_row(message: bytes, size: int) -> _Row:
     at, port = struct.unpack_from(">HH", message, 4)
     here, there = (_unmapped(message[start : start + size]) for start in (8, 24))
-    (inode,) = struct.unpack_from("=I", message, 68)
-    sent, place = 0, 72
+    queued, inode = (struct.unpack_from("=I", message, place)[0] for place in (_QUEUED_AT, _INODE_AT))
+    sent, place = 0, _FACTS_AT
     while place + 4 <= len(message):
         length, kind = struct.unpack_from("=HH", message, place)
-        if kind == _INFO and length >= 4 + _SENT_AGAIN_AT + 8:
-            first, again = struct.unpack_from("=QQ", message, place + 4 + _SENT_AT)
-            sent = first - again
+        if kind == _INFO:
+            sent = sent_of(message[place + 4 : place + length], queued)
         place += max(4, (length + 3) & ~3)
     return _Row(here, at, there, port, message[1], inode, sent)
 
@@ -164,7 +189,6 @@ def _read_tables() -> Iterator[_Row]:
             for line in filter(None, map(_LINE.match, table.read_text("ascii").splitlines())):
                 here, there = (_unmapped(_in_order(line[name])) for name in ("here", "there"))
                 at, port, state = (int(line[name], 16) for name in ("at", "port", "state"))
-                # Whether anything was sent is not known here, and not seen is never good.
                 yield _Row(here, at, there, port, state, int(line["inode"]), sent=0)
 
 

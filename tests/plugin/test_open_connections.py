@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_llmops.recorder import processes
 from tests.plugin.test_elsewhere import own_address
 from tests.provider_server import ProviderServer
 
@@ -106,6 +107,61 @@ KEPT_BY_A_CLIENT = """
         opened.getresponse().read()
         return "Done."
 """
+CLOSED_BY_THE_SECOND = OPENED_BY_THE_FIRST.replace(
+    "return",
+    """if question == "b":
+            opened[0].close()
+        return""",
+)
+THROUGH_A_PROXY = """
+    import httpx
+
+    def answer(question):
+        with httpx.Client(proxy=f"http://{ADDRESS}:{PORT}") as client:
+            client.post("http://localhost/collect", content=question)
+        return "Done."
+"""
+REDIRECTED = """
+    import httpx, threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    class Redirects(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.send_response(307)
+            self.send_header("Location", f"http://{ADDRESS}:{PORT}/collect")
+            self.end_headers()
+
+    near = HTTPServer(("127.0.0.1", 0), Redirects)
+    threading.Thread(target=near.serve_forever, daemon=True).start()
+
+    def answer(question):
+        url = f"http://127.0.0.1:{near.server_port}/"
+        httpx.post(url, content="my card is " + "-".join(["4111", *["1111"] * 3]), follow_redirects=True)
+        return "Done."
+"""
+IN_A_POOL_AT_IMPORT = """
+    from concurrent.futures import ThreadPoolExecutor
+
+    def send():
+        with connect() as opened:
+            opened.sendall(REQUEST)
+
+    with ThreadPoolExecutor() as pool:
+        pool.submit(send).result()
+
+    def answer(question):
+        return "Done."
+"""
+KEPT_FROM_BEFORE = """
+    def ask(client):
+        body = {"model": "m", "messages": ["hi"]}
+        return client.post(f"http://{ADDRESS}:{PORT}/v1/chat/completions", json=body)
+
+    def answer(question):
+        import helper
+        ask(helper.client)
+        return "Done."
+"""
 GOLDEN = """
     app: capitals:answer
     RULES
@@ -145,7 +201,8 @@ def allowing(address: str) -> str:
         pytest.param(IN_THE_BACKGROUND, 2, id="a process without its parent"),
         pytest.param(BY_THE_SYSTEM, 2, id="by the function of the system"),
         pytest.param(BESIDE_A_SEEN_ONE, 2, id="beside a request that was seen"),
-        pytest.param(THROUGH_A_TRANSPORT, 2, id="through a transport"),
+        pytest.param(THROUGH_A_PROXY, 2, id="through a proxy to this machine"),
+        pytest.param(CLOSED_BY_THE_SECOND, 2, id="closed by the second case"),
     ],
 )
 def test_each_case_that_uses_one_is_undecided(project, elsewhere: ProviderServer, app: str, cases: int):
@@ -204,3 +261,42 @@ def test_a_way_through_a_proxy_of_this_machine_is_named(project, elsewhere: Prov
 def test_a_request_that_a_client_keeps_its_connection_for_is_no_matter(project, elsewhere: ProviderServer):
     assert "2 passed" in run(project, KEPT_BY_A_CLIENT)
     assert len(elsewhere.asked) == 2
+
+
+@pytest.mark.parametrize("app", [THROUGH_A_TRANSPORT, REDIRECTED])
+def test_a_request_that_goes_on_to_another_host_is_read_there(project, elsewhere: ProviderServer, app: str):
+    shown = run(project, app, rules="checks: {pii_leak: none}")
+
+    assert f"calls elsewhere: 2 to {own_address()}:{elsewhere.port}" in shown
+    assert ("2 failed" in shown) == (app == REDIRECTED)
+
+
+def test_what_a_pool_sends_while_the_app_is_imported_is_named(project, elsewhere: ProviderServer):
+    shown = run(project, IN_A_POOL_AT_IMPORT)
+
+    assert f"while the app was imported it sent something: 1 to {own_address()}:{elsewhere.port}" in shown
+
+
+@pytest.mark.parametrize("library", ["httpx.Client()", "httpx2.Client()"])
+def test_a_connection_that_was_kept_from_before_the_session_is_no_matter(
+    project, elsewhere: ProviderServer, library: str
+):
+    lines = [f"import os, {library.partition('.')[0]}", f"client = {library}"]
+    lines.append('client.get(f\'http://{os.environ["ADDRESS"]}:{os.environ["PORT"]}/warm\')')
+    project.write("helper.py", "\n".join(lines))
+    project.write("conftest.py", "import helper")
+
+    assert "2 passed" in run(project, KEPT_FROM_BEFORE)
+    assert len(elsewhere.asked) == 3
+
+
+def test_without_a_list_of_processes_a_case_runs(monkeypatch):
+    monkeypatch.setattr(processes.os, "listdir", refuse)
+    processes.begin_to_watch()
+    watch = processes.Watch(children=1)
+    watch.begin()
+    assert not watch.end()
+
+
+def refuse(_: str) -> list[str]:
+    raise FileNotFoundError

@@ -14,7 +14,7 @@ from typing import Any
 from pytest_llmops.recorder.egress import Egress, begin, is_listening, looking, note_connection
 from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.patches import Change
-from pytest_llmops.recorder.processes import note_unread
+from pytest_llmops.recorder.processes import note_looked, note_unread
 from pytest_llmops.recorder.seams.answers import read_answer, write_answer
 
 LIBRARIES = ("aiohttp",)
@@ -46,8 +46,8 @@ def _record(original: Callable[..., Any]) -> Callable[..., Any]:
                 if exchange is not None:
                     exchange.fail(error)
                 raise
-        if upgrades and connection.transport is not None:
-            note_unread(connection.transport.get_extra_info("socket"))
+        if connection.transport is not None:
+            (note_unread if upgrades else note_looked)(connection.transport.get_extra_info("socket"))
         if exchange is not None:
             _watch(connection, exchange, request.method)
         return connection

@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder import processes
-from pytest_llmops.recorder.egress import is_listening, is_of_seam, note_connection, strays
+from pytest_llmops.recorder.egress import is_listening, is_of_seam, leaves_machine, note_connection
 from pytest_llmops.recorder.identity import is_loopback
 from pytest_llmops.recorder.patches import Change
 
@@ -23,6 +24,7 @@ _state = {"listens": False}
 def find_clients() -> Iterator[Change]:
     """Yield the function that looks names up, so that a connection's address has a name."""
     yield socket, "getaddrinfo", _remember
+    yield socket.socket, "_real_close", _note_closing  # of sockets of `ssl` and of event loops too
     if (starting := sys.modules.get("multiprocessing.util")) is not None:
         yield starting, "spawnv_passfds", _note_child  # which no audit event tells of
 
@@ -34,6 +36,16 @@ def _note_child(original: Callable[..., Any]) -> Callable[..., Any]:
         return original(*args, **options)
 
     return start
+
+
+def _note_closing(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def close(self: socket.socket, *args: Any, **options: Any) -> Any:
+        with suppress(Exception):  # it would come up in the app
+            processes.note_closing(self)
+        return original(self, *args, **options)
+
+    return close
 
 
 def _remember(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,6 +68,15 @@ def listen() -> None:
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+    try:
+        _note(event, arguments)
+    except CassetteError as error:  # what clients expect of a connection, so that they clean up
+        raise ConnectionRefusedError(str(error)) from error
+    except Exception:  # noqa: BLE001, S110 - it would come up in the app; what was sent shows at its end
+        pass
+
+
+def _note(event: str, arguments: tuple[Any, ...]) -> None:
     processes.note_event(event, arguments)
     if event not in _EVENTS:
         return
@@ -64,9 +85,6 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
         return
     host, port = str(address[0]), int(address[1])
     if getattr(opened, "type", None) == socket.SOCK_STREAM and not is_loopback(host):
-        processes.note_opened(opened, host, port, is_looked=is_of_seam(host))
-    if is_listening() or strays(host):
-        try:
-            note_connection(host, port, processes.name_of(host))
-        except CassetteError as error:  # what clients expect of a connection, so that they clean up
-            raise ConnectionRefusedError(str(error)) from error
+        processes.note_opened(opened, is_looked=is_of_seam(host))
+    if is_listening() or leaves_machine(host):
+        note_connection(host, port, processes.name_of(host))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial, wraps
@@ -16,13 +16,14 @@ from types import ModuleType
 from typing import Any
 
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.egress import Egress, begin, is_listening, looking
+from pytest_llmops.recorder.egress import Egress, begin, is_listening, looking, note_request
 from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.patches import Change
+from pytest_llmops.recorder.processes import note_looked, note_unread
 from pytest_llmops.recorder.seams.answers import is_cached
 
 LIBRARIES = ("httpx", "httpx2")
-_OK = 200
+_OK, _UPGRADED = 200, 101
 _sent_to: ContextVar[str] = ContextVar("pytest_llmops_sent_to", default="")
 
 
@@ -40,8 +41,10 @@ def find_clients() -> Iterator[Change]:
 def _connect(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def handle_request(self: Any, request: Any) -> Any:
-        with looking(_sent_to.get() or request.url.host):
-            return original(self, request)
+        if _goes_on(request):
+            note_request(_read_request(request, request.read()))
+        with looking(request.url.host):
+            return _placed(original(self, request))
 
     return handle_request
 
@@ -49,10 +52,25 @@ def _connect(original: Callable[..., Any]) -> Callable[..., Any]:
 def _connect_async(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     async def handle_async_request(self: Any, request: Any) -> Any:
-        with looking(_sent_to.get() or request.url.host):
-            return await original(self, request)
+        if _goes_on(request):
+            note_request(_read_request(request, await request.aread()))
+        with looking(request.url.host):
+            return _placed(await original(self, request))
 
     return handle_async_request
+
+
+def _goes_on(request: Any) -> bool:
+    """Return whether it is for another host than was asked for, after a redirect or by a custom transport."""
+    return _sent_to.get() not in {"", request.url.host}
+
+
+def _placed(response: Any) -> Any:
+    """Return a response, its socket noted: whatever opened it, what is sent there is seen."""
+    with suppress(Exception):  # of a stream without a socket, such as a test's
+        opened = response.extensions["network_stream"].get_extra_info("socket")
+        (note_unread if response.status_code == _UPGRADED else note_looked)(opened)
+    return response
 
 
 def _record_send(module: ModuleType, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,20 +155,8 @@ def _begin(
     request: Any, content: bytes, module: ModuleType, *, stream: bool, leaves: bool
 ) -> tuple[Exchange | None, Any]:
     """Return the exchange of a model call, and the response where none has to be fetched."""
-    url = request.url
     try:
-        exchange = begin(
-            Egress(
-                method=request.method,
-                host=url.host,
-                port=url.port,
-                path=url.path,
-                query=url.query.decode("ascii", "replace"),
-                headers=request.headers.multi_items(),
-                content=content,
-                leaves=leaves,
-            )
-        )
+        exchange = begin(_read_request(request, content, leaves=leaves))
     except CassetteError as error:
         # OpenAI's and Anthropic's clients of the `httpx` days retry on any exception, with pauses, and
         # then hide it. They heed this header, and show a message that comes with a status.
@@ -166,6 +172,19 @@ def _begin(
     response = module.Response(_OK, headers=headers, request=request, **content_or_stream)
     response.elapsed = timedelta(seconds=exchange.duration_s)
     return exchange, response
+
+
+def _read_request(request: Any, content: bytes, *, leaves: bool = True) -> Egress:
+    return Egress(
+        method=request.method,
+        host=request.url.host,
+        port=request.url.port,
+        path=request.url.path,
+        query=request.url.query.decode("ascii", "replace"),
+        headers=request.headers.multi_items(),
+        content=content,
+        leaves=leaves,
+    )
 
 
 def _watched(response: Any, exchange: Exchange, module: ModuleType, *, stream: bool) -> Any:

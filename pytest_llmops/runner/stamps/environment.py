@@ -31,10 +31,11 @@ _OF_MACHINE = frozenset({
     "SHELL", "SHLVL", "TERM", "COLUMNS", "LINES", "TMPDIR", "TEMP", "TMP", "HOSTNAME", "COMPUTERNAME",
     "EDITOR", "VISUAL", "PAGER", "MAIL", "DISPLAY", "PYTHONPATH", "VIRTUAL_ENV", "APPDATA", "LOCALAPPDATA",
     "PROGRAMDATA", "SYSTEMROOT", "COMSPEC", "PATHEXT", "NO_COLOR", "FORCE_COLOR", "CI", "GITHUB_ACTIONS",
+    "PYTEST_VERSION", "PYTEST_CURRENT_TEST",
 })  # fmt: skip
 """What POSIX, Windows, terminals and CI set; it says which machine this is, and not what the app is told."""
 
-_OF_TESTS = ("PYTEST_", "_PYTEST_")
+_OF_RUN = ("PYTEST_LLMOPS_", "PYTEST_XDIST_")
 
 _LINE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=[ \t]*(.*?)\s*$", re.MULTILINE)
 _MOST_BYTES = 2**20
@@ -136,14 +137,19 @@ def stamp_environment(
         dotenv: Files of the form `NAME=value` that the app read; all variables in them count, and those of
             the environment weigh more.
     """
-    for each in list(_passes.values()):
-        each.settle()
+    for last in list(_passes.values()):
+        last.settle()
     facts = sources.values()
     names = {name.upper() for one in facts for name in one.variables} | _read_by(sources)
     copiers = {os.path.realpath(file) for file in set(_copiers)}
     prefixes = tuple(
         {prefix.upper() for one in facts for prefix in one.prefixes}
-        | {name.upper() for file, one in sources.items() if file in copiers for name in one.variables}
+        | {
+            name.upper()
+            for file, one in sources.items()
+            if file in copiers
+            for name in (*one.variables, *one.beginnings)
+        }
     )
     values = {name: value for path in dotenv for name, value in _read_dotenv(path)}
     wanted = {name.upper() for name in values}
@@ -152,7 +158,7 @@ def stamp_environment(
         f"environment:{name}": _stamp(name, value, root)
         for name, value in sorted(values.items())
         if name.upper() not in _OF_MACHINE
-        and not name.upper().startswith(_OF_TESTS)
+        and not name.upper().startswith(_OF_RUN)
         and (
             name.upper() in names
             or name.upper() in wanted

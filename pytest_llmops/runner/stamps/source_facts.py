@@ -13,7 +13,7 @@ from typing import Any
 from pytest_llmops.cache import Memory
 from pytest_llmops.documents.python_source import parse_python
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a file may be read otherwise, so that no stored facts of an older version are used."""
 
 _IN_MEMORY = 4_096
@@ -43,6 +43,7 @@ class SourceFacts:
         paths: Texts that may be the path of a file, also of several parts: `adapter/adapter.gguf`.
         variables: Texts that may name an environment variable.
         prefixes: Beginnings of names of variables.
+        beginnings: Texts that another one may start with, `shop_` for `name.lower().startswith("shop_")`.
     """
 
     digest: str
@@ -52,6 +53,7 @@ class SourceFacts:
     paths: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
+    beginnings: tuple[str, ...] = ()
 
 
 def read_facts(sources: Sequence[bytes]) -> list[SourceFacts]:
@@ -83,6 +85,7 @@ class _Finder:
     paths: set[str] = field(default_factory=set)
     variables: set[str] = field(default_factory=set)
     prefixes: set[str] = field(default_factory=set)
+    beginnings: set[str] = field(default_factory=set)
 
     def walk(self, node: ast.AST) -> None:
         kind = type(node).__name__
@@ -119,6 +122,7 @@ class _Finder:
             paths=tuple(sorted(self.paths)),
             variables=tuple(sorted(self.variables)),
             prefixes=tuple(sorted(self.prefixes)),
+            beginnings=tuple(sorted(self.beginnings)),
         )
 
     def note_import(self, node: ast.Import) -> None:
@@ -168,6 +172,8 @@ class _Finder:
         texts = [text for argument in node.args[:1] if (text := _text(argument))]
         if name in _READERS or (name in {"get", "pop", "setdefault"} and _is_environment(function)):
             self.variables.update(texts)
+        elif name == "startswith":
+            self.beginnings.update(filter(_ANY_VARIABLE.fullmatch, texts))
         elif name in _IMPORTERS:
             self.mentions.update(text for text in texts if not text.startswith("."))
             self.imports += [f"{text}:" for text in texts if text.startswith(".")]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
-import time
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from pytest_llmops.recorder import sockets
-from pytest_llmops.recorder.sockets import list_connections, own_sockets
+from pytest_llmops.recorder.sockets import list_connections, own_sockets, sent_on
 from tests.plugin.test_elsewhere import own_address
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no list of connections is read elsewhere")
@@ -56,10 +58,10 @@ def test_a_kernel_that_does_not_answer_is_asked_once(monkeypatch):
 
     def refuse(*arguments: object) -> object:
         asked.append(arguments)
-        raise PermissionError
+        raise PermissionError(errno.EPERM, "no")
 
     monkeypatch.setattr(sockets, "_families", dict(sockets._families))
-    monkeypatch.setattr(sockets.socket, "socket", refuse)
+    monkeypatch.setattr(sockets, "_Socket", refuse)
     list_connections()
     list_connections()
     assert len(asked) == 1
@@ -82,15 +84,18 @@ def test_what_goes_to_this_machine_is_not_listed():
         assert {inode_of(near), inode_of(opened)} <= own_sockets()
 
 
-def test_what_is_sent_again_counts_once(listener: socket.socket):
-    """A buffer that nobody reads is filled, so that the kernel asks for room again and again."""
+def test_what_waits_in_a_queue_was_sent(listener: socket.socket):
+    """The other end reads nothing, so that most of it stays here."""
     with socket.create_connection(listener.getsockname()) as opened:
         opened.settimeout(0)
         total = 0
-        try:
+        with suppress(BlockingIOError):
             while True:
                 total += opened.send(b"x" * 100_000)
-        except BlockingIOError:
-            pass
-        time.sleep(0.5)
-        assert list_connections()[inode_of(opened)].sent <= total
+        assert list_connections()[inode_of(opened)].sent == sent_on(opened) == total
+
+
+def test_what_was_accepted_is_listed_with_what_was_answered():
+    row = sockets._Row(b"\xc0\x00\x02\x02", 80, b"\xc0\x00\x02\x07", 40_000, 1, 9, sent=3)
+    assert sockets._is_elsewhere(row, {80})
+    assert not sockets._is_elsewhere(replace(row, there=row.here), {80})

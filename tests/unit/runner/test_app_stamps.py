@@ -25,6 +25,9 @@ READS = {
     "a prefix without an end": (
         "import os\nP = 'SHOP'\nV = {k: v for k, v in os.environ.items() if k.startswith(P)}"
     ),
+    "a prefix in lower case": (
+        "import os\nV = {k: v for k, v in os.environ.items() if k.lower().startswith('shop_')}"
+    ),
     "a name put together": "import os\nTONE = os.environ.get('_'.join(['SHOP', 'TONE']))",
     "chosen in a loop": (
         "import os\nP = ''.join('SHOP')\nV = [os.environ[k] for k in os.environ if k.startswith(P)]"
@@ -32,7 +35,7 @@ READS = {
     "pydantic": "class Shop(BaseSettings):\n    shop_tone: str = 'kind'",
 }
 
-AT_RUN_TIME = ("a name put together", "chosen in a loop", "a prefix without an end")
+AT_RUN_TIME = ("a name put together", "chosen in a loop", "a prefix without an end", "a prefix in lower case")
 COPIES = {
     "for a child": "import os\nV = {**os.environ, 'SHOP_TONE': 'kind'}",
     "a mapping": "import os\nV = dict(os.environ)",
