@@ -77,6 +77,7 @@ class Recorder:
         problems: Answers that could not be kept, and why; the answers themselves reached the app.
         unattributed: How many model calls may have been of any of several cases.
         elsewhere: By destination, what else left for another machine and may have been of any of several.
+        unwatched: Why connections of cases could not be watched.
         at_import: By host, what left for a model or another machine while an app was imported.
         metric_calls: The calls of metrics, which belong to no case.
         services: On this machine, without a stamp of their weights, and whether a call of theirs was made.
@@ -106,6 +107,7 @@ class Recorder:
         self.unattributed = 0
         self.elsewhere: Counter[str] = Counter()
         self.at_import: Counter[str] = Counter()
+        self.unwatched: set[str] = set()
         self.replies: ReplySource | None = None
         self.keeps = True
         self._redaction = Redaction(redact)
@@ -234,7 +236,7 @@ class Recorder:
         try:
             return look()
         except Exception as error:  # noqa: BLE001 - nothing recorded is lost by it
-            self._report(f"error: connections were not watched: {describe_error(error)}")
+            self.unwatched.add(describe_error(error))
             return None
 
     def _explain(self, log: CallLog, lines: list[dict[str, Any]], *, broke: bool = True) -> None:

@@ -1,7 +1,7 @@
 """
 Connections of this machine to others, and how much was sent on each, as the system lists them (Linux).
 
-The kernel's `sock_diag` tells it to everybody (man 7 sock_diag); where it may not be asked, the table in
+The kernel answers any process by `sock_diag` (man 7 sock_diag); where it may not be asked, the table in
 `/proc` has the connections without what was sent.
 """
 

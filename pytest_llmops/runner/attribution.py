@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from pytest_llmops.errors import describe_error
-from pytest_llmops.printable import counted, name_counts
+from pytest_llmops.printable import counted, name_counts, name_some
 from pytest_llmops.protocols import Metric, RunListener, traits_of
 from pytest_llmops.recorder import Recorder
 from pytest_llmops.records import Failure, Output, Sample, Span
@@ -16,6 +16,7 @@ from pytest_llmops.runner.cases.listeners import open_listeners
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces.capture import Strays, unwatch, watch_strays
 
+_NAMED = 3
 _REMEDY = (
     "start threads by threading.Thread, a ThreadPoolExecutor or asyncio, in the process and while the case "
     "runs, or run one case at a time (concurrency 1)"
@@ -80,6 +81,9 @@ class Attribution:
                 f"error: requests or connections of no known case: {name_counts(elsewhere)}, so no check "
                 f"of a case looked at them; {_REMEDY}"
             )
+        if recorder and recorder.unwatched:
+            why = name_some(sorted(recorder.unwatched), _NAMED)
+            lost_sight.append(f"error: nobody watched the connections of some cases: {why}")
         if recorder and recorder.at_import:
             lost_sight.append(
                 f"error: while the app was imported it sent something: {name_counts(recorder.at_import)}, "

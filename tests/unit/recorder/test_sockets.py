@@ -11,9 +11,10 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_llmops.recorder import sockets
+from pytest_llmops.recorder import processes, sockets
 from pytest_llmops.recorder.sockets import list_connections, own_sockets, sent_on
 from tests.plugin.test_elsewhere import own_address
+from tests.unit.recorder.asking import CASE, ask
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no list of connections is read elsewhere")
 
@@ -99,3 +100,19 @@ def test_what_was_accepted_is_listed_with_what_was_answered():
     row = sockets._Row(b"\xc0\x00\x02\x02", 80, b"\xc0\x00\x02\x07", 40_000, 1, 9, sent=3)
     assert sockets._is_elsewhere(row, {80})
     assert not sockets._is_elsewhere(replace(row, there=row.here), {80})
+
+
+@pytest.mark.parametrize("step", ["begin", "end"])
+def test_a_watch_that_breaks_loses_no_recording(recorder, client, server, monkeypatch, step: str):
+    def break_down(_: processes.Watch) -> None:
+        raise RuntimeError("no sockets here")
+
+    monkeypatch.setattr(processes.Watch, step, break_down)
+    new = recorder()
+    with new.recording(CASE, 0):
+        answer = ask(client)
+    with recorder("none").recording(CASE, 0):
+        assert ask(client) == answer
+
+    assert len(server.requests) == 1
+    assert new.unwatched == {"RuntimeError: no sockets here"}
