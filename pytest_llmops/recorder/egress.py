@@ -22,7 +22,7 @@ from pytest_llmops.recorder.call import CallLog, CallRules, Elsewhere
 from pytest_llmops.recorder.exchange import Exchange, MetricCalls, Recording
 from pytest_llmops.recorder.identity import find_kind, identify, is_host, is_loopback, kind_of_listed
 from pytest_llmops.recorder.processes import Watch, name_of
-from pytest_llmops.recorder.threads import carry_context, is_inherited, looked_at
+from pytest_llmops.recorder.threads import is_inherited, looked_at
 
 # Headers and query parameters whose very purpose is a secret that the provider gave.
 _CREDENTIALS = frozenset({
@@ -108,22 +108,17 @@ class Egress:
         return [f"{name}={value}" for name, value in pairs if name.lower() not in _CREDENTIALS]
 
 
-@dataclass(slots=True, eq=False)
-class _Import:
-    """An app that is imported, by the rules of its golden file; threads that it starts may outlive that."""
-
-    rules: CallRules
-    ended: bool = False
-
-
 recorders: list[Listener] = []
 """The last one decides."""
 
 current: ContextVar[Recording | None] = ContextVar("pytest_llmops_recording", default=None)
 _in_metric: ContextVar[bool] = ContextVar("pytest_llmops_in_metric", default=False)
-_imports: ContextVar[_Import | None] = ContextVar("pytest_llmops_imports", default=None)
+_imports: ContextVar[CallRules | None] = ContextVar("pytest_llmops_imports", default=None)
 _ANY = "*"
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+_under_way: list[CallRules] = []
+"""Of the apps that are being imported."""
 
 # Of every context; a thread that the app started without its context may belong to any of them.
 _open_recordings: list[Recording] = []
@@ -146,14 +141,14 @@ def attributing(recording: Recording, *, shared: bool) -> Iterator[None]:
 @contextmanager
 def importing(rules: CallRules) -> Iterator[None]:
     """Give what leaves this context to the import of an app, which is no case; by its golden file's rules."""
-    now, watch = _Import(rules), Watch()
-    token = _imports.set(now)
+    watch = Watch()
+    token = _imports.set(rules)
+    _under_way.append(rules)
     watch.begin()
     try:
-        with carry_context():
-            yield
+        yield
     finally:
-        now.ended = True
+        _under_way.remove(rules)
         _imports.reset(token)
         for address, port in watch.end().elements():
             if not (rules.allows(name_of(address), port) or rules.allows_address(address, port)):
@@ -195,7 +190,9 @@ def is_listening() -> bool:
     """Return whether somebody here wants to see what this context sends, and no seam above has."""
     if looked_at.get():
         return False
-    return bool(_find_import()) or bool(_open_recordings) or current.get() is not None or _in_metric.get()
+    if _find_import() is not None:
+        return True
+    return bool(_open_recordings) or current.get() is not None or _in_metric.get()
 
 
 def is_of_metric() -> bool:
@@ -291,8 +288,8 @@ def _find_recording(host: str, port: int | None) -> Recording | MetricCalls | No
         return owner
     if is_of_metric():
         return recorders[-1].metric_calls if recorders else None
-    if (now := _find_import()) is not None:
-        if not now.rules.why_live(host, port):
+    if (rules := _find_import()) is not None:
+        if not rules.why_live(host, port):
             _rule_import(host)
         return None
     if candidates := _open_recordings[:]:
@@ -304,10 +301,13 @@ def _find_recording(host: str, port: int | None) -> Recording | MetricCalls | No
     return None
 
 
-def _find_import() -> _Import | None:
-    """Return the import that this context is of, while it is under way."""
-    now = _imports.get()
-    return None if now is None or now.ended else now
+def _find_import() -> CallRules | None:
+    """Return the rules of the import under way that this is of: by its context, or as no case is open."""
+    own = _imports.get()
+    if own is None:
+        is_of_nobody = _under_way and not _open_recordings and not _in_metric.get()
+        return _under_way[-1] if is_of_nobody else None
+    return next((rules for rules in _under_way if rules is own), None)  # a thread may outlive it
 
 
 def _rule_import(host: str) -> None:
@@ -318,8 +318,8 @@ def _rule_import(host: str) -> None:
 def _note_elsewhere(left: Elsewhere, host: str, port: int | None) -> None:
     if (owner := _find_owner()) is not None:
         owner.leave(left, host, port)
-    elif (now := _find_import()) is not None:
-        if not now.rules.allows(host, port):
+    elif (rules := _find_import()) is not None:
+        if not rules.allows(host, port):
             _rule_import(left.host)
     elif (
         _open_recordings

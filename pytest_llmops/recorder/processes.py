@@ -25,8 +25,9 @@ from pytest_llmops.recorder.threads import start_outside
 _COUNTS = Path("/proc/self/net/snmp")
 _SHORTEST_PAUSE_S = 0.01
 _NEW_S, _UNNEEDED_S = 0.5, 0.05
-_SHARE = 4  # pauses are so many times as long as a look
+_SHARE, _SHARE_OF_OLD = 4, 16  # pauses are so many times as long as a look, at children of earlier cases too
 _MOST_NAMES = _MOST_CLOSED = 10_000
+_MOST_FACTS = 2_048  # bytes of a process' line
 _CONNECTS = frozenset({"connect", "sendto", "sendmsg"})
 _BEGINS = frozenset({"system", "posix_spawn", "fork", "execve"})
 """Functions of the system that `ctypes` may be asked for."""
@@ -212,7 +213,8 @@ def _look_on() -> None:
                 opens, opened_at = counted, time.monotonic()
             if time.monotonic() - opened_at < _NEW_S:  # a connection that was there before was seen
                 _look(watches)
-                pause_s = max(pause_s, _SHARE * (time.thread_time() - started))
+                share = _SHARE if may_connect() or any(watch.children for watch in watches) else _SHARE_OF_OLD
+                pause_s = max(pause_s, share * (time.thread_time() - started))
     finally:
         _looking.release()
         if any(watch.looks for watch in tuple(_open)):  # one that began meanwhile
@@ -302,7 +304,8 @@ def _list_processes(root: int) -> Iterator[int]:
         numbers = list(filter(str.isdecimal, os.listdir("/proc")))  # noqa: PTH208
     for name in numbers:
         with suppress(OSError, ValueError, IndexError):
-            facts = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()
+            with open(f"/proc/{name}/stat", "rb", buffering=0) as file:  # noqa: PTH123 - as above
+                facts = file.read(_MOST_FACTS).rpartition(b")")[2].split(maxsplit=20)
             children[int(facts[1])].append(int(name))
             began[int(name)] = int(facts[19])
     found, waiting = {root}, [root]
