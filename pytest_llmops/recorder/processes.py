@@ -92,9 +92,10 @@ class Watch:
         known = self._named | _state.looked
         used = [one for one in own if one.inode not in known]
         used += [one for one in of_children if one.inode not in _state.looked]
-        self._unseen.update({one.inode: one for one in used if self._has_sent(one)})
+        self._unseen.update({one.inode: one for one in used if self.has_sent(one)})
 
-    def _has_sent(self, one: Connection) -> bool:
+    def has_sent(self, one: Connection) -> bool:
+        """Return whether something was sent on a connection, or it was opened, since this began."""
         before = self._before.get(one.inode)
         if before is not None:
             return one.sent > before.sent
@@ -229,16 +230,25 @@ def _look(watches: Sequence[Watch]) -> None:
 def _take(watches: Sequence[Watch]) -> None:
     sockets = own_sockets()
     connections = list_connections()
-    others = list(_list_processes(os.getpid())) if any(watch.looks for watch in watches) else []
-    inodes = {inode for process in others for inode in _list_sockets(process)} - sockets  # they inherit ours
     own = [connections[inode] for inode in sockets if inode in connections]
-    of_children = [connections[inode] for inode in inodes if inode in connections]
+    others = [one for inode, one in connections.items() if inode not in sockets]  # children inherit ours
+    if any(watch.looks and watch.has_sent(one) for watch in watches for one in others):
+        inodes = _list_inodes()
+        others = [one for one in others if one.inode in inodes]
+        for watch in watches:
+            watch.take((), others)
     for watch in watches:
-        watch.take(own, of_children)
+        watch.take(own, ())
     unknown = (sockets & connections.keys()) - _state.looked
     _state.harmless = sockets - unknown - _state.named
-    if not others and not any(watch.children for watch in _open):
+
+
+def _list_inodes() -> set[int]:
+    """Return the inodes of the sockets of child processes."""
+    children = list(_list_processes(os.getpid()))
+    if not children and not any(watch.children for watch in _open):
         _state.has_children = False
+    return {inode for process in children for inode in _list_sockets(process)}
 
 
 def note_opened(opened: Any, *, is_looked: bool) -> None:
