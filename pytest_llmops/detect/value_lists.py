@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import ip_address
 from threading import Lock
 from typing import Any
 
@@ -52,12 +54,18 @@ def hide_everywhere(values: Collection[str]) -> None:
             _hidden = ValueLists(allow=_hidden.allow, deny=_hidden.deny.union(values))
 
 
-def show_everywhere(value: str) -> None:
-    """Mask this value nowhere: an address that the app connects to, which whoever allows it has to read."""
+def show_address(place: str) -> None:
+    """
+    Mask an address nowhere: the app connects to it, and whoever allows that has to read it.
+
+    Args:
+        place: A host, with a port or without; a name is masked as any text.
+    """
     global _hidden  # noqa: PLW0603  as above
-    with _lock:
-        if value not in _hidden.allow:
-            _hidden = ValueLists(allow=_hidden.allow | {value}, deny=_hidden.deny)
+    for host in (place, place.rpartition(":")[0]):
+        with suppress(ValueError), _lock:
+            if (address := str(ip_address(host.strip("[]")))) not in _hidden.allow:
+                _hidden = ValueLists(allow=_hidden.allow | {address}, deny=_hidden.deny)
 
 
 def forget_hidden() -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pytest_llmops.detect.value_lists import show_address
 from pytest_llmops.printable import name_counts, printable
 from pytest_llmops.records import CaseResult, Verdict
 
@@ -19,6 +20,8 @@ def doubt_unseen(verdicts: Sequence[Verdict], result: CaseResult) -> tuple[Verdi
         unseen.update(output.unseen)
     if not unseen:
         return tuple(verdicts)
+    for place in unseen:
+        show_address(place)  # by the process that writes it
     hosts = ", ".join(printable(host) for host in list(unseen)[:_MOST_NAMED])
     advice = (
         f"connections nobody looked at: {name_counts(unseen)}; if the app may open them, say so in the "

@@ -241,18 +241,19 @@ def note_request(request: Egress) -> None:
     _note_elsewhere(left, request.host, request.port)
 
 
-def note_connection(address: str, port: int, name: str = "") -> None:
+def note_connection(address: str, port: int, name: str = "", opened: Any = None) -> None:
     """
     Note a connection of which no seam sees what passes.
 
     Args:
         name: Of the host, where it was looked up.
+        opened: Its socket, where that is known.
 
     Raises:
         CassetteError: It may not be opened.
     """
     if not is_loopback(address) or _is_proxy(address, port):
-        _note_elsewhere(Elsewhere(host=f"{name or address}:{port}"), name or address, port)
+        _note_elsewhere(Elsewhere(host=f"{name or address}:{port}"), name or address, port, opened)
 
 
 def _is_proxy(host: str, port: int) -> bool:
@@ -315,9 +316,11 @@ def _rule_import(host: str) -> None:
         raise error
 
 
-def _note_elsewhere(left: Elsewhere, host: str, port: int | None) -> None:
+def _note_elsewhere(left: Elsewhere, host: str, port: int | None, opened: Any = None) -> None:
     if (owner := _find_owner()) is not None:
         owner.leave(left, host, port)
+        if opened is not None:
+            owner.watch.note_opened(opened)
     elif (rules := _find_import()) is not None:
         if not rules.allows(host, port):
             _rule_import(left.host)

@@ -7,13 +7,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.detect.value_lists import show_everywhere
+from pytest_llmops.detect.value_lists import show_address
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.printable import printable
 from pytest_llmops.recorder.bodies import encode_body
@@ -31,6 +29,7 @@ from pytest_llmops.recorder.cassettes import CassetteSession, Recorded
 from pytest_llmops.recorder.explanation import explain_miss
 from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify_body, key_of, place_of
 from pytest_llmops.recorder.mcp_messages import has_answer, with_id
+from pytest_llmops.recorder.processes import Watch
 from pytest_llmops.recorder.providers import LISTED, MCP, WORDLESS
 from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.reply import Reply, read_answer, read_reply
@@ -55,6 +54,7 @@ class Recording:
         keeps: Whether answers that are made go into the cassettes.
         shared: The calls are an app's, and not a judge's.
         services: On this machine, without a stamp of their weights: whether any call of the run was made.
+        watch: Finds what leaves on connections that no seam sees.
         ended: The repeat is over; no check sees the calls that its threads and tasks make from now on.
     """
 
@@ -70,6 +70,7 @@ class Recording:
     keeps: bool = True
     shared: bool = True
     services: dict[str, bool] = field(default_factory=dict)
+    watch: Watch = field(default_factory=Watch)
     ended: bool = False
     lines: list[dict[str, Any]] = field(default_factory=list)
     open: set[Exchange] = field(default_factory=set)
@@ -142,7 +143,7 @@ class Recording:
         allowed = self.rules.allows(host, port)
         if not allowed and left.sent is None:
             allowed = self.rules.allows_address(host, port)
-        _show_address(host)
+        show_address(host)
         if self.mode == "none" and not allowed:
             error = CassetteError(refuse_elsewhere(self.log.case, left.host))
             self.refuse(error)
@@ -152,7 +153,7 @@ class Recording:
     def note_leaving(self, address: str, port: int, host: str) -> None:
         """Note a connection to an address, of that host, on which something was sent already."""
         allowed = self.rules.allows(host, port) or self.rules.allows_address(address, port)
-        _show_address(host)
+        show_address(host)
         if self.mode == "none" and not allowed:
             self.refuse(CassetteError(refuse_sent(self.log.case, f"{host}:{port}")))
         self.log.elsewhere.append(Elsewhere(host=f"{host}:{port}", allowed=allowed))
@@ -198,12 +199,6 @@ def refuse_elsewhere(case: str, host: str) -> str:
         f"lets nothing out. If it may, list the host under `record: {{allow: [{host}]}}` of the golden file, "
         "or the request under `also`, to have it recorded and replayed."
     )
-
-
-def _show_address(host: str) -> None:
-    """Have an address shown in clear, where it is none of a person's: the app connects to it."""
-    with suppress(ValueError):
-        show_everywhere(str(ip_address(host)))
 
 
 def refuse_sent(case: str, destination: str) -> str:

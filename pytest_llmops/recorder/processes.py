@@ -77,9 +77,10 @@ class Watch:
         self.opens = self.opens or _count_opens()
         _begin_to_look()
 
-    def note_opened(self, inode: int) -> None:
-        """Note a connection that Python opened, which was looked at or named where it was."""
-        self._named.add(inode)
+    def note_opened(self, opened: Any) -> None:
+        """Note a connection that the case is charged with already."""
+        if (inode := inode_of(opened)) is not None:
+            self._named.add(inode)
 
     def note_closed(self, inode: int, opened: Any) -> None:
         """Note a connection that is about to be closed, of which nothing will be left."""
@@ -99,7 +100,7 @@ class Watch:
         before = self._before.get(one.inode)
         if before is not None:
             return one.sent > before.sent
-        return one.sent > 0 or not one.was_accepted
+        return one.sent > 0 or not (one.was_accepted or one.inode in _state.named)
 
     def end(self) -> Counter[tuple[str, int]]:
         """Count the connections that nobody looked at, by address and port."""
@@ -254,9 +255,6 @@ def _list_inodes() -> set[int]:
 def note_opened(opened: Any, *, is_looked: bool) -> None:
     """Note a connection that Python opens; `is_looked`: a seam does, or the code of a metric."""
     note_looked(opened) if is_looked else note_unread(opened)
-    if (inode := inode_of(opened)) is not None:
-        for watch in tuple(_open):
-            watch.note_opened(inode)
 
 
 def note_child() -> None:

@@ -11,13 +11,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_llmops.detect.mask import stand_in_recorded
+from pytest_llmops.detect.value_lists import show_address
 from pytest_llmops.errors import CassetteError, describe_error
 from pytest_llmops.recorder import egress, interception
 from pytest_llmops.recorder.call import CallBudget, CallLog, CallRules, ReplySource, count_calls
 from pytest_llmops.recorder.cassettes import Cassettes, cassette_path
 from pytest_llmops.recorder.exchange import MetricCalls, Recording, refuse_elsewhere
 from pytest_llmops.recorder.explanation import RunLog
-from pytest_llmops.recorder.processes import Watch, name_of
+from pytest_llmops.recorder.processes import name_of
 from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.threads import carry_context
 from pytest_llmops.records import ANCHORS
@@ -169,9 +170,13 @@ class Recorder:
         """Note what leaves while an app is imported; the error where it may not."""
         with self._lock:
             self.at_import[host] += 1
+        show_address(host)
         if self._mode == "none" or self._budget is not None:
             why = "--llm-record none makes no calls" if self._mode == "none" else "a budget counts each call"
-            return CassetteError(f"something is sent to {host} while the app is imported, and {why}")
+            return CassetteError(
+                f"something is sent to {host} while the app is imported, and {why}; let the app do this when "
+                f"it is called, or list the host under `record: {{allow: [{host}]}}` of the golden file"
+            )
         return None
 
     @contextmanager
@@ -212,17 +217,16 @@ class Recorder:
             keeps=self.keeps,
             services=self.services,
         )
-        watch = Watch()
         broke = True
         try:
             with interception.attribute_calls(recording, shared=shared), carry_context():
                 if shared:
-                    self._watch(watch.begin)
+                    self._watch(recording.watch.begin)
                 yield log
             broke = False
         finally:
             recording.end()
-            for address, port in (self._watch(watch.end) or Counter()).elements() if shared else ():
+            for address, port in (self._watch(recording.watch.end) or Counter()).elements() if shared else ():
                 recording.note_leaving(address, port, name_of(address))
             if not shared:
                 with self._lock:

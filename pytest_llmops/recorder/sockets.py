@@ -28,7 +28,7 @@ _LINE = re.compile(
     r"(?P<state>[0-9A-F]{2}) \S+ \S+ \S+ +\d+ +\d+ (?P<inode>\d+)"
 )
 _SOCK_DIAG = 4  # the protocol of AF_NETLINK; names and numbers are those of linux/inet_diag.h from here on
-_BY_FAMILY, _DONE, _ERROR = 20, 3, 2
+_BOTH_FAMILIES, _DONE, _ERROR = 18, 3, 2  # the first interface, which walks the kernel's table once for both
 _REQUEST, _DUMP = 0x1, 0x300
 _INFO = 2  # the attribute that is asked for, `struct tcp_info`
 _ACKNOWLEDGED_AT = 120  # in `struct tcp_info`, of Linux 4.2 and later
@@ -41,11 +41,8 @@ _ALL_STATES = 0xFFFFFFFF
 _LISTENS = 10
 _MOST_AT_ONCE = 1 << 18
 _MAPPED = bytes(10) + b"\xff\xff"  # in front of an IPv4 address in an IPv6 one
-_IPV4, _IPV6 = 4, 16
-_families = {
-    socket.AF_INET: _IPV4,
-    socket.AF_INET6: _IPV6,
-}  # the bytes of an address; emptied where nobody answers
+_IPV4, _IPV6 = 4, 16  # bytes of an address
+_kernel = {"answers": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,28 +133,28 @@ def _is_elsewhere(row: _Row, served: set[int]) -> bool:
 
 
 def _list_rows() -> list[_Row]:
-    if _families:
+    if _kernel["answers"]:
         try:
-            return [row for family, size in _families.copy().items() for row in _ask(family, size)]
+            return list(_ask())
         except OSError as error:
-            if error.errno in _NOBODY_ANSWERS:  # a sandbox that has no such socket, or an old kernel
-                _families.clear()
+            # A sandbox that has no such socket, or an old kernel.
+            _kernel["answers"] = error.errno not in _NOBODY_ANSWERS
     return list(_read_tables())
 
 
-def _ask(family: int, size: int) -> Iterator[_Row]:
+def _ask() -> Iterator[_Row]:
     """
-    Yield the rows of a family of addresses.
+    Yield the rows of both families of addresses.
 
     Raises:
         OSError: The kernel does not answer.
     """
     if not hasattr(socket, "AF_NETLINK"):
         raise OSError(errno.EAFNOSUPPORT, "this system has no sock_diag")
-    wanted = struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 1 << (_INFO - 1), _ALL_STATES)
+    wanted = struct.pack("=xxxB48xII", 1 << (_INFO - 1), _ALL_STATES, 0)
     with _Socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _SOCK_DIAG) as kernel:
         kernel.settimeout(1)
-        kernel.send(struct.pack("=IHHII", 16 + len(wanted), _BY_FAMILY, _REQUEST | _DUMP, 1, 0) + wanted)
+        kernel.send(struct.pack("=IHHII", 16 + len(wanted), _BOTH_FAMILIES, _REQUEST | _DUMP, 1, 0) + wanted)
         while True:
             answer, at = kernel.recv(_MOST_AT_ONCE), 0
             while at < len(answer):
@@ -166,11 +163,12 @@ def _ask(family: int, size: int) -> Iterator[_Row]:
                     return
                 if kind == _ERROR:
                     raise OSError(-struct.unpack_from("=i", answer, at + 16)[0], "sock_diag")
-                yield _read_row(answer[at + 16 : at + length], size)
+                yield _read_row(answer[at + 16 : at + length])
                 at += (length + 3) & ~3
 
 
-def _read_row(message: bytes, size: int) -> _Row:
+def _read_row(message: bytes) -> _Row:
+    size = _IPV4 if message[0] == socket.AF_INET else _IPV6
     at, port = struct.unpack_from(">HH", message, 4)
     here, there = (_unmapped(message[start : start + size]) for start in (8, 24))
     queued, inode = (struct.unpack_from("=I", message, place)[0] for place in (_QUEUED_AT, _INODE_AT))

@@ -86,10 +86,10 @@ class Attribution:
             lost_sight.append(f"error: nobody watched the connections of some cases: {why}")
         if recorder and recorder.at_import:
             lost_sight.append(
-                f"error: while the app was imported it sent something: {name_counts(recorder.at_import)}, "
-                "which belongs to no case, so it is not recorded and no check looked at it; let the app do "
-                "this when it is called, or list the host in the golden file: under `record: {allow: …}`, or "
-                "under `never` if it serves a model"
+                "error: while the app was imported it called a model or another machine: "
+                f"{name_counts(recorder.at_import)}, which belongs to no case, so it is not recorded and no "
+                "check looked at it; let the app do this when it is called, or list the host in the golden "
+                "file: under `record: {allow: …}`, or under `never` if it serves a model"
             )
         return [*self._ends, *lost_sight, *self._leaks(), *finished]
 

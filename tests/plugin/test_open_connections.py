@@ -25,6 +25,19 @@ HEAD = """
     def connect():
         return socket.create_connection((ADDRESS, PORT))
 """
+SHARED = """
+    import threading
+    opened, lock, both = [], threading.Lock(), threading.Barrier(2)
+
+    def answer(question):
+        both.wait()
+        with lock:
+            opened or opened.append(connect())
+            opened[0].sendall(REQUEST)
+            opened[0].recv(1000)
+        both.wait()
+        return "Done."
+"""
 AT_IMPORT = """
     opened = connect()
 
@@ -169,6 +182,7 @@ GOLDEN = """
       - {id: a, input: FIRST, checks: {keywords: {all: [Done]}}}
       - {id: b, input: b, checks: {keywords: {all: [Done]}}}
 """
+IMPORTED = "error: while the app was imported it called a model or another machine:"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no list of connections is read elsewhere")
 
 
@@ -222,8 +236,13 @@ def test_one_of_the_imported_app_is_named_and_so_is_each_case_that_uses_it(
         assert "cannot be imported" in shown
         assert elsewhere.asked == []
     else:
-        assert f"while the app was imported it sent something: 1 to {own_address()}:{elsewhere.port}" in shown
+        assert f"{IMPORTED} 1 to {own_address()}:{elsewhere.port}" in shown
         assert "2 undecided" in shown
+
+
+def test_one_that_cases_share_while_all_are_open_makes_each_undecided(project, elsewhere: ProviderServer):
+    assert "2 undecided" in run(project, SHARED, "--llm-concurrency", "2")
+    assert len(elsewhere.asked) == 2
 
 
 def test_a_case_that_does_not_use_it_passes(project, elsewhere: ProviderServer):
@@ -274,7 +293,7 @@ def test_a_request_that_goes_on_to_another_host_is_read_there(project, elsewhere
 def test_what_a_pool_sends_while_the_app_is_imported_is_named(project, elsewhere: ProviderServer):
     shown = run(project, IN_A_POOL_AT_IMPORT)
 
-    assert f"while the app was imported it sent something: 1 to {own_address()}:{elsewhere.port}" in shown
+    assert f"{IMPORTED} 1 to {own_address()}:{elsewhere.port}" in shown
 
 
 @pytest.mark.parametrize("library", ["httpx.Client()", "httpx2.Client()"])

@@ -87,4 +87,4 @@ def _note(event: str, arguments: tuple[Any, ...]) -> None:
     if getattr(opened, "type", None) == socket.SOCK_STREAM and not is_loopback(host):
         processes.note_opened(opened, is_looked=is_of_seam(host))
     if is_listening() or leaves_machine(host):
-        note_connection(host, port, processes.name_of(host))
+        note_connection(host, port, processes.name_of(host), opened)

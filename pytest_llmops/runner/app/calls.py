@@ -19,7 +19,7 @@ from pytest_llmops.recorder import Call, CallLog, CallRules, Recorder
 from pytest_llmops.recorder.call import note_calls
 from pytest_llmops.recorder.providers import WORDLESS
 from pytest_llmops.recorder.reply import retry_after_s
-from pytest_llmops.records import GIVEN_UP, Failure, Output, Span
+from pytest_llmops.records import GIVEN_UP, Failure, Output, Span, ToolCall
 from pytest_llmops.runner.app.answers import read_answer
 from pytest_llmops.runner.app.failed_calls import BUSY, find_breaking, is_passing, join_attempts, note_failed
 from pytest_llmops.runner.app.inputs import GivenInput
@@ -177,7 +177,7 @@ class AppCaller:
             output,
             repeat=repeat,
             passages=passages_of(spans) if output.passages is None else output.passages,
-            tool_calls=output.tool_calls or tool_calls_of(spans) or run_by(log.calls),
+            tool_calls=output.tool_calls or choose_calls(tool_calls_of(spans), run_by(log.calls)),
             latency_s=max(elapsed_s - waited_s, 0.0) + _busy_s(replayed),
             model=output.model or (chats[-1].model_reported if chats else None),
             model_calls=note_calls(log.calls),
@@ -220,6 +220,13 @@ class AppCaller:
         if not given_up:
             return every
         return tuple(replace(span, attributes={**span.attributes, GIVEN_UP: given_up}) for span in every)
+
+
+def choose_calls(traced: tuple[ToolCall, ...], ran: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
+    """Return the tool calls of spans, or of MCP's messages where the spans have names alone, as its SDK's."""
+    bare = not any(call.arguments for call in traced)
+    alike = sorted(call.name for call in traced) == sorted(call.name for call in ran)
+    return ran if ran and bare and (alike or not traced) else traced
 
 
 def app_failure(repeat: int, error: str) -> Failure:

@@ -10,6 +10,7 @@ from pytest_llmops.gates.case_results import count_repeats, tried_again
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.recorder import Call, CallLog
+from pytest_llmops.recorder.providers import MCP
 from pytest_llmops.records import CaseResult, FailedCall, Failure, Golden, ModelErrors, Output
 from pytest_llmops.statistics.p_values import fisher_p_value
 
@@ -51,7 +52,7 @@ def join_attempts(logs: Sequence[CallLog]) -> CallLog:
 
 
 def note_failed(calls: Sequence[Call]) -> tuple[FailedCall, ...]:
-    """List the calls that were made and not answered, in the order they ended."""
+    """List the calls of models that were made and not answered, in the order they ended."""
     return tuple(
         FailedCall(
             provider=call.provider,
@@ -61,7 +62,7 @@ def note_failed(calls: Sequence[Call]) -> tuple[FailedCall, ...]:
             retried=any(later.answered and later.key == call.key for later in calls[position:]),
         )
         for position, call in enumerate(calls)
-        if call.outcome == "failed"
+        if call.outcome == "failed" and call.kind != MCP
     )
 
 

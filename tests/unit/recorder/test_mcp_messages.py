@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from mcp.server.mcpserver import MCPServer
 
 from pytest_llmops.recorder import CallRules
 from pytest_llmops.recorder.mcp_messages import with_id
+from pytest_llmops.records import ToolCall
+from pytest_llmops.runner.app.calls import choose_calls
 from pytest_llmops.runner.usage import usage_of
 from pytest_llmops.traces.reading import run_by
 from tests.unit.recorder.asking import CASE
@@ -150,3 +153,12 @@ def test_only_the_answer_in_a_stream_gets_the_id():
     stream = "event: message\r\n" + event % '"method": "ping"' + event % '"result": {}' + "\r\n"
 
     assert with_id(stream, 9) == stream.replace('4, "result"', '9, "result"')
+
+
+def test_calls_of_spans_that_have_names_alone_get_their_arguments_from_the_messages():
+    bare, ran = (ToolCall(name="stock", arguments=arguments) for arguments in ({}, {"item": "tents"}))
+    other = replace(bare, name="refund")
+
+    assert choose_calls((bare,), (ran,)) == choose_calls((), (ran,)) == (ran,)
+    assert choose_calls((other,), (ran,)) == (other,)
+    assert choose_calls((replace(ran, arguments={"item": "x"}),), (ran,))[0].arguments == {"item": "x"}

@@ -47,7 +47,7 @@ def test_without_the_kernels_answer_the_tables_list_the_same(listener: socket.so
     with socket.create_connection(listener.getsockname()) as opened:
         opened.sendall(b"x")
         asked = list_connections()[inode_of(opened)]
-        monkeypatch.setattr(sockets, "_families", {})
+        monkeypatch.setattr(sockets, "_kernel", {"answers": False})
         read = list_connections()[inode_of(opened)]
 
     assert (read.inode, read.remote, read.port) == (asked.inode, asked.remote, asked.port)
@@ -61,7 +61,7 @@ def test_a_kernel_that_does_not_answer_is_asked_once(monkeypatch):
         asked.append(arguments)
         raise PermissionError(errno.EPERM, "no")
 
-    monkeypatch.setattr(sockets, "_families", dict(sockets._families))
+    monkeypatch.setattr(sockets, "_kernel", {"answers": True})
     monkeypatch.setattr(sockets, "_Socket", refuse)
     list_connections()
     list_connections()
