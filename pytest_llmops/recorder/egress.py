@@ -17,11 +17,11 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from pytest_llmops.errors import CassetteError
+from pytest_llmops.recorder import processes
 from pytest_llmops.recorder.bodies import decode
 from pytest_llmops.recorder.call import CallLog, CallRules, Elsewhere
 from pytest_llmops.recorder.exchange import Exchange, MetricCalls, Recording
 from pytest_llmops.recorder.identity import find_kind, identify, is_host, is_loopback, kind_of_listed
-from pytest_llmops.recorder.processes import Watch, name_of
 from pytest_llmops.recorder.threads import is_inherited, looked_at
 
 # Headers and query parameters whose very purpose is a secret that the provider gave.
@@ -141,7 +141,7 @@ def attributing(recording: Recording, *, shared: bool) -> Iterator[None]:
 @contextmanager
 def importing(rules: CallRules) -> Iterator[None]:
     """Give what leaves this context to the import of an app, which is no case; by its golden file's rules."""
-    watch = Watch()
+    watch = processes.Watch()
     token = _imports.set(rules)
     _under_way.append(rules)
     watch.begin()
@@ -151,8 +151,8 @@ def importing(rules: CallRules) -> Iterator[None]:
         _under_way.remove(rules)
         _imports.reset(token)
         for address, port in watch.end().elements():
-            if not (rules.allows(name_of(address), port) or rules.allows_address(address, port)):
-                recorders[-1].rule_import(f"{name_of(address)}:{port}")
+            if not (rules.allows(processes.name_of(address), port) or rules.allows_address(address, port)):
+                recorders[-1].rule_import(f"{processes.name_of(address)}:{port}")
 
 
 def stand_aside() -> None:
@@ -254,6 +254,13 @@ def note_connection(address: str, port: int, name: str = "", opened: Any = None)
     """
     if not is_loopback(address) or _is_proxy(address, port):
         _note_elsewhere(Elsewhere(host=f"{name or address}:{port}"), name or address, port, opened)
+
+
+def note_unread(opened: Any) -> None:
+    """Note the socket of a connection that was noted already, and on which a seam sees no more."""
+    processes.note_unread(opened)
+    if (owner := _find_owner()) is not None:
+        owner.watch.note_opened(opened)
 
 
 def _is_proxy(host: str, port: int) -> bool:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
-from pytest_llmops.recorder.egress import Egress, begin, is_listening, looking, note_connection
+from pytest_llmops.recorder.egress import Egress, begin, is_listening, looking, note_connection, note_unread
 from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.patches import Change
-from pytest_llmops.recorder.processes import note_looked, note_unread
+from pytest_llmops.recorder.processes import note_looked
 from pytest_llmops.recorder.seams.answers import read_answer, write_answer
 
 LIBRARIES = ("aiohttp",)

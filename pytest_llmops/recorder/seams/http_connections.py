@@ -24,10 +24,11 @@ from pytest_llmops.recorder.egress import (
     looking,
     note_connection,
     note_request,
+    note_unread,
 )
 from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.patches import Change
-from pytest_llmops.recorder.processes import note_looked, note_unread
+from pytest_llmops.recorder.processes import note_looked
 from pytest_llmops.recorder.seams.answers import Given, read_answer, write_answer
 
 LIBRARIES = ("http.client", "urllib3.connection")
