@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any, Literal, Protocol
 
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.identity import Identity, is_host
+from pytest_llmops.recorder.identity import Identity, is_host, split_host
 from pytest_llmops.recorder.providers import MCP
 from pytest_llmops.recorder.reply import requested_tools
 from pytest_llmops.recorder.request_settings import settings_of
@@ -83,7 +83,7 @@ class CallRules:
     def allows_address(self, address: str, port: int | None) -> bool:
         """Return whether the list has an address, or a name of it that nobody looked up during the run."""
         for rule in self.allow:
-            name = rule.rpartition(":")[0] if rule.rpartition(":")[2].isdecimal() else rule
+            name, _ = split_host(rule)
             if address in _addresses_of(name.strip("[]")) and is_host(rule, name, port):
                 return True
         return False
@@ -165,6 +165,11 @@ class Call:
     offset_s: float = 0.0
     duration_s: float = 0.0
     waited_s: float = 0.0
+
+    @property
+    def asks_model(self) -> bool:
+        """A model answers it, or a request that the golden file lists as such; no tool server does."""
+        return self.kind != MCP
 
     @property
     def answered(self) -> bool:
@@ -270,7 +275,7 @@ def note_calls(calls: Iterable[Call]) -> tuple[ModelCall, ...]:
             finish=call.finish,
         )
         for call in sorted(calls, key=lambda call: call.offset_s)
-        if call.answered and call.kind != MCP
+        if call.answered and call.asks_model
     )
 
 

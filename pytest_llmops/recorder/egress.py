@@ -35,7 +35,6 @@ _OF_EVERY_CLIENT = frozenset({
     "traceparent", "transfer-encoding", "user-agent", "amz-sdk-invocation-id", "amz-sdk-request",
     "x-amz-date", "x-amz-content-sha256",
 })  # fmt: skip
-_USUAL_PORTS = (80, 443)
 _MOST_READ = 1 << 20  # bytes of a body, by the leak check
 _UNREADABLE = 0.1  # share of characters; with more a body is no text, and nobody can look
 _OF_OPENAI_CLIENTS = "x-stainless-"
@@ -141,18 +140,13 @@ def attributing(recording: Recording, *, shared: bool) -> Iterator[None]:
 @contextmanager
 def importing(rules: CallRules) -> Iterator[None]:
     """Give what leaves this context to the import of an app, which is no case; by its golden file's rules."""
-    watch = processes.Watch()
     token = _imports.set(rules)
     _under_way.append(rules)
-    watch.begin()
     try:
         yield
     finally:
         _under_way.remove(rules)
         _imports.reset(token)
-        for address, port in watch.end().elements():
-            if not (rules.allows(processes.name_of(address), port) or rules.allows_address(address, port)):
-                recorders[-1].rule_import(f"{processes.name_of(address)}:{port}")
 
 
 def stand_aside() -> None:

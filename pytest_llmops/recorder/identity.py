@@ -97,12 +97,16 @@ def is_host(written: str, host: str, port: int | None) -> bool:
 
     A name without a port covers all ports. All names of this machine are the same host.
     """
-    name, _, number = written.rpartition(":")
-    is_bare_ipv6 = ":" in name.strip("[]") and not name.startswith("[")
-    if not number.isdecimal() or is_bare_ipv6:
-        name, number = written, ""
+    name, number = split_host(written)
     alike = _bare(name) == _bare(host) or (is_loopback(name) and is_loopback(host))
     return alike and (not number or int(number) == port or (port is None and int(number) in _USUAL_PORTS))
+
+
+def split_host(written: str) -> tuple[str, str]:
+    """Return name and port of a host as a golden file names it; the port is empty where none is written."""
+    name, _, number = written.rpartition(":")
+    is_bare_ipv6 = ":" in name.strip("[]") and not name.startswith("[")
+    return (written, "") if not number.isdecimal() or is_bare_ipv6 else (name, number)
 
 
 def identify(host: str, port: int | None, path: str, content: bytes, kind: str = "") -> Identity:

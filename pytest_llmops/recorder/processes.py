@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -37,6 +37,8 @@ _STARTS = frozenset({
 })  # fmt: skip
 _MARK = "PYTEST_LLMOPS_PROCESS"  # an environment variable, by which a process that lost its parent is found
 
+Place = tuple[str, int]
+
 _names: dict[str, str] = {}
 """Address to the name that it was found by; the threads of an app write here."""
 
@@ -57,7 +59,7 @@ class Watch:
     children: int = 0
     opens: int = 0
     _before: dict[int, Connection] = field(default_factory=dict)
-    _named: set[int] = field(default_factory=set)
+    _charged: set[int] = field(default_factory=set)
     _unseen: dict[int, Connection] = field(default_factory=dict)
 
     @property
@@ -80,20 +82,19 @@ class Watch:
     def note_opened(self, opened: Any) -> None:
         """Note a connection that the case is charged with already."""
         if (inode := inode_of(opened)) is not None:
-            self._named.add(inode)
+            self._charged.add(inode)
 
     def note_closed(self, inode: int, opened: Any) -> None:
         """Note a connection that is about to be closed, of which nothing will be left."""
         known = self._before.get(inode)
         if known is not None and (sent := sent_on(opened)) > known.sent:
-            self.take([replace(known, sent=sent)], ())
+            self.take([replace(known, sent=sent)])
 
-    def take(self, own: Iterable[Connection], of_children: Iterable[Connection]) -> None:
+    def take(self, connections: Iterable[Connection]) -> None:
         """Take the connections that this process and its children have now."""
-        known = self._named | _state.looked
-        used = [one for one in own if one.inode not in known]
-        used += [one for one in of_children if one.inode not in _state.looked]
-        self._unseen.update({one.inode: one for one in used if self.has_sent(one)})
+        for one in connections:
+            if one.inode not in _state.looked and one.inode not in self._charged and self.has_sent(one):
+                self._unseen[one.inode] = one
 
     def has_sent(self, one: Connection) -> bool:
         """Return whether something was sent on a connection, or it was opened, since this began."""
@@ -102,15 +103,15 @@ class Watch:
             return one.sent > before.sent
         return one.sent > 0 or not (one.was_accepted or one.inode in _state.named)
 
-    def end(self) -> Counter[tuple[str, int]]:
-        """Count the connections that nobody looked at, by address and port."""
+    def end(self) -> list[Place]:
+        """Return address and port of each connection that nobody looked at."""
         try:
             if self.looks or own_sockets() - _state.harmless:
                 _take([self])
         finally:
             if self in _open:
                 _open.remove(self)
-        return Counter((one.remote, one.port) for one in tuple(self._unseen.values()))
+        return [(one.remote, one.port) for one in tuple(self._unseen.values())]
 
 
 @dataclass(slots=True)
@@ -231,15 +232,13 @@ def _look(watches: Sequence[Watch]) -> None:
 def _take(watches: Sequence[Watch]) -> None:
     sockets = own_sockets()
     connections = list_connections()
-    own = [connections[inode] for inode in sockets if inode in connections]
+    used = [one for inode, one in connections.items() if inode in sockets]
     others = [one for inode, one in connections.items() if inode not in sockets]  # children inherit ours
     if any(watch.looks and watch.has_sent(one) for watch in watches for one in others):
         inodes = _list_inodes()
-        others = [one for one in others if one.inode in inodes]
-        for watch in watches:
-            watch.take((), others)
+        used += [one for one in others if one.inode in inodes]
     for watch in watches:
-        watch.take(own, ())
+        watch.take(used)
     unknown = (sockets & connections.keys()) - _state.looked
     _state.harmless = sockets - unknown - _state.named
 
@@ -250,11 +249,6 @@ def _list_inodes() -> set[int]:
     if not children and not any(watch.children for watch in _open):
         _state.has_children = False
     return {inode for process in children for inode in _list_sockets(process)}
-
-
-def note_opened(opened: Any, *, is_looked: bool) -> None:
-    """Note a connection that Python opens; `is_looked`: a seam does, or the code of a metric."""
-    note_looked(opened) if is_looked else note_unread(opened)
 
 
 def note_child() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from pytest_llmops.recorder.call import CallBudget, CallLog, CallRules, ReplySou
 from pytest_llmops.recorder.cassettes import Cassettes, cassette_path
 from pytest_llmops.recorder.exchange import MetricCalls, Recording, refuse_elsewhere
 from pytest_llmops.recorder.explanation import RunLog
-from pytest_llmops.recorder.processes import name_of
+from pytest_llmops.recorder.processes import Place, Watch, name_of
 from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.threads import carry_context
 from pytest_llmops.records import ANCHORS
@@ -161,10 +161,19 @@ class Recorder:
             return CassetteError(refuse_elsewhere("several cases ran", host))
         return None
 
-    @staticmethod
-    def importing(rules: CallRules) -> AbstractContextManager[None]:
+    @contextmanager
+    def importing(self, rules: CallRules) -> Iterator[None]:
         """Note what leaves this context, in which an app is imported; see `at_import`."""
-        return egress.importing(rules)
+        watch = Watch()
+        self._watched(watch.begin)
+        try:
+            with egress.importing(rules):
+                yield
+        finally:
+            for address, port in self._watched(watch.end):
+                host = name_of(address)
+                if not (rules.allows(host, port) or rules.allows_address(address, port)):
+                    self.rule_import(f"{host}:{port}")
 
     def rule_import(self, host: str) -> CassetteError | None:
         """Note what leaves while an app is imported; the error where it may not."""
@@ -221,12 +230,12 @@ class Recorder:
         try:
             with interception.attribute_calls(recording, shared=shared), carry_context():
                 if shared:
-                    self._watch(recording.watch.begin)
+                    self._watched(recording.watch.begin)
                 yield log
             broke = False
         finally:
             recording.end()
-            for address, port in (self._watch(recording.watch.end) or Counter()).elements() if shared else ():
+            for address, port in self._watched(recording.watch.end) if shared else ():
                 recording.note_leaving(address, port, name_of(address))
             if not shared:
                 with self._lock:
@@ -236,12 +245,12 @@ class Recorder:
                     self._report(problem)
             self._explain(log, recording.lines, broke=broke or log.broke)
 
-    def _watch(self, look: Callable[[], Counter[tuple[str, int]] | None]) -> Counter[tuple[str, int]] | None:
+    def _watched(self, look: Callable[[], list[Place] | None]) -> list[Place]:
         try:
-            return look()
+            return look() or []
         except Exception as error:  # noqa: BLE001 - nothing recorded is lost by it
             self.unwatched.add(describe_error(error))
-            return None
+            return []
 
     def _explain(self, log: CallLog, lines: list[dict[str, Any]], *, broke: bool = True) -> None:
         if not self.keeps:

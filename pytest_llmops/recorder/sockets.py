@@ -129,7 +129,7 @@ def sent_of(facts: bytes, queued: int) -> int:
 def _is_elsewhere(row: _Row, served: set[int]) -> bool:
     if row.state == _LISTENS or _is_loopback(row.there):
         return False
-    return row.at not in served or row.there != row.here  # else this machine's end of its own
+    return row.at not in served or row.there != row.here  # else the near end of a connection to itself
 
 
 def _list_rows() -> list[_Row]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pytest_llmops.gates.spending import sum_known, sum_usage
 from pytest_llmops.recorder import Call, CallLog
-from pytest_llmops.recorder.providers import MCP, WORDLESS
+from pytest_llmops.recorder.providers import WORDLESS
 from pytest_llmops.records import CaseResult, Output, Usage
 
 _MILLION = 1_000_000
@@ -22,7 +22,7 @@ def sum_outputs(results: Iterable[CaseResult]) -> Usage:
 
 def usage_of(log: CallLog, prices: Mapping[str, tuple[float, float]]) -> Usage:
     """Count calls by their outcome, and sum over the answered ones; unknown where one may be missing."""
-    calls = [call for call in log.calls if call.kind != MCP]  # which no model answers
+    calls = [call for call in log.calls if call.asks_model]
     answered = [call for call in calls if call.answered]
     failed = sum(call.outcome == "failed" for call in calls)
     usage = Usage(

@@ -12,7 +12,7 @@ from tests.plugin.test_elsewhere import own_address
 from tests.provider_server import ProviderServer
 
 HEAD = """
-    import os, socket, subprocess, time
+    import ctypes, os, socket, struct, subprocess, time
     ADDRESS, PORT = os.environ["ADDRESS"], int(os.environ["PORT"])
     REQUEST = b"POST /collect HTTP/1.1\\r\\nHost: elsewhere\\r\\nContent-Length: 2\\r\\n\\r\\nhi"
     CHILD = f"while read case; do [ $case = a ] || exec 3<>/dev/tcp/{ADDRESS}/{PORT}; echo Done.; done"
@@ -24,6 +24,12 @@ HEAD = """
 
     def connect():
         return socket.create_connection((ADDRESS, PORT))
+
+    def connect_by_the_system():
+        place = struct.pack("=H", socket.AF_INET) + struct.pack("!H", PORT) + socket.inet_aton(ADDRESS) + bytes(8)
+        opened = socket.socket()
+        assert ctypes.CDLL(None).connect(opened.fileno(), place, len(place)) == 0
+        return opened
 """
 SHARED = """
     import threading
@@ -74,26 +80,20 @@ IN_THE_BACKGROUND = """
         return "Done."
 """
 BY_THE_SYSTEM = """
-    import ctypes, struct
-    PLACE = struct.pack("=H", socket.AF_INET) + struct.pack("!H", PORT) + socket.inet_aton(ADDRESS) + bytes(8)
-
     def answer(question):
-        opened = socket.socket()
-        assert ctypes.CDLL(None).connect(opened.fileno(), PLACE, len(PLACE)) == 0
+        opened = connect_by_the_system()
         opened.sendall(REQUEST)
         opened.recv(1000)
         return "Done."
 """
 BESIDE_A_SEEN_ONE = """
-    import http.client, ctypes, struct
-    PLACE = struct.pack("=H", socket.AF_INET) + struct.pack("!H", PORT) + socket.inet_aton(ADDRESS) + bytes(8)
+    import http.client
 
     def answer(question):
         seen = http.client.HTTPConnection(ADDRESS, PORT)
         seen.request("POST", "/v1/chat/completions", '{"model": "m", "messages": []}')
         seen.getresponse().read()
-        opened = socket.socket()
-        assert ctypes.CDLL(None).connect(opened.fileno(), PLACE, len(PLACE)) == 0
+        opened = connect_by_the_system()
         opened.sendall(REQUEST)
         opened.recv(1000)
         return "Done."

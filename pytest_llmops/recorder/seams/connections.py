@@ -85,6 +85,6 @@ def _note(event: str, arguments: tuple[Any, ...]) -> None:
         return
     host, port = str(address[0]), int(address[1])
     if getattr(opened, "type", None) == socket.SOCK_STREAM and not is_loopback(host):
-        processes.note_opened(opened, is_looked=is_of_seam(host))
+        (processes.note_looked if is_of_seam(host) else processes.note_unread)(opened)
     if is_listening() or leaves_machine(host):
         note_connection(host, port, processes.name_of(host), opened)

@@ -10,7 +10,6 @@ from pytest_llmops.gates.case_results import count_repeats, tried_again
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.recorder import Call, CallLog
-from pytest_llmops.recorder.providers import MCP
 from pytest_llmops.records import CaseResult, FailedCall, Failure, Golden, ModelErrors, Output
 from pytest_llmops.statistics.p_values import fisher_p_value
 
@@ -62,7 +61,7 @@ def note_failed(calls: Sequence[Call]) -> tuple[FailedCall, ...]:
             retried=any(later.answered and later.key == call.key for later in calls[position:]),
         )
         for position, call in enumerate(calls)
-        if call.outcome == "failed" and call.kind != MCP
+        if call.outcome == "failed" and call.asks_model
     )
 
 
