@@ -320,3 +320,17 @@ def test_without_a_list_of_processes_a_case_runs(monkeypatch):
 
 def refuse(_: str) -> list[str]:
     raise FileNotFoundError
+
+
+def test_messages_to_a_tool_server_leave_the_usage_that_the_app_states(project, elsewhere: ProviderServer):
+    app = """
+    import requests
+
+    def answer(question):
+        message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        requests.post(f"http://127.0.0.1:{PORT}/mcp", json=message, timeout=5)
+        usage = {"prompt_tokens": 9, "completion_tokens": 1, "cost_usd": 5.0}
+        return {"text": "Done.", "usage": usage}
+    """
+    rules = f"record: {{also: ['POST 127.0.0.1:{elsewhere.port}/mcp']}}"
+    assert "18 prompt and 2 completion tokens, $10.0000" in run(project, app, rules=rules)

@@ -114,7 +114,7 @@ class AppCaller:
             requests = Counter(left.host for left in log.elsewhere if left.sent is not None or left.allowed)
             unseen = Counter(left.host for left in log.elsewhere if left.sent is None and not left.allowed)
             answer = replace(answer, elsewhere=dict(requests), unseen=dict(unseen))
-        if log.calls or not log.is_whole:
+        if any(call.asks_model for call in log.calls) or not log.is_whole:
             answer = replace(answer, usage=usage_of(log, self.prices), failed_calls=failed)
         elif isinstance(answer, Output):
             answer = price_stated(answer, self.prices)
