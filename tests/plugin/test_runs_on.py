@@ -425,20 +425,20 @@ SLEEPS_LONG = """
     from pathlib import Path
 
     def answer(question):
-        if question == "capital of France?":
-            Path("first").touch()
-            return "Paris"
-        while not Path("first").exists():
-            time.sleep(0.01)
-        time.sleep(1)  # until that case is over
-        Path("begun").touch()
-        time.sleep(60)
+        try:
+            with open("first", "x") as first:
+                first.write(question)
+        except FileExistsError:
+            time.sleep(1)  # until the first case is over
+            Path("begun").touch()
+            time.sleep(60)
+        return "Paris"
 """
 CATCHES_ALL = SLEEPS_LONG.replace("time.sleep(60)", """
-        try:
-            time.sleep(60)
-        except BaseException:
-            return "Paris"
+            try:
+                time.sleep(60)
+            except BaseException:
+                return "Paris"
 """)  # fmt: skip
 AWAITS_LONG = (
     SLEEPS_LONG.replace("time.sleep", "await asyncio.sleep")
@@ -476,7 +476,10 @@ def test_interrupt_ends_the_session_and_keeps_what_was_finished(project, place, 
     assert "Task was destroyed" not in printed
     assert "never retrieved" not in printed
     run = json.loads((project.path / "run.json").read_text())
-    assert [result["case"] for result in run["results"]] == ["golden/capitals.yaml::a"], printed
+    first = {"capital of France?": "a", "France, capital?": "b", "And France?": "c"}
+    finished = first[(project.path / "first").read_text()]  # of workers, any may begin
+    assert finished == "a" or arguments
+    assert [result["case"] for result in run["results"]] == [f"golden/capitals.yaml::{finished}"], printed
 
 
 # What a run sees of such a call.
