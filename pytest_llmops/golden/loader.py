@@ -20,7 +20,7 @@ from pytest_llmops.golden.files import (
 )
 from pytest_llmops.golden.identity import describe_wrong_id
 from pytest_llmops.golden.own_metrics import import_metrics
-from pytest_llmops.golden.structure import find_structure_mistakes
+from pytest_llmops.golden.structure import find_record_mistakes, find_structure_mistakes
 from pytest_llmops.golden.thresholds import LONGEST_NAME, read_checks, read_suite
 from pytest_llmops.printable import excerpt
 from pytest_llmops.protocols import Metric, traits_of
@@ -33,6 +33,12 @@ _REMEDIES = {
     "relevant": ("relevant passages", "add relevant: with the ids of the passages that hold the answer"),
 }
 _NAMED_ONE_BY_ONE = 5
+_RECORDING = {
+    "never": "never_record",
+    "allow": "allowed_hosts",
+    "also": "also_record",
+    "ignore": "ignored_parts",
+}
 
 Read = dict[str, tuple[tuple[Check, ...], Metric]]
 """The checks and the metric of each entry under one `checks`, by name as written."""
@@ -91,6 +97,21 @@ def load_goldens_of(run: Run, root: Path) -> tuple[list[Golden], list[GoldenErro
         except GoldenError as error:
             errors.append(error)
     return goldens, errors
+
+
+def read_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the fields of a `Golden` from a mapping as under `record` of a golden file.
+
+    Raises:
+        GoldenError: With all mistakes in it.
+    """
+    mistakes = find_record_mistakes(record)
+    if not mistakes:
+        mistakes = list(filter(None, map(_describe_wrong_part, record.get("ignore", ()))))
+    if mistakes:
+        raise GoldenError(Problem(path="record", line=0, message=mistake) for mistake in mistakes)
+    return _recording(record)
 
 
 class _Reading:
@@ -156,10 +177,7 @@ class _Reading:
             prompts=tuple(self._document.get("prompts", ())),
             data=tuple(self._document.get("data", ())),
             anchors=self._document.get("anchors", ""),
-            never_record=tuple(_part(self._document, "record", Table).get("never", ())),
-            allowed_hosts=tuple(_part(self._document, "record", Table).get("allow", ())),
-            also_record=tuple(_part(self._document, "record", Table).get("also", ())),
-            ignored_parts=tuple(_part(self._document, "record", Table).get("ignore", ())),
+            **_recording(_part(self._document, "record", Table)),
             model_errors=self._document.get("model_errors"),
             require_spans=int(self._document.get("require_spans", 0)),
             passages=self._document.get("passages"),
@@ -324,6 +342,10 @@ class _Reading:
 
     def _note(self, place: Place, message: str) -> None:
         self.mistakes.append(Mistake(line=line_of(self._document, place), message=message, place=place))
+
+
+def _recording(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: tuple(record.get(key, ())) for key, field in _RECORDING.items()}
 
 
 def _describe_wrong_part(part: str) -> str:

@@ -57,6 +57,16 @@ def find_structure_mistakes(document: Any) -> list[Mistake]:
     return []
 
 
+def find_record_mistakes(record: Any) -> list[str]:
+    """Every place where a mapping is no `record` of a golden file."""
+    schema = _schema()
+    try:
+        _make_reader(schema["properties"]["record"], schema["$defs"])(record)
+    except BrokenValueError as error:
+        return [_sentence(place, problem) if place else problem for place, problem in error.problems]
+    return []
+
+
 def _sentence(place: Place, problem: str) -> str:
     """The problem with its subject: `relevant is empty`, `item 2 of tags must be text`."""
     if problem.startswith(UNKNOWN_KEY):
@@ -72,8 +82,12 @@ def _sentence(place: Place, problem: str) -> str:
 
 @cache
 def _file_reader() -> Reader:
-    schema = json.loads(Path(__file__).with_name("golden.schema.json").read_text(encoding="utf-8"))
-    return _make_reader(schema, schema["$defs"])
+    return _make_reader(_schema(), _schema()["$defs"])
+
+
+@cache
+def _schema() -> Any:
+    return json.loads(Path(__file__).with_name("golden.schema.json").read_text(encoding="utf-8"))
 
 
 def _make_reader(schema: Mapping[str, Any], shared: Mapping[str, Any]) -> Reader:

@@ -203,11 +203,10 @@ def refuse_elsewhere(case: str, host: str) -> str:
 
 def refuse_sent(case: str, destination: str) -> str:
     """Say that something left under none which nobody could refuse."""
-    host = destination.rpartition(":")[0]
     return (
         f"{case}: something was sent to {destination} by a child process, by native code or on a "
         "connection that was open before, which --llm-record none cannot refuse. If it may, list the host "
-        f"under `record: {{allow: [{host}]}}` of the golden file."
+        f"under `record: {{allow: [{destination}]}}` of the golden file."
     )
 
 

@@ -197,6 +197,57 @@ def test_a_connection_of_another_process_or_of_native_code_is_undecided(
     assert f":{elsewhere.port}" in shown
 
 
+IN_TEST = """
+    import pytest
+
+    @pytest.mark.pii_leak
+    def test_it(llm):
+        assert "Done" in llm("WAY: hello", record=RECORD)
+"""
+
+
+@pytest.fixture
+def run_test(project):
+    def run(way: str, record: object, *arguments: str) -> pytest.RunResult:
+        project.write("test_it.py", IN_TEST.replace("WAY", way).replace("RECORD", repr(record)))
+        own = ("test_it.py", "-o", "llm_app=capitals:answer", "-W", "default", *arguments)
+        return project.pytester.runpytest_inprocess(*own)
+
+    return run
+
+
+@pytest.mark.parametrize("way", ["by_socket", "by_requests"])
+@pytest.mark.parametrize("arguments", [(), ("--llm-record", "none"), ("-o", "llm_undecided=fail")])
+def test_an_ordinary_test_says_where_its_app_may_go(elsewhere, run_test, way: str, arguments):
+    result = run_test(way, None, *arguments)
+    shown = result.stdout.str()
+    if "none" in arguments or (way == "by_socket" and arguments):
+        result.assert_outcomes(failed=1)
+    else:
+        result.assert_outcomes(passed=1, warnings=1)
+    if "none" in arguments or way == "by_socket":
+        assert f"`record: {{allow: [{HOST}:{elsewhere.port}]}}`" in shown
+        assert "llm()" in shown
+    run_test(way, {"allow": [HOST]}, *arguments).assert_outcomes(passed=1, warnings=0)
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"alow": []}, "record: unknown key 'alow'. Did you mean 'allow'?"),
+        ({"allow": "api.example.com"}, "record: allow must be a list"),
+        ({"ignore": ["("]}, "record: '(' is no pattern"),
+        (["api.example.com"], "record: must be a mapping"),
+    ],
+)
+@pytest.mark.usefixtures("elsewhere")
+def test_a_wrong_record_of_an_ordinary_test_is_one_line(run_test, record, message: str):
+    result = run_test("by_socket", record)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"E *{message.replace('[', '[[]')}*"])
+    result.stdout.no_fnmatch_line("*loader.py*")
+
+
 def test_a_process_that_connects_nowhere_is_no_matter(project, elsewhere: ProviderServer):
     project.app(
         "import subprocess\ndef answer(_):\n    return subprocess.check_output(['echo', 'Done'], text=True)\n"

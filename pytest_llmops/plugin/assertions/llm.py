@@ -12,7 +12,7 @@ import asyncio
 import json
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from threading import current_thread, main_thread
@@ -21,14 +21,17 @@ from typing import Any, get_args
 import pytest
 
 from pytest_llmops.detect.mask import mask
-from pytest_llmops.errors import AppError, LLMOpsError, hint
+from pytest_llmops.errors import AppError, GoldenError, LLMOpsError, hint
 from pytest_llmops.evaluation.run import Evaluation
+from pytest_llmops.gates.unseen import describe_unseen
 from pytest_llmops.golden.identity import file_of
+from pytest_llmops.golden.loader import read_record
 from pytest_llmops.metrics.declared_metric import REMEDIES
 from pytest_llmops.plugin.reported import GoldenWarning
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import CallRules
+from pytest_llmops.recorder.identity import is_host, split_host
 from pytest_llmops.recorder.loop_thread import RunningLoop
 from pytest_llmops.records import CaseResult, Failure, Golden, ModelErrors, Output, Sample, Span
 from pytest_llmops.runner.app.call_notes import describe_calls
@@ -38,6 +41,7 @@ from pytest_llmops.runner.app.importing import resolve_app
 from pytest_llmops.runner.app.inputs import GivenInput
 from pytest_llmops.runner.app.places import OnLoop, Threads
 from pytest_llmops.runner.app.routing import route_through
+from pytest_llmops.runner.cases.tasks import call_rules
 from pytest_llmops.runner.readiness import import_libraries
 
 _STASH = pytest.StashKey["Llm"]()
@@ -50,6 +54,8 @@ _REMEDIES_IN_TESTS = {
     "`runs_on: test_loop` in the golden file": 'the setting `runs_on = "test_loop"`',
     "`model_errors: warn` in the golden file": 'model_errors="warn" in llm()',
     "`model_errors: allow` in the golden file": 'model_errors="allow" in llm()',
+    "` of the golden file": "` of llm()",
+    "say so in the golden file: `record": "say so in llm(): `record",
     "so the run says nothing": "so the answer says nothing",
     "the golden file requires": "the test requires",
 }
@@ -131,6 +137,7 @@ class Llm:
         model_errors: ModelErrors | None = None,
         require_spans: int = 0,
         live: bool = False,
+        record: Mapping[str, Any] | None = None,
     ) -> Output | PendingOutput:
         """
         Return the app's answer; an equal question is a further repeat, and answered anew.
@@ -141,7 +148,7 @@ class Llm:
             question: The input of the app; it gets a copy.
             reference: The expected answer, for metrics that compare with it.
             relevant: Ids of the passages that contain the answer.
-            model_errors: As in a golden file, and so are `require_spans` and `live`.
+            model_errors: As in a golden file, and so are `require_spans`, `live` and `record`.
 
         Raises:
             NotScoredError: The app raised, hung, or returned no answer; or the answer breaks a rule.
@@ -152,6 +159,10 @@ class Llm:
             raise NotScoredError(
                 f"model_errors must be one of {', '.join(_MODEL_ERRORS)}, not {model_errors!r}.{near}"
             )
+        try:
+            recording = read_record(record or {})
+        except GoldenError as error:
+            raise NotScoredError(str(error)) from None
         key = json.dumps(question, sort_keys=True, default=str)
         call = LlmCall(
             llm=self,
@@ -159,7 +170,14 @@ class Llm:
             repeat=self._repeats[key],
             reference=reference,
             relevant=tuple(relevant),
-            rules=CallRules(errors=model_errors, spans=int(require_spans), live=live),
+            golden=Golden(
+                path=file_of(self.node.nodeid),
+                cases=(),
+                model_errors=model_errors,
+                require_spans=int(require_spans),
+                **recording,
+            ),
+            live=live,
         )
         self._repeats[key] += 1
         if not _is_in_loop():
@@ -178,14 +196,20 @@ class Llm:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LlmCall:
-    """One call of the app for a test."""
+    """
+    One call of the app for a test.
+
+    Attributes:
+        golden: What a golden file of such calls would say.
+    """
 
     llm: Llm
     question: Any
     repeat: int
     reference: str | None
     relevant: tuple[str, ...]
-    rules: CallRules
+    golden: Golden
+    live: bool
 
     def begin(self, loop: asyncio.AbstractEventLoop | None = None) -> Future[Called]:
         """
@@ -205,7 +229,8 @@ class LlmCall:
 
     async def _call(self, caller: AppCaller) -> Called:
         with route_through():
-            return await caller.call(self.llm.node.nodeid, self.repeat, self.question, self.rules)
+            rules = replace(call_rules(self.golden), live=self.live)
+            return await caller.call(self.llm.node.nodeid, self.repeat, self.question, rules)
 
     def take(self, called: Future[Called]) -> Output:
         """
@@ -218,14 +243,16 @@ class LlmCall:
         answer, spans = self.llm.evaluation.main_thread.wait(called)
         node = self.llm.node
         self.llm.spans.extend(spans)
-        outputs, failures = ((), (answer,)) if isinstance(answer, Failure) else ((answer,), ())
-        results = [CaseResult(case=node.nodeid, input_hash="", outputs=outputs, failures=failures)]
-        rules = [Golden(path=file_of(node.nodeid), cases=(), model_errors=self.rules.errors)]
         if isinstance(answer, Failure):
             raise NotScoredError(mask(remedy_in_test(answer.error)))
-        if unanswered := describe_unanswered(rules, results):
+        unlisted = {place: calls for place, calls in answer.elsewhere.items() if not self._lists(place)}
+        outputs = (replace(answer, elsewhere=unlisted),)
+        result = CaseResult(case=node.nodeid, input_hash="", outputs=outputs)
+        if unanswered := describe_unanswered([self.golden], [result]):
             raise NotScoredError(mask(remedy_in_test(unanswered)))
-        for line in describe_calls(rules, results):
+        if self.llm.evaluation.settings.undecided == "fail" and (unseen := describe_unseen(result)):
+            raise NotScoredError(mask(remedy_in_test(unseen)))
+        for line in map(remedy_in_test, describe_calls([self.golden], [result])):
             if line not in self.llm.warned:
                 self.llm.warned.add(line)
                 node.warn(GoldenWarning(line.removeprefix("warning: ")))
@@ -240,6 +267,11 @@ class LlmCall:
             )
         )
         return answer
+
+    def _lists(self, place: str) -> bool:
+        """Return whether the test says that the app may send what is no model call there."""
+        host, port = split_host(place)
+        return any(is_host(rule, host, int(port) if port else None) for rule in self.golden.allowed_hosts)
 
 
 class PendingOutput:

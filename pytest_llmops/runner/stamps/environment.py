@@ -47,7 +47,7 @@ _readers: defaultdict[str, set[str]] = defaultdict(set)
 
 
 _copiers: set[str] = set()
-"""Files whose code took all variables, as for a child process: their texts show which ones count."""
+"""Files whose code took all variables, as for a child process: texts of the app show which ones count."""
 
 
 @dataclass(slots=True)
@@ -141,16 +141,12 @@ def stamp_environment(
         last.settle()
     facts = sources.values()
     names = {name.upper() for one in facts for name in one.variables} | _read_by(sources)
-    copiers = {os.path.realpath(file) for file in set(_copiers)}
-    prefixes = tuple(
-        {prefix.upper() for one in facts for prefix in one.prefixes}
-        | {
-            name.upper()
-            for file, one in sources.items()
-            if file in copiers
-            for name in (*one.variables, *one.beginnings)
-        }
-    )
+    copiers = [sources[file] for file in map(os.path.realpath, set(_copiers)) if file in sources]
+    prefixes = {prefix for one in facts for prefix in one.prefixes}
+    prefixes |= {name for one in copiers for name in (*one.variables, *one.beginnings)}
+    if copiers:  # whose beginning may be an argument, written in another file
+        prefixes |= {f"{name}_" for one in facts for name in one.variables}
+    beginnings = tuple(prefix.upper() for prefix in prefixes)
     values = {name: value for path in dotenv for name, value in _read_dotenv(path)}
     wanted = {name.upper() for name in values}
     values |= os.environ
@@ -159,11 +155,7 @@ def stamp_environment(
         for name, value in sorted(values.items())
         if name.upper() not in _OF_MACHINE
         and not name.upper().startswith(_OF_RUN)
-        and (
-            name.upper() in names
-            or name.upper() in wanted
-            or (prefixes and name.upper().startswith(prefixes))
-        )
+        and (name.upper() in names or name.upper() in wanted or name.upper().startswith(beginnings))
     }
 
 

@@ -98,6 +98,14 @@ def test_who_copies_all_variables_reads_none(stamps, monkeypatch, way):
     assert [name for name in signed if name.startswith("environment:")] == []
 
 
+def test_the_prefix_of_a_copy_may_be_written_in_another_file(stamps, monkeypatch):
+    copy = "import os\ndef load(of):\n    return {k: v for k, v in os.environ.items() if k.startswith(of)}"
+    files = {"shop_app.py": f"import shop_env\nV = shop_env.load('SHOP')\n{ANSWER}", "shop_env.py": copy}
+    monkeypatch.setenv("SHOP_TONE", "kind")
+    monkeypatch.setenv("SHOPPING_TONE", "kind")
+    assert [name for name in stamps(files) if name.startswith("environment:")] == ["environment:SHOP_TONE"]
+
+
 def test_the_environment_is_itself_again(stamps):
     methods = [getattr(type(os.environ), name) for name in ("__getitem__", "__iter__")]
     stamps({"shop_app.py": ANSWER})
