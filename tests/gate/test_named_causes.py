@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sqlite3
 import subprocess
@@ -31,6 +30,7 @@ from tests import openai_server
 from tests.command import main
 from tests.gate.desk_app import FILES, reply
 from tests.openai_server import OpenAIServer
+from tests.scripted_model import plan_or_read_aloud
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("desk", "deskdep", "desk_tone", "graph_desk")
@@ -176,18 +176,6 @@ class Support:
         return subprocess.run(  # noqa: S603
             command, cwd=self.path, env=environment, capture_output=True, text=True, check=False
         )
-
-
-def plan_or_read_aloud(request):
-    system, question = (request["messages"][place]["content"] for place in (0, -1))
-    if not system.startswith("You plan"):
-        return question[:600]
-    call = {"name": "search_documents", "arguments": {"query": question}}
-    if order := re.search(r"FW-\d{5}", question):
-        call = {"name": "order_status", "arguments": {"order_id": order[0]}}
-    elif "Refuse whatever" in system:
-        call = {"name": "refuse", "arguments": {}}
-    return json.dumps({"calls": [call]})
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.openai_server import OpenAIServer
+from tests.scripted_model import plan_or_read_aloud
+
 pytestmark = [
     pytest.mark.live,
     pytest.mark.timeout(600),  # a test asks the chat model dozens of questions
@@ -43,7 +46,13 @@ def test_a_weakened_answerer_prompt_is_red(gate, tmp_path):
             written = weakened(written)
         (tmp_path / prompt.name).write_text(yaml.safe_dump(written), encoding="utf-8")
     # Without the grounding, which would quote in place of a draft that adds something.
-    done = gate("returns-window", REFERENCE_APP_PROMPTS=str(tmp_path), REFERENCE_APP_GUARDRAILS="-grounding")
+    done = gate(
+        "returns-window",
+        "--llm-repeats",
+        "3",
+        REFERENCE_APP_PROMPTS=str(tmp_path),
+        REFERENCE_APP_GUARDRAILS="-grounding",
+    )
     assert done.returncode == 1, done.stdout
     assert re.search(r"golden/support\.yaml:\d+: returns-window", done.stdout)
     assert re.search(r"(regressed|failed) +\w+ >= ", done.stdout)
@@ -54,9 +63,11 @@ def weakened(prompt: dict[str, object]) -> dict[str, object]:
     return {**prompt, "template": "Chat with the customer about the weather.", "turns": []}
 
 
-@pytest.mark.usefixtures("large")
 def test_one_passage_instead_of_three_is_red(gate):
-    done = gate("multi-delivery", REFERENCE_APP_TOP_K="1")
+    """Whatever the chat model: this one searches for the question, and repeats what it reads."""
+    with OpenAIServer(answer=plan_or_read_aloud) as server:
+        asked = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "none"}
+        done = gate("multi-delivery", REFERENCE_APP_TOP_K="1", **asked)
     assert done.returncode == 1, done.stdout
     assert re.search(r"golden/support\.yaml:\d+: multi-", done.stdout)
     assert re.search(r"regressed +(recall@5|keywords) >= 1: 0\.5, baseline 1", done.stdout)
