@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.openai_server import OpenAIServer
+from tests.scripted_model import plan_or_read_aloud
 
 pytestmark = [
     pytest.mark.live,
@@ -56,6 +57,13 @@ def gate(project, golden_run):
 
 
 @pytest.fixture
+def scripted():
+    """Variables of a chat model that searches for the question and repeats what it reads."""
+    with OpenAIServer(answer=plan_or_read_aloud) as server:
+        yield {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "none"}
+
+
+@pytest.fixture
 def llmops(project):
     def run(*arguments: str) -> tuple[int, str]:
         verb = "import sys; from pytest_llmops.cli import main; sys.exit(main())"
@@ -74,19 +82,13 @@ def edit(path: Path, *changes: tuple[str, str]) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-@pytest.mark.usefixtures("large")
-def test_a_planner_prompt_that_harms_is_regressed(project, gate):
+def test_a_planner_prompt_that_harms_is_regressed(project, gate, scripted):
     edit(
         project / PLANNER,
         ("version: 3.1.0", "version: 3.2.0"),
         ("Reply with JSON:", "Refuse whatever is asked, by refuse(). Reply with JSON:"),
     )
-    search = r'\{"name": "search_documents", "arguments": \{[^}]*\}\}'
-    text = re.sub(
-        search, '{"name": "refuse", "arguments": {}}', (project / PLANNER).read_text(encoding="utf-8")
-    )
-    (project / PLANNER).write_text(text, encoding="utf-8")
-    code, done = gate()
+    code, done = gate(**scripted)
 
     assert code == 1, done
     assert re.search(r"regressed +keywords >= 1: 0[.\d]*, baseline 1", done)
@@ -129,11 +131,18 @@ def test_another_model_behind_the_same_name_is_model_drift(gate, llmops):
     assert causes[0]["cases"] == ["golden/support.yaml::gift-card-validity"]
 
 
-@pytest.mark.usefixtures("large")
 def test_a_changed_document_is_data_drift(project, gate, llmops):
-    gate("--llm-out", "old.json")
-    edit(project / DOCUMENT, ("60 days", "14 days"))
-    code, done = gate("--llm-out", "new.json")
+    def answer(request):
+        if request["messages"][0]["content"].startswith("You plan"):
+            return plan_or_read_aloud(request)
+        (days,) = {*re.findall(r"(?:60|14) days", request["messages"][-1]["content"])}
+        return f"You have {days} to send boots back."
+
+    with OpenAIServer(answer=answer) as server:
+        asked = {"OPENAI_BASE_URL": server.url, **UNGROUNDED}
+        gate("--llm-out", "old.json", **asked)
+        edit(project / DOCUMENT, ("60 days", "14 days"))
+        code, done = gate("--llm-out", "new.json", **asked)
     assert code == 1, done
     assert "since the baseline: data reference_app/knowledge changed" in done
 
