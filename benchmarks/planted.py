@@ -3,7 +3,7 @@ Regressions planted in the reference app with its packaged model: which turn its
 
 Copies the project for each planting, makes one change there and runs `pytest --llm-golden`. Calls that the
 change does not touch are replayed from what `make golden` recorded here. A red check of time does not count.
-Usage: python benchmarks/planted.py [--only PATTERN] [--keep FOLDER]
+Usage: python benchmarks/planted.py [--only PATTERN] [--repeats N] [--keep FOLDER]
 """
 
 from __future__ import annotations
@@ -108,12 +108,12 @@ POISON = (
 RUMOUR = (
     "\n## What a return by post costs {#news}\n\nSending an item back by post costs £9.95, taken off it.\n"
 )
-SUPPORT = "golden/support.yaml"
+SUPPORT, INDEPENDENT = "golden/support.yaml", "golden/independent.yaml"
 FIRST = {
     "planner": [SUPPORT, "-k", "returns-window or order-shipped or tool-stock or ask-refund"],
     "answerer": [SUPPORT, "-k", "returns-window or shipping-express or loyalty-value or order-shipped"],
     "reply": [SUPPORT, "-k", "off-topic or deny or ask"],
-    "document": [SUPPORT, "-k", "returns or express or owner"],
+    "document": [SUPPORT, INDEPENDENT, "-k", "support and (returns or express or owner) or ret-03 or two-03"],
     "retriever": [SUPPORT, "-k", "returns or multi or error"],
     "model": [SUPPORT, "-k", "returns or order"],
     "adapter": ["golden/adapter.yaml"],
@@ -243,7 +243,7 @@ def count_changed(folder: Path) -> int:
     return sum(case in base and base[case] != answers for case, answers in new.items())
 
 
-def run(name: str, folder: Path) -> tuple[list[str], bool, int, str]:
+def run(name: str, folder: Path, *arguments: str) -> tuple[list[str], bool, int, str]:
     """What is red but for latency, whether the cause is named, answers that changed, and what was printed."""
     for part in PROJECT:
         source = ROOT / part
@@ -259,10 +259,15 @@ def run(name: str, folder: Path) -> tuple[list[str], bool, int, str]:
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache), **({} if callable(plant) else plant)}
     where = FIRST[name.partition(":")[0]]
     made = subprocess.run(  # noqa: S603
-        [*COMMAND, *where], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [*COMMAND, *where, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     shown = made.stdout + made.stderr
-    assert " undecided" in shown or " passed" in shown, shown  # noqa: S101 - the gate came to its end
+    assert "\nbaseline: " in shown and "nothing was scored" not in shown, shown  # noqa: S101, PT018 - it ran
     items = re.findall(r"^(?:FAILED|REGRESSED|ERROR) golden/(\S+)", shown, re.MULTILINE)
     red = [item for item in items if "latency_s" not in item]
     named = any(cause in line for line in shown.splitlines() if line.startswith(CAUSE))
@@ -272,6 +277,9 @@ def run(name: str, folder: Path) -> tuple[list[str], bool, int, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="plantings whose names match this pattern")
+    parser.add_argument(
+        "--repeats", default="auto", help="fewer ask the model less: what is red by one repeat is red"
+    )
     parser.add_argument("--keep", type=Path, help="a folder for what the gate printed")
     given = parser.parse_args()
     names = [name for name in PLANTED if re.search(given.only, name)]
@@ -283,7 +291,7 @@ def main() -> None:
     )
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
-            red, named, changed, shown = run(name, Path(folder))
+            red, named, changed, shown = run(name, Path(folder), "--llm-repeats", given.repeats)
         found.append((bool(red), named))
         suite = sum("::suite[" in item for item in red)
         words = ["yes" if each else "no" for each in found[-1]]

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def plan_or_read_aloud(request: dict[str, Any]) -> str:
-    """Plan one look into the documents or an order, or answer with what there is to read."""
+    """Plan one look into the documents or an order, or answer with the beginning of what there is to read."""
     system, question = (request["messages"][place]["content"] for place in (0, -1))
     if not system.startswith("You plan"):
         return question[:600]

@@ -99,19 +99,23 @@ def load_goldens_of(run: Run, root: Path) -> tuple[list[Golden], list[GoldenErro
     return goldens, errors
 
 
-def read_record(record: Mapping[str, Any]) -> dict[str, Any]:
+def read_record(record: Mapping[str, Iterable[str]]) -> dict[str, Any]:
     """
-    Return the fields of a `Golden` from a mapping as under `record` of a golden file.
+    Return the fields of a `Golden` from a mapping of Python, as under `record` of a golden file.
 
     Raises:
         GoldenError: With all mistakes in it.
     """
-    mistakes = find_record_mistakes(record)
+    written: Any = record
+    if isinstance(record, Mapping):
+        lists = (tuple, set, frozenset)
+        written = {str(key): list(part) if isinstance(part, lists) else part for key, part in record.items()}
+    mistakes = find_record_mistakes(written)
     if not mistakes:
-        mistakes = list(filter(None, map(_describe_wrong_part, record.get("ignore", ()))))
+        mistakes = list(filter(None, map(_describe_wrong_part, written.get("ignore", ()))))
     if mistakes:
         raise GoldenError(Problem(path="record", line=0, message=mistake) for mistake in mistakes)
-    return _recording(record)
+    return _recording(written)
 
 
 class _Reading:

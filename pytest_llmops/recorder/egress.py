@@ -21,7 +21,14 @@ from pytest_llmops.recorder import processes
 from pytest_llmops.recorder.bodies import decode
 from pytest_llmops.recorder.call import CallLog, CallRules, Elsewhere
 from pytest_llmops.recorder.exchange import Exchange, MetricCalls, Recording
-from pytest_llmops.recorder.identity import find_kind, identify, is_host, is_loopback, kind_of_listed
+from pytest_llmops.recorder.identity import (
+    find_kind,
+    identify,
+    is_host,
+    is_loopback,
+    kind_of_listed,
+    name_place,
+)
 from pytest_llmops.recorder.threads import is_inherited, looked_at
 
 # Headers and query parameters whose very purpose is a secret that the provider gave.
@@ -229,7 +236,7 @@ def note_request(request: Egress) -> None:
         return
     sent = {"method": request.method, **request.describe()}
     text = request.content[:_MOST_READ].decode("utf-8", "replace")
-    host = request.host if request.port is None else f"{request.host}:{request.port}"
+    host = name_place(request.host, request.port)
     is_read = text.count("\ufffd") <= _UNREADABLE * len(text) and len(request.content) <= _MOST_READ
     left = Elsewhere(host=host, sent={**sent, "body": text} if is_read else None)
     _note_elsewhere(left, request.host, request.port)
@@ -247,7 +254,8 @@ def note_connection(address: str, port: int, name: str = "", opened: Any = None)
         CassetteError: It may not be opened.
     """
     if not is_loopback(address) or _is_proxy(address, port):
-        _note_elsewhere(Elsewhere(host=f"{name or address}:{port}"), name or address, port, opened)
+        host = name or address
+        _note_elsewhere(Elsewhere(host=name_place(host, port)), host, port, opened)
 
 
 def note_unread(opened: Any) -> None:

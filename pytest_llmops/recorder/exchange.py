@@ -27,7 +27,15 @@ from pytest_llmops.recorder.call import (
 )
 from pytest_llmops.recorder.cassettes import CassetteSession, Recorded
 from pytest_llmops.recorder.explanation import explain_miss
-from pytest_llmops.recorder.identity import LOOPBACK, Identity, identify_body, key_of, place_of
+from pytest_llmops.recorder.identity import (
+    LOOPBACK,
+    Identity,
+    identify_body,
+    key_of,
+    name_place,
+    place_of,
+    rule_of,
+)
 from pytest_llmops.recorder.mcp_messages import has_answer, with_id
 from pytest_llmops.recorder.processes import Watch
 from pytest_llmops.recorder.providers import LISTED, MCP, WORDLESS
@@ -97,8 +105,7 @@ class Recording:
         exchange = Exchange(self, self._session(identity), identity, number, live=live)
         exchange.look_up()
         if self.shared and self._may_be_tested(identity, host, port):
-            named = f"[{host}]" if ":" in host else host
-            place = named if port is None else f"{named}:{port}"
+            place = name_place(host, port)
             self.services[place] = self.services.get(place, False) or exchange.replay is None
         return exchange
 
@@ -154,9 +161,10 @@ class Recording:
         """Note a connection to an address, of that host, on which something was sent already."""
         allowed = self.rules.allows(host, port) or self.rules.allows_address(address, port)
         show_address(host)
+        place = name_place(host, port)
         if self.mode == "none" and not allowed:
-            self.refuse(CassetteError(refuse_sent(self.log.case, f"{host}:{port}")))
-        self.log.elsewhere.append(Elsewhere(host=f"{host}:{port}", allowed=allowed))
+            self.refuse(CassetteError(refuse_sent(self.log.case, place)))
+        self.log.elsewhere.append(Elsewhere(host=place, allowed=allowed))
 
     def end(self) -> None:
         """Close open calls; a call that outlives its case is not kept."""
@@ -196,8 +204,8 @@ def refuse_elsewhere(case: str, host: str) -> str:
     """Say why nothing may leave for a host."""
     return (
         f"{case}: the app wants to send something to {host} that is no model call, and --llm-record none "
-        f"lets nothing out. If it may, list the host under `record: {{allow: [{host}]}}` of the golden file, "
-        "or the request under `also`, to have it recorded and replayed."
+        f"lets nothing out. If it may, list the host under `record: {{allow: [{rule_of(host)}]}}` of the "
+        "golden file, or the request under `also`, to have it recorded and replayed."
     )
 
 
@@ -206,7 +214,7 @@ def refuse_sent(case: str, destination: str) -> str:
     return (
         f"{case}: something was sent to {destination} by a child process, by native code or on a "
         "connection that was open before, which --llm-record none cannot refuse. If it may, list the host "
-        f"under `record: {{allow: [{destination}]}}` of the golden file."
+        f"under `record: {{allow: [{rule_of(destination)}]}}` of the golden file."
     )
 
 

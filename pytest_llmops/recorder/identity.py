@@ -102,6 +102,17 @@ def is_host(written: str, host: str, port: int | None) -> bool:
     return alike and (not number or int(number) == port or (port is None and int(number) in _USUAL_PORTS))
 
 
+def name_place(host: str, port: int | None) -> str:
+    """Return a host and its port as a golden file names them, `[2001:db8::1]:5432`."""
+    named = f"[{host}]" if ":" in host else host
+    return named if port is None else f"{named}:{port}"
+
+
+def rule_of(place: str) -> str:
+    """Return a place as YAML has it in a list: an IPv6 address in quotes, for its brackets begin another."""
+    return f'"{place}"' if place.startswith("[") else place
+
+
 def split_host(written: str) -> tuple[str, str]:
     """Return name and port of a host as a golden file names it; the port is empty where none is written."""
     name, _, number = written.rpartition(":")

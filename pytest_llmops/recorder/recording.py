@@ -18,6 +18,7 @@ from pytest_llmops.recorder.call import CallBudget, CallLog, CallRules, ReplySou
 from pytest_llmops.recorder.cassettes import Cassettes, cassette_path
 from pytest_llmops.recorder.exchange import MetricCalls, Recording, refuse_elsewhere
 from pytest_llmops.recorder.explanation import RunLog
+from pytest_llmops.recorder.identity import name_place, rule_of
 from pytest_llmops.recorder.processes import Place, Watch, name_of
 from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.threads import carry_context
@@ -173,7 +174,7 @@ class Recorder:
             for address, port in self._watched(watch.end):
                 host = name_of(address)
                 if not (rules.allows(host, port) or rules.allows_address(address, port)):
-                    self.rule_import(f"{host}:{port}")
+                    self.rule_import(name_place(host, port))
 
     def rule_import(self, host: str) -> CassetteError | None:
         """Note what leaves while an app is imported; the error where it may not."""
@@ -184,7 +185,7 @@ class Recorder:
             why = "--llm-record none makes no calls" if self._mode == "none" else "a budget counts each call"
             return CassetteError(
                 f"something is sent to {host} while the app is imported, and {why}; let the app do this when "
-                f"it is called, or list the host under `record: {{allow: [{host}]}}` of the golden file"
+                f"it is called, or list it under `record: {{allow: [{rule_of(host)}]}}` of the golden file"
             )
         return None
 

@@ -58,9 +58,16 @@ def gate(project, golden_run):
 
 @pytest.fixture
 def scripted():
-    """Variables of a chat model that searches for the question and repeats what it reads."""
-    with OpenAIServer(answer=plan_or_read_aloud) as server:
-        yield {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "none"}
+    """Variables of a chat model that searches for the question, or refuses if it has to, and reads days."""
+
+    def answer(request):
+        if request["messages"][0]["content"].startswith("You plan"):
+            return plan_or_read_aloud(request)
+        (days,) = {*re.findall(r"(?:60|14) days", request["messages"][-1]["content"])}
+        return f"You have {days} to send boots back."
+
+    with OpenAIServer(answer=answer) as server:
+        yield {"OPENAI_BASE_URL": server.url, **UNGROUNDED}
 
 
 @pytest.fixture
@@ -83,6 +90,7 @@ def edit(path: Path, *changes: tuple[str, str]) -> None:
 
 
 def test_a_planner_prompt_that_harms_is_regressed(project, gate, scripted):
+    assert gate(**scripted)[0] == 0
     edit(
         project / PLANNER,
         ("version: 3.1.0", "version: 3.2.0"),
@@ -131,18 +139,10 @@ def test_another_model_behind_the_same_name_is_model_drift(gate, llmops):
     assert causes[0]["cases"] == ["golden/support.yaml::gift-card-validity"]
 
 
-def test_a_changed_document_is_data_drift(project, gate, llmops):
-    def answer(request):
-        if request["messages"][0]["content"].startswith("You plan"):
-            return plan_or_read_aloud(request)
-        (days,) = {*re.findall(r"(?:60|14) days", request["messages"][-1]["content"])}
-        return f"You have {days} to send boots back."
-
-    with OpenAIServer(answer=answer) as server:
-        asked = {"OPENAI_BASE_URL": server.url, **UNGROUNDED}
-        gate("--llm-out", "old.json", **asked)
-        edit(project / DOCUMENT, ("60 days", "14 days"))
-        code, done = gate("--llm-out", "new.json", **asked)
+def test_a_changed_document_is_data_drift(project, gate, llmops, scripted):
+    gate("--llm-out", "old.json", **scripted)
+    edit(project / DOCUMENT, ("60 days", "14 days"))
+    code, done = gate("--llm-out", "new.json", **scripted)
     assert code == 1, done
     assert "since the baseline: data reference_app/knowledge changed" in done
 

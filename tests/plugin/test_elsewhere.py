@@ -226,15 +226,25 @@ def test_an_ordinary_test_says_where_its_app_may_go(elsewhere, run_test, way: st
     else:
         result.assert_outcomes(passed=1, warnings=1)
     if "none" in arguments or way == "by_socket":
-        assert f"`record: {{allow: [{HOST}:{elsewhere.port}]}}`" in shown
-        assert "llm()" in shown
-    run_test(way, {"allow": [HOST]}, *arguments).assert_outcomes(passed=1, warnings=0)
+        assert f'`record={{"allow": ["{HOST}:{elsewhere.port}"]}}`' in shown
+        assert "in llm()" in shown
+    if "llm_undecided=fail" in arguments and way == "by_socket":
+        assert "undecided, which the setting undecided = 'fail' makes a failure" in shown
+    run_test(way, {"allow": (HOST,)}, *arguments).assert_outcomes(passed=1, warnings=0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no list of connections is read elsewhere")
+def test_a_child_that_connects_to_an_address_is_allowed_by_its_name(elsewhere, run_test):
+    elsewhere.pause_s = 0.5
+    run_test("by_child", {"allow": {HOST}}).assert_outcomes(passed=1, warnings=0)
 
 
 @pytest.mark.parametrize(
     ("record", "message"),
     [
         ({"alow": []}, "record: unknown key 'alow'. Did you mean 'allow'?"),
+        ({1: []}, "record: unknown key '1'"),
+        ([], "record: must be a mapping"),
         ({"allow": "api.example.com"}, "record: allow must be a list"),
         ({"ignore": ["("]}, "record: '(' is no pattern"),
         (["api.example.com"], "record: must be a mapping"),

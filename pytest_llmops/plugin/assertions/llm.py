@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -31,7 +32,7 @@ from pytest_llmops.plugin.reported import GoldenWarning
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import CallRules
-from pytest_llmops.recorder.identity import is_host, split_host
+from pytest_llmops.recorder.identity import split_host
 from pytest_llmops.recorder.loop_thread import RunningLoop
 from pytest_llmops.records import CaseResult, Failure, Golden, ModelErrors, Output, Sample, Span
 from pytest_llmops.runner.app.call_notes import describe_calls
@@ -54,11 +55,15 @@ _REMEDIES_IN_TESTS = {
     "`runs_on: test_loop` in the golden file": 'the setting `runs_on = "test_loop"`',
     "`model_errors: warn` in the golden file": 'model_errors="warn" in llm()',
     "`model_errors: allow` in the golden file": 'model_errors="allow" in llm()',
-    "` of the golden file": "` of llm()",
+    "` of the golden file": "` in llm()",
     "say so in the golden file: `record": "say so in llm(): `record",
+    "the golden file says": "llm() says",
     "so the run says nothing": "so the answer says nothing",
     "the golden file requires": "the test requires",
 }
+
+_ALLOWED = re.compile(r"record: \{allow: \[(.*?)\]\}(?=`)")
+_QUOTE = '"'
 
 
 class NotScoredError(LLMOpsError):
@@ -160,7 +165,7 @@ class Llm:
                 f"model_errors must be one of {', '.join(_MODEL_ERRORS)}, not {model_errors!r}.{near}"
             )
         try:
-            recording = read_record(record or {})
+            recording = read_record({} if record is None else record)
         except GoldenError as error:
             raise NotScoredError(str(error)) from None
         key = json.dumps(question, sort_keys=True, default=str)
@@ -245,15 +250,15 @@ class LlmCall:
         self.llm.spans.extend(spans)
         if isinstance(answer, Failure):
             raise NotScoredError(mask(remedy_in_test(answer.error)))
-        unlisted = {place: calls for place, calls in answer.elsewhere.items() if not self._lists(place)}
-        outputs = (replace(answer, elsewhere=unlisted),)
+        unlisted = {place: calls for place, calls in answer.elsewhere.items() if not self._allows(place)}
+        outputs = (replace(answer, elsewhere=unlisted, unseen={}),)
         result = CaseResult(case=node.nodeid, input_hash="", outputs=outputs)
         if unanswered := describe_unanswered([self.golden], [result]):
             raise NotScoredError(mask(remedy_in_test(unanswered)))
-        if self.llm.evaluation.settings.undecided == "fail" and (unseen := describe_unseen(result)):
-            raise NotScoredError(mask(remedy_in_test(unseen)))
-        for line in map(remedy_in_test, describe_calls([self.golden], [result])):
-            if line not in self.llm.warned:
+        unseen = mask(remedy_in_test(describe_unseen(answer.unseen))) if answer.unseen else ""
+        undecided = self.llm.evaluation.settings.undecided
+        for line in (*describe_calls([self.golden], [result]), unseen if undecided == "warn" else ""):
+            if line and line not in self.llm.warned:
                 self.llm.warned.add(line)
                 node.warn(GoldenWarning(line.removeprefix("warning: ")))
         self.llm.samples.append(
@@ -266,12 +271,15 @@ class LlmCall:
                 case=node.nodeid,
             )
         )
+        if unseen and undecided == "fail":
+            raise NotScoredError(f"undecided, which the setting undecided = 'fail' makes a failure: {unseen}")
         return answer
 
-    def _lists(self, place: str) -> bool:
+    def _allows(self, place: str) -> bool:
         """Return whether the test says that the app may send what is no model call there."""
-        host, port = split_host(place)
-        return any(is_host(rule, host, int(port) if port else None) for rule in self.golden.allowed_hosts)
+        rules, (name, number) = call_rules(self.golden), split_host(place)
+        host, port = name.strip("[]"), int(number) if number else None
+        return rules.allows(host, port) or rules.allows_address(host, port)
 
 
 class PendingOutput:
@@ -379,4 +387,8 @@ def remedy_in_test(error: str) -> str:
     """Replace the remedies of golden files in an error with those of a test."""
     for in_file, in_test in _REMEDIES_IN_TESTS.items():
         error = error.replace(in_file, in_test)
-    return error
+    return _ALLOWED.sub(_in_python, error)
+
+
+def _in_python(allowed: re.Match[str]) -> str:
+    return f"record={{'allow': {[host.strip(_QUOTE) for host in allowed[1].split(', ')]}}}".replace("'", '"')

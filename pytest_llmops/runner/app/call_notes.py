@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from pytest_llmops.gates.unseen import describe_unseen
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.printable import counted, name_counts, name_some, printable
 from pytest_llmops.records import NORMAL_ENDS, CaseResult, Golden, Run
@@ -74,16 +73,18 @@ def _describe_error_logs(results: Iterable[CaseResult]) -> Iterator[str]:
         yield f"warning: the app wrote {logs} in {counted(len(logged), 'case')}: {name_some(named, _NAMED)}"
 
 
-def _describe_elsewhere(results: Sequence[CaseResult]) -> Iterator[str]:
+def _describe_elsewhere(results: Iterable[CaseResult]) -> Iterator[str]:
     """Yield a sentence on requests that were no model calls, and one on connections nobody looked at."""
     elsewhere: Counter[str] = Counter()
+    unseen: Counter[str] = Counter()
     for result in results:
         for output in result.outputs:
             elsewhere.update(output.elsewhere)
+            unseen.update(output.unseen)
     if elsewhere:
         yield f"calls elsewhere: {name_counts(elsewhere)}"
-    if unseen := describe_unseen(*results):
-        yield unseen
+    if unseen:
+        yield f"connections nobody looked at: {name_counts(unseen)}"
 
 
 def _name(cases: Iterable[str]) -> str:

@@ -143,8 +143,8 @@ def stamp_environment(
     names = {name.upper() for one in facts for name in one.variables} | _read_by(sources)
     copiers = [sources[file] for file in map(os.path.realpath, set(_copiers)) if file in sources]
     prefixes = {prefix for one in facts for prefix in one.prefixes}
-    prefixes |= {name for one in copiers for name in (*one.variables, *one.beginnings)}
-    if copiers:  # whose beginning may be an argument, written in another file
+    prefixes |= {name for one in copiers for name in (*one.variables, *filter(None, one.beginnings))}
+    if any("" in one.beginnings for one in copiers):  # what it selects by may be written in another file
         prefixes |= {f"{name}_" for one in facts for name in one.variables}
     beginnings = tuple(prefix.upper() for prefix in prefixes)
     values = {name: value for path in dotenv for name, value in _read_dotenv(path)}

@@ -13,7 +13,7 @@ from typing import Any
 from pytest_llmops.cache import Memory
 from pytest_llmops.documents.python_source import parse_python
 
-VERSION = 2
+VERSION = 3
 """Raised whenever a file may be read otherwise, so that no stored facts of an older version are used."""
 
 _IN_MEMORY = 4_096
@@ -43,7 +43,8 @@ class SourceFacts:
         paths: Texts that may be the path of a file, also of several parts: `adapter/adapter.gguf`.
         variables: Texts that may name an environment variable.
         prefixes: Beginnings of names of variables.
-        beginnings: Texts that another one may start with, `shop_` for `name.lower().startswith("shop_")`.
+        beginnings: Texts that another one may start with, `shop_` for `name.lower().startswith("shop_")`;
+            an empty one for a text that is no constant there, `name.startswith(prefix)`.
     """
 
     digest: str
@@ -173,7 +174,7 @@ class _Finder:
         if name in _READERS or (name in {"get", "pop", "setdefault"} and _is_environment(function)):
             self.variables.update(texts)
         elif name == "startswith":
-            self.beginnings.update(filter(_ANY_VARIABLE.fullmatch, texts))
+            self.beginnings.update(filter(_ANY_VARIABLE.fullmatch, texts) if texts else [""])
         elif name in _IMPORTERS:
             self.mentions.update(text for text in texts if not text.startswith("."))
             self.imports += [f"{text}:" for text in texts if text.startswith(".")]

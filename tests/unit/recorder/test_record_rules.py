@@ -8,8 +8,10 @@ from typing import Any
 import httpx
 import pytest
 import requests
+import yaml
 
 from pytest_llmops.recorder import CallRules
+from pytest_llmops.recorder.identity import name_place, rule_of
 from tests.provider_server import ProviderServer
 from tests.unit.recorder.asking import CASE
 
@@ -74,3 +76,13 @@ def test_a_part_that_is_not_ignored_still_tells_calls_apart(recorder, provider: 
         with run.recording(CASE, 0, rules=rules):
             rank(provider.url, query, run={"id": "r-1"})
     assert len(provider.asked) == 2
+
+
+@pytest.mark.parametrize("host", ["db.example.com", "192.0.2.7", "2001:db8::1"])
+@pytest.mark.parametrize("port", [None, 5432])
+def test_a_place_that_is_named_is_a_rule_as_it_is_written(host, port):
+    place = name_place(host, port)
+    (rule,) = yaml.safe_load(f"[{rule_of(place)}]")
+    assert rule == place
+    assert CallRules(allow=(rule,)).allows(host, port or 443)
+    assert not CallRules(allow=(rule,)).allows("192.0.2.8", port or 443)

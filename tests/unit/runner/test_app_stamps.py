@@ -94,7 +94,8 @@ def test_a_variable_is_found_in_whatever_way_it_is_named(stamps, monkeypatch, wa
 def test_who_copies_all_variables_reads_none(stamps, monkeypatch, way):
     for name in ("CONTAINER_NAME", "MAKELEVEL", "PYTEST_LLMOPS_RUN"):
         monkeypatch.setenv(name, "one")
-    signed = stamps({"shop_app.py": f"import shop_child\n{ANSWER}", "shop_child.py": COPIES[way]})
+    own = f"import shop_child\nSOURCES = ['CONTAINER', 'MAKELEVEL_OF']\n{ANSWER}"
+    signed = stamps({"shop_app.py": own, "shop_child.py": COPIES[way]})
     assert [name for name in signed if name.startswith("environment:")] == []
 
 
