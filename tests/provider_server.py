@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -18,6 +20,32 @@ TEXT = "".join(PIECES)
 PROMPT, COMPLETION = 11, 7
 _AMAZON = "application/vnd.amazon.eventstream"
 _SSE = "text/event-stream"
+
+
+class _Server(ThreadingHTTPServer):
+    """Sends nothing more once it is closed: another test, of this process too, may look at connections."""
+
+    daemon_threads = True
+
+    def __init__(self, *arguments: Any) -> None:
+        self.accepted: list[socket.socket] = []
+        self.is_closed = False
+        super().__init__(*arguments)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        accepted, address = super().get_request()
+        self.accepted.append(accepted)
+        return accepted, address
+
+    def hang_up(self) -> None:
+        self.is_closed = True
+        for accepted in self.accepted:
+            with suppress(OSError):
+                accepted.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not self.is_closed:
+            super().handle_error(request, client_address)
 
 
 @dataclass(slots=True)
@@ -39,7 +67,7 @@ class ProviderServer:
     status: int = 200
     pause_s: float = 0.0
     port: int = 0
-    _server: ThreadingHTTPServer | None = None
+    _server: _Server | None = None
 
     @property
     def url(self) -> str:
@@ -47,8 +75,7 @@ class ProviderServer:
 
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"provider": self})
-        self._server = ThreadingHTTPServer(("", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("", 0), handler)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
@@ -57,6 +84,7 @@ class ProviderServer:
         assert self._server is not None
         self._server.shutdown()
         self._server.server_close()
+        self._server.hang_up()
 
     def answer(self, path: str, body: Any) -> tuple[str, Iterator[bytes] | bytes]:
         """Content type and body of an answer; an iterator is sent piece by piece."""

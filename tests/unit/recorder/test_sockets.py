@@ -43,6 +43,16 @@ def test_a_connection_is_listed_with_what_was_sent_on_it(listener: socket.socket
     assert listed.inode not in list_connections()
 
 
+@pytest.mark.parametrize("is_read", [True, False])
+def test_the_end_of_a_connection_is_nothing_sent(listener: socket.socket, *, is_read: bool):
+    with socket.create_connection(listener.getsockname()) as opened, listener.accept()[0] as served:
+        opened.sendall(b"x" * 700)
+        opened.shutdown(socket.SHUT_WR)
+        while is_read and served.recv(4096):
+            pass
+        assert list_connections()[inode_of(opened)].sent == sent_on(opened) == 700
+
+
 def test_without_the_kernels_answer_the_tables_list_the_same(listener: socket.socket, monkeypatch):
     with socket.create_connection(listener.getsockname()) as opened:
         opened.sendall(b"x")
