@@ -76,17 +76,21 @@ class CallRules:
                 body = _replace(body, re.compile(rule))
         return body
 
-    def allows(self, host: str, port: int | None) -> bool:
-        """Return whether the golden file lists a destination under `record: {allow: …}`."""
-        return any(is_host(rule, host, port) for rule in self.allow)
+    def allows(self, host: str, port: int | None, address: str = "") -> bool:
+        """
+        Return whether the golden file lists a destination under `record: {allow: …}`.
 
-    def allows_address(self, address: str, port: int | None) -> bool:
-        """Return whether the list has an address, or a name of it that nobody looked up during the run."""
-        for rule in self.allow:
-            name, _ = split_host(rule)
-            if address in _addresses_of(name.strip("[]")) and is_host(rule, name, port):
-                return True
-        return False
+        Args:
+            address: Of a connection; the list may have it, or a name of it that nobody looked up here.
+        """
+        return any(
+            is_host(rule, host, port) or (address and _is_name_of(rule, address, port)) for rule in self.allow
+        )
+
+
+def _is_name_of(rule: str, address: str, port: int | None) -> bool:
+    name, _ = split_host(rule)
+    return address in _addresses_of(name.strip("[]")) and is_host(rule, name, port)
 
 
 @cache

@@ -147,9 +147,7 @@ class Recording:
         """
         if not self.shared:
             return
-        allowed = self.rules.allows(host, port)
-        if not allowed and left.sent is None:
-            allowed = self.rules.allows_address(host, port)
+        allowed = self.rules.allows(host, port, host if left.sent is None else "")
         show_address(host)
         if self.mode == "none" and not allowed:
             error = CassetteError(refuse_elsewhere(self.log.case, left.host))
@@ -159,7 +157,7 @@ class Recording:
 
     def note_leaving(self, address: str, port: int, host: str) -> None:
         """Note a connection to an address, of that host, on which something was sent already."""
-        allowed = self.rules.allows(host, port) or self.rules.allows_address(address, port)
+        allowed = self.rules.allows(host, port, address)
         show_address(host)
         place = name_place(host, port)
         if self.mode == "none" and not allowed:

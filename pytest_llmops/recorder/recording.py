@@ -173,7 +173,7 @@ class Recorder:
         finally:
             for address, port in self._watched(watch.end):
                 host = name_of(address)
-                if not (rules.allows(host, port) or rules.allows_address(address, port)):
+                if not rules.allows(host, port, address):
                     self.rule_import(name_place(host, port))
 
     def rule_import(self, host: str) -> CassetteError | None:

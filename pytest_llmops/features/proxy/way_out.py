@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from pytest_llmops.errors import SettingsError
-from pytest_llmops.recorder.identity import is_loopback
+from pytest_llmops.recorder.identity import is_loopback, name_place
 
 PORTS = {"http": 80, "https": 443}
 
@@ -33,8 +33,7 @@ class Target(NamedTuple):
     @property
     def authority(self) -> str:
         """Host and port, as a `Host` header has them."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+        return name_place(self.host, None if self.port == PORTS[self.scheme] else self.port)
 
 
 def read_proxies() -> dict[str, SplitResult]:

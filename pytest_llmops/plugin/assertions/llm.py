@@ -63,7 +63,6 @@ _REMEDIES_IN_TESTS = {
 }
 
 _ALLOWED = re.compile(r"record: \{allow: \[(.*?)\]\}(?=`)")
-_QUOTE = '"'
 
 
 class NotScoredError(LLMOpsError):
@@ -165,7 +164,7 @@ class Llm:
                 f"model_errors must be one of {', '.join(_MODEL_ERRORS)}, not {model_errors!r}.{near}"
             )
         try:
-            recording = read_record({} if record is None else record)
+            recording = {} if record is None else read_record(record)
         except GoldenError as error:
             raise NotScoredError(str(error)) from None
         key = json.dumps(question, sort_keys=True, default=str)
@@ -216,6 +215,11 @@ class LlmCall:
     golden: Golden
     live: bool
 
+    @property
+    def rules(self) -> CallRules:
+        """What the test says of this call."""
+        return replace(call_rules(self.golden), live=self.live)
+
     def begin(self, loop: asyncio.AbstractEventLoop | None = None) -> Future[Called]:
         """
         Begin the call.
@@ -234,8 +238,7 @@ class LlmCall:
 
     async def _call(self, caller: AppCaller) -> Called:
         with route_through():
-            rules = replace(call_rules(self.golden), live=self.live)
-            return await caller.call(self.llm.node.nodeid, self.repeat, self.question, rules)
+            return await caller.call(self.llm.node.nodeid, self.repeat, self.question, self.rules)
 
     def take(self, called: Future[Called]) -> Output:
         """
@@ -250,7 +253,8 @@ class LlmCall:
         self.llm.spans.extend(spans)
         if isinstance(answer, Failure):
             raise NotScoredError(mask(remedy_in_test(answer.error)))
-        unlisted = {place: calls for place, calls in answer.elsewhere.items() if not self._allows(place)}
+        rules = self.rules
+        unlisted = {place: calls for place, calls in answer.elsewhere.items() if not _lists(rules, place)}
         outputs = (replace(answer, elsewhere=unlisted, unseen={}),)
         result = CaseResult(case=node.nodeid, input_hash="", outputs=outputs)
         if unanswered := describe_unanswered([self.golden], [result]):
@@ -274,12 +278,6 @@ class LlmCall:
         if unseen and undecided == "fail":
             raise NotScoredError(f"undecided, which the setting undecided = 'fail' makes a failure: {unseen}")
         return answer
-
-    def _allows(self, place: str) -> bool:
-        """Return whether the test says that the app may send what is no model call there."""
-        rules, (name, number) = call_rules(self.golden), split_host(place)
-        host, port = name.strip("[]"), int(number) if number else None
-        return rules.allows(host, port) or rules.allows_address(host, port)
 
 
 class PendingOutput:
@@ -391,4 +389,12 @@ def remedy_in_test(error: str) -> str:
 
 
 def _in_python(allowed: re.Match[str]) -> str:
-    return f"record={{'allow': {[host.strip(_QUOTE) for host in allowed[1].split(', ')]}}}".replace("'", '"')
+    hosts = [host.strip('"') for host in allowed[1].split(", ")]
+    return f"record={json.dumps({'allow': hosts}, ensure_ascii=False)}"
+
+
+def _lists(rules: CallRules, place: str) -> bool:
+    """Return whether the app may send what is no model call to a place, as outputs name it."""
+    name, number = split_host(place)
+    host = name.strip("[]")
+    return rules.allows(host, int(number) if number else None, host)
