@@ -170,7 +170,7 @@ def _add(inodes: set[int], inode: int) -> None:
 
 
 def note_closing(opened: Any) -> None:
-    """Note a socket of Python that is about to be closed."""
+    """Note a socket of Python that is about to be closed or shut down, after which it may be in no list."""
     if _open and (inode := inode_of(opened)) is not None and inode not in _state.harmless:
         for watch in tuple(_open):
             watch.note_closed(inode, opened)

@@ -64,6 +64,19 @@ OPENED_BY_THE_FIRST = """
         opened[0].recv(1000)
         return "Done."
 """
+ENDED_BY_THE_SECOND = """
+    opened = []
+
+    def answer(question):
+        if not opened:
+            opened.append(connect())
+            return "Done."
+        opened[0].sendall(b"hi")
+        opened[0].shutdown(socket.SHUT_WR)
+        while opened[0].recv(1000):
+            pass
+        return "Done."
+"""
 CHILD_OF_THE_FIRST = """
     children = []
 
@@ -218,6 +231,7 @@ def allowing(address: str) -> str:
         pytest.param(BESIDE_A_SEEN_ONE, 2, id="beside a request that was seen"),
         pytest.param(THROUGH_A_PROXY, 2, id="through a proxy to this machine"),
         pytest.param(CLOSED_BY_THE_SECOND, 2, id="closed by the second case"),
+        pytest.param(ENDED_BY_THE_SECOND, 2, id="ended by the second case, and left open"),
     ],
 )
 def test_each_case_that_uses_one_is_undecided(project, elsewhere: ProviderServer, app: str, cases: int):

@@ -24,7 +24,8 @@ _state = {"listens": False}
 def find_clients() -> Iterator[Change]:
     """Yield the function that looks names up, so that a connection's address has a name."""
     yield socket, "getaddrinfo", _remember
-    yield socket.socket, "_real_close", _note_closing  # of sockets of `ssl` and of event loops too
+    for end in ("_real_close", "shutdown"):  # of sockets of `ssl` and of event loops too
+        yield socket.socket, end, _note_closing
     if (starting := sys.modules.get("multiprocessing.util")) is not None:
         yield starting, "spawnv_passfds", _note_child  # which no audit event tells of
 
@@ -40,12 +41,12 @@ def _note_child(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _note_closing(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
-    def close(self: socket.socket, *args: Any, **options: Any) -> Any:
+    def end(self: socket.socket, *args: Any, **options: Any) -> Any:
         with suppress(Exception):  # it would come up in the app
             processes.note_closing(self)
         return original(self, *args, **options)
 
-    return close
+    return end
 
 
 def _remember(original: Callable[..., Any]) -> Callable[..., Any]:
