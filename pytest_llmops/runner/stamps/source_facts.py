@@ -13,7 +13,7 @@ from typing import Any
 from pytest_llmops.cache import Memory
 from pytest_llmops.documents.python_source import parse_python
 
-VERSION = 3
+VERSION = 4
 """Raised whenever a file may be read otherwise, so that no stored facts of an older version are used."""
 
 _IN_MEMORY = 4_096
@@ -44,7 +44,8 @@ class SourceFacts:
         variables: Texts that may name an environment variable.
         prefixes: Beginnings of names of variables.
         beginnings: Texts that another one may start with, `shop_` for `name.lower().startswith("shop_")`;
-            an empty one for a text that is no constant there, `name.startswith(prefix)`.
+            an empty one for a text that is no constant there: `name.startswith(prefix)`, and a condition of
+            a loop that reads a name from outside the loop, `for name in names if prefix in name`.
     """
 
     digest: str
@@ -178,10 +179,32 @@ class _Finder:
         elif name in _IMPORTERS:
             self.mentions.update(text for text in texts if not text.startswith("."))
             self.imports += [f"{text}:" for text in texts if text.startswith(".")]
+        elif name == "filter" and node.args and isinstance(node.args[0], ast.Lambda):
+            chosen = node.args[0]
+            self._note_condition(chosen.args, [chosen.body])
         for keyword in node.keywords:
             text = _text(keyword.value) if keyword.arg in _PREFIX_WORDS else ""
             if len(text) >= _SHORTEST - 1 and _ANY_VARIABLE.fullmatch(text):
                 self.prefixes.add(text)
+
+    def note_comprehension(self, node: ast.comprehension) -> None:
+        self._note_condition(node.target, node.ifs)
+
+    def note_loop(self, node: ast.For) -> None:
+        self._note_condition(
+            node.target, [part.test for part in ast.walk(node) if isinstance(part, ast.If | ast.IfExp)]
+        )
+
+    def _note_condition(self, loop: ast.AST, tests: Sequence[ast.expr]) -> None:
+        """Note that the items of a loop are selected by something that the loop does not bind."""
+        bound = {name for part in ast.walk(loop) if (name := getattr(part, "id", getattr(part, "arg", "")))}
+        called = {id(part.func) for test in tests for part in ast.walk(test) if isinstance(part, ast.Call)}
+        if any(
+            isinstance(part, ast.Name) and id(part) not in called and part.id not in bound
+            for test in tests
+            for part in ast.walk(test)
+        ):
+            self.beginnings.add("")
 
     def note_subscript(self, node: ast.Subscript) -> None:
         if _is_environment(node) and (text := _text(node.slice)):
@@ -213,6 +236,8 @@ _NOTES: Mapping[str, Callable[[_Finder, Any], None]] = {
     "JoinedStr": _Finder.note_joined,
     "BinOp": _Finder.note_joined_path,
     "Call": _Finder.note_call,
+    "comprehension": _Finder.note_comprehension,
+    "For": _Finder.note_loop,
     "Subscript": _Finder.note_subscript,
     "ClassDef": _Finder.note_class,
 }

@@ -99,8 +99,21 @@ def test_who_copies_all_variables_reads_none(stamps, monkeypatch, way):
     assert [name for name in signed if name.startswith("environment:")] == []
 
 
-def test_the_prefix_of_a_copy_may_be_written_in_another_file(stamps, monkeypatch):
-    copy = "import os\ndef load(of):\n    return {k: v for k, v in os.environ.items() if k.startswith(of)}"
+@pytest.mark.parametrize(
+    "selected",
+    [
+        "{k: v for k, v in os.environ.items() if k.startswith(of)}",
+        "{k: v for k, v in os.environ.items() if re.match(of, k)}",
+        "[v for k, v in os.environ.items() if k[: len(of)] == of]",
+        "dict(filter(lambda item: of in item[0], os.environ.items()))",
+        (
+            "dict(chosen(of))\n\ndef chosen(of):\n    for k, v in os.environ.items():\n"
+            "        if k != k.removeprefix(of):\n            yield k, v"
+        ),
+    ],
+)
+def test_the_prefix_of_a_copy_may_be_written_in_another_file(stamps, monkeypatch, selected):
+    copy = f"import os, re\ndef load(of):\n    return {selected}"
     files = {"shop_app.py": f"import shop_env\nV = shop_env.load('SHOP')\n{ANSWER}", "shop_env.py": copy}
     monkeypatch.setenv("SHOP_TONE", "kind")
     monkeypatch.setenv("SHOPPING_TONE", "kind")
