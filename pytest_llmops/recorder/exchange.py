@@ -44,6 +44,7 @@ from pytest_llmops.recorder.reply import Reply, read_answer, read_reply
 from pytest_llmops.settings import RecordMode
 
 _OK, _REDIRECTED, _REFUSED = 200, 300, 400
+_NO_SESSION = {400, 404}  # of a tool server that does not know the session of a message, or is told none
 _RECORD = "Record it with --llm-record new."
 _STAMPED = re.compile(
     r"[-@:](?=[0-9]*[a-f])[0-9a-f]{8,64}\Z"
@@ -292,6 +293,9 @@ class Exchange:
         self.duration_s = time.perf_counter() - self._clock
         body, reply, fault = read_answer(status, content_type, content, whole=whole, kind=self._identity.kind)
         if fault:
+            if status in _NO_SESSION and self._began_in_replay():
+                why = f"is not recorded, and its server (status {status}) knows no session that was replayed"
+                self._recording.refuse(self._refusal(why, "Record the case anew with --llm-record all."))
             self.fail(fault, status=status)
             return
         if self._is_mcp:  # clients leave the stream behind their answer unread
@@ -308,6 +312,13 @@ class Exchange:
     def fail(self, error: BaseException | str, *, status: int | None = None) -> None:
         """Log a call that brought no answer; its next attempt is the same call."""
         self._end_without_answer("failed", error, status)
+
+    def _began_in_replay(self) -> bool:
+        """The session of this message began with a replayed answer, so its server knows nothing of it."""
+        return self._is_mcp and any(
+            call.kind == MCP and call.outcome == "replayed" and call.request.get("method") == "initialize"
+            for call in self._recording.log.calls
+        )
 
     @property
     def _is_mcp(self) -> bool:
@@ -397,7 +408,7 @@ class Exchange:
         reason, self._differences = explain_miss(wanted, session.calls.values(), session.name)
         return reason
 
-    def _refusal(self, why: str) -> CassetteError:
+    def _refusal(self, why: str, remedy: str = "") -> CassetteError:
         identity = self._identity
         model = self._shown(identity.model) or "no named model"
         place = place_of(identity.provider, self._shown(identity.path) or "")
@@ -407,8 +418,9 @@ class Exchange:
             else f"a {identity.kind} call of {model} at {place}"
         )
         detail = f"{self._reason} {'; '.join(self._differences)}".rstrip()
-        remedy = "Run with --llm-record new, or leave the case out." if self._live else _RECORD
-        return CassetteError(f"{self._recording.log.case}: {what} {why}: {detail}. {remedy}")
+        if self._live:
+            remedy = "Run with --llm-record new, or leave the case out."
+        return CassetteError(f"{self._recording.log.case}: {what} {why}: {detail}. {remedy or _RECORD}")
 
     def _shown(self, text: str | None) -> str | None:
         return text and self._recording.redaction.shown(text)

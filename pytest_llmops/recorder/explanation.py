@@ -15,7 +15,7 @@ from pytest_llmops.errors import LLMOpsError, hint
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder.cassettes import Recorded
 from pytest_llmops.recorder.identity import kind_of, place_of
-from pytest_llmops.recorder.providers import LISTED
+from pytest_llmops.recorder.providers import LISTED, MCP
 
 _KEPT_LOGS = 20
 _RUN = "PYTEST_LLMOPS_RUN"  # an environment variable, by which the processes of one command know each other
@@ -228,12 +228,20 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def _render(case: str, entries: Sequence[Mapping[str, Any]]) -> str:
-    outcomes = [call["outcome"] for entry in entries for call in entry["calls"]]
+def _count(what: str, calls: Sequence[Mapping[str, Any]], many: str = "") -> str:
+    outcomes = [call["outcome"] for call in calls]
     counts = [f"{outcomes.count(name)} {name}" for name in ("replayed", "made", "failed")]
     if "refused" in outcomes:  # by a run that may make none
         counts.append(f"{outcomes.count('refused')} refused")
-    lines = [f"{case}: {counted(len(outcomes), 'model call')}, {', '.join(counts)}"]
+    return f"{counted(len(outcomes), what, many)}, {', '.join(counts)}"
+
+
+def _render(case: str, entries: Sequence[Mapping[str, Any]]) -> str:
+    calls = [call for entry in entries for call in entry["calls"]]
+    messages = [call for call in calls if call["kind"] == MCP]
+    lines = [f"{case}: {_count('model call', [call for call in calls if call['kind'] != MCP])}"]
+    if messages:
+        lines[0] += f"; {_count('message to tool servers', messages, 'messages to tool servers')}"
     for entry in sorted(entries, key=lambda entry: entry["repeat"]):
         lines.append(f"  repeat {entry['repeat']}, --llm-record {entry['mode']}")
         if entry.get("error"):

@@ -16,6 +16,7 @@ from mcp import Client
 from mcp.server.mcpserver import MCPServer
 
 from pytest_llmops.recorder import CallRules
+from pytest_llmops.recorder.explanation import explain
 from pytest_llmops.recorder.mcp_messages import with_id
 from pytest_llmops.records import ToolCall
 from pytest_llmops.runner.app.calls import choose_calls
@@ -113,6 +114,24 @@ def test_other_arguments_are_another_message(recorder, server: ToolServer):
 
     assert "the request POST loopback/mcp is not recorded" in str(log.error)
     assert "params.arguments.item: 'tents' -> 'boots'" in str(log.error)
+
+
+def test_a_session_that_was_replayed_is_unknown_to_its_server(recorder, server: ToolServer, tmp_path):
+    with recorder().recording(CASE, 0, rules=listed(server.port)):
+        run_tool(server.port, "tents", "legacy")
+
+    with (
+        recorder().recording(CASE, 0, rules=listed(server.port)) as log,
+        pytest.raises(BaseExceptionGroup),
+    ):
+        run_tool(server.port, "boots", "legacy")
+
+    assert server.ran == ["tents"]
+    assert "loopback/mcp is not recorded, and its server (status 400) knows no session" in str(log.error)
+    assert str(log.error).endswith("Record the case anew with --llm-record all.")
+    text = explain(tmp_path / ".llmops/explain", CASE)
+    assert text.startswith(f"{CASE}: 0 model calls, 0 replayed, 0 made, 0 failed; ")
+    assert " messages to tool servers, " in text.splitlines()[0]
 
 
 def test_a_server_that_is_not_listed_is_asked_each_time(recorder, server: ToolServer):
