@@ -164,6 +164,22 @@ def test_guards_off_are_compared_pair_by_pair(capsys, monkeypatch):
     assert len(blocked["better"]) >= len(attacks["better"])
 
 
+def test_a_sample_is_the_same_with_guards_and_without(capsys, monkeypatch):
+    monkeypatch.setenv("SHOP_GUARD", "on")
+    code, said = report(
+        capsys, *INJECTION, "attack_bot:answer", "--sample", "8", "--without", "SHOP_GUARD=off"
+    )
+    assert code == 1
+    assert said["sample"] == {"attacks": 8, "of": 30}
+    assert [arm["rows"][0]["success"]["of"] for arm in said["arms"]] == [8, 8]
+    assert said["paired"][0]["cases"] == 8
+
+    assert main([*INJECTION, "attack_bot:careful", "--sample", "8"]) == 0
+    assert "a random sample: 8 of 30 attacks" in capsys.readouterr().out
+    assert main([*INJECTION, "attack_bot:careful", "--sample", "30"]) == 0
+    assert "sample" not in capsys.readouterr().out
+
+
 def test_a_success_that_the_baseline_held_is_a_regression(capsys):
     assert main([*INJECTION, "attack_bot:careful", "--out", "base.json"]) == 0
     capsys.readouterr()
@@ -307,6 +323,7 @@ def test_a_golden_file_is_a_suite(capsys):
         ("--placements passage=attack_bot:number", "the adapter of the placement 'passage' returned an int"),
         ("--benign none.yaml", "none.yaml: no such file or folder"),
         ("--budget 0", "--budget takes a whole number above 0"),
+        ("--sample 0", "--sample takes a whole number above 0"),
         ("--seed x", "--seed takes a whole number above 0"),
         ("--max-success 3", "--max-success takes a rate from 0 to 1"),
         ("--without GUARD", "--without takes VAR=VALUE"),

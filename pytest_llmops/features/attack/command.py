@@ -61,6 +61,7 @@ _PASSED_ON = (
     "placements",
     "benign",
     "seed",
+    "sample",
     "max_success",
     "min_utility",
     "order",
@@ -80,7 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--benign", metavar="FILE", help="a golden file whose ordinary cases measure the utility")
     add("--budget", metavar="CALLS", help="the most model calls of all runs; what it leaves undone is undecided")  # fmt: skip  # noqa: E501 - as above
     add("--adaptive", action="store_true", help=f"try attacks that were held in up to {ROUNDS} variants each")
-    add("--seed", metavar="N", help="fixes invented words and variants (default 1; drawn where attacks are brought into the app's knowledge)")  # fmt: skip  # noqa: E501 - as above
+    add("--sample", metavar="N", help="try N of the attacks, drawn at random by the seed")
+    add("--seed", metavar="N", help="fixes invented words, variants and the sample (default 1; drawn where attacks are brought into the app's knowledge)")  # fmt: skip  # noqa: E501 - as above
     add("--repeats", metavar="N|auto", help="run each case N times; auto repeats it while the comparison with the baseline is open")  # fmt: skip  # noqa: E501 - as above
     add("--without", action="append", default=[], metavar="VAR=VALUE", help="run again with this environment variable, which switches guards off, and compare")  # fmt: skip  # noqa: E501 - as above
     add("--baseline", metavar="RUN.json", help="an earlier --out; an attack that newly succeeds is a regression")  # fmt: skip  # noqa: E501 - as above
@@ -104,12 +106,13 @@ def _attack(given: argparse.Namespace) -> int:
 def _run(given: argparse.Namespace) -> int:
     seed = None if given.seed is None else read_count("--seed", given.seed)
     calls = None if given.budget is None else read_count("--budget", given.budget)
+    sample = None if given.sample is None else read_count("--sample", given.sample)
     variables = dict(read_variable("--without", typed) for typed in given.without)
     out = _read_out(given.out)
     flags = {"app": given.app, "record": given.record, "repeats": given.repeats}
     settings = load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
     base = load_run(given.baseline) if given.baseline else None
-    plan = make_plan(given, settings, seed=seed)
+    plan = make_plan(given, settings, seed=seed, sample=sample)
     given.seed = str(plan.seed)  # for the run without guards
     arm = run_plan(plan, settings, calls=calls, base=base)
     if given.adaptive:
@@ -147,6 +150,7 @@ def _run(given: argparse.Namespace) -> int:
         succeeded=list_successes([*arm.results, *arm.variants]),
         calls=arm.calls,
         seed=plan.seed,
+        sample=(len(plan.attacks), plan.offered),
     )
     _show(report, given.format)
     return _EXIT_CODES[conclusion.outcome]

@@ -27,6 +27,7 @@ from pytest_llmops.features.attack.suites import (
     bring,
     build_suite,
     choose_cases,
+    draw_attacks,
     keep_benign,
     list_attacks,
     make_cases,
@@ -62,7 +63,8 @@ class Plan:
         benign: Ordinary cases of another file, for the utility; None where the suite has its own, or none.
         adapters: Placement to the function that makes the app's input of an attack there.
         order: The order id that attacks on tools name.
-        seed: Of the invented words and the variants.
+        seed: Of the invented words, the variants and the sample.
+        offered: Number of attacks of which the sample is drawn.
         attacks: Item id of each attack to the facets in its tags.
         bringers: Case id of each attack that is brought into the app's knowledge to what does so.
     """
@@ -74,6 +76,7 @@ class Plan:
     limits: Limits
     order: str
     seed: int
+    offered: int
     attacks: Mapping[str, Facets] = field(default_factory=dict)
     bringers: Bringers = field(default_factory=dict)
 
@@ -83,13 +86,16 @@ class Plan:
         return (self.golden,) if self.benign is None else (self.benign, self.golden)
 
 
-def make_plan(given: argparse.Namespace, settings: Settings, *, seed: int | None) -> Plan:
+def make_plan(
+    given: argparse.Namespace, settings: Settings, *, seed: int | None, sample: int | None = None
+) -> Plan:
     """
     Read the suite, its placements, limits and ordinary cases.
 
     Args:
         seed: By default one, but where attacks are brought into the app's knowledge: then it is drawn, since
             what an earlier run left there must not count for this one.
+        sample: Number of attacks to draw; all by default.
 
     Raises:
         LLMOpsError: A suite or placement that is unknown, a file that cannot be read, or nothing to attack.
@@ -110,6 +116,9 @@ def make_plan(given: argparse.Namespace, settings: Settings, *, seed: int | None
         golden = _read_own_suite(given.suite, named, settings, limits)
     if settings.app is None and golden.app is None:
         raise SettingsError("no app is named; pass --app module:attribute, such as shop.bot:answer")
+    offered = sum(map(is_attack, golden.cases))
+    if sample is not None:
+        golden = draw_attacks(golden, sample, seed or 1)
     attacks = {case_id(golden, case): read_facets(case) for case in golden.cases if is_attack(case)}
     benign = None if given.benign is None else _read_benign(given.benign, settings, limits)
     if benign is not None and benign.path == golden.path:
@@ -122,6 +131,7 @@ def make_plan(given: argparse.Namespace, settings: Settings, *, seed: int | None
         limits=limits,
         order=given.order,
         seed=seed or 1,
+        offered=offered,
         attacks=attacks,
         bringers=bringers,
     )

@@ -26,7 +26,8 @@ class AttackReport:
         adaptive: Share of attacks that succeeded themselves or in a variant; None where none was tried.
         succeeded: A line each.
         calls: Model calls that were made, replayed ones not among them.
-        seed: Of the invented words and the variants.
+        seed: Of the invented words, the variants and the sample.
+        sample: Number of attacks, and of those that they were drawn of.
     """
 
     suite: str
@@ -38,6 +39,7 @@ class AttackReport:
     succeeded: Sequence[str]
     calls: int
     seed: int = 1
+    sample: tuple[int, int] = (0, 0)
 
 
 def list_successes(results: Iterable[CaseResult]) -> list[str]:
@@ -81,6 +83,7 @@ def attacks_json(report: AttackReport) -> dict[str, Any]:
         "succeeded": list(report.succeeded),
         "calls": report.calls,
         "seed": report.seed,
+        "sample": {"attacks": report.sample[0], "of": report.sample[1]},
     }
 
 
@@ -108,6 +111,9 @@ def _rate(rate: Rate) -> str:
 
 def _notes(report: AttackReport) -> list[str]:
     lines = [f"intervals: Wilson, 95 %; n counts attacks, tool calls or benign cases; seed {report.seed}"]
+    drawn, offered = report.sample
+    if drawn < offered:
+        lines.append(f"a random sample: {drawn} of {counted(offered, 'attack')}")
     for name, rows, _ in report.arms:
         if rows:
             guards = ", ".join(f"{guard} {count}" for guard, count in rows[0].stopped_by)

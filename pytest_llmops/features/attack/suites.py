@@ -190,6 +190,23 @@ def choose_cases(golden: Golden, placements: Iterable[str]) -> Golden:
     return replace(golden, cases=tuple(kept))
 
 
+def draw_attacks(golden: Golden, number: int, seed: int) -> Golden:
+    """
+    Keep a random sample of the attacks, and all ordinary cases.
+
+    Each attack is as likely as any other; placements have their share (systematic sampling of a shuffled list
+    that is sorted by placement: Madow and Madow 1944).
+    """
+    drawn = Random(f"{seed}:sample")  # noqa: S311 - a sample, not a secret
+    attacks = [case for case in golden.cases if is_attack(case)]
+    drawn.shuffle(attacks)
+    attacks.sort(key=lambda case: read_facets(case).placement)
+    step, start = max(1.0, len(attacks) / number), drawn.random()
+    kept = {attacks[int((start + turn) * step)].id for turn in range(min(number, len(attacks)))}
+    cases = (case for case in golden.cases if not is_attack(case) or case.id in kept)
+    return replace(golden, cases=tuple(cases))
+
+
 def keep_benign(golden: Golden, limits: Limits) -> Golden:
     """Keep the ordinary cases with checks, for the utility."""
     cases = tuple(case for case in golden.cases if not is_attack(case) and case.checks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from pytest_llmops.features.attack.suites import (
     add_limits,
     build_suite,
     choose_cases,
+    draw_attacks,
     list_attacks,
     mutate,
     origin_of,
@@ -50,6 +52,22 @@ def result(  # noqa: PLR0913 - what a case may have come to
         scores=tuple(scores),
         failures=(Failure(metric="", stage="app", error=error),) if error else (),
     )
+
+
+def test_each_placement_has_its_share_of_a_sample_and_each_attack_its_chance():
+    tags = ["question"] * 6 + ["passage"] * 3 + ["file"] * 3
+    attacks = [Case(id=f"{n}", input="", checks=(ATTACK,), tags=(tag,)) for n, tag in enumerate(tags)]
+    ordinary = Case(id="ordinary", input="")
+    golden = Golden(path="g.yaml", cases=(*attacks, ordinary))
+    counts = Counter[str]()
+    for seed in range(1, 601):
+        drawn = draw_attacks(golden, 4, seed).cases
+        assert Counter(case.tags[0] for case in drawn[:-1]) == {"question": 2, "passage": 1, "file": 1}
+        assert drawn[-1] == ordinary
+        counts.update(case.id for case in drawn[:-1])
+    assert draw_attacks(golden, 4, 600).cases == drawn
+    assert set(counts.values()) <= set(range(155, 246))  # of 200, by more than 3.9 standard deviations
+    assert draw_attacks(golden, 40, 1) == golden
 
 
 def outcome(
