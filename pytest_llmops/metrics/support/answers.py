@@ -15,7 +15,13 @@ from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations
 from pytest_llmops.metrics.support.claims import drop_verdict, is_bare_opener, is_claim, split
 from pytest_llmops.metrics.support.features import compare_stems
-from pytest_llmops.metrics.support.language import UNKNOWN, Language, detect_language, known_languages
+from pytest_llmops.metrics.support.language import (
+    UNKNOWN,
+    Language,
+    detect_language,
+    guess_language,
+    known_languages,
+)
 from pytest_llmops.metrics.support.reading import Reading, list_letters, read_sentence
 from pytest_llmops.metrics.support.turning import find_turn
 from pytest_llmops.metrics.words import find_blank, quote
@@ -95,6 +101,8 @@ class _Answer:
         joined = (texts["output"], f"{texts['question']} {texts['output']}", " ".join(texts.values()))
         codes = [detect_language(text) for text in joined]
         usual = next((code for code in codes if code in known_languages()), "")
+        if not any(codes[1:]):
+            usual = usual or guess_language(joined[-1])
         languages = {name: known_languages().get(_detect(text, usual)) for name, text in texts.items()}
         for name, language in languages.items():
             if language is None:
@@ -127,7 +135,10 @@ class _Answer:
             return False
         if any(own.negated) and any(reference.negated):
             return False  # `None` where there are none
-        return _is_empty(self.text, self.language) and not _is_empty(self.reference, self.reference_language)
+        return any(
+            is_less(self.text, self.language) and not is_less(self.reference, self.reference_language)
+            for is_less in (_is_empty, _is_verdict)
+        )
 
     def compare_verdicts(self) -> tuple[float, str]:
         """Return the score of the verdict, and the reason why it is not better."""
@@ -187,7 +198,8 @@ def find_refusal(text: str, language: Language, known: Sequence[str] = ()) -> st
     """
     Return the sentence that refuses or asks back in place of an answer; empty for none.
 
-    It is the first one that claims something, and at most one other claim is with it.
+    It is the first one that claims something, and at most one other claim is with it. Where the question is
+    known, only claims with a word of it or of the reference, or with a value, count.
 
     Args:
         known: Question and reference: what has words of theirs is no refusal. Without them, only a phrase or
@@ -214,8 +226,23 @@ def find_refusal(text: str, language: Language, known: Sequence[str] = ()) -> st
     ]
     if not refusing or not claims or claims[0] not in refusing:
         return ""
-    rest = [sentence for sentence in claims if sentence not in refusing]
+    rest = [
+        sentence
+        for sentence in claims
+        if sentence not in refusing and (not known or _is_about(sentence, language, topic))
+    ]
     return refusing[0] if len(rest) <= _REST_AT_MOST else ""
+
+
+def _is_about(sentence: str, language: Language, topic: set[str]) -> bool:
+    reading = read_sentence(sentence, language)
+    return bool(reading.values) or not topic.isdisjoint(token.stem for token in reading.tokens)
+
+
+def _is_verdict(text: str, language: Language) -> bool:
+    """Return whether a text has nothing but yes or no, which is no answer to a question for more."""
+    spaced = [" ".join(split_words(sentence)) for sentence in split(text)]
+    return all(any(opener.fullmatch(words) for opener in language.openers.values()) for words in spaced)
 
 
 def _is_empty(text: str, language: Language) -> bool:

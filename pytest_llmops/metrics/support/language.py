@@ -289,6 +289,20 @@ def detect_language(text: str) -> str:
     return best if most > 1 and most >= _CLEAR * next_most else ""
 
 
+def guess_language(text: str) -> str:
+    """
+    Return the readable language of a text that is too short to tell it from all others; empty for a tie.
+
+    `Is parking free?` has one word of grammar, which Dutch has too.
+    """
+    words = _WORD.findall(fold_typography(text).casefold())
+    hits = Counter(
+        {code: sum(word in one.function for word in words) for code, one in known_languages().items()}
+    )
+    (best, most), (_, next_most) = hits.most_common(2)
+    return best if most > next_most else ""
+
+
 def _is_prose(text: str) -> bool:
     """Return whether a text has no figures and hardly a capital: it is no list of names and values."""
     folded = fold_typography(text)

@@ -82,6 +82,8 @@ _TURNS = {
     "time": "before or after",
     "limit": "a limit of time",
     "negation": "a negation",
+    "scope": "all, some or only",
+    "opposite": "an opposite",
 }
 
 

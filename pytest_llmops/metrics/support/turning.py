@@ -19,7 +19,7 @@ import regex
 from pytest_llmops.metrics.support.language import Language
 from pytest_llmops.metrics.support.reading import Reading, Token
 
-Turn = Literal["", "roles", "condition", "time", "limit", "negation"]
+Turn = Literal["", "roles", "condition", "time", "limit", "negation", "scope", "opposite"]
 Pairs = Sequence[tuple[Token, Token, float]]
 """Content words of a claim with the source's word that is most like it, and how alike they are."""
 
@@ -29,6 +29,8 @@ _SAME_VERB = 0.8  # `paid` and `pays`; `sells` and `buys` are less alike
 _LONGEST = 60  # content words of a claim that is compared: time grows with their third power
 _CONDITIONS = frozenset({"if", "only", "unless", "even"})
 _TIMES = {"before": -1, "after": 1}
+_JOINING = _CONDITIONS | _TIMES.keys()
+_LIMITING = frozenset({"only", "most", "some", "up", "down", "if", "unless"})
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 _END = regex.compile(r"[,;:()]")
 
@@ -44,12 +46,18 @@ def find_turn(claim: Reading, source: Reading, pairs: Pairs, language: Language)
     content = {token.start for token in _list_content(claim, language)}
     stems = Counter(token.stem for reading in (claim, source) for token in reading.tokens)
     once = [pair for pair in pairs if max(stems[token.stem] for token in pair[:2]) <= _ONE_EACH]
-    if content <= {one.start for one, _, likeness in pairs if likeness >= _EQUAL}:
+    other = content - {one.start for one, _, likeness in pairs if likeness >= _EQUAL}
+    if len(other) == 1 < len(content) and _opposes(other.pop(), claim, source, language):
+        return "opposite"
+    if not other:
         theirs = list(_connect(source, language))
         turns: dict[Turn, bool] = {
             "negation": _negates(claim, source),
             "condition": any(_turns_condition(one, other) for one in mine for other in theirs),
-            "time": _turns_time(mine, theirs),
+            "time": _turns_time(mine, theirs)
+            or _passes_limit(mine, source, language)
+            or _passes_limit(theirs, claim, language),
+            "scope": _turns_scope(claim, source),
             "roles": _exchanges_clauses(once),
         }
         for name, is_turned in turns.items():
@@ -88,7 +96,9 @@ def _connect(reading: Reading, language: Language) -> Iterator[_Connection]:
         if not after:
             continue
         stop = _END.search(text, after[0].start)
-        end = min([stop.start() if stop else len(text), *(place for place, _, _ in places if place >= at)])
+        ending = _CONDITIONS if kind in _CONDITIONS else _JOINING  # a time may be a part of a condition
+        ends = [place for place, _, other in places if place >= at and other in ending]
+        end = min([stop.start() if stop else len(text), *ends])
         own = [token for token in after if token.start < end]
         if kind in _TIMES:
             own, end = own[:1], after[0].end
@@ -177,6 +187,30 @@ def _turns_time(claim: Sequence[_Connection], source: Sequence[_Connection]) -> 
     return any(sides(source, stem) and sides(claim, stem).isdisjoint(sides(source, stem)) for stem in stems)
 
 
+def _passes_limit(joined: Sequence[_Connection], limited: Reading, language: Language) -> bool:
+    """Return whether a sentence puts something after the very time within which another one has it."""
+    limits = {anchor for name, anchor, _ in limited.marks if name == "down"} & _list_times(limited, language)
+    later = (one for one in joined if one.kind == "after" and not one.is_rest_negated)
+    return any(not limits.isdisjoint(one.joined) for one in later)
+
+
+def _turns_scope(claim: Reading, source: Reading) -> bool:
+    """
+    Return whether the claim says of all, in the source's words, what it says of some.
+
+    These are `only` and `most` of them, or those within a limit or under a condition that the claim leaves
+    out; or the claim says `only` where the source says `all` of the same word.
+    """
+    mine, theirs = ({name for name, _, _ in reading.marks} for reading in (claim, source))
+    if "all" in mine - theirs:
+        return not _LIMITING.isdisjoint(theirs - mine)
+    only, of_all = (
+        {anchor for name, anchor, _ in reading.marks if name == wanted}
+        for reading, wanted in ((claim, "only"), (source, "all"))
+    )
+    return "only" not in theirs and "all" not in mine and not only.isdisjoint(of_all)
+
+
 def _exchanges_limit(
     claim: _Connection, claimed: Reading, source: Reading, known: Collection[str], language: Language
 ) -> bool:
@@ -217,6 +251,16 @@ def _negates(claim: Reading, source: Reading) -> bool:
         and len({token.clause for token in claim.tokens}) == 1
         and negated != (sum(claim.negated) % 2 == 1)
         for clause, negated in enumerate(source.negated)
+    )
+
+
+def _opposes(start: int, claim: Reading, source: Reading, language: Language) -> bool:
+    """Return whether the claim's word at a place is the opposite of one that only the source has."""
+    token = next(token for token in claim.tokens if token.start == start)
+    opposites = language.oppose(token.word)
+    return any(
+        other.stem in opposites and other.stem not in claim.stems and other.negated == token.negated
+        for other in source.tokens
     )
 
 

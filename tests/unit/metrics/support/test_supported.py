@@ -136,6 +136,40 @@ def test_other_words_for_the_same_stay_green(text):
             ["Si la chambre est propre, la caution est rendue."],
             ["La caution est rendue sauf si la chambre est propre."],
         ),
+        (
+            "Parcels are collected within 3 days of the call.",
+            ["Within 3 days of the call parcels are collected."],
+            ["Parcels are collected after 3 days of the call."],
+        ),
+        (
+            "Only residents over 65 may park in the yard.",
+            ["Residents over 65 may park in the yard."],
+            [
+                "All residents over 65 may park in the yard.",
+                "Anybody over 65 may park in the yard, all residents.",
+                "Only non-residents over 65 may park in the yard.",
+            ],
+        ),
+        (
+            "All skippers carry a radio.",
+            ["Each skipper carries a radio."],
+            ["Only skippers carry a radio."],
+        ),
+        (
+            "Guests keep the deposit if the warden is present.",
+            ["If the warden is present, guests keep the deposit."],
+            ["Guests keep the deposit if the warden is absent."],
+        ),
+        (
+            "Der Verein zahlt die Miete, wenn der Gast vor dem Montag absagt.",
+            ["Wenn der Gast vor dem Montag absagt, zahlt der Verein die Miete."],
+            ["Der Verein zahlt die Miete, es sei denn, dass der Gast vor dem Montag absagt."],
+        ),
+        (
+            "Nur Schüler dürfen den Raum nutzen.",
+            ["Den Raum dürfen nur Schüler nutzen."],
+            ["Alle Schüler dürfen den Raum nutzen."],
+        ),
     ],
 )
 def test_who_does_it_and_when_are_compared_in_the_words_of_the_source(source, faithful, turned):
