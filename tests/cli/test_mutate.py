@@ -437,6 +437,30 @@ cases: [{{id: a, input: 本, reference: {books}}}, {{id: b, input: 雑誌, refer
     assert "2 answers in a language in which only numbers" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("bound", "outcome"), [(">= 0.9", "undecided"), (">= 0.2", "passed"), (">= 1", "undecided")]
+)
+def test_lies_that_cannot_be_made_are_not_killed(capsys, bound, outcome):
+    """One answer in English does not stand for three in a language whose words cannot be turned."""
+    said = {
+        "a": "Il costo del corso è di cinque euro per ogni persona.",
+        "b": "I cani non sono ammessi nella piscina del paese.",
+        "c": "La chiave si chiede alla signora della reception.",
+        "d": "Children may swim alone if a lifeguard is present.",
+    }
+    Path("mutant_shop.py").write_text(f"def answer(question):\n    return {said!r}[question]\n")
+    cases = "".join(f"  - {{id: {name}, input: {name}, reference: {text}}}\n" for name, text in said.items())
+    golden(
+        f"app: mutant_shop:answer\nsuite: {{mutation: {{lies: '{bound}'}}}}\nchecks: {{exact_match: true}}\n"
+        f"cases:\n{cases}"
+    )
+    _, shown = report(capsys, "--kinds", "output")
+    (row,) = shown["verdicts"]
+    assert (shown["lies"]["score"], row["outcome"]) == (1.0, outcome)
+    assert "more could not be made" in row["reason"]
+    assert row["interval"][1] == 1
+
+
 def test_tool_calls_are_dropped_and_changed(capsys):
     case = "cases: [{id: order, input: Where is A-1042?, checks: {keywords: {all: [on its way]}%s}}]\n"
     bot("agent", cases=case % "")

@@ -182,13 +182,15 @@ def judge_bounds(
     Yield a verdict for each bound under `mutation`, of the mutants of its own golden file.
 
     A bound is `undecided` where nothing or only a part of its kinds was to be tried, or where the mutants
-    that could not be decided would make the difference.
+    that could not be decided, or not be made in the language of an answer, would make the difference.
     """
     for golden in goldens:
         own = [trial for trial in trials if file_of(trial.case) == golden.path]
         for name, bound in golden.measures.get(MEASURED, {}).items():
-            verdict = _judge_bound(golden, name, bound, own, _why_nothing(name, wanted, not_tried))
-            left_out = _left_out(name, wanted) or ([_WORDS] if _is_foreign(name, own, unread) else [])
+            unmade = _count_unmade(name, golden, own, unread)
+            why_nothing = _why_nothing(name, wanted, not_tried)
+            verdict = _judge_bound(golden, name, bound, own, why_nothing=why_nothing, unmade=unmade or 0)
+            left_out = _left_out(name, wanted) or ([_WORDS] if unmade is None else [])
             if left_out and verdict.outcome != "undecided":
                 reason = f"only a part was tried, without {name_some(left_out, 3)}: {verdict.reason}"
                 verdict = replace(verdict, outcome="undecided", reason=reason)
@@ -210,10 +212,21 @@ def _why_nothing(name: str, wanted: Collection[Kind], not_tried: Mapping[str, st
     return f"{why}; if the app is meant to be so, leave {name} out of `mutation`"
 
 
-def _is_foreign(name: str, trials: Sequence[Trial], unread: frozenset[str]) -> bool:
-    """Return whether lies are bounded, and no answer is in a language in which words can be turned."""
-    cases = {trial.case for trial in trials if trial.group == "output"}
-    return name in {LIES_KEY, "output"} and bool(cases) and cases <= unread
+def _count_unmade(name: str, golden: Golden, own: Sequence[Trial], unread: frozenset[str]) -> int | None:
+    """
+    Return how many lies are missing since words of an answer cannot be turned; None if no answer's can.
+
+    Such an answer lacks what the others have on average more than it.
+    """
+    foreign = {case for case in unread if file_of(case) == golden.path}
+    if not foreign or name not in {LIES_KEY, "output"}:
+        return 0
+    fluent = set(kinds_of(LIES_KEY))
+    readable = {trial.case for trial in own if trial.group == "output"} - foreign
+    lies = Counter(trial.case in foreign for trial in own if (trial.group, trial.kind) in fluent)
+    if not readable:
+        return None
+    return max(0, round(lies[False] / len(readable) * len(foreign)) - lies[True])
 
 
 def propose_bounds(
@@ -226,7 +239,7 @@ def propose_bounds(
     proposed = {}
     for name in (MUTED, LIES_KEY, "retrieval"):
         of_name = [trial for trial in own if (trial.group, trial.kind) in kinds_of(name)]
-        is_partial = _left_out(name, wanted) or _is_foreign(name, own, unread)
+        is_partial = _left_out(name, wanted) or _count_unmade(name, golden, own, unread) != 0
         if not of_name or is_partial or not all(trial.is_decided for trial in of_name):
             continue
         percent = 100 * sum(trial.is_killed for trial in of_name) // len(of_name)
@@ -235,7 +248,9 @@ def propose_bounds(
     return proposed
 
 
-def _judge_bound(golden: Golden, name: str, bound: Bound, own: Sequence[Trial], why_nothing: str) -> Verdict:
+def _judge_bound(  # noqa: PLR0913 - a bound, and what is known of its mutants
+    golden: Golden, name: str, bound: Bound, own: Sequence[Trial], *, why_nothing: str, unmade: int
+) -> Verdict:
     kinds = set(kinds_of(name))
     trials = [trial for trial in own if (trial.group, trial.kind) in kinds]
     verdict = Verdict(
@@ -250,22 +265,31 @@ def _judge_bound(golden: Golden, name: str, bound: Bound, own: Sequence[Trial], 
             return replace(verdict, reason=f"nothing could be decided: {trials[0].reason}")
         return replace(verdict, reason=f"nothing was tried: {why_nothing}")
     (rate,) = _rate(trials, [("", "", lambda _: True)])
-    ends, interval = (rate.at_least, rate.at_most), (rate.low, rate.high)
+    share = rate.tried / (rate.tried + unmade)
+    ends = (rate.at_least * share, rate.at_most * share + 1 - share)
+    interval = (
+        None if rate.low is None else rate.low * share,
+        None if rate.high is None else rate.high * share + 1 - share,
+    )
     what = f"{rate.killed} of {counted(rate.tried, 'mutant')} are killed"
     if name == MUTED:
-        ends = (1 - rate.at_most, 1 - rate.at_least)
-        interval = (None, None) if rate.low is None or rate.high is None else (1 - rate.high, 1 - rate.low)
+        ends = (1 - ends[1], 1 - ends[0])
+        low, high = interval
+        interval = (None, None) if low is None or high is None else (1 - high, 1 - low)
         what = f"{rate.survived} of {counted(rate.tried, 'case')} stay green"
     if rate.undecided:
         first = next(trial.reason for trial in trials if not trial.is_decided)
         what += f"; {rate.undecided} undecided, so it is {ends[0]:.3g} to {ends[1]:.3g}: {first}"
+    if unmade:
+        more = "more could not be made, since words in the language of an answer cannot be turned"
+        what += f"; {unmade} {more}, so it is {ends[0]:.3g} to {ends[1]:.3g}"
     held = {bool(holds(end, bound)) for end in ends}
     outcome: Outcome = "undecided" if len(held) > 1 else "passed" if True in held else "failed"
     low, high = interval
     return replace(
         verdict,
         outcome=outcome,
-        observed=None if rate.undecided else ends[0],
+        observed=None if rate.undecided or unmade else ends[0],
         interval=None if low is None or high is None else (low, high),
         reason=what,
     )

@@ -15,13 +15,7 @@ from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations
 from pytest_llmops.metrics.support.claims import drop_verdict, is_bare_opener, is_claim, split
 from pytest_llmops.metrics.support.features import compare_stems
-from pytest_llmops.metrics.support.language import (
-    UNKNOWN,
-    Language,
-    detect_language,
-    guess_language,
-    known_languages,
-)
+from pytest_llmops.metrics.support.language import UNKNOWN, Language, detect_language, known_languages
 from pytest_llmops.metrics.support.reading import Reading, list_letters, read_sentence
 from pytest_llmops.metrics.support.turning import find_turn
 from pytest_llmops.metrics.words import find_blank, quote
@@ -101,8 +95,6 @@ class _Answer:
         joined = (texts["output"], f"{texts['question']} {texts['output']}", " ".join(texts.values()))
         codes = [detect_language(text) for text in joined]
         usual = next((code for code in codes if code in known_languages()), "")
-        if not any(codes[1:]):
-            usual = usual or guess_language(joined[-1])
         languages = {name: known_languages().get(_detect(text, usual)) for name, text in texts.items()}
         for name, language in languages.items():
             if language is None:

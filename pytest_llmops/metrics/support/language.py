@@ -274,9 +274,9 @@ def detect_language(text: str) -> str:
     words = [word for word in _WORD.findall(folded) if len(word) > 1]  # a letter may be a symbol
     known = _function_words()
     hits = Counter({code: sum(word in own for word in words) for code, own in known.items()})
-    (best, most), (_, next_most) = hits.most_common(2)
+    best, most = hits.most_common(1)[0]
     if len(words) < _FEWEST_WORDS:
-        return best if most > next_most else ""
+        return _only_one([code for code in hits if hits[code] == most]) if most else ""
     if most < _FEWEST_HITS * len(words):
         return UNKNOWN if len(words) >= _PROSE_WORDS and _is_prose(text) else ""
     shared = known[best].keys() & set(words)
@@ -285,22 +285,16 @@ def detect_language(text: str) -> str:
         best = min(
             tied, key=lambda code: (code not in known_languages(), sum(known[code][word] for word in shared))
         )
-        next_most = max(count for code, count in hits.items() if code not in tied)
+    else:
+        best = _only_one(tied)
+    next_most = max(count for code, count in hits.items() if code not in tied)
     return best if most > 1 and most >= _CLEAR * next_most else ""
 
 
-def guess_language(text: str) -> str:
-    """
-    Return the readable language of a text that is too short to tell it from all others; empty for a tie.
-
-    `Is parking free?` has one word of grammar, which Dutch has too.
-    """
-    words = _WORD.findall(fold_typography(text).casefold())
-    hits = Counter(
-        {code: sum(word in one.function for word in words) for code, one in known_languages().items()}
-    )
-    (best, most), (_, next_most) = hits.most_common(2)
-    return best if most > next_most else ""
+def _only_one(codes: Sequence[str]) -> str:
+    """Return the code, or the only one of a readable language: `is` is English before it is Dutch."""
+    readable = [code for code in codes if code in known_languages()]
+    return next(iter(codes if len(codes) == 1 else readable if len(readable) == 1 else ()), "")
 
 
 def _is_prose(text: str) -> bool:

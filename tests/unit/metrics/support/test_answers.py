@@ -85,7 +85,7 @@ def rate(text, question, reference=None):
         (
             "When does the ferry sail?",
             "At noon.",
-            "Sorry, I have no information on that. Do ask at the harbour. The clerks are kind. They speak Danish.",
+            "Sorry, I have no information on that. Do ask ashore. The clerks are kind. They speak Danish.",
             0,
         ),
         (
