@@ -12,6 +12,7 @@ from pytest_llmops.evaluation.baseline import accepted_path, describe_missed, de
 from pytest_llmops.gates.baseline import Acceptance, AcceptOptions
 from pytest_llmops.gates.release import RELEASE, Release, describe_drift
 from pytest_llmops.gates.renames import describe_renames
+from pytest_llmops.golden.own_metrics import import_metrics
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Run
 from pytest_llmops.reports.files.baseline_file import (
@@ -62,6 +63,7 @@ def _accept(given: argparse.Namespace) -> int:
             "--all takes the run's scores instead of the baseline's, --merge adds them; take one"
         )
     settings = load_settings(find_root(Path.cwd()))
+    import_metrics(settings)  # a release is compared on their scales
     path = _find_path(given.baseline, settings)
     run = load_run(given.run)
     try:
@@ -135,5 +137,8 @@ def _describe_release(
         steps = "so a drop in small steps is not seen; --release NAME keeps this baseline as one"
         return [f"no release baseline beside {path.name}, {steps}"] if acceptance.replaced else []
     drift = describe_drift(release, run.suite, acceptance.baseline.results)
-    unlike = f"release {printable(release.name)} has no case of this baseline; name a new one: {RELEASE}"
+    unlike = (
+        f"release {printable(release.name)} has no score that this baseline can be compared with: name files "
+        f"of custom metrics under `metrics` in the settings, or a new release: {RELEASE}"
+    )
     return [drift or unlike]

@@ -90,7 +90,7 @@ def _judge_check(check: Check, result: CaseResult) -> Verdict:
     if alike:
         return verdict
     best = _best_score(check.metric)
-    if is_judged_by_rate(check, best):
+    if is_judged_by_rate(check, best) and not check.record_only:
         needed = needed_rate(check, best)
         verdict = _judge_rate(verdict, needed, sum(holds(value, check) for value in values), len(values))
     if verdict.outcome == "passed":

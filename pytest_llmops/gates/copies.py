@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from pytest_llmops.gates.case_results import count_repeats
+from pytest_llmops.gates.case_results import count_answers, count_repeats
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import CaseResult, Output, Run
 
@@ -63,6 +63,11 @@ def _is_copy(output: Output, other: Output, shared: set[str]) -> bool:
         return False
     ids = {call.id for call in other.model_calls} - shared - {""}
     return all(call.cached or call.id in ids for call in output.model_calls)
+
+
+def is_copied(result: CaseResult) -> bool:
+    """Return whether all repeats of a case are copies of one answer; of a baseline they are left out."""
+    return bool(result.copies or result.left_out) and count_answers(result) == 1
 
 
 def leave_out_copies(run: Run) -> Run:

@@ -14,6 +14,7 @@ from pytest_llmops.gates.case_results import (
     signatures,
     values_by_metric,
 )
+from pytest_llmops.gates.copies import is_copied
 from pytest_llmops.gates.days import find_day_shares
 from pytest_llmops.records import Bound, CaseResult
 from pytest_llmops.registry import create_metric, metric_factory
@@ -229,7 +230,7 @@ def shared_repeats(
 
 def is_run_on(result: CaseResult) -> bool:
     """False where no repeats are added: their number was fixed, the app broke, or a cache answers all."""
-    return bool(result.auto) and not result.failures and not (result.copies and count_answers(result) == 1)
+    return bool(result.auto) and not result.failures and not is_copied(result)
 
 
 def first_repeats(result: CaseResult, repeats: int) -> CaseResult:

@@ -153,3 +153,18 @@ def test_a_release_that_is_not_beside_the_baseline_is_told(capsys):
     assert "compared with no release: " in capsys.readouterr().out
     assert main(["run"]) == 0
     assert "compared with no release: " not in capsys.readouterr().out
+
+
+def test_a_metric_of_the_project_is_compared_with_the_release(capsys):
+    """Its scale is known by its file, which no golden file that is read here names."""
+    Path("pyproject.toml").write_text('[tool.pytest-llmops]\nmetrics = ["release_metrics.py"]\n')
+    Path("release_metrics.py").write_text(
+        "from pytest_llmops import metric\n@metric('own_words')\ndef own_words(output):\n    return 1.0\n"
+    )
+    for seed, rate in enumerate((0.9, 0.5)):
+        record(rate, seed=seed)
+        run = Path("run.json")
+        run.write_text(run.read_text().replace("bleu", "own_words"))
+        main(["accept", "run.json", *(["--all"] if seed else ["--release", "1.0"])])
+
+    assert "since release 1.0: own_words 0.9 → 0.5" in capsys.readouterr().out

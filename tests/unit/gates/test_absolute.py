@@ -282,3 +282,11 @@ def test_no_score_whatever_it_is_becomes_a_nan(values):
     for verdict in (judge_case(case_of(KEYWORDS), result)[0], judge_suite(suite_check("keywords"), [result])):
         assert verdict.observed is None or math.isfinite(verdict.observed)
         assert (verdict.outcome == "error") == (not whole)
+
+
+def test_a_recorded_check_fails_in_no_repeat():
+    check = Check(metric="keywords", comparison=">=", threshold=1.0, record_only=True)
+
+    (verdict,) = judge_case(case_of(check), result_of("returns", keywords=[1.0, 0.0, 0.0, 0.0, 0.0, 0.0]))
+
+    assert (verdict.outcome, verdict.observed) == ("passed", pytest.approx(1 / 6))
