@@ -119,7 +119,8 @@ def _correct(verdict: Verdict, drop: float, tolerated: float, move: JudgeMove) -
     if verdict.outcome == "regressed" and explained:
         return replace(verdict, outcome="undecided", reason=cause, advice="accept a baseline of this judge")
     if verdict.outcome == "passed" and drop > tolerated + NOISE and not explained:
-        return replace(verdict, outcome="undecided", reason=cause, advice="accept a baseline of this judge")
+        advice = f"a more lenient judge hides a drop of {drop:.3g}: see whether the app is worse"
+        return replace(verdict, outcome="undecided", reason=cause, advice=advice)
     if verdict.outcome in {"regressed", "undecided"}:
         return replace(verdict, advice="; ".join(filter(None, (verdict.advice, cause))))
     return verdict

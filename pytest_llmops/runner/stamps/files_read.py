@@ -3,7 +3,7 @@ Files that the app's own code opens to read: documents, an index, thresholds, se
 
 Python reports each opened file to audit hooks, whoever opens it. A hook stays for the life of the process, so
 that there is one, which does nothing while nobody watches. Not seen are files that a library opens without
-Python's own functions, as SQLite and many vector indexes do.
+Python's own functions, as SQLite and many vector indexes do, and any that it opens outside the project.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import sysconfig
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -38,6 +39,14 @@ _EVENTS = frozenset({"open", "os.rename", "sqlite3.connect"})
 _KEYS = (".pem", ".key", ".p12", ".pfx", ".jks")
 _SNAPSHOT = re.compile(r"models--([^/\\]+)[/\\]snapshots[/\\]([0-9a-f]{7,40})[/\\]")
 _ANYBODY = "a thread"
+_STDLIB = sysconfig.get_paths()["stdlib"] + os.sep
+_SYSTEM = tuple(
+    f"{os.path.realpath(folder)}{os.sep}"
+    for folder in ("/dev", "/etc", "/lib", "/proc", "/sys", "/usr", sys.prefix, sys.base_prefix)
+)
+_OUTSIDE = " outside the project"
+"""The end of the name of a file that two machines have in different folders."""
+
 _OURS = str(Path(__file__).resolve().parents[2])
 
 _lock = threading.Lock()
@@ -94,7 +103,7 @@ def _note(path: str, mode: object, flags: object) -> None:
         writes = isinstance(flags, int) and bool(flags & _WRITES)
     if writes:
         _written.add(path)
-    elif (reader := _find_reader()) and reader != path:
+    elif (reader := _find_reader(direct=_is_outside(path))) and reader != path:
         _readers[path].add(reader)
 
 
@@ -110,14 +119,28 @@ def _may_count(path: str) -> bool:
     if path.endswith(_SOURCE):
         return any(is_own(path, root) for root in _roots)
     inside = any(is_inside(path, root) for root in _roots)
-    return inside or "models--" in path or os.path.basename(path).startswith(".env")
+    return inside or "models--" in path or os.path.basename(path).startswith(".env") or _is_outside(path)
 
 
-def _find_reader() -> str:
+def _is_outside(path: str) -> bool:
+    """Return whether a file may be data outside the project, and is none of a cache, library or system."""
+    if path.startswith(_SYSTEM) or f"{os.sep}." in path or f"{os.sep}site-packages{os.sep}" in path:
+        return False
+    return not path.endswith(_SOURCE) and not any(_is_below(path, root) for root in _roots)
+
+
+def _is_below(path: str, root: str) -> bool:
+    return path.startswith(f"{root}{os.sep}") or os.path.realpath(path).startswith(f"{root}{os.sep}")
+
+
+def _find_reader(*, direct: bool = False) -> str:
     """
     Return the innermost file of the project on the stack; empty where this package or pytest opened the file.
 
     A thread of a pool, in which a library reads for the app, has neither on its stack: it is anybody's.
+
+    Args:
+        direct: Only if nothing but the standard library is between it and the file.
     """
     frame: FrameType | None = sys._getframe(3)  # noqa: SLF001 - documented, and the way of `warnings`
     for _ in range(_MOST_FRAMES):
@@ -129,7 +152,11 @@ def _find_reader() -> str:
                 return ""
             if any(is_own(file, root) for root in _roots):
                 return os.path.realpath(file)
+            if direct and not file.startswith(_STDLIB):
+                return ""
         frame = frame.f_back
+    if direct:
+        return ""
     return "" if threading.current_thread() is threading.main_thread() else _ANYBODY
 
 
@@ -166,6 +193,7 @@ def stamp_files(code: AppCode, known: Iterable[str], started_s: float) -> dict[s
     """
     root = code.root
     stamps: dict[str, str] = {}
+    outside: defaultdict[str, list[str]] = defaultdict(list)
     top = os.path.realpath(root)
     stamped = [os.path.realpath(root / path) for path in known]
     unsure = {
@@ -178,7 +206,9 @@ def stamp_files(code: AppCode, known: Iterable[str], started_s: float) -> dict[s
             stamps[f"weights:{match[1].replace('--', '/')}"] = match[2][:12]
         elif not path.endswith(_SOURCE) and (real := _real_file(path, top, stamped)):
             stamps[f"file:{name_file(real, root)}"] = _digest(real, started_s)
-    return stamps
+        elif _is_outside(path) and code.facts.keys() & _readers[path] and os.path.isfile(path):
+            outside[os.path.basename(path)].append(_digest(path, started_s))
+    return stamps | {f"file:{name}{_OUTSIDE}": " ".join(sorted(found)) for name, found in outside.items()}
 
 
 def join_folders(stamps: Mapping[str, str]) -> dict[str, str]:

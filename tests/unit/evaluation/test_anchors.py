@@ -86,6 +86,7 @@ def test_a_judge_that_is_more_lenient_hides_no_drop(run):
     comparison = compare(run(), run(lenient=1.1, worse=True))
     assert comparison.outcome == "undecided"
     assert "better than in the baseline" in comparison.verdicts[0].reason
+    assert "hides a drop of 0." in comparison.verdicts[0].advice
 
 
 @pytest.mark.parametrize(

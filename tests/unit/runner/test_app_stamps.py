@@ -140,6 +140,29 @@ def test_a_dotenv_file_counts_by_its_variables(stamps):
     assert not [name for name in after if name.startswith("file:")]
 
 
+def test_a_file_outside_the_project_is_stamped_where_the_app_s_own_code_opens_it(stamps, tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    app = f"""
+        import json
+        from pathlib import Path
+
+        LIMITS = json.loads(Path({str(shared / "limits.json")!r}).read_text())
+        with open({str(shared / "written.txt")!r}, "w") as stream:
+            stream.write("by the app itself")
+
+        def answer(question):
+            return Path({str(shared / "written.txt")!r}).read_text()
+    """
+    found = []
+    for limit in (1, 2):
+        (shared / "limits.json").write_text(f'{{"most": {limit}}}')
+        signed = stamps({"shop_app.py": app})
+        assert [name for name in signed if "outside" in name] == ["file:limits.json outside the project"]
+        found.append(signed["file:limits.json outside the project"])
+    assert found[0] != found[1]
+
+
 def test_a_password_in_a_url_is_no_part_of_its_stamp(stamps, monkeypatch):
     source = {"shop_app.py": "import os\nURL = os.getenv('SHOP_URL')\n" + ANSWER}
     signed = []
