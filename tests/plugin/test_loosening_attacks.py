@@ -501,6 +501,29 @@ def test_a_cassette_that_was_edited_with_its_digest_is_listed(recorded):
     assert (recorded.listed(live), live.ret) == ([], 0), "nothing is replayed"
 
 
+def test_a_call_that_was_made_again_and_got_the_same_answer_is_no_edit(recorded):
+    def make_again(calls):
+        for call in calls:
+            call |= {"duration_s": 9.0, "offset_s": 1.0}
+            call["response"]["body"] |= {"id": "another", "created": 7}
+        return calls
+
+    edit_calls(recorded.path / CASSETTE, make_again)
+    recorded.commit("recorded again")
+    assert recorded.listed(recorded.ask("--llm-record", "none")) == []
+
+
+def test_the_time_of_a_call_that_was_made_again_counts_where_time_is_checked(recorded):
+    golden = recorded.path / FILE
+    timed = golden.read_text().replace("suite: {", "suite: {latency_s: {max: '<= 60'}, ")
+    on_main(recorded, lambda: golden.write_text(timed), branch="timed")
+    edit_calls(recorded.path / CASSETTE, lambda calls: [call | {"duration_s": 0.0} for call in calls])
+    recorded.commit("faster")
+    assert recorded.listed(recorded.ask("--llm-record", "none")) == [
+        f"{CASSETTE}: {FILE}::case-1: {REPLAYED}: 2 edited"
+    ]
+
+
 def test_recorded_calls_that_are_committed_to_the_working_folder(recorded):
     path = recorded.path / ".llmops/cassettes/capitals/case-1.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@ Recorded calls of a change compared with those of its merge base.
 
 A changed prompt makes new requests, and new recordings of these are normal. An edited recording, or one more
 of a request that nobody changed, is not; neither is a recording that was deleted although its request is
-still made, for another answer takes its place.
+still made, for another answer takes its place. One that was made again and has the same answer is no edit.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import Any
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.gates.renames import rename_case
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.judges.injection import CANARY
 from pytest_llmops.printable import name_some
-from pytest_llmops.recorder.cassettes import Calls, cassette_path, parse_calls
+from pytest_llmops.recorder.bodies import event_lines
+from pytest_llmops.recorder.cassettes import Calls, Recorded, cassette_path, parse_calls
 from pytest_llmops.records import Golden
 from pytest_llmops.revision.git import run_git
 from pytest_llmops.revision.loosening import Loosening, digest_of
@@ -26,6 +28,8 @@ from pytest_llmops.revision.revision import Revision
 from pytest_llmops.settings import Settings
 
 _NAMED = 3
+_NAMES = frozenset({"id", "created", "created_at"})
+_TIME = "latency_s"
 
 
 def compare_recordings(  # noqa: PLR0913 - both sides of the change
@@ -56,6 +60,11 @@ def compare_recordings(  # noqa: PLR0913 - both sides of the change
     further: dict[str, Mapping[tuple[str, int], str]] = {}
     known: dict[str, frozenset[str]] = {}
     fresh = 0
+    timed = any(
+        check.metric == _TIME
+        for golden in old
+        for check in (*golden.suite, *(check for case in golden.cases for check in case.checks))
+    )
     for item, was in paths.items():
         now = rename_case(item, moved)
         path = cassette_path(now_in, now).as_posix()
@@ -73,7 +82,10 @@ def compare_recordings(  # noqa: PLR0913 - both sides of the change
             what = "the recorded calls are not what they were, and cannot be compared"
             loosened.append(replace(about, what=what))
             continue
-        edited = sum(place in before and before[place] != call for place, call in after.items())
+        edited = sum(
+            place in before and not _is_same(before[place], call, timed=timed)
+            for place, call in after.items()
+        )
         new = [place for place in after if place not in before]
         odd = new if item == CANARY and judged else _find_unexplained(before, after)
         known[now] = frozenset(key for key, *_ in before)
@@ -89,6 +101,23 @@ def compare_recordings(  # noqa: PLR0913 - both sides of the change
     return RecordedChanges(
         loosened=tuple(loosened), deleted=deleted, further=further, known=known, fresh=fresh
     )
+
+
+def _is_same(old: Recorded, new: Recorded, *, timed: bool) -> bool:
+    """Return whether a recording has the same answer, also one that was made again; `timed`: as fast."""
+    if old == new or timed:
+        return old == new
+    like = replace(new, duration_s=old.duration_s, offset_s=old.offset_s, body=old.body)
+    return old == like and _drop_names(old.body) == _drop_names(new.body)
+
+
+def _drop_names(body: Any) -> Any:
+    """An answer without the names and times by which a provider tells its calls apart."""
+    if isinstance(body, str):
+        return [_drop_names(event) if event else line for line, event in event_lines(body)]
+    if isinstance(body, Mapping):
+        return {key: part for key, part in body.items() if key not in _NAMES}
+    return body
 
 
 def _find_unexplained(before: Calls, after: Calls) -> list[tuple[str, int, int]]:
