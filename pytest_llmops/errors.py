@@ -123,6 +123,14 @@ class CassetteError(LLMOpsError):
     """A cassette is broken, or lacks a call that may not be made."""
 
 
+class StopAppError(BaseException):
+    """
+    Raised in an app that has to end: it holds the main thread, or asks its model without end.
+
+    No `Exception`, so that an app that handles all of these ends as well.
+    """
+
+
 class ReviewError(LLMOpsError):
     """The log of reviews was changed, or a review cannot be written."""
 

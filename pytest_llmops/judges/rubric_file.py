@@ -154,7 +154,7 @@ def choose_criteria(rubric: Rubric, written: Any, metric: str) -> Rubric:
         pairs = tuple(written.items())
     else:
         names = (written,) if isinstance(written, str) else written
-        if not isinstance(names, tuple | list):
+        if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
             raise MetricOptionError(
                 f"{metric}: criteria is a name, a list of names, or names with weights, not {written!r}"
             )

@@ -200,6 +200,7 @@ class ReplySource(Protocol):
 
         Raises:
             CassetteError: The app gets no reply at all.
+            StopAppError: The same, and its call of this case ends.
         """
 
     def note(self, case: str, repeat: int, identity: Identity, nth: int, reply: tuple[str, Any]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmops.detect.value_lists import show_address
-from pytest_llmops.errors import CassetteError
+from pytest_llmops.errors import CassetteError, StopAppError
 from pytest_llmops.printable import printable
 from pytest_llmops.recorder.bodies import encode_body
 from pytest_llmops.recorder.call import (
@@ -332,7 +332,8 @@ class Exchange:
         log = recording.log
         try:
             reply = recording.replies.replace(log.case, log.repeat, self._identity, self._nth)
-        except CassetteError as error:  # not of the log: an app that goes on has an answer to be judged
+        except (CassetteError, StopAppError) as error:
+            # Not of the log: an app that goes on has an answer to be judged.
             self._end_without_answer("refused", str(error))
             raise
         if reply is None:

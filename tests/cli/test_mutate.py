@@ -47,10 +47,10 @@ WEAK = "app: mutant_shop:answer\nchecks: {keywords: {any: [days, warranty, card]
 STRONG = 'app: mutant_shop:answer\nchecks: {facts: true, rouge_l: ">= 0.3", recall@1: ">= 1"}\n' + CASES
 
 BOT = """
-import json, httpx, openai, os, time
+import asyncio, json, httpx, openai, os, time
 from pathlib import Path
 
-CALLS = []
+CALLS, ERRORS = [], []
 
 def reply(request):
     body = json.loads(request.content)
@@ -141,6 +141,19 @@ def patient(question):
         text = ask(question).choices[0].message.content
         if "60 days" in text:
             return text
+
+def stubborn(question):
+    while True:
+        try:
+            text = ask(question).choices[0].message.content
+        except Exception as error:
+            ERRORS.append(error)
+            continue
+        if "60 days" in text:
+            return text
+
+async def stubborn_task(question):
+    return await asyncio.to_thread(stubborn, question)
 
 def slow(question):
     text = ask(question).choices[0].message.content
@@ -484,6 +497,15 @@ def test_a_loop_that_never_ends_on_mutated_replies_is_ended_and_a_broken_app_is_
     record()
     _, shown = report(capsys, "--kinds", "empty")
     assert (kinds(shown)["empty"]["killed"], kinds(shown)["empty"]["by_error"]) == (2, 2)
+
+
+@pytest.mark.parametrize("app", ["stubborn", "stubborn_task"])
+def test_a_loop_that_handles_every_exception_is_ended(capsys, app):
+    bot(app)
+    record()
+    _, shown = report(capsys, "--kinds", "empty")
+    assert (kinds(shown)["empty"]["killed"], kinds(shown)["empty"]["by_error"]) == (2, 2)
+    assert 0 < len(sys.modules["mutant_bot"].ERRORS) < 50, "two cases, each told twenty times"
 
 
 def test_an_app_that_is_too_slow_on_a_mutant_has_shown_nothing(capsys):

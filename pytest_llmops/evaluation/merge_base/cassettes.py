@@ -60,11 +60,8 @@ def compare_recordings(  # noqa: PLR0913 - both sides of the change
     further: dict[str, Mapping[tuple[str, int], str]] = {}
     known: dict[str, frozenset[str]] = {}
     fresh = 0
-    timed = any(
-        check.metric == _TIME
-        for golden in old
-        for check in (*golden.suite, *(check for case in golden.cases for check in case.checks))
-    )
+    checked = {check.metric for golden in old for case in golden.cases for check in case.checks}
+    timed = _TIME in checked.union(check.metric for golden in old for check in golden.suite)
     for item, was in paths.items():
         now = rename_case(item, moved)
         path = cassette_path(now_in, now).as_posix()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pytest_llmops.errors import CassetteError
+from pytest_llmops.errors import CassetteError, StopAppError
 from pytest_llmops.features.mutate.reply_parts import (
     Parts,
     Tool,
@@ -31,12 +31,21 @@ _RIVAL = "::rival"
 _FEWEST_CALLS = 20
 _TIMES_AS_MANY = 4
 _PAUSE_S = 0.05
+_PAIRS = (
+    ("yes", "no"), ("true", "false"), ("ja", "nein"), ("wahr", "falsch"), ("oui", "non"), ("vrai", "faux"),
+    ("sí", "no"), ("verdadero", "falso"), ("sì", "no"), ("vero", "falso"), ("sim", "não"), ("ja", "nee"),
+    ("tak", "nie"), ("是", "否"), ("对", "不对"), ("可以", "不可以"), ("はい", "いいえ"), ("네", "아니요"),
+)  # fmt: skip
+_OPPOSITES: dict[str, str] = {}
+for _yes, _no in _PAIRS:
+    _OPPOSITES.setdefault(_yes, _no)
+    _OPPOSITES.setdefault(_no, _yes)
+_VERDICTS = "|".join(sorted(map(re.escape, _OPPOSITES), key=len, reverse=True))
 _YES_NO = re.compile(
-    r"""(?P<before>\A\W*|["'])(?P<word>yes|no|true|false)(?P<after>["']|\b(?=\s*(?:[.,;:!]|\Z)))""",
+    rf"""(?P<before>\A\W*|["'])(?P<word>{_VERDICTS})(?P<after>["']|(?!\w)(?=\s*(?:[.,;:!。\uff0c\uff01]|\Z)))""",
     re.IGNORECASE,
 )
 _LITERAL = re.compile(r"(?P<before>[:\[,]\s*)(?P<word>true|false)(?P<after>\s*[,}\]])", re.IGNORECASE)
-_OPPOSITES = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
 
 Place = tuple[str, str]
 """Host and path."""
@@ -73,7 +82,7 @@ class Replies:
         kind: The kind of mutants that is given; None while replies are noted.
         may_embed: Whether an embedding of this provider may be made.
         changed: Cases whose app got a mutant. An app that keeps its models' answers may call none again.
-        looped: Cases whose app called its model without end.
+        looped: Cases whose app called its model without end; it is ended, whatever errors it handles.
         guessed: Cases whose app got an embedding of another text, or no reply since none is known.
     """
 
@@ -135,9 +144,11 @@ class Replies:
         most = max(_FEWEST_CALLS, _TIMES_AS_MANY * len(self._chats(case)))
         if number >= most:
             self.looped.add(case)
-            if number > 2 * most:
-                time.sleep(_PAUSE_S)  # an app that goes on and on leaves time to the others
-            raise CassetteError(f"the app called its model more than {most} times on mutated replies")
+            endless = f"the app called its model more than {most} times on mutated replies"
+            if number > 2 * most:  # it handles the error and asks on
+                time.sleep(_PAUSE_S)  # one that handles the other, too, or is another process
+                raise StopAppError(endless)
+            raise CassetteError(endless)
         known = self._exact.get((case, identity.key, nth)) or self._nearest(
             case, place, identity.kind, number
         )

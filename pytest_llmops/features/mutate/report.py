@@ -208,8 +208,8 @@ def _survivors(measured: Measured) -> list[Table | Notes]:
     ]
     if same:
         notes.append(
-            f"{same} of the model give the very same answer as before: the app needs no model there, "
-            "and no check of answers can tell"
+            f"{same} of the model give the very same answer as before: the app needed nothing of that reply, "
+            "or asked again, and no check of answers can tell"
         )
     if without:
         notes.append(

@@ -24,7 +24,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from weakref import WeakSet
 
-from pytest_llmops.errors import CassetteError, describe_error
+from pytest_llmops.errors import CassetteError, StopAppError, describe_error
 from pytest_llmops.features.proxy.certificates import Authority
 from pytest_llmops.features.proxy.children import BASE, NO_CASE
 from pytest_llmops.features.proxy.way_out import Target, WayOut
@@ -221,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
                     connection.send(piece)
                 with self._watch_client(connection):
                     response = connection.getresponse()
-            except CassetteError as error:
+            except (CassetteError, StopAppError) as error:
                 self._refuse(403, str(error))
             except (OSError, HTTPException, ValueError) as error:
                 self._refuse(502, f"{target.authority} gave no answer: {describe_error(error)}")

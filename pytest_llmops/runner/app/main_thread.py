@@ -29,7 +29,7 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Literal, TypeVar
 
-from pytest_llmops.errors import AppError
+from pytest_llmops.errors import AppError, StopAppError
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder.loop_thread import RunningLoop
 from pytest_llmops.runner.app.places import Turn, awaited, called_inside, is_unfinished, joined, settle
@@ -44,10 +44,6 @@ _NESTED = (
     "runs_on: test_loop: an event loop already runs in the main thread; make the run outside of it, or await "
     "llm() in an async test"
 )
-
-
-class TimeUpError(BaseException):
-    """Raised in an app that holds the main thread past the time limit of a call; no error that it handles."""
 
 
 @dataclass(slots=True)
@@ -163,7 +159,7 @@ class MainThread:
                 holding.get_loop().call_soon_threadsafe(changed.set)
 
     def interrupt(self, turn: _Turn) -> None:
-        """Raise a TimeUpError in the app that runs in the main thread, unless it handles SIGINT."""
+        """Raise `StopAppError` in the app that runs in the main thread, unless it handles SIGINT."""
         if signal.getsignal(signal.SIGINT) != self._on_interrupt:
             return
         self._overdue = turn
@@ -307,7 +303,7 @@ class MainThread:
         if self._overdue is not None:
             overdue, self._overdue = self._overdue, None
             if self._running is overdue or self._is_in_task():
-                raise TimeUpError("it held the main thread past the time limit (timeout_s)")
+                raise StopAppError("it held the main thread past the time limit (timeout_s)")
             return
         if callable(self._previous):
             self._interrupted = True

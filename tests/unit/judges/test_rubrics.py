@@ -152,6 +152,7 @@ def test_a_rubric_that_is_not_there(project, written, message):
         ({"accuracy": -1}, "the weight of accuracy: must be a number above 0"),
         ({"accuracy": True}, "the weight of accuracy: must be a number above 0"),
         ((), "criteria names none"),
+        (({"name": "tone"},), "criteria is a name, a list of names, or names with weights"),
     ],
 )
 def test_criteria_that_cannot_be(criteria, message):

@@ -94,6 +94,10 @@ def test_the_client_of_the_provider_reads_a_stream_of_responses(parts: Parts) ->
     [
         ("flipped", "Yes, it is.", "No, it is."),
         ("flipped", "no", "yes"),
+        ("flipped", "Ja.", "Nein."),
+        ("flipped", '{"relevant": "non"}', '{"relevant": "oui"}'),
+        ("flipped", "不可以。", "可以。"),
+        ("flipped", "Ja wohl ist es das.", "Ja wohl ist es das."),
         ("flipped", '{"relevant": "yes", "safe": true}', '{"relevant": "no", "safe": false}'),
         ("flipped", "There is no fee, and nothing else to do.", "There is no fee, and nothing else to do."),
         ("flipped", "No fee is charged.", "No fee is charged."),
