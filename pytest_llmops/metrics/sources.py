@@ -33,6 +33,9 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _LIBRARIES = {"site-packages", "dist-packages"}
 _DIGITS = 12
 _IMPORTING = {"import_module", "__import__"}
+_ANY_NAME = "__getattr__"
+"""The function of a module that is asked for names that it does not have."""
+
 _RUN_AS_A_SCRIPT = "__main__"
 
 Read = Callable[[Path], "bytes | None"]
@@ -184,9 +187,10 @@ class _Reader:
         if not place.name:
             statements = [item for item in module.tree.body if not _is_script(item)]
         else:
-            statements = [*module.bound.get(place.name, ()), *module.always]
-            if place.name not in module.bound:
-                self._follow_import(place.file, module, [place.name])
+            known = place.name in module.bound or place.name in module.imports
+            names = [place.name] if known else [place.name, _ANY_NAME]
+            statements = [*(item for name in names for item in module.bound.get(name, ())), *module.always]
+            self._follow_import(place.file, module, [place.name])  # `except ImportError` may define it, too
         for name in module.effects:
             self._follow_module(place.file, name, [])
         reached = self._reached[place.file]

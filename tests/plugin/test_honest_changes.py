@@ -364,7 +364,7 @@ def test_recordings_in_another_folder_are_compared_with_those_of_the_old_one(rec
 
     def rename(calls):
         for call in calls:
-            call["response"]["body"]["id"] = "2"
+            call["response"]["body"]["choices"][0]["message"]["content"] += " indeed"
         return calls
 
     edit_calls(recorded.path / "calls/capitals/case-1.yaml", rename)

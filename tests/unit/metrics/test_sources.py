@@ -38,6 +38,8 @@ class Rating(words.Basis):
         from late import scale
         import importlib
         rules = importlib.import_module("rules")
+        from either import OF_ANY_NAME, fits
+        fits(text, OF_ANY_NAME)
         return scale(count(text) + words.PATTERN.pattern + parts.deep.NUMBER + STAR + rules.RULE >= least)
 
 
@@ -76,6 +78,17 @@ def unused():
 """,
     "late.py": "FACTOR = 1.0\n\ndef scale(value, factor=FACTOR):\n    return value * factor\n",
     "rules.py": "RULE = 1\n",
+    "either.py": """
+try:
+    from fast import fits
+except ImportError:
+    def fits(text):
+        return True
+
+
+def __getattr__(name):
+    return 1
+""",
     "app.py": "def answer():\n    return 1\n",
 }
 
@@ -118,6 +131,7 @@ def digest(project: Path, name: str = "rating.py") -> str:
         ("parts/deeper.py", "NUMBER = 1", "NUMBER = True"),
         ("late.py", "FACTOR = 1.0", "FACTOR = 2.0"),
         ("rules.py", "RULE = 1", "RULE = 0"),
+        ("either.py", "    return 1", "    return 2"),
         ("beside.py", "STAR = 1", "STAR = 0"),
         ("patching.py", "app2.VALUE = 1", "app2.VALUE = 2"),
     ],
@@ -128,6 +142,15 @@ def test_what_a_metric_reaches_is_its_code(project, file, old, new):
     assert old in text
     (project / file).write_text(text.replace(old, new))
     assert digest(project) != before
+
+
+def test_a_module_that_is_there_now_is_followed_where_another_one_stood_in_for_it(project):
+    before = digest(project)
+    (project / "fast.py").write_text("def fits(text):\n    return False\n")
+    after = digest(project)
+    assert after != before
+    (project / "fast.py").write_text("def fits(text):\n    return len(text)\n")
+    assert digest(project) not in {before, after}
 
 
 @pytest.mark.parametrize(
