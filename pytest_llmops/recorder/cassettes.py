@@ -331,6 +331,16 @@ class CassetteSession:
     def name(self) -> str:
         return shown_path(self.path)
 
+    def find_moved(self, key: str) -> str:
+        """Return where a call is recorded under the former name of the golden file; empty if nowhere."""
+        for path in sorted(self.path.parent.parent.glob(f"*/{self.path.name}")):
+            with suppress(OSError, ValueError):
+                if key in path.read_text(encoding="utf-8"):
+                    folder, new = shown_path(path.parent), shown_path(self.path.parent)
+                    remedy = f"if the golden file was renamed, git mv {folder} {new}"
+                    return f"; the same call is in {folder}: {remedy}"
+        return ""
+
 
 class Cassettes:
     """Opens and writes cassettes by the rules of a mode, safely among threads and processes."""

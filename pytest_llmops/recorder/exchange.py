@@ -401,7 +401,10 @@ class Exchange:
         if self._recording.mode == "all":
             return "--llm-record all makes every call again"
         if not session.calls:
-            return f"{session.name} holds no call" if session.stamp else f"there is no {session.name} yet"
+            if session.stamp:
+                return f"{session.name} holds no call"
+            moved = session.find_moved(self._identity.key) if session.sealed else ""
+            return f"there is no {session.name} yet{moved}"
         try:
             wanted = self._recorded(self._recording.redaction.value(self._identity.body))
         except Exception as failure:  # noqa: BLE001  # a redaction is anybody's code

@@ -356,6 +356,16 @@ def test_another_repeat_of_an_unchanged_request_is_red(recorded, disguised):
     assert done.returncode == 3, "the other cases have two"
 
 
+def test_recordings_that_did_not_move_with_their_golden_file_are_named(recorded):
+    recorded.git("mv", FILE, "golden/cities.yaml")
+    recorded.commit("renamed")
+    folders = "golden/cassettes/capitals golden/cassettes/cities"
+    assert f"the golden file was renamed, git mv {folders}" in llmops(recorded, *NONE).stdout
+    recorded.git("mv", *folders.split())
+    recorded.commit("and its recordings")
+    assert llmops(recorded, *NONE).returncode == 0
+
+
 def test_recordings_in_another_folder_are_compared_with_those_of_the_old_one(recorded):
     recorded.git("mv", "golden/cassettes", "calls")
     recorded.change("undecided = 'fail'", "undecided = 'fail'\ncassettes = 'calls'", "pyproject.toml")
