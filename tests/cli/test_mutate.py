@@ -474,6 +474,21 @@ def test_lies_that_cannot_be_made_are_not_killed(capsys, bound, outcome):
     assert row["interval"][1] == 1
 
 
+def test_an_appended_lie_is_no_words_of_a_proposed_check(capsys):
+    """They would find this mutant of the generator and no other lie."""
+    Path("mutant_shop.py").write_text(
+        "def answer(question):\n    return 'Yes. A key costs 5 euros. Ask for it.'\n"
+    )
+    golden(
+        "app: mutant_shop:answer\nchecks: {keywords: {all: [euros]}}\n"
+        "cases: [{id: a, input: Is a key expensive?, reference: Yes.}]\n"
+    )
+    _, shown = report(capsys, "--kinds", "appended_lie,first_sentence,number")
+    remedies = {row["kind"]: row["remedy"] for row in shown["survivors"]}
+    assert "appended_lie" in remedies
+    assert not [remedy for remedy in remedies.values() if remedy and ("none:" in remedy or ". " in remedy)]
+
+
 def test_tool_calls_are_dropped_and_changed(capsys):
     case = "cases: [{id: order, input: Where is A-1042?, checks: {keywords: {all: [on its way]}%s}}]\n"
     bot("agent", cases=case % "")

@@ -23,6 +23,7 @@ from pytest_llmops.records import Check, Output, Sample, Score
 from pytest_llmops.runner.scoring import Scorer
 
 _WORD = re.compile(r"\w+(?:[.,:/'\u2019-]\w+)*|[^\w\s]")
+_END = re.compile(r"[.!?]\s|\n")
 _LONGEST = 6  # words of a keyword
 _COMPARED = 2_000  # words at the start of each text, since their comparison is quadratic
 _GENERAL = ("supported", "facts")
@@ -34,6 +35,7 @@ class _Survivor(NamedTuple):
 
     at: int
     group: str
+    kind: str
     answered: Answered
     output: Output
 
@@ -60,7 +62,7 @@ def find_remedies(
         models: By golden file, the encoder and judge of `read_checks`.
     """
     rows = [
-        _Survivor(at, trial.group, trial.mutation.answered, trial.mutation.output)
+        _Survivor(at, trial.group, trial.kind, trial.mutation.answered, trial.mutation.output)
         for at, trial in enumerate(survivors)
         if trial.mutation.answered is not None and trial.mutation.output is not None
     ]
@@ -81,12 +83,18 @@ def _propose_general(name: str, survivors: Iterable[_Survivor]) -> Iterator[_Can
 
 
 def _of_words(survivors: Iterable[_Survivor]) -> Iterator[_Candidate]:
-    """Words that the mutant lacks, those of the reference first; then words that it adds."""
+    """
+    Words that the mutant lacks, those of the reference first; then words that it adds.
+
+    None of an appended sentence, since a check of its words would find no other lie.
+    """
     for survivor in survivors:
         good, bad = survivor.answered.output.text, survivor.output.text
         reference = survivor.answered.task.case.reference or ""
         lost, added = _changes(good, bad)
         lost.sort(key=lambda phrase: (phrase not in reference, -len(phrase)))
+        if survivor.kind == "appended_lie":
+            added = []
         for option, phrases in (("all", lost), ("none", added)):
             for phrase in phrases[:3]:
                 # Nobody's data get into a golden file: of the whole text, since a value alone tells less.
@@ -151,7 +159,7 @@ def _phrases(text: str, other: str, spans: Sequence[tuple[int, int]], first: int
         for before in range(3):
             begin, end = max(first - before, 0), min(last + after, len(spans))
             phrase = text[spans[begin][0] : spans[end - 1][1]]
-            is_words = re.match(r"\w", phrase) and re.search(r"\w\Z", phrase) and "\n" not in phrase
+            is_words = re.match(r"\w", phrase) and re.search(r"\w\Z", phrase) and not _END.search(phrase)
             if is_words and phrase.casefold() not in other.casefold():
                 yield phrase
                 return

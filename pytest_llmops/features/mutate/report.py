@@ -236,7 +236,8 @@ def _shown(trial: Trial) -> str:
     """What was changed, and the mutant around that place."""
     change = _change(trial)
     answered, output = trial.mutation.answered, trial.mutation.output
-    if trial.group != "output" or answered is None or output is None or changes_private(trial):
+    has_text = trial.group in {"output", "model"} and not changes_private(trial)
+    if not has_text or answered is None or output is None:
         return printable(change, _TEXT)
     good, bad = _masked(answered.output.text), _masked(output.text)
     same = len(commonprefix([good, bad]))  # noqa: RUF071 - of two texts, not of paths
