@@ -108,6 +108,7 @@ def compare_days(
     copies: str = "",
     shape: tuple[float, float] = (8, 2),
     loses: float = 0.0,
+    sticks: float = 0.0,
 ) -> Tally:
     """
     A run of another day than those of the baseline.
@@ -116,6 +117,7 @@ def compare_days(
         shock: Standard deviation of what moves all cases of a topic on a day, in logits.
         copies: `known` or `unknown` to the gate: a cache answers all repeats of a day with the first.
         loses: Points that every case of one check loses.
+        sticks: The chance that a repeat comes out as the one before it.
     """
     random = np.random.default_rng(seed)
     rates = random.beta(*shape, (CASES, len(CHECKS)))
@@ -126,7 +128,11 @@ def compare_days(
         moved = 1 / (1 + np.exp(-np.log(kept / (1 - kept)) - moves)) if shock else truth
         if copies:
             return np.repeat(draw(random, moved, 1, PLAIN), repeats, axis=0)
-        return draw(random, moved, repeats, PLAIN)
+        scores = draw(random, moved, repeats, PLAIN)
+        for repeat in range(1, repeats):
+            same = random.random(moved.shape) < sticks
+            scores[repeat] = np.where(same, scores[repeat - 1], scores[repeat])
+        return scores
 
     harmed = rates.copy()
     harmed[:, 0] = np.clip(harmed[:, 0] - loses, 0, 1)
@@ -225,6 +231,18 @@ ROWS: tuple[tuple[str, str, Callable[[Tally], bool], Simulation], ...] = (
         )
         for known, days in (("known", 1), ("unknown", 1), ("unknown", 5))
         for shape, shape_name in (((8, 2), "Beta(8, 2)"), ((99, 1), "Beta(99, 1)"))
+    ),
+    *(
+        (
+            f"{'-20 points' if loses else 'nothing changed'}, {sticks:.0%} of repeats as the one before, "
+            f"{days} merged",
+            "≤ 5 % red" if days > 1 and not loses else "",
+            partial(at_most, 0.05 if days > 1 and not loses else 1.0),
+            partial(compare_days, days=days, sticks=sticks, loses=loses),
+        )
+        for loses in (0.0, 0.2)
+        for sticks in (0.2, 0.5)
+        for days in (1, 3)
     ),
     *(
         (
