@@ -234,8 +234,7 @@ ROWS: tuple[tuple[str, str, Callable[[Tally], bool], Simulation], ...] = (
     ),
     *(
         (
-            f"{'-20 points' if loses else 'nothing changed'}, {sticks:.0%} of repeats as the one before, "
-            f"{days} merged",
+            f"{'-20 points' if loses else 'nothing changed'}, {sticks:.0%} as the one before, {days} merged",
             "≤ 5 % red" if days > 1 and not loses else "",
             partial(at_most, 0.05 if days > 1 and not loses else 1.0),
             partial(compare_days, days=days, sticks=sticks, loses=loses),

@@ -109,6 +109,16 @@ def muted(question):
 def stream(question):
     return "".join(chunk.choices[0].delta.content or "" for chunk in ask(question, stream=True))
 
+def graph(question):
+    from typing import TypedDict
+    from langgraph.graph import END, START, StateGraph
+    State = TypedDict("State", {"question": str, "text": str})
+    flow = StateGraph(State)
+    flow.add_node("answerer", lambda state: {"text": ask(state["question"]).choices[0].message.content})
+    flow.add_edge(START, "answerer")
+    flow.add_edge("answerer", END)
+    return flow.compile().invoke({"question": question})["text"]
+
 def graded(question):
     grade = ask(f"Is the passage relevant? {question}").choices[0].message.content
     return "60 days, at most." if grade.strip() == "yes" else "I cannot tell."
@@ -351,9 +361,16 @@ def test_muted_is_the_share_of_cases_that_stay_green_and_no_model_is_called(caps
 
 
 @pytest.mark.parametrize(
-    ("app", "kind"), [("stream", "empty"), ("stream", "truncated"), ("graded", "flipped"), ("later", "empty")]
+    ("app", "kind"),
+    [
+        ("stream", "empty"),
+        ("stream", "truncated"),
+        ("graded", "flipped"),
+        ("later", "empty"),
+        ("graph", "refusal"),
+    ],
 )
-def test_streams_and_verdicts_of_models_are_mutated(capsys, app, kind):
+def test_streams_verdicts_and_graphs_are_mutated(capsys, app, kind):
     bot(app, cases=BOT_CASES.replace("60 days", "at most"))
     calls = record()
     _, shown = report(capsys, "--kinds", kind)
