@@ -137,8 +137,9 @@ def _describe_release(
         steps = "so a drop in small steps is not seen; --release NAME keeps this baseline as one"
         return [f"no release baseline beside {path.name}, {steps}"] if acceptance.replaced else []
     drift = describe_drift(release, run.suite, acceptance.baseline.results)
-    unlike = (
-        f"release {printable(release.name)} has no score that this baseline can be compared with: name files "
-        f"of custom metrics under `metrics` in the settings, or a new release: {RELEASE}"
+    message = (
+        f"release {printable(release.name)} has no score that this baseline can be compared with: if its "
+        "metrics are custom ones, name their files under `metrics` in the settings; else name a new release: "
+        f"{RELEASE}"
     )
-    return [drift or unlike]
+    return [drift or message]

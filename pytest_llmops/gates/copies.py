@@ -70,6 +70,15 @@ def is_copied(result: CaseResult) -> bool:
     return bool(result.copies or result.left_out) and count_answers(result) == 1
 
 
+def may_vary_unseen(base: CaseResult, new: CaseResult) -> bool:
+    """Return whether copies may hide that an app varies; not where the models answered the same in both."""
+    then, now = (
+        [call.answer for output in result.outputs[:1] for call in output.model_calls]
+        for result in (base, new)
+    )
+    return is_copied(base) and is_copied(new) and not (then and then == now)
+
+
 def leave_out_copies(run: Run) -> Run:
     """A run whose copies are gone, and whose other repeats are counted from 0 again."""
     results = mark_copies(run.results)

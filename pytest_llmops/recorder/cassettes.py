@@ -46,6 +46,7 @@ _SAFE = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 _UNSAFE_RUN = re.compile(r"[^a-z0-9_-]+")
 # Names of devices on Windows, whatever ending they carry.
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)")
+_CASE = re.compile(r'^case: "?(.+?)::', re.MULTILINE)
 _LOCK_TIMEOUT_S = 30.0
 _READ_BYTES = 16_000_000  # of files whose calls are held in memory
 _PARSED = "cassette"  # the kind of cache entry
@@ -331,11 +332,13 @@ class CassetteSession:
     def name(self) -> str:
         return shown_path(self.path)
 
-    def find_moved(self, key: str) -> str:
-        """Return where a call is recorded under the former name of the golden file; empty if nowhere."""
+    def describe_moved(self, key: str) -> str:
+        """Return where a call is recorded for a golden file that is gone; empty if nowhere."""
         for path in sorted(self.path.parent.parent.glob(f"*/{self.path.name}")):
             with suppress(OSError, ValueError):
-                if key in path.read_text(encoding="utf-8"):
+                text = path.read_text(encoding="utf-8")
+                case = _CASE.search(text)
+                if key in text and case and not Path(case[1]).exists():
                     folder, new = shown_path(path.parent), shown_path(self.path.parent)
                     remedy = f"if the golden file was renamed, git mv {folder} {new}"
                     return f"; the same call is in {folder}: {remedy}"

@@ -44,7 +44,7 @@ from pytest_llmops.recorder.reply import Reply, read_answer, read_reply
 from pytest_llmops.settings import RecordMode
 
 _OK, _REDIRECTED, _REFUSED = 200, 300, 400
-_NO_SESSION = {400, 404}  # of a tool server that does not know the session of a message, or is told none
+_NO_SESSION = {400, 404}  # of a tool server that does not know the session of a message, or gets none
 _RECORD = "Record it with --llm-record new."
 _STAMPED = re.compile(
     r"[-@:](?=[0-9]*[a-f])[0-9a-f]{8,64}\Z"
@@ -316,7 +316,9 @@ class Exchange:
     def _began_in_replay(self) -> bool:
         """The session of this message began with a replayed answer, so its server knows nothing of it."""
         return self._is_mcp and any(
-            call.kind == MCP and call.outcome == "replayed" and call.request.get("method") == "initialize"
+            (call.kind, call.outcome) == (MCP, "replayed")
+            and (call.provider, call.path) == (self._identity.provider, self._identity.path)
+            and call.request.get("method") == "initialize"
             for call in self._recording.log.calls
         )
 
@@ -403,7 +405,7 @@ class Exchange:
         if not session.calls:
             if session.stamp:
                 return f"{session.name} holds no call"
-            moved = session.find_moved(self._identity.key) if session.sealed else ""
+            moved = session.describe_moved(self._identity.key) if session.sealed else ""
             return f"there is no {session.name} yet{moved}"
         try:
             wanted = self._recorded(self._recording.redaction.value(self._identity.body))

@@ -176,6 +176,9 @@ def test_a_sample_is_the_same_with_guards_and_without(capsys, monkeypatch):
 
     assert main([*INJECTION, "attack_bot:careful", "--sample", "8"]) == 0
     assert "a random sample: 8 of 30 attacks" in capsys.readouterr().out
+    assert main([*INJECTION, "attack_bot:careful", "--out", "all.json"]) == 0
+    assert main([*INJECTION, "attack_bot:careful", "--sample", "8", "--baseline", "all.json"]) == 0
+    capsys.readouterr()
     assert main([*INJECTION, "attack_bot:careful", "--sample", "30"]) == 0
     assert "sample" not in capsys.readouterr().out
 

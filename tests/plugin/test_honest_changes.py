@@ -372,12 +372,12 @@ def test_recordings_in_another_folder_are_compared_with_those_of_the_old_one(rec
     moved = llmops(recorded, *NONE)
     assert "places:" not in moved.stdout, "one: the setting"
 
-    def rename(calls):
+    def reword(calls):
         for call in calls:
             call["response"]["body"]["choices"][0]["message"]["content"] += " indeed"
         return calls
 
-    edit_calls(recorded.path / "calls/capitals/case-1.yaml", rename)
+    edit_calls(recorded.path / "calls/capitals/case-1.yaml", reword)
     assert (
         f"  calls/capitals/case-1.yaml: {FILE}::case-1: {REPLAYED}: 2 edited ("
         in llmops(recorded, *NONE).stdout

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_llmops.bounds import bound_of, holds
@@ -114,6 +115,8 @@ def _run(given: argparse.Namespace) -> int:
     base = load_run(given.baseline) if given.baseline else None
     plan = make_plan(given, settings, seed=seed, sample=sample)
     given.seed = str(plan.seed)  # for the run without guards
+    if base and sample is not None:
+        base = replace(base, results=tuple(result for result in base.results if plan.tries(result.case)))
     arm = run_plan(plan, settings, calls=calls, base=base)
     if given.adaptive:
         run_variants(plan, settings, arm, calls=calls)

@@ -19,6 +19,7 @@ from pytest_llmops.features.mutate.reply_parts import (
     write_reply,
     write_vectors,
 )
+from pytest_llmops.metrics.support.language import detect_language
 from pytest_llmops.recorder.identity import LOOPBACK, Identity
 from pytest_llmops.recorder.providers import WORDLESS
 
@@ -40,6 +41,13 @@ _OPPOSITES: dict[str, str] = {}
 for _yes, _no in _PAIRS:
     _OPPOSITES.setdefault(_yes, _no)
     _OPPOSITES.setdefault(_no, _yes)
+_OF_LANGUAGE: Mapping[str, Mapping[str, str]] = {
+    "es": {"no": "sí"},
+    "it": {"no": "sì"},
+    "nl": {"ja": "nee"},
+}
+"""Words whose opposite is another one than in the languages before."""
+
 _VERDICTS = "|".join(sorted(map(re.escape, _OPPOSITES), key=len, reverse=True))
 _YES_NO = re.compile(
     rf"""(?P<before>\A\W*|["'])(?P<word>{_VERDICTS})(?P<after>["']|(?!\w)(?=\s*(?:[.,;:!。\uff0c\uff01]|\Z)))""",
@@ -82,7 +90,7 @@ class Replies:
         kind: The kind of mutants that is given; None while replies are noted.
         may_embed: Whether an embedding of this provider may be made.
         changed: Cases whose app got a mutant. An app that keeps its models' answers may call none again.
-        looped: Cases whose app called its model without end; it is ended, whatever errors it handles.
+        looped: Cases whose app called its model without end; it is ended, whatever `Exception` it handles.
         guessed: Cases whose app got an embedding of another text, or no reply since none is known.
     """
 
@@ -229,9 +237,11 @@ def mutate_parts(kind: str, parts: Parts) -> Parts:  # noqa: PLR0911 - a return 
 
 
 def _flip(text: str) -> str:
+    opposites = {**_OPPOSITES, **_OF_LANGUAGE.get(detect_language(text), {})}
+
     def opposite(match: re.Match[str]) -> str:
         word = match["word"]
-        new = _OPPOSITES[word.lower()]
+        new = opposites.get(word.lower(), word)
         new = new.upper() if word.isupper() else new.capitalize() if word[0].isupper() else new
         return f"{match['before']}{new}{match['after']}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from pytest_llmops.statistics.intervals import Measure, bound_share
 
 MEASURED = "mutation"
 _WORDS = "lies by words, since the answers are in a language in which none can be made"
+_OF_ANY_LANGUAGE = {("output", "number"), ("output", "date")}
 _NOTHING_TO_CHANGE = "no case has anything for it to change"
 
 
@@ -214,19 +216,17 @@ def _why_nothing(name: str, wanted: Collection[Kind], not_tried: Mapping[str, st
 
 def _count_unmade(name: str, golden: Golden, own: Sequence[Trial], unread: frozenset[str]) -> int | None:
     """
-    Return how many lies are missing since words of an answer cannot be turned; None if no answer's can.
+    Return how many lies are missing since words of an answer cannot be turned; None if no answer has any.
 
-    Such an answer lacks what the others have on average more than it.
+    Such an answer lacks as many lies by words as the others have on average.
     """
     foreign = {case for case in unread if file_of(case) == golden.path}
     if not foreign or name not in {LIES_KEY, "output"}:
         return 0
-    fluent = set(kinds_of(LIES_KEY))
     readable = {trial.case for trial in own if trial.group == "output"} - foreign
-    lies = Counter(trial.case in foreign for trial in own if (trial.group, trial.kind) in fluent)
-    if not readable:
-        return None
-    return max(0, round(lies[False] / len(readable) * len(foreign)) - lies[True])
+    by_words = set(kinds_of(LIES_KEY)) - _OF_ANY_LANGUAGE
+    lies = sum((trial.group, trial.kind) in by_words for trial in own)
+    return math.ceil(lies / len(readable) * len(foreign)) if lies and readable else None
 
 
 def propose_bounds(
@@ -279,10 +279,13 @@ def _judge_bound(  # noqa: PLR0913 - a bound, and what is known of its mutants
         what = f"{rate.survived} of {counted(rate.tried, 'case')} stay green"
     if rate.undecided:
         first = next(trial.reason for trial in trials if not trial.is_decided)
-        what += f"; {rate.undecided} undecided, so it is {ends[0]:.3g} to {ends[1]:.3g}: {first}"
+        what += f"; {rate.undecided} undecided: {first}"
     if unmade:
-        more = "more could not be made, since words in the language of an answer cannot be turned"
-        what += f"; {unmade} {more}, so it is {ends[0]:.3g} to {ends[1]:.3g}"
+        what += (
+            f"; {unmade} more could not be made, since words in the language of an answer cannot be turned"
+        )
+    if ends[0] != ends[1]:
+        what += f"; so it is {ends[0]:.3g} to {ends[1]:.3g}"
     held = {bool(holds(end, bound)) for end in ends}
     outcome: Outcome = "undecided" if len(held) > 1 else "passed" if True in held else "failed"
     low, high = interval

@@ -11,7 +11,7 @@ from pytest_llmops.gates.anchors import JudgeMove, correct_cases
 from pytest_llmops.gates.case_channel.pass_rates import Movement, count_p_value, has_collapsed
 from pytest_llmops.gates.case_channel.pooled import pool_readings
 from pytest_llmops.gates.case_channel.reading import Reading, case_budget, read_check, read_pairs
-from pytest_llmops.gates.copies import is_copied
+from pytest_llmops.gates.copies import may_vary_unseen
 from pytest_llmops.gates.error_budget import COUNT_SHARE, SUITE_SHARE, CaseBudget
 from pytest_llmops.gates.floors import judge_floors
 from pytest_llmops.gates.paired_runs import Chance, Pairs, describe_fact, describe_unlike, have_same_input
@@ -50,7 +50,8 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and the rest of th
     - It got worse, and that is a fact or the repeats show it (`Reading.state`): `regressed`.
     - It is an attack that succeeds now, in any repeat, and that the baseline held: `regressed`.
     - It holds now: `passed`; where the baseline missed it the advice is `fixed`.
-    - It is missed now by one answer, held before by one, and all other repeats are copies: `undecided`.
+    - It is missed now by one answer, held before by one, and all other repeats are copies: `undecided`,
+      unless the models are known to have answered the same.
     - It is missed now, in an app whose answers do not vary: `failed`, and `known` where it was before;
       `undecided` where it was and is worse in too few repeats to be a fact.
     - It is missed now, and is a metric without bounds (seconds, dollars): `failed`, and `known` as above.
@@ -78,8 +79,8 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and the rest of th
         if verdict.baseline is not None and verdict.outcome != "error":
             reading = known.get(id(check)) or read_check(base, result, check, chance, moved)
             verdict = _interpret(verdict, then, reading, chance, budget)
-            hides = reading.scale.bounded and is_copied(base) and is_copied(result)
-            if hides and (then.outcome, verdict.outcome) == ("passed", "failed"):
+            varies = reading.scale.bounded and may_vary_unseen(base, result)
+            if varies and (then.outcome, verdict.outcome) == ("passed", "failed"):
                 verdict = replace(verdict, outcome="undecided", advice=_COPIES)
         compared.append(verdict)
     failed_before = {verdict.metric for verdict in compared if verdict.known}

@@ -127,10 +127,11 @@ class _Answer:
             return False
         if any(own.negated) and any(reference.negated):
             return False  # `None` where there are none
-        return any(
-            is_less(self.text, self.language) and not is_less(self.reference, self.reference_language)
-            for is_less in (_is_empty, _is_verdict)
-        )
+        if _is_empty(self.text, self.language):
+            return not _is_empty(self.reference, self.reference_language)
+        asks_for_more = _begins_with_question_word(self.question, self.question_language)
+        is_due = _is_verdict(self.reference, self.reference_language)
+        return asks_for_more and _is_verdict(self.text, self.language) and not is_due
 
     def compare_verdicts(self) -> tuple[float, str]:
         """Return the score of the verdict, and the reason why it is not better."""
@@ -190,8 +191,8 @@ def find_refusal(text: str, language: Language, known: Sequence[str] = ()) -> st
     """
     Return the sentence that refuses or asks back in place of an answer; empty for none.
 
-    It is the first one that claims something, and at most one other claim is with it. Where the question is
-    known, only claims with a word of it or of the reference, or with a value, count.
+    It is the first one that claims something, and at most one other claim is with it. Where it refuses what a
+    known question asks, only claims with a word of question or reference, or with a value, count.
 
     Args:
         known: Question and reference: what has words of theirs is no refusal. Without them, only a phrase or
@@ -218,12 +219,27 @@ def find_refusal(text: str, language: Language, known: Sequence[str] = ()) -> st
     ]
     if not refusing or not claims or claims[0] not in refusing:
         return ""
-    rest = [
-        sentence
-        for sentence in claims
-        if sentence not in refusing and (not known or _is_about(sentence, language, topic))
-    ]
+    rest = [sentence for sentence in claims if sentence not in refusing]
+    if known and _refuses_topic(refusing[0], language, topic):
+        rest = [sentence for sentence in rest if _is_about(sentence, language, topic)]
     return refusing[0] if len(rest) <= _REST_AT_MOST else ""
+
+
+def _refuses_topic(sentence: str, language: Language, topic: set[str]) -> bool:
+    """Return whether a refusal names nothing but what is asked: `I am not sure about the weather` does."""
+    polite = {language.stem(word) for phrase in language.greetings for word in phrase.split()}
+    content = {token.stem for token in read_sentence(sentence, language).tokens}
+    content -= _list_telling(language) | polite
+    return not content or not content.isdisjoint(topic)
+
+
+def _begins_with_question_word(question: str, language: Language) -> bool:
+    """Return whether a question asks for more than yes or no by its first word."""
+    sentences = [fold(part).strip(" \u00bf") for part in _SENTENCE.split(question) if _QUESTION.search(part)]
+    return any(
+        split_words(part)[:1] and split_words(part)[0] in language.asks and not language.yes_or_no.match(part)
+        for part in sentences
+    )
 
 
 def _is_about(sentence: str, language: Language, topic: set[str]) -> bool:
@@ -234,7 +250,8 @@ def _is_about(sentence: str, language: Language, topic: set[str]) -> bool:
 def _is_verdict(text: str, language: Language) -> bool:
     """Return whether a text has nothing but yes or no, which is no answer to a question for more."""
     spaced = [" ".join(split_words(sentence)) for sentence in split(text)]
-    return all(any(opener.fullmatch(words) for opener in language.openers.values()) for words in spaced)
+    openers = [language.openers[name] for name in ("yes", "no")]
+    return all(any(opener.fullmatch(words) for opener in openers) for words in spaced)
 
 
 def _is_empty(text: str, language: Language) -> bool:

@@ -30,7 +30,8 @@ _LONGEST = 60  # content words of a claim that is compared: time grows with thei
 _CONDITIONS = frozenset({"if", "only", "unless", "even"})
 _TIMES = {"before": -1, "after": 1}
 _JOINING = _CONDITIONS | _TIMES.keys()
-_LIMITING = frozenset({"only", "most", "some", "up", "down", "if", "unless"})
+_SHARES = frozenset({"only", "most", "some"})
+_LIMITS = frozenset({"up", "down", "if", "unless"})
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 _END = regex.compile(r"[,;:()]")
 
@@ -46,17 +47,17 @@ def find_turn(claim: Reading, source: Reading, pairs: Pairs, language: Language)
     content = {token.start for token in _list_content(claim, language)}
     stems = Counter(token.stem for reading in (claim, source) for token in reading.tokens)
     once = [pair for pair in pairs if max(stems[token.stem] for token in pair[:2]) <= _ONE_EACH]
-    other = content - {one.start for one, _, likeness in pairs if likeness >= _EQUAL}
-    if len(other) == 1 < len(content) and _opposes(other.pop(), claim, source, language):
+    unmatched = content - {one.start for one, _, likeness in pairs if likeness >= _EQUAL}
+    if len(unmatched) == 1 < len(content) and _opposes(unmatched.pop(), claim, source, language):
         return "opposite"
-    if not other:
+    if not unmatched:
         theirs = list(_connect(source, language))
         turns: dict[Turn, bool] = {
             "negation": _negates(claim, source),
             "condition": any(_turns_condition(one, other) for one in mine for other in theirs),
             "time": _turns_time(mine, theirs)
-            or _passes_limit(mine, source, language)
-            or _passes_limit(theirs, claim, language),
+            or _passes_limit(claim, source, language)
+            or _passes_limit(source, claim, language),
             "scope": _turns_scope(claim, source),
             "roles": _exchanges_clauses(once),
         }
@@ -187,23 +188,46 @@ def _turns_time(claim: Sequence[_Connection], source: Sequence[_Connection]) -> 
     return any(sides(source, stem) and sides(claim, stem).isdisjoint(sides(source, stem)) for stem in stems)
 
 
-def _passes_limit(joined: Sequence[_Connection], limited: Reading, language: Language) -> bool:
+def _passes_limit(later: Reading, limited: Reading, language: Language) -> bool:
     """Return whether a sentence puts something after the very time within which another one has it."""
-    limits = {anchor for name, anchor, _ in limited.marks if name == "down"} & _list_times(limited, language)
-    later = (one for one in joined if one.kind == "after" and not one.is_rest_negated)
-    return any(not limits.isdisjoint(one.joined) for one in later)
+    after, within = (
+        _list_lengths(reading, stems, language)
+        for reading, stems in ((later, _list_after(later, language)), (limited, _list_within(limited)))
+    )
+    both = _list_lengths(later, _list_within(later), language)
+    both |= _list_lengths(limited, _list_after(limited, language), language)
+    return bool(after & within - both)
+
+
+def _list_after(reading: Reading, language: Language) -> set[str]:
+    joined = (one for one in _connect(reading, language) if one.kind == "after" and not one.is_rest_negated)
+    return {stem for one in joined for stem in one.joined}
+
+
+def _list_within(reading: Reading) -> set[str]:
+    return {anchor for name, anchor, _ in reading.marks if name == "down"}
+
+
+def _list_lengths(reading: Reading, stems: Collection[str], language: Language) -> set[tuple[str, str]]:
+    """Return lengths of time that begin with one of the stems, as number and unit."""
+    return {
+        (number.stem, unit.stem)
+        for number, unit in pairwise(reading.tokens)
+        if number.stem in stems and unit.stem in language.stems("times")
+    }
 
 
 def _turns_scope(claim: Reading, source: Reading) -> bool:
     """
     Return whether the claim says of all, in the source's words, what it says of some.
 
-    These are `only` and `most` of them, or those within a limit or under a condition that the claim leaves
-    out; or the claim says `only` where the source says `all` of the same word.
+    These are `only` and `most` of them, or those within a limit or under a condition whose words the claim
+    leaves out; or the claim says `only` where the source says `all` of the same word.
     """
     mine, theirs = ({name for name, _, _ in reading.marks} for reading in (claim, source))
     if "all" in mine - theirs:
-        return not _LIMITING.isdisjoint(theirs - mine)
+        limits = {name for name, anchor, _ in source.marks if name in _LIMITS and anchor not in claim.stems}
+        return not ((_SHARES & theirs) | limits).issubset(mine)
     only, of_all = (
         {anchor for name, anchor, _ in reading.marks if name == wanted}
         for reading, wanted in ((claim, "only"), (source, "all"))

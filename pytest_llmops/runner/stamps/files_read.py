@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import sysconfig
+import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -25,7 +26,7 @@ from urllib.parse import urlsplit
 from pytest_llmops.recorder.request_settings import is_credential
 from pytest_llmops.runner.stamps.app_code import AppCode, is_inside, is_own, mark_changing, name_file
 
-# ruff: noqa: PTH100, PTH110, PTH113, PTH116, PTH119, PTH122, PTH123  # in an audit hook, which every file that the app opens waits for
+# ruff: noqa: PTH100, PTH110, PTH113, PTH116, PTH119, PTH120, PTH122, PTH123  # in an audit hook, which every file that the app opens waits for
 
 _DIGITS = 16
 _WRITES = os.O_WRONLY | os.O_RDWR
@@ -39,10 +40,22 @@ _EVENTS = frozenset({"open", "os.rename", "sqlite3.connect"})
 _KEYS = (".pem", ".key", ".p12", ".pfx", ".jks")
 _SNAPSHOT = re.compile(r"models--([^/\\]+)[/\\]snapshots[/\\]([0-9a-f]{7,40})[/\\]")
 _ANYBODY = "a thread"
+_LIBRARIES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _STDLIB = sysconfig.get_paths()["stdlib"] + os.sep
 _SYSTEM = tuple(
-    f"{os.path.realpath(folder)}{os.sep}"
-    for folder in ("/dev", "/etc", "/lib", "/proc", "/sys", "/usr", sys.prefix, sys.base_prefix)
+    f"{folder}{os.sep}"
+    for folder in (
+        "/bin",
+        "/dev",
+        "/etc",
+        "/lib",
+        "/lib64",
+        "/proc",
+        "/sys",
+        "/usr",
+        sys.prefix,
+        sys.base_prefix,
+    )
 )
 _OUTSIDE = " outside the project"
 """The end of the name of a file that two machines have in different folders."""
@@ -64,6 +77,7 @@ _hooked = False
 def watch(root: Path) -> None:
     """Begin to note what code of this project reads; for each call one of `unwatch`."""
     global _hooked  # noqa: PLW0603 - one hook a process, since none can be removed
+    tempfile.gettempdir()
     with _lock:
         _roots.append(os.path.realpath(root))
         if not _hooked:
@@ -124,13 +138,16 @@ def _may_count(path: str) -> bool:
 
 def _is_outside(path: str) -> bool:
     """Return whether a file may be data outside the project, and is none of a cache, library or system."""
-    if path.startswith(_SYSTEM) or f"{os.sep}." in path or f"{os.sep}site-packages{os.sep}" in path:
+    if path.startswith(_SYSTEM) or f"{os.sep}." in path or _is_library(path) or path.endswith(_SOURCE):
         return False
-    return not path.endswith(_SOURCE) and not any(_is_below(path, root) for root in _roots)
+    if os.path.dirname(path) == tempfile.tempdir:  # whose names are made up; `gettempdir` opens a file itself
+        return False
+    real = os.path.realpath(path)
+    return not any(place.startswith(f"{root}{os.sep}") for root in _roots for place in (path, real))
 
 
-def _is_below(path: str, root: str) -> bool:
-    return path.startswith(f"{root}{os.sep}") or os.path.realpath(path).startswith(f"{root}{os.sep}")
+def _is_library(path: str) -> bool:
+    return any(folder in path for folder in _LIBRARIES)
 
 
 def _find_reader(*, direct: bool = False) -> str:
@@ -152,7 +169,7 @@ def _find_reader(*, direct: bool = False) -> str:
                 return ""
             if any(is_own(file, root) for root in _roots):
                 return os.path.realpath(file)
-            if direct and not file.startswith(_STDLIB):
+            if direct and (_is_library(file) or not file.startswith(_STDLIB)):
                 return ""
         frame = frame.f_back
     if direct:
@@ -206,7 +223,7 @@ def stamp_files(code: AppCode, known: Iterable[str], started_s: float) -> dict[s
             stamps[f"weights:{match[1].replace('--', '/')}"] = match[2][:12]
         elif not path.endswith(_SOURCE) and (real := _real_file(path, top, stamped)):
             stamps[f"file:{name_file(real, root)}"] = _digest(real, started_s)
-        elif _is_outside(path) and code.facts.keys() & _readers[path] and os.path.isfile(path):
+        elif _is_outside(path) and code.facts.keys() & _readers.get(path, set()) and os.path.isfile(path):
             outside[os.path.basename(path)].append(_digest(path, started_s))
     return stamps | {f"file:{name}{_OUTSIDE}": " ".join(sorted(found)) for name, found in outside.items()}
 

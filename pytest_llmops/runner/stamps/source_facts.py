@@ -45,7 +45,7 @@ class SourceFacts:
         prefixes: Beginnings of names of variables.
         beginnings: Texts that another one may start with, `shop_` for `name.lower().startswith("shop_")`;
             an empty one for a text that is no constant there: `name.startswith(prefix)`, and a condition of
-            a loop that reads a name from outside the loop, `for name in names if prefix in name`.
+            a loop over variables that reads a name from outside, `for name in environ if prefix in name`.
     """
 
     digest: str
@@ -179,25 +179,29 @@ class _Finder:
         elif name in _IMPORTERS:
             self.mentions.update(text for text in texts if not text.startswith("."))
             self.imports += [f"{text}:" for text in texts if text.startswith(".")]
-        elif name == "filter" and node.args and isinstance(node.args[0], ast.Lambda):
-            chosen = node.args[0]
-            self._note_condition(chosen.args, [chosen.body])
+        elif name == "filter" and len(node.args) > 1 and isinstance(node.args[0], ast.Lambda):
+            self._note_condition(node.args[1], node.args[0], [node.args[0].body])
         for keyword in node.keywords:
             text = _text(keyword.value) if keyword.arg in _PREFIX_WORDS else ""
             if len(text) >= _SHORTEST - 1 and _ANY_VARIABLE.fullmatch(text):
                 self.prefixes.add(text)
 
     def note_comprehension(self, node: ast.comprehension) -> None:
-        self._note_condition(node.target, node.ifs)
+        self._note_condition(node.iter, node.target, node.ifs)
 
     def note_loop(self, node: ast.For) -> None:
-        self._note_condition(
-            node.target, [part.test for part in ast.walk(node) if isinstance(part, ast.If | ast.IfExp)]
-        )
+        tests = [part.test for part in ast.walk(node) if isinstance(part, ast.If | ast.IfExp)]
+        self._note_condition(node.iter, node, tests)
 
-    def _note_condition(self, loop: ast.AST, tests: Sequence[ast.expr]) -> None:
-        """Note that the items of a loop are selected by something that the loop does not bind."""
-        bound = {name for part in ast.walk(loop) if (name := getattr(part, "id", getattr(part, "arg", "")))}
+    def _note_condition(self, items: ast.AST, loop: ast.AST, tests: Sequence[ast.expr]) -> None:
+        """Note that variables are selected by something that the loop over them does not bind."""
+        if not any(map(_is_environment_itself, ast.walk(items))):
+            return
+        bound = {
+            getattr(part, "arg", getattr(part, "id", ""))
+            for part in ast.walk(loop)
+            if isinstance(part, ast.arg) or isinstance(getattr(part, "ctx", None), ast.Store)
+        }
         called = {id(part.func) for test in tests for part in ast.walk(test) if isinstance(part, ast.Call)}
         if any(
             isinstance(part, ast.Name) and id(part) not in called and part.id not in bound
@@ -255,9 +259,13 @@ def _is_prefix(part: ast.keyword | ast.Assign) -> bool:
 
 
 def _is_environment(node: ast.AST) -> bool:
+    """Return whether a node is a part of the environment."""
+    return _is_environment_itself(getattr(node, "value", None))
+
+
+def _is_environment_itself(node: ast.AST | None) -> bool:
     """`os.environ` or a mapping of that name."""
-    value = getattr(node, "value", None)
-    name = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "")
+    name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
     return name in {"environ", "environb", "env"}
 
 

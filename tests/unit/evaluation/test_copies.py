@@ -103,16 +103,19 @@ def run(tmp_path, serve):
 
         def app(question):
             request = {"model": "small", "messages": [{"role": "user", "content": question}]}
-            return client.post(url, json=request).json()["choices"][0]["message"]["content"]
+            text = client.post(url, json=request).json()["choices"][0]["message"]["content"]
+            return "I am broken" if question in run.broken else text
 
-        def run(**options):
-            endpoint.forget()
+        def run(*, forgets=True, **options):
+            if forgets:
+                endpoint.forget()
             settings = Settings(root=tmp_path, record="all")
             run.problems = []
             golden = load_golden(path, root=tmp_path)
             return run_golden(golden, app, settings=settings, problems=run.problems, **options)
 
         run.endpoint = endpoint
+        run.broken = ()
         return run
 
     return begin
@@ -146,10 +149,18 @@ def test_copies_count_once_in_a_baseline_and_in_a_run(run, kind, tmp_path, monke
 def test_an_unchanged_app_behind_a_cache_is_not_red(run, seed, repeats):
     ask = run("id")
     ask.endpoint.draw.seed(seed)
-    base, new = ask(repeats=10), ask(repeats=repeats, baseline=None)
+    base, new = ask(repeats=10), ask(repeats=repeats)
     compared = compare(base, new)
     assert compared.outcome == "undecided"
     assert any("a cache answered each repeat with one answer" in row.advice for row in compared.verdicts)
+
+
+def test_an_app_that_breaks_behind_a_cache_that_answers_as_before_has_failed(run):
+    ask = run("id")
+    base = ask(repeats=10)
+    held = next(result.case for result in base.results if 1.0 in values_by_metric(result)["keywords"])
+    ask.broken = {f"question {int(held[-2:])}"}
+    assert compare(base, ask(repeats=10, forgets=False)).outcome == "failed"
 
 
 @pytest.mark.parametrize("kind", ["constant", "fresh"])

@@ -129,6 +129,14 @@ def test_a_session_that_was_replayed_is_unknown_to_its_server(recorder, server: 
     assert server.ran == ["tents"]
     assert "loopback/mcp is not recorded, and its server (status 400) knows no session" in str(log.error)
     assert str(log.error).endswith("Record the case anew with --llm-record all.")
+
+    with recorder().recording(CASE, 0, rules=listed(server.port)) as log:
+        run_tool(server.port, "tents", "legacy")
+        # A message to another place has nothing to do with the session that was replayed.
+        requests.post(
+            f"http://127.0.0.1:{server.port}/other", json={"jsonrpc": "2.0", "method": "m"}, timeout=9
+        )
+    assert log.error is None
     text = explain(tmp_path / ".llmops/explain", CASE)
     assert text.startswith(f"{CASE}: 0 model calls, 0 replayed, 0 made, 0 failed; ")
     assert " messages to tool servers, " in text.splitlines()[0]

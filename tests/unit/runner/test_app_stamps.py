@@ -43,6 +43,7 @@ COPIES = {
     "a union": "import os\nV = os.environ | {'SHOP_TONE': 'kind'}",
     "without some": "import os\nV = {k: v for k, v in os.environ.items() if not k.startswith('SHOP_')}",
     "an update": "import os\nV = {}\nV.update(os.environ)",
+    "and a loop over others": "import os\nS = []\nV = {**os.environ}\nW = [row for row in 'ab' if row in S]",
 }
 
 

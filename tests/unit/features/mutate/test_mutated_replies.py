@@ -95,6 +95,12 @@ def test_the_client_of_the_provider_reads_a_stream_of_responses(parts: Parts) ->
         ("flipped", "Yes, it is.", "No, it is."),
         ("flipped", "no", "yes"),
         ("flipped", "Ja.", "Nein."),
+        (
+            "flipped",
+            "No, los perros no pueden entrar en la piscina.",
+            "Sí, los perros no pueden entrar en la piscina.",
+        ),
+        ("flipped", "N\u0130E.", "N\u0130E."),
         ("flipped", '{"relevant": "non"}', '{"relevant": "oui"}'),
         ("flipped", "不可以。", "可以。"),
         ("flipped", "Ja wohl ist es das.", "Ja wohl ist es das."),

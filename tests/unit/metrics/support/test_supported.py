@@ -142,6 +142,16 @@ def test_other_words_for_the_same_stay_green(text):
             ["Parcels are collected after 3 days of the call."],
         ),
         (
+            "Send the draft within 3 days, the report is due after 3 weeks.",
+            ["The report is due after 3 weeks."],
+            [],
+        ),
+        (
+            "Returns within 14 days are free, after 14 days they cost 5 euros.",
+            ["Returns within 14 days are free."],
+            [],
+        ),
+        (
             "Only residents over 65 may park in the yard.",
             ["Residents over 65 may park in the yard."],
             [
