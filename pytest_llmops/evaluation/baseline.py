@@ -201,7 +201,7 @@ def _find_source(  # noqa: PLR0913 - as above
 
 def _describe_unwatched(path: Path, settings: Settings) -> str:
     """
-    Return a sentence where a baseline file that was named differs from its former version in the repository.
+    Return a sentence where a baseline file that was named is not the one in the repository, or not in it.
 
     That is of the branch that CI merges into, where it says which, else the last commit.
     """
@@ -213,7 +213,7 @@ def _describe_unwatched(path: Path, settings: Settings) -> str:
         with suppress(RevisionError):
             revision = open_revision(f"{REVISION}{ref}", root.resolve())
             if not path.resolve().is_relative_to(revision.top):
-                return ""
+                return f"warning: {printable(str(path))} is outside the repository: nobody sees its changes"
             former = revision.read_anywhere(path.resolve())
             if former is None or former == path.read_bytes():
                 return ""

@@ -276,11 +276,11 @@ def _is_proxy(host: str, port: int) -> bool:
 
 
 def _find_owner() -> Recording | None:
-    """Return the recording of this context, or the only one open."""
+    """Return the recording of this context, or the only one open; one that ended if no other is open."""
     recording = current.get()
     if _find_import() is not None:
         return None
-    if recording is not None and not (recording.ended and is_inherited.get()):
+    if recording is not None and not (recording.ended and is_inherited.get() and _open_recordings):
         return recording
     if recording is None and _in_metric.get():
         return None

@@ -64,7 +64,8 @@ class Recording:
         shared: The calls are an app's, and not a judge's.
         services: On this machine, without a stamp of their weights: whether any call of the run was made.
         watch: Finds what leaves on connections that no seam sees.
-        ended: The repeat is over; no check sees the calls that its threads and tasks make from now on.
+        late: Takes the place of what its threads and tasks send from now on, since no check sees it.
+        ended: The repeat is over.
     """
 
     log: CallLog
@@ -72,7 +73,7 @@ class Recording:
     committed: CassetteSession
     mode: RecordMode
     redaction: Redaction
-    report: Callable[[str], None]
+    late: Callable[[str], None]
     rules: CallRules
     budget: CallBudget | None = None
     replies: ReplySource | None = None
@@ -96,10 +97,7 @@ class Recording:
         """
         identity = self._without_ignored(identity)
         if self.ended:
-            self.report(
-                f"{self.log.case}: a model was called after the case had ended, so no check saw it: "
-                "let the app wait for its background work"
-            )
+            self.late(name_place(host, port))
         with self._lock:
             number = self._claim_number(identity.key)
         live = self.rules.why_live(host, port)
@@ -150,6 +148,8 @@ class Recording:
             return
         allowed = self.rules.allows(host, port, host if left.sent is None else "")
         show_address(host)
+        if self.ended and not allowed:
+            self.late(left.host)
         if self.mode == "none" and not allowed:
             error = CassetteError(refuse_elsewhere(self.log.case, left.host))
             self.refuse(error)
@@ -501,7 +501,7 @@ class MetricCalls:
             committed=nowhere,
             mode=self.mode,
             redaction=self.redaction,
-            report=lambda _: None,
+            late=lambda _: None,
             rules=CallRules(live=True),
             budget=self,
         )

@@ -173,6 +173,7 @@ def is_loopback(host: str) -> bool:
         address = ip_address(host)
     except ValueError:
         return False
+    address = getattr(address, "ipv4_mapped", None) or address  # `::ffff:127.0.0.1` of a socket for both
     return address.is_loopback or address.is_unspecified  # `0.0.0.0` is where a server here says that it is
 
 

@@ -17,6 +17,7 @@ _NO_CLIENTS = re.compile(
     r"|/(?:onnxruntime|xllamacpp|torch|cryptography)/"
 )
 _loaded = {"libraries": 0, "functions": 0}
+_OF_GO = b"\xff Go buildinf:"  # whose programs ask the kernel, and not the library of the system
 _SYMBOLS = 11  # the type of an ELF section: symbols that the loader looks up
 
 
@@ -53,7 +54,7 @@ def _find_clients(_: int) -> bool:
 
 @cache
 def _calls_connect(library: str) -> bool:
-    """Return whether an ELF file of 64 bits lacks the symbol `connect`, which the system then gives it."""
+    """Return whether an ELF file of 64 bits lacks the symbol `connect`, which it then gets, or is of Go."""
     with suppress(OSError, struct.error), Path(library).open("rb") as file:
         head = file.read(64)
         if head[:5] != b"\x7fELF\x02":
@@ -67,6 +68,9 @@ def _calls_connect(library: str) -> bool:
             if len(entry) == size
         ]
         for _, kind, _, _, offset, length, link in sections:
+            file.seek(offset)
+            if file.read(len(_OF_GO)) == _OF_GO:
+                return True
             if kind == _SYMBOLS:
                 file.seek(sections[link][4])
                 names = file.read(sections[link][5])

@@ -28,7 +28,7 @@ _NEW_S, _UNNEEDED_S = 0.5, 0.05
 _SHARE, _SHARE_OF_OLD = 4, 16  # pauses are so many times as long as a look, at children of earlier cases too
 _MOST_NAMES = _MOST_CLOSED = 10_000
 _MOST_FACTS = 2_048  # bytes of a process' line
-_CONNECTS = frozenset({"connect", "sendto", "sendmsg"})
+_CONNECTS = frozenset({"connect", "sendto", "sendmsg", "syscall"})
 _BEGINS = frozenset({"system", "posix_spawn", "fork", "execve"})
 """Functions of the system that `ctypes` may be asked for."""
 _STARTS = frozenset({

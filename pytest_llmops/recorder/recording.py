@@ -78,6 +78,7 @@ class Recorder:
     Attributes:
         problems: Answers that could not be kept, and why; the answers themselves reached the app.
         unattributed: How many model calls may have been of any of several cases.
+        late: Places to which a case's threads and tasks sent something after it had ended.
         elsewhere: By destination, what else left for another machine and may have been of any of several.
         unwatched: Why connections of cases could not be watched.
         at_import: By host, what left for a model or another machine while an app was imported.
@@ -109,6 +110,7 @@ class Recorder:
         self.unattributed = 0
         self.elsewhere: Counter[str] = Counter()
         self.at_import: Counter[str] = Counter()
+        self.late: Counter[str] = Counter()
         self.unwatched: set[str] = set()
         self.replies: ReplySource | None = None
         self.keeps = True
@@ -161,6 +163,11 @@ class Recorder:
         if self._mode == "none":
             return CassetteError(refuse_elsewhere("several cases ran", host))
         return None
+
+    def _note_late(self, host: str) -> None:
+        """Count what a case's threads and tasks send after it has ended."""
+        with self._lock:
+            self.late[host] += 1
 
     @contextmanager
     def importing(self, rules: CallRules) -> Iterator[None]:
@@ -219,7 +226,7 @@ class Recorder:
             committed=committed,
             mode=self._mode,
             redaction=self._redaction,
-            report=self._report,
+            late=self._note_late,
             budget=self._budget,
             rules=rules or CallRules(),
             shared=shared,

@@ -81,6 +81,11 @@ class Attribution:
                 f"error: requests or connections of no known case: {name_counts(elsewhere)}, so no check "
                 f"of a case looked at them; {_REMEDY}"
             )
+        if recorder and recorder.late:
+            lost_sight.append(
+                f"error: sent after the case that began it had ended: {name_counts(recorder.late)}, so no "
+                "check saw it: let the app wait for its background work"
+            )
         if recorder and recorder.unwatched:
             why = name_some(sorted(recorder.unwatched), _NAMED)
             lost_sight.append(f"error: nobody watched the connections of some cases: {why}")

@@ -89,7 +89,7 @@ _MATH = re.compile(
 )
 _FORMULA = re.compile(r"\\\(|\\\)|\$\$|\\\[(?=[^\]\n]{1,200}\\\])")
 _SCRIPTS = re.compile(r"[{}^]|_(?=[{\w])")
-_TIE = re.compile(r"(?<=[^\W\d_])~(?=\w)|(?<=\d)~(?=[^\W\d_])")
+_TIE = re.compile(r"(?<=[^\W\d_])~(?=\w)|(?<=[\d}])~(?=[^\W\d_]|[%\\$£¥€])")
 _BACKSLASHED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 _FENCE = re.compile(r"^[ \t>]{0,8}(?:`{3,}|~{3,})[^\n`]{0,60}$", re.MULTILINE)

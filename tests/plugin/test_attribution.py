@@ -145,14 +145,14 @@ def test_the_command_says_the_same(project, shop, monkeypatch, capsys):
     assert "error: 4 unattributed calls: " in shown
 
 
-def test_what_comes_after_the_case_is_a_warning(project, shop):
+def test_a_call_that_comes_after_the_case_is_an_error_and_a_span_a_warning(project, shop):
     """The last case outlives the calls that the others leave behind."""
     shop("late_in_pool", "{latency_s: '<= 60'}")
     result = project.run_here()
-    assert outcomes_of(result)["error"] == 0
-    assert result.ret == 0
+    assert outcomes_of(result)["error"] == 1
+    assert result.ret == 1
     result.stdout.fnmatch_lines_random([
-        "golden/capitals.yaml::c0: a model was called after the case had ended, so no check saw it: *",
+        "error: sent after the case that began it had ended: 3 to *, so no check saw it: *",
         "3 spans were not ended when the case was over, so no check of the case saw what came after: *",
     ])  # fmt: skip
 

@@ -26,6 +26,12 @@ APP = """
         import httpx
         httpx.get(URL + "/collect", params={"q": text})
 
+    def by_httpx_transport(text):
+        import httpx
+        request = httpx.Request("POST", URL + "/collect", content=text)
+        with httpx.HTTPTransport() as transport:
+            transport.handle_request(request).read()
+
     def by_urllib(text):
         from urllib.request import urlopen
         urlopen(URL + "/collect", text.encode(), timeout=5).close()
@@ -80,6 +86,17 @@ APP = """
     def by_shell(text):
         os.system(f"bash -c 'exec 3<>/dev/tcp/{ADDRESS}/{PORT}; sleep 0.5'")
 
+    def by_syscall(text):
+        import ctypes, struct, sys, time
+        system = ctypes.CDLL(None)
+        opened = socket.socket()
+        place = struct.pack("=H", 2) + struct.pack(">H", PORT) + socket.inet_aton(ADDRESS) + bytes(8)
+        connect = {"x86_64": 42, "aarch64": 203}[os.uname().machine]
+        assert system.syscall(connect, opened.fileno(), place, len(place)) == 0
+        os.write(opened.fileno(), text.encode())
+        time.sleep(0.5)
+        os.close(opened.detach())
+
     def by_pycurl(text):
         import pycurl
         client = pycurl.Curl()
@@ -101,7 +118,7 @@ GOLDEN = """
     cases:
       - {id: only, input: "WAY: TEXT", checks: {keywords: {all: [Done]}}}
 """
-READ = ("by_requests", "by_httpx_get", "by_urllib", "by_aiohttp")
+READ = ("by_requests", "by_httpx_get", "by_httpx_transport", "by_urllib", "by_aiohttp")
 UNSEEN = ("by_socket", "by_asyncio", "by_smtp", "by_datagram", "by_httpcore", "by_websocket")
 
 
@@ -182,7 +199,7 @@ def test_a_connection_that_nobody_looked_into_is_undecided(project, elsewhere: P
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no list of connections is read elsewhere")
-@pytest.mark.parametrize("way", ["by_child", "by_shell", "by_pycurl"])
+@pytest.mark.parametrize("way", ["by_child", "by_shell", "by_pycurl", "by_syscall"])
 def test_a_connection_of_another_process_or_of_native_code_is_undecided(
     project, elsewhere: ProviderServer, way: str
 ):

@@ -406,7 +406,7 @@ def test_a_call_that_no_test_can_be_told_of_fails_its_test(project, server, run)
 
 
 @pytest.mark.usefixtures("server")
-def test_a_call_after_the_answer_is_a_warning(project, run):
+def test_a_call_after_the_answer_is_an_error(project, run):
     project.app("""
         import threading, time
         import httpx, os
@@ -422,8 +422,8 @@ def test_a_call_after_the_answer_is_a_warning(project, run):
             return question
     """)  # fmt: skip
     result = run("import time\ndef test_it(llm):\n    llm('hello')\n    time.sleep(0.6)\n")
-    result.assert_outcomes(passed=1, warnings=1)
-    result.stdout.fnmatch_lines(["*a model was called after the case had ended, so no check saw it*"])
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*sent after the case that began it had ended: 1 to *, so no check saw it*"])
 
 
 def test_rules_hold_under_workers(project, server, run):

@@ -61,8 +61,13 @@ def _connect_async(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _goes_on(request: Any) -> bool:
-    """Return whether it is for another host than was asked for, after a redirect or by a custom transport."""
-    return _sent_to.get() not in {"", request.url.host}
+    """
+    Return whether no client sent it, or to another host: after a redirect, or by a custom transport.
+
+    A transport may be used by itself, or be that of another library's client, which is seen there.
+    """
+    asked = _sent_to.get()
+    return asked != request.url.host if asked else is_listening()
 
 
 def _placed(response: Any) -> Any:
