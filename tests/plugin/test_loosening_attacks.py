@@ -513,6 +513,21 @@ def test_a_call_that_was_made_again_and_got_the_same_answer_is_no_edit(recorded)
     assert recorded.listed(recorded.ask("--llm-record", "none")) == []
 
 
+def test_the_id_in_the_answer_to_a_listed_request_counts(recorded):
+    def answer(name):
+        return lambda calls: [
+            call | {"path": "POST /order", "response": call["response"] | {"body": {"id": name}}}
+            for call in calls
+        ]
+
+    on_main(recorded, lambda: edit_calls(recorded.path / CASSETTE, answer("A-1")), branch="listed")
+    edit_calls(recorded.path / CASSETTE, answer("A-2"))
+    recorded.commit("another order")
+    assert recorded.listed(recorded.ask("--llm-record", "none")) == [
+        f"{CASSETTE}: {FILE}::case-1: {REPLAYED}: 2 edited"
+    ]
+
+
 def test_the_time_of_a_call_that_was_made_again_counts_where_time_is_checked(recorded):
     golden = recorded.path / FILE
     timed = golden.read_text().replace("suite: {", "suite: {latency_s: {max: '<= 60'}, ")
