@@ -48,7 +48,7 @@ def find_turn(claim: Reading, source: Reading, pairs: Pairs, language: Language)
     stems = Counter(token.stem for reading in (claim, source) for token in reading.tokens)
     once = [pair for pair in pairs if max(stems[token.stem] for token in pair[:2]) <= _ONE_EACH]
     unmatched = content - {one.start for one, _, likeness in pairs if likeness >= _EQUAL}
-    if len(unmatched) == 1 < len(content) and _opposes(unmatched.pop(), claim, source, language):
+    if len(unmatched) == 1 < len(content) and _opposes(min(unmatched), claim, source, language):
         return "opposite"
     if not unmatched:
         theirs = list(_connect(source, language))

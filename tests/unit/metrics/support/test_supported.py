@@ -176,6 +176,11 @@ def test_other_words_for_the_same_stay_green(text):
             ["Der Verein zahlt die Miete, es sei denn, dass der Gast vor dem Montag absagt."],
         ),
         (
+            "Zelte können innerhalb von 30 Tagen nach der Lieferung zurückgegeben werden.",
+            ["Sie können Zelte bis zu 30 Tage nach der Lieferung zurückgeben."],
+            ["Zelte können nach 30 Tagen nach der Lieferung zurückgegeben werden."],
+        ),
+        (
             "Nur Schüler dürfen den Raum nutzen.",
             ["Den Raum dürfen nur Schüler nutzen."],
             ["Alle Schüler dürfen den Raum nutzen."],
