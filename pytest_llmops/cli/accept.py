@@ -63,7 +63,6 @@ def _accept(given: argparse.Namespace) -> int:
             "--all takes the run's scores instead of the baseline's, --merge adds them; take one"
         )
     settings = load_settings(find_root(Path.cwd()))
-    import_metrics(settings)  # a release is compared on their scales
     path = _find_path(given.baseline, settings)
     run = load_run(given.run)
     try:
@@ -75,6 +74,8 @@ def _accept(given: argparse.Namespace) -> int:
             gone=find_gone(path, settings),
         )
         before = load_release(path)
+        if before is not None:
+            import_metrics(settings)  # it is compared on their scales
         acceptance = update_baseline(path, run, options)
     except AcceptanceError as error:
         print(f"{given.run}: {error}", file=sys.stderr)  # noqa: T201 - a command talks to its user

@@ -537,7 +537,7 @@ def test_a_loop_that_handles_every_exception_is_ended(capsys, app):
     record()
     _, shown = report(capsys, "--kinds", "empty")
     assert (kinds(shown)["empty"]["killed"], kinds(shown)["empty"]["by_error"]) == (2, 2)
-    assert 0 < len(sys.modules["mutant_bot"].ERRORS) < 50, "two cases, each told twenty times"
+    assert 0 < len(sys.modules["mutant_bot"].ERRORS) < 50, "two cases, each refused some twenty times"
 
 
 def test_an_app_that_is_too_slow_on_a_mutant_has_shown_nothing(capsys):

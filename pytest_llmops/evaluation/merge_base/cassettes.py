@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pytest_llmops.errors import CassetteError
+from pytest_llmops.evaluation.merge_base.files import list_checks
 from pytest_llmops.gates.renames import rename_case
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.judges.injection import CANARY
@@ -60,8 +61,7 @@ def compare_recordings(  # noqa: PLR0913 - both sides of the change
     further: dict[str, Mapping[tuple[str, int], str]] = {}
     known: dict[str, frozenset[str]] = {}
     fresh = 0
-    checked = {check.metric for golden in old for case in golden.cases for check in case.checks}
-    timed = _TIME in checked.union(check.metric for golden in old for check in golden.suite)
+    timed = any(check.metric == _TIME for check in list_checks(old))
     for item, was in paths.items():
         now = rename_case(item, moved)
         path = cassette_path(now_in, now).as_posix()

@@ -52,7 +52,7 @@ def list_changed_options(old: Sequence[Golden], revision: Revision) -> Iterator[
     An option is taken for a file's path where there was such a file, and for the name of a rubric where the
     project had or has one of that name, which is read before a built-in one.
     """
-    options = (check.options for check in _list_checks(old))
+    options = (check.options for check in list_checks(old))
     texts = {value for given in options for value in given.values() if isinstance(value, str)}
     texts |= {golden.anchors for golden in old if golden.anchors}
     changed = {text for text in texts if _is_relative(text) and is_changed(revision, text)}
@@ -67,7 +67,8 @@ def list_changed_options(old: Sequence[Golden], revision: Revision) -> Iterator[
         yield Loosening(place=path, what=what, digest=digest)
 
 
-def _list_checks(goldens: Sequence[Golden]) -> Iterator[Check | SuiteCheck]:
+def list_checks(goldens: Sequence[Golden]) -> Iterator[Check | SuiteCheck]:
+    """Yield the checks of suites and cases."""
     for golden in goldens:
         yield from golden.suite
         for case in golden.cases:
@@ -94,7 +95,7 @@ def list_broken_promises(paths: Iterable[str], folder: Path, root: Path) -> Iter
 def list_changed_metrics(old: Sequence[Golden], revision: Revision, root: Path) -> Iterator[Loosening]:
     """Yield files of the project by which metrics that old golden files check score in another way."""
     metrics = defaultdict[tuple[Place, ...], set[str]](set)
-    for check in _list_checks(old):
+    for check in list_checks(old):
         with suppress(LLMOpsError):  # it is gone, and listed for its golden file
             if places := find_places(create_metric(check.metric, check.options)):
                 metrics[places].add(printable(check.metric))

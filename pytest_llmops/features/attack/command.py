@@ -47,6 +47,7 @@ from pytest_llmops.features.attack.verdict import (
     tabulate,
 )
 from pytest_llmops.gates.case_results import case_means, unscored_cases
+from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult
 from pytest_llmops.reports.document import write_markdown, write_terminal
@@ -116,7 +117,8 @@ def _run(given: argparse.Namespace) -> int:
     plan = make_plan(given, settings, seed=seed, sample=sample)
     given.seed = str(plan.seed)  # for the run without guards
     if base and sample is not None:
-        base = replace(base, results=tuple(result for result in base.results if plan.tries(result.case)))
+        tried = cases_by_id(*plan.goldens)
+        base = replace(base, results=tuple(result for result in base.results if result.case in tried))
     arm = run_plan(plan, settings, calls=calls, base=base)
     if given.adaptive:
         run_variants(plan, settings, arm, calls=calls)

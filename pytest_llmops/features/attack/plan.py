@@ -80,10 +80,6 @@ class Plan:
     attacks: Mapping[str, Facets] = field(default_factory=dict)
     bringers: Bringers = field(default_factory=dict)
 
-    def tries(self, case: str) -> bool:
-        """Return whether a case with this item id is tried."""
-        return any(case_id(golden, own) == case for golden in self.goldens for own in golden.cases)
-
     @property
     def goldens(self) -> tuple[Golden, ...]:
         """Ordinary cases first: they are few, and show soon whether the app runs at all."""

@@ -37,10 +37,7 @@ _PAIRS = (
     ("sí", "no"), ("verdadero", "falso"), ("sì", "no"), ("vero", "falso"), ("sim", "não"), ("ja", "nee"),
     ("tak", "nie"), ("是", "否"), ("对", "不对"), ("可以", "不可以"), ("はい", "いいえ"), ("네", "아니요"),
 )  # fmt: skip
-_OPPOSITES: dict[str, str] = {}
-for _yes, _no in _PAIRS:
-    _OPPOSITES.setdefault(_yes, _no)
-    _OPPOSITES.setdefault(_no, _yes)
+_OPPOSITES = {word: other for pair in reversed(_PAIRS) for word, other in (pair, pair[::-1])}
 _OF_LANGUAGE: Mapping[str, Mapping[str, str]] = {
     "es": {"no": "sí"},
     "it": {"no": "sì"},

@@ -79,8 +79,8 @@ def judge_against(  # noqa: PLR0913 - a case, both its sides, and the rest of th
         if verdict.baseline is not None and verdict.outcome != "error":
             reading = known.get(id(check)) or read_check(base, result, check, chance, moved)
             verdict = _interpret(verdict, then, reading, chance, budget)
-            varies = reading.scale.bounded and may_vary_unseen(base, result)
-            if varies and (then.outcome, verdict.outcome) == ("passed", "failed"):
+            is_new = (then.outcome, verdict.outcome) == ("passed", "failed") and reading.scale.bounded
+            if is_new and may_vary_unseen(base, result):
                 verdict = replace(verdict, outcome="undecided", advice=_COPIES)
         compared.append(verdict)
     failed_before = {verdict.metric for verdict in compared if verdict.known}

@@ -227,18 +227,17 @@ def find_refusal(text: str, language: Language, known: Sequence[str] = ()) -> st
 
 def _refuses_topic(sentence: str, language: Language, topic: set[str]) -> bool:
     """Return whether a refusal names nothing but what is asked: `I am not sure about the weather` does."""
-    polite = {language.stem(word) for phrase in language.greetings for word in phrase.split()}
     content = {token.stem for token in read_sentence(sentence, language).tokens}
-    content -= _list_telling(language) | polite
+    content -= _list_telling(language) | language.polite
     return not content or not content.isdisjoint(topic)
 
 
 def _begins_with_question_word(question: str, language: Language) -> bool:
     """Return whether a question asks for more than yes or no by its first word."""
-    sentences = [fold(part).strip(" \u00bf") for part in _SENTENCE.split(question) if _QUESTION.search(part)]
+    questions = filter(_QUESTION.search, _split_question(question))
     return any(
-        split_words(part)[:1] and split_words(part)[0] in language.asks and not language.yes_or_no.match(part)
-        for part in sentences
+        not language.asks.isdisjoint(split_words(part)[:1]) and not language.yes_or_no.match(part)
+        for part in questions
     )
 
 
@@ -321,9 +320,13 @@ def _list_stems(text: str, language: Language) -> set[str]:
     return {language.stem(word) for word in list_letters(read_sentence(text, language))}
 
 
+def _split_question(question: str) -> list[str]:
+    return [fold(part).strip(" \u00bf") for part in _SENTENCE.split(question) if part.strip()]
+
+
 def asks_yes_or_no(question: str, language: Language) -> bool:
     """Return whether the last question of a text, or the text if it has no mark, asks for yes or no."""
-    sentences = [fold(part).strip(" ¿") for part in _SENTENCE.split(question) if part.strip()]
+    sentences = _split_question(question)
     questions = [part for part in sentences if _QUESTION.search(part)] or sentences
     if not questions:
         return False

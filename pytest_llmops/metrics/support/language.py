@@ -78,6 +78,11 @@ class Language:
         return frozenset(self.lists["greetings"].split("|"))
 
     @cached_property
+    def polite(self) -> frozenset[str]:
+        """Stems of the words of greetings."""
+        return frozenset(self.stem(word) for phrase in self.greetings for word in phrase.split())
+
+    @cached_property
     def negations(self) -> re.Pattern[str]:
         if self.is_unspaced:
             return self.match_any(self.lists["negations"].split("|"))

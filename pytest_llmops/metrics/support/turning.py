@@ -55,9 +55,7 @@ def find_turn(claim: Reading, source: Reading, pairs: Pairs, language: Language)
         turns: dict[Turn, bool] = {
             "negation": _negates(claim, source),
             "condition": any(_turns_condition(one, other) for one in mine for other in theirs),
-            "time": _turns_time(mine, theirs)
-            or _passes_limit(claim, source, language)
-            or _passes_limit(source, claim, language),
+            "time": _turns_time(mine, theirs) or _passes_limit((claim, mine), (source, theirs), language),
             "scope": _turns_scope(claim, source),
             "roles": _exchanges_clauses(once),
         }
@@ -188,24 +186,19 @@ def _turns_time(claim: Sequence[_Connection], source: Sequence[_Connection]) -> 
     return any(sides(source, stem) and sides(claim, stem).isdisjoint(sides(source, stem)) for stem in stems)
 
 
-def _passes_limit(later: Reading, limited: Reading, language: Language) -> bool:
-    """Return whether a sentence puts something after the very time within which another one has it."""
-    after, within = (
-        _list_lengths(reading, stems, language)
-        for reading, stems in ((later, _list_after(later, language)), (limited, _list_within(limited)))
-    )
-    both = _list_lengths(later, _list_within(later), language)
-    both |= _list_lengths(limited, _list_after(limited, language), language)
-    return bool(after & within - both)
-
-
-def _list_after(reading: Reading, language: Language) -> set[str]:
-    joined = (one for one in _connect(reading, language) if one.kind == "after" and not one.is_rest_negated)
-    return {stem for one in joined for stem in one.joined}
-
-
-def _list_within(reading: Reading) -> set[str]:
-    return {anchor for name, anchor, _ in reading.marks if name == "down"}
+def _passes_limit(
+    claim: tuple[Reading, Sequence[_Connection]],
+    source: tuple[Reading, Sequence[_Connection]],
+    language: Language,
+) -> bool:
+    """Return whether one sentence puts something after the very time within which the other one has it."""
+    after, within = [], []
+    for reading, joined in (claim, source):
+        later = (one for one in joined if one.kind == "after" and not one.is_rest_negated)
+        after.append(_list_lengths(reading, {stem for one in later for stem in one.joined}, language))
+        limits = {anchor for name, anchor, _ in reading.marks if name == "down"}
+        within.append(_list_lengths(reading, limits, language))
+    return any(after[one] & within[other] - within[one] - after[other] for one, other in ((0, 1), (1, 0)))
 
 
 def _list_lengths(reading: Reading, stems: Collection[str], language: Language) -> set[tuple[str, str]]:

@@ -109,7 +109,8 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
 
 def _note(path: str, mode: object, flags: object) -> None:
     path = os.path.abspath(path)
-    if not _may_count(path):
+    outside = _is_outside(path)
+    if not outside and not _may_count(path):
         return
     if isinstance(mode, str):
         writes = any(mark in mode for mark in "wax+")
@@ -117,7 +118,7 @@ def _note(path: str, mode: object, flags: object) -> None:
         writes = isinstance(flags, int) and bool(flags & _WRITES)
     if writes:
         _written.add(path)
-    elif (reader := _find_reader(direct=_is_outside(path))) and reader != path:
+    elif (reader := _find_reader(direct=outside)) and reader != path:
         _readers[path].add(reader)
 
 
@@ -133,7 +134,7 @@ def _may_count(path: str) -> bool:
     if path.endswith(_SOURCE):
         return any(is_own(path, root) for root in _roots)
     inside = any(is_inside(path, root) for root in _roots)
-    return inside or "models--" in path or os.path.basename(path).startswith(".env") or _is_outside(path)
+    return inside or "models--" in path or os.path.basename(path).startswith(".env")
 
 
 def _is_outside(path: str) -> bool:
