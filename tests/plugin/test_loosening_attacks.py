@@ -513,6 +513,24 @@ def test_a_call_that_was_made_again_and_got_the_same_answer_is_no_edit(recorded)
     assert recorded.listed(recorded.ask("--llm-record", "none")) == []
 
 
+def test_ids_that_make_copies_of_repeats_count(recorded):
+    def name(calls, *, alike):
+        for number, call in enumerate(calls):
+            call["response"]["body"]["id"] = f"chatcmpl-{0 if alike else number}"
+        return calls
+
+    on_main(
+        recorded,
+        lambda: edit_calls(recorded.path / CASSETTE, lambda calls: name(calls, alike=False)),
+        branch="named",
+    )
+    edit_calls(recorded.path / CASSETTE, lambda calls: name(calls, alike=True))
+    recorded.commit("one answer")
+    assert recorded.listed(recorded.ask("--llm-record", "none")) == [
+        f"{CASSETTE}: {FILE}::case-1: {REPLAYED}: 1 edited"
+    ]
+
+
 def test_the_id_in_the_answer_to_a_listed_request_counts(recorded):
     def answer(name):
         return lambda calls: [

@@ -79,10 +79,7 @@ def compare_recordings(  # noqa: PLR0913 - both sides of the change
             what = "the recorded calls are not what they were, and cannot be compared"
             loosened.append(replace(about, what=what))
             continue
-        edited = sum(
-            place in before and not _is_same(before[place], call, timed=timed)
-            for place, call in after.items()
-        )
+        edited = _count_edited(before, after, timed=timed)
         new = [place for place in after if place not in before]
         odd = new if item == CANARY and judged else _find_unexplained(before, after)
         known[now] = frozenset(key for key, *_ in before)
@@ -100,11 +97,30 @@ def compare_recordings(  # noqa: PLR0913 - both sides of the change
     )
 
 
-def _is_same(old: Recorded, new: Recorded, *, timed: bool) -> bool:
-    """Return whether a recording has the same answer, also one that was made again; `timed`: as fast."""
-    if old == new:
-        return True
-    if timed or not new.path.startswith("/"):  # of a listed request the `id` may be what the app asks for
+def _count_edited(before: Calls, after: Calls, *, timed: bool) -> int:
+    """
+    Count recordings with another answer; one that was made again may have another id and another time.
+
+    The ids must differ as they did: repeats of one id are copies, and count as one.
+
+    Args:
+        timed: A check is of time, so that it counts, too.
+    """
+    shared = [(before[place], call) for place, call in after.items() if place in before]
+    ids = {(_call_id(old.body), _call_id(new.body)) for old, new in shared}
+    differ_alike = len({old for old, _ in ids}) == len(ids) == len({new for _, new in ids})
+    return sum(
+        old != new and (timed or not differ_alike or not _says_the_same(old, new)) for old, new in shared
+    )
+
+
+def _call_id(body: Any) -> str:
+    events = (event for _, event in event_lines(body)) if isinstance(body, str) else (body,)
+    return next((str(event["id"]) for event in events if isinstance(event, Mapping) and "id" in event), "")
+
+
+def _says_the_same(old: Recorded, new: Recorded) -> bool:
+    if not new.path.startswith("/"):  # of a listed request the `id` may be what the app asks for
         return False
     like = replace(new, duration_s=old.duration_s, offset_s=old.offset_s, body=old.body)
     return old == like and _without_call_ids(old.body) == _without_call_ids(new.body)
