@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import argparse
 import gc
+import json
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,7 +28,20 @@ from pytest_llmops.gates.baseline import accept as accept_run
 from pytest_llmops.gates.error_budget import CaseBudget
 from pytest_llmops.gates.release import Release, ReleasePlanner, last_share
 from pytest_llmops.gates.repeats import RepeatPlanner
-from pytest_llmops.records import Case, CaseResult, Check, Comparison, Golden, Run
+from pytest_llmops.records import (
+    Bound,
+    Case,
+    CaseResult,
+    Check,
+    Comparison,
+    Golden,
+    Run,
+    Sample,
+    Score,
+    SuiteCheck,
+)
+from pytest_llmops.registry import register_metric
+from pytest_llmops.settings import Settings
 
 CASES = 30
 RECORDED = 10
@@ -196,6 +212,77 @@ def fail_at_times(seed: int, *, share: float) -> Tally:
     return Tally(red=is_red(compared), undecided=undecided, calls=calls)
 
 
+class Judged:
+    """A judge's scores: the quality that an output names, times how lenient it is today, and noise."""
+
+    name, version, needs, range = "judged", 1, frozenset[str](), (0.0, 1.0)
+    higher_is_better, bound = True, Bound(comparison=">=", threshold=0.1)
+
+    random = np.random.default_rng()
+    lenient = 1.0
+
+    def score(self, batch: Sequence[Sample]) -> list[Score]:
+        """One score for each sample, never above 1."""
+        return [
+            Score(metric=self.name, value=min(1.0, self.lenient * self._rate(sample)), signature="judged")
+            for sample in batch
+        ]
+
+    def _rate(self, sample: Sample) -> float:
+        quality = float(sample.output.text.split()[0])
+        return float(np.clip(quality + self.random.normal(0, 0.02), 0, 1))
+
+
+def judge_days(seed: int, *, lenient: float, anchors: int = 0, loses: float = 0.0) -> Tally:
+    """
+    A judge that is stricter or more lenient in the run than in the baseline, run by the plugin.
+
+    Args:
+        lenient: What the run's scores are multiplied with.
+        anchors: Stored outputs that are judged in both runs.
+        loses: Share of its quality that each answer of the app loses.
+    """
+    register_metric("judged", Judged)
+    random = np.random.default_rng(seed)
+    qualities = random.beta(8, 2, CASES)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        stored = [
+            {"id": f"a{at}", "input": str(at), "output": f"{quality:.4f} stored"}
+            for at, quality in enumerate(random.beta(8, 2, anchors))
+        ]
+        (root / "anchors.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in stored))
+        check = Check(metric="judged", comparison=">=", threshold=0.1)
+        suite = SuiteCheck(metric="judged", statistic="mean", comparison=None, threshold=None, max_drop=0.01)
+        golden = Golden(
+            path="golden.yaml",
+            anchors="anchors.jsonl" if anchors else "",
+            cases=tuple(Case(id=f"c{at}", input=str(at), checks=(check,)) for at in range(CASES)),
+            suite=(suite,),
+        )
+
+        def run(today: float, kept: float, base: Run | None) -> Run:
+            def answer(question: str) -> str:
+                quality = float(np.clip(qualities[int(question)] * kept + random.normal(0, 0.03), 0, 1))
+                return f"{quality:.4f} {random.random()}"
+
+            Judged.random, Judged.lenient = random, today
+            return run_golden(
+                golden,
+                answer,
+                baseline=base,
+                repeats=RECORDED if base is None else "auto",
+                settings=Settings(root=root),
+            )
+
+        base = run(1.0, 1.0, None)
+        later = run(lenient, 1.0 - loses, base)
+    compared = compare(base, later)
+    undecided = any(verdict.outcome == "undecided" for verdict in compared.verdicts)
+    calls = sum(len(result.outputs) for result in later.results) / CASES
+    return Tally(red=is_red(compared), undecided=undecided, calls=calls)
+
+
 Simulation = Callable[[int], Tally]
 ROWS: tuple[tuple[str, str, Callable[[Tally], bool], Simulation], ...] = (
     (
@@ -264,6 +351,24 @@ ROWS += (
         "≤ 1 % red",
         partial(at_most, 0.01),
         partial(fail_at_times, share=0.01),
+    ),
+    *(
+        (
+            f"{'-5 points' if loses else 'nothing changed'}, a judge's scores x {lenient}, {anchors} anchors",
+            "≤ 1 % red" if not loses and (anchors or lenient == 1) else "≥ 90 % red" if loses else "",
+            partial(at_most, 0.01 if not loses and (anchors or lenient == 1) else 1.0)
+            if not loses
+            else lambda tally: tally.red >= 0.9,
+            partial(judge_days, lenient=lenient, anchors=anchors, loses=loses),
+        )
+        for loses, lenient, anchors in (
+            (0.0, 1.0, 0),
+            (0.0, 0.98, 0),
+            (0.0, 0.98, 8),
+            (0.0, 0.98, 20),
+            (0.05, 0.98, 8),
+            (0.05, 0.98, 20),
+        )
     ),
 )
 

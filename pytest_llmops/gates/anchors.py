@@ -1,8 +1,8 @@
 """
 The judge separated from the app: stored outputs, scored in both runs, show how far the judge moved.
 
-A judge behind an alias may be a little stricter today. Where the anchors' scores move, and more than chance
-explains, the difference of the app's scores is corrected by theirs, and one that the correction explains is
+A judge behind an alias may be a little stricter today. Where the anchors' scores move, the difference of the
+app's scores is corrected by theirs. A drop that their move may explain, as far as so many anchors tell, is
 `undecided` with that cause.
 """
 
@@ -19,13 +19,10 @@ from pytest_llmops.gates.suite_channel.paired_scores import tolerated_drop
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import counted
 from pytest_llmops.records import ANCHORS, CaseResult, SuiteCheck, Verdict
-from pytest_llmops.statistics.paired import PairedComparison
+from pytest_llmops.statistics.p_values import student_quantile
 from pytest_llmops.statistics.summaries import NOISE, sample_variance
 
-_MOVED = 0.1
-"""The largest p-value, on either side, of scores of anchors that counts as a move of the judge."""
-
-_SURE = 2.0  # standard errors of the move that a drop has to exceed it by to be the app's
+_LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +32,16 @@ class JudgeMove:
 
     Attributes:
         by: Mean difference, new less base, positive where the judge scores better, in the metric's unit.
-        error: Its standard error.
+        off: Half the width of its interval at 95 %, by Student's t.
     """
 
     by: float
-    error: float
+    off: float
     anchors: int
 
 
 def find_moves(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> dict[str, dict[str, JudgeMove]]:
-    """Golden file to the metrics that moved on its anchors, beyond chance."""
+    """Golden file to the metrics that scored its anchors otherwise than in the baseline."""
     scales = Scales()
     drops: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for before, after in pair_cases(base, new).shared:
@@ -63,13 +60,12 @@ def find_moves(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> dict[st
 
 
 def _find_move(pairs: Sequence[tuple[float, float]], sign: float) -> JudgeMove | None:
-    compared = PairedComparison(base=[[old] for old, _ in pairs], new=[[new] for _, new in pairs])
-    by = sign * compared.difference
-    if abs(by) <= NOISE or compared.turning_p_value(better=compared.difference > 0) > _MOVED:
-        return None
     gains = [sign * (new - old) for old, new in pairs]
-    error = math.sqrt((sample_variance(gains) or 0.0) / len(gains))
-    return JudgeMove(by=fmean(gains), error=error, anchors=len(gains))
+    variance = sample_variance(gains)
+    if variance is None or max(map(abs, gains)) <= NOISE:
+        return None  # one anchor tells nothing of how much the others would move
+    off = student_quantile((1 - _LEVEL) / 2, len(gains) - 1) * math.sqrt(variance / len(gains))
+    return JudgeMove(by=fmean(gains), off=off, anchors=len(gains))
 
 
 def correct_suite(
@@ -110,17 +106,19 @@ def _correct(verdict: Verdict, drop: float, tolerated: float, move: JudgeMove) -
     Args:
         drop: Corrected, positive where the app is worse.
     """
-    explained = drop - _SURE * move.error <= tolerated + NOISE
+    explained = drop - move.off <= tolerated + NOISE
     direction = "better" if move.by > 0 else "worse"
+    verb = "moved" if abs(move.by) > move.off else "may have moved"
     cause = (
-        f"the judge moved: {counted(move.anchors, 'stored output')} scored {abs(move.by):.3g} {direction} "
-        f"than in the baseline; without that the drop is {drop:.3g}"
+        f"the judge {verb}: {counted(move.anchors, 'stored output')} scored {abs(move.by):.3g} {direction} "
+        f"than in the baseline, ± {move.off:.2g}; without that the drop is {drop:.3g}"
     )
     if verdict.outcome == "regressed" and explained:
-        return replace(verdict, outcome="undecided", reason=cause, advice="accept a baseline of this judge")
+        advice = "accept a baseline of this judge" if verb == "moved" else "add anchors, until they tell"
+        return replace(verdict, outcome="undecided", reason=cause, advice=advice)
     if verdict.outcome == "passed" and drop > tolerated + NOISE and not explained:
         advice = f"a more lenient judge hides a drop of {drop:.3g}: see whether the app is worse"
         return replace(verdict, outcome="undecided", reason=cause, advice=advice)
-    if verdict.outcome in {"regressed", "undecided"}:
+    if verdict.outcome in {"regressed", "undecided"} and verb == "moved":
         return replace(verdict, advice="; ".join(filter(None, (verdict.advice, cause))))
     return verdict

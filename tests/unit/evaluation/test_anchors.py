@@ -10,8 +10,10 @@ import pytest
 from pytest_llmops import compare, load_golden, run_golden
 from pytest_llmops.cli import main
 from pytest_llmops.errors import GoldenError
+from pytest_llmops.gates.anchors import find_moves
 from pytest_llmops.gates.baseline import accept
 from pytest_llmops.golden.anchors import read_anchors
+from pytest_llmops.records import CaseResult, Output, Score
 from pytest_llmops.registry import register_metric
 from pytest_llmops.reports.files.baseline_file import load_baseline, write_baseline
 from pytest_llmops.reports.files.run_file import load_run, write_run
@@ -80,6 +82,47 @@ def test_without_anchors_it_would_be_red_and_a_drop_of_the_app_stays_red(run):
     both = compare(base, run(lenient=0.98, worse=True))
     assert both.outcome == "regressed"
     assert "without that the drop is" in both.verdicts[0].advice
+
+
+@pytest.mark.parametrize(
+    ("gains", "by", "off"),
+    [
+        ([-0.04, 0.02, -0.03, 0.01], -0.01, 0.0468),  # 3.182 standard errors of .0147
+        ([0.0, 0.0, 0.0], None, None),
+        ([-0.5], None, None),  # of one anchor nobody knows how much others would move
+        ([-0.02] * 3, -0.02, 0.0),
+    ],
+)
+def test_how_far_the_judge_moved_is_known_as_far_as_so_many_anchors_tell(gains, by, off):
+    def score(values):
+        return [
+            CaseResult(
+                case=f"shop.yaml#anchors::a{at}",
+                input_hash="",
+                outputs=(Output(text="stored"),),
+                scores=(Score(metric="rouge_l", value=value),),
+            )
+            for at, value in enumerate(values)
+        ]
+
+    moves = find_moves(score([0.6] * len(gains)), score([0.6 + gain for gain in gains]))
+    found = moves.get("shop.yaml", {}).get("rouge_l")
+    assert (found and pytest.approx(found.by)) == by
+    assert (found and pytest.approx(found.off, abs=1e-4)) == off
+
+
+def test_a_drop_that_a_noisy_judge_may_have_made_is_undecided(run, monkeypatch):
+    base = run()
+    true = Strictness.rate
+    moved = {"stored 0": 0.9, "stored 1": 0.9, "stored 2": 0.95, "stored 3": 1.05}  # of eight
+    moved |= dict.fromkeys([f"stored {at}" for at in range(4, 8)], 1.0)
+    monkeypatch.setattr(Strictness, "rate", lambda self, text: true(self, text) * moved.get(text, 0.98))
+
+    compared = compare(base, run())
+
+    assert compared.outcome == "undecided"
+    assert "the judge may have moved: 8 stored outputs scored 0.0" in compared.verdicts[0].reason
+    assert compared.verdicts[0].advice == "add anchors, until they tell"
 
 
 def test_a_judge_that_is_more_lenient_hides_no_drop(run):
