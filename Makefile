@@ -28,7 +28,7 @@ before-mcp = $(BIN)/llmops models pull injection && $(BIN)/llmops mcp check -- .
 
 unexport PYTHONDONTWRITEBYTECODE # hundreds of processes would compile the same modules
 
-.PHONY: golden golden-live golden-sample independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant variants interop lock clean
+.PHONY: golden mutate golden-live golden-sample independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant variants interop lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
@@ -61,6 +61,10 @@ attack: guards # 263 attacks on the reference app, with its guards and without: 
 guards: .venv/golden.stamp # each guard of the reference app against its own attacks, without a chat model; 10 seconds
 	@$(BIN)/llmops models pull
 	$(BIN)/pytest --llm-golden golden/_attacks/guards.yaml -p no:hypothesispytest
+
+mutate: .venv/golden.stamp # could the golden set have been red? wrong answers, passages and replies, without a paid call; a minute
+	@$(BIN)/llmops models pull
+	$(BIN)/llmops mutate golden/support.yaml $(ARGS)
 
 variant: .venv-$(NAME)/stamp # NAME=one of VARIANTS: an example on another library, its golden file and tests, in its own environment
 	@$(BIN)/llmops models pull

@@ -365,6 +365,20 @@ ROWS = (
     ),
     *(
         Row(
+            f"one case that always passed passes 40 %, the others vary, {len(metrics)} checks",
+            "≥ 95 % red or undecided",
+            lambda t: t.undecided >= 0.95,
+            partial(flip, 1, 0.4),
+            steady=1,
+            checks=HELD[: len(metrics)],
+            metrics=metrics,
+            suite=SUITE[: len(metrics)],
+            alone=True,
+        )
+        for metrics in (CHECKS[:1], CHECKS)
+    ),
+    *(
+        Row(
             f"the drop that is printed, {what}",
             "70 to 95 % red, naming the check",
             lambda t: 0.7 <= t.names_check <= 0.95,

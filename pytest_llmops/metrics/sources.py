@@ -36,6 +36,9 @@ _IMPORTING = {"import_module", "__import__"}
 _ANY_NAME = "__getattr__"
 """The function of a module that is asked for names that it does not have."""
 
+_IMPORTED = "__init__"
+"""In the place of a name: what a package does as soon as one of its modules is imported."""
+
 _RUN_AS_A_SCRIPT = "__main__"
 
 Read = Callable[[Path], "bytes | None"]
@@ -184,14 +187,18 @@ class _Reader:
         module = self._module(place.file)
         if module is None:
             return
-        if not place.name:
+        effects = module.effects
+        self._waiting += (Place(above, _IMPORTED) for above in self._packages_of(place.file))
+        if place.name == _IMPORTED:
+            statements, effects = module.always, set[str]()
+        elif not place.name:
             statements = [item for item in module.tree.body if not _is_script(item)]
         else:
             known = place.name in module.bound or place.name in module.imports
             names = [place.name] if known else [place.name, _ANY_NAME]
             statements = [*(item for name in names for item in module.bound.get(name, ())), *module.always]
             self._follow_import(place.file, module, [place.name])  # `except ImportError` may define it, too
-        for name in module.effects:
+        for name in effects:
             self._follow_module(place.file, name, [])
         reached = self._reached[place.file]
         for statement in statements:
@@ -203,6 +210,16 @@ class _Reader:
                     self._follow_import(place.file, module, chain)
                 for name in _imported_by_call(statement):
                     self._follow_module(place.file, name, [])
+
+    def _packages_of(self, file: Path) -> Iterator[Path]:
+        """Yield the files of the packages that a module is in, if importing them does something."""
+        for folder in file.parents:
+            above = folder / "__init__.py"
+            module = self._module(above)
+            if module is None:
+                return
+            if above != file and module.always:
+                yield above
 
     def _follow_import(self, file: Path, module: _Module, chain: list[str]) -> None:
         """Go on in the modules that the first word of `a.b.c` was imported from."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import main
+from tests.extras import needs_proxy
 from tests.git_settings import forget_git_settings
 from tests.judge_server import JudgeServer
 
@@ -36,6 +37,56 @@ def bare(question):
 
 def private(question):
     return answer(question)["text"] + " Ask tobias.merrivale@example.com about the 60 days."
+"""
+SERVED = """
+import json, os, threading, urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import openai
+
+class Service(BaseHTTPRequestHandler):
+    def do_POST(self):
+        asked = self.rfile.read(int(self.headers["content-length"])).decode()
+        with openai.OpenAI(api_key="k", base_url=os.environ["MODEL_URL"], max_retries=0) as client:
+            messages = [{"role": "user", "content": asked}]
+            reply = client.chat.completions.create(model="small", messages=messages)
+        body = (reply.choices[0].message.content or "").encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+started = []
+lock = threading.Lock()
+
+def answer(question):
+    if question == "hello":
+        return "Good morning."
+    with lock:
+        if not started:
+            server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            started.append(server)
+    url = f"http://127.0.0.1:{started[0].server_port}/"
+    with urllib.request.urlopen(url, question.encode(), timeout=20) as response:
+        return response.read().decode()
+"""
+COMMAND = """
+import subprocess, sys
+
+CHILD = '''
+import openai, sys
+with openai.OpenAI(api_key="k", max_retries=0) as client:
+    messages = [{"role": "user", "content": sys.argv[1]}]
+    reply = client.chat.completions.create(model="small", messages=messages)
+print(reply.choices[0].message.content)
+'''
+
+def answer(question):
+    done = subprocess.run([sys.executable, "-c", CHILD, question], capture_output=True, text=True, timeout=60)
+    return done.stdout.strip() or done.stderr[-300:]
 """
 CASES = """
 cases:
@@ -249,7 +300,12 @@ def test_a_weak_golden_set_lets_lies_pass_and_is_given_checks_that_kill_them(cap
     survivor = next(row for row in shown["survivors"] if row["kind"] == "number" and "boots" in row["case"])
     assert "60" in survivor["change"]
     assert survivor["remedy"] in {"facts: true", "supported: true"}
-    assert shown["score"]["low"] <= shown["score"]["score"] <= shown["score"]["high"]
+    none_of_three = kinds(shown)["number"]
+    assert (none_of_three["low"], none_of_three["high"]) == (
+        0,
+        pytest.approx(0.708, abs=1e-3),
+    )  # Clopper-Pearson
+    assert 0 < shown["score"]["low"] < shown["score"]["score"] < shown["score"]["high"] < 1
 
     golden(STRONG)
     _, stronger = report(capsys)
@@ -358,6 +414,40 @@ def test_muted_is_the_share_of_cases_that_stay_green_and_no_model_is_called(caps
     assert kinds(shown)["empty"]["killed"] == 2
     assert {"rubbish", "refusal", "truncated"} <= kinds(shown).keys()
     assert "flipped" not in kinds(shown)  # no reply says yes or no
+
+
+def test_a_case_whose_model_call_was_not_seen_counts_as_what_it_is(monkeypatch, capsys):
+    """Some cases call no model, and the calls of others are made by a server that another case started."""
+    Path("served_bot.py").write_text(SERVED)
+    cases = "".join(f"  - {{id: c{at}, input: question {at}}}\n" for at in range(3))
+    golden(
+        "app: served_bot:answer\nchecks: {keywords: {none: [zebra]}}\n"
+        f"cases:\n{cases}  - {{id: greeting, input: hello}}\n"
+        "  - {id: days, input: how long, checks: {keywords: {all: [60 days]}}}\n"
+        "suite: {mutation: {muted: '<= 0.3'}}\n"
+    )
+    with JudgeServer(verdict=lambda _: "60 days, at most.") as server:
+        monkeypatch.setenv("MODEL_URL", server.url)
+        assert main(["mutate", "--kinds", "muted"]) == 1
+
+    shown = capsys.readouterr().out
+    assert "muted: 4 of 5 cases stay green" in shown
+    assert "made no model call that the recorder sees: golden/shop.yaml::" in shown
+    assert "failed: golden/shop.yaml: mutation muted <= 0.3: it is 0.8" in shown
+
+
+@needs_proxy
+def test_an_app_that_is_a_command_is_mutated_through_the_proxy_and_says_so_without(monkeypatch, capsys):
+    Path("command_bot.py").write_text(COMMAND)
+    golden("app: command_bot:answer\n" + BOT_CASES)
+    with JudgeServer(verdict=lambda _: "60 days, at most.") as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        assert main(["mutate", "--kinds", "model"]) == 3
+        assert "the app made no model call that the recorder sees" in capsys.readouterr().out
+
+        code, shown = report(capsys, "--kinds", "muted,refusal", "--proxy")
+
+    assert (code, shown["score"]["killed"], shown["score"]["tried"]) == (0, 4, 4)
 
 
 @pytest.mark.parametrize(
@@ -1220,6 +1310,12 @@ def test_a_file_that_the_app_does_not_read_decides_nothing(capsys):
     code, shown = report(capsys, "--data", "other.md", "--kinds", "number_changed", "--budget", "50")
     assert (code, shown["score"]["score"]) == (2, None)
     assert shown["score"]["undecided"] == 1
+
+    _, read = report(capsys, "--data", "prompts/shop.md", "--kinds", "documents", "--budget", "50")
+    rows = {row["kind"]: (row["group"], row["killed"], row["survived"]) for row in read["kinds"]}
+    assert rows["number_changed"] == ("documents", 1, 0)
+    assert rows["rule_deleted"] == ("documents", 1, 1)  # that of the days, and that of manners
+    assert rows["rule_inverted"][1:] == (0, 2)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--accept", action="store_true", help="write the measured strength to mutation.json beside the baseline")  # fmt: skip  # noqa: E501 - as above
     add("--all", action="store_true", help="with --accept: even if it is lower than the one that is stored")
     add("--record", metavar="MODE", help="cassettes: none, once, new (default) or all")
+    add("--proxy", action="store_true", default=None, help="see model calls of other processes, too")
     add("--out", metavar="FILE", help="write the report to this file too")
     add("--format", choices=("text", "json", "markdown"), default="text")
     parser.set_defaults(do=_mutate)
@@ -111,7 +112,7 @@ def conclude(measured: Measured, compared: Compared) -> Outcome:
 
 
 def _settings(given: argparse.Namespace) -> Settings:
-    flags = {"app": given.app, "record": given.record}
+    flags = {"app": given.app, "record": given.record, "proxy": given.proxy}
     return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
 
 

@@ -19,7 +19,7 @@ from pytest_llmops.features.mutate.kinds import Kind
 from pytest_llmops.features.mutate.languages import detect_language
 from pytest_llmops.features.mutate.passages import passage_mutants
 from pytest_llmops.features.mutate.remedies import find_remedies
-from pytest_llmops.features.mutate.replies import Replies, group_by_case
+from pytest_llmops.features.mutate.replies import MUTE, Replies, group_by_case
 from pytest_llmops.features.mutate.strength import Strength, measure_strength
 from pytest_llmops.features.mutate.trials import (
     PAID,
@@ -33,12 +33,13 @@ from pytest_llmops.features.mutate.trials import (
     try_mutations,
 )
 from pytest_llmops.golden.identity import cases_by_id, file_of, input_hash
-from pytest_llmops.printable import counted, printable
+from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.protocols import App, traits_of
 from pytest_llmops.recorder import Call
 from pytest_llmops.recorder.identity import LOOPBACK
 from pytest_llmops.records import (
     Case,
+    CaseResult,
     Failure,
     Golden,
     Output,
@@ -57,6 +58,7 @@ from pytest_llmops.text.words import split_words
 
 _MIXED = "{}: no single output of it passes all its checks, only its repeats together"
 _MAY_BE_RIGHT = frozenset({"another_reply", "truncated"})
+_NAMED = 5
 _NAMING = "pass --app"
 _TOO_SLOW = "no answer within "
 
@@ -162,6 +164,7 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
     """
     calm = replace(settings, budget=None, export=(), out=None, baseline=None)
     missing: dict[str, str] = {}
+    silent: list[str] = []
     paid = PaidCalls(most=budget)
     replies = Replies(may_embed=lambda provider: provider == LOOPBACK or not paid.is_spent)
     if settings.record == "none":
@@ -191,6 +194,7 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
             rerun = _Rerun(goldens=goldens, settings=calm, app=app, paid=paid, replies=replies)
             mutations += rerun.change_replies(answered, [kind for group, kind in kinds if group == "model"])
             missing |= rerun.describe_right()
+            silent = [item.task.id for item in answered if item.task.id not in replies.cases()]
         trials = try_mutations(mutations, evaluation.scorer)
         if edits is not None:
             tried, calls = edits.try_edits(goldens, answered, budget - paid.made)
@@ -206,6 +210,9 @@ def measure(  # noqa: PLR0913 - what is measured, and how far
         evaluation.close()
     kinds_tried = {f"{rate.group}/{rate.kind}" for rate in strength.kinds}
     notes = [f"{name}: {why}" for name, why in missing.items() if name in kinds_tried]
+    if silent and not kinds_tried.isdisjoint(f"model/{kind}" for kind in MUTE):
+        what = counted(len(silent), "case")
+        notes.append(f"model: {what} made no model call that the recorder sees: {name_some(silent, _NAMED)}")
     return Measured(strength=strength, remedies=remedies, calls=paid.made, notes=tuple(notes))
 
 
@@ -380,13 +387,15 @@ def _change_passages(answered: Sequence[Answered]) -> Iterator[Mutation]:
             yield _mutation("retrieval", kind, item, output, change)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Rerun:
     """
     The app again, with other replies; nothing is scored yet, and nothing is recorded.
 
     Attributes:
+        settings: With one case at a time as soon as a call may have been of any of several.
         right: Kind to the number of answers that are still right, so that they are no mutants.
+        lost: Whether even then a call was of no known case.
     """
 
     goldens: Sequence[Golden]
@@ -395,16 +404,26 @@ class _Rerun:
     paid: PaidCalls
     replies: Replies
     right: Counter[str] = field(default_factory=Counter)
+    lost: bool = False
 
     def change_replies(self, answered: Sequence[Answered], kinds: Sequence[str]) -> Iterator[Mutation]:
         """Run the cases whose replies a kind changes, kind by kind."""
         by_id = {item.task.id: item for item in answered}
         for kind, cases in group_by_case(list(by_id), self.replies, kinds).items():
-            if cases:
-                self.replies.begin(kind)
-                yield from self._run(kind, [by_id[case] for case in cases])
+            items = [by_id[case] for case in cases]
+            if not items:
+                continue
+            results, spans = self._run(kind, items)
+            if self.lost and self.settings.concurrency > 1:
+                self.settings = replace(self.settings, concurrency=1)
+                results, spans = self._run(kind, items)
+            yield from self._read(kind, items, results, spans)
 
-    def _run(self, kind: str, items: Sequence[Answered]) -> Iterator[Mutation]:
+    def _run(
+        self, kind: str, items: Sequence[Answered]
+    ) -> tuple[Mapping[str, CaseResult], Mapping[tuple[str, int], tuple[Span, ...]]]:
+        """Run cases with replies of this kind; returns their results and the spans of their outputs."""
+        self.replies.begin(kind)
         spans = _Spans()
         evaluation = Evaluation.open(replace(self.settings, repeats=1), naming=_NAMING)
         try:
@@ -415,9 +434,18 @@ class _Rerun:
             evaluation.compare_with(BaselineSource(goldens=tuple(_keep(self.goldens, items))))
             with route_through():
                 evaluation.run(self.app)
-            results = evaluation.results()
+            self.lost = bool(recorder.unattributed or recorder.late)
+            return evaluation.results(), spans.by_output
         finally:
             evaluation.close()
+
+    def _read(
+        self,
+        kind: str,
+        items: Sequence[Answered],
+        results: Mapping[str, CaseResult],
+        spans: Mapping[tuple[str, int], tuple[Span, ...]],
+    ) -> Iterator[Mutation]:
         for item in items:
             result = results[item.task.id]
             output = next(iter(result.outputs), None)
@@ -436,7 +464,7 @@ class _Rerun:
                 answered=item,
                 output=output,
                 change=change,
-                spans=spans.by_output.get((item.task.id, 0), ()),
+                spans=spans.get((item.task.id, 0), ()),
                 broken=broken,
                 doubt=self._doubt(item.task.id, broken),
             )
@@ -458,9 +486,11 @@ class _Rerun:
             return f"a model was asked something new, which was not called: {PAID}"
         if is_refusal(broken):
             return broken
+        if self.lost:
+            return "model calls were made that belong to no known case, and got no reply of this kind"
         if broken.startswith(_TOO_SLOW) and case not in self.replies.looped:
             return f"the app gave {broken}, which may be its usual time"
-        if case not in self.replies.changed:
+        if case not in self.replies.changed and case in self.replies.cases():
             return "no reply was changed this time: the app called no model, or got an unchanged reply"
         return ""
 

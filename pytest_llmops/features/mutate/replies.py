@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,6 +25,9 @@ from pytest_llmops.recorder.providers import WORDLESS
 
 RUBBISH = "qzx 7 lorem 7 gruntle wib; wab 7 zzt <> vlim 7 7"
 REFUSAL = "I'm sorry, but I can't help with that."
+
+MUTE = frozenset({"empty", "rubbish", "refusal"})
+"""Kinds that leave nothing of any reply."""
 
 _EMBEDDINGS = "embeddings"
 _UNCHANGED = WORDLESS | {"rerank", "moderations"}  # what is no text of a model
@@ -269,9 +272,18 @@ def _other(value: Any) -> Any:
 
 
 def group_by_case(cases: Sequence[str], replies: Replies, kinds: Sequence[str]) -> dict[str, list[str]]:
-    """Return the kinds, each with the cases of which it changes a reply."""
-    chosen: defaultdict[str, list[str]] = defaultdict(list)
+    """
+    Return the kinds, each with the cases of which it changes a reply.
+
+    A kind that takes what a model says from the app as a whole is tried on cases without a call, too. Such a
+    case stays as it is where the app calls no model, and does not where its calls were seen as another's.
+    """
     answered = set(replies.cases())
-    for kind in kinds:
-        chosen[kind] += [case for case in cases if case in answered and replies.is_changed(case, kind)]
-    return chosen
+    return {
+        kind: [
+            case
+            for case in cases
+            if (case in answered and replies.is_changed(case, kind)) or (answered and kind in MUTE)
+        ]
+        for kind in kinds
+    }

@@ -54,7 +54,7 @@ if __name__ == "__main__":
     "beside.py": "STAR = 1\nOTHER = 1\n",
     "patching.py": "import app2\napp2.VALUE = 1\n",
     "app2.py": "VALUE = 0\nELSE = 0\n",
-    "parts/__init__.py": "",
+    "parts/__init__.py": "import app\nfrom . import words\n\nwords.LIMIT += 0\nNAME = 'parts'\n",
     "parts/deep.py": "from .deeper import NUMBER\n",
     "parts/deeper.py": "NUMBER = 1\n",
     "parts/words.py": """
@@ -130,6 +130,7 @@ def digest(project: Path, name: str = "rating.py") -> str:
         ),
         ("parts/deeper.py", "NUMBER = 1", "NUMBER = True"),
         ("late.py", "FACTOR = 1.0", "FACTOR = 2.0"),
+        ("parts/__init__.py", "+= 0", "= 0"),
         ("rules.py", "RULE = 1", "RULE = 0"),
         ("either.py", "    return 1", "    return 2"),
         ("beside.py", "STAR = 1", "STAR = 0"),
@@ -163,6 +164,7 @@ def test_a_module_that_is_there_now_is_followed_where_another_one_stood_in_for_i
         ("parts/words.py", "return LIMIT", "return 2"),
         ("beside.py", "OTHER = 1", "OTHER = 2"),
         ("app.py", "return 1", "return 2"),
+        ("parts/__init__.py", "NAME = 'parts'", "NAME = 'more'"),
     ],
 )
 def test_what_no_score_depends_on_is_not(project, file, old, new):

@@ -55,6 +55,24 @@ def test_a_value_is_changed_at_each_place():
     assert re.fullmatch(r"You have (\d+) days. The \1 days start on Sunday, and 60 rooms are free\.", text)
 
 
+def test_the_answer_as_a_whole_is_cut_or_replaced():
+    made = mutants(
+        "The ferry leaves at noon. A ticket costs £12.50.",
+        question="What does the ferry cost?",
+        reference="It costs £12.50.",
+        passages=["Ferries call at the north pier.", "Dogs travel free."],
+        others=["The museum has 14 rooms."],
+    )
+    whole = ("first_sentence", "another_answer", "passages_verbatim", "apology")
+    texts = {kind: made[kind].text for kind in whole}
+    assert "sorry" in texts.pop("apology").lower()
+    assert texts == {
+        "first_sentence": "The ferry leaves at noon.",
+        "another_answer": "The museum has 14 rooms.",
+        "passages_verbatim": "Ferries call at the north pier.\n\nDogs travel free.",
+    }
+
+
 def test_a_number_that_no_passage_has_is_left_alone():
     """It may be wrong already, and another one right."""
     assert "number" not in mutants("The room has 12 seats.", passages=["The room has seats for 20 people."])
