@@ -59,6 +59,7 @@ class ProviderServer:
         text: What every model says.
         status: Of all answers.
         pause_s: Before an answer.
+        coding: That the answers claim to be in, and are not.
     """
 
     asked: list[str] = field(default_factory=list)
@@ -66,6 +67,7 @@ class ProviderServer:
     pieces: tuple[str, ...] = PIECES
     status: int = 200
     pause_s: float = 0.0
+    coding: str = ""
     port: int = 0
     _server: _Server | None = None
 
@@ -297,6 +299,8 @@ class _Handler(BaseHTTPRequestHandler):
         kind, answer = self.provider.answer(self.path, parsed)
         self.send_response(self.provider.status)
         self.send_header("Content-Type", kind)
+        if self.provider.coding:
+            self.send_header("Content-Encoding", self.provider.coding)
         if isinstance(answer, bytes):
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()

@@ -90,6 +90,7 @@ def decode(content: bytes, encoding: str) -> bytes:
 
     Raises:
         ValueError: Nobody here knows it.
+        EOFError: The body is cut.
         Exception: What the decoder raises for a damaged body.
     """
     for name in reversed([name.strip().lower() for name in encoding.split(",")]):
@@ -117,12 +118,17 @@ def _first_of(*names: str) -> Any:
 
 
 def _inflate(content: bytes, window: int) -> bytes:
+    decoder = zlib.decompressobj(window)
     try:
-        return zlib.decompress(content, window)
+        whole = decoder.decompress(content)
     except zlib.error:
         if window != zlib.MAX_WBITS:
             raise
-        return zlib.decompress(content, -zlib.MAX_WBITS)  # as some servers understand `deflate`
+        decoder = zlib.decompressobj(-zlib.MAX_WBITS)  # as some servers understand `deflate`
+        whole = decoder.decompress(content)
+    if content and not decoder.eof:
+        raise EOFError("the body is cut")
+    return whole
 
 
 # --- Amazon's event streams: https://docs.aws.amazon.com/lexv2/latest/dg/event-stream-encoding.html ---------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,12 +39,14 @@ class Answer(NamedTuple):
 
     Attributes:
         whole: False where it is cut.
+        fault: Why nobody can read its body; empty where one can, or where it is only cut.
     """
 
     status: int
     headers: HTTPMessage
     content: bytes
     whole: bool
+    fault: str = ""
 
     def give(self, exchange: Exchange, *, left: bool) -> None:
         """
@@ -52,8 +55,11 @@ class Answer(NamedTuple):
         Args:
             left: The app stopped reading it, so that a missing end is no fault of the provider.
         """
+        fault = self.fault
         if not self.whole and not left:
-            exchange.fail("the connection was closed in the middle of the answer", status=self.status)
+            fault = fault or "the connection was closed in the middle of the answer"
+        if fault:
+            exchange.fail(fault, status=self.status)
             return
         exchange.answer(
             self.status,
@@ -86,11 +92,30 @@ def read_answer(raw: bytes, method: str) -> Answer | None:
         content, whole = getattr(error, "partial", b""), False
     except (ValueError, OSError):
         whole = False
+    content, whole, fault = undo_coding(
+        content, response.headers.get("content-encoding", ""), whole=whole
+    )
+    return Answer(response.status, response.headers, content, whole, fault)
+
+
+def undo_coding(content: bytes, encoding: str, *, whole: bool) -> tuple[bytes, bool, str]:
+    """
+    Undo the content coding of a body.
+
+    Args:
+        whole: All of it came.
+
+    Returns:
+        The body, empty where nobody can read it; whether all of it is there; and the fault of one that is
+        damaged. One that is cut, or in a coding that nobody here knows, is just not all there.
+    """
     try:
-        content = decode(content, response.headers.get("content-encoding", ""))
-    except Exception:  # noqa: BLE001 - whichever decoder it is; what is cut cannot be read either
-        content, whole = b"", False
-    return Answer(response.status, response.headers, content, whole)
+        return decode(content, encoding), whole, ""
+    except ValueError:
+        return b"", False, ""
+    except Exception as error:  # noqa: BLE001 - whichever decoder it is
+        is_damaged = whole or isinstance(error, zlib.error)  # others tell a cut by the same error
+        return b"", False, f"the answer is damaged: it is no {encoding}" if is_damaged else ""
 
 
 def is_cached(headers: Iterable[tuple[str, str]]) -> bool:

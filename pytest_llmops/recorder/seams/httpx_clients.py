@@ -20,7 +20,7 @@ from pytest_llmops.recorder.egress import Egress, begin, is_listening, looking, 
 from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.patches import Change
 from pytest_llmops.recorder.processes import note_looked, note_unread
-from pytest_llmops.recorder.seams.answers import is_cached
+from pytest_llmops.recorder.seams.answers import is_cached, undo_coding
 
 LIBRARIES = ("httpx", "httpx2")
 _OK, _UPGRADED = 200, 101
@@ -214,9 +214,7 @@ class _RecordedStream:
         self._exchange = exchange
         self._content_type = content_type
         self._chunks: list[bytes] = []
-        encoding = response.headers.get("content-encoding")
-        self._headers = {"content-encoding": encoding} if encoding else {}
-        self._response_type = type(response)
+        self._encoding = response.headers.get("content-encoding", "")
         self._cached = is_cached(response.headers.items())
 
     def __getattr__(self, name: str) -> Any:
@@ -262,10 +260,8 @@ class _RecordedStream:
             self.leave()
 
     def _end(self, *, whole: bool) -> None:
-        content = b"".join(self._chunks)
-        if self._headers:
-            try:
-                content = self._response_type(_OK, headers=self._headers, content=content).content
-            except Exception:  # noqa: BLE001  # cut in the middle: whichever decoder it is, nothing is kept
-                content, whole = b"", False
+        content, whole, fault = undo_coding(b"".join(self._chunks), self._encoding, whole=whole)
+        if fault:
+            self._exchange.fail(fault, status=_OK)
+            return
         self._exchange.answer(_OK, self._content_type, content, whole=whole, cached=self._cached)
