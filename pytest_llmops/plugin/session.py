@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from pytest_llmops.runner.scoring import Scorer, TimeLimit
 from pytest_llmops.settings import Settings, load_settings
 
 _NAMING = "pass --llm-app, or define the fixture llm_app in a conftest.py"
+_APP_FIXTURE = "llmops-app-fixture"
 _STASH = pytest.StashKey[Evaluation]()
 
 
@@ -37,10 +39,38 @@ def session_of(config: pytest.Config) -> Evaluation:
             raise pytest.UsageError(str(error)) from None
         config.stash[_STASH] = evaluation
         config.add_cleanup(evaluation.close)
+        config.pluginmanager.register(_AppFixture(evaluation), _APP_FIXTURE)
         mask_reports(config)
         if not config.getoption("llm_golden"):
             config.pluginmanager.register(_OrdinaryTests(evaluation), "llmops-ordinary")
     return config.stash[_STASH]
+
+
+def app_fixtures(node: pytest.Item | pytest.Collector) -> Sequence[Any]:
+    """The definitions of `llm_app` that this node sees, the one that counts last."""
+    # Private, and used by every plugin with items that are no functions, as doctest's.
+    return node.session._fixturemanager.getfixturedefs("llm_app", node) or ()  # noqa: SLF001
+
+
+def watch_end(node: pytest.Item) -> None:
+    """Look at what the fixture `llm_app` of this node, which is set up, will send as it ends."""
+    watching: Any = node.config.pluginmanager.getplugin(_APP_FIXTURE)
+    app_fixtures(node)[-1].addfinalizer(watching.begin)  # called before those of the fixture
+
+
+class _AppFixture:
+    """Looks at what the fixture `llm_app` sends as it ends, when no case runs any more."""
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        self._evaluation = evaluation
+        self._ending = ExitStack()
+
+    def begin(self) -> None:
+        self._ending.enter_context(self._evaluation.recorder.ending("as the fixture llm_app ended,"))
+
+    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+        if fixturedef.argname == "llm_app":
+            self._ending.close()
 
 
 class _OrdinaryTests:

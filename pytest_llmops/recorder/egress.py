@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from pytest_llmops.errors import CassetteError
@@ -60,11 +60,27 @@ class Listener(Protocol):
     def rule_unattributed(self) -> CassetteError | None:
         """Count a call that may belong to any of several cases; the error where it may not be made."""
 
-    def rule_import(self, host: str) -> CassetteError | None:
-        """Note what leaves while an app is imported; the error where it may not."""
+    def rule_outside(self, phase: Phase, host: str) -> CassetteError | None:
+        """Note what leaves in a phase that belongs to no case; the error where it may not."""
 
     def rule_elsewhere(self, host: str) -> CassetteError | None:
         """Note what left for another machine and may belong to any of several cases; the error likewise."""
+
+
+class Phase(NamedTuple):
+    """
+    A time in which an app may send something although no case runs.
+
+    Attributes:
+        name: In words, `while the app was imported`.
+        rules: Of the golden files; what one of them allows may leave.
+    """
+
+    name: str
+    rules: Sequence[CallRules]
+
+    def allows(self, host: str, port: int | None, address: str = "") -> bool:
+        return any(rules.allows(host, port, address) for rules in self.rules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,12 +135,11 @@ recorders: list[Listener] = []
 
 current: ContextVar[Recording | None] = ContextVar("pytest_llmops_recording", default=None)
 _in_metric: ContextVar[bool] = ContextVar("pytest_llmops_in_metric", default=False)
-_imports: ContextVar[CallRules | None] = ContextVar("pytest_llmops_imports", default=None)
+_phase: ContextVar[Phase | None] = ContextVar("pytest_llmops_phase", default=None)
 _ANY = "*"
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
-_under_way: list[CallRules] = []
-"""Of the apps that are being imported."""
+_under_way: list[Phase] = []
 
 # Of every context; a thread that the app started without its context may belong to any of them.
 _open_recordings: list[Recording] = []
@@ -145,15 +160,15 @@ def attributing(recording: Recording, *, shared: bool) -> Iterator[None]:
 
 
 @contextmanager
-def importing(rules: CallRules) -> Iterator[None]:
-    """Give what leaves this context to the import of an app, which is no case; by its golden file's rules."""
-    token = _imports.set(rules)
-    _under_way.append(rules)
+def outside(phase: Phase) -> Iterator[None]:
+    """Give what leaves this context to a phase, which is no case."""
+    token = _phase.set(phase)
+    _under_way.append(phase)
     try:
         yield
     finally:
-        _under_way.remove(rules)
-        _imports.reset(token)
+        _under_way.remove(phase)
+        _phase.reset(token)
 
 
 def stand_aside() -> None:
@@ -191,7 +206,7 @@ def is_listening() -> bool:
     """Return whether somebody here wants to see what this context sends, and no seam above has."""
     if looked_at.get():
         return False
-    if _find_import() is not None:
+    if _find_phase() is not None:
         return True
     return bool(_open_recordings) or current.get() is not None or _in_metric.get()
 
@@ -278,7 +293,7 @@ def _is_proxy(host: str, port: int) -> bool:
 def _find_owner() -> Recording | None:
     """Return the recording of this context, or the only one open; one that ended if no other is open."""
     recording = current.get()
-    if _find_import() is not None:
+    if _find_phase() is not None:
         return None
     if recording is not None and not (recording.ended and is_inherited.get() and _open_recordings):
         return recording
@@ -298,9 +313,9 @@ def _find_recording(host: str, port: int | None) -> Recording | MetricCalls | No
         return owner
     if is_of_metric():
         return recorders[-1].metric_calls if recorders else None
-    if (rules := _find_import()) is not None:
-        if not rules.why_live(host, port):
-            _rule_import(host)
+    if (phase := _find_phase()) is not None:
+        if not any(rules.why_live(host, port) for rules in phase.rules):
+            _rule_outside(phase, host)
         return None
     if candidates := _open_recordings[:]:
         error = recorders[-1].rule_unattributed() if recorders else None
@@ -311,17 +326,17 @@ def _find_recording(host: str, port: int | None) -> Recording | MetricCalls | No
     return None
 
 
-def _find_import() -> CallRules | None:
-    """Return the rules of the import under way that this is of: by its context, or as no case is open."""
-    own = _imports.get()
+def _find_phase() -> Phase | None:
+    """Return the phase under way that this is of: by its context, or as no case is open."""
+    own = _phase.get()
     if own is None:
         is_of_nobody = _under_way and not _open_recordings and not _in_metric.get()
         return _under_way[-1] if is_of_nobody else None
-    return next((rules for rules in _under_way if rules is own), None)  # a thread may outlive it
+    return next((phase for phase in _under_way if phase is own), None)  # a thread may outlive it
 
 
-def _rule_import(host: str) -> None:
-    if recorders and (error := recorders[-1].rule_import(host)) is not None:
+def _rule_outside(phase: Phase, host: str) -> None:
+    if recorders and (error := recorders[-1].rule_outside(phase, host)) is not None:
         raise error
 
 
@@ -330,9 +345,9 @@ def _note_elsewhere(left: Elsewhere, host: str, port: int | None, opened: Any = 
         owner.leave(left, host, port)
         if opened is not None:
             owner.watch.note_opened(opened)
-    elif (rules := _find_import()) is not None:
-        if not rules.allows(host, port):
-            _rule_import(left.host)
+    elif (phase := _find_phase()) is not None:
+        if not phase.allows(host, port):
+            _rule_outside(phase, left.host)
     elif (
         _open_recordings
         and recorders

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from pytest_llmops.errors import CassetteError, describe_error
 from pytest_llmops.recorder import egress, interception
 from pytest_llmops.recorder.call import CallBudget, CallLog, CallRules, ReplySource, count_calls
 from pytest_llmops.recorder.cassettes import Cassettes, cassette_path
+from pytest_llmops.recorder.egress import Phase
 from pytest_llmops.recorder.exchange import MetricCalls, Recording, refuse_elsewhere
 from pytest_llmops.recorder.explanation import RunLog
 from pytest_llmops.recorder.identity import name_place, rule_of
@@ -81,7 +82,7 @@ class Recorder:
         late: Places to which a case's threads and tasks sent something after it had ended.
         elsewhere: By destination, what else left for another machine and may have been of any of several.
         unwatched: Why connections of cases could not be watched.
-        at_import: By host, what left for a model or another machine while an app was imported.
+        outside: By phase and host, what left for a model or another machine while no case ran.
         metric_calls: The calls of metrics, which belong to no case.
         services: On this machine, without a stamp of their weights, and whether a call of theirs was made.
         replies: Sees the replies to the app's model calls, and may give others; never those of judges.
@@ -109,7 +110,7 @@ class Recorder:
         self.problems: list[str] = []
         self.unattributed = 0
         self.elsewhere: Counter[str] = Counter()
-        self.at_import: Counter[str] = Counter()
+        self.outside: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.late: Counter[str] = Counter()
         self.unwatched: set[str] = set()
         self.replies: ReplySource | None = None
@@ -120,6 +121,7 @@ class Recorder:
         self.services: dict[str, bool] = {}
         self._committed, self._local, self._mode, self._budget = committed, local, mode, budget
         self._cassettes = Cassettes(mode=mode, redaction=self._redaction, locks=local)
+        self._rules: list[CallRules] = []
         self._lock = threading.Lock()
         self._run_log = RunLog(local.parent / "explain")
 
@@ -169,30 +171,38 @@ class Recorder:
         with self._lock:
             self.late[host] += 1
 
+    def importing(self, rules: CallRules) -> AbstractContextManager[None]:
+        """Note what leaves this context, in which an app is imported; see `outside`."""
+        return self.noting(Phase("while the app was imported", [rules]))
+
+    def ending(self, name: str) -> AbstractContextManager[None]:
+        """Note what leaves this context once cases are over, by the rules that they had; see `outside`."""
+        return self.noting(Phase(name, self._rules))
+
     @contextmanager
-    def importing(self, rules: CallRules) -> Iterator[None]:
-        """Note what leaves this context, in which an app is imported; see `at_import`."""
+    def noting(self, phase: Phase) -> Iterator[None]:
+        """Note what leaves this context, a phase in which no case runs; see `outside`."""
         watch = Watch()
         self._watched(watch.begin)
         try:
-            with egress.importing(rules):
+            with egress.outside(phase):
                 yield
         finally:
             for address, port in self._watched(watch.end):
                 host = name_of(address)
-                if not rules.allows(host, port, address):
-                    self.rule_import(name_place(host, port))
+                if not phase.allows(host, port, address):
+                    self.rule_outside(phase, name_place(host, port))
 
-    def rule_import(self, host: str) -> CassetteError | None:
-        """Note what leaves while an app is imported; the error where it may not."""
+    def rule_outside(self, phase: Phase, host: str) -> CassetteError | None:
+        """Note what leaves in a phase that belongs to no case; the error where it may not."""
         with self._lock:
-            self.at_import[host] += 1
+            self.outside[phase.name][host] += 1
         show_address(host)
         if self._mode == "none" or self._budget is not None:
             why = "--llm-record none makes no calls" if self._mode == "none" else "a budget counts each call"
             return CassetteError(
-                f"something is sent to {host} while the app is imported, and {why}; let the app do this when "
-                f"it is called, or list it under `record: {{allow: [{rule_of(host)}]}}` of the golden file"
+                f"{phase.name} something was to be sent to {host}, and {why}; let the app do this when it is "
+                f"called, or list it under `record: {{allow: [{rule_of(host)}]}}` of the golden file"
             )
         return None
 
@@ -220,6 +230,8 @@ class Recorder:
             log.error = error
             self._explain(log, [])
             raise
+        if rules is not None and rules not in self._rules:
+            self._rules.append(rules)
         recording = Recording(
             log=log,
             local=local,

@@ -15,6 +15,7 @@ from pytest_llmops.runner.app.printed import Printed, unwatch_outside, watch_out
 from pytest_llmops.runner.cases.listeners import open_listeners
 from pytest_llmops.settings import Settings
 from pytest_llmops.traces.capture import Strays, unwatch, watch_strays
+from pytest_llmops.traces.opentelemetry import flush
 
 _NAMED = 3
 _REMEDY = (
@@ -61,6 +62,9 @@ class Attribution:
 
         To be called when all cases are over: listeners finish then.
         """
+        if recorder:
+            with recorder.ending("by the app's tracing, after the cases,"):
+                flush()
         finished = (
             self.listener_errors()
         )  # before the checks look: a listener may deliver spans until its end
@@ -89,12 +93,12 @@ class Attribution:
         if recorder and recorder.unwatched:
             why = name_some(sorted(recorder.unwatched), _NAMED)
             lost_sight.append(f"error: nobody watched the connections of some cases: {why}")
-        if recorder and recorder.at_import:
+        for phase, places in recorder.outside.items() if recorder else ():
             lost_sight.append(
-                "error: while the app was imported it called a model or another machine: "
-                f"{name_counts(recorder.at_import)}, which belongs to no case, so it is not recorded and no "
-                "check looked at it; let the app do this when it is called, or list the host in the golden "
-                "file: under `record: {allow: …}`, or under `never` if it serves a model"
+                f"error: {phase} something was sent to a model or another machine: {name_counts(places)}, "
+                "which belongs to no case, so it is not recorded and no check looked at it; let the app do "
+                "this when it is called, or list the host in the golden file: under `record: {allow: …}`, or "
+                "under `never` if it serves a model"
             )
         return [*self._ends, *lost_sight, *self._leaks(), *finished]
 

@@ -8,11 +8,13 @@ a span that a sampler would drop is recorded for us only, and not exported.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, wraps
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from pytest_llmops.recorder.patches import Change, Patches
 from pytest_llmops.records import Span
@@ -73,16 +75,31 @@ def _call_first(ours: Callable[..., None], original: Callable[..., Any]) -> Call
     return method
 
 
+_FLUSH_MS = 5_000
+
+_fan_outs: WeakSet[Any] = WeakSet()
+"""Of the providers that cases used."""
+
+
+def flush() -> None:
+    """Let the providers that cases used send what still waits in them, while a run looks at what leaves."""
+    for fan_out in tuple(_fan_outs):
+        with suppress(Exception):  # an exporter may be anybody's
+            fan_out.force_flush(_FLUSH_MS)
+
+
 # Of spans that have not ended, by ids of trace and span: the case, and the baggage at the start.
 _begun: dict[tuple[int, int], tuple[CaseSpans | None, Mapping[str, Any]]] = {}
 
 
-def _on_start(_fan_out: Any, span: ReadableSpan, parent_context: Context | None = None) -> None:
+def _on_start(fan_out: Any, span: ReadableSpan, parent_context: Context | None = None) -> None:
     context = span.get_span_context()
     if context is not None and is_listening():
         owner = find_owner(f"{context.trace_id:032x}")
         if owner is None:
             count_unattributed()
+        else:
+            _fan_outs.add(fan_out)
         _begun[context.trace_id, context.span_id] = owner, _baggage(parent_context)
 
 

@@ -122,6 +122,41 @@ READ = ("by_requests", "by_httpx_get", "by_httpx_transport", "by_urllib", "by_ai
 UNSEEN = ("by_socket", "by_asyncio", "by_smtp", "by_datagram", "by_httpcore", "by_websocket")
 
 
+EXPORTING = """
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+    class Exporter(SpanExporter):
+        def export(self, spans):
+            import urllib.request
+            urllib.request.urlopen(URL + "/v1/traces", b"spans", timeout=5).close()
+            return SpanExportResult.SUCCESS
+
+    PROVIDER = TracerProvider()
+    PROVIDER.add_span_processor(BatchSpanProcessor(Exporter()))
+
+    def answer(way):
+        with PROVIDER.get_tracer("app").start_as_current_span("asked"):
+            return "Done."
+"""
+ENDING = """
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def llm_app():
+        from capitals import URL
+        yield lambda text: "Done."
+        import json, urllib.request
+        body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "bye"}]})
+        urllib.request.urlopen(URL + WHERE, body.encode(), timeout=5).close()
+"""
+TRACED = (
+    "error: by the app's tracing, after the cases, something was sent to a model or another machine: 1 to"
+)
+ENDED = "error: as the fixture llm_app ended, something was sent to a model or another machine: 1 to"
+
+
 def own_address() -> str:
     """The address by which other machines know this one; no packet is sent to find it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -282,3 +317,37 @@ def test_a_process_that_connects_nowhere_is_no_matter(project, elsewhere: Provid
     write(project, "any", "hello")
     assert "1 passed" in project.run_here("--llm-golden").stdout.str()
     assert elsewhere.asked == []
+
+
+@pytest.mark.parametrize("mode", ["new", "none"])
+def test_what_an_exporter_with_its_own_address_keeps_until_the_end_is_sent_while_we_look(
+    project, elsewhere: ProviderServer, mode: str
+):
+    write(project, "a", "x")
+    project.app(APP + EXPORTING)
+    ran = project.run_here("--llm-record", mode)
+    assert ran.ret == 1
+    assert f"{TRACED} {HOST}:{elsewhere.port}" in ran.stdout.str()
+    assert len(elsewhere.asked) == (mode == "new")
+
+
+def test_an_exporter_may_send_to_a_host_that_is_allowed(project, elsewhere: ProviderServer):
+    write(project, "a", "x", f"record: {{allow: ['{HOST}:{elsewhere.port}']}}")
+    project.app(APP + EXPORTING)
+    ran = project.run_here()
+    assert ran.ret == 0, ran.stdout.str()
+    assert len(elsewhere.asked) == 1
+
+
+@pytest.mark.parametrize("mode", ["new", "none"])
+@pytest.mark.parametrize("path", ["/collect", "/v1/chat/completions"])
+def test_what_the_fixture_of_the_app_sends_as_it_ends_is_named(
+    project, elsewhere: ProviderServer, path: str, mode: str
+):
+    write(project, "a", "x")
+    project.write("conftest.py", ENDING.replace("WHERE", repr(path)))
+    ran = project.run_here("--llm-record", mode)
+    assert ran.ret == 1
+    shown = ran.stdout.str() + ran.stderr.str()
+    assert f"{ENDED} {HOST}" in shown
+    assert len(elsewhere.asked) == (mode == "new")

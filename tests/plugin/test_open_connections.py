@@ -196,7 +196,7 @@ GOLDEN = """
       - {id: a, input: FIRST, checks: {keywords: {all: [Done]}}}
       - {id: b, input: b, checks: {keywords: {all: [Done]}}}
 """
-IMPORTED = "error: while the app was imported it called a model or another machine:"
+IMPORTED = "error: while the app was imported something was sent to a model or another machine:"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no list of connections is read elsewhere")
 
 

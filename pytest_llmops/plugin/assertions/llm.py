@@ -29,7 +29,7 @@ from pytest_llmops.golden.identity import file_of
 from pytest_llmops.golden.loader import read_record
 from pytest_llmops.metrics.declared_metric import REMEDIES
 from pytest_llmops.plugin.reported import GoldenWarning
-from pytest_llmops.plugin.session import session_of
+from pytest_llmops.plugin.session import session_of, watch_end
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import CallRules
 from pytest_llmops.recorder.identity import split_host
@@ -108,6 +108,8 @@ class Llm:
                 )
             with evaluation.recorder.importing(CallRules()):
                 app = resolve_app(settings.app, settings.root)
+        else:
+            watch_end(node)
         caller = evaluation.caller(app)
         import_libraries()
         llm = cls(evaluation=evaluation, caller=caller, node=node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,6 +29,7 @@ from pytest_llmops.hookspecs import Measurement
 from pytest_llmops.plugin.distribution import is_worker
 from pytest_llmops.plugin.loops import use_loop_of_tests
 from pytest_llmops.plugin.reported import OUTCOME, GoldenWarning
+from pytest_llmops.plugin.session import app_fixtures, watch_end
 from pytest_llmops.printable import printable
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder.patches import Change, Patches
@@ -219,6 +220,7 @@ class GoldenItem(pytest.Item):
                     f"the fixture llm_app raised {describe_error(raised)}; without an app a case is an error "
                     "and never skipped: choose cases by -k or -m"
                 ) from None
+        watch_end(self)
         if ended:
             raise AppError(describe(ended))
         return app
@@ -356,12 +358,6 @@ def only_shows(config: pytest.Config) -> bool:
 def overrides_app(node: pytest.Item | pytest.Collector) -> bool:
     """Return whether a conftest overrides `llm_app` for this node, and no flag overrules it."""
     return len(app_fixtures(node)) > 1 and node.config.getoption("llm_app") is None
-
-
-def app_fixtures(node: pytest.Item | pytest.Collector) -> Sequence[Any]:
-    """The definitions of `llm_app` that this node sees, the one that counts last."""
-    # Private, and used by every plugin with items that are no functions, as doctest's.
-    return node.session._fixturemanager.getfixturedefs("llm_app", node) or ()  # noqa: SLF001
 
 
 def _traceback_style(config: pytest.Config) -> TracebackStyle:

@@ -92,9 +92,7 @@ def read_answer(raw: bytes, method: str) -> Answer | None:
         content, whole = getattr(error, "partial", b""), False
     except (ValueError, OSError):
         whole = False
-    content, whole, fault = undo_coding(
-        content, response.headers.get("content-encoding", ""), whole=whole
-    )
+    content, whole, fault = undo_coding(content, response.headers.get("content-encoding", ""), whole=whole)
     return Answer(response.status, response.headers, content, whole, fault)
 
 
