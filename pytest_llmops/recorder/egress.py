@@ -26,6 +26,7 @@ from pytest_llmops.recorder.identity import (
     identify,
     is_host,
     is_loopback,
+    kind_of,
     kind_of_listed,
     name_place,
 )
@@ -42,6 +43,9 @@ _OF_EVERY_CLIENT = frozenset({
     "traceparent", "transfer-encoding", "user-agent", "amz-sdk-invocation-id", "amz-sdk-request",
     "x-amz-date", "x-amz-content-sha256",
 })  # fmt: skip
+MOST_COLLECTED = 32 << 20
+"""Bytes of a body that are kept in memory to be looked at; no request of a model is as long."""
+
 _MOST_READ = 1 << 20  # bytes of a body, by the leak check
 _UNREADABLE = 0.1  # share of characters; with more a body is no text, and nobody can look
 _OF_OPENAI_CLIENTS = "x-stainless-"
@@ -223,6 +227,9 @@ def begin(request: Egress) -> Exchange | None:
     Raises:
         CassetteError: The request may not be made.
     """
+    if len(request.content) > MOST_COLLECTED:
+        pass_long(request)
+        return None
     request = request.decoded()
     path, kind = request.path, find_kind(request.method, request.path, request.content)
     if not kind:
@@ -238,6 +245,25 @@ def begin(request: Egress) -> Exchange | None:
         return None
     identity = identify(request.host, request.port, path, request.content, kind)
     return recording.begin(replace(identity, sent=request.describe()), request.host, request.port)
+
+
+def pass_long(request: Egress) -> None:
+    """
+    Note a request of which the beginning alone is known, since it is too long to be kept.
+
+    Raises:
+        CassetteError: It may not be made, or goes to where a model is called.
+    """
+    if request.method == "POST" and kind_of(request.path):
+        error = CassetteError(
+            f"a request to {name_place(request.host, request.port)}{request.path} has more than "
+            f"{MOST_COLLECTED >> 20} MiB, more than is read of a model call, so it is not made: send less, "
+            "or leave the case out"
+        )
+        if (owner := _find_owner()) is not None:
+            owner.refuse(error)
+        raise error
+    note_request(request)
 
 
 def note_request(request: Egress) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.egress import (
+    MOST_COLLECTED,
     Egress,
     begin,
     is_listening,
@@ -25,6 +26,7 @@ from pytest_llmops.recorder.egress import (
     note_connection,
     note_request,
     note_unread,
+    pass_long,
 )
 from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.patches import Change
@@ -35,7 +37,6 @@ LIBRARIES = ("http.client", "urllib3.connection")
 _HTTP, _HTTPS = 80, 443
 _UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _MORE = re.compile(rb"\r\n(?:upgrade|expect):", re.IGNORECASE)  # more than a request and its response
-_MOST_COLLECTED = 32 << 20  # bytes; no request of a model is as long
 
 
 def find_clients() -> Iterator[Change]:
@@ -70,12 +71,15 @@ class _Waiting:
         if not self._has_head:
             head, end, _ = self._sent.partition(b"\r\n\r\n")
             self._has_head = bool(end)
-        if self._has_head and (_MORE.search(head) or len(self._sent) > _MOST_COLLECTED):
+        is_long = len(self._sent) > MOST_COLLECTED
+        if self._has_head and (_MORE.search(head) or is_long):
             raw = self.take()
             request = _read_request(self._connection, raw)
             upgrades = _UPGRADE.search(head)
             if upgrades:
                 note_connection(request.host, request.port or self._connection.port)
+            elif is_long:
+                pass_long(request)
             else:
                 note_request(request)
             self.send(raw)

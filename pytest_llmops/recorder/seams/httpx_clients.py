@@ -12,11 +12,19 @@ from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial, wraps
+from itertools import chain
 from types import ModuleType
 from typing import Any
 
 from pytest_llmops.errors import CassetteError
-from pytest_llmops.recorder.egress import Egress, begin, is_listening, looking, note_request
+from pytest_llmops.recorder.egress import (
+    MOST_COLLECTED,
+    Egress,
+    begin,
+    is_listening,
+    looking,
+    note_request,
+)
 from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.patches import Change
 from pytest_llmops.recorder.processes import note_looked, note_unread
@@ -34,40 +42,55 @@ def find_clients() -> Iterator[Change]:
         if module is not None and hasattr(module, "AsyncClient"):
             yield module.Client, "send", partial(_record_send, module)
             yield module.AsyncClient, "send", partial(_record_async_send, module)
-            yield module.HTTPTransport, "handle_request", _connect
-            yield module.AsyncHTTPTransport, "handle_async_request", _connect_async
+            yield module.HTTPTransport, "handle_request", partial(_connect, module)
+            yield module.AsyncHTTPTransport, "handle_async_request", partial(_connect_async, module)
 
 
-def _connect(original: Callable[..., Any]) -> Callable[..., Any]:
+def _connect(module: ModuleType, original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def handle_request(self: Any, request: Any) -> Any:
-        if _goes_on(request):
-            note_request(_read_request(request, request.read()))
-        with looking(request.url.host):
-            return _placed(original(self, request))
+        exchange = ready = None
+        if not (asked := _sent_to.get()) and is_listening():  # it is used by itself
+            content = _read_content(request, module)
+            exchange, ready = _begin(request, content, module, stream=True, leaves=True)
+        elif asked and asked != request.url.host:  # after a redirect, or by a custom transport
+            note_request(_read_request(request, _read_content(request, module)))
+        if ready is not None:
+            return ready
+        with looking(request.url.host), _failing(exchange):
+            response = _placed(original(self, request))
+        return _watched(response, exchange, module, stream=True) if exchange else response
 
     return handle_request
 
 
-def _connect_async(original: Callable[..., Any]) -> Callable[..., Any]:
+def _connect_async(module: ModuleType, original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     async def handle_async_request(self: Any, request: Any) -> Any:
-        if _goes_on(request):
-            note_request(_read_request(request, await request.aread()))
-        with looking(request.url.host):
-            return _placed(await original(self, request))
+        exchange = ready = None
+        if not (asked := _sent_to.get()) and is_listening():
+            content = await _aread_content(request, module)
+            exchange, ready = _begin(request, content, module, stream=True, leaves=True)
+        elif asked and asked != request.url.host:
+            note_request(_read_request(request, await _aread_content(request, module)))
+        if ready is not None:
+            return ready
+        with looking(request.url.host), _failing(exchange):
+            response = _placed(await original(self, request))
+        return _watched(response, exchange, module, stream=True) if exchange else response
 
     return handle_async_request
 
 
-def _goes_on(request: Any) -> bool:
-    """
-    Return whether no client sent it, or to another host: after a redirect, or by a custom transport.
-
-    A transport may be used by itself, or be that of another library's client, which is seen there.
-    """
-    asked = _sent_to.get()
-    return asked != request.url.host if asked else is_listening()
+@contextmanager
+def _failing(exchange: Exchange | None) -> Iterator[None]:
+    """Log a call that raises."""
+    try:
+        yield
+    except BaseException as error:
+        if exchange is not None:
+            exchange.fail(error)
+        raise
 
 
 def _placed(response: Any) -> Any:
@@ -84,18 +107,15 @@ def _record_send(module: ModuleType, original: Callable[..., Any]) -> Callable[.
         if not is_listening():
             return original(self, request, stream=stream, **options)
         leaves = _leaves(self, request, module.HTTPTransport)
-        exchange, ready = _begin(request, request.read(), module, stream=stream, leaves=leaves)
+        content = _read_content(request, module)
+        exchange, ready = _begin(request, content, module, stream=stream, leaves=leaves)
         if ready is not None:
             return ready
         if exchange is None:
             with _sending(request, leaves=True):
                 return original(self, request, stream=stream, **options)
-        with _sending(request, leaves=leaves):
-            try:
-                response = original(self, request, stream=True, **options)
-            except BaseException as error:
-                exchange.fail(error)
-                raise
+        with _sending(request, leaves=leaves), _failing(exchange):
+            response = original(self, request, stream=True, **options)
         if not stream:
             try:
                 response.read()
@@ -114,18 +134,15 @@ def _record_async_send(module: ModuleType, original: Callable[..., Any]) -> Call
         if not is_listening():
             return await original(self, request, stream=stream, **options)
         leaves = _leaves(self, request, module.AsyncHTTPTransport)
-        exchange, ready = _begin(request, await request.aread(), module, stream=stream, leaves=leaves)
+        content = await _aread_content(request, module)
+        exchange, ready = _begin(request, content, module, stream=stream, leaves=leaves)
         if ready is not None:
             return ready
         if exchange is None:
             with _sending(request, leaves=True):
                 return await original(self, request, stream=stream, **options)
-        with _sending(request, leaves=leaves):
-            try:
-                response = await original(self, request, stream=True, **options)
-            except BaseException as error:
-                exchange.fail(error)
-                raise
+        with _sending(request, leaves=leaves), _failing(exchange):
+            response = await original(self, request, stream=True, **options)
         if not stream:
             try:
                 await response.aread()
@@ -136,6 +153,48 @@ def _record_async_send(module: ModuleType, original: Callable[..., Any]) -> Call
         return _watched(response, exchange, module, stream=stream)
 
     return send
+
+
+def _read_content(request: Any, module: ModuleType) -> bytes:
+    """The body of a request; of one that is too long to be kept its beginning, and the rest is still sent."""
+    if isinstance(request.stream, module.ByteStream):
+        return bytes(request.read())
+    parts, size, pieces = list[bytes](), 0, iter(request.stream)
+    for piece in pieces:
+        parts.append(piece)
+        size += len(piece)
+        if size > MOST_COLLECTED:
+            request.stream = _continued(module.SyncByteStream, "__iter__", lambda: chain(parts, pieces))
+            return b"".join(parts)
+    request.stream = module.ByteStream(b"".join(parts))
+    return bytes(request.read())
+
+
+async def _aread_content(request: Any, module: ModuleType) -> bytes:
+    """The same, of an asynchronous client."""
+    if isinstance(request.stream, module.ByteStream):
+        return bytes(await request.aread())
+    parts, size, pieces = list[bytes](), 0, aiter(request.stream)
+
+    async def go_on() -> AsyncIterator[bytes]:
+        for piece in parts:
+            yield piece
+        async for piece in pieces:
+            yield piece
+
+    async for piece in pieces:
+        parts.append(piece)
+        size += len(piece)
+        if size > MOST_COLLECTED:
+            request.stream = _continued(module.AsyncByteStream, "__aiter__", go_on)
+            return b"".join(parts)
+    request.stream = module.ByteStream(b"".join(parts))
+    return bytes(await request.aread())
+
+
+def _continued(kind: type, name: str, begin: Callable[[], Any]) -> Any:
+    """A stream of a kind whose iteration begins there."""
+    return type("ContinuedStream", (kind,), {name: lambda _: begin()})()
 
 
 @contextmanager

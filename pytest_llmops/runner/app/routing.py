@@ -13,8 +13,10 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from functools import partial, wraps
 from traceback import format_exception
+from types import FrameType
 from typing import Any
 
 from pytest_llmops.detect.mask import mask_shown
@@ -22,7 +24,9 @@ from pytest_llmops.recorder.children import preparing
 from pytest_llmops.recorder.patches import Change, Patches
 from pytest_llmops.runner.app.descriptors import find_writers, give_pipes, note_streams
 from pytest_llmops.runner.app.printed import Channel, current, receivers, show_by
+from pytest_llmops.runner.stamps.files_read import STDLIB, is_library
 
+_is_below: ContextVar[bool] = ContextVar("pytest_llmops_is_below", default=False)
 _OF_EVERY_RECORD = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 
 
@@ -73,19 +77,57 @@ class CaseLog(logging.Handler):
             printed.add("log", f"{self.format(record)}\n")
 
 
+def _enable_for_us(is_enabled: Callable[[Any, int], bool]) -> Callable[[Any, int], bool]:
+    """
+    Enable what a logger of the app drops by the level of the root logger, which the tests happen to have.
+
+    Where the app runs for its users, the level is another. The record is for us only; see `_keep_record`.
+    """
+
+    @wraps(is_enabled)
+    def isEnabledFor(self: logging.Logger, level: int) -> bool:  # noqa: N802 - the name of the method
+        if is_enabled(self, level):
+            return True
+        below = current.get() is not None and _has_level_of_root(self) and _is_logged_by_app()
+        _is_below.set(below)
+        return below
+
+    return isEnabledFor
+
+
+def _has_level_of_root(logger: logging.Logger) -> bool:
+    while logger.parent is not None and not logger.level and not logger.disabled:
+        logger = logger.parent
+    return logger is logging.getLogger() and logger.manager.disable <= logging.NOTSET
+
+
+def _is_logged_by_app() -> bool:
+    """Return whether a method of a logger asks, called by code of no library."""
+    asking = sys._getframe(2)  # noqa: SLF001 - as `logging` itself does
+    frame: FrameType | None = asking
+    while frame is not None and frame.f_code.co_filename == logging.__file__:
+        frame = frame.f_back
+    if frame is None or frame is asking:  # who asks whether a level is enabled gets the true answer
+        return False
+    file = frame.f_code.co_filename
+    return not file.startswith(STDLIB) and not is_library(file)
+
+
 def _keep_record(handle: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep extra fields of a record, which no handler shows, and all of one that never reaches the root."""
+    """Keep extra fields of a record, which no handler shows, and all of one that no handler of ours gets."""
 
     @wraps(handle)
     def keep(self: logging.Logger, record: logging.LogRecord) -> Any:
+        below = _is_below.get()
+        _is_below.set(False)
         for printed in receivers():
             printed.errors += record.levelno >= logging.ERROR
             extra = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
             if extra:
                 printed.add("log", f"{extra}\n")
-            if current.get() is None or not _reaches_root(self):  # else a `CaseLog` gets it
+            if below or current.get() is None or not _reaches_root(self):  # else a `CaseLog` gets it
                 printed.add("log", f"{logging.Formatter().format(record)}\n")
-        return handle(self, record)
+        return None if below else handle(self, record)
 
     return keep
 
@@ -118,6 +160,7 @@ def _describe_raised(shown: threading.ExceptHookArgs) -> str:
 
 def _find_hooks() -> Iterator[Change]:
     yield logging.Logger, "handle", _keep_record
+    yield logging.Logger, "isEnabledFor", _enable_for_us
     # Private, since pytest exchanges the public names of `warnings`.
     yield warnings, "_showwarnmsg", partial(_keep_as_error, _describe_warning)
     yield threading, "excepthook", partial(_keep_as_error, _describe_raised)

@@ -41,7 +41,7 @@ _KEYS = (".pem", ".key", ".p12", ".pfx", ".jks")
 _SNAPSHOT = re.compile(r"models--([^/\\]+)[/\\]snapshots[/\\]([0-9a-f]{7,40})[/\\]")
 _ANYBODY = "a thread"
 _LIBRARIES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_STDLIB = sysconfig.get_paths()["stdlib"] + os.sep
+STDLIB = sysconfig.get_paths()["stdlib"] + os.sep
 _SYSTEM = tuple(
     f"{folder}{os.sep}"
     for folder in (
@@ -139,7 +139,7 @@ def _may_count(path: str) -> bool:
 
 def _is_outside(path: str) -> bool:
     """Return whether a file may be data outside the project, and is none of a cache, library or system."""
-    if path.startswith(_SYSTEM) or f"{os.sep}." in path or _is_library(path) or path.endswith(_SOURCE):
+    if path.startswith(_SYSTEM) or f"{os.sep}." in path or is_library(path) or path.endswith(_SOURCE):
         return False
     if os.path.dirname(path) == tempfile.tempdir:  # whose names are made up; `gettempdir` opens a file itself
         return False
@@ -147,7 +147,8 @@ def _is_outside(path: str) -> bool:
     return not any(place.startswith(f"{root}{os.sep}") for root in _roots for place in (path, real))
 
 
-def _is_library(path: str) -> bool:
+def is_library(path: str) -> bool:
+    """Return whether a file is one of an installed package."""
     return any(folder in path for folder in _LIBRARIES)
 
 
@@ -170,7 +171,7 @@ def _find_reader(*, direct: bool = False) -> str:
                 return ""
             if any(is_own(file, root) for root in _roots):
                 return os.path.realpath(file)
-            if direct and (_is_library(file) or not file.startswith(_STDLIB)):
+            if direct and (is_library(file) or not file.startswith(STDLIB)):
                 return ""
         frame = frame.f_back
     if direct:

@@ -57,6 +57,27 @@ def httpx_stream(url: str, question: str) -> str:
         return _joined(reply.iter_lines())
 
 
+def httpx_transport(url: str, question: str) -> str:
+    import httpx
+
+    request = httpx.Request("POST", url + CHAT, json=_body(question))
+    with httpx.HTTPTransport() as transport:
+        reply = transport.handle_request(request)
+        return _said(json.loads(httpx.Response(200, headers=reply.headers, content=reply.read()).content))
+
+
+def httpx_async_transport(url: str, question: str) -> str:
+    import httpx
+
+    async def ask() -> str:
+        request = httpx.Request("POST", url + CHAT, json=_body(question, stream=True))
+        async with httpx.AsyncHTTPTransport() as transport:
+            reply = await transport.handle_async_request(request)
+            return _joined((await reply.aread()).split(b"\n"))
+
+    return asyncio.run(ask())
+
+
 def openai_sync(url: str, question: str) -> str:
     import openai
 
@@ -274,7 +295,8 @@ def cohere_stream(url: str, question: str) -> str:
 
 
 SHAPES: tuple[Shape, ...] = (
-    *(httpx_sync, httpx_async, httpx_stream, openai_sync, openai_async, openai_stream, openai_on_aiohttp),
+    *(httpx_sync, httpx_async, httpx_stream, httpx_transport, httpx_async_transport),
+    *(openai_sync, openai_async, openai_stream, openai_on_aiohttp),
     *(
         anthropic_sync,
         anthropic_stream,

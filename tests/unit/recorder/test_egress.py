@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from http.client import HTTPConnection
 
 import httpx
 import pytest
+import requests
 
 from pytest_llmops.recorder.bodies import encode_body, parse_body
 from pytest_llmops.recorder.egress import Egress
@@ -70,6 +73,46 @@ def test_a_request_that_waits_for_leave_to_send_its_body_is_made(recorder, provi
         connection.request("POST", "/upload", b"x" * 10, {"Expect": "100-continue"})
         assert connection.getresponse().status == 200
         connection.close()
+
+
+def _pieces(mebibytes: int) -> Iterator[bytes]:
+    for _ in range(mebibytes):
+        yield bytes(1 << 20)
+
+
+def _by_httpx(url: str) -> int:
+    return httpx.post(url, content=_pieces(40), timeout=20).status_code
+
+
+def _by_async_httpx(url: str) -> int:
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in _pieces(40):
+            yield piece
+
+    async def post() -> int:
+        async with httpx.AsyncClient(timeout=20) as client:
+            return (await client.post(url, content=pieces())).status_code
+
+    return asyncio.run(post())
+
+
+def _by_requests(url: str) -> int:
+    return requests.post(url, data=_pieces(40), timeout=20).status_code
+
+
+@pytest.mark.parametrize("post", [_by_httpx, _by_async_httpx, _by_requests])
+def test_a_body_that_is_too_long_to_be_kept_is_sent_and_to_a_model_it_is_not(
+    recorder, provider: ProviderServer, post
+):
+    with recorder("none").recording(CASE, 0) as log:
+        assert post(f"{provider.url}/upload") == 200
+    assert len(provider.bodies[0]) == 40 << 20
+    assert log.error is None
+
+    with recorder().recording(CASE, 0) as log, suppress(Exception):
+        post(f"{provider.url}/v1/chat/completions")
+    assert provider.asked == ["/upload"]
+    assert "has more than 32 MiB" in str(log.error)
 
 
 @pytest.mark.parametrize(

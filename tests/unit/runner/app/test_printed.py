@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import sys
@@ -93,6 +94,30 @@ def test_output_is_kept_for_its_case_or_for_the_run_and_shown_masked(in_case, mo
     assert "ann.lee" not in shown.getvalue()
     assert vars(shown).get("write") is write
     assert printed is outside or outside.texts() == ()
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_what_the_level_of_the_root_drops_is_kept_for_the_case_and_shown_to_nobody(level, caplog):
+    logger = logging.getLogger("app.deep")
+    with caplog.at_level(logging.WARNING), route_through(), collect() as printed:
+        getattr(logger, level)("to %s", "ann.lee@example.com", extra={"who": "ann"})
+        logging.LoggerAdapter(logger).log(15, "adapted")
+        assert not logger.isEnabledFor(logging.INFO)
+        logger.warning("seen")
+
+    kept = dict(printed.texts())["log"]
+    assert kept.count("to ann.lee@example.com") == kept.count("adapted") == kept.count("seen") == 1
+    assert "{'who': 'ann'}" in kept
+    assert caplog.messages == ["seen"]
+
+
+def test_what_an_app_or_a_library_drops_by_itself_is_no_output(monkeypatch):
+    quiet = logging.getLogger("app.quiet")
+    monkeypatch.setattr(quiet, "level", logging.ERROR)
+    with route_through(), collect() as printed:
+        quiet.info("by its own level")
+        exec(compile("log.info('of a library')", asyncio.__file__, "exec"), {"log": logging.getLogger("a")})  # noqa: S102
+    assert printed.texts() == ()
 
 
 def test_output_of_the_main_thread_outside_of_cases_is_nobodys(monkeypatch):
