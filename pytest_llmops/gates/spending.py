@@ -1,4 +1,4 @@
-"""Model calls, tokens and dollars of results: their sums, and how much a case takes more than it did."""
+"""Model calls, tokens, dollars and seconds of results, and how much a case takes more than it did."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.records import CaseResult, Usage
 
 _NOTED = 1.25  # times as much; agents take a call more or less from one run to the next
+_SLOWER, _SLOWER_S = 2.0, 0.3  # times as long, and seconds; one machine is slower than another
 
 
 def sum_known(values: Iterable[Any]) -> Any:
@@ -39,9 +40,14 @@ def spent_on(result: CaseResult) -> Usage | None:
     return sum_usage([*usages, *(failure.usage for failure in result.failures)])
 
 
+def seconds_of(result: CaseResult) -> float:
+    """Return the seconds that a repeat took on average; 0 where that is not known."""
+    return result.took_s or math.fsum(each.latency_s for each in result.outputs) / (len(result.outputs) or 1)
+
+
 def describe_spending(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> Iterator[str]:
     """
-    Yield `model calls per case: 1 → 6`, and so for tokens and dollars, where a case takes other amounts.
+    Yield `model calls per case: 1 → 6`, and so for tokens, dollars and seconds, where a case takes others.
 
     Only cases that ask what they asked in the baseline count; a small difference is no sentence.
     """
@@ -60,6 +66,12 @@ def describe_spending(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> 
         old, now = (math.fsum(filter(None, side)) / len(means) for side in zip(*means, strict=True))
         if max(old, now) > 0 and max(old, now) >= _NOTED * min(old, now):
             yield f"{name} per case: {shown(old)} → {shown(now)}"
+    times = [(seconds_of(old), seconds_of(result)) for old, result in pairs]
+    known = [pair for pair in times if all(pair)]
+    if known:
+        old_s, new_s = (math.fsum(side) / len(known) for side in zip(*known, strict=True))
+        if abs(new_s - old_s) >= _SLOWER_S and max(old_s, new_s) >= _SLOWER * min(old_s, new_s):
+            yield f"time per case: {old_s:.2g} s → {new_s:.2g} s"
 
 
 def _mean(result: CaseResult, amount: Callable[[Usage], float | None]) -> float | None:

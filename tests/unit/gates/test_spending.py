@@ -62,6 +62,28 @@ def test_a_repeat_that_broke_counts():
     assert next(describe_spending([result(usage(1))], [broken])) == "model calls per case: 1 → 5"
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "lines"),
+    [
+        ([0.05], [1.5], ["time per case: 0.05 s → 1.5 s"]),
+        ([3.0, 5.0], [1.0], ["time per case: 4 s → 1 s"]),
+        ([1.0], [1.9], []),
+        ([0.001], [0.05], []),  # of a process that just began
+        ([0.0], [1.0], []),  # of a version that kept none
+    ],
+)
+def test_how_long_a_case_takes_is_kept_and_compared(tmp_path, before, now, lines):
+    def took(seconds):
+        outputs = tuple(Output(text="x", repeat=at, latency_s=each) for at, each in enumerate(seconds))
+        return replace(result(*[usage(0, 0, 0.0)] * len(seconds)), outputs=outputs)
+
+    run = Run(signature={}, results=(took(before),))
+    assert list(describe_spending(run.results, [took(now)])) == lines
+    write_baseline(accept(None, run).baseline, tmp_path / "baseline.json")
+    kept = load_baseline(tmp_path / "baseline.json")
+    assert list(describe_spending(kept.results, [took(now)])) == lines
+
+
 def test_a_baseline_keeps_it_and_adds_what_is_merged(tmp_path):
     path = tmp_path / "baseline.json"
     first = Run(signature={}, results=(result(usage(1), replace(usage(1), replayed=1)),))
