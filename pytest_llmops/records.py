@@ -522,7 +522,6 @@ class CaseResult:
         rival: The result of the app's rival for the same case; None if there is none.
         printed: `stdout`, `stderr` and `log` of the app meanwhile, for the item's report; in no file.
         spent: In a baseline, what its repeats used together, without how the calls were answered.
-        took_s: In a baseline, the seconds that a repeat took on average; 0 where that is not known.
         error_logs: Log records of the level ERROR and above, of the app and its rival meanwhile.
     """
 
@@ -543,7 +542,6 @@ class CaseResult:
     printed: tuple[tuple[str, str], ...] = ()
     error_logs: int = 0
     spent: Usage | None = None
-    took_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from pytest_llmops.gates.copies import mark_copies, without_copies
 from pytest_llmops.gates.error_budget import BASELINE_REPEATS
 from pytest_llmops.gates.paired_runs import STEADY, Chance, Scales, have_same_input
 from pytest_llmops.gates.renames import follow_renames
-from pytest_llmops.gates.spending import seconds_of, spent_on, sum_usage
+from pytest_llmops.gates.spending import spent_on, sum_usage
 from pytest_llmops.gates.stamps import join_runs
 from pytest_llmops.golden.identity import case_id, file_of
 from pytest_llmops.judges.floors import criteria_alone
@@ -400,7 +400,6 @@ def make_entry(result: CaseResult, *, with_outputs: bool = False) -> CaseResult:
         left_out=result.left_out,
         tried_again=tried_again(result),
         spent=_keep_spent(spent_on(result)),
-        took_s=float(f"{seconds_of(result):.2g}"),
     )
 
 
@@ -422,7 +421,6 @@ def _merge_entries(before: CaseResult, entry: CaseResult) -> CaseResult:
         left_out=before.left_out + entry.left_out,
         tried_again=before.tried_again + entry.tried_again,
         spent=sum_usage([before.spent, entry.spent]) if before.spent and entry.spent else None,
-        took_s=entry.took_s,
     )
 
 

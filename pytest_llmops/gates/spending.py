@@ -40,9 +40,9 @@ def spent_on(result: CaseResult) -> Usage | None:
     return sum_usage([*usages, *(failure.usage for failure in result.failures)])
 
 
-def seconds_of(result: CaseResult) -> float:
-    """Return the seconds that a repeat took on average; 0 where that is not known."""
-    return result.took_s or math.fsum(each.latency_s for each in result.outputs) / (len(result.outputs) or 1)
+def _seconds(result: CaseResult) -> float:
+    """Return the seconds that a repeat took on average; 0 in a baseline, which is alike on every machine."""
+    return math.fsum(each.latency_s for each in result.outputs) / (len(result.outputs) or 1)
 
 
 def describe_spending(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> Iterator[str]:
@@ -66,7 +66,7 @@ def describe_spending(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> 
         old, now = (math.fsum(filter(None, side)) / len(means) for side in zip(*means, strict=True))
         if max(old, now) > 0 and max(old, now) >= _NOTED * min(old, now):
             yield f"{name} per case: {shown(old)} → {shown(now)}"
-    times = [(seconds_of(old), seconds_of(result)) for old, result in pairs]
+    times = [(_seconds(old), _seconds(result)) for old, result in pairs]
     known = [pair for pair in times if all(pair)]
     if known:
         old_s, new_s = (math.fsum(side) / len(known) for side in zip(*known, strict=True))

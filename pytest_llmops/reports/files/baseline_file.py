@@ -281,7 +281,6 @@ def _read_entry(signature: Mapping[str, str], value: Any) -> CaseResult:
         left_out=entry.get("left_out", 0),
         tried_again=entry.get("tried_again", 0),
         spent=entry.get("spent"),
-        took_s=entry.get("took_s", 0.0),
     )
     return replace(result, answers=answer_digests(result))
 
@@ -316,7 +315,6 @@ class _Entry:
     left_out: Annotated[int, whole(0, _MOST_REPEATS)] = 0
     tried_again: Annotated[int, whole(0, _MOST_REPEATS)] = 0
     spent: Usage | None = None
-    took_s: float = 0.0
     answers: tuple[str, ...] = ()
     outputs: tuple[Output, ...] = ()
     criteria: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
@@ -348,7 +346,6 @@ def _dump_entry(entry: CaseResult, signature: Mapping[str, str], path: Path) -> 
         **({"left_out": entry.left_out} if entry.left_out else {}),
         **({"tried_again": entry.tried_again} if entry.tried_again else {}),
         **({"spent": {name: getattr(entry.spent, name) for name in _SPENT}} if entry.spent else {}),
-        **({"took_s": entry.took_s} if entry.took_s else {}),
     }
     try:
         if entry.outputs:

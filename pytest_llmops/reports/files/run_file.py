@@ -55,7 +55,7 @@ from pytest_llmops.runner.usage import sum_outputs
 from pytest_llmops.statistics.summaries import NAMES
 
 VERSION = 1
-NOT_WRITTEN = ("printed", "spent", "took_s")
+NOT_WRITTEN = ("printed", "spent")
 """Fields of a result that no run file has: only a report shows the one, only a baseline has the other."""
 
 # The layout of `write_run`. No text can contain these: in JSON, a line break within text is escaped.

@@ -438,7 +438,7 @@ def test_every_cut_of_a_file_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("name", "record", "without", "optional"),
     [
-        ("result", CaseResult, {"printed", "spent", "took_s"}, {"input_hash"}),
+        ("result", CaseResult, {"printed", "spent"}, {"input_hash"}),
         ("output", Output, set(), set()),
         ("score", Score, set(), set()),
         ("failure", Failure, set(), set()),
