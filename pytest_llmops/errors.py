@@ -47,8 +47,11 @@ class UnknownMetricError(LLMOpsError):
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
+        _, _, rank = name.partition("@")
+        of_rank = [f"{each.partition('@')[0]}@{rank}" for each in known if "@" in each]
+        near = of_rank if rank.isdecimal() and int(rank) else known
         super().__init__(
-            f"no metric is named {name!r}.{hint(name, known)} Known metrics: {', '.join(known)}."
+            f"no metric is named {name!r}.{hint(name, near)} Known metrics: {', '.join(known)}."
         )
         self.name = name
 

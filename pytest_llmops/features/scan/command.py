@@ -54,7 +54,7 @@ def _scan(args: argparse.Namespace) -> int:
                 findings.append(finding)  # noqa: PERF402 - findings before an error count
         except ScanError as error:
             unread.append(str(error))
-    if not any(path.stat().st_size for path in files if path.is_file()):
+    if not unread and not any(path.stat().st_size for path in files if path.is_file()):
         unread.append(f"{', '.join(args.paths)}: holds no text, so nothing was scanned")
     for line in unread:
         print(printable(line), file=sys.stderr)  # noqa: T201 - a command talks to its user
