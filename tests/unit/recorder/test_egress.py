@@ -12,6 +12,7 @@ from http.client import HTTPConnection
 import httpx
 import pytest
 import requests
+import urllib3
 
 from pytest_llmops.recorder.bodies import encode_body, parse_body
 from pytest_llmops.recorder.egress import Egress
@@ -19,7 +20,7 @@ from pytest_llmops.recorder.identity import find_kind
 from pytest_llmops.recorder.reply import read_answer
 from tests.provider_server import TEXT, ProviderServer
 from tests.unit.recorder.asking import CASE
-from tests.unit.recorder.client_shapes import requests_sync
+from tests.unit.recorder.client_shapes import http_client, httpx_sync, requests_sync, urllib3_sync
 
 AMAZON = "application/vnd.amazon.eventstream"
 CHAT = {"model": "small", "messages": [{"role": "user", "content": "How long?"}]}
@@ -166,3 +167,40 @@ def test_a_cookie_is_read():
         method="GET", host="a.test", port=None, path="/", query="", headers=[("Cookie", "a=1")], content=b""
     )
     assert sent.describe()["headers"] == {"cookie": "a=1"}
+
+
+OWN = {
+    "httpx": (httpx.Client, "send", httpx_sync),
+    "http.client": (HTTPConnection, "request", http_client),
+    "requests": (requests.Session, "send", requests_sync),
+    "urllib3": (urllib3.HTTPConnectionPool, "urlopen", urllib3_sync),
+}
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+@pytest.mark.parametrize("library", OWN)
+def test_a_method_that_the_app_itself_replaced_is_called_and_the_call_is_seen(
+    recorder, provider: ProviderServer, monkeypatch: pytest.MonkeyPatch, library: str, when: str
+):
+    kind, name, ask = OWN[library]
+    passed: list[object] = []
+
+    def wrap() -> None:
+        original = getattr(kind, name)
+
+        def own(*args: object, **options: object) -> object:
+            passed.append(name)
+            return original(*args, **options)
+
+        monkeypatch.setattr(kind, name, own)
+
+    if when == "before":
+        wrap()
+    with recorder().recording(CASE, 0) as log:
+        if when == "meanwhile":
+            wrap()
+        assert ask(provider.url, "How long?") == TEXT
+        if when == "meanwhile":
+            monkeypatch.undo()
+    assert [call.outcome for call in log.calls] == ["made"]
+    assert passed == [name]
