@@ -66,8 +66,8 @@ def fold_typography(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Fold typography, and unify case and white space."""
-    return " ".join(fold_typography(text).casefold().split())
+    """Fold typography, and unify case and white space; the Turkish I without a dot is one with a dot."""
+    return " ".join(fold_typography(text).casefold().replace("\u0131", "i").split())
 
 
 def fold_script(text: str) -> str:
