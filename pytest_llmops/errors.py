@@ -50,9 +50,7 @@ class UnknownMetricError(LLMOpsError):
         _, _, rank = name.partition("@")
         of_rank = [f"{each.partition('@')[0]}@{rank}" for each in known if "@" in each]
         near = of_rank if rank.isdecimal() and int(rank) else known
-        super().__init__(
-            f"no metric is named {name!r}.{hint(name, near)} Known metrics: {', '.join(known)}."
-        )
+        super().__init__(f"no metric is named {name!r}.{hint(name, near)} Known metrics: {', '.join(known)}.")
         self.name = name
 
 

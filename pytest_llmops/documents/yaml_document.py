@@ -327,8 +327,9 @@ def _translated(error: Any, text: str) -> Mistake:
     problem = str(getattr(error, "problem", None) or getattr(error, "context", None) or "cannot be read")
     if "\t" in text[max(0, mark.index - 1) : mark.index + 1]:
         return Mistake(line=line, message="a tab stands here; YAML is indented with spaces only")
-    folded = "cannot start any token" in problem and text[mark.index : mark.index + 1] == ">"
-    if folded or "chomping or indentation indicators" in problem or "expected comment or line break" in problem:
+    is_folded = "cannot start any token" in problem and text[mark.index : mark.index + 1] == ">"
+    folding = ("chomping or indentation indicators", "expected comment or line break")
+    if is_folded or any(part in problem for part in folding):
         return Mistake(line=line, message='a value that starts with > goes in quotes: ">= 0.8"')
     if "quoted scalar" in str(error.context) and "end of stream" in problem:
         opened = Lines(text).at(error.context_mark.index)

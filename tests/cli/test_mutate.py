@@ -333,7 +333,9 @@ def test_retrieval_is_mutated_where_it_matters_and_named_where_there_is_none(cap
     assert {kind: row["killed"] for kind, row in kinds(shown).items()} == {
         "top_dropped": 3, "wrong_document": 3, "no_passages": 3, "shuffled": 3,
     }  # fmt: skip
-    assert [row["alone"] > 0 for row in shown["checks"] if row["check"] == "recall@1 >= 1"] == [True]
+    (recall,) = [row for row in shown["checks"] if row["check"] == "recall@1 >= 1"]
+    assert recall["alone"] > 0
+    assert (recall["killed"], recall["low"], recall["high"]) == (12, pytest.approx(0.292, abs=1e-3), 1)
 
     golden(WEAK.replace(":answer", ":bare"))
     assert "output" not in report(capsys, "--kinds", "output")[1]["not_tried"]

@@ -168,13 +168,14 @@ def _checks(strength: Strength) -> Table:
     rows = [
         (
             f"{row.golden}: {row.check}" if several else row.check,
+            f"{100 * row.killed / row.tried:.1f} %",
+            f"{100 * row.low:.1f} … {100 * row.high:.1f}",
             str(row.tried),
-            str(row.killed),
             str(row.alone),
         )
         for row in strength.checks
     ]
-    return Table(head=("check", "mutants", "killed", "killed alone"), rows=rows)
+    return Table(head=("check", "killed", "interval", "tried", "killed alone"), rows=rows)
 
 
 def _dead(checks: Sequence[CheckStrength]) -> list[str]:

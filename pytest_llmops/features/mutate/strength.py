@@ -67,6 +67,7 @@ class CheckStrength:
     The mutants that one check of one golden file found.
 
     Attributes:
+        low: Of the interval of the share that it killed, as `high`.
         alone: Of those that it killed, the ones that no other check killed.
         is_dead: What it kills, checks that are not dead kill too, so that all dead ones may go.
         finds_leaks: It looks for leaks or attacks, which no mutant here is.
@@ -76,6 +77,8 @@ class CheckStrength:
     check: str
     tried: int
     killed: int
+    low: float
+    high: float
     alone: int
     is_dead: bool
     finds_leaks: bool = False
@@ -308,29 +311,15 @@ def _order(kind: Kind) -> tuple[int, int]:
 
 
 def _rate(trials: Sequence[Trial], chosen: Sequence[tuple[str, str, Callable[[Trial], bool]]]) -> list[Rate]:
-    """Count, and draw all cases once for the intervals of all rows."""
-    import numpy as np
-
-    clusters = [trial.cluster for trial in trials]
-    least = np.array([trial.is_killed for trial in trials], dtype=float)
-    most = np.array([trial.is_killed or not trial.is_decided for trial in trials], dtype=float)
-    members = np.array([[is_of(trial) for trial in trials] for _, _, is_of in chosen], dtype=float)
-
-    def measure(weights: Any) -> Any:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            drawn = members @ weights
-            return np.concatenate([members @ (weights * least) / drawn, members @ (weights * most) / drawn])
-
-    measured = (
-        measure_with_intervals(measure, clusters) if trials else [Measure(value=None)] * 2 * len(chosen)
-    )
+    """Count what was killed, at least and at most."""
+    members = [[is_of(trial) for trial in trials] for _, _, is_of in chosen]
+    least = [trial.is_killed for trial in trials]
+    most = [trial.is_killed or not trial.is_decided for trial in trials]
+    measured = _measure_shares(trials, [*members, *members], [*[least] * len(chosen), *[most] * len(chosen)])
     rows = []
     for at, (group, kind, is_of) in enumerate(chosen):
         own = [trial for trial in trials if is_of(trial)]
-        units = len({trial.cluster for trial in own})
         lower, upper = measured[at], measured[at + len(chosen)]
-        if units:
-            lower, upper = bound_share(lower, units), bound_share(upper, units)
         rows.append(
             Rate(
                 group=group,
@@ -348,7 +337,39 @@ def _rate(trials: Sequence[Trial], chosen: Sequence[tuple[str, str, Callable[[Tr
     return rows
 
 
-def _list_checks(goldens: Iterable[Golden], trials: Iterable[Trial]) -> Iterable[CheckStrength]:
+def _measure_shares(
+    trials: Sequence[Trial], members: Sequence[Sequence[bool]], hits: Sequence[Sequence[bool]]
+) -> list[Measure]:
+    """
+    The share of hits among the members of each row, with intervals for which all cases are drawn once.
+
+    Of the members of one case nobody knows how others would be: the interval is 0 to 1.
+
+    Args:
+        members: Of shape (rows, trials), as `hits`.
+    """
+    import numpy as np
+
+    if not trials or not members:
+        return [Measure(value=None)] * len(members)
+    own, hit = np.array(members, dtype=float), np.array(hits, dtype=float)
+
+    def measure(weights: Any) -> Any:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return (own * hit) @ weights / (own @ weights)
+
+    shares = []
+    clusters = [trial.cluster for trial in trials]
+    for row, share in zip(members, measure_with_intervals(measure, clusters), strict=True):
+        units = len({cluster for cluster, is_member in zip(clusters, row, strict=True) if is_member})
+        bounded = bound_share(share, units) if units else share
+        if units and bounded.low is None:
+            bounded = replace(bounded, low=0.0, high=1.0)
+        shares.append(bounded)
+    return shares
+
+
+def _list_checks(goldens: Iterable[Golden], trials: Sequence[Trial]) -> Iterable[CheckStrength]:
     """Yield each check of each golden file: those that kill most by themselves first, dead ones last."""
     tried: defaultdict[tuple[str, str], int] = defaultdict(int)
     killed, alone = tried.copy(), tried.copy()
@@ -369,18 +390,26 @@ def _list_checks(goldens: Iterable[Golden], trials: Iterable[Trial]) -> Iterable
             for check in checks_that_count(case)
         }
         dead = _find_dead([name for name in names if tried[golden.path, name]], kills[golden.path])
+        asked = [name for name in names if tried[golden.path, name]]
+        own = [trial for trial in trials if file_of(trial.case) == golden.path]
+        shares = _measure_shares(
+            own,
+            [[name in trial.asked for trial in own] for name in asked],
+            [[name in trial.killers for trial in own] for name in asked],
+        )
         rows = [
             CheckStrength(
                 golden=golden.path,
                 check=name,
                 tried=tried[golden.path, name],
                 killed=killed[golden.path, name],
+                low=share.low or 0.0,
+                high=1.0 if share.high is None else share.high,
                 alone=alone[golden.path, name],
                 is_dead=name in dead,
-                finds_leaks=not traits.excusable,
+                finds_leaks=not names[name].excusable,
             )
-            for name, traits in names.items()
-            if tried[golden.path, name]
+            for name, share in zip(asked, shares, strict=True)
         ]
         yield from sorted(rows, key=lambda row: (-row.alone, row.is_dead, -row.killed, row.check))
 
