@@ -9,6 +9,7 @@ that no seam saw, of which only the destination is known.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
@@ -47,6 +48,7 @@ MOST_COLLECTED = 32 << 20
 """Bytes of a body that are kept in memory to be looked at; no request of a model is as long."""
 
 _MOST_READ = 1 << 20  # bytes of a body, by the leak check
+_CHARSET = re.compile(r"charset=\"?([\w.:-]{1,40})", re.IGNORECASE)
 _UNREADABLE = 0.1  # share of characters; with more a body is no text, and nobody can look
 _OF_OPENAI_CLIENTS = "x-stainless-"
 
@@ -111,13 +113,28 @@ class Egress:
 
     def describe(self) -> dict[str, Any]:
         """Path, query and headers, without credentials and the headers of every client."""
-        headers = {
-            name.lower(): value
-            for name, value in self.headers
-            if name.lower() not in _CREDENTIALS | _OF_EVERY_CLIENT
-            and not name.lower().startswith(_OF_OPENAI_CLIENTS)
-        }
+        headers: dict[str, str] = {}
+        for written, value in self.headers:
+            name = written.lower()
+            if name not in _CREDENTIALS | _OF_EVERY_CLIENT and not name.startswith(_OF_OPENAI_CLIENTS):
+                headers[name] = f"{headers[name]}, {value}" if name in headers else value
         return {"path": self.path, "query": self.open_query(), "headers": headers}
+
+    def read_text(self) -> str:
+        """The beginning of the body as text: in the charset that is named, in UTF-16, or in UTF-8."""
+        content = self.content[:_MOST_READ]
+        kind = next((value for name, value in self.headers if name.lower() == "content-type"), "")
+        charset = _CHARSET.search(kind)
+        half = len(content) // 2
+        with suppress(LookupError):
+            if charset:
+                return content.decode(charset[1], "replace")
+        if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+            return content.decode("utf-16", "replace")
+        for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+            if content[first::2].count(0) > half / 2:
+                return content.decode(name, "replace")
+        return content.decode("utf-8", "replace")
 
     def decoded(self) -> Egress:
         """The request without the content coding of its body, where that is known."""
@@ -228,7 +245,7 @@ def begin(request: Egress) -> Exchange | None:
         CassetteError: The request may not be made.
     """
     if len(request.content) > MOST_COLLECTED:
-        pass_long(request)
+        pass_unread(request, f"has more than {MOST_COLLECTED >> 20} MiB")
         return None
     request = request.decoded()
     path, kind = request.path, find_kind(request.method, request.path, request.content)
@@ -247,23 +264,33 @@ def begin(request: Egress) -> Exchange | None:
     return recording.begin(replace(identity, sent=request.describe()), request.host, request.port)
 
 
-def pass_long(request: Egress) -> None:
+def pass_unread(request: Egress, why: str) -> None:
     """
-    Note a request of which the beginning alone is known, since it is too long to be kept.
+    Note a request of which the beginning alone is known.
 
     Raises:
         CassetteError: It may not be made, or goes to where a model is called.
     """
-    if request.method == "POST" and kind_of(request.path):
-        error = CassetteError(
-            f"a request to {name_place(request.host, request.port)}{request.path} has more than "
-            f"{MOST_COLLECTED >> 20} MiB, more than is read of a model call, so it is not made: send less, "
-            "or leave the case out"
-        )
-        if (owner := _find_owner()) is not None:
-            owner.refuse(error)
-        raise error
+    refuse_unread(request.method, request.host, request.port, request.path, why)
     note_request(request)
+
+
+def refuse_unread(method: str, host: str, port: int | None, path: str, why: str) -> None:
+    """
+    Refuse a request to where a model is called, if it cannot be read whole.
+
+    Raises:
+        CassetteError: It is one.
+    """
+    if method != "POST" or not kind_of(path):
+        return
+    error = CassetteError(
+        f"a request to {name_place(host, port)}{path} {why}, so it cannot be read as a model call, and is "
+        "not made: send it otherwise, or leave the case out"
+    )
+    if (owner := _find_owner()) is not None:
+        owner.refuse(error)
+    raise error
 
 
 def note_request(request: Egress) -> None:
@@ -276,7 +303,7 @@ def note_request(request: Egress) -> None:
     if not request.leaves or is_loopback(request.host):
         return
     sent = {"method": request.method, **request.describe()}
-    text = request.content[:_MOST_READ].decode("utf-8", "replace")
+    text = request.read_text()
     host = name_place(request.host, request.port)
     is_read = text.count("\ufffd") <= _UNREADABLE * len(text) and len(request.content) <= _MOST_READ
     left = Elsewhere(host=host, sent={**sent, "body": text} if is_read else None)

@@ -32,6 +32,49 @@ APP = """
         with httpx.HTTPTransport() as transport:
             transport.handle_request(request).read()
 
+    def by_httpx_wrapper(text):
+        import httpx
+        class Retrying(httpx.BaseTransport):
+            def __init__(self):
+                self.inner = httpx.HTTPTransport()
+            def handle_request(self, request):
+                return self.inner.handle_request(request)
+            def close(self):
+                self.inner.close()
+        with httpx.Client(transport=Retrying()) as client:
+            client.post(URL + "/collect", content=text)
+
+    def by_httpx_hook(text):
+        import httpx
+        def add(request):
+            request.headers["x-note"] = text
+        with httpx.Client(event_hooks={"request": [add]}) as client:
+            client.post(URL + "/collect")
+
+    def by_httpx_subclass(text):
+        import httpx
+        class Noting(httpx.HTTPTransport):
+            def handle_request(self, request):
+                request.headers["x-note"] = text
+                return super().handle_request(request)
+        with httpx.Client(transport=Noting()) as client:
+            client.post(URL + "/collect")
+
+    def by_utf_16(text):
+        from urllib.request import urlopen
+        urlopen(URL + "/collect", text.encode("utf-16-le"), timeout=5).close()
+
+    def by_two_headers(text):
+        from http.client import HTTPConnection
+        connection = HTTPConnection(HOST, PORT, timeout=5)
+        connection.putrequest("POST", "/collect")
+        for value in (text, "nothing"):
+            connection.putheader("X-Note", value)
+        connection.putheader("Content-Length", "0")
+        connection.endheaders()
+        connection.getresponse().read()
+        connection.close()
+
     def by_urllib(text):
         from urllib.request import urlopen
         urlopen(URL + "/collect", text.encode(), timeout=5).close()
@@ -118,7 +161,10 @@ GOLDEN = """
     cases:
       - {id: only, input: "WAY: TEXT", checks: {keywords: {all: [Done]}}}
 """
-READ = ("by_requests", "by_httpx_get", "by_httpx_transport", "by_urllib", "by_aiohttp")
+READ = (
+    "by_requests", "by_httpx_get", "by_httpx_transport", "by_httpx_wrapper", "by_httpx_hook",
+    "by_httpx_subclass", "by_urllib", "by_aiohttp", "by_utf_16", "by_two_headers",
+)  # fmt: skip
 UNSEEN = ("by_socket", "by_asyncio", "by_smtp", "by_datagram", "by_httpcore", "by_websocket")
 
 
@@ -351,3 +397,81 @@ def test_what_the_fixture_of_the_app_sends_as_it_ends_is_named(
     shown = ran.stdout.str() + ran.stderr.str()
     assert f"{ENDED} {HOST}" in shown
     assert len(elsewhere.asked) == (mode == "new")
+
+
+PROXIED = """
+    import os
+    PORT = os.environ["PORT"]
+
+    def by_requests(_):
+        import requests
+        requests.post("http://localhost:9/x", data="x", proxies={"http": PROXY}, timeout=5)
+
+    def by_tunnel(_):
+        from http.client import HTTPConnection
+        connection = HTTPConnection(os.environ["ADDRESS"], int(PORT), timeout=5)
+        connection.set_tunnel("localhost", 9)
+        connection.request("POST", "/x", "x")
+        connection.getresponse().read()
+        connection.close()
+
+    PROXY = f"http://{os.environ['ADDRESS']}:{PORT}"
+
+    def answer(way):
+        try:
+            globals()[way.partition(":")[0]](way)
+        except OSError:
+            pass  # of the tunnel, which the server does not make
+        return "Done."
+"""
+
+
+@pytest.mark.parametrize("way", ["by_requests", "by_tunnel"])
+def test_a_request_to_this_machine_by_way_of_another_is_undecided(project, elsewhere, way: str):
+    write(project, way, "hello")
+    project.app(PROXIED)
+    shown = project.run_here("--llm-golden", "-o", "llm_undecided=fail").stdout.str()
+    assert "1 undecided" in shown
+    assert f"connections nobody looked at: 1 to {own_address()}:{elsewhere.port}" in shown
+
+
+MODEL = """
+    import json, os
+    URL = "http://127.0.0.1:" + os.environ["PORT"]
+    BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    MODEL = URL + "/v1/chat/completions"
+
+    def rewritten(_):
+        import httpx
+        class Rewriting(httpx.BaseTransport):
+            def __init__(self):
+                self.inner = httpx.HTTPTransport()
+            def handle_request(self, request):
+                return self.inner.handle_request(httpx.Request("POST", MODEL, json=BODY))
+            def close(self):
+                self.inner.close()
+        with httpx.Client(transport=Rewriting()) as client:
+            client.post(URL + "/ask")
+
+    def expecting(_):
+        from urllib.request import Request, urlopen
+        headers = {"expect": "100-continue", "content-type": "application/json"}
+        urlopen(Request(MODEL, json.dumps(BODY).encode(), headers), timeout=5).close()
+
+    def upgrading(_):
+        import requests
+        requests.post(MODEL, json=BODY, headers={"connection": "upgrade", "upgrade": "h2c"}, timeout=5)
+
+    def answer(way):
+        globals()[way.partition(":")[0]](way)
+        return "Done."
+"""
+
+
+@pytest.mark.parametrize("way", ["rewritten", "expecting", "upgrading"])
+def test_a_call_of_a_model_on_this_machine_is_seen_or_not_made(project, elsewhere, way: str):
+    write(project, way, "hello")
+    project.app(MODEL)
+    ran = project.run_here("--llm-golden", "--llm-record", "none")
+    assert elsewhere.asked == []
+    assert ran.ret == 1

@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
-from pytest_llmops.recorder.egress import Egress, begin, is_listening, looking, note_connection, note_unread
+from pytest_llmops.recorder.egress import (
+    Egress,
+    begin,
+    is_listening,
+    looking,
+    note_connection,
+    note_unread,
+    refuse_unread,
+)
 from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.patches import Change
 from pytest_llmops.recorder.processes import note_looked
@@ -35,6 +43,8 @@ def _record(original: Callable[..., Any]) -> Callable[..., Any]:
         url = request.url
         upgrades = "upgrade" in request.headers
         if upgrades:
+            why = "asks for another protocol (Upgrade)"
+            refuse_unread(request.method, url.host or "", url.port, url.raw_path, why)
             note_connection(url.host or "", url.port or 0)
         exchange = None if upgrades else begin(await _read_request(request))
         if exchange is not None and exchange.replay is not None:

@@ -24,9 +24,9 @@ from pytest_llmops.recorder.egress import (
     is_listening,
     looking,
     note_connection,
-    note_request,
     note_unread,
-    pass_long,
+    pass_unread,
+    refuse_unread,
 )
 from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.patches import Change
@@ -36,6 +36,7 @@ from pytest_llmops.recorder.seams.answers import Given, read_answer, write_answe
 LIBRARIES = ("http.client", "urllib3.connection")
 _HTTP, _HTTPS = 80, 443
 _UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
+_UPGRADES = "asks for another protocol (Upgrade)"
 _MORE = re.compile(rb"\r\n(?:upgrade|expect):", re.IGNORECASE)  # more than a request and its response
 
 
@@ -77,12 +78,12 @@ class _Waiting:
             request = _read_request(self._connection, raw)
             upgrades = _UPGRADE.search(head)
             if upgrades:
+                refuse_unread(request.method, request.host, request.port, request.path, _UPGRADES)
                 note_connection(request.host, request.port or self._connection.port)
-            elif is_long:
-                pass_long(request)
             else:
-                note_request(request)
-            self.send(raw)
+                long = f"has more than {MOST_COLLECTED >> 20} MiB"
+                pass_unread(request, long if is_long else "waits for leave to send its body (Expect)")
+            self.send(raw, request.host)
             if upgrades:
                 note_unread(self.real)
 
@@ -92,9 +93,14 @@ class _Waiting:
         self._sent.clear()
         return raw
 
-    def send(self, raw: bytes) -> None:
-        """Open the connection unless it is open, and send a request."""
-        with looking(self._connection.host):
+    def send(self, raw: bytes, host: str) -> None:
+        """
+        Open the connection unless it is open, and send a request.
+
+        Args:
+            host: Of the request; the connection may be to a proxy.
+        """
+        with looking(host):
             self.open()
             self._connection.sock = self.real
             note_looked(self.real)
@@ -132,12 +138,13 @@ class _Waiting:
         """Send a request whose response nobody asks for."""
         raw = self.take()
         try:
-            exchange = begin(_read_request(self._connection, raw)) if is_listening() else None
+            request = _read_request(self._connection, raw)
+            exchange = begin(request) if is_listening() else None
         except (CassetteError, ValueError):  # the log has it, and whoever closes expects none
             return
         if exchange is None or exchange.replay is None:
             with suppress(OSError):
-                self.send(raw)
+                self.send(raw, request.host)
             self._connection.sock = None
         if exchange is not None:
             exchange.fail("the app closed the connection before the answer came")
@@ -192,7 +199,7 @@ def _answer(original: Callable[..., Any]) -> Callable[..., Any]:
             self.sock = Given(write_answer(*exchange.replay))
             return original(self, *args, **options)
         try:
-            waiting.send(raw)
+            waiting.send(raw, request.host)
             with looking():
                 response = original(self, *args, **options)
         except BaseException as error:

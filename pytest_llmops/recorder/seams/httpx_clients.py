@@ -26,13 +26,15 @@ from pytest_llmops.recorder.egress import (
     note_request,
 )
 from pytest_llmops.recorder.exchange import Exchange
+from pytest_llmops.recorder.identity import find_kind
 from pytest_llmops.recorder.patches import Change
 from pytest_llmops.recorder.processes import note_looked, note_unread
 from pytest_llmops.recorder.seams.answers import is_cached, undo_coding
 
 LIBRARIES = ("httpx", "httpx2")
 _OK, _UPGRADED = 200, 101
-_sent_to: ContextVar[str] = ContextVar("pytest_llmops_sent_to", default="")
+_called: ContextVar[str] = ContextVar("pytest_llmops_called", default="")
+"""The host of the model call that a client has under way."""
 
 
 def find_clients() -> Iterator[Change]:
@@ -47,13 +49,19 @@ def find_clients() -> Iterator[Change]:
 
 
 def _connect(module: ModuleType, original: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Look at what really leaves, after hooks, redirects and custom transports.
+
+    A model call that the client has under way is left alone, unless it goes to another host.
+    """
+
     @wraps(original)
     def handle_request(self: Any, request: Any) -> Any:
         exchange = ready = None
-        if not (asked := _sent_to.get()) and is_listening():  # it is used by itself
+        if not (called := _called.get()) and is_listening():
             content = _read_content(request, module)
             exchange, ready = _begin(request, content, module, stream=True, leaves=True)
-        elif asked and asked != request.url.host:  # after a redirect, or by a custom transport
+        elif called and called != request.url.host:
             note_request(_read_request(request, _read_content(request, module)))
         if ready is not None:
             return ready
@@ -68,10 +76,10 @@ def _connect_async(module: ModuleType, original: Callable[..., Any]) -> Callable
     @wraps(original)
     async def handle_async_request(self: Any, request: Any) -> Any:
         exchange = ready = None
-        if not (asked := _sent_to.get()) and is_listening():
+        if not (called := _called.get()) and is_listening():
             content = await _aread_content(request, module)
             exchange, ready = _begin(request, content, module, stream=True, leaves=True)
-        elif asked and asked != request.url.host:
+        elif called and called != request.url.host:
             note_request(_read_request(request, await _aread_content(request, module)))
         if ready is not None:
             return ready
@@ -108,13 +116,13 @@ def _record_send(module: ModuleType, original: Callable[..., Any]) -> Callable[.
             return original(self, request, stream=stream, **options)
         leaves = _leaves(self, request, module.HTTPTransport)
         content = _read_content(request, module)
-        exchange, ready = _begin(request, content, module, stream=stream, leaves=leaves)
+        exchange, ready = _begin(request, content, module, stream=stream, leaves=False)
         if ready is not None:
             return ready
         if exchange is None:
-            with _sending(request, leaves=True):
+            with _calling(_host_of_call(request, content)):
                 return original(self, request, stream=stream, **options)
-        with _sending(request, leaves=leaves), _failing(exchange):
+        with _calling(request.url.host, leaves=leaves), _failing(exchange):
             response = original(self, request, stream=True, **options)
         if not stream:
             try:
@@ -135,13 +143,13 @@ def _record_async_send(module: ModuleType, original: Callable[..., Any]) -> Call
             return await original(self, request, stream=stream, **options)
         leaves = _leaves(self, request, module.AsyncHTTPTransport)
         content = await _aread_content(request, module)
-        exchange, ready = _begin(request, content, module, stream=stream, leaves=leaves)
+        exchange, ready = _begin(request, content, module, stream=stream, leaves=False)
         if ready is not None:
             return ready
         if exchange is None:
-            with _sending(request, leaves=True):
+            with _calling(_host_of_call(request, content)):
                 return await original(self, request, stream=stream, **options)
-        with _sending(request, leaves=leaves), _failing(exchange):
+        with _calling(request.url.host, leaves=leaves), _failing(exchange):
             response = await original(self, request, stream=True, **options)
         if not stream:
             try:
@@ -197,16 +205,21 @@ def _continued(kind: type, name: str, begin: Callable[[], Any]) -> Any:
     return type("ContinuedStream", (kind,), {name: lambda _: begin()})()
 
 
+def _host_of_call(request: Any, content: bytes) -> str:
+    """The host of a model call that belongs to no case, which is ruled already; empty for another request."""
+    return request.url.host if find_kind(request.method, request.url.path, content) else ""
+
+
 @contextmanager
-def _sending(request: Any, *, leaves: bool) -> Iterator[None]:
-    """Remember where a request was to go, whatever a transport makes of it."""
-    token = _sent_to.set(request.url.host)
+def _calling(host: str, *, leaves: bool = True) -> Iterator[None]:
+    """Remember where a model call was to go, whatever a transport makes of it; empty for no call."""
+    token = _called.set(host)
     try:
         # Else the client below would record the call too.
-        with nullcontext() if leaves else looking(request.url.host):
+        with nullcontext() if leaves else looking(host):
             yield
     finally:
-        _sent_to.reset(token)
+        _called.reset(token)
 
 
 def _leaves(client: Any, request: Any, network: type) -> bool:
