@@ -296,6 +296,12 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             parsed = None
         time.sleep(self.provider.pause_s)
+        if self.path == "/moved":
+            self.send_response(307)
+            self.send_header("Location", "/v1/chat/completions")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         kind, answer = self.provider.answer(self.path, parsed)
         self.send_response(self.provider.status)
         self.send_header("Content-Type", kind)

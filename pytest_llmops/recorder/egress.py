@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from pytest_llmops.errors import CassetteError
@@ -284,10 +284,20 @@ def refuse_unread(method: str, host: str, port: int | None, path: str, why: str)
     """
     if method != "POST" or not kind_of(path):
         return
-    error = CassetteError(
+    refuse(
         f"a request to {name_place(host, port)}{path} {why}, so it cannot be read as a model call, and is "
         "not made: send it otherwise, or leave the case out"
     )
+
+
+def refuse(why: str) -> NoReturn:
+    """
+    Refuse a request, which its case gets to know whatever the app makes of it.
+
+    Raises:
+        CassetteError: Always.
+    """
+    error = CassetteError(why)
     if (owner := _find_owner()) is not None:
         owner.refuse(error)
     raise error

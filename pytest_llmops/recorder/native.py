@@ -10,7 +10,9 @@ from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
-_LIBRARY = re.compile(r"(/\S+\.so[\w.]*)$", re.MULTILINE)
+_CODE = re.compile(
+    r"^\S+ ..x. \S+ \S+ \S+ +(/.*)$", re.MULTILINE
+)  # files of code, in the list of what is mapped
 # Of Python itself and the system; and models' engines, which can serve or share work and are no clients.
 _NO_CLIENTS = re.compile(
     r"/(?:lib(?:c|crypto|ssl|python|resolv|nss|nsl|uuid|anl|pthread|torch|gloo)\b|ld-|_ssl|onnxruntime|xllamacpp)"
@@ -40,7 +42,8 @@ def note_looked_up() -> None:
 def _find_clients(_: int) -> bool:
     """Look again whenever another library was loaded."""
     try:
-        libraries = set(_LIBRARY.findall(Path("/proc/self/maps").read_text(errors="replace")))
+        libraries = set(_CODE.findall(Path("/proc/self/maps").read_text(errors="replace")))
+        libraries.discard(str(Path("/proc/self/exe").resolve()))
     except OSError:
         return False
     # Python's own extension modules, whose connections the audit events tell of, unless they are built in.

@@ -26,17 +26,19 @@ from pytest_llmops.recorder.egress import (
     note_connection,
     note_unread,
     pass_unread,
+    refuse,
     refuse_unread,
 )
 from pytest_llmops.recorder.exchange import Exchange
+from pytest_llmops.recorder.identity import is_loopback
 from pytest_llmops.recorder.patches import Change
 from pytest_llmops.recorder.processes import note_looked
 from pytest_llmops.recorder.seams.answers import Given, read_answer, write_answer
 
 LIBRARIES = ("http.client", "urllib3.connection")
 _HTTP, _HTTPS = 80, 443
-_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
-_UPGRADES = "asks for another protocol (Upgrade)"
+_SENDING = frozenset({"sendmsg", "sendto", "sendfile", "makefile", "detach", "dup"})
+_GOES_ON = "asks for another protocol (Upgrade), or waits for leave to send its body (Expect)"
 _MORE = re.compile(rb"\r\n(?:upgrade|expect):", re.IGNORECASE)  # more than a request and its response
 
 
@@ -76,15 +78,13 @@ class _Waiting:
         if self._has_head and (_MORE.search(head) or is_long):
             raw = self.take()
             request = _read_request(self._connection, raw)
-            upgrades = _UPGRADE.search(head)
-            if upgrades:
-                refuse_unread(request.method, request.host, request.port, request.path, _UPGRADES)
-                note_connection(request.host, request.port or self._connection.port)
+            if is_long:
+                pass_unread(request, f"has more than {MOST_COLLECTED >> 20} MiB")
             else:
-                long = f"has more than {MOST_COLLECTED >> 20} MiB"
-                pass_unread(request, long if is_long else "waits for leave to send its body (Expect)")
-            self.send(raw, request.host)
-            if upgrades:
+                refuse_unread(request.method, request.host, request.port, request.path, _GOES_ON)
+                note_connection(request.host, request.port or self._connection.port)
+            self.transmit(raw, request.host)
+            if not is_long:
                 note_unread(self.real)
 
     def take(self) -> bytes:
@@ -93,7 +93,11 @@ class _Waiting:
         self._sent.clear()
         return raw
 
-    def send(self, raw: bytes, host: str) -> None:
+    def send(self, data: Any) -> int:
+        self.sendall(data)
+        return len(data)
+
+    def transmit(self, raw: bytes, host: str) -> None:
         """
         Open the connection unless it is open, and send a request.
 
@@ -101,10 +105,20 @@ class _Waiting:
             host: Of the request; the connection may be to a proxy.
         """
         with looking(host):
+            was_open = self.real is not None
             self.open()
             self._connection.sock = self.real
+            if was_open and is_loopback(host):
+                self._note_peer()
             note_looked(self.real)
             self.real.sendall(raw)
+
+    def _note_peer(self) -> None:
+        """Note another machine to which a request to this one goes, on a connection of an earlier one."""
+        with suppress(OSError, ValueError):
+            address, port = self.real.getpeername()[:2]
+            if not is_loopback(address):
+                note_connection(address, port, opened=self.real)
 
     def open(self) -> None:
         connection = self._connection
@@ -139,12 +153,12 @@ class _Waiting:
         raw = self.take()
         try:
             request = _read_request(self._connection, raw)
-            exchange = begin(request) if is_listening() else None
+            exchange = _begin(request) if is_listening() else None
         except (CassetteError, ValueError):  # the log has it, and whoever closes expects none
             return
         if exchange is None or exchange.replay is None:
             with suppress(OSError):
-                self.send(raw, request.host)
+                self.transmit(raw, request.host)
             self._connection.sock = None
         if exchange is not None:
             exchange.fail("the app closed the connection before the answer came")
@@ -153,9 +167,15 @@ class _Waiting:
         return -1 if self.real is None else int(self.real.fileno())
 
     def __getattr__(self, name: str) -> Any:
-        with looking(self._connection.host):  # who asks for more than this needs the connection
+        connection = self._connection
+        if name in _SENDING:
+            note_connection(connection.host, connection.port)
+        with looking(connection.host):  # who asks for more than this needs the connection
             self.open()
-            self._connection.sock = self
+            connection.sock = self
+        if name in _SENDING:
+            self.real.sendall(self.take())
+            note_unread(self.real)
         return getattr(self.real, name)
 
 
@@ -190,7 +210,7 @@ def _answer(original: Callable[..., Any]) -> Callable[..., Any]:
         raw = waiting.take()
         try:
             request = _read_request(self, raw)
-            exchange = begin(request) if is_listening() else None
+            exchange = _begin(request) if is_listening() and raw else None
         except BaseException:
             self.close()
             raise
@@ -199,7 +219,7 @@ def _answer(original: Callable[..., Any]) -> Callable[..., Any]:
             self.sock = Given(write_answer(*exchange.replay))
             return original(self, *args, **options)
         try:
-            waiting.send(raw, request.host)
+            waiting.transmit(raw, request.host)
             with looking():
                 response = original(self, *args, **options)
         except BaseException as error:
@@ -211,6 +231,24 @@ def _answer(original: Callable[..., Any]) -> Callable[..., Any]:
         return response
 
     return getresponse
+
+
+def _begin(request: Egress) -> Exchange | None:
+    """
+    Begin a call as `begin` does.
+
+    Raises:
+        CassetteError: It may not be made, or another request follows at once.
+    """
+    headers = {name.lower(): value for name, value in request.headers}
+    length = headers.get("content-length", "0")
+    is_whole = "transfer-encoding" in headers or not length.isdecimal() or len(request.content) <= int(length)
+    if not is_whole:
+        refuse(
+            f"{request.method} {request.path} is followed by more than its body, so it cannot be read: send "
+            "one request after the other"
+        )
+    return begin(request)
 
 
 def _read_request(connection: Any, raw: bytes) -> Egress:
