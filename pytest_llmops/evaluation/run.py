@@ -376,14 +376,17 @@ class Evaluation:
         """Run a coroutine on the run's loop, from whatever thread or loop the caller is in."""
         return self._loop.submit(coroutine)
 
-    def all_errors(self) -> list[str]:
+    def all_errors(self, *, ended: bool = True) -> list[str]:
         """
         A sentence for each error that is none of a case, of every process of the run.
 
         To be called when all cases are over: listeners finish then.
+
+        Args:
+            ended: No case will follow, so that what the app's tracing keeps is to be sent.
         """
         others = self.store.read_reports("errors") if self.store else ()
-        return [*self.attribution.errors(self._recorder), *others]
+        return [*self.attribution.errors(self._recorder, ended=ended), *others]
 
     def doubts(self) -> list[str]:
         """Sentences on calls and spans of this process that came too late for the check of their case."""

@@ -85,10 +85,10 @@ class _OrdinaryTests:
         self._reported: set[str] = set()
 
     @pytest.hookimpl(trylast=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+    def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         for doubt in self._new(self._evaluation.doubts()):
             item.warn(GoldenWarning(doubt))
-        if errors := self._new(self._evaluation.all_errors()):
+        if errors := self._new(self._evaluation.all_errors(ended=nextitem is None)):
             pytest.fail("\n".join(errors), pytrace=False)
 
     def _new(self, sentences: Iterable[str]) -> list[str]:

@@ -56,13 +56,16 @@ class Attribution:
             if traits_of(metric).masks and metric not in self._checks:
                 self._checks.append(metric)
 
-    def errors(self, recorder: Recorder | None) -> list[str]:
+    def errors(self, recorder: Recorder | None, *, ended: bool = True) -> list[str]:
         """
         Return a sentence for each kind of thing that belongs to no known case, and for each finding there.
 
         To be called when all cases are over: listeners finish then.
+
+        Args:
+            ended: Let the app's tracing send what it keeps, since no case will follow.
         """
-        if recorder:
+        if recorder and ended:
             with recorder.ending("by the app's tracing, after the cases,"):
                 flush()
         finished = (
