@@ -262,6 +262,9 @@ _ROUTES = {
 }
 
 
+_MOVED = {"/moved": "/v1/chat/completions", "/moved-upload": "/upload"}
+
+
 def _json(body: Any) -> tuple[str, bytes]:
     return "application/json", json.dumps(body).encode()
 
@@ -296,9 +299,9 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             parsed = None
         time.sleep(self.provider.pause_s)
-        if self.path == "/moved":
+        if target := _MOVED.get(self.path):
             self.send_response(307)
-            self.send_header("Location", "/v1/chat/completions")
+            self.send_header("Location", target)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return

@@ -32,11 +32,11 @@ class JudgeMove:
 
     Attributes:
         by: Mean difference, new less base, positive where the judge scores better, in the metric's unit.
-        off: Half the width of its interval at 95 %, by Student's t.
+        half_width: Half the width of its interval at 95 %, by Student's t.
     """
 
     by: float
-    off: float
+    half_width: float
     anchors: int
 
 
@@ -64,8 +64,8 @@ def _find_move(pairs: Sequence[tuple[float, float]], sign: float) -> JudgeMove |
     variance = sample_variance(gains)
     if variance is None or max(map(abs, gains)) <= NOISE:
         return None  # one anchor tells nothing of how much the others would move
-    off = student_quantile((1 - _LEVEL) / 2, len(gains) - 1) * math.sqrt(variance / len(gains))
-    return JudgeMove(by=fmean(gains), off=off, anchors=len(gains))
+    half_width = student_quantile((1 - _LEVEL) / 2, len(gains) - 1) * math.sqrt(variance / len(gains))
+    return JudgeMove(by=fmean(gains), half_width=half_width, anchors=len(gains))
 
 
 def correct_suite(
@@ -106,15 +106,17 @@ def _correct(verdict: Verdict, drop: float, tolerated: float, move: JudgeMove) -
     Args:
         drop: Corrected, positive where the app is worse.
     """
-    explained = drop - move.off <= tolerated + NOISE
+    explained = drop - move.half_width <= tolerated + NOISE
     direction = "better" if move.by > 0 else "worse"
-    verb = "moved" if abs(move.by) > move.off else "may have moved"
+    verb = "moved" if abs(move.by) > move.half_width else "may have moved"
     cause = (
         f"the judge {verb}: {counted(move.anchors, 'stored output')} scored {abs(move.by):.3g} {direction} "
-        f"than in the baseline, ± {move.off:.2g}; without that the drop is {drop:.3g}"
+        f"than in the baseline, ± {move.half_width:.2g}; without that the drop is {drop:.3g}"
     )
     if verdict.outcome == "regressed" and explained:
-        advice = "accept a baseline of this judge" if verb == "moved" else "add anchors, until they tell"
+        advice = (
+            "accept a baseline of this judge" if verb == "moved" else "add anchors: these are too few to tell"
+        )
         return replace(verdict, outcome="undecided", reason=cause, advice=advice)
     if verdict.outcome == "passed" and drop > tolerated + NOISE and not explained:
         advice = f"a more lenient judge hides a drop of {drop:.3g}: see whether the app is worse"

@@ -55,7 +55,7 @@ def app_fixtures(node: pytest.Item | pytest.Collector) -> Sequence[Any]:
 def watch_end(node: pytest.Item) -> None:
     """Look at what the fixture `llm_app` of this node, which is set up, will send as it ends."""
     watching: Any = node.config.pluginmanager.getplugin(_APP_FIXTURE)
-    app_fixtures(node)[-1].addfinalizer(watching.begin)  # called before those of the fixture
+    watching.follow(app_fixtures(node)[-1])
 
 
 class _AppFixture:
@@ -64,13 +64,21 @@ class _AppFixture:
     def __init__(self, evaluation: Evaluation) -> None:
         self._evaluation = evaluation
         self._ending = ExitStack()
+        self._followed: set[pytest.FixtureDef[Any]] = set()
 
-    def begin(self) -> None:
+    def follow(self, definition: pytest.FixtureDef[Any]) -> None:
+        """Look at its end, if it was set up: a test that is parametrized with apps sets up none."""
+        if definition not in self._followed and definition.cached_result is not None:
+            self._followed.add(definition)
+            definition.addfinalizer(self._begin)  # called before those of the fixture
+
+    def _begin(self) -> None:
         self._ending.enter_context(self._evaluation.recorder.ending("as the fixture llm_app ended,"))
 
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
         if fixturedef.argname == "llm_app":
             self._ending.close()
+            self._followed.discard(fixturedef)
 
 
 class _OrdinaryTests:

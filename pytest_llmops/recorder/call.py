@@ -55,8 +55,12 @@ class CallRules:
         """Return why a call is made whatever the cassettes hold; empty where they decide."""
         if self.live:
             return "the golden file says live: true of the case"
-        rule = next((rule for rule in self.never if is_host(rule, host, port)), None)
+        rule = self.find_never(host, port)
         return f"the golden file says record: {{never: [{rule}]}}" if rule else ""
+
+    def find_never(self, host: str, port: int | None) -> str | None:
+        """Return the entry of `record: {never: …}` that covers a host."""
+        return next((rule for rule in self.never if is_host(rule, host, port)), None)
 
     def records(self, method: str, host: str, port: int | None, path: str) -> bool:
         """Return whether the golden file lists a request under `record: {also: …}`."""

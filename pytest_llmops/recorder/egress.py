@@ -27,8 +27,8 @@ from pytest_llmops.recorder.identity import (
     identify,
     is_host,
     is_loopback,
-    kind_of,
     kind_of_listed,
+    may_be_call,
     name_place,
 )
 from pytest_llmops.recorder.threads import is_inherited, looked_at
@@ -45,7 +45,7 @@ _OF_EVERY_CLIENT = frozenset({
     "x-amz-date", "x-amz-content-sha256",
 })  # fmt: skip
 MOST_COLLECTED = 32 << 20
-"""Bytes of a body that are kept in memory to be looked at; no request of a model is as long."""
+"""Bytes of a body that are kept in memory to be looked at."""
 
 _MOST_READ = 1 << 20  # bytes of a body, by the leak check
 _CHARSET = re.compile(r"charset=\"?([\w.:-]{1,40})", re.IGNORECASE)
@@ -125,15 +125,15 @@ class Egress:
         content = self.content[:_MOST_READ]
         kind = next((value for name, value in self.headers if name.lower() == "content-type"), "")
         charset = _CHARSET.search(kind)
-        half = len(content) // 2
-        with suppress(LookupError):
-            if charset:
+        if charset:
+            with suppress(LookupError, UnicodeError):
                 return content.decode(charset[1], "replace")
         if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
             return content.decode("utf-16", "replace")
-        for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
-            if content[first::2].count(0) > half / 2:
-                return content.decode(name, "replace")
+        even, odd = (content[first::2].count(0) for first in (0, 1))
+        half, few = len(content) / 4, len(content) / 40
+        if min(even, odd) <= few and max(even, odd) > half:  # padding has zeros everywhere
+            return content.decode("utf-16-le" if odd > even else "utf-16-be", "replace")
         return content.decode("utf-8", "replace")
 
     def decoded(self) -> Egress:
@@ -264,6 +264,12 @@ def begin(request: Egress) -> Exchange | None:
     return recording.begin(replace(identity, sent=request.describe()), request.host, request.port)
 
 
+def is_call(request: Egress) -> bool:
+    """Return whether a request is a model call by what it asks."""
+    request = request.decoded()
+    return bool(find_kind(request.method, request.path, request.content))
+
+
 def pass_unread(request: Egress, why: str) -> None:
     """
     Note a request of which the beginning alone is known.
@@ -271,23 +277,26 @@ def pass_unread(request: Egress, why: str) -> None:
     Raises:
         CassetteError: It may not be made, or goes to where a model is called.
     """
-    refuse_unread(request.method, request.host, request.port, request.path, why)
+    refuse_unread(request, why)
     note_request(request)
 
 
-def refuse_unread(method: str, host: str, port: int | None, path: str, why: str) -> None:
+def refuse_unread(request: Egress, why: str) -> None:
     """
-    Refuse a request to where a model is called, if it cannot be read whole.
+    Refuse a request to where a model is called, since it cannot be read whole.
 
     Raises:
-        CassetteError: It is one.
+        CassetteError: It may be a model call, whose host the golden file lists nowhere.
     """
-    if method != "POST" or not kind_of(path):
-        return
-    refuse(
-        f"a request to {name_place(host, port)}{path} {why}, so it cannot be read as a model call, and is "
-        "not made: send it otherwise, or leave the case out"
+    owner = _find_owner()
+    listed = owner is not None and (
+        owner.rules.find_never(request.host, request.port) or owner.rules.allows(request.host, request.port)
     )
+    if not listed and may_be_call(request.method, request.path, request.content):
+        refuse(
+            f"a request to {name_place(request.host, request.port)}{request.path} {why}, so it cannot be "
+            "read as a model call, and is not made: send it otherwise, or leave the case out"
+        )
 
 
 def refuse(why: str) -> NoReturn:
@@ -377,7 +386,7 @@ def _find_recording(host: str, port: int | None) -> Recording | MetricCalls | No
     if is_of_metric():
         return recorders[-1].metric_calls if recorders else None
     if (phase := _find_phase()) is not None:
-        if not any(rules.why_live(host, port) for rules in phase.rules):
+        if not any(rules.find_never(host, port) for rules in phase.rules):
             _rule_outside(phase, host)
         return None
     if candidates := _open_recordings[:]:

@@ -74,6 +74,18 @@ def find_kind(method: str, path: str, content: bytes) -> str:
     return ""
 
 
+def may_be_call(method: str, path: str, beginning: bytes) -> bool:
+    """Return whether a request of which the beginning alone is known, or nothing, may be a model call."""
+    if method != "POST":
+        return False
+    kinds = _find_kinds(path)
+    quoted = [mark.removesuffix("{}").encode() for _, marks in kinds for mark in marks]
+    is_plain = any(not marks for _, marks in kinds)
+    return is_plain or (
+        bool(kinds) and (not beginning or any(b'"%b"' % mark in beginning for mark in quoted))
+    )
+
+
 def _has(body: Mapping[str, Any], mark: str) -> bool:
     """Whether a body has a key; one that ends in braces has to hold an object."""
     name = mark.removesuffix("{}")

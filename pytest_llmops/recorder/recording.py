@@ -230,7 +230,7 @@ class Recorder:
             log.error = error
             self._explain(log, [])
             raise
-        if rules is not None and rules not in self._rules:
+        if shared and rules is not None and rules not in self._rules:
             self._rules.append(rules)
         recording = Recording(
             log=log,

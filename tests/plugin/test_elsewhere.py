@@ -526,12 +526,65 @@ MODEL = """
 """
 
 
-@pytest.mark.parametrize(
-    "way", ["rewritten", "expecting", "upgrading", "redirected", "of_its_auth", "pipelined"]
+UNREAD, NOT_RECORDED = (
+    "it cannot be read as a model call",
+    "is not recorded, and --llm-record none makes no calls",
 )
-def test_a_call_of_a_model_on_this_machine_is_seen_or_not_made(project, elsewhere, way: str):
+
+
+@pytest.mark.parametrize(
+    ("way", "why"),
+    [
+        ("rewritten", NOT_RECORDED),
+        ("expecting", UNREAD),
+        ("upgrading", UNREAD),
+        ("redirected", NOT_RECORDED),
+        ("of_its_auth", NOT_RECORDED),
+        ("pipelined", "is followed by more than its body"),
+    ],
+)
+def test_a_call_of_a_model_on_this_machine_is_seen_or_not_made(project, elsewhere, way: str, why: str):
     write(project, way, "hello")
     project.app(MODEL)
     ran = project.run_here("--llm-golden", "--llm-record", "none")
     assert "/v1/chat/completions" not in elsewhere.asked
     assert ran.ret == 1
+    assert why in " ".join((ran.stdout.str() + ran.stderr.str()).split())
+
+
+def test_a_fixture_that_a_test_replaces_by_its_parameters_is_no_matter(pytester: pytest.Pytester):
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def llm_app():
+            yield lambda text: "conftest's"
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("llm_app", [lambda text: "f", lambda text: "g"])
+        def test_given(llm):
+            assert llm("x") in {"f", "g"}
+
+        def test_usual(llm):
+            assert "conftest" in llm("x")
+
+        def test_again(llm):
+            assert "conftest" in llm("y")
+        """
+    )
+    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=4)
+
+
+def test_one_live_case_lets_nothing_out_at_the_end(project, elsewhere: ProviderServer):
+    project.golden(
+        GOLDEN.replace("WAY: TEXT", "x").replace("HEAD", "").replace("{id: only,", "{id: only, live: true,")
+    )
+    project.write("conftest.py", ENDING.replace("WHERE", "'/v1/chat/completions'"))
+    ran = project.run_here("--llm-record", "none")
+    assert f"{ENDED} {HOST}" in ran.stdout.str() + ran.stderr.str()
+    assert elsewhere.asked == []

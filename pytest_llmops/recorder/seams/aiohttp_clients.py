@@ -43,8 +43,7 @@ def _record(original: Callable[..., Any]) -> Callable[..., Any]:
         url = request.url
         upgrades = "upgrade" in request.headers
         if upgrades:
-            why = "asks for another protocol (Upgrade)"
-            refuse_unread(request.method, url.host or "", url.port, url.raw_path, why)
+            refuse_unread(await _read_request(request), "asks for another protocol (Upgrade)")
             note_connection(url.host or "", url.port or 0)
         exchange = None if upgrades else begin(await _read_request(request))
         if exchange is not None and exchange.replay is not None:

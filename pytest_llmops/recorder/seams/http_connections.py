@@ -81,7 +81,7 @@ class _Waiting:
             if is_long:
                 pass_unread(request, f"has more than {MOST_COLLECTED >> 20} MiB")
             else:
-                refuse_unread(request.method, request.host, request.port, request.path, _GOES_ON)
+                refuse_unread(request, _GOES_ON)
                 note_connection(request.host, request.port or self._connection.port)
             self.transmit(raw, request.host)
             if not is_long:
@@ -115,10 +115,10 @@ class _Waiting:
 
     def _note_peer(self) -> None:
         """Note another machine to which a request to this one goes, on a connection of an earlier one."""
-        with suppress(OSError, ValueError):
-            address, port = self.real.getpeername()[:2]
-            if not is_loopback(address):
-                note_connection(address, port, opened=self.real)
+        with suppress(OSError):
+            peer = self.real.getpeername()
+            if isinstance(peer, tuple) and not is_loopback(peer[0]):  # a socket of a file has a path
+                note_connection(peer[0], peer[1], opened=self.real)
 
     def open(self) -> None:
         connection = self._connection
@@ -208,9 +208,12 @@ def _answer(original: Callable[..., Any]) -> Callable[..., Any]:
         if not isinstance(waiting, _Waiting):
             return original(self, *args, **options)
         raw = waiting.take()
+        if not raw and waiting.real is not None:  # sent already, by a method of the socket
+            self.sock = waiting.real
+            return original(self, *args, **options)
         try:
             request = _read_request(self, raw)
-            exchange = _begin(request) if is_listening() and raw else None
+            exchange = _begin(request) if is_listening() else None
         except BaseException:
             self.close()
             raise

@@ -12,7 +12,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial, wraps
-from itertools import chain
 from types import ModuleType
 from typing import Any
 
@@ -21,12 +20,12 @@ from pytest_llmops.recorder.egress import (
     MOST_COLLECTED,
     Egress,
     begin,
+    is_call,
     is_listening,
     looking,
     note_request,
 )
 from pytest_llmops.recorder.exchange import Exchange
-from pytest_llmops.recorder.identity import find_kind
 from pytest_llmops.recorder.patches import Change
 from pytest_llmops.recorder.processes import note_looked, note_unread
 from pytest_llmops.recorder.seams.answers import is_cached, undo_coding
@@ -167,13 +166,21 @@ def _read_content(request: Any, module: ModuleType) -> bytes:
     """The body of a request; of one that is too long to be kept its beginning, and the rest is still sent."""
     if isinstance(request.stream, module.ByteStream):
         return bytes(request.read())
-    parts, size, pieces = list[bytes](), 0, iter(request.stream)
+    original, parts, size = request.stream, list[bytes](), 0
+    pieces = iter(original)
+
+    def go_on() -> Iterator[bytes]:
+        yield from parts
+        parts.clear()
+        yield from pieces
+
     for piece in pieces:
         parts.append(piece)
         size += len(piece)
         if size > MOST_COLLECTED:
-            request.stream = _continued(module.SyncByteStream, "__iter__", lambda: chain(parts, pieces))
-            return b"".join(parts)
+            beginning = b"".join(parts)
+            request.stream = _continued(module.SyncByteStream, "__iter__", go_on, original)
+            return beginning
     request.stream = module.ByteStream(b"".join(parts))
     return bytes(request.read())
 
@@ -182,11 +189,13 @@ async def _aread_content(request: Any, module: ModuleType) -> bytes:
     """The same, of an asynchronous client."""
     if isinstance(request.stream, module.ByteStream):
         return bytes(await request.aread())
-    parts, size, pieces = list[bytes](), 0, aiter(request.stream)
+    original, parts, size = request.stream, list[bytes](), 0
+    pieces = aiter(original)
 
     async def go_on() -> AsyncIterator[bytes]:
         for piece in parts:
             yield piece
+        parts.clear()
         async for piece in pieces:
             yield piece
 
@@ -194,20 +203,26 @@ async def _aread_content(request: Any, module: ModuleType) -> bytes:
         parts.append(piece)
         size += len(piece)
         if size > MOST_COLLECTED:
-            request.stream = _continued(module.AsyncByteStream, "__aiter__", go_on)
-            return b"".join(parts)
+            beginning = b"".join(parts)
+            request.stream = _continued(module.AsyncByteStream, "__aiter__", go_on, original)
+            return beginning
     request.stream = module.ByteStream(b"".join(parts))
     return bytes(await request.aread())
 
 
-def _continued(kind: type, name: str, begin: Callable[[], Any]) -> Any:
-    """A stream of a kind whose iteration begins there."""
-    return type("ContinuedStream", (kind,), {name: lambda _: begin()})()
+def _continued(kind: type, name: str, go_on: Callable[[], Any], original: Any) -> Any:
+    """A stream of a kind that goes on where it was left; a second time, as after a redirect, the original."""
+    first = [go_on]
+    return type(
+        "ContinuedStream",
+        (kind,),
+        {name: lambda _: first.pop()() if first else getattr(original, name)()},
+    )()
 
 
 def _host_of_call(request: Any, content: bytes) -> str:
     """The host of a model call that belongs to no case, which is ruled already; empty for another request."""
-    return request.url.host if find_kind(request.method, request.url.path, content) else ""
+    return request.url.host if is_call(_read_request(request, content)) else ""
 
 
 @contextmanager

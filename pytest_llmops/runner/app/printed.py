@@ -55,6 +55,10 @@ class Printed:
         if self._sizes[channel] <= _KEPT:
             self._pieces[channel].append(text)
 
+    def has_room(self, channel: Channel) -> bool:
+        """Return whether there is room for what may be left out: half of a channel is kept for the rest."""
+        return self._sizes[channel] <= _KEPT // 2
+
     def lose(self, channel: Channel) -> None:
         """Note output that nobody can look at."""
         self._sizes[channel] += 1

@@ -81,16 +81,17 @@ def _enable_for_us(is_enabled: Callable[[Any, int], bool]) -> Callable[[Any, int
     """
     Enable what a logger of the app drops by the level of the root logger, which the tests happen to have.
 
-    Where the app runs for its users, the level is another. The record is for us only; see `_keep_record`.
+    Where the app runs for its users, the level is another. The record is for the checks alone, and no handler
+    gets it; see `_keep_record`.
     """
 
     @wraps(is_enabled)
     def isEnabledFor(self: logging.Logger, level: int) -> bool:  # noqa: N802 - the name of the method
-        if is_enabled(self, level):
-            return True
-        below = current.get() is not None and _has_level_of_root(self) and _is_logged_by_app()
+        enabled = is_enabled(self, level)
+        in_case = not enabled and current.get() is not None
+        below = in_case and _has_level_of_root(self) and _is_logged_by_app()
         _is_below.set(below)
-        return below
+        return enabled or below
 
     return isEnabledFor
 
@@ -103,11 +104,11 @@ def _has_level_of_root(logger: logging.Logger) -> bool:
 
 def _is_logged_by_app() -> bool:
     """Return whether a method of a logger asks, called by code of no library."""
-    asking = sys._getframe(2)  # noqa: SLF001 - as `logging` itself does
-    frame: FrameType | None = asking
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - as `logging` itself does
+    method = ""
     while frame is not None and frame.f_code.co_filename == logging.__file__:
-        frame = frame.f_back
-    if frame is None or frame is asking:  # who asks whether a level is enabled gets the true answer
+        method, frame = frame.f_code.co_name, frame.f_back
+    if frame is None or method in {"", "isEnabledFor"}:  # who asks by itself gets the true answer
         return False
     file = frame.f_code.co_filename
     return not file.startswith(STDLIB) and not is_library(file)
@@ -120,7 +121,9 @@ def _keep_record(handle: Callable[..., Any]) -> Callable[..., Any]:
     def keep(self: logging.Logger, record: logging.LogRecord) -> Any:
         below = _is_below.get()
         _is_below.set(False)
-        for printed in receivers():
+        for printed in () if below and not _is_readable(record) else receivers():
+            if below and not printed.has_room("log"):
+                continue
             printed.errors += record.levelno >= logging.ERROR
             extra = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
             if extra:
@@ -130,6 +133,15 @@ def _keep_record(handle: Callable[..., Any]) -> Callable[..., Any]:
         return None if below else handle(self, record)
 
     return keep
+
+
+def _is_readable(record: logging.LogRecord) -> bool:
+    """Return whether a record can be formatted, which nobody finds out of one that no handler gets."""
+    try:
+        record.getMessage()
+    except Exception:  # noqa: BLE001 - of an argument's own code
+        return False
+    return True
 
 
 def _reaches_root(logger: logging.Logger) -> bool:

@@ -108,7 +108,7 @@ def test_how_far_the_judge_moved_is_known_as_far_as_so_many_anchors_tell(gains, 
     moves = find_moves(score([0.6] * len(gains)), score([0.6 + gain for gain in gains]))
     found = moves.get("shop.yaml", {}).get("rouge_l")
     assert (found and pytest.approx(found.by)) == by
-    assert (found and pytest.approx(found.off, abs=1e-4)) == off
+    assert (found and pytest.approx(found.half_width, abs=1e-4)) == off
 
 
 def test_a_drop_that_a_noisy_judge_may_have_made_is_undecided(run, monkeypatch):
@@ -122,7 +122,7 @@ def test_a_drop_that_a_noisy_judge_may_have_made_is_undecided(run, monkeypatch):
 
     assert compared.outcome == "undecided"
     assert "the judge may have moved: 8 stored outputs scored 0.0" in compared.verdicts[0].reason
-    assert compared.verdicts[0].advice == "add anchors, until they tell"
+    assert compared.verdicts[0].advice == "add anchors: these are too few to tell"
 
 
 def test_a_judge_that_is_more_lenient_hides_no_drop(run):

@@ -16,7 +16,7 @@ import urllib3
 
 from pytest_llmops.recorder.bodies import encode_body, parse_body
 from pytest_llmops.recorder.egress import Egress
-from pytest_llmops.recorder.identity import find_kind
+from pytest_llmops.recorder.identity import find_kind, may_be_call
 from pytest_llmops.recorder.reply import read_answer
 from tests.provider_server import TEXT, ProviderServer
 from tests.unit.recorder.asking import CASE
@@ -204,3 +204,43 @@ def test_a_method_that_the_app_itself_replaced_is_called_and_the_call_is_seen(
             monkeypatch.undo()
     assert [call.outcome for call in log.calls] == ["made"]
     assert passed == [name]
+
+
+def test_a_long_body_is_sent_again_after_a_redirect(recorder, provider: ProviderServer):
+    files = {"file": ("a.bin", bytes(40 << 20))}
+    with recorder().recording(CASE, 0), httpx.Client(follow_redirects=True, timeout=20) as client:
+        client.post(f"{provider.url}/moved-upload", files=files)
+    assert provider.asked == ["/moved-upload", "/upload"]
+    assert len(provider.bodies[0]) == len(provider.bodies[1]) > 40 << 20
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "text"),
+    [
+        ("card".encode("utf-16-le") * 4, "", "card"),
+        ("card".encode("utf-16-be") * 4, "", "card"),
+        ("card".encode("utf-16"), "", "card"),
+        ("Grüße".encode("latin-1"), "text/plain; charset=latin-1", "Grüße"),
+        (b"card", "text/plain; charset=idna", "card"),
+        (bytes(400) + b"jane@shop.example" + bytes(95), "", "jane@shop.example"),
+    ],
+)
+def test_a_body_is_read_in_its_encoding(content: bytes, kind: str, text: str):
+    request = Egress(
+        method="POST",
+        host="h",
+        port=None,
+        path="/",
+        query="",
+        headers=[("Content-Type", kind)],
+        content=content,
+    )
+    assert text in request.read_text()
+
+
+@pytest.mark.parametrize("beginning", [b"", b'{"messages": [', b'name="messages"'])
+def test_what_may_be_a_call_is_told_by_its_beginning(beginning: bytes):
+    assert may_be_call("POST", "/v1/messages", beginning)
+    assert may_be_call("POST", "/v1/chat/completions", b"any")
+    assert not may_be_call("POST", "/tickets/7/messages", b'{"text": "')
+    assert not may_be_call("GET", "/v1/chat/completions", beginning)

@@ -103,6 +103,8 @@ def test_what_the_level_of_the_root_drops_is_kept_for_the_case_and_shown_to_nobo
         getattr(logger, level)("to %s", "ann.lee@example.com", extra={"who": "ann"})
         logging.LoggerAdapter(logger).log(15, "adapted")
         assert not logger.isEnabledFor(logging.INFO)
+        assert not logging.LoggerAdapter(logger).isEnabledFor(logging.INFO)
+        logger.debug("%d", "no number")  # which nobody would find out
         logger.warning("seen")
 
     kept = dict(printed.texts())["log"]
