@@ -39,7 +39,7 @@ def private(question):
     return answer(question)["text"] + " Ask tobias.merrivale@example.com about the 60 days."
 """
 SERVED = """
-import json, os, threading, urllib.request
+import json, os, threading, time, urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import openai
 
@@ -58,20 +58,25 @@ class Service(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-started = []
+started, answered = [], []
 lock = threading.Lock()
 
 def answer(question):
     if question == "hello":
         return "Good morning."
     with lock:
-        if not started:
+        is_first = not started
+        if is_first:
             server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
             threading.Thread(target=server.serve_forever, daemon=True).start()
             started.append(server)
     url = f"http://127.0.0.1:{started[0].server_port}/"
     with urllib.request.urlopen(url, question.encode(), timeout=20) as response:
-        return response.read().decode()
+        text = response.read().decode()
+    answered.append(text)
+    while is_first and len(answered) < 4:  # while it is open, all calls are its own
+        time.sleep(0.01)
+    return text
 """
 COMMAND = """
 import subprocess, sys
