@@ -47,6 +47,8 @@ _OF_EVERY_CLIENT = frozenset({
 MOST_COLLECTED = 32 << 20
 """Bytes of a body that are kept in memory to be looked at."""
 
+TOO_LONG = f"has more than {MOST_COLLECTED >> 20} MiB"
+
 _MOST_READ = 1 << 20  # bytes of a body, by the leak check
 _CHARSET = re.compile(r"charset=\"?([\w.:-]{1,40})", re.IGNORECASE)
 _UNREADABLE = 0.1  # share of characters; with more a body is no text, and nobody can look
@@ -245,7 +247,7 @@ def begin(request: Egress) -> Exchange | None:
         CassetteError: The request may not be made.
     """
     if len(request.content) > MOST_COLLECTED:
-        pass_unread(request, f"has more than {MOST_COLLECTED >> 20} MiB")
+        pass_unread(request, TOO_LONG)
         return None
     request = request.decoded()
     path, kind = request.path, find_kind(request.method, request.path, request.content)

@@ -390,12 +390,12 @@ def _list_checks(goldens: Iterable[Golden], trials: Sequence[Trial]) -> Iterable
             for check in checks_that_count(case)
         }
         dead = _find_dead([name for name in names if tried[golden.path, name]], kills[golden.path])
-        asked = [name for name in names if tried[golden.path, name]]
+        tried_checks = [name for name in names if tried[golden.path, name]]
         own = [trial for trial in trials if file_of(trial.case) == golden.path]
         shares = _measure_shares(
             own,
-            [[name in trial.asked for trial in own] for name in asked],
-            [[name in trial.killers for trial in own] for name in asked],
+            [[name in trial.asked for trial in own] for name in tried_checks],
+            [[name in trial.killers for trial in own] for name in tried_checks],
         )
         rows = [
             CheckStrength(
@@ -409,7 +409,7 @@ def _list_checks(goldens: Iterable[Golden], trials: Sequence[Trial]) -> Iterable
                 is_dead=name in dead,
                 finds_leaks=not names[name].excusable,
             )
-            for name, share in zip(asked, shares, strict=True)
+            for name, share in zip(tried_checks, shares, strict=True)
         ]
         yield from sorted(rows, key=lambda row: (-row.alone, row.is_dead, -row.killed, row.check))
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.egress import (
     MOST_COLLECTED,
+    TOO_LONG,
     Egress,
     begin,
     is_listening,
@@ -79,7 +80,7 @@ class _Waiting:
             raw = self.take()
             request = _read_request(self._connection, raw)
             if is_long:
-                pass_unread(request, f"has more than {MOST_COLLECTED >> 20} MiB")
+                pass_unread(request, TOO_LONG)
             else:
                 refuse_unread(request, _GOES_ON)
                 note_connection(request.host, request.port or self._connection.port)

@@ -193,8 +193,8 @@ def test_what_answers_is_named(changed, told):
 
 def test_a_tool_server_of_which_a_definition_changed_is_named():
     before = {**STAMPED, "stamped": "code mcp", "mcp:fellwind-shop": "m1"}
-    told = ("MCP server fellwind-shop changed",)
-    assert describe_changes(before, {**before, "mcp:fellwind-shop": "m2"}) == told
+    lines = ("MCP server fellwind-shop changed",)
+    assert describe_changes(before, {**before, "mcp:fellwind-shop": "m2"}) == lines
 
 
 def test_settings_of_a_new_model_are_not_named_beside_it():
