@@ -123,13 +123,15 @@ class Egress:
         return {"path": self.path, "query": self.open_query(), "headers": headers}
 
     def read_text(self) -> str:
-        """The beginning of the body as text: in the charset that is named, in UTF-16, or in UTF-8."""
+        """The beginning of the body as text: in the charset that is named, in UTF-32, UTF-16 or UTF-8."""
         content = self.content[:_MOST_READ]
         kind = next((value for name, value in self.headers if name.lower() == "content-type"), "")
         charset = _CHARSET.search(kind)
         if charset:
             with suppress(LookupError, UnicodeError):
                 return content.decode(charset[1], "replace")
+        if content[:4] in {b"\xff\xfe\0\0", b"\0\0\xfe\xff"}:
+            return content.decode("utf-32", "replace")
         if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
             return content.decode("utf-16", "replace")
         even, odd = (content[first::2].count(0) for first in (0, 1))

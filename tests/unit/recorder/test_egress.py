@@ -220,6 +220,7 @@ def test_a_long_body_is_sent_again_after_a_redirect(recorder, provider: Provider
         ("card".encode("utf-16-le") * 4, "", "card"),
         ("card".encode("utf-16-be") * 4, "", "card"),
         ("card".encode("utf-16"), "", "card"),
+        ("card".encode("utf-32"), "", "card"),
         ("Grüße".encode("latin-1"), "text/plain; charset=latin-1", "Grüße"),
         (b"card", "text/plain; charset=idna", "card"),
         (bytes(400) + b"jane@shop.example" + bytes(95), "", "jane@shop.example"),
