@@ -145,10 +145,8 @@ def test_copies_count_once_in_a_baseline_and_in_a_run(run, kind, tmp_path, monke
 
 
 @pytest.mark.parametrize("repeats", [10, "auto"])
-@pytest.mark.parametrize("seed", range(3))
-def test_an_unchanged_app_behind_a_cache_is_not_red(run, seed, repeats):
+def test_an_unchanged_app_behind_a_cache_is_not_red(run, repeats):
     ask = run("id")
-    ask.endpoint.draw.seed(seed)
     base, new = ask(repeats=10), ask(repeats=repeats)
     compared = compare(base, new)
     assert compared.outcome == "undecided"
