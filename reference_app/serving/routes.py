@@ -29,6 +29,7 @@ from reference_app.serving.replies import confirm, follow
 
 if TYPE_CHECKING:
     from fastapi import Request
+    from starlette.types import Receive, Scope, Send
 
     from reference_app.app import SupportApp
     from reference_app.documents.knowledge import Section
@@ -82,7 +83,7 @@ def build(support: SupportApp, host: str, sections: Mapping[str, Section] | None
             tell("confirm" if answer["pending"] else "answer", {**answer, "thread": thread})
 
         if "text/event-stream" in accept.lower():
-            return StreamingResponse(_stream(work), media_type="text/event-stream")
+            return EventStream(work)
         events: list[dict[str, Any]] = []
         try:
             work(lambda _, data: events.append(data))
@@ -142,10 +143,23 @@ def _protect(web: FastAPI, names: set[str]) -> None:
         return _refuse(error.status_code, str(error.detail))
 
 
-async def _stream(work: Callable[[Callable[..., None]], None]) -> AsyncIterator[bytes]:
-    """Yield each event that `work`, in a thread, tells; once the client has gone, telling raises."""
+class EventStream(StreamingResponse):
+    """Sends each event that `work`, in a thread, tells; once the client has gone, telling raises."""
+
+    def __init__(self, work: Callable[[Callable[..., None]], None]) -> None:
+        self._gone = threading.Event()
+        super().__init__(_stream(work, self._gone), media_type="text/event-stream")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:  # and not in the generator, which stays open where it is sending that is cancelled
+            self._gone.set()
+
+
+async def _stream(work: Callable[[Callable[..., None]], None], gone: threading.Event) -> AsyncIterator[bytes]:
     events: asyncio.Queue[bytes | None] = asyncio.Queue()
-    loop, gone = asyncio.get_running_loop(), threading.Event()
+    loop = asyncio.get_running_loop()
 
     def tell(event: str, data: dict[str, Any]) -> None:
         if gone.is_set():
@@ -162,11 +176,8 @@ async def _stream(work: Callable[[Callable[..., None]], None]) -> AsyncIterator[
             loop.call_soon_threadsafe(events.put_nowait, None)
 
     threading.Thread(target=run, daemon=True).start()
-    try:
-        while (event := await events.get()) is not None:
-            yield event
-    finally:
-        gone.set()
+    while (event := await events.get()) is not None:
+        yield event
 
 
 def _explain(error: Exception) -> dict[str, Any]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
+import threading
+import time
 
 import httpx
 import pytest
 
 from reference_app.errors import AppError
 from reference_app.serving.replies import load_sections
-from reference_app.serving.routes import SORRY
+from reference_app.serving.routes import SORRY, EventStream
 from reference_app.serving.server import bind
 from tests.app.serving.stand_in import CALL, SECTION, SECTIONS
 
@@ -255,6 +258,37 @@ def test_the_model_stops_when_the_client_hangs_up_and_keeps_nobody_waiting(clien
         assert client.post("/v1/ask", json=ASK).status_code == 200
 
     assert app.hung_up.wait(60)
+
+
+def test_a_client_that_leaves_while_an_event_is_sent_stops_the_model_too():
+    """Nobody frees the generator of events, which is left where it was."""
+    stopped = threading.Event()
+
+    def work(tell):
+        try:
+            while True:
+                tell("step", {})
+                time.sleep(0.01)
+        except ConnectionAbortedError:
+            stopped.set()
+
+    async def hang_up() -> None:
+        sending = asyncio.Event()
+
+        async def receive():
+            await sending.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            if message["type"] == "http.response.body":
+                sending.set()
+                await asyncio.Event().wait()
+
+        await stream({"type": "http", "asgi": {"spec_version": "2.3"}}, receive, send)
+
+    stream = EventStream(work)
+    asyncio.run(asyncio.wait_for(hang_up(), 20))
+    assert stopped.wait(20)
 
 
 @pytest.mark.parametrize("while_it_answers", [False, True])
