@@ -147,7 +147,7 @@ _searched: set[str] = set()  # names of modules
 def _find_guarded() -> Iterator[Change]:
     """Find the real functions in all modules, under whatever name they were imported."""
     stand_ins = _stand_ins()
-    for name, module in [item for item in list(sys.modules.items()) if item[0] not in _searched]:
+    for name, module in [item for item in sys.modules.copy().items() if item[0] not in _searched]:
         _searched.add(name)
         names = {} if name == __name__ else getattr(module, "__dict__", {})
         if stand_ins.keys().isdisjoint(map(id, list(names.values()))):  # true of nearly all modules

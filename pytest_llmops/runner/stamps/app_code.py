@@ -230,7 +230,7 @@ class _Places:
 
     def loaded(self) -> Iterator[Module]:
         """Yield the modules below the project's root that were imported by now."""
-        for name, module in sorted(sys.modules.items()):
+        for name, module in sorted(sys.modules.copy().items()):
             file = getattr(module, "__file__", None)
             if isinstance(file, str) and _is_below(os.path.realpath(file), self._root):
                 yield from self.own(name, file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -10,6 +11,7 @@ import textwrap
 import pytest
 
 from pytest_llmops.records import Golden
+from pytest_llmops.runner.stamps.app_code import find_code
 from pytest_llmops.runner.stamps.observer import AppObserver
 
 ANSWER = "\ndef answer(question):\n    return question\n"
@@ -329,3 +331,19 @@ def test_a_module_is_found_by_its_bytecode_that_of_pytest_too(stamps, tmp_path, 
     path = str(tmp_path / "project" / compiled)
     app = f"import pathlib\ndef answer(question):\n    return pathlib.Path({path!r}).read_text()\n"
     assert "code:shop_part.py" in stamps({"shop_app.py": app, "shop_part.py": "", compiled: ""})
+
+
+def test_a_library_that_is_imported_meanwhile_ends_nothing(tmp_path, monkeypatch):
+    """As by a client in another thread, which may be at work whenever this one makes objects."""
+
+    def import_another(phase, _):
+        monkeypatch.setitem(sys.modules, f"shop_other_{phase}_{len(sys.modules)}", sys)
+
+    gc.callbacks.append(import_another)
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        find_code([], [], tmp_path, given=True)
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(import_another)
