@@ -25,6 +25,12 @@ _VERBS = (
         page="docs/gate.md",
     ),
     Verb(
+        name="comment",
+        module=f"{__name__}.comment",
+        help="a comparison as a comment on a pull request",
+        page="docs/untrusted-changes.md",
+    ),
+    Verb(
         name="accept",
         module=f"{__name__}.accept",
         help="write the baseline from a run; only its new cases, unless --all",

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_llmops.calibration.record import load_calibrations
 from pytest_llmops.errors import RevisionError, RunFileError
@@ -19,7 +20,7 @@ from pytest_llmops.gates.people import People
 from pytest_llmops.gates.release import Release
 from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.golden.reviews import load_reviews
-from pytest_llmops.records import Run
+from pytest_llmops.records import Comparison, Golden, Run
 from pytest_llmops.reports.comparison import comparison_document, comparison_json
 from pytest_llmops.reports.document import write_markdown, write_terminal
 from pytest_llmops.reports.files.baseline_file import (
@@ -47,20 +48,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(do=_compare)
 
 
+class Compared(NamedTuple):
+    """
+    Two files that were compared.
+
+    Attributes:
+        goldens: The golden files of the run, as far as they are here.
+    """
+
+    base: Run
+    run: Run
+    goldens: list[Golden]
+    comparison: Comparison
+
+
+def compare_files(base: str, run: str, settings: Settings) -> Compared:
+    """
+    Compare a run file with a baseline: a file, or `git:REF`.
+
+    Raises:
+        RunFileError, RevisionError: One of them cannot be read, or the revision has no baseline.
+    """
+    with _without_collector():
+        new = load_run(run)
+        old, release, left_out = _read_base(base, settings)
+        people = People(
+            reviews=load_reviews(settings.path(settings.reviews)),
+            calibrations=load_calibrations(settings.path(settings.calibration)),
+        )
+        # A missing golden file is another project's, or was moved: its cases are compared as they are.
+        goldens, _ = load_goldens_of(new, settings.root)
+        comparison = compare(old, new, release=release, people=people, goldens=goldens)
+        comparison = replace(comparison, since_release=comparison.since_release or left_out)
+    return Compared(old, new, goldens, comparison)
+
+
 def _compare(given: argparse.Namespace) -> int:
     try:
-        with _without_collector():
-            run = load_run(given.run)
-            settings = load_settings(find_root(Path.cwd()))
-            base, release, left_out = _read_base(given.base, settings)
-            people = People(
-                reviews=load_reviews(settings.path(settings.reviews)),
-                calibrations=load_calibrations(settings.path(settings.calibration)),
-            )
-            # A missing golden file is another project's, or was moved: its cases are compared as they are.
-            goldens, _ = load_goldens_of(run, find_root(Path.cwd()))
-            comparison = compare(base, run, release=release, people=people, goldens=goldens)
-            comparison = replace(comparison, since_release=comparison.since_release or left_out)
+        _, run, _, comparison = compare_files(given.base, given.run, load_settings(find_root(Path.cwd())))
     except (RunFileError, RevisionError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _EXIT_CODES["error"]

@@ -121,7 +121,8 @@ def compare(  # noqa: PLR0913 - the public door
     verdicts += _judge_unscored(run.results, reported)
     if not pairs.shared or not verdicts:
         reason = "no metric scored a case in both runs" if pairs.shared else "the runs share no case"
-        verdicts = verdicts if any(verdict.outcome == "error" for verdict in verdicts) else []
+        decided = {"error", "failed"} & {verdict.outcome for verdict in verdicts}
+        verdicts = verdicts if decided else []  # a threshold is missed without a baseline, too
         is_other = bool(base.results and run.results and not pairs.shared)  # all cases are new or edited
         outcome: Outcome = "undecided" if is_other else "error"
         verdicts = verdicts or [Verdict(check="comparison", outcome=outcome, cases=0, reason=reason)]

@@ -7,6 +7,7 @@ terminal nothing invisible acts, in Markdown nothing is markup.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from pytest_llmops.printable import printable
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~>@&-]")
+# What GitHub and GitLab make of plain text when Markdown is done: mentions, references and links.
+_LINKED = re.compile(r"(?<![\w@])@(?=\w)|@(?=[\w-]+\.)|[#!%$~&](?=\d)|://|www\.", re.IGNORECASE)
 _LONGEST = 1_200  # characters of a note: what to do stands at its end
 _CELL = 120
 
@@ -45,6 +48,22 @@ class Notes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """
+    A line, and texts of several lines that Markdown shows once somebody opens it.
+
+    Attributes:
+        texts: Each with its label, such as `input`.
+    """
+
+    line: str
+    texts: Sequence[tuple[str, str]]
+
+
+Block = Table | Notes | Fold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """
     A report.
@@ -53,7 +72,7 @@ class Document:
         outcome: One line: the last one on a terminal, the first one in Markdown.
     """
 
-    blocks: Sequence[Table | Notes] = field(default=())
+    blocks: Sequence[Block] = field(default=())
     outcome: str = ""
 
 
@@ -78,8 +97,14 @@ def align(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def escape(text: str) -> str:
-    """Escape a text, so that Markdown shows it as it is."""
-    return _MARKUP.sub(r"\\\g<0>", printable(text, _LONGEST)).replace("<", "&lt;")
+    """Escape a text, so that Markdown shows it as it is, and nobody is mentioned by it."""
+    shown = printable(text, _LONGEST)
+    pieces, end = [], 0
+    for found in _LINKED.finditer(shown):
+        pieces.append(_escape_markup(shown[end : found.start() + 1]))
+        end = found.start() + 1
+    pieces.append(_escape_markup(shown[end:]))
+    return "<wbr>".join(pieces)  # no character, so that what is copied is what was written
 
 
 def markdown_table(rows: Iterable[Sequence[str]]) -> list[str]:
@@ -88,7 +113,14 @@ def markdown_table(rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
 
 
-def _terminal_block(block: Table | Notes) -> list[str]:
+def _escape_markup(text: str) -> str:
+    return _MARKUP.sub(r"\\\g<0>", text).replace("<", "&lt;")
+
+
+def _terminal_block(block: Block) -> list[str]:
+    if isinstance(block, Fold):
+        texts = (f"  {printable(label)}  {printable(text, _LONGEST)}" for label, text in block.texts)
+        return [printable(block.line, _LONGEST), *texts]
     indent = "  " if block.title else ""
     if isinstance(block, Table):
         lines = align([[printable(cell, _CELL) for cell in row] for row in (block.head, *block.rows)])
@@ -99,12 +131,41 @@ def _terminal_block(block: Table | Notes) -> list[str]:
     return [*([title] if block.title else []), *(f"{indent}{line}" for line in lines)]
 
 
-def _markdown_block(block: Table | Notes) -> list[str]:
+def _markdown_block(block: Block) -> list[str]:
+    if isinstance(block, Fold):
+        return _markdown_fold(block)
     if isinstance(block, Notes):
         label = f"{block.title}: " if block.title else ""
         return [f"- {escape(label + item)}" for item in _cut(block)]
     table = markdown_table([block.head, *block.rows])
     return [f"**{escape(block.title)}**", "", *table] if block.title else table
+
+
+def _markdown_fold(fold: Fold) -> list[str]:
+    """
+    Write texts into `code` and `pre`, where nothing is markup, a mention or a link.
+
+    The `pre` stands apart, since otherwise an empty line would end it, and its lines are indented, since
+    GitLab obeys one that begins with a slash.
+    """
+    line = html.escape(printable(fold.line, _LONGEST), quote=False)
+    texts = [_indent(label, text) for label, text in fold.texts]
+    return [
+        f"<details><summary><code>{line}</code></summary>",
+        "",
+        "<pre>",
+        *texts,
+        "</pre>",
+        "",
+        "</details>",
+    ]
+
+
+def _indent(label: str, text: str) -> str:
+    head, *others = [html.escape(printable(line, _LONGEST), quote=False) for line in text.split("\n")]
+    return "\n".join(
+        [f"  {html.escape(printable(label)):<10} {head}", *(f"{'':<13}{line}" for line in others)]
+    )
 
 
 def _cut(notes: Notes) -> Iterable[str]:

@@ -17,6 +17,7 @@ VERBS = (
     *(
         "run",
         "compare",
+        "comment",
         "accept",
         "score",
         "calibrate",

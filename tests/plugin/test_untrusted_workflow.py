@@ -83,6 +83,16 @@ class Pipeline:
         done = [self.run(folder, command, **model) for command in documented("judge")]
         return [code for code, _ in done], "\n".join(text for _, text in done)
 
+    def comment(self, job: str) -> tuple[int, str]:
+        """The job that comments, on main, after the gate's."""
+        folder, left = self.clone("comment", "main"), self.repository.path.parent / "gate"
+        if (left / "run.json").exists():
+            (folder / "artefact").mkdir()
+            shutil.copy(left / "run.json", folder / "artefact/run.json")
+        (command,) = documented("comment")
+        code, _ = self.run(folder, command, JOB=job, LINK="https://github.example/runs/7")
+        return code, (folder / "comment.md").read_text(encoding="utf-8")
+
 
 @pytest.fixture
 def pipeline(recorded):
@@ -100,6 +110,9 @@ def test_an_honest_prompt_change_is_green(pipeline):
     assert "loosens" not in shown
     codes, shown = pipeline.judge()
     assert codes == [0, 0], shown
+    code, comment = pipeline.comment("success")
+    assert code == 0
+    assert "\n**passed**\n" in comment
     assert "4 of 4 new calls made again: 0 of the recorded answers are the least like the others" in shown
 
 
@@ -111,6 +124,18 @@ def test_a_change_that_loosens_what_it_breaks_is_red_and_named(pipeline):
     assert "regressed  keywords mean >= 0.1: 0, baseline 1" in shown
     assert code == 1
     assert pipeline.judge()[0] == [1, 0]
+    code, comment = pipeline.comment("failure")
+    assert code == 0
+    assert "\n**regressed**\n" in comment
+    assert "<code>fails now, and held in the baseline: " in comment
+    assert "now        bad" in comment
+
+
+def test_a_gate_that_left_no_run_is_an_error_in_the_comment(pipeline):
+    shutil.rmtree(pipeline.repository.path.parent / "gate", ignore_errors=True)
+    code, comment = pipeline.comment("failure")
+    assert code == 0
+    assert "\n**error: there is no run to judge**\n" in comment
 
 
 def test_recordings_that_the_model_never_gave_are_red_in_the_trusted_job(pipeline):
@@ -140,9 +165,13 @@ def test_no_job_with_secrets_runs_code_of_the_change():
     by_name = {content["name"]: content for content in map(yaml.safe_load, workflows)}
     assert by_name["gate"][True] == "pull_request"  # to YAML 1.1 `on` is true
     assert "secrets" not in json.dumps(by_name["gate"]["jobs"])
-    assert list(by_name["judge"][True]) == ["workflow_run"]
-    (checkout,) = [
-        step for step in by_name["judge"]["jobs"]["judge"]["steps"] if "checkout" in step.get("uses", "")
-    ]
-    assert "ref" not in checkout["with"]
+    for name in ("judge", "comment"):
+        assert list(by_name[name][True]) == ["workflow_run"]
+        steps = by_name[name]["jobs"][name]["steps"]
+        (checkout,) = [step for step in steps if "checkout" in step.get("uses", "")]
+        assert "ref" not in checkout["with"]
+        assert not [
+            step for step in steps if "${{" in step.get("run", "")
+        ]  # else a branch's name is a command
     assert by_name["judge"]["permissions"] == {"actions": "read", "contents": "read"}
+    assert "secrets" not in json.dumps(by_name["comment"]["jobs"])

@@ -170,6 +170,12 @@ def test_another_app_that_is_asked_the_same_is_compared_and_told():
     assert comparison.differs == (f"app {FILE}: bank:answer → shop:answer",)
 
 
+def test_new_cases_that_miss_a_threshold_are_failed_though_nothing_is_shared():
+    new = [replace(each, input_hash="anew") for each in results_of([0.0] * 20)]
+    bounded = run_of(new, suite_check(bound=">= 0.9"))
+    assert compare(run_of(results_of(ONES)), bounded).outcome == "failed"
+
+
 def test_nothing_shared_is_told_where_no_check_says_more():
     comparison = compare(run_of([result_of("a")]), run_of([result_of("b")]))
 

@@ -1,0 +1,146 @@
+"""`llmops comment`: what broke, in which cases, since which change, for a reviewer who sees nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_llmops.reports.comment import LONGEST, MARKER
+from tests.command import main
+
+APP = """
+    import os
+    ANSWERS = {"How long?": "60 days", "Where?": "Leeds", "Pay?": "card", "Gift?": "Yes"}
+    WORSE = {"How long?": "Ask @ann,\\n\\n/close <img src=x> https://x.example #1", "Gift?": "No"}
+
+    def answer(question):
+        return (ANSWERS | WORSE if os.environ.get("TONE") else ANSWERS).get(question, "We do not know")
+"""
+CASES = {
+    "long": ("How long?", "60"),
+    "where": ("Where?", "York"),
+    "pay": ("Pay?", "card"),
+    "gift": ("Gift?", "No"),
+}
+GOLDEN = "app: shop:answer\nsuite: {{keywords: {{mean: '>= 0.1'}}}}\ncases:\n{}"
+
+
+def write_golden(path, cases):
+    rows = [
+        f"  - {{id: {name}, input: {question}, checks: {{keywords: {{all: ['{word}']}}}}}}\n"
+        for name, (question, word) in cases.items()
+    ]
+    path.write_text(GOLDEN.format("".join(rows)))
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    """A project whose baseline is accepted, and that a variable of the environment makes worse."""
+    (tmp_path / "golden").mkdir()
+    (tmp_path / "shop.py").write_text("\n".join(line.removeprefix("    ") for line in APP.split("\n")))
+    (tmp_path / "pyproject.toml").touch()
+    write_golden(tmp_path / "golden/shop.yaml", CASES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    main(["run", "--out", "base.json"])
+    main(["accept", "base.json", "--all"])
+    return tmp_path
+
+
+@pytest.fixture
+def comment(shop, monkeypatch, capsys):  # noqa: ARG001 - it is run there
+    """Runs the worse app, and returns exit code and comment."""
+    monkeypatch.setenv("TONE", "kind")
+
+    def write(*flags):
+        main(["run", "--out", "run.json"])
+        capsys.readouterr()
+        return main(["comment", "run.json", *flags]), capsys.readouterr().out
+
+    return write
+
+
+def test_a_reviewer_learns_what_broke_since_when_and_how_to_see_it(comment):
+    code, text = comment("--baseline", "base.json")
+
+    assert code == 0
+    assert text.startswith(f"{MARKER}\n**failed**\n")
+    assert "- 4 cases: 1 fail now and held in the baseline, 1 failed in the baseline too, 1 fixed\n" in text
+    fold = text[text.index("<details>") : text.index("</details>")]
+    assert "<code>fails now, and held in the baseline: golden/shop.yaml::long: keywords 0 &lt; 1: " in fold
+    for line in (
+        "input      How long?",
+        "before     60 days",
+        "now        Ask @ann,",
+        "failed     keywords &gt;= 1",
+    ):
+        assert f"  {line}" in fold
+    assert "- failed in the baseline too: golden/shop.yaml::where: keywords 0 &lt; 1" in text
+    assert "- fixed: golden/shop.yaml::gift\n" in text
+    assert "- changed since the baseline: environment TONE is set now\n" in text
+    assert "| keywords mean \\>= 0.1 | 0.5 | 0.5 |" in text
+    assert "  $          pytest --llm-golden golden/shop.yaml::long\n" in text
+
+
+def test_without_a_baseline_that_is_named_it_is_the_accepted_one(comment):
+    code, text = comment()
+    assert code == 0
+    assert "1 fail now and held in the baseline" in text
+    assert "  before " not in text  # it keeps no answers
+
+
+def test_what_an_app_answers_does_nothing(comment):
+    _, text = comment()
+    assert "<img" not in text
+    assert "\n/close" not in text
+    outside = text[: text.index("<details>")] + text[text.rindex("</details>") :]
+    assert "@ann" not in outside
+
+
+def test_new_cases_and_missing_ones_are_named_and_renamed_ones_followed(shop, comment):
+    cases = {"duration": CASES["long"], "far": ("How far?", "10"), "open": ("When?", "know")}
+    write_golden(shop / "golden/shop.yaml", cases)
+    _, text = comment()
+    assert "- 3 cases: 1 fail now and held in the baseline, 1 new and failing, 3 missing\n" in text
+    assert "<code>fails now, and held in the baseline: golden/shop.yaml::duration: " in text
+    assert "<code>new, and fails: golden/shop.yaml::far: " in text
+    assert "- new cases: golden/shop.yaml::far\n- new cases: golden/shop.yaml::open\n" in text
+    for name in ("gift", "pay", "where"):
+        assert f"- missing, of the baseline's cases: golden/shop.yaml::{name}\n" in text
+
+
+def test_answers_that_hold_are_green_unless_the_job_failed(shop, comment, monkeypatch):  # noqa: ARG001 - as above
+    monkeypatch.delenv("TONE")
+    assert "\n**passed**\n" in comment()[1]
+    assert "\n**passed**\n" in comment("--job", "success")[1]
+    assert "\n**failed: the job ended by timed\\_out; " in comment("--job", "timed_out")[1]
+    code, text = comment("--job", "failure", "--link", "https://ci.example/7")
+    assert code == 0
+    assert "\n**failed: the job ended by failure; the answers by themselves are passed**\n" in text
+    assert "its log says why" in text
+    assert text.endswith("\n[more of this run](<https://ci.example/7>)\n")
+
+
+def test_a_run_that_is_not_there_is_an_error_in_the_comment_too(shop, capsys):  # noqa: ARG001 - as above
+    capsys.readouterr()
+    assert main(["comment", "run.json", "--job", "failure"]) == 3
+    printed = capsys.readouterr()
+    assert "\n**error: there is no run to judge**\n" in printed.out
+    assert "run.json: there is no such run file" in printed.err
+
+
+@pytest.mark.parametrize("style", LONGEST)
+def test_there_is_room_for_it_however_much_broke(shop, comment, style):
+    cases = {f"case-{number:04}-{'x' * 60}": ("How long?", "y" * 150) for number in range(1_500)}
+    write_golden(shop / "golden/shop.yaml", cases)
+    _, text = comment("--format", style)
+    assert len(text) <= LONGEST[style]
+    assert "1,500 cases: 1500 new and failing" in text
+    assert "- new, and fails: and 1460 more" in text
+    assert "more characters" not in text[text.index("pytest --llm-golden") :]
+
+
+def test_a_link_is_a_link(shop, capsys):  # noqa: ARG001 - as above
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["comment", "base.json", "--link", "javascript:alert(1)"])
+    assert "'javascript:alert(1)' is no URL of http or https" in capsys.readouterr().err
