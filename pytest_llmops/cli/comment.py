@@ -1,4 +1,4 @@
-"""`llmops comment RUN.json`: a comment on a pull request. Exit 0 whatever the verdict; 3 without a run."""
+"""`llmops comment RUN.json`: a comment on a pull request. Exit 0 for any verdict, 3 without a comparison."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from pytest_llmops.cli.compare import compare_files
-from pytest_llmops.errors import RevisionError, RunFileError
+from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.evaluation.comparing import compare_files
 from pytest_llmops.golden.identity import cases_by_id
-from pytest_llmops.reports.comment import Format, write_comment, write_lack
+from pytest_llmops.reports.comment import Format, Sides, write_comment, write_error
 from pytest_llmops.settings import find_root, load_settings
 
 _BROKEN = 3
@@ -39,21 +39,19 @@ def _read_link(text: str) -> str:
 
 
 def _comment(given: argparse.Namespace) -> int:
-    settings = load_settings(find_root(Path.cwd()))
+    link = given.link or ""
     try:
+        settings = load_settings(find_root(Path.cwd()))
         compared = compare_files(given.baseline or str(settings.path(settings.accepted)), given.run, settings)
-    except (RunFileError, RevisionError) as error:
-        print(write_lack(str(error), given.job, given.link or ""), end="")  # noqa: T201 - a command talks to its user
+    except (LLMOpsError, ValueError) as error:  # whatever it is, an earlier comment must not stay green
+        print(write_error(str(error), job=given.job, link=link), end="")  # noqa: T201 - a command talks to its user
         print(error, file=sys.stderr)  # noqa: T201 - as above
         return _BROKEN
-    comment = write_comment(
-        compared.comparison,
-        compared.base,
-        compared.run,
+    sides = Sides(
+        comparison=compared.comparison,
+        base=compared.base,
+        run=compared.run,
         cases=cases_by_id(*compared.goldens),
-        job=given.job,
-        link=given.link or "",
-        style=given.format,
     )
-    print(comment, end="")  # noqa: T201 - as above
+    print(write_comment(sides, job=given.job, link=link, style=given.format), end="")  # noqa: T201 - as above
     return 0

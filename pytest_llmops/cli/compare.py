@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
-from pytest_llmops.calibration.record import load_calibrations
 from pytest_llmops.errors import RevisionError, RunFileError
-from pytest_llmops.gates.baseline import ACCEPT
-from pytest_llmops.gates.comparison import compare
-from pytest_llmops.gates.people import People
-from pytest_llmops.gates.release import Release
-from pytest_llmops.golden.loader import load_goldens_of
-from pytest_llmops.golden.reviews import load_reviews
-from pytest_llmops.records import Comparison, Golden, Run
+from pytest_llmops.evaluation.comparing import compare_files
 from pytest_llmops.reports.comparison import comparison_document, comparison_json
 from pytest_llmops.reports.document import write_markdown, write_terminal
-from pytest_llmops.reports.files.baseline_file import (
-    describe_left_out,
-    load_base,
-    load_release,
-    parse_baseline,
-    parse_release,
-    release_path,
-)
-from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.reports.rivals import rivals_document
-from pytest_llmops.revision.revision import is_revision, open_revision
-from pytest_llmops.settings import Settings, find_root, load_settings
+from pytest_llmops.settings import find_root, load_settings
 
 _EXIT_CODES = {"passed": 0, "failed": 1, "regressed": 1, "undecided": 2, "error": 3}
 
@@ -48,94 +27,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(do=_compare)
 
 
-class Compared(NamedTuple):
-    """
-    Two files that were compared.
-
-    Attributes:
-        goldens: The golden files of the run, as far as they are here.
-    """
-
-    base: Run
-    run: Run
-    goldens: list[Golden]
-    comparison: Comparison
-
-
-def compare_files(base: str, run: str, settings: Settings) -> Compared:
-    """
-    Compare a run file with a baseline: a file, or `git:REF`.
-
-    Raises:
-        RunFileError, RevisionError: One of them cannot be read, or the revision has no baseline.
-    """
-    with _without_collector():
-        new = load_run(run)
-        old, release, left_out = _read_base(base, settings)
-        people = People(
-            reviews=load_reviews(settings.path(settings.reviews)),
-            calibrations=load_calibrations(settings.path(settings.calibration)),
-        )
-        # A missing golden file is another project's, or was moved: its cases are compared as they are.
-        goldens, _ = load_goldens_of(new, settings.root)
-        comparison = compare(old, new, release=release, people=people, goldens=goldens)
-        comparison = replace(comparison, since_release=comparison.since_release or left_out)
-    return Compared(old, new, goldens, comparison)
-
-
 def _compare(given: argparse.Namespace) -> int:
     try:
-        _, run, _, comparison = compare_files(given.base, given.run, load_settings(find_root(Path.cwd())))
+        compared = compare_files(given.base, given.run, load_settings(find_root(Path.cwd())))
     except (RunFileError, RevisionError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _EXIT_CODES["error"]
+    comparison = compared.comparison
     if given.format == "json":
         print(json.dumps(comparison_json(comparison), indent=2))  # noqa: T201 - a command talks to its user
     else:
         write = write_markdown if given.format == "markdown" else write_terminal
         document = comparison_document(comparison)
-        blocks = [*document.blocks, *rivals_document(run).blocks]
+        blocks = [*document.blocks, *rivals_document(compared.run).blocks]
         print("\n".join(write(replace(document, blocks=blocks))))  # noqa: T201 - as above
     return _EXIT_CODES[comparison.outcome]
-
-
-def _read_base(named: str, settings: Settings) -> tuple[Run, Release | None, str]:
-    """
-    Return the baseline, the release beside it, and a sentence where the release is beside another one.
-
-    Args:
-        named: A file, or `git:REF`: the accepted baseline at the merge base of REF and HEAD.
-
-    Raises:
-        RunFileError, RevisionError: It cannot be read, or the revision has none.
-    """
-    if not is_revision(named):
-        path = Path(named)
-        return load_base(path), load_release(path), describe_left_out(path, settings.path(settings.accepted))
-    revision = open_revision(named, settings.root)
-    accepted = settings.accepted
-    files = revision.read_all([accepted, str(release_path(Path(accepted)))])
-    content, release = files.values()
-    if content is None:
-        raise RunFileError(
-            f"{named}: there is no {accepted} at {revision.commit[:12]}, where this branch began; "
-            f"commit one there ({ACCEPT}), or name a baseline file"
-        )
-    shown = f"{accepted} at {named}"
-    return (
-        parse_baseline(content, shown),
-        None if release is None else parse_release(release, f"the release of {shown}"),
-        "",
-    )
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Disable garbage collection: records have no cycles, and the search takes a fifth of the time."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()

@@ -121,11 +121,11 @@ def compare(  # noqa: PLR0913 - the public door
     verdicts += _judge_unscored(run.results, reported)
     if not pairs.shared or not verdicts:
         reason = "no metric scored a case in both runs" if pairs.shared else "the runs share no case"
-        decided = {"error", "failed"} & {verdict.outcome for verdict in verdicts}
-        verdicts = verdicts if decided else []  # a threshold is missed without a baseline, too
         is_other = bool(base.results and run.results and not pairs.shared)  # all cases are new or edited
-        outcome: Outcome = "undecided" if is_other else "error"
-        verdicts = verdicts or [Verdict(check="comparison", outcome=outcome, cases=0, reason=reason)]
+        nothing = Verdict(
+            check="comparison", outcome="undecided" if is_other else "error", cases=0, reason=reason
+        )
+        verdicts = _judge_nothing(verdicts, nothing)
     outcomes: list[Outcome] = [verdict.outcome for verdict in verdicts if not verdict.known]
     if pairs.missing:
         outcomes.append("undecided")
@@ -145,6 +145,14 @@ def compare(  # noqa: PLR0913 - the public door
         stamped=stamped_kinds(base.signature, run.signature),
         since_release="" if release is None else describe_drift(release, checks, run.results),
     )
+
+
+def _judge_nothing(verdicts: list[Verdict], nothing: Verdict) -> list[Verdict]:
+    """Return what is decided where nothing is compared: errors, and thresholds that are missed."""
+    outcomes = {verdict.outcome for verdict in verdicts}
+    if "error" in outcomes:
+        return verdicts
+    return [*verdicts, nothing] if "failed" in outcomes else [nothing]
 
 
 def _with_means(

@@ -1,23 +1,27 @@
 """
 A comparison as a comment on a pull request: what broke, since when, in which cases, and how to see it.
 
-Everything in it but our own words is shown as text; see `document`.
+Which cases are worse is what the comparison says of them. All that an app, a model or a file wrote is shown
+as text; see `document`.
 """
 
 from __future__ import annotations
 
 import shlex
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
+from pytest_llmops.bounds import holds
 from pytest_llmops.gates.absolute import judge_case
-from pytest_llmops.gates.renames import follow_between_runs
-from pytest_llmops.printable import counted, printable
-from pytest_llmops.records import Case, CaseResult, Comparison, Run, Verdict
+from pytest_llmops.gates.outcomes import worst
+from pytest_llmops.golden.identity import input_hash
+from pytest_llmops.printable import counted
+from pytest_llmops.records import Case, CaseResult, Comparison, Outcome, Run, Verdict
+from pytest_llmops.reports.comparison import list_differences
 from pytest_llmops.reports.document import Block, Document, Fold, Notes, write_markdown
-from pytest_llmops.reports.terminal import render_usage, summarize, table_of, verdict_notes
+from pytest_llmops.reports.terminal import render_usage, table_of, verdict_notes
 
 Format = Literal["github", "gitlab"]
 
@@ -25,189 +29,232 @@ MARKER = "<!-- pytest-llmops -->"
 """The first line, by which a later comment finds the one that it replaces."""
 
 LONGEST: dict[Format, int] = {"github": 65_536, "gitlab": 1_000_000}  # characters of a comment
-_ENDED_WELL = (None, "success")
+_SUCCESS = "success"
+_RED: tuple[Outcome, ...] = ("error", "regressed", "failed")
+_FOLDED = (20, 10, 5, 2, 1, 0)  # cases that are shown with their texts, the first number that fits
 _NAMED = 20
-_FOLDED = (20, 10, 5, 2, 0)  # cases that are shown with their texts, the first that fits
+_ROWS = 100  # of the table of checks
 _RUN_AGAIN = 5  # cases, by the command that is shown
-_LINES = 30  # of a text
+_ANSWERS = 3  # of a case's repeats
 _WIDEST = 2_000  # characters of a text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cases:
+class Sides:
     """
-    Cases of a run by what became of them, each with its verdicts by the thresholds alone.
+    What a comment is about.
 
     Attributes:
-        broken: Miss a threshold or are an error, and were good in the baseline.
-        fresh: The same of cases that the baseline does not have.
-        known: Miss a threshold now as they did in the baseline.
-        fixed: Ids of those that missed one in the baseline.
+        base: What the run was compared with; its answers are shown where it has some.
+        cases: Of golden files, by item id, for the inputs, which no run file has.
     """
 
-    broken: Mapping[str, Sequence[Verdict]]
-    fresh: Mapping[str, Sequence[Verdict]]
-    known: Mapping[str, Sequence[Verdict]]
+    comparison: Comparison
+    base: Run
+    run: Run
+    cases: Mapping[str, Case]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cases:
+    """
+    Cases of a run by what became of them.
+
+    Attributes:
+        worse: Case to the verdicts that name it and fail the build.
+        unclear: The same of those that are undecided.
+        low: Are below a threshold and no worse than in the baseline.
+        fixed: Were below one in the baseline, and are not now.
+    """
+
+    worse: Mapping[str, Sequence[Verdict]]
+    unclear: Mapping[str, Sequence[Verdict]]
+    low: Sequence[str]
     fixed: Sequence[str]
 
 
-def write_comment(  # noqa: PLR0913 - the parts of a comment
-    comparison: Comparison,
-    base: Run,
-    run: Run,
-    *,
-    cases: Mapping[str, Case] | None = None,
-    job: str | None = None,
-    link: str = "",
-    style: Format = "github",
-) -> str:
+def write_comment(sides: Sides, *, job: str | None = None, link: str = "", style: Format = "github") -> str:
     """
     Return the comment in Markdown, as many cases of it in full as there is room for.
 
     Args:
-        base: What the run was compared with; its answers are shown where it has some.
-        cases: Of golden files, by item id, for the inputs, which no run file has.
         job: How the job ended that ran the golden set, in the word of the CI: anything but `success` is not
             green here, whatever the answers are.
         link: To the report or the log of the run, a URL of http without spaces and angle brackets.
     """
-    base, _ = follow_between_runs(base, run)
-    parts = sort_cases(base, run)
-    make = partial(_document, comparison, parts, base, run, cases=cases or {}, job=job)
+    outcome = _find_outcome(sides.comparison, job)
+    cases = _sort_cases(sides)
     for most in _FOLDED:
-        text = _write(make(most=most), link)
+        blocks = [*_describe(sides, cases, job), *_list_cases(sides, cases, most), *_close(sides, cases)]
+        text = _write(Document(blocks=blocks, outcome=outcome), link)
         if len(text) <= LONGEST[style]:
             return text
-    return _write(Document(outcome=find_outcome(comparison, job)), link)
+    blocks = [Notes(items=["there is too much for a comment: see the log", *_describe_job(job)])]
+    return _write(Document(blocks=blocks, outcome=outcome), link)
 
 
-def write_lack(why: str, job: str | None = None, link: str = "") -> str:
-    """Return the comment where there is no run to compare."""
+def write_error(why: str, *, job: str | None = None, link: str = "") -> str:
+    """Return the comment where nothing could be compared."""
     blocks = [Notes(items=[why, *_describe_job(job)])]
-    return _write(Document(blocks=blocks, outcome="error: there is no run to judge"), link)
+    return _write(Document(blocks=blocks, outcome="error: nothing could be compared"), link)
 
 
-def find_outcome(comparison: Comparison, job: str | None) -> str:
+def _find_outcome(comparison: Comparison, job: str | None) -> str:
     """Return the worse of both outcomes, in words."""
-    if comparison.outcome in {"passed", "undecided"} and job not in _ENDED_WELL:
-        return f"failed: the job ended by {job}; the answers by themselves are {comparison.outcome}"
+    if comparison.outcome not in _RED and job not in {None, _SUCCESS}:
+        return f"failed: {_end_of(job)}; the answers by themselves are {comparison.outcome}"
     return comparison.outcome
 
 
-def sort_cases(base: Run, run: Run) -> Cases:
-    """Sort the cases of a run by what they were in the baseline."""
-    before = {result.case: result for result in base.results}
-    broken: dict[str, Sequence[Verdict]] = {}
-    fresh: dict[str, Sequence[Verdict]] = {}
-    known: dict[str, Sequence[Verdict]] = {}
-    fixed: list[str] = []
-    for result in run.results:
-        verdicts, old = _missed(result, result), before.get(result.case)
-        was_missed = old is not None and bool(_missed(result, old))
-        if verdicts:
-            (known if was_missed else fresh if old is None else broken)[result.case] = verdicts
-        elif was_missed:
-            fixed.append(result.case)
-    return Cases(broken=broken, fresh=fresh, known=known, fixed=fixed)
-
-
-def _missed(now: CaseResult, result: CaseResult) -> list[Verdict]:
-    """List verdicts of a result that did not pass, by the checks that the case has now."""
-    verdicts = judge_case(Case(id=now.case, input="", checks=now.checks), result)
-    return [verdict for verdict in verdicts if verdict.outcome != "passed"]
-
-
-def _document(  # noqa: PLR0913 - the parts of a comment
-    comparison: Comparison,
-    parts: Cases,
-    base: Run,
-    run: Run,
-    *,
-    cases: Mapping[str, Case],
-    job: str | None,
-    most: int,
-) -> Document:
-    blocks: list[Block] = [Notes(items=[_count(parts, comparison, run), *_describe_job(job)])]
-    if comparison.verdicts:
-        blocks.append(table_of(comparison.verdicts))
-    causes = (*comparison.differs, *comparison.not_stamped)
-    if causes:
-        blocks.append(Notes(title="changed since the baseline", items=causes, most=_NAMED))
-    before = {result.case: result for result in base.results}
-    now = {result.case: result for result in run.results}
-    for title, failing, full in (
-        ("fails now, and held in the baseline", parts.broken, most),
-        ("new, and fails", parts.fresh, most),
-        ("failed in the baseline too", parts.known, 0),
-    ):
-        shown = list(failing.items())[:full]
-        blocks += [
-            _fold(f"{title}: {_line(case, verdicts)}", cases.get(case), before.get(case), now[case], verdicts)
-            for case, verdicts in shown
-        ]
-        if others := [_line(case, verdicts) for case, verdicts in list(failing.items())[len(shown) :]]:
-            blocks.append(Notes(title=title, items=others, most=_NAMED))
-    lists = (
-        ("fixed", parts.fixed),
-        ("missing, of the baseline's cases", comparison.missing),
-        ("new cases", comparison.new),
+def _sort_cases(sides: Sides) -> _Cases:
+    worse: defaultdict[str, list[Verdict]] = defaultdict(list)
+    unclear: defaultdict[str, list[Verdict]] = defaultdict(list)
+    for verdict in sides.comparison.verdicts:
+        if verdict.outcome != "passed" and not verdict.known:
+            for case, _ in _list_places(verdict):
+                (worse if verdict.outcome in _RED else unclear)[case].append(verdict)
+    unclear = defaultdict(list, {case: found for case, found in unclear.items() if case not in worse})
+    checks = {(result.case, check.metric): check for result in sides.run.results for check in result.checks}
+    fixed = [
+        change.case
+        for change in sides.comparison.changed
+        if (check := checks.get((change.case, change.metric)))
+        and not holds(change.before, check)
+        and holds(change.after, check)
+    ]
+    low = [result.case for result in sides.run.results if _is_low(result)]
+    listed = {*worse, *unclear}
+    return _Cases(
+        worse=worse,
+        unclear=unclear,
+        low=[case for case in low if case not in listed],
+        fixed=[case for case in dict.fromkeys(fixed) if case not in listed and case not in low],
     )
-    blocks += [Notes(title=title, items=items, most=_NAMED) for title, items in lists if items]
-    missed = [verdict for verdict in comparison.verdicts if verdict.outcome != "passed"]
-    blocks += map(verdict_notes, missed[:_NAMED])
-    if comparison.since_release:
-        blocks.append(Notes(items=[comparison.since_release]))
-    blocks.append(Notes(items=[render_usage(run.usage)]))
-    if red := [*parts.broken, *parts.fresh]:
-        command = f"pytest --llm-golden {shlex.join(red[:_RUN_AGAIN])}"
-        blocks.append(Fold(line="to see it yourself", texts=[("$", command)]))
-    return Document(blocks=blocks, outcome=find_outcome(comparison, job))
 
 
-def _count(parts: Cases, comparison: Comparison, run: Run) -> str:
+def _list_places(verdict: Verdict) -> Iterable[tuple[str, Mapping[str, object]]]:
+    """Yield the cases that the evidence of a verdict names, with the values before and after."""
+    for place in verdict.evidence:
+        if isinstance(place, Mapping) and isinstance(case := place.get("case"), str):
+            yield case, place
+
+
+def _is_low(result: CaseResult) -> bool:
+    verdicts = judge_case(Case(id=result.case, input=None, checks=result.checks), result)
+    return any(verdict.outcome in _RED for verdict in verdicts)
+
+
+def _describe(sides: Sides, cases: _Cases, job: str | None) -> Iterable[Block]:
+    """Yield what became of the cases in numbers, the checks, and what changed."""
+    yield Notes(items=[_count(sides, cases), *_describe_job(job)])
+    verdicts = sorted(sides.comparison.verdicts, key=lambda verdict: verdict.outcome == "passed")
+    if verdicts:
+        yield table_of(verdicts[:_ROWS])
+    if len(verdicts) > _ROWS:
+        yield Notes(items=[f"{counted(len(verdicts) - _ROWS, 'further check')}: see the log"])
+    yield from list_differences(sides.comparison)
+
+
+def _count(sides: Sides, cases: _Cases) -> str:
+    fresh = len(cases.worse.keys() & set(sides.comparison.new))
     counts = (
-        (len(parts.broken), "fail now and held in the baseline"),
-        (len(parts.fresh), "new and failing"),
-        (len(parts.known), "failed in the baseline too"),
-        (len(parts.fixed), "fixed"),
-        (len(comparison.missing), "missing"),
+        (len(cases.worse) - fresh, "worse than in the baseline"),
+        (fresh, "new and failing"),
+        (len(cases.unclear), "undecided"),
+        (len(cases.low), "below a threshold and no worse than in the baseline"),
+        (len(cases.fixed), "fixed"),
+        (len(sides.comparison.missing), "missing"),
     )
-    named = [f"{number} {what}" for number, what in counts if number]
-    return f"{counted(len(run.results), 'case')}: {', '.join(named) or 'all hold'}"
+    named = [f"{number:,} {what}" for number, what in counts if number]
+    return f"{counted(len(sides.run.results), 'case')}: {', '.join(named) or 'none is worse by itself'}"
 
 
 def _describe_job(job: str | None) -> list[str]:
-    if job in _ENDED_WELL:
+    if job in {None, _SUCCESS}:
         return []
-    return [f"the job ended by {job}: its log says why, such as a loosened check or an app that broke"]
+    return [f"{_end_of(job)}: its log says why, such as a loosened check or an app that broke"]
+
+
+def _end_of(job: str | None) -> str:
+    return f"the job ended by {job}" if job else "nobody knows how the job ended"
+
+
+def _list_cases(sides: Sides, cases: _Cases, most: int) -> Iterable[Block]:
+    """Yield each case that is worse, with its texts, and the ids of others."""
+    now = {result.case: result for result in sides.run.results}
+    before = {result.case: result for result in sides.base.results}
+    worst_first = sorted(cases.worse, key=lambda case: _RED.index(_worst(cases.worse[case])))
+    for case in worst_first[:most]:
+        new, old = now.get(case), before.get(case)
+        if new is not None and old is not None and old.input_hash != new.input_hash:
+            old = None
+        texts = [*_list_texts(sides.cases.get(case), old, new), *_list_reasons(cases.worse[case], case, new)]
+        yield Fold(line=_line(case, cases.worse[case]), texts=[(label, _cut(text)) for label, text in texts])
+    lists = (
+        ("worse", [_line(case, cases.worse[case]) for case in worst_first[most:]]),
+        ("undecided", [_line(case, found) for case, found in cases.unclear.items()]),
+        ("below a threshold, and no worse than in the baseline", cases.low),
+        ("fixed", cases.fixed),
+    )
+    yield from (Notes(title=title, items=items, most=_NAMED) for title, items in lists if items)
+
+
+def _worst(verdicts: Iterable[Verdict]) -> Outcome:
+    return worst(verdict.outcome for verdict in verdicts)
 
 
 def _line(case: str, verdicts: Sequence[Verdict]) -> str:
-    return f"{case}: {summarize(verdicts)}"
+    return f"{_worst(verdicts)}: {case}: {', '.join(dict.fromkeys(map(_name, verdicts)))}"
 
 
-def _fold(
-    line: str, case: Case | None, before: CaseResult | None, now: CaseResult, verdicts: Sequence[Verdict]
-) -> Fold:
-    texts: list[tuple[str, str]] = []
-    if case is not None:
-        texts.append(("input", case.input if isinstance(case.input, str) else printable(case.input, _WIDEST)))
-    texts += [("before", text) for text in _answers(before)]
-    texts += [("now", text) for text in _answers(now)]
-    texts += [(verdict.outcome, f"{verdict.check}: {verdict.reason}") for verdict in verdicts]
-    return Fold(line=line, texts=[(label, _cut(text)) for label, text in texts])
+def _name(verdict: Verdict) -> str:
+    return verdict.check.removesuffix(", case by case")
 
 
-def _answers(result: CaseResult | None) -> Iterable[str]:
-    """Return the different answers of the repeats; none of a baseline, which keeps their digests alone."""
-    return dict.fromkeys(output.text for output in result.outputs) if result else ()
+def _list_texts(
+    case: Case | None, before: CaseResult | None, now: CaseResult | None
+) -> Iterable[tuple[str, str]]:
+    if case is not None and now is not None and input_hash(case) == now.input_hash:
+        yield "input", case.input if isinstance(case.input, str) else str(case.input)
+    for label, result in (("before", before), ("now", now)):
+        texts = list(dict.fromkeys(output.text for output in result.outputs)) if result else []
+        yield from ((label, text) for text in texts[:_ANSWERS])
+        if len(texts) > _ANSWERS:
+            yield "", f"and {counted(len(texts) - _ANSWERS, 'other answer')}"
+
+
+def _list_reasons(
+    verdicts: Sequence[Verdict], case: str, now: CaseResult | None
+) -> Iterable[tuple[str, str]]:
+    """Yield for each check the values then and now, and what the metric says."""
+    for verdict in verdicts:
+        place = next(place for named, place in _list_places(verdict) if named == case)
+        values = [value for value in (place.get("before"), place.get("after")) if isinstance(value, float)]
+        moved = " → ".join(f"{value:.4g}" for value in values)
+        reasons = []
+        if now is not None:
+            reasons += [score.reason for score in now.scores if score.metric == verdict.metric]
+            reasons += [fault.error for fault in now.failures if fault.metric in {None, "", verdict.metric}]
+        parts = filter(None, (moved, *list(dict.fromkeys(filter(None, reasons)))[:_ANSWERS]))
+        yield verdict.outcome, f"{_name(verdict)}: {'; '.join(parts)}"
 
 
 def _cut(text: str) -> str:
-    lines = text[:_WIDEST].split("\n")
-    cut = "\n".join(lines[:_LINES])
-    left = len(text) - len(cut)
-    return f"{cut}… ({counted(left, 'more character')})" if left else cut
+    if len(text) <= _WIDEST:
+        return text
+    return f"{text[:_WIDEST]}… ({counted(len(text) - _WIDEST, 'more character')})"
+
+
+def _close(sides: Sides, cases: _Cases) -> Iterable[Block]:
+    """Yield the reasons of the checks, the cost, and the command that shows the cases."""
+    missed = [verdict for verdict in sides.comparison.verdicts if verdict.outcome != "passed"]
+    if missed:
+        reasons = [line for verdict in missed for line in verdict_notes(verdict).items]
+        yield Notes(items=reasons, most=_NAMED)
+    yield Notes(items=[render_usage(sides.run.usage)])
+    if cases.worse:
+        command = f"pytest --llm-golden {shlex.join(list(cases.worse)[:_RUN_AGAIN])}"
+        yield Fold(line="to see it yourself", texts=[("$", command)])
 
 
 def _write(document: Document, link: str) -> str:

@@ -47,15 +47,7 @@ def comparison_document(comparison: Comparison) -> Document:
         elif verdict.advice:
             blocks.append(Notes(items=[f"passed     {verdict.check}: {verdict.advice}"]))
     confirmed = [change for change in comparison.changed if change.confirmed]
-    lists = (
-        ("also changed since the baseline", comparison.differs),
-        ("may have changed, too", comparison.not_stamped),
-        ("missing, of the baseline's cases", comparison.missing),
-        ("new cases", comparison.new),
-    )
-    blocks += [Notes(title=title, items=items, most=_LISTED) for title, items in lists if items]
-    if comparison.since_release:
-        blocks.append(Notes(items=[comparison.since_release]))
+    blocks += list_differences(comparison)
     if comparison.stamped and not comparison.differs and not comparison.not_stamped:
         blocks.append(Notes(items=[f"no stamp differs from the baseline: {', '.join(comparison.stamped)}"]))
     if confirmed:
@@ -70,6 +62,20 @@ def comparison_document(comparison: Comparison) -> Document:
         blocks.append(Notes(items=[f"{counted(unclear, 'score')} changed, possibly by chance"]))
     counts = render_counts(count(map(status, comparison.verdicts)))
     return Document(blocks=blocks, outcome=f"{comparison.outcome}: {counts} (level {comparison.level:g})")
+
+
+def list_differences(comparison: Comparison) -> list[Table | Notes]:
+    """List what changed beside the scores: causes, cases that came or went, the drift since a release."""
+    lists = (
+        ("also changed since the baseline", comparison.differs),
+        ("may have changed, too", comparison.not_stamped),
+        ("missing, of the baseline's cases", comparison.missing),
+        ("new cases", comparison.new),
+    )
+    notes = [Notes(title=title, items=items, most=_LISTED) for title, items in lists if items]
+    if comparison.since_release:
+        notes.append(Notes(items=[comparison.since_release]))
+    return [*notes]
 
 
 def _verdict(verdict: Verdict, level: float) -> dict[str, Any]:

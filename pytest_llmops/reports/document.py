@@ -1,5 +1,5 @@
 """
-A report as a document of tables and notes, and its writers for terminals and Markdown.
+A report as a document of tables, notes and folds, and its writers for terminals and Markdown.
 
 Reports hold texts as models, apps and files wrote them. The writers escape them, and nothing else does: on a
 terminal nothing invisible acts, in Markdown nothing is markup.
@@ -11,14 +11,20 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from pytest_llmops.printable import printable
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~>@&-]")
-# What GitHub and GitLab make of plain text when Markdown is done: mentions, references and links.
-_LINKED = re.compile(r"(?<![\w@])@(?=\w)|@(?=[\w-]+\.)|[#!%$~&](?=\d)|://|www\.", re.IGNORECASE)
+# What GitHub and GitLab make of plain text after Markdown: mentions, references, links, emoji.
+_LINKED = re.compile(
+    r"(?<!\w)@(?=@*\w)|@(?=[\w-]+\.)|[#!%~&](?=[\w\"])|(?<=GH)-(?=\d)|:(?=//|[\w+-]+:)|www\.",
+    re.IGNORECASE | re.ASCII,
+)
+_NUMBERED = re.compile(r"^(\d+)\.(?=\s|$)")  # begins a list
 _LONGEST = 1_200  # characters of a note: what to do stands at its end
 _CELL = 120
+_ESCAPED = 10  # characters of an escape, at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,24 +103,21 @@ def align(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def escape(text: str) -> str:
-    """Escape a text, so that Markdown shows it as it is, and nobody is mentioned by it."""
-    shown = printable(text, _LONGEST)
-    pieces, end = [], 0
-    for found in _LINKED.finditer(shown):
-        pieces.append(_escape_markup(shown[end : found.start() + 1]))
-        end = found.start() + 1
-    pieces.append(_escape_markup(shown[end:]))
-    return "<wbr>".join(pieces)  # no character, so that what is copied is what was written
+    """Escape a text, so that Markdown shows it as it is, and mentions and links nothing by it."""
+    shown = printable(text, _LONGEST).strip()
+    ends = [match.start() + 1 for match in _LINKED.finditer(shown)]
+    pieces = (shown[start:end] for start, end in pairwise([0, *ends, len(shown)]))
+    # A tag and no character, so that what is copied is what was written.
+    escaped = "<wbr>".join(_MARKUP.sub(r"\\\g<0>", piece).replace("<", "&lt;") for piece in pieces)
+    if escaped.count("$") > 1:  # else a formula
+        escaped = escaped.replace("$", "<span>$</span>")
+    return _NUMBERED.sub(r"\1\\.", escaped)
 
 
 def markdown_table(rows: Iterable[Sequence[str]]) -> list[str]:
     """Rows as a table of Markdown; the first one is the head."""
     head, *body = [[escape(cell) or " " for cell in row] for row in rows]
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
-
-
-def _escape_markup(text: str) -> str:
-    return _MARKUP.sub(r"\\\g<0>", text).replace("<", "&lt;")
 
 
 def _terminal_block(block: Block) -> list[str]:
@@ -145,8 +148,8 @@ def _markdown_fold(fold: Fold) -> list[str]:
     """
     Write texts into `code` and `pre`, where nothing is markup, a mention or a link.
 
-    The `pre` stands apart, since otherwise an empty line would end it, and its lines are indented, since
-    GitLab obeys one that begins with a slash.
+    An empty line before the `pre` keeps those within it from ending it. Its lines are indented, since GitLab
+    obeys one that begins with a slash.
     """
     line = html.escape(printable(fold.line, _LONGEST), quote=False)
     texts = [_indent(label, text) for label, text in fold.texts]
@@ -162,7 +165,8 @@ def _markdown_fold(fold: Fold) -> list[str]:
 
 
 def _indent(label: str, text: str) -> str:
-    head, *others = [html.escape(printable(line, _LONGEST), quote=False) for line in text.split("\n")]
+    lines = [printable(line, _ESCAPED * len(line)) for line in text.split("\n")]
+    head, *others = [html.escape(line, quote=False) for line in lines]
     return "\n".join(
         [f"  {html.escape(printable(label)):<10} {head}", *(f"{'':<13}{line}" for line in others)]
     )

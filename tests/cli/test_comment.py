@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pytest_llmops.reports.comment import LONGEST, MARKER
@@ -13,6 +15,8 @@ APP = """
     WORSE = {"How long?": "Ask @ann,\\n\\n/close <img src=x> https://x.example #1", "Gift?": "No"}
 
     def answer(question):
+        if os.environ.get("TONE") == "broken":
+            raise ValueError("boom")
         return (ANSWERS | WORSE if os.environ.get("TONE") else ANSWERS).get(question, "We do not know")
 """
 CASES = {
@@ -64,19 +68,20 @@ def test_a_reviewer_learns_what_broke_since_when_and_how_to_see_it(comment):
 
     assert code == 0
     assert text.startswith(f"{MARKER}\n**failed**\n")
-    assert "- 4 cases: 1 fail now and held in the baseline, 1 failed in the baseline too, 1 fixed\n" in text
+    counts = "1 worse than in the baseline, 1 below a threshold and no worse than in the baseline, 1 fixed"
+    assert f"\n- 4 cases: {counts}\n" in text
     fold = text[text.index("<details>") : text.index("</details>")]
-    assert "<code>fails now, and held in the baseline: golden/shop.yaml::long: keywords 0 &lt; 1: " in fold
+    assert "<code>failed: golden/shop.yaml::long: keywords &gt;= 1</code>" in fold
     for line in (
         "input      How long?",
         "before     60 days",
         "now        Ask @ann,",
-        "failed     keywords &gt;= 1",
+        "failed     keywords &gt;= 1: 1 → 0; missing: '60'",
     ):
-        assert f"  {line}" in fold
-    assert "- failed in the baseline too: golden/shop.yaml::where: keywords 0 &lt; 1" in text
+        assert f"\n  {line}" in fold
+    assert "- below a threshold, and no worse than in the baseline: golden/shop.yaml::where\n" in text
     assert "- fixed: golden/shop.yaml::gift\n" in text
-    assert "- changed since the baseline: environment TONE is set now\n" in text
+    assert "- also changed since the baseline: environment TONE is set now\n" in text
     assert "| keywords mean \\>= 0.1 | 0.5 | 0.5 |" in text
     assert "  $          pytest --llm-golden golden/shop.yaml::long\n" in text
 
@@ -84,28 +89,74 @@ def test_a_reviewer_learns_what_broke_since_when_and_how_to_see_it(comment):
 def test_without_a_baseline_that_is_named_it_is_the_accepted_one(comment):
     code, text = comment()
     assert code == 0
-    assert "1 fail now and held in the baseline" in text
+    assert "1 worse than in the baseline" in text
     assert "  before " not in text  # it keeps no answers
 
 
 def test_what_an_app_answers_does_nothing(comment):
     _, text = comment()
+    assert "now        Ask @ann,\n" in text
     assert "<img" not in text
     assert "\n/close" not in text
-    outside = text[: text.index("<details>")] + text[text.rindex("</details>") :]
-    assert "@ann" not in outside
 
 
 def test_new_cases_and_missing_ones_are_named_and_renamed_ones_followed(shop, comment):
     cases = {"duration": CASES["long"], "far": ("How far?", "10"), "open": ("When?", "know")}
     write_golden(shop / "golden/shop.yaml", cases)
     _, text = comment()
-    assert "- 3 cases: 1 fail now and held in the baseline, 1 new and failing, 3 missing\n" in text
-    assert "<code>fails now, and held in the baseline: golden/shop.yaml::duration: " in text
-    assert "<code>new, and fails: golden/shop.yaml::far: " in text
+    assert "- 3 cases: 1 worse than in the baseline, 1 new and failing, 3 missing\n" in text
+    for name in ("duration", "far"):
+        assert f"<code>failed: golden/shop.yaml::{name}: keywords &gt;= 1</code>" in text
     assert "- new cases: golden/shop.yaml::far\n- new cases: golden/shop.yaml::open\n" in text
     for name in ("gift", "pay", "where"):
         assert f"- missing, of the baseline's cases: golden/shop.yaml::{name}\n" in text
+
+
+def test_the_question_of_another_version_of_a_case_is_not_shown(shop, comment, capsys):
+    code, _ = comment()
+    assert code == 0
+    write_golden(shop / "golden/shop.yaml", {"long": ("How short?", "60")})
+    capsys.readouterr()
+    main(["comment", "run.json"])
+    shown = capsys.readouterr().out
+    assert "failed: golden/shop.yaml::long" in shown
+    assert "How short?" not in shown
+
+
+def test_a_suite_check_that_dropped_names_its_cases(shop, comment):
+    rows = "".join(f"  - {{id: c{number}, input: How long?}}\n" for number in range(20))
+    (shop / "golden/shop.yaml").write_text(
+        f"app: shop:answer\nsuite: {{keywords: {{max_drop: 0.1, all: ['60']}}}}\ncases:\n{rows}"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("TONE")
+        main(["run", "--out", "base.json"])
+    _, text = comment("--baseline", "base.json")
+    assert "\n**regressed**\n" in text
+    assert "none is worse" not in text
+    assert "<code>regressed: golden/shop.yaml::c0: keywords mean" in text
+
+
+def test_an_app_that_breaks_is_an_error_with_its_reason(comment, monkeypatch):
+    monkeypatch.setenv("TONE", "broken")
+    _, text = comment()
+    assert "\n**error**\n" in text
+    assert "<code>error: golden/shop.yaml::long: keywords &gt;= 1</code>" in text
+    assert "boom" in text
+
+
+def test_a_check_that_is_missed_for_the_first_time_is_worse_whatever_else_was_missed(shop, comment):
+    checks = "{keywords: {all: ['York']}, regex: {pattern: '^[A-Z]'}}"
+    (shop / "golden/shop.yaml").write_text(
+        f"app: shop:answer\ncases: [{{id: a, input: How long?, checks: {checks.replace('[A-Z]', '60')}}}]\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("TONE")
+        main(["run", "--out", "base.json"])
+    _, text = comment("--baseline", "base.json")
+    (line,) = re.findall("<code>.*golden/shop.yaml::a: .*</code>", text)
+    assert "regex" in line
+    assert "keywords" not in line
 
 
 def test_answers_that_hold_are_green_unless_the_job_failed(shop, comment, monkeypatch):  # noqa: ARG001 - as above
@@ -124,8 +175,15 @@ def test_a_run_that_is_not_there_is_an_error_in_the_comment_too(shop, capsys):  
     capsys.readouterr()
     assert main(["comment", "run.json", "--job", "failure"]) == 3
     printed = capsys.readouterr()
-    assert "\n**error: there is no run to judge**\n" in printed.out
+    assert "\n**error: nothing could be compared**\n" in printed.out
     assert "run.json: there is no such run file" in printed.err
+
+
+def test_a_file_of_the_project_that_is_broken_is_an_error_in_the_comment_too(shop, capsys):
+    (shop / "golden/reviews.jsonl").write_text("{")
+    capsys.readouterr()
+    assert main(["comment", "base.json"]) == 3
+    assert "\n**error: nothing could be compared**\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("style", LONGEST)
@@ -134,13 +192,13 @@ def test_there_is_room_for_it_however_much_broke(shop, comment, style):
     write_golden(shop / "golden/shop.yaml", cases)
     _, text = comment("--format", style)
     assert len(text) <= LONGEST[style]
-    assert "1,500 cases: 1500 new and failing" in text
-    assert "- new, and fails: and 1460 more" in text
+    assert "1,500 cases: 1,500 new and failing" in text
+    assert "\n- worse: and " in text
     assert "more characters" not in text[text.index("pytest --llm-golden") :]
 
 
 def test_a_link_is_a_link(shop, capsys):  # noqa: ARG001 - as above
     capsys.readouterr()
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="4"):
         main(["comment", "base.json", "--link", "javascript:alert(1)"])
     assert "'javascript:alert(1)' is no URL of http or https" in capsys.readouterr().err

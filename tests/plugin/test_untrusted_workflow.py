@@ -127,7 +127,10 @@ def test_a_change_that_loosens_what_it_breaks_is_red_and_named(pipeline):
     code, comment = pipeline.comment("failure")
     assert code == 0
     assert "\n**regressed**\n" in comment
-    assert "<code>fails now, and held in the baseline: " in comment
+    assert (
+        "<code>failed: golden/capitals.yaml::" in comment
+        or "<code>regressed: golden/capitals.yaml::" in comment
+    )
     assert "now        bad" in comment
 
 
@@ -135,7 +138,7 @@ def test_a_gate_that_left_no_run_is_an_error_in_the_comment(pipeline):
     shutil.rmtree(pipeline.repository.path.parent / "gate", ignore_errors=True)
     code, comment = pipeline.comment("failure")
     assert code == 0
-    assert "\n**error: there is no run to judge**\n" in comment
+    assert "\n**error: nothing could be compared**\n" in comment
 
 
 def test_recordings_that_the_model_never_gave_are_red_in_the_trusted_job(pipeline):
@@ -175,3 +178,6 @@ def test_no_job_with_secrets_runs_code_of_the_change():
         ]  # else a branch's name is a command
     assert by_name["judge"]["permissions"] == {"actions": "read", "contents": "read"}
     assert "secrets" not in json.dumps(by_name["comment"]["jobs"])
+    assert by_name["comment"]["permissions"] == {}
+    rights = {"actions": "read", "contents": "read", "pull-requests": "write"}
+    assert by_name["comment"]["jobs"]["comment"]["permissions"] == rights

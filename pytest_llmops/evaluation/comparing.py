@@ -1,0 +1,111 @@
+"""Comparison of a run file with a baseline in a file or a revision."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_llmops.calibration.record import load_calibrations
+from pytest_llmops.errors import RunFileError
+from pytest_llmops.gates.baseline import ACCEPT
+from pytest_llmops.gates.comparison import compare
+from pytest_llmops.gates.people import People
+from pytest_llmops.gates.release import Release
+from pytest_llmops.gates.renames import follow_between_runs
+from pytest_llmops.golden.loader import load_goldens_of
+from pytest_llmops.golden.reviews import load_reviews
+from pytest_llmops.records import Comparison, Golden, Run
+from pytest_llmops.reports.files.baseline_file import (
+    describe_left_out,
+    load_base,
+    load_release,
+    parse_baseline,
+    parse_release,
+    release_path,
+)
+from pytest_llmops.reports.files.run_file import load_run
+from pytest_llmops.revision.revision import is_revision, open_revision
+from pytest_llmops.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """
+    Two files that were compared.
+
+    Attributes:
+        base: By the ids that its cases have in the run.
+        goldens: The golden files of the run, as far as they are here.
+    """
+
+    base: Run
+    run: Run
+    goldens: list[Golden]
+    comparison: Comparison
+
+
+def compare_files(base: str, run: str, settings: Settings) -> Compared:
+    """
+    Compare a run file with a baseline: a file, or `git:REF`.
+
+    Raises:
+        RunFileError, RevisionError: One of them cannot be read, or the revision has no baseline.
+    """
+    with _without_collector():
+        new = load_run(run)
+        old, release, left_out = _read_base(base, settings)
+        people = People(
+            reviews=load_reviews(settings.path(settings.reviews)),
+            calibrations=load_calibrations(settings.path(settings.calibration)),
+        )
+        # A missing golden file is another project's, or was moved: its cases are compared as they are.
+        goldens, _ = load_goldens_of(new, settings.root)
+        comparison = compare(old, new, release=release, people=people, goldens=goldens)
+        comparison = replace(comparison, since_release=comparison.since_release or left_out)
+    base_now, _ = follow_between_runs(old, new)
+    return Compared(base=base_now, run=new, goldens=goldens, comparison=comparison)
+
+
+def _read_base(named: str, settings: Settings) -> tuple[Run, Release | None, str]:
+    """
+    Return the baseline, the release beside it, and a sentence where the release is beside another one.
+
+    Args:
+        named: A file, or `git:REF`: the accepted baseline at the merge base of REF and HEAD.
+
+    Raises:
+        RunFileError, RevisionError: It cannot be read, or the revision has none.
+    """
+    if not is_revision(named):
+        path = Path(named)
+        return load_base(path), load_release(path), describe_left_out(path, settings.path(settings.accepted))
+    revision = open_revision(named, settings.root)
+    accepted = settings.accepted
+    files = revision.read_all([accepted, str(release_path(Path(accepted)))])
+    content, release = files.values()
+    if content is None:
+        raise RunFileError(
+            f"{named}: there is no {accepted} at {revision.commit[:12]}, where this branch began; "
+            f"commit one there ({ACCEPT}), or name a baseline file"
+        )
+    shown = f"{accepted} at {named}"
+    return (
+        parse_baseline(content, shown),
+        None if release is None else parse_release(release, f"the release of {shown}"),
+        "",
+    )
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Disable garbage collection: records have no cycles, and the search takes a fifth of the time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
