@@ -8,19 +8,24 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.errors import LLMOpsError, describe_error
 from pytest_llmops.evaluation.comparing import compare_files
 from pytest_llmops.golden.identity import cases_by_id
+from pytest_llmops.printable import printable
 from pytest_llmops.reports.comment import Format, Sides, write_comment, write_error
 from pytest_llmops.settings import find_root, load_settings
 
 _BROKEN = 3
+_NONE = "none"
+_LONGEST = 4_000  # characters of an error
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN.json")
     parser.add_argument(
-        "--baseline", metavar="FILE|git:REF", help="compare with this (default: the accepted baseline)"
+        "--baseline",
+        metavar="FILE|git:REF|none",
+        help="compare with this (default: the accepted baseline, if there is one)",
     )
     parser.add_argument(
         "--job",
@@ -41,17 +46,26 @@ def _read_link(text: str) -> str:
 def _comment(given: argparse.Namespace) -> int:
     link = given.link or ""
     try:
-        settings = load_settings(find_root(Path.cwd()))
-        compared = compare_files(given.baseline or str(settings.path(settings.accepted)), given.run, settings)
-    except (LLMOpsError, ValueError) as error:  # whatever it is, an earlier comment must not stay green
-        print(write_error(str(error), job=given.job, link=link), end="")  # noqa: T201 - a command talks to its user
-        print(error, file=sys.stderr)  # noqa: T201 - as above
+        comment = _write(given, link)
+    except Exception as error:  # noqa: BLE001 - whatever it is, an earlier comment must not stay green
+        why = str(error) if isinstance(error, LLMOpsError) else describe_error(error)
+        print(write_error(why, job=given.job, link=link), end="")  # noqa: T201 - a command talks to its user
+        print(printable(why, _LONGEST), file=sys.stderr)  # noqa: T201 - as above
         return _BROKEN
+    print(comment, end="")  # noqa: T201 - as above
+    return 0
+
+
+def _write(given: argparse.Namespace, link: str) -> str:
+    settings = load_settings(find_root(Path.cwd()))
+    named = given.baseline or (settings.accepted if settings.path(settings.accepted).exists() else _NONE)
+    base = "" if named == _NONE else given.baseline or str(settings.path(settings.accepted))
+    compared = compare_files(base, given.run, settings)
     sides = Sides(
         comparison=compared.comparison,
         base=compared.base,
+        named=named if base else "",
         run=compared.run,
         cases=cases_by_id(*compared.goldens),
     )
-    print(write_comment(sides, job=given.job, link=link, style=given.format), end="")  # noqa: T201 - as above
-    return 0
+    return write_comment(sides, job=given.job, link=link, style=given.format)

@@ -12,12 +12,13 @@ from pytest_llmops.calibration.record import load_calibrations
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.gates.baseline import ACCEPT
 from pytest_llmops.gates.comparison import compare
+from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.gates.people import People
 from pytest_llmops.gates.release import Release
 from pytest_llmops.gates.renames import follow_between_runs
 from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.golden.reviews import load_reviews
-from pytest_llmops.records import Comparison, Golden, Run
+from pytest_llmops.records import Comparison, Golden, Run, Verdict
 from pytest_llmops.reports.files.baseline_file import (
     describe_left_out,
     load_base,
@@ -29,6 +30,8 @@ from pytest_llmops.reports.files.baseline_file import (
 from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.revision.revision import is_revision, open_revision
 from pytest_llmops.settings import Settings
+
+_NO_RUN = Run(signature={}, results=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +52,14 @@ class Compared:
 
 def compare_files(base: str, run: str, settings: Settings) -> Compared:
     """
-    Compare a run file with a baseline: a file, or `git:REF`.
+    Compare a run file with a baseline: a file, or `git:REF`; empty for none, where only thresholds decide.
 
     Raises:
         RunFileError, RevisionError: One of them cannot be read, or the revision has no baseline.
     """
     with _without_collector():
         new = load_run(run)
-        old, release, left_out = _read_base(base, settings)
+        old, release, left_out = _read_base(base, settings) if base else (_NO_RUN, None, "")
         people = People(
             reviews=load_reviews(settings.path(settings.reviews)),
             calibrations=load_calibrations(settings.path(settings.calibration)),
@@ -65,8 +68,21 @@ def compare_files(base: str, run: str, settings: Settings) -> Compared:
         goldens, _ = load_goldens_of(new, settings.root)
         comparison = compare(old, new, release=release, people=people, goldens=goldens)
         comparison = replace(comparison, since_release=comparison.since_release or left_out)
+        if not base:
+            comparison = _without_base(comparison)
     base_now, _ = follow_between_runs(old, new)
     return Compared(base=base_now, run=new, goldens=goldens, comparison=comparison)
+
+
+def _without_base(comparison: Comparison) -> Comparison:
+    """Return the comparison with nothing as what it is: undecided, unless a threshold is missed."""
+    reason = "there is no baseline"
+    nothing = Verdict(check="comparison", outcome="undecided", cases=0, reason=reason, advice=ACCEPT)
+    verdicts = [verdict for verdict in comparison.verdicts if verdict.check != nothing.check]
+    outcome = worst([nothing.outcome, *(verdict.outcome for verdict in verdicts)])
+    return replace(
+        comparison, outcome=outcome, verdicts=(*verdicts, nothing), new=(), differs=(), not_stamped=()
+    )
 
 
 def _read_base(named: str, settings: Settings) -> tuple[Run, Release | None, str]:

@@ -7,7 +7,6 @@ the verdict of a suite reads each result once a check and once a look.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, wraps
@@ -68,7 +67,9 @@ def _index(result: CaseResult) -> _Index:
             for metric, of_metric in scores.items()
         }
     finite = {
-        metric: tuple([score.value for score in of_metric if math.isfinite(score.value)])
+        metric: tuple(
+            [score.value for score in of_metric if abs(score.value) <= LARGEST]
+        )  # false of NaN, too
         for metric, of_metric in own.items()
     }
     values = {metric: of_metric for metric, of_metric in finite.items() if of_metric}

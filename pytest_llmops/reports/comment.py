@@ -46,11 +46,13 @@ class Sides:
 
     Attributes:
         base: What the run was compared with; its answers are shown where it has some.
+        named: The baseline, for people; empty where there is none.
         cases: Of golden files, by item id, for the inputs, which no run file has.
     """
 
     comparison: Comparison
     base: Run
+    named: str
     run: Run
     cases: Mapping[str, Case]
 
@@ -62,12 +64,14 @@ class _Cases:
 
     Attributes:
         worse: Case to the verdicts that name it and fail the build.
-        unclear: The same of those that are undecided.
+        dropped: Case to the red verdicts of the suite that name it among those that dropped most.
+        unclear: Case to the verdicts that name it and are undecided.
         low: Are below a threshold and no worse than in the baseline.
         fixed: Were below one in the baseline, and are not now.
     """
 
     worse: Mapping[str, Sequence[Verdict]]
+    dropped: Mapping[str, Sequence[Verdict]]
     unclear: Mapping[str, Sequence[Verdict]]
     low: Sequence[str]
     fixed: Sequence[str]
@@ -102,18 +106,21 @@ def write_error(why: str, *, job: str | None = None, link: str = "") -> str:
 def _find_outcome(comparison: Comparison, job: str | None) -> str:
     """Return the worse of both outcomes, in words."""
     if comparison.outcome not in _RED and job not in {None, _SUCCESS}:
-        return f"failed: {_end_of(job)}; the answers by themselves are {comparison.outcome}"
+        return f"failed: {_end_of(job)}; the comparison by itself is {comparison.outcome}"
     return comparison.outcome
 
 
 def _sort_cases(sides: Sides) -> _Cases:
     worse: defaultdict[str, list[Verdict]] = defaultdict(list)
+    dropped: defaultdict[str, list[Verdict]] = defaultdict(list)
     unclear: defaultdict[str, list[Verdict]] = defaultdict(list)
     for verdict in sides.comparison.verdicts:
         if verdict.outcome != "passed" and not verdict.known:
-            for case, _ in _list_places(verdict):
-                (worse if verdict.outcome in _RED else unclear)[case].append(verdict)
-    unclear = defaultdict(list, {case: found for case, found in unclear.items() if case not in worse})
+            places = list(_list_places(verdict))
+            is_of_cases = len(places) == verdict.cases  # a check of the suite names some of its cases
+            red = worse if is_of_cases else dropped
+            for case, _ in places:
+                (red if verdict.outcome in _RED else unclear)[case].append(verdict)
     checks = {(result.case, check.metric): check for result in sides.run.results for check in result.checks}
     fixed = [
         change.case
@@ -123,12 +130,14 @@ def _sort_cases(sides: Sides) -> _Cases:
         and holds(change.after, check)
     ]
     low = [result.case for result in sides.run.results if _is_low(result)]
-    listed = {*worse, *unclear}
+    listed = {*worse, *dropped, *unclear}
+    settled = {*listed, *low}
     return _Cases(
         worse=worse,
-        unclear=unclear,
+        dropped={case: found for case, found in dropped.items() if case not in worse},
+        unclear={case: found for case, found in unclear.items() if case not in worse and case not in dropped},
         low=[case for case in low if case not in listed],
-        fixed=[case for case in dict.fromkeys(fixed) if case not in listed and case not in low],
+        fixed=[case for case in dict.fromkeys(fixed) if case not in settled],
     )
 
 
@@ -146,7 +155,8 @@ def _is_low(result: CaseResult) -> bool:
 
 def _describe(sides: Sides, cases: _Cases, job: str | None) -> Iterable[Block]:
     """Yield what became of the cases in numbers, the checks, and what changed."""
-    yield Notes(items=[_count(sides, cases), *_describe_job(job)])
+    base = f"compared with {sides.named}" if sides.named else "there is no baseline: only thresholds decide"
+    yield Notes(items=[_count(sides, cases), base, *_describe_job(job)])
     verdicts = sorted(sides.comparison.verdicts, key=lambda verdict: verdict.outcome == "passed")
     if verdicts:
         yield table_of(verdicts[:_ROWS])
@@ -156,21 +166,34 @@ def _describe(sides: Sides, cases: _Cases, job: str | None) -> Iterable[Block]:
 
 
 def _count(sides: Sides, cases: _Cases) -> str:
-    fresh = len(cases.worse.keys() & set(sides.comparison.new))
+    broken = sum(_worst(found) == "error" for found in cases.worse.values())
+    fresh = sum(
+        _worst(found) != "error" and not _has_before(case, found) for case, found in cases.worse.items()
+    )
     counts = (
-        (len(cases.worse) - fresh, "worse than in the baseline"),
-        (fresh, "new and failing"),
+        (broken, "broken"),
+        (len(cases.worse) - broken - fresh, "worse than in the baseline"),
+        (fresh, "failing by checks that the baseline has no score of"),
         (len(cases.unclear), "undecided"),
         (len(cases.low), "below a threshold and no worse than in the baseline"),
         (len(cases.fixed), "fixed"),
-        (len(sides.comparison.missing), "missing"),
+        (len(sides.comparison.missing), "missing, which leaves the others undecided at best"),
     )
     named = [f"{number:,} {what}" for number, what in counts if number]
-    return f"{counted(len(sides.run.results), 'case')}: {', '.join(named) or 'none is worse by itself'}"
+    return (
+        f"{counted(len(sides.run.results), 'case')}: {', '.join(named) or 'nothing to report of single ones'}"
+    )
+
+
+def _has_before(case: str, verdicts: Iterable[Verdict]) -> bool:
+    places = (place for verdict in verdicts for named, place in _list_places(verdict) if named == case)
+    return any(place.get("before") is not None for place in places)
 
 
 def _describe_job(job: str | None) -> list[str]:
-    if job in {None, _SUCCESS}:
+    if job is None:
+        return ["this says nothing of loosened checks and of whatever else makes a run red: see its log"]
+    if job == _SUCCESS:
         return []
     return [f"{_end_of(job)}: its log says why, such as a loosened check or an app that broke"]
 
@@ -183,15 +206,16 @@ def _list_cases(sides: Sides, cases: _Cases, most: int) -> Iterable[Block]:
     """Yield each case that is worse, with its texts, and the ids of others."""
     now = {result.case: result for result in sides.run.results}
     before = {result.case: result for result in sides.base.results}
-    worst_first = sorted(cases.worse, key=lambda case: _RED.index(_worst(cases.worse[case])))
+    red = {**cases.worse, **cases.dropped}
+    worst_first = sorted(red, key=lambda case: _RED.index(_worst(red[case])))
     for case in worst_first[:most]:
         new, old = now.get(case), before.get(case)
         if new is not None and old is not None and old.input_hash != new.input_hash:
             old = None
-        texts = [*_list_texts(sides.cases.get(case), old, new), *_list_reasons(cases.worse[case], case, new)]
-        yield Fold(line=_line(case, cases.worse[case]), texts=[(label, _cut(text)) for label, text in texts])
+        texts = [*_list_texts(sides.cases.get(case), old, new), *_list_reasons(red[case], case, new)]
+        yield Fold(line=_line(case, red[case]), texts=[(label, _cut(text)) for label, text in texts])
     lists = (
-        ("worse", [_line(case, cases.worse[case]) for case in worst_first[most:]]),
+        ("worse", [_line(case, red[case]) for case in worst_first[most:]]),
         ("undecided", [_line(case, found) for case, found in cases.unclear.items()]),
         ("below a threshold, and no worse than in the baseline", cases.low),
         ("fixed", cases.fixed),
@@ -249,11 +273,13 @@ def _close(sides: Sides, cases: _Cases) -> Iterable[Block]:
     """Yield the reasons of the checks, the cost, and the command that shows the cases."""
     missed = [verdict for verdict in sides.comparison.verdicts if verdict.outcome != "passed"]
     if missed:
-        reasons = [line for verdict in missed for line in verdict_notes(verdict).items]
+        reasons = ["; ".join(filter(None, (*verdict_notes(one).items, one.advice))) for one in missed]
         yield Notes(items=reasons, most=_NAMED)
     yield Notes(items=[render_usage(sides.run.usage)])
-    if cases.worse:
-        command = f"pytest --llm-golden {shlex.join(list(cases.worse)[:_RUN_AGAIN])}"
+    if typed := [
+        case for case in (*cases.worse, *cases.dropped) if case.isprintable() and not case.startswith("-")
+    ]:
+        command = f"pytest --llm-golden {shlex.join(typed[:_RUN_AGAIN])}"
         yield Fold(line="to see it yourself", texts=[("$", command)])
 
 

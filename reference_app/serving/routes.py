@@ -144,7 +144,7 @@ def _protect(web: FastAPI, names: set[str]) -> None:
 
 
 class EventStream(StreamingResponse):
-    """Sends each event that `work`, in a thread, tells; once the client has gone, telling raises."""
+    """Sends the events of `work`, which runs in a thread and is stopped once the client has gone."""
 
     def __init__(self, work: Callable[[Callable[..., None]], None]) -> None:
         self._gone = threading.Event()
@@ -158,6 +158,7 @@ class EventStream(StreamingResponse):
 
 
 async def _stream(work: Callable[[Callable[..., None]], None], gone: threading.Event) -> AsyncIterator[bytes]:
+    """Yield the events of `work` as they are sent, and end with it."""
     events: asyncio.Queue[bytes | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 

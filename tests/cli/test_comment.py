@@ -93,6 +93,44 @@ def test_without_a_baseline_that_is_named_it_is_the_accepted_one(comment):
     assert "  before " not in text  # it keeps no answers
 
 
+def test_the_first_run_has_thresholds_alone(shop, comment):
+    (shop / "golden/baseline.json").unlink()
+    code, text = comment("--job", "success")
+    assert code == 0
+    assert "\n**failed**\n" in text
+    assert "- there is no baseline: only thresholds decide\n" in text
+    assert "  now        Ask @ann,\n" in text
+    write_golden(shop / "golden/shop.yaml", {"where": ("Where?", "Leeds")})
+    _, text = comment("--job", "success")
+    assert "\n**undecided**\n" in text
+
+
+def test_a_check_that_the_baseline_does_not_know_is_neither_fixed_nor_worse(shop, comment, monkeypatch):
+    monkeypatch.delenv("TONE")
+    fresh = "1 failing by checks that the baseline has no score of, 3 missing"
+    for word, counts in (("60", "3 missing"), ("70", fresh)):
+        checks = f"{{keywords: {{all: ['60']}}, regex: {{pattern: '{word}'}}}}"
+        row = f"{{id: long, input: How long?, checks: {checks}}}"
+        (shop / "golden/shop.yaml").write_text(f"app: shop:answer\ncases: [{row}]\n")
+        _, text = comment("--job", "success")
+        assert f"1 case: {counts}" in text
+
+
+def test_without_the_result_of_the_job_it_says_what_it_does_not_know(comment):
+    assert "this says nothing of loosened checks" in comment()[1]
+    assert "this says nothing of loosened checks" not in comment("--job", "success")[1]
+
+
+def test_whatever_breaks_is_an_error_in_the_comment(shop, capsys, monkeypatch):  # noqa: ARG001 - as above
+    def crash(*_):
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr("pytest_llmops.cli.comment.compare_files", crash)
+    capsys.readouterr()
+    assert main(["comment", "base.json", "--job", "success"]) == 3
+    assert "\n**error: nothing could be compared**\n" in capsys.readouterr().out
+
+
 def test_what_an_app_answers_does_nothing(comment):
     _, text = comment()
     assert "now        Ask @ann,\n" in text
@@ -104,7 +142,8 @@ def test_new_cases_and_missing_ones_are_named_and_renamed_ones_followed(shop, co
     cases = {"duration": CASES["long"], "far": ("How far?", "10"), "open": ("When?", "know")}
     write_golden(shop / "golden/shop.yaml", cases)
     _, text = comment()
-    assert "- 3 cases: 1 worse than in the baseline, 1 new and failing, 3 missing\n" in text
+    fresh = "1 failing by checks that the baseline has no score of"
+    assert f"- 3 cases: 1 worse than in the baseline, {fresh}, 3 missing" in text
     for name in ("duration", "far"):
         assert f"<code>failed: golden/shop.yaml::{name}: keywords &gt;= 1</code>" in text
     assert "- new cases: golden/shop.yaml::far\n- new cases: golden/shop.yaml::open\n" in text
@@ -133,7 +172,7 @@ def test_a_suite_check_that_dropped_names_its_cases(shop, comment):
         main(["run", "--out", "base.json"])
     _, text = comment("--baseline", "base.json")
     assert "\n**regressed**\n" in text
-    assert "none is worse" not in text
+    assert "worse than in the baseline" not in text  # of single cases
     assert "<code>regressed: golden/shop.yaml::c0: keywords mean" in text
 
 
@@ -142,6 +181,7 @@ def test_an_app_that_breaks_is_an_error_with_its_reason(comment, monkeypatch):
     _, text = comment()
     assert "\n**error**\n" in text
     assert "<code>error: golden/shop.yaml::long: keywords &gt;= 1</code>" in text
+    assert "4 cases: 4 broken" in text
     assert "boom" in text
 
 
@@ -166,7 +206,7 @@ def test_answers_that_hold_are_green_unless_the_job_failed(shop, comment, monkey
     assert "\n**failed: the job ended by timed\\_out; " in comment("--job", "timed_out")[1]
     code, text = comment("--job", "failure", "--link", "https://ci.example/7")
     assert code == 0
-    assert "\n**failed: the job ended by failure; the answers by themselves are passed**\n" in text
+    assert "\n**failed: the job ended by failure; the comparison by itself is passed**\n" in text
     assert "its log says why" in text
     assert text.endswith("\n[more of this run](<https://ci.example/7>)\n")
 
@@ -192,7 +232,7 @@ def test_there_is_room_for_it_however_much_broke(shop, comment, style):
     write_golden(shop / "golden/shop.yaml", cases)
     _, text = comment("--format", style)
     assert len(text) <= LONGEST[style]
-    assert "1,500 cases: 1,500 new and failing" in text
+    assert "1,500 cases: 1,500 failing by checks that the baseline has no score of" in text
     assert "\n- worse: and " in text
     assert "more characters" not in text[text.index("pytest --llm-golden") :]
 

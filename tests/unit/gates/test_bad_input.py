@@ -46,7 +46,7 @@ def digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:16]
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e101, -1e101])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e101, -1e101, 1e308, -1e308])
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_what_is_no_number_to_judge(value, repeats):
     odd = [*results_of(ONES), result_of("odd", exact_match=[1.0] * (repeats - 1) + [value])]
