@@ -15,6 +15,7 @@ import pytest
 from tests.warm import warmed
 
 pytest_plugins = ["pytester"]
+os.environ.pop("GITHUB_STEP_SUMMARY", None)  # else the runs of tests write to it
 
 
 @pytest.fixture(autouse=True)

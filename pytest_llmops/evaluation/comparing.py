@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,19 +59,26 @@ def compare_files(base: str, run: str, settings: Settings) -> Compared:
     """
     with _without_collector():
         new = load_run(run)
-        old, release, left_out = _read_base(base, settings) if base else (_NO_RUN, None, "")
+        old, release, left_out = _read_base(base, settings) if base else (None, None, "")
         people = People(
             reviews=load_reviews(settings.path(settings.reviews)),
             calibrations=load_calibrations(settings.path(settings.calibration)),
         )
         # A missing golden file is another project's, or was moved: its cases are compared as they are.
         goldens, _ = load_goldens_of(new, settings.root)
-        comparison = compare(old, new, release=release, people=people, goldens=goldens)
+        comparison = compare_runs(old, new, release=release, people=people, goldens=goldens)
         comparison = replace(comparison, since_release=comparison.since_release or left_out)
-        if not base:
-            comparison = _without_base(comparison)
-    base_now, _ = follow_between_runs(old, new)
+    base_now = _NO_RUN if old is None else follow_between_runs(old, new)[0]
     return Compared(base=base_now, run=new, goldens=goldens, comparison=comparison)
+
+
+def compare_runs(
+    base: Run | None, run: Run, *, release: Release | None, people: People, goldens: Sequence[Golden]
+) -> Comparison:
+    """Compare a run with a baseline, if there is one; else only thresholds decide."""
+    if base is not None:
+        return compare(base, run, release=release, people=people, goldens=goldens)
+    return _without_base(compare(_NO_RUN, run, people=people, goldens=goldens))
 
 
 def _without_base(comparison: Comparison) -> Comparison:

@@ -156,7 +156,8 @@ def _is_low(result: CaseResult) -> bool:
 def _describe(sides: Sides, cases: _Cases, job: str | None) -> Iterable[Block]:
     """Yield what became of the cases in numbers, the checks, and what changed."""
     base = f"compared with {sides.named}" if sides.named else "there is no baseline: only thresholds decide"
-    yield Notes(items=[_count(sides, cases), base, *_describe_job(job)])
+    is_red = job is not None and sides.comparison.outcome in _RED  # whatever the job says
+    yield Notes(items=[_count(sides, cases), base, *(() if is_red else _describe_job(job))])
     verdicts = sorted(sides.comparison.verdicts, key=lambda verdict: verdict.outcome == "passed")
     if verdicts:
         yield table_of(verdicts[:_ROWS])

@@ -242,3 +242,40 @@ def test_a_link_is_a_link(shop, capsys):  # noqa: ARG001 - as above
     with pytest.raises(SystemExit, match="4"):
         main(["comment", "base.json", "--link", "javascript:alert(1)"])
     assert "'javascript:alert(1)' is no URL of http or https" in capsys.readouterr().err
+
+
+@pytest.fixture
+def summary(shop, monkeypatch):
+    path = shop / "summary.md"
+    path.write_text("# An earlier step\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
+    return path
+
+
+def test_a_run_in_github_actions_appends_it_to_the_summary_of_the_step(shop, summary, monkeypatch):
+    assert main(["run"]) == 0
+    assert summary.read_text().startswith(f"# An earlier step\n{MARKER}\n**passed**\n")
+    monkeypatch.setenv("TONE", "kind")
+    assert main(["run"]) == 1
+    text = summary.read_text()
+    assert "\n**failed**\n\n- 4 cases: 1 worse than in the baseline" in text
+    assert "- compared with golden/baseline.json\n" in text
+    assert "  input      How long?\n" in text
+    (shop / "golden/baseline.json").unlink()
+    assert main(["run"]) == 1
+    assert "- there is no baseline: only thresholds decide\n" in summary.read_text()
+
+
+def test_a_run_that_is_red_for_another_reason_is_red_in_the_summary(shop, summary):
+    (shop / "pyproject.toml").write_text('[tool.pytest-llmops]\nknown_failures = "fail"\n')
+    assert main(["run"]) == 1
+    assert (
+        "\n**failed: the job ended by failure; the comparison by itself is passed**\n" in summary.read_text()
+    )
+
+
+def test_a_summary_that_cannot_be_written_is_a_sentence(shop, capsys, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(shop / "nowhere/summary.md"))
+    capsys.readouterr()
+    assert main(["run"]) == 0
+    assert "summary.md could not be written: " in capsys.readouterr().out
