@@ -11,7 +11,7 @@ import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pytest_llmops.bounds import holds
 from pytest_llmops.gates.absolute import judge_case
@@ -57,6 +57,14 @@ class Sides:
     cases: Mapping[str, Case]
 
 
+class _Finding(NamedTuple):
+    """A verdict that names a case in its evidence, and the case's values there; None for no score."""
+
+    verdict: Verdict
+    before: float | None
+    after: float | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cases:
     """
@@ -70,9 +78,9 @@ class _Cases:
         fixed: Were below one in the baseline, and are not now.
     """
 
-    worse: Mapping[str, Sequence[Verdict]]
-    dropped: Mapping[str, Sequence[Verdict]]
-    unclear: Mapping[str, Sequence[Verdict]]
+    worse: Mapping[str, Sequence[_Finding]]
+    dropped: Mapping[str, Sequence[_Finding]]
+    unclear: Mapping[str, Sequence[_Finding]]
     low: Sequence[str]
     fixed: Sequence[str]
 
@@ -111,16 +119,17 @@ def _find_outcome(comparison: Comparison, job: str | None) -> str:
 
 
 def _sort_cases(sides: Sides) -> _Cases:
-    worse: defaultdict[str, list[Verdict]] = defaultdict(list)
-    dropped: defaultdict[str, list[Verdict]] = defaultdict(list)
-    unclear: defaultdict[str, list[Verdict]] = defaultdict(list)
+    worse: defaultdict[str, list[_Finding]] = defaultdict(list)
+    dropped: defaultdict[str, list[_Finding]] = defaultdict(list)
+    unclear: defaultdict[str, list[_Finding]] = defaultdict(list)
     for verdict in sides.comparison.verdicts:
-        if verdict.outcome != "passed" and not verdict.known:
-            places = list(_list_places(verdict))
-            is_of_cases = len(places) == verdict.cases  # a check of the suite names some of its cases
-            red = worse if is_of_cases else dropped
-            for case, _ in places:
-                (red if verdict.outcome in _RED else unclear)[case].append(verdict)
+        if verdict.outcome == "passed" or verdict.known:
+            continue
+        findings = dict(_list_findings(verdict))
+        named_all = len(findings) == verdict.cases  # a check of the suite names some of its cases
+        red = worse if named_all else dropped
+        for case, finding in findings.items():
+            (red if verdict.outcome in _RED else unclear)[case].append(finding)
     checks = {(result.case, check.metric): check for result in sides.run.results for check in result.checks}
     fixed = [
         change.case
@@ -141,11 +150,11 @@ def _sort_cases(sides: Sides) -> _Cases:
     )
 
 
-def _list_places(verdict: Verdict) -> Iterable[tuple[str, Mapping[str, object]]]:
-    """Yield the cases that the evidence of a verdict names, with the values before and after."""
+def _list_findings(verdict: Verdict) -> Iterable[tuple[str, _Finding]]:
+    """Yield the cases that the evidence of a verdict names."""
     for place in verdict.evidence:
         if isinstance(place, Mapping) and isinstance(case := place.get("case"), str):
-            yield case, place
+            yield case, _Finding(verdict, place.get("before"), place.get("after"))
 
 
 def _is_low(result: CaseResult) -> bool:
@@ -169,7 +178,8 @@ def _describe(sides: Sides, cases: _Cases, job: str | None) -> Iterable[Block]:
 def _count(sides: Sides, cases: _Cases) -> str:
     broken = sum(_worst(found) == "error" for found in cases.worse.values())
     fresh = sum(
-        _worst(found) != "error" and not _has_before(case, found) for case, found in cases.worse.items()
+        _worst(found) != "error" and all(finding.before is None for finding in found)
+        for found in cases.worse.values()
     )
     counts = (
         (broken, "broken"),
@@ -181,14 +191,7 @@ def _count(sides: Sides, cases: _Cases) -> str:
         (len(sides.comparison.missing), "missing, which leaves the others undecided at best"),
     )
     named = [f"{number:,} {what}" for number, what in counts if number]
-    return (
-        f"{counted(len(sides.run.results), 'case')}: {', '.join(named) or 'nothing to report of single ones'}"
-    )
-
-
-def _has_before(case: str, verdicts: Iterable[Verdict]) -> bool:
-    places = (place for verdict in verdicts for named, place in _list_places(verdict) if named == case)
-    return any(place.get("before") is not None for place in places)
+    return f"{counted(len(sides.run.results), 'case')}: {', '.join(named) or 'nothing to say of single ones'}"
 
 
 def _describe_job(job: str | None) -> list[str]:
@@ -213,7 +216,7 @@ def _list_cases(sides: Sides, cases: _Cases, most: int) -> Iterable[Block]:
         new, old = now.get(case), before.get(case)
         if new is not None and old is not None and old.input_hash != new.input_hash:
             old = None
-        texts = [*_list_texts(sides.cases.get(case), old, new), *_list_reasons(red[case], case, new)]
+        texts = [*_list_texts(sides.cases.get(case), old, new), *_list_reasons(red[case], new)]
         yield Fold(line=_line(case, red[case]), texts=[(label, _cut(text)) for label, text in texts])
     lists = (
         ("worse", [_line(case, red[case]) for case in worst_first[most:]]),
@@ -224,12 +227,13 @@ def _list_cases(sides: Sides, cases: _Cases, most: int) -> Iterable[Block]:
     yield from (Notes(title=title, items=items, most=_NAMED) for title, items in lists if items)
 
 
-def _worst(verdicts: Iterable[Verdict]) -> Outcome:
-    return worst(verdict.outcome for verdict in verdicts)
+def _worst(findings: Iterable[_Finding]) -> Outcome:
+    return worst(finding.verdict.outcome for finding in findings)
 
 
-def _line(case: str, verdicts: Sequence[Verdict]) -> str:
-    return f"{_worst(verdicts)}: {case}: {', '.join(dict.fromkeys(map(_name, verdicts)))}"
+def _line(case: str, findings: Sequence[_Finding]) -> str:
+    checks = dict.fromkeys(_name(finding.verdict) for finding in findings)
+    return f"{_worst(findings)}: {case}: {', '.join(checks)}"
 
 
 def _name(verdict: Verdict) -> str:
@@ -248,14 +252,10 @@ def _list_texts(
             yield "", f"and {counted(len(texts) - _ANSWERS, 'other answer')}"
 
 
-def _list_reasons(
-    verdicts: Sequence[Verdict], case: str, now: CaseResult | None
-) -> Iterable[tuple[str, str]]:
+def _list_reasons(findings: Sequence[_Finding], now: CaseResult | None) -> Iterable[tuple[str, str]]:
     """Yield for each check the values then and now, and what the metric says."""
-    for verdict in verdicts:
-        place = next(place for named, place in _list_places(verdict) if named == case)
-        values = [value for value in (place.get("before"), place.get("after")) if isinstance(value, float)]
-        moved = " → ".join(f"{value:.4g}" for value in values)
+    for verdict, *values in findings:
+        moved = " → ".join(f"{value:.4g}" for value in values if value is not None)
         reasons = []
         if now is not None:
             reasons += [score.reason for score in now.scores if score.metric == verdict.metric]
@@ -277,9 +277,8 @@ def _close(sides: Sides, cases: _Cases) -> Iterable[Block]:
         reasons = ["; ".join(filter(None, (*verdict_notes(one).items, one.advice))) for one in missed]
         yield Notes(items=reasons, most=_NAMED)
     yield Notes(items=[render_usage(sides.run.usage)])
-    if typed := [
-        case for case in (*cases.worse, *cases.dropped) if case.isprintable() and not case.startswith("-")
-    ]:
+    red = (*cases.worse, *cases.dropped)
+    if typed := [case for case in red if case.isprintable() and not case.startswith("-")]:
         command = f"pytest --llm-golden {shlex.join(typed[:_RUN_AGAIN])}"
         yield Fold(line="to see it yourself", texts=[("$", command)])
 
