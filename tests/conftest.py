@@ -15,7 +15,8 @@ import pytest
 from tests.warm import warmed
 
 pytest_plugins = ["pytester"]
-os.environ.pop("GITHUB_STEP_SUMMARY", None)  # else the runs of tests write to it
+for name in ("GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):  # else the runs of tests report there
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pytest_llmops.cli.isolation import run_isolated
 from pytest_llmops.evaluation.conclusion import conclude, find_status, make_run, red_verdicts, save_run
+from pytest_llmops.evaluation.github_actions import report_to_actions
 from pytest_llmops.evaluation.run import Evaluation
-from pytest_llmops.evaluation.step_summary import append_summary
 from pytest_llmops.golden import find_golden_files
 from pytest_llmops.golden.files import shown_path
 from pytest_llmops.records import Status, Verdict
@@ -127,7 +127,7 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     if unsaved:
         conclusion.add(unsaved, "error")
     is_red = conclusion.red or bool(red)
-    conclusion.problems += filter(None, [append_summary(evaluation, run, red=is_red)])
+    conclusion.problems += report_to_actions(evaluation, run, red=is_red)
     print("\n".join(conclusion.render(statuses)))  # noqa: T201 - as above
     if conclusion.broken or any(verdict.outcome == "error" for verdict in red):
         return _BROKEN

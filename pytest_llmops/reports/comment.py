@@ -111,6 +111,12 @@ def write_error(why: str, *, job: str | None = None, link: str = "") -> str:
     return _write(Document(blocks=blocks, outcome="error: nothing could be compared"), link)
 
 
+def list_worse(sides: Sides) -> list[tuple[str, str]]:
+    """List the cases that fail the build, each with a line about it, the worst first."""
+    cases = _sort_cases(sides)
+    return [(case, _line(case, cases.worse[case])) for case in _worst_first(cases.worse)]
+
+
 def _find_outcome(comparison: Comparison, job: str | None) -> str:
     """Return the worse of both outcomes, in words."""
     if comparison.outcome not in _RED and job not in {None, _SUCCESS}:
@@ -211,7 +217,7 @@ def _list_cases(sides: Sides, cases: _Cases, most: int) -> Iterable[Block]:
     now = {result.case: result for result in sides.run.results}
     before = {result.case: result for result in sides.base.results}
     red = {**cases.worse, **cases.dropped}
-    worst_first = sorted(red, key=lambda case: _RED.index(_worst(red[case])))
+    worst_first = _worst_first(red)
     for case in worst_first[:most]:
         new, old = now.get(case), before.get(case)
         if new is not None and old is not None and old.input_hash != new.input_hash:
@@ -225,6 +231,10 @@ def _list_cases(sides: Sides, cases: _Cases, most: int) -> Iterable[Block]:
         ("fixed", cases.fixed),
     )
     yield from (Notes(title=title, items=items, most=_NAMED) for title, items in lists if items)
+
+
+def _worst_first(cases: Mapping[str, Sequence[_Finding]]) -> list[str]:
+    return sorted(cases, key=lambda case: _RED.index(_worst(cases[case])))
 
 
 def _worst(findings: Iterable[_Finding]) -> Outcome:

@@ -12,8 +12,8 @@ import pytest
 
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem
 from pytest_llmops.evaluation.conclusion import Conclusion, conclude, make_run, save_run
+from pytest_llmops.evaluation.github_actions import report_to_actions
 from pytest_llmops.evaluation.run import Evaluation
-from pytest_llmops.evaluation.step_summary import append_summary
 from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.plugin import LOOSEN, MARKERS, written_settings
 from pytest_llmops.plugin.distribution import is_controller, is_worker
@@ -260,9 +260,7 @@ class GoldenPlugin:
         if conclusion.red:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         if run is not None:
-            conclusion.problems += filter(
-                None, [append_summary(evaluation, run, red=bool(session.exitstatus))]
-            )
+            conclusion.problems += report_to_actions(evaluation, run, red=bool(session.exitstatus))
 
     def _notes(self, session: pytest.Session) -> Iterator[str]:
         if not (self.evaluation.source.revision or session.exitstatus):  # against one, they fail the build
