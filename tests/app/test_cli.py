@@ -10,11 +10,17 @@ from tests.openai_server import OpenAIServer
 from tests.scripted_model import plan_or_read_aloud
 
 
-@pytest.mark.live
 @pytest.mark.usefixtures("weights")  # skipped where they are missing
 def test_an_answer_has_its_sources_and_its_trace_no_personal_data(ask, shop):
     question = "I'm Ada Quimby, ada@example.com. What does delivery cost?"
-    code, output, errors = ask("--trace", question, **shop)
+
+    def answer(request):
+        planned = plan_or_read_aloud(request)
+        return planned if planned.startswith("{") else "Delivery costs 4 pounds. [posts#price]"
+
+    with OpenAIServer(answer=answer) as server:
+        model = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "none"}
+        code, output, errors = ask("--trace", question, **model, **shop)
 
     assert (code, "4 pounds" in output) == (0, True), output + errors
     assert "source: Delivery > Price" in errors.splitlines()

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 ADAPTER = HERE / "adapter" / "adapter.gguf"
 SOME = (
     "not unknown and not general and not document-1 and not document-2 and not facts-1 and not facts-2"
-    " and not 2 and not 4"
+    " and not 2 and not 4 and not shipment and not order and not stock"
 )
 """Of the cases of each behaviour some; all of them ask the model for a minute."""
 BEHAVIOURS = {
