@@ -78,7 +78,9 @@ def compare_runs(
     """Compare a run with a baseline, if there is one; else only thresholds decide."""
     if base is not None:
         return compare(base, run, release=release, people=people, goldens=goldens)
-    return _without_base(compare(_NO_RUN, run, people=people, goldens=goldens))
+    comparison = compare(_NO_RUN, run, people=people, goldens=goldens)
+    scored = any(result.scores for result in run.results)
+    return _without_base(comparison) if scored else comparison  # which is an error
 
 
 def _without_base(comparison: Comparison) -> Comparison:

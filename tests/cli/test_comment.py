@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +107,18 @@ def test_the_first_run_has_thresholds_alone(shop, comment):
     assert "\n**undecided**\n" in text
 
 
+@pytest.mark.parametrize("keys", [["results"], ["scores", "checks"], ["scores"]], ids=str)
+def test_a_first_run_that_scored_nothing_is_an_error(shop, capsys, keys):
+    (shop / "golden/baseline.json").unlink()
+    run = json.loads((shop / "base.json").read_text()) | {"suite": {}}
+    for part in [run] if keys == ["results"] else run["results"]:
+        part.update({key: [] for key in keys})
+    (shop / "run.json").write_text(json.dumps(run))
+    capsys.readouterr()
+    assert main(["comment", "run.json", "--job", "success"]) == 0
+    assert "\n**error**\n" in capsys.readouterr().out
+
+
 def test_a_check_that_the_baseline_does_not_know_is_neither_fixed_nor_worse(shop, comment, monkeypatch):
     monkeypatch.delenv("TONE")
     fresh = "1 failing by checks that the baseline has no score of, 3 missing"
@@ -162,15 +176,19 @@ def test_the_question_of_another_version_of_a_case_is_not_shown(shop, comment, c
     assert "How short?" not in shown
 
 
-def test_a_suite_check_that_dropped_names_its_cases(shop, comment):
-    rows = "".join(f"  - {{id: c{number}, input: How long?}}\n" for number in range(20))
-    (shop / "golden/shop.yaml").write_text(
-        f"app: shop:answer\nsuite: {{keywords: {{max_drop: 0.1, all: ['60']}}}}\ncases:\n{rows}"
-    )
+def compare_with_before(golden, comment):
+    """Run another golden file before and after the app got worse; the comment."""
+    Path("golden/shop.yaml").write_text(golden)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("TONE")
         main(["run", "--out", "base.json"])
-    _, text = comment("--baseline", "base.json")
+    return comment("--baseline", "base.json")[1]
+
+
+def test_a_suite_check_that_dropped_names_its_cases(comment):
+    rows = "".join(f"  - {{id: c{number}, input: How long?}}\n" for number in range(20))
+    suite = "suite: {keywords: {max_drop: 0.1, all: ['60']}}"
+    text = compare_with_before(f"app: shop:answer\n{suite}\ncases:\n{rows}", comment)
     assert "\n**regressed**\n" in text
     assert "worse than in the baseline" not in text  # of single cases
     assert "<code>regressed: golden/shop.yaml::c0: keywords mean" in text
@@ -185,15 +203,9 @@ def test_an_app_that_breaks_is_an_error_with_its_reason(comment, monkeypatch):
     assert "boom" in text
 
 
-def test_a_check_that_is_missed_for_the_first_time_is_worse_whatever_else_was_missed(shop, comment):
-    checks = "{keywords: {all: ['York']}, regex: {pattern: '^[A-Z]'}}"
-    (shop / "golden/shop.yaml").write_text(
-        f"app: shop:answer\ncases: [{{id: a, input: How long?, checks: {checks.replace('[A-Z]', '60')}}}]\n"
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("TONE")
-        main(["run", "--out", "base.json"])
-    _, text = comment("--baseline", "base.json")
+def test_a_check_that_is_missed_for_the_first_time_is_worse_whatever_else_was_missed(comment):
+    row = "{id: a, input: How long?, checks: {keywords: {all: ['York']}, regex: {pattern: '^60'}}}"
+    text = compare_with_before(f"app: shop:answer\ncases: [{row}]\n", comment)
     (line,) = re.findall("<code>.*golden/shop.yaml::a: .*</code>", text)
     assert "regex" in line
     assert "keywords" not in line
