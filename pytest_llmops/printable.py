@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _EXCERPT = 60
+_ESCAPED = 10  # characters at most of one that is escaped
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -26,6 +27,11 @@ def printable(value: Any, limit: int = 400) -> str:
         shown.append(piece)
         length += len(piece)
     return "".join(shown)
+
+
+def printable_lines(text: str) -> list[str]:
+    """Return the lines of a text, whole and with everything invisible escaped."""
+    return [printable(line, _ESCAPED * len(line)) for line in text.split("\n")]
 
 
 def excerpt(value: Any) -> str:

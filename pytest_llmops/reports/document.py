@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import printable, printable_lines
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~>@&-]")
 # What GitHub and GitLab make of plain text after Markdown: mentions, references, links, emoji.
@@ -24,7 +24,6 @@ _LINKED = re.compile(
 _NUMBERED = re.compile(r"^(\d+)\.(?=\s|$)")  # begins a list
 _LONGEST = 1_200  # characters of a note: what to do stands at its end
 _CELL = 120
-_ESCAPED = 10  # characters of an escape, at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +164,7 @@ def _markdown_fold(fold: Fold) -> list[str]:
 
 
 def _indent(label: str, text: str) -> str:
-    lines = [printable(line, _ESCAPED * len(line)) for line in text.split("\n")]
-    head, *others = [html.escape(line, quote=False) for line in lines]
+    head, *others = [html.escape(line, quote=False) for line in printable_lines(text)]
     return "\n".join(
         [f"  {html.escape(printable(label)):<10} {head}", *(f"{'':<13}{line}" for line in others)]
     )

@@ -30,7 +30,7 @@ from pytest_llmops.plugin.distribution import is_worker
 from pytest_llmops.plugin.loops import use_loop_of_tests
 from pytest_llmops.plugin.reported import OUTCOME, GoldenWarning
 from pytest_llmops.plugin.session import app_fixtures, watch_end
-from pytest_llmops.printable import printable
+from pytest_llmops.printable import printable, printable_lines
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder.patches import Change, Patches
 from pytest_llmops.records import CaseResult, Golden, Verdict
@@ -54,7 +54,6 @@ REFUSED = "llm_refused"
 MUTATION = "mutation"
 MEASURED = "llm_measured"
 _ERROR = 1_200
-_ESCAPED = 10  # characters at most of one that is escaped
 _SHOWING = ("collectonly", "setuponly", "setupplan", "showfixtures", "show_fixtures_per_test")
 _STYLES: dict[str, TracebackStyle] = {"short": "short", "line": "no", "no": "no"}
 
@@ -262,7 +261,8 @@ class CaseItem(GoldenItem):
         self.waited_s = time.perf_counter() - started_s
         for channel, text in self.result.printed:
             if channel == "log" or captures(self.config):  # uncaptured output was shown at once
-                self.add_report_section("call", channel, _escape_lines(text))
+                shown = "\n".join(printable_lines(text.expandtabs()))  # an app may print answers of a model
+                self.add_report_section("call", channel, shown)
         for score in self.result.scores:
             suffix = f"[{score.repeat}]" if len(self.result.outputs) > 1 else ""
             self.user_properties.append((f"llm_{score.metric}{suffix}", score.value))
@@ -393,12 +393,6 @@ def _as_longrepr(reason: Reason, *, one_line: bool, when: str) -> ExceptionChain
         text = f"{place}" if when == "setup" else ""
     entry = ReprEntryNative([f"{text}\n" if text else ""])
     return ExceptionChainRepr([(ReprTraceback([entry], None, "native"), place, None)])
-
-
-def _escape_lines(text: str) -> str:
-    """Escape the text: an app may print answers of a model."""
-    lines = text.expandtabs().split("\n")
-    return "\n".join(printable(line, limit=_ESCAPED * len(line)) for line in lines)
 
 
 def captures(config: pytest.Config) -> bool:
