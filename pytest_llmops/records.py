@@ -252,6 +252,7 @@ class Span:
         trace_id: The trace that it is part of; empty if there is none.
         origin: Its source: `opentelemetry`, `log`, `otlp`, `langsmith`, `recorder`.
         resource: Attributes of the process and of the library that traces: resource and scope.
+        repeat: Of the case, where the span is kept with its result.
     """
 
     span_id: str
@@ -266,6 +267,7 @@ class Span:
     trace_id: str = ""
     origin: str = ""
     resource: Mapping[str, Any] = field(default_factory=dict)
+    repeat: int = 0
 
 
 NORMAL_ENDS = frozenset({"stop", "tool_calls"})
@@ -523,6 +525,8 @@ class CaseResult:
         printed: `stdout`, `stderr` and `log` of the app meanwhile, for the item's report; in no file.
         spent: In a baseline, what its repeats used together, without how the calls were answered.
         error_logs: Log records of the level ERROR and above, of the app and its rival meanwhile.
+        input: Of the case, masked; None in a baseline.
+        spans: Of the repeats whose traces are kept, masked and without their resource.
     """
 
     case: str
@@ -542,6 +546,8 @@ class CaseResult:
     printed: tuple[tuple[str, str], ...] = ()
     error_logs: int = 0
     spent: Usage | None = None
+    input: Any = None
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -553,6 +559,7 @@ class Run:
         signature: Origin of the run (versions, app, prompts, golden files), name to value.
         suite: The suite checks by golden file, so that two run files can be compared without it.
         anchors: Results of the golden files' anchors, scored in this run.
+        environment: Where and when it was made, for people: `ended`, `revision`, `branch`, `job`, `url`.
     """
 
     signature: Mapping[str, str]
@@ -560,6 +567,7 @@ class Run:
     suite: Mapping[str, tuple[SuiteCheck, ...]] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     anchors: tuple[CaseResult, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]

@@ -29,6 +29,7 @@ COMMAND_LINE = "command line"
 
 RecordMode = Literal["none", "once", "new", "all"]
 Leniency = Literal["pass", "warn", "fail"]
+Spans = Literal["failed", "all", "none"]
 
 
 class Setting(NamedTuple):
@@ -84,6 +85,12 @@ class Settings:
         metavar="FILE|git:REF",
     )
     out: str | None = _setting(None, "write the run to this file", metavar="RUN.json")
+    spans: Spans = _setting(
+        "failed",
+        "spans that the run file keeps: all, none, or of repeats that broke, missed a bound or scored lower "
+        "than the baseline (failed, default)",
+        metavar="failed|all|none",
+    )
     record: RecordMode = _setting(
         "new",
         "cassettes: none, once, new (default) or all",

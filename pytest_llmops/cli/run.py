@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pytest_llmops.cli.isolation import run_isolated
 from pytest_llmops.evaluation.conclusion import conclude, find_status, make_run, red_verdicts, save_run
+from pytest_llmops.evaluation.environment import describe_environment
 from pytest_llmops.evaluation.github_actions import report_to_actions
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden import find_golden_files
@@ -107,7 +108,12 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     settings = evaluation.settings
     results = evaluation.results().values()
     run = make_run(
-        evaluation.goldens, results, settings, anchors=evaluation.anchors(), stamps=evaluation.stamps()
+        evaluation.goldens,
+        results,
+        settings,
+        anchors=evaluation.anchors(),
+        stamps=evaluation.stamps(),
+        environment=describe_environment(settings.root),
     )
     unsaved = save_run(run, settings.path(settings.out)) if settings.out else ""
     statuses: list[Status] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from pytest_llmops.detect.mask import WITHHELD, find_values, mask, mask_recorded
 from pytest_llmops.detect.neighbours import Neighbour, Part, scan_neighbours
 from pytest_llmops.detect.recognizers import entities
 from pytest_llmops.detect.texts import Change, rewrite
-from pytest_llmops.records import CaseResult
+from pytest_llmops.records import CaseResult, Span
 from pytest_llmops.registry import find_traits
 
 _LEAST = 4  # characters of a piece that is hidden; shorter ones betray little
@@ -24,10 +25,11 @@ def seal_result(result: CaseResult) -> CaseResult:
     """
     Return a result as it may be shown and stored, and its rival likewise.
 
-    Failures quote any exception, so they are masked always; all else is masked if a leak check found
-    something, or none looked. Scores of a leak check stay, for they name places and kinds only. Other metrics
-    may quote half of a leaked value, or its words in pieces, and in a pair those of the other side, so every
-    piece of it is hidden there. If a leak check broke, or masking does, all texts are withheld.
+    Failures quote any exception, so they are masked always, and so are the input and spans; all else is
+    masked if a leak check found something, or none looked. Scores of a leak check stay, for they name places
+    and kinds only. Other metrics may quote half of a leaked value, or its words in pieces, and in a pair
+    those of the other side, so every piece of it is hidden there. If a leak check broke, or masking does, all
+    texts are withheld.
     """
     sides = [side for side in (result, result.rival) if side is not None]
     try:
@@ -100,7 +102,13 @@ def _find_cut(outputs: Any) -> Mapping[tuple[str, str], Sequence[Part]]:
 
 
 def _rewrite(result: CaseResult, outputs: Change, scores: Change, failures: Change = mask) -> CaseResult:
-    """Return the result with the texts of its parts changed, but for the scores of leak checks."""
+    """
+    Return the result with the texts of its parts changed, but for the scores of leak checks.
+
+    The input and the trace change as failures do, unless all is withheld: a leak check may have looked at
+    parts of the trace only.
+    """
+    traced = outputs if outputs is _withhold else failures
     changed = tuple(
         score
         if find_traits(score.metric).masks
@@ -112,7 +120,25 @@ def _rewrite(result: CaseResult, outputs: Change, scores: Change, failures: Chan
         outputs=_changed(result.outputs, outputs),
         scores=changed,
         failures=_changed(result.failures, failures),
+        input=rewrite(result.input, traced),
+        spans=tuple(_change_span(span, traced) for span in result.spans),
     )
+
+
+def _change_span(span: Span, change: Change) -> Span:
+    """Return the span with its texts changed, but for the ids, which look like numbers of people."""
+    texts = {name: _changed(getattr(span, name), change) for name in ("name", "kind", "status")}
+    values = {name: _json_values(_changed(getattr(span, name), change)) for name in ("attributes", "events")}
+    return replace(span, **texts, **values)
+
+
+def _json_values(value: Any) -> Any:
+    """Return the value with texts in place of numbers that JSON does not have; `rewrite` cuts its depth."""
+    if isinstance(value, Mapping):
+        return {str(key): _json_values(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_json_values(part) for part in value)
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _keep(text: str, /, *, label: str) -> str:  # noqa: ARG001 - as of any change

@@ -298,8 +298,14 @@ read_variable = matching(
 )
 
 
-def read_version(value: Any, version: int, file: str) -> dict[str, Any]:
-    """Return the content of a file of this version; `file` is the kind of file, for messages."""
+def read_version(value: Any, version: int, file: str, *, oldest: int | None = None) -> dict[str, Any]:
+    """
+    Return the content of a file of this version.
+
+    Args:
+        file: The kind of file, for messages.
+        oldest: The first version that is read, too; this one alone by default.
+    """
     if value is None:
         raise BrokenValueError(f"is empty, so this is no {file}")
     if not isinstance(value, dict):
@@ -307,7 +313,7 @@ def read_version(value: Any, version: int, file: str) -> dict[str, Any]:
     if "version" not in value:
         raise BrokenValueError(f"version: is missing, so this is no {file}")
     written = value["version"]
-    if written != version or isinstance(written, bool):
+    if type(written) not in {int, float} or not (oldest or version) <= written <= version:
         newer = type(written) is int and written > version
         advice = "; a newer pytest-llmops may have written it" if newer else ""
         raise BrokenValueError((("version",), f"is {show(written)}, this release reads {version}{advice}"))

@@ -156,13 +156,14 @@ def find_status(verdicts: Sequence[Verdict], settings: Settings) -> Status:
     return worst(verdict.outcome for verdict in red or verdicts)
 
 
-def make_run(
+def make_run(  # noqa: PLR0913 - all that a run is made of
     goldens: Sequence[Golden],
     results: Iterable[CaseResult],
     settings: Settings,
     *,
     anchors: Iterable[CaseResult] = (),
     stamps: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Run:
     """
     Sign the results and sum their usage, ready to be written.
@@ -185,6 +186,7 @@ def make_run(
         suite={golden.path: golden.suite for golden in goldens},
         usage=sum_outputs(results),
         anchors=tuple(sorted(anchors, key=lambda result: result.case)),
+        environment=environment or {},
     )
 
 

@@ -476,11 +476,16 @@ class Evaluation:
                 store=self.store,
                 budget=self.budget,
                 listeners=self.attribution.listeners,
+                spans=self.settings.spans,
+                base=self._base_cases(),
                 main_thread=self.main_thread,
             )
             if self.store is not None:  # now, since the app may end this process
                 self.store.report_stamps(self.observer.stamps())
         return self._runners[golden.path]
+
+    def _base_cases(self) -> dict[str, CaseResult]:
+        return {result.case: result for result in self.source.base.results} if self.source.base else {}
 
     def _want_all(self) -> None:
         for golden in self.goldens:

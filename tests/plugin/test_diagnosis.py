@@ -284,12 +284,16 @@ def test_more_output_than_is_kept_is_an_error(project):
     result.stdout.fnmatch_lines(["*the app printed * characters more than are kept*"])
 
 
-def test_what_a_case_prints_is_escaped_and_in_no_file(project):
+def test_what_a_case_prints_is_escaped_and_in_a_file_as_a_span_only(project):
     project.app("def answer(question):\n    print('\\x1b[2J', question.upper())\n    return 'London'\n")
-    result = project.run_here("--llm-out", "run.json")
+    result = project.run_here("--llm-out", "run.json", "--llm-spans", "none")
     assert "\x1b[2J" not in result.stdout.str()
     result.stdout.fnmatch_lines(["\\x1b?2J CAPITAL OF FRANCE?"])
     assert "CAPITAL" not in (project.path / "run.json").read_text()
+    project.run_here("--llm-out", "run.json")
+    (span,) = json.loads((project.path / "run.json").read_text())["results"][0]["spans"]
+    assert (span["name"], span["repeat"]) == ("stdout", 0)
+    assert "CAPITAL OF FRANCE?" in str(span["attributes"])
 
 
 def test_streams_are_put_back(project):

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem
 from pytest_llmops.evaluation.conclusion import Conclusion, conclude, make_run, save_run
+from pytest_llmops.evaluation.environment import describe_environment
 from pytest_llmops.evaluation.github_actions import report_to_actions
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden.files import find_golden_files, shown_path
@@ -290,8 +291,14 @@ class GoldenPlugin:
         ]
         settings = self.evaluation.settings
         settings = replace(settings, app=None) if given else settings
-        anchors, stamps = self.evaluation.anchors(), self.evaluation.stamps()
-        return make_run(goldens, results, settings, anchors=anchors, stamps=stamps)
+        return make_run(
+            goldens,
+            results,
+            settings,
+            anchors=self.evaluation.anchors(),
+            stamps=self.evaluation.stamps(),
+            environment=describe_environment(settings.root),
+        )
 
     def _save(self, run: Run) -> str:
         """Write the run; a sentence if the requested file could not be written."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -54,7 +55,8 @@ from pytest_llmops.reports.files.json_file import dump_json, lay_out, plain
 from pytest_llmops.runner.usage import sum_outputs
 from pytest_llmops.statistics.summaries import NAMES
 
-VERSION = 1
+VERSION = 2
+_OLDEST = 1
 NOT_WRITTEN = ("printed", "spent")
 """Fields of a result that no run file has: only a report shows the one, only a baseline has the other."""
 
@@ -145,7 +147,12 @@ def _encode(run: Run, path: Path) -> bytes:
         suite = dump_suite(run.suite, [result.case for result in results])
     except ValueError as error:
         raise RunFileError(f"{path}: not written: suite: {error}") from None
-    head: dict[str, Any] = {"version": VERSION, "signature": dict(run.signature), "suite": suite}
+    head: dict[str, Any] = {
+        "version": VERSION,
+        "environment": dict(run.environment),
+        "signature": dict(run.signature),
+        "suite": suite,
+    }
     if run.anchors:
         head["anchors"] = list(map(_plain_result, run.anchors))
     # Result by result, so that no copy of all of them is in memory.
@@ -164,9 +171,11 @@ def _dump(path: Path, what: str, value: Any) -> str:
 
 def _plain_result(result: CaseResult) -> dict[str, Any]:
     """Return the result as JSON values; a rival has only outputs, scores and failures."""
-    dumped: dict[str, Any] = plain(result)
+    dumped: dict[str, Any] = {**plain(result), "calls": _count_calls(result)}
     for name in NOT_WRITTEN:
         del dumped[name]
+    for span in dumped["spans"]:
+        del span["resource"]
     for check in dumped["checks"]:
         check["options"] = mask_denied(check["options"])
     rival = dumped.pop("rival")
@@ -175,9 +184,23 @@ def _plain_result(result: CaseResult) -> dict[str, Any]:
     return dumped
 
 
+def _count_calls(result: CaseResult) -> dict[str, Any]:
+    """Return the numbers of calls of the case's repeats together, as `calls` has them."""
+    usages = [*(output.usage for output in result.outputs), *(fault.usage for fault in result.failures)]
+    elsewhere: Counter[str] = Counter()
+    for output in result.outputs:
+        elsewhere.update(output.elsewhere)
+    return {
+        "made": sum(max(usage.calls - usage.replayed, 0) for usage in usages),
+        "replayed": sum(usage.replayed for usage in usages),
+        "failed": sum(usage.failed for usage in usages),
+        "elsewhere": dict(elsewhere),
+    }
+
+
 def read_run(value: Any) -> Run:
     """Read a run from the content of a JSON run file."""
-    value = read_version(value, VERSION, "run file")
+    value = read_version(value, VERSION, "run file", oldest=_OLDEST)
     head = read_head({name: part for name, part in value.items() if name != "results"})
     if not isinstance(value.get("results"), list):
         raise BrokenValueError("results: must be a list; the file holds no results")
@@ -187,7 +210,7 @@ def read_run(value: Any) -> Run:
 
 def read_head(value: Any) -> dict[str, Any]:
     """Read a run without its results: `signature`, `suite` as JSON and `usage` where given."""
-    value = read_version(value, VERSION, "run file")
+    value = read_version(value, VERSION, "run file", oldest=_OLDEST)
     known = {
         "version": read_any,
         "results": read_any,
@@ -195,6 +218,7 @@ def read_head(value: Any) -> dict[str, Any]:
         "suite": reader_of(Mapping[str, Any]),
         "usage": reader_of(Usage),
         "anchors": list_of(read_result),
+        "environment": reader_of(Mapping[str, str]),
     }
     fields = read_fields(value, known)
     return {key: part for key, part in fields.items() if key not in {"version", "results"}}
@@ -214,6 +238,7 @@ def make_run(head: Mapping[str, Any], results: tuple[CaseResult, ...]) -> Run:
         suite=suite,
         usage=usage,
         anchors=tuple(head.get("anchors", ())),
+        environment=head.get("environment", {}),
     )
 
 
@@ -224,9 +249,15 @@ def read_result(value: Any) -> CaseResult:
 
 
 def make_result(
-    *, case: str, input_hash: str = "", rival: Mapping[str, Any] | None = None, **fields: Any
+    *,
+    case: str,
+    input_hash: str = "",
+    rival: Mapping[str, Any] | None = None,
+    calls: Any = None,
+    **fields: Any,
 ) -> CaseResult:
     """Make a result of the fields in a file; a rival has the case and input of its result."""
+    del calls  # the sum of what its outputs and failures have
     of_rival = None if rival is None else CaseResult(case=case, input_hash=input_hash, **rival)
     return CaseResult(case=case, input_hash=input_hash, rival=of_rival, **fields)
 
@@ -240,9 +271,16 @@ class _Rival:
     failures: tuple[Failure, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written(CaseResult):
+    """The fields of a result in a file."""
+
+    calls: Any = None
+
+
 read_rival = record_reader(dict, _Rival)
 _RESULT = record_reader(
-    make_result, CaseResult, without=NOT_WRITTEN, optional=("input_hash",), rival=read_rival
+    make_result, _Written, without=NOT_WRITTEN, optional=("input_hash",), rival=read_rival
 )
 
 
@@ -294,7 +332,7 @@ def _make_reader() -> Callable[[bytes], CaseResult]:
         Output, interned=("model",), decoders={"passages": RecordDecoder(Passage)}
     )
     decoder = RecordDecoder(
-        CaseResult,
+        _Written,
         make_result,
         without=NOT_WRITTEN,
         optional=("input_hash",),

@@ -32,10 +32,12 @@ from pytest_llmops.runner.app.calls import AppCaller, Called, app_failure
 from pytest_llmops.runner.app.main_thread import MainThread
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.budget import Budget
+from pytest_llmops.runner.cases.kept_spans import keep_spans
 from pytest_llmops.runner.cases.listeners import report_outputs
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.cases.tasks import Task, give_up
 from pytest_llmops.runner.scoring import Result, Scorer
+from pytest_llmops.settings import Spans
 
 MOST_TRIES = 3
 _POLL_S = 0.02
@@ -60,6 +62,8 @@ class CaseRunner:
         store: Where the processes of a session share results; None when this is the only one.
         budget: Limits further repeats; one that it stops is given up, and no error.
         listeners: Take the outputs with their spans and scores.
+        spans: Whose spans are kept.
+        base: The cases of the baseline by id: a repeat that scores lower than there keeps its spans.
         main_thread: Has calls made while the main thread waits for a case.
     """
 
@@ -71,6 +75,8 @@ class CaseRunner:
     store: SharedStore | None = None
     budget: Budget | None = None
     listeners: Sequence[RunListener] = ()
+    spans: Spans = "none"
+    base: Mapping[str, CaseResult] = field(default_factory=dict)
     main_thread: MainThread = field(default_factory=MainThread)
     is_started: bool = field(init=False, default=False)
     _futures: dict[str, Future[CaseResult]] = field(default_factory=dict)
@@ -236,6 +242,11 @@ class CaseRunner:
                 _grow(begun, answers, results),
                 printed=(*begun.printed, *printed.texts()),
                 error_logs=begun.error_logs + printed.errors,
+                input=case.input,
+                spans=(
+                    *begun.spans,
+                    *keep_spans(self.spans, case.checks, answers, results, self.base.get(task.id)),
+                ),
                 checks=case.checks,
                 auto=task.most,
                 group=case.group,

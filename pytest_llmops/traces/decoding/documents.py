@@ -17,7 +17,7 @@ from pytest_llmops.traces.decoding.values import (
     read_trace_id,
 )
 
-_FIELDS = frozenset(field.name for field in fields(Span))
+_FIELDS = frozenset(field.name for field in fields(Span)) - {"repeat"}
 _LISTS = ("runs", "spans", "data")
 
 

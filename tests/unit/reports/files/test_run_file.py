@@ -23,6 +23,7 @@ from pytest_llmops.records import (
     Passage,
     Run,
     Score,
+    Span,
     SuiteCheck,
     ToolCall,
     Usage,
@@ -122,6 +123,21 @@ produced = {
     ).map(tuple),
 }
 
+mappings = st.dictionaries(texts, jsons, max_size=2)
+spans = st.lists(
+    st.builds(
+        Span,
+        span_id=texts,
+        parent_id=st.none() | texts,
+        name=texts,
+        start=numbers,
+        attributes=mappings,
+        events=st.lists(mappings, max_size=2).map(tuple),
+        repeat=st.integers(0, 9),
+    ),
+    max_size=2,
+).map(tuple)
+
 
 @st.composite
 def drawn_results(draw):
@@ -130,7 +146,8 @@ def drawn_results(draw):
     rival = draw(
         st.none() | st.builds(CaseResult, **{key: st.just(each) for key, each in known.items()}, **produced)
     )
-    return CaseResult(**known, **{key: draw(each) for key, each in produced.items()}, rival=rival)
+    parts = {key: draw(each) for key, each in produced.items()}
+    return CaseResult(**known, **parts, rival=rival, input=draw(jsons), spans=draw(spans))
 
 
 results = drawn_results()
@@ -174,6 +191,7 @@ runs = st.builds(
         lambda suite: dict(sorted(suite.items()))
     ),
     usage=usages,
+    environment=st.dictionaries(texts, texts, max_size=2),
 )
 
 
@@ -193,7 +211,7 @@ def test_file_is_as_published(tmp_path):
     write_run(RUN, path)
 
     document = json.loads(path.read_text(encoding="utf-8"))
-    assert document["version"] == 1
+    assert document["version"] == 2
     assert document["suite"] == {
         "recall@5": {"mean": ">= 0.9", "max_drop": 0.05},
         "latency_s": {"p95": "<= 2"},
@@ -351,7 +369,7 @@ BROKEN = [
     ("{}{}", "Extra data"),
     ("[]", "must be a mapping, not []"),
     ("{}", "version: is missing"),
-    (document(version=2), "version: is 2, this release reads 1"),
+    (document(version=3), "version: is 3, this release reads 2"),
     (document(version=True), "version: is True"),
     ('{"version": 1}', "results: must be a list"),
     (document(result=[]), "unknown key 'result'. Did you mean 'results'?"),
@@ -439,6 +457,7 @@ def test_every_cut_of_a_file_is_told(tmp_path):
     ("name", "record", "without", "optional"),
     [
         ("result", CaseResult, {"printed", "spent"}, {"input_hash"}),
+        ("span", Span, {"resource"}, set()),
         ("output", Output, set(), set()),
         ("score", Score, set(), set()),
         ("failure", Failure, set(), set()),
@@ -449,12 +468,38 @@ def test_every_cut_of_a_file_is_told(tmp_path):
 def test_the_schema_has_the_fields_of_the_records(name, record, without, optional):
     """What is read by the types of the records is what the schema publishes."""
     published = SCHEMA["$defs"][name]
+    summed = {"calls"} if name == "result" else set()
     written = [field for field in fields(record) if field.name not in without]
     required = {each.name for each in written if each.default is each.default_factory is MISSING} - optional
 
-    assert set(published["properties"]) == {each.name for each in written}
+    assert set(published["properties"]) == {each.name for each in written} | summed
     assert set(published.get("required", ())) == required
     assert published["additionalProperties"] is False
+
+
+def test_a_result_counts_the_calls_of_all_its_repeats(tmp_path):
+    usage = Usage(calls=3, replayed=1, failed=1)
+    again = Output(text="b", repeat=1, usage=usage, elsewhere={"api.example.com": 2})
+    broken = Failure(metric="", stage="app", error="broke", repeat=2, usage=Usage(calls=1, failed=1))
+    path = tmp_path / "run.json"
+
+    write_run(replace(RUN, results=(replace(RESULT, outputs=(again,), failures=(broken,)),)), path)
+
+    (result,) = json.loads(path.read_text(encoding="utf-8"))["results"]
+    assert result["calls"] == {"made": 3, "replayed": 1, "failed": 2, "elsewhere": {"api.example.com": 2}}
+
+
+def test_a_file_of_version_1_is_read(tmp_path):
+    path = tmp_path / "run.json"
+    write_run(RUN, path)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    del document["environment"]
+    for result in document["results"]:
+        for name in ("input", "spans", "calls"):
+            del result[name]
+    path.write_text(json.dumps({**document, "version": 1}), encoding="utf-8")
+
+    assert load_run(path) == RUN
 
 
 def test_missing_file_names_the_near_one_and_how_to_make_it(tmp_path):
