@@ -32,7 +32,7 @@ from reference_app.state import APOLOGY, State
 from reference_app.tools.attachments import FILE, PAGE, cut_text
 from reference_app.tools.calls import ToolCall
 from reference_app.tools.gate import is_poisoned
-from reference_app.tools.registry import NOT_OWN, Confirmation
+from reference_app.tools.registry import NOT_OWN, UNSIGNED, Confirmation
 from reference_app.tracing import trace, trace_guard
 
 if TYPE_CHECKING:
@@ -145,6 +145,8 @@ def planner(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     attached = [as_message(calls, ATTACHED)] if (calls := list_attachments(state, context)) else []
     if state["file"]:
         return {"messages": attached}
+    for tool in context.tools.withheld:
+        trace_guard("manifest", f"{tool.name}: {UNSIGNED}", text=tool.description)
     schema = make_schema(context.tools.planned, said)
     asked = tuned.show_question(said) if context.settings.tuned else show_conversation(state)
     with trace("planner") as span:

@@ -37,6 +37,7 @@ class Gate:
         registry: What a plan may call.
         attachments: What the app itself calls for what a message brings along.
         planned: Of the former, what somebody signed for.
+        withheld: The others, which no plan is offered.
         close: Ends connections, and the shop's service where it was started here.
     """
 
@@ -44,6 +45,7 @@ class Gate:
     registry: Registry
     attachments: Registry
     planned: tuple[Tool, ...]
+    withheld: tuple[Tool, ...]
     close: Callable[[], None]
 
     def decide(self, name: str, arguments: dict[str, Any], said: Sequence[str]) -> Decision:
@@ -184,6 +186,7 @@ def open_gate(
             registry=Registry(planned, policy, hosts=settings.pages.hosts, unsigned=unsigned),
             attachments=Registry(attached.values(), Policy(source=settings.policy, rules=declared)),
             planned=tuple(tool for tool in planned if tool.name not in unsigned),
+            withheld=tuple(tool for tool in planned if tool.name in unsigned),
             close=closing.pop_all().close,
         )
 
