@@ -85,6 +85,7 @@ class Settings:
         metavar="FILE|git:REF",
     )
     out: str | None = _setting(None, "write the run to this file", metavar="RUN.json")
+    html: str | None = _setting(None, "write the report of the run to this file", metavar="REPORT.html")
     spans: Spans = _setting(
         "failed",
         "spans that the run file keeps: all, none, or of repeats that broke, missed a bound or scored lower "

@@ -31,6 +31,12 @@ _VERBS = (
         page="docs/untrusted-changes.md",
     ),
     Verb(
+        name="report",
+        module=f"{__name__}.report",
+        help="a run, compared with its baseline, as one HTML file",
+        page="docs/report.md",
+    ),
+    Verb(
         name="accept",
         module=f"{__name__}.accept",
         help="write the baseline from a run; only its new cases, unless --all",

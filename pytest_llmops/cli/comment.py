@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import get_args
 
 from pytest_llmops.errors import LLMOpsError, describe_error
-from pytest_llmops.evaluation.comparing import compare_files
-from pytest_llmops.golden.identity import cases_by_id
+from pytest_llmops.evaluation.comparing import open_sides
 from pytest_llmops.printable import printable
-from pytest_llmops.reports.comment import Format, Sides, write_comment, write_error
+from pytest_llmops.reports.comment import Format, write_comment, write_error
 from pytest_llmops.settings import find_root, load_settings
 
 _BROKEN = 3
-_NONE = "none"
 _LONGEST = 4_000  # characters of an error
 
 
@@ -57,15 +55,5 @@ def _comment(given: argparse.Namespace) -> int:
 
 
 def _write(given: argparse.Namespace, link: str) -> str:
-    settings = load_settings(find_root(Path.cwd()))
-    named = given.baseline or (settings.accepted if settings.path(settings.accepted).exists() else _NONE)
-    base = "" if named == _NONE else given.baseline or str(settings.path(settings.accepted))
-    compared = compare_files(base, given.run, settings)
-    sides = Sides(
-        comparison=compared.comparison,
-        base=compared.base,
-        named=named if base else "",
-        run=compared.run,
-        cases=cases_by_id(*compared.goldens),
-    )
+    sides = open_sides(given.run, given.baseline, load_settings(find_root(Path.cwd())))
     return write_comment(sides, job=given.job, link=link, style=given.format)

@@ -11,7 +11,7 @@ from pathlib import Path
 from pytest_llmops.cli.isolation import run_isolated
 from pytest_llmops.evaluation.conclusion import conclude, find_status, make_run, red_verdicts, save_run
 from pytest_llmops.evaluation.environment import describe_environment
-from pytest_llmops.evaluation.github_actions import report_to_actions
+from pytest_llmops.evaluation.reporting import report_run
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden import find_golden_files
 from pytest_llmops.golden.files import shown_path
@@ -75,7 +75,7 @@ def run(given: argparse.Namespace, store: SharedStore | None = None, lost: str =
 
 def _settings(given: argparse.Namespace) -> Settings:
     flags = {name: getattr(given, name) for name in _FLAGS}
-    for name in ("out", "baseline", "home", "cassettes"):
+    for name in ("out", "html", "baseline", "home", "cassettes"):
         flags[name] = typed_path(name, flags[name], Path.cwd())
     return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
 
@@ -132,12 +132,11 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     )
     if unsaved:
         conclusion.add(unsaved, "error")
-    is_red = conclusion.red or bool(red)
-    conclusion.problems += report_to_actions(evaluation, run, red=is_red)
+    report_run(evaluation, run, conclusion, red=conclusion.red or bool(red))
     print("\n".join(conclusion.render(statuses)))  # noqa: T201 - as above
     if conclusion.broken or any(verdict.outcome == "error" for verdict in red):
         return _BROKEN
-    return int(is_red)
+    return int(conclusion.red or bool(red))
 
 
 def _judge(evaluation: Evaluation) -> Iterator[tuple[Sequence[Verdict], str]]:

@@ -16,6 +16,7 @@ from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.gates.people import People
 from pytest_llmops.gates.release import Release
 from pytest_llmops.gates.renames import follow_between_runs
+from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.golden.reviews import load_reviews
 from pytest_llmops.records import Comparison, Golden, Run, Verdict
@@ -28,8 +29,9 @@ from pytest_llmops.reports.files.baseline_file import (
     release_path,
 )
 from pytest_llmops.reports.files.run_file import load_run
+from pytest_llmops.reports.sides import Sides
 from pytest_llmops.revision.revision import is_revision, open_revision
-from pytest_llmops.settings import Settings
+from pytest_llmops.settings import NO_BASELINE, Settings
 
 _NO_RUN = Run(signature={}, results=())
 
@@ -70,6 +72,29 @@ def compare_files(base: str, run: str, settings: Settings) -> Compared:
         comparison = replace(comparison, since_release=comparison.since_release or left_out)
     base_now = _NO_RUN if old is None else follow_between_runs(old, new)[0]
     return Compared(base=base_now, run=new, goldens=goldens, comparison=comparison)
+
+
+def open_sides(run: str, baseline: str | None, settings: Settings) -> Sides:
+    """
+    Compare a run file with a baseline, for a report.
+
+    Args:
+        baseline: A file, `git:REF`, or `none`; by default the accepted baseline, if there is one.
+
+    Raises:
+        RunFileError, RevisionError: As `compare_files`.
+    """
+    accepted = settings.path(settings.accepted)
+    named = baseline or (settings.accepted if accepted.exists() else NO_BASELINE)
+    base = "" if named == NO_BASELINE else baseline or str(accepted)
+    compared = compare_files(base, run, settings)
+    return Sides(
+        comparison=compared.comparison,
+        base=compared.base,
+        named=named if base else "",
+        run=compared.run,
+        cases=cases_by_id(*compared.goldens),
+    )
 
 
 def compare_runs(

@@ -135,7 +135,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
         session_of(config)  # a wrong flag is one message, and not an error of every test
     useless = [
-        name for name in ("out", "baseline", "export", "accept", "mutate") if config.getoption(f"llm_{name}")
+        name
+        for name in ("out", "html", "baseline", "export", "accept", "mutate")
+        if config.getoption(f"llm_{name}")
     ]
     if useless and not config.getoption("llm_golden"):
         named = " and ".join(f"--llm-{name}" for name in useless)
@@ -225,7 +227,7 @@ def written_settings(config: pytest.Config) -> tuple[tuple[str, dict[str, Any]],
     """Return ini keys and flags, weakest first, with their place for errors."""
     ini = {name: config.getini(f"llm_{name}") or None for name in INI_KEYS}
     flags = {name: config.getoption(f"llm_{name}") for name in FLAGS}
-    for name in ("out", "baseline"):
+    for name in ("out", "html", "baseline"):
         flags[name] = typed_path(name, flags[name], config.invocation_params.dir)
     return (("ini file, keys llm_…", ini), ("command line, flags --llm-…", flags))
 

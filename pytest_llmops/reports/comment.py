@@ -8,19 +8,22 @@ as text; see `document`.
 from __future__ import annotations
 
 import shlex
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from pytest_llmops.bounds import holds
-from pytest_llmops.gates.absolute import judge_case
-from pytest_llmops.gates.outcomes import worst
-from pytest_llmops.golden.identity import input_hash
 from pytest_llmops.printable import counted
-from pytest_llmops.records import Case, CaseResult, Comparison, Outcome, Run, Verdict
+from pytest_llmops.records import CaseResult, Comparison
 from pytest_llmops.reports.comparison import list_differences
 from pytest_llmops.reports.document import Block, Document, Fold, Notes, write_markdown
+from pytest_llmops.reports.sides import (
+    RED,
+    Finding,
+    Sides,
+    SortedCases,
+    check_name,
+    sort_cases,
+    worst_outcome,
+)
 from pytest_llmops.reports.terminal import render_usage, table_of, verdict_notes
 
 Format = Literal["github", "gitlab"]
@@ -30,59 +33,12 @@ MARKER = "<!-- pytest-llmops -->"
 
 LONGEST: dict[Format, int] = {"github": 65_536, "gitlab": 1_000_000}  # characters of a comment
 _SUCCESS = "success"
-_RED: tuple[Outcome, ...] = ("error", "regressed", "failed")
 _FOLDED = (20, 10, 5, 2, 1, 0)  # cases that are shown with their texts, the first number that fits
 _NAMED = 20
 _ROWS = 100  # of the table of checks
 _RUN_AGAIN = 5  # cases, by the command that is shown
 _ANSWERS = 3  # of a case's repeats
 _WIDEST = 2_000  # characters of a text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sides:
-    """
-    What a comment is about.
-
-    Attributes:
-        base: What the run was compared with; its answers are shown where it has some.
-        named: The baseline, for people; empty where there is none.
-        cases: Of golden files, by item id, for the inputs, which no run file has.
-    """
-
-    comparison: Comparison
-    base: Run
-    named: str
-    run: Run
-    cases: Mapping[str, Case]
-
-
-class _Finding(NamedTuple):
-    """A verdict that names a case in its evidence, and the case's values there; None for no score."""
-
-    verdict: Verdict
-    before: float | None
-    after: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cases:
-    """
-    Cases of a run by what became of them.
-
-    Attributes:
-        worse: Case to the verdicts that name it and fail the build.
-        dropped: Case to the red verdicts of the suite that name it among those that dropped most.
-        unclear: Case to the verdicts that name it and are undecided.
-        low: Are below a threshold and no worse than in the baseline.
-        fixed: Were below one in the baseline, and are not now.
-    """
-
-    worse: Mapping[str, Sequence[_Finding]]
-    dropped: Mapping[str, Sequence[_Finding]]
-    unclear: Mapping[str, Sequence[_Finding]]
-    low: Sequence[str]
-    fixed: Sequence[str]
 
 
 def write_comment(sides: Sides, *, job: str | None = None, link: str = "", style: Format = "github") -> str:
@@ -95,7 +51,7 @@ def write_comment(sides: Sides, *, job: str | None = None, link: str = "", style
         link: To the report or the log of the run, a URL of http without spaces and angle brackets.
     """
     outcome = _find_outcome(sides.comparison, job)
-    cases = _sort_cases(sides)
+    cases = sort_cases(sides)
     for most in _FOLDED:
         blocks = [*_describe(sides, cases, job), *_list_cases(sides, cases, most), *_close(sides, cases)]
         text = _write(Document(blocks=blocks, outcome=outcome), link)
@@ -113,65 +69,21 @@ def write_error(why: str, *, job: str | None = None, link: str = "") -> str:
 
 def list_worse(sides: Sides) -> list[tuple[str, str]]:
     """List the cases that fail the build, each with a line about it, the worst first."""
-    cases = _sort_cases(sides)
+    cases = sort_cases(sides)
     return [(case, _line(case, cases.worse[case])) for case in _worst_first(cases.worse)]
 
 
 def _find_outcome(comparison: Comparison, job: str | None) -> str:
     """Return the worse of both outcomes, in words."""
-    if comparison.outcome not in _RED and job not in {None, _SUCCESS}:
+    if comparison.outcome not in RED and job not in {None, _SUCCESS}:
         return f"failed: {_end_of(job)}; the comparison by itself is {comparison.outcome}"
     return comparison.outcome
 
 
-def _sort_cases(sides: Sides) -> _Cases:
-    worse: defaultdict[str, list[_Finding]] = defaultdict(list)
-    dropped: defaultdict[str, list[_Finding]] = defaultdict(list)
-    unclear: defaultdict[str, list[_Finding]] = defaultdict(list)
-    for verdict in sides.comparison.verdicts:
-        if verdict.outcome == "passed" or verdict.known:
-            continue
-        findings = dict(_list_findings(verdict))
-        named_all = len(findings) == verdict.cases  # a check of the suite names some of its cases
-        red = worse if named_all else dropped
-        for case, finding in findings.items():
-            (red if verdict.outcome in _RED else unclear)[case].append(finding)
-    checks = {(result.case, check.metric): check for result in sides.run.results for check in result.checks}
-    fixed = [
-        change.case
-        for change in sides.comparison.changed
-        if (check := checks.get((change.case, change.metric)))
-        and not holds(change.before, check)
-        and holds(change.after, check)
-    ]
-    low = [result.case for result in sides.run.results if _is_low(result)]
-    listed = {*worse, *dropped, *unclear}
-    settled = {*listed, *low}
-    return _Cases(
-        worse=worse,
-        dropped={case: found for case, found in dropped.items() if case not in worse},
-        unclear={case: found for case, found in unclear.items() if case not in worse and case not in dropped},
-        low=[case for case in low if case not in listed],
-        fixed=[case for case in dict.fromkeys(fixed) if case not in settled],
-    )
-
-
-def _list_findings(verdict: Verdict) -> Iterable[tuple[str, _Finding]]:
-    """Yield the cases that the evidence of a verdict names."""
-    for place in verdict.evidence:
-        if isinstance(place, Mapping) and isinstance(case := place.get("case"), str):
-            yield case, _Finding(verdict, place.get("before"), place.get("after"))
-
-
-def _is_low(result: CaseResult) -> bool:
-    verdicts = judge_case(Case(id=result.case, input=None, checks=result.checks), result)
-    return any(verdict.outcome in _RED for verdict in verdicts)
-
-
-def _describe(sides: Sides, cases: _Cases, job: str | None) -> Iterable[Block]:
+def _describe(sides: Sides, cases: SortedCases, job: str | None) -> Iterable[Block]:
     """Yield what became of the cases in numbers, the checks, and what changed."""
     base = f"compared with {sides.named}" if sides.named else "there is no baseline: only thresholds decide"
-    is_red = job is not None and sides.comparison.outcome in _RED  # whatever the job says
+    is_red = job is not None and sides.comparison.outcome in RED  # whatever the job says
     yield Notes(items=[_count(sides, cases), base, *(() if is_red else _describe_job(job))])
     verdicts = sorted(sides.comparison.verdicts, key=lambda verdict: verdict.outcome == "passed")
     if verdicts:
@@ -181,10 +93,10 @@ def _describe(sides: Sides, cases: _Cases, job: str | None) -> Iterable[Block]:
     yield from list_differences(sides.comparison)
 
 
-def _count(sides: Sides, cases: _Cases) -> str:
-    broken = sum(_worst(found) == "error" for found in cases.worse.values())
+def _count(sides: Sides, cases: SortedCases) -> str:
+    broken = sum(worst_outcome(found) == "error" for found in cases.worse.values())
     fresh = sum(
-        _worst(found) != "error" and all(finding.before is None for finding in found)
+        worst_outcome(found) != "error" and all(finding.before is None for finding in found)
         for found in cases.worse.values()
     )
     counts = (
@@ -212,7 +124,7 @@ def _end_of(job: str | None) -> str:
     return f"the job ended by {job}" if job else "nobody knows how the job ended"
 
 
-def _list_cases(sides: Sides, cases: _Cases, most: int) -> Iterable[Block]:
+def _list_cases(sides: Sides, cases: SortedCases, most: int) -> Iterable[Block]:
     """Yield each case that is worse, with its texts, and the ids of others."""
     now = {result.case: result for result in sides.run.results}
     before = {result.case: result for result in sides.base.results}
@@ -222,7 +134,7 @@ def _list_cases(sides: Sides, cases: _Cases, most: int) -> Iterable[Block]:
         new, old = now.get(case), before.get(case)
         if new is not None and old is not None and old.input_hash != new.input_hash:
             old = None
-        texts = [*_list_texts(sides.cases.get(case), old, new), *_list_reasons(red[case], new)]
+        texts = [*_list_texts(old, new), *_list_reasons(red[case], new)]
         yield Fold(line=_line(case, red[case]), texts=[(label, _cut(text)) for label, text in texts])
     lists = (
         ("worse", [_line(case, red[case]) for case in worst_first[most:]]),
@@ -233,28 +145,18 @@ def _list_cases(sides: Sides, cases: _Cases, most: int) -> Iterable[Block]:
     yield from (Notes(title=title, items=items, most=_NAMED) for title, items in lists if items)
 
 
-def _worst_first(cases: Mapping[str, Sequence[_Finding]]) -> list[str]:
-    return sorted(cases, key=lambda case: _RED.index(_worst(cases[case])))
+def _worst_first(cases: Mapping[str, Sequence[Finding]]) -> list[str]:
+    return sorted(cases, key=lambda case: RED.index(worst_outcome(cases[case])))
 
 
-def _worst(findings: Iterable[_Finding]) -> Outcome:
-    return worst(finding.verdict.outcome for finding in findings)
+def _line(case: str, findings: Sequence[Finding]) -> str:
+    checks = dict.fromkeys(check_name(finding.verdict) for finding in findings)
+    return f"{worst_outcome(findings)}: {case}: {', '.join(checks)}"
 
 
-def _line(case: str, findings: Sequence[_Finding]) -> str:
-    checks = dict.fromkeys(_name(finding.verdict) for finding in findings)
-    return f"{_worst(findings)}: {case}: {', '.join(checks)}"
-
-
-def _name(verdict: Verdict) -> str:
-    return verdict.check.removesuffix(", case by case")
-
-
-def _list_texts(
-    case: Case | None, before: CaseResult | None, now: CaseResult | None
-) -> Iterable[tuple[str, str]]:
-    if case is not None and now is not None and input_hash(case) == now.input_hash:
-        yield "input", case.input if isinstance(case.input, str) else str(case.input)
+def _list_texts(before: CaseResult | None, now: CaseResult | None) -> Iterable[tuple[str, str]]:
+    if now is not None and now.input is not None:
+        yield "input", now.input if isinstance(now.input, str) else str(now.input)
     for label, result in (("before", before), ("now", now)):
         texts = list(dict.fromkeys(output.text for output in result.outputs)) if result else []
         yield from ((label, text) for text in texts[:_ANSWERS])
@@ -262,7 +164,7 @@ def _list_texts(
             yield "", f"and {counted(len(texts) - _ANSWERS, 'other answer')}"
 
 
-def _list_reasons(findings: Sequence[_Finding], now: CaseResult | None) -> Iterable[tuple[str, str]]:
+def _list_reasons(findings: Sequence[Finding], now: CaseResult | None) -> Iterable[tuple[str, str]]:
     """Yield for each check the values then and now, and what the metric says."""
     for verdict, *values in findings:
         moved = " → ".join(f"{value:.4g}" for value in values if value is not None)
@@ -271,7 +173,7 @@ def _list_reasons(findings: Sequence[_Finding], now: CaseResult | None) -> Itera
             reasons += [score.reason for score in now.scores if score.metric == verdict.metric]
             reasons += [fault.error for fault in now.failures if fault.metric in {None, "", verdict.metric}]
         parts = filter(None, (moved, *list(dict.fromkeys(filter(None, reasons)))[:_ANSWERS]))
-        yield verdict.outcome, f"{_name(verdict)}: {'; '.join(parts)}"
+        yield verdict.outcome, f"{check_name(verdict)}: {'; '.join(parts)}"
 
 
 def _cut(text: str) -> str:
@@ -280,7 +182,7 @@ def _cut(text: str) -> str:
     return f"{text[:_WIDEST]}… ({counted(len(text) - _WIDEST, 'more character')})"
 
 
-def _close(sides: Sides, cases: _Cases) -> Iterable[Block]:
+def _close(sides: Sides, cases: SortedCases) -> Iterable[Block]:
     """Yield the reasons of the checks, the cost, and the command that shows the cases."""
     missed = [verdict for verdict in sides.comparison.verdicts if verdict.outcome != "passed"]
     if missed:

@@ -139,7 +139,7 @@ def test_whatever_breaks_is_an_error_in_the_comment(shop, capsys, monkeypatch): 
     def crash(*_):
         raise ZeroDivisionError("of ours")
 
-    monkeypatch.setattr("pytest_llmops.cli.comment.compare_files", crash)
+    monkeypatch.setattr("pytest_llmops.cli.comment.open_sides", crash)
     capsys.readouterr()
     assert main(["comment", "base.json", "--job", "success"]) == 3
     assert "\n**error: nothing could be compared**\n" in capsys.readouterr().out

@@ -18,6 +18,7 @@ VERBS = (
         "run",
         "compare",
         "comment",
+        "report",
         "accept",
         "score",
         "calibrate",

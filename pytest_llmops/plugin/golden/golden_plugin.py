@@ -13,7 +13,7 @@ import pytest
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem
 from pytest_llmops.evaluation.conclusion import Conclusion, conclude, make_run, save_run
 from pytest_llmops.evaluation.environment import describe_environment
-from pytest_llmops.evaluation.github_actions import report_to_actions
+from pytest_llmops.evaluation.reporting import report_run
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.plugin import LOOSEN, MARKERS, written_settings
@@ -258,10 +258,10 @@ class GoldenPlugin:
         if run is not None and revision is not None:
             for excuse in self._find_excuses(session):
                 conclusion.add(f"red: {excuse}", "failed")
+        if run is not None:
+            report_run(evaluation, run, conclusion, red=conclusion.red or bool(session.exitstatus))
         if conclusion.red:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
-        if run is not None:
-            conclusion.problems += report_to_actions(evaluation, run, red=bool(session.exitstatus))
 
     def _notes(self, session: pytest.Session) -> Iterator[str]:
         if not (self.evaluation.source.revision or session.exitstatus):  # against one, they fail the build

@@ -1,0 +1,75 @@
+"""`llmops report [RUN.json]`: a run as one HTML file. Exit 0 for any verdict, 3 where it cannot be made."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pytest_llmops.errors import LLMOpsError, RunFileError
+from pytest_llmops.evaluation.comparing import open_sides
+from pytest_llmops.reports.html.data import Past, build_data, summarize_past
+from pytest_llmops.reports.html.report_file import write_report
+from pytest_llmops.settings import NO_BASELINE, Settings, find_root, load_settings
+
+_BROKEN = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "run",
+        nargs="?",
+        metavar="RUN.json",
+        help="a run file (default: the last run, .llmops/runs/last.json)",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="FILE|git:REF|none",
+        help="compare with this (default: the accepted baseline, if there is one)",
+    )
+    parser.add_argument("--history", metavar="DIR", help="folder of earlier run files, for trends")
+    parser.add_argument(
+        "-o", "--out", metavar="FILE.html", default="report.html", help="default: report.html"
+    )
+    parser.set_defaults(do=_report)
+
+
+def _report(given: argparse.Namespace) -> int:
+    settings = load_settings(find_root(Path.cwd()))
+    run = given.run or str(settings.path(settings.home) / "runs" / "last.json")
+    try:
+        sides = open_sides(run, given.baseline, settings)
+        history = _read_history(Path(given.history), Path(run), settings) if given.history else []
+        write_report(build_data(sides, history=history, file=run), Path(given.out))
+    except LLMOpsError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
+        return _BROKEN
+    except OSError as error:
+        print(f"{given.out} could not be written: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
+        return _BROKEN
+    print(given.out)  # noqa: T201 - as above
+    return 0
+
+
+def _read_history(folder: Path, run: Path, settings: Settings) -> list[Past]:
+    """
+    Summarize the runs of a folder, oldest first, and then this one; a file that is no run is left out.
+
+    Raises:
+        RunFileError: This run cannot be read.
+    """
+    past: list[Past] = []
+    for path in sorted(folder.glob("*.json")):
+        if path.resolve() == run.resolve():
+            continue
+        try:
+            past.append(_summarize(path, settings))
+        except RunFileError as error:
+            print(f"left out of the history: {error}", file=sys.stderr)  # noqa: T201 - a command talks to its user
+    past.sort(key=lambda one: one.ended)
+    return [*past, _summarize(run, settings)]
+
+
+def _summarize(path: Path, settings: Settings) -> Past:
+    """Summarize a run by its thresholds alone, since each was compared with another baseline."""
+    return summarize_past(path.stem, open_sides(str(path), NO_BASELINE, settings))

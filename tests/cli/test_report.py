@@ -1,0 +1,142 @@
+"""`llmops report`: one file from which a reviewer learns what broke, since when, and how to see it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from tests.cli.test_comment import shop
+from tests.command import main
+from tests.report_page import read_data
+
+__all__ = ["shop"]
+
+
+@pytest.fixture
+def report(shop, monkeypatch):
+    """Runs the worse app, and returns the data of its report."""
+    monkeypatch.setenv("TONE", "kind")
+
+    def write(*flags):
+        main(["run", "--out", "run.json"])
+        assert main(["report", "run.json", *flags]) == 0
+        return read_data(shop / "report.html")
+
+    return write
+
+
+def test_a_reviewer_learns_what_broke_since_when_and_how_to_see_it(report):
+    data = report("--baseline", "base.json")
+
+    assert (data["outcome"], data["baseline"]) == ("failed", "base.json")
+    assert data["counts"] == {
+        "passed": 2, "failed": 1, "regressed": 0, "undecided": 0, "error": 0, "known": 1,
+    }  # fmt: skip
+    assert data["causes"] == ["environment TONE is set now"]
+    (case,) = [case for case in data["cases"] if case["status"] == "failed"]
+    assert (case["id"], case["input"]) == ("golden/shop.yaml::long", "How long?")
+    assert case["command"] == "pytest --llm-golden golden/shop.yaml::long"
+    assert case["source"] == "golden/shop.yaml:4"
+    assert case["before"]["outputs"][0]["text"] == "60 days"
+    assert case["outputs"][0]["text"].startswith("Ask @ann")
+    (verdict,) = case["verdicts"]
+    assert (verdict["check"], verdict["baseline"], verdict["observed"]) == ("keywords >= 1", 1, 0)
+    assert verdict["reason"] == "missing: '60'"
+    assert [action["command"].split()[:2] for action in data["actions"]] == [
+        ["pytest", "--llm-golden"],
+        ["llmops", "accept"],
+    ]
+
+
+def test_a_known_failure_is_no_red_case(report):
+    cases = {case["id"].partition("::")[2]: case for case in report("--baseline", "base.json")["cases"]}
+
+    assert (cases["where"]["status"], cases["gift"]["status"]) == ("known", "passed")
+    assert [verdict["known"] for verdict in cases["where"]["verdicts"]] == [True]
+
+
+def test_without_a_baseline_only_thresholds_decide(report):
+    data = report("--baseline", "none")
+
+    assert (data["outcome"], data["baseline"], data["usage_before"]) == ("failed", "", None)
+    assert {case["status"] for case in data["cases"]} == {"failed", "passed"}
+    assert data["actions"][-1]["command"] == "llmops accept run.json"
+
+
+def test_the_last_run_against_the_accepted_baseline_is_the_default(shop):
+    main(["run", "--out", ".llmops/runs/last.json"])
+
+    assert main(["report"]) == 0
+    assert read_data(shop / "report.html")["baseline"] == "golden/baseline.json"
+
+
+def test_history_has_the_runs_of_a_folder_and_this_one_last(report, shop, capsys):
+    (shop / "runs").mkdir()
+    (shop / "base.json").rename(shop / "runs/base.json")
+    (shop / "runs/other.json").write_text("[]")
+    past = report("--history", "runs")["history"]
+
+    assert [one["name"] for one in past] == ["base", "run"]
+    assert [one["checks"] for one in past] == [{"keywords mean >= 0.1": 0.5}] * 2
+    assert past[0]["cases"]["golden/shop.yaml::long"] == 1
+    assert past[1]["cases"]["golden/shop.yaml::long"] == 0
+    assert "left out of the history: runs/other.json" in capsys.readouterr().err
+
+
+def test_the_page_allows_its_own_script_and_style_alone(report, shop):
+    report()
+    text = (shop / "report.html").read_text(encoding="utf-8")
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)[1]
+    allowed = dict(part.strip().partition(" ")[::2] for part in policy.split(";"))
+    elements = _Elements()
+    elements.feed(text)
+
+    assert allowed["default-src"] == "'none'"
+    for name in ("script", "style"):
+        (content,) = [body for tag, attributes, body in elements.found if tag == name and not attributes]
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert allowed[f"{name}-src"] == f"'sha256-{digest}'"
+    assert "@ann" not in text  # texts of the run are in the compressed data
+
+
+class _Elements(HTMLParser):
+    """The elements with their attributes and the text in them."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+        self.open = False
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, attrs, ""))
+        self.open = True
+
+    def handle_data(self, data):
+        if self.open:
+            tag, attributes, body = self.found[-1]
+            self.found[-1] = (tag, attributes, body + data)
+
+    def handle_endtag(self, _tag):
+        self.open = False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.json"], "missing.json: there is no such run file"),
+        (["base.json", "--baseline", "nowhere.json"], "nowhere.json: there is no such run file"),
+        (
+            ["base.json", "-o", "shop.py/report.html"],
+            "shop.py/report.html could not be written: Not a directory",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("shop")
+def test_a_mistake_is_one_message(arguments, message, capsys):
+    capsys.readouterr()
+    assert main(["report", *arguments]) == 3
+    assert message in capsys.readouterr().err
