@@ -36,6 +36,7 @@ VERBS = (
     *("prompts", "prompts check", "prompts lock", "prompts diff", "review"),
     *("mcp", "mcp check", "mcp lock"),
     "mutate",
+    "demo",
 )
 
 
