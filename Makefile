@@ -28,7 +28,7 @@ before-mcp = $(BIN)/llmops models pull injection && $(BIN)/llmops mcp check -- .
 
 unexport PYTHONDONTWRITEBYTECODE # hundreds of processes would compile the same modules
 
-.PHONY: golden mutate golden-live golden-sample independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant variants interop lock clean
+.PHONY: golden mutate golden-live golden-sample independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant variants interop report browser lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
@@ -134,6 +134,13 @@ interop: .venv-deepeval/stamp .venv-clients/stamp # tests beside real libraries 
 	.venv-deepeval/bin/python -m pytest -p no:deepeval -p no:asyncio -p no:rerunfailures -p no:repeat \
 	  tests/unit/features/deepeval/test_deepeval.py tests/unit/features/deepeval/test_deepeval_wrapped.py
 
+report: # builds the script of the HTML report; needs Node, which nothing else does
+	cd pytest_llmops/reports/html && npm ci --no-audit --no-fund && npm run build && rm -rf node_modules
+
+browser: .venv-browser/stamp # the HTML report in Chromium, which is installed where it is missing
+	command -v chromium || command -v google-chrome || (apt-get update -q && apt-get install -qy --no-install-recommends chromium)
+	.venv-browser/bin/python -m pytest tests/browser $(ARGS)
+
 bench: .venv/test.stamp
 	$(BIN)/pip install -q --group bench
 	@$(BIN)/llmops models pull
@@ -154,6 +161,13 @@ clean:
 	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
 	  > $$(.venv-deepeval/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
 	.venv-deepeval/bin/python -m pip install -q --disable-pip-version-check deepeval==4.3.1
+	@touch $@
+
+.venv-browser/stamp: .venv/test.stamp
+	.venv/bin/python -m venv .venv-browser
+	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
+	  > $$(.venv-browser/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
+	.venv-browser/bin/python -m pip install -q --disable-pip-version-check "playwright>=1.60,<2" "axe-playwright-python>=0.1.8,<1"
 	@touch $@
 
 .venv-clients/stamp: .venv/test.stamp

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from tests.warm import warmed
 
 pytest_plugins = ["pytester"]
+collect_ignore = [] if find_spec("playwright") else ["browser"]  # `make browser` has an environment with it
 for name in ("GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):  # else the runs of tests report there
     os.environ.pop(name, None)
 

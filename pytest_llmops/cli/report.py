@@ -10,7 +10,8 @@ from pytest_llmops.errors import LLMOpsError, RunFileError
 from pytest_llmops.evaluation.comparing import open_sides
 from pytest_llmops.reports.html.data import Past, build_data, summarize_past
 from pytest_llmops.reports.html.report_file import write_report
-from pytest_llmops.settings import NO_BASELINE, Settings, find_root, load_settings
+from pytest_llmops.reports.sides import Sides
+from pytest_llmops.settings import Settings, find_root, load_settings
 
 _BROKEN = 3
 
@@ -39,7 +40,7 @@ def _report(given: argparse.Namespace) -> int:
     run = given.run or str(settings.path(settings.home) / "runs" / "last.json")
     try:
         sides = open_sides(run, given.baseline, settings)
-        history = _read_history(Path(given.history), Path(run), settings) if given.history else []
+        history = _read_history(given, sides, Path(run), settings) if given.history else []
         write_report(build_data(sides, history=history, file=run), Path(given.out))
     except LLMOpsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
@@ -51,25 +52,19 @@ def _report(given: argparse.Namespace) -> int:
     return 0
 
 
-def _read_history(folder: Path, run: Path, settings: Settings) -> list[Past]:
+def _read_history(given: argparse.Namespace, sides: Sides, run: Path, settings: Settings) -> list[Past]:
     """
     Summarize the runs of a folder, oldest first, and then this one; a file that is no run is left out.
 
-    Raises:
-        RunFileError: This run cannot be read.
+    All are compared with the baseline of this one, so that a known failure makes no earlier run red.
     """
     past: list[Past] = []
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(Path(given.history).glob("*.json")):
         if path.resolve() == run.resolve():
             continue
         try:
-            past.append(_summarize(path, settings))
+            past.append(summarize_past(path.stem, open_sides(str(path), given.baseline, settings)))
         except RunFileError as error:
             print(f"left out of the history: {error}", file=sys.stderr)  # noqa: T201 - a command talks to its user
     past.sort(key=lambda one: one.ended)
-    return [*past, _summarize(run, settings)]
-
-
-def _summarize(path: Path, settings: Settings) -> Past:
-    """Summarize a run by its thresholds alone, since each was compared with another baseline."""
-    return summarize_past(path.stem, open_sides(str(path), NO_BASELINE, settings))
+    return [*past, summarize_past(run.stem, sides)]

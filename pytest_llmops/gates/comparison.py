@@ -148,11 +148,8 @@ def compare(  # noqa: PLR0913 - the public door
 
 
 def _judge_nothing(verdicts: list[Verdict], nothing: Verdict) -> list[Verdict]:
-    """Return what is decided where nothing is compared: errors, and thresholds that are missed."""
-    outcomes = {verdict.outcome for verdict in verdicts}
-    if "error" in outcomes:
-        return verdicts
-    return [*verdicts, nothing] if "failed" in outcomes else [nothing]
+    """Return what thresholds decide where nothing is compared; and that nothing is, if nothing broke."""
+    return verdicts if any(verdict.outcome == "error" for verdict in verdicts) else [*verdicts, nothing]
 
 
 def _with_means(

@@ -118,7 +118,7 @@ def summarize_past(name: str, sides: Sides) -> Past:
             if verdict.observed is not None
         },
         cases={result.case: _pass_share(result) for result in sides.run.results},
-        cost_usd=sides.run.usage.cost_usd,
+        cost_usd=sides.run.usage.cost_usd if sides.run.usage.calls else None,
         latency_s=sum(output.latency_s for result in sides.run.results for output in result.outputs),
     )
 

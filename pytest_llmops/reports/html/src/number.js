@@ -1,0 +1,25 @@
+// Numbers as they are written in the page.
+
+const format = (options) => {
+  const { format: write } = new Intl.NumberFormat("en", options);
+  return (value) => write(value).replace("-", "−");
+};
+const large = format({ maximumFractionDigits: 2 });
+const small = format({ maximumSignificantDigits: 3 });
+
+const orDash = (write) => (value) => (value == null ? "–" : write(value));
+
+export const figure = orDash((value) => (Math.abs(value) < 1 ? small(value) : large(value)));
+export const signed = orDash((value) => (value > 0 ? "+" : "") + figure(value));
+export const dollars = orDash((value) => `$${figure(value)}`);
+export const percent = orDash((value) => `${large(Math.round(value * 100))}%`);
+export const seconds = orDash((value) => {
+  if (value >= 120) return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
+  return value < 1 ? `${Math.round(value * 1000)} ms` : `${large(value)} s`;
+});
+
+export const mean = (values) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null);
+export const isNumber = (value) => value != null;
+
+/** "1 case", "2 cases" */
+export const counted = (n, noun) => `${large(n)} ${noun}${n === 1 ? "" : "s"}`;

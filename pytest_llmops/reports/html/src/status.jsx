@@ -1,0 +1,39 @@
+// The words of the gate, worst first, each with a shape of its own: the colour is never alone.
+
+import { short } from "./text.jsx";
+
+export const STATUSES = ["regressed", "failed", "error", "undecided", "known", "passed"];
+export const RED = ["regressed", "failed", "error"];
+
+export const isRed = ({ status }) => RED.includes(status);
+
+/** The status of a verdict: a failure that the baseline has too is known. */
+export const statusOf = ({ outcome, known }) => (known ? "known" : outcome);
+
+export const rank = (status) => (STATUSES.indexOf(status) + 1 || STATUSES.length + 1) - 1;
+
+export const worstFirst = (verdicts) => [...verdicts].sort((a, b) => rank(statusOf(a)) - rank(statusOf(b)));
+
+const SHAPES = {
+  regressed: "M2 4l5 5 2.5-2.5L14 11M14 7v4h-4",
+  failed: "M4 4l8 8M12 4l-8 8",
+  error: "M8 2l6.5 11.5h-13zM8 6.5v3.5M8 11.6v.4",
+  undecided: "M5 6a3 3 0 1 1 4.5 2.6Q8 9.5 8 11M8 13.4v.4",
+  known: "M3 6h10M3 10h10",
+  passed: "M3 8.5l3.5 3.5L13 4.5",
+};
+
+export const Icon = ({ status }) => (
+  <svg class="icon" viewBox="0 0 16 16" aria-hidden="true">
+    <path d={STATUSES.includes(status) ? SHAPES[status] : "M4 8h8"} />
+  </svg>
+);
+
+/** The class that gives a status its colour: no other word of the data may become a class. */
+export const tone = (status) => (STATUSES.includes(status) ? status : "unknown");
+
+export const Status = ({ of: status, children = short(status) || "unknown" }) => (
+  <span class={`status ${tone(status)}`}>
+    <Icon status={status} /> {children}
+  </span>
+);
