@@ -37,6 +37,7 @@ VERBS = (
     *("mcp", "mcp check", "mcp lock"),
     "mutate",
     "demo",
+    "init",
 )
 
 
