@@ -8,36 +8,57 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_llmops.printable import printable
+from pytest_llmops.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_llmops.reports.sides import Sides
 
-SUMMARY, ACTIONS, WORKSPACE = "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS", "GITHUB_WORKSPACE"
+SUMMARY, OUTPUT = "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"
+ACTIONS, WORKSPACE = "GITHUB_ACTIONS", "GITHUB_WORKSPACE"
 _MOST = 10  # annotations of a step that GitHub shows
 _LONGEST = 300  # characters of one
 
 
 def is_wanted() -> bool:
     """Return whether this process is a step of GitHub Actions."""
-    return bool(os.environ.get(SUMMARY)) or os.environ.get(ACTIONS) == "true"
+    return any(map(os.environ.get, (SUMMARY, OUTPUT))) or os.environ.get(ACTIONS) == "true"
 
 
-def report_to_actions(sides: Sides, root: Path, *, red: bool) -> list[str]:
+def report_to_actions(sides: Sides, settings: Settings, *, red: bool) -> list[str]:
     """
-    Append the comment on a run that is over to the step's summary.
+    Append the comment on a run that is over to the step's summary, and its results to the step's outputs.
 
     Returns:
         Annotations, for standard output.
 
     Raises:
-        OSError: The summary cannot be written.
+        OSError: A file of the step cannot be written.
     """
     from pytest_llmops.reports.comment import write_comment
+
+    if path := os.environ.get(OUTPUT):
+        with Path(path).open("a", encoding="utf-8") as outputs:
+            outputs.writelines(_list_outputs(sides, settings, red=red))
 
     if path := os.environ.get(SUMMARY):
         with Path(path).open("a", encoding="utf-8") as summary:
             summary.write(f"{write_comment(sides, job='failure' if red else 'success')}\n")
-    return list(_annotate(sides, root)) if os.environ.get(ACTIONS) == "true" else []
+    return list(_annotate(sides, settings.root)) if os.environ.get(ACTIONS) == "true" else []
+
+
+def _list_outputs(sides: Sides, settings: Settings, *, red: bool) -> Iterator[str]:
+    """Yield the outputs of `action.yml`, a line each."""
+    from pytest_llmops.reports.sides import RED, sort_cases
+
+    comparison, usage = sides.comparison, sides.run.usage
+    statuses = list(sort_cases(sides).statuses(sides.run).values())
+    outcome = "failed" if red and comparison.outcome not in RED else comparison.outcome
+    yield f"outcome={outcome}\n"
+    yield f"regressed={statuses.count('regressed')}\n"
+    yield f"undecided={statuses.count('undecided')}\n"
+    yield f"cost-usd={'' if usage.cost_usd is None else f'{usage.cost_usd:.6f}'}\n"
+    if settings.html and "\n" not in settings.html:
+        yield f"report-path={settings.html}\n"
 
 
 def _annotate(sides: Sides, root: Path) -> Iterator[str]:

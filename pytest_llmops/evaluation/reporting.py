@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.evaluation.conclusion import Conclusion
-from pytest_llmops.evaluation.github_actions import SUMMARY, is_wanted, report_to_actions
+from pytest_llmops.evaluation.github_actions import is_wanted, report_to_actions
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.records import Run
@@ -39,10 +38,9 @@ def report_run(evaluation: Evaluation, run: Run, conclusion: Conclusion, *, red:
             red = True
     if on_actions:
         try:
-            conclusion.problems += report_to_actions(sides, settings.root, red=red)
+            conclusion.problems += report_to_actions(sides, settings, red=red)
         except (LLMOpsError, OSError, ValueError) as error:
-            path = os.environ.get(SUMMARY, "")
-            conclusion.problems.append(f"the step summary {path} could not be written: {error}")
+            conclusion.problems.append(f"not reported to GitHub Actions: {error}")
 
 
 def find_sides(evaluation: Evaluation, run: Run) -> Sides:

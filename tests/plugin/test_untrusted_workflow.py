@@ -89,8 +89,11 @@ class Pipeline:
         if (left / "run.json").exists():
             (folder / "artefact").mkdir()
             shutil.copy(left / "run.json", folder / "artefact/run.json")
-        (command,) = documented("comment")
-        code, _ = self.run(folder, command, JOB=job, LINK="https://github.example/runs/7")
+        commands = documented("comment")  # the last one comments
+        *_, (code, _) = [
+            self.run(folder, command, JOB=job, LINK="https://github.example/7") for command in commands
+        ]
+        assert (folder / "report.html").exists() == (left / "run.json").exists()
         return code, (folder / "comment.md").read_text(encoding="utf-8")
 
 
