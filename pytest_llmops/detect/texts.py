@@ -15,7 +15,7 @@ _DEEPEST = 64  # levels of nesting, of JSON inside strings too; deeper values ar
 _JSON_STARTS = ("{", "[", '"')
 _JSON_WORDS = ("true", "false", "null", "-")
 _ESCAPE = 6  # characters of `\u00e9`
-_OURS = frozenset({"start", "end", "origin"})
+_OURS = frozenset({"start", "end", "origin", "repeat"})
 _IDS = frozenset({"span_id", "parent_id", "trace_id"})
 _RANDOM_ID = re.compile(r"(?:[0-9a-f]{16}){1,2}")  # as OpenTelemetry draws them; an app cannot choose them
 

@@ -39,6 +39,7 @@ _ROWS = 100  # of the table of checks
 _RUN_AGAIN = 5  # cases, by the command that is shown
 _ANSWERS = 3  # of a case's repeats
 _WIDEST = 2_000  # characters of a text
+_SHORT = 12  # characters of a commit
 
 
 def write_comment(sides: Sides, *, job: str | None = None, link: str = "", style: Format = "github") -> str:
@@ -83,6 +84,8 @@ def _find_outcome(comparison: Comparison, job: str | None) -> str:
 def _describe(sides: Sides, cases: SortedCases, job: str | None) -> Iterable[Block]:
     """Yield what became of the cases in numbers, the checks, and what changed."""
     base = f"compared with {sides.named}" if sides.named else "there is no baseline: only thresholds decide"
+    if revision := sides.run.environment.get("revision"):
+        base = f"commit {revision[:_SHORT]} {base}" if sides.named else f"commit {revision[:_SHORT]}: {base}"
     is_red = job is not None and sides.comparison.outcome in RED  # whatever the job says
     yield Notes(items=[_count(sides, cases), base, *(() if is_red else _describe_job(job))])
     verdicts = sorted(sides.comparison.verdicts, key=lambda verdict: verdict.outcome == "passed")
