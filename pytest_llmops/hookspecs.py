@@ -16,7 +16,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from pytest_llmops.protocols import App, RunListener
-    from pytest_llmops.records import Golden, Verdict
+    from pytest_llmops.records import Golden, Run, Verdict
     from pytest_llmops.settings import Settings
 
 GROUP = "pytest_llmops"
@@ -85,6 +85,19 @@ class Lost(NamedTuple):
     content: object = None
 
 
+class ReportParts(NamedTuple):
+    """
+    What a feature adds to the HTML report; its texts are masked and shown as text.
+
+    Attributes:
+        columns: Of the list of cases: title to the text of each case, by item id.
+        panels: Of the overview: title to text.
+    """
+
+    columns: Mapping[str, Mapping[str, str]] = {}
+    panels: Mapping[str, str] = {}
+
+
 class ListLost(Protocol):
     """Lists what a change took out of a file that is accepted beside the baseline."""
 
@@ -141,6 +154,11 @@ def llmops_accepted_files() -> Mapping[str, str]:  # type: ignore[empty-body]
     Each has the import path `module:function` of a `ListLost`, by which a change of it is compared with
     its merge base.
     """
+
+
+@_hookspec
+def llmops_report(run: Run) -> ReportParts | None:
+    """Return columns and panels of the HTML report on a run; None for nothing."""
 
 
 @_hookspec

@@ -37,6 +37,12 @@ _VERBS = (
         page="docs/report.md",
     ),
     Verb(
+        name="view",
+        module=f"{__name__}.view",
+        help="serve the reports of a folder's runs on this machine",
+        page="docs/report.md",
+    ),
+    Verb(
         name="accept",
         module=f"{__name__}.accept",
         help="write the baseline from a run; only its new cases, unless --all",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from pytest_llmops.errors import LLMOpsError, RunFileError
 from pytest_llmops.evaluation.comparing import open_sides
@@ -39,9 +40,8 @@ def _report(given: argparse.Namespace) -> int:
     settings = load_settings(find_root(Path.cwd()))
     run = given.run or str(settings.path(settings.home) / "runs" / "last.json")
     try:
-        sides = open_sides(run, given.baseline, settings)
-        history = _read_history(given, sides, Path(run), settings) if given.history else []
-        write_report(build_data(sides, history=history, file=run), Path(given.out))
+        history = Path(given.history) if given.history else None
+        write_report(make_report(run, given.baseline, history, settings), Path(given.out))
     except LLMOpsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _BROKEN
@@ -52,18 +52,36 @@ def _report(given: argparse.Namespace) -> int:
     return 0
 
 
-def _read_history(given: argparse.Namespace, sides: Sides, run: Path, settings: Settings) -> list[Past]:
+def make_report(run: str, baseline: str | None, history: Path | None, settings: Settings) -> dict[str, Any]:
+    """
+    Return the data of the report on a run file.
+
+    Args:
+        baseline: As `open_sides` takes it.
+        history: Folder of other run files.
+
+    Raises:
+        LLMOpsError: The run or the baseline cannot be read, or a feature breaks the report.
+    """
+    sides = open_sides(run, baseline, settings)
+    past = _read_history(history, Path(run), sides, baseline, settings) if history else []
+    return build_data(sides, history=past, file=run)
+
+
+def _read_history(
+    folder: Path, run: Path, sides: Sides, baseline: str | None, settings: Settings
+) -> list[Past]:
     """
     Summarize the runs of a folder, oldest first, and then this one; a file that is no run is left out.
 
     All are compared with the baseline of this one, so that a known failure makes no earlier run red.
     """
     past: list[Past] = []
-    for path in sorted(Path(given.history).glob("*.json")):
+    for path in sorted(folder.glob("*.json")):
         if path.resolve() == run.resolve():
             continue
         try:
-            past.append(summarize_past(path.stem, open_sides(str(path), given.baseline, settings)))
+            past.append(summarize_past(path.stem, open_sides(str(path), baseline, settings)))
         except RunFileError as error:
             print(f"left out of the history: {error}", file=sys.stderr)  # noqa: T201 - a command talks to its user
     past.sort(key=lambda one: one.ended)

@@ -19,6 +19,7 @@ VERBS = (
         "compare",
         "comment",
         "report",
+        "view",
         "accept",
         "score",
         "calibrate",

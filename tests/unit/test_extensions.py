@@ -9,13 +9,24 @@ import pytest
 
 from pytest_llmops import extensions, load_golden, registry
 from pytest_llmops.errors import GoldenError, MetricNameError, MetricOptionError
-from pytest_llmops.records import Bound
+from pytest_llmops.extensions import FeatureError
+from pytest_llmops.records import Bound, CaseResult, Comparison, Run
 from pytest_llmops.registry import create_metric, known_metrics
+from pytest_llmops.reports.html.data import build_data
+from pytest_llmops.reports.sides import Sides
 from tests.command import main
 
 HEAD = "from pytest_llmops.hookspecs import Verb, hookimpl\n\n"
 VERB = "Verb(name='costs', module='our_costs', help='what each case costs')"
 GOOD = f"{HEAD}@hookimpl\ndef llmops_verbs():\n    return [{VERB}]\n"
+RUN = Run(signature={}, results=(CaseResult(case="golden/a.yaml::x", input_hash=""),))
+SIDES = Sides(
+    comparison=Comparison(outcome="passed", verdicts=(), level=0.95),
+    base=Run(signature={}, results=()),
+    named="",
+    run=RUN,
+    cases={},
+)
 METRICS = HEAD + "@hookimpl\ndef llmops_metrics():\n    return {!r}\n"
 
 
@@ -109,7 +120,8 @@ def test_a_metric_that_cannot_be_loaded_is_one_message(install, path, message):
 
 KEYS = HEAD + "@hookimpl\ndef llmops_suite_keys():\n    return {!r}\n"
 READER = """
-from pytest_llmops.records import Bound
+from pytest_llmops.extensions import FeatureError
+from pytest_llmops.records import Bound, CaseResult, Comparison, Run
 
 def read(written):
     return {name: Bound(comparison=">=", threshold=float(bound)) for name, bound in written.items()}
@@ -132,3 +144,30 @@ def test_two_features_of_one_key_are_one_message(install, tmp_path):
     (tmp_path / "shop.yaml").write_text("suite: {mutation: {lies: '>= 0.9'}}\ncases: [{id: a, input: b}]\n")
     with pytest.raises(GoldenError, match="our_carbon:read"):
         load_golden(tmp_path / "shop.yaml", root=tmp_path)
+
+
+def test_a_feature_adds_to_the_report(install):
+    install(
+        f"{HEAD}from pytest_llmops.hookspecs import ReportParts\n@hookimpl\ndef llmops_report(run):\n"
+        "    columns = {'team': {result.case: 'a' for result in run.results}}\n"
+        "    return ReportParts(columns=columns, panels={'News': 'key AKIAIOSFODNN7EXAMPLE'})\n"
+    )
+    data = build_data(SIDES)
+    assert data["columns"] == [{"title": "team", "of": {"golden/a.yaml::x": "a"}}]
+    assert data["panels"] == [{"title": "News", "text": "key <API_KEY>"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return {'panels': {}}", "returned a value of type dict, not ReportParts"),
+        ("return ReportParts(panels=['x'])", "llmops_report must return texts by title"),
+        ("return ReportParts(columns={'team': {'x': 3}})", "llmops_report must return texts by title"),
+        ("raise KeyError('x')", "llmops_report raised KeyError"),
+    ],
+)
+def test_a_feature_that_breaks_the_report_is_named(install, body, message):
+    imported = "from pytest_llmops.hookspecs import ReportParts\n"
+    install(f"{HEAD}{imported}@hookimpl\ndef llmops_report(run):\n    {body}\n")
+    with pytest.raises(FeatureError, match=rf"the feature cost_report .*{message}"):
+        build_data(SIDES)

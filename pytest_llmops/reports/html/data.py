@@ -15,10 +15,12 @@ from itertools import chain
 from typing import Any
 
 from pytest_llmops.bounds import describe_check, holds
-from pytest_llmops.detect.mask import mask_recorded
+from pytest_llmops.detect.mask import mask, mask_recorded
 from pytest_llmops.detect.texts import walk
+from pytest_llmops.extensions import FeatureError, call_hook
 from pytest_llmops.gates.absolute import judge_case
 from pytest_llmops.gates.outcomes import count, status, worst
+from pytest_llmops.hookspecs import ReportParts
 from pytest_llmops.records import (
     Case,
     CaseResult,
@@ -73,6 +75,9 @@ def build_data(
     """
     Return the data of a report.
 
+    Raises:
+        FeatureError: A feature that adds to it is broken.
+
     Args:
         problems: Sentences about the run as a whole.
         history: The earlier runs, oldest first, then this one.
@@ -102,7 +107,29 @@ def build_data(
         "cases": list(_describe_cases(sides, cases, statuses)),
         "missing": comparison.missing,
         "history": [plain(past) for past in history],
+        **_list_added_parts(run),
     }
+
+
+def _list_added_parts(run: Run) -> dict[str, Any]:
+    """
+    List the columns and panels of features.
+
+    Raises:
+        FeatureError: A feature raised or returned something else.
+    """
+    columns: list[dict[str, Any]] = []
+    panels: list[dict[str, str]] = []
+    for feature, parts in call_hook("llmops_report", ReportParts, run=run):
+        try:
+            for title, texts in parts.columns.items():
+                columns.append(
+                    {"title": mask(title), "of": {case: mask(text) for case, text in texts.items()}}
+                )
+            panels += [{"title": mask(title), "text": mask(text)} for title, text in parts.panels.items()]
+        except (AttributeError, TypeError) as error:
+            raise FeatureError(feature, f"llmops_report must return texts by title: {error}") from None
+    return {"columns": columns, "panels": panels}
 
 
 def summarize_past(name: str, sides: Sides) -> Past:
