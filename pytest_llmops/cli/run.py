@@ -132,7 +132,8 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     )
     if unsaved:
         conclusion.add(unsaved, "error")
-    report_run(evaluation, run, conclusion, red=conclusion.red or bool(red))
+    saved = shown_path(settings.path(settings.out), settings.root) if settings.out else None
+    report_run(evaluation, run, conclusion, red=conclusion.red or bool(red), saved=saved)
     print("\n".join(conclusion.render(statuses)))  # noqa: T201 - as above
     if conclusion.broken or any(verdict.outcome == "error" for verdict in red):
         return _BROKEN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.evaluation.conclusion import Conclusion
 from pytest_llmops.evaluation.github_actions import is_wanted, report_to_actions
 from pytest_llmops.evaluation.run import Evaluation
+from pytest_llmops.evaluation.source import SINCE
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.records import Run
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:  # with all gates, which a run without a baseline does without
     from pytest_llmops.reports.sides import Sides
 
 
-def report_run(evaluation: Evaluation, run: Run, conclusion: Conclusion, *, red: bool) -> None:
+def report_run(
+    evaluation: Evaluation, run: Run, conclusion: Conclusion, *, red: bool, saved: str | None
+) -> None:
     """
     Write the reports that settings and environment ask for.
 
@@ -24,15 +28,18 @@ def report_run(evaluation: Evaluation, run: Run, conclusion: Conclusion, *, red:
 
     Args:
         red: The build fails, whatever the comparison says.
+        saved: The file that the run was written to, from the root; None if it was written to none.
     """
     settings, on_actions = evaluation.settings, is_wanted()
     if not (settings.html or on_actions):
         return
-    problems = tuple(conclusion.problems)
+    problems = [
+        line for line in conclusion.problems if not line.startswith(SINCE)
+    ]  # the comparison has those
     sides = find_sides(evaluation, run)
     if settings.html:
         try:
-            _write_html(sides, problems, settings.path(settings.html), settings.out)
+            _write_html(sides, problems, settings.path(settings.html), saved)
         except (LLMOpsError, OSError, ValueError) as error:
             conclusion.add(f"the report {settings.html} could not be written: {error}", "error")
             red = True
@@ -60,8 +67,8 @@ def find_sides(evaluation: Evaluation, run: Run) -> Sides:
     )
 
 
-def _write_html(sides: Sides, problems: tuple[str, ...], path: Path, out: str | None) -> None:
+def _write_html(sides: Sides, problems: Sequence[str], path: Path, saved: str | None) -> None:
     from pytest_llmops.reports.html.data import build_data
     from pytest_llmops.reports.html.report_file import write_report
 
-    write_report(build_data(sides, problems=problems, file=out or "RUN.json"), path)
+    write_report(build_data(sides, problems=problems, file=saved or "RUN.json"), path)

@@ -32,6 +32,9 @@ from pytest_llmops.revision.recordings import RecordedChanges
 from pytest_llmops.revision.revision import Revision
 from pytest_llmops.settings import Settings
 
+SINCE = "since the baseline: "
+"""The begin of a sentence on what changed besides the scores."""
+
 _NAMED = 3
 
 
@@ -148,8 +151,8 @@ class BaselineSource:
         lines.append(selfcheck_line(base, run.suite, repeats=plan_repeats(settings), most=most))
         changes = describe_changes(self.base.signature, run.signature)
         unstamped = describe_unstamped(self.base.signature, run.signature)
-        lines += [f"since the baseline: {change}" for change in changes]
-        lines += [f"since the baseline: {more}" for more in describe_spending(base.results, run.results)]
+        lines += [f"{SINCE}{change}" for change in changes]
+        lines += [f"{SINCE}{more}" for more in describe_spending(base.results, run.results)]
         lines += unstamped
         if (kinds := stamped_kinds(self.base.signature, run.signature)) and not changes and not unstamped:
             lines.append(f"no stamp differs from the baseline: {', '.join(kinds)}")

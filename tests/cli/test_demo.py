@@ -18,8 +18,14 @@ def test_a_shorter_prompt_is_caught_and_named_as_the_cause(tmp_path, capfd):
     assert (folder / "report.html").as_uri() in shown
     data = read_data(folder / "report.html")
     assert data["causes"] == ["prompt prompts/answer.md: answer 1.0.0 → 1.1.0"]
-    case = next(case for case in data["cases"] if case["id"] == "golden/shop.yaml::express")
-    assert case["status"] == "regressed"
+    cases = {case["id"].partition("::")[2]: case for case in data["cases"]}
+    assert (cases["refund"]["status"], cases["refund"]["dropped"]) == (
+        "passed",
+        True,
+    )  # by the suite's mean alone
+    case = cases["express"]
+    assert (case["status"], case["dropped"]) == ("regressed", False)
+    assert data["actions"][-1]["command"] == "llmops accept --all .llmops/runs/last.json"
     assert case["outputs"][0]["text"] == "Express delivery costs £5.95."
     assert case["before"]["outputs"][0]["text"].endswith("if you order before noon.")
 

@@ -259,7 +259,9 @@ class GoldenPlugin:
             for excuse in self._find_excuses(session):
                 conclusion.add(f"red: {excuse}", "failed")
         if run is not None:
-            report_run(evaluation, run, conclusion, red=conclusion.red or bool(session.exitstatus))
+            settings, red = evaluation.settings, conclusion.red or bool(session.exitstatus)
+            saved = shown_path(settings.path(settings.out or self._last_run), settings.root)
+            report_run(evaluation, run, conclusion, red=red, saved=saved)
         if conclusion.red:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
@@ -300,10 +302,15 @@ class GoldenPlugin:
             environment=describe_environment(settings.root),
         )
 
+    @property
+    def _last_run(self) -> str:
+        """The file of the last golden run, from the root."""
+        return f"{self.evaluation.settings.home}/runs/last.json"
+
     def _save(self, run: Run) -> str:
         """Write the run; a sentence if the requested file could not be written."""
         settings, problems = self.evaluation.settings, self.evaluation.problems
-        problems += filter(None, [save_run(run, settings.path(settings.home) / "runs" / "last.json")])
+        problems += filter(None, [save_run(run, settings.path(self._last_run))])
         return save_run(run, settings.path(settings.out)) if settings.out else ""
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

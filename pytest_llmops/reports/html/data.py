@@ -247,6 +247,7 @@ def _describe_cases(
             "status": statuses[result.case],
             "group": result.group,
             "new": result.case in new,
+            "dropped": result.case in cases.dropped,
             "input": result.input,
             **_describe_golden(golden),
             "verdicts": list(_list_verdicts(result, cases.findings(result.case), statuses[result.case])),

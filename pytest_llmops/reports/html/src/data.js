@@ -87,6 +87,7 @@ const goldenCase = shape({
   group: text,
   source: text,
   new: Boolean,
+  dropped: Boolean,
   live: Boolean,
   input: anything,
   reference: text,

@@ -9,11 +9,12 @@ const METRIC = /^(.+?)(<=|>=|<|>|=)(-?\d*\.?\d+)$/;
 
 const TRAITS = {
   new: (subject) => subject.new,
+  dropped: (subject) => subject.dropped,
   degraded: (subject) => subject.outputs.some((output) => output.degraded),
   flaky: isFlaky,
 };
 
-export const EXAMPLES = ["s:red", "is:new", "is:flaky", "is:degraded"];
+export const EXAMPLES = ["s:red", "is:dropped", "is:new", "is:flaky", "is:degraded"];
 
 /**
  * @returns {{matches: (subject: object) => boolean, wrong: string}} `wrong` says what cannot be understood; those

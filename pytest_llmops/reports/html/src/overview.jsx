@@ -8,7 +8,8 @@ import { Outcome } from "./outcome.jsx";
 import { Since } from "./past.jsx";
 import { address, caseAddress } from "./route.js";
 import { useShown } from "./shown.jsx";
-import { Icon, isRed, rank } from "./status.jsx";
+import { select } from "./selection.js";
+import { Icon } from "./status.jsx";
 import { CaseName, Prose, short, Text } from "./text.jsx";
 import { Usage } from "./usage.jsx";
 
@@ -18,8 +19,9 @@ export const Overview = ({ report }) => (
     <div class="columns">
       <div>
         <Sentences title="Likely cause" of={report.causes} strong />
-        <Sentences title="Problems of the run" of={report.problems} />
-        <Broken report={report} />
+        <Sentences title="About the run" of={report.problems} />
+        <CaseLinks title="Newly failing cases" filter="s:red" report={report} />
+        <CaseLinks title="Passed, and dropped most" filter="is:dropped" report={report} />
       </div>
       <div>
         <Actions of={report.actions} />
@@ -62,27 +64,29 @@ function Sentences({ title, of: sentences, strong }) {
 
 const FIRST = 10;
 
-function Broken({ report }) {
-  const red = report.cases.filter(isRed).sort((a, b) => rank(a.status) - rank(b.status));
-  if (!red.length) return null;
+/** The first cases that the filter leaves, worst first, each with the reason. */
+function CaseLinks({ title, filter, report }) {
+  const { cases } = select(report, { q: filter });
   return (
-    <section>
-      <h2>Newly failing cases</h2>
-      <ul class="broken">
-        {red.slice(0, FIRST).map((subject) => (
-          <li>
-            <Icon status={subject.status} />
-            <span class="unseen">{short(subject.status)} </span>
-            <a href={caseAddress(subject.id, { q: "s:red" })}>
-              <CaseName id={subject.id} />
-            </a>
-            <Since history={report.history} id={subject.id} />
-            <p dir="auto">{short(whyOf(subject), 240)}</p>
-          </li>
-        ))}
-      </ul>
-      {red.length > FIRST && <a href={address("cases", { q: "s:red" })}>All {counted(red.length, "red case")}</a>}
-    </section>
+    cases.length > 0 && (
+      <section>
+        <h2>{title}</h2>
+        <ul class="broken">
+          {cases.slice(0, FIRST).map((subject) => (
+            <li>
+              <Icon status={subject.status} />
+              <span class="unseen">{short(subject.status)} </span>
+              <a href={caseAddress(subject.id, { q: filter })}>
+                <CaseName id={subject.id} />
+              </a>
+              <Since history={report.history} id={subject.id} />
+              <p dir="auto">{short(whyOf(subject), 240)}</p>
+            </li>
+          ))}
+        </ul>
+        {cases.length > FIRST && <a href={address("cases", { q: filter })}>All {counted(cases.length, "case")}</a>}
+      </section>
+    )
   );
 }
 
