@@ -11,7 +11,7 @@ from pathlib import Path
 from pytest_llmops.calibration.record import load_calibrations
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.gates.baseline import ACCEPT
-from pytest_llmops.gates.comparison import compare
+from pytest_llmops.gates.comparison import NOTHING, compare
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.gates.people import People
 from pytest_llmops.gates.release import Release
@@ -111,7 +111,7 @@ def compare_runs(
 def _without_base(comparison: Comparison) -> Comparison:
     """Return the comparison with nothing as what it is: undecided, unless a threshold is missed."""
     reason = "there is no baseline"
-    nothing = Verdict(check="comparison", outcome="undecided", cases=0, reason=reason, advice=ACCEPT)
+    nothing = Verdict(check=NOTHING, outcome="undecided", cases=0, reason=reason, advice=ACCEPT)
     verdicts = [verdict for verdict in comparison.verdicts if verdict.check != nothing.check]
     outcome = worst([nothing.outcome, *(verdict.outcome for verdict in verdicts)])
     return replace(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,9 @@ from pytest_llmops.evaluation.conclusion import Conclusion
 from pytest_llmops.evaluation.github_actions import is_wanted, report_to_actions
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.evaluation.source import SINCE
+from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.golden.identity import cases_by_id
-from pytest_llmops.records import Run
+from pytest_llmops.records import Run, Verdict
 
 if TYPE_CHECKING:  # with all gates, which a run without a baseline does without
     from pytest_llmops.reports.sides import Sides
@@ -51,20 +53,50 @@ def report_run(
 
 
 def find_sides(evaluation: Evaluation, run: Run) -> Sides:
-    """Return a run with what it is compared with, as every report shows it."""
+    """
+    Return a run with what it is compared with, by the verdicts of its own cases and suite checks.
+
+    Of a selection, the cases that were left out are no part of the comparison, as in the summary.
+    """
     from pytest_llmops.evaluation.comparing import compare_runs
+    from pytest_llmops.gates.comparison import NOTHING
     from pytest_llmops.reports.sides import Sides
 
-    base, settings, judge = evaluation.source.base, evaluation.settings, evaluation.judge
+    source, settings, judge = evaluation.source, evaluation.settings, evaluation.judge
+    ran = {result.case for result in run.results}
+    lost = judge.lost_cases()
+    base = source.base and replace(
+        source.base, results=tuple(result for result in source.base.results if result.case in {*ran, *lost})
+    )
+    comparison = compare_runs(
+        base, run, release=judge.release, people=judge.people, goldens=evaluation.goldens
+    )
+    nothing = [verdict for verdict in comparison.verdicts if verdict.check == NOTHING]
+    verdicts = (*_list_verdicts(evaluation, run), *nothing)
+    decisive = [verdict.outcome for verdict in verdicts if not verdict.known]
     return Sides(
-        comparison=compare_runs(
-            base, run, release=judge.release, people=judge.people, goldens=evaluation.goldens
+        comparison=replace(
+            comparison,
+            outcome=worst([*decisive, *("undecided" for _ in lost[:1])]),
+            verdicts=verdicts,
+            missing=tuple(lost),
         ),
         base=base or Run(signature={}, results=()),
         named="" if base is None else settings.baseline or settings.accepted,
         run=run,
         cases=cases_by_id(*evaluation.goldens),
     )
+
+
+def _list_verdicts(evaluation: Evaluation, run: Run) -> Iterator[Verdict]:
+    """Yield the verdicts of the suites that were run whole, then those of the cases."""
+    results = {result.case: result for result in run.results}
+    yield from name_files(evaluation.suite_verdicts(results))
+    for golden in evaluation.goldens:
+        of_file = {case: results[case] for case in cases_by_id(golden) if case in results}
+        evaluation.judge.note_movement(golden, list(of_file.values()))
+        for case, result in of_file.items():
+            yield from evaluation.judge.judge_case(cases_by_id(golden)[case], result)
 
 
 def _write_html(sides: Sides, problems: Sequence[str], path: Path, saved: str | None) -> None:

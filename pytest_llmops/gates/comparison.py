@@ -33,6 +33,9 @@ from pytest_llmops.gates.suite_channel.verdicts import (
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.records import CaseResult, Check, Comparison, Golden, Outcome, Run, SuiteCheck, Verdict
 
+NOTHING = "comparison"
+"""The check of a verdict that nothing could be compared."""
+
 
 def compare(  # noqa: PLR0913 - the public door
     base: Run,
@@ -122,9 +125,7 @@ def compare(  # noqa: PLR0913 - the public door
     if not pairs.shared or not verdicts:
         reason = "no metric scored a case in both runs" if pairs.shared else "the runs share no case"
         is_other = bool(base.results and run.results and not pairs.shared)  # all cases are new or edited
-        nothing = Verdict(
-            check="comparison", outcome="undecided" if is_other else "error", cases=0, reason=reason
-        )
+        nothing = Verdict(check=NOTHING, outcome="undecided" if is_other else "error", cases=0, reason=reason)
         verdicts = _judge_nothing(verdicts, nothing)
     outcomes: list[Outcome] = [verdict.outcome for verdict in verdicts if not verdict.known]
     if pairs.missing:

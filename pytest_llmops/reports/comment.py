@@ -88,7 +88,7 @@ def _describe(sides: Sides, cases: SortedCases, job: str | None) -> Iterable[Blo
         base = f"commit {revision[:_SHORT]} {base}" if sides.named else f"commit {revision[:_SHORT]}: {base}"
     is_red = job is not None and sides.comparison.outcome in RED  # whatever the job says
     yield Notes(items=[_count(sides, cases), base, *(() if is_red else _describe_job(job))])
-    verdicts = sorted(sides.comparison.verdicts, key=lambda verdict: verdict.outcome == "passed")
+    verdicts = sorted(sides.suite, key=lambda verdict: verdict.outcome == "passed")
     if verdicts:
         yield table_of(verdicts[:_ROWS])
     if len(verdicts) > _ROWS:
@@ -187,7 +187,7 @@ def _cut(text: str) -> str:
 
 def _close(sides: Sides, cases: SortedCases) -> Iterable[Block]:
     """Yield the reasons of the checks, the cost, and the command that shows the cases."""
-    missed = [verdict for verdict in sides.comparison.verdicts if verdict.outcome != "passed"]
+    missed = [verdict for verdict in sides.suite if verdict.outcome != "passed"]
     if missed:
         reasons = ["; ".join(filter(None, (*verdict_notes(one).items, one.advice))) for one in missed]
         yield Notes(items=reasons, most=_NAMED)

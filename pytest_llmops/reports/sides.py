@@ -33,6 +33,11 @@ class Sides:
     run: Run
     cases: Mapping[str, Case]
 
+    @property
+    def suite(self) -> list[Verdict]:
+        """The verdicts that are of no single case."""
+        return [verdict for verdict in self.comparison.verdicts if verdict.case is None]
+
 
 class Finding(NamedTuple):
     """A verdict that names a case in its evidence, and the case's values there; None for no score."""
@@ -85,8 +90,8 @@ def sort_cases(sides: Sides) -> SortedCases:
         if verdict.outcome == "passed" or verdict.known:
             continue
         findings = dict(_list_findings(verdict))
-        named_all = len(findings) == verdict.cases  # a check of the suite names some of its cases
-        red = worse if named_all else dropped
+        # A check with a mean names those that dropped most; one without is about the cases that it names.
+        red = worse if verdict.case or verdict.observed is None else dropped
         for case, finding in findings.items():
             (red if verdict.outcome in RED else unclear)[case].append(finding)
     checks = {(result.case, check.metric): check for result in sides.run.results for check in result.checks}
@@ -110,7 +115,10 @@ def sort_cases(sides: Sides) -> SortedCases:
 
 
 def _list_findings(verdict: Verdict) -> Iterable[tuple[str, Finding]]:
-    """Yield the cases that the evidence of a verdict names."""
+    """Yield the cases that a verdict is of, or that its evidence names."""
+    if verdict.case is not None:
+        yield verdict.case, Finding(verdict, verdict.baseline, verdict.observed)
+        return
     for place in verdict.evidence:
         if isinstance(place, Mapping) and isinstance(case := place.get("case"), str):
             yield case, Finding(verdict, place.get("before"), place.get("after"))

@@ -102,7 +102,7 @@ def build_data(
         "actions": list(_list_actions(statuses, file, compared=bool(sides.named))),
         "usage": _describe_usage(run.usage, run.results),
         "usage_before": _describe_usage(sides.base.usage, ()) if sides.named else None,
-        "checks": [_describe_suite_verdict(verdict, run) for verdict in comparison.verdicts],
+        "checks": [_describe_suite_verdict(verdict, run) for verdict in sides.suite],
         "metrics": {metric: _describe_metric(metric) for metric in sorted(metrics)},
         "cases": list(_describe_cases(sides, cases, statuses)),
         "missing": comparison.missing,
@@ -139,11 +139,7 @@ def summarize_past(name: str, sides: Sides) -> Past:
         outcome=worst(verdict.outcome for verdict in sides.comparison.verdicts if verdict.cases),
         ended=sides.run.environment.get("ended", ""),
         revision=sides.run.environment.get("revision", ""),
-        checks={
-            verdict.check: verdict.observed
-            for verdict in sides.comparison.verdicts
-            if verdict.observed is not None
-        },
+        checks={verdict.check: verdict.observed for verdict in sides.suite if verdict.observed is not None},
         cases={result.case: _pass_share(result) for result in sides.run.results},
         cost_usd=sides.run.usage.cost_usd if sides.run.usage.calls else None,
         latency_s=sum(output.latency_s for result in sides.run.results for output in result.outputs),
@@ -321,7 +317,9 @@ def _list_verdicts(
 
 
 def _find_reason(result: CaseResult, verdict: Verdict) -> str:
-    """Return what broke the app or what the metric says of its first low score; else what the check says."""
+    """Return what the check says of its case; of several, what broke the app or what the metric says."""
+    if verdict.case is not None:
+        return verdict.reason
     reasons = [fault.error for fault in result.failures if fault.metric in {"", verdict.metric}]
     reasons += [score.reason for score in result.scores if score.metric == verdict.metric]
     return next(filter(None, reasons), verdict.reason)
