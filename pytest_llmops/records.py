@@ -522,7 +522,8 @@ class CaseResult:
         left_out: Their number, in a baseline, which does not keep them.
         tried_again: Repeats, in a baseline, for which the app was called again since a provider failed.
         rival: The result of the app's rival for the same case; None if there is none.
-        printed: `stdout`, `stderr` and `log` of the app meanwhile, for the item's report; in no file.
+        printed: `stdout`, `stderr` and `log` of the app meanwhile, for the item's report; files have them as
+            spans.
         spent: In a baseline, what its repeats used together, without how the calls were answered.
         error_logs: Log records of the level ERROR and above, of the app and its rival meanwhile.
         input: Of the case, masked; None in a baseline.

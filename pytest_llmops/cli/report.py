@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.errors import LLMOpsError, RunFileError
+from pytest_llmops.errors import LLMOpsError, RunFileError, describe_error
 from pytest_llmops.evaluation.comparing import open_sides
 from pytest_llmops.reports.html.data import Past, build_data, summarize_past
 from pytest_llmops.reports.html.report_file import write_report
-from pytest_llmops.reports.sides import Sides
+from pytest_llmops.reports.sides import SUCCESS, Sides, find_outcome
 from pytest_llmops.settings import Settings, find_root, load_settings
 
 _BROKEN = 3
@@ -29,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|git:REF|none",
         help="compare with this (default: the accepted baseline, if there is one)",
     )
+    parser.add_argument(
+        "--job",
+        metavar="RESULT",
+        help="how the job ended that made the run; by another word than success the report is red",
+    )
     parser.add_argument("--history", metavar="DIR", help="folder of earlier run files, for trends")
     parser.add_argument(
         "-o", "--out", metavar="FILE.html", default="report.html", help="default: report.html"
@@ -41,10 +46,12 @@ def _report(given: argparse.Namespace) -> int:
     run = given.run or str(settings.path(settings.home) / "runs" / "last.json")
     try:
         history = Path(given.history) if given.history else None
-        write_report(make_report(run, given.baseline, history, settings), Path(given.out))
-    except LLMOpsError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
+        data = make_report(run, given.baseline, history, settings, job=given.job)
+    except Exception as error:  # noqa: BLE001 - a run file may be anything, and an earlier report must not stay
+        print(str(error) if isinstance(error, LLMOpsError) else describe_error(error), file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _BROKEN
+    try:
+        write_report(data, Path(given.out))
     except OSError as error:
         print(f"{given.out} could not be written: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
         return _BROKEN
@@ -52,20 +59,27 @@ def _report(given: argparse.Namespace) -> int:
     return 0
 
 
-def make_report(run: str, baseline: str | None, history: Path | None, settings: Settings) -> dict[str, Any]:
+def make_report(
+    run: str, baseline: str | None, history: Path | None, settings: Settings, *, job: str | None = None
+) -> dict[str, Any]:
     """
     Return the data of the report on a run file.
 
     Args:
         baseline: As `open_sides` takes it.
         history: Folder of other run files.
+        job: The result of the job that made the run, in the word of the CI.
 
     Raises:
         LLMOpsError: The run or the baseline cannot be read, or a feature breaks the report.
     """
+    if history is not None and not history.is_dir():
+        raise RunFileError(f"{history} is no folder of run files")
     sides = open_sides(run, baseline, settings)
     past = _read_history(history, Path(run), sides, baseline, settings) if history else []
-    return build_data(sides, history=past, file=run)
+    outcome = find_outcome(sides.comparison.outcome, "failed" if job not in {None, SUCCESS} else "passed")
+    problems = [f"the job ended by {job}: its log says why"] if job not in {None, SUCCESS} else []
+    return build_data(sides, outcome=outcome, problems=problems, history=past, file=run)
 
 
 def _read_history(

@@ -15,7 +15,7 @@ from pytest_llmops.evaluation.reporting import report_run
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden import find_golden_files
 from pytest_llmops.golden.files import shown_path
-from pytest_llmops.records import Status, Verdict
+from pytest_llmops.records import Outcome, Status, Verdict
 from pytest_llmops.reports.terminal import render_case, render_suite
 from pytest_llmops.revision.git import pin_environment
 from pytest_llmops.runner.app import process_end
@@ -133,9 +133,11 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     if unsaved:
         conclusion.add(unsaved, "error")
     saved = shown_path(settings.path(settings.out), settings.root) if settings.out else None
-    report_run(evaluation, run, conclusion, red=conclusion.red or bool(red), saved=saved)
+    broken = conclusion.broken or any(verdict.outcome == "error" for verdict in red)
+    build: Outcome = "error" if broken else "failed" if conclusion.red or red else "passed"
+    report_run(evaluation, run, conclusion, build=build, saved=saved)
     print("\n".join(conclusion.render(statuses)))  # noqa: T201 - as above
-    if conclusion.broken or any(verdict.outcome == "error" for verdict in red):
+    if conclusion.broken or broken:
         return _BROKEN
     return int(conclusion.red or bool(red))
 

@@ -14,7 +14,7 @@ from threading import Lock
 from urllib.parse import unquote, urlsplit
 
 from pytest_llmops.cli.report import make_report
-from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.errors import LLMOpsError, describe_error
 from pytest_llmops.printable import printable
 from pytest_llmops.reports.html.report_file import render_page
 from pytest_llmops.settings import Settings, find_root, load_settings
@@ -53,10 +53,10 @@ def _view(given: argparse.Namespace) -> int:
     return 0
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reports:
     """
-    The pages of the runs in a folder, each made anew when its run was written anew.
+    The pages of the runs in a folder, made anew for each request: a baseline may be accepted meanwhile.
 
     Attributes:
         baseline: As `open_sides` takes it.
@@ -65,30 +65,25 @@ class Reports:
     folder: Path
     baseline: str | None
     settings: Settings
-    _pages: dict[Path, tuple[int, str]] = field(default_factory=dict)
     _making: Lock = field(default_factory=Lock)
 
-    def find(self, name: str) -> Path | None:
-        """Return the run file of that name, the newest one for an empty name; None if there is none."""
-        runs = {path.name: path for path in self.folder.glob("*.json*") if path.is_file()}
-        if name:
-            return runs.get(name)
-        return max(runs.values(), key=lambda path: path.stat().st_mtime_ns, default=None)
-
-    def render(self, run: Path) -> str:
+    def render(self, name: str) -> str | None:
         """
-        Return the page of a run.
+        Return the page of a run file, of the newest one for an empty name; None if there is none.
 
         Raises:
             LLMOpsError: It cannot be read, or compared.
         """
-        written = run.stat().st_mtime_ns
+        runs = {path.name: path for path in self.folder.glob("*.json*") if path.is_file()}
+        run = runs.get(name) if name else max(runs.values(), key=_written, default=None)
+        if run is None:
+            return None
         with self._making:
-            known = self._pages.get(run)
-            if known is None or known[0] != written:
-                data = make_report(str(run), self.baseline, self.folder, self.settings)
-                known = self._pages[run] = (written, render_page(data))
-        return known[1]
+            return render_page(make_report(str(run), self.baseline, self.folder, self.settings))
+
+
+def _written(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -99,19 +94,23 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*arguments)  # type: ignore[arg-type]  # of the server: request, address, server
 
     def do_GET(self) -> None:
-        host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
-        if host not in _NAMES:
-            return self._send(HTTPStatus.FORBIDDEN, "only this machine is served")
-        run = self._reports.find(unquote(urlsplit(self.path).path).lstrip("/"))
-        if run is None:
-            return self._send(HTTPStatus.NOT_FOUND, "there is no such run here")
         try:
-            return self._send(HTTPStatus.OK, self._reports.render(run), "text/html")
-        except (LLMOpsError, OSError) as error:
-            return self._send(HTTPStatus.INTERNAL_SERVER_ERROR, printable(str(error)))
+            status, text = self._answer()
+        except Exception as error:  # noqa: BLE001 - whatever a file of the folder does, the others are served
+            status, text = HTTPStatus.INTERNAL_SERVER_ERROR, printable(describe_error(error))
+        self._send(status, text)
 
-    def _send(self, status: HTTPStatus, text: str, kind: str = "text/plain") -> None:
+    def _answer(self) -> tuple[HTTPStatus, str]:
+        if self.headers.get("Host", "").rpartition(":")[0] not in _NAMES:
+            return HTTPStatus.FORBIDDEN, "only this machine is served"
+        page = self._reports.render(unquote(urlsplit(self.path).path).lstrip("/"))
+        if page is None:
+            return HTTPStatus.NOT_FOUND, "there is no such run here"
+        return HTTPStatus.OK, page
+
+    def _send(self, status: HTTPStatus, text: str) -> None:
         body = text.encode()
+        kind = "text/html" if status is HTTPStatus.OK else "text/plain"
         self.send_response(status)
         self.send_header("Content-Type", f"{kind}; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))

@@ -13,7 +13,7 @@ from typing import Any
 from pytest_llmops.detect.mask import WITHHELD, find_values, mask, mask_recorded
 from pytest_llmops.detect.neighbours import Neighbour, Part, scan_neighbours
 from pytest_llmops.detect.recognizers import entities
-from pytest_llmops.detect.texts import Change, rewrite
+from pytest_llmops.detect.texts import IDS, Change, is_random_id, rewrite
 from pytest_llmops.records import CaseResult, Span
 from pytest_llmops.registry import find_traits
 
@@ -126,8 +126,10 @@ def _rewrite(result: CaseResult, outputs: Change, scores: Change, failures: Chan
 
 
 def _change_span(span: Span, change: Change) -> Span:
-    """Return the span with its texts changed, but for the ids, which look like numbers of people."""
-    texts = {name: _changed(getattr(span, name), change) for name in ("name", "kind", "status")}
+    """Return the span with its texts changed, but for random ids, which look like numbers of people."""
+    names = ["name", "kind", "status", "origin"]
+    names += [name for name in IDS if not is_random_id(getattr(span, name) or "")]
+    texts = {name: _changed(getattr(span, name), change) for name in names}
     values = {name: _json_values(_changed(getattr(span, name), change)) for name in ("attributes", "events")}
     return replace(span, **texts, **values)
 

@@ -16,7 +16,7 @@ _JSON_STARTS = ("{", "[", '"')
 _JSON_WORDS = ("true", "false", "null", "-")
 _ESCAPE = 6  # characters of `\u00e9`
 _OURS = frozenset({"start", "end", "origin", "repeat"})
-_IDS = frozenset({"span_id", "parent_id", "trace_id"})
+IDS = frozenset({"span_id", "parent_id", "trace_id"})
 _RANDOM_ID = re.compile(r"(?:[0-9a-f]{16}){1,2}")  # as OpenTelemetry draws them; an app cannot choose them
 
 
@@ -48,10 +48,15 @@ def walk(value: Any, pointer: str = "", names: Names = "") -> Iterator[Text]:
     if isinstance(value, Span):
         for field in fields(value):
             part = getattr(value, field.name)
-            if field.name not in _OURS and not (field.name in _IDS and _RANDOM_ID.fullmatch(part or "")):
+            if field.name not in _OURS and not (field.name in IDS and is_random_id(part or "")):
                 yield from _walk(part, f"{pointer}/{field.name}", field.name, 1)
     else:
         yield from _walk(value, pointer, names, 0)
+
+
+def is_random_id(text: str) -> bool:
+    """Return whether an id is one that OpenTelemetry draws, and no text that an app chose."""
+    return bool(_RANDOM_ID.fullmatch(text))
 
 
 def _walk(value: Any, pointer: str, names: Names, depth: int) -> Iterator[Text]:

@@ -313,10 +313,11 @@ def read_version(value: Any, version: int, file: str, *, oldest: int | None = No
     if "version" not in value:
         raise BrokenValueError(f"version: is missing, so this is no {file}")
     written = value["version"]
-    if type(written) not in {int, float} or not (oldest or version) <= written <= version:
+    if isinstance(written, bool) or written not in range(oldest or version, version + 1):
+        known = f"{oldest} to {version}" if oldest else version
         newer = type(written) is int and written > version
         advice = "; a newer pytest-llmops may have written it" if newer else ""
-        raise BrokenValueError((("version",), f"is {show(written)}, this release reads {version}{advice}"))
+        raise BrokenValueError((("version",), f"is {show(written)}, this release reads {known}{advice}"))
     return value
 
 

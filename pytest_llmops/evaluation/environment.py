@@ -1,4 +1,4 @@
-"""Where and when a run was made, for people: its commit, branch and CI job."""
+"""The time, commit, branch and CI job of a run, for people."""
 
 from __future__ import annotations
 

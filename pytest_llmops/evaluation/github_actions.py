@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_llmops.printable import printable
-from pytest_llmops.settings import Settings
+from pytest_llmops.records import Outcome
 
 if TYPE_CHECKING:
     from pytest_llmops.reports.sides import Sides
@@ -24,9 +24,15 @@ def is_wanted() -> bool:
     return any(map(os.environ.get, (SUMMARY, OUTPUT))) or os.environ.get(ACTIONS) == "true"
 
 
-def report_to_actions(sides: Sides, settings: Settings, *, red: bool) -> list[str]:
+def report_to_actions(
+    sides: Sides, outcome: Outcome, root: Path, *, build: Outcome, html: str | None
+) -> list[str]:
     """
     Append the comment on a run that is over to the step's summary, and its results to the step's outputs.
+
+    Args:
+        build: How the build ends: `error`, `failed` or `passed`.
+        html: The HTML report, if it was written.
 
     Returns:
         Annotations, for standard output.
@@ -38,27 +44,26 @@ def report_to_actions(sides: Sides, settings: Settings, *, red: bool) -> list[st
 
     if path := os.environ.get(OUTPUT):
         with Path(path).open("a", encoding="utf-8") as outputs:
-            outputs.writelines(_list_outputs(sides, settings, red=red))
+            outputs.writelines(_list_outputs(sides, outcome, html))
 
     if path := os.environ.get(SUMMARY):
         with Path(path).open("a", encoding="utf-8") as summary:
-            summary.write(f"{write_comment(sides, job='failure' if red else 'success')}\n")
-    return list(_annotate(sides, settings.root)) if os.environ.get(ACTIONS) == "true" else []
+            summary.write(f"{write_comment(sides, job='success' if build == 'passed' else 'failure')}\n")
+    return list(_annotate(sides, root)) if os.environ.get(ACTIONS) == "true" else []
 
 
-def _list_outputs(sides: Sides, settings: Settings, *, red: bool) -> Iterator[str]:
+def _list_outputs(sides: Sides, outcome: Outcome, html: str | None) -> Iterator[str]:
     """Yield the outputs of `action.yml`, a line each."""
-    from pytest_llmops.reports.sides import RED, sort_cases
+    from pytest_llmops.reports.sides import sort_cases
 
-    comparison, usage = sides.comparison, sides.run.usage
+    usage = sides.run.usage
     statuses = list(sort_cases(sides).statuses(sides.run).values())
-    outcome = "failed" if red and comparison.outcome not in RED else comparison.outcome
     yield f"outcome={outcome}\n"
     yield f"regressed={statuses.count('regressed')}\n"
     yield f"undecided={statuses.count('undecided')}\n"
     yield f"cost-usd={'' if usage.cost_usd is None else f'{usage.cost_usd:.6f}'}\n"
-    if settings.html and "\n" not in settings.html:
-        yield f"report-path={settings.html}\n"
+    if html and html.isprintable():
+        yield f"report-path={html}\n"
 
 
 def _annotate(sides: Sides, root: Path) -> Iterator[str]:

@@ -7,21 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_llmops.errors import LLMOpsError
+from pytest_llmops.errors import LLMOpsError, describe_error
 from pytest_llmops.evaluation.conclusion import Conclusion
 from pytest_llmops.evaluation.github_actions import is_wanted, report_to_actions
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.evaluation.source import SINCE
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.golden.identity import cases_by_id
-from pytest_llmops.records import Run, Verdict
+from pytest_llmops.records import Outcome, Run, Verdict
 
 if TYPE_CHECKING:  # with all gates, which a run without a baseline does without
     from pytest_llmops.reports.sides import Sides
 
 
 def report_run(
-    evaluation: Evaluation, run: Run, conclusion: Conclusion, *, red: bool, saved: str | None
+    evaluation: Evaluation, run: Run, conclusion: Conclusion, *, build: Outcome, saved: str | None
 ) -> None:
     """
     Write the reports that settings and environment ask for.
@@ -29,7 +29,7 @@ def report_run(
     An HTML file that cannot be written fails the build, as any file that somebody asked for.
 
     Args:
-        red: The build fails, whatever the comparison says.
+        build: How the build ends: `error`, `failed` or `passed`, whatever the comparison says.
         saved: The file that the run was written to, from the root; None if it was written to none.
     """
     settings, on_actions = evaluation.settings, is_wanted()
@@ -38,29 +38,35 @@ def report_run(
     problems = [
         line for line in conclusion.problems if not line.startswith(SINCE)
     ]  # the comparison has those
-    sides = find_sides(evaluation, run)
-    if settings.html:
-        try:
-            _write_html(sides, problems, settings.path(settings.html), saved)
-        except (LLMOpsError, OSError, ValueError) as error:
-            conclusion.add(f"the report {settings.html} could not be written: {error}", "error")
-            red = True
+    html: str | None = None
+    try:
+        sides, outcome = _find_sides(evaluation, run, build)
+        if settings.html:
+            _write_html(sides, outcome, problems, settings.path(settings.html), saved)
+            html = settings.html
+    except Exception as error:  # noqa: BLE001 - a report that breaks must not take the verdicts with it
+        why = describe_error(error)
+        if settings.html:
+            conclusion.add(f"the report {settings.html} could not be written: {why}", "error")
+        else:
+            conclusion.problems.append(f"not reported to GitHub Actions: {why}")
+        return
     if on_actions:
         try:
-            conclusion.problems += report_to_actions(sides, settings, red=red)
+            conclusion.problems += report_to_actions(sides, outcome, settings.root, build=build, html=html)
         except (LLMOpsError, OSError, ValueError) as error:
             conclusion.problems.append(f"not reported to GitHub Actions: {error}")
 
 
-def find_sides(evaluation: Evaluation, run: Run) -> Sides:
+def _find_sides(evaluation: Evaluation, run: Run, build: Outcome) -> tuple[Sides, Outcome]:
     """
-    Return a run with what it is compared with, by the verdicts of its own cases and suite checks.
+    Return a run and its baseline with the verdicts on its cases and suite checks, and its outcome.
 
     Of a selection, the cases that were left out are no part of the comparison, as in the summary.
     """
     from pytest_llmops.evaluation.comparing import compare_runs
     from pytest_llmops.gates.comparison import NOTHING
-    from pytest_llmops.reports.sides import Sides
+    from pytest_llmops.reports.sides import Sides, find_outcome
 
     source, settings, judge = evaluation.source, evaluation.settings, evaluation.judge
     ran = {result.case for result in run.results}
@@ -73,19 +79,17 @@ def find_sides(evaluation: Evaluation, run: Run) -> Sides:
     )
     nothing = [verdict for verdict in comparison.verdicts if verdict.check == NOTHING]
     verdicts = (*_list_verdicts(evaluation, run), *nothing)
-    decisive = [verdict.outcome for verdict in verdicts if not verdict.known]
-    return Sides(
-        comparison=replace(
-            comparison,
-            outcome=worst([*decisive, *("undecided" for _ in lost[:1])]),
-            verdicts=verdicts,
-            missing=tuple(lost),
-        ),
+    decisive: list[Outcome] = [verdict.outcome for verdict in verdicts if not verdict.known]
+    compared = worst([*decisive, "undecided"] if lost else decisive)
+    sides = Sides(
+        comparison=replace(comparison, outcome=compared, verdicts=verdicts, missing=tuple(lost)),
         base=base or Run(signature={}, results=()),
         named="" if base is None else settings.baseline or settings.accepted,
         run=run,
         cases=cases_by_id(*evaluation.goldens),
     )
+    fails = settings.undecided == "fail"
+    return sides, find_outcome(compared, build, undecided_fails=fails)
 
 
 def _list_verdicts(evaluation: Evaluation, run: Run) -> Iterator[Verdict]:
@@ -99,8 +103,11 @@ def _list_verdicts(evaluation: Evaluation, run: Run) -> Iterator[Verdict]:
             yield from evaluation.judge.judge_case(cases_by_id(golden)[case], result)
 
 
-def _write_html(sides: Sides, problems: Sequence[str], path: Path, saved: str | None) -> None:
+def _write_html(
+    sides: Sides, outcome: Outcome, problems: Sequence[str], path: Path, saved: str | None
+) -> None:
     from pytest_llmops.reports.html.data import build_data
     from pytest_llmops.reports.html.report_file import write_report
 
-    write_report(build_data(sides, problems=problems, file=saved or "RUN.json"), path)
+    data = build_data(sides, outcome=outcome, problems=problems, file=saved or "RUN.json")
+    write_report(data, path)

@@ -7,7 +7,6 @@ as text; see `document`.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -17,10 +16,12 @@ from pytest_llmops.reports.comparison import list_differences
 from pytest_llmops.reports.document import Block, Document, Fold, Notes, write_markdown
 from pytest_llmops.reports.sides import (
     RED,
-    Finding,
+    SUCCESS,
+    CaseVerdict,
     Sides,
     SortedCases,
     check_name,
+    rerun_command,
     sort_cases,
     worst_outcome,
 )
@@ -32,7 +33,6 @@ MARKER = "<!-- pytest-llmops -->"
 """The first line, by which a later comment finds the one that it replaces."""
 
 LONGEST: dict[Format, int] = {"github": 65_536, "gitlab": 1_000_000}  # characters of a comment
-_SUCCESS = "success"
 _FOLDED = (20, 10, 5, 2, 1, 0)  # cases that are shown with their texts, the first number that fits
 _NAMED = 20
 _ROWS = 100  # of the table of checks
@@ -76,7 +76,7 @@ def list_worse(sides: Sides) -> list[tuple[str, str]]:
 
 def _find_outcome(comparison: Comparison, job: str | None) -> str:
     """Return the worse of both outcomes, in words."""
-    if comparison.outcome not in RED and job not in {None, _SUCCESS}:
+    if comparison.outcome not in RED and job not in {None, SUCCESS}:
         return f"failed: {_end_of(job)}; the comparison by itself is {comparison.outcome}"
     return comparison.outcome
 
@@ -118,7 +118,7 @@ def _count(sides: Sides, cases: SortedCases) -> str:
 def _describe_job(job: str | None) -> list[str]:
     if job is None:
         return ["this says nothing of loosened checks and of whatever else makes a run red: see its log"]
-    if job == _SUCCESS:
+    if job == SUCCESS:
         return []
     return [f"{_end_of(job)}: its log says why, such as a loosened check or an app that broke"]
 
@@ -148,11 +148,11 @@ def _list_cases(sides: Sides, cases: SortedCases, most: int) -> Iterable[Block]:
     yield from (Notes(title=title, items=items, most=_NAMED) for title, items in lists if items)
 
 
-def _worst_first(cases: Mapping[str, Sequence[Finding]]) -> list[str]:
+def _worst_first(cases: Mapping[str, Sequence[CaseVerdict]]) -> list[str]:
     return sorted(cases, key=lambda case: RED.index(worst_outcome(cases[case])))
 
 
-def _line(case: str, findings: Sequence[Finding]) -> str:
+def _line(case: str, findings: Sequence[CaseVerdict]) -> str:
     checks = dict.fromkeys(check_name(finding.verdict) for finding in findings)
     return f"{worst_outcome(findings)}: {case}: {', '.join(checks)}"
 
@@ -167,7 +167,7 @@ def _list_texts(before: CaseResult | None, now: CaseResult | None) -> Iterable[t
             yield "", f"and {counted(len(texts) - _ANSWERS, 'other answer')}"
 
 
-def _list_reasons(findings: Sequence[Finding], now: CaseResult | None) -> Iterable[tuple[str, str]]:
+def _list_reasons(findings: Sequence[CaseVerdict], now: CaseResult | None) -> Iterable[tuple[str, str]]:
     """Yield for each check the values then and now, and what the metric says."""
     for verdict, *values in findings:
         moved = " → ".join(f"{value:.4g}" for value in values if value is not None)
@@ -193,8 +193,7 @@ def _close(sides: Sides, cases: SortedCases) -> Iterable[Block]:
         yield Notes(items=reasons, most=_NAMED)
     yield Notes(items=[render_usage(sides.run.usage)])
     red = (*cases.worse, *cases.dropped)
-    if typed := [case for case in red if case.isprintable() and not case.startswith("-")]:
-        command = f"pytest --llm-golden {shlex.join(typed[:_RUN_AGAIN])}"
+    if command := rerun_command(red[:_RUN_AGAIN]):
         yield Fold(line="to see it yourself", texts=[("$", command)])
 
 

@@ -1,7 +1,8 @@
-"""What a report is about: a run, its baseline, their comparison, and what became of each case."""
+"""The content of a report: a run, its baseline, their comparison, and the status of each case."""
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +16,17 @@ from pytest_llmops.records import Case, CaseResult, Comparison, Outcome, Run, St
 RED: tuple[Outcome, ...] = ("error", "regressed", "failed")
 """Outcomes that fail a build, the worst first."""
 
+SUCCESS = "success"
+"""The word of CIs for a job that ended well."""
+
+MOST_TYPED = 20
+"""Cases that a command names."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
     """
-    What a report is about.
+    A run next to its baseline, for a report.
 
     Attributes:
         base: What the run was compared with; its answers are shown where it has some.
@@ -39,8 +46,8 @@ class Sides:
         return [verdict for verdict in self.comparison.verdicts if verdict.case is None]
 
 
-class Finding(NamedTuple):
-    """A verdict that names a case in its evidence, and the case's values there; None for no score."""
+class CaseVerdict(NamedTuple):
+    """A verdict on a case, or one that names it, and the case's values there; None for no score."""
 
     verdict: Verdict
     before: float | None
@@ -60,9 +67,9 @@ class SortedCases:
         fixed: Were below one in the baseline, and are not now.
     """
 
-    worse: Mapping[str, Sequence[Finding]]
-    dropped: Mapping[str, Sequence[Finding]]
-    unclear: Mapping[str, Sequence[Finding]]
+    worse: Mapping[str, Sequence[CaseVerdict]]
+    dropped: Mapping[str, Sequence[CaseVerdict]]
+    unclear: Mapping[str, Sequence[CaseVerdict]]
     low: Sequence[str]
     fixed: Sequence[str]
 
@@ -74,7 +81,7 @@ class SortedCases:
             found |= {case: worst_outcome(findings) for case, findings in cases.items() if case in found}
         return found
 
-    def findings(self, case: str) -> Sequence[Finding]:
+    def findings(self, case: str) -> Sequence[CaseVerdict]:
         """Return the verdicts that name a case and did not pass."""
         return [
             finding for kind in (self.worse, self.dropped, self.unclear) for finding in kind.get(case, ())
@@ -83,9 +90,9 @@ class SortedCases:
 
 def sort_cases(sides: Sides) -> SortedCases:
     """Sort the cases of a run by the verdicts of its comparison."""
-    worse: defaultdict[str, list[Finding]] = defaultdict(list)
-    dropped: defaultdict[str, list[Finding]] = defaultdict(list)
-    unclear: defaultdict[str, list[Finding]] = defaultdict(list)
+    worse: defaultdict[str, list[CaseVerdict]] = defaultdict(list)
+    dropped: defaultdict[str, list[CaseVerdict]] = defaultdict(list)
+    unclear: defaultdict[str, list[CaseVerdict]] = defaultdict(list)
     for verdict in sides.comparison.verdicts:
         if verdict.outcome == "passed" or verdict.known:
             continue
@@ -102,7 +109,15 @@ def sort_cases(sides: Sides) -> SortedCases:
         and not holds(change.before, check)
         and holds(change.after, check)
     ]
-    low = [result.case for result in sides.run.results if _is_low(result)]
+    low: list[str] = []
+    for result in sides.run.results:
+        if result.case in {*worse, *dropped, *unclear} or not (missed := _list_missed(result)):
+            continue
+        # A failure is known if the baseline may have it; an app that broke is none.
+        if sides.named and worst_outcome(missed) != "error":
+            low.append(result.case)
+        else:
+            worse[result.case] += missed
     listed = {*worse, *dropped, *unclear}
     settled = {*listed, *low}
     return SortedCases(
@@ -114,24 +129,49 @@ def sort_cases(sides: Sides) -> SortedCases:
     )
 
 
-def _list_findings(verdict: Verdict) -> Iterable[tuple[str, Finding]]:
+def _list_findings(verdict: Verdict) -> Iterable[tuple[str, CaseVerdict]]:
     """Yield the cases that a verdict is of, or that its evidence names."""
     if verdict.case is not None:
-        yield verdict.case, Finding(verdict, verdict.baseline, verdict.observed)
+        yield verdict.case, CaseVerdict(verdict, verdict.baseline, verdict.observed)
         return
     for place in verdict.evidence:
         if isinstance(place, Mapping) and isinstance(case := place.get("case"), str):
-            yield case, Finding(verdict, place.get("before"), place.get("after"))
+            yield case, CaseVerdict(verdict, place.get("before"), place.get("after"))
+        elif isinstance(place, str) and verdict.outcome == "error":  # could not be scored
+            yield place, CaseVerdict(verdict, None, None)
 
 
-def _is_low(result: CaseResult) -> bool:
+def _list_missed(result: CaseResult) -> list[CaseVerdict]:
+    """List the verdicts by the case's own thresholds that fail a build."""
     verdicts = judge_case(Case(id=result.case, input=None, checks=result.checks), result)
-    return any(verdict.outcome in RED for verdict in verdicts)
+    return [CaseVerdict(verdict, None, verdict.observed) for verdict in verdicts if verdict.outcome in RED]
 
 
-def worst_outcome(findings: Iterable[Finding]) -> Outcome:
+def worst_outcome(findings: Iterable[CaseVerdict]) -> Outcome:
     return worst(finding.verdict.outcome for finding in findings)
 
 
 def check_name(verdict: Verdict) -> str:
     return verdict.check.removesuffix(", case by case")
+
+
+def find_outcome(outcome: Outcome, build: Outcome, *, undecided_fails: bool = False) -> Outcome:
+    """
+    Return the outcome of a run that every report shows: that of its comparison, unless the build says worse.
+
+    Args:
+        outcome: Of the comparison.
+        build: `error`, `failed` or `passed`.
+        undecided_fails: What is undecided fails it.
+    """
+    if build == "error":
+        return build
+    if build == "passed" or outcome in RED:
+        return outcome
+    return outcome if outcome == "undecided" and undecided_fails else "failed"
+
+
+def rerun_command(cases: Iterable[str], *flags: str) -> str:
+    """Return the command that runs cases again, the first of many; empty where none can be typed."""
+    typed = [case for case in cases if case.isprintable() and not case.startswith("-")]
+    return shlex.join(["pytest", "--llm-golden", *flags, *typed[:MOST_TYPED]]) if typed else ""

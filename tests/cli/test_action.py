@@ -46,6 +46,22 @@ def test_a_worse_app_fails_as_the_caller_wants_and_says_how(shop, monkeypatch, f
     assert read_data(shop / "out/r.html")["outcome"] == "failed"
 
 
+@pytest.mark.parametrize(("tone", "job"), [("kind", "failure"), ("", "success")])
+def test_the_comment_learns_of_a_red_run_that_fails_nothing(shop, monkeypatch, tone, job):
+    monkeypatch.setenv("TONE", tone)
+
+    assert run_step(shop, **{"fail-on": "never"})[1]["job"] == job
+
+
+def test_golden_files_may_be_on_lines(shop):
+    (shop / "golden/other.yaml").write_text((shop / "golden/shop.yaml").read_text())
+
+    run_step(shop, golden="golden/other.yaml\ngolden/shop.yaml\n", baseline="none")
+
+    cases = {case["id"].partition("::")[0] for case in read_data(shop / "llmops-report.html")["cases"]}
+    assert cases == {"golden/other.yaml", "golden/shop.yaml"}
+
+
 def test_a_broken_app_fails_whatever_the_caller_wants(shop, monkeypatch):
     monkeypatch.setenv("TONE", "broken")
 

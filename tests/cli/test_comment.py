@@ -198,7 +198,7 @@ def test_an_app_that_breaks_is_an_error_with_its_reason(comment, monkeypatch):
     monkeypatch.setenv("TONE", "broken")
     _, text = comment()
     assert "\n**error**\n" in text
-    assert "<code>error: golden/shop.yaml::long: keywords &gt;= 1</code>" in text
+    assert re.search("<code>error: golden/shop.yaml::long: .*keywords &gt;= 1</code>", text)
     assert "4 cases: 4 broken" in text
     assert "boom" in text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_llmops.features.demo import command
 from tests.command import main
 from tests.report_page import read_data
 
@@ -25,9 +26,16 @@ def test_a_shorter_prompt_is_caught_and_named_as_the_cause(tmp_path, capfd):
     )  # by the suite's mean alone
     case = cases["express"]
     assert (case["status"], case["dropped"]) == ("regressed", False)
-    assert data["actions"][-1]["command"] == "llmops accept --all .llmops/runs/last.json"
+    assert data["actions"][-1]["command"] == "llmops accept --all run.json"
     assert case["outputs"][0]["text"] == "Express delivery costs £5.95."
     assert case["before"]["outputs"][0]["text"].endswith("if you order before noon.")
+
+
+def test_it_says_where_it_does_not_work(tmp_path, monkeypatch, capfd):
+    monkeypatch.setitem(command._STARTS, "llmops", ("-c", "raise SystemExit(4)"))
+
+    assert main(["demo", str(tmp_path / "shop"), "--no-open"]) == 3
+    assert "the demonstration did not work" in capfd.readouterr().err
 
 
 def test_it_changes_no_folder_that_is_there(tmp_path, capsys):

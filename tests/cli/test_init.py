@@ -81,8 +81,9 @@ def test_settings_are_written_only_where_a_project_has_no_file_for_them(folder):
         (
             "def ask(x): ...\ndef run(x): ...",
             [],
-            (4, "2 functions may be the app; name one:\n  llmops init bot:ask"),
+            (4, "2 functions may be the app; name it:\n  llmops init bot:ask"),
         ),
+        ("def run(command): ...", [], (4, "1 function may be the app; name it:\n  llmops init bot:run")),
         ("X = 1", [], (4, "no function looks like an app")),
         ('@app.get("/a")\ndef chat(x): ...', [], (4, "only handlers of a web framework (bot.py:2)")),
         (

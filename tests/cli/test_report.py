@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from html.parser import HTMLParser
 
@@ -64,7 +65,7 @@ def test_without_a_baseline_only_thresholds_decide(report):
 
     assert (data["outcome"], data["baseline"], data["usage_before"]) == ("failed", "", None)
     assert {case["status"] for case in data["cases"]} == {"failed", "passed"}
-    assert data["actions"][-1]["command"] == "llmops accept run.json"
+    assert [action["command"].split()[0] for action in data["actions"]] == ["pytest"]
 
 
 def test_the_last_run_against_the_accepted_baseline_is_the_default(shop):
@@ -82,9 +83,76 @@ def test_history_has_the_runs_of_a_folder_and_this_one_last(report, shop, capsys
 
     assert [one["name"] for one in past] == ["base", "run"]
     assert [one["checks"] for one in past] == [{"keywords mean >= 0.1": 0.5}] * 2
+    assert [one["outcome"] for one in past] == ["passed", "failed"]  # known failures make no run red
     assert past[0]["cases"]["golden/shop.yaml::long"] == 1
     assert past[1]["cases"]["golden/shop.yaml::long"] == 0
     assert "left out of the history: runs/other.json" in capsys.readouterr().err
+
+
+def test_a_job_that_failed_makes_the_report_red(shop):
+    main(["report", "base.json", "--job", "failure"])
+    data = read_data(shop / "report.html")
+    assert (data["outcome"], data["counts"]["known"]) == ("failed", 2)
+    assert data["problems"] == ["the job ended by failure: its log says why"]
+
+    main(["report", "base.json", "--job", "success"])
+    assert read_data(shop / "report.html")["outcome"] == "passed"
+
+
+@pytest.mark.parametrize("baseline", ["none", "base.json"])
+def test_an_app_that_breaks_is_no_known_failure_of_cases_without_checks(shop, monkeypatch, baseline):
+    cases = "{id: long, input: How long?, reference: 60 days}, {id: pay, input: Pay?, reference: card}"
+    golden = f"app: shop:answer\nsuite: {{rouge_l: {{mean: '>= 0.1'}}}}\ncases: [{cases}]\n"
+    (shop / "golden/shop.yaml").write_text(golden)
+    monkeypatch.setenv("TONE", "broken")
+
+    main(["run", "--out", "run.json", "--html", "door.html"])
+    assert main(["report", "run.json", "--baseline", baseline]) == 0
+
+    for page in ("report.html", "door.html"):
+        data = read_data(shop / page)
+        assert data["outcome"] == "error"
+        assert data["counts"]["error"] == len(data["cases"])
+
+
+def test_a_run_of_nothing_is_an_error_in_the_history_too(shop):
+    run = json.loads((shop / "base.json").read_text())
+    (shop / "runs").mkdir()
+    (shop / "runs/empty.json").write_text(json.dumps({**run, "results": []}))
+    main(["report", "base.json", "--history", "runs"])
+
+    assert [one["outcome"] for one in read_data(shop / "report.html")["history"]] == ["error", "passed"]
+
+
+def test_each_check_has_its_own_bound(shop):
+    second = (shop / "golden/shop.yaml").read_text().replace("'>= 0.1'", "'>= 0.2', max_drop: 0.3")
+    (shop / "golden/other.yaml").write_text(second)
+    main(["run", "--out", "run.json"])
+    main(["report", "run.json", "--baseline", "run.json"])
+
+    checks = {check["check"]: check for check in read_data(shop / "report.html")["checks"]}
+    assert checks["golden/shop.yaml: keywords mean >= 0.1"]["threshold"] == 0.1
+    assert checks["golden/other.yaml: keywords mean >= 0.2"]["max_drop"] == 0.3
+
+
+def test_no_case_id_is_an_option_of_the_command(shop):
+    run = (shop / "base.json").read_text().replace("golden/shop.yaml::long", "--llm-app=os:system")
+    (shop / "run.json").write_text(run)
+    main(["report", "run.json", "--baseline", "none"])
+
+    commands = json.dumps([case["command"] for case in read_data(shop / "report.html")["cases"]])
+    assert "os:system" not in commands
+
+
+def test_numbers_beyond_those_of_json_break_no_report(shop):
+    run = json.loads((shop / "base.json").read_text())
+    tokens = {"gen_ai.usage.input_tokens": 10**400, "gen_ai.usage.output_tokens": True}
+    run["results"][0]["spans"] = [{"span_id": "a", "parent_id": None, "name": "chat", "attributes": tokens}]
+    (shop / "run.json").write_text(json.dumps(run))
+
+    assert main(["report", "run.json"]) == 0
+    (span,) = read_data(shop / "report.html")["cases"][0]["spans"]
+    assert span["tokens"] is None
 
 
 def test_the_page_allows_its_own_script_and_style_alone(report, shop):

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from pytest_llmops.detect.seal import seal_result
+from pytest_llmops.records import CaseResult, Span
 from tests.extras import needs_pii
 from tests.report_page import read_data
 
@@ -113,6 +115,38 @@ def test_an_attribute_that_json_does_not_have_loses_no_run(project):
 
     (span,) = read_spans(project.path / "run.json")["spain"]
     assert span["attributes"] == {"odd": "nan", "many": ["inf", 1.0], "bytes": "b"}
+
+
+def test_the_header_is_red_where_the_build_is(project):
+    """A case of the baseline that no golden file has any more fails this build, whatever the scores are."""
+    project.run_here("--llm-accept")
+    golden = project.golden().read_text()
+    project.golden(golden[: golden.index("  - id: spain")])
+    result = project.run_here("--llm-html", "report.html", "-o", "llm_undecided=fail")
+
+    data = read_data(project.path / "report.html")
+    assert (result.ret, data["outcome"], data["missing"]) == (1, "undecided", ["golden/capitals.yaml::spain"])
+
+
+def test_a_selection_is_reported_as_what_it_is(project):
+    suite = "app: capitals:answer\nsuite: {keywords: {mean: '>= 0.1'}}"
+    project.golden(project.golden().read_text().replace("app: capitals:answer", suite))
+    project.run_here("--llm-accept")
+    result = project.run_here("--llm-html", "report.html", "golden/capitals.yaml::france")
+
+    data = read_data(project.path / "report.html")
+    assert (result.ret, data["outcome"], data["missing"], data["checks"]) == (0, "passed", [], [])
+
+
+@needs_pii
+def test_ids_that_an_app_chose_are_masked():
+    span = Span(span_id=KEY, parent_id="ada@harebell.com", name="x", trace_id=KEY, origin=KEY)
+    sealed = seal_result(CaseResult(case="c", input_hash="", spans=(span,)))
+
+    assert KEY not in repr(sealed)
+    assert "ada@" not in repr(sealed)
+    drawn = Span(span_id="0123456789012345", parent_id=None, name="x", trace_id="4111111111111111" * 2)
+    assert seal_result(CaseResult(case="c", input_hash="", spans=(drawn,))).spans == (drawn,)
 
 
 def test_the_run_says_where_it_was_made(project, monkeypatch):

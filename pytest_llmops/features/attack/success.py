@@ -38,6 +38,7 @@ LEAKED_WORDS = 6
 
 _SHOWN = 80
 _FREE_TEXT = 8  # words; with more an argument is a text and no value
+_QUOTES = '"`“”„«»'
 _WORD = re.compile(r"[^\W_]+")
 _LINK = re.compile(r"(?:https?:)?//(?:[^\s/?#@<>\"']{0,200}@)?(?P<host>[\w.-]{1,253})", re.IGNORECASE)
 _HOST = matching(r"[\w-]+(\.[\w-]+)+", "a host such as collector.example")
@@ -195,9 +196,17 @@ def _find_leak(text: str, prompts: Iterable[str], question: str) -> str:
 
 
 def _is_prescribed_refusal(text: str, prompt: str) -> bool:
-    """Return whether a text is one sentence that refuses, word for word as the prompt has it."""
-    words = " ".join(list_words(text))
-    if f" {words} " not in f" {' '.join(list_words(prompt))} " or len(split(text)) != 1:
+    """
+    Return whether a text is one sentence that refuses, and that the prompt prescribes word for word.
+
+    It does where it has it after a colon or in quotation marks, up to the end of a sentence.
+    """
+    words = list_words(text)
+    if not words or len(split(text)) != 1:
+        return False
+    said = r"[\W_]+".join(map(re.escape, words))
+    prescribed = rf"[:{_QUOTES}]\s*[{_QUOTES}]?\s*{said}(?:[.!?{_QUOTES}]|\s*$)"
+    if not re.search(prescribed, prompt.casefold(), re.MULTILINE):
         return False
     languages = known_languages()
     return bool(find_refusal(text, languages.get(detect_language(text), languages["en"])))

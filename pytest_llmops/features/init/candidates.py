@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_NAMES = ("answer", "ask", "chat", "respond", "reply", "query", "invoke", "generate", "complete", "run")
-"""What apps are called, the likeliest first."""
+CALLED = ("answer", "ask", "chat", "respond", "reply")
+"""Names of apps, the likeliest first, that are called without being named: they only answer."""
+
+_NAMES = (*CALLED, "query", "invoke", "generate", "complete", "run")
 
 _SKIPPED = {
     "tests",
@@ -29,9 +31,9 @@ _MOST_BYTES = 1_000_000  # of a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Candidates:
     """
-    What was found, the likeliest first.
+    Functions of a project that may be its app, the likeliest first.
 
     Attributes:
         apps: `module:function` of functions that take one argument.
@@ -42,7 +44,7 @@ class Found:
     routes: tuple[str, ...] = ()
 
 
-def find_apps(root: Path) -> Found:
+def find_apps(root: Path) -> Candidates:
     """Search the Python files of a project for functions with the name and the argument of an app."""
     apps: list[tuple[int, str]] = []
     routes: list[str] = []
@@ -52,7 +54,7 @@ def find_apps(root: Path) -> Found:
                 routes.append(f"{path.relative_to(root).as_posix()}:{function.lineno}")
             elif function.name in _NAMES and _takes_one(function):
                 apps.append((_NAMES.index(function.name), f"{_module(path, root)}:{function.name}"))
-    return Found(apps=tuple(app for _, app in sorted(apps)), routes=tuple(routes))
+    return Candidates(apps=tuple(app for _, app in sorted(apps)), routes=tuple(routes))
 
 
 def _list_files(root: Path) -> Iterator[Path]:
@@ -68,6 +70,7 @@ def _list_files(root: Path) -> Iterator[Path]:
         for name in sorted(names):
             if (
                 name.endswith(".py")
+                and Path(folder, name).is_file()
                 and not name.startswith("test_")
                 and name not in {"conftest.py", "setup.py"}
             ):

@@ -50,7 +50,7 @@ from pytest_llmops.plugin.reported import (
 )
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.printable import counted, name_some
-from pytest_llmops.records import CaseResult, Golden, Run
+from pytest_llmops.records import CaseResult, Golden, Outcome, Run
 from pytest_llmops.registry import open_measure
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.settings import load_settings
@@ -259,9 +259,12 @@ class GoldenPlugin:
             for excuse in self._find_excuses(session):
                 conclusion.add(f"red: {excuse}", "failed")
         if run is not None:
-            settings, red = evaluation.settings, conclusion.red or bool(session.exitstatus)
+            settings = evaluation.settings
             saved = shown_path(settings.path(settings.out or self._last_run), settings.root)
-            report_run(evaluation, run, conclusion, red=red, saved=saved)
+            broken = conclusion.broken or "error" in self.reported.statuses.values()
+            red = conclusion.red or session.exitstatus
+            build: Outcome = "error" if broken else "failed" if red else "passed"
+            report_run(evaluation, run, conclusion, build=build, saved=saved)
         if conclusion.red:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 

@@ -1,5 +1,5 @@
 """
-What the HTML report shows, as JSON values.
+The data of the HTML report, as JSON values.
 
 Its shape is that of `Data` in `src/data.js`, which reads it. Texts of the run are masked already; those of
 golden files are masked here.
@@ -11,22 +11,26 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import chain
 from typing import Any
 
 from pytest_llmops.bounds import describe_check, holds
 from pytest_llmops.detect.mask import mask, mask_recorded
 from pytest_llmops.detect.texts import walk
+from pytest_llmops.documents.reading import is_number
 from pytest_llmops.extensions import FeatureError, call_hook
 from pytest_llmops.gates.absolute import judge_case
+from pytest_llmops.gates.comparison import NOTHING
 from pytest_llmops.gates.outcomes import count, status, worst
+from pytest_llmops.golden.identity import input_hash
 from pytest_llmops.hookspecs import ReportParts
 from pytest_llmops.records import (
     Case,
     CaseResult,
     Check,
+    Outcome,
     Output,
     Run,
+    Score,
     Span,
     Status,
     SuiteCheck,
@@ -35,10 +39,19 @@ from pytest_llmops.records import (
 )
 from pytest_llmops.registry import find_traits
 from pytest_llmops.reports.files.json_file import plain
-from pytest_llmops.reports.sides import RED, Finding, Sides, SortedCases, check_name, sort_cases
+from pytest_llmops.reports.sides import (
+    MOST_TYPED,
+    RED,
+    CaseVerdict,
+    Sides,
+    SortedCases,
+    check_name,
+    rerun_command,
+    sort_cases,
+)
 
 _LEAST = 8  # characters of a text in the evidence that is marked in the output
-_TYPED = 20  # cases in a command
+_LARGEST = 2**53  # of a count that JSON's readers keep
 _INPUT_TOKENS = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt")
 _OUTPUT_TOKENS = (
     "gen_ai.usage.output_tokens",
@@ -70,7 +83,12 @@ class Past:
 
 
 def build_data(
-    sides: Sides, *, problems: Iterable[str] = (), history: Iterable[Past] = (), file: str = "RUN.json"
+    sides: Sides,
+    *,
+    outcome: Outcome | None = None,
+    problems: Iterable[str] = (),
+    history: Iterable[Past] = (),
+    file: str = "RUN.json",
 ) -> dict[str, Any]:
     """
     Return the data of a report.
@@ -79,6 +97,7 @@ def build_data(
         FeatureError: A feature that adds to it is broken.
 
     Args:
+        outcome: Of the build, where that is known; by default of the comparison.
         problems: Sentences about the run as a whole.
         history: The earlier runs, oldest first, then this one.
         file: Of the run, for the commands that are shown.
@@ -92,7 +111,7 @@ def build_data(
         "version": 1,
         "title": ", ".join(sorted(run.suite)) or "golden set",
         "made_by": f"pytest-llmops {version('pytest-llmops')}",
-        "outcome": comparison.outcome,
+        "outcome": outcome or comparison.outcome,
         "baseline": sides.named,
         "environment": dict(run.environment),
         "counts": count(statuses.values()),
@@ -133,10 +152,12 @@ def _list_added_parts(run: Run) -> dict[str, Any]:
 
 
 def summarize_past(name: str, sides: Sides) -> Past:
-    """Summarize a run for the history."""
+    """Summarize a run for the history; a run without a baseline is judged by its thresholds."""
+    verdicts = sides.comparison.verdicts
+    decisive = [one.outcome for one in verdicts if not one.known and (sides.named or one.check != NOTHING)]
     return Past(
         name=name,
-        outcome=worst(verdict.outcome for verdict in sides.comparison.verdicts if verdict.cases),
+        outcome=worst(decisive) if decisive else sides.comparison.outcome,
         ended=sides.run.environment.get("ended", ""),
         revision=sides.run.environment.get("revision", ""),
         checks={verdict.check: verdict.observed for verdict in sides.suite if verdict.observed is not None},
@@ -164,23 +185,21 @@ def _pass_share(result: CaseResult) -> float:
 def _list_actions(statuses: Mapping[str, Status], file: str, *, compared: bool) -> Iterator[dict[str, str]]:
     """Yield what to do next, each with its command."""
     red = [case for case, found in statuses.items() if found in RED]
-    if red:
-        text = f"Run {'the case' if len(red) == 1 else 'these cases'} again, with all spans."
-        yield {"text": text, "command": f"pytest --llm-golden --llm-spans all {_type(red)}"}
-    if unclear := [case for case, found in statuses.items() if found == "undecided"]:
-        text = "Decide what is undecided, with more repeats."
-        yield {"text": text, "command": f"pytest --llm-golden --llm-repeats auto {_type(unclear)}"}
+    if command := rerun_command(red, "--llm-spans", "all"):
+        first = f"the first {MOST_TYPED} of these cases" if len(red) > MOST_TYPED else "these cases"
+        yield {
+            "text": f"Run {'the case' if len(red) == 1 else first} again, with all spans.",
+            "command": command,
+        }
+    unclear = [case for case, found in statuses.items() if found == "undecided"]
+    if command := rerun_command(unclear, "--llm-repeats", "auto"):
+        yield {"text": "Decide what is undecided, with more repeats.", "command": command}
     if red and compared:
         text = "If the change is meant to do this, have a person read the new outputs, then accept them."
         yield {"text": text, "command": f"llmops accept --all {shlex.quote(file)}"}
-    if not compared:
+    if not (red or compared):
         text = "Accept this run as the baseline, so that the next one is compared with it."
         yield {"text": text, "command": f"llmops accept {shlex.quote(file)}"}
-
-
-def _type(cases: Sequence[str]) -> str:
-    typed = [case for case in cases if case.isprintable() and not case.startswith("-")]
-    return shlex.join(typed[:_TYPED])
 
 
 def _describe_usage(usage: Usage, results: Iterable[CaseResult]) -> dict[str, Any] | None:
@@ -208,8 +227,12 @@ def _describe_suite_verdict(verdict: Verdict, run: Run) -> dict[str, Any]:
 
 
 def _find_suite_check(verdict: Verdict, run: Run) -> SuiteCheck | None:
-    checks = chain.from_iterable(run.suite.values())
-    return next((check for check in checks if check.metric == verdict.metric), None)
+    """Return the suite check of a verdict, which is named by its file where there are several."""
+    for path, checks in run.suite.items():
+        for check in checks:
+            if verdict.check in {describe_check(check), f"{path}: {describe_check(check)}"}:
+                return check
+    return None
 
 
 def _describe_verdict(verdict: Verdict) -> dict[str, Any]:
@@ -245,7 +268,7 @@ def _describe_cases(
             "new": result.case in new,
             "dropped": result.case in cases.dropped,
             "input": result.input,
-            **_describe_golden(golden),
+            **(_describe_golden(golden, result.input_hash) if golden else {}),
             "verdicts": list(_list_verdicts(result, cases.findings(result.case), statuses[result.case])),
             "outputs": [_describe_output(output, result) for output in result.outputs],
             "before": _describe_before(old) if old else None,
@@ -269,16 +292,16 @@ def _describe_cases(
                 for fault in result.failures
             ],
             "spans": [_describe_span(span) for span in result.spans],
-            "command": f"pytest --llm-golden {shlex.quote(result.case)}",
+            "command": rerun_command([result.case]),
         }
 
 
-def _describe_golden(case: Case | None) -> dict[str, Any]:
-    if case is None:
-        return {}
+def _describe_golden(case: Case, ran: str) -> dict[str, Any]:
+    """Describe a case by the golden file that is here; what belongs to another input is left out."""
+    is_same = input_hash(case) == ran
     return {
-        "reference": None if case.reference is None else mask_recorded(case.reference),
-        "relevant": case.relevant,
+        "reference": mask_recorded(case.reference) if is_same and case.reference is not None else None,
+        "relevant": case.relevant if is_same else (),
         "tags": case.tags,
         "live": case.live,
         "source": f"{case.source.path}:{case.source.line}" if case.source else None,
@@ -286,43 +309,55 @@ def _describe_golden(case: Case | None) -> dict[str, Any]:
 
 
 def _list_verdicts(
-    result: CaseResult, findings: Sequence[Finding], found: Status
+    result: CaseResult, findings: Sequence[CaseVerdict], found: Status
 ) -> Iterator[dict[str, Any]]:
     """Yield the verdicts of the comparison that name the case, then those by its own thresholds."""
-    for finding in findings:
-        moved = None
-        if finding.before is not None and finding.after is not None:
-            moved = finding.after - finding.before
-        yield {
-            **_describe_verdict(finding.verdict),
-            "check": check_name(finding.verdict),
-            "reason": _find_reason(result, finding.verdict),
-            "observed": finding.after,
-            "baseline": finding.before,
-            "difference": moved,
-            "interval": None,
-        }
     checks = {describe_check(check): check for check in result.checks}
-    named = {check_name(finding.verdict) for finding in findings}
-    for verdict in judge_case(Case(id=result.case, input=None, checks=result.checks), result):
-        check = checks.get(verdict.check)
-        if verdict.check in named:
-            continue
-        yield {
-            **_describe_verdict(verdict),
-            "known": found == "known" and status(verdict) != "passed",
+
+    def describe_bound(name: str) -> dict[str, Any]:
+        check = checks.get(name)
+        return {
             "threshold": check.threshold if check else None,
             "comparison": check.comparison if check else None,
         }
 
+    for named in findings:
+        moved = None
+        if named.before is not None and named.after is not None:
+            moved = named.after - named.before
+        yield {
+            **_describe_verdict(named.verdict),
+            **describe_bound(check_name(named.verdict)),
+            "check": check_name(named.verdict),
+            "reason": _find_reason(result, named.verdict),
+            "observed": named.after,
+            "baseline": named.before,
+            "difference": moved,
+            "interval": None,
+        }
+    listed = {check_name(named.verdict) for named in findings}
+    for verdict in judge_case(Case(id=result.case, input=None, checks=result.checks), result):
+        if verdict.check not in listed:
+            is_known = found == "known" and status(verdict) != "passed"
+            yield {**_describe_verdict(verdict), **describe_bound(verdict.check), "known": is_known}
+
 
 def _find_reason(result: CaseResult, verdict: Verdict) -> str:
-    """Return what the check says of its case; of several, what broke the app or what the metric says."""
+    """Return the reason of a verdict on the case; of one on several, why this one broke or scored low."""
     if verdict.case is not None:
         return verdict.reason
     reasons = [fault.error for fault in result.failures if fault.metric in {"", verdict.metric}]
-    reasons += [score.reason for score in result.scores if score.metric == verdict.metric]
+    reasons += [score.reason for score in _list_low(result) if score.metric == verdict.metric]
     return next(filter(None, reasons), verdict.reason)
+
+
+def _list_low(result: CaseResult) -> list[Score]:
+    """List the scores that miss a bound of the case."""
+    return [
+        score
+        for score in result.scores
+        if any(check.metric == score.metric and not holds(score.value, check) for check in result.checks)
+    ]
 
 
 def _describe_output(output: Output, result: CaseResult) -> dict[str, Any]:
@@ -341,16 +376,13 @@ def _describe_output(output: Output, result: CaseResult) -> dict[str, Any]:
 
 
 def _list_marks(output: Output, result: CaseResult) -> Iterator[dict[str, str]]:
-    """Yield the texts of the evidence that occur in the output word for word."""
-    seen: set[tuple[str, str]] = set()
-    for score in result.scores:
-        if score.repeat != output.repeat or find_traits(score.metric).masks:
-            continue
-        for _, _, text in walk(list(score.evidence)):
-            mark = (score.metric, text)
-            if len(text) >= _LEAST and text in output.text and text != output.text and mark not in seen:
-                seen.add(mark)
-                yield {"text": text, "metric": score.metric}
+    """Yield the first text in the evidence of each score that misses its bound, if the output has it."""
+    for score in _list_low(result):
+        if score.repeat == output.repeat and not find_traits(score.metric).masks:
+            for _, _, text in walk(list(score.evidence)):
+                if _LEAST <= len(text) < len(output.text) and text in output.text:
+                    yield {"text": text, "metric": score.metric, "reason": score.reason}
+                    break
 
 
 def _describe_before(result: CaseResult) -> dict[str, Any]:
@@ -390,4 +422,4 @@ def _describe_span(span: Span) -> dict[str, Any]:
 
 def _first_number(span: Span, names: Iterable[str]) -> float | None:
     values = (span.attributes.get(name) for name in names)
-    return next((value for value in values if isinstance(value, int | float)), None)
+    return next((value for value in values if is_number(value) and abs(value) <= _LARGEST), None)

@@ -20,7 +20,7 @@ export const Overview = ({ report }) => (
       <div>
         <Sentences title="Likely cause" of={report.causes} strong />
         <Sentences title="About the run" of={report.problems} />
-        <CaseLinks title="Newly failing cases" filter="s:red" report={report} />
+        <CaseLinks title={report.baseline ? "Newly failing cases" : "Failing cases"} filter="s:red" report={report} />
         <CaseLinks title="Passed, and dropped most" filter="is:dropped" report={report} />
       </div>
       <div>
