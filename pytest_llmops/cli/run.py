@@ -9,7 +9,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pytest_llmops.cli.isolation import run_isolated
-from pytest_llmops.evaluation.conclusion import conclude, find_status, make_run, red_verdicts, save_run
+from pytest_llmops.evaluation.conclusion import (
+    conclude,
+    find_status,
+    list_next_steps,
+    make_run,
+    red_verdicts,
+    save_run,
+)
 from pytest_llmops.evaluation.environment import describe_environment
 from pytest_llmops.evaluation.reporting import report_run
 from pytest_llmops.evaluation.run import Evaluation
@@ -136,6 +143,9 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     broken = conclusion.broken or any(verdict.outcome == "error" for verdict in red)
     build: Outcome = "error" if broken else "failed" if conclusion.red or red else "passed"
     report_run(evaluation, run, conclusion, build=build, saved=saved)
+    if saved is not None:
+        compared = evaluation.source.base is not None
+        conclusion.next_steps = list_next_steps(build, saved, compared=compared)
     print("\n".join(conclusion.render(statuses)))  # noqa: T201 - as above
     if conclusion.broken or broken:
         return _BROKEN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,7 @@ class Conclusion:
         suite: The suite's verdicts, for the table.
         outcomes: Further outcomes than those of cases and suite checks, to be counted with them.
         red: True where one of the sentences fails the build; `broken` where it is an error.
+        next_steps: Commands for the person who reads it, each with its purpose.
     """
 
     run: Run
@@ -52,6 +54,7 @@ class Conclusion:
     outcomes: list[Outcome] = field(default_factory=list)
     red: bool = False
     broken: bool = False
+    next_steps: Sequence[tuple[str, str]] = ()
 
     def add(self, problem: str, outcome: Outcome, *, counted: bool = False) -> None:
         """Add a sentence that decides on the build as such an outcome does."""
@@ -71,7 +74,12 @@ class Conclusion:
         counts = None if statuses is None else count([*statuses, *self.outcomes])
         lines = render_summary(self.run, counts, self.problems, suite=self.suite, wall_s=wall_s)
         rivals = write_terminal(rivals_document(self.run))
-        return [*lines, *(["", *rivals] if rivals else [])]
+        lines += ["", *rivals] if rivals else []
+        widest = max((len(command) for command, _ in self.next_steps), default=0)
+        steps = [
+            f"  {at}. {command:<{widest}}  {why}" for at, (command, why) in enumerate(self.next_steps, 1)
+        ]
+        return [*lines, *(["next:", *steps] if steps else [])]
 
 
 def conclude(  # noqa: PLR0913 - facts that a door has of its run
@@ -129,6 +137,23 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
         line = f"that is red, unless whoever runs the pipeline approves each of them: {permission} 'ITEM'"
         conclusion.add(line, "failed")
     return conclusion
+
+
+def list_next_steps(build: Outcome, saved: str, *, compared: bool) -> list[tuple[str, str]]:
+    """
+    List what to do after a red run, command by command.
+
+    Args:
+        build: How it ends: `error`, `failed` or `passed`.
+        saved: The file of the run, from the root.
+    """
+    if build == "passed":
+        return []
+    steps = [(f"llmops report {shlex.quote(saved)}", "what changed, and in which cases")]
+    if compared and build != "error":
+        accept = f"llmops accept --all {shlex.quote(saved)}"
+        steps.append((accept, "only if the change is meant to do this"))
+    return steps
 
 
 def is_red(outcome: Outcome, settings: Settings) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem
-from pytest_llmops.evaluation.conclusion import Conclusion, conclude, make_run, save_run
+from pytest_llmops.evaluation.conclusion import Conclusion, conclude, list_next_steps, make_run, save_run
 from pytest_llmops.evaluation.environment import describe_environment
 from pytest_llmops.evaluation.reporting import report_run
 from pytest_llmops.evaluation.run import Evaluation
@@ -265,6 +265,8 @@ class GoldenPlugin:
             red = conclusion.red or session.exitstatus
             build: Outcome = "error" if broken else "failed" if red else "passed"
             report_run(evaluation, run, conclusion, build=build, saved=saved)
+            compared = evaluation.source.base is not None
+            conclusion.next_steps = list_next_steps(build, saved, compared=compared)
         if conclusion.red:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
