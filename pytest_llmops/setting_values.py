@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 from pytest_llmops.documents.reading import (
@@ -87,6 +88,9 @@ _READERS: Mapping[Any, Reader] = {
     int: lambda value: int(_WHOLE(value)),
     float: checked(_number(float), "a number of seconds above 0", lambda seconds: 0 < seconds < math.inf),
     tuple[str, ...]: checked(some(checked(read_text, "", bool)), "a path or a list of paths", bool),
+    "html": checked(
+        read_text, "a file that ends in .html", lambda name: Path(name).suffix in {".html", ".htm"}
+    ),
     "repeats": any_of(one_of("auto"), _read_repeat_count),
     "repeat_count": _read_repeat_count,
     "runs_on": _read_place,

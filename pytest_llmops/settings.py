@@ -85,7 +85,9 @@ class Settings:
         metavar="FILE|git:REF",
     )
     out: str | None = _setting(None, "write the run to this file", metavar="RUN.json")
-    html: str | None = _setting(None, "write the report of the run to this file", metavar="REPORT.html")
+    html: Annotated[str | None, "html"] = _setting(
+        None, "write the report of the run to this file", metavar="REPORT.html"
+    )
     spans: Spans = _setting(
         "failed",
         "spans that the run file keeps: all, none, or of repeats that broke, missed a bound or scored lower "
@@ -170,6 +172,11 @@ class Settings:
         (), "send spans and scores, masked, at the end of the run: otlp, langsmith", metavar="FORMATS"
     )
     flagged: frozenset[str] = frozenset()
+
+    @property
+    def last_run(self) -> str:
+        """The file of the last golden run, from the root."""
+        return f"{self.home}/runs/last.json"
 
     def path(self, relative: str) -> Path:
         """Return a path of the settings, from the project's root."""

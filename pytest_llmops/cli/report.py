@@ -92,7 +92,7 @@ def _read_history(
     """
     past: list[Past] = []
     for path in sorted(folder.glob("*.json")):
-        if path.resolve() == run.resolve():
+        if path.read_bytes() == run.read_bytes():  # the run itself, or a copy of it
             continue
         try:
             past.append(summarize_past(path.stem, open_sides(str(path), baseline, settings)))

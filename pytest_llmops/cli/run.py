@@ -18,7 +18,7 @@ from pytest_llmops.evaluation.conclusion import (
     save_run,
 )
 from pytest_llmops.evaluation.environment import describe_environment
-from pytest_llmops.evaluation.reporting import report_run
+from pytest_llmops.evaluation.reporting import forget_report, report_run
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden import find_golden_files
 from pytest_llmops.golden.files import shown_path
@@ -89,6 +89,7 @@ def _settings(given: argparse.Namespace) -> Settings:
 
 def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int:
     settings = _settings(given)
+    forget_report(settings)
     files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     ledger = store.ledger if store else None
     evaluation = Evaluation.open(settings, naming="pass --app", store=store, ledger=ledger)
@@ -122,6 +123,7 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
         stamps=evaluation.stamps(),
         environment=describe_environment(settings.root),
     )
+    evaluation.problems += filter(None, [save_run(run, settings.path(settings.last_run))])
     unsaved = save_run(run, settings.path(settings.out)) if settings.out else ""
     statuses: list[Status] = []
     red: list[Verdict] = []
@@ -139,13 +141,12 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     )
     if unsaved:
         conclusion.add(unsaved, "error")
-    saved = shown_path(settings.path(settings.out), settings.root) if settings.out else None
+    saved = shown_path(settings.path(settings.out or settings.last_run), settings.root)
     broken = conclusion.broken or any(verdict.outcome == "error" for verdict in red)
     build: Outcome = "error" if broken else "failed" if conclusion.red or red else "passed"
     report_run(evaluation, run, conclusion, build=build, saved=saved)
-    if saved is not None:
-        compared = evaluation.source.base is not None
-        conclusion.next_steps = list_next_steps(build, saved, compared=compared)
+    if not unsaved:
+        conclusion.next_steps = list_next_steps(build, saved)
     print("\n".join(conclusion.render(statuses)))  # noqa: T201 - as above
     if conclusion.broken or broken:
         return _BROKEN

@@ -43,7 +43,7 @@ from pytest_llmops.text.reading import Reading
 
 Place = tuple[int, int, float]
 Findings = tuple[Finding, ...]
-VERSION = 12  # raised whenever a text may be judged otherwise
+VERSION = 13  # raised whenever a text may be judged otherwise
 TIMEOUT_S = 60.0
 """Time limit of one text, imports and models included."""
 

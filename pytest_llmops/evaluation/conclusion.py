@@ -139,7 +139,7 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
     return conclusion
 
 
-def list_next_steps(build: Outcome, saved: str, *, compared: bool) -> list[tuple[str, str]]:
+def list_next_steps(build: Outcome, saved: str) -> list[tuple[str, str]]:
     """
     List what to do after a red run, command by command.
 
@@ -149,11 +149,10 @@ def list_next_steps(build: Outcome, saved: str, *, compared: bool) -> list[tuple
     """
     if build == "passed":
         return []
-    steps = [(f"llmops report {shlex.quote(saved)}", "what changed, and in which cases")]
-    if compared and build != "error":
-        accept = f"llmops accept --all {shlex.quote(saved)}"
-        steps.append((accept, "only if the change is meant to do this"))
-    return steps
+    return [
+        (f"llmops report {shlex.quote(saved)}", "what changed, and in which cases"),
+        ("pytest --llm-golden --lf", "the red items again"),
+    ]
 
 
 def is_red(outcome: Outcome, settings: Settings) -> bool:

@@ -18,6 +18,8 @@ def describe_environment(root: Path) -> dict[str, str]:
     """
     Return what is known of `ended` (ISO 8601, UTC), `revision`, `branch`, `job` and `url`.
 
+    A revision with changes that are not committed ends in `+`.
+
     The branch, job and URL are those that GitHub Actions and GitLab CI name, whose checkout is often of no
     branch.
     """
@@ -36,9 +38,10 @@ def _read_checkout(root: Path) -> tuple[str, str]:
     """Return the commit and its branch; empty outside of git."""
     try:
         revision, _, branch = run_git(["rev-parse", "HEAD", "--abbrev-ref", "HEAD"], root).partition("\n")
+        changed = run_git(["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"], root)
     except RevisionError:
         return "", ""
-    return revision, "" if branch == _DETACHED else branch
+    return revision + ("+" if changed else ""), "" if branch == _DETACHED else branch
 
 
 def _find_url() -> str:

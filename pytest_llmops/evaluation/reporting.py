@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +15,16 @@ from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.evaluation.source import SINCE
 from pytest_llmops.gates.outcomes import name_files, worst
 from pytest_llmops.golden.identity import cases_by_id
+from pytest_llmops.printable import counted
 from pytest_llmops.records import Outcome, Run, Verdict
+from pytest_llmops.settings import Settings
 
 if TYPE_CHECKING:  # with all gates, which a run without a baseline does without
     from pytest_llmops.reports.sides import Sides
 
 
 def report_run(
-    evaluation: Evaluation, run: Run, conclusion: Conclusion, *, build: Outcome, saved: str | None
+    evaluation: Evaluation, run: Run, conclusion: Conclusion, *, build: Outcome, saved: str
 ) -> None:
     """
     Write the reports that settings and environment ask for.
@@ -30,7 +33,7 @@ def report_run(
 
     Args:
         build: How the build ends: `error`, `failed` or `passed`, whatever the comparison says.
-        saved: The file that the run was written to, from the root; None if it was written to none.
+        saved: The file that the run was written to, from the root.
     """
     settings, on_actions = evaluation.settings, is_wanted()
     if not (settings.html or on_actions):
@@ -41,6 +44,8 @@ def report_run(
     html: str | None = None
     try:
         sides, outcome = _find_sides(evaluation, run, build)
+        if (left := len(sides.cases) - len(run.results)) > 0:
+            problems.insert(0, f"a selection: {counted(left, 'case')} of these golden files not run")
         if settings.html:
             _write_html(sides, outcome, problems, settings.path(settings.html), saved)
             html = settings.html
@@ -56,6 +61,13 @@ def report_run(
             conclusion.problems += report_to_actions(sides, outcome, settings.root, build=build, html=html)
         except (LLMOpsError, OSError, ValueError) as error:
             conclusion.problems.append(f"not reported to GitHub Actions: {error}")
+
+
+def forget_report(settings: Settings) -> None:
+    """Remove the report of an earlier run, which must not be taken for that of a run that ends early."""
+    if settings.html:
+        with suppress(OSError):
+            settings.path(settings.html).unlink()
 
 
 def _find_sides(evaluation: Evaluation, run: Run, build: Outcome) -> tuple[Sides, Outcome]:
@@ -103,11 +115,9 @@ def _list_verdicts(evaluation: Evaluation, run: Run) -> Iterator[Verdict]:
             yield from evaluation.judge.judge_case(cases_by_id(golden)[case], result)
 
 
-def _write_html(
-    sides: Sides, outcome: Outcome, problems: Sequence[str], path: Path, saved: str | None
-) -> None:
+def _write_html(sides: Sides, outcome: Outcome, problems: Sequence[str], path: Path, saved: str) -> None:
     from pytest_llmops.reports.html.data import build_data
     from pytest_llmops.reports.html.report_file import write_report
 
-    data = build_data(sides, outcome=outcome, problems=problems, file=saved or "RUN.json")
+    data = build_data(sides, outcome=outcome, problems=problems, file=saved)
     write_report(data, path)

@@ -7,11 +7,12 @@ as text; see `document`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from pytest_llmops.printable import counted
-from pytest_llmops.records import CaseResult, Comparison
+from pytest_llmops.records import CaseResult, Comparison, Verdict
 from pytest_llmops.reports.comparison import list_differences
 from pytest_llmops.reports.document import Block, Document, Fold, Notes, write_markdown
 from pytest_llmops.reports.sides import (
@@ -85,15 +86,27 @@ def _describe(sides: Sides, cases: SortedCases, job: str | None) -> Iterable[Blo
     """Yield what became of the cases in numbers, the checks, and what changed."""
     base = f"compared with {sides.named}" if sides.named else "there is no baseline: only thresholds decide"
     if revision := sides.run.environment.get("revision"):
-        base = f"commit {revision[:_SHORT]} {base}" if sides.named else f"commit {revision[:_SHORT]}: {base}"
+        edited = " with changes that are not committed" if revision.endswith("+") else ""
+        base = f"commit {revision[:_SHORT]}{edited}{' ' if sides.named else ': '}{base}"
     is_red = job is not None and sides.comparison.outcome in RED  # whatever the job says
     yield Notes(items=[_count(sides, cases), base, *(() if is_red else _describe_job(job))])
-    verdicts = sorted(sides.suite, key=lambda verdict: verdict.outcome == "passed")
+    verdicts = sorted([*sides.suite, *_merge_cases(sides)], key=lambda verdict: verdict.outcome == "passed")
     if verdicts:
         yield table_of(verdicts[:_ROWS])
     if len(verdicts) > _ROWS:
         yield Notes(items=[f"{counted(len(verdicts) - _ROWS, 'further check')}: see the log"])
     yield from list_differences(sides.comparison)
+
+
+def _merge_cases(sides: Sides) -> Iterable[Verdict]:
+    """Yield one verdict for all cases that miss a check in the same way, for the table."""
+    missed = Counter(
+        (verdict.check, verdict.outcome)
+        for verdict in sides.comparison.verdicts
+        if verdict.case is not None and verdict.outcome != "passed" and not verdict.known
+    )
+    for (check, outcome), cases in missed.items():
+        yield Verdict(check=f"{check}: {counted(cases, 'case')}", outcome=outcome, cases=cases)
 
 
 def _count(sides: Sides, cases: SortedCases) -> str:

@@ -61,7 +61,7 @@ class SortedCases:
 
     Attributes:
         worse: Case to the verdicts that name it and fail the build.
-        dropped: Case to the red verdicts of the suite that name it among those that dropped most.
+        dropped: Case to the red verdicts on the suite that name it, while its own checks pass.
         unclear: Case to the verdicts that name it and are undecided.
         low: Are below a threshold and no worse than in the baseline.
         fixed: Were below one in the baseline, and are not now.
@@ -93,13 +93,15 @@ def sort_cases(sides: Sides) -> SortedCases:
     worse: defaultdict[str, list[CaseVerdict]] = defaultdict(list)
     dropped: defaultdict[str, list[CaseVerdict]] = defaultdict(list)
     unclear: defaultdict[str, list[CaseVerdict]] = defaultdict(list)
+    own = {result.case: {check.metric for check in result.checks} for result in sides.run.results}
     for verdict in sides.comparison.verdicts:
         if verdict.outcome == "passed" or verdict.known:
             continue
         findings = dict(_list_findings(verdict))
-        # A check with a mean names those that dropped most; one without is about the cases that it names.
-        red = worse if verdict.case or verdict.observed is None else dropped
         for case, finding in findings.items():
+            is_own = verdict.case or verdict.outcome == "error" or verdict.metric in own.get(case, ())
+            # A mean names the cases that dropped most.
+            red = worse if (is_own and verdict.observed is None) or verdict.case else dropped
             (red if verdict.outcome in RED else unclear)[case].append(finding)
     checks = {(result.case, check.metric): check for result in sides.run.results for check in result.checks}
     fixed = [

@@ -59,7 +59,10 @@ def test_a_workflow_is_written_where_there_is_none(folder, service, target, caps
     assert main(["init", "--ci", service]) == 0
     assert "pytest --llm-golden" in str(yaml.safe_load((folder / target).read_text()))
 
-    (folder / "golden/first.yaml").unlink()
+    (folder / target).unlink()  # the golden file is edited by now, and a workflow is wanted
+    assert main(["init", "--ci", service]) == 0
+    assert (folder / target).exists()
+
     (folder / target).write_text("mine: true\n")
     capsys.readouterr()
     assert main(["init", "--ci", service]) == 0
@@ -83,6 +86,7 @@ def test_settings_are_written_only_where_a_project_has_no_file_for_them(folder):
             [],
             (4, "2 functions may be the app; name it:\n  llmops init bot:ask"),
         ),
+        ("def ask(x): ...", ["my bot:ask"], (4, "my bot")),
         ("def run(command): ...", [], (4, "1 function may be the app; name it:\n  llmops init bot:run")),
         ("X = 1", [], (4, "no function looks like an app")),
         ('@app.get("/a")\ndef chat(x): ...', [], (4, "only handlers of a web framework (bot.py:2)")),

@@ -68,11 +68,24 @@ def test_without_a_baseline_only_thresholds_decide(report):
     assert [action["command"].split()[0] for action in data["actions"]] == ["pytest"]
 
 
-def test_the_last_run_against_the_accepted_baseline_is_the_default(shop):
-    main(["run", "--out", ".llmops/runs/last.json"])
+def test_the_last_run_against_the_accepted_baseline_is_the_default(shop, monkeypatch):
+    monkeypatch.setenv("TONE", "kind")
+    main(["run"])
 
     assert main(["report"]) == 0
-    assert read_data(shop / "report.html")["baseline"] == "golden/baseline.json"
+    data = read_data(shop / "report.html")
+    assert (data["baseline"], data["outcome"]) == ("golden/baseline.json", "failed")
+
+
+def test_who_leaks_is_not_advised_to_accept_it(report, shop):
+    golden = (shop / "golden/shop.yaml").read_text()
+    (shop / "golden/shop.yaml").write_text(golden.replace("cases:", "checks: {pii_leak: none}\ncases:"))
+    (shop / "shop.py").write_text("def answer(question):\n    return 'DB_PASSWORD=Kestrel215!'\n")
+    data = report("--baseline", "base.json")
+
+    assert [action["command"].split(" ")[0] for action in data["actions"]] == ["pytest", ""]
+    assert "Something leaked" in data["actions"][-1]["text"]
+    assert "Kestrel215" not in json.dumps(data)
 
 
 def test_history_has_the_runs_of_a_folder_and_this_one_last(report, shop, capsys):

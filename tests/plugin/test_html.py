@@ -50,6 +50,25 @@ def test_a_report_that_cannot_be_written_fails_the_build(project):
     result.stdout.fnmatch_lines(["*the report *file/report.html could not be written: *"])
 
 
+def test_a_report_never_takes_the_place_of_another_file(project):
+    before = project.golden().read_text()
+    result = project.run("--llm-html", "golden/capitals.yaml")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["*--llm-html must be a file that ends in .html, not 'golden/capitals.yaml'*"]
+    )
+    assert project.golden().read_text() == before
+
+
+def test_the_report_of_an_earlier_run_does_not_outlive_a_run_that_ends_early(project):
+    project.run_here("--llm-html", "report.html")
+    project.golden("app: [")
+
+    assert project.run_here("--llm-html", "report.html").ret == pytest.ExitCode.USAGE_ERROR
+    assert not (project.path / "report.html").exists()
+
+
 def test_a_report_belongs_to_a_golden_run(project):
     result = project.pytester.runpytest_subprocess("--llm-html", "report.html")
 
@@ -136,6 +155,7 @@ def test_a_selection_is_reported_as_what_it_is(project):
 
     data = read_data(project.path / "report.html")
     assert (result.ret, data["outcome"], data["missing"], data["checks"]) == (0, "passed", [], [])
+    assert data["problems"][0] == "a selection: 1 case of these golden files not run"
 
 
 @needs_pii

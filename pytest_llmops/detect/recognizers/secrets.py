@@ -175,7 +175,9 @@ _PASSWORD = re.compile(
     r"(?:password|passwd|passphrase|passwort|kennwort|contraseña|mot de passe|wachtwoord|senha|lösenord"
     r"|hasło|pwd|(?<=[_-])pass))"
     rf"(?:{_SEPARATOR}|\s(?:is|was|ist|es|est)\s[\"'`]?|(?<=--password)\s)"
-    r"(?P<value>[^\s\"'`<>,;&]{6,200})"
+    # Punctuation is part of a password, unless it ends a parameter, a field, an element or a quotation.
+    r"(?P<value>(?:[^\s\"'`<>,;&]|(?<=\w)[\"'](?=\w)|<(?!/)(?=\S)|>(?=\S)"
+    r"|[,;&](?=\S)(?![\"']?[\w -]*[\"']?[=:\"'{}\[\]])){6,200})"
 )
 _LABELS = (
     "key", "secret", "token", "authorization", "auth", "bearer", "credential", "session", "cookie", "jwt",
@@ -197,7 +199,7 @@ _PLACEHOLDER = re.compile(
 _NAME = r"_{0,2}[A-Za-z]+\d{0,2}(?:_+[A-Za-z0-9]+)*"
 _EXPRESSION = re.compile(
     rf"(?:{_NAME}(?:\.|::|->))+{_NAME}(?:[(\[].*)?"
-    r"|.*\w\(.*|[A-Za-z_]\w*\[.*"
+    r"|[A-Za-z_][\w.:>-]*\(.*|[A-Za-z_]\w*\[.*"
     r"|(?:https?|file|s3|gs|vault|arn|op):.*|/\w.*"
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d.*|\d{1,2}[./]\d{1,2}[./]\d{2,4}.*")

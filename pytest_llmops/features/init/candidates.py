@@ -52,7 +52,7 @@ def find_apps(root: Path) -> Candidates:
         for function in _list_functions(path):
             if _is_route(function):
                 routes.append(f"{path.relative_to(root).as_posix()}:{function.lineno}")
-            elif function.name in _NAMES and _takes_one(function):
+            elif function.name in _NAMES and _takes_one(function) and _can_be_imported(path, root):
                 apps.append((_NAMES.index(function.name), f"{_module(path, root)}:{function.name}"))
     return Candidates(apps=tuple(app for _, app in sorted(apps)), routes=tuple(routes))
 
@@ -107,6 +107,10 @@ def _is_route(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
         and decorator.func.attr in _ROUTES
         for decorator in function.decorator_list
     )
+
+
+def _can_be_imported(path: Path, root: Path) -> bool:
+    return all(part.isidentifier() for part in _module(path, root).split("."))
 
 
 def _module(path: Path, root: Path) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.evaluation.golden_run import run_golden
@@ -40,8 +41,11 @@ _HEAD = """\
 # in their place. docs/golden-files.md of pytest-llmops has all keys.
 version: 1
 app: {app}
+{checks}
 cases:
 """
+_CHECKS = "checks:\n  pii_leak: none"
+_NO_CHECKS = '# checks: {pii_leak: none} # with pip install "pytest-llmops[pii]"'
 _LONGEST = 300  # characters of an error
 
 
@@ -69,6 +73,9 @@ def _init(given: argparse.Namespace) -> int:
     root = find_root(Path.cwd())
     golden_file = root / _GOLDEN
     if golden_file.exists():
+        if given.ci:
+            print(_write_workflow(given.ci, root))  # noqa: T201 - a command talks to its user
+            return 0
         raise LLMOpsError(f"{_GOLDEN} is there already, and is not changed; remove it to begin anew")
     app = given.app or _choose(find_apps(root))
     questions = {f"question-{at}": text for at, text in enumerate(given.ask, 1)} or _QUESTIONS
@@ -83,9 +90,7 @@ def _init(given: argparse.Namespace) -> int:
     if not any((root / name).exists() for name in _ROOT_FILES):
         written.append(_write(root / "pyproject.toml", _SETTINGS, root))
     if given.ci:
-        source, target = _WORKFLOWS[given.ci]
-        text = (files("pytest_llmops.features.init") / "workflows" / source).read_text(encoding="utf-8")
-        written.append(_write(root / target, text, root))
+        written.append(_write_workflow(given.ci, root))
     print("\n".join([*written, "", *_list_steps(given.ci)]))  # noqa: T201 - as above
     return 0
 
@@ -123,7 +128,7 @@ def _ask(app: str, questions: Mapping[str, str], settings: Settings) -> Mapping[
 
 def _dump(app: str, questions: Mapping[str, str], results: Mapping[str, CaseResult]) -> str:
     """Return the golden file, with what the app answered as references."""
-    lines = [_HEAD.format(app=_quote(app))]
+    lines = [_HEAD.format(app=_quote(app), checks=_CHECKS if numbers.is_installed() else _NO_CHECKS)]
     for name, question in questions.items():
         lines += [f"  - id: {name}", f"    input: {_quote(question)}"]
         result = results[name]
@@ -150,6 +155,12 @@ def _quote(text: str) -> str:
     return quoted.rstrip("\n")
 
 
+def _write_workflow(service: str, root: Path) -> str:
+    source, target = _WORKFLOWS[service]
+    text = (files("pytest_llmops.features.init") / "workflows" / source).read_text(encoding="utf-8")
+    return _write(root / target, text, root)
+
+
 def _write(path: Path, text: str, root: Path) -> str:
     """Write a file that is not there, and return a line about it."""
     shown = path.relative_to(root).as_posix()
@@ -164,7 +175,7 @@ def _list_steps(ci: str | None) -> Sequence[str]:
         f"edit {_GOLDEN}: it has what the app answers, not what is right",
         "pytest --llm-golden",
         "pytest --llm-golden --llm-repeats auto --llm-accept: later runs are compared with this one",
-        "git add golden && git commit",
+        "commit golden/ and what else was written",
     ]
     if ci == "gitlab":
         steps.append("in .gitlab-ci.yml: include golden.gitlab-ci.yml")

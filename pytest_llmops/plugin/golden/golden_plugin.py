@@ -13,7 +13,7 @@ import pytest
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem
 from pytest_llmops.evaluation.conclusion import Conclusion, conclude, list_next_steps, make_run, save_run
 from pytest_llmops.evaluation.environment import describe_environment
-from pytest_llmops.evaluation.reporting import report_run
+from pytest_llmops.evaluation.reporting import forget_report, report_run
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden.files import find_golden_files, shown_path
 from pytest_llmops.plugin import LOOSEN, MARKERS, written_settings
@@ -259,16 +259,19 @@ class GoldenPlugin:
             for excuse in self._find_excuses(session):
                 conclusion.add(f"red: {excuse}", "failed")
         if run is not None:
-            settings = evaluation.settings
-            saved = shown_path(settings.path(settings.out or self._last_run), settings.root)
-            broken = conclusion.broken or "error" in self.reported.statuses.values()
-            red = conclusion.red or session.exitstatus
-            build: Outcome = "error" if broken else "failed" if red else "passed"
-            report_run(evaluation, run, conclusion, build=build, saved=saved)
-            compared = evaluation.source.base is not None
-            conclusion.next_steps = list_next_steps(build, saved, compared=compared)
+            self._report(run, conclusion, red=bool(session.exitstatus), saved=not unsaved)
         if conclusion.red:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+    def _report(self, run: Run, conclusion: Conclusion, *, red: bool, saved: bool) -> None:
+        """Write what else reports the run, and name the next commands."""
+        settings = self.evaluation.settings
+        file = shown_path(settings.path(settings.out or settings.last_run), settings.root)
+        broken = conclusion.broken or "error" in self.reported.statuses.values()
+        build: Outcome = "error" if broken else "failed" if conclusion.red or red else "passed"
+        report_run(self.evaluation, run, conclusion, build=build, saved=file)
+        if saved:
+            conclusion.next_steps = list_next_steps(build, file)
 
     def _notes(self, session: pytest.Session) -> Iterator[str]:
         if not (self.evaluation.source.revision or session.exitstatus):  # against one, they fail the build
@@ -307,15 +310,10 @@ class GoldenPlugin:
             environment=describe_environment(settings.root),
         )
 
-    @property
-    def _last_run(self) -> str:
-        """The file of the last golden run, from the root."""
-        return f"{self.evaluation.settings.home}/runs/last.json"
-
     def _save(self, run: Run) -> str:
         """Write the run; a sentence if the requested file could not be written."""
         settings, problems = self.evaluation.settings, self.evaluation.problems
-        problems += filter(None, [save_run(run, settings.path(self._last_run))])
+        problems += filter(None, [save_run(run, settings.path(settings.last_run))])
         return save_run(run, settings.path(settings.out)) if settings.out else ""
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -362,6 +360,8 @@ def open_golden_run(config: pytest.Config) -> None:
     selection = select(config, settings)
     config.option.llm_golden = bool(selection.golden)
     if selection.golden:
+        if not is_worker(config):
+            forget_report(settings)
         golden = GoldenPlugin.of(config, selection)
         config.pluginmanager.register(golden, "llmops-golden")
         config.pluginmanager.register(Reporting(golden.evaluation, config), "llmops-reporting")

@@ -19,6 +19,7 @@ from pytest_llmops.detect.texts import walk
 from pytest_llmops.documents.reading import is_number
 from pytest_llmops.extensions import FeatureError, call_hook
 from pytest_llmops.gates.absolute import judge_case
+from pytest_llmops.gates.case_results import app_breakage
 from pytest_llmops.gates.comparison import NOTHING
 from pytest_llmops.gates.outcomes import count, status, worst
 from pytest_llmops.golden.identity import input_hash
@@ -69,7 +70,7 @@ class Past:
     Attributes:
         ended: ISO 8601; empty where it is not known.
         checks: What each check of the suite observed.
-        cases: The share of each case's repeats that pass.
+        cases: The share of each case's repeats that pass; none where the app broke.
     """
 
     name: str
@@ -105,20 +106,21 @@ def build_data(
     comparison, run = sides.comparison, sides.run
     cases = sort_cases(sides)
     statuses = cases.statuses(run)
+    shown = outcome or comparison.outcome
     metrics = {score.metric for result in run.results for score in result.scores}
     metrics |= {verdict.metric for verdict in comparison.verdicts if verdict.metric}
     return {
         "version": 1,
         "title": ", ".join(sorted(run.suite)) or "golden set",
         "made_by": f"pytest-llmops {version('pytest-llmops')}",
-        "outcome": outcome or comparison.outcome,
+        "outcome": shown,
         "baseline": sides.named,
         "environment": dict(run.environment),
         "counts": count(statuses.values()),
         "causes": comparison.differs,
         "unstamped": comparison.not_stamped,
         "problems": [*problems, *filter(None, [comparison.since_release])],
-        "actions": list(_list_actions(statuses, file, compared=bool(sides.named))),
+        "actions": list(_list_actions(statuses, file, shown, compared=bool(sides.named), leaks=_leaks(run))),
         "usage": _describe_usage(run.usage, run.results),
         "usage_before": _describe_usage(sides.base.usage, ()) if sides.named else None,
         "checks": [_describe_suite_verdict(verdict, run) for verdict in sides.suite],
@@ -161,7 +163,7 @@ def summarize_past(name: str, sides: Sides) -> Past:
         ended=sides.run.environment.get("ended", ""),
         revision=sides.run.environment.get("revision", ""),
         checks={verdict.check: verdict.observed for verdict in sides.suite if verdict.observed is not None},
-        cases={result.case: _pass_share(result) for result in sides.run.results},
+        cases={result.case: _pass_share(result) for result in sides.run.results if not app_breakage(result)},
         cost_usd=sides.run.usage.cost_usd if sides.run.usage.calls else None,
         latency_s=sum(output.latency_s for result in sides.run.results for output in result.outputs),
     )
@@ -182,9 +184,13 @@ def _pass_share(result: CaseResult) -> float:
     return (len(repeats) - len(missed & repeats)) / len(repeats) if repeats else 0.0
 
 
-def _list_actions(statuses: Mapping[str, Status], file: str, *, compared: bool) -> Iterator[dict[str, str]]:
+def _list_actions(
+    statuses: Mapping[str, Status], file: str, outcome: Outcome, *, compared: bool, leaks: bool
+) -> Iterator[dict[str, str]]:
     """Yield what to do next, each with its command."""
     red = [case for case, found in statuses.items() if found in RED]
+    if not red and outcome in RED:
+        yield {"text": "Run the golden set again.", "command": "pytest --llm-golden"}
     if command := rerun_command(red, "--llm-spans", "all"):
         first = f"the first {MOST_TYPED} of these cases" if len(red) > MOST_TYPED else "these cases"
         yield {
@@ -194,12 +200,26 @@ def _list_actions(statuses: Mapping[str, Status], file: str, *, compared: bool) 
     unclear = [case for case, found in statuses.items() if found == "undecided"]
     if command := rerun_command(unclear, "--llm-repeats", "auto"):
         yield {"text": "Decide what is undecided, with more repeats.", "command": command}
-    if red and compared:
-        text = "If the change is meant to do this, have a person read the new outputs, then accept them."
+    if leaks:
+        text = "Something leaked: fix the app, and change what was given away, such as a key."
+        yield {"text": text, "command": ""}
+    if red and compared and not leaks:
+        text = (
+            "If the change is meant to do this, have a person read the new outputs, then accept them; "
+            "a run needs as many repeats as the baseline has."
+        )
         yield {"text": text, "command": f"llmops accept --all {shlex.quote(file)}"}
     if not (red or compared):
         text = "Accept this run as the baseline, so that the next one is compared with it."
         yield {"text": text, "command": f"llmops accept {shlex.quote(file)}"}
+
+
+def _leaks(run: Run) -> bool:
+    return any(
+        score.value > 0 and find_traits(score.metric).masks
+        for result in run.results
+        for score in result.scores
+    )
 
 
 def _describe_usage(usage: Usage, results: Iterable[CaseResult]) -> dict[str, Any] | None:
@@ -347,7 +367,10 @@ def _find_reason(result: CaseResult, verdict: Verdict) -> str:
     if verdict.case is not None:
         return verdict.reason
     reasons = [fault.error for fault in result.failures if fault.metric in {"", verdict.metric}]
-    reasons += [score.reason for score in _list_low(result) if score.metric == verdict.metric]
+    scores = [score for score in result.scores if score.metric == verdict.metric]
+    lowest_first = sorted(scores, key=lambda score: score.value)
+    worst_first = lowest_first if find_traits(verdict.metric).higher_is_better else lowest_first[::-1]
+    reasons += [score.reason for score in worst_first]
     return next(filter(None, reasons), verdict.reason)
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmops.documents.atomic_file import write_atomically
+from pytest_llmops.errors import RunFileError
 from pytest_llmops.printable import printable
 from pytest_llmops.reports.files.json_file import dump_json
 
+SUFFIXES = (".html", ".htm")
 _TITLE = 80  # characters
 
 
@@ -23,8 +25,11 @@ def write_report(data: Mapping[str, Any], path: Path) -> None:
     Write the report to a file, atomically.
 
     Raises:
+        RunFileError: The name is not that of an HTML file; whatever is there now is kept.
         OSError: The folder cannot be made or written.
     """
+    if path.suffix not in SUFFIXES:
+        raise RunFileError(f"{path}: not written: the name of a report ends in {' or '.join(SUFFIXES)}")
     write_atomically(path, render_page(data).encode())
 
 

@@ -7,6 +7,7 @@ export function Environment({ of: { ended, revision, branch, job, url } }) {
     ["Ended", moment(ended)],
     ["Branch", branch && <code>{short(branch)}</code>],
     ["Revision", revision && <code>{short(revision, 40)}</code>],
+    ["", revision.endsWith("+") && "with changes that are not committed"],
     [
       "Job",
       isWeb ? (

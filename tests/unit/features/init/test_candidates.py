@@ -19,6 +19,7 @@ from pytest_llmops.features.init.candidates import find_apps
         ({"bot.py": "def answer(question:"}, []),
         ({"bot.py": "\0"}, []),
         ({"tests/bot.py": "def answer(question): ..."}, []),
+        ({"my bot.py": "def answer(question): ..."}, []),
         ({"test_bot.py": "def answer(question): ..."}, []),
         ({".hidden/bot.py": "def answer(question): ..."}, []),
         ({"myenv/pyvenv.cfg": "", "myenv/lib/bot.py": "def answer(question): ..."}, []),
