@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -77,7 +78,8 @@ def test_the_last_run_against_the_accepted_baseline_is_the_default(shop, monkeyp
     assert (data["baseline"], data["outcome"]) == ("golden/baseline.json", "failed")
 
 
-def test_who_leaks_is_not_advised_to_accept_it(report, shop):
+def test_who_leaks_is_not_advised_to_accept_it(report, shop, monkeypatch):
+    monkeypatch.delitem(sys.modules, "shop")
     golden = (shop / "golden/shop.yaml").read_text()
     (shop / "golden/shop.yaml").write_text(golden.replace("cases:", "checks: {pii_leak: none}\ncases:"))
     (shop / "shop.py").write_text("def answer(question):\n    return 'DB_PASSWORD=Kestrel215!'\n")

@@ -55,9 +55,7 @@ def test_a_report_never_takes_the_place_of_another_file(project):
     result = project.run("--llm-html", "golden/capitals.yaml")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(
-        ["*--llm-html must be a file that ends in .html, not 'golden/capitals.yaml'*"]
-    )
+    result.stderr.fnmatch_lines(["*--llm-html must be a file that ends in .html, not *"])
     assert project.golden().read_text() == before
 
 
