@@ -23,16 +23,20 @@ export function History({ report: { history: runs, cases } }) {
       </div>
       <section>
         <h2>Cases by run</h2>
-        <p class="dim">The share of repeats that passed. Cases that changed last come first.</p>
+        <p class="dim">
+          The share of repeats that passed; – where the case was not run, or the app broke. Cases that changed last come
+          first.
+        </p>
         <div class="grid" role="region" aria-label="Cases by run" tabIndex={0} ref={showLast}>
           <table>
             <thead>
               <tr>
                 <th>Case</th>
-                {runs.map(({ name, outcome }) => (
+                {runs.map(({ name, outcome, ended, revision }) => (
                   <th class="run">
                     <span>
-                      <Icon status={outcome} /> {short(name, 24)}
+                      <Icon status={outcome} /> {short(name, 24)}{" "}
+                      <span class="dim">{[ended.slice(0, 10), revision.slice(0, 7)].filter(Boolean).join(" ")}</span>
                       <span class="unseen"> {short(outcome)}</span>
                     </span>
                   </th>

@@ -2,10 +2,10 @@
 import { counted } from "./number.js";
 import { since } from "./past.jsx";
 import { address } from "./route.js";
-import { Icon, RED, Status, STATUSES, tone } from "./status.jsx";
+import { Icon, RED, Status, statusOf, STATUSES, tone } from "./status.jsx";
 import { short } from "./text.jsx";
 
-export function Outcome({ report: { outcome, title, counts, baseline, history } }) {
+export function Outcome({ report: { outcome, title, counts, baseline, history, cases, checks } }) {
   const red = since(history, (run) => RED.includes(run.outcome));
   return (
     <section class={`outcome ${tone(outcome)}`}>
@@ -23,6 +23,7 @@ export function Outcome({ report: { outcome, title, counts, baseline, history } 
         ))}
       </ul>
       <p>
+        {sentence(cases, checks)}{" "}
         {baseline ? (
           <>
             Compared with <code>{short(baseline)}</code>.
@@ -40,6 +41,14 @@ export function Outcome({ report: { outcome, title, counts, baseline, history } 
       </p>
     </section>
   );
+}
+
+/** What is counted: a check over all cases may be red where no case is. */
+function sentence(cases, checks) {
+  const of = STATUSES.map((status) => [checks.filter((check) => statusOf(check) === status).length, status]);
+  const numbers = of.filter(([number]) => number).map((pair) => pair.join(" "));
+  const rest = numbers.length ? ` Checks over all cases: ${numbers.join(", ")}.` : "";
+  return `${counted(cases.length, "case")}.${rest}`;
 }
 
 const named = ({ name, revision }) => (
