@@ -59,28 +59,26 @@ def test_each_view_has_an_address(red, open_report):
         assert title in opened.go(view).locator("h1").inner_text().replace("\n", "")
 
 
-@pytest.mark.parametrize(
-    ("filtered", "expected"),
-    [
-        ("s:red", {"boots", "store"}),
-        ("s:error", {"store"}),
-        ("-s:red", {"express", "bread"}),
-        ("@policy", {"boots"}),
-        ("metric:keywords<1", {"boots", "bread"}),
-        ("metric:keywords>=1", {"express"}),
-        ("harbour", set()),
-        ('"express delivery"', {"express"}),
-        ("5.95 s:passed", {"express"}),
-        ("s:purple", {"boots", "store", "express", "bread"}),
-    ],
-)
-def test_filters(red, open_report, filtered, expected):
-    page = open_report(red).go("cases")
-    page.locator("input[type=search]").fill(filtered)
+FILTERS = {
+    "s:red": {"boots", "store"},
+    "s:error": {"store"},
+    "-s:red": {"express", "bread"},
+    "@policy": {"boots"},
+    "metric:keywords<1": {"boots", "bread"},
+    "metric:keywords>=1": {"express"},
+    "harbour": set(),
+    '"express delivery"': {"express"},
+    "5.95 s:passed": {"express"},
+    "s:purple": {"boots", "store", "express", "bread"},  # a filter that is wrong empties nothing
+}
 
-    assert set(names(page)) == expected
-    if filtered == "s:purple":
-        assert "s: takes red, regressed" in page.locator(".wrong").inner_text()
+
+def test_filters(red, open_report):
+    page = open_report(red).go("cases")
+    for filtered, expected in FILTERS.items():
+        page.locator("input[type=search]").fill(filtered)
+        assert set(names(page)) == expected, filtered
+    assert "s: takes red, regressed" in page.locator(".wrong").inner_text()
 
 
 def test_the_keys(red, open_report):
@@ -123,12 +121,9 @@ def test_axe_finds_nothing_and_no_view_scrolls_sideways(red, open_report, scheme
 
 
 HOSTILE = (
-    "<script>document.title='x';window.hacked=1</script>",
-    "</script><img src=x onerror=window.hacked=1>",
-    "<svg onload=window.hacked=1>",
-    "javascript:window.hacked=1",
+    "<script>window.hacked=1</script></script><img src=x onerror=hacked=1><svg onload=window.hacked=1>",
+    "javascript:window.hacked=1 {{constructor.constructor('window.hacked=1')()}} ${window.hacked=1} `x`",
     "\u202egnp.exe\u2066 \x1b[31mred\x1b[0m \x00 \ud800",
-    "{{constructor.constructor('window.hacked=1')()}} ${window.hacked=1} `x`",
     "x" * 100_000,
 )
 

@@ -32,7 +32,8 @@ def test_a_shorter_prompt_is_caught_and_named_as_the_cause(tmp_path, capfd):
 
 
 def test_it_says_where_it_does_not_work(tmp_path, monkeypatch, capfd):
-    monkeypatch.setitem(command._STARTS, "llmops", ("-c", "raise SystemExit(4)"))
+    for name in command._STARTS:
+        monkeypatch.setitem(command._STARTS, name, ("-S", "-c", "raise SystemExit(1)"))
 
     assert main(["demo", str(tmp_path / "shop"), "--no-open"]) == 3
     assert "the demonstration did not work" in capfd.readouterr().err
