@@ -14,9 +14,9 @@ bare-raganything := "raganything>=1.4,<1.5" "rapidocr-onnxruntime>=1.4,<2"
 golden-autogen := reference_app/variants/autogen/golden.yaml --llm-record none
 golden-raganything := golden/multimodal.yaml
 golden-mcp := golden/support.yaml --llm-app reference_app.variants.mcp:answer
-# Clients of models' providers, whose requirements are older than what we lock.
+# Clients of models' providers, whose requirements are older than what we lock; and what drives the browser.
 providers := "anthropic>=2" "boto3>=1.40" "cohere>=5" "google-genai>=1" "ollama>=0.6" "pycurl>=7.45" \
-  "pytest-asyncio>=1"
+  "pytest-asyncio>=1" "playwright>=1.60,<2" "axe-playwright-python>=0.1.8,<1"
 index := import asyncio, importlib, sys; \
   asyncio.run(importlib.import_module("reference_app.variants." + sys.argv[1]).answer("boots")) # builds it at first use
 before-autogen = mkdir -p .llmops/cassettes && cp -R reference_app/variants/autogen/cassettes/. .llmops/cassettes/
@@ -137,9 +137,9 @@ interop: .venv-deepeval/stamp .venv-clients/stamp # tests beside real libraries 
 report: # builds the script of the HTML report; needs Node, which nothing else does
 	cd pytest_llmops/reports/html && npm ci --no-audit --no-fund && npm run build && rm -rf node_modules
 
-browser: .venv-browser/stamp # the HTML report in Chromium, which is installed where it is missing
+browser: .venv-clients/stamp # the HTML report in Chromium, which is installed where it is missing
 	command -v chromium || command -v google-chrome || (apt-get update -q && apt-get install -qy --no-install-recommends chromium)
-	.venv-browser/bin/python -m pytest tests/browser $(ARGS)
+	.venv-clients/bin/python -m pytest tests/browser $(ARGS)
 
 bench: .venv/test.stamp
 	$(BIN)/pip install -q --group bench
@@ -161,13 +161,6 @@ clean:
 	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
 	  > $$(.venv-deepeval/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
 	.venv-deepeval/bin/python -m pip install -q --disable-pip-version-check deepeval==4.3.1
-	@touch $@
-
-.venv-browser/stamp: .venv/test.stamp
-	.venv/bin/python -m venv .venv-browser
-	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
-	  > $$(.venv-browser/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
-	.venv-browser/bin/python -m pip install -q --disable-pip-version-check "playwright>=1.60,<2" "axe-playwright-python>=0.1.8,<1"
 	@touch $@
 
 .venv-clients/stamp: .venv/test.stamp

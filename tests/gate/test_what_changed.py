@@ -103,14 +103,14 @@ def test_a_planner_prompt_that_harms_is_regressed(project, gate, scripted):
     assert f"since the baseline: prompt {PLANNER}: planner 3.1.0 → 3.2.0" in done
 
 
-@pytest.mark.usefixtures("large")
-def test_a_harmless_rewording_is_not(project, gate):
+def test_a_harmless_rewording_is_not(project, gate, scripted):
+    """The prompt changed, and the model answers as before."""
     edit(
         project / PLANNER,
         ("version: 3.1.0", "version: 3.1.1"),
         ("a shop for outdoor gear,", "the outdoor shop,"),
     )
-    code, done = gate("--llm-repeats", "1")
+    code, done = gate(**scripted)
 
     assert code == 0, done
     assert re.search(r"\d passed", done)
