@@ -61,6 +61,8 @@ def test_a_report_never_takes_the_place_of_another_file(project):
 
 def test_the_report_of_an_earlier_run_does_not_outlive_a_run_that_ends_early(project):
     project.run_here("--llm-html", "report.html")
+    project.run_here("--llm-html", "report.html", "--collect-only")
+    assert (project.path / "report.html").exists()
     project.golden("app: [")
 
     assert project.run_here("--llm-html", "report.html").ret == pytest.ExitCode.USAGE_ERROR

@@ -360,7 +360,7 @@ def open_golden_run(config: pytest.Config) -> None:
     selection = select(config, settings)
     config.option.llm_golden = bool(selection.golden)
     if selection.golden:
-        if not is_worker(config):
+        if not (is_worker(config) or only_shows(config)):
             forget_report(settings)
         golden = GoldenPlugin.of(config, selection)
         config.pluginmanager.register(golden, "llmops-golden")
