@@ -128,9 +128,11 @@ adapter: .venv-train/stamp # trains reference_app/adapter anew, in an environmen
 finetune-openai: .venv/golden.stamp # the same data as paid jobs; without ARGS="--yes" it only tells the cost
 	$(BIN)/python -m reference_app.training.openai_jobs $(ARGS)
 
-interop: .venv-deepeval/stamp .venv-clients/stamp # tests beside real libraries that want older versions of what we lock
-	CLIENTS=all .venv-clients/bin/python -m pytest tests/unit/recorder/test_clients.py tests/plugin/test_elsewhere.py -k "client or pycurl"
-	.venv-clients/bin/python -m pytest tests/plugin/test_runs_on.py -k "session"
+interop: .venv/test.stamp # tests beside real libraries that want older versions of what we lock
+	@$(MAKE) --no-print-directory -j 2 .venv-deepeval/stamp .venv-clients/stamp
+	CLIENTS=all .venv-clients/bin/python -m pytest -n auto tests/unit/recorder/test_clients.py tests/plugin/test_elsewhere.py \
+	  -k "client or pycurl"
+	.venv-clients/bin/python -m pytest -n auto tests/plugin/test_runs_on.py -k "session"
 	.venv-deepeval/bin/python -m pytest -p no:deepeval -p no:asyncio -p no:rerunfailures -p no:repeat \
 	  tests/unit/features/deepeval/test_deepeval.py tests/unit/features/deepeval/test_deepeval_wrapped.py
 
@@ -139,7 +141,7 @@ report: # builds the script of the HTML report; needs Node, which nothing else d
 
 browser: .venv-clients/stamp # the HTML report in Chromium, which is installed where it is missing
 	command -v chromium || command -v google-chrome || (apt-get update -q && apt-get install -qy --no-install-recommends chromium)
-	.venv-clients/bin/python -m pytest tests/browser $(ARGS)
+	.venv-clients/bin/python -m pytest -n auto tests/browser $(ARGS)
 
 bench: .venv/test.stamp
 	$(BIN)/pip install -q --group bench

@@ -61,22 +61,18 @@ def test_the_newest_run_is_shown_and_the_others_are_its_history(served):
     assert read_data(page)["environment"] == data["environment"]
 
 
-@pytest.mark.parametrize(
-    ("path", "host", "status", "message"),
-    [
+def test_nothing_else_is_served(served):
+    _, address = served
+    for path, host, status, message in (
         ("none.json", None, 404, "there is no such run here"),
         ("../base.json", None, 404, "there is no such run here"),
         ("%2e%2e%2fshop.py", None, 404, "there is no such run here"),
         ("broken.json", None, 500, "broken.json"),
         ("", "evil.example", 403, "only this machine is served"),
-    ],
-)
-def test_nothing_else_is_served(served, path, host, status, message):
-    _, address = served
-
-    code, text, _ = fetch(address + path, **({"Host": host} if host else {}))
-
-    assert (code, message in text) == (status, True)
+        ("", "[", 403, "only this machine is served"),
+    ):
+        code, text, _ = fetch(address + path, **({"Host": host} if host else {}))
+        assert (code, message in text) == (status, True), path
 
 
 def test_a_folder_that_is_none_is_one_message(tmp_path, monkeypatch, capsys):
