@@ -20,6 +20,14 @@ _LONGEST = 4_000  # characters of an error
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN.json")
+    add_comparison_arguments(parser, "comment")
+    parser.add_argument("--format", choices=get_args(Format), default="github")
+    parser.add_argument("--link", metavar="URL", type=_read_link, help="of the report or the log")
+    parser.set_defaults(do=_comment, prints_data=True)
+
+
+def add_comparison_arguments(parser: argparse.ArgumentParser, written: str) -> None:
+    """Add what a report of a run file is compared with; `written` is the name of that report."""
     parser.add_argument(
         "--baseline",
         metavar="FILE|git:REF|none",
@@ -28,11 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--job",
         metavar="RESULT",
-        help="how the job ended that made the run; by another word than success the comment is red",
+        help=f"how the job ended that made the run; by another word than success the {written} is red",
     )
-    parser.add_argument("--format", choices=get_args(Format), default="github")
-    parser.add_argument("--link", metavar="URL", type=_read_link, help="of the report or the log")
-    parser.set_defaults(do=_comment, prints_data=True)
 
 
 def _read_link(text: str) -> str:

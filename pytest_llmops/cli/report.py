@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pytest_llmops.cli.comment import add_comparison_arguments
 from pytest_llmops.errors import LLMOpsError, RunFileError, describe_error
 from pytest_llmops.evaluation.comparing import open_sides
 from pytest_llmops.reports.html.data import Past, build_data, summarize_past
@@ -24,16 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN.json",
         help="a run file (default: the last run, .llmops/runs/last.json)",
     )
-    parser.add_argument(
-        "--baseline",
-        metavar="FILE|git:REF|none",
-        help="compare with this (default: the accepted baseline, if there is one)",
-    )
-    parser.add_argument(
-        "--job",
-        metavar="RESULT",
-        help="how the job ended that made the run; by another word than success the report is red",
-    )
+    add_comparison_arguments(parser, "report")
     parser.add_argument("--history", metavar="DIR", help="folder of earlier run files, for trends")
     parser.add_argument(
         "-o", "--out", metavar="FILE.html", default="report.html", help="default: report.html"
@@ -91,8 +83,9 @@ def _read_history(
     All are compared with the baseline of this one, so that a known failure makes no earlier run red.
     """
     past: list[Past] = []
+    content = run.read_bytes()
     for path in sorted(folder.glob("*.json")):
-        if path.read_bytes() == run.read_bytes():  # the run itself, or a copy of it
+        if path.read_bytes() == content:  # the run itself, or a copy of it
             continue
         try:
             past.append(summarize_past(path.stem, open_sides(str(path), baseline, settings)))

@@ -9,20 +9,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pytest_llmops.cli.isolation import run_isolated
-from pytest_llmops.evaluation.conclusion import (
-    conclude,
-    find_status,
-    list_next_steps,
-    make_run,
-    red_verdicts,
-    save_run,
-)
+from pytest_llmops.evaluation.conclusion import conclude, find_status, make_run, red_verdicts, save_run
 from pytest_llmops.evaluation.environment import describe_environment
 from pytest_llmops.evaluation.reporting import forget_report, report_run
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden import find_golden_files
 from pytest_llmops.golden.files import shown_path
-from pytest_llmops.records import Outcome, Status, Verdict
+from pytest_llmops.records import Status, Verdict
 from pytest_llmops.reports.terminal import render_case, render_suite
 from pytest_llmops.revision.git import pin_environment
 from pytest_llmops.runner.app import process_end
@@ -141,12 +134,9 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     )
     if unsaved:
         conclusion.add(unsaved, "error")
-    saved = shown_path(settings.path(settings.out or settings.last_run), settings.root)
-    broken = conclusion.broken or any(verdict.outcome == "error" for verdict in red)
-    build: Outcome = "error" if broken else "failed" if conclusion.red or red else "passed"
-    report_run(evaluation, run, conclusion, build=build, saved=saved)
-    if not unsaved:
-        conclusion.next_steps = list_next_steps(build, saved)
+    broken = any(verdict.outcome == "error" for verdict in red)
+    build = conclusion.end(red=bool(red), broken=broken)
+    report_run(evaluation, run, conclusion, build=build, saved=not unsaved)
     print("\n".join(conclusion.render(statuses)))  # noqa: T201 - as above
     if conclusion.broken or broken:
         return _BROKEN

@@ -87,7 +87,7 @@ def _written(path: Path) -> int:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers to this machine's browser alone: a page of another site cannot read it by a name of its own."""
+    """Answers to this machine's browser alone, and to no other site's name for this machine."""
 
     def __init__(self, reports: Reports, *arguments: object) -> None:
         self._reports = reports

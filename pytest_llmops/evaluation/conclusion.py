@@ -64,6 +64,17 @@ class Conclusion:
         if counted:
             self.outcomes.append(outcome)
 
+    def end(self, *, red: bool, broken: bool) -> Outcome:
+        """
+        Return how the build ends: `error`, `failed` or `passed`.
+
+        Args:
+            red: A verdict fails it; `broken` where one of those is an error.
+        """
+        if self.broken or broken:
+            return "error"
+        return "failed" if self.red or red else "passed"
+
     def render(self, statuses: Iterable[Status] | None = None, wall_s: float | None = None) -> list[str]:
         """
         Return the closing lines of the run.

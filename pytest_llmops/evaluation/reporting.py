@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_llmops.errors import LLMOpsError, describe_error
-from pytest_llmops.evaluation.conclusion import Conclusion
+from pytest_llmops.evaluation.conclusion import Conclusion, list_next_steps
 from pytest_llmops.evaluation.github_actions import is_wanted, report_to_actions
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.evaluation.source import SINCE
 from pytest_llmops.gates.outcomes import name_files, worst
+from pytest_llmops.golden.files import shown_path
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.printable import counted
 from pytest_llmops.records import Outcome, Run, Verdict
@@ -24,30 +25,32 @@ if TYPE_CHECKING:  # with all gates, which a run without a baseline does without
 
 
 def report_run(
-    evaluation: Evaluation, run: Run, conclusion: Conclusion, *, build: Outcome, saved: str
+    evaluation: Evaluation, run: Run, conclusion: Conclusion, *, build: Outcome, saved: bool
 ) -> None:
     """
-    Write the reports that settings and environment ask for.
+    Write the reports that settings and environment ask for, and name the next commands.
 
     An HTML file that cannot be written fails the build, as any file that somebody asked for.
 
     Args:
         build: How the build ends: `error`, `failed` or `passed`, whatever the comparison says.
-        saved: The file that the run was written to, from the root.
+        saved: The run was written to the file that was asked for.
     """
     settings, on_actions = evaluation.settings, is_wanted()
+    file = shown_path(settings.path(settings.out or settings.last_run), settings.root)
+    if saved:
+        conclusion.next_steps = list_next_steps(build, file)
     if not (settings.html or on_actions):
         return
-    problems = [
-        line for line in conclusion.problems if not line.startswith(SINCE)
-    ]  # the comparison has those
+    # The comparison has those that are left out.
+    problems = [line for line in conclusion.problems if not line.startswith(SINCE)]
     html: str | None = None
     try:
         sides, outcome = _find_sides(evaluation, run, build)
         if (left := len(sides.cases) - len(run.results)) > 0:
             problems.insert(0, f"a selection: {counted(left, 'case')} of these golden files not run")
         if settings.html:
-            _write_html(sides, outcome, problems, settings.path(settings.html), saved)
+            _write_html(sides, outcome, problems, settings.path(settings.html), file)
             html = settings.html
     except Exception as error:  # noqa: BLE001 - a report that breaks must not take the verdicts with it
         why = describe_error(error)
@@ -81,10 +84,11 @@ def _find_sides(evaluation: Evaluation, run: Run, build: Outcome) -> tuple[Sides
     from pytest_llmops.reports.sides import Sides, find_outcome
 
     source, settings, judge = evaluation.source, evaluation.settings, evaluation.judge
-    ran = {result.case for result in run.results}
     lost = judge.lost_cases()
+    compared_cases = {*lost, *(result.case for result in run.results)}
     base = source.base and replace(
-        source.base, results=tuple(result for result in source.base.results if result.case in {*ran, *lost})
+        source.base,
+        results=tuple(result for result in source.base.results if result.case in compared_cases),
     )
     comparison = compare_runs(
         base, run, release=judge.release, people=judge.people, goldens=evaluation.goldens
@@ -109,15 +113,15 @@ def _list_verdicts(evaluation: Evaluation, run: Run) -> Iterator[Verdict]:
     results = {result.case: result for result in run.results}
     yield from name_files(evaluation.suite_verdicts(results))
     for golden in evaluation.goldens:
-        of_file = {case: results[case] for case in cases_by_id(golden) if case in results}
-        evaluation.judge.note_movement(golden, list(of_file.values()))
-        for case, result in of_file.items():
-            yield from evaluation.judge.judge_case(cases_by_id(golden)[case], result)
+        of_file = [(case, results[id_]) for id_, case in cases_by_id(golden).items() if id_ in results]
+        evaluation.judge.note_movement(golden, [result for _, result in of_file])
+        for case, result in of_file:
+            yield from evaluation.judge.judge_case(case, result)
 
 
-def _write_html(sides: Sides, outcome: Outcome, problems: Sequence[str], path: Path, saved: str) -> None:
+def _write_html(sides: Sides, outcome: Outcome, problems: Sequence[str], path: Path, file: str) -> None:
     from pytest_llmops.reports.html.data import build_data
     from pytest_llmops.reports.html.report_file import write_report
 
-    data = build_data(sides, outcome=outcome, problems=problems, file=saved)
+    data = build_data(sides, outcome=outcome, problems=problems, file=file)
     write_report(data, path)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem
-from pytest_llmops.evaluation.conclusion import Conclusion, conclude, list_next_steps, make_run, save_run
+from pytest_llmops.evaluation.conclusion import Conclusion, conclude, make_run, save_run
 from pytest_llmops.evaluation.environment import describe_environment
 from pytest_llmops.evaluation.reporting import forget_report, report_run
 from pytest_llmops.evaluation.run import Evaluation
@@ -50,7 +50,7 @@ from pytest_llmops.plugin.reported import (
 )
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.printable import counted, name_some
-from pytest_llmops.records import CaseResult, Golden, Outcome, Run
+from pytest_llmops.records import CaseResult, Golden, Run
 from pytest_llmops.registry import open_measure
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.settings import load_settings
@@ -259,19 +259,11 @@ class GoldenPlugin:
             for excuse in self._find_excuses(session):
                 conclusion.add(f"red: {excuse}", "failed")
         if run is not None:
-            self._report(run, conclusion, red=bool(session.exitstatus), saved=not unsaved)
+            broken = "error" in self.reported.statuses.values()
+            build = conclusion.end(red=bool(session.exitstatus), broken=broken)
+            report_run(evaluation, run, conclusion, build=build, saved=not unsaved)
         if conclusion.red:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
-
-    def _report(self, run: Run, conclusion: Conclusion, *, red: bool, saved: bool) -> None:
-        """Write what else reports the run, and name the next commands."""
-        settings = self.evaluation.settings
-        file = shown_path(settings.path(settings.out or settings.last_run), settings.root)
-        broken = conclusion.broken or "error" in self.reported.statuses.values()
-        build: Outcome = "error" if broken else "failed" if conclusion.red or red else "passed"
-        report_run(self.evaluation, run, conclusion, build=build, saved=file)
-        if saved:
-            conclusion.next_steps = list_next_steps(build, file)
 
     def _notes(self, session: pytest.Session) -> Iterator[str]:
         if not (self.evaluation.source.revision or session.exitstatus):  # against one, they fail the build
