@@ -42,6 +42,16 @@ def test_a_run_writes_its_report(project, workers):
     assert (spain["status"], [span["name"] for span in spain["spans"]]) == ("failed", ["look up"])
 
 
+@pytest.mark.parametrize("verbosity", [(), ("--no-summary",)])
+def test_the_report_says_how_other_plugins_end_the_session(project, verbosity):
+    project.write("conftest.py", "def pytest_sessionfinish(session):\n    session.exitstatus = 1\n")
+    result = project.run_here("--llm-html", "report.html", "-k", "france", *verbosity)
+
+    assert result.ret == 1
+    data = read_data(project.path / "report.html")
+    assert (data["outcome"], data["cases"][0]["status"]) == ("failed", "passed")
+
+
 def test_a_report_that_cannot_be_written_fails_the_build(project):
     (project.path / "file").touch()
     result = project.run_here("--llm-html", "file/report.html")

@@ -199,10 +199,11 @@ def _is_prescribed_refusal(text: str, prompt: str) -> bool:
     """
     Return whether a text is one sentence that refuses, and that the prompt prescribes word for word.
 
-    It does where it has it after a colon or in quotation marks, up to the end of a sentence.
+    It does where it has it after a colon or in quotation marks, up to the end of a sentence. A question that
+    asks back refuses nothing.
     """
     words = list_words(text)
-    if not words or len(split(text)) != 1:
+    if not words or len(split(text)) != 1 or "?" in text:
         return False
     said = r"[\W_]+".join(map(re.escape, words))
     prescribed = rf"[:{_QUOTES}]\s*[{_QUOTES}]?\s*{said}(?:[.!?{_QUOTES}]|\s*$)"

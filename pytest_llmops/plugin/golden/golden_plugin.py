@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -72,6 +72,7 @@ class GoldenPlugin:
         measure: Measures a golden file after its cases, as `--llm-mutate` asks for.
         measured: Lines of such measurements, for the summary.
         conclusion: Made at the end of the session.
+        report: Writes the reports of the run, where it has any.
     """
 
     evaluation: Evaluation
@@ -82,6 +83,7 @@ class GoldenPlugin:
     measure: Measure | None = None
     measured: list[str] = field(default_factory=list)
     conclusion: Conclusion | None = None
+    report: Callable[[], None] = lambda: None
 
     @classmethod
     def of(cls, config: pytest.Config, selection: Selection) -> GoldenPlugin:
@@ -219,6 +221,7 @@ class GoldenPlugin:
         """Conclude the run, and keep the exit code, whatever the app does at exit."""
         self._end(session)
         yield
+        self.report()
         process_end.hand_over(int(session.exitstatus))
 
     def _end(self, session: pytest.Session) -> None:
@@ -258,10 +261,17 @@ class GoldenPlugin:
         if run is not None and revision is not None:
             for excuse in self._find_excuses(session):
                 conclusion.add(f"red: {excuse}", "failed")
+        if conclusion.red:
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         if run is not None:
-            broken = "error" in self.reported.statuses.values()
-            build = conclusion.end(red=bool(session.exitstatus), broken=broken)
-            report_run(evaluation, run, conclusion, build=build, saved=not unsaved)
+            self.report = partial(self._report, session, conclusion, saved=not unsaved)
+
+    def _report(self, session: pytest.Session, conclusion: Conclusion, *, saved: bool) -> None:
+        """Write the reports, once: with the summary, when other plugins have said how the session ends."""
+        self.report = lambda: None
+        broken = "error" in self.reported.statuses.values()
+        build = conclusion.end(red=bool(session.exitstatus), broken=broken)
+        report_run(self.evaluation, conclusion.run, conclusion, build=build, saved=saved)
         if conclusion.red:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
@@ -311,6 +321,7 @@ class GoldenPlugin:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.conclusion is None or self.evaluation.refused:
             return
+        self.report()
         terminalreporter.write_sep("=", "golden set")
         wall_s = time.monotonic() - self.evaluation.started_s
         for line in self.conclusion.render(wall_s=wall_s):
