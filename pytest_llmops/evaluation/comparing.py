@@ -16,6 +16,7 @@ from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.gates.people import People
 from pytest_llmops.gates.release import Release
 from pytest_llmops.gates.renames import follow_between_runs
+from pytest_llmops.gates.stamps import changed_files
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.golden.reviews import load_reviews
@@ -30,7 +31,8 @@ from pytest_llmops.reports.files.baseline_file import (
 )
 from pytest_llmops.reports.files.run_file import load_run
 from pytest_llmops.reports.sides import Sides
-from pytest_llmops.revision.revision import is_revision, open_revision
+from pytest_llmops.revision.changed_files import Since, find_since
+from pytest_llmops.revision.revision import Revision, is_revision, open_revision
 from pytest_llmops.settings import NO_BASELINE, Settings
 
 _NO_RUN = Run(signature={}, results=())
@@ -88,12 +90,28 @@ def open_sides(run: str, baseline: str | None, settings: Settings) -> Sides:
     named = baseline or (settings.accepted if accepted.exists() else NO_BASELINE)
     base = "" if named == NO_BASELINE else baseline or str(accepted)
     compared = compare_files(base, run, settings)
+    revision = open_revision(base, settings.root) if is_revision(base) else None
     return Sides(
         comparison=compared.comparison,
         base=compared.base,
         named=named if base else "",
         run=compared.run,
         cases=cases_by_id(*compared.goldens),
+        since=read_since(base, compared.base, compared.run, settings, revision),
+    )
+
+
+def read_since(named: str, base: Run, run: Run, settings: Settings, revision: Revision | None) -> Since:
+    """Return what git knows of the time since a baseline: a file, or that of a revision; empty for none."""
+    if not named:
+        return Since()
+    file = settings.path(settings.accepted) if revision else Path(named)
+    return find_since(
+        file.absolute(),
+        changed_files(base.signature, run.signature),
+        settings.root,
+        ran=run.environment.get("revision", ""),
+        at=revision.commit if revision else None,
     )
 
 

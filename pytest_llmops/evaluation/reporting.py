@@ -79,7 +79,7 @@ def _find_sides(evaluation: Evaluation, run: Run, build: Outcome) -> tuple[Sides
 
     Of a selection, the cases that were left out are no part of the comparison, as in the summary.
     """
-    from pytest_llmops.evaluation.comparing import compare_runs
+    from pytest_llmops.evaluation.comparing import compare_runs, read_since
     from pytest_llmops.gates.comparison import NOTHING
     from pytest_llmops.reports.sides import Sides, find_outcome
 
@@ -97,12 +97,16 @@ def _find_sides(evaluation: Evaluation, run: Run, build: Outcome) -> tuple[Sides
     verdicts = (*_list_verdicts(evaluation, run), *nothing)
     decisive: list[Outcome] = [verdict.outcome for verdict in verdicts if not verdict.known]
     compared = worst([*decisive, "undecided"] if lost else decisive)
+    named = "" if base is None else settings.baseline or settings.accepted
+    base = base or Run(signature={}, results=())
+    file = named if source.revision or not named else str(settings.path(named))
     sides = Sides(
         comparison=replace(comparison, outcome=compared, verdicts=verdicts, missing=tuple(lost)),
-        base=base or Run(signature={}, results=()),
-        named="" if base is None else settings.baseline or settings.accepted,
+        base=base,
+        named=named,
         run=run,
         cases=cases_by_id(*evaluation.goldens),
+        since=read_since(file, base, run, settings, source.revision),
     )
     fails = settings.undecided == "fail"
     return sides, find_outcome(compared, build, undecided_fails=fails)

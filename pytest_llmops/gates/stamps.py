@@ -47,6 +47,7 @@ _ORDER = (
     "data", "package", "golden", "app", "rival", "metric",
 )  # fmt: skip
 _FOLDED = ("environment", "code", "file", "package")
+_OF_PATHS = ("prompt", "code", "file", "data", "golden")
 _NAMED = 5
 
 
@@ -77,6 +78,16 @@ def describe_changes(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[s
         else:
             lines.append(_DESCRIBE.get(kind, _describe_values)(kind, about, before, after))
     return tuple(_unfold(line, folded) for line in lines)
+
+
+def changed_files(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the files and folders of which a stamp differs, from the root, prompts first."""
+    paths = [
+        name.partition(":")[2]
+        for name, _, _ in _find_changes(base, new)
+        if name.partition(":")[0] in _OF_PATHS
+    ]
+    return tuple(dict.fromkeys(paths))
 
 
 def describe_unstamped(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:

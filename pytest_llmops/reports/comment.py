@@ -22,6 +22,7 @@ from pytest_llmops.reports.sides import (
     Sides,
     SortedCases,
     check_name,
+    describe_baseline,
     rerun_command,
     sort_cases,
     worst_outcome,
@@ -55,7 +56,11 @@ def write_comment(sides: Sides, *, job: str | None = None, link: str = "", style
     outcome = _find_outcome(sides.comparison, job)
     cases = sort_cases(sides)
     for most in _FOLDED:
-        blocks = [*_describe(sides, cases, job), *_list_cases(sides, cases, most), *_close(sides, cases)]
+        blocks = [
+            *_describe(sides, cases, job, most),
+            *_list_cases(sides, cases, most),
+            *_close(sides, cases),
+        ]
         text = _write(Document(blocks=blocks, outcome=outcome), link)
         if len(text) <= LONGEST[style]:
             return text
@@ -82,9 +87,11 @@ def _find_outcome(comparison: Comparison, job: str | None) -> str:
     return comparison.outcome
 
 
-def _describe(sides: Sides, cases: SortedCases, job: str | None) -> Iterable[Block]:
-    """Yield what became of the cases in numbers, the checks, and what changed."""
-    base = f"compared with {sides.named}" if sides.named else "there is no baseline: only thresholds decide"
+def _describe(sides: Sides, cases: SortedCases, job: str | None, most: int) -> Iterable[Block]:
+    """Yield what became of the cases in numbers, the checks, and what changed, at most so many files."""
+    base = f"compared with {describe_baseline(sides)}"
+    if not sides.named:
+        base = "there is no baseline: only thresholds decide"
     if revision := sides.run.environment.get("revision"):
         edited = " with changes that are not committed" if revision.endswith("+") else ""
         base = f"commit {revision[:_SHORT]}{edited}{' ' if sides.named else ': '}{base}"
@@ -96,6 +103,10 @@ def _describe(sides: Sides, cases: SortedCases, job: str | None) -> Iterable[Blo
     if len(verdicts) > _ROWS:
         yield Notes(items=[f"{counted(len(verdicts) - _ROWS, 'further check')}: see the log"])
     yield from list_differences(sides.comparison)
+    for file in sides.since.files[:most]:
+        commits = counted(file.commits, "commit") if file.commits else "not committed"
+        texts = [("newest", "\n".join(file.newest)), ("change", _cut(file.difference))]
+        yield Fold(line=f"{file.path}: {commits}", texts=[(label, text) for label, text in texts if text])
 
 
 def _merge_cases(sides: Sides) -> Iterable[Verdict]:

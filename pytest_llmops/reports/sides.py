@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pytest_llmops.bounds import holds
 from pytest_llmops.gates.absolute import judge_case
 from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.records import Case, CaseResult, Comparison, Outcome, Run, Status, Verdict
+from pytest_llmops.revision.changed_files import Since
 
 RED: tuple[Outcome, ...] = ("error", "regressed", "failed")
 """Outcomes that fail a build, the worst first."""
@@ -32,6 +33,7 @@ class Sides:
         base: What the run was compared with; its answers are shown where it has some.
         named: The baseline, for people; empty where there is none.
         cases: Of golden files, by item id, for what no run file has.
+        since: What git knows of the time since the baseline.
     """
 
     comparison: Comparison
@@ -39,6 +41,7 @@ class Sides:
     named: str
     run: Run
     cases: Mapping[str, Case]
+    since: Since = field(default_factory=Since)
 
     @property
     def suite(self) -> list[Verdict]:
@@ -151,6 +154,12 @@ def _list_missed(result: CaseResult) -> list[CaseVerdict]:
 
 def worst_outcome(findings: Iterable[CaseVerdict]) -> Outcome:
     return worst(finding.verdict.outcome for finding in findings)
+
+
+def describe_baseline(sides: Sides) -> str:
+    """Return the name of the baseline, and the commit that wrote it; empty where there is none."""
+    accepted = sides.since.accepted
+    return f"{sides.named}, accepted in commit {accepted}" if accepted else sides.named
 
 
 def check_name(verdict: Verdict) -> str:

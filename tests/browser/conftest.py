@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.command import main
+from tests.git_settings import forget_git_settings
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
@@ -83,10 +85,20 @@ def shop(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.syspath_prepend(folder)
+        forget_git_settings(patch)
         main(["run", "--out", "good.json", "--repeats", "3"])
+        commit(folder, "Accept")
+        with (folder / "shop.py").open("a", encoding="utf-8") as file:
+            file.write("LANGUAGE = '<b>fr</b>'\n")
+        commit(folder, "Speak <i>French</i>")
         patch.setenv("SHORT", "1")
         main(["run", "--out", "run.json", "--repeats", "3"])
     return folder
+
+
+def commit(folder: Path, message: str) -> None:
+    for words in (["init", "-q"], ["add", "--all"], ["commit", "-qm", message]):
+        subprocess.run(["git", *words], cwd=folder, check=True)  # noqa: S603, S607 - our own words
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,16 @@ def test_the_first_view_says_what_broke_why_where_and_what_to_do(red, open_repor
     assert re.search(r"Red since\s+run", text)
 
 
+def test_a_changed_file_opens_to_its_commits_and_lines(red, open_report):
+    page = open_report(red).page
+    assert "accepted in commit" in page.locator("main").inner_text()
+    changed = page.locator("section", has=page.get_by_role("heading", name="Changed since"))
+    changed.get_by_text("shop.py").click()
+
+    assert "Speak <i>French</i>" in changed.inner_text()
+    assert changed.locator("pre ins").all_inner_texts() == ["+LANGUAGE = '<b>fr</b>'"]
+
+
 def test_a_failing_case_shows_both_outputs_with_the_words_that_went_and_its_spans(red, open_report):
     page = open_report(red).page
     page.get_by_role("link", name=re.compile("boots")).first.click()

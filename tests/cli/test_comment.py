@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from pytest_llmops.reports.comment import LONGEST, MARKER
 from tests.command import main
+from tests.git_settings import forget_git_settings
 
 APP = """
     import os
@@ -86,6 +88,24 @@ def test_a_reviewer_learns_what_broke_since_when_and_how_to_see_it(comment):
     assert "- also changed since the baseline: environment TONE is set now\n" in text
     assert "| keywords mean \\>= 0.1 | 0.5 | 0.5 |" in text
     assert "  $          pytest --llm-golden golden/shop.yaml::long\n" in text
+
+
+def test_a_reviewer_sees_the_commits_and_lines_that_came_since(shop, comment, monkeypatch):
+    forget_git_settings(monkeypatch)
+
+    def commit(message):
+        for words in (["init", "-q"], ["add", "--all"], ["commit", "-qm", message]):
+            subprocess.run(["git", *words], cwd=shop, check=True)  # noqa: S603, S607 - our own words
+
+    commit("Accept")
+    (shop / "shop.py").write_text((shop / "shop.py").read_text().replace("do not know", "<b>cannot</b> say"))
+    commit("Be honest @ann")
+    _, text = comment()
+
+    assert "accepted in commit" in text
+    assert "<summary><code>shop.py: 1 commit</code></summary>" in text
+    assert " Be honest @ann" in text
+    assert "&lt;b&gt;cannot" in text
 
 
 def test_without_a_baseline_that_is_named_it_is_the_accepted_one(comment):

@@ -115,6 +115,8 @@ def build_data(
         "made_by": f"pytest-llmops {version('pytest-llmops')}",
         "outcome": shown,
         "baseline": sides.named,
+        "accepted": sides.since.accepted,
+        "changed_files": [plain(file) for file in sides.since.files],
         "environment": dict(run.environment),
         "counts": count(statuses.values()),
         "causes": comparison.differs,

@@ -5,7 +5,7 @@ import { address } from "./route.js";
 import { Icon, RED, Status, statusOf, STATUSES, tone } from "./status.jsx";
 import { short } from "./text.jsx";
 
-export function Outcome({ report: { outcome, title, counts, baseline, history, cases, checks } }) {
+export function Outcome({ report: { outcome, title, counts, baseline, accepted, history, cases, checks } }) {
   const red = since(history, (run) => RED.includes(run.outcome));
   return (
     <section class={`outcome ${tone(outcome)}`}>
@@ -26,7 +26,8 @@ export function Outcome({ report: { outcome, title, counts, baseline, history, c
         {sentence(cases, checks)}{" "}
         {baseline ? (
           <>
-            Compared with <code>{short(baseline)}</code>.
+            Compared with <code>{short(baseline)}</code>
+            {accepted && `, accepted in commit ${accepted}`}.
           </>
         ) : (
           "There is no baseline to compare with."

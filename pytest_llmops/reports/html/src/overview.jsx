@@ -1,4 +1,5 @@
 // The first view: what broke, why, in which cases, and what to do.
+import { ChangedFiles } from "./changed-files.jsx";
 import { Checks } from "./checks.jsx";
 import { Command } from "./copy.jsx";
 import { Environment } from "./environment.jsx";
@@ -28,6 +29,7 @@ export const Overview = ({ report }) => (
         <Sentences title="May differ, too" of={report.unstamped} />
       </div>
     </div>
+    <ChangedFiles of={report.changed_files} />
     <Checks report={report} />
     <div class="columns">
       <Usage now={report.usage} before={report.usage_before} />

@@ -93,6 +93,21 @@ export const Code = ({ of }) => (
   </pre>
 );
 
+/** A difference of two files: lines that went begin with "-", those that came with "+". */
+export function Lines({ of }) {
+  let start = 0;
+  const ranges = of.split("\n").map((line) => {
+    const range = { start, end: start + line.length, tag: { "+": "ins", "-": "del" }[line[0]] };
+    start = range.end + 1;
+    return range;
+  });
+  return (
+    <pre tabIndex={0}>
+      <Text of={of} ranges={ranges.filter(({ tag }) => tag)} />
+    </pre>
+  );
+}
+
 /** A case's id: the file dim, the name strong. */
 export function CaseName({ id }) {
   const at = id.indexOf("::") + 2;
