@@ -61,16 +61,16 @@ def find_since(baseline: Path, paths: Iterable[str], root: Path, *, ran: str, at
         ran: The commit of the run, with a `+` where the working tree differed from it.
         at: The commit at which the baseline was read; by default it is the file that is here.
     """
+    status = ["--no-optional-locks", "status", "--porcelain", "--", str(baseline)]
+    log = ["log", "-1", "--format=%H %cs %P", at or "HEAD", "--", str(baseline)]
     with suppress(RevisionError):
-        if at is None and run_git(
-            ["--no-optional-locks", "status", "--porcelain", "--", str(baseline)], root
-        ):
+        if at is None and run_git(status, root):
             return Since()
-        log = ["log", "-1", "--format=%H %cs", at or "HEAD", "--", str(baseline)]
-        commit, _, day = run_git(log, root).partition(" ")
-        if commit:
-            accepted = f"{commit[:8]} of {day}"
-            return Since(accepted=accepted, files=tuple(_find_files(commit, [*paths], root, ran)))
+        commit, day, *parents = f"{run_git(log, root)} ".split(" ")
+        # The first commit of a shallow clone seems to have written every file.
+        if commit and (any(parents) or run_git(["rev-parse", "--is-shallow-repository"], root) == "false"):
+            files = tuple(_find_files(commit, [*paths], root, ran))
+            return Since(accepted=f"{commit[:8]} of {day}", files=files)
     return Since()
 
 

@@ -104,6 +104,15 @@ def test_nothing_is_known_of_a_baseline_outside_of_git(root, tmp_path_factory):
     assert since(bare, "prompts", ran="") == Since()
 
 
+def test_a_clone_without_the_commit_that_wrote_the_baseline_does_not_know_it(root, tmp_path_factory):
+    write(root / "prompts/answer.md", "")
+    head = commit(root, "Empty")
+    shallow = tmp_path_factory.mktemp("shallow")
+    git(shallow, "clone", "--quiet", "--depth=1", root.parent.as_uri(), ".")
+
+    assert since(shallow / "shop", "prompts", ran=head) == Since()
+
+
 def test_many_lines_files_and_commits_are_counted(root):
     for number in range(8):
         write(root / "prompts/answer.md", "\n".join(f"{number} {line}" for line in range(200)))
