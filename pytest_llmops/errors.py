@@ -30,6 +30,10 @@ class SettingsError(LLMOpsError):
     """A setting has an unknown name, a wrong type or a value out of range."""
 
 
+class ResumeError(LLMOpsError):
+    """An unfinished run cannot be gone on with."""
+
+
 class MissingExtraError(LLMOpsError):
     """A library that an optional part needs is not installed."""
 

@@ -1,4 +1,4 @@
-"""`llmops report [RUN.json]`: a run as one HTML file. Exit 0 for any verdict, 3 where it cannot be made."""
+"""`llmops report [RUN.json]`: a run as HTML, Markdown, JUnit or SARIF. Exit 0 for any verdict, 3 for none."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmops.cli.comment import add_comparison_arguments
+from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import LLMOpsError, RunFileError, describe_error
 from pytest_llmops.evaluation.comparing import open_sides
+from pytest_llmops.evaluation.journal import unfinished_path
+from pytest_llmops.records import Outcome
+from pytest_llmops.reports.alerts import write_alerts
+from pytest_llmops.reports.comment import write_comment
 from pytest_llmops.reports.html.data import Past, build_data, summarize_past
 from pytest_llmops.reports.html.report_file import write_report
-from pytest_llmops.reports.sides import SUCCESS, Sides, find_outcome
+from pytest_llmops.reports.junit import write_junit
+from pytest_llmops.reports.sides import CUT_SHORT, SUCCESS, Sides, find_outcome
 from pytest_llmops.settings import Settings, find_root, load_settings
 
 _BROKEN = 3
@@ -28,27 +34,70 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_comparison_arguments(parser, "report")
     parser.add_argument("--history", metavar="DIR", help="folder of earlier run files, for trends")
     parser.add_argument(
-        "-o", "--out", metavar="FILE.html", default="report.html", help="default: report.html"
+        "-o",
+        "--out",
+        metavar="FILE",
+        default="report.html",
+        help="its ending is .html, .md, .xml (JUnit) or .sarif (default: report.html)",
     )
     parser.set_defaults(do=_report)
 
 
 def _report(given: argparse.Namespace) -> int:
     settings = load_settings(find_root(Path.cwd()))
-    run = given.run or str(settings.path(settings.home) / "runs" / "last.json")
+    out = Path(given.out)
     try:
-        history = Path(given.history) if given.history else None
-        data = make_report(run, given.baseline, history, settings, job=given.job)
-    except Exception as error:  # noqa: BLE001 - a run file may be anything, and an earlier report must not stay
-        print(str(error) if isinstance(error, LLMOpsError) else describe_error(error), file=sys.stderr)  # noqa: T201 - a command talks to its user
-        return _BROKEN
-    try:
-        write_report(data, Path(given.out))
+        run = given.run or _find_last(settings)
+        if out.suffix in _FORMATS:
+            sides = open_sides(run, given.baseline, settings)
+            write_atomically(out, _FORMATS[out.suffix](sides, given.job).encode())
+        else:
+            history = Path(given.history) if given.history else None
+            write_report(make_report(run, given.baseline, history, settings, job=given.job), out)
     except OSError as error:
-        print(f"{given.out} could not be written: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
+        print(f"{given.out} could not be written: {error.strerror}", file=sys.stderr)  # noqa: T201 - a command talks to its user
+        return _BROKEN
+    except Exception as error:  # noqa: BLE001 - a run file may be anything, and an earlier report must not stay
+        print(str(error) if isinstance(error, LLMOpsError) else describe_error(error), file=sys.stderr)  # noqa: T201 - as above
         return _BROKEN
     print(given.out)  # noqa: T201 - as above
     return 0
+
+
+def _write_junit(sides: Sides, job: str | None) -> str:
+    outcome, problems = _conclude(sides, job)
+    return write_junit(sides, outcome=outcome, problems=problems)
+
+
+def _write_markdown(sides: Sides, job: str | None) -> str:
+    return write_comment(sides, job=job)
+
+
+def _write_alerts(sides: Sides, job: str | None) -> str:
+    outcome, problems = _conclude(sides, job)
+    return write_alerts(sides, outcome=outcome, problems=problems)
+
+
+_FORMATS = {".md": _write_markdown, ".xml": _write_junit, ".sarif": _write_alerts}
+"""By the ending of the file, besides HTML."""
+
+
+def _conclude(sides: Sides, job: str | None) -> tuple[Outcome, list[str]]:
+    """Return the outcome that the report shows, and sentences on the run as a whole."""
+    outcome = find_outcome(sides.comparison.outcome, "failed" if job not in {None, SUCCESS} else "passed")
+    problems = [CUT_SHORT] if sides.is_unfinished else []
+    problems += [f"the job ended by {job}: its log says why"] if job not in {None, SUCCESS} else []
+    return outcome, problems
+
+
+def _find_last(settings: Settings) -> str:
+    """Return the file of the last golden run, be it over or not."""
+    files = [file for file in (settings.path(settings.last_run), unfinished_path(settings)) if file.exists()]
+    last = max(files, key=lambda file: file.stat().st_mtime, default=settings.path(settings.last_run))
+    if last == unfinished_path(settings):
+        line = f"{CUT_SHORT}; to go on with it: pytest --llm-golden --llm-resume"
+        print(line, file=sys.stderr)  # noqa: T201 - a command talks to its user
+    return str(last)
 
 
 def make_report(
@@ -69,8 +118,7 @@ def make_report(
         raise RunFileError(f"{history} is no folder of run files")
     sides = open_sides(run, baseline, settings)
     past = _read_history(history, Path(run), sides, baseline, settings) if history else []
-    outcome = find_outcome(sides.comparison.outcome, "failed" if job not in {None, SUCCESS} else "passed")
-    problems = [f"the job ended by {job}: its log says why"] if job not in {None, SUCCESS} else []
+    outcome, problems = _conclude(sides, job)
     return build_data(sides, outcome=outcome, problems=problems, history=past, file=run)
 
 

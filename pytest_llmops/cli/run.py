@@ -45,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run the app in a process of its own, so that a crash is an error of one case",
     )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a run that was killed or stopped: what it has is not made again",
+    )
     parser.add_argument("--also", action="append", default=[], help=argparse.SUPPRESS)  # of `llmops choose`
     parser.set_defaults(do=_start)
 
@@ -90,6 +95,8 @@ def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int
     try:
         named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
         evaluation.load(files, named=named, accept=given.accept, approvals=given.allow_loosening)
+        begun = store is not None and bool(store.read_all())  # by an earlier process of this run
+        evaluation.keep(resumes=given.resume or begun)
         output = sys.stdout, sys.stderr
         try:
             with route_through():
@@ -137,6 +144,8 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     broken = any(verdict.outcome == "error" for verdict in red)
     build = conclusion.end(red=bool(red), broken=broken)
     report_run(evaluation, run, conclusion, build=build, saved=not unsaved)
+    if evaluation.journal is not None:
+        evaluation.journal.close(finished=not unsaved)
     print("\n".join(conclusion.render(statuses)))  # noqa: T201 - as above
     if conclusion.broken or broken:
         return _BROKEN

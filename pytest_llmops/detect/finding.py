@@ -37,6 +37,7 @@ class Finding:
         cut: It continues in the next text; start and end are of its first part.
         key: The name that is paired with the text, where it is no key of the pointer; findings in it masked.
         span: Name and id of the span or run that it is in, likewise.
+        line: In a file, from 1, with its `column`: of the text that has it; None where that is not known.
     """
 
     kind: str
@@ -48,6 +49,8 @@ class Finding:
     cut: bool = False
     key: str = ""
     span: str = ""
+    line: int | None = None
+    column: int | None = None
 
     @property
     def mask(self) -> str:

@@ -117,7 +117,8 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
     conclusion = Conclusion(run=run or Run(signature={}, results=()), settings=settings)
     for error in evaluation.all_errors():
         conclusion.add(error, "error", counted=True)
-    conclusion.problems += [*notes, *evaluation.all_problems()]
+    resumed = evaluation.journal.describe(conclusion.run.results) if evaluation.journal else ""
+    conclusion.problems += filter(None, [resumed, *notes, *evaluation.all_problems()])
     conclusion.problems += describe_calls(evaluation.goldens, conclusion.run.results, source.base)
     if run is not None:
         if accept:

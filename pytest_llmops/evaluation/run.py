@@ -53,6 +53,7 @@ from pytest_llmops.settings import Settings
 from pytest_llmops.traces import opentelemetry
 
 if TYPE_CHECKING:  # with all gates and reports, which ordinary tests do without
+    from pytest_llmops.evaluation.journal import Journal
     from pytest_llmops.evaluation.source import BaselineSource
     from pytest_llmops.gates.judgement import Judge
 
@@ -75,6 +76,7 @@ class Evaluation:
         store: Where results are shared with the other processes of the run.
         source: The golden files and their baseline, with `judge`; ordinary tests have neither.
         tasks: By golden file the tasks that are wanted of it, by item id.
+        journal: Keeps the results as they come, where the run may be gone on with.
         refused: Why nothing can be run at all.
         problems: Sentences about records that could not be kept with the results.
         started_s: Monotonic clock, for the summary.
@@ -92,6 +94,7 @@ class Evaluation:
     source: BaselineSource = field(init=False, repr=False)
     judge: Judge = field(init=False, repr=False)
     tasks: dict[str, dict[str, Task]] = field(default_factory=dict)
+    journal: Journal | None = None
     refused: str = ""
     problems: list[str] = field(default_factory=list)
     started_s: float = field(default_factory=time.monotonic)
@@ -173,6 +176,23 @@ class Evaluation:
             find_baseline(
                 self.settings, goldens, named=named, accept=accept, selection=selection, approvals=approvals
             )
+        )
+
+    def keep(self, *, resumes: bool, joins: bool = False) -> None:
+        """
+        Write the results as they come.
+
+        Args:
+            resumes: Take over those of a run that did not come to its end.
+            joins: Another process of this run does so already.
+
+        Raises:
+            ResumeError: That run was one of other golden files or settings, or is still under way.
+        """
+        from pytest_llmops.evaluation.journal import Journal
+
+        self.journal = Journal.open(
+            self.settings, self.goldens, self.observer.stamps, resumes=resumes, joins=joins
         )
 
     def compare_with(self, source: BaselineSource) -> None:
@@ -405,6 +425,8 @@ class Evaluation:
     def stamps(self) -> dict[str, str]:
         """The stamps of the apps, as every process of the run saw them, for its signature."""
         own = self.observer.stamps()
+        if self.journal is not None and self.journal.stamps:
+            own = join_stamps(self.journal.stamps, own)
         if self.store is None:
             return join_folders(own)
         if own:
@@ -439,6 +461,8 @@ class Evaluation:
     def close(self) -> None:
         """Give up unfinished cases within moments, and undo all changes to the process."""
         self.attribution.close()
+        if self.journal is not None:
+            self.journal.close(finished=False)
         self.observer.close()
         self.scorer.close()
         for runner in self._runners.values():
@@ -467,6 +491,8 @@ class Evaluation:
                     app = named_app(golden, self.settings, otherwise=self.naming)
                 rival = named_rival(golden, self.settings)
             self.observer.note(golden, (app, rival), (named, *([golden.rival] if golden.rival else [])))
+            if self.journal is not None:
+                self.journal.check(self.observer.restamp)
             self._runners[golden.path] = CaseRunner(
                 golden=golden,
                 caller=self.caller(app, golden),
@@ -479,6 +505,7 @@ class Evaluation:
                 spans=self.settings.spans,
                 base=self._base_cases(),
                 main_thread=self.main_thread,
+                journal=self.journal,
             )
             if self.store is not None:  # now, since the app may end this process
                 self.store.report_stamps(self.observer.stamps())

@@ -24,6 +24,9 @@ VARIES = "varies"
 CHANGING = "changed meanwhile"
 """Beside the digest of a file that was written while the run was under way."""
 
+UNFINISHED = "unfinished"
+"""The value of `partial` in the file of a run that did not come to its end."""
+
 _IGNORED = {"repeats", "partial", STAMPED}
 _OF_FILE = {"app", "rival"}
 _MET = {

@@ -75,6 +75,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="approve one loosened item, as the run prints it; counts on the command line only",
     )
     group.addoption(
+        "--llm-resume",
+        action="store_true",
+        help="go on with a golden run that was killed or stopped: what it has is not made again",
+    )
+    group.addoption(
         "--llm-mutate",
         metavar="KIND,…",
         help="then measure whether wrong answers would be red: output, retrieval, model, or kinds of them",

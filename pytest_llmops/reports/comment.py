@@ -16,6 +16,7 @@ from pytest_llmops.records import CaseResult, Comparison, Verdict
 from pytest_llmops.reports.comparison import list_differences
 from pytest_llmops.reports.document import Block, Document, Fold, Notes, write_markdown
 from pytest_llmops.reports.sides import (
+    CUT_SHORT,
     RED,
     SUCCESS,
     CaseVerdict,
@@ -96,7 +97,8 @@ def _describe(sides: Sides, cases: SortedCases, job: str | None, most: int) -> I
         edited = " with changes that are not committed" if revision.endswith("+") else ""
         base = f"commit {revision[:_SHORT]}{edited}{' ' if sides.named else ': '}{base}"
     is_red = job is not None and sides.comparison.outcome in RED  # whatever the job says
-    yield Notes(items=[_count(sides, cases), base, *(() if is_red else _describe_job(job))])
+    notes = [CUT_SHORT] if sides.is_unfinished else []
+    yield Notes(items=[*notes, _count(sides, cases), base, *(() if is_red else _describe_job(job))])
     verdicts = sorted([*sides.suite, *_merge_cases(sides)], key=lambda verdict: verdict.outcome == "passed")
     if verdicts:
         yield table_of(verdicts[:_ROWS])

@@ -11,11 +11,15 @@ from typing import NamedTuple
 from pytest_llmops.bounds import holds
 from pytest_llmops.gates.absolute import judge_case
 from pytest_llmops.gates.outcomes import worst
+from pytest_llmops.gates.stamps import UNFINISHED
 from pytest_llmops.records import Case, CaseResult, Comparison, Outcome, Run, Status, Verdict
+from pytest_llmops.registry import find_traits
 from pytest_llmops.revision.changed_files import Since
 
 RED: tuple[Outcome, ...] = ("error", "regressed", "failed")
 """Outcomes that fail a build, the worst first."""
+
+CUT_SHORT = "the run did not come to its end, and this is what it had by then"
 
 SUCCESS = "success"
 """The word of CIs for a job that ended well."""
@@ -42,6 +46,11 @@ class Sides:
     run: Run
     cases: Mapping[str, Case]
     since: Since = field(default_factory=Since)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether the run did not come to its end."""
+        return self.run.signature.get("partial") == UNFINISHED
 
     @property
     def suite(self) -> list[Verdict]:
@@ -160,6 +169,18 @@ def describe_baseline(sides: Sides) -> str:
     """Return the name of the baseline, and the commit that wrote it; empty where there is none."""
     accepted = sides.since.accepted
     return f"{sides.named}, accepted in commit {accepted}" if accepted else sides.named
+
+
+def find_reason(result: CaseResult, verdict: Verdict) -> str:
+    """Return the reason of a verdict on the case; of one on several, why this one broke or scored low."""
+    if verdict.case is not None:
+        return verdict.reason
+    reasons = [fault.error for fault in result.failures if fault.metric in {"", verdict.metric}]
+    scores = [score for score in result.scores if score.metric == verdict.metric]
+    lowest_first = sorted(scores, key=lambda score: score.value)
+    worst_first = lowest_first if find_traits(verdict.metric).higher_is_better else lowest_first[::-1]
+    reasons += [score.reason for score in worst_first]
+    return next(filter(None, reasons), verdict.reason)
 
 
 def check_name(verdict: Verdict) -> str:

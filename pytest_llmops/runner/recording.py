@@ -13,9 +13,7 @@ from pytest_llmops.settings import Settings
 
 def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:
     """Open the recorder of this process, listening; to be uninstalled at the end."""
-    home = settings.path(settings.home)
-    _make_home(home, settings.root)
-    cache.use_cache(home / "cache")
+    home = open_home(settings)
     recorder = Recorder(
         committed=settings.path(settings.cassettes),
         local=home / "cassettes",
@@ -24,6 +22,14 @@ def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:
     )
     recorder.install()
     return recorder
+
+
+def open_home(settings: Settings) -> Path:
+    """Return the working folder, made if it was not there, and with the cache of this process in it."""
+    home = settings.path(settings.home)
+    _make_home(home, settings.root)
+    cache.use_cache(home / "cache")
+    return home
 
 
 def _make_home(home: Path, root: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -168,6 +169,58 @@ def test_numbers_beyond_those_of_json_break_no_report(shop):
     assert main(["report", "run.json"]) == 0
     (span,) = read_data(shop / "report.html")["cases"][0]["spans"]
     assert span["tokens"] is None
+
+
+def read_junit(path):
+    tests = {}
+    for test in ET.parse(path).getroot().iter("testcase"):  # noqa: S314 - our own file
+        part = next(iter(test), None)
+        tests[test.get("name")] = (part.tag, part.get("message")) if part is not None else None
+    return tests
+
+
+def test_a_ci_reads_it_as_junit(shop, monkeypatch):
+    monkeypatch.setenv("TONE", "kind")
+    main(["run", "--out", "run.json"])
+    assert main(["report", "run.json", "--baseline", "base.json", "-o", "junit.xml"]) == 0
+
+    tests = read_junit(shop / "junit.xml")
+    assert tests["long"] == ("failure", "failed: keywords >= 1: missing: '60'")
+    assert tests["where"][0] == "skipped"
+    assert tests["gift"] is None
+    (suite,) = [one for one in ET.parse(shop / "junit.xml").getroot() if "golden" in one.get("name")]  # noqa: S314 - as above
+    assert [suite.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["4", "1", "0", "1"]
+    assert suite[0].get("file"), suite[0].get("line") == ("golden/shop.yaml", "4")
+
+
+def test_a_job_that_failed_is_red_in_every_format(shop):
+    for ending in ("xml", "sarif", "md"):
+        assert main(["report", "base.json", "--job", "failure", "-o", f"report.{ending}"]) == 0
+
+    assert read_junit(shop / "report.xml")["outcome"][0] == "failure"
+    (run,) = json.loads((shop / "report.sarif").read_text())["runs"]
+    assert [result["ruleId"] for result in run["results"]] == ["golden-run"]
+    assert "failed" in (shop / "report.md").read_text().splitlines()[1]
+
+
+def test_code_scanning_reads_it_as_sarif(shop, monkeypatch):
+    monkeypatch.setenv("TONE", "kind")
+    main(["run", "--out", "run.json"])
+    assert main(["report", "run.json", "--baseline", "base.json", "-o", "run.sarif"]) == 0
+
+    (run,) = json.loads((shop / "run.sarif").read_text())["runs"]
+    (result,) = run["results"]
+    place = result["locations"][0]["physicalLocation"]
+    assert (result["ruleId"], result["level"]) == ("keywords", "error")
+    assert result["message"]["text"] == "failed: keywords >= 1: missing: '60'"
+    assert (place["artifactLocation"]["uri"], place["region"]) == ("golden/shop.yaml", {"startLine": 4})
+
+
+def test_hostile_texts_are_texts_in_xml(shop):
+    text = (shop / "base.json").read_text().replace("60 days", "]]></failure>\\u0000\\ud800\\u202e&")
+    (shop / "run.json").write_text(text.replace("golden/shop.yaml::long", "golden/shop.yaml::<x>\\u0001"))
+    assert main(["report", "run.json", "--baseline", "none", "-o", "report.xml"]) == 0
+    assert any(name.startswith("<x>") for name in read_junit(shop / "report.xml"))
 
 
 def test_the_page_allows_its_own_script_and_style_alone(report, shop):

@@ -29,7 +29,7 @@ def test_a_clean_file_is_exit_code_0(capsys):
 def test_a_finding_is_exit_code_1_and_never_in_clear(capsys):
     assert main(["scan", "clean.txt", "trace.json"]) == 1
     out = capsys.readouterr().out
-    assert out == "trace.json:/to: 0-21 <EMAIL_ADDRESS 21 chars>\n1 finding\n"
+    assert out == "trace.json:1:8:/to: 0-21 <EMAIL_ADDRESS 21 chars>\n1 finding\n"
 
 
 def test_a_folder_is_scanned_whole_and_what_is_no_text_is_named(files, capsys):
@@ -40,7 +40,7 @@ def test_a_folder_is_scanned_whole_and_what_is_no_text_is_named(files, capsys):
     assert main(["scan", "."]) == 1
 
     printed = capsys.readouterr()
-    assert "deep/log.txt: 5-24 <CREDIT_CARD 19 chars>" in printed.out
+    assert "deep/log.txt:1:6: 5-24 <CREDIT_CARD 19 chars>" in printed.out
     assert "image.png: not scanned, it is no text" in printed.err
 
 
@@ -94,7 +94,28 @@ def test_json_and_sarif_say_the_same(capsys):
     assert (finding["kind"], finding["pointer"]) == ("EMAIL_ADDRESS", "/to")
     (result,) = run["results"]
     assert result["ruleId"] == "EMAIL_ADDRESS"
-    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "trace.json"
+    place = result["locations"][0]["physicalLocation"]
+    assert (place["artifactLocation"]["uri"], place["region"]) == (
+        "trace.json",
+        {"startLine": 1, "startColumn": finding["column"]},
+    )
+
+
+def test_alerts_keep_their_fingerprints_when_lines_move(files, capsys):
+    def read(text):
+        (files / "näh buch.txt").write_text(text, encoding="utf-8")
+        main(["scan", "näh buch.txt", "--format", "sarif"])
+        (run,) = json.loads(capsys.readouterr().out)["runs"]
+        return run["results"]
+
+    first = read("to mira.holt@example.org\nto ada@example.org\n")
+    moved = read("\n\nto mira.holt@example.org\nto ada@example.org\n")
+
+    uris = {result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in first}
+    assert uris == {"n%C3%A4h%20buch.txt"}
+    prints = [[result["partialFingerprints"] for result in results] for results in (first, moved)]
+    assert prints[0] == prints[1]
+    assert prints[0][0] != prints[0][1]
 
 
 def test_what_is_found_before_an_error_counts(files, capsys):
@@ -111,7 +132,7 @@ def test_packed_files_of_a_folder_are_scanned(files, capsys):
 
     assert main(["scan", "."]) == 1
     printed = capsys.readouterr()
-    assert "log.jsonl.gz:/0/to: 0-21 <EMAIL_ADDRESS 21 chars>" in printed.out
+    assert "log.jsonl.gz:1:8:/0/to: 0-21 <EMAIL_ADDRESS 21 chars>" in printed.out
     assert "image.gz: not scanned, it is no text" in printed.err
 
 

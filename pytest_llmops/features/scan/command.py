@@ -9,17 +9,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from pytest_llmops.cli.typed import read_number
 from pytest_llmops.detect.finding import KINDS, Finding
 from pytest_llmops.detect.scanner import TIMEOUT_S
 from pytest_llmops.errors import ScanError, SettingsError
 from pytest_llmops.features.scan.files import is_text, scan_file
+from pytest_llmops.features.scan.lines import add_lines
 from pytest_llmops.printable import counted, printable
+from pytest_llmops.reports.sarif import Alert, write_sarif
 
 FOUND, UNREADABLE = 1, 3
-_SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,11 +49,14 @@ def _scan(args: argparse.Namespace) -> int:
     unread: list[str] = []
     files = list(_files(args.paths, unread))
     for path in files:
+        of_file: list[Finding] = []
         try:
             for finding in scan_file(path, names=args.names, timeout_s=timeout_s or TIMEOUT_S):
-                findings.append(finding)  # noqa: PERF402 - findings before an error count
+                of_file.append(finding)  # noqa: PERF402 - findings before an error count
+            of_file = add_lines(path, of_file)
         except ScanError as error:
             unread.append(str(error))
+        findings += of_file
     if not unread and not any(path.stat().st_size for path in files if path.is_file()):
         unread.append(f"{', '.join(args.paths)}: holds no text, so nothing was scanned")
     for line in unread:
@@ -90,7 +93,8 @@ def _files(paths: Sequence[str], unread: list[str]) -> Iterator[Path]:
 def _as_text(findings: Sequence[Finding]) -> str:
     lines = []
     for finding in findings:
-        place = ":".join(map(printable, filter(None, (finding.path, finding.pointer))))
+        at = f"{finding.line}:{finding.column}" if finding.line else ""
+        place = ":".join(map(printable, filter(None, (finding.path, at, finding.pointer))))
         lines.append(f"{place}: {finding.start}-{finding.end} {finding.mask}{_say_where(finding)}")
     return "\n".join([*lines, counted(len(findings), "finding")])
 
@@ -107,25 +111,24 @@ def _as_json(findings: Sequence[Finding]) -> str:
 
 
 def _as_sarif(findings: Sequence[Finding]) -> str:
-    """Write SARIF 2.1.0 (OASIS); a place inside a JSON text is a logical location."""
-    results = []
+    """Write SARIF 2.1.0 (OASIS); a place inside a JSON text is a logical location, too."""
+    alerts = []
     for finding in findings:
-        physical: dict[str, Any] = {"artifactLocation": {"uri": Path(finding.path).as_posix()}}
-        location: dict[str, Any] = {"physicalLocation": physical}
-        if finding.pointer:
-            location["logicalLocations"] = [{"fullyQualifiedName": finding.pointer}]
-        else:
-            physical["region"] = {
-                "charOffset": finding.start,
-                "charLength": finding.end - finding.start,
-            }
-        message = {"text": f"{finding.mask} at {finding.pointer or 'this place'}{_say_where(finding)}"}
-        results.append(
-            {"ruleId": finding.kind, "level": "error", "message": message, "locations": [location]}
+        region: dict[str, int] = {}
+        if finding.line and finding.column:
+            region = {"startLine": finding.line, "startColumn": finding.column}
+        if not finding.pointer:
+            region |= {"charOffset": finding.start, "charLength": finding.end - finding.start}
+        alerts.append(
+            Alert(
+                rule=finding.kind,
+                text=f"{finding.mask} at {finding.pointer or 'this place'}{_say_where(finding)}",
+                path=finding.path,
+                region=region,
+                pointer=finding.pointer,
+            )
         )
-    rules = [{"id": kind} for kind in KINDS]
-    run = {"tool": {"driver": {"name": "llmops scan", "rules": rules}}, "results": results}
-    return json.dumps({"$schema": _SARIF, "version": "2.1.0", "runs": [run]}, indent=2)
+    return write_sarif("llmops scan", KINDS, alerts)
 
 
 _FORMATS = {"text": _as_text, "json": _as_json, "sarif": _as_sarif}

@@ -31,7 +31,7 @@ from pytest_llmops.features.scan.yaml_values import YamlValues, read_yaml_values
 
 _JSON_LINES = frozenset({".jsonl", ".ndjson"})
 _JSON_START = re.compile(r"\s*(?:\{|\[\s*[\"{\[])")  # not `[2026-11-25 …`, which logs begin with
-_YAML = frozenset({".yaml", ".yml"})
+YAML = frozenset({".yaml", ".yml"})
 _SPAN_KEYS = ("/spanId", "/span_id", "/id", "/run_type", "/name")
 _MOST_YAML = 1 << 24  # characters of a file whose values are read; a longer one is a text
 _BLOCK = 1 << 20  # characters of a text, or of lines, that are scanned at once
@@ -73,9 +73,9 @@ def scan_file(path: Path, *, names: bool | None = None, timeout_s: float = TIMEO
     """Yield the findings of one file as `scan` does; those before an error are not lost."""
     check_installed("scan")
     by_model = entities.is_installed() if names is None else names
-    suffix = next((suffix for suffix in reversed(path.suffixes) if suffix.lower() not in _PACKED), "").lower()
+    suffix = suffix_of(path)
     clean = True
-    with _open_text(path) as file:
+    with open_text(path) as file:
         reader = _File(file, partial(scan_labelled, names=by_model, timeout_s=timeout_s))
         for finding in reader.scan_lines(file) if suffix in _JSON_LINES else reader.scan_text(suffix):
             clean = False
@@ -137,10 +137,10 @@ class _File:
     def scan_text(self, suffix: str) -> Iterator[Finding]:
         """Scan one text, one JSON or YAML value, or lines of JSON; a long text in blocks that overlap."""
         text = self.text.read(_BLOCK)
-        if suffix == ".json" or _JSON_START.match(text):
+        if _is_json_file(suffix, text):
             yield from self._scan_json(text)
             return
-        if suffix in _YAML:
+        if suffix in YAML:
             text += self.text.read(_MOST_YAML - len(text))
             if len(text) < _MOST_YAML and (document := read_yaml_values(text)):
                 yield from self._scan_yaml(text, document)
@@ -153,8 +153,7 @@ class _File:
     def _scan_json(self, text: str) -> Iterator[Finding]:
         """Scan one value, or lines of which the first is one, as collectors write them to any file."""
         text += self.text.readline()
-        first, _, rest = text.lstrip().partition("\n")
-        if rest.strip() and _is_json(first):
+        if _is_json_lines(text):
             yield from self.scan_lines(chain(io.StringIO(text), self.text))
             return
         text += self.text.read()
@@ -241,6 +240,25 @@ class SpanNames:
             pointer = pointer.rpartition("/")[0]
 
 
+def suffix_of(path: Path) -> str:
+    """Return the suffix of a file in lower case, unpacked."""
+    return next((suffix for suffix in reversed(path.suffixes) if suffix.lower() not in _PACKED), "").lower()
+
+
+def has_json_lines(suffix: str, text: str) -> bool:
+    """Return whether a file is read as lines of JSON, whose number begins each pointer."""
+    return suffix in _JSON_LINES or (_is_json_file(suffix, text) and _is_json_lines(text))
+
+
+def _is_json_file(suffix: str, text: str) -> bool:
+    return suffix == ".json" or bool(_JSON_START.match(text))
+
+
+def _is_json_lines(text: str) -> bool:
+    first, _, rest = text.lstrip().partition("\n")
+    return bool(rest.strip()) and _is_json(first)
+
+
 def _is_json(line: str) -> bool:
     try:
         return isinstance(json.loads(line), dict | list)
@@ -262,7 +280,7 @@ def _take(lines: Iterator[tuple[int, str]]) -> tuple[list[tuple[int, str]], Exce
 
 
 @contextmanager
-def _open_text(path: Path) -> Iterator[TextIO]:
+def open_text(path: Path) -> Iterator[TextIO]:
     """
     Open the file as text, unpacked.
 

@@ -99,6 +99,8 @@ class GoldenPlugin:
                 selection=f"{config.getoption('markexpr')} {config.getoption('keyword')}",
                 approvals=approvals(config),
             )
+            if not only_shows(config):
+                evaluation.keep(resumes=config.getoption("llm_resume"), joins=is_worker(config))
             if problems := [problem for golden in evaluation.goldens for problem in _wrong_tags(golden)]:
                 raise GoldenError(problems)
         except LLMOpsError as error:
@@ -222,6 +224,9 @@ class GoldenPlugin:
         self._end(session)
         yield
         self.report()
+        if (journal := self.evaluation.journal) is not None:
+            ran = self.conclusion is not None and bool(self.conclusion.run.results)
+            journal.close(finished=ran and not _is_cut_short(session))
         process_end.hand_over(int(session.exitstatus))
 
     def _end(self, session: pytest.Session) -> None:
@@ -254,8 +259,7 @@ class GoldenPlugin:
         if unsaved:
             conclusion.add(unsaved, "error")
         # Cases may have results although their items were skipped: they run ahead of them.
-        ended = session.shouldfail or session.shouldstop or session.exitstatus == pytest.ExitCode.INTERRUPTED
-        nothing = run is None or not (self.reported.statuses or ended)
+        nothing = run is None or not (self.reported.statuses or _is_cut_short(session))
         if nothing and any(map(is_golden, self.reported.selected or ())):
             conclusion.add("nothing was scored: every golden item was skipped", "error", counted=True)
         if run is not None and revision is not None:
@@ -368,6 +372,12 @@ def open_golden_run(config: pytest.Config) -> None:
         golden = GoldenPlugin.of(config, selection)
         config.pluginmanager.register(golden, "llmops-golden")
         config.pluginmanager.register(Reporting(golden.evaluation, config), "llmops-reporting")
+
+
+def _is_cut_short(session: pytest.Session) -> bool:
+    """Return whether the session ended before its last item."""
+    is_interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+    return bool(session.shouldfail or session.shouldstop or is_interrupted)
 
 
 def _wrong_tags(golden: Golden) -> Iterable[Problem]:

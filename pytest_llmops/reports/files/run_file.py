@@ -1,9 +1,10 @@
 """
 The run file: everything a run produced, in one JSON file that can be compared by itself.
 
-Its JSON Schema is `run.schema.json` in this folder. A file named `.jsonl` is a stream of the same:
-the head without results on the first line, a result on each further one, and `{"usage": …}` last; a
-stream that is cut off between two lines is a smaller run.
+Its JSON Schema is `run.schema.json` in this folder. A file named `.jsonl` is a stream of the same: the head
+without results on the first line, a result on each further one, and `{"usage": …}` last. Of several results
+of one case, which was repeated, the last counts, and so do further stamps, `{"signature": …}`. A stream that
+is cut off is a smaller run.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ from pytest_llmops.statistics.summaries import NAMES
 
 VERSION = 2
 _OLDEST = 1
+_read_stamps = reader_of(Mapping[str, str])
 NOT_WRITTEN = ("printed", "spent")
 """Fields of a result that no run file has: only a report shows the one, only a baseline has the other."""
 
@@ -111,24 +113,93 @@ def _parse(path: Path, text: str) -> Run:
     return read_run(value)
 
 
-def _parse_lines(text: str) -> Run:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """
+    A run in lines.
+
+    Attributes:
+        head: The run without results.
+        results: In the order of their lines: several of a case that was repeated.
+        stamps: That came after the head.
+    """
+
+    head: Mapping[str, Any]
+    results: Sequence[CaseResult]
+    stamps: Mapping[str, str]
+
+
+def read_stream(path: Path) -> Stream:
+    """
+    Read a streamed run file, all of its lines.
+
+    Raises:
+        RunFileError: As `load_run`.
+    """
+    kind = _kind(path)
+    return kind.parse(kind.load(path), str(path), _parse_stream)
+
+
+def _parse_stream(text: str) -> Stream:
     head: dict[str, Any] = {}
     results: list[CaseResult] = []
+    stamps: dict[str, str] = {}
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not lines:
         raise BrokenValueError("is empty")
     for index, (number, line) in enumerate(lines):
-        value = parse_json(line, number - 1)
+        is_last = index == len(lines) - 1
+        try:
+            value = parse_json(line, number - 1)
+        except BrokenValueError:
+            if is_last and index and not text.endswith("\n"):  # the process ended while it was written
+                break
+            raise
+        only = set(value) if isinstance(value, dict) and len(value) == 1 else set()
         try:
             if index == 0:
                 head = read_head(value)
-            elif index == len(lines) - 1 and isinstance(value, dict) and set(value) == {"usage"}:
+            elif only == {"signature"}:
+                stamps |= _read_stamps(value["signature"])
+            elif is_last and only == {"usage"}:
                 head["usage"] = reader_of(Usage)(value["usage"])
             else:
                 results.append(read_result(value))
         except BrokenValueError as error:
             raise BrokenValueError(f"line {number}: {error}") from None
-    return make_run(head, tuple(results))
+    return Stream(head=head, results=results, stamps=stamps)
+
+
+def _parse_lines(text: str) -> Run:
+    stream = _parse_stream(text)
+    signature = {**stream.head.get("signature", {}), **stream.stamps}
+    last = {result.case: result for result in stream.results}
+    return make_run({**stream.head, "signature": signature}, tuple(last.values()))
+
+
+def dump_head(run: Run) -> bytes:
+    """
+    Return the first line of a streamed run.
+
+    Raises:
+        RunFileError, ValueError: A value is none of JSON.
+    """
+    return f"{dump_json(_plain_head(run, [result.case for result in run.results]))}\n".encode()
+
+
+def dump_result(result: CaseResult) -> bytes:
+    """
+    Return the line of a result.
+
+    Raises:
+        TypeError, ValueError: A value is none of JSON.
+    """
+    return f"{dump_json(_plain_result(result))}\n".encode()
+
+
+def dump_stamps(stamps: Mapping[str, str]) -> bytes:
+    """Return a line of further stamps."""
+    return f"{dump_json({'signature': dict(stamps)})}\n".encode()
 
 
 def _encode(run: Run, path: Path) -> bytes:
@@ -144,15 +215,9 @@ def _encode(run: Run, path: Path) -> bytes:
                     "scored must be a Failure"
                 )
     try:
-        suite = dump_suite(run.suite, [result.case for result in results])
+        head = _plain_head(run, [result.case for result in results])
     except ValueError as error:
         raise RunFileError(f"{path}: not written: suite: {error}") from None
-    head: dict[str, Any] = {
-        "version": VERSION,
-        "environment": dict(run.environment),
-        "signature": dict(run.signature),
-        "suite": suite,
-    }
     if run.anchors:
         head["anchors"] = list(map(_plain_result, run.anchors))
     # Result by result, so that no copy of all of them is in memory.
@@ -160,6 +225,15 @@ def _encode(run: Run, path: Path) -> bytes:
     start, usage = _dump(path, "the head", head)[:-1], _dump(path, "the head", plain(run.usage))
     text = f'{start}, "results": [{", ".join(pieces)}], "usage": {usage}}}'
     return f"{lay_out(text, 1)}\n".encode()
+
+
+def _plain_head(run: Run, cases: Sequence[str]) -> dict[str, Any]:
+    return {
+        "version": VERSION,
+        "environment": dict(run.environment),
+        "signature": dict(run.signature),
+        "suite": dump_suite(run.suite, cases),
+    }
 
 
 def _dump(path: Path, what: str, value: Any) -> str:
@@ -214,7 +288,7 @@ def read_head(value: Any) -> dict[str, Any]:
     known = {
         "version": read_any,
         "results": read_any,
-        "signature": reader_of(Mapping[str, str]),
+        "signature": _read_stamps,
         "suite": reader_of(Mapping[str, Any]),
         "usage": reader_of(Usage),
         "anchors": list_of(read_result),

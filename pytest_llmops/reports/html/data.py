@@ -47,6 +47,7 @@ from pytest_llmops.reports.sides import (
     Sides,
     SortedCases,
     check_name,
+    find_reason,
     rerun_command,
     sort_cases,
 )
@@ -351,7 +352,7 @@ def _list_verdicts(
             **_describe_verdict(named.verdict),
             **describe_bound(check_name(named.verdict)),
             "check": check_name(named.verdict),
-            "reason": _find_reason(result, named.verdict),
+            "reason": find_reason(result, named.verdict),
             "observed": named.after,
             "baseline": named.before,
             "difference": moved,
@@ -362,18 +363,6 @@ def _list_verdicts(
         if verdict.check not in listed:
             is_known = found == "known" and status(verdict) != "passed"
             yield {**_describe_verdict(verdict), **describe_bound(verdict.check), "known": is_known}
-
-
-def _find_reason(result: CaseResult, verdict: Verdict) -> str:
-    """Return the reason of a verdict on the case; of one on several, why this one broke or scored low."""
-    if verdict.case is not None:
-        return verdict.reason
-    reasons = [fault.error for fault in result.failures if fault.metric in {"", verdict.metric}]
-    scores = [score for score in result.scores if score.metric == verdict.metric]
-    lowest_first = sorted(scores, key=lambda score: score.value)
-    worst_first = lowest_first if find_traits(verdict.metric).higher_is_better else lowest_first[::-1]
-    reasons += [score.reason for score in worst_first]
-    return next(filter(None, reasons), verdict.reason)
 
 
 def _list_low(result: CaseResult) -> list[Score]:

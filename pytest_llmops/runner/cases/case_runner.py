@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.documents.file_lock import FileLock
@@ -51,6 +51,16 @@ class NotBegunError(LLMOpsError):
     """A case was not run, since the session stops."""
 
 
+class Journal(Protocol):
+    """Keeps the results of a run beyond its process."""
+
+    def find(self, task: Task) -> CaseResult | None:
+        """Return the result of an earlier process, if it may be taken over."""
+
+    def add(self, result: CaseResult) -> None:
+        """Keep a sealed result."""
+
+
 @dataclass(slots=True, eq=False)
 class CaseRunner:
     """
@@ -65,6 +75,7 @@ class CaseRunner:
         spans: Whose spans are kept.
         base: The cases of the baseline by id: a repeat that scores lower than there keeps its spans.
         main_thread: Has calls made while the main thread waits for a case.
+        journal: Keeps results as they come, and has those of an earlier process that did not come to its end.
     """
 
     golden: Golden
@@ -78,6 +89,7 @@ class CaseRunner:
     spans: Spans = "none"
     base: Mapping[str, CaseResult] = field(default_factory=dict)
     main_thread: MainThread = field(default_factory=MainThread)
+    journal: Journal | None = None
     is_started: bool = field(init=False, default=False)
     _futures: dict[str, Future[CaseResult]] = field(default_factory=dict)
     _repeated: Future[Mapping[str, CaseResult]] | None = None
@@ -206,7 +218,9 @@ class CaseRunner:
             return await self._call_and_score(task, calls_rival=tries < MOST_TRIES)
 
     async def _call_and_score(self, task: Task, *, calls_rival: bool = True) -> CaseResult:
-        """Call the app and its rival, score their answers, and seal the result."""
+        """Call the app and its rival, score their answers, and seal the result; or take an earlier one."""
+        if self.journal is not None and (found := self.journal.find(task)) is not None:
+            return found
         begun = task.begun or _blank(task)
         repeats = range(count_repeats(begun), task.repeats)
         rival_id = f"{task.id}::rival"  # no id of a case holds a second `::`
@@ -237,7 +251,7 @@ class CaseRunner:
             rival_results += _turn_round(metrics, results)
             rival = _grow(begun.rival or _blank(task), others, rival_results)
         case = task.case
-        return seal_result(
+        result = seal_result(
             replace(
                 _grow(begun, answers, results),
                 printed=(*begun.printed, *printed.texts()),
@@ -253,6 +267,9 @@ class CaseRunner:
                 rival=rival,
             )
         )
+        if self.journal is not None:
+            self.journal.add(result)
+        return result
 
     async def _call(
         self, caller: AppCaller, case: str, task: Task, repeats: Iterable[int]

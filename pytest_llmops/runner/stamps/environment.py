@@ -159,6 +159,12 @@ def stamp_environment(
     }
 
 
+def restamp_variable(name: str, root: Path) -> dict[str, str]:
+    """Return the stamp of a variable that the app has not read yet; none where it is not set."""
+    value = os.environ.get(name)
+    return {} if value is None else {f"environment:{name}": _stamp(name, value, root)}
+
+
 def _stamp(name: str, value: str, root: Path) -> str:
     if is_credential(name, value):
         return "set"

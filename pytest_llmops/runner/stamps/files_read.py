@@ -230,6 +230,14 @@ def stamp_files(code: AppCode, known: Iterable[str], started_s: float) -> dict[s
     return stamps | {f"file:{name}{_OUTSIDE}": " ".join(sorted(found)) for name, found in outside.items()}
 
 
+def restamp_file(name: str, stamp: str, root: Path, started_s: float) -> dict[str, str]:
+    """Return the stamp of a file by its name, whether the app has read it or not; none where it is gone."""
+    path = os.path.realpath(root / name)
+    if name.endswith((_OUTSIDE, "/")):
+        return {f"file:{name}": stamp}
+    return {f"file:{name}": _digest(path, started_s)} if os.path.isfile(path) else {}
+
+
 def join_folders(stamps: Mapping[str, str]) -> dict[str, str]:
     """Give one stamp, `file:PATH/`, to a folder of which many files were read, by whichever process."""
     by_folder: defaultdict[str, dict[str, str]] = defaultdict(dict)

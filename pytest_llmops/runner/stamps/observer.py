@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.gates.stamps import STAMPED
+from pytest_llmops.gates.stamps import CHANGING, SEPARATOR, STAMPED
 from pytest_llmops.records import Golden
 from pytest_llmops.runner.stamps.app_code import AppCode, add_files, find_code
-from pytest_llmops.runner.stamps.environment import stamp_environment, watched
-from pytest_llmops.runner.stamps.files_read import find_dotenv, imported_by, stamp_files, unwatch, watch
+from pytest_llmops.runner.stamps.environment import restamp_variable, stamp_environment, watched
+from pytest_llmops.runner.stamps.files_read import (
+    find_dotenv,
+    imported_by,
+    restamp_file,
+    stamp_files,
+    unwatch,
+    watch,
+)
 from pytest_llmops.runner.stamps.packages import stamp_packages
 
 _MOST = 64
@@ -72,6 +79,35 @@ class AppObserver:
         }
         stamps[STAMPED] = "code environment file package" if code.facts else "package"
         return stamps
+
+    def restamp(self, stamps: Mapping[str, str]) -> dict[str, str]:
+        """
+        Return the stamps of an earlier process as they would be now, and those of variables that it lacks.
+
+        Many are of what the app has not met yet in this process. What cannot be looked up stays as it was:
+        weights, files outside the project, and the app's own state, which it wrote then.
+        """
+        now = self.stamps()
+        code = AppCode(self.root)
+        missed = {name.partition(":")[2] for name in stamps.keys() - now.keys() if name.startswith("code:")}
+        add_files(code, {str(self.root / path) for path in missed})
+        now = {**code.stamps(self._started_s), **now}
+        found = {name: value for name, value in now.items() if name.startswith("environment:")}
+        for name, value in stamps.items():
+            kind, _, about = name.partition(":")
+            if CHANGING in value.split(SEPARATOR):
+                found[name] = value
+            elif name in now:
+                found[name] = now[name]
+            elif kind == "file":
+                found |= restamp_file(about, value, self.root, self._started_s)
+            elif kind == "environment":
+                found |= restamp_variable(about, self.root)
+            elif kind == "package":
+                found |= stamp_packages([about])
+            elif kind != "code":
+                found[name] = value
+        return found
 
     def close(self) -> None:
         """Stop noting what is read. A second call does nothing."""

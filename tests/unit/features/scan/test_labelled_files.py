@@ -226,7 +226,10 @@ def test_a_finding_says_the_name_and_the_span(file, capsys):
     assert [(finding.key, finding.span) for finding in found] == [("customer.ssn", f"chat {'b' * 16}")]
     assert main(["scan", str(path)]) == 1
     pointer = "/resourceSpans/0/scopeSpans/0/spans/0/attributes/0/value/stringValue"
-    expected = f"{path}:{pointer}: 0-9 <US_SSN 9 chars> of 'customer.ssn' in the span 'chat {'b' * 16}'"
+    column = path.read_text(encoding="utf-8").index(f'"{SSN}"') + 1
+    expected = (
+        f"{path}:1:{column}:{pointer}: 0-9 <US_SSN 9 chars> of 'customer.ssn' in the span 'chat {'b' * 16}'"
+    )
     assert capsys.readouterr().out.splitlines()[0] == expected
 
 

@@ -29,7 +29,7 @@ from pytest_llmops.records import (
     Usage,
 )
 from pytest_llmops.reports.files.baseline_file import load_base
-from pytest_llmops.reports.files.run_file import load_run, write_run
+from pytest_llmops.reports.files.run_file import dump_stamps, load_run, write_run
 from pytest_llmops.statistics.summaries import NAMES
 
 SCHEMA = json.loads(
@@ -577,13 +577,37 @@ def test_broken_line_of_a_stream_is_named(tmp_path):
     with pytest.raises(RunFileError, match="line 3: scores: must be a list, not 3"):
         load_run(path)
 
-    path.write_text('{"version": 1}\n{"case": "f::a"}\n{"case": ', encoding="utf-8")
-    with pytest.raises(RunFileError, match=r"line 3, column 10: is no JSON.*ends too early"):
+    path.write_text('{"version": 1}\n{"case": \n{"case": "f::a"}', encoding="utf-8")
+    with pytest.raises(RunFileError, match=r"line 2, column 10: is no JSON.*ends too early"):
         load_run(path)
 
     path.write_text("", encoding="utf-8")
     with pytest.raises(RunFileError, match="is empty"):
         load_run(path)
+
+
+def test_the_line_in_which_a_stream_was_cut_off_is_left_out(tmp_path):
+    path = tmp_path / "run.jsonl"
+    path.write_text('{"version": 1}\n{"case": "f::a"}\n{"case": ', encoding="utf-8")
+    assert [result.case for result in load_run(path).results] == ["f::a"]
+
+    path.write_text('{"version": 1', encoding="utf-8")
+    with pytest.raises(RunFileError, match="line 1"):
+        load_run(path)
+
+
+def test_the_last_result_of_a_case_counts_and_so_do_later_stamps(tmp_path):
+    first, again = (
+        {"case": "f::a", "outputs": [{"text": text, "repeat": at} for at, text in enumerate(texts)]}
+        for texts in ("a", "ab")
+    )
+    path = stream(tmp_path / "run.jsonl", {"version": 2, "signature": {"app:f": "x:y"}}, first)
+    with path.open("ab") as file:
+        file.write(dump_stamps({"code:x.py": "12"}) + json.dumps(again).encode() + b"\n")
+
+    run = load_run(path)
+    assert [len(result.outputs) for result in run.results] == [2]
+    assert run.signature == {"app:f": "x:y", "code:x.py": "12"}
 
 
 def test_little_is_needed(tmp_path):

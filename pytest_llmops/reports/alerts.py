@@ -1,0 +1,56 @@
+"""A report as alerts of code scanning: each case that fails the build, at its line of the golden file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pytest_llmops.golden.identity import file_of
+from pytest_llmops.printable import printable
+from pytest_llmops.records import Outcome
+from pytest_llmops.reports.sarif import Alert, write_sarif
+from pytest_llmops.reports.sides import RED, Sides, check_name, find_reason, sort_cases
+
+_RUN = "golden-run"
+
+
+def write_alerts(sides: Sides, *, outcome: Outcome, problems: Iterable[str] = ()) -> str:
+    """
+    Return the report in SARIF.
+
+    Args:
+        outcome: Of the build: one that is red for no case and no check is an alert by itself.
+        problems: Sentences about the run as a whole.
+    """
+    alerts = list(_list_alerts(sides))
+    if outcome in RED and not alerts:
+        alerts.append(Alert(rule=_RUN, text="; ".join([f"the run {outcome}", *map(printable, problems)])))
+    return write_sarif("llmops", dict.fromkeys(alert.rule for alert in alerts), alerts)
+
+
+def _list_alerts(sides: Sides) -> Iterator[Alert]:
+    cases = sort_cases(sides)
+    results = {result.case: result for result in sides.run.results}
+    listed = set()
+    for case, findings in cases.worse.items():
+        golden = sides.cases.get(case)
+        source = golden.source if golden else None
+        for verdict, *_ in findings:
+            listed.add(id(verdict))
+            reason = find_reason(results[case], verdict) if case in results else verdict.reason
+            yield Alert(
+                rule=verdict.metric or verdict.outcome,
+                text=printable(f"{verdict.outcome}: {check_name(verdict)}: {reason}"),
+                path=source.path if source else file_of(case),
+                region={"startLine": source.line} if source else {},
+                pointer=case,
+            )
+    for verdict in sides.suite:
+        if verdict.outcome in RED and not verdict.known and id(verdict) not in listed:
+            file = next((file for file in sides.run.suite if verdict.check.startswith(file)), "")
+            text = "; ".join(filter(None, (f"{verdict.outcome}: {verdict.check}", verdict.reason)))
+            yield Alert(
+                rule=verdict.metric or verdict.outcome,
+                text=printable(text),
+                path=file or next(iter(sides.run.suite), ""),
+                pointer=verdict.check,
+            )

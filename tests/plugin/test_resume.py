@@ -1,0 +1,162 @@
+"""`--llm-resume`: a run that was killed goes on, and nothing that changed meanwhile is taken over."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from tests.command import main
+from tests.report_page import read_data
+
+APP = """
+    import os, time
+    from pathlib import Path
+
+    def answer(question):
+        with Path("asked.log").open("a") as log:
+            log.write(question + "\\n")
+        tone = Path("tone.txt").read_text() if Path("tone.txt").exists() else ""
+        if question == "n5" and not Path("go").exists():
+            time.sleep(60)
+        return question + tone
+"""
+CASES = "".join(
+    f"  - {{id: n{at}, input: n{at}, checks: {{keywords: {{all: [n{at}]}}}}}}\n" for at in range(12)
+)
+GOLDEN = f"app: shop:answer\nsuite: {{keywords: {{mean: '>= 0.9'}}}}\ncases:\n{CASES}"
+UNFINISHED = ".llmops/runs/unfinished.jsonl"
+
+
+def set_up(project, app):
+    project.write("shop.py", app)
+    project.golden(GOLDEN, "golden/shop.yaml")
+    (project.path / "golden/capitals.yaml").unlink()
+    (project.path / "pyproject.toml").touch()
+    project.write("tone.txt", "")
+
+
+@pytest.fixture
+def killed(project):
+    """A project whose run of twelve cases was killed in the sixth."""
+    set_up(project, APP)
+
+    def kill(*arguments):
+        command = [sys.executable, "-m", "pytest", "--llm-golden", "-p", "no:cacheprovider", *arguments]
+        run = subprocess.Popen(  # noqa: S603 - our own words
+            command, cwd=project.path, start_new_session=True, stdout=subprocess.DEVNULL
+        )
+        file = project.path / UNFINISHED
+        deadline = time.monotonic() + 60
+        while not file.exists() or file.read_bytes().count(b'"case"') < 11:
+            assert run.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        (project.path / "go").touch()
+        return project
+
+    return kill
+
+
+def read_run(project, name=".llmops/runs/last.json"):
+    return json.loads((project.path / name).read_text())
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_a_killed_run_goes_on(killed, workers):
+    project = killed("-o", "llm_concurrency=12", *workers)
+    before = project.asked()
+    result = project.run("--llm-resume", *workers)
+
+    result.assert_outcomes(passed=13)
+    result.stdout.fnmatch_lines(["resumed: 11 cases taken over from the run that began at 20*"])
+    assert project.asked()[len(before) :] == ["n5"]
+    assert len(read_run(project)["results"]) == 12
+    assert not (project.path / UNFINISHED).exists()
+    stamps = read_run(project)["signature"]
+    assert {"code:shop.py", "file:tone.txt"} <= stamps.keys()
+    assert "partial" not in stamps
+
+
+def test_a_killed_run_can_be_reported(killed, monkeypatch, capsys):
+    project = killed("-o", "llm_concurrency=12")
+    monkeypatch.chdir(project.path)
+
+    assert main(["comment", UNFINISHED]) == 0
+    text = capsys.readouterr().out
+    assert "**undecided**" in text
+    assert "the run did not come to its end" in text
+    assert "11 cases" in text
+    assert main(["report"]) == 0
+    assert "pytest --llm-golden --llm-resume" in capsys.readouterr().err
+    assert len(read_data(project.path / "report.html")["cases"]) == 11
+
+
+CHANGES = {
+    "golden/shop.yaml": (GOLDEN.replace("all: [n7]", "all: [n8]"), "golden file golden/shop.yaml changed"),
+    "shop.py": (textwrap.dedent(APP.replace("question + tone", "question")), "code shop.py changed"),
+    "tone.txt": ("!", "file tone.txt changed"),
+}
+
+
+def test_a_run_of_something_else_is_not_gone_on_with(killed):
+    project = killed("-o", "llm_concurrency=12")
+    asked = project.asked()
+    kept = (project.path / UNFINISHED).read_bytes()
+    assert (project.path / UNFINISHED).stat().st_mode & 0o077 == 0
+    assert (project.path / ".llmops/.gitignore").read_text() == "*\n"
+
+    def refuse(expected, *flags):
+        result = project.run_here("--llm-resume", *flags)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        line = f"*the unfinished run cannot be resumed*{expected}*leave out --llm-resume*"
+        result.stderr.fnmatch_lines([line])
+
+    for name, (text, expected) in CHANGES.items():
+        before = (project.path / name).read_text()
+        (project.path / name).write_text(text)
+        refuse(expected)
+        (project.path / name).write_text(before)
+    refuse("the setting repeats", "--llm-repeats", "2")
+    refuse("the setting record", "--llm-record", "all")
+    assert project.asked() == asked
+    assert (project.path / UNFINISHED).read_bytes() == kept
+
+
+def test_a_run_that_stopped_at_the_first_failure_goes_on_and_tries_what_broke_again(project):
+    set_up(project, APP.replace("time.sleep(60)", "raise ValueError('no n5')"))
+    result = project.run_here("-x")
+    assert result.ret == 1
+    asked = project.asked()
+    project.write("go", "")
+
+    result = project.run("--llm-resume")
+    assert result.ret == 0
+    assert {"n5"} <= set(project.asked()[len(asked) :])
+    assert not set(project.asked()[len(asked) :]) & {"n0", "n1"}
+
+
+def test_without_an_unfinished_run_all_cases_are_run(project):
+    project.run_here()
+    result = project.run_here("--llm-resume")
+
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["resumed: nothing, for no unfinished run was left"])
+    assert len(project.asked()) == 4
+
+
+def test_a_broken_file_is_one_message_and_stays(project):
+    project.write(UNFINISHED, '{"version": 2}\n{"case":\n{}\n')
+    result = project.run_here("--llm-resume")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*unfinished.jsonl*line 2*"])
+    assert (project.path / UNFINISHED).exists()
