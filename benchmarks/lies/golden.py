@@ -49,6 +49,8 @@ def read_lies() -> dict[str, list[tuple[str, str]]]:
 def main() -> None:
     golden = load_golden(_ROOT / "golden/support.yaml", root=_ROOT)
     lies, appended = read_lies(), _read(_APP / "appended.yaml")
+    gone = lies.keys() - {case.id for case in golden.cases}
+    print(f"left out, of cases that are gone: {sum(len(lies[case]) for case in gone)} lies\n")
 
     def mutate(answer: str, *, seed: str, **_: Any) -> Iterator[Mutant]:
         """Yield the lies about a case; its id is the seed."""

@@ -24,8 +24,15 @@ if TYPE_CHECKING:  # with all gates, which a run without a baseline does without
     from pytest_llmops.reports.sides import Sides
 
 
-def report_run(
-    evaluation: Evaluation, run: Run, conclusion: Conclusion, *, build: Outcome, saved: bool
+def report_run(  # noqa: PLR0913 - what a door knows of its run
+    evaluation: Evaluation,
+    run: Run,
+    conclusion: Conclusion,
+    *,
+    build: Outcome,
+    saved: bool,
+    measured: Sequence[Verdict] = (),
+    notes: Sequence[str] = (),
 ) -> None:
     """
     Write the reports that settings and environment ask for, and name the next commands.
@@ -35,6 +42,7 @@ def report_run(
     Args:
         build: How the build ends: `error`, `failed` or `passed`, whatever the comparison says.
         saved: The run was written to the file that was asked for.
+        measured: Verdicts besides those on outputs, such as on mutants, with further lines in `notes`.
     """
     settings, on_actions = evaluation.settings, is_wanted()
     file = shown_path(settings.path(settings.out or settings.last_run), settings.root)
@@ -43,10 +51,10 @@ def report_run(
     if not (settings.html or on_actions):
         return
     # The comparison has those that are left out.
-    problems = [line for line in conclusion.problems if not line.startswith(SINCE)]
+    problems = [line for line in (*conclusion.problems, *notes) if not line.startswith(SINCE)]
     html: str | None = None
     try:
-        sides, outcome = _find_sides(evaluation, run, build)
+        sides, outcome = _find_sides(evaluation, run, build, measured)
         if (left := len(sides.cases) - len(run.results)) > 0:
             problems.insert(0, f"a selection: {counted(left, 'case')} of these golden files not run")
         if settings.html:
@@ -73,7 +81,9 @@ def forget_report(settings: Settings) -> None:
             settings.path(settings.html).unlink()
 
 
-def _find_sides(evaluation: Evaluation, run: Run, build: Outcome) -> tuple[Sides, Outcome]:
+def _find_sides(
+    evaluation: Evaluation, run: Run, build: Outcome, measured: Sequence[Verdict]
+) -> tuple[Sides, Outcome]:
     """
     Return a run and its baseline with the verdicts on its cases and suite checks, and its outcome.
 
@@ -94,7 +104,7 @@ def _find_sides(evaluation: Evaluation, run: Run, build: Outcome) -> tuple[Sides
         base, run, release=judge.release, people=judge.people, goldens=evaluation.goldens
     )
     nothing = [verdict for verdict in comparison.verdicts if verdict.check == NOTHING]
-    verdicts = (*_list_verdicts(evaluation, run), *nothing)
+    verdicts = (*measured, *_list_verdicts(evaluation, run), *nothing)
     decisive: list[Outcome] = [verdict.outcome for verdict in verdicts if not verdict.known]
     compared = worst([*decisive, "undecided"] if lost else decisive)
     named = "" if base is None else settings.baseline or settings.accepted

@@ -3,7 +3,8 @@ Repeats that are copies: a cache answered them with the answer of an earlier rep
 
 Ten copies are one answer. Counted as ten they make a case look steady in each run, and broken in every other.
 A copy has the text of an earlier repeat, and each of its model calls has an answer of that repeat by the
-provider's own name of it, or came out of a cache by its headers.
+provider's own name of it, or came out of a cache by its headers; or it made no call while that repeat made
+some, as an app does that remembers its answers.
 """
 
 from __future__ import annotations
@@ -42,10 +43,12 @@ def mark_copies(results: Sequence[CaseResult]) -> list[CaseResult]:
 
 
 def may_have_copies(result: CaseResult) -> bool:
-    """True if two answers of a case share a name, or one came out of a cache."""
+    """True if two answers of a case share a name, one came out of a cache, or some repeats made no call."""
     calls = [call for output in result.outputs for call in output.model_calls]
     ids = [call.id for call in calls if call.id]
-    return len(result.outputs) > 1 and (len(set(ids)) < len(ids) or any(call.cached for call in calls))
+    remembers = bool(calls) and not all(output.model_calls for output in result.outputs)
+    is_cached = len(set(ids)) < len(ids) or any(call.cached for call in calls)
+    return len(result.outputs) > 1 and (remembers or is_cached)
 
 
 def _find_copies(outputs: Iterable[Output], shared: set[str]) -> Iterator[int]:
@@ -59,8 +62,10 @@ def _find_copies(outputs: Iterable[Output], shared: set[str]) -> Iterator[int]:
 
 
 def _is_copy(output: Output, other: Output, shared: set[str]) -> bool:
-    if output.text != other.text or not output.model_calls:
+    if output.text != other.text:
         return False
+    if not output.model_calls:
+        return bool(other.model_calls)
     ids = {call.id for call in other.model_calls} - shared - {""}
     return all(call.cached or call.id in ids for call in output.model_calls)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.report_page import read_data
+
 APP = """
     PASSAGES = {
         "France": {"id": "france", "text": "The capital of France is Paris, with 20 districts."},
@@ -28,7 +30,7 @@ def test_a_missed_bound_fails_the_build_and_a_golden_run_alone_measures_nothing(
     project.app(APP)
     project.golden(WEAK)
     assert project.run_here().ret == 0
-    result = project.run_here("--llm-mutate", "output,model", "-v")
+    result = project.run_here("--llm-mutate", "output,model", "-v", "--llm-html", "report.html")
     assert result.ret == 1
     result.stdout.fnmatch_lines([
         "*golden/capitals.yaml::mutation PASSED*",
@@ -39,6 +41,10 @@ def test_a_missed_bound_fails_the_build_and_a_golden_run_alone_measures_nothing(
         "mutation: model not tried: the app made no model call*",
         "mutation: undecided: golden/capitals.yaml: mutation muted <= 0.3:*nothing was tried*",
     ])  # fmt: skip
+    data = read_data(project.path / "report.html")
+    outcomes = {check["check"]: check["outcome"] for check in data["checks"]}
+    assert outcomes["golden/capitals.yaml::mutation[number]"] == "failed"
+    assert any(line.startswith("mutation: output ") for line in data["problems"])
 
 
 def test_a_strong_golden_set_passes_and_an_unknown_kind_is_one_message(project):

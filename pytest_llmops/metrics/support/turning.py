@@ -215,8 +215,13 @@ def _turns_scope(claim: Reading, source: Reading) -> bool:
     Return whether the claim says of all, in the source's words, what it says of some.
 
     These are `only` and `most` of them, or those within a limit or under a condition whose words the claim
-    leaves out; or the claim says `only` where the source says `all` of the same word.
+    leaves out; or the claim says `only` where the source says `all` of the same word, or `including` where it
+    says `except`.
     """
+    for one, other in (("with", "unless"), ("unless", "with")):
+        claimed = {anchor for name, anchor, _ in claim.marks if name == one and anchor}
+        if any(name == other and anchor in claimed for name, anchor, _ in source.marks):
+            return True
     mine, theirs = ({name for name, _, _ in reading.marks} for reading in (claim, source))
     if "all" in mine - theirs:
         limits = {name for name, anchor, _ in source.marks if name in _LIMITS and anchor not in claim.stems}

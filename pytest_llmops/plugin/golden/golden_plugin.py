@@ -50,7 +50,7 @@ from pytest_llmops.plugin.reported import (
 )
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.printable import counted, name_some
-from pytest_llmops.records import CaseResult, Golden, Run
+from pytest_llmops.records import CaseResult, Golden, Run, Verdict
 from pytest_llmops.registry import open_measure
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.settings import load_settings
@@ -275,7 +275,19 @@ class GoldenPlugin:
         self.report = lambda: None
         broken = "error" in self.reported.statuses.values()
         build = conclusion.end(red=bool(session.exitstatus), broken=broken)
-        report_run(self.evaluation, conclusion.run, conclusion, build=build, saved=saved)
+        report_run(
+            self.evaluation,
+            conclusion.run,
+            conclusion,
+            build=build,
+            saved=saved,
+            measured=[
+                Verdict(check=item, outcome=status)
+                for item, status in self.reported.statuses.items()
+                if item.partition("::")[2].partition("[")[0] == MUTATION and status != "known"
+            ],
+            notes=self.measured,
+        )
         if conclusion.red:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 

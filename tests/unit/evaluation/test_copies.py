@@ -101,7 +101,16 @@ def run(tmp_path, serve):
 
         client = httpx.Client()
 
+        remembered = {}
+
         def app(question):
+            if kind == "memo":
+                if question not in remembered:
+                    remembered[question] = ask(question)
+                return remembered[question]
+            return ask(question)
+
+        def ask(question):
             request = {"model": "small", "messages": [{"role": "user", "content": question}]}
             text = client.post(url, json=request).json()["choices"][0]["message"]["content"]
             return "I am broken" if question in run.broken else text
@@ -109,7 +118,8 @@ def run(tmp_path, serve):
         def run(*, forgets=True, **options):
             if forgets:
                 endpoint.forget()
-            settings = Settings(root=tmp_path, record="all")
+                remembered.clear()
+            settings = Settings(root=tmp_path, record="all", concurrency=1 if kind == "memo" else 150)
             run.problems = []
             golden = load_golden(path, root=tmp_path)
             return run_golden(golden, app, settings=settings, problems=run.problems, **options)
@@ -121,7 +131,7 @@ def run(tmp_path, serve):
     return begin
 
 
-@pytest.mark.parametrize("kind", ["id", "header"])
+@pytest.mark.parametrize("kind", ["id", "header", "memo"])
 def test_copies_count_once_in_a_baseline_and_in_a_run(run, kind, tmp_path, monkeypatch, capsys):
     ask = run(kind)
     first = ask(repeats=6)
@@ -145,8 +155,9 @@ def test_copies_count_once_in_a_baseline_and_in_a_run(run, kind, tmp_path, monke
 
 
 @pytest.mark.parametrize("repeats", [10, "auto"])
-def test_an_unchanged_app_behind_a_cache_is_not_red(run, repeats):
-    ask = run("id")
+@pytest.mark.parametrize("kind", ["id", "memo"])
+def test_an_unchanged_app_behind_a_cache_is_not_red(run, repeats, kind):
+    ask = run(kind)
     base, new = ask(repeats=10), ask(repeats=repeats)
     compared = compare(base, new)
     assert compared.outcome == "undecided"

@@ -114,6 +114,14 @@ def test_other_words_for_the_same_stay_green(text):
             ],
         ),
         (
+            "Students get 12 percent off everything except sale items.",
+            ["Students get 12 percent off everything, excluding sale items."],
+            [
+                "Students get 12 percent off everything, including sale items.",
+                "Students get 12 percent off everything with sale items.",
+            ],
+        ),
+        (
             "The ferry waits if the train is late.",
             ["If the train is late, the ferry waits."],
             ["The train waits if the ferry is late.", "If the ferry waits, the train is late."],
