@@ -16,7 +16,7 @@ golden-raganything := golden/multimodal.yaml
 golden-mcp := golden/support.yaml --llm-app reference_app.variants.mcp:answer
 # Clients of models' providers, whose requirements are older than what we lock; and what drives the browser.
 providers := "anthropic>=2" "boto3>=1.40" "cohere>=5" "google-genai>=1" "ollama>=0.6" "pycurl>=7.45" \
-  "pytest-asyncio>=1" "playwright>=1.60,<2" "axe-playwright-python>=0.1.8,<1"
+  "pytest-asyncio>=1" "sentry-sdk>=2" "playwright>=1.60,<2" "axe-playwright-python>=0.1.8,<1"
 index := import asyncio, importlib, sys; \
   asyncio.run(importlib.import_module("reference_app.variants." + sys.argv[1]).answer("boots")) # builds it at first use
 before-autogen = mkdir -p .llmops/cassettes && cp -R reference_app/variants/autogen/cassettes/. .llmops/cassettes/
@@ -28,7 +28,7 @@ before-mcp = $(BIN)/llmops models pull injection && $(BIN)/llmops mcp check -- .
 
 unexport PYTHONDONTWRITEBYTECODE # hundreds of processes would compile the same modules
 
-.PHONY: golden mutate golden-live golden-sample independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant variants interop report browser lock clean
+.PHONY: golden mutate golden-live golden-sample independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant variants interop report browser docs dist lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
@@ -143,6 +143,22 @@ browser: .venv-clients/stamp # the HTML report in Chromium, which is installed w
 	command -v chromium || command -v google-chrome || (apt-get update -q && apt-get install -qy --no-install-recommends chromium)
 	.venv-clients/bin/python -m pytest -n auto tests/browser $(ARGS)
 
+docs: .venv-docs/stamp # the site of docs/, in build/docs; a link or anchor that leads nowhere is an error
+	rm -rf build/docs
+	.venv-docs/bin/sphinx-build -q -W --keep-going -j auto -c docs . build/docs
+
+dist: # the packages of VERSION in dist/, with the wheel tried outside of the checkout, and what that needed
+	rm -rf dist .venv-dist
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/python -m pip install -q --disable-pip-version-check --upgrade pip
+	.venv-dist/bin/python -m pip install -q --group release
+	.venv-dist/bin/python -m build -q
+	test -f dist/pytest_llmops-$(VERSION)-py3-none-any.whl # the tag is the version
+	$(PYTHON) -m venv .venv-dist/bare
+	.venv-dist/bare/bin/python -m pip install -q --disable-pip-version-check dist/*.whl
+	cd .venv-dist && bare/bin/llmops demo --no-open demonstration > demo.log || (cat demo.log; exit 1)
+	.venv-dist/bin/cyclonedx-py environment .venv-dist/bare -o dist/pytest_llmops-$(VERSION).cdx.json
+
 bench: .venv/test.stamp
 	$(BIN)/pip install -q --group bench
 	@$(BIN)/llmops models pull
@@ -163,6 +179,12 @@ clean:
 	.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib')); print('$(CURDIR)')" \
 	  > $$(.venv-deepeval/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
 	.venv-deepeval/bin/python -m pip install -q --disable-pip-version-check deepeval==4.3.1
+	@touch $@
+
+.venv-docs/stamp: pyproject.toml
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install -q --disable-pip-version-check --upgrade pip
+	.venv-docs/bin/python -m pip install -q -e . --group docs
 	@touch $@
 
 .venv-clients/stamp: .venv/test.stamp

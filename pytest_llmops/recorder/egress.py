@@ -47,6 +47,11 @@ _OF_EVERY_CLIENT = frozenset({
 MOST_COLLECTED = 32 << 20
 """Bytes of a body that are kept in memory to be looked at."""
 
+MOST_ANSWERED = 128 << 20
+"""The same of an answer: a batch of embeddings has several tens of MiB."""
+
+TOO_LONG_ANSWER = f"has more than {MOST_ANSWERED >> 20} MiB"
+
 TOO_LONG = f"has more than {MOST_COLLECTED >> 20} MiB"
 
 _MOST_READ = 1 << 20  # bytes of a body, by the leak check

@@ -44,7 +44,8 @@ def _carry_to_thread(original: Callable[..., Any]) -> Callable[..., Any]:
         context.run(looked_at.set, "")
         run = self.run
 
-        def run_in_context() -> None:
+        def run_in_context(*_: Any) -> None:
+            """Run with or without the thread as an argument, as other patches call it."""
             self.__dict__.pop("run", None)
             context.run(_run_reporting, self, run)
 

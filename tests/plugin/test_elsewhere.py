@@ -387,6 +387,26 @@ def test_a_wrong_record_of_an_ordinary_test_is_one_line(run_test, record, messag
     result.stdout.no_fnmatch_line("*loader.py*")
 
 
+@pytest.mark.usefixtures("elsewhere")
+def test_what_a_client_for_errors_sends_in_its_own_thread_is_no_pass(project):
+    """Sentry's, whose integration wraps each thread."""
+    pytest.importorskip("sentry_sdk")
+    project.write(
+        "capitals.py",
+        """
+        import os, sentry_sdk
+        sentry_sdk.init(f"http://key@{os.environ['HOST']}:{os.environ['PORT']}/1")
+
+        def answer(question):
+            sentry_sdk.capture_message(question)
+            return "Paris Madrid"
+        """,
+    )
+    result = project.run()
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["error: sent after the case that began it had ended:*api.elsewhere.test*"])
+
+
 def test_a_process_that_connects_nowhere_is_no_matter(project, elsewhere: ProviderServer):
     project.app(
         "import subprocess\ndef answer(_):\n    return subprocess.check_output(['echo', 'Done'], text=True)\n"

@@ -54,7 +54,10 @@ REFUSED = "llm_refused"
 MUTATION = "mutation"
 MEASURED = "llm_measured"
 _ERROR = 1_200
-_SHOWING = ("collectonly", "setuponly", "setupplan", "showfixtures", "show_fixtures_per_test")
+_SHOWING = (
+    "collectonly", "setuponly", "setupplan", "showfixtures", "show_fixtures_per_test", "markers", "help",
+    "cacheshow",
+)  # fmt: skip
 _STYLES: dict[str, TracebackStyle] = {"short": "short", "line": "no", "no": "no"}
 
 

@@ -23,7 +23,7 @@ from pytest_llmops.recorder.egress import (
 from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.patches import Change
 from pytest_llmops.recorder.processes import note_looked
-from pytest_llmops.recorder.seams.answers import read_answer, write_answer
+from pytest_llmops.recorder.seams.answers import Collected, read_answer, write_answer
 
 LIBRARIES = ("aiohttp",)
 
@@ -155,12 +155,12 @@ class _NoTransport:
 def _watch(connection: Any, exchange: Exchange, method: str) -> None:
     """Collect what comes over a connection until it is given back, then log the answer."""
     protocol = connection.protocol
-    raw: list[bytes] = []
+    raw = Collected()
     lost: list[BaseException | None] = []
     receive, lose = protocol.data_received, protocol.connection_lost
 
     def data_received(data: bytes) -> None:
-        raw.append(bytes(data))
+        raw.add(bytes(data))
         receive(data)
 
     def connection_lost(error: BaseException | None) -> None:
@@ -170,7 +170,10 @@ def _watch(connection: Any, exchange: Exchange, method: str) -> None:
     def finish() -> None:
         del protocol.data_received, protocol.connection_lost
         _hand_over(protocol)
-        answer = read_answer(b"".join(raw), method)
+        if raw.fault:
+            exchange.fail(raw.fault)
+            return
+        answer = read_answer(raw.join(), method)
         if answer is not None:
             answer.give(exchange, left=not lost)
         elif lost:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_llmops.recorder.bodies import decode
+from pytest_llmops.recorder.egress import MOST_ANSWERED, TOO_LONG_ANSWER
 from pytest_llmops.recorder.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -31,6 +32,28 @@ class Given(io.BytesIO):
 
     def sendall(self, _: bytes) -> None:
         """Send nothing."""
+
+
+class Collected:
+    """The bytes of an answer as they come; of one that is too long to be looked at, none."""
+
+    def __init__(self, head: bytes = b"") -> None:
+        self._parts, self._size = [head], 0
+
+    def add(self, data: bytes) -> None:
+        self._size += len(data)
+        if self.fault:
+            self._parts.clear()
+        else:
+            self._parts.append(data)
+
+    @property
+    def fault(self) -> str:
+        """Why nobody can look at them; empty where one can."""
+        return f"the answer {TOO_LONG_ANSWER}" if self._size > MOST_ANSWERED else ""
+
+    def join(self) -> bytes:
+        return b"".join(self._parts)
 
 
 class Answer(NamedTuple):

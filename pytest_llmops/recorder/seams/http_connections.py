@@ -34,7 +34,7 @@ from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.identity import is_loopback
 from pytest_llmops.recorder.patches import Change
 from pytest_llmops.recorder.processes import note_looked
-from pytest_llmops.recorder.seams.answers import Given, read_answer, write_answer
+from pytest_llmops.recorder.seams.answers import Collected, Given, read_answer, write_answer
 
 LIBRARIES = ("http.client", "urllib3.connection")
 _HTTP, _HTTPS = 80, 443
@@ -284,9 +284,12 @@ def _read_request(connection: Any, raw: bytes) -> Egress:
 
 def _join_chunks(body: bytes) -> bytes:
     parts, rest = [], io.BytesIO(body)
-    while size := int(rest.readline().partition(b";")[0].strip() or b"0", 16):
-        parts.append(rest.read(size))
-        rest.readline()
+    try:
+        while size := int(rest.readline().partition(b";")[0].strip() or b"0", 16):
+            parts.append(rest.read(size))
+            rest.readline()
+    except ValueError:  # the header names a coding that the body has not
+        return body
     return b"".join(parts)
 
 
@@ -297,7 +300,7 @@ class _WatchedFile:
         self._file, self._exchange, self._method = response.fp, exchange, method
         head = f"HTTP/1.1 {response.status} OK\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
-        self._raw = [f"{head}\r\n".encode("latin-1", "replace")]
+        self._raw = Collected(f"{head}\r\n".encode("latin-1", "replace"))
         self._at_end = False
         exchange.leave = self.finish
 
@@ -323,7 +326,10 @@ class _WatchedFile:
 
     def finish(self) -> None:
         """Log the answer, as far as it was read."""
-        answer = read_answer(b"".join(self._raw), self._method)
+        if self._raw.fault:
+            self._exchange.fail(self._raw.fault)
+            return
+        answer = read_answer(self._raw.join(), self._method)
         if answer is not None:
             answer.give(self._exchange, left=not self._at_end)
 
@@ -337,5 +343,5 @@ class _WatchedFile:
             self._exchange.fail(error, status=200)
             raise
         self._at_end = self._at_end or (not data and wanted != 0) or len(data) < wanted
-        self._raw.append(data)
+        self._raw.add(data)
         return data

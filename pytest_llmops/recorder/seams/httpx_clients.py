@@ -28,7 +28,7 @@ from pytest_llmops.recorder.egress import (
 from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.patches import Change
 from pytest_llmops.recorder.processes import note_looked, note_unread
-from pytest_llmops.recorder.seams.answers import is_cached, undo_coding
+from pytest_llmops.recorder.seams.answers import Collected, is_cached, undo_coding
 
 LIBRARIES = ("httpx", "httpx2")
 _OK, _UPGRADED = 200, 101
@@ -300,7 +300,7 @@ class _RecordedStream:
         self._stream = response.stream
         self._exchange = exchange
         self._content_type = content_type
-        self._chunks: list[bytes] = []
+        self._chunks = Collected()
         self._encoding = response.headers.get("content-encoding", "")
         self._cached = is_cached(response.headers.items())
 
@@ -310,13 +310,13 @@ class _RecordedStream:
     def __iter__(self) -> Iterator[bytes]:
         with self._to_the_end():
             for chunk in self._stream:
-                self._chunks.append(chunk)
+                self._chunks.add(chunk)
                 yield chunk
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with self._to_the_end():
             async for chunk in self._stream:
-                self._chunks.append(chunk)
+                self._chunks.add(chunk)
                 yield chunk
 
     @contextmanager
@@ -347,8 +347,8 @@ class _RecordedStream:
             self.leave()
 
     def _end(self, *, whole: bool) -> None:
-        content, whole, fault = undo_coding(b"".join(self._chunks), self._encoding, whole=whole)
-        if fault:
+        content, whole, fault = undo_coding(self._chunks.join(), self._encoding, whole=whole)
+        if fault := self._chunks.fault or fault:
             self._exchange.fail(fault, status=_OK)
             return
         self._exchange.answer(_OK, self._content_type, content, whole=whole, cached=self._cached)

@@ -18,9 +18,18 @@ from pytest_llmops.recorder.bodies import encode_body, parse_body
 from pytest_llmops.recorder.egress import Egress
 from pytest_llmops.recorder.identity import find_kind, may_be_call
 from pytest_llmops.recorder.reply import read_answer
+from pytest_llmops.recorder.seams import answers
 from tests.provider_server import TEXT, ProviderServer
 from tests.unit.recorder.asking import CASE
-from tests.unit.recorder.client_shapes import http_client, httpx_sync, requests_sync, urllib3_sync
+from tests.unit.recorder.client_shapes import (
+    aiohttp_async,
+    http_client,
+    httpx_stream,
+    httpx_sync,
+    requests_stream,
+    requests_sync,
+    urllib3_sync,
+)
 
 AMAZON = "application/vnd.amazon.eventstream"
 CHAT = {"model": "small", "messages": [{"role": "user", "content": "How long?"}]}
@@ -53,6 +62,27 @@ def test_a_compressed_request_is_known_by_what_it_says(recorder, provider: Provi
             httpx.post(f"{provider.url}/v1/chat/completions", content=content, headers=headers)
         assert [(call.model, call.outcome != "refused") for call in log.calls] == [("small", True)]
     assert len(provider.asked) == 1
+
+
+@pytest.mark.parametrize("ask", [http_client, httpx_stream, requests_stream, aiohttp_async])
+def test_an_answer_that_is_too_long_is_passed_on_and_not_kept(
+    recorder, provider: ProviderServer, monkeypatch, ask
+):
+    monkeypatch.setattr(answers, "MOST_ANSWERED", 20)
+    with recorder().recording(CASE, 0) as log:
+        assert ask(provider.url, "How long?") == TEXT
+
+    assert [(call.outcome, call.reason) for call in log.calls] == [
+        ("failed", "the answer has more than 128 MiB")
+    ]
+
+
+def test_a_body_with_the_heads_of_two_codings_is_sent_as_it_is(recorder, provider: ProviderServer):
+    """The server does not understand it, and that is its error."""
+    head = {"content-length": "5"}
+    with recorder().recording(CASE, 0) as log, pytest.raises(requests.RequestException):
+        requests.post(f"{provider.url}/collect", data=iter([b"hello"]), headers=head, timeout=0.5)
+    assert log.calls == []
 
 
 def test_who_asks_for_the_socket_gets_it(recorder, provider: ProviderServer):

@@ -149,6 +149,37 @@ def test_what_another_library_put_on_top_stays_and_works(monkeypatch: pytest.Mon
     threading.Thread.start = ours.__wrapped__
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_library_that_wraps_the_run_of_a_thread_may_pass_the_thread(monkeypatch, is_first):
+    """As Sentry's client does, before or after we begin to listen."""
+    wrapped: list[str] = []
+
+    def wrap() -> None:
+        original = threading.Thread.start
+
+        def start(self: threading.Thread) -> None:
+            run = getattr(self.run, "__func__", self.run)
+
+            def run_wrapped(*args: object) -> None:
+                wrapped.append(self.name)
+                run(threading.current_thread(), *args[1:])
+
+            self.run = run_wrapped  # type: ignore[method-assign]
+            original(self)
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+
+    if is_first:
+        wrap()
+    with carry_context():
+        if not is_first:
+            wrap()
+        CASE.set("shop")
+        assert by_thread() == "shop"
+        monkeypatch.undo()
+    assert len(wrapped) == 1
+
+
 def test_a_thread_that_cannot_start_is_as_it_was():
     thread = threading.Thread(target=print)
     with carry_context():
