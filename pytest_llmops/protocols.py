@@ -33,7 +33,7 @@ class Metric(Protocol):
 
     The attributes `waits` and `compares` are optional, see `MetricTraits`. So are `weights`, packaged weights
     that the metric loads, and `judges`, chat models that it calls: both are checked before the app is called.
-    `measured_scripts` are `MetricTraits.scripts` with these options.
+    `measured_languages` are `MetricTraits.languages` with these options.
     """
 
     @property
@@ -73,8 +73,7 @@ class MetricTraits:
         word: What golden files may write for its own bound, as `finish: stop`; empty for `true` alone.
         weighed: A miss that is not excusable is still weighed against chance where the app is known to vary.
         masks: It finds personal data, so results in which it found some are masked.
-        scripts: Scripts of the texts that it was measured on, as Unicode names them; empty if it reads all
-            alike.
+        languages: Codes of the languages of the texts that it was measured on; empty if it reads all alike.
     """
 
     name: str
@@ -90,7 +89,7 @@ class MetricTraits:
     excusable: bool = True
     weighed: bool = False
     masks: bool = False
-    scripts: frozenset[str] = frozenset()
+    languages: frozenset[str] = frozenset()
     word: str = ""
 
 

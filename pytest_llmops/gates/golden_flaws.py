@@ -92,45 +92,66 @@ def _passes_itself(case: Case) -> bool:
 
 def describe_unmeasured(golden: Golden) -> list[str]:
     """
-    A sentence, with its place, on cases in scripts that their metrics were not measured in.
+    A sentence, with its place, on cases in languages that their metrics were not measured in.
 
-    The script is that of most letters of question and reference, so German counts as English does.
+    The language is that of question and reference; where these have too few words, their script decides.
     """
-    metrics: dict[str, list[str]] = {}
-    scripts: set[str] = set()
+    metrics: dict[str, frozenset[str]] = {}
+    languages: set[str] = set()
     cases: dict[str, Case] = {}
     for case in golden.cases:
-        script = find_script(" ".join([*texts_in(case.input), case.reference or ""]))
         checks: list[Check | SuiteCheck] = [*case.checks, *golden.suite]
-        for check in checks if script else ():
-            measured = _scripts_of(check)
-            if measured and script not in measured:
-                metrics.setdefault(check.metric, sorted(measured))
-                scripts.add(script)
+        measured = {check.metric: known for check in checks if (known := _languages_of(check))}
+        if not measured:
+            continue
+        code, name = _find_language(" ".join([*texts_in(case.input), case.reference or ""]))
+        for metric, known in measured.items():
+            if name and code not in known:
+                metrics[metric] = known
+                languages.add(name)
                 cases[case.id] = case
     if not cases:
         return []
     first = next(iter(cases.values()))
     line = first.source.line if first.source else 1
     verb = "was" if len(metrics) == 1 else "were"
-    letters = ", ".join(dict.fromkeys(name for measured in metrics.values() for name in measured))
-    foreign = ", ".join(sorted(scripts))
+    own = ", ".join(sorted({_NAMES.get(code, code) for codes in metrics.values() for code in codes}))
     are = "is" if len(cases) == 1 else "are"
     sentence = (
-        f"{', '.join(metrics)} {verb} measured on {letters} letters only, and {counted(len(cases), 'case')} "
-        f"{are} mostly in {foreign}, so that nothing is known of these scores; label answers of your own "
-        "(llmops calibrate), or check with keywords or a judge"
+        f"{', '.join(metrics)} {verb} measured in {own} only, and {counted(len(cases), 'case')} "
+        f"{are} mostly in {', '.join(sorted(languages))}, so that nothing is known of these scores; label "
+        "answers of your own (llmops calibrate), or check with keywords or a judge"
     )
     return [f"{golden.path}:{line}: {sentence}: {name_some(list(cases), _NAMED)}"]
 
 
-def _scripts_of(check: Check | SuiteCheck) -> frozenset[str]:
+_NAMES = {
+    "en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian", "pt": "Portuguese",
+    "nl": "Dutch", "pl": "Polish", "sv": "Swedish", "da": "Danish", "tr": "Turkish", "fi": "Finnish",
+    "cs": "Czech", "vi": "Vietnamese", "id": "Indonesian", "ro": "Romanian", "hu": "Hungarian",
+    "zh": "Chinese", "ja": "Japanese",
+}  # fmt: skip
+
+
+def _find_language(text: str) -> tuple[str, str]:
+    """Return the code of the language of a text and its name, or that of its letters; none if unknown."""
+    from pytest_llmops.metrics.support.language import detect_language  # with the lists of all languages
+
+    code, script = detect_language(text), find_script(text)
+    if code in _NAMES:
+        return code, _NAMES[code]
+    if script in {"", "Latin"}:
+        return code, "another language" if code else ""
+    return code or script, script
+
+
+def _languages_of(check: Check | SuiteCheck) -> frozenset[str]:
     try:
         metric = create_metric(check.metric, check.options)
     except LLMOpsError:  # a suite check may be of a metric that only the cases give options to
         return frozenset()
-    scripts: frozenset[str] = getattr(metric, "measured_scripts", frozenset())
-    return scripts
+    languages: frozenset[str] = getattr(metric, "measured_languages", frozenset())
+    return languages
 
 
 NEAR = 0.8

@@ -80,7 +80,7 @@ class Faithfulness(DeclaredMetric):
         version=2,
         needs=frozenset({"passages"}),
         bound=None,
-        scripts=frozenset({"Latin"}),
+        languages=frozenset({"en"}),
     )
 
     def __post_init__(self) -> None:
@@ -102,9 +102,9 @@ class Faithfulness(DeclaredMetric):
         return (self.judge,) if self.judge is not None else ()
 
     @property
-    def measured_scripts(self) -> frozenset[str]:
+    def measured_languages(self) -> frozenset[str]:
         """Those of the embedded scorer."""
-        return self.traits.scripts if self.by == EMBEDDED else frozenset()
+        return self.traits.languages if self.by == EMBEDDED else frozenset()
 
     @property
     def weights(self) -> tuple[str, ...]:

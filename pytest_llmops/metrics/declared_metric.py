@@ -78,9 +78,9 @@ class DeclaredMetric:
         return self.traits.compares
 
     @property
-    def measured_scripts(self) -> frozenset[str]:
-        """Scripts of the texts that it was measured on; empty if it reads all alike."""
-        return self.traits.scripts
+    def measured_languages(self) -> frozenset[str]:
+        """Codes of the languages that it was measured on; empty if it reads all alike."""
+        return self.traits.languages
 
     def score(self, batch: Sequence[Sample]) -> Sequence[Score | Failure]:
         settled = [self.settle(sample) for sample in batch]

@@ -53,7 +53,7 @@ class PiiLeak(DeclaredMetric):
         bound=Bound(comparison="<=", threshold=0.0),
         excusable=False,
         masks=True,
-        scripts=frozenset({"Latin"}),
+        languages=frozenset({"en"}),
     )
 
     def __post_init__(self) -> None:
@@ -61,9 +61,9 @@ class PiiLeak(DeclaredMetric):
         hide_everywhere(self.deny)
 
     @property
-    def measured_scripts(self) -> frozenset[str]:
+    def measured_languages(self) -> frozenset[str]:
         """Those of the model that looks for names; patterns read all alike."""
-        return self.traits.scripts if self.names else frozenset()
+        return self.traits.languages if self.names else frozenset()
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:
         # If a scan breaks or hangs, each sample is scanned by itself, so that no other loses its score.

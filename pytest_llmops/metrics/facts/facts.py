@@ -80,7 +80,7 @@ class Facts(DeclaredMetric):
         family="faithfulness",
         basis="reference",
         bound=Bound(comparison=">=", threshold=1.0),
-        scripts=frozenset({"Latin"}),
+        languages=frozenset({"en"}),
     )
 
     def __post_init__(self) -> None:

@@ -210,7 +210,7 @@ class BertScore(DeclaredMetric):
         needs=frozenset({"reference"}),
         range=(-1.0, 1.0),  # without a baseline
         bound=Bound(comparison=">=", threshold=0.8),
-        scripts=frozenset({"Latin"}),
+        languages=frozenset({"en"}),
     )
     weights: ClassVar[tuple[str, ...]] = ("minilm",)
 

@@ -72,7 +72,7 @@ class Semantic(PairMetric):
         version=3,
         range=(-1.0, 1.0),
         bound=Bound(comparison=">=", threshold=0.8),
-        scripts=frozenset({"Latin"}),
+        languages=frozenset({"en"}),
     )
 
     def __post_init__(self) -> None:
@@ -80,9 +80,9 @@ class Semantic(PairMetric):
         object.__setattr__(self, "encoder", read_encoder(self.encoder, self.name))
 
     @property
-    def measured_scripts(self) -> frozenset[str]:
+    def measured_languages(self) -> frozenset[str]:
         """Those of the default model; of another one nothing is known here."""
-        return self.traits.scripts if self.encoder.model == DEFAULT else frozenset()
+        return self.traits.languages if self.encoder.model == DEFAULT else frozenset()
 
     @property
     def weights(self) -> tuple[str, ...]:

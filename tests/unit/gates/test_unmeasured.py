@@ -1,4 +1,4 @@
-"""A golden file says which of its metrics were not measured in the script of its cases."""
+"""A golden file says which of its metrics were not measured in the language of its cases."""
 
 from __future__ import annotations
 
@@ -47,10 +47,33 @@ def test_a_file_has_one_note_with_its_cases():
     (note,) = describe_unmeasured(golden_of(ENGLISH, CHINESE, [{"role": "user", "content": KOREAN}]))
 
     assert note == (
-        "golden/shop.yaml:11: semantic was measured on Latin letters only, and 2 cases are mostly in Han, "
+        "golden/shop.yaml:11: semantic was measured in English only, and 2 cases are mostly in Chinese, "
         "Hangul, so that nothing is known of these scores; label answers of your own (llmops calibrate), or "
         "check with keywords or a judge: c1, c2"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Wir erstatten den Preis.", "German"),
+        ("Nous remboursons le prix.", "French"),
+        ("Hoe lang duurt het?", "Dutch"),
+        ("Kolik to stoj\u00ed a kdy to bude?", "Czech"),
+        (
+            "\u0421\u043a\u043e\u043b\u044c\u043a\u043e \u044d\u0442\u043e \u0441\u0442\u043e\u0438\u0442?",
+            "Cyrillic",
+        ),
+    ],
+)
+def test_a_language_with_the_letters_of_english_is_another_one(text, name):
+    (note,) = describe_unmeasured(golden_of(text, metric="facts"))
+    assert f"1 case is mostly in {name}," in note
+
+
+@pytest.mark.parametrize("text", ["FW-10412", "", "Boots?", "Where is DPD Express?"])
+def test_a_text_of_which_nobody_can_tell_is_not_named(text):
+    assert describe_unmeasured(golden_of(text, metric="facts")) == []
 
 
 def test_metrics_of_the_suite_count_too():
@@ -59,7 +82,7 @@ def test_metrics_of_the_suite_count_too():
     (note,) = describe_unmeasured(golden_of(CHINESE, metric="keywords", options={"all": ["60"]}, suite=suite))
 
     assert note.startswith(
-        "golden/shop.yaml:10: facts was measured on Latin letters only, and 1 case is mostly"
+        "golden/shop.yaml:10: facts was measured in English only, and 1 case is mostly in Chinese,"
     )
 
 
