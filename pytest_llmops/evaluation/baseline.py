@@ -215,11 +215,12 @@ def _describe_unwatched(path: Path, settings: Settings) -> str:
             if not path.resolve().is_relative_to(revision.top):
                 return f"warning: {printable(str(path))} is outside the repository: nobody sees its changes"
             former = revision.read_anywhere(path.resolve())
-            if former is None or former == path.read_bytes():
+            if former == path.read_bytes():
                 return ""
+            state = "not there" if former is None else "another one than"
             return (
-                f"warning: {printable(shown_path(path, root))} is another one than at {printable(ref)}, and "
-                f"nothing checks what changed in it; --llm-baseline {REVISION}{printable(ref)} would"
+                f"warning: {printable(shown_path(path, root))} is {state} at {printable(ref)}, and nothing "
+                f"checks what changed in it; --llm-baseline {REVISION}{printable(ref)} would"
             )
     return ""
 

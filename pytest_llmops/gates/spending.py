@@ -8,9 +8,12 @@ from dataclasses import fields
 from typing import Any
 
 from pytest_llmops.gates.case_results import count_repeats
+from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import CaseResult, Usage
 
 _NOTED = 1.25  # times as much; agents take a call more or less from one run to the next
+_MUCH = 3.0  # times as much of one case, and as many more
+_NAMED = 3
 _SLOWER, _SLOWER_S = 2.0, 0.3  # times as long, and seconds; one machine is slower than another
 
 
@@ -57,15 +60,20 @@ def describe_spending(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> 
         for result in new
         if result.case in before and before[result.case].input_hash == result.input_hash
     ]
+    pairs = [(old, result) for old, result in pairs if spent_on(old) is not None]
     for name, amount, shown in _AMOUNTS:
-        means = [
-            (_mean(old, amount), _mean(result, amount)) for old, result in pairs if spent_on(old) is not None
-        ]
+        means = [(_mean(old, amount), _mean(result, amount)) for old, result in pairs]
         if not means or any(None in pair for pair in means):
             continue
         old, now = (math.fsum(filter(None, side)) / len(means) for side in zip(*means, strict=True))
         if max(old, now) > 0 and max(old, now) >= _NOTED * min(old, now):
             yield f"{name} per case: {shown(old)} → {shown(now)}"
+        elif costly := [
+            f"{printable(result.case)} {shown(before or 0)} → {shown(after)}"
+            for (_, result), (before, after) in zip(pairs, means, strict=True)
+            if after and after >= _MUCH * (before or 0) and after - (before or 0) >= _MUCH
+        ]:
+            yield f"{name} of {counted(len(costly), 'case')}: {name_some(costly, _NAMED)}"
     times = [(_seconds(old), _seconds(result)) for old, result in pairs]
     known = [pair for pair in times if all(pair)]
     if known:

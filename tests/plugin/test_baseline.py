@@ -238,7 +238,10 @@ def test_a_baseline_file_that_the_change_edited_is_reported(base, monkeypatch, v
         git("commit", "-qam", "second")
 
     edited = base.run_here("--llm-baseline", "base.json")
+    (base.path / "mine.json").write_text((base.path / "base.json").read_text())
+    unknown = base.run_here("--llm-baseline", "mine.json")
 
+    unknown.stdout.fnmatch_lines([f"*warning: mine.json is not there at {place}, and nothing checks *"])
     line = f"*warning: base.json is another one than at {place}, and nothing checks what changed in it*"
     edited.stdout.fnmatch_lines([line])
     same.stdout.no_fnmatch_line("*is another one than*")

@@ -255,6 +255,22 @@ def test_links_are_not_followed_however_they_lead_round(project):
     ]
 
 
+@pytest.mark.parametrize("name", ["a.yaml", "z.yaml"])
+def test_a_linked_golden_file_is_collected_once_by_the_name_that_comes_first(project, name):
+    (project.path / "golden" / name).symlink_to("capitals.yaml")
+
+    result = project.run_here("-rA")
+    result.assert_outcomes(passed=2)
+    first, other = sorted([name, "capitals.yaml"])
+    result.stdout.fnmatch_lines(
+        [
+            f"golden/{other} is the same file as golden/{first}, and is run once",
+            f"PASSED golden/{first}::france",
+        ]
+    )
+    project.run_here(f"golden/{name}").assert_outcomes(passed=2)
+
+
 def test_a_linked_folder_that_is_named_is_collected(project):
     (project.path / "linked").symlink_to("golden", target_is_directory=True)
 

@@ -138,10 +138,10 @@ class GoldenPlugin:
         return self._add_file(parent, file_path, golden)
 
     def _is_linked_twin(self, path: Path, golden: Golden) -> bool:
-        """Return whether a path leads through a link to a file that is collected by its own path."""
+        """Return whether a path and one by which the file is collected lead to it, one of them by a link."""
         named = self.evaluation.settings.path(golden.path).absolute()
         linked = any(above.is_symlink() for above in path.parents if above not in named.parents)
-        return linked and path != named
+        return path != named and (linked or path.is_symlink() or named.is_symlink())
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:

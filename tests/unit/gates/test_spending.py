@@ -45,6 +45,12 @@ def test_what_a_case_takes_more_or_less(base, new, lines):
     assert list(describe_spending([result(*base)], [result(*new)])) == lines
 
 
+def test_a_case_that_takes_many_more_is_named_although_the_mean_hardly_moves():
+    base = [result(usage(1), case=f"g.yaml::n{at}") for at in range(30)]
+    new = [result(usage(6 if at == 7 else 1), case=f"g.yaml::n{at}") for at in range(30)]
+    assert list(describe_spending(base, new)) == ["model calls of 1 case: g.yaml::n7 1 → 6"]
+
+
 def test_only_cases_that_ask_the_same_are_compared():
     base = [result(usage(1)), result(usage(1), case="g.yaml::b"), result(usage(1), case="g.yaml::gone")]
     new = [
