@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pytest_llmops.cli.isolation import run_isolated
+from pytest_llmops.cli.progress import show_progress
 from pytest_llmops.evaluation.conclusion import conclude, find_status, make_run, red_verdicts, save_run
 from pytest_llmops.evaluation.environment import describe_environment
 from pytest_llmops.evaluation.reporting import forget_report, report_run
@@ -103,7 +104,8 @@ def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int
                 if lost:
                     evaluation.give_up(lost)
                 else:
-                    evaluation.run()
+                    with show_progress(evaluation):
+                        evaluation.run()
         finally:
             sys.stdout, sys.stderr = output  # an app may have put others in their place
         return _report(evaluation, given)

@@ -325,7 +325,9 @@ class Evaluation:
             found = latest(self.store.read_all())
             return {case: result for case, result in found.items() if f"{ANCHORS}::" not in case}
         return {
-            case: result for runner in self._runners.values() for case, result in runner.finished().items()
+            case: result
+            for runner in list(self._runners.values())  # others look while files are opened
+            for case, result in runner.finished().items()
         }
 
     def judge_case(self, golden: Golden, task: Task) -> tuple[CaseResult, tuple[Verdict, ...]]:
