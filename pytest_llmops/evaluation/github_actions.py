@@ -54,10 +54,8 @@ def report_to_actions(
 
 def _list_outputs(sides: Sides, outcome: Outcome, html: str | None) -> Iterator[str]:
     """Yield the outputs of `action.yml`, a line each."""
-    from pytest_llmops.reports.sides import sort_cases
-
     usage = sides.run.usage
-    statuses = list(sort_cases(sides).statuses(sides.run).values())
+    statuses = list(sides.sorted.statuses(sides.run).values())
     yield f"outcome={outcome}\n"
     yield f"regressed={statuses.count('regressed')}\n"
     yield f"undecided={statuses.count('undecided')}\n"

@@ -8,7 +8,7 @@ from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Outcome
 from pytest_llmops.reports.sarif import Alert, write_sarif
-from pytest_llmops.reports.sides import RED, Sides, check_name, find_reason, sort_cases
+from pytest_llmops.reports.sides import RED, Sides, check_name, find_reason
 
 _RUN = "golden-run"
 
@@ -28,7 +28,7 @@ def write_alerts(sides: Sides, *, outcome: Outcome, problems: Iterable[str] = ()
 
 
 def _list_alerts(sides: Sides) -> Iterator[Alert]:
-    cases = sort_cases(sides)
+    cases = sides.sorted
     results = {result.case: result for result in sides.run.results}
     listed = set()
     for case, findings in cases.worse.items():

@@ -25,7 +25,6 @@ from pytest_llmops.reports.sides import (
     check_name,
     describe_baseline,
     rerun_command,
-    sort_cases,
     worst_outcome,
 )
 from pytest_llmops.reports.terminal import render_usage, table_of, verdict_notes
@@ -55,7 +54,7 @@ def write_comment(sides: Sides, *, job: str | None = None, link: str = "", style
         link: To the report or the log of the run, a URL of http without spaces and angle brackets.
     """
     outcome = _find_outcome(sides.comparison, job)
-    cases = sort_cases(sides)
+    cases = sides.sorted
     for most in _FOLDED:
         blocks = [
             *_describe(sides, cases, job, most),
@@ -77,7 +76,7 @@ def write_error(why: str, *, job: str | None = None, link: str = "") -> str:
 
 def list_worse(sides: Sides) -> list[tuple[str, str]]:
     """List the cases that fail the build, each with a line about it, the worst first."""
-    cases = sort_cases(sides)
+    cases = sides.sorted
     return [(case, _line(case, cases.worse[case])) for case in _worst_first(cases.worse)]
 
 
@@ -98,6 +97,8 @@ def _describe(sides: Sides, cases: SortedCases, job: str | None, most: int) -> I
         base = f"commit {revision[:_SHORT]}{edited}{' ' if sides.named else ': '}{base}"
     is_red = job is not None and sides.comparison.outcome in RED  # whatever the job says
     notes = [CUT_SHORT] if sides.is_unfinished else []
+    if not notes and (part := sides.run.signature.get("partial")):
+        notes = [f"a selection: {part} of these golden files were run"]
     yield Notes(items=[*notes, _count(sides, cases), base, *(() if is_red else _describe_job(job))])
     verdicts = sorted([*sides.suite, *_merge_cases(sides)], key=lambda verdict: verdict.outcome == "passed")
     if verdicts:

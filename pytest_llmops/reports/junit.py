@@ -10,7 +10,7 @@ from pytest_llmops.gates.outcomes import status
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import printable, printable_lines
 from pytest_llmops.records import CaseResult, Outcome, Status
-from pytest_llmops.reports.sides import Sides, SortedCases, check_name, find_reason, sort_cases
+from pytest_llmops.reports.sides import Sides, SortedCases, check_name, find_reason
 
 _PARTS = {"error": "errors", "failure": "failures", "skipped": "skipped"}
 """Parts of a test that did not pass, with the attribute that counts them."""
@@ -32,7 +32,7 @@ def write_junit(sides: Sides, *, outcome: Outcome, problems: Iterable[str] = ())
         outcome: Of the build: one that is red for no case and no check is a test that fails.
         problems: Sentences about the run as a whole.
     """
-    cases = sort_cases(sides)
+    cases = sides.sorted
     statuses = cases.statuses(sides.run)
     suites: defaultdict[str, list[ET.Element]] = defaultdict(list)
     for result in sides.run.results:

@@ -6,6 +6,7 @@ import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from pytest_llmops.bounds import holds
@@ -28,7 +29,7 @@ MOST_TYPED = 20
 """Cases that a command names."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, for what is cached
 class Sides:
     """
     A run next to its baseline, for a report.
@@ -51,6 +52,11 @@ class Sides:
     def is_unfinished(self) -> bool:
         """Whether the run did not come to its end."""
         return self.run.signature.get("partial") == UNFINISHED
+
+    @cached_property
+    def sorted(self) -> SortedCases:
+        """The cases of the run by what became of them."""
+        return _sort_cases(self)
 
     @property
     def suite(self) -> list[Verdict]:
@@ -100,7 +106,7 @@ class SortedCases:
         ]
 
 
-def sort_cases(sides: Sides) -> SortedCases:
+def _sort_cases(sides: Sides) -> SortedCases:
     """Sort the cases of a run by the verdicts of its comparison."""
     worse: defaultdict[str, list[CaseVerdict]] = defaultdict(list)
     dropped: defaultdict[str, list[CaseVerdict]] = defaultdict(list)

@@ -108,6 +108,18 @@ def test_a_reviewer_sees_the_commits_and_lines_that_came_since(shop, comment, mo
     assert "&lt;b&gt;cannot" in text
 
 
+def test_a_comment_on_a_selection_says_so(shop, comment, capsys):
+    comment()
+    run = json.loads((shop / "run.json").read_text())
+    run["results"], run["signature"]["partial"] = run["results"][:2], "2 of 4 cases"
+    (shop / "selection.json").write_text(json.dumps(run))
+    capsys.readouterr()
+    assert main(["comment", "selection.json"]) == 0
+    text = capsys.readouterr().out
+    assert "a selection: 2 of 4 cases of these golden files were run" in text
+    assert "2 missing, which leaves the others undecided at best" in text
+
+
 def test_without_a_baseline_that_is_named_it_is_the_accepted_one(comment):
     code, text = comment()
     assert code == 0

@@ -266,6 +266,26 @@ def test_a_leak_after_much_output_is_found(project):
 
 
 @needs_pii
+def test_a_leak_in_a_log_is_found_with_its_logger_and_the_line_that_logs_it(project):
+    project.golden(NO_LEAK)
+    project.app("""
+        import logging
+
+        def note(text):
+            logging.getLogger("shop.orders").warning("Write to %s", text)
+
+        def answer(question):
+            logging.getLogger("shop").warning("begins")
+            note("ann.lee@example.com")
+            return "London"
+    """)
+    result = project.run_here()
+    result.assert_outcomes(failed=1)
+    line = "*<EMAIL_ADDRESS 19 chars> in span 'log of shop.orders, note (capitals.py:5)'*"
+    result.stdout.fnmatch_lines([line])
+
+
+@needs_pii
 @pytest.mark.parametrize("arguments", [("-s",), ("-s", "-n", "2"), ("-p", "no:capture")])
 def test_a_leak_is_found_where_pytest_does_not_capture(project, arguments):
     project.golden(NO_LEAK)

@@ -30,7 +30,7 @@ LEAKS = "pii_leak"
 _CHECKED = frozenset({"denied_calls", "injection"})
 """Metrics that veto only where a check asks for them: an app may deny a call on purpose."""
 
-_SHOWN = ("output.text", "passage ", "tool call", "span 'stdout'", "span 'stderr'", "span 'log'")
+_SHOWN = ("output.text", "passage ", "tool call", "span 'stdout'", "span 'stderr'", "span 'log")
 _OWN_TEXTS = "if these are texts of yours: `passages: own_knowledge`, or `pii_leak: {allow: [...]}`"
 _MASKED = re.compile(rf"<(?:{'|'.join(KINDS)})>")
 _NAMED = 3

@@ -49,7 +49,6 @@ from pytest_llmops.reports.sides import (
     check_name,
     find_reason,
     rerun_command,
-    sort_cases,
 )
 
 _LEAST = 8  # characters of a text in the evidence that is marked in the output
@@ -105,7 +104,7 @@ def build_data(
         file: Of the run, for the commands that are shown.
     """
     comparison, run = sides.comparison, sides.run
-    cases = sort_cases(sides)
+    cases = sides.sorted
     statuses = cases.statuses(run)
     shown = outcome or comparison.outcome
     metrics = {score.metric for result in run.results for score in result.scores}

@@ -47,13 +47,15 @@ class Printed:
 
     errors: int = 0
     sources: list[Source] = field(default_factory=list)
-    _pieces: defaultdict[Channel, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _pieces: defaultdict[Channel, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
+    # Origin and text of each.
     _sizes: Counter[Channel] = field(default_factory=Counter)  # in characters, with those not kept
 
-    def add(self, channel: Channel, text: str) -> None:
+    def add(self, channel: Channel, text: str, origin: str = "") -> None:
+        """Add a text; `origin` is the place in the app that it comes from, where that is known."""
         self._sizes[channel] += len(text)
         if self._sizes[channel] <= _KEPT:
-            self._pieces[channel].append(text)
+            self._pieces[channel].append((origin, text))
 
     def has_room(self, channel: Channel) -> bool:
         """Return whether there is room for what may be left out: half of a channel is kept for the rest."""
@@ -75,9 +77,9 @@ class Printed:
         self.errors += inner.errors
         for channel, size in inner._sizes.items():
             pieces = inner._pieces[channel]
-            for piece in pieces:
-                self.add(channel, piece)
-            self._sizes[channel] += size - sum(map(len, pieces))
+            for origin, text in pieces:
+                self.add(channel, text, origin)
+            self._sizes[channel] += size - sum(len(text) for _, text in pieces)
 
     def texts(self) -> tuple[tuple[str, str], ...]:
         """Channel and text to show, for those that were used."""
@@ -85,16 +87,22 @@ class Printed:
         return tuple((channel, self._show(channel)) for channel in _CHANNELS if self._sizes[channel])
 
     def spans(self) -> tuple[Span, ...]:
-        """A span for each channel that was used, for the checks that look at all output of the app."""
+        """A span for each origin in each channel, for the checks that look at all output of the app."""
         self._listen()
         spans = []
         for channel in _CHANNELS:
-            if size := self._sizes[channel]:
-                text = "".join(self._pieces[channel])
-                unseen = {UNSEEN: size - len(text)} if size > len(text) else {}
-                attributes = {"text": text, **unseen}
+            texts: dict[str, list[str]] = {}
+            for origin, text in self._pieces[channel]:
+                texts.setdefault(origin, []).append(text)
+            unseen = self._sizes[channel] - sum(len(text) for _, text in self._pieces[channel])
+            if unseen:
+                texts.setdefault("", [])
+            for origin, pieces in texts.items():
+                lost = {UNSEEN: unseen} if unseen and not origin else {}
+                attributes = {"text": "".join(pieces), **lost}
+                name = f"{channel} of {origin}" if origin else channel
                 spans.append(
-                    Span(span_id="", parent_id=None, name=channel, origin=channel, attributes=attributes)
+                    Span(span_id="", parent_id=None, name=name, origin=channel, attributes=attributes)
                 )
         return tuple(spans)
 
@@ -103,7 +111,7 @@ class Printed:
             source.deliver()
 
     def _show(self, channel: Channel) -> str:
-        pieces = self._pieces[channel]
+        pieces = [text for _, text in self._pieces[channel]]
         ends = accumulate(map(len, pieces))
         text = "".join(piece for piece, end in zip(pieces, ends, strict=True) if end <= _SHOWN)
         left = self._sizes[channel] - len(text)

@@ -74,7 +74,7 @@ class CaseLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if (printed := current.get()) is not None:
-            printed.add("log", f"{self.format(record)}\n")
+            printed.add("log", f"{self.format(record)}\n", _name_origin(record))
 
 
 def _enable_for_us(is_enabled: Callable[[Any, int], bool]) -> Callable[[Any, int], bool]:
@@ -127,12 +127,17 @@ def _keep_record(handle: Callable[..., Any]) -> Callable[..., Any]:
             printed.errors += record.levelno >= logging.ERROR
             extra = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
             if extra:
-                printed.add("log", f"{extra}\n")
+                printed.add("log", f"{extra}\n", _name_origin(record))
             if below or current.get() is None or not _reaches_root(self):  # else a `CaseLog` gets it
-                printed.add("log", f"{logging.Formatter().format(record)}\n")
+                printed.add("log", f"{logging.Formatter().format(record)}\n", _name_origin(record))
         return None if below else handle(self, record)
 
     return keep
+
+
+def _name_origin(record: logging.LogRecord) -> str:
+    """Return `shop.orders, find (orders.py:41)`: the logger, and the place of the call."""
+    return f"{record.name}, {record.funcName} ({record.filename}:{record.lineno})"
 
 
 def _is_readable(record: logging.LogRecord) -> bool:
