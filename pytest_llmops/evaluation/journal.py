@@ -18,13 +18,15 @@ from pathlib import Path
 
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.documents.file_lock import FileLock, take_lock
-from pytest_llmops.errors import LLMOpsError, ResumeError
+from pytest_llmops.errors import LLMOpsError, ResumeError, RevisionError
 from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.gates.stamps import UNFINISHED, describe_changes
 from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.printable import counted
+from pytest_llmops.recorder.threads import start_outside
 from pytest_llmops.records import CaseResult, Golden, Run, Score
 from pytest_llmops.reports.files.run_file import dump_head, dump_result, dump_stamps, read_stream
+from pytest_llmops.revision.git import run_git
 from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.runner.recording import open_home
 from pytest_llmops.runner.signature import sign_run
@@ -86,7 +88,8 @@ class Journal:
             joins: Another process of this run has opened it already.
 
         Raises:
-            ResumeError: The earlier run is still under way, or is one of other golden files or settings.
+            ResumeError: The earlier run is still under way, or is one of other golden files or settings; or
+                its file is in git, where anybody may have written it.
         """
         path = unfinished_path(settings)
         journal = cls(path=path, read_stamps=read_stamps, resumes=resumes)
@@ -104,6 +107,7 @@ class Journal:
         head = _make_head(settings, goldens)
         try:
             if resumes and path.exists():
+                _refuse_committed(path, settings.root)
                 journal._take_over(head)
             elif not joins:
                 write_atomically(path, dump_head(head))
@@ -168,7 +172,7 @@ class Journal:
             if self._timer is None:
                 self._timer = threading.Timer(_WAIT_S, self._flush)
                 self._timer.daemon = True
-                self._timer.start()
+                start_outside(self._timer)
 
     def _flush(self) -> None:
         with self._lock:
@@ -238,6 +242,12 @@ def _make_head(settings: Settings, goldens: Sequence[Golden]) -> Run:
         suite={golden.path: golden.suite for golden in goldens},
         environment={BEGAN: datetime.now(UTC).isoformat(timespec="seconds")},
     )
+
+
+def _refuse_committed(path: Path, root: Path) -> None:
+    with suppress(RevisionError):
+        if run_git(["ls-files", "--", str(path.absolute())], root):
+            raise ResumeError(f"{path}: is in git, so it may be no run's; remove it there. {_ANEW}")
 
 
 def _compare(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:

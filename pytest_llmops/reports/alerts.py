@@ -23,7 +23,8 @@ def write_alerts(sides: Sides, *, outcome: Outcome, problems: Iterable[str] = ()
     """
     alerts = list(_list_alerts(sides))
     if outcome in RED and not alerts:
-        alerts.append(Alert(rule=_RUN, text="; ".join([f"the run {outcome}", *map(printable, problems)])))
+        text = "; ".join([f"the run {outcome}", *map(printable, problems)])
+        alerts.append(Alert(rule=_RUN, text=text, path=next(iter(sides.run.suite), "")))
     return write_sarif("llmops", dict.fromkeys(alert.rule for alert in alerts), alerts)
 
 

@@ -1,9 +1,8 @@
-"""`action.yml`: its own script, in a project, with the files of a step."""
+"""The steps of `action.yml` in a shell, as a runner executes them; the program that talks to GitHub is ours."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,72 +10,97 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cli.test_comment import shop
-from tests.report_page import read_data
+from pytest_llmops.reports.comment import MARKER
+from tests.git_settings import forget_git_settings
 
-__all__ = ["shop"]
-
-ACTION = yaml.safe_load((Path(__file__).parents[2] / "action.yml").read_text(encoding="utf-8"))
-RUN = ACTION["runs"]["steps"][0]
-
-
-def run_step(folder: Path, **inputs: str) -> tuple[int, dict[str, str]]:
-    """Run the step as GitHub does, and return its exit code and outputs."""
-    given = {name: declared["default"] for name, declared in ACTION["inputs"].items()} | inputs
-    names = {f"${{{{ inputs.{name} }}}}": value for name, value in given.items()}
-    variables = {name: names.get(value, "") for name, value in RUN["env"].items()}
-    outputs = folder / "outputs"
-    outputs.write_text("")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, **variables, "PATH": path, "GITHUB_OUTPUT": str(outputs)}
-    command = [shutil.which("bash"), "--noprofile", "--norc", "-eo", "pipefail", "-c", RUN["run"]]
-    code = subprocess.run(command, cwd=folder, env=environment, check=False).returncode  # noqa: S603 - our own
-    return code, dict(line.split("=", 1) for line in outputs.read_text().splitlines())
+RUN, COMMENT = yaml.safe_load((Path(__file__).parents[2] / "action.yml").read_text())["runs"]["steps"]
+GH = f"""#!{sys.executable}
+import json, os, sys
+words = sys.argv[1:]
+with open("gh.log", "a") as log:
+    log.write(json.dumps(words) + "\\n")
+if "--paginate" in words:  # the ids of our comments, as --jq prints them
+    print(os.environ.get("EARLIER", ""), end="")
+"""
+GOLDEN = "app: shop:answer\ncases:\n  - {id: long, input: How long?, checks: {keywords: {all: ['60']}}}\n"
 
 
-@pytest.mark.parametrize(("fail_on", "expected"), [("regressed", 1), ("never", 0)])
-def test_a_worse_app_fails_as_the_caller_wants_and_says_how(shop, monkeypatch, fail_on, expected):
-    monkeypatch.setenv("TONE", "kind")
-
-    code, outputs = run_step(shop, **{"fail-on": fail_on, "baseline": "base.json", "report": "out/r.html"})
-
-    assert code == expected
-    assert (outputs["outcome"], outputs["regressed"], outputs["undecided"]) == ("failed", "0", "0")
-    assert outputs["report-path"] == str(shop / "out/r.html")
-    assert read_data(shop / "out/r.html")["outcome"] == "failed"
-
-
-@pytest.mark.parametrize(("tone", "job"), [("kind", "failure"), ("", "success")])
-def test_the_comment_learns_of_a_red_run_that_fails_nothing(shop, monkeypatch, tone, job):
-    monkeypatch.setenv("TONE", tone)
-
-    assert run_step(shop, **{"fail-on": "never"})[1]["job"] == job
-
-
-def test_golden_files_may_be_on_lines(shop):
-    (shop / "golden/other.yaml").write_text((shop / "golden/shop.yaml").read_text())
-
-    run_step(shop, golden="golden/other.yaml\ngolden/shop.yaml\n", baseline="none")
-
-    cases = {case["id"].partition("::")[0] for case in read_data(shop / "llmops-report.html")["cases"]}
-    assert cases == {"golden/other.yaml", "golden/shop.yaml"}
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    """A project of whose branch the first commit has an accepted baseline."""
+    forget_git_settings(monkeypatch)
+    for name in [name for name in os.environ if name.startswith(("GITHUB_", "CI_"))]:
+        monkeypatch.delenv(name)
+    (tmp_path / "golden").mkdir()
+    (tmp_path / "golden/shop.yaml").write_text(GOLDEN)
+    (tmp_path / "shop.py").write_text("def answer(question):\n    return '60 days'\n")
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/gh").write_text(GH)
+    (tmp_path / "bin/gh").chmod(0o755)
+    path = [str(tmp_path / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
+    monkeypatch.setenv("PATH", os.pathsep.join(path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
+    shell(tmp_path, "llmops run --repeats 2 --out base.json && llmops accept base.json --all")
+    shell(tmp_path, "git init -qb main && git add golden shop.py pyproject.toml && git commit -qm first")
+    shell(tmp_path, "git update-ref refs/remotes/origin/main HEAD")
+    return tmp_path
 
 
-def test_a_broken_app_fails_whatever_the_caller_wants(shop, monkeypatch):
-    monkeypatch.setenv("TONE", "broken")
-
-    code, outputs = run_step(shop, **{"fail-on": "never"})
-
-    assert (code, outputs["outcome"]) == (3, "error")
-
-
-def test_a_good_app_passes_by_the_accepted_baseline(shop):
-    code, outputs = run_step(shop)
-
-    assert (code, outputs["outcome"], outputs["cost-usd"]) == (0, "passed", "0.000000")
+def shell(folder, script, **variables):
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]  # as `shell: bash` is run
+    run = subprocess.run(  # noqa: S603 - the action's own words
+        command, cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True, check=False
+    )
+    return run.returncode, run.stdout + run.stderr
 
 
-def test_a_misspelt_input_is_an_error_before_anything_runs(shop):
-    code, outputs = run_step(shop, **{"fail-on": "regresed"})
+def start(shop, **inputs):
+    given = {"GOLDEN": "golden/", "APP": "", "BASELINE": "", "RECORD": "none", "REPORT": "report.html"}
+    return shell(shop, RUN["run"], **{**given, "FAIL_ON": "regressed", "TARGET": "main", **inputs})
 
-    assert (code, outputs) == (4, {})
+
+def outputs(shop):
+    lines = (shop / "outputs").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_a_good_run_is_green_with_its_outputs(shop):
+    code, text = start(shop)
+    assert (code, outputs(shop)["job"]) == (0, "success"), text
+    assert outputs(shop)["outcome"] == "passed"
+    assert Path(outputs(shop)["report-path"]).name == "report.html"
+
+
+@pytest.mark.parametrize(("fail_on", "code", "earlier"), [("regressed", 1, ""), ("never", 0, "17\n42\n")])
+def test_a_red_run_is_commented_once(shop, fail_on, code, earlier):
+    (shop / "shop.py").write_text("def answer(question):\n    return 'We do not know'\n")
+    assert start(shop, FAIL_ON=fail_on)[0] == code
+    assert outputs(shop)["job"] == "failure"
+
+    given = {"BASELINE": "", "TARGET": "main", "JOB": "failure", "LINK": "https://ci.example/1"}
+    done, text = shell(shop, COMMENT["run"], **given, REPO="o/r", NUMBER="7", EARLIER=earlier)
+
+    assert done == 0, text
+    comment = (shop / "llmops-comment.md").read_text()
+    assert comment.startswith(MARKER)
+    assert "**regressed**" in comment
+    assert "shop.py: not committed" in comment
+    *_, last = (shop / "gh.log").read_text().splitlines()
+    way = ["PATCH", "repos/o/r/issues/comments/42"] if earlier else ["POST", "repos/o/r/issues/7/comments"]
+    assert all(f'"{word}"' in last for word in (*way, "body=@llmops-comment.md"))
+
+
+def test_a_golden_set_that_finds_less_than_it_did_fails_the_step(shop):
+    assert shell(shop, "llmops mutate --accept")[0] == 0
+    shell(shop, "git add golden && git commit -qm strength && git update-ref refs/remotes/origin/main HEAD")
+    (shop / "golden/shop.yaml").write_text(GOLDEN.replace("['60']", "[days]"))
+    code, text = start(shop)
+    assert code != 0
+    assert "mutation score" in text
+
+
+def test_an_input_that_cannot_be_is_one_line(shop):
+    code, text = start(shop, FAIL_ON="sometimes")
+    assert (code, text) == (4, "::error::fail-on must be regressed, undecided or never, not sometimes\n")

@@ -126,6 +126,11 @@ def test_a_run_of_something_else_is_not_gone_on_with(killed):
         refuse(expected)
         (project.path / name).write_text(before)
     refuse("the setting repeats", "--llm-repeats", "2")
+    for words in (["init", "-q"], ["add", "-f", UNFINISHED]):
+        subprocess.run(["git", *words], cwd=project.path, check=True)  # noqa: S603, S607 - our own words
+    result = project.run_here("--llm-resume")
+    result.stderr.fnmatch_lines(["*unfinished.jsonl: is in git, so it may be no run's*"])
+    subprocess.run(["git", "rm", "-q", "--cached", UNFINISHED], cwd=project.path, check=True)  # noqa: S603, S607 - as above
     refuse("the setting record", "--llm-record", "all")
     assert project.asked() == asked
     assert (project.path / UNFINISHED).read_bytes() == kept
