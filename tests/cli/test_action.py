@@ -1,4 +1,4 @@
-"""The steps of `action.yml` in a shell, as a runner executes them; the program that talks to GitHub is ours."""
+"""The steps of `action.yml` in a shell, as a runner executes them; only the program for GitHub is ours."""
 
 from __future__ import annotations
 
