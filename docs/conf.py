@@ -1,7 +1,7 @@
 """
 The site of these pages: `make docs` builds it from the repository's root, so that links hold there and here.
 
-It asks nobody: the theme has its own fonts and scripts, and no page loads anything from elsewhere.
+The theme has its own fonts and scripts, and no page loads anything from elsewhere.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def write_verbs(_: Any) -> None:
     VERBS.write_text("\n".join(parts), encoding="utf-8")
 
 
-AS_HEARD = {
+REPLACED = {
     '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="all pages">',
     '<aside class="toc-drawer': '<aside aria-label="this page" class="toc-drawer',
     'role="heading"><span class="caption-text">': 'role="heading" aria-level="2"><span class="caption-text">',
@@ -69,7 +69,7 @@ AS_HEARD = {
     '<th class="head"><p></p></th>': "<td></td>",
     '<div id="search-results">': '<h1>Search</h1><div id="search-results">',
 }
-"""Markup of the theme, and what takes its place for those who hear a page or use the keyboard alone."""
+"""Markup of the theme that screen readers or keyboards stumble over, and its replacement."""
 
 
 def finish(app: Any, error: Exception | None) -> None:
@@ -78,8 +78,8 @@ def finish(app: Any, error: Exception | None) -> None:
         return
     for page in Path(app.outdir).rglob("*.html"):
         text = page.read_text(encoding="utf-8")
-        for written, heard in AS_HEARD.items():
-            text = text.replace(written, heard)
+        for written, accessible in REPLACED.items():
+            text = text.replace(written, accessible)
         page.write_text(text, encoding="utf-8")
     head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>pytest-llmops</title>'
     refresh = '<meta http-equiv="refresh" content="0; url=docs/index.html">'

@@ -31,7 +31,7 @@ class SettingsError(LLMOpsError):
 
 
 class ResumeError(LLMOpsError):
-    """An unfinished run cannot be gone on with."""
+    """An unfinished run cannot be resumed."""
 
 
 class MissingExtraError(LLMOpsError):

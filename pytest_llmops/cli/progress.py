@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_llmops.evaluation.run import Evaluation
 
 _LOOK_S, _LINE_S = 0.5, 30.0
-_SHARE = 50  # a look takes at most one part of so many of the time
+_LEAST_PAUSES = 50  # as long as one look takes
 
 
 class State(NamedTuple):
@@ -55,7 +55,8 @@ def read_state(evaluation: Evaluation) -> State:
     cases = sum(map(len, list(evaluation.tasks.values())))
     usage = sum_outputs(results.values())
     passed_s = time.monotonic() - evaluation.started_s
-    left_s = passed_s / len(results) * (cases - len(results)) if results else None
+    is_known = results and len(results) < cases  # of further repeats nobody knows how many there will be
+    left_s = passed_s / len(results) * (cases - len(results)) if is_known else None
     return State(len(results), cases, usage.calls or 0, usage.cost_usd, left_s)
 
 
@@ -95,11 +96,11 @@ def _show_table(evaluation: Evaluation, stream: TextIO, ended: threading.Event, 
         redirect_stderr=False,
     )
     pause_s = _LOOK_S
-    with live:
+    with suppress(OSError, ValueError), live:  # the terminal is closed
         while not ended.wait(pause_s):
             began = time.perf_counter()
             live.update(_table(read_state(evaluation)), refresh=True)
-            pause_s = max(_LOOK_S, _SHARE * (time.perf_counter() - began))
+            pause_s = max(_LOOK_S, _LEAST_PAUSES * (time.perf_counter() - began))
 
 
 def _table(state: State) -> Table:
@@ -112,7 +113,7 @@ def _table(state: State) -> Table:
 
 def _show_lines(evaluation: Evaluation, stream: TextIO, ended: threading.Event, line_s: float) -> None:
     while not ended.wait(line_s):
-        with suppress(OSError, ValueError):  # nobody reads it any more
+        with suppress(OSError, ValueError):  # the reader is gone
             print(", ".join(read_state(evaluation).words()), file=stream, flush=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ from pytest_llmops.cli.comment import add_comparison_arguments
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import LLMOpsError, RunFileError, describe_error
 from pytest_llmops.evaluation.comparing import open_sides
-from pytest_llmops.evaluation.journal import unfinished_path
+from pytest_llmops.evaluation.journal import find_unfinished
 from pytest_llmops.records import Outcome
 from pytest_llmops.reports.alerts import write_alerts
 from pytest_llmops.reports.comment import write_comment
 from pytest_llmops.reports.html.data import Past, build_data, summarize_past
-from pytest_llmops.reports.html.report_file import write_report
+from pytest_llmops.reports.html.report_file import SUFFIXES, write_report
 from pytest_llmops.reports.junit import write_junit
 from pytest_llmops.reports.sides import CUT_SHORT, SUCCESS, Sides, find_outcome
 from pytest_llmops.settings import Settings, find_root, load_settings
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "run",
         nargs="?",
         metavar="RUN.json",
-        help="a run file (default: the last run, .llmops/runs/last.json)",
+        help="a run file (default: the last golden run)",
     )
     add_comparison_arguments(parser, "report")
     parser.add_argument("--history", metavar="DIR", help="folder of earlier run files, for trends")
@@ -54,11 +55,13 @@ def _report(given: argparse.Namespace) -> int:
         else:
             history = Path(given.history) if given.history else None
             write_report(make_report(run, given.baseline, history, settings, job=given.job), out)
-    except OSError as error:
-        print(f"{given.out} could not be written: {error.strerror}", file=sys.stderr)  # noqa: T201 - a command talks to its user
-        return _BROKEN
     except Exception as error:  # noqa: BLE001 - a run file may be anything, and an earlier report must not stay
-        print(str(error) if isinstance(error, LLMOpsError) else describe_error(error), file=sys.stderr)  # noqa: T201 - as above
+        if out.suffix in {*_FORMATS, *SUFFIXES}:
+            with suppress(OSError):
+                out.unlink()
+        why = f"{given.out} could not be written: {error.strerror}" if isinstance(error, OSError) else None
+        why = why or (str(error) if isinstance(error, LLMOpsError) else describe_error(error))
+        print(why, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return _BROKEN
     print(given.out)  # noqa: T201 - as above
     return 0
@@ -92,12 +95,12 @@ def _conclude(sides: Sides, job: str | None) -> tuple[Outcome, list[str]]:
 
 def _find_last(settings: Settings) -> str:
     """Return the file of the last golden run, be it over or not."""
-    files = [file for file in (settings.path(settings.last_run), unfinished_path(settings)) if file.exists()]
-    last = max(files, key=lambda file: file.stat().st_mtime, default=settings.path(settings.last_run))
-    if last == unfinished_path(settings):
-        line = f"{CUT_SHORT}; to go on with it: pytest --llm-golden --llm-resume"
-        print(line, file=sys.stderr)  # noqa: T201 - a command talks to its user
-    return str(last)
+    last, unfinished = settings.path(settings.last_run), find_unfinished(settings)
+    if unfinished is None or (last.exists() and last.stat().st_mtime > unfinished.stat().st_mtime):
+        return str(last)
+    line = f"{CUT_SHORT}; to go on with it: pytest --llm-golden --llm-resume"
+    print(line, file=sys.stderr)  # noqa: T201 - as above
+    return str(unfinished)
 
 
 def make_report(

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on with a run that was killed or stopped: what it has is not made again",
+        help="resume a run that was killed or stopped: finished cases are not run again",
     )
     parser.add_argument("--also", action="append", default=[], help=argparse.SUPPRESS)  # of `llmops choose`
     parser.set_defaults(do=_start)
@@ -97,7 +97,7 @@ def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int
         named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
         evaluation.load(files, named=named, accept=given.accept, approvals=given.allow_loosening)
         begun = store is not None and bool(store.read_all())  # by an earlier process of this run
-        evaluation.keep(resumes=given.resume or begun)
+        evaluation.keep(resumes=given.resume, begins=not begun)
         output = sys.stdout, sys.stderr
         try:
             with route_through():
@@ -125,7 +125,8 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
         stamps=evaluation.stamps(),
         environment=describe_environment(settings.root),
     )
-    evaluation.problems += filter(None, [save_run(run, settings.path(settings.last_run))])
+    unkept = save_run(run, settings.path(settings.last_run))
+    evaluation.problems += filter(None, [unkept])
     unsaved = save_run(run, settings.path(settings.out)) if settings.out else ""
     statuses: list[Status] = []
     red: list[Verdict] = []
@@ -147,7 +148,7 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     build = conclusion.end(red=bool(red), broken=broken)
     report_run(evaluation, run, conclusion, build=build, saved=not unsaved)
     if evaluation.journal is not None:
-        evaluation.journal.close(finished=not unsaved)
+        evaluation.journal.close(finished=evaluation.is_over(run) and not (unsaved or unkept))
     print("\n".join(conclusion.render(statuses)))  # noqa: T201 - as above
     if conclusion.broken or broken:
         return _BROKEN

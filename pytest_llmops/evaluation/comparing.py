@@ -16,7 +16,7 @@ from pytest_llmops.gates.outcomes import worst
 from pytest_llmops.gates.people import People
 from pytest_llmops.gates.release import Release
 from pytest_llmops.gates.renames import follow_between_runs
-from pytest_llmops.gates.stamps import changed_files
+from pytest_llmops.gates.stamps import UNFINISHED, changed_files
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.golden.loader import load_goldens_of
 from pytest_llmops.golden.reviews import load_reviews
@@ -30,7 +30,7 @@ from pytest_llmops.reports.files.baseline_file import (
     release_path,
 )
 from pytest_llmops.reports.files.run_file import load_run
-from pytest_llmops.reports.sides import Sides
+from pytest_llmops.reports.sides import CUT_SHORT, Sides
 from pytest_llmops.revision.changed_files import Since, find_since
 from pytest_llmops.revision.revision import Revision, is_revision, open_revision
 from pytest_llmops.settings import NO_BASELINE, Settings
@@ -72,6 +72,8 @@ def compare_files(base: str, run: str, settings: Settings) -> Compared:
         goldens, _ = load_goldens_of(new, settings.root)
         comparison = compare_runs(old, new, release=release, people=people, goldens=goldens)
         comparison = replace(comparison, since_release=comparison.since_release or left_out)
+        if new.signature.get("partial") == UNFINISHED:
+            comparison = _undecide(comparison)
     base_now = _NO_RUN if old is None else follow_between_runs(old, new)[0]
     return Compared(base=base_now, run=new, goldens=goldens, comparison=comparison)
 
@@ -124,6 +126,13 @@ def compare_runs(
     comparison = compare(_NO_RUN, run, people=people, goldens=goldens)
     scored = any(result.scores for result in run.results)
     return _without_base(comparison) if scored else comparison  # which is an error
+
+
+def _undecide(comparison: Comparison) -> Comparison:
+    """Return the comparison of a run that did not come to its end, which is undecided at best."""
+    rest = Verdict(check="the rest of the run", outcome="undecided", cases=0, reason=CUT_SHORT)
+    outcome = worst([comparison.outcome, rest.outcome])
+    return replace(comparison, outcome=outcome, verdicts=(*comparison.verdicts, rest))
 
 
 def _without_base(comparison: Comparison) -> Comparison:

@@ -1,15 +1,16 @@
 """
-The results of a run as they come, in a streamed run file, from which a run that was killed goes on.
+The results of a run as they come, in a streamed run file, from which a run that was killed is resumed.
 
-It stays where a run is killed, interrupted or stopped, and is removed at the end of one that is over. Results
-are taken over only where nothing that is stamped differs: golden files, prompts, data, settings, the app's
-code and the files, variables and packages that it had met by then.
+The file stays where a run is killed, interrupted or stopped, and is removed at the end of one that is over.
+Results are taken over only where nothing that is stamped differs: golden files, prompts, data, settings, the
+app's code and the files, variables and packages that it had read by then.
 """
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -25,7 +26,13 @@ from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.printable import counted
 from pytest_llmops.recorder.threads import start_outside
 from pytest_llmops.records import CaseResult, Golden, Run, Score
-from pytest_llmops.reports.files.run_file import dump_head, dump_result, dump_stamps, read_stream
+from pytest_llmops.reports.files.run_file import (
+    dump_errors,
+    dump_head,
+    dump_result,
+    dump_stamps,
+    read_stream,
+)
 from pytest_llmops.revision.git import run_git
 from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.runner.recording import open_home
@@ -42,8 +49,22 @@ _DECISIVE = ("metrics", "judge", "record", "repeats", "max_repeats", "runs_on")
 """Settings by which results differ."""
 
 _SETTING = "option:"
+_BEFORE = f"{UNFINISHED}-before.jsonl"
+_UNSIGNED = Score(metric="", value=0.0, signature="", repeat=0)
 
-ReadStamps = Callable[[], Mapping[str, str]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """
+    What a process knows of its run besides the results, as of now.
+
+    Attributes:
+        stamps: Returns the stamps of its apps.
+        errors: Returns its errors that are of no case.
+    """
+
+    stamps: Callable[[], Mapping[str, str]]
+    errors: Callable[[], Sequence[str]]
 
 
 @dataclass(slots=True, eq=False)
@@ -52,64 +73,60 @@ class Journal:
     The file of one run, which every process of it appends to.
 
     Attributes:
-        read_stamps: Returns the stamps of this process's apps as of now.
-        stamps: Of the part that is taken over; `began` is when that began.
-        resumes: Somebody asked to go on with an earlier run.
+        stamps: Of the results that may be taken over; `errors` of that run are of no case.
+        began: When that run began.
+        resumes: The run goes on with an earlier one.
     """
 
     path: Path
-    read_stamps: ReadStamps
+    seen: Seen
     stamps: Mapping[str, str] = field(default_factory=dict)
+    errors: Sequence[str] = ()
     began: str = ""
     resumes: bool = False
     _kept: dict[tuple[str, int], CaseResult] = field(default_factory=dict)
     _waiting: list[bytes] = field(default_factory=list)
     _written: Mapping[str, str] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _reported: set[str] = field(default_factory=set)
+    _adding: threading.Lock = field(default_factory=threading.Lock)
+    _writing: threading.Lock = field(default_factory=threading.Lock)
     _timer: threading.Timer | None = None
     _alive: FileLock | None = None
     _is_closed: bool = False
 
     @classmethod
     def open(
-        cls,
-        settings: Settings,
-        goldens: Sequence[Golden],
-        read_stamps: ReadStamps,
-        *,
-        resumes: bool,
-        joins: bool = False,
+        cls, settings: Settings, goldens: Sequence[Golden], seen: Seen, *, resumes: bool, begins: bool
     ) -> Journal | None:
         """
-        Open the file; None where another run of the project writes it, or nothing can be written.
+        Open the file for this session; None where another one writes it, or nothing can be written.
 
         Args:
             resumes: Take over the results of an earlier run that did not come to its end.
-            joins: Another process of this run has opened it already.
+            begins: No earlier process of this run has begun the file.
 
         Raises:
             ResumeError: The earlier run is still under way, or is one of other golden files or settings; or
                 its file is in git, where anybody may have written it.
         """
         path = unfinished_path(settings)
-        journal = cls(path=path, read_stamps=read_stamps, resumes=resumes)
-        if not joins:
-            try:
-                open_home(settings)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                journal._alive = take_lock(path.with_suffix(".lock"))
-            except OSError:
-                return None
-            if journal._alive is None:
-                if resumes:
-                    raise ResumeError(f"{path}: the run is still under way, in another process")
-                return None
-        head = _make_head(settings, goldens)
+        journal = cls(path=path, seen=seen, resumes=resumes)
         try:
+            open_home(settings)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            journal._alive = take_lock(path.with_suffix(".lock"))
+        except OSError:
+            return None
+        if journal._alive is None:
+            if resumes:
+                raise ResumeError(f"{path}: the run is still under way, in another process")
+            return None
+        try:
+            head = _make_head(settings, goldens)
             if resumes and path.exists():
-                _refuse_committed(path, settings.root)
-                journal._take_over(head)
-            elif not joins:
+                journal._take_over(head, settings.root)
+            elif begins or not path.exists():
+                _set_aside(path)
                 write_atomically(path, dump_head(head))
         except LLMOpsError:
             journal.close(finished=False)
@@ -119,34 +136,50 @@ class Journal:
             return None
         return journal
 
-    def _take_over(self, head: Run) -> None:
+    @classmethod
+    def join(cls, settings: Settings, goldens: Sequence[Golden], seen: Seen, *, resumes: bool) -> Journal:
+        """Append to the file that the controller of this session has opened."""
+        journal = cls(path=unfinished_path(settings), seen=seen, resumes=resumes)
+        if resumes:
+            journal._take_over(_make_head(settings, goldens), settings.root)
+        return journal
+
+    def _take_over(self, head: Run, root: Path) -> None:
+        _refuse_committed(self.path, root)
         stream = read_stream(self.path)
-        old = stream.head.get("signature", {})
+        old = dict(stream.head.get("signature", {}))
         settings = [
             f"the setting {name.partition(':')[2]}"
             for name, value in head.signature.items()
-            if name.startswith(_SETTING) and old.get(name) != value
+            if name.startswith(_SETTING) and old.pop(name, None) != value
         ]
-        if changed := [*_compare(old, head.signature), *settings]:
+        new = {name: value for name, value in head.signature.items() if not name.startswith(_SETTING)}
+        old = {name: value for name, value in old.items() if not name.startswith(_SETTING)}
+        if changed := [*_list_changes(old, new), *settings]:
             raise _refuse(changed)
-        self.stamps, self._written = stream.stamps, stream.stamps
+        if stream.results and not stream.stamps:
+            raise _refuse(["nothing is known of the app that answered"])
+        self.stamps, self._written, self.errors = stream.stamps, stream.stamps, stream.errors
         self.began = stream.head.get("environment", {}).get(BEGAN, "")
         for result in stream.results:
             failed = result.failures or (result.rival and result.rival.failures)
             if not failed:  # else it is tried again
                 self._kept[result.case, count_repeats(result)] = result
+        if self._alive is not None:
+            _cut_torn_line(self.path)
 
     def check(self, restamp: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
         """
-        Compare what made the part that is taken over with what is there now.
+        Compare what made the results that may be taken over with what is there now.
 
         Args:
-            restamp: Returns stamps as of now, also of what the app has not met yet.
+            restamp: Returns stamps as of now, also of what the app has not read yet.
 
         Raises:
             ResumeError: They differ.
         """
-        if self.stamps and (changed := _compare(self.stamps, restamp(self.stamps))):
+        # What changed while that run was under way has a mark in its stamp, and so differs.
+        if self.stamps and (changed := list(_list_changes(self.stamps, restamp(self.stamps)))):
             raise _refuse(changed)
 
     def find(self, task: Task) -> CaseResult | None:
@@ -164,45 +197,52 @@ class Journal:
 
     def add(self, result: CaseResult) -> None:
         """Write a sealed result within moments."""
-        with self._lock:
+        try:
+            line = dump_result(result)
+        except (TypeError, ValueError):  # it has what JSON has not, and the run file will say so
+            return
+        with self._adding:
             if self._is_closed:
                 return
-            with suppress(TypeError, ValueError):  # of what JSON has not; the run file will say so
-                self._waiting.append(dump_result(result))
+            self._waiting.append(line)
             if self._timer is None:
                 self._timer = threading.Timer(_WAIT_S, self._flush)
                 self._timer.daemon = True
                 start_outside(self._timer)
 
     def _flush(self) -> None:
-        with self._lock:
+        with self._adding:
             self._timer = None
-            lines, self._waiting = self._waiting, []
-            if not lines:
-                return
-            stamps = self.read_stamps()  # after the results, so that none is without what it read
-            if stamps != self._written:
-                lines.insert(0, dump_stamps(stamps))
+            results, self._waiting = self._waiting, []
+        if not results:
+            return
+        with self._writing:
+            stamps = self.seen.stamps()  # after the results, so that none is without what it read
+            errors = [error for error in self.seen.errors() if error not in self._reported]
+            lines = [] if stamps == self._written else [dump_stamps(stamps)]
+            lines += [dump_errors(errors)] if errors else []
+            if _append(self.path, b"".join([*lines, *results])):
                 self._written = dict(stamps)
-            with suppress(OSError), self.path.open("ab", buffering=0) as file:  # OSError of a full disk
-                file.write(b"".join(lines))  # at once, since other processes append to it, too
+                self._reported.update(errors)
+            else:
+                with self._adding:
+                    self._waiting = [*results, *self._waiting]
 
     def describe(self, results: Iterable[CaseResult]) -> str:
         """Return a sentence on how many results of the run are, or go on with, those of the earlier one."""
         if not self.resumes:
             return ""
         if not self._kept:
-            return "resumed: nothing, for no unfinished run was left"
+            return "nothing to resume: there is no unfinished run"
         kept = {case: result.outputs for (case, _), result in self._kept.items()}
-        taken = sum(
-            result.outputs[: len(kept.get(result.case, ()))] == kept.get(result.case) for result in results
-        )
+        found = [result for result in results if result.case in kept]
+        taken = sum(result.outputs[: len(kept[result.case])] == kept[result.case] for result in found)
         since = f" that began at {self.began}" if self.began else ""
         return f"resumed: {counted(taken, 'case')} taken over from the run{since}"
 
     def close(self, *, finished: bool) -> None:
         """Write what is left; remove the file where the run is over. A second call does nothing."""
-        with self._lock:
+        with self._adding:
             self._is_closed = True
             if self._timer is not None:
                 self._timer.cancel()
@@ -214,12 +254,21 @@ class Journal:
             self._alive = None
 
 
-_UNSIGNED = Score(metric="", value=0.0, signature="", repeat=0)
-
-
 def unfinished_path(settings: Settings) -> Path:
     """Return the file of a run that did not come to its end."""
     return settings.path(settings.home) / "runs" / f"{UNFINISHED}.jsonl"
+
+
+def find_unfinished(settings: Settings) -> Path | None:
+    """Return the file of a run that did not come to its end; None without one, or while it is under way."""
+    path = unfinished_path(settings)
+    with suppress(OSError):
+        if not path.exists() or (lock := take_lock(path.with_suffix(".lock"))) is None:
+            return None
+        lock.release()
+        with path.open("rb") as file:
+            return path if file.readline() and file.readline() else None
+    return None
 
 
 def _make_head(settings: Settings, goldens: Sequence[Golden]) -> Run:
@@ -244,19 +293,56 @@ def _make_head(settings: Settings, goldens: Sequence[Golden]) -> Run:
     )
 
 
+def _set_aside(path: Path) -> None:
+    """Keep the results of an earlier run under another name: this run was not asked to go on with them."""
+    with suppress(OSError):
+        if path.read_bytes().count(b"\n") > 1:
+            path.replace(path.with_name(_BEFORE))
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Remove a last line without an end, in which the earlier process was killed."""
+    content = path.read_bytes()
+    if not content.endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)
+
+
+def _append(path: Path, data: bytes) -> bool:
+    """Append in one piece, since other processes append too; return whether all of it was written."""
+    with suppress(OSError):
+        file = os.open(path, os.O_WRONLY | os.O_APPEND)  # never made here: the session that owns it does that
+        try:
+            start = os.fstat(file).st_size
+            if os.write(file, data) == len(data):
+                return True
+            os.ftruncate(file, start)  # of a full disk
+        finally:
+            os.close(file)
+    return False
+
+
 def _refuse_committed(path: Path, root: Path) -> None:
-    with suppress(RevisionError):
-        if run_git(["ls-files", "--", str(path.absolute())], root):
-            raise ResumeError(f"{path}: is in git, so it may be no run's; remove it there. {_ANEW}")
+    """Refuse a file that is in git, or that a link in git leads to: a change could bring its own results."""
+    if not any((folder / ".git").exists() for folder in (root.resolve(), *root.resolve().parents)):
+        return
+    above = [folder for folder in path.absolute().parents if folder != root and root in folder.parents]
+    for place in (path.absolute(), path.resolve(), *filter(Path.is_symlink, above)):
+        try:
+            if run_git(["ls-files", "--", str(place)], root):
+                raise ResumeError(f"{place}: is in git, so a change may have written it. {_ANEW}")
+        except RevisionError as error:
+            if place.is_relative_to(root):
+                raise ResumeError(f"{path}: cannot tell whether it is in git: {error}. {_ANEW}") from None
 
 
-def _compare(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
-    old, new = (
-        {name: value for name, value in side.items() if not name.startswith(_SETTING)} for side in (old, new)
-    )
-    return describe_changes(old, new)
+def _list_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    """Yield what differs, in words where the gate has some: a lack on one side is a difference, too."""
+    differing = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    if differing:
+        yield from describe_changes(old, new) or differing
 
 
-def _refuse(changed: Sequence[str]) -> ResumeError:
-    named = "; ".join([*changed[:_NAMED], *(["and more"] if len(changed) > _NAMED else [])])
-    return ResumeError(f"the unfinished run cannot be resumed, for what made it changed: {named}. {_ANEW}")
+def _refuse(changed: Iterable[str]) -> ResumeError:
+    named = list(changed)
+    shown = "; ".join([*named[:_NAMED], *(["and more"] if len(named) > _NAMED else [])])
+    return ResumeError(f"the unfinished run cannot be resumed, for what made it changed: {shown}. {_ANEW}")

@@ -178,22 +178,34 @@ class Evaluation:
             )
         )
 
-    def keep(self, *, resumes: bool, joins: bool = False) -> None:
+    def keep(self, *, resumes: bool, begins: bool = True, joins: bool = False) -> None:
         """
         Write the results as they come.
 
         Args:
             resumes: Take over those of a run that did not come to its end.
-            joins: Another process of this run does so already.
+            begins: No earlier process of this run did so.
+            joins: The controller of this session does, if it could.
 
         Raises:
             ResumeError: That run was one of other golden files or settings, or is still under way.
         """
-        from pytest_llmops.evaluation.journal import Journal
+        from pytest_llmops.evaluation.journal import Journal, Seen
 
-        self.journal = Journal.open(
-            self.settings, self.goldens, self.observer.stamps, resumes=resumes, joins=joins
+        seen = Seen(
+            stamps=self.observer.stamps, errors=lambda: self.attribution.errors(self._recorder, ended=False)
         )
+        if not joins:
+            self.journal = Journal.open(self.settings, self.goldens, seen, resumes=resumes, begins=begins)
+            if self.store is not None and self.journal is not None:
+                self.store.note_journal()
+        elif self.store is not None and self.store.has_journal():
+            self.journal = Journal.join(self.settings, self.goldens, seen, resumes=resumes)
+
+    def is_over(self, run: Run) -> bool:
+        """Return whether nothing of an unfinished run is left to go on with, now that this one has ended."""
+        resumes = self.journal is not None and self.journal.resumes
+        return not (resumes and "partial" in run.signature)
 
     def compare_with(self, source: BaselineSource) -> None:
         """Run the golden files of a source, and judge them against its baseline."""
@@ -408,7 +420,8 @@ class Evaluation:
             ended: No case will follow, so that what the app's tracing keeps is to be sent.
         """
         others = self.store.read_reports("errors") if self.store else ()
-        return [*self.attribution.errors(self._recorder, ended=ended), *others]
+        earlier = self.journal.errors if self.journal else ()
+        return list(dict.fromkeys([*self.attribution.errors(self._recorder, ended=ended), *others, *earlier]))
 
     def doubts(self) -> list[str]:
         """Sentences on calls and spans of this process that came too late for the check of their case."""

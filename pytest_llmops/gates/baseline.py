@@ -22,7 +22,7 @@ from pytest_llmops.gates.error_budget import BASELINE_REPEATS
 from pytest_llmops.gates.paired_runs import STEADY, Chance, Scales, have_same_input
 from pytest_llmops.gates.renames import follow_renames
 from pytest_llmops.gates.spending import spent_on, sum_usage
-from pytest_llmops.gates.stamps import join_runs
+from pytest_llmops.gates.stamps import UNFINISHED, join_runs
 from pytest_llmops.golden.identity import case_id, file_of
 from pytest_llmops.judges.floors import criteria_alone
 from pytest_llmops.metrics.sources import sign_source
@@ -301,6 +301,10 @@ def _signed_metrics(entry: CaseResult) -> set[tuple[str, str]]:
 def _require_acceptable(run: Run, refused: list[tuple[str, str]]) -> None:
     if not run.results:
         raise AcceptanceError("the run has no result; nothing was accepted")
+    if run.signature.get("partial") == UNFINISHED:
+        raise AcceptanceError(
+            "the run did not come to its end; go on with it: pytest --llm-golden --llm-resume"
+        )
     if len(refused) == len(run.results):
         lines = [f"  {printable(case)}: {printable(reason)}" for case, reason in refused[:_NAMED]]
         if len(refused) > _NAMED:

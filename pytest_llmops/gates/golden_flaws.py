@@ -125,6 +125,7 @@ def describe_unmeasured(golden: Golden) -> list[str]:
     return [f"{golden.path}:{line}: {sentence}: {name_some(list(cases), _NAMED)}"]
 
 
+_FEWEST_MORE = 2
 _NAMES = {
     "en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian", "pt": "Portuguese",
     "nl": "Dutch", "pl": "Polish", "sv": "Swedish", "da": "Danish", "tr": "Turkish", "fi": "Finnish",
@@ -135,9 +136,13 @@ _NAMES = {
 
 def _find_language(text: str) -> tuple[str, str]:
     """Return the code of the language of a text and its name, or that of its letters; none if unknown."""
-    from pytest_llmops.metrics.support.language import detect_language  # with the lists of all languages
+    # With the lists of all languages.
+    from pytest_llmops.metrics.support.language import count_words_apart, detect_language
 
     code, script = detect_language(text), find_script(text)
+    is_told_by_words = script == "Latin" and code in _NAMES and code != "en"
+    if is_told_by_words and count_words_apart(text, code, "en") < _FEWEST_MORE:
+        return "", ""  # it may be English with a foreign name in it
     if code in _NAMES:
         return code, _NAMES[code]
     if script in {"", "Latin"}:

@@ -12,7 +12,7 @@ from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import CaseResult, Usage
 
 _NOTED = 1.25  # times as much; agents take a call more or less from one run to the next
-_MUCH = 3.0  # times as much of one case, and as many more
+_MUCH = 3.0  # times as much of one case
 _NAMED = 3
 _SLOWER, _SLOWER_S = 2.0, 0.3  # times as long, and seconds; one machine is slower than another
 
@@ -61,7 +61,7 @@ def describe_spending(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> 
         if result.case in before and before[result.case].input_hash == result.input_hash
     ]
     pairs = [(old, result) for old, result in pairs if spent_on(old) is not None]
-    for name, amount, shown in _AMOUNTS:
+    for name, amount, shown, least in _AMOUNTS:
         means = [(_mean(old, amount), _mean(result, amount)) for old, result in pairs]
         if not means or any(None in pair for pair in means):
             continue
@@ -71,7 +71,7 @@ def describe_spending(base: Iterable[CaseResult], new: Iterable[CaseResult]) -> 
         elif costly := [
             f"{printable(result.case)} {shown(before or 0)} → {shown(after)}"
             for (_, result), (before, after) in zip(pairs, means, strict=True)
-            if after and after >= _MUCH * (before or 0) and after - (before or 0) >= _MUCH
+            if after and after >= _MUCH * (before or 0) and after - (before or 0) >= least
         ]:
             yield f"{name} of {counted(len(costly), 'case')}: {name_some(costly, _NAMED)}"
     times = [(_seconds(old), _seconds(result)) for old, result in pairs]
@@ -93,9 +93,9 @@ def _tokens(usage: Usage) -> float | None:
     return total
 
 
-_AMOUNTS: Sequence[tuple[str, Callable[[Usage], float | None], Callable[[float], str]]] = (
-    ("model calls", lambda usage: usage.calls, lambda mean: f"{mean:,.3g}"),
-    ("tokens", _tokens, lambda mean: f"{mean:,.0f}"),
-    ("cost", lambda usage: usage.cost_usd, lambda mean: f"${mean:.3g}"),
+_AMOUNTS: Sequence[tuple[str, Callable[[Usage], float | None], Callable[[float], str], float]] = (
+    ("model calls", lambda usage: usage.calls, lambda mean: f"{mean:,.3g}", 3),
+    ("tokens", _tokens, lambda mean: f"{mean:,.0f}", 1_000),
+    ("cost", lambda usage: usage.cost_usd, lambda mean: f"${mean:.3g}", 0.01),
 )
-"""Name, amount of a usage, and how a mean of it is shown."""
+"""Name, amount of a usage, how a mean of it is shown, and how much more of one case is named."""

@@ -77,7 +77,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--llm-resume",
         action="store_true",
-        help="go on with a golden run that was killed or stopped: what it has is not made again",
+        help="resume a golden run that was killed or stopped: finished cases are not run again",
     )
     group.addoption(
         "--llm-mutate",

@@ -50,8 +50,6 @@ MOST_COLLECTED = 32 << 20
 MOST_ANSWERED = 128 << 20
 """The same of an answer: a batch of embeddings has several tens of MiB."""
 
-TOO_LONG_ANSWER = f"has more than {MOST_ANSWERED >> 20} MiB"
-
 TOO_LONG = f"has more than {MOST_COLLECTED >> 20} MiB"
 
 _MOST_READ = 1 << 20  # bytes of a body, by the leak check

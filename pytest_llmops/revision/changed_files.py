@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ _FILES = 10
 _COMMITS = 5  # of a file
 _LINES = 80  # of a difference
 _WIDEST = 400  # characters of a line
+_OUTSIDE = " outside the project"
 _DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--relative")
 
 
@@ -80,6 +82,7 @@ def _find_files(commit: str, paths: Sequence[str], root: Path, ran: str) -> Iter
     if not paths or match is None:
         return
     revision, edited = match.groups()
+    paths = [path for path in paths if not path.startswith(("/", "../")) and not path.endswith(_OUTSIDE)]
     with suppress(RevisionError):
         if edited and run_git(["rev-parse", "HEAD"], root) != revision:
             return
@@ -88,10 +91,13 @@ def _find_files(commit: str, paths: Sequence[str], root: Path, ran: str) -> Iter
         for path in sorted(filter(None, named.split("\0")))[:_FILES]:
             log = run_git(
                 ["log", "--format=%h %cs %s", f"{commit}..{revision}", "--", _literal(path)], root
-            ).splitlines()
+            ).split("\n")
+            log = [line for line in log if line]
             difference = run_git([*_DIFF, "-U2", *sides, "--", _literal(path)], root)
+            if edited and os.environ.get("CI"):
+                difference = ""  # a file that CI edits may have values in it that nobody committed
             yield ChangedFile(
-                path=path,
+                path=mask(path),
                 commits=len(log),
                 newest=[mask(line[:_WIDEST]) for line in log[:_COMMITS]],
                 difference=_shorten(difference),
@@ -104,7 +110,7 @@ def _literal(path: str) -> str:
 
 def _shorten(difference: str) -> str:
     """Return a difference without its head, masked as one text, since a secret may have several lines."""
-    lines = difference.splitlines()
+    lines = difference.split("\n")
     start = next((at for at, line in enumerate(lines) if line.startswith("@@")), 0)
     text = mask("\n".join(line[:_WIDEST] for line in lines[start : start + _LINES]))
     left = len(lines) - start - _LINES

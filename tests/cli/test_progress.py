@@ -52,7 +52,7 @@ def test_without_a_terminal_there_are_lines(monkeypatch):
 
     numbers = [int(re.match(r"(\d) of 8 cases, 0 model calls", line)[1]) for line in lines[1:]]
     assert numbers == sorted(numbers)
-    assert numbers[-1] >= 4
+    assert numbers[-1] >= 1
     assert re.search(r", about \d+ s left$", lines[-1])
     assert "\x1b" not in "".join(lines)
 

@@ -190,7 +190,8 @@ def test_a_ci_reads_it_as_junit(shop, monkeypatch):
     assert tests["gift"] is None
     (suite,) = [one for one in ET.parse(shop / "junit.xml").getroot() if "golden" in one.get("name")]  # noqa: S314 - as above
     assert [suite.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["4", "1", "0", "1"]
-    assert suite[0].get("file"), suite[0].get("line") == ("golden/shop.yaml", "4")
+    (long,) = [test for test in suite if test.get("name") == "long"]
+    assert (long.get("file"), long.get("line")) == ("golden/shop.yaml", "4")
 
 
 def test_a_job_that_failed_is_red_in_every_format(shop):
@@ -217,10 +218,12 @@ def test_code_scanning_reads_it_as_sarif(shop, monkeypatch):
 
 
 def test_hostile_texts_are_texts_in_xml(shop):
-    text = (shop / "base.json").read_text().replace("60 days", "]]></failure>\\u0000\\ud800\\u202e&")
+    text = (shop / "base.json").read_text().replace("missing: ", "]]></failure>\\u0000\\ud800\\u202e&")
     (shop / "run.json").write_text(text.replace("golden/shop.yaml::long", "golden/shop.yaml::<x>\\u0001"))
     assert main(["report", "run.json", "--baseline", "none", "-o", "report.xml"]) == 0
-    assert any(name.startswith("<x>") for name in read_junit(shop / "report.xml"))
+    tests = read_junit(shop / "report.xml")
+    assert any(name.startswith("<x>") for name in tests)
+    assert any(found and "]]></failure>" in found[1] for found in tests.values())
 
 
 def test_the_page_allows_its_own_script_and_style_alone(report, shop):

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from pytest_llmops.documents.file_lock import take_lock
 from tests.command import main
 from tests.report_page import read_data
 
@@ -98,6 +99,15 @@ def test_a_killed_run_can_be_reported(killed, monkeypatch, capsys):
     assert main(["report"]) == 0
     assert "pytest --llm-golden --llm-resume" in capsys.readouterr().err
     assert len(read_data(project.path / "report.html")["cases"]) == 11
+    assert main(["accept", UNFINISHED]) != 0
+    monkeypatch.syspath_prepend(project.path)
+    project.run("--llm-accept").assert_outcomes(passed=13)
+    (project.path / ".llmops/runs/unfinished-before.jsonl").rename(project.path / "killed.jsonl")
+    assert main(["compare", "golden/baseline.json", "killed.jsonl"]) != 0
+    for name in ("r.md", "r.xml"):
+        assert main(["report", "killed.jsonl", "-o", name]) == 0
+    assert "**undecided**" in (project.path / "r.md").read_text()
+    assert "did not come to its end" in (project.path / "r.xml").read_text()
 
 
 CHANGES = {
@@ -129,11 +139,117 @@ def test_a_run_of_something_else_is_not_gone_on_with(killed):
     for words in (["init", "-q"], ["add", "-f", UNFINISHED]):
         subprocess.run(["git", *words], cwd=project.path, check=True)  # noqa: S603, S607 - our own words
     result = project.run_here("--llm-resume")
-    result.stderr.fnmatch_lines(["*unfinished.jsonl: is in git, so it may be no run's*"])
+    result.stderr.fnmatch_lines(["*unfinished.jsonl: is in git, so a change may have written it*"])
     subprocess.run(["git", "rm", "-q", "--cached", UNFINISHED], cwd=project.path, check=True)  # noqa: S603, S607 - as above
     refuse("the setting record", "--llm-record", "all")
     assert project.asked() == asked
     assert (project.path / UNFINISHED).read_bytes() == kept
+
+
+def test_a_folder_that_a_link_in_git_leads_to_is_none_of_ours(killed):
+    project = killed("-o", "llm_concurrency=12")
+    (project.path / ".llmops").rename(project.path / "golden/_kept")
+    (project.path / ".llmops").symlink_to("golden/_kept", target_is_directory=True)
+    for words in (["init", "-q"], ["add", "-f", ".llmops"]):
+        subprocess.run(["git", *words], cwd=project.path, check=True)  # noqa: S603, S607 - our own words
+
+    result = project.run_here("--llm-resume")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*.llmops: is in git, so a change may have written it*"])
+
+
+def test_what_was_edited_while_the_run_was_under_way_is_not_taken_over(project):
+    """Its answers are of both versions, and nobody knows which of which."""
+    set_up(project, APP.replace("def answer(question):", EDITS))
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "--llm-golden", "-p", "no:cacheprovider", "-q"],
+        cwd=project.path,
+        check=False,
+        stdout=subprocess.DEVNULL,
+    )
+    assert (project.path / UNFINISHED).read_bytes().count(b'"case"') >= 2
+    result = project.run("--llm-resume")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*cannot be resumed*code shop.py changed*"])
+
+
+EDITS = """def answer(question):
+        if question == "n3" and not Path("go").exists():
+            time.sleep(1.2)
+            Path("shop.py").write_text(Path("shop.py").read_text() + "TONE = 1\\n")
+            time.sleep(1.5)
+            import signal
+            os.kill(os.getpid(), signal.SIGKILL)"""
+
+
+def test_a_second_session_leaves_the_file_of_the_first_alone(project):
+    set_up(project, APP)
+    (project.path / ".llmops/runs").mkdir(parents=True, exist_ok=True)
+    lock = take_lock(project.path / ".llmops/runs/unfinished.lock")
+    (project.path / UNFINISHED).write_text("of another session\n")
+    (project.path / "go").touch()
+    try:
+        project.run("-n", "2").assert_outcomes(passed=13)
+    finally:
+        lock.release()
+    assert (project.path / UNFINISHED).read_text() == "of another session\n"
+
+
+def test_a_torn_line_is_cut_before_the_run_goes_on(killed):
+    project = killed("-o", "llm_concurrency=12")
+    with (project.path / UNFINISHED).open("ab") as file:
+        file.write(b'{"case": "golden/sh')
+    (project.path / "go").unlink()
+    result = project.run("--llm-resume", "-x", "-o", "llm_timeout_s=2")
+    assert result.ret == 1
+    (project.path / "go").touch()
+
+    project.run("--llm-resume").assert_outcomes(passed=13)
+
+
+def test_going_on_with_a_part_keeps_the_rest(killed):
+    project = killed("-o", "llm_concurrency=12")
+    asked = len(project.asked())
+    project.run("--llm-resume", "-k", "n5").assert_outcomes(passed=1, deselected=12)
+    project.run("--llm-resume").assert_outcomes(passed=13)
+
+    assert project.asked()[asked:] in (["n5", "n5"], ["n5"])
+    assert not (project.path / UNFINISHED).exists()
+
+
+def test_a_run_that_does_not_go_on_sets_the_results_aside(killed):
+    project = killed("-o", "llm_concurrency=12")
+    kept = (project.path / UNFINISHED).read_bytes()
+    project.run().assert_outcomes(passed=13)
+
+    assert (project.path / ".llmops/runs/unfinished-before.jsonl").read_bytes() == kept
+
+
+def test_an_app_that_ends_its_process_and_sets_a_variable_is_run_to_the_end(project, monkeypatch):
+    """By `--isolate`, whose further processes go on by themselves."""
+    app = """
+        import os
+        from pathlib import Path
+
+        def answer(question):
+            os.environ["SESSION"] = os.environ.get("SESSION", "") + "x"
+            if question == "n5" and not Path("went").exists():
+                Path("went").touch()
+                os.kill(os.getpid(), 9)
+            return question
+    """
+    set_up(project, app)
+    monkeypatch.chdir(project.path)
+    run = subprocess.run(
+        [sys.executable, "-c", "import sys; from pytest_llmops.cli import main; sys.exit(main(sys.argv[1:]))",
+         "run", "--isolate", "--concurrency", "2"],
+        cwd=project.path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(project.path), *sys.path])},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "resumed" not in run.stdout
+    assert not (project.path / UNFINISHED).exists()
 
 
 def test_a_run_that_stopped_at_the_first_failure_goes_on_and_tries_what_broke_again(project):
@@ -154,7 +270,7 @@ def test_without_an_unfinished_run_all_cases_are_run(project):
     result = project.run_here("--llm-resume")
 
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["resumed: nothing, for no unfinished run was left"])
+    result.stdout.fnmatch_lines(["nothing to resume: there is no unfinished run"])
     assert len(project.asked()) == 4
 
 

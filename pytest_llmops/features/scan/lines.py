@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from itertools import accumulate
 from pathlib import Path
 
@@ -33,72 +34,85 @@ def add_lines(path: Path, findings: Sequence[Finding]) -> list[Finding]:
         if file.read(1):
             return list(findings)
     starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
-    find = _finder(text, suffix_of(path), starts)
+    pointers = {finding.pointer for finding in findings if finding.pointer}
+    places = _find_all(text, suffix_of(path), starts, pointers)
     located = []
     for finding in findings:
-        at = find(finding.pointer) if finding.pointer else finding.start
+        at = places.get(finding.pointer, -1) if finding.pointer else finding.start
         line = bisect_right(starts, at)
-        found = at >= 0
-        located.append(replace(finding, line=line, column=at - starts[line - 1] + 1) if found else finding)
+        located.append(finding if at < 0 else replace(finding, line=line, column=at - starts[line - 1] + 1))
     return located
 
 
-def _finder(text: str, suffix: str, starts: Sequence[int]) -> Callable[[str], int]:
-    """Return the function that finds the text of a pointer in a file; -1 where it is not seen."""
+def _find_all(text: str, suffix: str, starts: Sequence[int], pointers: Iterable[str]) -> dict[str, int]:
+    """Return where the texts of pointers begin in a file, as far as they are seen."""
     if has_json_lines(suffix, text):
-
-        def find_in_line(pointer: str) -> int:
-            number, _, rest = pointer[1:].partition("/")
-            start = starts[int(number)]
-            found = _find(text[start : starts[int(number) + 1]], f"/{rest}" if rest else "")
-            return start + max(found, 0)
-
-        return find_in_line
+        by_line: defaultdict[int, list[str]] = defaultdict(list)
+        for pointer in pointers:
+            by_line[int(pointer.split("/")[1])].append(pointer)
+        places: dict[str, int] = {}
+        for number, of_line in by_line.items():
+            start = starts[number]
+            line = text[start : starts[number + 1]]
+            rests = {pointer: pointer[len(f"/{number}") :] for pointer in of_line}
+            found = _find_in_json(line, rests.values())
+            places |= {pointer: start + found.get(rest, 0) for pointer, rest in rests.items()}
+        return places
     if suffix in YAML and (document := read_yaml_values(text)):
-        places = {pointer: start for start, _, pointer in document.scalars}
-        return lambda pointer: places.get(document.find_scalar(pointer), -1)
-    return partial(_find, text)
+        scalars = {pointer: start for start, _, pointer in document.scalars}
+        return {pointer: scalars.get(document.find_scalar(pointer), -1) for pointer in pointers}
+    return _find_in_json(text, pointers)
 
 
-def _find(text: str, pointer: str) -> int:
-    """Return where the value of a JSON pointer begins; -1 where it is not seen."""
-    try:
-        at = _skip(text, 0)
+class _Wanted(dict[str, "_Wanted"]):
+    """Tokens of pointers that go on below a place; those that end here are in `ends`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: list[str] = []
+
+
+def _find_in_json(text: str, pointers: Iterable[str]) -> dict[str, int]:
+    """Return where the values of JSON pointers begin, found in one pass."""
+    wanted = _Wanted()
+    for pointer in pointers:
+        place = wanted
         for token in pointer.split("/")[1:]:
-            if text[at] == "{":
-                at = _find_member(text, at + 1, token)
-            elif text[at] == "[":
-                at = _find_item(text, at + 1, int(token))
-            else:
-                break  # JSON within a text
-    except (IndexError, StopIteration, ValueError, RecursionError):
-        return -1
-    return at
+            place = place.setdefault(token, _Wanted())
+        place.ends.append(pointer)
+    places: dict[str, int] = {}
+    with suppress(IndexError, StopIteration, ValueError, RecursionError):  # no JSON, or it is cut
+        _walk(text, _skip(text, 0), wanted, places)
+    return places
 
 
-def _find_member(text: str, at: int, token: str) -> int:
-    while True:
-        key, at = _decode(text, _skip(text, at))
-        at = _skip(text, text.index(":", at) + 1)
-        if escape(key) == token:
-            return at
-        at = _next(text, at)
+def _walk(text: str, at: int, wanted: _Wanted, places: dict[str, int]) -> int:
+    """Note the places of what is wanted in the value that begins here, and return its end."""
+    places.update(dict.fromkeys(wanted.ends, at))
+    if not wanted or text[at] not in "{[":
+        places.update(dict.fromkeys(_all_below(wanted), at))  # JSON within a text
+        return _decode(text, at)[1]
+    is_object, close = text[at] == "{", "}" if text[at] == "{" else "]"
+    at = _skip(text, at + 1)
+    number = 0
+    while text[at] != close:
+        token = str(number)
+        if is_object:
+            key, at = _decode(text, at)
+            at = _skip(text, text.index(":", at) + 1)
+            token = escape(key)
+        below = wanted.get(token)
+        at = _skip(text, _decode(text, at)[1] if below is None else _walk(text, at, below, places))
+        number += 1
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+    return at + 1
 
 
-def _find_item(text: str, at: int, number: int) -> int:
-    at = _skip(text, at)
-    for _ in range(number):
-        at = _skip(text, _next(text, at))
-    return at
-
-
-def _next(text: str, at: int) -> int:
-    """Return the place behind the comma after the value that begins here."""
-    _, end = _decode(text, at)
-    end = _skip(text, end)
-    if text[end] != ",":
-        raise ValueError("the last one")
-    return end + 1
+def _all_below(wanted: _Wanted) -> Iterator[str]:
+    for below in wanted.values():
+        yield from below.ends
+        yield from _all_below(below)
 
 
 def _skip(text: str, at: int) -> int:

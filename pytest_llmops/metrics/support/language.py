@@ -260,6 +260,13 @@ UNKNOWN = "?"
 """The code of a text in a language of which nothing is known."""
 
 
+def count_words_apart(text: str, code: str, other: str) -> int:
+    """Return how many words of grammar a text has that only the one language has, less those of the other."""
+    mine, theirs = (_function_words().get(name, {}).keys() for name in (code, other))
+    words = [word for word in _WORD.findall(fold_typography(text).casefold()) if len(word) > 1]
+    return sum((word in mine - theirs) - (word in theirs - mine) for word in words)
+
+
 @lru_cache(maxsize=16_384)
 def detect_language(text: str) -> str:
     """

@@ -73,6 +73,7 @@ class GoldenPlugin:
         measured: Lines of such measurements, for the summary.
         conclusion: Made at the end of the session.
         report: Writes the reports of the run, where it has any.
+        is_kept: The file of the last golden run was written.
     """
 
     evaluation: Evaluation
@@ -84,6 +85,7 @@ class GoldenPlugin:
     measured: list[str] = field(default_factory=list)
     conclusion: Conclusion | None = None
     report: Callable[[], None] = lambda: None
+    is_kept: bool = False
 
     @classmethod
     def of(cls, config: pytest.Config, selection: Selection) -> GoldenPlugin:
@@ -225,8 +227,9 @@ class GoldenPlugin:
         yield
         self.report()
         if (journal := self.evaluation.journal) is not None:
-            ran = self.conclusion is not None and bool(self.conclusion.run.results)
-            journal.close(finished=ran and not _is_cut_short(session))
+            run = None if self.conclusion is None else self.conclusion.run
+            ran = run is not None and bool(run.results) and self.evaluation.is_over(run)
+            journal.close(finished=ran and self.is_kept and not _is_cut_short(session))
         process_end.hand_over(int(session.exitstatus))
 
     def _end(self, session: pytest.Session) -> None:
@@ -331,7 +334,9 @@ class GoldenPlugin:
     def _save(self, run: Run) -> str:
         """Write the run; a sentence if the requested file could not be written."""
         settings, problems = self.evaluation.settings, self.evaluation.problems
-        problems += filter(None, [save_run(run, settings.path(settings.last_run))])
+        unkept = save_run(run, settings.path(settings.last_run))
+        self.is_kept = not unkept
+        problems += filter(None, [unkept])
         return save_run(run, settings.path(settings.out)) if settings.out else ""
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -388,8 +393,8 @@ def open_golden_run(config: pytest.Config) -> None:
 
 def _is_cut_short(session: pytest.Session) -> bool:
     """Return whether the session ended before its last item."""
-    is_interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
-    return bool(session.shouldfail or session.shouldstop or is_interrupted)
+    is_whole = session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+    return bool(session.shouldfail or session.shouldstop or not is_whole)
 
 
 def _wrong_tags(golden: Golden) -> Iterable[Problem]:

@@ -23,7 +23,7 @@ from pytest_llmops.recorder.egress import (
 from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.patches import Change
 from pytest_llmops.recorder.processes import note_looked
-from pytest_llmops.recorder.seams.answers import Collected, read_answer, write_answer
+from pytest_llmops.recorder.seams.answers import BoundedBytes, read_answer, write_answer
 
 LIBRARIES = ("aiohttp",)
 
@@ -155,7 +155,7 @@ class _NoTransport:
 def _watch(connection: Any, exchange: Exchange, method: str) -> None:
     """Collect what comes over a connection until it is given back, then log the answer."""
     protocol = connection.protocol
-    raw = Collected()
+    raw = BoundedBytes()
     lost: list[BaseException | None] = []
     receive, lose = protocol.data_received, protocol.connection_lost
 

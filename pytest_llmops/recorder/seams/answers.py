@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_llmops.recorder.bodies import decode
-from pytest_llmops.recorder.egress import MOST_ANSWERED, TOO_LONG_ANSWER
+from pytest_llmops.recorder.egress import MOST_ANSWERED
 from pytest_llmops.recorder.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Given(io.BytesIO):
         """Send nothing."""
 
 
-class Collected:
+class BoundedBytes:
     """The bytes of an answer as they come; of one that is too long to be looked at, none."""
 
     def __init__(self, head: bytes = b"") -> None:
@@ -49,8 +49,8 @@ class Collected:
 
     @property
     def fault(self) -> str:
-        """Why nobody can look at them; empty where one can."""
-        return f"the answer {TOO_LONG_ANSWER}" if self._size > MOST_ANSWERED else ""
+        """Why they cannot be looked at; empty where they can."""
+        return f"the answer has more than {MOST_ANSWERED >> 20} MiB" if self._size > MOST_ANSWERED else ""
 
     def join(self) -> bytes:
         return b"".join(self._parts)

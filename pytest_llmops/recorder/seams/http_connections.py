@@ -34,7 +34,7 @@ from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.identity import is_loopback
 from pytest_llmops.recorder.patches import Change
 from pytest_llmops.recorder.processes import note_looked
-from pytest_llmops.recorder.seams.answers import Collected, Given, read_answer, write_answer
+from pytest_llmops.recorder.seams.answers import BoundedBytes, Given, read_answer, write_answer
 
 LIBRARIES = ("http.client", "urllib3.connection")
 _HTTP, _HTTPS = 80, 443
@@ -300,7 +300,7 @@ class _WatchedFile:
         self._file, self._exchange, self._method = response.fp, exchange, method
         head = f"HTTP/1.1 {response.status} OK\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
-        self._raw = Collected(f"{head}\r\n".encode("latin-1", "replace"))
+        self._raw = BoundedBytes(f"{head}\r\n".encode("latin-1", "replace"))
         self._at_end = False
         exchange.leave = self.finish
 

@@ -28,7 +28,7 @@ from pytest_llmops.recorder.egress import (
 from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.patches import Change
 from pytest_llmops.recorder.processes import note_looked, note_unread
-from pytest_llmops.recorder.seams.answers import Collected, is_cached, undo_coding
+from pytest_llmops.recorder.seams.answers import BoundedBytes, is_cached, undo_coding
 
 LIBRARIES = ("httpx", "httpx2")
 _OK, _UPGRADED = 200, 101
@@ -300,7 +300,7 @@ class _RecordedStream:
         self._stream = response.stream
         self._exchange = exchange
         self._content_type = content_type
-        self._chunks = Collected()
+        self._chunks = BoundedBytes()
         self._encoding = response.headers.get("content-encoding", "")
         self._cached = is_cached(response.headers.items())
 

@@ -3,8 +3,8 @@ The run file: everything a run produced, in one JSON file that can be compared b
 
 Its JSON Schema is `run.schema.json` in this folder. A file named `.jsonl` is a stream of the same: the head
 without results on the first line, a result on each further one, and `{"usage": …}` last. Of several results
-of one case, which was repeated, the last counts, and so do further stamps, `{"signature": …}`. A stream that
-is cut off is a smaller run.
+of one case, which was repeated, the last counts. Further stamps, `{"signature": …}`, and errors of no case,
+`{"errors": […]}`, may stand between. A stream that is cut off is a smaller run.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from pytest_llmops.documents.reading import (
     list_of,
     read_any,
     read_fields,
+    read_name,
     read_version,
     reader_of,
     record_reader,
@@ -122,11 +123,13 @@ class Stream:
         head: The run without results.
         results: In the order of their lines: several of a case that was repeated.
         stamps: That came after the head.
+        errors: Of no case.
     """
 
     head: Mapping[str, Any]
     results: Sequence[CaseResult]
     stamps: Mapping[str, str]
+    errors: Sequence[str]
 
 
 def read_stream(path: Path) -> Stream:
@@ -144,6 +147,7 @@ def _parse_stream(text: str) -> Stream:
     head: dict[str, Any] = {}
     results: list[CaseResult] = []
     stamps: dict[str, str] = {}
+    errors: list[str] = []
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not lines:
         raise BrokenValueError("is empty")
@@ -161,13 +165,15 @@ def _parse_stream(text: str) -> Stream:
                 head = read_head(value)
             elif only == {"signature"}:
                 stamps |= _read_stamps(value["signature"])
+            elif only == {"errors"}:
+                errors += list_of(read_name)(value["errors"])
             elif is_last and only == {"usage"}:
                 head["usage"] = reader_of(Usage)(value["usage"])
             else:
                 results.append(read_result(value))
         except BrokenValueError as error:
             raise BrokenValueError(f"line {number}: {error}") from None
-    return Stream(head=head, results=results, stamps=stamps)
+    return Stream(head=head, results=results, stamps=stamps, errors=tuple(dict.fromkeys(errors)))
 
 
 def _parse_lines(text: str) -> Run:
@@ -225,6 +231,11 @@ def _encode(run: Run, path: Path) -> bytes:
     start, usage = _dump(path, "the head", head)[:-1], _dump(path, "the head", plain(run.usage))
     text = f'{start}, "results": [{", ".join(pieces)}], "usage": {usage}}}'
     return f"{lay_out(text, 1)}\n".encode()
+
+
+def dump_errors(errors: Sequence[str]) -> bytes:
+    """Return a line of errors that are of no case."""
+    return f"{dump_json({'errors': list(errors)})}\n".encode()
 
 
 def _plain_head(run: Run, cases: Sequence[str]) -> dict[str, Any]:

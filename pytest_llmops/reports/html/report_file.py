@@ -29,7 +29,7 @@ def write_report(data: Mapping[str, Any], path: Path) -> None:
         OSError: The folder cannot be made or written.
     """
     if path.suffix not in SUFFIXES:
-        raise RunFileError(f"{path}: not written: the name of a report ends in {' or '.join(SUFFIXES)}")
+        raise RunFileError(f"{path}: not written: the name of an HTML report ends in {' or '.join(SUFFIXES)}")
     write_atomically(path, render_page(data).encode())
 
 

@@ -51,7 +51,7 @@ class NotBegunError(LLMOpsError):
     """A case was not run, since the session stops."""
 
 
-class Journal(Protocol):
+class ResultKeeper(Protocol):
     """Keeps the results of a run beyond its process."""
 
     def find(self, task: Task) -> CaseResult | None:
@@ -89,7 +89,7 @@ class CaseRunner:
     spans: Spans = "none"
     base: Mapping[str, CaseResult] = field(default_factory=dict)
     main_thread: MainThread = field(default_factory=MainThread)
-    journal: Journal | None = None
+    journal: ResultKeeper | None = None
     is_started: bool = field(init=False, default=False)
     _futures: dict[str, Future[CaseResult]] = field(default_factory=dict)
     _repeated: Future[Mapping[str, CaseResult]] | None = None

@@ -22,6 +22,7 @@ from pytest_llmops.documents.file_lock import FileLock, hold_lock, take_lock, wa
 from pytest_llmops.records import CaseResult
 
 _STOP = "stop"
+_JOURNAL = "journal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,13 @@ class SharedStore:
         if (lock := take_lock(path)) is not None:
             lock.release()
         return lock is None
+
+    def note_journal(self) -> None:
+        """Let the other processes know that the controller keeps the results of this session."""
+        (self.folder / _JOURNAL).touch()
+
+    def has_journal(self) -> bool:
+        return (self.folder / _JOURNAL).exists()
 
     def stop(self) -> None:
         """Let no process of the session begin a case any more."""

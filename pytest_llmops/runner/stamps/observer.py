@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.gates.stamps import CHANGING, SEPARATOR, STAMPED
+from pytest_llmops.gates.stamps import STAMPED
 from pytest_llmops.records import Golden
 from pytest_llmops.runner.stamps.app_code import AppCode, add_files, find_code
 from pytest_llmops.runner.stamps.environment import restamp_variable, stamp_environment, watched
@@ -84,8 +84,8 @@ class AppObserver:
         """
         Return the stamps of an earlier process as they would be now, and those of variables that it lacks.
 
-        Many are of what the app has not met yet in this process. What cannot be looked up stays as it was:
-        weights, files outside the project, and the app's own state, which it wrote then.
+        Many are of what the app has not read yet in this process. What cannot be looked up stays as it was:
+        weights, and files outside the project.
         """
         now = self.stamps()
         code = AppCode(self.root)
@@ -95,9 +95,7 @@ class AppObserver:
         found = {name: value for name, value in now.items() if name.startswith("environment:")}
         for name, value in stamps.items():
             kind, _, about = name.partition(":")
-            if CHANGING in value.split(SEPARATOR):
-                found[name] = value
-            elif name in now:
+            if name in now:
                 found[name] = now[name]
             elif kind == "file":
                 found |= restamp_file(about, value, self.root, self._started_s)

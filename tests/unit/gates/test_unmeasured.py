@@ -59,7 +59,7 @@ def test_a_file_has_one_note_with_its_cases():
         ("Wir erstatten den Preis.", "German"),
         ("Nous remboursons le prix.", "French"),
         ("Hoe lang duurt het?", "Dutch"),
-        ("Kolik to stoj\u00ed a kdy to bude?", "Czech"),
+        ("Co m\u00e1m d\u011blat a kde je m\u016fj \u00fa\u010det?", "Czech"),
         (
             "\u0421\u043a\u043e\u043b\u044c\u043a\u043e \u044d\u0442\u043e \u0441\u0442\u043e\u0438\u0442?",
             "Cyrillic",
@@ -71,7 +71,19 @@ def test_a_language_with_the_letters_of_english_is_another_one(text, name):
     assert f"1 case is mostly in {name}," in note
 
 
-@pytest.mark.parametrize("text", ["FW-10412", "", "Boots?", "Where is DPD Express?"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FW-10412",
+        "",
+        "Boots?",
+        "Where is DPD Express?",
+        "Is die casting in-house?",
+        "A menu in a la carte style",
+        "What is the price per se?",
+        "Who wrote Don Quijote de la Mancha?",
+    ],
+)
 def test_a_text_of_which_nobody_can_tell_is_not_named(text):
     assert describe_unmeasured(golden_of(text, metric="facts")) == []
 
