@@ -93,6 +93,15 @@ def changed_files(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[str,
     return tuple(dict.fromkeys(paths))
 
 
+def changed_variables(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the variables that a run had set, and that the base had not or with another value."""
+    return tuple(
+        name.partition(":")[2]
+        for name, _, after in _find_changes(base, new)
+        if name.startswith("environment:") and after is not None
+    )
+
+
 def describe_unstamped(base: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
     """A line for the kinds of which only one run has stamps: whether they changed is unknown."""
     lines = []

@@ -221,7 +221,8 @@ def _close(sides: Sides, cases: SortedCases) -> Iterable[Block]:
     yield Notes(items=[render_usage(sides.run.usage)])
     red = (*cases.worse, *cases.dropped)
     if command := rerun_command(red[:_RUN_AGAIN]):
-        yield Fold(line="to see it yourself", texts=[("$", command)])
+        texts = [("$", command), *([("", sides.setting)] if sides.setting else [])]
+        yield Fold(line="to see it yourself", texts=texts)
 
 
 def _write(document: Document, link: str) -> str:

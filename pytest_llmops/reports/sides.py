@@ -12,7 +12,8 @@ from typing import NamedTuple
 from pytest_llmops.bounds import holds
 from pytest_llmops.gates.absolute import judge_case
 from pytest_llmops.gates.outcomes import worst
-from pytest_llmops.gates.stamps import UNFINISHED
+from pytest_llmops.gates.stamps import UNFINISHED, changed_variables
+from pytest_llmops.printable import name_some
 from pytest_llmops.records import Case, CaseResult, Comparison, Outcome, Run, Status, Verdict
 from pytest_llmops.registry import find_traits
 from pytest_llmops.revision.changed_files import Since
@@ -25,6 +26,7 @@ CUT_SHORT = "the run did not come to its end, and this is what it had by then"
 SUCCESS = "success"
 """The word of CIs for a job that ended well."""
 
+_NAMED = 3
 MOST_TYPED = 20
 """Cases that a command names."""
 
@@ -52,6 +54,12 @@ class Sides:
     def is_unfinished(self) -> bool:
         """Whether the run did not come to its end."""
         return self.run.signature.get("partial") == UNFINISHED
+
+    @property
+    def setting(self) -> str:
+        """How the environment of the run differed, for whoever runs a case again; empty where it did not."""
+        names = changed_variables(self.base.signature, self.run.signature) if self.named else ()
+        return f"with {name_some(list(names), _NAMED)} set as in that run" if names else ""
 
     @cached_property
     def sorted(self) -> SortedCases:

@@ -88,6 +88,7 @@ def test_a_reviewer_learns_what_broke_since_when_and_how_to_see_it(comment):
     assert "- also changed since the baseline: environment TONE is set now\n" in text
     assert "| keywords mean \\>= 0.1 | 0.5 | 0.5 |" in text
     assert "  $          pytest --llm-golden golden/shop.yaml::long\n" in text
+    assert "with TONE set as in that run" in text
 
 
 def test_a_reviewer_sees_the_commits_and_lines_that_came_since(shop, comment, monkeypatch):

@@ -40,6 +40,7 @@ def test_a_reviewer_learns_what_broke_since_when_and_how_to_see_it(report):
         "passed": 2, "failed": 1, "regressed": 0, "undecided": 0, "error": 0, "known": 1,
     }  # fmt: skip
     assert data["causes"] == ["environment TONE is set now"]
+    assert data["actions"][0]["text"].endswith("with TONE set as in that run.")
     (case,) = [case for case in data["cases"] if case["status"] == "failed"]
     assert (case["id"], case["input"]) == ("golden/shop.yaml::long", "How long?")
     assert case["command"] == "pytest --llm-golden golden/shop.yaml::long"

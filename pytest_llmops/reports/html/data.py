@@ -122,7 +122,7 @@ def build_data(
         "causes": comparison.differs,
         "unstamped": comparison.not_stamped,
         "problems": [*problems, *filter(None, [comparison.since_release])],
-        "actions": list(_list_actions(statuses, file, shown, compared=bool(sides.named), leaks=_leaks(run))),
+        "actions": list(_list_actions(sides, statuses, file, shown)),
         "usage": _describe_usage(run.usage, run.results),
         "usage_before": _describe_usage(sides.base.usage, ()) if sides.named else None,
         "checks": [_describe_suite_verdict(verdict, run) for verdict in sides.suite],
@@ -187,16 +187,18 @@ def _pass_share(result: CaseResult) -> float:
 
 
 def _list_actions(
-    statuses: Mapping[str, Status], file: str, outcome: Outcome, *, compared: bool, leaks: bool
+    sides: Sides, statuses: Mapping[str, Status], file: str, outcome: Outcome
 ) -> Iterator[dict[str, str]]:
     """Yield what to do next, each with its command."""
+    compared, leaks = bool(sides.named), _leaks(sides.run)
     red = [case for case, found in statuses.items() if found in RED]
     if not red and outcome in RED:
         yield {"text": "Run the golden set again.", "command": "pytest --llm-golden"}
     if command := rerun_command(red, "--llm-spans", "all"):
+        with_ = f", {sides.setting}" if sides.setting else ""
         first = f"the first {MOST_TYPED} of these cases" if len(red) > MOST_TYPED else "these cases"
         yield {
-            "text": f"Run {'the case' if len(red) == 1 else first} again, with all spans.",
+            "text": f"Run {'the case' if len(red) == 1 else first} again, with all spans{with_}.",
             "command": command,
         }
     unclear = [case for case, found in statuses.items() if found == "undecided"]
