@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 from pytest_llmops.calibration.record import load_calibrations
@@ -70,12 +72,36 @@ def compare_files(base: str, run: str, settings: Settings) -> Compared:
         )
         # A missing golden file is another project's, or was moved: its cases are compared as they are.
         goldens, _ = load_goldens_of(new, settings.root)
-        comparison = compare_runs(old, new, release=release, people=people, goldens=goldens)
+        compare_ = partial(compare_runs, release=release, people=people, goldens=goldens)
+        comparison = _compare_part(old, new, compare_) if "partial" in new.signature else compare_(old, new)
         comparison = replace(comparison, since_release=comparison.since_release or left_out)
-        if new.signature.get("partial") == UNFINISHED:
-            comparison = _undecide(comparison)
     base_now = _NO_RUN if old is None else follow_between_runs(old, new)[0]
     return Compared(base=base_now, run=new, goldens=goldens, comparison=comparison)
+
+
+def _compare_part(
+    base: Run | None, run: Run, compare_: Callable[[Run | None, Run], Comparison]
+) -> Comparison:
+    """
+    Compare a part of the cases: with the same ones of the baseline, and without checks over all cases.
+
+    It is undecided at best, whatever the part shows.
+    """
+    ran, asked = (
+        {of(result) for result in run.results} for of in (attrgetter("case"), attrgetter("input_hash"))
+    )
+    met = [one for one in (base.results if base else ()) if one.case in ran or one.input_hash in asked]
+    comparison = compare_(base and replace(base, results=tuple(met)), replace(run, suite={}))
+    missing = {result.case for result in base.results} - ran - {*comparison.missing} if base else set()
+    state = run.signature["partial"]
+    reason = CUT_SHORT if state == UNFINISHED else f"{state} were run"
+    rest = Verdict(check="the rest of the run", outcome="undecided", cases=0, reason=reason)
+    return replace(
+        comparison,
+        outcome=worst([comparison.outcome, rest.outcome]),
+        verdicts=(*comparison.verdicts, rest),
+        missing=(*comparison.missing, *sorted(missing)),
+    )
 
 
 def open_sides(run: str, baseline: str | None, settings: Settings) -> Sides:
@@ -126,13 +152,6 @@ def compare_runs(
     comparison = compare(_NO_RUN, run, people=people, goldens=goldens)
     scored = any(result.scores for result in run.results)
     return _without_base(comparison) if scored else comparison  # which is an error
-
-
-def _undecide(comparison: Comparison) -> Comparison:
-    """Return the comparison of a run that did not come to its end, which is undecided at best."""
-    rest = Verdict(check="the rest of the run", outcome="undecided", cases=0, reason=CUT_SHORT)
-    outcome = worst([comparison.outcome, rest.outcome])
-    return replace(comparison, outcome=outcome, verdicts=(*comparison.verdicts, rest))
 
 
 def _without_base(comparison: Comparison) -> Comparison:

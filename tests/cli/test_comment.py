@@ -119,6 +119,9 @@ def test_a_comment_on_a_selection_says_so(shop, comment, capsys):
     text = capsys.readouterr().out
     assert "a selection: 2 of 4 cases of these golden files were run" in text
     assert "2 missing, which leaves the others undecided at best" in text
+    assert text.startswith(f"{MARKER}\n**failed**\n")
+    assert "| the rest of the run |" in text
+    assert "| keywords mean \\>= 0.1 |" not in text
 
 
 def test_without_a_baseline_that_is_named_it_is_the_accepted_one(comment):
