@@ -192,9 +192,7 @@ class Evaluation:
         """
         from pytest_llmops.evaluation.journal import Journal, Seen
 
-        seen = Seen(
-            stamps=self.observer.stamps, errors=lambda: self.attribution.errors(self._recorder, ended=False)
-        )
+        seen = Seen(stamps=self.observer.stamps, errors=lambda: self.attribution.lost_sight(self._recorder))
         if not joins:
             self.journal = Journal.open(self.settings, self.goldens, seen, resumes=resumes, begins=begins)
             if self.store is not None and self.journal is not None:

@@ -140,8 +140,8 @@ def _find_language(text: str) -> tuple[str, str]:
     from pytest_llmops.metrics.support.language import count_words_apart, detect_language
 
     code, script = detect_language(text), find_script(text)
-    is_told_by_words = script == "Latin" and code in _NAMES and code != "en"
-    if is_told_by_words and count_words_apart(text, code, "en") < _FEWEST_MORE:
+    shows_by_words = script == "Latin" and code in _NAMES and code != "en"
+    if shows_by_words and count_words_apart(text, code, "en") < _FEWEST_MORE:
         return "", ""  # it may be English with a foreign name in it
     if code in _NAMES:
         return code, _NAMES[code]

@@ -72,6 +72,10 @@ class Attribution:
             self.listener_errors()
         )  # before the checks look: a listener may deliver spans until its end
         self._ends.update(dict.fromkeys(process_end.take_unattributed()))
+        return [*self._ends, *self.lost_sight(recorder), *self._leaks(), *finished]
+
+    def lost_sight(self, recorder: Recorder | None) -> list[str]:
+        """Return a sentence for each kind of call, span or request by now that belongs to no known case."""
         calls = recorder.unattributed if recorder else 0
         lost_sight = [
             f"error: {counted(count, f'unattributed {kind}')}: begun on a thread that knows of "
@@ -103,7 +107,7 @@ class Attribution:
                 "this when it is called, or list the host in the golden file: under `record: {allow: …}`, or "
                 "under `never` if it serves a model"
             )
-        return [*self._ends, *lost_sight, *self._leaks(), *finished]
+        return lost_sight
 
     def listener_errors(self) -> list[str]:
         """Return the listeners' errors, once they have finished their work."""

@@ -54,7 +54,7 @@ class Printed:
     def add(self, channel: Channel, text: str, origin: str = "") -> None:
         """Add a text; `origin` is the place in the app that it comes from, where that is known."""
         self._sizes[channel] += len(text)
-        if self._sizes[channel] <= _KEPT:
+        if text and self._sizes[channel] <= _KEPT:
             self._pieces[channel].append((origin, text))
 
     def has_room(self, channel: Channel) -> bool:
