@@ -85,7 +85,7 @@ class Journal:
     began: str = ""
     resumes: bool = False
     _kept: dict[tuple[str, int], CaseResult] = field(default_factory=dict)
-    _waiting: list[bytes] = field(default_factory=list)
+    _waiting: list[CaseResult] = field(default_factory=list)
     _written: Mapping[str, str] = field(default_factory=dict)
     _reported: set[str] = field(default_factory=set)
     _adding: threading.Lock = field(default_factory=threading.Lock)
@@ -197,14 +197,10 @@ class Journal:
 
     def add(self, result: CaseResult) -> None:
         """Write a sealed result within moments."""
-        try:
-            line = dump_result(result)
-        except (TypeError, ValueError):  # it has what JSON has not, and the run file will say so
-            return
         with self._adding:
             if self._is_closed:
                 return
-            self._waiting.append(line)
+            self._waiting.append(result)
             if self._timer is None:
                 self._timer = threading.Timer(_WAIT_S, self._flush)
                 self._timer.daemon = True
@@ -221,7 +217,7 @@ class Journal:
             errors = [error for error in self.seen.errors() if error not in self._reported]
             lines = [] if stamps == self._written else [dump_stamps(stamps)]
             lines += [dump_errors(errors)] if errors else []
-            if _append(self.path, b"".join([*lines, *results])):
+            if _append(self.path, b"".join([*lines, *_dump_all(results)])):
                 self._written = dict(stamps)
                 self._reported.update(errors)
             else:
@@ -291,6 +287,12 @@ def _make_head(settings: Settings, goldens: Sequence[Golden]) -> Run:
         suite={golden.path: golden.suite for golden in goldens},
         environment={BEGAN: datetime.now(UTC).isoformat(timespec="seconds")},
     )
+
+
+def _dump_all(results: Iterable[CaseResult]) -> Iterator[bytes]:
+    for result in results:
+        with suppress(TypeError, ValueError):  # it has what JSON has not, and the run file will say so
+            yield dump_result(result)
 
 
 def _set_aside(path: Path) -> None:
