@@ -33,7 +33,7 @@ _VERBS = (
     Verb(
         name="report",
         module=f"{__name__}.report",
-        help="a run, compared with its baseline, as one HTML file",
+        help="a run, compared with its baseline, as HTML, Markdown, JUnit or SARIF",
         page="docs/report.md",
     ),
     Verb(

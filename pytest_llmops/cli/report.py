@@ -12,7 +12,7 @@ from pytest_llmops.cli.comment import add_comparison_arguments
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.errors import LLMOpsError, RunFileError, describe_error
 from pytest_llmops.evaluation.comparing import open_sides
-from pytest_llmops.evaluation.journal import find_unfinished
+from pytest_llmops.evaluation.journal import find_last_run, unfinished_path
 from pytest_llmops.records import Outcome
 from pytest_llmops.reports.alerts import write_alerts
 from pytest_llmops.reports.comment import write_comment
@@ -47,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _report(given: argparse.Namespace) -> int:
     settings = load_settings(find_root(Path.cwd()))
     out = Path(given.out)
+    if out.suffix not in {*_FORMATS, *SUFFIXES}:
+        endings = ", ".join((*SUFFIXES, *_FORMATS))
+        print(f"{out}: not written: the name of a report ends in one of {endings}", file=sys.stderr)  # noqa: T201 - a command talks to its user
+        return _BROKEN
     try:
         run = given.run or _find_last(settings)
         if out.suffix in _FORMATS:
@@ -56,12 +60,11 @@ def _report(given: argparse.Namespace) -> int:
             history = Path(given.history) if given.history else None
             write_report(make_report(run, given.baseline, history, settings, job=given.job), out)
     except Exception as error:  # noqa: BLE001 - a run file may be anything, and an earlier report must not stay
-        if out.suffix in {*_FORMATS, *SUFFIXES}:
-            with suppress(OSError):
-                out.unlink()
+        with suppress(OSError):
+            out.unlink()
         why = f"{given.out} could not be written: {error.strerror}" if isinstance(error, OSError) else None
         why = why or (str(error) if isinstance(error, LLMOpsError) else describe_error(error))
-        print(why, file=sys.stderr)  # noqa: T201 - a command talks to its user
+        print(why, file=sys.stderr)  # noqa: T201 - as above
         return _BROKEN
     print(given.out)  # noqa: T201 - as above
     return 0
@@ -94,13 +97,11 @@ def _conclude(sides: Sides, job: str | None) -> tuple[Outcome, list[str]]:
 
 
 def _find_last(settings: Settings) -> str:
-    """Return the file of the last golden run, be it over or not."""
-    last, unfinished = settings.path(settings.last_run), find_unfinished(settings)
-    if unfinished is None or (last.exists() and last.stat().st_mtime > unfinished.stat().st_mtime):
-        return str(last)
-    line = f"{CUT_SHORT}; to go on with it: pytest --llm-golden --llm-resume"
-    print(line, file=sys.stderr)  # noqa: T201 - as above
-    return str(unfinished)
+    last = find_last_run(settings)
+    if last == unfinished_path(settings):
+        line = f"{CUT_SHORT}; to go on with it: pytest --llm-golden --llm-resume"
+        print(line, file=sys.stderr)  # noqa: T201 - as above
+    return str(last)
 
 
 def make_report(

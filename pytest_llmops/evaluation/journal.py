@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.documents.file_lock import FileLock, take_lock
-from pytest_llmops.errors import LLMOpsError, ResumeError, RevisionError
+from pytest_llmops.errors import LLMOpsError, ResumeError, RevisionError, RunFileError
 from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.gates.stamps import UNFINISHED, describe_changes
 from pytest_llmops.metrics.sources import sign_source
@@ -45,7 +45,7 @@ BEGAN = "began"
 _ANEW = "To run all cases anew, leave out --llm-resume (llmops run: --resume)"
 _WAIT_S = 1.0  # results of so much time are written together, with one look at the stamps
 _NAMED = 5
-_DECISIVE = ("metrics", "judge", "record", "repeats", "max_repeats", "runs_on")
+_DECISIVE = ("metrics", "judge", "record", "max_repeats", "runs_on")
 """Settings by which results differ."""
 
 _SETTING = "option:"
@@ -146,7 +146,12 @@ class Journal:
 
     def _take_over(self, head: Run, root: Path) -> None:
         _refuse_committed(self.path, root)
-        stream = read_stream(self.path)
+        try:
+            stream = read_stream(self.path)
+        except RunFileError as error:
+            raise ResumeError(
+                f"it cannot be resumed: {str(error).partition('. Restore')[0]}. {_ANEW}"
+            ) from None
         old = dict(stream.head.get("signature", {}))
         settings = [
             f"the setting {name.partition(':')[2]}"
@@ -229,7 +234,9 @@ class Journal:
         if not self.resumes:
             return ""
         if not self._kept:
-            return "nothing to resume: there is no unfinished run"
+            before = self.path.with_name(_BEFORE)
+            more = f"; results of an earlier one are in {_BEFORE}: rename it to {self.path.name}"
+            return f"nothing to resume: there is no unfinished run{more if before.exists() else ''}"
         kept = {case: result.outputs for (case, _), result in self._kept.items()}
         found = [result for result in results if result.case in kept]
         taken = sum(result.outputs[: len(kept[result.case])] == kept[result.case] for result in found)
@@ -255,16 +262,25 @@ def unfinished_path(settings: Settings) -> Path:
     return settings.path(settings.home) / "runs" / f"{UNFINISHED}.jsonl"
 
 
-def find_unfinished(settings: Settings) -> Path | None:
-    """Return the file of a run that did not come to its end; None without one, or while it is under way."""
-    path = unfinished_path(settings)
-    with suppress(OSError):
-        if not path.exists() or (lock := take_lock(path.with_suffix(".lock"))) is None:
-            return None
-        lock.release()
-        with path.open("rb") as file:
-            return path if file.readline() and file.readline() else None
-    return None
+def find_last_run(settings: Settings) -> Path:
+    """
+    Return the file of the last golden run, be it over or not.
+
+    Raises:
+        RunFileError: It is under way, or ended before any case had a result: an earlier run is another one.
+    """
+    last, path = settings.path(settings.last_run), unfinished_path(settings)
+    if not path.exists() or (last.exists() and last.stat().st_mtime > path.stat().st_mtime):
+        return last
+    another = f"to report the run before it: llmops report {settings.last_run}"
+    if (lock := take_lock(path.with_suffix(".lock"))) is None:
+        raise RunFileError(f"the last run is still under way; {another}")
+    lock.release()
+    if path.read_bytes().count(b"\n") < 2:  # noqa: PLR2004 - the head, and a result
+        raise RunFileError(
+            f"the last run ended before a case had a result, and its output says why; {another}"
+        )
+    return path
 
 
 def _make_head(settings: Settings, goldens: Sequence[Golden]) -> Run:

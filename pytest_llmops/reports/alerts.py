@@ -18,13 +18,14 @@ def write_alerts(sides: Sides, *, outcome: Outcome, problems: Iterable[str] = ()
     Return the report in SARIF.
 
     Args:
-        outcome: Of the build: one that is red for no case and no check is an alert by itself.
+        outcome: Of the build: one that is not good, for no case and no check, is an alert by itself.
         problems: Sentences about the run as a whole.
     """
     alerts = list(_list_alerts(sides))
-    if outcome in RED and not alerts:
-        text = "; ".join([f"the run {outcome}", *map(printable, problems)])
-        alerts.append(Alert(rule=_RUN, text=text, path=next(iter(sides.run.suite), "")))
+    if outcome != "passed" and not alerts:
+        text = "; ".join([f"the run is {outcome}", *map(printable, problems)])
+        path = next(iter(sides.run.suite), "")
+        alerts.append(Alert(rule=_RUN, text=text, path=path, level="error" if outcome in RED else "warning"))
     return write_sarif("llmops", dict.fromkeys(alert.rule for alert in alerts), alerts)
 
 

@@ -107,7 +107,8 @@ def _describe(sides: Sides, cases: SortedCases, job: str | None, most: int) -> I
         yield Notes(items=[f"{counted(len(verdicts) - _ROWS, 'further check')}: see the log"])
     yield from list_differences(sides.comparison)
     for file in sides.since.files[:most]:
-        commits = counted(file.commits, "commit") if file.commits else "not committed"
+        commits = counted(file.commits, "commit") if file.commits else ""
+        commits = " and ".join(filter(None, [commits, "not committed" if file.is_edited else ""]))
         texts = [("newest", "\n".join(file.newest)), ("change", _cut(file.difference))]
         yield Fold(line=f"{file.path}: {commits}", texts=[(label, text) for label, text in texts if text])
 

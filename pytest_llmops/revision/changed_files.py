@@ -31,12 +31,14 @@ class ChangedFile:
     Attributes:
         path: From the project's root.
         commits: How many changed it; none where the change is not committed.
+        is_edited: It has changes that are not committed, too.
         newest: A line for each of the newest of these: `1a2b3c4d 2026-11-30 subject`.
         difference: The lines that went and came, with two lines around them.
     """
 
     path: str
     commits: int
+    is_edited: bool
     newest: Sequence[str]
     difference: str
 
@@ -88,6 +90,11 @@ def _find_files(commit: str, paths: Sequence[str], root: Path, ran: str) -> Iter
             return
         sides = [commit] if edited else [commit, revision]
         named = run_git([*_DIFF, "--name-only", "-z", *sides, "--", *map(_literal, paths)], root)
+        head = (
+            run_git([*_DIFF, "--name-only", "-z", "HEAD", "--", *map(_literal, paths)], root)
+            if edited
+            else ""
+        )
         for path in sorted(filter(None, named.split("\0")))[:_FILES]:
             log = run_git(
                 ["log", "--format=%h %cs %s", f"{commit}..{revision}", "--", _literal(path)], root
@@ -99,6 +106,7 @@ def _find_files(commit: str, paths: Sequence[str], root: Path, ran: str) -> Iter
             yield ChangedFile(
                 path=mask(path),
                 commits=len(log),
+                is_edited=path in head.split("\0"),
                 newest=[mask(line[:_WIDEST]) for line in log[:_COMMITS]],
                 difference=_shorten(difference),
             )

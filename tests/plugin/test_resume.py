@@ -135,7 +135,7 @@ def test_a_run_of_something_else_is_not_gone_on_with(killed):
         (project.path / name).write_text(text)
         refuse(expected)
         (project.path / name).write_text(before)
-    refuse("the setting repeats", "--llm-repeats", "2")
+    refuse("repeats", "--llm-repeats", "2")
     for words in (["init", "-q"], ["add", "-f", UNFINISHED]):
         subprocess.run(["git", *words], cwd=project.path, check=True)  # noqa: S603, S607 - our own words
     result = project.run_here("--llm-resume")
@@ -256,6 +256,7 @@ def test_a_run_that_stopped_at_the_first_failure_goes_on_and_tries_what_broke_ag
     set_up(project, APP.replace("time.sleep(60)", "raise ValueError('no n5')"))
     result = project.run_here("-x")
     assert result.ret == 1
+    result.stdout.fnmatch_lines(["stopped before its end: pytest --llm-golden --llm-resume goes on with it"])
     asked = project.asked()
     project.write("go", "")
 
@@ -274,10 +275,20 @@ def test_without_an_unfinished_run_all_cases_are_run(project):
     assert len(project.asked()) == 4
 
 
+def test_the_last_run_that_has_no_result_is_not_reported_as_the_one_before_it(project, monkeypatch, capsys):
+    project.run_here()
+    (project.path / UNFINISHED).write_text('{"version": 2}\n')
+    monkeypatch.chdir(project.path)
+
+    assert main(["report"]) == 3
+    assert "ended before a case had a result" in capsys.readouterr().err
+    assert main(["report", ".llmops/runs/last.json"]) == 0
+
+
 def test_a_broken_file_is_one_message_and_stays(project):
     project.write(UNFINISHED, '{"version": 2}\n{"case":\n{}\n')
     result = project.run_here("--llm-resume")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*unfinished.jsonl*line 2*"])
+    result.stderr.fnmatch_lines(["*cannot be resumed: *unfinished.jsonl*line 2*leave out --llm-resume*"])
     assert (project.path / UNFINISHED).exists()

@@ -295,6 +295,8 @@ class GoldenPlugin:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
     def _notes(self, session: pytest.Session) -> Iterator[str]:
+        if self.evaluation.journal is not None and _is_cut_short(session):
+            yield "stopped before its end: pytest --llm-golden --llm-resume goes on with it"
         if not (self.evaluation.source.revision or session.exitstatus):  # against one, they fail the build
             yield from (f"warning: {excuse}" for excuse in self._find_excuses(session))
 

@@ -54,6 +54,7 @@ def test_a_changed_prompt_has_its_commits_and_its_lines(root):
     head = commit(root, "Say more")
 
     found = since(root, "prompts", "prompts/answer.md", ran=head)
+    assert not found.files[0].is_edited
 
     assert found.accepted.startswith(f"{accepted[:8]} of 20")
     (file,) = found.files
@@ -70,7 +71,7 @@ def test_a_change_that_is_not_committed_is_that_of_the_working_tree(root):
     write(root / "prompts/answer.md", "one\n")
 
     (file,) = since(root, "prompts/answer.md", ran=f"{head}+").files
-    assert (file.commits, "-two" in file.difference) == (0, True)
+    assert (file.commits, file.is_edited, "-two" in file.difference) == (0, True, True)
     assert since(root, "prompts/answer.md", ran=head).files == ()
 
 

@@ -6,11 +6,11 @@ export const ChangedFiles = ({ of: files }) =>
   files.length > 0 && (
     <section>
       <h2>Changed since the baseline</h2>
-      {files.map(({ path, commits, newest, difference }) => (
+      {files.map(({ path, commits, is_edited, newest, difference }) => (
         <details>
           <summary>
             <code>{short(path)}</code>{" "}
-            <span class="dim">{commits ? counted(commits, "commit") : "not committed"}</span>
+            <span class="dim">{[commits > 0 && counted(commits, "commit"), is_edited && "not committed"].filter(Boolean).join(" and ")}</span>
           </summary>
           {newest.length > 0 && (
             <ul class="plain">

@@ -107,7 +107,7 @@ const report = shape({
   outcome: text,
   baseline: text,
   accepted: text,
-  changed_files: list(shape({ path: text, commits: count, newest: list(text), difference: text })),
+  changed_files: list(shape({ path: text, commits: count, is_edited: Boolean, newest: list(text), difference: text })),
   environment: shape({ ended: text, revision: text, branch: text, job: text, url: text }),
   counts: shape({ regressed: count, failed: count, error: count, undecided: count, known: count, passed: count }),
   causes: list(text),
