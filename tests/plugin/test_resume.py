@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from pytest_llmops.documents.file_lock import take_lock
+from pytest_llmops.documents.file_lock import take_lock, wait_for_lock
 from tests.command import main
 from tests.report_page import read_data
 
@@ -61,6 +61,8 @@ def killed(project):
             time.sleep(0.05)
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
+        lock = wait_for_lock(file.with_suffix(".lock"))  # a process that it forked may end a moment later
+        lock.release()
         (project.path / "go").touch()
         return project
 
