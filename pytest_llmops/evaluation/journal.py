@@ -152,14 +152,16 @@ class Journal:
             raise ResumeError(
                 f"it cannot be resumed: {str(error).partition('. Restore')[0]}. {_ANEW}"
             ) from None
-        old = dict(stream.head.get("signature", {}))
+        signature = stream.head.get("signature", {})
         settings = [
             f"the setting {name.partition(':')[2]}"
             for name, value in head.signature.items()
-            if name.startswith(_SETTING) and old.pop(name, None) != value
+            if name.startswith(_SETTING) and signature.get(name) != value
         ]
-        new = {name: value for name, value in head.signature.items() if not name.startswith(_SETTING)}
-        old = {name: value for name, value in old.items() if not name.startswith(_SETTING)}
+        old, new = (
+            {name: value for name, value in side.items() if not name.startswith(_SETTING)}
+            for side in (signature, head.signature)
+        )
         if changed := [*_list_changes(old, new), *settings]:
             raise _refuse(changed)
         if stream.results and not stream.stamps:

@@ -208,6 +208,11 @@ def dump_stamps(stamps: Mapping[str, str]) -> bytes:
     return f"{dump_json({'signature': dict(stamps)})}\n".encode()
 
 
+def dump_errors(errors: Sequence[str]) -> bytes:
+    """Return a line of errors that are of no case."""
+    return f"{dump_json({'errors': list(errors)})}\n".encode()
+
+
 def _encode(run: Run, path: Path) -> bytes:
     results = sorted(run.results, key=lambda result: result.case)
     for before, after in pairwise(results):
@@ -231,11 +236,6 @@ def _encode(run: Run, path: Path) -> bytes:
     start, usage = _dump(path, "the head", head)[:-1], _dump(path, "the head", plain(run.usage))
     text = f'{start}, "results": [{", ".join(pieces)}], "usage": {usage}}}'
     return f"{lay_out(text, 1)}\n".encode()
-
-
-def dump_errors(errors: Sequence[str]) -> bytes:
-    """Return a line of errors that are of no case."""
-    return f"{dump_json({'errors': list(errors)})}\n".encode()
 
 
 def _plain_head(run: Run, cases: Sequence[str]) -> dict[str, Any]:
