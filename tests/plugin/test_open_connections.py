@@ -89,8 +89,11 @@ CHILD_OF_THE_FIRST = """
 """
 IN_THE_BACKGROUND = """
     def answer(question):
-        os.system(f"setsid bash -c 'exec 3<>/dev/tcp/{ADDRESS}/{PORT}; sleep 1' &")
-        time.sleep(0.6)
+        opened = f"opened.{question}"
+        os.system(f"setsid bash -c 'exec 3<>/dev/tcp/{ADDRESS}/{PORT}; touch {opened}; sleep 5' &")
+        while not os.path.exists(opened):
+            time.sleep(0.02)
+        time.sleep(0.3)
         return "Done."
 """
 BY_THE_SYSTEM = """

@@ -75,6 +75,15 @@ def test_a_change_that_is_not_committed_is_that_of_the_working_tree(root):
     assert since(root, "prompts/answer.md", ran=head).files == ()
 
 
+def test_what_is_not_committed_is_not_shown_under_ci_which_may_write_values_into_a_file(root, monkeypatch):
+    head = git(root, "rev-parse", "HEAD")
+    write(root / "prompts/answer.md", "one\n")
+    monkeypatch.setenv("CI", "true")
+
+    (file,) = since(root, "prompts/answer.md", ran=f"{head}+").files
+    assert (file.is_edited, file.difference) == (True, "")
+
+
 def test_the_baseline_of_a_revision_is_dated_by_it(root):
     first = git(root, "rev-parse", "HEAD")
     write(root / "baseline.json", "{ }")
