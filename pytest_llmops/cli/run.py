@@ -124,6 +124,8 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
         anchors=evaluation.anchors(),
         stamps=evaluation.stamps(),
         environment=describe_environment(settings.root),
+        errors=evaluation.all_errors(),
+        notes=evaluation.all_problems(),
     )
     unkept = save_run(run, settings.path(settings.last_run))
     evaluation.problems += filter(None, [unkept])
@@ -161,7 +163,7 @@ def _judge(evaluation: Evaluation) -> Iterator[tuple[Sequence[Verdict], str]]:
         for task in evaluation.tasks[golden.path].values():
             result, verdicts = evaluation.judge_case(golden, task)
             yield verdicts, render_case(task.case, result, verdicts)
-        suite = evaluation.judge_suite(golden, evaluation.wait_for_all(golden))
-        for metric in dict.fromkeys(check.metric for check in golden.suite):
+        suite = evaluation.judge_complete(golden, evaluation.results())
+        for metric in dict.fromkeys(check.metric for check in golden.suite if suite):
             verdicts = tuple(verdict for verdict in suite if verdict.metric == metric)
             yield verdicts, render_suite(verdicts)
