@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -20,7 +21,7 @@ from pytest_llmops.gates.release import Release, ReleasePlanner, last_share
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.gates.stamps import join_stamps
 from pytest_llmops.golden.anchors import load_anchors
-from pytest_llmops.golden.identity import cases_by_id
+from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.golden.shards import cases_of
 from pytest_llmops.protocols import App
@@ -184,6 +185,21 @@ class Evaluation:
                 self.settings, goldens, named=named, accept=accept, selection=selection, approvals=approvals
             )
         )
+
+    def take_over(self, run: Run, source: BaselineSource) -> None:
+        """Judge a run that is over, by a source with its golden files: no app is called."""
+        self.compare_with(source)
+        self._taken_over = {result.case: result for result in run.results}
+        self.problems += run.notes
+        anchors: defaultdict[str, list[CaseResult]] = defaultdict(list)
+        for anchor in run.anchors:
+            anchors[file_of(anchor.case).removesuffix(ANCHORS)].append(anchor)
+        for golden in self.goldens:
+            cases = {id_: case for id_, case in cases_by_id(golden).items() if id_ in self._taken_over}
+            self.want(golden, [Task(id=id_, case=case, repeats=1, metrics=()) for id_, case in cases.items()])
+            self._anchors[golden.path] = anchors[golden.path]
+            if golden.anchors:
+                self.judge.note_anchors(golden, anchors[golden.path])
 
     def keep(self, *, resumes: bool, begins: bool = True, joins: bool = False) -> None:
         """
@@ -575,6 +591,7 @@ def open_planner(
         share=last_share(suite_share(goldens), release),
         explores=settings.repeats == "auto" or any(case.repeats == "auto" for case in golden.cases),
         goldens=(golden,),
+        is_part=settings.shard is not None,
     )
     if release is None:
         return last

@@ -1,0 +1,52 @@
+"""`llmops merge RUN.json…`: one run of all shards. Exit 3 if they are no parts of one run, or one is missing."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pytest_llmops.errors import MergeError, RunFileError
+from pytest_llmops.evaluation.parts import merge
+from pytest_llmops.printable import counted, printable
+from pytest_llmops.records import Run
+from pytest_llmops.reports.files.run_file import load_complete_run, write_run
+
+_BROKEN = 3
+_LONGEST = 4_000  # characters of a line of an error
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", metavar="RUN.json", help="run files: all shards, in any order")
+    parser.add_argument("-o", "--out", metavar="RUN.json", required=True, help="write the merged run here")
+    parser.set_defaults(do=_merge)
+
+
+def _merge(given: argparse.Namespace) -> int:
+    try:
+        run = load_merged(given.runs)
+        write_run(run, given.out)
+    except (MergeError, RunFileError) as error:
+        return report_broken(error)
+    except OSError as error:
+        return report_broken(f"{given.out} could not be written: {error.strerror}")
+    part = f", a part: {run.signature['partial']}" if "partial" in run.signature else ""
+    print(f"{printable(given.out)}: {counted(len(run.results), 'case')} of {counted(len(run.parts), 'run')}{part}")  # noqa: T201 - a command talks to its user
+    return 0
+
+
+def load_merged(files: list[str]) -> Run:
+    """
+    Read run files, and merge them if they are several or shards.
+
+    Raises:
+        RunFileError: A file cannot be read.
+        MergeError: They are no parts of one run.
+    """
+    return merge([load_complete_run(Path(file)) for file in files], files)
+
+
+def report_broken(error: object) -> int:
+    """Print why nothing came of run files, and return the exit code."""
+    print("\n".join(printable(line, _LONGEST) for line in str(error).splitlines()), file=sys.stderr)  # noqa: T201 - as above
+    return _BROKEN
