@@ -13,7 +13,7 @@ from pathlib import Path
 from pytest_llmops.cli.merge import load_merged, report_broken
 from pytest_llmops.cli.run import add_approvals, judge_all
 from pytest_llmops.errors import MergeError, RevisionError, RunFileError
-from pytest_llmops.evaluation.conclusion import conclude, find_status, red_verdicts
+from pytest_llmops.evaluation.conclusion import conclude, find_status, list_next_steps, red_verdicts
 from pytest_llmops.evaluation.finished import describe_undecided, open_finished
 from pytest_llmops.evaluation.reporting import report_run
 from pytest_llmops.evaluation.run import Evaluation
@@ -44,7 +44,7 @@ def _judge(given: argparse.Namespace) -> int:
         return report_broken(error)
     else:
         try:
-            return _report(evaluation, run)
+            return _report(evaluation, run, files[0] if len(files) == 1 else "")
         finally:
             evaluation.close()
     finally:
@@ -58,8 +58,13 @@ def _settings(given: argparse.Namespace) -> Settings:
     return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
 
 
-def _report(evaluation: Evaluation, run: Run) -> int:
-    """Print all that is not good and the summary, as the run does, and return the exit code."""
+def _report(evaluation: Evaluation, run: Run, file: str) -> int:
+    """
+    Print all that is not good and the summary, as the run does, and return the exit code.
+
+    Args:
+        file: Of the run; empty where it is in several.
+    """
     settings = evaluation.settings
     statuses: list[Status] = []
     red: list[Verdict] = []
@@ -76,6 +81,8 @@ def _report(evaluation: Evaluation, run: Run) -> int:
     broken = any(verdict.outcome == "error" for verdict in red)
     build = conclusion.end(red=bool(red), broken=broken)
     report_run(evaluation, run, conclusion, build=build, saved=False)
+    if file:  # the red items of another machine are not the last failed ones of this one
+        conclusion.next_steps = list_next_steps(build, file)[:1]
     print("\n".join(conclusion.render(statuses)))  # noqa: T201 - as above
     if conclusion.broken or broken:
         return _BROKEN
