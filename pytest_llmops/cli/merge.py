@@ -1,4 +1,4 @@
-"""`llmops merge RUN.json…`: one run of all shards. Exit 3 if they are no parts of one run, or one is missing."""
+"""`llmops merge RUN.json…`: one run of all shards. Exit 3 if one is missing, or is of another run."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def _merge(given: argparse.Namespace) -> int:
         return report_broken(error)
     except OSError as error:
         return report_broken(f"{given.out} could not be written: {error.strerror}")
-    part = f", a part: {run.signature['partial']}" if "partial" in run.signature else ""
-    print(f"{printable(given.out)}: {counted(len(run.results), 'case')} of {counted(len(run.parts), 'run')}{part}")  # noqa: T201 - a command talks to its user
+    cases = run.signature.get("partial") or counted(len(run.results), "case")
+    print(f"{printable(given.out)}: {cases}, from {counted(len(run.parts), 'run')}")  # noqa: T201 - a command talks to its user
     return 0
 
 

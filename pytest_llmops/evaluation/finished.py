@@ -16,6 +16,7 @@ from pytest_llmops.evaluation.baseline import find_baseline
 from pytest_llmops.evaluation.run import Evaluation, open_planner
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.copies import leave_out_copies, mark_copies
+from pytest_llmops.gates.error_budget import BASELINE_REPEATS
 from pytest_llmops.gates.release import Release
 from pytest_llmops.gates.stamps import UNFINISHED
 from pytest_llmops.gates.suite_channel.verdicts import watch_means
@@ -31,7 +32,6 @@ from pytest_llmops.settings import NO_BASELINE, Settings
 
 _NAMED = 5
 _STAMP = "golden:"
-_FIXED = 20  # repeats of one number for all: what a run that looks at its cases together has at most
 
 
 def open_finished(run: Run, settings: Settings, approvals: Iterable[str]) -> tuple[Evaluation, Run]:
@@ -63,7 +63,7 @@ def open_finished(run: Run, settings: Settings, approvals: Iterable[str]) -> tup
     if not is_revision(settings.baseline or ""):  # else the target may have what is not here
         for path in paths:
             if path not in here:
-                notes.append(f"{printable(path)} is not here: the checks of this file are those that the run has")
+                notes.append(f"{printable(path)} is not here: its checks are those that the run has")
                 goldens.append(recall_golden(run, path))
     source = find_baseline(settings, goldens, named=paths, approvals=approvals)
     run, source = _match_old_checks(run, source)
@@ -83,7 +83,7 @@ def _planned(run: Run) -> dict[str, Any]:
 
 
 def _is_own_base(run: Run, settings: Settings) -> bool:
-    """Return whether the baseline that was named is the run itself, which would excuse each of its failures."""
+    """Return whether the baseline that was named is the run itself, which would excuse all that it missed."""
     named = settings.baseline
     if named is None or named == NO_BASELINE or is_revision(named) or not run.results:
         return False
@@ -112,8 +112,8 @@ def check_golden_files(run: Run, goldens: Iterable[Golden]) -> None:
             revision = run.environment.get("revision", "").rstrip("+")
             place = f", of revision {printable(revision)}" if revision else ""
             raise RunFileError(
-                f"{printable(golden.path)} is not the file that the run had: judge a run in the checkout that "
-                f"it was made in{place}, or run it again"
+                f"{printable(golden.path)} is not the file that the run had: judge a run in the checkout "
+                f"that it was made in{place}, or run it again"
             )
 
 
@@ -209,5 +209,5 @@ def describe_open_cases(waiting: Sequence[str]) -> str:
     named = name_some(list(map(printable, waiting)), _NAMED)
     return (
         f"{counted(len(waiting), 'case')} would have been run again by one machine with all cases: give all "
-        f"shards one number of repeats (--llm-repeats {_FIXED}), or run all on one machine: {named}"
+        f"shards one number of repeats (--llm-repeats {BASELINE_REPEATS}), or run all on one machine: {named}"
     )

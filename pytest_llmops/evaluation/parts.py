@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 from pytest_llmops.errors import MergeError
@@ -126,8 +126,8 @@ def _find_wrong_shards(runs: Sequence[Run], names: Sequence[str]) -> Iterator[st
     if others:
         shards = [name for name in names if name not in others]
         yield (
-            f"{name_some(others, _NAMED)}: no shard, and {name_some(shards, _NAMED)} is one: merge all shards "
-            "of a run, and nothing else"
+            f"{name_some(others, _NAMED)}: no shard, and {name_some(shards, _NAMED)} is one: merge all "
+            "shards of a run, and nothing else"
         )
         return
     by_shard: defaultdict[Shard, list[str]] = defaultdict(list)
@@ -181,40 +181,38 @@ def _find_differences(runs: Sequence[Run], names: Sequence[str]) -> Iterator[str
     """Yield what the scores and model calls of two runs show to differ, whatever their cases are."""
     settings = _name_settings(runs)
     read = [(_read_metrics(run), _read_requests(run, settings)) for run in runs]
-    for (one, (metrics, requests)), (other, (more_metrics, more_requests)) in combinations(enumerate(read), 2):
-        pair = f"{names[one]} and {names[other]} are no parts of one run"
-        for key in metrics.keys() & more_metrics.keys():
-            before, after = metrics[key], more_metrics[key]
-            if not before & after:
-                metric = printable(str(key[0]))
-                yield f"{pair}: {metric} is {_name(before)} in one and {_name(after)} in the other"
-                break
-        for about in requests.keys() & more_requests.keys():
-            before, after = requests[about], more_requests[about]
-            if not before & after:
-                yield f"{pair}: {about} is {_name(before)} in one and {_name(after)} in the other"
+    for (one, first), (other, second) in combinations(enumerate(read), 2):
+        found: dict[str, str] = {}
+        for before, after in zip(first, second, strict=True):
+            for key in before.keys() & after.keys():
+                if not before[key] & after[key]:
+                    sides = f"{_name(before[key])} in one and {_name(after[key])} in the other"
+                    found[key[0]] = f"{key[0]} is {sides}"
+        for what in sorted(found.values()):
+            yield f"{names[one]} and {names[other]} are no parts of one run: {what}"
 
 
 def _name(values: Iterable[str]) -> str:
     return name_some([printable(value) for value in sorted(values)], _NAMED)
 
 
-def _read_metrics(run: Run) -> dict[tuple[Hashable, ...], set[str]]:
+def _read_metrics(run: Run) -> dict[tuple[str, ...], set[str]]:
     """
     Return the signatures of a run's scores, by metric and by the options that its case has for it.
 
     By the metric alone it is their version and code, which no option changes.
     """
-    made: defaultdict[tuple[Hashable, ...], set[str]] = defaultdict(set)
+    made: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
     for result in run.results:
         options = {
             check.metric: json.dumps(check.options, sort_keys=True, default=str) for check in result.checks
         }
         for score in result.scores:
-            made[score.metric, file_of(result.case), options.get(score.metric, "")].add(score.signature)
+            metric = f"the metric {printable(score.metric)}"
+            made[metric, file_of(result.case), options.get(score.metric, "")].add(score.signature)
             name, version, *rest = f"{score.signature}|".split("|")
             code = next((part for part in rest if part.startswith("code:")), "")
-            made[(score.metric,)].add("|".join(filter(None, (name, version, code))))
+            made[(metric,)].add("|".join(filter(None, (name, version, code))))
     return dict(made)
 
 
@@ -233,7 +231,7 @@ def _calls(runs: Iterable[Run]) -> Iterator[tuple[ModelCall, str]]:
             yield from ((call, result.case) for call in output.model_calls)
 
 
-def _read_requests(run: Run, names: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
+def _read_requests(run: Run, names: Mapping[str, Iterable[str]]) -> dict[tuple[str, ...], set[str]]:
     """
     Return what the model calls of a run show, where it is the same in all of its cases: models, settings.
 
@@ -253,12 +251,12 @@ def _read_requests(run: Run, names: Mapping[str, Iterable[str]]) -> dict[str, se
         for about, value in shown.items():
             values[f"{printable(about)} of {printable(model)}"].add(value)
             cases[f"{printable(about)} of {printable(model)}"].add(case)
-    steady = {
-        about: of_setting
+    steady: dict[tuple[str, ...], set[str]] = {
+        (about,): of_setting
         for about, of_setting in values.items()
         if len(of_setting) == 1 and (len(cases[about]) >= _FEW or not _depends_on_case(about, *of_setting))
     }
-    return {**steady, **({"the requested model": models} if models else {})}
+    return {**steady, **({("the requested model",): models} if models else {})}
 
 
 def _depends_on_case(about: str, value: str) -> bool:

@@ -227,9 +227,7 @@ class Evaluation:
         """Return whether nothing of an unfinished run is left to go on with, now that this one has ended."""
         if self.journal is None or not self.journal.resumes:
             return True
-        return len(run.results) == sum(
-            len(cases_of(golden, self.settings.shard)) for golden in self.goldens
-        )
+        return len(run.results) == sum(len(cases_of(golden, self.settings.shard)) for golden in self.goldens)
 
     def compare_with(self, source: BaselineSource) -> None:
         """Run the golden files of a source, and judge them against its baseline."""

@@ -52,8 +52,9 @@ def compare(  # noqa: PLR0913 - the public door
     Is `run` worse than `base`?
 
     The verdicts are those of both channels, `judge_suites` and `judge_single_cases`, and an error
-    for each further metric that could not score a case, and for each error of the run that is of no case. The outcome is the worst of them, in the order
-    error, regressed, failed, undecided, passed, where a failure that the baseline had too does not count.
+    for each further metric that could not score a case, and for each error of the run that is of no case. The
+    outcome is the worst of them, in the order error, regressed, failed, undecided, passed, where a failure
+    that the baseline had too does not count.
     A run that lacks cases of the baseline is undecided at best.
 
     Args:

@@ -49,7 +49,7 @@ class RepeatPlanner:
         share: The part of the error budget that these suites have.
         explores: Cases without a baseline are run several times, to make one.
         goldens: The cases, for scores of the baseline that have to be made again.
-        is_part: The cases are those of a shard, so that nothing shows whether the mean of all of them dropped.
+        is_part: The cases are those of a shard, so that nothing shows whether the mean of all dropped.
     """
 
     base: Mapping[str, CaseResult]

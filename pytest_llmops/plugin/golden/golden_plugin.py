@@ -247,10 +247,7 @@ class GoldenPlugin:
             session, list_items(evaluation.goldens, shard), partial(explain_loss, evaluation, self.reported)
         )
         results = complete_results(evaluation, self.reported, evaluation.goldens)
-        is_empty = evaluation.is_empty_shard
-        if is_empty and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
-            session.exitstatus = pytest.ExitCode.OK
-        run = self._make_run(results.values()) if results or is_empty else None
+        run = self._make_run(results.values()) if results or self._excuses_none(session) else None
         unsaved = self._save(run) if run else ""
         revision = evaluation.source.revision
         paths = [golden.path for golden in evaluation.goldens]
@@ -276,6 +273,13 @@ class GoldenPlugin:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         if run is not None:
             self.report = partial(self._report, session, conclusion, saved=not unsaved)
+
+    def _excuses_none(self, session: pytest.Session) -> bool:
+        """Return whether the session has no case since its shard has none, which is no error."""
+        is_empty = self.evaluation.is_empty_shard
+        if is_empty and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            session.exitstatus = pytest.ExitCode.OK
+        return is_empty
 
     def _report(self, session: pytest.Session, conclusion: Conclusion, *, saved: bool) -> None:
         """Write the reports, once: with the summary, when other plugins have said how the session ends."""
