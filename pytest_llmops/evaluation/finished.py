@@ -25,8 +25,9 @@ from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import Case, CaseResult, Golden, Run
 from pytest_llmops.reports.files.baseline_file import load_base
+from pytest_llmops.reports.files.run_file import without_old_checks
 from pytest_llmops.reports.sides import CUT_SHORT
-from pytest_llmops.revision.merging import AS_BEFORE, has_old_checks, leave_out_old_checks
+from pytest_llmops.revision.merging import AS_BEFORE, has_old_checks
 from pytest_llmops.revision.revision import is_revision
 from pytest_llmops.settings import NO_BASELINE, Settings
 
@@ -143,7 +144,7 @@ def _match_old_checks(run: Run, source: BaselineSource) -> tuple[Run, BaselineSo
     Where the run was not scored by them, the edits that they excuse loosen the gate.
     """
     if not source.edited:
-        return (leave_out_old_checks(run) if has_old_checks(run) else run), source
+        return without_old_checks(run), source
     if has_old_checks(run):
         return run, source
 

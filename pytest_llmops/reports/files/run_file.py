@@ -95,7 +95,11 @@ def load_run(path: str | Path) -> Run:
         RunFileError: It is missing, cut off, of another version, or contains something that a run cannot:
             the message names the file, the place in it, and what to do.
     """
-    run = load_complete_run(path)
+    return without_old_checks(load_complete_run(path))
+
+
+def without_old_checks(run: Run) -> Run:
+    """Return a run without checks as they were at a merge base, which a shard keeps for the judge of all."""
     return leave_out_old_checks(run) if has_old_checks(run) else run
 
 
