@@ -15,7 +15,7 @@ from pytest_llmops.cli.run import add_approvals, judge_all
 from pytest_llmops.errors import MergeError, RevisionError, RunFileError
 from pytest_llmops.evaluation.conclusion import conclude, find_status, list_next_steps, red_verdicts
 from pytest_llmops.evaluation.finished import describe_undecided, open_finished
-from pytest_llmops.evaluation.reporting import report_run
+from pytest_llmops.evaluation.reporting import forget_report, report_run
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.records import Run, Status, Verdict
 from pytest_llmops.reports.files.run_file import load_complete_run
@@ -37,9 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _judge(given: argparse.Namespace) -> int:
     pin_environment(dict(os.environ))  # before a metric of the project could set another
     try:
-        files: list[str] = given.runs
+        settings, files = _settings(given), given.runs
+        forget_report(settings)
         run = load_complete_run(files[0]) if len(files) == 1 else load_merged(files)
-        evaluation, run = open_finished(run, _settings(given), given.allow_loosening)
+        evaluation, run = open_finished(run, settings, given.allow_loosening)
     except (MergeError, RunFileError, RevisionError) as error:
         return report_broken(error)
     else:

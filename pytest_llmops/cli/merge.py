@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_llmops.errors import MergeError, RunFileError
+from pytest_llmops.evaluation.baseline import check_out
 from pytest_llmops.evaluation.parts import merge
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import Run
 from pytest_llmops.reports.files.run_file import load_complete_run, write_run
+from pytest_llmops.settings import find_root, load_settings
 
 _BROKEN = 3
 _LONGEST = 4_000  # characters of a line of an error
@@ -23,6 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _merge(given: argparse.Namespace) -> int:
+    out = Path.cwd() / given.out
+    check_out(replace(load_settings(find_root(Path.cwd())), out=str(out)), ())
+    if out.resolve() in {Path(file).resolve() for file in given.runs}:
+        return report_broken(f"{given.out}: this is one of the runs, which would be lost; name another file")
     try:
         run = load_merged(given.runs)
         write_run(run, given.out)

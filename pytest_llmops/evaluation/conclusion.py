@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.evaluation.anchors import describe_unscored_anchors
 from pytest_llmops.evaluation.baseline import accept_into_baseline
@@ -243,8 +244,8 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
         anchors=tuple(sorted(anchors, key=lambda result: result.case)),
         environment=environment or {},
         shard=settings.shard or "",
-        errors=tuple(errors),
-        notes=tuple(notes),
+        errors=tuple(map(mask, errors)),
+        notes=tuple(map(mask, notes)),
     )
 
 

@@ -73,7 +73,11 @@ def open_finished(run: Run, settings: Settings, approvals: Iterable[str]) -> tup
         raise RunFileError(f"{name_some(absent, _NAMED)}: the run has cases of it, and it is not here")
     evaluation = Evaluation.open(settings, naming="", listens=False)
     evaluation.problems += notes
-    evaluation.take_over(run, source)
+    try:
+        evaluation.take_over(run, source)
+    except BaseException:
+        evaluation.close()
+        raise
     return evaluation, run
 
 

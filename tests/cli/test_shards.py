@@ -40,7 +40,7 @@ def write_app(*bad: str, app: str = APP) -> None:
     sys.modules.pop("shard_app", None)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
     (tmp_path / "pyproject.toml").touch()
     (tmp_path / "golden").mkdir()
@@ -156,7 +156,7 @@ def test_what_is_undecided_has_an_exit_code_of_its_own(project, capsys):
     assert main(["judge", *files, "--undecided", "fail"]) == 1
 
 
-def test_a_shard_alone_is_undecided_at_best(project, capsys):
+def test_a_shard_alone_is_undecided_at_best(capsys):
     files = run_shards()
 
     for file in files:
@@ -167,7 +167,7 @@ def test_a_shard_alone_is_undecided_at_best(project, capsys):
         assert main(["compare", file, file]) == 2
 
 
-def test_a_part_of_a_shard_makes_a_part(project, capsys):
+def test_a_part_of_a_shard_makes_a_part(capsys):
     """A shard that was cut short leaves the merged run without some of its cases."""
     files = run_shards()
     value = json.loads(Path(files[1]).read_text())
@@ -182,7 +182,7 @@ def test_a_part_of_a_shard_makes_a_part(project, capsys):
     assert load_run("merged.json").signature["partial"] == "11 of 12 cases"
 
 
-def test_a_shard_without_a_case_is_no_error(project, capsys):
+def test_a_shard_without_a_case_is_no_error(capsys):
     files = run_shards(40)
 
     empty = [file for file in files if not load_run(file).results]
@@ -204,7 +204,7 @@ def test_a_shard_without_a_case_is_no_error(project, capsys):
         ("²/3", "--shard must be a shard and the number of all, such as 3/8, not '²/3'"),
     ],
 )
-def test_a_shard_that_cannot_be_is_one_message(project, capsys, written, message):
+def test_a_shard_that_cannot_be_is_one_message(capsys, written, message):
     assert main(["run", f"--shard={written}"]) == 4
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", f"{message}\n")
@@ -223,7 +223,7 @@ def refuse(capsys, *files: str) -> str:
     return str(captured.err)
 
 
-def test_a_missing_shard_is_refused(project, capsys):
+def test_a_missing_shard_is_refused(capsys):
     one, two, three = run_shards()
 
     message = refuse(capsys, one, three)
@@ -231,14 +231,14 @@ def test_a_missing_shard_is_refused(project, capsys):
     assert refuse(capsys, two).startswith("2 shards are missing: 1/3, 3/3;")
 
 
-def test_a_shard_that_is_given_twice_is_refused(project, capsys):
+def test_a_shard_that_is_given_twice_is_refused(capsys):
     one, two, three = run_shards()
     Path("copy.json").write_bytes(Path(two).read_bytes())
 
     assert "shard 2/3 occurs 2 times: shard-2.json, copy.json" in refuse(capsys, one, two, three, "copy.json")
 
 
-def test_shards_of_other_numbers_are_refused(project, capsys):
+def test_shards_of_other_numbers_are_refused(capsys):
     one, two, _ = run_shards()
     run("--shard", "2/2", "--out", "half.json")
 
@@ -247,7 +247,7 @@ def test_shards_of_other_numbers_are_refused(project, capsys):
     )
 
 
-def test_a_run_that_is_no_shard_is_not_one_of_them(project, capsys):
+def test_a_run_that_is_no_shard_is_not_one_of_them(capsys):
     one, two, _ = run_shards()
     run("--out", "all.json")
 
@@ -282,7 +282,7 @@ def other_prompt() -> None:
         (None, ("--repeats", "2"), "repeats: auto → 2"),
     ],
 )
-def test_shards_of_other_stamps_are_refused(project, capsys, change, arguments, message):
+def test_shards_of_other_stamps_are_refused(capsys, change, arguments, message):
     Path("prompts").mkdir()
     Path("prompts/writer.md").write_text("---\nname: writer\nversion: 1.0.0\nkind: system\n---\nWrite.\n")
     write_golden(suite=f"prompts: [prompts]\n{SUITE}")
@@ -298,7 +298,7 @@ def test_shards_of_other_stamps_are_refused(project, capsys, change, arguments, 
     assert message in refused
 
 
-def test_a_variable_that_one_machine_lacks_is_refused(project, capsys, monkeypatch):
+def test_a_variable_that_one_machine_lacks_is_refused(capsys, monkeypatch):
     write_app(app=f"import os\n{APP}\n    return os.environ.get('TONE', '')\n")
     one, two = run_shards(2)
     monkeypatch.setenv("TONE", "kind")
@@ -329,7 +329,7 @@ MODEL, MORE = "small", {}
         ({"MORE": {"temperature": 1}}, "temperature of small is 0 in one and 1 in the other"),
     ],
 )
-def test_shards_of_other_models_or_settings_are_refused(project, capsys, monkeypatch, change, message):
+def test_shards_of_other_models_or_settings_are_refused(capsys, monkeypatch, change, message):
     """Also where nothing of the app's code shows it, as where a service decides."""
     with OpenAIServer(answer=lambda _: "good") as server:
         monkeypatch.setenv("API_BASE", server.url)
@@ -344,7 +344,7 @@ def test_shards_of_other_models_or_settings_are_refused(project, capsys, monkeyp
     assert message in refuse(capsys, one, two)
 
 
-def test_other_versions_of_a_metric_are_refused(project, capsys):
+def test_other_versions_of_a_metric_are_refused(capsys):
     files = run_shards(2)
     text = Path(files[1]).read_text().replace("keywords|v1", "keywords|v2")
     Path(files[1]).write_text(text)
@@ -352,7 +352,7 @@ def test_other_versions_of_a_metric_are_refused(project, capsys):
     assert "the metric keywords is keywords|v1 in one and keywords|v2 in the other" in refuse(capsys, *files)
 
 
-def test_a_case_in_two_runs_is_refused(project, capsys):
+def test_a_case_in_two_runs_is_refused(capsys):
     run("--out", "one.json")
     Path("two.json").write_bytes(Path("one.json").read_bytes())
 
@@ -361,7 +361,7 @@ def test_a_case_in_two_runs_is_refused(project, capsys):
     )
 
 
-def test_runs_of_other_cases_become_one(project, capsys):
+def test_runs_of_other_cases_become_one():
     run("--out", "all.json")
     value = json.loads(Path("all.json").read_text())
     for name, chosen in (("one", value["results"][:5]), ("two", value["results"][5:])):
@@ -376,8 +376,8 @@ def test_runs_of_other_cases_become_one(project, capsys):
     assert main(["judge", "part.json"]) == 2
 
 
-def test_what_is_no_run_is_named(project, capsys):
-    one, two = run_shards(2)
+def test_what_is_no_run_is_named(capsys):
+    one, _ = run_shards(2)
     Path("torn.json").write_text("{")
 
     assert "torn.json" in refuse(capsys, one, "torn.json")
@@ -386,7 +386,7 @@ def test_what_is_no_run_is_named(project, capsys):
     assert "golden/baseline.json" in refuse(capsys, one, "golden/baseline.json")
 
 
-def test_a_golden_file_that_changed_since_is_not_judged(project, capsys):
+def test_a_golden_file_that_changed_since_is_not_judged(capsys):
     files = run_shards()
     write_golden(suite=SUITE.replace("0.7", "0.1"))
 
@@ -413,7 +413,7 @@ def test_a_run_excuses_no_failure_of_its_own(project, capsys):
     assert "run.json is this run itself, so thresholds alone decide" in capsys.readouterr().out
 
 
-def test_errors_of_no_case_count_with_the_others(project, capsys):
+def test_errors_of_no_case_count_with_the_others(capsys):
     one, two = run_shards(2)
     value = json.loads(Path(two).read_text())
     value["errors"] = ["error: 1 unattributed call"]
@@ -425,13 +425,13 @@ def test_errors_of_no_case_count_with_the_others(project, capsys):
     assert main(["compare", "merged.json", "merged.json"]) == 3
 
 
-def test_a_shard_is_not_accepted(project, capsys):
+def test_a_shard_is_not_accepted(capsys):
     assert main(["run", "--shard", "1/2", "--accept"]) == 4
     assert "shard 1/2 is not accepted by itself" in capsys.readouterr().err
     assert not Path("golden/baseline.json").exists()
 
 
-def test_each_part_keeps_its_environment(project):
+def test_each_part_keeps_its_environment():
     files = run_shards()
     value = json.loads(Path(files[0]).read_text())
     value["environment"]["job"] = "golden (1)"
@@ -445,7 +445,22 @@ def test_each_part_keeps_its_environment(project):
     assert sum(part.cases for part in merged.parts) == CASES
 
 
-def test_merge_in_python(project):
+def test_merge_writes_over_nothing_that_is_needed(capsys):
+    files = run_shards()
+    accept_three_repeats()
+    before = Path("golden/baseline.json").read_bytes()
+
+    assert main(["merge", *files, "-o", files[0]]) == 3
+    assert f"{files[0]}: this is one of the runs" in capsys.readouterr().err
+    assert main(["merge", *files, "-o", "golden/baseline.json"]) == 4
+    assert "this is the baseline" in capsys.readouterr().err
+    assert main(["merge", *files, "-o", "merged.html"]) == 4
+    assert main(["merge", *files, "-o", "gone/deep/merged.json"]) == 0
+    assert Path("golden/baseline.json").read_bytes() == before
+    assert load_run(files[0]).shard == "1/3"
+
+
+def test_merge_in_python():
     runs = [load_run(file) for file in run_shards()]
 
     assert len(merge(runs).results) == CASES
@@ -466,7 +481,7 @@ def answer(question):
 """
 
 
-def test_repeats_that_only_all_cases_ask_for_leave_the_verdict_undecided(project, capsys):
+def test_repeats_that_only_all_cases_ask_for_leave_the_verdict_undecided(capsys):
     write_golden(suite="", checks="{keywords: {all: [good], pass_rate: '>= 0.3'}}")
     write_app(app=VARYING.replace("RATE", "51"))
     assert run("--repeats", "10", "--out", "base.json") == 0

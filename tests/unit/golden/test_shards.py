@@ -19,9 +19,7 @@ def make(groups: dict[str, str], path: str = "golden/shop.yaml") -> Golden:
 
 
 def split(golden: Golden, count: int) -> list[list[str]]:
-    return [
-        [case.id for case in cases_of(golden, f"{number}/{count}")] for number in range(1, count + 1)
-    ]
+    return [[case.id for case in cases_of(golden, f"{number}/{count}")] for number in range(1, count + 1)]
 
 
 @given(cases, counts)
