@@ -32,6 +32,7 @@ from pytest_llmops.revision.revision import is_revision
 from pytest_llmops.settings import NO_BASELINE, Settings
 
 _NAMED = 5
+_LONGEST = 4_000  # characters of a sentence
 _STAMP = "golden:"
 
 
@@ -50,6 +51,8 @@ def open_finished(run: Run, settings: Settings, approvals: Iterable[str]) -> tup
         LLMOpsError: A golden file, the baseline or the revision cannot be read.
     """
     notes = []
+    errors, kept = (tuple(printable(line, _LONGEST) for line in lines) for lines in (run.errors, run.notes))
+    run = replace(run, errors=errors, notes=kept)  # a file of another machine is printed
     if _is_own_base(run, settings):
         notes.append(
             f"compared with nothing: {printable(settings.baseline or '')} is this run itself, so thresholds "

@@ -143,6 +143,10 @@ def test_the_command_says_the_same(project, shop, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert f"{CASES} passed, 0 failed, 0 regressed, 0 undecided, 2 error" in shown
     assert "error: 4 unattributed calls: " in shown
+    # The file of the run says so, too.
+    assert main(["judge", ".llmops/runs/last.json"]) == 3
+    assert capsys.readouterr().out.partition("next:")[0] == shown.partition("next:")[0]
+    assert main(["compare", ".llmops/runs/last.json", ".llmops/runs/last.json"]) == 3
 
 
 def test_a_call_that_comes_after_the_case_is_an_error_and_a_span_a_warning(project, shop):
