@@ -200,20 +200,30 @@ def _read_metrics(run: Run) -> dict[tuple[str, ...], set[str]]:
     """
     Return the signatures of a run's scores, by metric and by the options that its case has for it.
 
-    By the metric alone it is their version and code, which no option changes.
+    By the metric alone it is their version and code, which no case changes. The rest may depend on the case,
+    so that only several cases show that it does not.
     """
+    versions: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
     made: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
+    cases: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
     for result in run.results:
         options = {
             check.metric: json.dumps(check.options, sort_keys=True, default=str) for check in result.checks
         }
         for score in result.scores:
             metric = f"the metric {printable(score.metric)}"
-            made[metric, file_of(result.case), options.get(score.metric, "")].add(score.signature)
+            place = (metric, file_of(result.case), options.get(score.metric, ""))
+            made[place].add(score.signature)
+            cases[place].add(result.case)
             name, version, *rest = f"{score.signature}|".split("|")
             code = next((part for part in rest if part.startswith("code:")), "")
-            made[(metric,)].add("|".join(filter(None, (name, version, code))))
-    return dict(made)
+            versions[metric,].add("|".join(filter(None, (name, version, code))))
+    steady = {
+        place: signatures
+        for place, signatures in made.items()
+        if len(signatures) == 1 and len(cases[place]) >= _FEW
+    }
+    return {**steady, **versions}
 
 
 def _name_settings(runs: Iterable[Run]) -> dict[str, set[str]]:

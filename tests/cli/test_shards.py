@@ -91,16 +91,16 @@ def misses_the_mean(_: Path) -> None:
     write_app("q1", "q2")
 
 
-def drops_everywhere(_: Path) -> None:
-    """No case misses its bound; the mean of all drops."""
-    suite = "suite: {rouge_l: {mean: '>= 0.1', max_drop: 0.05}}\n"
+def drops_in_some(_: Path) -> None:
+    """No case misses its bound, and the mean of all drops by more than that of some shards."""
+    suite = "suite: {rouge_l: {mean: '>= 0.1', max_drop: 0.06}}\n"
     lines = "".join(
         f"  - {{id: c{n}, input: q{n}, reference: good answer to q{n}, checks: {{rouge_l: '>= 0.1'}}}}\n"
         for n in range(CASES)
     )
     Path("golden/shop.yaml").write_text(f"app: shard_app:answer\n{suite}cases:\n{lines}")
     accept_three_repeats()
-    write_app(app=APP.replace("good answer to {question}", "good {question}"))
+    write_app("q1", "q2", "q5", app=APP.replace('"bad"', 'f"good {question}"'))
 
 
 def breaks(_: Path) -> None:
@@ -120,7 +120,7 @@ def lacks_a_case(_: Path) -> None:
         (fails, 1),
         (regresses, 1),
         (misses_the_mean, 1),
-        (drops_everywhere, 1),
+        (drops_in_some, 1),
         (breaks, 3),
     ],
 )

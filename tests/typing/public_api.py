@@ -1,5 +1,6 @@
 """What a user's type checker sees of the public names; mypy reads this file, nothing runs it."""
 
+from pathlib import Path
 from typing import assert_type
 
 from pytest_llmops import (
@@ -8,14 +9,18 @@ from pytest_llmops import (
     Passage,
     Run,
     Score,
+    Settings,
     ToolCall,
     compare,
     load_golden,
     load_run,
+    load_settings,
+    merge,
     metric,
     run_golden,
     scan,
     score,
+    write_run,
 )
 
 
@@ -37,6 +42,10 @@ assert_type(golden.cases, tuple[Case, ...])
 run = run_golden(golden, answer)
 assert_type(run, Run)
 assert_type(load_run("golden/baseline.json"), Run)
+assert_type(load_settings(Path()), Settings)
+shards = [run_golden(golden, answer, settings=Settings(shard=f"{number}/3")) for number in (1, 2, 3)]
+assert_type(merge(shards), Run)
+write_run(merge(shards), "run.json")
 assert_type(compare(run, run).outcome == "passed", bool)
 assert_type(polite(Output(text="please")), float)
 (first,) = score("exact_match", [{"output": "a", "reference": "a"}])
