@@ -210,6 +210,27 @@ def typed_path(name: str, typed: str | None, folder: Path) -> str | None:
     return str(folder / typed)
 
 
+AFFECTED_HELP = (
+    "run only cases that a change since REF can touch; the others have the results of its baseline"
+)
+"""Of the flag that names a revision whose baseline has the results of all cases that no change can touch."""
+
+
+def affected_baseline(revision: str | None, baseline: str | None) -> str | None:
+    """
+    Return the baseline of a run of affected cases: that of the revision.
+
+    Raises:
+        SettingsError: Another one is named, too.
+    """
+    if revision is None:
+        return baseline
+    named = revision if revision.startswith(REVISION) else f"{REVISION}{revision}"
+    if baseline not in {None, named}:
+        raise SettingsError(f"affected {revision}: its baseline is {named}; leave out --baseline {baseline}")
+    return named
+
+
 def find_root(start: Path) -> Path:
     """Return the nearest folder upwards with a project's file, as pytest finds it; else the start."""
     for folder in (start, *start.parents):

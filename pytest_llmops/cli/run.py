@@ -22,7 +22,16 @@ from pytest_llmops.revision.git import pin_environment
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.routing import route_through
 from pytest_llmops.runner.cases.store import SharedStore
-from pytest_llmops.settings import INI_KEYS, Settings, find_root, flag_words, load_settings, typed_path
+from pytest_llmops.settings import (
+    AFFECTED_HELP,
+    INI_KEYS,
+    Settings,
+    affected_baseline,
+    find_root,
+    flag_words,
+    load_settings,
+    typed_path,
+)
 
 _BROKEN = 3
 
@@ -51,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="resume a run that was killed or stopped: finished cases are not run again",
     )
+    parser.add_argument("--affected", metavar="REF", help=AFFECTED_HELP)
     parser.add_argument("--also", action="append", default=[], help=argparse.SUPPRESS)  # of `llmops choose`
     parser.set_defaults(do=_start)
 
@@ -83,6 +93,7 @@ def _settings(given: argparse.Namespace) -> Settings:
     flags = {name: getattr(given, name) for name in _FLAGS}
     for name in ("out", "html", "baseline", "home", "cassettes"):
         flags[name] = typed_path(name, flags[name], Path.cwd())
+    flags["baseline"] = affected_baseline(given.affected, flags["baseline"])
     return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
 
 
@@ -96,6 +107,8 @@ def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int
     try:
         named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
         evaluation.load(files, named=named, accept=given.accept, approvals=given.allow_loosening)
+        if given.affected:
+            evaluation.run_affected()
         begun = store is not None and bool(store.read_all())  # by an earlier process of this run
         evaluation.keep(resumes=given.resume, begins=not begun)
         output = sys.stdout, sys.stderr

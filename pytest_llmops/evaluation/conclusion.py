@@ -118,7 +118,8 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
     for error in evaluation.all_errors():
         conclusion.add(error, "error", counted=True)
     resumed = evaluation.journal.describe(conclusion.run.results) if evaluation.journal else ""
-    conclusion.problems += filter(None, [resumed, *notes, *evaluation.all_problems()])
+    affected = evaluation.affected.describe(conclusion.run.results) if evaluation.affected else ""
+    conclusion.problems += filter(None, [resumed, affected, *notes, *evaluation.all_problems()])
     conclusion.problems += describe_calls(evaluation.goldens, conclusion.run.results, source.base)
     if run is not None:
         if accept:

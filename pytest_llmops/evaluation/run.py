@@ -53,6 +53,7 @@ from pytest_llmops.settings import Settings
 from pytest_llmops.traces import opentelemetry
 
 if TYPE_CHECKING:  # with all gates and reports, which ordinary tests do without
+    from pytest_llmops.evaluation.affected import Affected
     from pytest_llmops.evaluation.journal import Journal
     from pytest_llmops.evaluation.source import BaselineSource
     from pytest_llmops.gates.judgement import Judge
@@ -77,6 +78,7 @@ class Evaluation:
         source: The golden files and their baseline, with `judge`; ordinary tests have neither.
         tasks: By golden file the tasks that are wanted of it, by item id.
         journal: Keeps the results as they come, where the run may be gone on with.
+        affected: Has the baseline's results of the cases that no change can have touched.
         refused: Why nothing can be run at all.
         problems: Sentences about records that could not be kept with the results.
         started_s: Monotonic clock, for the summary.
@@ -95,6 +97,7 @@ class Evaluation:
     judge: Judge = field(init=False, repr=False)
     tasks: dict[str, dict[str, Task]] = field(default_factory=dict)
     journal: Journal | None = None
+    affected: Affected | None = None
     refused: str = ""
     problems: list[str] = field(default_factory=list)
     started_s: float = field(default_factory=time.monotonic)
@@ -199,6 +202,12 @@ class Evaluation:
                 self.store.note_journal()
         elif self.store is not None and self.store.has_journal():
             self.journal = Journal.join(self.settings, self.goldens, seen, resumes=resumes)
+
+    def run_affected(self) -> None:
+        """Take the baseline's results of the cases that no change since its revision can have touched."""
+        from pytest_llmops.evaluation.affected import Affected
+
+        self.affected = Affected(self.source, self.settings)
 
     def is_over(self, run: Run) -> bool:
         """Return whether nothing of an unfinished run is left to go on with, now that this one has ended."""
@@ -506,6 +515,8 @@ class Evaluation:
             self.observer.note(golden, (app, rival), (named, *([golden.rival] if golden.rival else [])))
             if self.journal is not None:
                 self.journal.check(self.observer.restamp)
+            if self.affected is not None:
+                self.affected.check(self.observer.restamp)
             self._runners[golden.path] = CaseRunner(
                 golden=golden,
                 caller=self.caller(app, golden),
@@ -519,6 +530,7 @@ class Evaluation:
                 base=self._base_cases(),
                 main_thread=self.main_thread,
                 journal=self.journal,
+                affected=self.affected,
             )
             if self.store is not None:  # now, since the app may end this process
                 self.store.report_stamps(self.observer.stamps())

@@ -66,6 +66,8 @@ class BaselineSource:
         unwatched: A sentence on a baseline file that the change edited.
         renamed: Ids of cases that the baseline has under another one, old to new.
         missing: Why the revision has no baseline; None where it has one, or none is wanted.
+        former: The golden files of the revision, by the paths and ids that they have now.
+        former_settings: Those of the revision; None where nothing is compared with one.
     """
 
     goldens: tuple[Golden, ...] = ()
@@ -84,6 +86,8 @@ class BaselineSource:
     unwatched: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
     missing: MissingBaseline | None = None
+    former: tuple[Golden, ...] = ()
+    former_settings: Settings | None = None
 
     def judge(self, settings: Settings) -> Judge:
         """Return the judge of a run of the golden files."""

@@ -151,6 +151,8 @@ def read_merge_base(  # noqa: PLR0913 - as `find_baseline`
         missing=None
         if old.baseline
         else explain_missing(revision, old.settings.accepted, has_cases=bool(old.goldens)),
+        former=tuple(old.goldens),
+        former_settings=old.settings,
     )
 
 

@@ -101,6 +101,8 @@ class GoldenPlugin:
                 selection=f"{config.getoption('markexpr')} {config.getoption('keyword')}",
                 approvals=approvals(config),
             )
+            if config.getoption("llm_affected"):
+                evaluation.run_affected()
             if not only_shows(config):
                 evaluation.keep(resumes=config.getoption("llm_resume"), joins=is_worker(config))
             if problems := [problem for golden in evaluation.goldens for problem in _wrong_tags(golden)]:

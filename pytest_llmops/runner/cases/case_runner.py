@@ -51,11 +51,15 @@ class NotBegunError(LLMOpsError):
     """A case was not run, since the session stops."""
 
 
-class ResultKeeper(Protocol):
-    """Keeps the results of a run beyond its process."""
+class ResultFinder(Protocol):
+    """Has results of an earlier run."""
 
     def find(self, task: Task) -> CaseResult | None:
-        """Return the result of an earlier process, if it may be taken over."""
+        """Return the result that it has, if it may be taken over."""
+
+
+class ResultKeeper(ResultFinder, Protocol):
+    """Keeps the results of a run beyond its process."""
 
     def add(self, result: CaseResult) -> None:
         """Keep a sealed result."""
@@ -76,6 +80,7 @@ class CaseRunner:
         base: The cases of the baseline by id: a repeat that scores lower than there keeps its spans.
         main_thread: Has calls made while the main thread waits for a case.
         journal: Keeps results as they come, and has those of an earlier process that did not come to its end.
+        affected: Has the baseline's results of cases that no change can have touched.
     """
 
     golden: Golden
@@ -90,6 +95,7 @@ class CaseRunner:
     base: Mapping[str, CaseResult] = field(default_factory=dict)
     main_thread: MainThread = field(default_factory=MainThread)
     journal: ResultKeeper | None = None
+    affected: ResultFinder | None = None
     is_started: bool = field(init=False, default=False)
     _futures: dict[str, Future[CaseResult]] = field(default_factory=dict)
     _repeated: Future[Mapping[str, CaseResult]] | None = None
@@ -219,8 +225,9 @@ class CaseRunner:
 
     async def _call_and_score(self, task: Task, *, calls_rival: bool = True) -> CaseResult:
         """Call the app and its rival, score their answers, and seal the result; or take an earlier one."""
-        if self.journal is not None and (found := self.journal.find(task)) is not None:
-            return found
+        for earlier in (self.journal, self.affected):
+            if earlier is not None and (found := earlier.find(task)) is not None:
+                return found
         begun = task.begun or _blank(task)
         repeats = range(count_repeats(begun), task.repeats)
         rival_id = f"{task.id}::rival"  # no id of a case holds a second `::`

@@ -62,6 +62,8 @@ class AppObserver:
         self._named.update(filter(None, named))
         self._given |= None in named
         self._known.update((*golden.data, *golden.prompts, golden.path))
+        # Now, and not by a thread, which would break a parse that is under way (python/cpython#106905).
+        _find_code(self._apps, self._named, self.root, given=self._given)
 
     def stamps(self) -> dict[str, str]:
         """Return the stamps as of now; empty where no app was noted."""
