@@ -8,14 +8,16 @@ variables and packages, prompts and data. What is not stamped is never taken for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.stamps import STAMPED, describe_changes
 from pytest_llmops.golden.identity import cases_by_id, file_of, input_hash
 from pytest_llmops.printable import counted, name_some, printable
-from pytest_llmops.records import Case, CaseResult, Golden
+from pytest_llmops.protocols import Metric, traits_of
+from pytest_llmops.records import Case, CaseResult, Golden, Verdict
+from pytest_llmops.registry import find_traits
 from pytest_llmops.revision.merging import AS_BEFORE
 from pytest_llmops.runner.cases.tasks import Task, is_scored_alike
 from pytest_llmops.runner.signature import sign_run
@@ -27,6 +29,10 @@ _SEEN = ("code", "environment", "file", "package")
 _NAMED = ("app", "data", "mcp", "prompt", "rival")
 """Kinds of stamps of what golden files name."""
 
+_MET = ("model", "judge", "tools", "setting", "system", "metric", "weights", "mcp")
+"""Kinds of stamps of what cases meet."""
+
+_UNSPENT = "a part of the cases was run, and the baseline of the others has no seconds and no dollars"
 _DECISIVE = ("judge", "metrics", "runs_on")
 """Settings by which results differ."""
 
@@ -92,8 +98,25 @@ class Affected:
         if result.failures or result.rival or not self._is_asked_alike(task):
             return None
         result = _name_as_now(result, task)
-        is_alike = result.input_hash == input_hash(task.case) and is_scored_alike(result, task)
+        kept = replace(task, metrics=tuple(_kept_in_baselines(task)))
+        is_alike = result.input_hash == input_hash(task.case) and is_scored_alike(result, kept)
         return replace(result, checks=task.case.checks) if is_alike else None
+
+    def stamps(self) -> dict[str, str]:
+        """Return the stamps of the results that stand: of what this run need not read, call or score."""
+        base = self.source.base
+        return {} if base is None or self.changed else _only(base.signature, (*_SEEN, *_MET, STAMPED))
+
+    def doubt(self, verdicts: Iterable[Verdict], results: Iterable[CaseResult]) -> tuple[Verdict, ...]:
+        """Return verdicts of a suite; those on time and money are open where cases are the baseline's."""
+        if not any(map(self._is_taken, results)):
+            return tuple(verdicts)
+        return tuple(
+            replace(verdict, outcome="undecided", reason="", advice=_UNSPENT)
+            if _is_open(verdict)
+            else verdict
+            for verdict in verdicts
+        )
 
     def describe(self, results: Iterable[CaseResult]) -> str:
         """Return a sentence on how many results of a run are those of the baseline."""
@@ -134,6 +157,19 @@ class Affected:
         app = settings.app if "app" in settings.flagged else None
         goldens, root = self.source.goldens, settings.root
         return _only(sign_run(goldens, (), app=app, otherwise=settings.app, root=root), _NAMED)
+
+
+def _is_open(verdict: Verdict) -> bool:
+    exceeded = verdict.outcome == "failed" and {"sum", "max"} & set(verdict.check.split())
+    return find_traits(verdict.metric).basis == "run" and not exceeded
+
+
+def _kept_in_baselines(task: Task) -> Iterator[tuple[str, Metric]]:
+    """Yield metrics without those of seconds and money that the suite alone bounds: no baseline has them."""
+    own = {check.metric for check in task.case.checks}
+    return (
+        (name, metric) for name, metric in task.metrics if name in own or traits_of(metric).basis != "run"
+    )
 
 
 def _name_as_now(result: CaseResult, task: Task) -> CaseResult:

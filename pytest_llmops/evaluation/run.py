@@ -18,7 +18,7 @@ from pytest_llmops.gates.copies import mark_copies, may_have_copies
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
 from pytest_llmops.gates.release import Release, ReleasePlanner, last_share
 from pytest_llmops.gates.repeats import RepeatPlanner
-from pytest_llmops.gates.stamps import join_stamps
+from pytest_llmops.gates.stamps import STAMPED, join_stamps
 from pytest_llmops.golden.anchors import load_anchors
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.golden.loader import load_golden
@@ -365,7 +365,10 @@ class Evaluation:
         """A verdict for each suite check of a file with all its cases; made once, for items and table."""
         self._note_anchors(golden)
         if golden.path not in self._suites:
-            self._suites[golden.path] = self.judge.judge_suite(golden, mark_copies(results))
+            verdicts = self.judge.judge_suite(golden, mark_copies(results))
+            if self.affected is not None:
+                verdicts = self.affected.doubt(verdicts, results)
+            self._suites[golden.path] = verdicts
         return self._suites[golden.path]
 
     def anchors(self) -> tuple[CaseResult, ...]:
@@ -449,6 +452,9 @@ class Evaluation:
         own = self.observer.stamps()
         if self.journal is not None and self.journal.stamps:
             own = join_stamps(self.journal.stamps, own)
+        if self.affected is not None:
+            stood = self.affected.stamps()
+            own = {**stood, **own, **({STAMPED: stood[STAMPED]} if stood else {})}
         if self.store is None:
             return join_folders(own)
         if own:

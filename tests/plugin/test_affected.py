@@ -215,3 +215,15 @@ def test_the_verb_does_so_too(shop):
     ran = shop.pytester.run("llmops", "run", "--affected", "HEAD")
     assert asked(shop) == {"today"}
     assert "2 taken from the baseline" in ran.stdout.str() + ran.stderr.str()
+
+
+def test_bounds_on_time_and_money_are_open_and_a_sum_that_is_exceeded_is_not(shop):
+    bounds = "suite: {latency_s: {p95: '<= 60'}, model_calls: {sum: '<= 100'}, "
+    shop.golden(GOLDEN.replace("suite: {", bounds))
+    shop.run("--llm-repeats", "2", "--llm-accept")
+    commit(shop)
+    _, shown = run(shop)
+    assert "2 undecided" in shown
+    shop.write("helper.py", "def say(question, prompt):\n    return f'{question}  {prompt}'\n")
+    ran, _ = run(shop)
+    assert ran.parseoutcomes() == {"passed": 7}

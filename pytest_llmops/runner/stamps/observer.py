@@ -21,7 +21,7 @@ from pytest_llmops.runner.stamps.files_read import (
     unwatch,
     watch,
 )
-from pytest_llmops.runner.stamps.packages import stamp_packages
+from pytest_llmops.runner.stamps.packages import restamp_package, stamp_packages
 
 _MOST = 64
 
@@ -104,7 +104,7 @@ class AppObserver:
             elif kind == "environment":
                 found |= restamp_variable(about, self.root)
             elif kind == "package":
-                found |= stamp_packages([about])
+                found |= restamp_package(about)
             elif kind != "code":
                 found[name] = value
         return found
