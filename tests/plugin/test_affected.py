@@ -217,13 +217,10 @@ def test_the_verb_does_so_too(shop):
     assert "2 taken from the baseline" in ran.stdout.str() + ran.stderr.str()
 
 
-def test_bounds_on_time_and_money_are_open_and_a_sum_that_is_exceeded_is_not(shop):
-    bounds = "suite: {latency_s: {p95: '<= 60'}, model_calls: {sum: '<= 100'}, "
-    shop.golden(GOLDEN.replace("suite: {", bounds))
+def test_a_bound_on_time_is_open_where_cases_were_taken_over(shop):
+    shop.golden(GOLDEN.replace("suite: {", "suite: {latency_s: {p95: '<= 60'}, "))
     shop.run("--llm-repeats", "2", "--llm-accept")
     commit(shop)
-    _, shown = run(shop)
-    assert "2 undecided" in shown
+    assert run(shop)[0].parseoutcomes() == {"passed": 5, "undecided": 1, "warnings": 1}
     shop.write("helper.py", "def say(question, prompt):\n    return f'{question}  {prompt}'\n")
-    ran, _ = run(shop)
-    assert ran.parseoutcomes() == {"passed": 7}
+    assert run(shop)[0].parseoutcomes() == {"passed": 6}
