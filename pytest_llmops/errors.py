@@ -120,6 +120,10 @@ class RunFileError(LLMOpsError):
     """A run or baseline file is missing, broken or of another version."""
 
 
+class MergeError(LLMOpsError):
+    """Runs are no parts of one run, or a part is missing."""
+
+
 class ScanError(LLMOpsError):
     """A file cannot be scanned."""
 

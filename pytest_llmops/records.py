@@ -552,6 +552,24 @@ class CaseResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """
+    A run that was merged with others.
+
+    Attributes:
+        shard: `3/8`, the third of eight; empty for a run that was no shard.
+        cases: Their number.
+        usage: Of its outputs.
+        environment: As of a run.
+    """
+
+    shard: str = ""
+    cases: int = 0
+    usage: Usage = field(default_factory=Usage)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """
     One pass over golden files.
@@ -561,6 +579,10 @@ class Run:
         suite: The suite checks by golden file, so that two run files can be compared without it.
         anchors: Results of the golden files' anchors, scored in this run.
         environment: Where and when it was made, for people: `ended`, `revision`, `branch`, `job`, `url`.
+        shard: `3/8` for the third of eight shards; empty for any other run.
+        parts: The runs that it was merged from; empty for one that was made in one piece.
+        errors: Sentences on what broke and belongs to no case.
+        notes: Sentences on results and recordings that could not be kept, and the like.
     """
 
     signature: Mapping[str, str]
@@ -569,6 +591,10 @@ class Run:
     usage: Usage = field(default_factory=Usage)
     anchors: tuple[CaseResult, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    shard: str = ""
+    parts: tuple[Part, ...] = ()
+    errors: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
@@ -26,6 +27,7 @@ from pytest_llmops.documents.reading import (
 )
 from pytest_llmops.records import RunsOn
 
+_SHARD = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
 MOST_REPEATS = 1000
 """The most repeats of a case that can be requested: more is a typing error, and would never end."""
 
@@ -72,6 +74,19 @@ def _read_trace_formats(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(list_of(one_of("otlp", "langsmith"))(formats)))
 
 
+def read_shard(value: Any) -> str:
+    """Read `3/8`, the third of eight shards."""
+    written = _SHARD.fullmatch(value.strip()) if isinstance(value, str) else None
+    if written is None:
+        raise BrokenValueError(f"must be a shard and the number of all, such as 3/8, not {show(value)}")
+    number, count = map(int, written.groups())
+    if not 1 <= number <= count:
+        if not count:
+            raise BrokenValueError(f"must be one of 1 shard or more, not {show(value)}")
+        raise BrokenValueError(f"must be from 1/{count} to {count}/{count}, not {show(value)}")
+    return f"{number}/{count}"
+
+
 def _read_place(value: Any) -> str:
     """Read where an app is called."""
     if value == "process":
@@ -93,6 +108,7 @@ _READERS: Mapping[Any, Reader] = {
     ),
     "repeats": any_of(one_of("auto"), _read_repeat_count),
     "repeat_count": _read_repeat_count,
+    "shard": read_shard,
     "runs_on": _read_place,
     "budget": lambda value: str(value) if type(value) in {int, float} else read_text(value),
     "judge": _read_judge,

@@ -85,6 +85,11 @@ class Settings:
         metavar="FILE|git:REF",
     )
     out: str | None = _setting(None, "write the run to this file", metavar="RUN.json")
+    shard: Annotated[str | None, "shard"] = _setting(
+        None,
+        "run one of N parts of the cases, for machines that share a run; see llmops merge",
+        metavar="I/N",
+    )
     html: Annotated[str | None, "html"] = _setting(
         None, "write the report of the run to this file", metavar="REPORT.html"
     )

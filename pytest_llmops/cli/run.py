@@ -43,13 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in _FLAGS:
         parser.add_argument(f"--{name.replace('_', '-')}", **flag_words(name))
     parser.add_argument("--accept", action="store_true", help="take new cases of this run into the baseline")
-    parser.add_argument(
-        "--allow-loosening",
-        action="append",
-        default=[],
-        metavar="ITEM",
-        help="approve one loosened item, as the run prints it; may be repeated",
-    )
+    add_approvals(parser)
     parser.add_argument(
         "--isolate",
         action="store_true",
@@ -63,6 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--affected", metavar="REF", help=AFFECTED_HELP)
     parser.add_argument("--also", action="append", default=[], help=argparse.SUPPRESS)  # of `llmops choose`
     parser.set_defaults(do=_start)
+
+
+def add_approvals(parser: argparse.ArgumentParser) -> None:
+    """Add the flag by which whoever runs the pipeline approves loosened items."""
+    parser.add_argument(
+        "--allow-loosening",
+        action="append",
+        default=[],
+        metavar="ITEM",
+        help="approve one loosened item, as the run prints it; may be repeated",
+    )
 
 
 def _start(given: argparse.Namespace) -> int:
@@ -137,13 +142,15 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
         anchors=evaluation.anchors(),
         stamps=evaluation.stamps(),
         environment=describe_environment(settings.root),
+        errors=evaluation.all_errors(),
+        notes=evaluation.all_problems(),
     )
     unkept = save_run(run, settings.path(settings.last_run))
     evaluation.problems += filter(None, [unkept])
     unsaved = save_run(run, settings.path(settings.out)) if settings.out else ""
     statuses: list[Status] = []
     red: list[Verdict] = []
-    for verdicts, text in _judge(evaluation):
+    for verdicts, text in judge_all(evaluation):
         statuses.append(find_status(verdicts, settings))
         red += red_verdicts(verdicts, settings)
         if statuses[-1] != "passed":
@@ -168,13 +175,13 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     return int(conclusion.red or bool(red))
 
 
-def _judge(evaluation: Evaluation) -> Iterator[tuple[Sequence[Verdict], str]]:
+def judge_all(evaluation: Evaluation) -> Iterator[tuple[Sequence[Verdict], str]]:
     """The verdicts of each case and of each suite check, with their text for the terminal."""
     for golden in evaluation.goldens:
         for task in evaluation.tasks[golden.path].values():
             result, verdicts = evaluation.judge_case(golden, task)
             yield verdicts, render_case(task.case, result, verdicts)
-        suite = evaluation.judge_suite(golden, evaluation.wait_for_all(golden))
-        for metric in dict.fromkeys(check.metric for check in golden.suite):
+        suite = evaluation.judge_complete(golden, evaluation.results())
+        for metric in dict.fromkeys(check.metric for check in golden.suite if suite):
             verdicts = tuple(verdict for verdict in suite if verdict.metric == metric)
             yield verdicts, render_suite(verdicts)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.evaluation.anchors import describe_unscored_anchors
 from pytest_llmops.evaluation.baseline import accept_into_baseline
@@ -15,7 +16,8 @@ from pytest_llmops.gates.case_results import describe_empty_answers, describe_un
 from pytest_llmops.gates.copies import describe_copies, mark_copies
 from pytest_llmops.gates.labelled_means import describe_corrections
 from pytest_llmops.gates.outcomes import count, name_files, worst
-from pytest_llmops.printable import name_some
+from pytest_llmops.golden.identity import cases_by_id
+from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import CaseResult, Golden, Outcome, Run, Status, Verdict
 from pytest_llmops.reports.document import write_terminal
 from pytest_llmops.reports.files.run_file import write_run
@@ -115,7 +117,7 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
     """
     settings, source = evaluation.settings, evaluation.source
     conclusion = Conclusion(run=run or Run(signature={}, results=()), settings=settings)
-    for error in evaluation.all_errors():
+    for error in evaluation.all_errors() if run is None else run.errors:
         conclusion.add(error, "error", counted=True)
     resumed = evaluation.journal.describe(conclusion.run.results) if evaluation.journal else ""
     affected = evaluation.affected.describe(conclusion.run.results) if evaluation.affected else ""
@@ -134,7 +136,10 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
         conclusion.add(
             f"{source.missing.outcome}: {source.missing.reason}", source.missing.outcome, counted=True
         )
-    unasked = source.unasked(judged)
+    if settings.shard:
+        conclusion.problems.insert(0, _describe_shard(evaluation, run))
+    # The old form of an edited check sees all cases where the shards are judged together.
+    unasked = [] if settings.shard else source.unasked(judged)
     conclusion.problems += source.describe(conclusion.run, settings, unasked, evaluation.judge.release)
     missed = source.recordings.list_missed(conclusion.run.results)
     loosenings = [*source.loosened, *unasked, *missed, *loosened]
@@ -150,6 +155,17 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
         line = f"that is red, unless whoever runs the pipeline approves each of them: {permission} 'ITEM'"
         conclusion.add(line, "failed")
     return conclusion
+
+
+def _describe_shard(evaluation: Evaluation, run: Run | None) -> str:
+    """Return how much of the golden set a shard is, and where the rest of the verdict is made."""
+    shard, all_cases = evaluation.settings.shard, cases_by_id(*evaluation.goldens)
+    part = counted(len(run.results) if run else 0, "case")
+    line = f"shard {shard}: {part} of {len(all_cases):,}; the verdict is that of all shards: llmops merge, "
+    line += "llmops judge"
+    if any(golden.suite for golden in evaluation.goldens):
+        line += ", where the checks over all cases are judged"
+    return line
 
 
 def list_next_steps(build: Outcome, saved: str) -> list[tuple[str, str]]:
@@ -201,12 +217,15 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
     anchors: Iterable[CaseResult] = (),
     stamps: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
+    errors: Iterable[str] = (),
+    notes: Iterable[str] = (),
 ) -> Run:
     """
     Sign the results and sum their usage, ready to be written.
 
     Args:
         stamps: Of the apps, `Evaluation.stamps`; without them the run says that its code is not stamped.
+        errors: As of a run, and so `notes`.
     """
     results = mark_copies(sorted(results, key=lambda result: result.case))
     return Run(
@@ -217,6 +236,7 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
             otherwise=settings.app,
             root=settings.root,
             repeats=settings.repeats,
+            shard=settings.shard,
             stamps=stamps or {},
         ),
         results=tuple(results),
@@ -224,6 +244,9 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
         usage=sum_outputs(results),
         anchors=tuple(sorted(anchors, key=lambda result: result.case)),
         environment=environment or {},
+        shard=settings.shard or "",
+        errors=tuple(map(mask, errors)),
+        notes=tuple(map(mask, notes)),
     )
 
 
@@ -231,10 +254,11 @@ def save_run(run: Run, path: Path) -> str:
     """
     Write a run, return a sentence where it could not be written, else an empty string.
 
-    Checks as they were at a merge base are left out: no later command knows their metrics.
+    Checks as they were at a merge base are left out: no later command knows their metrics. Those of a shard
+    are kept, since they are judged with the other shards.
     """
     try:
-        write_run(leave_out_old_checks(run), path)
+        write_run(run if run.shard else leave_out_old_checks(run), path)
     except OSError as error:
         return f"{path} could not be written: {error.strerror}"
     except RunFileError as error:
@@ -262,6 +286,7 @@ def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None
     conclusion.problems += filter(None, (describe_empty_answers(run), describe_copies(run.results)))
     for golden in evaluation.goldens:
         conclusion.problems += describe_equal_answers(golden, run.results)
-    for lack in (describe_unscored(run), describe_unanswered(evaluation.goldens, run.results)):
+    unscored = "" if evaluation.is_empty_shard else describe_unscored(run)
+    for lack in (unscored, describe_unanswered(evaluation.goldens, run.results)):
         if lack:
             conclusion.add(lack, "error")

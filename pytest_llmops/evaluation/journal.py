@@ -44,7 +44,7 @@ BEGAN = "began"
 _ANEW = "To run all cases anew, leave out --llm-resume (llmops run: --resume)"
 _WAIT_S = 1.0  # results of so much time are written together, with one look at the stamps
 _NAMED = 5
-_DECISIVE = ("metrics", "judge", "record", "max_repeats", "runs_on")
+_DECISIVE = ("metrics", "judge", "record", "max_repeats", "runs_on", "shard")
 """Settings by which results differ."""
 
 _SETTING = "option:"

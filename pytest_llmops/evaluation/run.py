@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_llmops.detect.value_lists import forget_hidden
-from pytest_llmops.errors import GoldenError, Problem
+from pytest_llmops.errors import GoldenError, Problem, SettingsError
 from pytest_llmops.evaluation.anchors import AnchorCaller, plan_anchors
 from pytest_llmops.gates.copies import mark_copies, may_have_copies
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
@@ -20,8 +21,9 @@ from pytest_llmops.gates.release import Release, ReleasePlanner, last_share
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.gates.stamps import STAMPED, join_stamps
 from pytest_llmops.golden.anchors import load_anchors
-from pytest_llmops.golden.identity import cases_by_id
+from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.loader import load_golden
+from pytest_llmops.golden.shards import cases_of
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder, describe_services
 from pytest_llmops.recorder.loop_thread import LoopThread
@@ -166,10 +168,16 @@ class Evaluation:
             approvals: Loosened items of the change that the pipeline approves.
 
         Raises:
-            LLMOpsError: A golden file, a prompt file or the baseline cannot be read.
+            LLMOpsError: A golden file, a prompt file or the baseline cannot be read, or a shard shall be
+                accepted.
         """
         from pytest_llmops.evaluation.baseline import find_baseline
 
+        if accept and self.settings.shard:
+            raise SettingsError(
+                f"shard {self.settings.shard} is not accepted by itself: run all shards, then "
+                "llmops merge and llmops accept"
+            )
         goldens = _load(files, self.settings.root, self.problems)
         goldens = [_score_also(golden, self.also) for golden in goldens]
         prompt_versions(goldens, self.settings.root)
@@ -180,6 +188,21 @@ class Evaluation:
                 self.settings, goldens, named=named, accept=accept, selection=selection, approvals=approvals
             )
         )
+
+    def take_over(self, run: Run, source: BaselineSource) -> None:
+        """Judge a run that is over, by a source with its golden files: no app is called."""
+        self.compare_with(source)
+        self._taken_over = {result.case: result for result in run.results}
+        self.problems += run.notes
+        anchors: defaultdict[str, list[CaseResult]] = defaultdict(list)
+        for anchor in run.anchors:
+            anchors[file_of(anchor.case).removesuffix(ANCHORS)].append(anchor)
+        for golden in self.goldens:
+            cases = {id_: case for id_, case in cases_by_id(golden).items() if id_ in self._taken_over}
+            self.want(golden, [Task(id=id_, case=case, repeats=1, metrics=()) for id_, case in cases.items()])
+            self._anchors[golden.path] = anchors[golden.path]
+            if golden.anchors:
+                self.judge.note_anchors(golden, anchors[golden.path])
 
     def keep(self, *, resumes: bool, begins: bool = True, joins: bool = False) -> None:
         """
@@ -211,8 +234,9 @@ class Evaluation:
 
     def is_over(self, run: Run) -> bool:
         """Return whether nothing of an unfinished run is left to go on with, now that this one has ended."""
-        resumes = self.journal is not None and self.journal.resumes
-        return not (resumes and "partial" in run.signature)
+        if self.journal is None or not self.journal.resumes:
+            return True
+        return len(run.results) == sum(len(cases_of(golden, self.settings.shard)) for golden in self.goldens)
 
     def compare_with(self, source: BaselineSource) -> None:
         """Run the golden files of a source, and judge them against its baseline."""
@@ -231,11 +255,18 @@ class Evaluation:
             self._recorder = open_recorder(self.settings, self.budget)
         return self._recorder
 
+    @property
+    def is_empty_shard(self) -> bool:
+        """True if the run is of a shard that has no case."""
+        shard = self.settings.shard
+        return shard is not None and not any(cases_of(golden, shard) for golden in self.goldens)
+
     def plan(self, golden: Golden) -> list[Task]:
-        """The tasks of a golden file in its order, repeated as the settings and the baseline require."""
+        """The tasks of a golden file, or of its shard, repeated as the settings and the baseline require."""
         base = self.source.base
         known = {result.case for result in base.results} if base else ()
-        return plan(golden, self.settings.repeats, self.settings.max_repeats, known)
+        own = replace(golden, cases=cases_of(golden, self.settings.shard))
+        return plan(own, self.settings.repeats, self.settings.max_repeats, known)
 
     def want(self, golden: Golden, tasks: Iterable[Task]) -> None:
         """Have these tasks run once their file is started."""
@@ -406,15 +437,15 @@ class Evaluation:
         self.judge.note_anchors(golden, self._anchors[golden.path])
 
     def suite_verdicts(self, results: Mapping[str, CaseResult]) -> dict[str, tuple[Verdict, ...]]:
-        """Suite verdicts by golden file; none of a file of which a case was not run."""
-        verdicts = {}
-        for golden in self.goldens:
-            cases = cases_by_id(golden)
-            complete = all(case in results for case in cases)
-            verdicts[golden.path] = (
-                self.judge_suite(golden, [results[case] for case in cases]) if complete else ()
-            )
-        return verdicts
+        """Suite verdicts by golden file, as `judge_complete` gives them."""
+        return {golden.path: self.judge_complete(golden, results) for golden in self.goldens}
+
+    def judge_complete(self, golden: Golden, results: Mapping[str, CaseResult]) -> tuple[Verdict, ...]:
+        """The suite verdicts of a file; none if a case of it was not run, or the run is a shard."""
+        cases = cases_by_id(golden)
+        if self.settings.shard or any(case not in results for case in cases):
+            return ()
+        return self.judge_suite(golden, [results[case] for case in cases])
 
     def submit(self, coroutine: Coroutine[Any, Any, Answer]) -> Future[Answer]:
         """Run a coroutine on the run's loop, from whatever thread or loop the caller is in."""
@@ -576,6 +607,7 @@ def open_planner(
         share=last_share(suite_share(goldens), release),
         explores=settings.repeats == "auto" or any(case.repeats == "auto" for case in golden.cases),
         goldens=(golden,),
+        is_part=settings.shard is not None,
     )
     if release is None:
         return last

@@ -335,7 +335,8 @@ class ReleasePlanner:
         )
         varying = [result.case for result in find_varying(shared, self._base, self._chance)]
         step = max((progress.wants for progress in tracked if _is_open(progress)), default=0)
-        steps = dict.fromkeys(drops_to_confirm(tracked), CONFIRMED) | dict.fromkeys(varying, step)
+        confirmed = drops_to_confirm(tracked, every=self.last.is_part)
+        steps = dict.fromkeys(confirmed, CONFIRMED) | dict.fromkeys(varying, step)
         for result in shared:
             step = min(steps.get(result.case, 0), self.last.most)
             if result.auto and not result.failures and count_repeats(result) < step:

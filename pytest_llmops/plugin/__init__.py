@@ -151,7 +151,7 @@ def pytest_configure(config: pytest.Config) -> None:
         session_of(config)  # a wrong flag is one message, and not an error of every test
     useless = [
         name
-        for name in ("out", "html", "baseline", "export", "accept", "mutate")
+        for name in ("out", "shard", "html", "baseline", "export", "accept", "mutate")
         if config.getoption(f"llm_{name}")
     ]
     if useless and not config.getoption("llm_golden"):

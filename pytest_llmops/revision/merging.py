@@ -241,6 +241,11 @@ def _lend_scores(result: CaseResult, metrics: Collection[str]) -> CaseResult:
     return replace(result, scores=(*kept, *lent)) if edited else result
 
 
+def has_old_checks(run: Run) -> bool:
+    """Return whether checks as they were at a merge base scored cases of a run."""
+    return any(name.endswith(AS_BEFORE) for name in run.signature)
+
+
 def leave_out_old_checks(run: Run) -> Run:
     """Return the run as it is accepted into a baseline, with the checks of its own golden files only."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -24,6 +25,7 @@ from pytest_llmops.records import CaseResult, Golden, ModelCall
 _MOST_VALUES = 16
 """Values of one setting that are compared; of more, as of system prompts with passages, the cases decide."""
 
+_PART = re.compile(r" of ([0-9,]+) cases?$")
 _TOOL_LOCK_NAME = "mcp.lock"
 _TOOL_LOCK = KeptFile(
     name="lock of tools",
@@ -41,6 +43,7 @@ def sign_run(  # noqa: PLR0913 - facts of a run that only its door has
     root: Path,
     otherwise: str | None = None,
     repeats: int | Literal["auto"] | None = 1,
+    shard: str | None = None,
     stamps: Mapping[str, str] | None = None,
 ) -> Mapping[str, str]:
     """
@@ -70,6 +73,7 @@ def sign_run(  # noqa: PLR0913 - facts of a run that only its door has
     Args:
         app: The import path that overrides the golden files', if one does.
         otherwise: The import path for golden files that name none.
+        shard: The shard that the run is of, which makes it a part, be there cases of other shards or not.
         stamps: Of the apps' code and all that it depends on, as the processes of the run saw them.
     """
     signature = {"pytest-llmops": version("pytest-llmops"), "repeats": str(repeats or "auto")}
@@ -83,11 +87,11 @@ def sign_run(  # noqa: PLR0913 - facts of a run that only its door has
     for prompt in _prompts(goldens, root):
         signature[f"prompt:{prompt.path}"] = f"{prompt.name} {prompt.version or '-'} {prompt.sha256}"
     cases = sum(len(golden.cases) for golden in goldens)
-    if len(results) < cases:
-        signature["partial"] = f"{len(results)} of {counted(cases, 'case')}"
+    if len(results) < cases or shard:
+        signature["partial"] = describe_part(len(results), cases, shard)
     servers = _sign_tool_lock(root)
     signature |= servers
-    signed = {**(stamps or {}), **signature, **_sign_results(results)}
+    signed = {**(stamps or {}), **signature, **sign_results(results)}
     called = any(output.model_calls for result in results for output in result.outputs)
     seen = {"setting": called, "mcp": bool(servers)}
     kinds = {*signed.get(STAMPED, "").split(), *(kind for kind, is_seen in seen.items() if is_seen)}
@@ -106,7 +110,18 @@ def _prompts(goldens: Sequence[Golden], root: Path) -> tuple[Prompt, ...]:
     return find_prompts(paths, root) if paths else ()
 
 
-def _sign_results(results: Sequence[CaseResult]) -> dict[str, str]:
+def describe_part(ran: int, cases: int, shard: str | None = None) -> str:
+    """Return `12 of 96 cases`, the value of `partial`; with its shard, if it is one."""
+    return f"{f'shard {shard}: ' if shard else ''}{ran} of {counted(cases, 'case')}"
+
+
+def read_part(signature: Mapping[str, str]) -> int | None:
+    """Return the number of all cases by the `partial` of a run; None where it has none that can be read."""
+    found = _PART.search(signature.get("partial", ""))
+    return int(found[1].replace(",", "")) if found else None
+
+
+def sign_results(results: Sequence[CaseResult]) -> dict[str, str]:
     """List versions of metrics and models in the results, several values joined."""
     values: defaultdict[str, set[str]] = defaultdict(set)
     for result in results:

@@ -122,8 +122,9 @@ class GoldenFile(pytest.File):
     def collect(self) -> Iterable[pytest.Item]:
         for case_id, task in self.tasks.items():
             yield CaseItem.of(self, name=case_id, task=task)
-        for metric in dict.fromkeys(check.metric for check in self.golden.suite):
-            yield SuiteItem.of(self, metric=metric)
+        if self.evaluation.settings.shard is None:  # else with all shards: llmops judge
+            for metric in dict.fromkeys(check.metric for check in self.golden.suite):
+                yield SuiteItem.of(self, metric=metric)
         if self.measure is not None:
             for bound in ("", *self.golden.measures.get(MUTATION, {})):
                 yield MutationItem.of(self, bound=bound)

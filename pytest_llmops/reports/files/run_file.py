@@ -31,6 +31,7 @@ from pytest_llmops.documents.reading import (
     read_any,
     read_fields,
     read_name,
+    read_text,
     read_version,
     reader_of,
     record_reader,
@@ -47,6 +48,7 @@ from pytest_llmops.records import (
     CaseResult,
     Failure,
     Output,
+    Part,
     Passage,
     Run,
     Score,
@@ -54,7 +56,9 @@ from pytest_llmops.records import (
     Usage,
 )
 from pytest_llmops.reports.files.json_file import dump_json, lay_out, plain
+from pytest_llmops.revision.merging import has_old_checks, leave_out_old_checks
 from pytest_llmops.runner.usage import sum_outputs
+from pytest_llmops.setting_values import read_shard
 from pytest_llmops.statistics.summaries import NAMES
 
 VERSION = 2
@@ -85,11 +89,26 @@ def write_run(run: Run, path: str | Path) -> None:
 
 def load_run(path: str | Path) -> Run:
     """
-    Read a run file, whole or streamed.
+    Read a run file, whole or streamed, without checks as they were at a merge base.
 
     Raises:
         RunFileError: It is missing, cut off, of another version, or contains something that a run cannot:
             the message names the file, the place in it, and what to do.
+    """
+    return without_old_checks(load_complete_run(path))
+
+
+def without_old_checks(run: Run) -> Run:
+    """Return a run without checks as they were at a merge base, which a shard keeps for the judge of all."""
+    return leave_out_old_checks(run) if has_old_checks(run) else run
+
+
+def load_complete_run(path: str | Path) -> Run:
+    """
+    Read a run file with checks as they were at a merge base, which only a judge of the same change knows.
+
+    Raises:
+        RunFileError: As `load_run`.
     """
     path = Path(path)
     if (run := read_pieces(path)) is not None:
@@ -179,8 +198,10 @@ def _parse_stream(text: str) -> Stream:
 def _parse_lines(text: str) -> Run:
     stream = _parse_stream(text)
     signature = {**stream.head.get("signature", {}), **stream.stamps}
+    errors = dict.fromkeys((*stream.head.get("errors", ()), *stream.errors))
     last = {result.case: result for result in stream.results}
-    return make_run({**stream.head, "signature": signature}, tuple(last.values()))
+    head = {**stream.head, "signature": signature, "errors": tuple(errors)}
+    return make_run(head, tuple(last.values()))
 
 
 def dump_head(run: Run) -> bytes:
@@ -239,8 +260,15 @@ def _encode(run: Run, path: Path) -> bytes:
 
 
 def _plain_head(run: Run, cases: Sequence[str]) -> dict[str, Any]:
+    more = {
+        "shard": run.shard,
+        "parts": [plain(part) for part in run.parts],
+        "errors": list(run.errors),
+        "notes": list(run.notes),
+    }
     return {
         "version": VERSION,
+        **{name: value for name, value in more.items() if value},
         "environment": dict(run.environment),
         "signature": dict(run.signature),
         "suite": dump_suite(run.suite, cases),
@@ -304,6 +332,10 @@ def read_head(value: Any) -> dict[str, Any]:
         "usage": reader_of(Usage),
         "anchors": list_of(read_result),
         "environment": reader_of(Mapping[str, str]),
+        "shard": read_shard,
+        "parts": list_of(record_reader(Part)),
+        "errors": list_of(read_text),
+        "notes": list_of(read_text),
     }
     fields = read_fields(value, known)
     return {key: part for key, part in fields.items() if key not in {"version", "results"}}
@@ -324,6 +356,10 @@ def make_run(head: Mapping[str, Any], results: tuple[CaseResult, ...]) -> Run:
         usage=usage,
         anchors=tuple(head.get("anchors", ())),
         environment=head.get("environment", {}),
+        shard=head.get("shard", ""),
+        parts=tuple(head.get("parts", ())),
+        errors=tuple(head.get("errors", ())),
+        notes=tuple(head.get("notes", ())),
     )
 
 
