@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pytest_llmops.documents.reading import one_of, some
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
+from pytest_llmops.metrics.facts.edits import count_shared, find_edits, read_words
+from pytest_llmops.metrics.facts.numerals import write_in_digits
+from pytest_llmops.metrics.facts.reading import LITERALS, contradicts, supports
 from pytest_llmops.metrics.facts.sources import (
     ORIGINS,
     Source,
@@ -23,7 +26,7 @@ from pytest_llmops.metrics.facts.sources import (
     gives_nouns_capitals,
     read_text,
 )
-from pytest_llmops.metrics.facts.values import DATES, Value, agree, compete
+from pytest_llmops.metrics.facts.values import DATES, Value
 from pytest_llmops.metrics.faithfulness.claims import split_claims
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations
 from pytest_llmops.metrics.words import find_blank, quote, texts_in
@@ -38,8 +41,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Kind = Literal["number", "date", "code", "name", "negation"]
-KINDS: tuple[Kind, ...] = ("number", "date", "code", "name", "negation")
+Kind = Literal["number", "date", "code", "name", "negation", "quantifier", "comparison", "swap"]
+KINDS: tuple[Kind, ...] = (
+    "number", "date", "code", "name", "negation", "quantifier", "comparison", "swap",
+)  # fmt: skip
 
 # Chosen on the first two shares of `benchmarks/falsehoods`; see docs/metrics/facts.md.
 _NEARER = 0.5  # how much nearer a source with another value must be; cosine plus share of words
@@ -55,6 +60,7 @@ _ITEM = re.compile(r"(?:(?<=\s)|\A)(\d{1,2})[.)]\s")
 _BEFORE_ITEMS = re.compile(r"(?:\A|[.:;!?]|\n)\s*\Z")
 _FEWEST_ITEMS = 2
 _SHOWN = 3
+_EDITED_FROM = 3  # sentences of the sources that a claim may be an edit of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +221,7 @@ class _Comparison:
 
     def find_wrong(self) -> Iterator[WrongFact]:
         for value in self._claim.values:
-            kind: Kind = "date" if value.kind in DATES else "code" if value.kind == "code" else "number"
+            kind = _kind_of(value)
             supporting = [at for at, source in enumerate(self._sources) if _has(source.content, value)]
             if not supporting:
                 if not _has(self._question, value):
@@ -223,7 +229,11 @@ class _Comparison:
             elif (rival := self._find_rival(value, supporting)) is not None:
                 yield WrongFact(kind=kind, text=value.text, source=rival)
         yield from self._find_names()
-        yield from self._find_negations()
+        negations = list(self._find_negations())
+        yield from negations
+        for fact in self._find_edits():
+            if not (negations and fact.kind == "negation") and not (fact.kind == "name" and self._is_of_tool(fact.text)):
+                yield fact
 
     def _find_rival(self, value: Value, supporting: Sequence[int]) -> Source | None:
         """Return the source that has another value in place of this one, if any."""
@@ -231,7 +241,7 @@ class _Comparison:
         rivals = [
             at
             for at, source in enumerate(self._sources)
-            if at not in supporting and any(compete(value, other) for other in source.content.values)
+            if at not in supporting and any(contradicts(other, value) for other in source.content.values)
         ]
         references = [
             at
@@ -255,7 +265,7 @@ class _Comparison:
 
     def _is_rivalled(self, value: Value, text: Text) -> bool:
         """Return whether a text has a competing value that the answer does not mention elsewhere."""
-        return any(compete(value, other) and not _has(self._answer, other) for other in text.values)
+        return any(contradicts(other, value) and not _has(self._answer, other) for other in text.values)
 
     def _find_names(self) -> Iterator[WrongFact]:
         names = self._claim.names if self._has_names else {}
@@ -266,7 +276,10 @@ class _Comparison:
             for name, written in names.items()
             if name not in spelt_out
             and not any(text.has_name(name) for text in texts)
-            and not (written.isupper() and any(text.spells_out(written) for text in texts))
+            and not (
+                (initials := written.removesuffix("s")).isupper()
+                and any(text.spells_out(initials) for text in texts)
+            )
         ]
         if not unknown:
             return
@@ -279,6 +292,27 @@ class _Comparison:
             source = self._sources[self._nearest(rivals)] if rivals else None
             yield from (WrongFact(kind="name", text=written, source=source) for written in unknown)
 
+    def _is_of_tool(self, name: str) -> bool:
+        results = [source for source in self._sources if source.origin == "tool_calls"]
+        words = [read_words(part)[0].folded for part in name.split()]
+        return any(all(source.content.has_name(word) for word in words) for source in results)
+
+    def _find_edits(self) -> Iterator[WrongFact]:
+        """Yield edits that turn a sentence of a source, of the one that has most words of the claim."""
+        own = read_words(self._claim.text)
+        near = [source for source in self._sources if source.origin != "tool_calls"]
+        shared = {at: count_shared(own, read_words(source.content.text)) for at, source in enumerate(near)}
+        best = sorted(shared, key=lambda at: (-shared[at], len(near[at].content.text)))[:_EDITED_FROM]
+        found: list[list[WrongFact]] = []
+        for at in best:
+            theirs = read_words(near[at].content.text)
+            edits = [WrongFact(kind=edit.kind, text=edit.text, source=near[at]) for edit in find_edits(own, theirs)]
+            if shared[at] < shared[best[0]]:
+                break
+            found.append(edits)
+        if found and all(found):  # a sentence that is another source's, unedited, is supported
+            yield from found[0]
+
     def _find_negations(self) -> Iterator[WrongFact]:
         for clause in self._claim.clauses:
             if (
@@ -287,7 +321,8 @@ class _Comparison:
                 and (same := self._find_same(clause))
             ):
                 source, other = same
-                if other.negated != clause.negated:
+                shared = clause.stems & other.stems
+                if other.negated != clause.negated and (other if other.negated else clause).negates(shared):
                     yield WrongFact(kind="negation", text=clause.text, source=source)
 
     def _find_same(self, clause: Text) -> tuple[Source, Text] | None:
@@ -316,8 +351,16 @@ class _Comparison:
         return len(self._claim.stems & clause.stems) / max(len(self._claim.stems), 1)
 
 
+def _kind_of(value: Value) -> Kind:
+    if value.kind in DATES or value.kind == "period":
+        return "date"
+    return "code" if value.kind == "code" or value.kind in LITERALS else "number"
+
+
 def _has(text: Text, value: Value) -> bool:
-    return any(agree(value, other) for other in text.values)
+    if any(supports(other, value) for other in text.values):
+        return True
+    return _kind_of(value) == "code" and text.has_name(value.code)
 
 
 def _claims(sample: Sample) -> list[str]:
@@ -325,7 +368,7 @@ def _claims(sample: Sample) -> list[str]:
 
 
 def _read_plain(text: str) -> str:
-    return write_in_english(read_plain(text))
+    return write_in_english(write_in_digits(read_plain(text)))
 
 
 def _split_items(text: str) -> str:
