@@ -119,7 +119,9 @@ def list_answers(half: Half) -> list[Answer]:
         if (row["label"]["faithfulness"] - 1) / 3 >= SUPPORTED
     ]  # fmt: skip
     answers += [
-        Answer(source="SciFact", document=row["document"], text=row["output"], contexts=tuple(row["contexts"]))
+        Answer(
+            source="SciFact", document=row["document"], text=row["output"], contexts=tuple(row["contexts"])
+        )
         for row in read("scifact_faithfulness")
         if row["label"] == "SUPPORT"
     ]
@@ -143,7 +145,9 @@ def plant(half: Half) -> list[Planted]:
         documents: Counter[str] = Counter()
         for answer in answers:
             changed = list(_CHANGES[kind](answer, names, chance))
-            changed = [text for text in changed if text != answer.text and text not in " ".join(answer.contexts)]
+            changed = [
+                text for text in changed if text != answer.text and text not in " ".join(answer.contexts)
+            ]
             if changed and documents[answer.document] < OF_A_DOCUMENT[kind]:
                 documents[answer.document] += 1
                 made = Planted(kind=kind, answer=answer, text=chance.choice(changed))
@@ -178,7 +182,11 @@ def _change_numbers(answer: Answer, _: Sequence[str], chance: random.Random) -> 
         else:
             value = float(written.replace(",", ""))
             changed = value * chance.choice([0.5, 0.7, 1.3, 2, 3])
-            other = f"{changed:.1f}" if "." in written else str(max(1, round(changed)) + (round(changed) == value))
+            other = (
+                f"{changed:.1f}"
+                if "." in written
+                else str(max(1, round(changed)) + (round(changed) == value))
+            )
         if not re.search(rf"(?<!\d){re.escape(other)}(?!\d)", " ".join(answer.contexts)):
             yield _put(answer.text, match, other)
 

@@ -80,7 +80,7 @@ def _index(result: CaseResult) -> _Index:
     complete = frozenset(
         metric
         for metric, of_metric in read.items()
-        if not result.failures
+        if not result.breakages
         and all(abs(value) <= LARGEST for value in of_metric)  # false of NaN, too
         and (not repeats or [score.repeat for score in scores[metric]] == repeats)
     )
@@ -212,18 +212,24 @@ def lacks_rival(metric: str, result: CaseResult) -> bool:
 
 
 def lacks_sight(metric: str, result: CaseResult) -> bool:
-    """True if a metric lacks scores only since the rival, or the app, shows nothing of what it judges."""
+    """True if a metric lacks scores only since the rival, or the app, gives it nothing to judge."""
     stages = _stages(metric, result)
-    return bool(stages) and stages <= {"rival", "unseen"}
+    return bool(stages) and stages <= {"rival", "unseen", "inapplicable"}
 
 
 def unseen_cases(metric: str, results: Sequence[CaseResult]) -> dict[str, str]:
     """Case to reason, for the cases that show nothing of what a metric judges, in some repeat."""
     unseen: dict[str, str] = {}
     for result in sorted(results, key=lambda result: result.case):
-        if lacks_sight(metric, result) and not lacks_rival(metric, result):
+        if lacks_sight(metric, result) and "unseen" in _stages(metric, result):
             unseen[result.case] = scoring_breakage(metric, result)
     return unseen
+
+
+def inapplicable_cases(metric: str, results: Sequence[CaseResult]) -> tuple[str, ...]:
+    """Cases whose outputs have nothing that a metric could judge, in any repeat; sorted."""
+    cases = (result for result in results if _stages(metric, result) == {"inapplicable"})
+    return tuple(sorted(result.case for result in cases if not case_scores(metric, result)))
 
 
 def _stages(metric: str, result: CaseResult) -> set[str]:

@@ -15,9 +15,9 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Literal
 
-from pytest_llmops.metrics.faithfulness.sentences import NEGATIONS, opposites_of
 from pytest_llmops.metrics.facts.reading import PERIODS, TIMES
 from pytest_llmops.metrics.facts.units import find_unit
+from pytest_llmops.metrics.faithfulness.sentences import NEGATIONS, opposites_of
 from pytest_llmops.metrics.words import FUNCTION_WORDS
 from pytest_llmops.text.characters import fold_typography
 
@@ -60,8 +60,12 @@ for _one, _other in map(str.split, _DIRECTIONS):
     _OPPOSED.setdefault(_other, set()).add(_one)
 
 _TOKEN = re.compile(r"[^\W_]+(?:['.,-][^\W_]+)*|[%$\u00a3\u20ac]")
-_JOINING = frozenset("and or nor between with versus vs both either from to than as is are was were be".split())
-_SEPARATES = frozenset({"and", "or", "nor", "as", "well", "both", "the", "a", "an", "versus", "vs", "to", "with"})
+_JOINING = frozenset(
+    ["and", "or", "nor", "between", "with", "versus", "vs", "both", "either", "from", "to", "than", "as", "is", "are", "was", "were", "be"]
+)
+_SEPARATES = frozenset(
+    {"and", "or", "nor", "as", "well", "both", "the", "a", "an", "versus", "vs", "to", "with"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +83,21 @@ class Word:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """An edit that turns a sentence: the words of the claim, or all of it where two parts changed places."""
+    """An edit that turns a sentence: the words of the claim, and those of the source in their place."""
 
     kind: EditKind
     text: str
+    instead: str = ""
 
 
 @lru_cache(maxsize=16_384)
 def read_words(text: str) -> tuple[Word, ...]:
     """Return the words of a sentence; its first is a name if it is no word of grammar and has a capital."""
-    folded = re.sub(r"(?i)\b(can|do|does|did|is|are|was|were|has|have|had|would|could|should)n't\b", r"\1 not", fold_typography(text))
+    folded = re.sub(
+        r"(?i)\b(can|do|does|did|is|are|was|were|has|have|had|would|could|should)n't\b",
+        r"\1 not",
+        fold_typography(text),
+    )
     words = []
     for at, match in enumerate(_TOKEN.finditer(re.sub(r"(?i)\bcannot\b", "can not", folded))):
         written = match[0].removesuffix("'s").rstrip(".,")
@@ -109,21 +118,35 @@ def find_edits(claim: Sequence[Word], source: Sequence[Word]) -> Iterator[Edit]:
     if len(claim) < _FEWEST_WORDS or count_shared(claim, source) < _ALIKE * len(claim):
         return
     own, theirs = [word.folded for word in claim], [word.folded for word in source]
-    blocks = SequenceMatcher(None, theirs, own, autojunk=False)
     if own == theirs:
         return
-    codes = blocks.get_opcodes()
+    codes = SequenceMatcher(None, theirs, own, autojunk=False).get_opcodes()
     same = sum(end - start for tag, _, _, start, end in codes if tag == "equal")
     if same >= _ALIKE * len(own):
         for at, (tag, start, end, own_start, own_end) in enumerate(codes):
             if tag == "equal":
                 continue
-            near = _count_near(codes, at)
-            edit = _read_edit(source[start:end], claim[own_start:own_end], same / len(own), near)
-            if edit is not None:
+            parts = source[start:end], claim[own_start:own_end]
+            edit = _read_edit(*parts, same / len(own), _count_near(codes, at))
+            if edit is not None and not _is_none(edit, *parts, source, claim):
                 yield edit
     if (swapped := _find_swap(claim, source)) is not None:
         yield swapped
+
+
+def _is_none(
+    edit: Edit, theirs: Sequence[Word], mine: Sequence[Word], source: Sequence[Word], claim: Sequence[Word]
+) -> bool:
+    """Return whether the rest of the sentences shows that nothing was turned: a word only moved, say."""
+    own, other = {word.folded for word in claim}, {word.folded for word in source}
+    if edit.kind == "name":  # what has small letters elsewhere only begins a sentence
+        small = {word.folded for word in (*claim, *source) if word.written.islower()}
+        return any(word.folded in small for word in (*theirs, *mine))
+    if edit.kind == "negation":
+        return len(own & _NOT) == len(other & _NOT)
+    if edit.kind == "quantifier" and not (theirs and mine):
+        return any(word.folded in other for word in mine) or any(word.folded in own for word in theirs)
+    return False
 
 
 def _count_near(codes: Sequence[tuple[str, int, int, int, int]], at: int) -> int:
@@ -143,22 +166,42 @@ def _read_edit(theirs: Sequence[Word], own: Sequence[Word], share: float, near: 
         return None
     mine, before = {word.folded for word in own}, {word.folded for word in theirs}
     text = " ".join(word.written for word in own)
-    if any((_OPPOSED.get(word, set()) | set(opposites_of(word))) & before - mine for word in mine - before if word not in NEGATIONS):
+    if any(
+        (_OPPOSED.get(word, set()) | set(opposites_of(word))) & before - mine
+        for word in mine - before
+        if word not in NEGATIONS
+    ):
         return Edit(kind="comparison", text=text)
-    sizes = [{_QUANTIFIERS[word] for word in words if word in _QUANTIFIERS} for words in (before - mine, mine - before)]
-    if all(sizes) and not sizes[0] & sizes[1] and not any(sizes[0] | sizes[1] <= pair for pair in _COMPATIBLE):
+    sizes = [
+        {_QUANTIFIERS[word] for word in words if word in _QUANTIFIERS}
+        for words in (before - mine, mine - before)
+    ]
+    if (
+        all(sizes)
+        and not sizes[0] & sizes[1]
+        and not any(sizes[0] | sizes[1] <= pair for pair in _COMPATIBLE)
+    ):
         return Edit(kind="quantifier", text=text)
-    if len(own) == len(theirs) == 1 and (_measures(own[0]) and _measures(theirs[0])) and not _is_same(own[0], theirs[0]):
+    if (
+        len(own) == len(theirs) == 1
+        and (_measures(own[0]) and _measures(theirs[0]))
+        and not _is_same(own[0], theirs[0])
+    ):
         return Edit(kind="number", text=text)
     if share < _NEARLY:
         return None
     if "only" in sizes[0] ^ sizes[1] and not (sizes[0] and sizes[1]) and len(mine) + len(before) <= 2:
         return Edit(kind="quantifier", text=text or "without 'only'")
-    if (bool(mine & _NOT) != bool(before & _NOT)) and len(own) + len(theirs) <= _PART and not _ADDS_TO_NOT & (mine | before):
+    if (
+        (bool(mine & _NOT) != bool(before & _NOT))
+        and len(own) + len(theirs) <= _PART
+        and not _ADDS_TO_NOT & (mine | before)
+    ):
         return Edit(kind="negation", text=text or "without 'not'")
     if own and theirs and not mine & before:
         if all(word.is_name for word in own) and all(word.is_name for word in theirs):
-            return None if _abbreviates(own, theirs) else Edit(kind="name", text=text)
+            instead = " ".join(word.written for word in theirs)
+            return None if _abbreviates(own, theirs) else Edit(kind="name", text=text, instead=instead)
     return None
 
 
@@ -168,7 +211,9 @@ _LENGTHS = frozenset(TIMES.split())
 def _measures(word: Word) -> bool:
     """Return whether a word is a unit, a length of time or how often something is."""
     plain = word.folded.removesuffix("s")
-    return plain in _LENGTHS or word.folded in PERIODS or (len(plain) > 1 and find_unit(word.folded) is not None)
+    return (
+        plain in _LENGTHS or word.folded in PERIODS or (len(plain) > 1 and find_unit(word.folded) is not None)
+    )
 
 
 def _is_same(one: Word, other: Word) -> bool:
@@ -209,7 +254,8 @@ def _find_swap(claim: Sequence[Word], source: Sequence[Word]) -> Edit | None:
             if theirs != [*mine[len(mine) - other_size :], *middle, *mine[:size]]:
                 continue
             parts = {*mine[:size], *mine[len(mine) - other_size :]}
-            content = [word for word in middle if word not in _SEPARATES]
+            following = own[last : last + 1]  # as in `red tents and blue tents`
+            content = [word for word in middle if word not in _SEPARATES and word not in following]
             if content and not parts <= FUNCTION_WORDS:
                 return Edit(kind="swap", text=" ".join(word.written for word in claim[first:last]))
     return None

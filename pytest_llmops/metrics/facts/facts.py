@@ -8,13 +8,14 @@ kind. A name is wrong if no source has it. A negation is wrong if a clause with 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pytest_llmops.documents.reading import one_of, some
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
+from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail, inapplicable
 from pytest_llmops.metrics.facts.edits import count_shared, find_edits, read_words
 from pytest_llmops.metrics.facts.numerals import write_in_digits
 from pytest_llmops.metrics.facts.reading import LITERALS, contradicts, supports
@@ -28,14 +29,17 @@ from pytest_llmops.metrics.facts.sources import (
 )
 from pytest_llmops.metrics.facts.values import DATES, Value
 from pytest_llmops.metrics.faithfulness.claims import split_claims
-from pytest_llmops.metrics.faithfulness.sentences import drop_citations
+from pytest_llmops.metrics.faithfulness.sentences import drop_citations, drop_opener
 from pytest_llmops.metrics.words import find_blank, quote, texts_in
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.models.vectors import embed
+from pytest_llmops.printable import counted
 from pytest_llmops.protocols import MetricTraits, Need
 from pytest_llmops.records import Bound, Failure, Sample, Score
+from pytest_llmops.text.characters import fold
 from pytest_llmops.text.markup import read_plain
 from pytest_llmops.text.numbers import write_in_english
+from pytest_llmops.text.scripts import find_script
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +56,7 @@ _REFERENCE_NEARER = -0.2  # the same of the reference, which is the answer to th
 _SHARE = 0.3  # of the claim's words that a clause has more than the clause with the value
 _SAME_WORDS = 0.75  # of a clause's words that another must have to agree or disagree with it
 _SAME_WORDS_OF_WHOLE = 0.5  # the same, if it has every word of the other
+_SAME_WORDS_BACK = 0.4  # of the other clause's words that are in this one, unless it is longer than a clause
 _FEWEST_WORDS = 2
 
 _OPENING = re.compile(r"[\s\"'(]*(yes|no)\b(?!\s+(?:one|longer|more)\b)[\s,.;:!]", re.IGNORECASE)
@@ -60,6 +65,12 @@ _ITEM = re.compile(r"(?:(?<=\s)|\A)(\d{1,2})[.)]\s")
 _BEFORE_ITEMS = re.compile(r"(?:\A|[.:;!?]|\n)\s*\Z")
 _FEWEST_ITEMS = 2
 _SHOWN = 3
+_LETTERS = r"\w+"
+_FEWEST_LETTERS = 8  # of a sentence that is compared as a whole
+_UNREAD = "it is not in English, of which alone words are read: numbers, dates and codes were looked for"
+_HEADINGS = re.compile(
+    r"(?m)^\s{0,3}#{1,6}\s+(.{1,200})$|\*\*([^*\n]{1,120}?)(?::\*\*|\*\*:|\*\*\s*$)|^\s*\*\*([^*\n]{1,120})\*\*"
+)
 _EDITED_FROM = 3  # sentences of the sources that a claim may be an edit of
 
 
@@ -82,7 +93,7 @@ class Facts(DeclaredMetric):
 
     traits = MetricTraits(
         name="facts",
-        version=2,
+        version=3,
         family="faithfulness",
         basis="reference",
         bound=Bound(comparison=">=", threshold=1.0),
@@ -130,10 +141,15 @@ class Facts(DeclaredMetric):
         scores = []
         for sample, answer in zip(samples, answers, strict=True):
             wrong = list(answer.find_wrong(vectors, self.kinds))
+            language = answer.name_language()
+            compared = answer.count_compared(self.kinds)
+            if not compared:
+                scores.append(inapplicable(self, sample, _describe_nothing(language)))
+                continue
             evidence = [
                 {"claim": claim.text, "wrong": [_show(fact) for fact in facts]} for claim, facts in wrong
             ]
-            reason = _explain([fact for _, facts in wrong for fact in facts])
+            reason = _explain([fact for _, facts in wrong for fact in facts], compared, language)
             share = 1 - len(wrong) / len(answer.claims)
             scores.append(self.give(sample, share, reason, evidence=tuple(evidence), made=made))
         return scores
@@ -163,7 +179,9 @@ class _Answer:
         self.question = read_text(_read_plain(" ".join(texts_in(sample.input))))
         self.sources = gather_sources(sample, origins, _read_plain)
         context = (self.text.text, self.question.text, sample.reference or "")
+        self.headings = _find_headings(sample.output.text)
         self.has_names = not gives_nouns_capitals(" ".join(context))
+        self.compared: Counter[Kind | Literal["sentence"]] = Counter()
 
     def list_texts(self) -> Iterator[str]:
         """Yield the texts whose vectors `find_wrong` needs."""
@@ -177,17 +195,45 @@ class _Answer:
         """Yield each claim that has wrong facts of these kinds, with them."""
         for at, claim in enumerate(self.claims):
             facts = [] if at else list(self._find_opposite_opening())
-            facts += _Comparison(claim, self, self._measure_nearness(claim, vectors)).find_wrong()
+            comparison = _Comparison(claim, self, self._measure_nearness(claim, vectors))
+            facts += comparison.find_wrong()
+            self.compared += comparison.compared
             if facts := [fact for fact in facts if fact.kind in kinds]:
                 yield claim, facts
+
+    def count_compared(self, kinds: Collection[str]) -> int:
+        """Return how many facts of these kinds, and sentences that stand in a source, were compared."""
+        count = sum(number for kind, number in self.compared.items() if kind in kinds or kind == "sentence")
+        return count or int("negation" in kinds and self._refuses_as_expected())
+
+    def _refuses_as_expected(self) -> bool:
+        """Return whether answer and reference both refuse; an answer that alone does states no fact."""
+        # With the lists of all languages.
+        from pytest_llmops.metrics.support.answers import find_refusal
+        from pytest_llmops.metrics.support.language import known_languages
+
+        references = [source.content.text for source in self.sources if source.origin == "reference"]
+        language = known_languages()["en"]
+        return bool(references) and all(
+            find_refusal(text, language) for text in (self.text.text, " ".join(references))
+        )
+
+    def name_language(self) -> str:
+        """Return the code of the answer's language if it is none that is read completely; else empty."""
+        from pytest_llmops.metrics.support.language import UNKNOWN, detect_language
+
+        code = detect_language(self.text.text)
+        return "" if code == "en" or (code == UNKNOWN and find_script(self.text.text) == "Latin") else code
 
     def _find_opposite_opening(self) -> Iterator[WrongFact]:
         """Yield the answer's `yes` if the reference begins with `no`, or the other way."""
         source = next((source for source in self.sources if source.origin == "reference"), None)
         if source is not None:
             own, expected = _OPENING.match(self.text.text), _OPENING.match(f"{source.content.text} ")
-            if own and expected and own[1].lower() != expected[1].lower():
-                yield WrongFact(kind="negation", text=own[1], source=source)
+            if own and expected:
+                self.compared["negation"] += 1
+                if own[1].lower() != expected[1].lower():
+                    yield WrongFact(kind="negation", text=own[1], source=source)
 
     def _measure_nearness(
         self, claim: Text, vectors: Mapping[str, NDArray[np.float32]]
@@ -215,16 +261,22 @@ class _Comparison:
         self._claim = claim
         self._answer = answer.text
         self._has_names = answer.has_names
+        self._headings = answer.headings
         self._question = answer.question  # its values and names are not checked
         self._sources = answer.sources
         self._nearness = nearness
+        self.compared: Counter[Kind | Literal["sentence"]] = Counter()
 
     def find_wrong(self) -> Iterator[WrongFact]:
+        if any(_stands_in(self._claim.text, source.content.text) for source in self._sources):
+            self.compared["sentence"] += 1
         for value in self._claim.values:
             kind = _kind_of(value)
             supporting = [at for at, source in enumerate(self._sources) if _has(source.content, value)]
+            asked = not supporting and _has(self._question, value)
+            self.compared[kind] += not asked
             if not supporting:
-                if not _has(self._question, value):
+                if not asked:
                     yield WrongFact(kind=kind, text=value.text)
             elif (rival := self._find_rival(value, supporting)) is not None:
                 yield WrongFact(kind=kind, text=value.text, source=rival)
@@ -232,7 +284,10 @@ class _Comparison:
         negations = list(self._find_negations())
         yield from negations
         for fact in self._find_edits():
-            if not (negations and fact.kind == "negation") and not (fact.kind == "name" and self._is_of_tool(fact.text)):
+            self.compared[fact.kind] += 1
+            if not (negations and fact.kind == "negation") and not (
+                fact.kind == "name" and self._is_of_tool(fact.text)
+            ):
                 yield fact
 
     def _find_rival(self, value: Value, supporting: Sequence[int]) -> Source | None:
@@ -275,12 +330,15 @@ class _Comparison:
             written
             for name, written in names.items()
             if name not in spelt_out
+            and written not in self._headings
             and not any(text.has_name(name) for text in texts)
             and not (
                 (initials := written.removesuffix("s")).isupper()
                 and any(text.spells_out(initials) for text in texts)
             )
         ]
+        known = [name for name in names if any(source.content.has_name(name) for source in self._sources)]
+        self.compared["name"] += len(known)
         if not unknown:
             return
         # Results of tools are no sentences: a name that they lack may be the app's own word, unless the
@@ -290,7 +348,14 @@ class _Comparison:
         rivals = [at for at in near if self._sources[at].content.names.keys() - self._answer.names.keys()]
         if rivals or not self._sources or any(source.origin == "passages" for source in self._sources):
             source = self._sources[self._nearest(rivals)] if rivals else None
+            self.compared["name"] += len(unknown)
             yield from (WrongFact(kind="name", text=written, source=source) for written in unknown)
+
+    def _are_names(self, text: str) -> bool:
+        """Return whether a word is a name inside some sentence, and not only where a sentence begins."""
+        words = [word.folded for word in read_words(text)]
+        texts = [self._answer, self._question, *(source.content for source in self._sources)]
+        return any(word in text.names for word in words for text in texts)
 
     def _is_of_tool(self, name: str) -> bool:
         results = [source for source in self._sources if source.origin == "tool_calls"]
@@ -301,12 +366,16 @@ class _Comparison:
         """Yield edits that turn a sentence of a source, of the one that has most words of the claim."""
         own = read_words(self._claim.text)
         near = [source for source in self._sources if source.origin != "tool_calls"]
-        shared = {at: count_shared(own, read_words(source.content.text)) for at, source in enumerate(near)}
+        texts = [read_words(drop_opener(source.content.text)) for source in near]
+        shared = {at: count_shared(own, theirs) for at, theirs in enumerate(texts)}
         best = sorted(shared, key=lambda at: (-shared[at], len(near[at].content.text)))[:_EDITED_FROM]
         found: list[list[WrongFact]] = []
         for at in best:
-            theirs = read_words(near[at].content.text)
-            edits = [WrongFact(kind=edit.kind, text=edit.text, source=near[at]) for edit in find_edits(own, theirs)]
+            edits = [
+                WrongFact(kind=edit.kind, text=edit.text, source=near[at])
+                for edit in find_edits(own, texts[at])
+                if edit.kind != "name" or self._are_names(f"{edit.text} {edit.instead}")
+            ]
             if shared[at] < shared[best[0]]:
                 break
             found.append(edits)
@@ -320,6 +389,7 @@ class _Comparison:
                 and len(clause.stems) >= _FEWEST_WORDS
                 and (same := self._find_same(clause))
             ):
+                self.compared["negation"] += 1
                 source, other = same
                 shared = clause.stems & other.stems
                 if other.negated != clause.negated and (other if other.negated else clause).negates(shared):
@@ -337,8 +407,12 @@ class _Comparison:
                     continue
                 shared = len(clause.stems & other.stems)
                 share = shared / len(clause.stems)
-                is_whole = shared == len(other.stems) >= _FEWEST_WORDS and share >= _SAME_WORDS_OF_WHOLE
-                if share >= _SAME_WORDS or is_whole:
+                is_whole = (
+                    other.is_statement
+                    and shared == len(other.stems) >= _FEWEST_WORDS
+                    and share >= _SAME_WORDS_OF_WHOLE
+                )
+                if is_whole or (share >= _SAME_WORDS and shared >= _SAME_WORDS_BACK * len(other.stems)):
                     rank = share + 0.2 * shared / len(other.stems) + 0.1 * float(self._nearness[at])
                     if rank > best:
                         best, same = rank, (source, other)
@@ -349,6 +423,12 @@ class _Comparison:
 
     def _share(self, clause: Text) -> float:
         return len(self._claim.stems & clause.stems) / max(len(self._claim.stems), 1)
+
+
+def _stands_in(claim: str, source: str) -> bool:
+    """Return whether a source has the very words of a claim, or is a sentence of letters that it has."""
+    own, theirs = (f" {' '.join(re.findall(_LETTERS, fold(text)))} " for text in (claim, source))
+    return len(own) > _FEWEST_LETTERS and own in theirs
 
 
 def _kind_of(value: Value) -> Kind:
@@ -371,6 +451,12 @@ def _read_plain(text: str) -> str:
     return write_in_english(write_in_digits(read_plain(text)))
 
 
+def _find_headings(text: str) -> frozenset[str]:
+    """Return the words of headings and of what is set in bold before a colon or as a line: no names by capital."""
+    runs = (next(filter(None, match.groups()), "") for match in _HEADINGS.finditer(text))
+    return frozenset(word for run in runs for word in re.findall(r"[^\W\d_]+", run))
+
+
 def _split_items(text: str) -> str:
     """Put items numbered 1, 2 … within a text on separate lines, without their numbers."""
     counted: list[re.Match[str]] = []
@@ -385,13 +471,23 @@ def _split_items(text: str) -> str:
     return text
 
 
-def _explain(wrong: Sequence[WrongFact]) -> str:
+def _describe_nothing(language: str) -> str:
+    what = "no value, name or negation of the output could be compared with its sources"
+    if language:
+        what += f"; {_UNREAD}"
+    return f"not applicable: {what}; check it with keywords, supported, answers or a judge"
+
+
+def _explain(wrong: Sequence[WrongFact], compared: int, language: str) -> str:
     parts = []
     for fact in wrong[:_SHOWN]:
         where = f"the source says {quote([fact.source.content.text])}" if fact.source else "in no source"
         parts.append(f"{fact.kind} {quote([fact.text])}: {where}")
     if more := len(wrong) - len(parts):
         parts.append(f"and {more} more")
+    parts.append(f"{counted(compared, 'fact')} compared")
+    if language:
+        parts.append(_UNREAD)
     return "; ".join(parts)
 
 

@@ -19,7 +19,9 @@ _DIGITS: Mapping[str, int] = {
 }
 _TENS: Mapping[str, int] = {"十": 10, "拾": 10, "百": 100, "佰": 100, "千": 1_000, "仟": 1_000}
 _GROUPS: Mapping[str, int] = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "兆": 10**12}
-_HANGUL: Mapping[str, str] = dict(zip("영일이삼사오육칠팔구십백천만억", "零一二三四五六七八九十百千万亿", strict=True))
+_HANGUL: Mapping[str, str] = dict(
+    zip("영일이삼사오육칠팔구십백천만억", "零一二三四五六七八九十百千万亿", strict=True)
+)
 _NATIVE_TENS = {
     "열": 10, "스물": 20, "스무": 20, "서른": 30, "마흔": 40, "쉰": 50, "예순": 60, "일흔": 70, "여든": 80,
     "아흔": 90,
@@ -35,18 +37,24 @@ _COUNTER = (
     r"小?[时時]|点|點|分|秒|[号號日天月年周週岁歳才元円块圆本件次回度米克吨升名人位家座所台枚条只头杯瓶层階楼]"
     r"|星期|个(?:月|小时|人|星期)|個(?:月|小時|人)|[ヶか]月|公|千米|毫|厘|美|欧|歐|英|世[纪紀]|倍|%|％|[个個种種つ]"
 )
-_CJK_RUN = re.compile(rf"(?<![{_SIGN}\d])(?P<run>[{_SIGN}]{{1,{_LONGEST}}})(?![{_SIGN}])(?P<counter>{_COUNTER})?")
+_CJK_RUN = re.compile(
+    rf"(?<![{_SIGN}\d])(?P<run>[{_SIGN}]{{1,{_LONGEST}}})(?![{_SIGN}])(?P<counter>{_COUNTER})?"
+)
 _MIXED = re.compile(rf"(\d{{1,15}}(?:\.\d{{1,15}})?)\s?([{''.join(_GROUPS)}천만억])(?=\D|\Z)")
 _PER_CENT = re.compile(rf"百分之\s?((?:\d+(?:\.\d+)?)|[{_SIGN}点點]{{1,{_LONGEST}}})")
 _BARE_ONE = frozenset("一壹")
 _COUNTS_TIME = re.compile(r"小?[时時]|分|秒|天|日|年|周|週|星期|元|円|个(?:月|小时)|個(?:月|小時)")
-_HANGUL_COUNTER = r"(?:년|월|일|분|초|원|개월|주|세|층|호|도|퍼센트|킬로|명|달러|회|인|미터|유로|세기|번|시간|시|개)"
+_HANGUL_COUNTER = (
+    r"(?:년|월|일|분|초|원|개월|주|세|층|호|도|퍼센트|킬로|명|달러|회|인|미터|유로|세기|번|시간|시|개)"
+)
 _SINO_KOREAN = re.compile(rf"(?<![가-힣])([{''.join(_HANGUL)}]{{1,{_LONGEST}}})(?=\s?{_HANGUL_COUNTER})")
 _NATIVE_KOREAN = re.compile(
     rf"(?<![가-힣])({'|'.join(_NATIVE_TENS)})?({'|'.join(sorted(_NATIVE, key=len, reverse=True))})?"
     r"(?=\s?(?:시|명|개|살|권|번|마리|대|달|장|잔|병|가지|곳|사람|주))"
 )
-_KOREAN_WORDS = frozenset("일이오만천")  # a day, this, five as a verb's end: alone, they are mostly no numbers
+_KOREAN_WORDS = frozenset(
+    "일이오만천"
+)  # a day, this, five as a verb's end: alone, they are mostly no numbers
 
 _AFTERNOON = "下午|晚上|傍晚|夜晚|夜里|午後|午后|오후|저녁|밤"
 _CLOCK = re.compile(
@@ -112,7 +120,10 @@ def write_in_digits(text: str) -> str:
     replace: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
         (_CLOCK, _read_clock),
         (_FULL_DATE, lambda match: f" {match[1]}-{int(match[2]):02}-{int(match[3]):02} "),
-        (_DATE, lambda match: f" {int(match[2])} {_name_month(match[1])} " if _name_month(match[1]) else match[0]),
+        (
+            _DATE,
+            lambda match: f" {int(match[2])} {_name_month(match[1])} " if _name_month(match[1]) else match[0],
+        ),
         (_MONTH, lambda match: f" {_name_month(match[1])} " if _name_month(match[1]) else match[0]),
         (_YEAR, lambda match: f" {match[1]} "),
         (_ANY_UNIT, _read_unit),
@@ -127,7 +138,11 @@ def _read_run(match: re.Match[str]) -> str:
     if len(run) == 1 and (
         not counter
         or (run in _BARE_ONE and not _COUNTS_TIME.match(counter))
-        or (run in {"十", "千", "万", "百"} and counter == "分" and not match.string[match.end() :].startswith(("钟", "鐘")))
+        or (
+            run in {"十", "千", "万", "百"}
+            and counter == "分"
+            and not match.string[match.end() :].startswith(("钟", "鐘"))
+        )
     ):
         return match[0]
     return f"{_parse(run)}{counter}"

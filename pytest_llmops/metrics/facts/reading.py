@@ -46,15 +46,22 @@ _HUNDRED = 100
 _ORDINALS: Mapping[str, int] = {
     word: at
     for at, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
-        "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth twenty-first".split(),
+        ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth", "twentieth", "twenty-first"],
         1,
     )
 }
 _DECADES = {"twenties": 20, "thirties": 30, "forties": 40, "fifties": 50, "sixties": 60, "seventies": 70,
             "eighties": 80, "nineties": 90}  # fmt: skip
 _SCALE = "|".join(sorted(SCALES, key=len, reverse=True)) + "|trillion|tn|mn|mln|mio|bln"
-_SIZES: Mapping[str, float] = {**SCALES, "trillion": 1e12, "tn": 1e12, "mn": 1e6, "mln": 1e6, "mio": 1e6, "bln": 1e9}
+_SIZES: Mapping[str, float] = {
+    **SCALES,
+    "trillion": 1e12,
+    "tn": 1e12,
+    "mn": 1e6,
+    "mln": 1e6,
+    "mio": 1e6,
+    "bln": 1e9,
+}
 _SIGN = "|".join(re.escape(sign) for sign in sorted(SIGNS, key=len, reverse=True))
 _DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?"
 _UNIT = r"[A-Za-z\u00b5\u03bc\u03a9%\u00b0\u2103\u2109][A-Za-z\u00b5\u03bc\u00b0\u0142\u010d]{0,15}[23\u00b2\u00b3]?"
@@ -75,11 +82,11 @@ _NO_NOUN = re.compile(r"(?i)\b(?:a|an|the|and|or|but|for|in|on|at|of|after|befor
 
 _BELOW = (
     r"under|less than|fewer than|below|at most|no more than|not more than|no later than|up to|at the latest|lower than|"
-    r"smaller than|shorter than|maximum of|max\.?|before|until|till|by|<|\u2264|no longer than|within"
+    r"smaller than|shorter than|maximum of|max\.?|before|until|till|<|\u2264|no longer than"
 )
 _ABOVE = (
     r"over|more than|above|at least|no less than|no fewer than|not less than|exceeding|exceeds|upwards? of|greater than|"
-    r"higher than|larger than|longer than|minimum of|min\.?|beyond|after|since|from|>|\u2265|no earlier than"
+    r"higher than|larger than|longer than|minimum of|min\.?|beyond|after|since|>|\u2265|no earlier than"
 )
 _ABOUT = (
     r"about|around|approximately|approx\.?|roughly|nearly|almost|circa|ca\.?|c\.|some|close to|just (?:over|under)|"
@@ -89,7 +96,9 @@ _MARGIN = re.compile(
     rf"(?i)(?:(?<=\W)|\A)(?:(?P<about>{_ABOUT})|(?P<below>{_BELOW})|(?P<above>{_ABOVE}))"
     r"\s*(?:(?:the|a|an)\s)?(?:total of\s)?\Z"
 )
-_MARGIN_BEHIND = re.compile(r"(?i)\s?(?:(?P<above>\+|or (?:more|over|above|later|older)|plus\b)|(?P<below>or (?:less|fewer|under|below|earlier|younger)))")
+_MARGIN_BEHIND = re.compile(
+    r"(?i)\s?(?:(?P<above>\+|or (?:more|over|above|later|older)|plus\b)|(?P<below>or (?:less|fewer|under|below|earlier|younger)))"
+)
 _BEFORE = 24  # characters in which a margin is looked for
 
 _TOKEN = re.compile(r"[^\s,;()\[\]{}\"<>|]+")
@@ -228,7 +237,10 @@ def _read_piece(text: str) -> list[Value]:
         _as_literal(value.text, value.start) if _has_too_many_digits(value) else value for value in values
     ]
     values = sorted([*values, *_find_left_out(text, values)], key=lambda value: value.start)
-    return [_describe(value, text, values[at + 1] if at + 1 < len(values) else None) for at, value in enumerate(values)]
+    return [
+        _describe(value, text, values[at + 1] if at + 1 < len(values) else None)
+        for at, value in enumerate(values)
+    ]
 
 
 def _has_too_many_digits(value: Value) -> bool:
@@ -266,7 +278,11 @@ def _describe(value: Value, text: str, following: Value | None) -> Value:
     stop = following.start if following else end + 60
     margin = _find_margin(text, value.start, end)
     per = ""
-    if value.kind not in DATES and (match := _PER.match(text[end : min(stop, end + 60)])) and not _NO_NOUN.search(match["noun"]):
+    if (
+        value.kind not in DATES
+        and (match := _PER.match(text[end : min(stop, end + 60)]))
+        and not _NO_NOUN.search(match["noun"])
+    ):
         written = (match["of"] or match["adverb"]).lower()
         per = PERIODS.get(written, written)
     if not (margin or per):
@@ -275,7 +291,9 @@ def _describe(value: Value, text: str, following: Value | None) -> Value:
 
 
 def _find_margin(text: str, start: int, end: int) -> str:
-    match = _MARGIN.search(text[max(start - _BEFORE, 0) : start]) or _MARGIN_BEHIND.match(text[end : end + _BEFORE])
+    match = _MARGIN.search(text[max(start - _BEFORE, 0) : start]) or _MARGIN_BEHIND.match(
+        text[end : end + _BEFORE]
+    )
     if match is None:
         return ""
     groups = match.groupdict()
@@ -305,6 +323,8 @@ def contradicts(source: Value, claim: Value) -> bool:
 
 
 def _is_same_literal(source: Value, claim: Value) -> bool:
+    if claim.kind == "number" and source.kind == "literal":  # RTX 4090 of an rtx4090
+        return f"{claim.number:.0f}" in re.findall(r"\d+", source.text)
     one, other = (value.code or _squash(value.text, "literal") for value in (source, claim))
     if one == other:
         return True
@@ -338,7 +358,7 @@ def _is_rounded(source: Value, claim: Value) -> bool:
         return True
     if claim.margin == "<" and said / _BEYOND <= true <= said:
         return True
-    if claim.kind == "number" and _FIRST_YEAR <= said <= _LAST_YEAR:
+    if claim.margin or (claim.kind == "number" and _FIRST_YEAR <= said <= _LAST_YEAR):
         return False
     return _has_fewer_figures(true, said)
 

@@ -157,7 +157,8 @@ class Text:
 
     def spells_out(self, initials: str) -> bool:
         """Return whether words in a row begin with these letters: `United Kingdom` with `UK`."""
-        return re.search(r"\s+".join(rf"\b{letter}[a-z]+" for letter in initials), self.text) is not None
+        pattern = r"[\s-]+".join(rf"\b(?i:{letter})[a-z]+" for letter in initials)
+        return re.search(pattern, self.text) is not None
 
     @cached_property
     def clauses(self) -> tuple[Text, ...]:

@@ -146,7 +146,11 @@ def find_unit(written: str, *, attached: bool = False) -> Unit | None:
     if written in _ALONE and written.lower() not in UNITS and not attached:
         return None
     known = _units()
-    return known.get(written) or known.get(written.lower()) or (Unit(written) if written in CURRENCY_CODES else None)
+    return (
+        known.get(written)
+        or known.get(written.lower())
+        or (Unit(written) if written in CURRENCY_CODES else None)
+    )
 
 
 @lru_cache(maxsize=1)
