@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import re
+from calendar import month_name
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,12 +36,12 @@ KINDS: tuple[Kind, ...] = (
 OF_A_DOCUMENT = defaultdict(lambda: 1, unit=3)
 """How many falsehoods of a kind one document gets at most: few have a unit."""
 
-_MONTHS = (
-    "January February March April May June July August September October November December".split()
-)  # fmt: skip
+_MONTHS = month_name[1:]
 _YEAR = r"(?<![\w.,$£€])(?:1[0-9]|20)\d\d(?![\w.%])"
 _DATE = re.compile(rf"{_YEAR}|\b(?:{'|'.join(month for month in _MONTHS if month != 'May')})\b")
-_WORDS = "two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty".split()
+_WORDS = re.findall(
+    r"\w+", "two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty"
+)
 _NUMBER = re.compile(rf"(?<![\w.,/-])\d[\d,]*(?:\.\d+)?(?![\w/-])|(?i:\b(?:{'|'.join(_WORDS)})\b)")
 _NAME = re.compile(r"\b[A-Z][a-z][\w'-]+(?: (?:of |the |de )?[A-Z][\w'-]+)*")
 _UNITS = (
@@ -108,16 +109,27 @@ class Planted:
 def list_answers(half: Half) -> list[Answer]:
     """Answers and sentences of one half of the documents, each supported by its contexts."""
     answers = [
-        Answer(source="CLAPNQ", document=row["title"], text=row["reference"], contexts=(" ".join(row["contexts"]),), turns=(row["input"],))
+        Answer(
+            source="CLAPNQ",
+            document=row["title"],
+            text=row["reference"],
+            contexts=(" ".join(row["contexts"]),),
+            turns=(row["input"],),
+        )
         for row in read("clapnq")
         if row["rationale"]
-    ]  # fmt: skip
+    ]
     answers += [
-        Answer(source="MTRAG", document=row["conversation"], text=row["output"], contexts=tuple(row["contexts"]),
-               turns=(*(text for _, text in row["history"]), row["input"]))
+        Answer(
+            source="MTRAG",
+            document=row["conversation"],
+            text=row["output"],
+            contexts=tuple(row["contexts"]),
+            turns=(*(text for _, text in row["history"]), row["input"]),
+        )
         for row in read("mtrag")
         if (row["label"]["faithfulness"] - 1) / 3 >= SUPPORTED
-    ]  # fmt: skip
+    ]
     answers += [
         Answer(
             source="SciFact", document=row["document"], text=row["output"], contexts=tuple(row["contexts"])

@@ -171,7 +171,8 @@ def judge_suite(check: SuiteCheck, results: Sequence[CaseResult], *, level: floa
     A case with neither a score nor a failure for the metric has no use for it and is left out. One that
     could not be scored makes the check an `error` that names it: a mean would hide it. One whose outputs have
     nothing that the metric could judge is left out and named; where all are, the check is `undecided`. One
-    that shows nothing of what the metric judges makes it `undecided`, but where it is missed however that case would score.
+    that shows nothing of what the metric judges makes it `undecided`, but where it is missed however that
+    case would score.
 
     Args:
         level: Coverage of a gain's interval, between 0 and 1.

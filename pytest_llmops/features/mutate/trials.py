@@ -241,7 +241,9 @@ def _judge(mutation: Mutation, scores: Sequence[Score | Failure]) -> Trial:
     killers = tuple(verdict.check for verdict in asked if verdict.outcome == "failed")
     outcome: TrialOutcome = "killed" if killers else "survived"
     reason = ""
-    silent = [verdict for verdict in verdicts if verdict not in asked and not (asked and verdict.metric in idle)]
+    silent = [
+        verdict for verdict in verdicts if verdict not in asked and not (asked and verdict.metric in idle)
+    ]
     if silent and not killers:
         refusing = [
             verdict for verdict in silent if _has_nothing_to_read(verdict, mutation.answered, mutation.output)

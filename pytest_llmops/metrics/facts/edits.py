@@ -28,6 +28,7 @@ _NEARLY = 0.8  # the same, for an edit that a paraphrase may have made
 _FEWEST_WORDS = 4
 _LONGEST_EDIT = 4  # words in place of others
 _LONGEST = 120  # words of a sentence
+_PREFIX = 4  # letters of two forms of a name
 _PART = 3  # words on a side of an edit that must be the source's
 
 _QUANTIFIERS: Mapping[str, str] = {
@@ -49,7 +50,8 @@ _DIRECTIONS = (
     "longer shorter", "earlier later", "highest lowest", "largest smallest", "biggest smallest",
     "oldest youngest", "longest shortest", "earliest latest", "first last", "best worst", "better worse",
     "faster slower", "maximum minimum", "max min", "increase decrease", "increases decreases",
-    "increased decreased", "increasing decreasing", "reduce increase", "reduces increases", "reduced increased",
+    "increased decreased", "increasing decreasing", "reduce increase", "reduces increases",
+    "reduced increased",
     "reducing increasing", "heavier lighter", "older younger", "cheaper dearer", "wider narrower",
     "stronger weaker", "north south", "east west", "northern southern", "eastern western", "upper lower",
     "inside outside", "within outside", "exceeds undercuts", "superior inferior", "majority minority",
@@ -60,9 +62,6 @@ for _one, _other in map(str.split, _DIRECTIONS):
     _OPPOSED.setdefault(_other, set()).add(_one)
 
 _TOKEN = re.compile(r"[^\W_]+(?:['.,-][^\W_]+)*|[%$\u00a3\u20ac]")
-_JOINING = frozenset(
-    ["and", "or", "nor", "between", "with", "versus", "vs", "both", "either", "from", "to", "than", "as", "is", "are", "was", "were", "be"]
-)
 _SEPARATES = frozenset(
     {"and", "or", "nor", "as", "well", "both", "the", "a", "an", "versus", "vs", "to", "with"}
 )
@@ -150,7 +149,7 @@ def _is_none(
 
 
 def _count_near(codes: Sequence[tuple[str, int, int, int, int]], at: int) -> int:
-    """Return the number of equal words right before and behind an edit, a side of which counts at most `_PART`."""
+    """Return the number of equal words right before and behind an edit, at most `_PART` a side."""
     near = 0
     for side in (at - 1, at + 1):
         if 0 <= side < len(codes):
@@ -160,7 +159,9 @@ def _count_near(codes: Sequence[tuple[str, int, int, int, int]], at: int) -> int
     return near
 
 
-def _read_edit(theirs: Sequence[Word], own: Sequence[Word], share: float, near: int) -> Edit | None:
+def _read_edit(  # noqa: PLR0911 - a return a kind
+    theirs: Sequence[Word], own: Sequence[Word], share: float, near: int
+) -> Edit | None:
     """Return what an edit turns, or None: words that were put in, left out, or replaced."""
     if max(len(theirs), len(own)) > _LONGEST_EDIT or near < _PART:
         return None
@@ -190,7 +191,7 @@ def _read_edit(theirs: Sequence[Word], own: Sequence[Word], share: float, near: 
         return Edit(kind="number", text=text)
     if share < _NEARLY:
         return None
-    if "only" in sizes[0] ^ sizes[1] and not (sizes[0] and sizes[1]) and len(mine) + len(before) <= 2:
+    if "only" in sizes[0] ^ sizes[1] and not (sizes[0] and sizes[1]) and len(mine | before) < _PART:
         return Edit(kind="quantifier", text=text or "without 'only'")
     if (
         (bool(mine & _NOT) != bool(before & _NOT))
@@ -198,10 +199,9 @@ def _read_edit(theirs: Sequence[Word], own: Sequence[Word], share: float, near: 
         and not _ADDS_TO_NOT & (mine | before)
     ):
         return Edit(kind="negation", text=text or "without 'not'")
-    if own and theirs and not mine & before:
-        if all(word.is_name for word in own) and all(word.is_name for word in theirs):
-            instead = " ".join(word.written for word in theirs)
-            return None if _abbreviates(own, theirs) else Edit(kind="name", text=text, instead=instead)
+    are_names = own and theirs and not mine & before and all(word.is_name for word in (*own, *theirs))
+    if are_names and not _abbreviates(own, theirs):
+        return Edit(kind="name", text=text, instead=" ".join(word.written for word in theirs))
     return None
 
 
@@ -230,7 +230,11 @@ def _abbreviates(one: Sequence[Word], other: Sequence[Word]) -> bool:
     """Return whether one name may be the other's initials, or another form of it."""
     names = ["".join(word.folded for word in words) for words in (one, other)]
     initials = {"".join(word.folded[0] for word in words) for words in (one, other) if len(words) > 1}
-    return bool(initials & set(names)) or names[0][:4] == names[1][:4] or any(len(name) < 3 for name in names)
+    return (
+        bool(initials & set(names))
+        or names[0][:_PREFIX] == names[1][:_PREFIX]
+        or any(len(name) < _PART for name in names)
+    )
 
 
 def _find_swap(claim: Sequence[Word], source: Sequence[Word]) -> Edit | None:
@@ -262,7 +266,7 @@ def _find_swap(claim: Sequence[Word], source: Sequence[Word]) -> Edit | None:
 
 
 def _find_window(own: Sequence[str], theirs: Sequence[str]) -> list[str] | None:
-    """Return a run of the source with the very words of the claim, if there is one; the first that is no copy."""
+    """Return the first run of the source with the very words of the claim, in any order."""
     wanted, size = Counter(own), len(own)
     counted: Counter[str] = Counter(theirs[:size])
     for start in range(len(theirs) - size + 1):

@@ -68,6 +68,7 @@ _SHOWN = 3
 _LETTERS = r"\w+"
 _FEWEST_LETTERS = 8  # of a sentence that is compared as a whole
 _UNREAD = "it is not in English, of which alone words are read: numbers, dates and codes were looked for"
+_READ_FOR_LANGUAGE = 8  # sentences of the sources
 _HEADINGS = re.compile(
     r"(?m)^\s{0,3}#{1,6}\s+(.{1,200})$|\*\*([^*\n]{1,120}?)(?::\*\*|\*\*:|\*\*\s*$)|^\s*\*\*([^*\n]{1,120})\*\*"
 )
@@ -222,8 +223,10 @@ class _Answer:
         """Return the code of the answer's language if it is none that is read completely; else empty."""
         from pytest_llmops.metrics.support.language import UNKNOWN, detect_language
 
-        code = detect_language(self.text.text)
-        return "" if code == "en" or (code == UNKNOWN and find_script(self.text.text) == "Latin") else code
+        near = " ".join(source.content.text for source in self.sources[:_READ_FOR_LANGUAGE])
+        text = self.text.text
+        code = detect_language(text) or detect_language(f"{text} {near}")  # few words are of many languages
+        return "" if code == "en" or (code == UNKNOWN and find_script(text) == "Latin") else code
 
     def _find_opposite_opening(self) -> Iterator[WrongFact]:
         """Yield the answer's `yes` if the reference begins with `no`, or the other way."""
@@ -452,7 +455,7 @@ def _read_plain(text: str) -> str:
 
 
 def _find_headings(text: str) -> frozenset[str]:
-    """Return the words of headings and of what is set in bold before a colon or as a line: no names by capital."""
+    """Return the words of headings, and of bold words before a colon: their capitals make no names."""
     runs = (next(filter(None, match.groups()), "") for match in _HEADINGS.finditer(text))
     return frozenset(word for run in runs for word in re.findall(r"[^\W\d_]+", run))
 

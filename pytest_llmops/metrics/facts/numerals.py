@@ -1,5 +1,5 @@
 """
-Numbers and units of Chinese, Japanese and Korean, written as English does: `九点` is 9:00, `25万円` 250000 JPY.
+Numbers and units of Chinese, Japanese and Korean, written as English does: `九点` is 9:00, `25円` 25 JPY.
 
 Only what stands before a unit or a counter is a number: the sign for one is in many words that count nothing.
 """
@@ -35,7 +35,7 @@ _LONGEST = 32  # signs of a number
 _SIGN = "".join([*_DIGITS, *_TENS, *_GROUPS])
 _COUNTER = (
     r"小?[时時]|点|點|分|秒|[号號日天月年周週岁歳才元円块圆本件次回度米克吨升名人位家座所台枚条只头杯瓶层階楼]"
-    r"|星期|个(?:月|小时|人|星期)|個(?:月|小時|人)|[ヶか]月|公|千米|毫|厘|美|欧|歐|英|世[纪紀]|倍|%|％|[个個种種つ]"
+    r"|星期|个(?:月|小时|人|星期)|個(?:月|小時|人)|[ヶか]月|公|千米|毫|厘|美|欧|歐|英|世[纪紀]|倍|[%\uff05]|[个個种種つ]"
 )
 _CJK_RUN = re.compile(
     rf"(?<![{_SIGN}\d])(?P<run>[{_SIGN}]{{1,{_LONGEST}}})(?![{_SIGN}])(?P<counter>{_COUNTER})?"
@@ -108,7 +108,7 @@ _ASIAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 
 @lru_cache(maxsize=16_384)
 def write_in_digits(text: str) -> str:
-    """Write the numbers of a text in digits, with units as English has them; any other text stays as it is."""
+    """Write the numbers of a text in digits, with units as English has them; the rest stays as it is."""
     if not _ASIAN.search(text):
         return text
     text = _PER_CENT.sub(lambda match: f"{_read_share(match[1])}%", text)
@@ -167,7 +167,8 @@ def _read_share(written: str) -> str:
     if written[0].isdigit():
         return written
     whole, _, decimals = re.sub("點", "点", written).partition("点")
-    return f"{_parse(whole or '零')}{'.' if decimals else ''}{''.join(str(_DIGITS.get(sign, 0)) for sign in decimals)}"
+    digits = "".join(str(_DIGITS.get(sign, 0)) for sign in decimals)
+    return f"{_parse(whole or '零')}{'.' if decimals else ''}{digits}"
 
 
 def _read_sino_korean(match: re.Match[str]) -> str:

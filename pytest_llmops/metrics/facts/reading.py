@@ -1,7 +1,7 @@
 """
-All values of a text, in any script: those of `values`, units of every kind, rates, periods, and technical forms.
+All values of a text, in any script: those of `values`, more units, rates, periods, and technical forms.
 
-No run of digits is left out: what no reader understands is compared as it is written, with the token around it.
+No run of digits is left out: what no reader understands is compared as written, with the token around it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,11 @@ _HUNDRED = 100
 _ORDINALS: Mapping[str, int] = {
     word: at
     for at, word in enumerate(
-        ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth", "twentieth", "twenty-first"],
+        re.findall(
+            r"\S+",
+            "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
+            "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth twenty-first",
+        ),
         1,
     )
 }
@@ -64,7 +68,10 @@ _SIZES: Mapping[str, float] = {
 }
 _SIGN = "|".join(re.escape(sign) for sign in sorted(SIGNS, key=len, reverse=True))
 _DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?"
-_UNIT = r"[A-Za-z\u00b5\u03bc\u03a9%\u00b0\u2103\u2109][A-Za-z\u00b5\u03bc\u00b0\u0142\u010d]{0,15}[23\u00b2\u00b3]?"
+_UNIT = (
+    r"[A-Za-z\u00b5\u03bc\u03a9%\u00b0\u2103\u2109][A-Za-z\u00b5\u03bc\u00b0\u0142\u010d]{0,15}"
+    r"[23\u00b2\u00b3]?"
+)
 
 PERIODS: Mapping[str, str] = {
     "sec": "second", "s": "second", "min": "minute", "h": "hour", "hr": "hour", "night": "day", "mo": "month",
@@ -81,23 +88,26 @@ _PER = re.compile(
 _NO_NOUN = re.compile(r"(?i)\b(?:a|an|the|and|or|but|for|in|on|at|of|after|before|is|are|was|were|to|from)\b")
 
 _BELOW = (
-    r"under|less than|fewer than|below|at most|no more than|not more than|no later than|up to|at the latest|lower than|"
+    r"under|less than|fewer than|below|at most|no more than|not more than|no later than|up to|lower than|"
     r"smaller than|shorter than|maximum of|max\.?|before|until|till|<|\u2264|no longer than"
 )
 _ABOVE = (
-    r"over|more than|above|at least|no less than|no fewer than|not less than|exceeding|exceeds|upwards? of|greater than|"
-    r"higher than|larger than|longer than|minimum of|min\.?|beyond|after|since|>|\u2265|no earlier than"
+    r"over|more than|above|at least|no less than|no fewer than|not less than|exceeding|exceeds|upwards? of|"
+    r"greater than|higher than|larger than|longer than|minimum of|min\.?|beyond|after|since|>|\u2265|"
+    r"no earlier than"
 )
 _ABOUT = (
-    r"about|around|approximately|approx\.?|roughly|nearly|almost|circa|ca\.?|c\.|some|close to|just (?:over|under)|"
-    r"an estimated|estimated(?: at)?|~|\u2248|nearly|a little (?:over|under|more than|less than)|or so"
+    r"about|around|approximately|approx\.?|roughly|nearly|almost|circa|ca\.?|c\.|some|close to|"
+    r"just (?:over|under)|an estimated|estimated(?: at)?|~|\u2248|"
+    r"a little (?:over|under|more than|less than)|or so"
 )
 _MARGIN = re.compile(
     rf"(?i)(?:(?<=\W)|\A)(?:(?P<about>{_ABOUT})|(?P<below>{_BELOW})|(?P<above>{_ABOVE}))"
     r"\s*(?:(?:the|a|an)\s)?(?:total of\s)?\Z"
 )
 _MARGIN_BEHIND = re.compile(
-    r"(?i)\s?(?:(?P<above>\+|or (?:more|over|above|later|older)|plus\b)|(?P<below>or (?:less|fewer|under|below|earlier|younger)))"
+    r"(?i)\s?(?:(?P<above>\+|or (?:more|over|above|later|older)|plus\b)"
+    r"|(?P<below>or (?:less|fewer|under|below|earlier|younger)))"
 )
 _BEFORE = 24  # characters in which a margin is looked for
 
@@ -109,8 +119,8 @@ def _read_literal(kind: str) -> Reader:
     patterns = {
         "url": r"(?i)\b(?:https?://|www\.)[^\s<>\"')\]]+|\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"
         r"|\b[a-z][\w-]{0,62}(?:\.[a-z][\w-]{0,62})*\.(?:com|org|net|io|dev|gov|edu|uk|de|fr|eu)\b(?:/[^\s<>\"')\]]*)?",
-        "version": r"(?i)(?<![\w.,])v?\d+(?:\.\d+){2,7}(?:[-+]?[a-z][\w.-]*|-\d[\w.-]*)?(?![\d])|\bv\d+(?:\.\d+)?\b"
-        r"|(?<=version )\d+(?:\.\d+)+(?:[-+]?[a-z]\w*)?\b",
+        "version": r"(?i)(?<![\w.,])v?\d+(?:\.\d+){2,7}(?:[-+]?[a-z][\w.-]*|-\d[\w.-]*)?(?![\d])"
+        r"|\bv\d+(?:\.\d+)?\b|(?<=version )\d+(?:\.\d+)+(?:[-+]?[a-z]\w*)?\b",
         "phone": r"(?<![\w.,/-])(?:\+ ?\d|\(0|0)[\d ()/-]{5,24}\d(?![\w/-])(?!\.\d)",
     }
     pattern = re.compile(patterns[kind])
@@ -188,7 +198,8 @@ _UNITS_FIRST: tuple[Reader, ...] = (
 _PERIOD_READERS: tuple[Reader, ...] = (
     reader(
         _read_century,
-        rf"(?i)\b(?P<ordinal>\d{{1,2}}\s?(?:st|nd|rd|th)|{'|'.join(sorted(_ORDINALS, key=len, reverse=True))})"
+        r"(?i)\b(?P<ordinal>\d{1,2}\s?(?:st|nd|rd|th)|",
+        rf"{'|'.join(sorted(_ORDINALS, key=len, reverse=True))})"
         r"[\s-]+(?:century|centuries)\b(?P<bc>\s+B\.?C)?",
     ),
     reader(
@@ -312,7 +323,7 @@ def supports(source: Value, claim: Value) -> bool:
 
 
 def contradicts(source: Value, claim: Value) -> bool:
-    """Return whether a source has another value of the same quantity: a unit, a rate, the form of a version."""
+    """Return whether a source has another value of the same quantity: of one unit or rate, or a version."""
     if supports(source, claim):
         return False
     if claim.kind in LITERALS:
@@ -364,7 +375,7 @@ def _is_rounded(source: Value, claim: Value) -> bool:
 
 
 def _has_fewer_figures(true: float, said: float) -> bool:
-    """Return whether one number is the other, rounded to its two or more figures: 5.7 million of 5,731,220."""
+    """Return whether one number is the other, rounded to two or more figures: 5.7 million of 5,731,220."""
     figures = f"{said:.9e}".partition("e")[0].rstrip("0").replace(".", "")
     if not 2 <= len(figures) <= 6:  # noqa: PLR2004 - one figure is hardly a number that was rounded
         return False

@@ -128,7 +128,7 @@ class Text:
         return sum(word in NEGATIONS and word != "nor" for word in self._words) % 2 == 1
 
     def negates(self, stems: frozenset[str]) -> bool:
-        """Return whether its negation is among these stems, or right before them, and not of something else."""
+        """Return whether its negation is among these stems, or right before them: it denies these."""
         words = self._words
         places = [at for at, word in enumerate(words) if not stems.isdisjoint(read_wording(word).stems)]
         firsts = {read_wording(words[at]).stems: at for at in reversed(places)}.values()

@@ -121,7 +121,8 @@ SIGNS: Mapping[str, Unit] = {
 """Signs and codes of currencies; the longest comes first where one begins with another."""
 
 _MONEY: Mapping[str, str] = {
-    "INR": "rupee rupees", "KRW": "won", "CNY": "yuan renminbi rmb", "CHF": "franken", "PLN": "z\u0142 zloty zlotys",
+    "INR": "rupee rupees", "KRW": "won", "CNY": "yuan renminbi rmb", "CHF": "franken",
+    "PLN": "z\u0142 zloty zlotys",
     "RUB": "rouble roubles ruble rubles", "THB": "baht", "TRY": "lira", "ZAR": "rand", "CZK": "k\u010d",
     "ILS": "shekel shekels", "GBP": "sterling",
 }  # fmt: skip

@@ -274,8 +274,8 @@ def test_names_are_not_checked_where_all_nouns_have_capitals(text, source, value
         ("The lining feels soft.", "The lining feels rough."),
         ("I do not know that.", "It opens at 9:00."),
         (
-            "\u03a4\u03bf \u03bc\u03bf\u03c5\u03c3\u03b5\u03af\u03bf \u03b5\u03af\u03bd\u03b1\u03b9 \u03ba\u03bb\u03b5\u03b9\u03c3\u03c4\u03cc.",
-            "\u03a4\u03bf \u03bc\u03bf\u03c5\u03c3\u03b5\u03af\u03bf \u03b5\u03af\u03bd\u03b1\u03b9 \u03b1\u03bd\u03bf\u03b9\u03c7\u03c4\u03cc.",
+            "\u0391\u03bd\u03bf\u03b9\u03c7\u03c4\u03cc \u03c4\u03bf \u03c0\u03c1\u03c9\u03af.",
+            "\u039a\u03bb\u03b5\u03b9\u03c3\u03c4\u03cc.",
         ),
     ],
 )
