@@ -7,14 +7,15 @@ the verdict of a suite reads each result once a check and once a look.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, wraps
 from hashlib import sha256
 from operator import attrgetter
 from typing import TypeVar
 
-from pytest_llmops.printable import counted
+from pytest_llmops.golden.identity import file_of
+from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import CaseResult, Failure, Run, Score
 from pytest_llmops.statistics.summaries import calculate
 
@@ -23,6 +24,7 @@ LARGEST = 1e100
 
 _REMEMBERED = 2**16
 _DIGITS = 16
+_NAMED = 5
 _BY_REPEAT = attrgetter("repeat")
 Value = TypeVar("Value")
 
@@ -230,6 +232,16 @@ def inapplicable_cases(metric: str, results: Sequence[CaseResult]) -> tuple[str,
     """Cases whose outputs have nothing that a metric could judge, in any repeat; sorted."""
     cases = (result for result in results if _stages(metric, result) == {"inapplicable"})
     return tuple(sorted(result.case for result in cases if not case_scores(metric, result)))
+
+
+def describe_left_out(metrics: Sequence[str], path: str, results: Sequence[CaseResult]) -> Iterator[str]:
+    """Yield a warning for each metric whose suite checks leave out cases of a golden file."""
+    own = [result for result in results if file_of(result.case) == path]
+    for metric in metrics:
+        if cases := inapplicable_cases(metric, own):
+            named = name_some([printable(case.removeprefix(f"{path}::")) for case in cases], _NAMED)
+            of = f"{len(cases)} of {counted(len(own), 'case')}"
+            yield f"warning: {path}: {metric} is not applicable to {of}, which its suite checks leave out: {named}"
 
 
 def _stages(metric: str, result: CaseResult) -> set[str]:

@@ -139,7 +139,7 @@ class Facts(DeclaredMetric):
         texts = list(dict.fromkeys(text for answer in answers for text in answer.list_texts()))
         vectors = dict(zip(texts, embed("default", texts), strict=True)) if texts else {}
         made = f"{load_embedded().identity}|against:{','.join(self.against)}|kinds:{','.join(self.kinds)}"
-        scores = []
+        scores: list[Score | Failure] = []
         for sample, answer in zip(samples, answers, strict=True):
             wrong = list(answer.find_wrong(vectors, self.kinds))
             language = answer.name_language()
