@@ -35,6 +35,7 @@ LITERALS = frozenset({"url", "version", "phone", "literal"})
 """Kinds of values that are compared as they are written."""
 
 _PIECE = 2_000  # characters that are read at once: time grows with the length of a text, not with its square
+_LONG_RUN = re.compile(r"\d{65,}")
 _DIGITS_AT_MOST = 15  # of a number: a float has no more
 _LONGEST_LITERAL = 200
 _FEWEST_DIGITS = 7  # of a telephone number
@@ -118,7 +119,7 @@ _EDGES = ".:!?'*_`~\u2018\u2019\u201c\u201d\u3002\uff0c\u3001\u300c\u300d"
 def _read_literal(kind: str) -> Reader:
     patterns = {
         "url": r"(?i)\b(?:https?://|www\.)[^\s<>\"')\]]+|\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"
-        r"|\b[a-z][\w-]{0,62}(?:\.[a-z][\w-]{0,62})*\.(?:com|org|net|io|dev|gov|edu|uk|de|fr|eu)\b(?:/[^\s<>\"')\]]*)?",
+        r"|\b[a-z][\w-]{0,62}(?:\.[a-z][\w-]{0,62}){0,3}\.(?:com|org|net|io|dev|gov|edu|uk|de|fr|eu)\b(?:/[^\s<>\"')\]]*)?",
         "version": r"(?i)(?<![\w.,])v?\d+(?:\.\d+){2,7}(?:[-+]?[a-z][\w.-]*|-\d[\w.-]*)?(?![\d])"
         r"|\bv\d+(?:\.\d+)?\b|(?<=version )\d+(?:\.\d+)+(?:[-+]?[a-z]\w*)?\b",
         "phone": r"(?<![\w.,/-])(?:\+ ?\d|\(0|0)[\d ()/-]{5,24}\d(?![\w/-])(?!\.\d)",
@@ -223,11 +224,14 @@ _READERS: tuple[Reader, ...] = (
 def read_all(text: str) -> tuple[Value, ...]:
     """Return all values of a text in order, with their rates and margins, in time linear in its length."""
     folded = fold_typography(text)
-    return tuple(
+    runs = [_as_literal(match[0], match.start()) for match in _LONG_RUN.finditer(folded)]
+    rest = _LONG_RUN.sub(lambda match: " " * len(match[0]), folded) if runs else folded
+    values = [
         replace(value, start=start + value.start) if start else value
-        for start, piece in _cut(folded)
+        for start, piece in _cut(rest)
         for value in _read_piece(piece)
-    )
+    ]
+    return tuple(sorted([*values, *runs], key=lambda value: value.start))
 
 
 def _cut(text: str) -> Iterator[tuple[int, str]]:
@@ -259,8 +263,7 @@ def _has_too_many_digits(value: Value) -> bool:
 
 
 def _as_literal(text: str, start: int) -> Value:
-    text = text[:_LONGEST_LITERAL]
-    return Value(kind="literal", text=text, start=start, code=_squash(text, "literal"))
+    return Value(kind="literal", text=text[:_LONGEST_LITERAL], start=start, code=_squash(text, "literal"))
 
 
 def _find_left_out(text: str, values: Sequence[Value]) -> Iterator[Value]:
