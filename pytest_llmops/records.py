@@ -420,7 +420,7 @@ class Sample:
     rival: str | None = None
 
 
-Stage = Literal["app", "score", "rival", "unseen"]
+Stage = Literal["app", "score", "rival", "unseen", "inapplicable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -450,7 +450,9 @@ class Failure:
     Attributes:
         metric: Empty if the app itself broke.
         stage: `rival` if a metric of pairs had no second answer, which is no fault of the app; `unseen` if
-            the app shows nothing of what the metric judges, so that its check is undecided.
+            the app shows nothing of what the metric judges, so that its check is undecided; `inapplicable`
+            if the output has nothing that the metric could judge, so that its check is undecided and a suite
+            leaves the case out.
         usage: Of the model calls of a repeat in which the app broke; `failed_calls` are among them.
         traceback: Of an app that raised: its own frames as text, masked; empty if it has none.
         attempts: Calls of the app for this repeat, all of which a provider's failure broke.
@@ -549,6 +551,11 @@ class CaseResult:
     spent: Usage | None = None
     input: Any = None
     spans: tuple[Span, ...] = ()
+
+    @property
+    def breakages(self) -> tuple[Failure, ...]:
+        """The failures but for metrics that an output gives nothing to judge, which breaks no case."""
+        return tuple(failure for failure in self.failures if failure.stage != "inapplicable")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

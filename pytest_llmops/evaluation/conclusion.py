@@ -12,7 +12,7 @@ from pytest_llmops.errors import RunFileError
 from pytest_llmops.evaluation.anchors import describe_unscored_anchors
 from pytest_llmops.evaluation.baseline import accept_into_baseline
 from pytest_llmops.evaluation.run import Evaluation
-from pytest_llmops.gates.case_results import describe_empty_answers, describe_unscored
+from pytest_llmops.gates.case_results import describe_empty_answers, describe_left_out, describe_unscored
 from pytest_llmops.gates.copies import describe_copies, mark_copies
 from pytest_llmops.gates.labelled_means import describe_corrections
 from pytest_llmops.gates.outcomes import count, name_files, worst
@@ -278,6 +278,7 @@ def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None
         conclusion.outcomes += ["undecided"] * len(lost)
     for golden in evaluation.goldens:
         checked = {check.metric for check in golden.suite}
+        conclusion.problems += describe_left_out(sorted(checked), golden.path, run.results)
         for verdict in verdicts[golden.path]:
             if verdict.outcome != "passed" and verdict.metric not in checked:
                 why = f"{verdict.reason}; {verdict.advice}".rstrip("; ")

@@ -167,7 +167,7 @@ class Journal:
         self.stamps, self._written, self.errors = stream.stamps, stream.stamps, stream.errors
         self.began = stream.head.get("environment", {}).get(BEGAN, "")
         for result in stream.results:
-            failed = result.failures or (result.rival and result.rival.failures)
+            failed = result.breakages or (result.rival and result.rival.breakages)
             if not failed:  # else it is tried again
                 self._kept[result.case, count_repeats(result)] = result
         if self._alive is not None:

@@ -16,6 +16,7 @@ from pytest_llmops.gates.case_results import (
     app_breakage,
     case_means,
     case_scores,
+    inapplicable_cases,
     lacks_rival,
     lacks_sight,
     means_by_metric,
@@ -168,8 +169,10 @@ def judge_suite(check: SuiteCheck, results: Sequence[CaseResult], *, level: floa
     A statistic over the cases, each counting once with the mean of its repeats; of a gain, its verdict.
 
     A case with neither a score nor a failure for the metric has no use for it and is left out. One that
-    could not be scored makes the check an `error` that names it: a mean would hide it. One that shows nothing
-    of what the metric judges makes it `undecided`, but where it is missed however that case would score.
+    could not be scored makes the check an `error` that names it: a mean would hide it. One whose outputs have
+    nothing that the metric could judge is left out and named; where all are, the check is `undecided`. One
+    that shows nothing of what the metric judges makes it `undecided`, but where it is missed however that
+    case would score.
 
     Args:
         level: Coverage of a gain's interval, between 0 and 1.
@@ -192,17 +195,25 @@ def judge_suite(check: SuiteCheck, results: Sequence[CaseResult], *, level: floa
         cases = f"{counted(len(unseen), 'case')} ({name_some(list(unseen), _NAMED)})"
         reason = f"{cases} could not be judged: {next(iter(unseen.values()))}"
         return replace(verdict, outcome="undecided", reason=reason, evidence=tuple(unseen))
+    left_out = _describe_left_out(inapplicable_cases(check.metric, results))
     if not values:
-        return replace(verdict, reason=f"nothing was scored by {check.metric}")
+        outcome: Outcome = "undecided" if left_out else "error"
+        reason = "; ".join(filter(None, (f"nothing was scored by {check.metric}", left_out)))
+        return replace(verdict, outcome=outcome, reason=reason)
     if check.statistic not in NAMES:
         reason = f"no statistic is named {check.statistic!r}; known: mean, sum, min, max, p1 … p99"
         return replace(verdict, reason=reason)
     observed = calculate(check.statistic, values)
     bound = None if check.record_only else bound_of(check)
-    outcome: Outcome = "failed" if bound and not holds(observed, bound) else "passed"
+    outcome = "failed" if bound and not holds(observed, bound) else "passed"
     return correct_by_labels(
-        replace(verdict, outcome=outcome, observed=observed), check, results, level=level
+        replace(verdict, outcome=outcome, observed=observed, reason=left_out), check, results, level=level
     )
+
+
+def _describe_left_out(cases: Sequence[str]) -> str:
+    """Name the cases that a suite leaves out, since their outputs give the metric nothing to judge."""
+    return f"not applicable to {counted(len(cases), 'case')}: {name_some(cases, _NAMED)}" if cases else ""
 
 
 def _misses_anyway(check: SuiteCheck, values: Sequence[float], unseen: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
@@ -152,3 +152,8 @@ def find_missing(metric: Metric, sample: Sample) -> Failure | None:
 def fail(metric: Metric, sample: Sample, error: str) -> Failure:
     """The failure of a sample that the metric cannot score."""
     return Failure(metric=metric.name, stage="score", error=error, repeat=sample.output.repeat)
+
+
+def inapplicable(metric: Metric, sample: Sample, error: str) -> Failure:
+    """The failure of a sample that has nothing which the metric could judge: its check is undecided."""
+    return replace(fail(metric, sample, error), stage="inapplicable")
