@@ -219,7 +219,7 @@ class Evaluation:
     @property
     def recorder(self) -> Recorder:
         if self._recorder is None:
-            self._recorder = open_recorder(self.settings, self.budget)
+            self._recorder = open_recorder(self.settings, self.budget, self.store.folder if self.store else None)
         return self._recorder
 
     def plan(self, golden: Golden) -> list[Task]:
@@ -382,7 +382,7 @@ class Evaluation:
                 outputs=outputs,
             ),
             scorer=self.scorer,
-            concurrency=self.settings.concurrency,
+            concurrency=self.settings.cases_at_once,
             store=self.store,
             budget=self.budget,
         )
@@ -511,7 +511,7 @@ class Evaluation:
                 caller=self.caller(app, golden),
                 rival=rival and replace(self.caller(rival), place=self._place(rival, golden)),
                 scorer=self.scorer,
-                concurrency=self.settings.concurrency,
+                concurrency=self.settings.cases_at_once,
                 store=self.store,
                 budget=self.budget,
                 listeners=self.attribution.listeners,

@@ -20,6 +20,7 @@ from pytest_llmops.recorder.egress import Phase
 from pytest_llmops.recorder.exchange import MetricCalls, Recording, refuse_elsewhere
 from pytest_llmops.recorder.explanation import RunLog
 from pytest_llmops.recorder.identity import name_place, rule_of
+from pytest_llmops.recorder.limits.gate import Limits
 from pytest_llmops.recorder.processes import Place, Watch, name_of
 from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.threads import carry_context
@@ -61,6 +62,12 @@ def replay(url: str, body: Any) -> bytes | None:
     return recording.replay(parts.hostname or "", parts.port, parts.path, body)
 
 
+def current_log() -> CallLog | None:
+    """Return the log of this context's recording; None outside of one."""
+    recording = egress.current.get()
+    return None if recording is None else recording.log
+
+
 def describe_services(services: Mapping[str, bool]) -> Iterator[str]:
     """A sentence on each service of this machine of which a run that may make calls replayed all."""
     for place, was_called in services.items():
@@ -97,6 +104,7 @@ class Recorder:
         mode: RecordMode,
         redact: Callable[[str], str] = stand_in_recorded,
         budget: CallBudget | None = None,
+        limits: Limits | None = None,
     ) -> None:
         """
         Take the folders; nothing is read or made yet.
@@ -106,6 +114,7 @@ class Recorder:
             local: Folder of those of this machine's own models, which cost nothing; never committed.
             redact: Text to text without secrets, for everything that is written.
             budget: Consulted before a call is made, and charged for it.
+            limits: Where calls wait for the limits of their providers; None lets each go at once.
         """
         self.problems: list[str] = []
         self.unattributed = 0
@@ -116,7 +125,8 @@ class Recorder:
         self.replies: ReplySource | None = None
         self.keeps = True
         self._redaction = Redaction(redact)
-        self.metric_calls = MetricCalls(mode=mode, redaction=self._redaction, budget=budget)
+        self.metric_calls = MetricCalls(mode=mode, redaction=self._redaction, budget=budget, limits=limits)
+        self.limits = limits
         self._judge_calls: Counter[str] = Counter()
         self.services: dict[str, bool] = {}
         self._committed, self._local, self._mode, self._budget = committed, local, mode, budget
@@ -244,6 +254,7 @@ class Recorder:
             shared=shared,
             replies=self.replies if shared else None,
             keeps=self.keeps,
+            limits=self.limits,
             services=self.services,
         )
         broke = True
