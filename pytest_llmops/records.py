@@ -552,6 +552,20 @@ class CaseResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitWait:
+    """
+    Cost of a provider's limits.
+
+    Attributes:
+        waited_s: Seconds in which at least one call waited, of the process that waited longest.
+        calls: How many calls waited.
+    """
+
+    waited_s: float
+    calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """
     One pass over golden files.
@@ -561,6 +575,7 @@ class Run:
         suite: The suite checks by golden file, so that two run files can be compared without it.
         anchors: Results of the golden files' anchors, scored in this run.
         environment: Where and when it was made, for people: `ended`, `revision`, `branch`, `job`, `url`.
+        limits: By host, what its limits cost; those that limited nothing are left out.
     """
 
     signature: Mapping[str, str]
@@ -569,6 +584,7 @@ class Run:
     usage: Usage = field(default_factory=Usage)
     anchors: tuple[CaseResult, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, LimitWait] = field(default_factory=dict)
 
 
 Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]

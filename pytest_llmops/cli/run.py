@@ -124,6 +124,7 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
         anchors=evaluation.anchors(),
         stamps=evaluation.stamps(),
         environment=describe_environment(settings.root),
+        limits=evaluation.limits(),
     )
     unkept = save_run(run, settings.path(settings.last_run))
     evaluation.problems += filter(None, [unkept])

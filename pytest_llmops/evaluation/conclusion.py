@@ -16,7 +16,7 @@ from pytest_llmops.gates.copies import describe_copies, mark_copies
 from pytest_llmops.gates.labelled_means import describe_corrections
 from pytest_llmops.gates.outcomes import count, name_files, worst
 from pytest_llmops.printable import name_some
-from pytest_llmops.records import CaseResult, Golden, Outcome, Run, Status, Verdict
+from pytest_llmops.records import CaseResult, Golden, LimitWait, Outcome, Run, Status, Verdict
 from pytest_llmops.reports.document import write_terminal
 from pytest_llmops.reports.files.run_file import write_run
 from pytest_llmops.reports.loosening import render_loosened
@@ -200,6 +200,7 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
     anchors: Iterable[CaseResult] = (),
     stamps: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
+    limits: Mapping[str, LimitWait] | None = None,
 ) -> Run:
     """
     Sign the results and sum their usage, ready to be written.
@@ -223,6 +224,7 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
         usage=sum_outputs(results),
         anchors=tuple(sorted(anchors, key=lambda result: result.case)),
         environment=environment or {},
+        limits=limits or {},
     )
 
 

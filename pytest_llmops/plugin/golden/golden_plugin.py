@@ -331,6 +331,7 @@ class GoldenPlugin:
             anchors=self.evaluation.anchors(),
             stamps=self.evaluation.stamps(),
             environment=describe_environment(settings.root),
+            limits=self.evaluation.limits(),
         )
 
     def _save(self, run: Run) -> str:

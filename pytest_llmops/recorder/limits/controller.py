@@ -191,7 +191,7 @@ class Controller:
             self._end_pause(now)
         match self.kind:
             case "at once":
-                self._widen(sent)
+                self._widen()
             case "apart" if number > self._searched:
                 self._shorten(sent)
             case "at random":
@@ -265,15 +265,16 @@ class Controller:
         self._began, self._pause_s, self.until, self._probed = now, pause_s, now + pause_s, 0
         self._answered_before = self._answered
 
-    def _widen(self, sent: _Sent) -> None:
+    def _widen(self) -> None:
         """Allow one more at once: after each answer until the first refusal, then after windows of them."""
         if not self.is_limited:
             self.slots += 1
             return
-        if sent.among + 1 >= self._refused_at:
-            self._refused_at, self._windows = math.inf, 1
         self._window += 1
-        if self._window >= self.slots * (self._windows if self.slots + 1 >= self._refused_at else 1):
+        is_known = self.slots < self._refused_at <= self.slots + 1
+        if self._window >= self.slots * (self._windows if is_known else 1):
+            if self.slots >= self._refused_at:  # a whole window was let through
+                self._refused_at, self._windows = math.inf, 1
             self.slots, self._window = max(self.slots + 1, self.slots * 1.1), 0
 
     def _narrow(self, sent: _Sent, around: int, pause_s: float | None) -> None:

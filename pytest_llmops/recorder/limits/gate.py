@@ -7,7 +7,6 @@ through for `patience_s`, or asks for a longer pause, is given up, so that its r
 
 from __future__ import annotations
 
-import asyncio
 import math
 import sys
 import threading
@@ -18,11 +17,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_llmops.recorder.limits.controller import START, Controller
 from pytest_llmops.recorder.limits.quota import is_refusal, pause_of, quota_of
 from pytest_llmops.recorder.threads import start_outside
+
+if TYPE_CHECKING:  # heavy, and no replay needs it
+    import asyncio
 
 LONGEST_NAMED_S = 120.0
 """The longest pause that is waited for however short `patience_s` is: many limits are of a minute."""
@@ -67,6 +69,8 @@ class Pauses:
 
 async def within(future: asyncio.Future[Any], timeout_s: float, pauses: Pauses) -> bool:
     """Wait for a future for so many seconds, those in which its calls wait for a limit left out; True if done."""
+    import asyncio
+
     began, before_s = time.perf_counter(), pauses.total_s()
     while not future.done():
         left_s = timeout_s - (time.perf_counter() - began - (pauses.total_s() - before_s))
@@ -342,6 +346,8 @@ class Turn:
 
     async def wait_async(self) -> None:
         """The same on an event loop, which goes on meanwhile."""
+        import asyncio
+
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
