@@ -34,6 +34,7 @@ _MANY = 12  # calls let through after a pause of our own that was too long
 _PROBES = 3  # within a pause, at equal distances
 _MISSED, _MOST_MISSED = 3, 12  # refusals in a row after which a pause counts again
 _CLOSE = 1.03  # the shortest gap that is let through, as a share of the longest that is not: near enough
+_SLACK = 1.01  # calls take a little more or less to arrive
 _SLOW = 3  # times as long as any refusal took: it is none
 _LONGER, _SHORTER = 0.04, 0.85
 _STRIKES, _HITS, _MISSES, _MOST_DOUBTS = 6, 2, 4, 32
@@ -140,13 +141,16 @@ class Controller:
     def _probe_at(self) -> float:
         if (sent := self._probe()) is not None:
             return min(sent.at + _SLOW * self._refused_s, self.until)
-        if self.kind == "in bursts":
-            return self.until if self._probed or self._doubts else self._began
-        if self._probed >= _PROBES:
-            return self.until
-        is_freed = self.kind == "at once" and self._answered > self._answered_before
-        share = self._probed if self._is_coarse or is_freed else self._probed + 1
-        return min(self._began + share * self._pause_s / (_PROBES + 1), self.until)
+        part_s = self._pause_s / (_PROBES + 1)
+        match self.kind:
+            case "in bursts":
+                may, at = not (self._probed or self._doubts), self._began + part_s
+            case "apart":
+                may, at = self._last > -math.inf, self._last + self.gap_s
+            case _:
+                is_freed = self._answered > self._answered_before
+                may, at = is_freed or self._is_coarse, self._began + self._probed * part_s
+        return min(at, self.until) if may and self._probed < _PROBES else self.until
 
     def _probe(self) -> _Sent | None:
         """Return the call that was sent within the pause, while it is not known what became of it."""
@@ -318,7 +322,9 @@ class Controller:
         if self._beside >= _ALONE:  # a second one is never let through, however long the gap
             self.kind, self.slots, self.gap_s, self._is_single = "at once", 1.0, 0.0, True
             return
-        if sent.since_s > self._high / _CLOSE:  # it was long enough before
+        enough_s = math.inf if pause_s is None else (sent.since_s + pause_s) * _SLACK
+        is_near = enough_s <= self._high * _CLOSE  # by the provider's own count
+        if sent.since_s > self._high / _CLOSE and not is_near:  # it was long enough before
             self._strikes += 1
             if self._strikes >= _STRIKES:
                 self.kind, self.gap_s, self.slots = "at random", 0.0, START
@@ -326,9 +332,8 @@ class Controller:
             self._high = max(sent.since_s, 0.001) * (1 + _LONGER * 2**self._strikes)
             self._patience = _STEADY
         self._low = max(self._low, sent.since_s) if sent.since_s < self._high else self._low
-        if pause_s is not None:
-            self._high = min(self._high, max(sent.since_s + pause_s, 0.001))
-        self._high = min(self._high, LONGEST_PAUSE_S)
+        high_s = max(self._high, enough_s) if is_near else min(self._high, enough_s)
+        self._high = min(max(high_s, 0.001), LONGEST_PAUSE_S)
         self._low = min(self._low, self._high)
         self._set_gap()
 
