@@ -101,7 +101,11 @@ def list_patterns() -> list[Pattern]:
             lambda: Tokens(1_000, 100, 20),
             lambda cases, latency_s: max(cases * 20 - 1_000, 0) / 100 + latency_s,
         ),
-        Pattern("half refused, Retry-After 1", lambda: Half(1.0), lambda cases, latency_s: 2 * cases * latency_s / 20),
+        Pattern(
+            "half refused, Retry-After 1",
+            lambda: Half(1.0),
+            lambda cases, latency_s: 2 * cases * latency_s / 20,
+        ),
         Pattern(
             "10 at once, then 4",
             lambda: ThenAtOnce(10, 4, 100),
@@ -134,7 +138,16 @@ def measure(pattern: Pattern, app: str, cases: int, options: list[str]) -> tuple
         environment = {
             **os.environ, "OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "none", "PYTHONPATH": f"{ROOT}:{folder}",
         }  # fmt: skip
-        command = [sys.executable, "-m", "pytest", "--llm-golden", "-q", "--no-header", "-p", "no:cacheprovider"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--llm-golden",
+            "-q",
+            "--no-header",
+            "-p",
+            "no:cacheprovider",
+        ]
         began = time.perf_counter()
         done = subprocess.run(  # noqa: S603 - our own
             [*command, *options], cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -164,7 +177,11 @@ def main() -> None:
         ideal_s = pattern.ideal_s(given.cases, pattern.latency_s)
         net_s = took_s - start_s
         ratio = net_s / ideal_s
-        print(f"| {pattern.name} | {ideal_s:.1f} | {took_s:.1f} | {net_s:.1f} | {ratio:.2f} | {broke} | {refused} |", waited, flush=True)
+        print(
+            f"| {pattern.name} | {ideal_s:.1f} | {took_s:.1f} | {net_s:.1f} | {ratio:.2f} | {broke} | {refused} |",
+            waited,
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from email.utils import format_datetime
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any, Self
 
 Headers = dict[str, str]
@@ -178,7 +178,7 @@ class LimitedServer:
     port: int = 0
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _thread: threading.Thread | None = None
-    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _server: asyncio.Server | None = None
 
     @property
     def base(self) -> str:
@@ -192,14 +192,16 @@ class LimitedServer:
         started = threading.Event()
 
         async def serve() -> None:
-            server = await asyncio.start_server(self._talk, "127.0.0.1", 0, backlog=512)
-            self.port = server.sockets[0].getsockname()[1]
+            self._server = await asyncio.start_server(self._talk, "127.0.0.1", 0, backlog=512)
+            self.port = self._server.sockets[0].getsockname()[1]
             started.set()
 
         def run() -> None:
             asyncio.set_event_loop(self._loop)
             self._loop.run_until_complete(serve())
             self._loop.run_forever()
+            self._loop.run_until_complete(self._stop())
+            self._loop.close()
 
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
@@ -207,23 +209,24 @@ class LimitedServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        def stop() -> None:
-            for task in asyncio.all_tasks(self._loop):
-                task.cancel()
-            self._loop.call_later(0.05, self._loop.stop)
-
-        self._loop.call_soon_threadsafe(stop)
+        self._loop.call_soon_threadsafe(self._loop.stop)
         if self._thread is not None:
-            self._thread.join(5)
-        self._loop.close()
+            self._thread.join(30)
+
+    async def _stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
         with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             while True:
                 await self._answer(reader, writer)
-        self._writers.discard(writer)
-        writer.close()
+        writer.transport.abort()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
@@ -234,7 +237,9 @@ class LimitedServer:
                 await reader.readexactly(2)
             await reader.readexactly(2)
         else:
-            length = next((line[15:] for line in head.split("\r\n") if line.startswith("content-length:")), "0")
+            length = next(
+                (line[15:] for line in head.split("\r\n") if line.startswith("content-length:")), "0"
+            )
             content = await reader.readexactly(int(length))
         request = json.loads(content) if content[:1] == b"{" else {"raw": content.decode("latin-1")}
         self.bodies.append(request)

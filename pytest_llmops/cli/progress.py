@@ -46,7 +46,10 @@ class State(NamedTuple):
             f"{self.done:,} of {counted(self.cases, 'case')}",
             counted(self.calls, "model call"),
             cost,
-            *(f"{counted(calls, 'call')} waiting for {printable(host)}" for host, calls in self.waiting.items()),
+            *(
+                f"{counted(calls, 'call')} waiting for {printable(host)}"
+                for host, calls in self.waiting.items()
+            ),
             left,
         ]
         return [cell for cell in cells if cell]

@@ -220,7 +220,9 @@ class Evaluation:
     @property
     def recorder(self) -> Recorder:
         if self._recorder is None:
-            self._recorder = open_recorder(self.settings, self.budget, self.store.folder if self.store else None)
+            self._recorder = open_recorder(
+                self.settings, self.budget, self.store.folder if self.store else None
+            )
         return self._recorder
 
     def plan(self, golden: Golden) -> list[Task]:
@@ -441,9 +443,7 @@ class Evaluation:
         """What limits of providers cost the run, by host, in every process of it."""
         own = self._limit_costs()
         costs = self.store.read_limits(own) if self.store else own
-        return {
-            host: LimitWait(waited_s=waited_s, calls=calls) for host, (waited_s, calls) in costs.items()
-        }
+        return {host: LimitWait(waited_s=waited_s, calls=calls) for host, (waited_s, calls) in costs.items()}
 
     def waiting(self) -> dict[str, int]:
         """How many calls of this process wait for limits now, by host."""

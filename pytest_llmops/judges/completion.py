@@ -37,9 +37,9 @@ from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder import CallLog, current_log, replay
 from pytest_llmops.recorder.identity import is_loopback
-from pytest_llmops.recorder.loop_thread import LoopThread
 from pytest_llmops.recorder.limits.gate import within
 from pytest_llmops.recorder.limits.quota import read_pause_s
+from pytest_llmops.recorder.loop_thread import LoopThread
 
 if TYPE_CHECKING:
     import openai

@@ -203,7 +203,9 @@ class Line:
                 self.given_up = self.given_up or f"limited by {self.host} for {without_s:.0f} s"
             else:
                 self.controller.end(number)
-                self.given_up = f"limited by {self.host} for {pause_s:,.0f} s, as it says itself (Retry-After)"
+                self.given_up = (
+                    f"limited by {self.host} for {pause_s:,.0f} s, as it says itself (Retry-After)"
+                )
             self._dispatch()
             return False
 

@@ -39,7 +39,7 @@ def find_clients() -> Iterator[Change]:
         yield module.ClientSession, "_request", _obey
 
 
-class _Later(BaseException):  # noqa: N818 - no error: it leaves the time limit of a request
+class _Later(BaseException):
     """A request has to wait for a limit, and is begun anew after that, lest its time limit counts the wait."""
 
 

@@ -168,9 +168,7 @@ def _record_send(module: ModuleType, original: Callable[..., Any]) -> Callable[.
             with _calling(_host_of_call(request, content)):
                 return original(self, request, stream=stream, **options)
         with _calling(request.url.host, leaves=leaves), _failing(exchange):
-            response = _send(
-                exchange, lambda: original(self, request, stream=True, **options), module
-            )
+            response = _send(exchange, lambda: original(self, request, stream=True, **options), module)
         if not stream:
             try:
                 response.read()

@@ -97,7 +97,11 @@ class Bucket(Provider):
 
     def quota(self, now: float) -> Quota | None:
         self._fill(now)
-        return Quota(calls=math.floor(self.left), reset_s=(self.size - self.left) / self.per_s) if self.headers else None
+        return (
+            Quota(calls=math.floor(self.left), reset_s=(self.size - self.left) / self.per_s)
+            if self.headers
+            else None
+        )
 
 
 @dataclass

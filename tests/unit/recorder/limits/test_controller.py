@@ -129,7 +129,9 @@ def test_a_provider_that_refuses_all_is_asked_less_and_less():
     assert sent <= 150
 
 
-@pytest.mark.parametrize("quota", [Quota(calls=0.0, reset_s=0.0), Quota(tokens=0.0, reset_s=5.0), Quota(calls=0.0, reset_s=120)])
+@pytest.mark.parametrize(
+    "quota", [Quota(calls=0.0, reset_s=0.0), Quota(tokens=0.0, reset_s=5.0), Quota(calls=0.0, reset_s=120)]
+)
 def test_an_empty_quota_ends(quota):
     controller = Controller()
     number = controller.send(0.0)

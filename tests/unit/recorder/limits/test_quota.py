@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_llmops.recorder.limits.quota import Quota, is_refusal, pause_of, quota_of, read_pause_s
 
-NEVER = (None, "", "soon", "nan", "inf", "-inf", "1e999", "NaN s", "²", "٣", "0x10", "1h2", "Wed, 99 Xyz 2015")
+NEVER = (None, "", "soon", "nan", "inf", "-inf", "1e999", "NaN s", "²", "Wed, 99 Xyz 2015", "0x10", "1h2")
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_a_pause_in_any_notation(written, seconds):
     assert read_pause_s(written) == seconds
 
 
-@pytest.mark.parametrize("written", [written for written in NEVER if written not in {"٣"}])
+@pytest.mark.parametrize("written", NEVER)
 def test_what_is_no_time_is_none(written):
     assert read_pause_s(written) is None
 
