@@ -111,8 +111,8 @@ class Settings:
     )
     concurrency: Annotated[int | Literal["auto"], "concurrency"] = _setting(
         "auto",
-        f"cases that run at once, in each process; auto (default): {MOST_AT_ONCE}, and of their model calls as "
-        "many as each provider takes",
+        f"cases that run at once, in each process; auto (default): {MOST_AT_ONCE}, and of their model calls "
+        "as many as each provider takes",
         metavar="auto|N",
     )
     timeout_s: float = _setting(

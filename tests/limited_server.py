@@ -49,14 +49,14 @@ class Limit:
     def __init__(self, says: RetryAfter = in_seconds, status: int = 429) -> None:
         self.says, self.status = says, status
 
-    def refuse_s(self, now: float) -> float | None:
+    def refuse_s(self, _: float) -> float | None:
         """Return the seconds that a refusal names, or None where the call is let through."""
         return None
 
     def end(self) -> None:
         """A call that was let through is over."""
 
-    def headers(self, now: float) -> Headers:
+    def headers(self, _: float) -> Headers:
         """Headers of what is let through."""
         return {}
 
@@ -68,7 +68,7 @@ class AtOnce(Limit):
         super().__init__(**options)
         self.most, self.out = most, 0
 
-    def refuse_s(self, now: float) -> float | None:
+    def refuse_s(self, _: float) -> float | None:
         if self.out >= self.most:
             return 1.0
         self.out += 1
@@ -127,7 +127,7 @@ class Half(Limit):
         super().__init__(**options)
         self.pause_s, self.chance = pause_s, random.Random(7)  # noqa: S311 - no secret
 
-    def refuse_s(self, now: float) -> float | None:
+    def refuse_s(self, _: float) -> float | None:
         return self.pause_s if self.chance.random() < 0.5 else None
 
 
@@ -152,7 +152,7 @@ class First(Limit):
         super().__init__(**options)
         self.number, self.pause_s = number, pause_s
 
-    def refuse_s(self, now: float) -> float | None:
+    def refuse_s(self, _: float) -> float | None:
         self.number -= 1
         return self.pause_s if self.number >= 0 else None
 
@@ -164,6 +164,7 @@ class LimitedServer:
 
     Attributes:
         latency_s: Of an answer that is let through.
+        span_s: Seconds from the first call to the last answer.
         answered: How many were let through; so for `refused`.
         bodies: Of all calls.
         body: Of a refusal.
@@ -171,11 +172,13 @@ class LimitedServer:
 
     limit: Limit = field(default_factory=Limit)
     latency_s: float = 0.02
+    span_s: float = 0.0
     answered: int = 0
     refused: int = 0
     bodies: list[Any] = field(default_factory=list)
     body: Mapping[str, Any] = field(default_factory=lambda: {"error": {"message": "Slow down.", "type": "t"}})
     port: int = 0
+    _began: float = 0.0
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _thread: threading.Thread | None = None
     _server: asyncio.Server | None = None
@@ -244,6 +247,7 @@ class LimitedServer:
         request = json.loads(content) if content[:1] == b"{" else {"raw": content.decode("latin-1")}
         self.bodies.append(request)
         now = time.monotonic()
+        self._began = self._began or now
         refuse_s = self.limit.refuse_s(now)
         if refuse_s is not None:
             self.refused += 1
@@ -254,6 +258,7 @@ class LimitedServer:
         await asyncio.sleep(self.latency_s)
         self.limit.end()
         self.answered += 1
+        self.span_s = time.monotonic() - self._began
         if request.get("stream"):
             _send(writer, 200, {**named, "Content-Type": "text/event-stream"}, _events(request))
         else:

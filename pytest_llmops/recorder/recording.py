@@ -92,6 +92,7 @@ class Recorder:
         outside: By phase and host, what left for a model or another machine while no case ran.
         metric_calls: The calls of metrics, which belong to no case.
         services: On this machine, without a stamp of their weights, and whether a call of theirs was made.
+        limits: Where calls wait for the limits of their providers; None lets each go at once.
         replies: Sees the replies to the app's model calls, and may give others; never those of judges.
         keeps: Whether answers that are made are recorded, and `llmops explain` gets to know of the calls.
     """
@@ -104,7 +105,6 @@ class Recorder:
         mode: RecordMode,
         redact: Callable[[str], str] = stand_in_recorded,
         budget: CallBudget | None = None,
-        limits: Limits | None = None,
     ) -> None:
         """
         Take the folders; nothing is read or made yet.
@@ -114,7 +114,6 @@ class Recorder:
             local: Folder of those of this machine's own models, which cost nothing; never committed.
             redact: Text to text without secrets, for everything that is written.
             budget: Consulted before a call is made, and charged for it.
-            limits: Where calls wait for the limits of their providers; None lets each go at once.
         """
         self.problems: list[str] = []
         self.unattributed = 0
@@ -125,8 +124,8 @@ class Recorder:
         self.replies: ReplySource | None = None
         self.keeps = True
         self._redaction = Redaction(redact)
-        self.metric_calls = MetricCalls(mode=mode, redaction=self._redaction, budget=budget, limits=limits)
-        self.limits = limits
+        self.metric_calls = MetricCalls(mode=mode, redaction=self._redaction, budget=budget)
+        self.limits: Limits | None = None
         self._judge_calls: Counter[str] = Counter()
         self.services: dict[str, bool] = {}
         self._committed, self._local, self._mode, self._budget = committed, local, mode, budget
@@ -151,6 +150,10 @@ class Recorder:
     def limit(self, budget: CallBudget) -> None:
         """From now on, consult this budget before a call is made, those of metrics included."""
         self._budget = self.metric_calls.budget = budget
+
+    def obey(self, limits: Limits) -> None:
+        """From now on, have calls wait for the limits of their providers, those of metrics included."""
+        self.limits = self.metric_calls.limits = limits
 
     def describe_other_calls(self) -> list[str]:
         """A sentence each on the calls of judges and of metrics; they are in no output's usage."""

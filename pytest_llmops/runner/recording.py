@@ -27,12 +27,9 @@ def open_recorder(settings: Settings, budget: Budget | None = None, shared: Path
         local=home / "cassettes",
         mode=settings.record,
         budget=budget,
-        limits=Limits(
-            start=START if settings.concurrency == "auto" else math.inf,
-            patience_s=settings.timeout_s,
-            shared=shared,
-        ),
     )
+    start = START if settings.concurrency == "auto" else math.inf
+    recorder.obey(Limits(start=start, patience_s=settings.timeout_s, shared=shared))
     recorder.install()
     return recorder
 

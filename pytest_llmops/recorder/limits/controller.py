@@ -203,10 +203,7 @@ class Controller:
             case "in bursts":
                 self._burst += 1
                 self._left = max(self._left + 2, self._most - self._burst)
-        if quota is not None:
-            self._note_quota(quota, number, now)
-        elif self.kind != "in bursts":
-            self._left = math.inf
+        self._note_quota(quota, number, now)
 
     def refused(self, number: int, now: float, pause_s: float | None = None) -> None:
         """
@@ -341,8 +338,11 @@ class Controller:
         is_found = self._high <= self._low * _CLOSE
         self.gap_s = self._high if is_found else math.sqrt(max(self._low, self._high / 8) * self._high)
 
-    def _note_quota(self, quota: Quota, number: int, now: float) -> None:
+    def _note_quota(self, quota: Quota | None, number: int, now: float) -> None:
         """Take what an answer's headers leave, less the calls that were sent after its own."""
+        if quota is None:
+            self._left = self._left if self.kind == "in bursts" else math.inf
+            return
         if number < self._quota_of:
             return  # an answer that comes late knows less
         used = (self._tokens - quota.tokens) / max(number - self._quota_of, 1)

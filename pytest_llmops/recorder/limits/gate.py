@@ -68,7 +68,7 @@ class Pauses:
 
 
 async def within(future: asyncio.Future[Any], timeout_s: float, pauses: Pauses) -> bool:
-    """Wait for a future for so many seconds, those in which its calls wait for a limit left out; True if done."""
+    """Wait so many seconds for a future, without those in which its calls wait for a limit; True if done."""
     import asyncio
 
     began, before_s = time.perf_counter(), pauses.total_s()
@@ -248,7 +248,7 @@ class Limits:
         return self._clocks.setdefault(host, Pauses())
 
     def costs(self) -> dict[str, tuple[float, int]]:
-        """Return seconds and number of calls that waited, by host; hosts that limited nothing are left out."""
+        """Return seconds and number of calls that waited, by host; without hosts that limited nothing."""
         times: Counter[str] = Counter()
         for line in list(self._lines.values()):
             times[line.host] += line.times
@@ -271,13 +271,13 @@ class Limits:
         if self.shared is not None and now - self._noted.get(host, -_NOTED_S) >= _NOTED_S:
             self._noted[host] = now
             with suppress(OSError):
-                self._note(host).touch()
+                _note(self.shared, host).touch()
 
     def passed_elsewhere_s(self, host: str) -> float:
         """Return when another process was let through, by this one's monotonic clock."""
         if self.shared is not None:
             with suppress(OSError):
-                return time.monotonic() - max(time.time() - self._note(host).stat().st_mtime, 0.0)
+                return time.monotonic() - max(time.time() - _note(self.shared, host).stat().st_mtime, 0.0)
         return -math.inf
 
     def call_at(self, line: Line, at: float) -> None:
@@ -305,9 +305,10 @@ class Limits:
             for line in due:
                 line.dispatch()
 
-    def _note(self, host: str) -> Path:
-        assert self.shared is not None
-        return self.shared / f"limits-{sha256(host.encode()).hexdigest()[:16]}"
+
+def _note(folder: Path, host: str) -> Path:
+    """Return the file whose time of change is that of the last call of a host that was let through."""
+    return folder / f"limits-{sha256(host.encode()).hexdigest()[:16]}"
 
 
 class Turn:
@@ -407,7 +408,7 @@ class Turn:
             self._pauses.end()
 
     def is_refused(self, status: int, headers: Mapping[str, str]) -> bool:
-        """Take the head of an answer: True where it is a refusal, whose body is to be read for `goes_again`."""
+        """Take the head of an answer; True for a refusal, whose body is to be read for `goes_again`."""
         if is_refusal(status, headers):
             return True
         self._line.let_through(self._number, headers)

@@ -44,7 +44,7 @@ class Quota:
 
 
 def is_refusal(status: int, headers: Mapping[str, str]) -> bool:
-    """Return whether an answer is that of a provider that takes no call now: 429, or 503 and 529 with a pause."""
+    """Return whether a provider takes no call now: 429, or 503 and 529 that name a pause."""
     return status == _LIMITED or (status in _OVERLOADED and pause_of(headers) is not None)
 
 

@@ -40,7 +40,7 @@ def find_clients() -> Iterator[Change]:
 
 
 class _Later(BaseException):
-    """A request has to wait for a limit, and is begun anew after that, lest its time limit counts the wait."""
+    """A request has to wait for a limit, and is begun anew after that, or its time limit counts the wait."""
 
 
 @dataclass(slots=True)

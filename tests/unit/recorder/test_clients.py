@@ -91,8 +91,9 @@ def test_it_is_recorded_and_replayed_without_a_connection(
 def test_a_limit_is_waited_for(ask: Shape, recorder, provider: ProviderServer):
     """What is kept, counted and replayed is the answer alone."""
     provider.refusals = [(429, {"Retry-After": "0.05"}), (503, {"Retry-After": "0.05"}), (429, {})]
-    limits = Limits()
-    with recorder(limits=limits).recording(CASE, 0) as log:
+    limits, run = Limits(), recorder()
+    run.obey(limits)
+    with run.recording(CASE, 0) as log:
         assert ask(provider.url, QUESTION) == TEXT
 
     assert [(call.outcome, call.status, call.text) for call in log.calls] == [("made", 200, TEXT)]
@@ -102,7 +103,7 @@ def test_a_limit_is_waited_for(ask: Shape, recorder, provider: ProviderServer):
     ((waited_s, calls),) = limits.costs().values()
     assert waited_s > 0
     assert calls == 3
-    with recorder("none", limits=limits).recording(CASE, 0) as log:
+    with recorder("none").recording(CASE, 0) as log:
         assert ask(provider.url, QUESTION) == TEXT
     assert len(provider.asked) == 4
 
@@ -112,7 +113,9 @@ def test_a_limit_without_end_reaches_it(ask: Shape, recorder, provider: Provider
     if ask.__name__ == "cohere_sync":
         pytest.skip("its client sleeps for a day by itself")
     provider.refusals = [(429, {"Retry-After": "86400"})] * 40
-    with recorder(limits=Limits()).recording(CASE, 0) as log, suppress(Exception):
+    run = recorder()
+    run.obey(Limits())
+    with run.recording(CASE, 0) as log, suppress(Exception):
         assert not ask(provider.url, QUESTION)
 
     place = provider.url.removeprefix("http://")
