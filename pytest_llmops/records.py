@@ -577,6 +577,20 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitWait:
+    """
+    Cost of a provider's limits.
+
+    Attributes:
+        waited_s: Seconds in which at least one call waited, of the process that waited longest.
+        calls: How many calls waited.
+    """
+
+    waited_s: float
+    calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """
     One pass over golden files.
@@ -590,6 +604,7 @@ class Run:
         parts: The runs that it was merged from; empty for one that was made in one piece.
         errors: Sentences on what broke and belongs to no case.
         notes: Sentences on results and recordings that could not be kept, and the like.
+        limits: By host, what its limits cost; those that limited nothing are left out.
     """
 
     signature: Mapping[str, str]
@@ -602,6 +617,7 @@ class Run:
     parts: tuple[Part, ...] = ()
     errors: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    limits: Mapping[str, LimitWait] = field(default_factory=dict)
 
 
 Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]

@@ -106,6 +106,7 @@ _READERS: Mapping[Any, Reader] = {
     "html": checked(
         read_text, "a file that ends in .html", lambda name: Path(name).suffix in {".html", ".htm"}
     ),
+    "concurrency": any_of(one_of("auto"), lambda value: int(_WHOLE(value))),
     "repeats": any_of(one_of("auto"), _read_repeat_count),
     "repeat_count": _read_repeat_count,
     "shard": read_shard,

@@ -21,6 +21,9 @@ REVISION = "git:"
 
 NO_BASELINE = "none"
 
+MOST_AT_ONCE = 150
+"""Cases of a process, where the settings name no number."""
+
 _TABLE = "pytest-llmops"
 _SIGNS = str.maketrans("", "", "-_. ")
 
@@ -111,7 +114,12 @@ class Settings:
     budget: Annotated[str | None, "budget"] = _setting(
         None, "limit of model calls: 2.50 (US dollars), or '500 calls'", metavar="USD"
     )
-    concurrency: int = _setting(150, "cases that run at once, in each process (default 150)", metavar="N")
+    concurrency: Annotated[int | Literal["auto"], "concurrency"] = _setting(
+        "auto",
+        f"cases that run at once, in each process; auto (default): {MOST_AT_ONCE}, and of their model calls "
+        "as many as each provider takes",
+        metavar="auto|N",
+    )
     timeout_s: float = _setting(
         120.0, "time limit for one call of the app in seconds (default 120)", metavar="S"
     )
@@ -177,6 +185,11 @@ class Settings:
         (), "send spans and scores, masked, at the end of the run: otlp, langsmith", metavar="FORMATS"
     )
     flagged: frozenset[str] = frozenset()
+
+    @property
+    def cases_at_once(self) -> int:
+        """The most cases that a process runs at once."""
+        return MOST_AT_ONCE if self.concurrency == "auto" else self.concurrency
 
     @property
     def last_run(self) -> str:

@@ -144,6 +144,7 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
         environment=describe_environment(settings.root),
         errors=evaluation.all_errors(),
         notes=evaluation.all_problems(),
+        limits=evaluation.limits(),
     )
     unkept = save_run(run, settings.path(settings.last_run))
     evaluation.problems += filter(None, [unkept])

@@ -18,7 +18,7 @@ from pytest_llmops.gates.labelled_means import describe_corrections
 from pytest_llmops.gates.outcomes import count, name_files, worst
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.printable import counted, name_some
-from pytest_llmops.records import CaseResult, Golden, Outcome, Run, Status, Verdict
+from pytest_llmops.records import CaseResult, Golden, LimitWait, Outcome, Run, Status, Verdict
 from pytest_llmops.reports.document import write_terminal
 from pytest_llmops.reports.files.run_file import write_run
 from pytest_llmops.reports.loosening import render_loosened
@@ -219,6 +219,7 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
     environment: Mapping[str, str] | None = None,
     errors: Iterable[str] = (),
     notes: Iterable[str] = (),
+    limits: Mapping[str, LimitWait] | None = None,
 ) -> Run:
     """
     Sign the results and sum their usage, ready to be written.
@@ -247,6 +248,7 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
         shard=settings.shard or "",
         errors=tuple(map(mask, errors)),
         notes=tuple(map(mask, notes)),
+        limits=limits or {},
     )
 
 

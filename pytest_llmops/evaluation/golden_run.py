@@ -53,9 +53,9 @@ def run_golden(  # noqa: PLR0913 - the public door
         anchors = evaluation.anchors()
         sentences = [*evaluation.all_problems(), *describe_calls([golden], results, baseline)]
         sentences += evaluation.all_errors()
-        stamps = evaluation.stamps()
+        stamps, limits = evaluation.stamps(), evaluation.limits()
         if problems is not None:
             problems += sentences
     finally:
         evaluation.close()
-    return make_run([golden], results, settings, anchors=anchors, stamps=stamps)
+    return make_run([golden], results, settings, anchors=anchors, stamps=stamps, limits=limits)

@@ -27,8 +27,9 @@ from pytest_llmops.golden.shards import cases_of
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Recorder, describe_services
 from pytest_llmops.recorder.loop_thread import LoopThread
-from pytest_llmops.records import ANCHORS, CaseResult, Golden, Run, SuiteCheck, Verdict
+from pytest_llmops.records import ANCHORS, CaseResult, Golden, LimitWait, Run, SuiteCheck, Verdict
 from pytest_llmops.runner.app import process_end
+from pytest_llmops.runner.app.call_notes import describe_limits
 from pytest_llmops.runner.app.calls import AppCaller
 from pytest_llmops.runner.app.main_thread import MainThread
 from pytest_llmops.runner.app.places import Place, Threads
@@ -252,7 +253,9 @@ class Evaluation:
     @property
     def recorder(self) -> Recorder:
         if self._recorder is None:
-            self._recorder = open_recorder(self.settings, self.budget)
+            self._recorder = open_recorder(
+                self.settings, self.budget, self.store.folder if self.store else None
+            )
         return self._recorder
 
     @property
@@ -425,7 +428,7 @@ class Evaluation:
                 outputs=outputs,
             ),
             scorer=self.scorer,
-            concurrency=self.settings.concurrency,
+            concurrency=self.settings.cases_at_once,
             store=self.store,
             budget=self.budget,
         )
@@ -476,7 +479,23 @@ class Evaluation:
         if self.store:
             services = self.store.read_services()
         replayed = describe_services(services) if self.settings.record != "none" else ()
-        return [*self._own_problems(), *others, *replayed, *describe_budget(self.budget)]
+        limits = describe_limits(self.limits())
+        return [*self._own_problems(), *others, *replayed, *limits, *describe_budget(self.budget)]
+
+    def limits(self) -> dict[str, LimitWait]:
+        """What limits of providers cost the run, by host, in every process of it."""
+        own = self._limit_costs()
+        costs = self.store.read_limits(own) if self.store else own
+        return {host: LimitWait(waited_s=waited_s, calls=calls) for host, (waited_s, calls) in costs.items()}
+
+    def waiting(self) -> dict[str, int]:
+        """How many calls of this process wait for limits now, by host."""
+        limits = self._recorder.limits if self._recorder else None
+        return limits.waiting() if limits else {}
+
+    def _limit_costs(self) -> dict[str, tuple[float, int]]:
+        limits = self._recorder.limits if self._recorder else None
+        return limits.costs() if limits else {}
 
     def stamps(self) -> dict[str, str]:
         """The stamps of the apps, as every process of the run saw them, for its signature."""
@@ -509,6 +528,7 @@ class Evaluation:
             self.store.report(self._own_problems(), self.attribution.errors(self._recorder))
             self.store.report_services(self._recorder.services if self._recorder else {})
             self.store.report_stamps(self.observer.stamps())
+            self.store.report_limits(self._limit_costs())
 
     def stop(self) -> None:
         """Let no case begin any more, in this process and in those that share with it."""
@@ -559,7 +579,7 @@ class Evaluation:
                 caller=self.caller(app, golden),
                 rival=rival and replace(self.caller(rival), place=self._place(rival, golden)),
                 scorer=self.scorer,
-                concurrency=self.settings.concurrency,
+                concurrency=self.settings.cases_at_once,
                 store=self.store,
                 budget=self.budget,
                 listeners=self.attribution.listeners,

@@ -414,7 +414,7 @@ class _Rerun:
             if not items:
                 continue
             results, spans = self._run(kind, items)
-            if self.lost and self.settings.concurrency > 1:
+            if self.lost and self.settings.cases_at_once > 1:
                 self.settings = replace(self.settings, concurrency=1)
                 results, spans = self._run(kind, items)
             yield from self._read(kind, items, results, spans)

@@ -343,6 +343,7 @@ class GoldenPlugin:
             environment=describe_environment(settings.root),
             errors=self.evaluation.all_errors(),
             notes=self.evaluation.all_problems(),
+            limits=self.evaluation.limits(),
         )
 
     def _save(self, run: Run) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.printable import counted, name_counts, name_some, printable
-from pytest_llmops.records import NORMAL_ENDS, CaseResult, Golden, Run
+from pytest_llmops.records import NORMAL_ENDS, CaseResult, Golden, LimitWait, Run
 from pytest_llmops.runner.app.failed_calls import describe_failed_calls, describe_tried_again, list_answers
 from pytest_llmops.runner.app.inputs import describe_changed_inputs
 
@@ -85,6 +85,14 @@ def _describe_elsewhere(results: Iterable[CaseResult]) -> Iterator[str]:
         yield f"calls elsewhere: {name_counts(elsewhere)}"
     if unseen:
         yield f"connections nobody looked at: {name_counts(unseen)}"
+
+
+def describe_limits(limits: Mapping[str, LimitWait]) -> Iterator[str]:
+    """Yield a sentence for each host whose limits calls waited for."""
+    for host, cost in limits.items():
+        waited = f"{cost.waited_s:,.0f} s" if cost.waited_s >= 1 else f"{cost.waited_s:.1f} s"
+        times = counted(cost.calls, "time")
+        yield f"waited {waited} for limits of {printable(host)} ({times})"
 
 
 def _name(cases: Iterable[str]) -> str:

@@ -17,8 +17,9 @@ from pytest_llmops.errors import AnswerError, LLMOpsError, describe_error
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Call, CallLog, CallRules, Recorder
 from pytest_llmops.recorder.call import note_calls
+from pytest_llmops.recorder.limits.gate import within
+from pytest_llmops.recorder.limits.quota import read_pause_s
 from pytest_llmops.recorder.providers import WORDLESS
-from pytest_llmops.recorder.reply import retry_after_s
 from pytest_llmops.records import GIVEN_UP, Failure, Output, Span, ToolCall
 from pytest_llmops.runner.app.answers import read_answer
 from pytest_llmops.runner.app.failed_calls import BUSY, find_breaking, is_passing, join_attempts, note_failed
@@ -44,7 +45,7 @@ class AppCaller:
     Calls one app.
 
     Attributes:
-        timeout_s: Time limit of one answer, in seconds.
+        timeout_s: Time limit of one answer, in seconds, without those that its calls waited for a limit.
         prices: Model to US dollars for a million prompt and completion tokens.
         prompts: Name to version of the app's prompts, for the spans of its model calls.
         root: The project's folder, in which cases' files lie.
@@ -103,6 +104,8 @@ class AppCaller:
         spans += printed.spans()
         if not attempts:  # a broken cassette, so that nothing was called
             return answer, tuple(spans)
+        if isinstance(answer, Failure) and (limited := attempts[-1][0].limited):
+            answer = replace(answer, error=f"{limited}: {answer.error}")
         if len(attempts) > 1 or changed:
             answer = replace(answer, attempts=len(attempts), changed_input=changed)
         return self._add_calls(answer, join_attempts([log for log, _ in attempts]), rules), tuple(spans)
@@ -150,11 +153,11 @@ class AppCaller:
             started_s = time.perf_counter()
             answering = asyncio.ensure_future(turn.answer(self.app, question))
             try:
-                await asyncio.wait({answering}, timeout=self.timeout_s)
+                await within(answering, self.timeout_s, log.pauses)
             except asyncio.CancelledError:  # a test that gives up leaves no call of its app behind
                 answering.cancel()
                 raise
-            elapsed_s = time.perf_counter() - started_s
+            elapsed_s = time.perf_counter() - started_s - log.pauses.total_s()
             lost = await settle(spans, rules.spans)
             if unanswered := self._why_unanswered(case, repeat, answering, ended):
                 log.broke = True
@@ -241,7 +244,7 @@ def _is_providers(
 
     The recorder knows the calls that failed; of a client that it does not know the exception shows it.
     """
-    if log.error is not None or _retried(log.calls):
+    if log.error is not None or log.limited or _retried(log.calls):
         return False
     failed = note_failed(log.calls)
     if isinstance(answer, Output):
@@ -277,7 +280,7 @@ def _wait_s(error: Exception | None, attempt: int) -> float:
     """Seconds until the next attempt: by the provider's Retry-After, else 1, 2, 4 …"""
     wait_s = None
     with suppress(Exception):  # the error is any app's, and so is its response
-        wait_s = retry_after_s(error.response.headers["retry-after"])  # type: ignore[union-attr]  # as above
+        wait_s = read_pause_s(error.response.headers["retry-after"])  # type: ignore[union-attr]  # as above
     return min(2.0 ** (attempt - 1) if wait_s is None else wait_s, _LONGEST_WAIT_S)
 
 
