@@ -100,6 +100,19 @@ class Attached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class XFail:
+    """
+    A case that is expected to miss a check.
+
+    Attributes:
+        strict: Whether it fails a build if it passes; None leaves it to pytest's setting `strict_xfail`.
+    """
+
+    reason: str
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """
     One question to the app with the checks of its answer.
@@ -112,6 +125,9 @@ class Case:
         repeats: Number of calls of the app, `auto` while a verdict is open; None leaves it to the settings.
         live: Its model calls are made in every run and never replayed.
         group: Cases of one question have one group; empty for a case of its own.
+        description: For people.
+        metadata: For other tools; nothing here reads it.
+        skip: Why it is not run; empty for a case that is.
     """
 
     id: str
@@ -125,6 +141,10 @@ class Case:
     live: bool = False
     group: str = ""
     source: Source | None = None
+    description: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    skip: str = ""
+    xfail: XFail | None = None
 
 
 ANCHORS = "#anchors"
@@ -528,6 +548,7 @@ class CaseResult:
         error_logs: Log records of the level ERROR and above, of the app and its rival meanwhile.
         input: Of the case, masked; None in a baseline.
         spans: Of the repeats whose traces are kept, masked and without their resource.
+        xfail: Of its case, with `strict` as it was decided for the run; None in a baseline.
     """
 
     case: str
@@ -549,6 +570,7 @@ class CaseResult:
     spent: Usage | None = None
     input: Any = None
     spans: tuple[Span, ...] = ()
+    xfail: XFail | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -561,6 +583,7 @@ class Run:
         suite: The suite checks by golden file, so that two run files can be compared without it.
         anchors: Results of the golden files' anchors, scored in this run.
         environment: Where and when it was made, for people: `ended`, `revision`, `branch`, `job`, `url`.
+        skipped: Ids of the cases that their golden files skip, each with the reason; they have no result.
     """
 
     signature: Mapping[str, str]
@@ -569,13 +592,17 @@ class Run:
     usage: Usage = field(default_factory=Usage)
     anchors: tuple[CaseResult, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]
 OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "regressed", "undecided", "error")
-Status = Outcome | Literal["known"]
-"""What is counted: an outcome, or `known` where it does not fail the build since the baseline has it too."""
-STATUSES: tuple[Status, ...] = (*OUTCOMES, "known")
+Status = Outcome | Literal["known", "xfailed", "xpassed"]
+"""
+What is counted: an outcome, or `known` where it does not fail the build since the baseline has it too. A case
+that its golden file expects to fail is `xfailed` or, where it passes, `xpassed`.
+"""
+STATUSES: tuple[Status, ...] = (*OUTCOMES, "known", "xfailed", "xpassed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -590,6 +617,8 @@ class Verdict:
         interval: Of the difference from the baseline, or of the gain over a rival, at the comparison's level.
         corrected: The mean that labels of people show, with the ends of its interval; None without labels.
         advice: The remedy, or the drop that a larger run would find.
+        xfail: Why the golden file expects the case to fail; only where that decides: on a check that is
+            missed, and on those of a case that passes and is not strict.
     """
 
     check: str
@@ -608,6 +637,12 @@ class Verdict:
     evidence: tuple[Any, ...] = ()
     advice: str = ""
     known: bool = False
+    xfail: str = ""
+
+    @property
+    def excused(self) -> bool:
+        """Whether it decides nothing, for the baseline has it too or the golden file expects it."""
+        return self.known or bool(self.xfail)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -631,6 +666,8 @@ class Comparison:
         not_stamped: What else may differ, a line each, since one of the runs has no stamps of it.
         stamped: The kinds of stamps that both runs have.
         since_release: How far the means are from those of the release, a sentence; empty without one.
+        skipped: Cases of the new run that were not run, with the reason; `missing` has none of them.
+        unjudged: Of these, the ones that the baseline has: they leave the comparison undecided at best.
     """
 
     outcome: Outcome
@@ -643,3 +680,5 @@ class Comparison:
     not_stamped: tuple[str, ...] = ()
     stamped: tuple[str, ...] = ()
     since_release: str = ""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    unjudged: tuple[str, ...] = ()

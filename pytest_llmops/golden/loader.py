@@ -24,7 +24,7 @@ from pytest_llmops.golden.structure import find_record_mistakes, find_structure_
 from pytest_llmops.golden.thresholds import LONGEST_NAME, read_checks, read_suite
 from pytest_llmops.printable import excerpt
 from pytest_llmops.protocols import Metric, traits_of
-from pytest_llmops.records import Attached, Bound, Case, Check, Golden, Run, Source, SuiteCheck
+from pytest_llmops.records import Attached, Bound, Case, Check, Golden, Run, Source, SuiteCheck, XFail
 from pytest_llmops.registry import find_traits, read_suite_key, suite_keys
 from pytest_llmops.settings import load_settings
 
@@ -166,6 +166,8 @@ class _Reading:
         self._own = {at: self._read_checks(case, ("cases", at)) for at, case in self._cases.items()}
         self._attached = {at: self._read_attached(at, case, root) for at, case in self._cases.items()}
         self._check_needs()
+        if not past:
+            self._check_expectations()
         self._suite = self._read_suite()
 
     def golden(self, path: str, digest: str) -> Golden:
@@ -207,6 +209,10 @@ class _Reading:
             live=case.get("live", False),
             group=case.get("group", ""),
             source=Source(path=path, line=self._rows.lines[at]),
+            description=case.get("description", ""),
+            metadata=plain(case.get("metadata", {})),
+            skip=_excuse(case.get("skip", "")).reason,
+            xfail=_excuse(case["xfail"]) if "xfail" in case else None,
         )
 
     def _inherited(self, at: int) -> Read:
@@ -324,6 +330,18 @@ class _Reading:
                 message = f"{name} needs {what}, and {some} and {more} more have none; {remedy}"
                 self._note(("checks", name), message)
 
+    def _check_expectations(self) -> None:
+        """Note the cases that are expected to fail and have no check that can."""
+        for at, case in self._cases.items():
+            checks = [
+                check for read, _ in {**self._inherited(at), **self._own[at]}.values() for check in read
+            ]
+            written = [name for holder in (self._document, case) for name in _part(holder, "checks", Table)]
+            cannot = not written or (checks and all(check.record_only for check in checks))
+            if "xfail" in case and cannot:
+                message = "xfail: the case has no check that could fail; add one under checks:"
+                self._note(("cases", at, "xfail"), message)
+
     def _unmet(self, at: int, checks: Read) -> Iterable[tuple[str, str]]:
         """Yield the name of each check with a part that its metric needs and the case lacks."""
         for name, (_, metric) in checks.items():
@@ -346,6 +364,11 @@ class _Reading:
 
     def _note(self, place: Place, message: str) -> None:
         self.mistakes.append(Mistake(line=line_of(self._document, place), message=message, place=place))
+
+
+def _excuse(written: str | Mapping[str, Any]) -> XFail:
+    """Read a reason, or a mapping that contains one."""
+    return XFail(reason=written) if isinstance(written, str) else XFail(**written)
 
 
 def _recording(record: Mapping[str, Any]) -> dict[str, Any]:

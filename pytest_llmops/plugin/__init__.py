@@ -80,6 +80,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="resume a golden run that was killed or stopped: finished cases are not run again",
     )
     group.addoption(
+        "--llm-dry-run",
+        action="store_true",
+        help="show the cases, model calls, tokens and dollars that a golden run would take; call nothing",
+    )
+    group.addoption(
         "--llm-mutate",
         metavar="KIND,…",
         help="then measure whether wrong answers would be red: output, retrieval, model, or kinds of them",
@@ -117,7 +122,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     """A golden run continues to its verdict and its run file when the reader of its output closes."""
-    if config.getoption("llm_isolate"):
+    if config.getoption("llm_dry_run"):
+        config.option.collectonly = True
+    elif config.getoption("llm_isolate"):
         from pytest_llmops.plugin.distribution import isolate
 
         isolate(config)
@@ -141,11 +148,11 @@ def pytest_configure(config: pytest.Config) -> None:
         session_of(config)  # a wrong flag is one message, and not an error of every test
     useless = [
         name
-        for name in ("out", "html", "baseline", "export", "accept", "mutate")
+        for name in ("out", "html", "baseline", "export", "accept", "mutate", "dry_run")
         if config.getoption(f"llm_{name}")
     ]
     if useless and not config.getoption("llm_golden"):
-        named = " and ".join(f"--llm-{name}" for name in useless)
+        named = " and ".join(f"--llm-{name.replace('_', '-')}" for name in useless)
         raise pytest.UsageError(f"{named} belongs to a golden run: add --llm-golden")
     if config.getoption("llm_golden"):
         from pytest_llmops.plugin.golden.golden_plugin import open_golden_run

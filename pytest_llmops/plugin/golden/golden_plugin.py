@@ -13,6 +13,7 @@ import pytest
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem
 from pytest_llmops.evaluation.conclusion import Conclusion, conclude, make_run, save_run
 from pytest_llmops.evaluation.environment import describe_environment
+from pytest_llmops.evaluation.estimate import estimate_run
 from pytest_llmops.evaluation.reporting import forget_report, report_run
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden.files import find_golden_files, shown_path
@@ -331,6 +332,7 @@ class GoldenPlugin:
             anchors=self.evaluation.anchors(),
             stamps=self.evaluation.stamps(),
             environment=describe_environment(settings.root),
+            skipped=self.evaluation.skipped,
         )
 
     def _save(self, run: Run) -> str:
@@ -342,6 +344,10 @@ class GoldenPlugin:
         return save_run(run, settings.path(settings.out)) if settings.out else ""
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if terminalreporter.config.getoption("llm_dry_run"):
+            terminalreporter.write_sep("=", "golden set")
+            for line in estimate_run(self.evaluation):
+                terminalreporter.write_line(line)
         if self.conclusion is None or self.evaluation.refused:
             return
         self.report()

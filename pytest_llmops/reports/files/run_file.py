@@ -244,6 +244,7 @@ def _plain_head(run: Run, cases: Sequence[str]) -> dict[str, Any]:
         "environment": dict(run.environment),
         "signature": dict(run.signature),
         "suite": dump_suite(run.suite, cases),
+        **({"skipped": dict(run.skipped)} if run.skipped else {}),
     }
 
 
@@ -304,6 +305,7 @@ def read_head(value: Any) -> dict[str, Any]:
         "usage": reader_of(Usage),
         "anchors": list_of(read_result),
         "environment": reader_of(Mapping[str, str]),
+        "skipped": reader_of(Mapping[str, str]),
     }
     fields = read_fields(value, known)
     return {key: part for key, part in fields.items() if key not in {"version", "results"}}
@@ -324,6 +326,7 @@ def make_run(head: Mapping[str, Any], results: tuple[CaseResult, ...]) -> Run:
         usage=usage,
         anchors=tuple(head.get("anchors", ())),
         environment=head.get("environment", {}),
+        skipped=head.get("skipped", {}),
     )
 
 
