@@ -188,6 +188,7 @@ class Golden:
         suite_lines: Metric of the suite to the line on which it is written, from 1.
         measures: Bounds of features, by their key under `suite`: `mutation` to `lies` to `>= 0.9`. Each is
             judged by what measures it, and by no ordinary run.
+        table: File that has the cases, from the project's root; empty where the golden file has them.
     """
 
     path: str
@@ -212,6 +213,43 @@ class Golden:
     bound_lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
     suite_lines: Mapping[str, int] = field(default_factory=dict, compare=False)
     measures: Mapping[str, Mapping[str, Bound]] = field(default_factory=dict)
+    table: str = ""
+
+    @classmethod
+    def from_records(  # noqa: PLR0913 - the keys of a golden file
+        cls,
+        records: Any,
+        *,
+        checks: Mapping[str, Any] | None = None,
+        suite: Mapping[str, Any] | None = None,
+        app: str | None = None,
+        judge: Mapping[str, Any] | str | None = None,
+        columns: Mapping[str, str] | None = None,
+        name: str = "records",
+    ) -> Golden:
+        """
+        Return a golden set of records, each of which is a case.
+
+        Args:
+            records: Mappings of column to value: rows of a table, a pandas or polars data frame, a data set
+                of Hugging Face.
+            checks: Of every case, as under `checks` of a golden file.
+            suite: Over all cases, as under `suite`.
+            app: `module:attribute`; a callable is passed to `run_golden`.
+            judge: As under `judge`.
+            columns: Key of a case to the name of its column, as under `cases: {columns: …}`.
+            name: What stands for the golden file in the ids of items and in messages.
+
+        Raises:
+            GoldenError: With all mistakes in the records and checks; the line is the number of the record.
+        """
+        from importlib import import_module
+
+        make = import_module(f"{__package__}.golden.loader").make_golden  # which reads into these records
+        golden: Golden = make(
+            records, checks=checks, suite=suite, app=app, judge=judge, columns=columns, name=name
+        )
+        return golden
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

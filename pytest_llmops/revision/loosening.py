@@ -148,7 +148,7 @@ UNWATCHED: Mapping[type, frozenset[str]] = {
             "runs_on",
         }
     ),
-    Golden: frozenset({"path", "cases", "suite", "sha256", "runs_on"}),
+    Golden: frozenset({"path", "cases", "suite", "sha256", "runs_on", "table"}),
     Case: frozenset({"id", "checks", "source", "description", "metadata"}),
     Check: frozenset({"metric", "comparison", "threshold"}),
     SuiteCheck: frozenset({"metric", "statistic", "comparison", "threshold"}),
@@ -398,7 +398,7 @@ def _compare_goldens(old: GateFiles, new: GateFiles, run: Settings, selection: s
                 yield replace(about, what="the case was removed")
                 continue
             source = cases_now[case.id].source
-            about = replace(about, place=f"{before.path}:{source.line}") if source else about
+            about = replace(about, place=f"{source.path}:{source.line}") if source else about
             yield from _compare_cases(about, *_as_run(case, cases_now[case.id], defaults, selection))
 
 

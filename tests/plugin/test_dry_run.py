@@ -119,8 +119,8 @@ def test_workers_are_not_started(called):
     result.stdout.no_fnmatch_line("*bringing up nodes*")
 
 
-def test_a_dry_run_belongs_to_a_golden_run(pytester, project):
-    result = pytester.runpytest_inprocess("--llm-dry-run", "-p", "no:cacheprovider")
+def test_a_dry_run_belongs_to_a_golden_run(project):
+    result = project.pytester.runpytest_inprocess("--llm-dry-run", "-p", "no:cacheprovider")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--llm-dry-run belongs to a golden run: add --llm-golden"])
 

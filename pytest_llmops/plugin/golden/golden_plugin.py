@@ -51,7 +51,7 @@ from pytest_llmops.plugin.reported import (
 )
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.printable import counted, name_some
-from pytest_llmops.records import CaseResult, Golden, Run, Verdict
+from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Run, Verdict
 from pytest_llmops.registry import open_measure
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.settings import load_settings
@@ -286,9 +286,10 @@ class GoldenPlugin:
             build=build,
             saved=saved,
             measured=[
-                Verdict(check=item, outcome=status)
+                Verdict(check=item, outcome=outcome)
                 for item, status in self.reported.statuses.items()
-                if item.partition("::")[2].partition("[")[0] == MUTATION and status != "known"
+                for outcome in OUTCOMES
+                if outcome == status and item.partition("::")[2].partition("[")[0] == MUTATION
             ],
             notes=self.measured,
         )

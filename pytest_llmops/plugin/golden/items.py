@@ -262,6 +262,7 @@ class GoldenItem(pytest.Item):
 class SkippedItem(pytest.Item):
     """A case that its golden file skips: nothing is called."""
 
+    parent: GoldenFile
     case: Case
 
     @classmethod
@@ -349,8 +350,13 @@ def _mark(item: pytest.Item, case: Case) -> None:
         item.add_marker(pytest.MarkDecorator(pytest.Mark(tag, (), {}, _ispytest=True), _ispytest=True))
 
 
-def _find_place(item: pytest.Item, case: Case) -> tuple[Path, int, str]:
-    return item.path, case.source.line - 1 if case.source else 0, item.name
+def _find_place(item: CaseItem | SkippedItem, case: Case) -> tuple[Path, int, str]:
+    """Return where the case is written: in its golden file, or in the table that this names."""
+    if case.source is None:
+        return item.path, 0, item.name
+    in_table = case.source.path == item.parent.golden.table
+    path = item.config.rootpath / case.source.path if in_table else item.path
+    return path, case.source.line - 1, item.name
 
 
 class SuiteItem(GoldenItem):

@@ -68,6 +68,7 @@ def test_json_is_as_published():
                 "confirmed": False,
             },
         ],
+        "skipped": {},
     }
     assert document["verdicts"][0] == {
         "check": "recall@5 mean >= 0.9",

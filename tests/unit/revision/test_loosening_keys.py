@@ -93,6 +93,7 @@ FILE_FIELDS = {field.name for field in fields(Golden) if field.compare} - {
     "sha256",
     "rival",
     "runs_on",
+    "table",  # its cases are compared
 }
 OTHER: dict[str, Any] = {
     "judge": {"model": "m", "base_url": "http://127.0.0.1:1/v1"}, "encoder": "large", "require_spans": 0,
