@@ -16,6 +16,7 @@ from pytest_llmops.errors import GoldenError, Problem
 from pytest_llmops.evaluation.anchors import AnchorCaller, plan_anchors
 from pytest_llmops.gates.copies import mark_copies, may_have_copies
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
+from pytest_llmops.gates.expected import find_unfailing
 from pytest_llmops.gates.release import Release, ReleasePlanner, last_share
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.gates.stamps import join_stamps
@@ -591,6 +592,7 @@ def _load(files: Iterable[Path], root: Path, notes: list[str]) -> list[Golden]:
     for file in files:
         try:
             golden = load_golden(file, root=root)
+            problems.extend(find_unfailing(golden))
             if (known := goldens.setdefault(file.resolve(), golden)) is not golden:
                 notes.append(f"{golden.path} is the same file as {known.path}, and is run once")
         except GoldenError as error:

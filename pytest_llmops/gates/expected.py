@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from pytest_llmops.detect.mask import mask
+from pytest_llmops.errors import Problem
 from pytest_llmops.gates.absolute import judge_case
 from pytest_llmops.gates.people import People
 from pytest_llmops.gates.release import Release
@@ -37,6 +38,15 @@ def decide_strictness(golden: Golden, *, strict: bool | None) -> Golden:
     if not any(case.xfail for case in golden.cases):
         return golden
     return replace(golden, cases=tuple(replace(case, xfail=decide(case.xfail)) for case in golden.cases))
+
+
+def find_unfailing(golden: Golden) -> Iterator[Problem]:
+    """Yield the cases that are expected to fail, and have no check that can."""
+    for case in golden.cases:
+        if case.xfail is not None and all(check.record_only for check in case.checks):
+            message = "xfail: the case has no check that could fail; add one under checks:"
+            path, line = (case.source.path, case.source.line) if case.source else (golden.path, 0)
+            yield Problem(path=path, line=line, case=case.id, message=message)
 
 
 def show_reason(reason: str) -> str:

@@ -256,8 +256,6 @@ class _Reading:
         self._own = {at: self._read_checks(case, ("cases", at)) for at, case in self._cases.items()}
         self._attached = {at: self._read_attached(at, case, root) for at, case in self._cases.items()}
         self._check_needs()
-        if not past:
-            self._check_expectations()
         self._suite = self._read_suite()
 
     def golden(self, path: str, digest: str, table: str) -> Golden:
@@ -425,18 +423,6 @@ class _Reading:
                 more = len(cases) - _NAMED_ONE_BY_ONE
                 message = f"{name} needs {what}, and {some} and {more} more have none; {remedy}"
                 self._note(("checks", name), message)
-
-    def _check_expectations(self) -> None:
-        """Note the cases that are expected to fail and have no check that can."""
-        for at, case in self._cases.items():
-            checks = [
-                check for read, _ in {**self._inherited(at), **self._own[at]}.values() for check in read
-            ]
-            written = [name for holder in (self._document, case) for name in _part(holder, "checks", Table)]
-            cannot = not written or (checks and all(check.record_only for check in checks))
-            if "xfail" in case and cannot:
-                message = "xfail: the case has no check that could fail; add one under checks:"
-                self._note(("cases", at, "xfail"), message)
 
     def _unmet(self, at: int, checks: Read) -> Iterable[tuple[str, str]]:
         """Yield the name of each check with a part that its metric needs and the case lacks."""
