@@ -104,6 +104,10 @@ class GoldenError(LLMOpsError):
         super().__init__("\n".join(lines))
 
 
+class CaseTableError(LLMOpsError):
+    """A table of cases cannot be read."""
+
+
 class CaseFileError(LLMOpsError):
     """A picture or table that a case names cannot be used."""
 

@@ -100,6 +100,19 @@ class Attached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class XFail:
+    """
+    A case that is expected to miss a check.
+
+    Attributes:
+        strict: Whether it fails a build if it passes; None leaves it to pytest's setting `strict_xfail`.
+    """
+
+    reason: str
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """
     One question to the app with the checks of its answer.
@@ -112,6 +125,9 @@ class Case:
         repeats: Number of calls of the app, `auto` while a verdict is open; None leaves it to the settings.
         live: Its model calls are made in every run and never replayed.
         group: Cases of one question have one group; empty for a case of its own.
+        description: For people.
+        metadata: For other tools; nothing here reads it.
+        skip: Why it is not run; empty for a case that is.
     """
 
     id: str
@@ -125,6 +141,10 @@ class Case:
     live: bool = False
     group: str = ""
     source: Source | None = None
+    description: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    skip: str = ""
+    xfail: XFail | None = None
 
 
 ANCHORS = "#anchors"
@@ -168,6 +188,7 @@ class Golden:
         suite_lines: Metric of the suite to the line on which it is written, from 1.
         measures: Bounds of features, by their key under `suite`: `mutation` to `lies` to `>= 0.9`. Each is
             judged by what measures it, and by no ordinary run.
+        table: File that has the cases, from the project's root; empty where the golden file has them.
     """
 
     path: str
@@ -192,6 +213,43 @@ class Golden:
     bound_lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
     suite_lines: Mapping[str, int] = field(default_factory=dict, compare=False)
     measures: Mapping[str, Mapping[str, Bound]] = field(default_factory=dict)
+    table: str = ""
+
+    @classmethod
+    def from_records(  # noqa: PLR0913 - the keys of a golden file
+        cls,
+        records: Any,
+        *,
+        checks: Mapping[str, Any] | None = None,
+        suite: Mapping[str, Any] | None = None,
+        app: str | None = None,
+        judge: Mapping[str, Any] | str | None = None,
+        columns: Mapping[str, str] | None = None,
+        name: str = "records",
+    ) -> Golden:
+        """
+        Return a golden set of records, each of which is a case.
+
+        Args:
+            records: Mappings of column to value: rows of a table, a pandas or polars data frame, a data set
+                of Hugging Face.
+            checks: Of every case, as under `checks` of a golden file.
+            suite: Over all cases, as under `suite`.
+            app: `module:attribute`; a callable is passed to `run_golden`.
+            judge: As under `judge`.
+            columns: Key of a case to the name of its column, as under `cases: {columns: …}`.
+            name: What stands for the golden file in the ids of items and in messages.
+
+        Raises:
+            GoldenError: With all mistakes in the records and checks; the line is the number of the record.
+        """
+        from importlib import import_module
+
+        make = import_module(f"{__package__}.golden.loader").make_golden  # which reads into these records
+        golden: Golden = make(
+            records, checks=checks, suite=suite, app=app, judge=judge, columns=columns, name=name
+        )
+        return golden
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -530,6 +588,7 @@ class CaseResult:
         error_logs: Log records of the level ERROR and above, of the app and its rival meanwhile.
         input: Of the case, masked; None in a baseline.
         spans: Of the repeats whose traces are kept, masked and without their resource.
+        xfail: Of its case, with `strict` as it was decided for the run; None in a baseline.
     """
 
     case: str
@@ -551,6 +610,7 @@ class CaseResult:
     spent: Usage | None = None
     input: Any = None
     spans: tuple[Span, ...] = ()
+    xfail: XFail | None = None
 
     @property
     def breakages(self) -> tuple[Failure, ...]:
@@ -605,6 +665,7 @@ class Run:
         errors: Sentences on what broke and belongs to no case.
         notes: Sentences on results and recordings that could not be kept, and the like.
         limits: By host, what its limits cost; those that limited nothing are left out.
+        skipped: Ids of the cases that their golden files skip, each with the reason; they have no result.
     """
 
     signature: Mapping[str, str]
@@ -618,13 +679,17 @@ class Run:
     errors: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     limits: Mapping[str, LimitWait] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]
 OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "regressed", "undecided", "error")
-Status = Outcome | Literal["known"]
-"""What is counted: an outcome, or `known` where it does not fail the build since the baseline has it too."""
-STATUSES: tuple[Status, ...] = (*OUTCOMES, "known")
+Status = Outcome | Literal["known", "xfailed", "xpassed"]
+"""
+What is counted: an outcome, or `known` where it does not fail the build since the baseline has it too. A case
+that its golden file expects to fail is `xfailed` or, where it passes, `xpassed`.
+"""
+STATUSES: tuple[Status, ...] = (*OUTCOMES, "known", "xfailed", "xpassed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -639,6 +704,8 @@ class Verdict:
         interval: Of the difference from the baseline, or of the gain over a rival, at the comparison's level.
         corrected: The mean that labels of people show, with the ends of its interval; None without labels.
         advice: The remedy, or the drop that a larger run would find.
+        xfail: Why the golden file expects the case to fail; only where that decides: on a check that is
+            missed, and on those of a case that passes and is not strict.
     """
 
     check: str
@@ -657,6 +724,12 @@ class Verdict:
     evidence: tuple[Any, ...] = ()
     advice: str = ""
     known: bool = False
+    xfail: str = ""
+
+    @property
+    def excused(self) -> bool:
+        """Whether it decides nothing, for the baseline has it too or the golden file expects it."""
+        return self.known or bool(self.xfail)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -680,6 +753,8 @@ class Comparison:
         not_stamped: What else may differ, a line each, since one of the runs has no stamps of it.
         stamped: The kinds of stamps that both runs have.
         since_release: How far the means are from those of the release, a sentence; empty without one.
+        skipped: Cases of the new run that were not run, with the reason; `missing` has none of them.
+        unjudged: Of these, the ones that the baseline has: they leave the comparison undecided at best.
     """
 
     outcome: Outcome
@@ -692,3 +767,5 @@ class Comparison:
     not_stamped: tuple[str, ...] = ()
     stamped: tuple[str, ...] = ()
     since_release: str = ""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    unjudged: tuple[str, ...] = ()

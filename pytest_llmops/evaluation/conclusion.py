@@ -17,7 +17,7 @@ from pytest_llmops.gates.copies import describe_copies, mark_copies
 from pytest_llmops.gates.labelled_means import describe_corrections
 from pytest_llmops.gates.outcomes import count, name_files, worst
 from pytest_llmops.golden.identity import cases_by_id
-from pytest_llmops.printable import counted, name_some
+from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.records import CaseResult, Golden, LimitWait, Outcome, Run, Status, Verdict
 from pytest_llmops.reports.document import write_terminal
 from pytest_llmops.reports.files.run_file import write_run
@@ -197,13 +197,15 @@ def red_verdicts(verdicts: Iterable[Verdict], settings: Settings) -> list[Verdic
     return [
         verdict
         for verdict in verdicts
-        if is_red(verdict.outcome, settings) and (known_fail or not verdict.known)
+        if is_red(verdict.outcome, settings) and (known_fail or not verdict.known) and not verdict.xfail
     ]
 
 
 def find_status(verdicts: Sequence[Verdict], settings: Settings) -> Status:
     """Return the word by which a case or suite check is counted: by what fails the build, if anything."""
     red = red_verdicts(verdicts, settings)
+    if not red and (expected := [verdict for verdict in verdicts if verdict.xfail]):
+        return "xpassed" if all(verdict.outcome == "passed" for verdict in expected) else "xfailed"
     if not red and any(verdict.known for verdict in verdicts):
         return "known"
     return worst(verdict.outcome for verdict in red or verdicts)
@@ -220,11 +222,13 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
     errors: Iterable[str] = (),
     notes: Iterable[str] = (),
     limits: Mapping[str, LimitWait] | None = None,
+    skipped: Mapping[str, str] | None = None,
 ) -> Run:
     """
     Sign the results and sum their usage, ready to be written.
 
     Args:
+        goldens: Without the cases that are skipped.
         stamps: Of the apps, `Evaluation.stamps`; without them the run says that its code is not stamped.
         errors: As of a run, and so `notes`.
     """
@@ -249,6 +253,7 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
         errors=tuple(map(mask, errors)),
         notes=tuple(map(mask, notes)),
         limits=limits or {},
+        skipped=dict(sorted((skipped or {}).items())),
     )
 
 
@@ -268,6 +273,25 @@ def save_run(run: Run, path: Path) -> str:
     return ""
 
 
+def _judge_skipped(evaluation: Evaluation, conclusion: Conclusion) -> None:
+    """
+    Name the skipped cases that the baseline has, by their reasons.
+
+    They are undecided. Against a revision, a skip that is new there is listed as loosening, and one that is
+    as old as the baseline decides nothing.
+    """
+    by_reason: dict[str, list[str]] = {}
+    for case in evaluation.judge.skipped_cases():
+        by_reason.setdefault(evaluation.skipped[case], []).append(printable(case))
+    for reason, cases in by_reason.items():
+        line = f"skipped, and in the baseline: {name_some(cases, _NAMED)} ({reason})"
+        if evaluation.source.revision is not None:
+            conclusion.problems.append(f"warning: {line}")
+            continue
+        conclusion.add(f"undecided: {line}", "undecided")
+        conclusion.outcomes += ["undecided"] * len(cases)
+
+
 def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None:
     """Add verdicts of no item, and all that is undecided or missing in the run as a whole."""
     verdicts = evaluation.suite_verdicts({result.case: result for result in run.results})
@@ -278,6 +302,7 @@ def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None
         line = f"undecided: in the baseline, and in no golden file any more: {named}"
         conclusion.add(line, "undecided")
         conclusion.outcomes += ["undecided"] * len(lost)
+    _judge_skipped(evaluation, conclusion)
     for golden in evaluation.goldens:
         checked = {check.metric for check in golden.suite}
         conclusion.problems += describe_left_out(sorted(checked), golden.path, run.results)

@@ -58,4 +58,12 @@ def run_golden(  # noqa: PLR0913 - the public door
             problems += sentences
     finally:
         evaluation.close()
-    return make_run([golden], results, settings, anchors=anchors, stamps=stamps, limits=limits)
+    return make_run(
+        evaluation.goldens,
+        results,
+        settings,
+        anchors=anchors,
+        stamps=stamps,
+        limits=limits,
+        skipped=evaluation.skipped,
+    )

@@ -71,6 +71,7 @@ def merge(runs: Sequence[Run], names: Sequence[str] | None = None) -> Run:
         anchors=tuple(anchors[case] for case in sorted(anchors)),
         environment=_join_environments([run.environment for run in runs]),
         limits=_join_limits([run.limits for run in runs]),
+        skipped={case: reason for run in runs for case, reason in run.skipped.items()},
         parts=tuple(part for run in runs for part in _list_parts(run)),
         errors=tuple(dict.fromkeys(error for run in runs for error in run.errors)),
         notes=tuple(dict.fromkeys(note for run in runs for note in run.notes)),

@@ -17,6 +17,7 @@ from pytest_llmops.errors import GoldenError, Problem, SettingsError
 from pytest_llmops.evaluation.anchors import AnchorCaller, plan_anchors
 from pytest_llmops.gates.copies import mark_copies, may_have_copies
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
+from pytest_llmops.gates.expected import find_unfailing
 from pytest_llmops.gates.release import Release, ReleasePlanner, last_share
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.gates.stamps import STAMPED, join_stamps
@@ -76,6 +77,8 @@ class Evaluation:
         naming: Advice on naming an app, for the message of a run that has none.
         also: Metrics that each case is scored by besides those of its golden file, without a bound.
         raised: Exceptions of the app by case, where a debugger will want them; else None.
+        strict_xfail: Whether cases that are expected to fail, and do not say so themselves, are strict; None
+            if none is expected to fail.
         main_thread: Has apps called that need it, whenever this run waits.
         store: Where results are shared with the other processes of the run.
         source: The golden files and their baseline, with `judge`; ordinary tests have neither.
@@ -96,6 +99,7 @@ class Evaluation:
     budget: Budget | None = None
     raised: dict[str, BaseException] | None = None
     also: Sequence[str] = ()
+    strict_xfail: bool | None = False
     source: BaselineSource = field(init=False, repr=False)
     judge: Judge = field(init=False, repr=False)
     tasks: dict[str, dict[str, Task]] = field(default_factory=dict)
@@ -242,13 +246,18 @@ class Evaluation:
     def compare_with(self, source: BaselineSource) -> None:
         """Run the golden files of a source, and judge them against its baseline."""
         self.observer.watch()
-        self.source = source
+        self.source = source = source.leave_out_skipped(strict=self.strict_xfail)
         self.settings = replace(self.settings, prices={**self.settings.prices, **source.prices})
         self.judge = source.judge(self.settings)
 
     @property
     def goldens(self) -> tuple[Golden, ...]:
         return self.source.goldens
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Why cases of the golden files are not run, by item id; `goldens` has none of them."""
+        return {id_: case.skip for id_, case in self.source.skipped.items()}
 
     @property
     def recorder(self) -> Recorder:
@@ -274,6 +283,11 @@ class Evaluation:
     def want(self, golden: Golden, tasks: Iterable[Task]) -> None:
         """Have these tasks run once their file is started."""
         self.tasks.setdefault(golden.path, {}).update((task.id, task) for task in tasks)
+
+    def want_all(self) -> None:
+        """Have every case of every golden file run."""
+        for golden in self.goldens:
+            self.want(golden, self.plan(golden))
 
     def caller(self, app: App, golden: Golden | None = None) -> AppCaller:
         """Return the caller of an app for a golden file; an async app keeps one loop for all its files."""
@@ -339,7 +353,7 @@ class Evaluation:
 
     def run(self, app: App | None = None) -> None:
         """Run all cases of all files, file by file."""
-        self._want_all()
+        self.want_all()
         self.make_ready(self.goldens, app)
         for golden in self.goldens:
             self.start(golden, app)
@@ -347,7 +361,7 @@ class Evaluation:
 
     def give_up(self, reason: str) -> None:
         """Take the results of earlier processes; a case without one is an error for that reason."""
-        self._want_all()
+        self.want_all()
         results = self.results()
         self._taken_over = {
             task.id: results.get(task.id) or give_up(task.id, task.case, reason)
@@ -596,10 +610,6 @@ class Evaluation:
     def _base_cases(self) -> dict[str, CaseResult]:
         return {result.case: result for result in self.source.base.results} if self.source.base else {}
 
-    def _want_all(self) -> None:
-        for golden in self.goldens:
-            self.want(golden, self.plan(golden))
-
     def _own_problems(self) -> list[str]:
         recorder = self._recorder
         kept = [*recorder.problems, *recorder.describe_other_calls()] if recorder else []
@@ -652,6 +662,7 @@ def _load(files: Iterable[Path], root: Path, notes: list[str]) -> list[Golden]:
     for file in files:
         try:
             golden = load_golden(file, root=root)
+            problems.extend(find_unfailing(golden))
             if (known := goldens.setdefault(file.resolve(), golden)) is not golden:
                 notes.append(f"{golden.path} is the same file as {known.path}, and is run once")
         except GoldenError as error:

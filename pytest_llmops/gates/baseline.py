@@ -339,6 +339,7 @@ def _find_unused(old: Iterable[str], run: Run) -> tuple[str, ...]:
     there = {result.case for result in run.results}
     files = {name.removeprefix("golden:") for name in run.signature if name.startswith("golden:")}
     files |= set(map(file_of, there))
+    there |= run.skipped.keys()
     return tuple(sorted(case for case in old if case not in there and file_of(case) in files))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,15 @@ from typing import Any, TypeVar
 
 from pytest_llmops.documents.document import read_document
 from pytest_llmops.documents.values import Mistake, Place, Row, Table, escaped, line_of, plain
-from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, UnknownMetricError, hint
+from pytest_llmops.errors import (
+    CaseTableError,
+    GoldenError,
+    LLMOpsError,
+    MissingExtraError,
+    Problem,
+    UnknownMetricError,
+    hint,
+)
 from pytest_llmops.golden.files import (
     describe_wrong_path,
     find_attached,
@@ -21,10 +30,11 @@ from pytest_llmops.golden.files import (
 from pytest_llmops.golden.identity import describe_wrong_id
 from pytest_llmops.golden.own_metrics import import_metrics
 from pytest_llmops.golden.structure import find_record_mistakes, find_structure_mistakes
+from pytest_llmops.golden.tables import KINDS, NO_CASE, CaseTable, list_records, make_cases, open_table
 from pytest_llmops.golden.thresholds import LONGEST_NAME, read_checks, read_suite
 from pytest_llmops.printable import excerpt
 from pytest_llmops.protocols import Metric, traits_of
-from pytest_llmops.records import Attached, Bound, Case, Check, Golden, Run, Source, SuiteCheck
+from pytest_llmops.records import Attached, Bound, Case, Check, Golden, Run, Source, SuiteCheck, XFail
 from pytest_llmops.registry import find_traits, read_suite_key, suite_keys
 from pytest_llmops.settings import load_settings
 
@@ -74,6 +84,13 @@ def load_golden(
     document, mistakes = read_document(raw, Path(path).suffix.lower())
     if document is not None or not mistakes:
         mistakes += find_structure_mistakes(document)
+    digest = sha256(raw).hexdigest()
+    table = CaseTable(rows=Row())
+    if isinstance(document, Table) and isinstance(written := document.get("cases"), Table):
+        document["cases"] = (table := _read_cases(written, display_path, root, past=past)).rows
+        mistakes += table.mistakes
+        mistakes += find_structure_mistakes(document) if table.rows else []
+        digest = sha256(f"{digest} {table.sha256}".encode()).hexdigest()
     reading = _Reading(
         document if isinstance(document, Table) else Table(),
         root,
@@ -81,10 +98,83 @@ def load_golden(
         judge=settings.judge,
         past=past,
     )
-    if mistakes := [*mistakes, *reading.mistakes]:
-        ordered = sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.line)
-        raise GoldenError(_problem(display_path, mistake, reading.ids) for mistake in ordered)
-    return reading.golden(display_path, sha256(raw).hexdigest())
+    _refuse([*mistakes, *reading.mistakes], reading, display_path, table.path)
+    return reading.golden(display_path, digest, table.path)
+
+
+def make_golden(  # noqa: PLR0913 - as `Golden.from_records`
+    records: Any,
+    *,
+    checks: Mapping[str, Any] | None,
+    suite: Mapping[str, Any] | None,
+    app: str | None,
+    judge: Mapping[str, Any] | str | None,
+    columns: Mapping[str, str] | None,
+    name: str,
+) -> Golden:
+    """Return the golden set of `Golden.from_records`."""
+    parts = {"app": app, "judge": judge, "checks": checks, "suite": suite}
+    written = {key: _without_tuples(part) for key, part in parts.items() if part is not None}
+    if callable(app):
+        message = "app: a callable is passed to run_golden; app= names one by module:attribute"
+        raise GoldenError([Problem(path=name, line=0, message=message)])
+    try:
+        found = make_cases(list(enumerate(list_records(records), 1)), columns or {})
+    except CaseTableError as error:
+        raise GoldenError([Problem(path=name, line=0, message=str(error))]) from None
+    document = _make_table({**written, "cases": found.rows})
+    root = Path.cwd()
+    mistakes = [*found.mistakes, *find_structure_mistakes(document)]
+    reading = _Reading(document, root, stamps=True, judge=load_settings(root).judge, past=False)
+    _refuse([*mistakes, *reading.mistakes], reading, name, name)
+    content = json.dumps({**written, "cases": plain(found.rows)}, sort_keys=True, default=str)
+    return reading.golden(name, sha256(content.encode("utf-8", "surrogatepass")).hexdigest(), "")
+
+
+def _refuse(mistakes: Iterable[Mistake], reading: _Reading, path: str, table: str) -> None:
+    """Raise the mistakes, those of rows with the file that has them."""
+    problems = [
+        (table if table and len(mistake.place) > 1 and mistake.place[0] == "cases" else path, mistake)
+        for mistake in dict.fromkeys(mistakes)
+    ]
+    if problems:
+        problems.sort(key=lambda problem: (problem[0] != path, problem[1].line))
+        raise GoldenError(_problem(file, mistake, reading.ids) for file, mistake in problems)
+
+
+def _read_cases(written: Table, golden: str, root: Path, *, past: bool) -> CaseTable:
+    """Return the table that `cases` names; one that cannot be read has no rows, and the mistake."""
+    kind = next((kind for kind in KINDS if kind in written), "")
+    try:
+        return open_table(written, golden, root, past=past)
+    except (CaseTableError, MissingExtraError) as error:
+        line = line_of(written, (kind,)) if kind else min(written.lines.values(), default=1)
+        message = f"{kind}: {error}" if kind else str(error)
+        return CaseTable(rows=Row(), mistakes=[Mistake(line=line, message=message, place=("cases",))])
+
+
+def _make_table(written: Any) -> Any:
+    """Return a value of Python as readers return it; it has no lines but those of rows."""
+    if isinstance(written, Table | Row):
+        return written
+    if isinstance(written, Mapping):
+        table = Table()
+        for key, value in written.items():
+            table[str(key)], table.lines[str(key)] = _make_table(value), 0
+        return table
+    if isinstance(written, list):
+        row = Row()
+        for value in written:
+            row.append(_make_table(value))
+            row.lines.append(0)
+        return row
+    return written
+
+
+def _without_tuples(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _without_tuples(part) for key, part in value.items()}
+    return [_without_tuples(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def load_goldens_of(run: Run, root: Path) -> tuple[list[Golden], list[GoldenError]]:
@@ -168,11 +258,17 @@ class _Reading:
         self._check_needs()
         self._suite = self._read_suite()
 
-    def golden(self, path: str, digest: str) -> Golden:
-        """The file as records; only where there are no mistakes."""
+    def golden(self, path: str, digest: str, table: str) -> Golden:
+        """
+        Return the file as records; only where there are no mistakes.
+
+        Args:
+            table: The file that has its cases; empty where it has them itself.
+        """
         return Golden(
             path=path,
-            cases=tuple(self._case(path, at, case) for at, case in self._cases.items()),
+            cases=tuple(self._case(table or path, at, case) for at, case in self._cases.items()),
+            table=table,
             suite=self._suite,
             app=self._document.get("app"),
             rival=self._document.get("rival"),
@@ -207,6 +303,10 @@ class _Reading:
             live=case.get("live", False),
             group=case.get("group", ""),
             source=Source(path=path, line=self._rows.lines[at]),
+            description=case.get("description", ""),
+            metadata=plain(case.get("metadata", {})),
+            skip=_excuse(case.get("skip", "")).reason,
+            xfail=_excuse(case["xfail"]) if "xfail" in case else None,
         )
 
     def _inherited(self, at: int) -> Read:
@@ -348,6 +448,11 @@ class _Reading:
         self.mistakes.append(Mistake(line=line_of(self._document, place), message=message, place=place))
 
 
+def _excuse(written: str | Mapping[str, Any]) -> XFail:
+    """Read a reason, or a mapping that contains one."""
+    return XFail(reason=written) if isinstance(written, str) else XFail(**written)
+
+
 def _recording(record: Mapping[str, Any]) -> dict[str, Any]:
     return {field: tuple(record.get(key, ())) for key, field in _RECORDING.items()}
 
@@ -379,7 +484,7 @@ def _problem(path: str, mistake: Mistake, ids: Mapping[int, str]) -> Problem:
     """A mistake with its file and case: the id, or the position of a case whose id cannot be shown."""
     case = None
     top, at = (*mistake.place, None, None)[:2]
-    if top == "cases" and isinstance(at, int):
+    if top == "cases" and isinstance(at, int) and at != NO_CASE:
         case = ids.get(at, f"case {at + 1}")
     return Problem(path=path, line=mistake.line, message=mistake.message, case=case)
 

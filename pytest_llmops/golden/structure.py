@@ -113,13 +113,15 @@ def _make_reader(schema: Mapping[str, Any], shared: Mapping[str, Any]) -> Reader
         ),
         "boolean": read_any,
     }
-    return partial(_read_kind, {kind: inside[kind] for kind in kinds})
+    return partial(_read_kind, schema, {kind: inside[kind] for kind in kinds})
 
 
-def _read_kind(readers: Mapping[str, Reader], value: Any) -> Any:
+def _read_kind(schema: Mapping[str, Any], readers: Mapping[str, Reader], value: Any) -> Any:
     """Read a value of one of these kinds with its reader."""
     *others, last = (_KINDS[kind][1] for kind in readers)
     wanted = " or ".join(filter(None, [", ".join(others), last]))
+    if isinstance(value, bool | None) and len(readers) > 1 and "errorMessage" in schema:
+        raise BrokenValueError(f"must be {schema['errorMessage']}, not {described(value)}")
     if value is None:
         raise BrokenValueError(f"is empty; it must be {wanted}")
     for kind, read in readers.items():

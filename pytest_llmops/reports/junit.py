@@ -21,6 +21,7 @@ _PART_OF: dict[Status, str] = {
     "failed": "failure",
     "undecided": "skipped",
     "known": "skipped",
+    "xfailed": "skipped",
 }
 
 
@@ -42,6 +43,10 @@ def write_junit(sides: Sides, *, outcome: Outcome, problems: Iterable[str] = ())
             test.set("file", printable(golden.source.path))
             test.set("line", str(golden.source.line))
         suites[file].append(test)
+    for case, reason in sides.comparison.skipped.items():
+        test = _make_test(file_of(case), case.partition("::")[2], "passed", [])
+        ET.SubElement(test, "skipped", message=printable(reason))
+        suites[file_of(case)].append(test)
     for verdict in sides.suite:
         reasons = [*filter(None, (verdict.reason, verdict.advice))]
         suites["suite"].append(_make_test("suite", check_name(verdict), status(verdict), reasons))

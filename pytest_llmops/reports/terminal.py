@@ -16,6 +16,7 @@ from pytest_llmops.runner.app.tracebacks import shorten
 
 TracebackStyle = Literal["long", "short", "no"]
 
+_AS_IN_PYTEST = ("xfailed", "xpassed")
 _SUMMARY = 200
 _TEXT = 400
 _REASON = 300
@@ -57,7 +58,7 @@ def summarize(verdicts: Sequence[Verdict]) -> str:
     shown = list(_merged([verdict for verdict in verdicts if verdict.outcome != "passed"] or verdicts))
     if not shown:
         return ""
-    first = min(shown, key=lambda verdict: (verdict.known, WORST_FIRST.index(verdict.outcome)))
+    first = min(shown, key=lambda verdict: (verdict.excused, WORST_FIRST.index(verdict.outcome)))
     numbers = _against_bound(first)
     if not numbers:
         head = f"{first.outcome} {printable(first.check)}" if first.outcome != "error" else ""
@@ -107,6 +108,8 @@ def render_verdict(verdict: Verdict) -> list[str]:
         lines.append(f"             and {len(places) - _PLACES} more")
     if verdict.advice:
         lines.append(f"             {printable(verdict.advice, _REASON)}")
+    if verdict.xfail:
+        lines.append(f"             expected to fail: {printable(verdict.xfail, _REASON)}")
     return lines
 
 
@@ -135,8 +138,14 @@ def render_summary(
 
 
 def render_counts(counts: Mapping[Status, int]) -> str:
-    """`41 passed, 3 failed, 0 regressed, 1 undecided, 1 error, 2 known`: every count, zeros included."""
-    return ", ".join(f"{counts.get(name, 0)} {name}" for name in STATUSES)
+    """
+    `41 passed, 3 failed, 0 regressed, 1 undecided, 1 error, 2 known`: every count, zeros included.
+
+    Those of cases that a golden file expects to fail are there where it does.
+    """
+    return ", ".join(
+        f"{counts.get(name, 0)} {name}" for name in STATUSES if counts.get(name) or name not in _AS_IN_PYTEST
+    )
 
 
 def render_usage(usage: Usage, wall_s: float | None = None) -> str:

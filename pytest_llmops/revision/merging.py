@@ -35,6 +35,7 @@ _OF_THE_CHANGE = {
     "prompts",
     "data",
     "anchors",
+    "table",
 }
 """The app and its files are those that the change has: the target's may not be there at all."""
 

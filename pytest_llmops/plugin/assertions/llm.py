@@ -22,19 +22,21 @@ from typing import Any, get_args
 import pytest
 
 from pytest_llmops.detect.mask import mask
-from pytest_llmops.errors import AppError, GoldenError, LLMOpsError, hint
+from pytest_llmops.errors import AppError, CaseFileError, GoldenError, LLMOpsError, hint
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.gates.unseen import describe_unseen
+from pytest_llmops.golden.files import input_with_files
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.golden.loader import read_record
 from pytest_llmops.metrics.declared_metric import REMEDIES
+from pytest_llmops.plugin.assertions.golden_cases import golden_of
 from pytest_llmops.plugin.reported import GoldenWarning
 from pytest_llmops.plugin.session import session_of, watch_end
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import CallRules
 from pytest_llmops.recorder.identity import split_host
 from pytest_llmops.recorder.loop_thread import RunningLoop
-from pytest_llmops.records import CaseResult, Failure, Golden, ModelErrors, Output, Sample, Span
+from pytest_llmops.records import Case, CaseResult, Failure, Golden, ModelErrors, Output, Sample, Span
 from pytest_llmops.runner.app.call_notes import describe_calls
 from pytest_llmops.runner.app.calls import AppCaller, Called
 from pytest_llmops.runner.app.failed_calls import describe_unanswered
@@ -75,6 +77,7 @@ class Llm:
     Calls the app under test for one test.
 
     Attributes:
+        golden: The golden file whose cases the test runs for, with its rules for calls.
         samples: Inputs and outputs so far, for the test's markers.
         spans: Every span that the answers left.
         warned: Sentences of which the test has a warning.
@@ -83,6 +86,7 @@ class Llm:
     evaluation: Evaluation
     caller: AppCaller
     node: pytest.Item
+    golden: Golden | None = None
     samples: list[Sample] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     warned: set[str] = field(default_factory=set)
@@ -99,20 +103,24 @@ class Llm:
         """
         evaluation = session_of(node.config)
         settings = evaluation.settings
+        golden = golden_of(node)
         if app is None:
-            if settings.app is None:
+            named = settings.app
+            if golden is not None and golden.app is not None and "app" not in settings.flagged:
+                named = golden.app
+            if named is None:
                 raise AppError(
                     "the fixture llm has no app to call: define a fixture llm_app in conftest.py that "
                     'returns a callable, or set app = "module:attribute" in [tool.pytest-llmops], or pass '
                     "--llm-app"
                 )
-            with evaluation.recorder.importing(CallRules()):
-                app = resolve_app(settings.app, settings.root)
+            with evaluation.recorder.importing(call_rules(golden) if golden else CallRules()):
+                app = resolve_app(named, settings.root)
         else:
             watch_end(node)
-        caller = evaluation.caller(app)
+        caller = evaluation.caller(app, golden)
         import_libraries()
-        llm = cls(evaluation=evaluation, caller=caller, node=node)
+        llm = cls(evaluation=evaluation, caller=caller, node=node, golden=golden)
         node.stash[_STASH] = llm
         return llm
 
@@ -151,7 +159,8 @@ class Llm:
         Inside of a running event loop the call may be awaited, and then an async app runs on that loop.
 
         Args:
-            question: The input of the app; it gets a copy.
+            question: The input of the app, which gets a copy; or a case of a golden file, with its input,
+                reference and relevant passages.
             reference: The expected answer, for metrics that compare with it.
             relevant: Ids of the passages that contain the answer.
             model_errors: As in a golden file, and so are `require_spans`, `live` and `record`.
@@ -169,18 +178,28 @@ class Llm:
             recording = {} if record is None else read_record(record)
         except GoldenError as error:
             raise NotScoredError(str(error)) from None
+        relevant = tuple(relevant)
+        if isinstance(question, Case):
+            reference = question.reference if reference is None else reference
+            relevant, live = relevant or question.relevant, live or question.live
+            try:
+                question = input_with_files(question, self.evaluation.settings.root)
+            except CaseFileError as error:
+                raise NotScoredError(str(error)) from None
+        file = self.golden or Golden(path="", cases=())
         key = json.dumps(question, sort_keys=True, default=str)
         call = LlmCall(
             llm=self,
             question=GivenInput(question).value,  # a test may append to its own, for the next turn
             repeat=self._repeats[key],
             reference=reference,
-            relevant=tuple(relevant),
-            golden=Golden(
+            relevant=relevant,
+            golden=replace(
+                file,
                 path=file_of(self.node.nodeid),
                 cases=(),
-                model_errors=model_errors,
-                require_spans=int(require_spans),
+                model_errors=model_errors or file.model_errors,
+                require_spans=int(require_spans) or file.require_spans,
                 **recording,
             ),
             live=live,

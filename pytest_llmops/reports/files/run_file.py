@@ -275,6 +275,7 @@ def _plain_head(run: Run, cases: Sequence[str]) -> dict[str, Any]:
         "environment": dict(run.environment),
         "signature": dict(run.signature),
         "suite": dump_suite(run.suite, cases),
+        **({"skipped": dict(run.skipped)} if run.skipped else {}),
     }
 
 
@@ -339,6 +340,7 @@ def read_head(value: Any) -> dict[str, Any]:
         "parts": list_of(record_reader(Part)),
         "errors": list_of(read_text),
         "notes": list_of(read_text),
+        "skipped": reader_of(Mapping[str, str]),
     }
     fields = read_fields(value, known)
     head = {key: part for key, part in fields.items() if key not in {"version", "results", "usage"}}
@@ -374,6 +376,7 @@ def make_run(head: Mapping[str, Any], results: tuple[CaseResult, ...]) -> Run:
         errors=tuple(head.get("errors", ())),
         notes=tuple(head.get("notes", ())),
         limits=head.get("limits", {}),
+        skipped=head.get("skipped", {}),
     )
 
 

@@ -121,7 +121,11 @@ def build_data(
         "counts": count(statuses.values()),
         "causes": comparison.differs,
         "unstamped": comparison.not_stamped,
-        "problems": [*problems, *filter(None, [comparison.since_release])],
+        "problems": [
+            *problems,
+            *(f"skipped: {case} ({reason})" for case, reason in comparison.skipped.items()),
+            *filter(None, [comparison.since_release]),
+        ],
         "actions": list(_list_actions(sides, statuses, file, shown)),
         "usage": _describe_usage(run.usage, run.results),
         "usage_before": _describe_usage(sides.base.usage, ()) if sides.named else None,
@@ -158,7 +162,7 @@ def _list_added_parts(run: Run) -> dict[str, Any]:
 def summarize_past(name: str, sides: Sides) -> Past:
     """Summarize a run for the history; a run without a baseline is judged by its thresholds."""
     verdicts = sides.comparison.verdicts
-    decisive = [one.outcome for one in verdicts if not one.known and (sides.named or one.check != NOTHING)]
+    decisive = [one.outcome for one in verdicts if not one.excused and (sides.named or one.check != NOTHING)]
     return Past(
         name=name,
         outcome=worst(decisive) if decisive else sides.comparison.outcome,
@@ -265,6 +269,7 @@ def _describe_verdict(verdict: Verdict) -> dict[str, Any]:
         "metric": verdict.metric,
         "outcome": verdict.outcome,
         "known": verdict.known,
+        "xfail": verdict.xfail,
         "observed": verdict.observed,
         "baseline": verdict.baseline,
         "difference": verdict.difference,

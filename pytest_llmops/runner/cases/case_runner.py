@@ -271,6 +271,7 @@ class CaseRunner:
                 checks=case.checks,
                 auto=task.most,
                 group=case.group,
+                xfail=case.xfail,
                 rival=rival,
             )
         )

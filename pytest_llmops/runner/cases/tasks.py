@@ -118,7 +118,9 @@ def call_rules(golden: Golden) -> CallRules:
 
 def give_up(case_id: str, case: Case, error: str, begun: CaseResult | None = None) -> CaseResult:
     """Return the result of a case that was not finished: its repeats so far, and the error."""
-    begun = begun or CaseResult(case=case_id, input_hash=input_hash(case), checks=case.checks)
+    begun = begun or CaseResult(
+        case=case_id, input_hash=input_hash(case), checks=case.checks, xfail=case.xfail
+    )
     failure = Failure(metric="", stage="app", error=error, repeat=count_repeats(begun))
     return replace(begun, failures=(*begun.failures, failure))
 
