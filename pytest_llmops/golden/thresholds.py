@@ -42,7 +42,7 @@ from pytest_llmops.errors import ComparisonError, MetricOptionError, hint
 from pytest_llmops.printable import excerpt
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import GAIN, Bound, Check, SuiteCheck
-from pytest_llmops.registry import create_metric, find_traits, metric_options
+from pytest_llmops.registry import create_metric, find_traits, metric_options, split_turn
 
 LONGEST_NAME = 100
 
@@ -326,6 +326,11 @@ def _configure(
 def _options(name: str) -> tuple[str, ...]:
     if len(name) > LONGEST_NAME:
         raise ComparisonError("no metric has so long a name")
+    turn, metric = split_turn(name)
+    if turn:
+        raise ComparisonError(
+            f"a check of one turn goes under that turn: turns: [{{user: …, checks: {{{metric}: …}}}}]"
+        )
     return metric_options(name)
 
 

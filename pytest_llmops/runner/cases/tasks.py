@@ -133,4 +133,5 @@ def _can_score(metric: Metric, case: Case, *, paired: bool) -> bool:
     return not (
         ("reference" in metric.needs and case.reference is None and not paired)
         or ("relevant" in metric.needs and not case.relevant)
+        or ("turns" in metric.needs and not case.turns)
     )
