@@ -305,7 +305,7 @@ class _Reading:
             if any(check.comparison for check in made):
                 self._keep_line(name, place)
             self._suite_lines.update((check.metric, line_of(self._document, place)) for check in made)
-            for need in self._needs_of(metric):
+            for need in () if split_turn(name)[0] else self._needs_of(metric):
                 if self._cases and all(_lacks(case, need) for case in self._cases.values()):
                     self._note(place, f"{name} needs {_REMEDIES[need][0]}, and no case has any")
                     break

@@ -72,6 +72,11 @@ def read_checks(
         ComparisonError: The comparison cannot be read, could never hold, or never fail.
     """
     options: dict[str, Any] = {}
+    turn, metric_of_turn = split_turn(name[:LONGEST_NAME])
+    if turn:
+        raise ComparisonError(
+            f"a check of one turn goes under that turn: turns: [{{user: …, checks: {{{metric_of_turn}: …}}}}]"
+        )
     if isinstance(written, dict):
         if not written:
             raise ComparisonError("is an empty mapping; write min, max or an option in it")
@@ -326,11 +331,6 @@ def _configure(
 def _options(name: str) -> tuple[str, ...]:
     if len(name) > LONGEST_NAME:
         raise ComparisonError("no metric has so long a name")
-    turn, metric = split_turn(name)
-    if turn:
-        raise ComparisonError(
-            f"a check of one turn goes under that turn: turns: [{{user: …, checks: {{{metric}: …}}}}]"
-        )
     return metric_options(name)
 
 

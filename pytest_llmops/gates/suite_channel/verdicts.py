@@ -18,7 +18,7 @@ from pytest_llmops.gates.suite_channel.paired_scores import PairedScores, Paired
 from pytest_llmops.gates.suite_channel.progress import Progress, track_checks
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import GAIN, CaseResult, Check, Golden, Run, SuiteCheck, Verdict
-from pytest_llmops.registry import find_traits, split_turn
+from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.summaries import LINEAR
 
 _ACCEPT = "run all cases; if they were changed on purpose, make this run the baseline"
@@ -137,16 +137,10 @@ def watch_means(golden: Golden, base: Run | None) -> Golden:
 
 
 def add_means(suite: Sequence[SuiteCheck], metrics: Iterable[str]) -> tuple[SuiteCheck, ...]:
-    """
-    A suite, with a check of the mean for each bounded one of these metrics whose mean it leaves open.
-
-    A metric of one turn is watched in its case alone: turns of one number are alike in nothing else.
-    """
+    """A suite, with a check of the mean for each bounded one of these metrics whose mean it leaves open."""
     decided = decided_metrics(suite)
     scales = Scales()
-    open_ones = (
-        metric for metric in dict.fromkeys(metrics) if metric not in decided and not split_turn(metric)[0]
-    )
+    open_ones = (metric for metric in dict.fromkeys(metrics) if metric not in decided)
     return (*suite, *map(watch_mean, filter(scales.is_bounded, open_ones)))
 
 
