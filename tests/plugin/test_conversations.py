@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -11,6 +14,7 @@ from pytest_llmops import load_run
 from tests.command import main
 from tests.judge_server import JudgeServer
 from tests.openai_server import OpenAIServer
+from tests.readme import read_blocks, run_console
 from tests.report_page import read_data
 
 MESSAGES = """
@@ -443,7 +447,8 @@ def test_a_suite_check_of_a_turn_is_over_the_cases_that_check_it(talk):
 
 def test_workers_share_conversations(talk):
     golden = "app: capitals:answer\ncases:\n" + "".join(
-        f"  - {{id: c{at}, turns: [{{user: u{at}}}, {{user: v}}], checks: {{keywords: {{all: [u{at} then v]}}}}}}\n"
+        f"  - {{id: c{at}, turns: [{{user: u{at}}}, {{user: v}}], "
+        f"checks: {{keywords: {{all: [u{at} then v]}}}}}}\n"
         for at in range(4)
     )
     result, found = talk(golden, "-n", "2")
@@ -597,3 +602,22 @@ def test_what_is_wrong_with_a_conversation_of_a_test_is_said(run, call, message)
 
     result.assert_outcomes(failed=1)
     assert message in "".join(line for line in result.outlines if line.startswith("E "))
+
+
+# The page.
+
+
+def test_the_blocks_of_the_page_work_in_their_order(tmp_path):
+    page = Path(__file__).parents[2] / "docs/conversations.md"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    wrong = []
+    for block in read_blocks(page.read_text(encoding="utf-8")):
+        if "file" in block.told:
+            path = tmp_path / block.told["file"]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        elif block.language == "console":
+            wrong += run_console(block, tmp_path, environment)
+
+    assert not wrong, "\n\n".join(wrong)
