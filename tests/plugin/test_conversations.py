@@ -184,7 +184,36 @@ CALLABLE = """
 """
 
 
-@pytest.mark.parametrize("app", [ASYNC, CALLABLE])
+ASYNC_CALLABLE = """
+    SAID = {}
+
+    class App:
+        async def __call__(self, message, session_id):
+            SAID.setdefault(session_id, []).append(message)
+            return " then ".join(SAID[session_id])
+
+    answer = App()
+"""
+STREAM = """
+    from functools import wraps
+
+    def traced(function):
+        @wraps(function)
+        def call(*arguments, **named):
+            return function(*arguments, **named)
+        return call
+
+    SAID = {}
+
+    @traced
+    def answer(message, thread="main"):
+        assert thread != "main"
+        SAID.setdefault(thread, []).append(message)
+        yield from (f"{word} " for word in " then ".join(SAID[thread]).split())
+"""
+
+
+@pytest.mark.parametrize("app", [ASYNC, CALLABLE, ASYNC_CALLABLE, STREAM])
 @pytest.mark.parametrize("runs_on", ["threads", "main_thread", "test_loop"])
 def test_apps_of_every_form_hold_conversations(talk, app, runs_on):
     turns = "[{user: one}, {user: two, checks: {keywords: {all: [one then two]}}}]"
@@ -335,6 +364,40 @@ def test_a_case_in_which_one_of_several_repeats_broke_is_an_error(talk):
 
     result.assert_outcomes(errors=1)
     assert len(found["talk"]["outputs"]) == 2
+
+
+def test_a_rival_holds_the_same_conversation_in_sessions_of_its_own(project, talk):
+    project.write("rival.py", SESSION.replace('"raise"', '"two"'))
+    golden = "rival: rival:answer\n" + conversation(
+        "[{user: one}, {user: two}]", checks="{keywords: {all: [one]}}"
+    )
+    result, _ = talk(golden)
+
+    run = json.loads((project.path / "run.json").read_text())
+    (failure,) = run["results"][0]["rival"]["failures"]
+    assert failure["error"] == "the rival raised ValueError: the shelf fell (turn 2: 'two')"
+    assert len({line.split()[0] for line in project.asked()}) == 2
+    result.assert_outcomes(passed=1)
+
+
+def test_two_systems_are_compared_by_their_transcripts(project, talk):
+    project.write("rival.py", SESSION.replace("then", "and"))
+    with JudgeServer() as judge:
+        golden = f"""
+            app: capitals:answer
+            rival: rival:answer
+            judge: {{model: small, base_url: "{judge.url}"}}
+            cases:
+              - id: talk
+                turns: [{{user: one}}, {{user: two}}]
+                checks: {{pairwise: {{record_only: true}}}}
+        """
+        talk(golden)
+
+    prompts = [request["messages"][-1]["content"] for request in judge.requests]
+    assert prompts
+    for answer in ("one then two", "one and two"):
+        assert all(f'{{"role": "assistant", "content": "{answer}"}}]' in prompt for prompt in prompts)
 
 
 # Model calls.

@@ -17,7 +17,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields, replace
 from threading import current_thread, main_thread
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import pytest
 
@@ -244,7 +244,7 @@ class Llm:
             check_calling(self.caller.app, "the app", with_history=bool(script.history))
         except AppError as error:
             raise NotScoredError(str(error)) from None
-        return self._call(
+        held = self._call(
             script,
             reference=reference,
             relevant=relevant,
@@ -253,6 +253,7 @@ class Llm:
             live=live,
             record=record,
         )
+        return cast("Conversation | PendingOutput", held)
 
     def _call(  # noqa: PLR0913 - as above
         self,
@@ -264,7 +265,7 @@ class Llm:
         require_spans: int,
         live: bool,
         record: Mapping[str, Any] | None,
-    ) -> Any:
+    ) -> Output | PendingOutput:
         __tracebackhide__ = True
         if model_errors is not None and model_errors not in _MODEL_ERRORS:
             near = hint(str(model_errors), _MODEL_ERRORS)
