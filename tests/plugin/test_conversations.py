@@ -239,6 +239,26 @@ def test_a_turn_that_hangs_is_an_error(talk, runs_on):
     assert errors_of(found["talk"]) == ["no answer within 1 s (timeout_s) (turn 2: 'two')"]
 
 
+def test_the_main_thread_is_taken_back_from_a_later_turn_that_hangs(project, talk):
+    app = """
+        import time
+        from pathlib import Path
+
+        def answer(messages):
+            try:
+                time.sleep(60 if len(messages) > 1 else 0)
+            except BaseException as error:
+                Path("asked.log").write_text(type(error).__name__)
+                raise
+            return "fine"
+    """
+    golden = conversation("[{user: one}, {user: two}]")
+    result, _ = talk(golden, "--llm-timeout-s", "1", "--llm-runs-on", "main_thread", app=app)
+
+    result.assert_outcomes(errors=1)
+    assert project.asked() == ["StopAppError"]
+
+
 # What breaks, and what counts.
 
 
@@ -254,6 +274,41 @@ def test_a_turn_that_broke_is_an_error_and_the_later_ones_are_not_asked(project,
     result.stdout.fnmatch_lines(
         ["*turn 1 *user: one*", "*answer: one*", "*the shelf fell (turn 2: 'raise')*"]
     )
+
+
+def test_a_turn_without_an_answer_is_an_error_and_the_later_ones_are_not_asked(talk):
+    app = "def answer(messages): return 5 if len(messages) == 3 else 'fine'"
+    golden = conversation("[{user: one}, {user: two}, {user: three}]", checks="{keywords: {all: [fine]}}")
+    result, found = talk(golden, app=app)
+
+    result.assert_outcomes(errors=1)
+    (error,) = errors_of(found["talk"])
+    assert error.startswith("the app returned an int")
+    assert error.endswith(" (turn 2: 'two')")
+    assert not found["talk"]["outputs"]
+
+
+@pytest.mark.parametrize("leak", ["print({})", "tracer.start_span('look', attributes={{'of': {}}}).end()"])
+def test_what_a_turn_prints_and_traces_is_checked_in_that_turn_alone(talk, leak):
+    app = f"""
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+
+        tracer = TracerProvider().get_tracer("desk")
+
+        def answer(messages):
+            {leak.format("messages[-1]['content']")}
+            return "fine"
+    """
+    turns = ", ".join(
+        f"{{user: {user}, checks: {{pii_leak: {{max: 0, record_only: true}}}}}}"
+        for user in ("one", "ann.lee@example.com", "three")
+    )
+    _, found = talk(conversation(f"[{turns}]", checks="{pii_leak: {max: 0, record_only: true}}"), app=app)
+
+    scores = scores_of(found["talk"])
+    assert [scores[f"turn {turn}: pii_leak"] > 0 for turn in (1, 2, 3)] == [False, True, False]
+    assert scores["pii_leak"] == scores["turn 2: pii_leak"]
 
 
 @pytest.mark.parametrize(
@@ -495,17 +550,19 @@ def test_a_drop_of_a_turn_is_a_regression(talk):
 def test_a_suite_check_of_a_turn_is_over_the_cases_that_check_it(talk):
     golden = """
         app: capitals:answer
-        suite: {"turn 2: keywords": {mean: ">= 0.9"}}
+        suite: {"turn 2: keywords": {mean: ">= 0.9"}, "turn 2: tokens": {mean: "<= 5"}}
         cases:
-          - {id: a, turns: [{user: a}, {user: two, checks: {keywords: {all: [a then two]}}}]}
+          - {id: a, turns: [{user: a}, {user: two, checks: {keywords: {all: [a then two]}, tokens: "<= 5"}}]}
           - {id: b, turns: [{user: b}, {user: two, checks: {keywords: {all: [four]}}}]}
           - {id: c, turns: [{user: c}, {user: two}]}
           - {id: d, turns: [{user: d}]}
     """
     result, _ = talk(golden)
 
-    result.assert_outcomes(passed=3, failed=2)
-    result.stdout.fnmatch_lines(["turn 2: keywords mean >= 0.9 *0.5 *failed"])
+    result.assert_outcomes(passed=4, failed=2)
+    result.stdout.fnmatch_lines(
+        ["turn 2: keywords mean >= 0.9 *0.5 *failed", "turn 2: tokens mean <= 5 *5 *passed"]
+    )
 
 
 def test_workers_share_conversations(talk):
