@@ -488,6 +488,27 @@ def test_a_conversation_begins_anew_where_a_provider_failed(talk, server):
     assert sessions[0] == sessions[1] != sessions[2] == sessions[3]
 
 
+def test_a_failed_call_that_breaks_a_conversation_is_of_its_turn(talk, server):
+    app = (
+        MODEL.replace("def answer", "def ask")
+        + """
+    def answer(message, session):
+        try:
+            return ask(message, session)
+        except openai.OpenAIError:
+            return "later"
+"""
+    )
+    server.faults.extend([None, "401"])
+    result, found = talk(conversation("[{user: a}, {user: b}, {user: c}]"), "--llm-record", "once", app=app)
+
+    result.assert_outcomes(errors=1)
+    (error,) = errors_of(found["talk"])
+    assert "401" in error
+    assert error.endswith(" (turn 2: 'b')")
+    assert [turn["text"] for turn in found["talk"]["turns"]] == ["Echo: a", "later", "Echo: c"]
+
+
 @pytest.mark.usefixtures("server")
 def test_a_call_that_is_not_recorded_is_an_error_of_its_turn(talk):
     golden = conversation("[{user: a}, {user: b}]")

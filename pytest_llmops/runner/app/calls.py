@@ -149,11 +149,22 @@ class AppCaller:
         changed = any(attempt.changed_input for attempt in attempts)
         if len(attempts) > 1 or changed:
             answer = replace(answer, attempts=len(attempts), changed_input=changed)
-        answer = self._add_calls(answer, join_attempts([attempt.log for attempt in attempts]), rules)
-        return Called(answer, tuple(spans), tuple(attempts[-1].turns))
+        turns = tuple(attempts[-1].turns)
+        place = _find_broken_turn(script, turns, rules) if script is not None else ""
+        answer = self._add_calls(
+            answer, join_attempts([attempt.log for attempt in attempts]), rules, place=place
+        )
+        return Called(answer, tuple(spans), turns)
 
-    def _add_calls(self, answer: Output | Failure, log: CallLog, rules: CallRules) -> Output | Failure:
-        """Add the usage of the model calls, and those that failed, which may break the answer."""
+    def _add_calls(
+        self, answer: Output | Failure, log: CallLog, rules: CallRules, *, place: str
+    ) -> Output | Failure:
+        """
+        Add the usage of the model calls, and those that failed, which may break the answer.
+
+        Args:
+            place: Of the turn in which they failed, for the end of the reason.
+        """
         failed = note_failed(log.calls)
         if isinstance(answer, Output) and log.elsewhere:
             requests = Counter(left.host for left in log.elsewhere if left.sent is not None or left.allowed)
@@ -161,7 +172,7 @@ class AppCaller:
             answer = replace(answer, elsewhere=dict(requests), unseen=dict(unseen))
         answer = self._add_usage(answer, log, failed)
         if isinstance(answer, Output) and (reason := find_breaking(failed, rules.errors)):
-            broken = app_failure(answer.repeat, reason)
+            broken = app_failure(answer.repeat, f"{reason}{place}")
             answer = replace(
                 broken,
                 usage=answer.usage,
@@ -346,6 +357,13 @@ def _is_providers(
     if failed:
         return all(is_passing(call) for call in failed if not call.retried)
     return raised is not None and any(map(_is_out_of_reach, _chain(raised)))
+
+
+def _find_broken_turn(script: Script, turns: Sequence[TurnOutput], rules: CallRules) -> str:
+    """Name the first answered turn that failed model calls break; empty for none."""
+    broken = (at for at, turn in enumerate(turns) if find_breaking(turn.output.failed_calls, rules.errors))
+    first = next(broken, None)
+    return "" if first is None else script.describe(first)
 
 
 def _is_out_of_reach(error: BaseException) -> bool:
