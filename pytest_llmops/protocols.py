@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from pytest_llmops.records import Bound, Failure, Sample, Score, ScoredOutput
 
-Need = Literal["reference", "relevant", "passages", "spans"]
+Need = Literal["reference", "relevant", "passages", "spans", "turns"]
+Reads = Literal["all", "last", "transcript"]
 Basis = Literal["judge", "reference", "run"]
 
 App = Callable[[Any], Any]
@@ -70,6 +71,8 @@ class MetricTraits:
         basis: The ground of a score: the opinion of a `judge`, which may waver; the `reference` of the case;
             or the time and money that the `run` took, which no answer shows.
         excusable: A miss may be excused, by other repeats that pass or because the baseline has it too.
+        reads: Its output of a conversation: the answers of `all` turns, the `last` answer, or the
+            `transcript`; None leaves it to what it needs, see `reads_of`.
         word: What golden files may write for its own bound, as `finish: stop`; empty for `true` alone.
         weighed: A miss that is not excusable is still weighed against chance where the app is known to vary.
         masks: It finds personal data, so results in which it found some are masked.
@@ -91,9 +94,10 @@ class MetricTraits:
     masks: bool = False
     languages: frozenset[str] = frozenset()
     word: str = ""
+    reads: Reads | None = None
 
 
-FACTS = ("name", "version", "needs", "range", "higher_is_better", "bound", "waits", "compares")
+FACTS = ("name", "version", "needs", "range", "higher_is_better", "bound", "waits", "compares", "reads")
 """Facts that a custom metric may declare by plain attributes."""
 
 
@@ -102,6 +106,11 @@ def traits_of(metric: Metric) -> MetricTraits:
     declared = getattr(metric, "traits", None)
     traits = declared if isinstance(declared, MetricTraits) else MetricTraits(name=metric.name)
     return replace(traits, **{name: getattr(metric, name) for name in FACTS if hasattr(metric, name)})
+
+
+def reads_of(metric: Metric) -> Reads:
+    """Return what a metric reads of a conversation; one that needs a reference compares the last answer."""
+    return traits_of(metric).reads or ("last" if "reference" in metric.needs else "all")
 
 
 class ScoreBatch(Protocol):

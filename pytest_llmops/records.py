@@ -113,13 +113,32 @@ class XFail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaseTurn:
+    """
+    One turn of a case that is a conversation.
+
+    Attributes:
+        user: The message of the user.
+        reference: The expected answer of this turn; so `relevant` are passages for this turn.
+    """
+
+    user: str
+    reference: str | None = None
+    relevant: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """
-    One question to the app with the checks of its answer.
+    One question to the app with the checks of its answer, or one conversation.
 
     Attributes:
         id: Unique in its file; the item is `<file>::<id>`.
-        input: The argument of the app; a string, or any JSON value.
+        input: The argument of the app; a string, or any JSON value. Of a conversation the messages of its
+            history and of the user.
+        turns: Of a conversation, for which the app is called once a turn; empty for one question.
+        history: Messages before the first turn, each with `role` and `content`.
+        checks: Those of a turn have its number in the name of the metric, see `registry.turn_metric`.
         attached: The files that the input names.
         relevant: Ids of the passages that contain the answer.
         repeats: Number of calls of the app, `auto` while a verdict is open; None leaves it to the settings.
@@ -132,6 +151,8 @@ class Case:
 
     id: str
     input: Any
+    turns: tuple[CaseTurn, ...] = ()
+    history: tuple[Mapping[str, str], ...] = ()
     attached: tuple[Attached, ...] = ()
     reference: str | None = None
     relevant: tuple[str, ...] = ()
@@ -459,11 +480,26 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TurnOutput:
+    """
+    One turn of a conversation: the user's message, the app's answer to it, and the spans it left meanwhile.
+
+    Attributes:
+        asked: The turn as its case has it.
+    """
+
+    asked: CaseTurn
+    output: Output
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """
     Input of a metric: one output, the facts of its case, and its trace.
 
     Attributes:
+        turns: Of a conversation, of which `output` is what the metric reads; else empty.
         case: The item's id, or another name of the sample's source, under which model calls of judges are
             recorded.
         rival: Another answer to the same input, for metrics of pairs.
@@ -476,6 +512,7 @@ class Sample:
     spans: tuple[Span, ...] = ()
     case: str = ""
     rival: str | None = None
+    turns: tuple[TurnOutput, ...] = ()
 
 
 Stage = Literal["app", "score", "rival", "unseen", "inapplicable"]
@@ -566,6 +603,24 @@ class ScoredOutput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """
+    One answered turn of a conversation, as a result keeps it.
+
+    Attributes:
+        turn: Counts from 1.
+        text: The app's answer.
+    """
+
+    turn: int
+    user: str
+    text: str
+    repeat: int = 0
+    tool_calls: tuple[ToolCall, ...] = ()
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
     """
     Everything that one case produced.
@@ -587,6 +642,7 @@ class CaseResult:
         spent: In a baseline, what its repeats used together, without how the calls were answered.
         error_logs: Log records of the level ERROR and above, of the app and its rival meanwhile.
         input: Of the case, masked; None in a baseline.
+        turns: Of a conversation, those that were answered, of all repeats; none in a baseline.
         spans: Of the repeats whose traces are kept, masked and without their resource.
         xfail: Of its case, with `strict` as it was decided for the run; None in a baseline.
     """
@@ -609,6 +665,7 @@ class CaseResult:
     error_logs: int = 0
     spent: Usage | None = None
     input: Any = None
+    turns: tuple[Turn, ...] = ()
     spans: tuple[Span, ...] = ()
     xfail: XFail | None = None
 

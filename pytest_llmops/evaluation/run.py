@@ -32,6 +32,7 @@ from pytest_llmops.records import ANCHORS, CaseResult, Golden, LimitWait, Run, S
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.call_notes import describe_limits
 from pytest_llmops.runner.app.calls import AppCaller
+from pytest_llmops.runner.app.conversation import check_conversations
 from pytest_llmops.runner.app.main_thread import MainThread
 from pytest_llmops.runner.app.places import Place, Threads
 from pytest_llmops.runner.attribution import Attribution
@@ -583,6 +584,10 @@ class Evaluation:
                 if app is None:
                     app = named_app(golden, self.settings, otherwise=self.naming)
                 rival = named_rival(golden, self.settings)
+            cases = [task.case for task in self.tasks.get(golden.path, {}).values()]
+            for called, path in ((app, named or "the app"), (rival, golden.rival or "")):
+                if called is not None:
+                    check_conversations(called, path, cases)
             self.observer.note(golden, (app, rival), (named, *([golden.rival] if golden.rival else [])))
             if self.journal is not None:
                 self.journal.check(self.observer.restamp)

@@ -31,7 +31,7 @@ from pytest_llmops.gates.labelled_means import correct_by_labels
 from pytest_llmops.gates.paired_runs import Scale, find_scale
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import GAIN, Bound, Case, CaseResult, Check, Outcome, Score, SuiteCheck, Verdict
-from pytest_llmops.registry import find_traits, metric_factory
+from pytest_llmops.registry import find_traits, metric_factory, split_turn
 from pytest_llmops.statistics.intervals import LEVEL, wilson_interval
 from pytest_llmops.statistics.p_values import binomial_p_value
 from pytest_llmops.statistics.paired import RESAMPLES, PairedComparison
@@ -434,12 +434,13 @@ def _doubt_agreement(check: Check, made: Iterable[str], calibrations: Mapping[st
         f"--option {shlex.quote(f'{name}={json.dumps(value, default=str)}')}"
         for name, value in check.options.items()
     ]
-    command = " ".join(["llmops calibrate", check.metric, "LABELS.jsonl --label FIELD --save", *options])
+    metric = split_turn(check.metric)[1]
+    command = " ".join(["llmops calibrate", metric, "LABELS.jsonl --label FIELD --save", *options])
     bound = Bound(comparison=check.comparison, threshold=check.threshold)
     for signature in made:
         known = calibrations.get(signature)
         if known is None:
-            other = any(calibration.metric == check.metric for calibration in calibrations.values())
+            other = any(calibration.metric == metric for calibration in calibrations.values())
             reason = "no labels are recorded"
             if other:
                 reason = "labels were judged otherwise (model, rubric or version)"

@@ -487,7 +487,9 @@ def _score_again(check: Check | SuiteCheck, case: Case, base: CaseResult) -> Cas
         return base
     measured = not all(math.isfinite(end) for end in metric.range)  # time and cost, which no answer shows
     waits = traits_of(metric).waits  # a judge: who compares two runs pays for no call
-    if measured or waits or "spans" in metric.needs:
+    if (
+        measured or waits or "spans" in metric.needs or case.turns
+    ):  # of whose turns a baseline keeps no answer
         return base
     samples = [
         Sample(output=output, input=case.input, reference=case.reference, relevant=case.relevant)

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import counted, name_some, printable
-from pytest_llmops.records import CaseResult, Failure, Run, Score
+from pytest_llmops.records import CaseResult, Failure, Output, Run, Score, Turn
 from pytest_llmops.statistics.summaries import calculate
 
 LARGEST = 1e100
@@ -186,7 +186,9 @@ def describe_unscored(run: Run) -> str:
 
 def describe_empty_answers(run: Run) -> str:
     """A warning of empty answers, which pass each check for things that an answer must not contain."""
-    outputs = [output for result in run.results for output in result.outputs]
+    outputs: list[Output | Turn] = []
+    for result in run.results:
+        outputs += result.turns or result.outputs
     empty = sum(not output.text.strip() and not output.tool_calls for output in outputs)
     if not empty:
         return ""

@@ -6,6 +6,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,13 +35,25 @@ from pytest_llmops.golden.tables import KINDS, NO_CASE, CaseTable, list_records,
 from pytest_llmops.golden.thresholds import LONGEST_NAME, read_checks, read_suite
 from pytest_llmops.printable import excerpt
 from pytest_llmops.protocols import Metric, traits_of
-from pytest_llmops.records import Attached, Bound, Case, Check, Golden, Run, Source, SuiteCheck, XFail
-from pytest_llmops.registry import find_traits, read_suite_key, suite_keys
+from pytest_llmops.records import (
+    Attached,
+    Bound,
+    Case,
+    CaseTurn,
+    Check,
+    Golden,
+    Run,
+    Source,
+    SuiteCheck,
+    XFail,
+)
+from pytest_llmops.registry import find_traits, read_suite_key, split_turn, suite_keys, turn_metric
 from pytest_llmops.settings import load_settings
 
 _REMEDIES = {
     "reference": ("a reference", "add reference: with the answer you expect"),
     "relevant": ("relevant passages", "add relevant: with the ids of the passages that hold the answer"),
+    "turns": ("a conversation", "write turns in place of input"),
 }
 _NAMED_ONE_BY_ONE = 5
 _RECORDING = {
@@ -253,7 +266,10 @@ class _Reading:
             if isinstance(part, str) and (wrong := _describe_wrong_part(part)):
                 self._note(("record", "ignore", at), wrong)
         self._shared = self._read_checks(document, ())
-        self._own = {at: self._read_checks(case, ("cases", at)) for at, case in self._cases.items()}
+        self._own = {
+            at: self._read_checks(case, ("cases", at)) | self._read_turns(at, case)
+            for at, case in self._cases.items()
+        }
         self._attached = {at: self._read_attached(at, case, root) for at, case in self._cases.items()}
         self._check_needs()
         self._suite = self._read_suite()
@@ -291,9 +307,20 @@ class _Reading:
     def _case(self, path: str, at: int, case: Table) -> Case:
         repeats = case.get("repeats")
         checks = {**self._inherited(at), **self._own[at]}
+        turns, history = plain(case.get("turns", ())), plain(case.get("history", ()))
+        said = [{"role": "user", "content": turn["user"]} for turn in turns]
         return Case(
             id=case["id"],
-            input=plain(case["input"]),
+            input=[*history, *said] if turns else plain(case["input"]),
+            turns=tuple(
+                CaseTurn(
+                    user=turn["user"],
+                    reference=turn.get("reference"),
+                    relevant=tuple(turn.get("relevant", ())),
+                )
+                for turn in turns
+            ),
+            history=tuple(history),
             attached=self._attached[at],
             reference=case.get("reference"),
             relevant=tuple(case.get("relevant", ())),
@@ -314,6 +341,18 @@ class _Reading:
         replaced = _part(self._cases[at], "checks", Table)
         return {name: read for name, read in self._shared.items() if name not in replaced}
 
+    def _read_turns(self, at: int, case: Table) -> Read:
+        """Read the checks of each turn under their names in results."""
+        place: Place = ("cases", at)
+        read: Read = {}
+        for number, turn in enumerate(_part(case, "turns", Row), 1):
+            if isinstance(turn, Table):
+                for name, (checks, metric) in self._read_checks(turn, (*place, "turns", number - 1)).items():
+                    of_turn = turn_metric(number, name)
+                    own = tuple(replace(check, metric=of_turn) for check in checks)
+                    read[of_turn] = (own, metric)
+        return read
+
     def _check_ids(self) -> None:
         first: dict[str, int] = {}
         private = self._looks_for_personal_data()
@@ -332,7 +371,9 @@ class _Reading:
 
     def _looks_for_personal_data(self) -> bool:
         """Return whether some check does, so that no id may contain any: ids are in every report."""
-        holders = [_part(holder, "checks", Table) for holder in (self._document, *self._cases.values())]
+        turns = [turn for case in self._cases.values() for turn in _part(case, "turns", Row)]
+        tables = [self._document, *self._cases.values(), *(turn for turn in turns if isinstance(turn, Table))]
+        holders = [_part(holder, "checks", Table) for holder in tables]
         names = {name for holder in (*holders, _part(self._document, "suite", Table)) for name in holder}
         return any(find_traits(name).masks for name in names if len(name) <= LONGEST_NAME)
 
@@ -375,7 +416,7 @@ class _Reading:
             if any(check.comparison for check in made):
                 self._keep_line(name, place)
             self._suite_lines.update((check.metric, line_of(self._document, place)) for check in made)
-            for need in self._needs_of(metric):
+            for need in () if split_turn(name)[0] else self._needs_of(metric):
                 if self._cases and all(_lacks(case, need) for case in self._cases.values()):
                     self._note(place, f"{name} needs {_REMEDIES[need][0]}, and no case has any")
                     break
@@ -408,8 +449,12 @@ class _Reading:
                 lacking[name, need].append(at)
             for name, need in self._unmet(at, self._own[at]):
                 what, remedy = _REMEDIES[need]
-                message = f"{name} needs {what}, and the case has none; {remedy}"
-                self._note(("cases", at, "checks", name), message)
+                turn, metric = split_turn(name)
+                if turn and need == "turns":
+                    remedy = "check it for the whole case"
+                message = f"{name} needs {what}, and the {'turn' if turn else 'case'} has none; {remedy}"
+                of_turn = ("turns", turn - 1) if turn else ()
+                self._note(("cases", at, *of_turn, "checks", metric), message)
         for (name, need), cases in lacking.items():
             what, remedy = _REMEDIES[need]
             if len(cases) <= _NAMED_ONE_BY_ONE:
@@ -427,8 +472,10 @@ class _Reading:
     def _unmet(self, at: int, checks: Read) -> Iterable[tuple[str, str]]:
         """Yield the name of each check with a part that its metric needs and the case lacks."""
         for name, (_, metric) in checks.items():
+            turn = split_turn(name)[0]
+            holder = self._cases[at]["turns"][turn - 1] if turn else self._cases[at]
             for need in self._needs_of(metric):
-                if _lacks(self._cases[at], need):
+                if _lacks(holder, need):
                     yield name, need
 
     def _needs_of(self, metric: Metric) -> list[str]:

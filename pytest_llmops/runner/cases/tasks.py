@@ -15,7 +15,7 @@ from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import CallRules
 from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, Score, SuiteCheck
-from pytest_llmops.registry import create_metric, metric_options
+from pytest_llmops.registry import create_metric, metric_options, split_turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +132,8 @@ def _metrics(golden: Golden, case: Case, create: Callable[[Check | SuiteCheck], 
         # It may read the case's other checks, such as the success of an attack.
         metrics[own.metric] = (made.of_case(case) if isinstance(made, DeclaredMetric) else None) or made
     for check in golden.suite:
+        if split_turn(check.metric)[0]:  # over the cases that check it
+            continue
         if check.metric in metrics or check.is_bare:  # the mean of the cases that check it themselves
             continue
         try:
@@ -150,4 +152,5 @@ def _can_score(metric: Metric, case: Case, *, paired: bool) -> bool:
     return not (
         ("reference" in metric.needs and case.reference is None and not paired)
         or ("relevant" in metric.needs and not case.relevant)
+        or ("turns" in metric.needs and not case.turns)
     )

@@ -138,7 +138,7 @@ def test_spans_of_a_given_up_attempt_are_marked(tmp_path, server):
     caller = AppCaller(app=lambda question: ask(server, question), recorder=recorder, timeout_s=5, prices={})
     recorder.install()
     try:
-        _, spans = asyncio.run(caller.call("a", 0, "hello"))
+        spans = asyncio.run(caller.call("a", 0, "hello")).spans
     finally:
         recorder.uninstall()
     assert [span.attributes.get(GIVEN_UP) for span in spans] == [1, None]
