@@ -358,9 +358,13 @@ class Turn:
             return
         future = loop.create_future()
 
+        def settle() -> None:
+            if not future.done():
+                future.set_result(None)
+
         def wake() -> None:
             with suppress(RuntimeError):  # the loop was closed
-                loop.call_soon_threadsafe(lambda: future.done() or future.set_result(None))
+                loop.call_soon_threadsafe(settle)
 
         waiter = _Waiter(wake)
         if self._enter(waiter):

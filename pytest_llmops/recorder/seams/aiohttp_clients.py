@@ -23,7 +23,7 @@ from pytest_llmops.recorder.egress import (
     refuse_unread,
 )
 from pytest_llmops.recorder.exchange import Exchange
-from pytest_llmops.recorder.limits.quota import is_refusal
+from pytest_llmops.recorder.limits.quota import REFUSALS
 from pytest_llmops.recorder.patches import Change
 from pytest_llmops.recorder.processes import note_looked
 from pytest_llmops.recorder.seams.answers import Answer, BoundedBytes, read_answer, write_answer
@@ -53,6 +53,7 @@ class _Attempts:
         may_go: It has waited.
         content: Its body, with the type that the library gave it.
         refusal: The answer that refused it for a limit.
+        is_over: The app has its response.
     """
 
     exchange: Exchange | None = None
@@ -60,6 +61,7 @@ class _Attempts:
     content: bytes = b""
     content_type: str = ""
     refusal: Answer | None = None
+    is_over: bool = False
 
     def begin(self, request: Egress) -> Exchange | None:
         """
@@ -102,6 +104,7 @@ def _obey(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return await _send(attempts, partial(original, self, method, url), options)
         finally:
+            attempts.is_over = True
             _attempts.reset(token)
 
     return _request
@@ -127,7 +130,10 @@ async def _send(attempts: _Attempts, send: Callable[..., Any], options: Mapping[
             raise
         status, headers = (raised.status, raised.headers) if raised else (response.status, response.headers)
         exchange = attempts.exchange
-        if exchange is not None and exchange.is_refused(status, headers or {}):
+        is_refused = exchange is not None and exchange.is_refused(status, headers or {})
+        if exchange is not None and attempts.refusal is not None and not is_refused:
+            attempts.refusal.give(exchange, left=True)  # of a status that is not always one of a limit
+        if exchange is not None and is_refused:
             body = await response.read() if response is not None else b""
             if exchange.goes_again(headers or {}, body):
                 attempts.refusal = None
@@ -302,8 +308,8 @@ def _watch(connection: Any, exchange: Exchange, method: str) -> None:
             exchange.fail(raw.fault)
             return
         answer = read_answer(raw.join(), method)
-        may_wait = attempts is not None and exchange.turn is not None
-        if answer is not None and attempts and may_wait and is_refusal(answer.status, answer.headers):
+        may_wait = attempts is not None and not attempts.is_over and exchange.turn is not None
+        if answer is not None and attempts and may_wait and answer.status in REFUSALS:
             attempts.refusal = answer
         elif answer is not None:
             answer.give(exchange, left=not lost)

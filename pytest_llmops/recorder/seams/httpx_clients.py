@@ -118,7 +118,7 @@ def _send(exchange: Exchange, send: Callable[[], Any], module: ModuleType) -> An
         except module.HTTPStatusError as error:  # of an event hook, which many clients have for bad statuses
             response, raised = error.response, error
         if exchange.is_refused(response.status_code, response.headers):
-            body = response.read()
+            body = response.read() if raised is None else b""  # closed by the client, unread
             response.close()
             if exchange.goes_again(response.headers, body):
                 continue
@@ -137,7 +137,7 @@ async def _send_async(exchange: Exchange, send: Callable[[], Awaitable[Any]], mo
         except module.HTTPStatusError as error:
             response, raised = error.response, error
         if exchange.is_refused(response.status_code, response.headers):
-            body = await response.aread()
+            body = await response.aread() if raised is None else b""
             await response.aclose()
             if exchange.goes_again(response.headers, body):
                 continue
