@@ -30,6 +30,7 @@ from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.calls import AppCaller
 from pytest_llmops.runner.app.main_thread import MainThread
 from pytest_llmops.runner.app.places import Place, Threads
+from pytest_llmops.runner.app.remote.place import Remote, RemoteApp
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget, describe_budget, open_budget
 from pytest_llmops.runner.cases.case_runner import CaseRunner, NotBegunError, latest
@@ -167,7 +168,7 @@ class Evaluation:
         """
         from pytest_llmops.evaluation.baseline import find_baseline
 
-        goldens = _load(files, self.settings.root, self.problems)
+        goldens = _load(files, self.settings, self.problems)
         goldens = [_score_also(golden, self.also) for golden in goldens]
         prompt_versions(goldens, self.settings.root)
         for golden in goldens:
@@ -252,10 +253,12 @@ class Evaluation:
 
     def _place(self, app: App, golden: Golden | None) -> Place:
         runs_on = find_place(golden, self.settings)
-        if runs_on != "threads":
+        if runs_on != "threads" and not isinstance(app, RemoteApp):
             return self.main_thread.place(runs_on)
         # The app is kept, so that no other one gets its id.
-        return Threads(self._app_loops.setdefault(id(app), (app, LoopThread(name="llmops-app")))[1])
+        loop = LoopThread(name="llmops-app", at_end=app.close if isinstance(app, RemoteApp) else None)
+        loop = self._app_loops.setdefault(id(app), (app, loop))[1]
+        return Remote(app, loop) if isinstance(app, RemoteApp) else Threads(loop)
 
     def make_ready(self, goldens: Iterable[Golden], app: App | None = None) -> None:
         """
@@ -575,13 +578,13 @@ def _score_also(golden: Golden, metrics: Iterable[str]) -> Golden:
     return replace(golden, suite=(*golden.suite, *further))
 
 
-def _load(files: Iterable[Path], root: Path, notes: list[str]) -> list[Golden]:
+def _load(files: Iterable[Path], settings: Settings, notes: list[str]) -> list[Golden]:
     """Load the golden files, each once; the problems of all of them are raised together."""
     goldens: dict[Path, Golden] = {}
     problems: list[Problem] = []
     for file in files:
         try:
-            golden = load_golden(file, root=root)
+            golden = load_golden(file, root=settings.root, calls_app="app" not in settings.flagged)
             if (known := goldens.setdefault(file.resolve(), golden)) is not golden:
                 notes.append(f"{golden.path} is the same file as {known.path}, and is run once")
         except GoldenError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 from pytest_llmops.documents.document import read_document
 from pytest_llmops.documents.values import Mistake, Place, Row, Table, escaped, line_of, plain
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, UnknownMetricError, hint
+from pytest_llmops.golden.apps import find_app_mistakes
 from pytest_llmops.golden.files import (
     describe_wrong_path,
     find_attached,
@@ -47,7 +49,12 @@ Part = TypeVar("Part")
 
 
 def load_golden(
-    path: str | Path, *, root: Path | None = None, stamps: bool = True, past: bool = False
+    path: str | Path,
+    *,
+    root: Path | None = None,
+    stamps: bool = True,
+    past: bool = False,
+    calls_app: bool = True,
 ) -> Golden:
     """
     The golden file at that path, `.yaml`, `.yml`, `.json`, or `.jsonl` with a case a line.
@@ -60,6 +67,8 @@ def load_golden(
         stamps: Whether the prompts and data that the file names must exist.
         past: It is of another revision: stamps need not exist, metrics are those that this process
             knows, and a bound that cannot fail is accepted.
+        calls_app: Whether the app that the file names is to be called, so that the environment variables
+            which it names must be set. Without `stamps` it is not.
 
     Raises:
         GoldenError: With all mistakes in the file, in the order of its lines.
@@ -80,6 +89,7 @@ def load_golden(
         stamps=stamps and not past,
         judge=settings.judge,
         past=past,
+        environment=os.environ if calls_app and stamps and not past else None,
     )
     if mistakes := [*mistakes, *reading.mistakes]:
         ordered = sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.line)
@@ -128,8 +138,15 @@ class _Reading:
         ids: Of the cases whose id can be shown, by position.
     """
 
-    def __init__(
-        self, document: Table, root: Path, *, stamps: bool, judge: Mapping[str, Any], past: bool
+    def __init__(  # noqa: PLR0913 - what a file means depends on all of it
+        self,
+        document: Table,
+        root: Path,
+        *,
+        stamps: bool,
+        judge: Mapping[str, Any],
+        past: bool,
+        environment: Mapping[str, str] | None,
     ) -> None:
         self.mistakes: list[Mistake] = []
         self.ids: dict[int, str] = {}
@@ -147,6 +164,9 @@ class _Reading:
         }
         self._models = {name: model for name, model in named.items() if model}
         self._check_ids()
+        for name in ("app", "rival"):
+            for place, wrong in find_app_mistakes(document.get(name), environment):
+                self._note((name, *place), f"{': '.join(map(str, [name, *place[:-1]]))}: {wrong}")
         for name in ("prompts", "data"):
             for at, path in enumerate(_part(document, name, Row)):
                 if (
@@ -174,8 +194,8 @@ class _Reading:
             path=path,
             cases=tuple(self._case(path, at, case) for at, case in self._cases.items()),
             suite=self._suite,
-            app=self._document.get("app"),
-            rival=self._document.get("rival"),
+            app=plain(self._document.get("app")),
+            rival=plain(self._document.get("rival")),
             encoder=self._models.get("encoder", "default"),
             judge=self._models.get("judge", {}),
             prompts=tuple(self._document.get("prompts", ())),

@@ -38,7 +38,7 @@ from pytest_llmops.records import CaseResult, Failure, Golden, ModelErrors, Outp
 from pytest_llmops.runner.app.call_notes import describe_calls
 from pytest_llmops.runner.app.calls import AppCaller, Called
 from pytest_llmops.runner.app.failed_calls import describe_unanswered
-from pytest_llmops.runner.app.importing import resolve_app
+from pytest_llmops.runner.app.remote.opening import open_app
 from pytest_llmops.runner.app.inputs import GivenInput
 from pytest_llmops.runner.app.places import OnLoop, Threads
 from pytest_llmops.runner.app.routing import route_through
@@ -107,7 +107,7 @@ class Llm:
                     "--llm-app"
                 )
             with evaluation.recorder.importing(CallRules()):
-                app = resolve_app(settings.app, settings.root)
+                app = open_app(settings.app, settings)
         else:
             watch_end(node)
         caller = evaluation.caller(app)

@@ -97,7 +97,12 @@ def _usage(value: Any) -> Usage:
         return Usage(stated=value is not None)
     if isinstance(value, Usage):
         written = {each.name: getattr(value, each.name) for each in fields(Usage) if each.name != "stated"}
-        value = {name: count for name, count in written.items() if count != getattr(Usage(), name)}
+        unset = () if value.stated else ("calls",)  # read already: 0 is then a count that is not known
+        value = {
+            name: count
+            for name, count in written.items()
+            if count != getattr(Usage(), name) or (name == "calls" and name not in unset)
+        }
     if not isinstance(value, Mapping):
         raise AnswerError(f"the app returned a usage that is {type_of(value)}, not a mapping")
     counts = {name: _count(name, count) for name, count in value.items()}
