@@ -149,7 +149,8 @@ class Golden:
 
     Attributes:
         path: From the project's root, with forward slashes.
-        app: The app under test as it is written: `module:attribute`, a URL, or a mapping with `http` or `command`.
+        app: The app under test as it is written: `module:attribute`, a URL, or a mapping with `http` or
+            `command`.
         rival: Another app that gets the same cases, for comparison, written likewise.
         judge: The chat model that judges answers, as `judge:` names it; empty leaves it to the settings.
         prompts: Files or folders with the app's prompts, from the project's root; they stamp a run.

@@ -84,7 +84,7 @@ def _read_place(value: Any) -> str:
 
 
 def _read_app(value: Any) -> str | Mapping[str, Any]:
-    """Read how an app is named; the shape of a mapping is that of `app` in a golden file, and checked there."""
+    """Read how an app is named; the shape of a mapping is checked as that of `app` in a golden file."""
     if isinstance(value, str) and value:
         return value
     if isinstance(value, Mapping) and value:

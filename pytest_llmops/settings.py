@@ -71,7 +71,7 @@ class Settings:
     metrics: tuple[str, ...] = _setting((), "files or modules that define custom metrics", has_ini_key=False)
     app: Annotated[str | Mapping[str, Any] | None, "app"] = _setting(
         None,
-        "the app under test, a function or a URL: of all golden files as a flag, else of those that name none",
+        "the app under test, a function or URL: of all golden files as a flag, else of those that name none",
         metavar="MODULE:ATTR",
     )
     runs_on: Annotated[Literal["threads", "main_thread", "test_loop"] | None, "runs_on"] = _setting(

@@ -17,7 +17,12 @@ from tests.warm import warmed
 
 pytest_plugins = ["pytester"]
 collect_ignore = [] if find_spec("playwright") else ["browser"]  # of `make browser` and `make interop`
-for name in ("CI", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT", "GITHUB_ACTIONS"):  # else the runs of tests report there
+for name in (
+    "CI",
+    "GITHUB_STEP_SUMMARY",
+    "GITHUB_OUTPUT",
+    "GITHUB_ACTIONS",
+):  # else the runs of tests report there
     os.environ.pop(name, None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.calls import AppCaller
 from pytest_llmops.runner.app.main_thread import MainThread
 from pytest_llmops.runner.app.places import Place, Threads
+from pytest_llmops.runner.app.remote.opening import open_app
 from pytest_llmops.runner.app.remote.place import Remote, RemoteApp
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget, describe_budget, open_budget
@@ -103,6 +105,7 @@ class Evaluation:
     _runners: dict[str, CaseRunner] = field(default_factory=dict)
     _suites: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
     main_thread: MainThread = field(default_factory=MainThread)
+    _opened: dict[str, App] = field(default_factory=dict)
     _app_loops: dict[int, tuple[App, LoopThread]] = field(default_factory=dict)
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-llm"))
     _taken_over: dict[str, CaseResult] = field(default_factory=dict)
@@ -233,6 +236,19 @@ class Evaluation:
         """Have these tasks run once their file is started."""
         self.tasks.setdefault(golden.path, {}).update((task.id, task) for task in tasks)
 
+    def open_app(self, written: str | Mapping[str, Any]) -> App:
+        """
+        Return the app of the settings for ordinary tests; all of them share one outside of this process.
+
+        Raises:
+            LLMOpsError: It cannot be imported, or is described wrongly.
+        """
+        key = json.dumps(written, sort_keys=True, default=str)
+        app = self._opened.get(key) or open_app(written, self.settings)
+        if isinstance(app, RemoteApp):
+            self._opened[key] = app
+        return app
+
     def caller(self, app: App, golden: Golden | None = None) -> AppCaller:
         """Return the caller of an app for a golden file; an async app keeps one loop for all its files."""
         opentelemetry.install()
@@ -258,7 +274,9 @@ class Evaluation:
         # The app is kept, so that no other one gets its id.
         loop = LoopThread(name="llmops-app", at_end=app.close if isinstance(app, RemoteApp) else None)
         loop = self._app_loops.setdefault(id(app), (app, loop))[1]
-        return Remote(app, loop) if isinstance(app, RemoteApp) else Threads(loop)
+        if isinstance(app, RemoteApp):
+            return Remote(app, loop, app.at_once(self.settings))
+        return Threads(loop)
 
     def make_ready(self, goldens: Iterable[Golden], app: App | None = None) -> None:
         """

@@ -46,8 +46,8 @@ _KIND_OF = {"system": "setting", "weights": "file"}
 """Kinds that are listed with another one."""
 
 _ORDER = (
-    "prompt", "service", "system", "model", "judge", "weights", "setting", "tools", "mcp", "environment", "code", "file",
-    "data", "package", "golden", "app", "rival", "metric",
+    "prompt", "service", "system", "model", "judge", "weights", "setting", "tools", "mcp", "environment",
+    "code", "file", "data", "package", "golden", "app", "rival", "metric",
 )  # fmt: skip
 _FOLDED = ("environment", "code", "file", "package")
 _OF_PATHS = ("prompt", "code", "file", "data", "golden")

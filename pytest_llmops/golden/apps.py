@@ -1,7 +1,7 @@
 """
 Apps that are no Python function: behind a URL, or a command in any language, as `app:` describes them.
 
-Texts may contain `{{ input }}` and `{{ session }}`, and where HTTP is spoken `${VARIABLE}` of the environment.
+Texts of HTTP may contain `{{ input }}`, `{{ session }}` and `${VARIABLE}` of the environment.
 The shape is declared in `golden.schema.json`; here is what it means, and what else must hold.
 """
 
@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
-from pytest_llmops.detect.mask import mask_secrets, mask_shown
+from pytest_llmops.detect.mask import mask_secrets
 from pytest_llmops.detect.scanner import scan_secrets
 from pytest_llmops.documents.values import Place
 from pytest_llmops.errors import AnswerError, AppError, hint
@@ -165,7 +165,7 @@ def show_url(url: str) -> str:
     except ValueError:
         return _HIDDEN
     query = "&".join(f"{name}={_HIDDEN}" for name in names)
-    return printable(mask_shown(urlunsplit((parts.scheme, host, parts.path, query, ""))))
+    return printable(mask_secrets(urlunsplit((parts.scheme, host, parts.path, query, ""))))
 
 
 # Mistakes.
@@ -186,7 +186,10 @@ def find_app_mistakes(written: Any, environment: Mapping[str, str] | None) -> It
     if "http" in written and "command" in written:
         yield (), "it has both http and command; one app is called: name one of them"
     elif "http" not in written and "command" not in written:
-        yield (), "it names nothing to call; write http: with a url, command: with a list, or module:attribute"
+        yield (
+            (),
+            "it names nothing to call; write http: with a url, command: with a list, or module:attribute",
+        )
     if "protocol" in written and "command" not in written:
         yield ("protocol",), "protocol is for a command; an app by http has stream"
     if isinstance(command, list | tuple) and not all(command[:1]):
@@ -219,7 +222,9 @@ def _find_http_mistakes(
 
 
 def _find_answer_mistakes(http: Mapping[str, Any], version: Any) -> Iterator[tuple[Place, str]]:
-    paths: dict[Place, Any] = {(key,): http.get(key) for key in ("answer", "passages", "tool_calls", "tokens")}
+    paths: dict[Place, Any] = {
+        (key,): http.get(key) for key in ("answer", "passages", "tool_calls", "tokens")
+    }
     if isinstance(version, Mapping):
         paths["version", "at"] = version.get("at")
     for place, path in paths.items():
@@ -256,13 +261,11 @@ def _find_url_mistakes(url: str, environment: Mapping[str, str] | None) -> Itera
     written = urlsplit(url if _URL.match(url) else f"http://{url}")
     user = written.netloc.rpartition("@")[0]
     pairs = parse_qsl(written.query, keep_blank_values=True)
-    secret = next(
-        (name for name, value in pairs if is_credential(name, value) and _is_literal(value)), ""
-    )
+    secret = next((name for name, value in pairs if is_credential(name, value) and _is_literal(value)), "")
     if (user and _is_literal(user)) or secret or scan_secrets(plain):
         where = f"the value of {printable(secret, _SHOWN)}" if secret else "user, password or key"
         yield (
-            f"url contains a secret ({where}), and golden files are read by everybody; write ${{NAME}} in its "
+            f"url contains a secret ({where}), and anybody reads golden files; write ${{NAME}} in its "
             "place, and set that variable of the environment"
         )
 
@@ -272,9 +275,7 @@ def _is_literal(value: str) -> bool:
     return re.search(r"\w", _VARIABLE.sub("", _TEMPLATE.sub("", value))) is not None
 
 
-def _find_header_mistakes(
-    name: str, value: object, environment: Mapping[str, str] | None
-) -> Iterator[str]:
+def _find_header_mistakes(name: str, value: object, environment: Mapping[str, str] | None) -> Iterator[str]:
     shown = excerpt(name)
     if not _HEADER_NAME.fullmatch(name):
         yield f"{shown} is no name of a header"
@@ -289,7 +290,7 @@ def _find_header_mistakes(
         is_secret = carries_secret(name, bare) and _is_literal(bare)
         if is_secret or scan_secrets(literal, label=f"{name}: "):
             yield (
-                f"the value of {shown} is a secret, and golden files are read by everybody; write ${{NAME}} in "
+                f"the value of {shown} is a secret, and anybody reads golden files; write ${{NAME}} in "
                 "its place, and set that variable of the environment"
             )
 
@@ -304,7 +305,8 @@ def _find_text_mistakes(text: str, environment: Mapping[str, str] | None) -> Ite
         name, _, _ = match[1].partition(".")
         if name not in NAMES or (match[1] != name and name != "input"):
             known = ", ".join(f"{{{{ {known} }}}}" for known in NAMES)
-            yield f"no template is named {excerpt(match[1])}.{hint(match[1], NAMES)} Known: {known}, {{{{ input.KEY }}}}"
+            near = hint(match[1], NAMES)
+            yield f"no template is named {excerpt(match[1])}.{near} Known: {known}, {{{{ input.KEY }}}}"
     if text.count("{{") != len(_TEMPLATE.findall(text)):
         yield f"a template is not closed in {excerpt(text)}; write {{{{ input }}}}"
     for name in _VARIABLE.findall(text):
@@ -433,7 +435,8 @@ def _look_up(name: str, values: Values) -> Any:
             raise AnswerError(f"{{{{ {name} }}}}: the case's input is no mapping, so it has no {step!r}")
         if step not in found:
             raise AnswerError(
-                f"{{{{ {name} }}}}: the case's input has no {printable(step, _SHOWN)!r}.{hint(step, map(str, found))}"
+                f"{{{{ {name} }}}}: the case's input has no {printable(step, _SHOWN)!r}."
+                f"{hint(step, map(str, found))}"
             )
         found = found[step]
     return found

@@ -164,9 +164,9 @@ class _Reading:
         }
         self._models = {name: model for name, model in named.items() if model}
         self._check_ids()
-        for name in ("app", "rival"):
-            for place, wrong in find_app_mistakes(document.get(name), environment):
-                self._note((name, *place), f"{': '.join(map(str, [name, *place[:-1]]))}: {wrong}")
+        for key in ("app", "rival"):
+            for place, mistake in find_app_mistakes(document.get(key), environment):
+                self._note((key, *place), f"{': '.join(map(str, [key, *place[:-1]]))}: {mistake}")
         for name in ("prompts", "data"):
             for at, path in enumerate(_part(document, name, Row)):
                 if (

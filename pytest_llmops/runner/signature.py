@@ -50,7 +50,7 @@ def sign_run(  # noqa: PLR0913 - facts of a run that only its door has
     | name | value |
     |---|---|
     | `pytest-llmops` | version of this package |
-    | `golden:PATH`, `app:PATH` | SHA-256 of a golden file; the import path of its app, its URL without secrets, or its command |
+    | `golden:PATH`, `app:PATH` | SHA-256 of a golden file; import path, URL or command of its app |
     | `rival:PATH` | the same of the app that it is compared with, where it names one |
     | `service:URL` | the version that an app behind a URL named |
     | `prompt:PATH` | name, version and SHA-256 of a prompt file that a golden file names |

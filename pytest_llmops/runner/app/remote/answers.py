@@ -75,6 +75,8 @@ def read_any(data: Any) -> Answer:
     if not isinstance(data, Mapping):
         raise AnswerError(f"the answer is {excerpt(data)}; write answer: with the JSONPath of its text")
     further = {name: data[name] for name in _FURTHER if data.get(name) is not None}
+    if isinstance(usage := further.get("usage"), Mapping):
+        further["usage"] = {"calls": 0, **usage}
     for name in ("text", "output"):
         if isinstance(data.get(name), str):
             return {"text": data[name], **further}
@@ -87,7 +89,9 @@ def read_any(data: Any) -> Answer:
     if len(texts) == 1:
         return {"text": data[texts[0]], **further}
     names = _names(data)
-    raise AnswerError(f"the answer has no text of a known name; it has: {names}. Write answer: with its JSONPath")
+    raise AnswerError(
+        f"the answer has no text of a known name; it has: {names}. Write answer: with its JSONPath"
+    )
 
 
 def join_texts(found: Sequence[Any], *, calls: bool = False) -> str:
@@ -193,11 +197,14 @@ def _tool_call(value: Any) -> Any:
         return value
     function = value.get("function")
     call = function if isinstance(function, Mapping) else value
-    read = {"name": call.get("name"), "arguments": _first(call, _ARGUMENTS)}
-    if read["name"] is None:
-        del read["name"]
-        read |= {name: None for name in call}
-    return {**read, "decision": value.get("decision"), "result": _first(value, ("result", "output"))}
+    if "name" not in call:
+        return call  # which is refused by its names
+    return {
+        "name": call["name"],
+        "arguments": _first(call, _ARGUMENTS),
+        "decision": value.get("decision"),
+        "result": _first(value, ("result", "output")),
+    }
 
 
 def _usage(value: Any) -> dict[str, Any]:
@@ -278,9 +285,13 @@ class Parts:
             AnswerError: It ended early, or what a path wants came in no part.
         """
         if self._ends is False and not marked:
-            raise AnswerError(f"the stream ended early: no part has a finish_reason; the last one: {describe()}")
+            raise AnswerError(
+                f"the stream ended early: no part has a finish_reason; the last one: {describe()}"
+            )
         if not self._texts and "tool_calls" not in self._found:
-            raise AnswerError(f"no part of the stream has a text at {self._spec.answer}; the last one: {describe()}")
+            raise AnswerError(
+                f"no part of the stream has a text at {self._spec.answer}; the last one: {describe()}"
+            )
         answer: Answer = {"text": self.text}
         for key, path in self._wanted.items():
             if path and key not in self._found and not path.endswith(OPTIONAL):

@@ -27,7 +27,6 @@ from pytest_llmops.errors import AnswerError, AppBusyError, LLMOpsError
 from pytest_llmops.golden.apps import (
     TEXT,
     HttpApp,
-    expand,
     fill,
     fill_url,
     list_secrets,
@@ -44,10 +43,11 @@ from pytest_llmops.runner.app.remote.answers import (
     find_rest,
     join_texts,
     parse_json,
-    read_any,
     read_parts,
 )
+from pytest_llmops.runner.app.remote.place import RemoteApp
 from pytest_llmops.runner.app.remote.streams import read_events, read_records
+from pytest_llmops.settings import Settings
 from pytest_llmops.traces.capture import add_response, find_owner
 
 MOST_BYTES = 16 << 20
@@ -64,7 +64,7 @@ _JSON = re.compile(r"application/(?:[\w.+-]*\+)?json|text/json")
 
 
 @dataclass(slots=True, eq=False)
-class HttpCaller:
+class HttpCaller(RemoteApp):
     """Calls one app; its connections belong to the loop on which it is called, until `close`."""
 
     spec: HttpApp
@@ -89,7 +89,8 @@ class HttpCaller:
                     return await exchange.answer(self._open())
             except TimeoutError:
                 raise AnswerError(
-                    f"{exchange.name} gave no complete answer within {self.spec.timeout_s:g} s (timeout_s of the app)"
+                    f"{exchange.name} gave no complete answer within {self.spec.timeout_s:g} s (timeout_s of "
+                    "the app)"
                 ) from None
             except LLMOpsError as error:
                 raise type(error)(f"{exchange.name}: {error}", *error.args[1:]) from None
@@ -103,20 +104,17 @@ class HttpCaller:
         Raises:
             AnswerError: It is not there.
         """
-        if self.spec.version is None or self._version:
+        version = self.spec.version
+        if version is None or self._version:
             return
         self._asking = self._asking or asyncio.Lock()
         async with self._asking:
             if not self._version:
-                self._version = await self._read_version()
+                self._version = await self._read_version(version.url, version.at)
 
-    async def _read_version(self) -> str:
-        assert self.spec.version is not None
-        asked = HttpApp(
-            url=self.spec.version.url, method="GET", headers=self.spec.headers, timeout_s=_VERSION_S
-        )
+    async def _read_version(self, url: str, at: str) -> str:
+        asked = HttpApp(url=url, method="GET", headers=self.spec.headers, timeout_s=_VERSION_S)
         exchange = _Exchange(asked, {"input": "", "session": ""}, token_hex(16))
-        at = self.spec.version.at
         with looking():
             try:
                 async with asyncio.timeout(_VERSION_S):
@@ -143,6 +141,9 @@ class HttpCaller:
 
     def stamps(self) -> Mapping[str, str]:
         return {f"service:{self.spec.name}": self._version} if self._version else {}
+
+    def at_once(self, _: Settings) -> None:
+        return None
 
     def files(self) -> tuple[str, ...]:
         return ()
@@ -307,8 +308,9 @@ class _Exchange:
         return any(low <= status <= high for low, high in self.spec.ok)
 
     def _refuse_status(self, response: httpx2.Response, content: bytes) -> None:
-        status, listed = response.status_code, ", ".join(
-            str(low) if low == high else f"{low}-{high}" for low, high in self.spec.ok
+        status, listed = (
+            response.status_code,
+            ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in self.spec.ok),
         )
         message = f"it answered with status {status}, and {listed} are answers (ok): {self.excerpt(content)}"
         if status in _BUSY:
@@ -351,7 +353,9 @@ class _Exchange:
         if rest:
             now = time.time()
             name = f"answer of {self.name}"
-            add_response(Span(span_id="", parent_id=None, name=name, start=now, end=now, attributes={"body": rest}))
+            add_response(
+                Span(span_id="", parent_id=None, name=name, start=now, end=now, attributes={"body": rest})
+            )
 
     def describe(self, error: Exception) -> str:
         """Describe why there is no answer."""

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from pytest_llmops.errors import AppError, MissingExtraError
-from pytest_llmops.golden.apps import TEXT, HttpApp, find_app_mistakes, is_url, name_app, read_app
+from pytest_llmops.golden.apps import TEXT, CommandApp, HttpApp, find_app_mistakes, is_url, name_app, read_app
 from pytest_llmops.golden.structure import find_app_shape_mistakes
 from pytest_llmops.protocols import App
 from pytest_llmops.runner.app.importing import resolve_app
@@ -23,12 +23,14 @@ def open_app(written: str | Mapping[str, Any], settings: Settings) -> App:
         AppError: The function cannot be imported, or the settings have a mistake in the app.
         MissingExtraError: HTTP is spoken by libraries that are not installed.
     """
-    if isinstance(written, str) and not is_url(written):
-        return resolve_app(written, settings.root)
-    if mistakes := list(_find_mistakes(written)):
+    is_path = isinstance(written, str) and not is_url(written)
+    if not is_path and (mistakes := list(_find_mistakes(written))):
         raise AppError(f"the app {name_app(written)!r}: {'; '.join(mistakes)}")
     spec = read_app(written)
-    assert not isinstance(spec, str)
+    if isinstance(spec, CommandApp):
+        from pytest_llmops.runner.app.remote.command import CommandCaller
+
+        return CommandCaller(spec, settings.root)
     if isinstance(spec, HttpApp):
         for library in ("httpx2", *(["jsonpath_ng"] if any(_paths(spec)) else ())):
             if find_spec(library) is None:
@@ -36,9 +38,7 @@ def open_app(written: str | Mapping[str, Any], settings: Settings) -> App:
         from pytest_llmops.runner.app.remote.http_client import HttpCaller
 
         return HttpCaller(spec)
-    from pytest_llmops.runner.app.remote.command import CommandCaller
-
-    return CommandCaller(spec, settings.root)
+    return resolve_app(spec, settings.root)
 
 
 def _find_mistakes(written: Any) -> Iterator[str]:

@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder.loop_thread import AppLoop
 from pytest_llmops.runner.app.places import Turn, awaited
+from pytest_llmops.settings import Settings
 
 
-@runtime_checkable
-class RemoteApp(Protocol):
+class RemoteApp(ABC):
     """An app outside of this process; all its coroutines run on one loop."""
 
+    __slots__ = ()
+
+    @abstractmethod
     async def __call__(self, question: Any, /) -> Any:
         """Return the answer to one case."""
 
+    @abstractmethod
     async def prepare(self) -> None:
         """Find out what a run has to know before the first call, once it succeeds."""
 
+    @abstractmethod
     async def close(self) -> None:
         """End connections and processes."""
 
+    @abstractmethod
     def stamps(self) -> Mapping[str, str]:
         """Return stamps for the signature of the run, of what is known by now."""
 
+    @abstractmethod
+    def at_once(self, settings: Settings) -> int | None:
+        """Return how many calls may be under way; None for as many as cases run at once."""
+
+    @abstractmethod
     def files(self) -> Iterable[str]:
         """Return the files of the project that it is known to run, from the root."""
 
