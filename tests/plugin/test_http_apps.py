@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from tests.app_server import AppServer, Asked, Reply
+from tests.extras import needs_http
 from tests.plugin.conftest import Project
+
+pytestmark = needs_http
 
 CASES = """
     cases:
@@ -51,7 +54,7 @@ def outputs(project: Project) -> list[Any]:
 
 
 def test_all_of_an_answer_is_read(project: Project) -> None:
-    def answer(asked: Asked) -> Any:
+    def answer(_: Asked) -> Any:
         return {
             "reply": "You have 60 days.",
             "sources": [
@@ -96,7 +99,9 @@ def test_templates_keep_types_and_each_call_has_a_session(project: Project) -> N
     )
     cases = """
     cases:
-      - {id: one, input: {shop: a b/c, items: [1, 2], text: "{{ session }} ${HOME}"}, checks: {keywords: {all: [ok]}}}
+      - id: one
+        input: {shop: a b/c, items: [1, 2], text: "{{ session }} ${HOME}"}
+        checks: {keywords: {all: [ok]}}
       - {id: two, input: {shop: d, items: [], text: t}, checks: {keywords: {all: [ok]}}}
     """
     project.environment.setenv("SHOP_TENANT", "acme")
@@ -151,15 +156,31 @@ ERRORS: dict[str, tuple[Any, str, str]] = {
         SIMPLE.replace("}, answer", "}, ok: 200, answer"),
         "*status 201, and 200 are answers*",
     ),
-    "no json": (Reply(body="<html>hello</html>", headers={"content-type": "text/html"}), SIMPLE, "*no JSON*html*hello*"),
+    "no json": (
+        Reply(body="<html>hello</html>", headers={"content-type": "text/html"}),
+        SIMPLE,
+        "*no JSON*html*hello*",
+    ),
     "no number": (b'{"reply": NaN}', SIMPLE, "*no JSON*"),
     "deep": (b"[" * 100_000, SIMPLE, "*no JSON*"),
     "misspelt": ({"repyl": "hello"}, SIMPLE, "*nothing at $.reply (answer).*Did you mean 'repyl'?*"),
     "null": ({"reply": None}, SIMPLE, "*text of the answer is null*"),
     "list": ([], SIMPLE, "*nothing at $.reply*"),
-    "no passages": ({"reply": "hello"}, SIMPLE.replace("}, ans", '}, passages: "$.sources[*]", ans'), "*nothing at $.sources*"),
-    "no calls": ({"reply": "hello"}, SIMPLE.replace("}, ans", '}, tool_calls: "$.calls[*]", ans'), "*nothing at $.calls*"),
-    "no tokens": ({"reply": "hello"}, SIMPLE.replace("}, ans", "}, tokens: $.usage, ans"), "*nothing at $.usage*"),
+    "no passages": (
+        {"reply": "hello"},
+        SIMPLE.replace("}, ans", '}, passages: "$.sources[*]", ans'),
+        "*nothing at $.sources*",
+    ),
+    "no calls": (
+        {"reply": "hello"},
+        SIMPLE.replace("}, ans", '}, tool_calls: "$.calls[*]", ans'),
+        "*nothing at $.calls*",
+    ),
+    "no tokens": (
+        {"reply": "hello"},
+        SIMPLE.replace("}, ans", "}, tokens: $.usage, ans"),
+        "*nothing at $.usage*",
+    ),
     "wrong tokens": (
         {"reply": "hello", "usage": 3},
         SIMPLE.replace("}, ans", "}, tokens: $.usage, ans"),
@@ -180,12 +201,20 @@ ERRORS: dict[str, tuple[Any, str, str]] = {
         SIMPLE,
         "*redirects to http://other.example/chat?token=[*][*][*] (307)*",
     ),
-    "in a circle": (Reply(status=307, headers={"location": "/chat"}), SIMPLE, "*redirects more than 5 times*"),
+    "in a circle": (
+        Reply(status=307, headers={"location": "/chat"}),
+        SIMPLE,
+        "*redirects more than 5 times*",
+    ),
     "cut": (Reply(body={"reply": "hello"}, cut=True), SIMPLE, "*ended early*"),
     "not utf-8": (b"\xff\xfehello", SIMPLE.replace("$.reply", "text"), "*no UTF-8*"),
     "nothing known": ({"x": "hello", "y": 1}, '{url: "URL/chat"}', "*no text of a known name; it has: x, y*"),
-    "input has no part": ({}, SIMPLE.replace("{{ input }}", "{{ input.text }}"), "*the case's input is no mapping*"),
-}  # fmt: skip
+    "input has no part": (
+        {},
+        SIMPLE.replace("{{ input }}", "{{ input.text }}"),
+        "*the case's input is no mapping*",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", ERRORS)
@@ -211,7 +240,7 @@ def test_others_go_on_when_the_service_is_gone(project: Project) -> None:
 def test_a_slow_answer_is_an_error(project: Project) -> None:
     released = threading.Event()
 
-    def answer(asked: Asked) -> Any:
+    def answer(_: Asked) -> Any:
         released.wait(20)
         return {"reply": "hello"}
 
@@ -283,7 +312,7 @@ def test_a_redirect_on_the_host_is_followed(project: Project) -> None:
 def test_requests_to_the_app_are_made_in_every_mode(project: Project, mode: str) -> None:
     """Also where they look as a model call does: the app is under test."""
     http = (
-        '{url: "URL/v1/chat/completions", body: {model: bot, messages: [{role: user, content: "{{ input }}"}]}, '
+        '{url: "URL/v1/chat/completions", body: {messages: [{role: user, content: "{{ input }}"}]}, '
         'answer: "$.choices[0].message.content", tool_calls: "$.choices[0].message.tool_calls[*]"}'
     )
 

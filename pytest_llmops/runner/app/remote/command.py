@@ -255,7 +255,7 @@ class _Process:
         Raises:
             AnswerError: It ended, or its output is too large.
         """
-        self._size = 0
+        self._size, self._errors = 0, ""
         self._input.write(line)
         while (read := await self._lines.get()) is not None:
             answer = _as_answer(read)
