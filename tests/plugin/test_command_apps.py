@@ -134,7 +134,7 @@ def test_all_of_an_answer_is_read(project: Project, run: Run) -> None:
 
 @pytest.mark.usefixtures("bot")
 def test_the_input_is_any_value(project: Project, run: Run) -> None:
-    question = {"text": "a\nb \u2028 \U0001f600", "list": [1, None]}
+    question = {"text": "a\nb \u2028 \u00fc", "list": [1, None]}
     run(question).assert_outcomes(passed=1)
     assert asked(project)[0][1]["input"] == question
 

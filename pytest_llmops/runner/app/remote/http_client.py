@@ -13,7 +13,7 @@ import os
 import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
@@ -60,6 +60,8 @@ _BUSY = frozenset({429, 503})
 _VERSION_S = 5.0
 _SHORTEST_SECRET = 6  # characters; what is shorter may be in any answer
 _FORM = "application/x-www-form-urlencoded"
+OpenClient = Callable[[str], httpx2.AsyncClient]
+
 _JSON = re.compile(r"application/(?:[\w.+-]*\+)?json|text/json")
 
 
@@ -68,7 +70,7 @@ class HttpCaller(RemoteApp):
     """Calls one app; its connections belong to the loop on which it is called, until `close`."""
 
     spec: HttpApp
-    _client: httpx2.AsyncClient | None = None
+    _clients: dict[bool, httpx2.AsyncClient] = field(default_factory=dict)
     _version: str = ""
     _asking: asyncio.Lock | None = None
 
@@ -86,7 +88,7 @@ class HttpCaller(RemoteApp):
         with looking():
             try:
                 async with asyncio.timeout(self.spec.timeout_s):
-                    return await exchange.answer(self._open())
+                    return await exchange.answer(self._open)
             except TimeoutError:
                 raise AnswerError(
                     f"{exchange.name} gave no complete answer within {self.spec.timeout_s:g} s (timeout_s of "
@@ -118,7 +120,7 @@ class HttpCaller(RemoteApp):
         with looking():
             try:
                 async with asyncio.timeout(_VERSION_S):
-                    content, _ = await exchange.fetch(self._open())
+                    content, _ = await exchange.fetch(self._open)
                 if at == TEXT:
                     version = content.decode("utf-8", "replace")
                 else:
@@ -134,8 +136,8 @@ class HttpCaller(RemoteApp):
 
     async def close(self) -> None:
         """Close connections; a later call opens new ones."""
-        client, self._client, self._asking = self._client, None, None
-        if client is not None:
+        clients, self._clients, self._asking = self._clients, {}, None
+        for client in clients.values():
             with suppress(Exception):
                 await client.aclose()
 
@@ -148,11 +150,13 @@ class HttpCaller(RemoteApp):
     def files(self) -> tuple[str, ...]:
         return ()
 
-    def _open(self) -> httpx2.AsyncClient:
-        if self._client is None:
+    def _open(self, url: str) -> httpx2.AsyncClient:
+        """Return the client for a URL; the one for http, which never speaks TLS, loads no certificates."""
+        has_tls = not url.lower().startswith("http://")
+        if has_tls not in self._clients:
             limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
-            self._client = httpx2.AsyncClient(limits=limits, timeout=None)
-        return self._client
+            self._clients[has_tls] = httpx2.AsyncClient(limits=limits, timeout=None, verify=has_tls)
+        return self._clients[has_tls]
 
 
 @dataclass(slots=True, eq=False)
@@ -173,11 +177,11 @@ class _Exchange:
         found = {name: os.environ.get(name, "") for name in list_secrets(self.spec)}
         self._secrets = {name: value for name, value in found.items() if len(value) >= _SHORTEST_SECRET}
 
-    async def answer(self, client: httpx2.AsyncClient) -> Output:
+    async def answer(self, open_client: OpenClient) -> Output:
         """Send the request and read the answer."""
         if self.spec.stream != "none":
-            return await self._read_stream(client)
-        content, kind = await self.fetch(client)
+            return await self._read_stream(open_client)
+        content, kind = await self.fetch(open_client)
         if self.spec.answer == TEXT or (not self.spec.answer and kind == "text/plain"):
             answer: dict[str, Any] = {"text": self._decode(content)}
             if any((self.spec.passages, self.spec.tool_calls, self.spec.tokens)):
@@ -197,14 +201,14 @@ class _Exchange:
             raise AnswerError(f"the answer contains the value of {name}, which a header sends as a secret")
         return replace(output, trace_id=output.trace_id or self.trace_id, first_token_s=first_token_s)
 
-    async def fetch(self, client: httpx2.AsyncClient) -> tuple[bytes, str]:
+    async def fetch(self, open_client: OpenClient) -> tuple[bytes, str]:
         """
         Return the body of the answer, and its content type.
 
         Raises:
             AnswerError: The status is none of an answer, or the body is too large.
         """
-        response = await self._send(client)
+        response = await self._send(open_client)
         try:
             async for _ in self._chunks(response):
                 pass
@@ -214,14 +218,16 @@ class _Exchange:
             self._refuse_status(response, self._body)
         return self._body, _kind_of(response)
 
-    async def _send(self, client: httpx2.AsyncClient) -> httpx2.Response:
+    async def _send(self, open_client: OpenClient) -> httpx2.Response:
         """
         Send the request, and follow redirects that stay on the host.
 
         Raises:
             AnswerError: A redirect leads elsewhere, or in a circle.
         """
-        request = self._make(client)
+        url = fill_url(self.spec.url, self.values, os.environ)
+        client = open_client(url)
+        request = self._make(client, url)
         first = request.url
         for _ in range(_MOST_REDIRECTS + 1):
             response = await client.send(request, stream=True)
@@ -232,15 +238,14 @@ class _Exchange:
             if following is None or not _stays(first, following.url):
                 to = show_url(str(following.url if following else response.headers.get("location", "")))
                 raise AnswerError(
-                    f"it redirects to {to} ({response.status_code}), which is another host or no TLS; the "
-                    "request is not sent there: write that URL if it is the app"
+                    f"it redirects to {to} ({response.status_code}), which is another host, port or scheme; "
+                    "the request is not sent there: write that URL if it is the app"
                 )
             request = following
         raise AnswerError(f"it redirects more than {_MOST_REDIRECTS} times")
 
-    def _make(self, client: httpx2.AsyncClient) -> httpx2.Request:
+    def _make(self, client: httpx2.AsyncClient, url: str) -> httpx2.Request:
         spec = self.spec
-        url = fill_url(spec.url, self.values, os.environ)
         headers = {
             name: str(fill(f"{value} ", self.values, os.environ)).strip()
             for name, value in spec.headers.items()
@@ -265,9 +270,9 @@ class _Exchange:
             headers["Accept"] = "text/event-stream"
         return client.build_request(spec.method, url, headers=headers, content=content)
 
-    async def _read_stream(self, client: httpx2.AsyncClient) -> Output:
+    async def _read_stream(self, open_client: OpenClient) -> Output:
         started_s, first_s = time.perf_counter(), None
-        response = await self._send(client)
+        response = await self._send(open_client)
         try:
             if not self._is_ok(response.status_code):
                 async for _ in self._chunks(response):
@@ -391,10 +396,8 @@ def _kind_of(response: httpx2.Response) -> str:
 
 
 def _stays(first: httpx2.URL, url: httpx2.URL) -> bool:
-    """Return whether a redirect stays on the host and port; from http to https is no other host."""
-    upgrades = first.scheme == "http" and url.scheme == "https" and first.port is None and url.port is None
-    same = (first.scheme, first.port) == (url.scheme, url.port)
-    return first.host == url.host and (same or upgrades)
+    """Return whether a redirect stays where it is: what a header sends as a secret is sent nowhere else."""
+    return (first.scheme, first.host, first.port) == (url.scheme, url.host, url.port)
 
 
 def _encode(body: Any, kind: str) -> tuple[bytes, str]:
