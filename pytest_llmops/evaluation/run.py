@@ -23,7 +23,7 @@ from pytest_llmops.gates.stamps import join_stamps
 from pytest_llmops.golden.anchors import load_anchors
 from pytest_llmops.golden.identity import cases_by_id
 from pytest_llmops.golden.loader import load_golden
-from pytest_llmops.protocols import App
+from pytest_llmops.protocols import App, RemoteApp
 from pytest_llmops.recorder import Recorder, describe_services
 from pytest_llmops.recorder.loop_thread import LoopThread
 from pytest_llmops.records import ANCHORS, CaseResult, Golden, Run, SuiteCheck, Verdict
@@ -32,7 +32,7 @@ from pytest_llmops.runner.app.calls import AppCaller
 from pytest_llmops.runner.app.main_thread import MainThread
 from pytest_llmops.runner.app.places import Place, Threads
 from pytest_llmops.runner.app.remote.opening import open_app
-from pytest_llmops.runner.app.remote.place import Remote, RemoteApp
+from pytest_llmops.runner.app.remote.place import Remote
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget, describe_budget, open_budget
 from pytest_llmops.runner.cases.case_runner import CaseRunner, NotBegunError, latest
@@ -275,7 +275,7 @@ class Evaluation:
         loop = LoopThread(name="llmops-app", at_end=app.close if isinstance(app, RemoteApp) else None)
         loop = self._app_loops.setdefault(id(app), (app, loop))[1]
         if isinstance(app, RemoteApp):
-            return Remote(app, loop, app.at_once(self.settings))
+            return Remote(app, loop)
         return Threads(loop)
 
     def make_ready(self, goldens: Iterable[Golden], app: App | None = None) -> None:

@@ -192,7 +192,7 @@ def find_app_mistakes(written: Any, environment: Mapping[str, str] | None) -> It
         )
     if "protocol" in written and "command" not in written:
         yield ("protocol",), "protocol is for a command; an app by http has stream"
-    if isinstance(command, list | tuple) and not all(command[:1]):
+    if isinstance(command, list | tuple) and not (command and command[0]):
         yield ("command",), "command is empty; it begins with the program, such as [node, bot.js]"
     if isinstance(http, Mapping):
         for place, mistake in _find_http_mistakes(http, environment):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -460,3 +461,78 @@ def test_workers_share_no_more_than_the_service(project: Project) -> None:
     with serving(project, echo, SIMPLE, cases) as service:
         project.run("-n", "2").assert_outcomes(passed=6)
     assert len(service.asked) == 6
+
+
+def test_spans_that_the_service_sends_belong_to_their_case(project: Project) -> None:
+    """By the trace id of the request, while several cases run."""
+    pytest.importorskip("opentelemetry.proto")
+    import urllib.request
+
+    together = threading.Barrier(2, timeout=20)
+
+    def answer(asked: Asked) -> Any:
+        together.wait()
+        trace_id = asked.headers["traceparent"].split("-")[1]
+        text = "jane.roe@example.org" if asked.json["message"] == "leak" else "nothing"
+        span = {
+            "traceId": trace_id,
+            "spanId": "00f067aa0ba902b7",
+            "name": "look",
+            "attributes": [{"key": "found", "value": {"stringValue": text}}],
+        }
+        body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode()
+        url = f"{os.environ['OTEL_EXPORTER_OTLP_ENDPOINT']}/v1/traces"
+        request = urllib.request.Request(url, body, {"content-type": "application/json"})  # noqa: S310 - ours
+        urllib.request.urlopen(request).close()  # noqa: S310
+        return {"reply": "hello"}
+
+    cases = """
+    require_spans: true
+    checks: {pii_leak: none}
+    cases:
+      - {id: leaking, input: leak}
+      - {id: clean, input: hello}
+    """
+    with serving(project, answer, SIMPLE, cases):
+        result = project.run_here("--llm-receive", "otlp")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["FAILED golden/capitals.yaml::leaking*"])
+
+
+def test_what_an_answer_holds_besides_is_no_span_of_the_app(project: Project) -> None:
+    cases = "    require_spans: true" + CASES
+    with serving(project, lambda _: {"reply": "hello", "debug": "x"}, SIMPLE, cases):
+        result = project.run_here()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*the app left 0 spans*"])
+
+
+def test_a_variable_of_an_app_that_is_not_called_need_not_be_set(project: Project) -> None:
+    project.environment.delenv("NO_SUCH_TOKEN", raising=False)
+    write(project, '  http: {url: "http://h/x", headers: {Authorization: "${NO_SUCH_TOKEN}"}}')
+    result = project.run_here()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["*golden/capitals.yaml:2: *the environment variable NO_SUCH_TOKEN is not set.*"]
+    )
+    project.write("other.py", "def answer(question):\n    return 'hello'\n")
+    project.run_here("--llm-app", "other:answer").assert_outcomes(passed=1)
+
+
+def test_mutants_and_ordinary_runs_of_python(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pytest_llmops import load_golden, run_golden
+    from pytest_llmops.cli import main
+
+    monkeypatch.chdir(project.path)
+    with serving(project, echo, SIMPLE) as service:
+        golden = load_golden("golden/capitals.yaml")
+        texts = [
+            output.text
+            for _ in range(2)
+            for result in run_golden(golden).results
+            for output in result.outputs
+        ]
+        assert texts == ["You said hello"] * 2
+        assert main(["mutate", "--kinds", "output", "--out", "mutants.json"]) == 0
+        assert "killed" in (project.path / "mutants.json").read_text()
+    assert len(service.asked) == 3

@@ -11,8 +11,8 @@ from typing import Any
 
 from pytest_llmops.gates.stamps import STAMPED, join_stamps
 from pytest_llmops.golden.apps import is_url
+from pytest_llmops.protocols import RemoteApp
 from pytest_llmops.records import Golden
-from pytest_llmops.runner.app.remote.place import RemoteApp
 from pytest_llmops.runner.stamps.app_code import AppCode, add_files, find_code
 from pytest_llmops.runner.stamps.environment import restamp_variable, stamp_environment, watched
 from pytest_llmops.runner.stamps.files_read import (

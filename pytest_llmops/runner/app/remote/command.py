@@ -26,11 +26,10 @@ from pytest_llmops.detect.mask import mask_shown
 from pytest_llmops.errors import AnswerError
 from pytest_llmops.golden.apps import CommandApp
 from pytest_llmops.printable import counted, excerpt, printable
+from pytest_llmops.protocols import RemoteApp
 from pytest_llmops.recorder.threads import start_outside
 from pytest_llmops.runner.app.printed import Channel, Printed, current, keep_outside
 from pytest_llmops.runner.app.remote.answers import parse_json
-from pytest_llmops.runner.app.remote.place import RemoteApp
-from pytest_llmops.settings import Settings
 from pytest_llmops.traces.capture import find_owner
 
 MOST_BYTES = 1 << 20
@@ -58,6 +57,7 @@ class CommandCaller(RemoteApp):
 
     spec: CommandApp
     root: Path
+    at_once: int | None = MOST_PROCESSES
     _idle: list[_Process] = field(default_factory=list)
     _open: set[_Process] = field(default_factory=set)
 
@@ -92,11 +92,6 @@ class CommandCaller(RemoteApp):
 
     def stamps(self) -> Mapping[str, str]:
         return {}
-
-    def at_once(self, settings: Settings) -> int:
-        """Return the setting `concurrency`; where nobody set it, as many as any machine bears."""
-        is_set = settings.concurrency != Settings().concurrency
-        return settings.concurrency if is_set else MOST_PROCESSES
 
     def files(self) -> list[str]:
         """Return the arguments that are files of the project."""
@@ -279,8 +274,9 @@ class _Process:
             self._input.write(text.encode("utf-8", "replace"))
         self.end_input()
         too_large = asyncio.create_task(self._too_large.wait())
+        ends: list[asyncio.Future[Any]] = [self.exited, too_large]
         try:
-            await asyncio.wait([self.exited, too_large], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             too_large.cancel()
         self._kill()  # what it left behind, which may hold its output open
@@ -315,7 +311,8 @@ class _Process:
             os.killpg(self.popen.pid, signal.SIGKILL)
 
     async def _describe_end(self) -> str:
-        await asyncio.wait([self.exited, *self._readers], timeout=_GRACE_S)
+        ends: list[asyncio.Future[Any]] = [self.exited, *self._readers]
+        await asyncio.wait(ends, timeout=_GRACE_S)
         how = "closed its output"
         if self.exited.done():
             code = self.exited.result()

@@ -33,6 +33,7 @@ from pytest_llmops.golden.apps import (
     show_url,
 )
 from pytest_llmops.printable import printable
+from pytest_llmops.protocols import RemoteApp
 from pytest_llmops.recorder.egress import looking
 from pytest_llmops.recorder.reply import retry_after_s
 from pytest_llmops.records import Output, Span
@@ -45,9 +46,7 @@ from pytest_llmops.runner.app.remote.answers import (
     parse_json,
     read_parts,
 )
-from pytest_llmops.runner.app.remote.place import RemoteApp
 from pytest_llmops.runner.app.remote.streams import read_events, read_records
-from pytest_llmops.settings import Settings
 from pytest_llmops.traces.capture import add_response, find_owner
 
 MOST_BYTES = 16 << 20
@@ -70,6 +69,7 @@ class HttpCaller(RemoteApp):
     """Calls one app; its connections belong to the loop on which it is called, until `close`."""
 
     spec: HttpApp
+    at_once: int | None = None
     _clients: dict[bool, httpx2.AsyncClient] = field(default_factory=dict)
     _version: str = ""
     _asking: asyncio.Lock | None = None
@@ -143,9 +143,6 @@ class HttpCaller(RemoteApp):
 
     def stamps(self) -> Mapping[str, str]:
         return {f"service:{self.spec.name}": self._version} if self._version else {}
-
-    def at_once(self, _: Settings) -> None:
-        return None
 
     def files(self) -> tuple[str, ...]:
         return ()

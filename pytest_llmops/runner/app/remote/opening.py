@@ -28,9 +28,10 @@ def open_app(written: str | Mapping[str, Any], settings: Settings) -> App:
         raise AppError(f"the app {name_app(written)!r}: {'; '.join(mistakes)}")
     spec = read_app(written)
     if isinstance(spec, CommandApp):
-        from pytest_llmops.runner.app.remote.command import CommandCaller
+        from pytest_llmops.runner.app.remote.command import MOST_PROCESSES, CommandCaller
 
-        return CommandCaller(spec, settings.root)
+        is_set = settings.concurrency != Settings().concurrency
+        return CommandCaller(spec, settings.root, settings.concurrency if is_set else MOST_PROCESSES)
     if isinstance(spec, HttpApp):
         for library in ("httpx2", *(["jsonpath_ng"] if any(_paths(spec)) else ())):
             if find_spec(library) is None:
