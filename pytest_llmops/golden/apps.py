@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from pytest_llmops.detect.mask import mask_secrets
 from pytest_llmops.detect.scanner import scan_secrets
-from pytest_llmops.documents.values import Place
+from pytest_llmops.documents.values import Place, escaped
 from pytest_llmops.errors import AnswerError, AppError, hint
 from pytest_llmops.printable import excerpt, printable
 from pytest_llmops.recorder.request_settings import is_credential
@@ -199,6 +199,14 @@ def find_app_mistakes(written: Any, environment: Mapping[str, str] | None) -> It
             yield ("http", *place), mistake
 
 
+def describe_mistake(place: Place, mistake: str) -> str:
+    """Return a mistake with the keys that lead to it: `app: http: body: a template is not closed …`."""
+    keys = [escaped(step) for step in place if isinstance(step, str)]
+    if keys and mistake.startswith(f"{keys[-1]} "):
+        keys.pop()
+    return ": ".join([*keys, mistake])
+
+
 def _find_http_mistakes(
     http: Mapping[str, Any], environment: Mapping[str, str] | None
 ) -> Iterator[tuple[Place, str]]:
@@ -276,13 +284,12 @@ def _is_literal(value: str) -> bool:
 
 
 def _find_header_mistakes(name: str, value: object, environment: Mapping[str, str] | None) -> Iterator[str]:
-    shown = excerpt(name)
     if not _HEADER_NAME.fullmatch(name):
-        yield f"{shown} is no name of a header"
+        yield "this is no name of a header"
     elif not isinstance(value, str):
-        yield f"{shown} must be text; write its value in quotes"
+        yield "it must be text; write the value in quotes"
     elif re.search(r"[\r\n\0]", value):
-        yield f"the value of {shown} has more than one line"
+        yield "it has more than one line"
     else:
         yield from _find_text_mistakes(value, environment)
         literal = _VARIABLE.sub("", _TEMPLATE.sub("", value))
@@ -290,8 +297,8 @@ def _find_header_mistakes(name: str, value: object, environment: Mapping[str, st
         is_secret = carries_secret(name, bare) and _is_literal(bare)
         if is_secret or scan_secrets(literal, label=f"{name}: "):
             yield (
-                f"the value of {shown} is a secret, and anybody reads golden files; write ${{NAME}} in "
-                "its place, and set that variable of the environment"
+                "the value is a secret, and anybody reads golden files; write ${NAME} in its place, and set "
+                "that variable of the environment"
             )
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pytest_llmops.documents.document import read_document
 from pytest_llmops.documents.values import Mistake, Place, Row, Table, escaped, line_of, plain
 from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, UnknownMetricError, hint
-from pytest_llmops.golden.apps import find_app_mistakes
+from pytest_llmops.golden.apps import describe_mistake, find_app_mistakes
 from pytest_llmops.golden.files import (
     describe_wrong_path,
     find_attached,
@@ -166,7 +166,7 @@ class _Reading:
         self._check_ids()
         for key in ("app", "rival"):
             for place, mistake in find_app_mistakes(document.get(key), environment):
-                self._note((key, *place), f"{': '.join(map(str, [key, *place[:-1]]))}: {mistake}")
+                self._note((key, *place), describe_mistake((key, *place), mistake))
         for name in ("prompts", "data"):
             for at, path in enumerate(_part(document, name, Row)):
                 if (

@@ -8,7 +8,16 @@ from importlib.util import find_spec
 from typing import Any
 
 from pytest_llmops.errors import AppError, MissingExtraError
-from pytest_llmops.golden.apps import TEXT, CommandApp, HttpApp, find_app_mistakes, is_url, name_app, read_app
+from pytest_llmops.golden.apps import (
+    TEXT,
+    CommandApp,
+    HttpApp,
+    describe_mistake,
+    find_app_mistakes,
+    is_url,
+    name_app,
+    read_app,
+)
 from pytest_llmops.golden.structure import find_app_shape_mistakes
 from pytest_llmops.protocols import App
 from pytest_llmops.runner.app.importing import resolve_app
@@ -45,7 +54,7 @@ def open_app(written: str | Mapping[str, Any], settings: Settings) -> App:
 def _find_mistakes(written: Any) -> Iterator[str]:
     yield from find_app_shape_mistakes(written)
     for place, mistake in find_app_mistakes(written, os.environ):
-        yield ": ".join(map(str, [*place[:-1], mistake]))
+        yield describe_mistake(place, mistake)
 
 
 def _paths(spec: HttpApp) -> Iterator[str]:
