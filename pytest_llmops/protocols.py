@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -14,6 +15,55 @@ Basis = Literal["judge", "reference", "run"]
 
 App = Callable[[Any], Any]
 """Returns text, an `Output`, or another value that `runner/app/returned.py` knows; or an awaitable of it."""
+
+
+Conversation = Literal["messages", "session", ""]
+"""By what an app holds a conversation: the messages so far, or a session by which it knows them."""
+
+
+class RemoteApp(ABC):
+    """
+    An app outside of this process; all its coroutines run on one loop.
+
+    A base class and no protocol: a look at the attributes of anybody's app would run its code.
+
+    Attributes:
+        at_once: How many calls may be under way; None for as many as cases run at once.
+    """
+
+    __slots__ = ()
+    at_once: int | None
+
+    @property
+    @abstractmethod
+    def conversation(self) -> Conversation:
+        """Return by what it holds a conversation; empty where it holds none."""
+
+    @abstractmethod
+    async def __call__(self, question: Any, /, *, session: str = "") -> Any:
+        """
+        Return the answer to one case, or to one turn of it.
+
+        Args:
+            question: Its input; or, in a conversation by messages, those so far.
+            session: Of the conversation; empty for a new one.
+        """
+
+    @abstractmethod
+    async def prepare(self) -> None:
+        """Find out what a run has to know before the first call, once it succeeds."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End connections and processes."""
+
+    @abstractmethod
+    def stamps(self) -> Mapping[str, str]:
+        """Return stamps for the signature of the run, of what is known by now."""
+
+    @abstractmethod
+    def files(self) -> Iterable[str]:
+        """Return the files of the project that it is known to run, from the root."""
 
 
 @runtime_checkable

@@ -190,8 +190,9 @@ class Golden:
 
     Attributes:
         path: From the project's root, with forward slashes.
-        app: `module:attribute` of the app under test.
-        rival: `module:attribute` of another app that gets the same cases, for comparison.
+        app: The app under test as it is written: `module:attribute`, a URL, or a mapping with `http` or
+            `command`.
+        rival: Another app that gets the same cases, for comparison, written likewise.
         judge: The chat model that judges answers, as `judge:` names it; empty leaves it to the settings.
         prompts: Files or folders with the app's prompts, from the project's root; they stamp a run.
         data: Files or folders from which the app answers, documents or an index; they stamp it too.
@@ -215,8 +216,8 @@ class Golden:
     path: str
     cases: tuple[Case, ...]
     suite: tuple[SuiteCheck, ...] = ()
-    app: str | None = None
-    rival: str | None = None
+    app: str | Mapping[str, Any] | None = None
+    rival: str | Mapping[str, Any] | None = None
     encoder: str = "default"
     judge: Mapping[str, Any] = field(default_factory=dict)
     prompts: tuple[str, ...] = ()
@@ -329,7 +330,7 @@ class Span:
         start: Seconds since the epoch, as `end`.
         events: Mappings of `name` and `attributes`: events, exceptions, links, baggage.
         trace_id: The trace that it is part of; empty if there is none.
-        origin: Its source: `opentelemetry`, `log`, `otlp`, `langsmith`, `recorder`.
+        origin: Its source: `opentelemetry`, `log`, `otlp`, `langsmith`, `recorder`, `response`.
         resource: Attributes of the process and of the library that traces: resource and scope.
         repeat: Of the case, where the span is kept with its result.
     """
@@ -427,6 +428,7 @@ class Output:
         elsewhere: By host, how many requests that are no model calls went to other machines.
         unseen: By destination, how many connections the app opened in which nobody looked.
         changed_input: The app changed the input that it was called with, which was a copy for this call.
+        first_token_s: Until the first text of a streamed answer came, of an app behind a URL.
     """
 
     text: str
@@ -444,6 +446,7 @@ class Output:
     elsewhere: Mapping[str, int] = field(default_factory=dict)
     unseen: Mapping[str, int] = field(default_factory=dict)
     changed_input: bool = False
+    first_token_s: float | None = None
 
     def __repr__(self) -> str:
         set_ = [own for own in fields(self) if own.name == "text" or getattr(self, own.name) != _default(own)]

@@ -72,9 +72,9 @@ class Settings:
         help="true adds the golden files to whatever pytest collects, even without --llm-golden",
     )
     metrics: tuple[str, ...] = _setting((), "files or modules that define custom metrics", has_ini_key=False)
-    app: str | None = _setting(
+    app: Annotated[str | Mapping[str, Any] | None, "app"] = _setting(
         None,
-        "the app under test: of all golden files as a flag, else of those that name none",
+        "the app under test, a function or URL: of all golden files as a flag, else of those that name none",
         metavar="MODULE:ATTR",
     )
     runs_on: Annotated[Literal["threads", "main_thread", "test_loop"] | None, "runs_on"] = _setting(

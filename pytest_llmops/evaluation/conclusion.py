@@ -27,8 +27,9 @@ from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.revision.approvals import sort_by_approval
 from pytest_llmops.revision.loosening import Loosening
 from pytest_llmops.revision.merging import leave_out_old_checks
-from pytest_llmops.runner.app.call_notes import describe_calls, describe_equal_answers
+from pytest_llmops.runner.app.call_notes import describe_calls, describe_equal_answers, describe_remote
 from pytest_llmops.runner.app.failed_calls import describe_unanswered
+from pytest_llmops.runner.readiness import app_path
 from pytest_llmops.runner.signature import describe_tool_lock, sign_run
 from pytest_llmops.runner.usage import sum_outputs
 from pytest_llmops.settings import Settings
@@ -123,6 +124,8 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
     affected = evaluation.affected.describe(conclusion.run.results) if evaluation.affected else ""
     conclusion.problems += filter(None, [resumed, affected, *notes, *evaluation.all_problems()])
     conclusion.problems += describe_calls(evaluation.goldens, conclusion.run.results, source.base)
+    apps = [(golden, app_path(golden, evaluation.settings)) for golden in evaluation.goldens]
+    conclusion.problems += describe_remote(apps, conclusion.run.results)
     if run is not None:
         if accept:
             line, accepted = accept_into_baseline(run, settings)

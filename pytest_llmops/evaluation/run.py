@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections import defaultdict
@@ -22,10 +23,11 @@ from pytest_llmops.gates.release import Release, ReleasePlanner, last_share
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.gates.stamps import STAMPED, join_stamps
 from pytest_llmops.golden.anchors import load_anchors
+from pytest_llmops.golden.apps import name_app
 from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.golden.shards import cases_of
-from pytest_llmops.protocols import App
+from pytest_llmops.protocols import App, RemoteApp
 from pytest_llmops.recorder import Recorder, describe_services
 from pytest_llmops.recorder.loop_thread import LoopThread
 from pytest_llmops.records import ANCHORS, CaseResult, Golden, LimitWait, Run, SuiteCheck, Verdict
@@ -35,6 +37,8 @@ from pytest_llmops.runner.app.calls import AppCaller
 from pytest_llmops.runner.app.conversation import check_conversations
 from pytest_llmops.runner.app.main_thread import MainThread
 from pytest_llmops.runner.app.places import Place, Threads
+from pytest_llmops.runner.app.remote.opening import open_app
+from pytest_llmops.runner.app.remote.place import Remote
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget, describe_budget, open_budget
 from pytest_llmops.runner.cases.case_runner import CaseRunner, NotBegunError, latest
@@ -113,6 +117,7 @@ class Evaluation:
     _runners: dict[str, CaseRunner] = field(default_factory=dict)
     _suites: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
     main_thread: MainThread = field(default_factory=MainThread)
+    _opened: dict[str, App] = field(default_factory=dict)
     _app_loops: dict[int, tuple[App, LoopThread]] = field(default_factory=dict)
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-llm"))
     _taken_over: dict[str, CaseResult] = field(default_factory=dict)
@@ -184,7 +189,7 @@ class Evaluation:
                 f"shard {self.settings.shard} is not accepted by itself: run all shards, then "
                 "llmops merge and llmops accept"
             )
-        goldens = _load(files, self.settings.root, self.problems)
+        goldens = _load(files, self.settings, self.problems)
         goldens = [_score_also(golden, self.also) for golden in goldens]
         prompt_versions(goldens, self.settings.root)
         for golden in goldens:
@@ -290,6 +295,19 @@ class Evaluation:
         for golden in self.goldens:
             self.want(golden, self.plan(golden))
 
+    def open_app(self, written: str | Mapping[str, Any]) -> App:
+        """
+        Return the app of the settings for ordinary tests; all of them share one outside of this process.
+
+        Raises:
+            LLMOpsError: It cannot be imported, or is described wrongly.
+        """
+        key = json.dumps(written, sort_keys=True, default=str)
+        app = self._opened.get(key) or open_app(written, self.settings)
+        if isinstance(app, RemoteApp):
+            self._opened[key] = app
+        return app
+
     def caller(self, app: App, golden: Golden | None = None) -> AppCaller:
         """Return the caller of an app for a golden file; an async app keeps one loop for all its files."""
         opentelemetry.install()
@@ -310,10 +328,14 @@ class Evaluation:
 
     def _place(self, app: App, golden: Golden | None) -> Place:
         runs_on = find_place(golden, self.settings)
-        if runs_on != "threads":
+        if runs_on != "threads" and not isinstance(app, RemoteApp):
             return self.main_thread.place(runs_on)
         # The app is kept, so that no other one gets its id.
-        return Threads(self._app_loops.setdefault(id(app), (app, LoopThread(name="llmops-app")))[1])
+        loop = LoopThread(name="llmops-app", at_end=app.close if isinstance(app, RemoteApp) else None)
+        loop = self._app_loops.setdefault(id(app), (app, loop))[1]
+        if isinstance(app, RemoteApp):
+            return Remote(app, loop)
+        return Threads(loop)
 
     def make_ready(self, goldens: Iterable[Golden], app: App | None = None) -> None:
         """
@@ -587,7 +609,7 @@ class Evaluation:
             cases = [task.case for task in self.tasks.get(golden.path, {}).values()]
             for called, path in ((app, named or "the app"), (rival, golden.rival or "")):
                 if called is not None:
-                    check_conversations(called, path, cases)
+                    check_conversations(called, name_app(path), cases)
             self.observer.note(golden, (app, rival), (named, *([golden.rival] if golden.rival else [])))
             if self.journal is not None:
                 self.journal.check(self.observer.restamp)
@@ -660,13 +682,13 @@ def _score_also(golden: Golden, metrics: Iterable[str]) -> Golden:
     return replace(golden, suite=(*golden.suite, *further))
 
 
-def _load(files: Iterable[Path], root: Path, notes: list[str]) -> list[Golden]:
+def _load(files: Iterable[Path], settings: Settings, notes: list[str]) -> list[Golden]:
     """Load the golden files, each once; the problems of all of them are raised together."""
     goldens: dict[Path, Golden] = {}
     problems: list[Problem] = []
     for file in files:
         try:
-            golden = load_golden(file, root=root)
+            golden = load_golden(file, root=settings.root, calls_app="app" not in settings.flagged)
             problems.extend(find_unfailing(golden))
             if (known := goldens.setdefault(file.resolve(), golden)) is not golden:
                 notes.append(f"{golden.path} is the same file as {known.path}, and is run once")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,7 @@ from pytest_llmops.errors import (
     UnknownMetricError,
     hint,
 )
+from pytest_llmops.golden.apps import describe_mistake, find_app_mistakes
 from pytest_llmops.golden.files import (
     describe_wrong_path,
     find_attached,
@@ -70,7 +72,12 @@ Part = TypeVar("Part")
 
 
 def load_golden(
-    path: str | Path, *, root: Path | None = None, stamps: bool = True, past: bool = False
+    path: str | Path,
+    *,
+    root: Path | None = None,
+    stamps: bool = True,
+    past: bool = False,
+    calls_app: bool = True,
 ) -> Golden:
     """
     The golden file at that path, `.yaml`, `.yml`, `.json`, or `.jsonl` with a case a line.
@@ -83,6 +90,8 @@ def load_golden(
         stamps: Whether the prompts and data that the file names must exist.
         past: It is of another revision: stamps need not exist, metrics are those that this process
             knows, and a bound that cannot fail is accepted.
+        calls_app: Whether the app that the file names is to be called, so that the environment variables
+            which it names must be set. Without `stamps` it is not.
 
     Raises:
         GoldenError: With all mistakes in the file, in the order of its lines.
@@ -110,6 +119,7 @@ def load_golden(
         stamps=stamps and not past,
         judge=settings.judge,
         past=past,
+        environment=os.environ if calls_app and stamps and not past else None,
     )
     _refuse([*mistakes, *reading.mistakes], reading, display_path, table.path)
     return reading.golden(display_path, digest, table.path)
@@ -138,7 +148,8 @@ def make_golden(  # noqa: PLR0913 - as `Golden.from_records`
     document = _make_table({**written, "cases": found.rows})
     root = Path.cwd()
     mistakes = [*found.mistakes, *find_structure_mistakes(document)]
-    reading = _Reading(document, root, stamps=True, judge=load_settings(root).judge, past=False)
+    judge = load_settings(root).judge
+    reading = _Reading(document, root, stamps=True, judge=judge, past=False, environment=os.environ)
     _refuse([*mistakes, *reading.mistakes], reading, name, name)
     content = json.dumps({**written, "cases": plain(found.rows)}, sort_keys=True, default=str)
     return reading.golden(name, sha256(content.encode("utf-8", "surrogatepass")).hexdigest(), "")
@@ -231,8 +242,15 @@ class _Reading:
         ids: Of the cases whose id can be shown, by position.
     """
 
-    def __init__(
-        self, document: Table, root: Path, *, stamps: bool, judge: Mapping[str, Any], past: bool
+    def __init__(  # noqa: PLR0913 - what a file means depends on all of it
+        self,
+        document: Table,
+        root: Path,
+        *,
+        stamps: bool,
+        judge: Mapping[str, Any],
+        past: bool,
+        environment: Mapping[str, str] | None,
     ) -> None:
         self.mistakes: list[Mistake] = []
         self.ids: dict[int, str] = {}
@@ -250,6 +268,9 @@ class _Reading:
         }
         self._models = {name: model for name, model in named.items() if model}
         self._check_ids()
+        for key in ("app", "rival"):
+            for place, mistake in find_app_mistakes(document.get(key), environment):
+                self._note((key, *place), describe_mistake((key, *place), mistake))
         for name in ("prompts", "data"):
             for at, path in enumerate(_part(document, name, Row)):
                 if (
@@ -286,8 +307,8 @@ class _Reading:
             cases=tuple(self._case(table or path, at, case) for at, case in self._cases.items()),
             table=table,
             suite=self._suite,
-            app=self._document.get("app"),
-            rival=self._document.get("rival"),
+            app=plain(self._document.get("app")),
+            rival=plain(self._document.get("rival")),
             encoder=self._models.get("encoder", "default"),
             judge=self._models.get("judge", {}),
             prompts=tuple(self._document.get("prompts", ())),

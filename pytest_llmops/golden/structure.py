@@ -59,9 +59,17 @@ def find_structure_mistakes(document: Any) -> list[Mistake]:
 
 def find_record_mistakes(record: Any) -> list[str]:
     """Every place where a mapping is no `record` of a golden file."""
-    schema = _schema()
+    return _find_mistakes_in(_schema()["properties"]["record"], record)
+
+
+def find_app_shape_mistakes(app: Any) -> list[str]:
+    """Every place where a value is no `app` of a golden file."""
+    return _find_mistakes_in(_schema()["$defs"]["app"], app)
+
+
+def _find_mistakes_in(schema: Mapping[str, Any], value: Any) -> list[str]:
     try:
-        _make_reader(schema["properties"]["record"], schema["$defs"])(record)
+        _make_reader(schema, _schema()["$defs"])(value)
     except BrokenValueError as error:
         return [_sentence(place, problem) if place else problem for place, problem in error.problems]
     return []

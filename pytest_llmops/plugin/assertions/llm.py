@@ -53,9 +53,9 @@ from pytest_llmops.runner.app.call_notes import describe_calls
 from pytest_llmops.runner.app.calls import AppCaller, Called
 from pytest_llmops.runner.app.conversation import Script, check_calling
 from pytest_llmops.runner.app.failed_calls import describe_unanswered
-from pytest_llmops.runner.app.importing import resolve_app
 from pytest_llmops.runner.app.inputs import GivenInput
 from pytest_llmops.runner.app.places import OnLoop, Threads
+from pytest_llmops.runner.app.remote.place import Remote
 from pytest_llmops.runner.app.routing import route_through
 from pytest_llmops.runner.cases.tasks import call_rules
 from pytest_llmops.runner.readiness import import_libraries
@@ -152,7 +152,7 @@ class Llm:
                     "--llm-app"
                 )
             with evaluation.recorder.importing(call_rules(golden) if golden else CallRules()):
-                app = resolve_app(named, settings.root)
+                app = evaluation.open_app(named)
         else:
             watch_end(node)
         caller = evaluation.caller(app, golden)
@@ -174,7 +174,7 @@ class Llm:
     @property
     def needs_main_thread(self) -> bool:
         """Return whether the settings name a place for the app in the main thread."""
-        return not isinstance(self.caller.place, Threads)
+        return not isinstance(self.caller.place, Threads | Remote)
 
     def __repr__(self) -> str:
         return f"<llm called {self._repeats.total()} times>"
@@ -359,7 +359,7 @@ class LlmCall:
         caller = self.llm.caller
         if loop is None and self.llm.needs_main_thread and current_thread() is not main_thread():
             raise NotScoredError("the app is called in the main thread (runs_on), so call llm() there")
-        if loop is not None:
+        if loop is not None and not isinstance(caller.place, Remote):
             running = RunningLoop(loop)
             place = OnLoop(running) if self.llm.needs_main_thread else Threads(running)
             caller = replace(caller, place=place)

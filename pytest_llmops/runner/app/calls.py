@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from pytest_llmops.errors import AnswerError, LLMOpsError, describe_error
+from pytest_llmops.errors import AnswerError, AppBusyError, LLMOpsError, describe_error
 from pytest_llmops.metrics.conversations import join_outputs
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Call, CallLog, CallRules, Recorder
@@ -127,6 +127,7 @@ class AppCaller:
                         answer = await self._attempt(turn, case, repeat, question, rules, attempts)
                 except LLMOpsError as error:
                     answer = app_failure(repeat, str(error))
+                    raised = error if isinstance(error, AppBusyError) else None
                 except Exception as error:  # noqa: BLE001 - an app is anybody's code; its exception is a result
                     raised, answer = error, self._raised(case, repeat, error)
                 if script is not None and isinstance(answer, Failure):
@@ -399,7 +400,7 @@ def _retried(calls: Sequence[Call]) -> bool:
 
 def _wait_s(error: Exception | None, attempt: int) -> float:
     """Seconds until the next attempt: by the provider's Retry-After, else 1, 2, 4 …"""
-    wait_s = None
+    wait_s = getattr(error, "retry_after_s", None)
     with suppress(Exception):  # the error is any app's, and so is its response
         wait_s = read_pause_s(error.response.headers["retry-after"])  # type: ignore[union-attr]  # as above
     return min(2.0 ** (attempt - 1) if wait_s is None else wait_s, _LONGEST_WAIT_S)

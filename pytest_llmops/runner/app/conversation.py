@@ -12,7 +12,7 @@ from typing import Any
 from pytest_llmops.errors import AppError
 from pytest_llmops.metrics.conversations import list_messages
 from pytest_llmops.printable import excerpt, printable
-from pytest_llmops.protocols import App
+from pytest_llmops.protocols import App, RemoteApp
 from pytest_llmops.records import Case, CaseTurn, TurnOutput
 
 SESSIONS = ("session", "session_id", "thread", "thread_id")
@@ -94,6 +94,10 @@ def find_calling(app: App) -> Calling:
     Raises:
         AppError: It takes one text at a time and no session, or something else that is not there.
     """
+    if isinstance(app, RemoteApp):
+        if not app.conversation:
+            raise AppError("has neither {{ messages }} nor {{ session }} in its request; add one of them")
+        return Calling(session="session", takes_messages=app.conversation == _MESSAGES)
     try:
         parameters = list(inspect.signature(app).parameters.values())
     except (TypeError, ValueError):  # of a callable of C: nothing speaks against messages
