@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_llmops.golden.loader import load_golden as load_golden
     from pytest_llmops.metrics.custom import metric as metric
     from pytest_llmops.records import Case as Case
+    from pytest_llmops.records import Golden as Golden
     from pytest_llmops.records import Output as Output
     from pytest_llmops.records import Passage as Passage
     from pytest_llmops.records import Run as Run
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Case": "records",
+    "Golden": "records",
     "Output": "records",
     "Passage": "records",
     "Run": "records",

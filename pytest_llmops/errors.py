@@ -104,12 +104,34 @@ class GoldenError(LLMOpsError):
         super().__init__("\n".join(lines))
 
 
+class CaseTableError(LLMOpsError):
+    """A table of cases cannot be read."""
+
+
 class CaseFileError(LLMOpsError):
     """A picture or table that a case names cannot be used."""
 
 
 class AppError(LLMOpsError):
     """The app under test cannot be found or imported."""
+
+
+class AppBusyError(LLMOpsError):
+    """
+    The service of an app is busy, and may answer a moment later.
+
+    Attributes:
+        status_code: Of its answer.
+        retry_after_s: How long it wants to be left alone; None where it does not say.
+    """
+
+    def __init__(self, message: str, status_code: int = 503, retry_after_s: float | None = None) -> None:
+        super().__init__(message, status_code, retry_after_s)
+        self.status_code = status_code
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class AnswerError(LLMOpsError):

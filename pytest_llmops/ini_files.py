@@ -22,6 +22,8 @@ INI_FILES = (
 )
 """Files in which pytest looks for its settings, in this order."""
 
+_TRUE = ("1", "true", "yes", "on", "t", "y")
+
 
 def read_ini(root: Path) -> tuple[str, dict[str, Any]]:
     """
@@ -52,6 +54,19 @@ def read_addopts(root: Path) -> tuple[str, tuple[str, ...]]:
         return name, tuple(shlex.split(str(written)))
     except ValueError:  # an open quote, which pytest reports
         return name, (str(written),)
+
+
+def read_strict_xfail(root: Path) -> bool:
+    """
+    Return whether pytest fails what is expected to fail and passes; as its settings have it, without flags.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    _, table = _find_pytest_table(root)
+    written = (table.get(key) for key in ("strict_xfail", "xfail_strict", "strict"))
+    first = next((value for value in written if value is not None), False)
+    return first if isinstance(first, bool) else str(first).strip().casefold() in _TRUE
 
 
 def _find_pytest_table(root: Path) -> tuple[str, Mapping[str, Any]]:

@@ -100,22 +100,59 @@ class Attached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class XFail:
+    """
+    A case that is expected to miss a check.
+
+    Attributes:
+        strict: Whether it fails a build if it passes; None leaves it to pytest's setting `strict_xfail`.
+    """
+
+    reason: str
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseTurn:
+    """
+    One turn of a case that is a conversation.
+
+    Attributes:
+        user: The message of the user.
+        reference: The expected answer of this turn; so `relevant` are passages for this turn.
+    """
+
+    user: str
+    reference: str | None = None
+    relevant: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """
-    One question to the app with the checks of its answer.
+    One question to the app with the checks of its answer, or one conversation.
 
     Attributes:
         id: Unique in its file; the item is `<file>::<id>`.
-        input: The argument of the app; a string, or any JSON value.
+        input: The argument of the app; a string, or any JSON value. Of a conversation the messages of its
+            history and of the user.
+        turns: Of a conversation, for which the app is called once a turn; empty for one question.
+        history: Messages before the first turn, each with `role` and `content`.
+        checks: Those of a turn have its number in the name of the metric, see `registry.turn_metric`.
         attached: The files that the input names.
         relevant: Ids of the passages that contain the answer.
         repeats: Number of calls of the app, `auto` while a verdict is open; None leaves it to the settings.
         live: Its model calls are made in every run and never replayed.
         group: Cases of one question have one group; empty for a case of its own.
+        description: For people.
+        metadata: For other tools; nothing here reads it.
+        skip: Why it is not run; empty for a case that is.
     """
 
     id: str
     input: Any
+    turns: tuple[CaseTurn, ...] = ()
+    history: tuple[Mapping[str, str], ...] = ()
     attached: tuple[Attached, ...] = ()
     reference: str | None = None
     relevant: tuple[str, ...] = ()
@@ -125,6 +162,10 @@ class Case:
     live: bool = False
     group: str = ""
     source: Source | None = None
+    description: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    skip: str = ""
+    xfail: XFail | None = None
 
 
 ANCHORS = "#anchors"
@@ -149,8 +190,9 @@ class Golden:
 
     Attributes:
         path: From the project's root, with forward slashes.
-        app: `module:attribute` of the app under test.
-        rival: `module:attribute` of another app that gets the same cases, for comparison.
+        app: The app under test as it is written: `module:attribute`, a URL, or a mapping with `http` or
+            `command`.
+        rival: Another app that gets the same cases, for comparison, written likewise.
         judge: The chat model that judges answers, as `judge:` names it; empty leaves it to the settings.
         prompts: Files or folders with the app's prompts, from the project's root; they stamp a run.
         data: Files or folders from which the app answers, documents or an index; they stamp it too.
@@ -168,13 +210,14 @@ class Golden:
         suite_lines: Metric of the suite to the line on which it is written, from 1.
         measures: Bounds of features, by their key under `suite`: `mutation` to `lies` to `>= 0.9`. Each is
             judged by what measures it, and by no ordinary run.
+        table: File that has the cases, from the project's root; empty where the golden file has them.
     """
 
     path: str
     cases: tuple[Case, ...]
     suite: tuple[SuiteCheck, ...] = ()
-    app: str | None = None
-    rival: str | None = None
+    app: str | Mapping[str, Any] | None = None
+    rival: str | Mapping[str, Any] | None = None
     encoder: str = "default"
     judge: Mapping[str, Any] = field(default_factory=dict)
     prompts: tuple[str, ...] = ()
@@ -192,6 +235,43 @@ class Golden:
     bound_lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
     suite_lines: Mapping[str, int] = field(default_factory=dict, compare=False)
     measures: Mapping[str, Mapping[str, Bound]] = field(default_factory=dict)
+    table: str = ""
+
+    @classmethod
+    def from_records(  # noqa: PLR0913 - the keys of a golden file
+        cls,
+        records: Any,
+        *,
+        checks: Mapping[str, Any] | None = None,
+        suite: Mapping[str, Any] | None = None,
+        app: str | None = None,
+        judge: Mapping[str, Any] | str | None = None,
+        columns: Mapping[str, str] | None = None,
+        name: str = "records",
+    ) -> Golden:
+        """
+        Return a golden set of records, each of which is a case.
+
+        Args:
+            records: Mappings of column to value: rows of a table, a pandas or polars data frame, a data set
+                of Hugging Face.
+            checks: Of every case, as under `checks` of a golden file.
+            suite: Over all cases, as under `suite`.
+            app: `module:attribute`; a callable is passed to `run_golden`.
+            judge: As under `judge`.
+            columns: Key of a case to the name of its column, as under `cases: {columns: …}`.
+            name: What stands for the golden file in the ids of items and in messages.
+
+        Raises:
+            GoldenError: With all mistakes in the records and checks; the line is the number of the record.
+        """
+        from importlib import import_module
+
+        make = import_module(f"{__package__}.golden.loader").make_golden  # which reads into these records
+        golden: Golden = make(
+            records, checks=checks, suite=suite, app=app, judge=judge, columns=columns, name=name
+        )
+        return golden
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,7 +330,7 @@ class Span:
         start: Seconds since the epoch, as `end`.
         events: Mappings of `name` and `attributes`: events, exceptions, links, baggage.
         trace_id: The trace that it is part of; empty if there is none.
-        origin: Its source: `opentelemetry`, `log`, `otlp`, `langsmith`, `recorder`.
+        origin: Its source: `opentelemetry`, `log`, `otlp`, `langsmith`, `recorder`, `response`.
         resource: Attributes of the process and of the library that traces: resource and scope.
         repeat: Of the case, where the span is kept with its result.
     """
@@ -348,6 +428,7 @@ class Output:
         elsewhere: By host, how many requests that are no model calls went to other machines.
         unseen: By destination, how many connections the app opened in which nobody looked.
         changed_input: The app changed the input that it was called with, which was a copy for this call.
+        first_token_s: Until the first text of a streamed answer came, of an app behind a URL.
     """
 
     text: str
@@ -365,6 +446,7 @@ class Output:
     elsewhere: Mapping[str, int] = field(default_factory=dict)
     unseen: Mapping[str, int] = field(default_factory=dict)
     changed_input: bool = False
+    first_token_s: float | None = None
 
     def __repr__(self) -> str:
         set_ = [own for own in fields(self) if own.name == "text" or getattr(self, own.name) != _default(own)]
@@ -401,11 +483,26 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TurnOutput:
+    """
+    One turn of a conversation: the user's message, the app's answer to it, and the spans it left meanwhile.
+
+    Attributes:
+        asked: The turn as its case has it.
+    """
+
+    asked: CaseTurn
+    output: Output
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """
     Input of a metric: one output, the facts of its case, and its trace.
 
     Attributes:
+        turns: Of a conversation, of which `output` is what the metric reads; else empty.
         case: The item's id, or another name of the sample's source, under which model calls of judges are
             recorded.
         rival: Another answer to the same input, for metrics of pairs.
@@ -418,9 +515,10 @@ class Sample:
     spans: tuple[Span, ...] = ()
     case: str = ""
     rival: str | None = None
+    turns: tuple[TurnOutput, ...] = ()
 
 
-Stage = Literal["app", "score", "rival", "unseen"]
+Stage = Literal["app", "score", "rival", "unseen", "inapplicable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -450,7 +548,9 @@ class Failure:
     Attributes:
         metric: Empty if the app itself broke.
         stage: `rival` if a metric of pairs had no second answer, which is no fault of the app; `unseen` if
-            the app shows nothing of what the metric judges, so that its check is undecided.
+            the app shows nothing of what the metric judges, so that its check is undecided; `inapplicable`
+            if the output has nothing that the metric could judge, so that its check is undecided and a suite
+            leaves the case out.
         usage: Of the model calls of a repeat in which the app broke; `failed_calls` are among them.
         traceback: Of an app that raised: its own frames as text, masked; empty if it has none.
         attempts: Calls of the app for this repeat, all of which a provider's failure broke.
@@ -506,6 +606,24 @@ class ScoredOutput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """
+    One answered turn of a conversation, as a result keeps it.
+
+    Attributes:
+        turn: Counts from 1.
+        text: The app's answer.
+    """
+
+    turn: int
+    user: str
+    text: str
+    repeat: int = 0
+    tool_calls: tuple[ToolCall, ...] = ()
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
     """
     Everything that one case produced.
@@ -527,7 +645,9 @@ class CaseResult:
         spent: In a baseline, what its repeats used together, without how the calls were answered.
         error_logs: Log records of the level ERROR and above, of the app and its rival meanwhile.
         input: Of the case, masked; None in a baseline.
+        turns: Of a conversation, those that were answered, of all repeats; none in a baseline.
         spans: Of the repeats whose traces are kept, masked and without their resource.
+        xfail: Of its case, with `strict` as it was decided for the run; None in a baseline.
     """
 
     case: str
@@ -548,7 +668,14 @@ class CaseResult:
     error_logs: int = 0
     spent: Usage | None = None
     input: Any = None
+    turns: tuple[Turn, ...] = ()
     spans: tuple[Span, ...] = ()
+    xfail: XFail | None = None
+
+    @property
+    def breakages(self) -> tuple[Failure, ...]:
+        """The failures but for metrics that an output gives nothing to judge, which breaks no case."""
+        return tuple(failure for failure in self.failures if failure.stage != "inapplicable")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -570,6 +697,20 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitWait:
+    """
+    Cost of a provider's limits.
+
+    Attributes:
+        waited_s: Seconds in which at least one call waited, of the process that waited longest.
+        calls: How many calls waited.
+    """
+
+    waited_s: float
+    calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """
     One pass over golden files.
@@ -583,6 +724,8 @@ class Run:
         parts: The runs that it was merged from; empty for one that was made in one piece.
         errors: Sentences on what broke and belongs to no case.
         notes: Sentences on results and recordings that could not be kept, and the like.
+        limits: By host, what its limits cost; those that limited nothing are left out.
+        skipped: Ids of the cases that their golden files skip, each with the reason; they have no result.
     """
 
     signature: Mapping[str, str]
@@ -595,13 +738,18 @@ class Run:
     parts: tuple[Part, ...] = ()
     errors: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    limits: Mapping[str, LimitWait] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 Outcome = Literal["passed", "failed", "regressed", "undecided", "error"]
 OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "regressed", "undecided", "error")
-Status = Outcome | Literal["known"]
-"""What is counted: an outcome, or `known` where it does not fail the build since the baseline has it too."""
-STATUSES: tuple[Status, ...] = (*OUTCOMES, "known")
+Status = Outcome | Literal["known", "xfailed", "xpassed"]
+"""
+What is counted: an outcome, or `known` where it does not fail the build since the baseline has it too. A case
+that its golden file expects to fail is `xfailed` or, where it passes, `xpassed`.
+"""
+STATUSES: tuple[Status, ...] = (*OUTCOMES, "known", "xfailed", "xpassed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -616,6 +764,8 @@ class Verdict:
         interval: Of the difference from the baseline, or of the gain over a rival, at the comparison's level.
         corrected: The mean that labels of people show, with the ends of its interval; None without labels.
         advice: The remedy, or the drop that a larger run would find.
+        xfail: Why the golden file expects the case to fail; only where that decides: on a check that is
+            missed, and on those of a case that passes and is not strict.
     """
 
     check: str
@@ -634,6 +784,12 @@ class Verdict:
     evidence: tuple[Any, ...] = ()
     advice: str = ""
     known: bool = False
+    xfail: str = ""
+
+    @property
+    def excused(self) -> bool:
+        """Whether it decides nothing, for the baseline has it too or the golden file expects it."""
+        return self.known or bool(self.xfail)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -657,6 +813,8 @@ class Comparison:
         not_stamped: What else may differ, a line each, since one of the runs has no stamps of it.
         stamped: The kinds of stamps that both runs have.
         since_release: How far the means are from those of the release, a sentence; empty without one.
+        skipped: Cases of the new run that were not run, with the reason; `missing` has none of them.
+        unjudged: Of these, the ones that the baseline has: they leave the comparison undecided at best.
     """
 
     outcome: Outcome
@@ -669,3 +827,5 @@ class Comparison:
     not_stamped: tuple[str, ...] = ()
     stamped: tuple[str, ...] = ()
     since_release: str = ""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    unjudged: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ from pytest_llmops.documents.reading import (
     reader_of,
     show,
     some,
+    whole,
 )
 from pytest_llmops.records import RunsOn
 
@@ -97,6 +98,17 @@ def _read_place(value: Any) -> str:
     return str(one_of(*get_args(RunsOn))(value))
 
 
+def _read_app(value: Any) -> str | Mapping[str, Any]:
+    """Read how an app is named; the shape of a mapping is checked as that of `app` in a golden file."""
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, Mapping) and value:
+        return dict(value)
+    raise BrokenValueError(
+        f'must be "module:attribute", a URL, or a table with http or command, not {show(value)}'
+    )
+
+
 _WHOLE = checked(_number(int), "a whole number above 0", lambda count: count > 0 and count % 1 == 0)
 _READERS: Mapping[Any, Reader] = {
     bool: lambda value: value == "true" if value in ("true", "false") else read_flag(value),
@@ -106,10 +118,14 @@ _READERS: Mapping[Any, Reader] = {
     "html": checked(
         read_text, "a file that ends in .html", lambda name: Path(name).suffix in {".html", ".htm"}
     ),
+    "concurrency": any_of(one_of("auto"), lambda value: int(_WHOLE(value))),
     "repeats": any_of(one_of("auto"), _read_repeat_count),
     "repeat_count": _read_repeat_count,
     "shard": read_shard,
     "runs_on": _read_place,
+    "app": _read_app,
+    "seconds": checked(_number(float), "a number of seconds above 0", lambda seconds: 0 < seconds < math.inf),
+    "statuses": any_of(read_text, whole(100, 599), list_of(any_of(read_text, whole(100, 599)))),
     "budget": lambda value: str(value) if type(value) in {int, float} else read_text(value),
     "judge": _read_judge,
     "attack": _read_attack,

@@ -12,17 +12,29 @@ from pytest_llmops.cli.isolation import run_isolated
 from pytest_llmops.cli.progress import show_progress
 from pytest_llmops.evaluation.conclusion import conclude, find_status, make_run, red_verdicts, save_run
 from pytest_llmops.evaluation.environment import describe_environment
+from pytest_llmops.evaluation.estimate import estimate_run
 from pytest_llmops.evaluation.reporting import forget_report, report_run
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden import find_golden_files
 from pytest_llmops.golden.files import shown_path
+from pytest_llmops.ini_files import read_strict_xfail
+from pytest_llmops.printable import printable
 from pytest_llmops.records import Status, Verdict
 from pytest_llmops.reports.terminal import render_case, render_suite
 from pytest_llmops.revision.git import pin_environment
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.routing import route_through
 from pytest_llmops.runner.cases.store import SharedStore
-from pytest_llmops.settings import INI_KEYS, Settings, find_root, flag_words, load_settings, typed_path
+from pytest_llmops.settings import (
+    AFFECTED_HELP,
+    INI_KEYS,
+    Settings,
+    affected_baseline,
+    find_root,
+    flag_words,
+    load_settings,
+    typed_path,
+)
 
 _BROKEN = 3
 
@@ -45,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="resume a run that was killed or stopped: finished cases are not run again",
     )
+    parser.add_argument("--affected", metavar="REF", help=AFFECTED_HELP)
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="show the cases, model calls, tokens and dollars that are expected; call nothing",
+    )
     parser.add_argument("--also", action="append", default=[], help=argparse.SUPPRESS)  # of `llmops choose`
     parser.set_defaults(do=_start)
 
@@ -61,7 +79,31 @@ def add_approvals(parser: argparse.ArgumentParser) -> None:
 
 
 def _start(given: argparse.Namespace) -> int:
+    if given.dry_run:
+        return _show_estimate(given)
     return run_isolated(given, run) if given.isolate else run(given)
+
+
+def _show_estimate(given: argparse.Namespace) -> int:
+    pin_environment(dict(os.environ))
+    evaluation = Evaluation.open(_settings(given), naming="pass --app", listens=False)
+    try:
+        _load(evaluation, given)
+        evaluation.want_all()
+        print("\n".join(estimate_run(evaluation)))  # noqa: T201 - a command talks to its user
+    finally:
+        evaluation.close()
+        pin_environment(None)
+    return 0
+
+
+def _load(evaluation: Evaluation, given: argparse.Namespace) -> None:
+    """Read the golden files that are named, or those of the settings, and their baseline."""
+    settings = evaluation.settings
+    evaluation.also, evaluation.strict_xfail = given.also, read_strict_xfail(settings.root)
+    files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
+    named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
+    evaluation.load(files, named=named, accept=given.accept, approvals=given.allow_loosening)
 
 
 def run(given: argparse.Namespace, store: SharedStore | None = None, lost: str = "") -> int:
@@ -88,19 +130,19 @@ def _settings(given: argparse.Namespace) -> Settings:
     flags = {name: getattr(given, name) for name in _FLAGS}
     for name in ("out", "html", "baseline", "home", "cassettes"):
         flags[name] = typed_path(name, flags[name], Path.cwd())
+    flags["baseline"] = affected_baseline(given.affected, flags["baseline"])
     return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
 
 
 def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int:
     settings = _settings(given)
     forget_report(settings)
-    files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
     ledger = store.ledger if store else None
     evaluation = Evaluation.open(settings, naming="pass --app", store=store, ledger=ledger)
-    evaluation.also = given.also
     try:
-        named = [shown_path(Path.cwd() / path, settings.root) for path in given.golden]
-        evaluation.load(files, named=named, accept=given.accept, approvals=given.allow_loosening)
+        _load(evaluation, given)
+        if given.affected:
+            evaluation.run_affected()
         begun = store is not None and bool(store.read_all())  # by an earlier process of this run
         evaluation.keep(resumes=given.resume, begins=not begun)
         output = sys.stdout, sys.stderr
@@ -131,6 +173,8 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
         environment=describe_environment(settings.root),
         errors=evaluation.all_errors(),
         notes=evaluation.all_problems(),
+        limits=evaluation.limits(),
+        skipped=evaluation.skipped,
     )
     unkept = save_run(run, settings.path(settings.last_run))
     evaluation.problems += filter(None, [unkept])
@@ -145,7 +189,7 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     conclusion = conclude(
         evaluation,
         run,
-        notes=evaluation.source.doubts(),
+        notes=[*_list_skipped(evaluation), *evaluation.source.doubts()],
         accept=given.accept and not unsaved,
         permission="--allow-loosening",
     )
@@ -160,6 +204,11 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     if conclusion.broken or broken:
         return _BROKEN
     return int(conclusion.red or bool(red))
+
+
+def _list_skipped(evaluation: Evaluation) -> Iterator[str]:
+    for case, reason in evaluation.skipped.items():
+        yield f"skipped: {printable(case)} ({reason})"
 
 
 def judge_all(evaluation: Evaluation) -> Iterator[tuple[Sequence[Verdict], str]]:

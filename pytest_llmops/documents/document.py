@@ -27,6 +27,12 @@ def read_document(raw: bytes, suffix: str = ".yaml") -> tuple[Any, list[Mistake]
 
     What is no UTF-8 or contains a control character is one mistake, and no value.
     """
+    text, mistakes = read_text(raw)
+    return (None, mistakes) if text is None else _READERS[suffix](text)
+
+
+def read_text(raw: bytes) -> tuple[str | None, list[Mistake]]:
+    """Return the text of a file; or None, and the reason why it is none."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -37,4 +43,4 @@ def read_document(raw: bytes, suffix: str = ".yaml") -> tuple[Any, list[Mistake]
     if match := _NOT_TEXT.search(text):
         message = f"the control character U+{ord(match[0]):04X} is not allowed in a file; write an escape"
         return None, [Mistake(line=len(split_lines(text[: match.start()])), message=message)]
-    return _READERS[suffix](text)
+    return text, []

@@ -92,6 +92,7 @@ def _compare_part(
     ran, asked = (
         {of(result) for result in run.results} for of in (attrgetter("case"), attrgetter("input_hash"))
     )
+    ran |= run.skipped.keys()
     met = [one for one in (base.results if base else ()) if one.case in ran or one.input_hash in asked]
     comparison = compare_(base and replace(base, results=tuple(met)), replace(run, suite={}))
     missing = {result.case for result in base.results} - ran - {*comparison.missing} if base else set()

@@ -12,13 +12,13 @@ from pytest_llmops.errors import RunFileError
 from pytest_llmops.evaluation.anchors import describe_unscored_anchors
 from pytest_llmops.evaluation.baseline import accept_into_baseline
 from pytest_llmops.evaluation.run import Evaluation
-from pytest_llmops.gates.case_results import describe_empty_answers, describe_unscored
+from pytest_llmops.gates.case_results import describe_empty_answers, describe_left_out, describe_unscored
 from pytest_llmops.gates.copies import describe_copies, mark_copies
 from pytest_llmops.gates.labelled_means import describe_corrections
 from pytest_llmops.gates.outcomes import count, name_files, worst
 from pytest_llmops.golden.identity import cases_by_id
-from pytest_llmops.printable import counted, name_some
-from pytest_llmops.records import CaseResult, Golden, Outcome, Run, Status, Verdict
+from pytest_llmops.printable import counted, name_some, printable
+from pytest_llmops.records import CaseResult, Golden, LimitWait, Outcome, Run, Status, Verdict
 from pytest_llmops.reports.document import write_terminal
 from pytest_llmops.reports.files.run_file import write_run
 from pytest_llmops.reports.loosening import render_loosened
@@ -27,8 +27,9 @@ from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.revision.approvals import sort_by_approval
 from pytest_llmops.revision.loosening import Loosening
 from pytest_llmops.revision.merging import leave_out_old_checks
-from pytest_llmops.runner.app.call_notes import describe_calls, describe_equal_answers
+from pytest_llmops.runner.app.call_notes import describe_calls, describe_equal_answers, describe_remote
 from pytest_llmops.runner.app.failed_calls import describe_unanswered
+from pytest_llmops.runner.readiness import app_path
 from pytest_llmops.runner.signature import describe_tool_lock, sign_run
 from pytest_llmops.runner.usage import sum_outputs
 from pytest_llmops.settings import Settings
@@ -120,8 +121,11 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
     for error in evaluation.all_errors() if run is None else run.errors:
         conclusion.add(error, "error", counted=True)
     resumed = evaluation.journal.describe(conclusion.run.results) if evaluation.journal else ""
-    conclusion.problems += filter(None, [resumed, *notes, *evaluation.all_problems()])
+    affected = evaluation.affected.describe(conclusion.run.results) if evaluation.affected else ""
+    conclusion.problems += filter(None, [resumed, affected, *notes, *evaluation.all_problems()])
     conclusion.problems += describe_calls(evaluation.goldens, conclusion.run.results, source.base)
+    apps = [(golden, app_path(golden, evaluation.settings)) for golden in evaluation.goldens]
+    conclusion.problems += describe_remote(apps, conclusion.run.results)
     if run is not None:
         if accept:
             line, accepted = accept_into_baseline(run, settings)
@@ -196,13 +200,15 @@ def red_verdicts(verdicts: Iterable[Verdict], settings: Settings) -> list[Verdic
     return [
         verdict
         for verdict in verdicts
-        if is_red(verdict.outcome, settings) and (known_fail or not verdict.known)
+        if is_red(verdict.outcome, settings) and (known_fail or not verdict.known) and not verdict.xfail
     ]
 
 
 def find_status(verdicts: Sequence[Verdict], settings: Settings) -> Status:
     """Return the word by which a case or suite check is counted: by what fails the build, if anything."""
     red = red_verdicts(verdicts, settings)
+    if not red and (expected := [verdict for verdict in verdicts if verdict.xfail]):
+        return "xpassed" if all(verdict.outcome == "passed" for verdict in expected) else "xfailed"
     if not red and any(verdict.known for verdict in verdicts):
         return "known"
     return worst(verdict.outcome for verdict in red or verdicts)
@@ -218,11 +224,14 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
     environment: Mapping[str, str] | None = None,
     errors: Iterable[str] = (),
     notes: Iterable[str] = (),
+    limits: Mapping[str, LimitWait] | None = None,
+    skipped: Mapping[str, str] | None = None,
 ) -> Run:
     """
     Sign the results and sum their usage, ready to be written.
 
     Args:
+        goldens: Without the cases that are skipped.
         stamps: Of the apps, `Evaluation.stamps`; without them the run says that its code is not stamped.
         errors: As of a run, and so `notes`.
     """
@@ -246,6 +255,8 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
         shard=settings.shard or "",
         errors=tuple(map(mask, errors)),
         notes=tuple(map(mask, notes)),
+        limits=limits or {},
+        skipped=dict(sorted((skipped or {}).items())),
     )
 
 
@@ -265,6 +276,25 @@ def save_run(run: Run, path: Path) -> str:
     return ""
 
 
+def _judge_skipped(evaluation: Evaluation, conclusion: Conclusion) -> None:
+    """
+    Name the skipped cases that the baseline has, by their reasons.
+
+    They are undecided. Against a revision, a skip that is new there is listed as loosening, and one that is
+    as old as the baseline decides nothing.
+    """
+    by_reason: dict[str, list[str]] = {}
+    for case in evaluation.judge.skipped_cases():
+        by_reason.setdefault(evaluation.skipped[case], []).append(printable(case))
+    for reason, cases in by_reason.items():
+        line = f"skipped, and in the baseline: {name_some(cases, _NAMED)} ({reason})"
+        if evaluation.source.revision is not None:
+            conclusion.problems.append(f"warning: {line}")
+            continue
+        conclusion.add(f"undecided: {line}", "undecided")
+        conclusion.outcomes += ["undecided"] * len(cases)
+
+
 def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None:
     """Add verdicts of no item, and all that is undecided or missing in the run as a whole."""
     verdicts = evaluation.suite_verdicts({result.case: result for result in run.results})
@@ -275,8 +305,10 @@ def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None
         line = f"undecided: in the baseline, and in no golden file any more: {named}"
         conclusion.add(line, "undecided")
         conclusion.outcomes += ["undecided"] * len(lost)
+    _judge_skipped(evaluation, conclusion)
     for golden in evaluation.goldens:
         checked = {check.metric for check in golden.suite}
+        conclusion.problems += describe_left_out(sorted(checked), golden.path, run.results)
         for verdict in verdicts[golden.path]:
             if verdict.outcome != "passed" and verdict.metric not in checked:
                 why = f"{verdict.reason}; {verdict.advice}".rstrip("; ")

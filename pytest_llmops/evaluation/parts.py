@@ -25,7 +25,7 @@ from pytest_llmops.gates.stamps import (
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.golden.shards import Shard
 from pytest_llmops.printable import name_some, printable
-from pytest_llmops.records import CaseResult, ModelCall, Part, Run
+from pytest_llmops.records import CaseResult, LimitWait, ModelCall, Part, Run
 from pytest_llmops.runner.signature import describe_part, read_part, sign_results
 from pytest_llmops.runner.stamps.files_read import join_folders
 from pytest_llmops.runner.usage import sum_outputs
@@ -70,10 +70,23 @@ def merge(runs: Sequence[Run], names: Sequence[str] | None = None) -> Run:
         usage=sum_outputs(results),
         anchors=tuple(anchors[case] for case in sorted(anchors)),
         environment=_join_environments([run.environment for run in runs]),
+        limits=_join_limits([run.limits for run in runs]),
+        skipped={case: reason for run in runs for case, reason in run.skipped.items()},
         parts=tuple(part for run in runs for part in _list_parts(run)),
         errors=tuple(dict.fromkeys(error for run in runs for error in run.errors)),
         notes=tuple(dict.fromkeys(note for run in runs for note in run.notes)),
     )
+
+
+def _join_limits(limits: Sequence[Mapping[str, LimitWait]]) -> dict[str, LimitWait]:
+    """Return what limits cost all runs, which waited at the same time."""
+    joined = {}
+    for host in sorted({host for of_run in limits for host in of_run}):
+        waits = [of_run[host] for of_run in limits if host in of_run]
+        joined[host] = LimitWait(
+            waited_s=max(wait.waited_s for wait in waits), calls=sum(wait.calls for wait in waits)
+        )
+    return joined
 
 
 def _list_parts(run: Run) -> Sequence[Part]:

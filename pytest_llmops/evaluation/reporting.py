@@ -95,7 +95,8 @@ def _find_sides(
 
     source, settings, judge = evaluation.source, evaluation.settings, evaluation.judge
     lost = judge.lost_cases()
-    compared_cases = {*lost, *(result.case for result in run.results)}
+    skipped = judge.skipped_cases() if source.revision is None else []
+    compared_cases = {*lost, *skipped, *(result.case for result in run.results)}
     base = source.base and replace(
         source.base,
         results=tuple(result for result in source.base.results if result.case in compared_cases),
@@ -105,8 +106,8 @@ def _find_sides(
     )
     nothing = [verdict for verdict in comparison.verdicts if verdict.check == NOTHING]
     verdicts = (*measured, *_list_verdicts(evaluation, run), *nothing)
-    decisive: list[Outcome] = [verdict.outcome for verdict in verdicts if not verdict.known]
-    compared = worst([*decisive, "undecided"] if lost else decisive)
+    decisive: list[Outcome] = [verdict.outcome for verdict in verdicts if not verdict.excused]
+    compared = worst([*decisive, "undecided"] if lost or skipped else decisive)
     named = "" if base is None else settings.baseline or settings.accepted
     base = base or Run(signature={}, results=())
     file = named if source.revision or not named else str(settings.path(named))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections import defaultdict
@@ -17,21 +18,27 @@ from pytest_llmops.errors import GoldenError, Problem, SettingsError
 from pytest_llmops.evaluation.anchors import AnchorCaller, plan_anchors
 from pytest_llmops.gates.copies import mark_copies, may_have_copies
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
+from pytest_llmops.gates.expected import find_unfailing
 from pytest_llmops.gates.release import Release, ReleasePlanner, last_share
 from pytest_llmops.gates.repeats import RepeatPlanner
-from pytest_llmops.gates.stamps import join_stamps
+from pytest_llmops.gates.stamps import STAMPED, join_stamps
 from pytest_llmops.golden.anchors import load_anchors
+from pytest_llmops.golden.apps import name_app
 from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.golden.shards import cases_of
-from pytest_llmops.protocols import App
+from pytest_llmops.protocols import App, RemoteApp
 from pytest_llmops.recorder import Recorder, describe_services
 from pytest_llmops.recorder.loop_thread import LoopThread
-from pytest_llmops.records import ANCHORS, CaseResult, Golden, Run, SuiteCheck, Verdict
+from pytest_llmops.records import ANCHORS, CaseResult, Golden, LimitWait, Run, SuiteCheck, Verdict
 from pytest_llmops.runner.app import process_end
+from pytest_llmops.runner.app.call_notes import describe_limits
 from pytest_llmops.runner.app.calls import AppCaller
+from pytest_llmops.runner.app.conversation import check_conversations
 from pytest_llmops.runner.app.main_thread import MainThread
 from pytest_llmops.runner.app.places import Place, Threads
+from pytest_llmops.runner.app.remote.opening import open_app
+from pytest_llmops.runner.app.remote.place import Remote
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget, describe_budget, open_budget
 from pytest_llmops.runner.cases.case_runner import CaseRunner, NotBegunError, latest
@@ -55,6 +62,7 @@ from pytest_llmops.settings import Settings
 from pytest_llmops.traces import opentelemetry
 
 if TYPE_CHECKING:  # with all gates and reports, which ordinary tests do without
+    from pytest_llmops.evaluation.affected import Affected
     from pytest_llmops.evaluation.journal import Journal
     from pytest_llmops.evaluation.source import BaselineSource
     from pytest_llmops.gates.judgement import Judge
@@ -74,11 +82,14 @@ class Evaluation:
         naming: Advice on naming an app, for the message of a run that has none.
         also: Metrics that each case is scored by besides those of its golden file, without a bound.
         raised: Exceptions of the app by case, where a debugger will want them; else None.
+        strict_xfail: Whether cases that are expected to fail, and do not say so themselves, are strict; None
+            if none is expected to fail.
         main_thread: Has apps called that need it, whenever this run waits.
         store: Where results are shared with the other processes of the run.
         source: The golden files and their baseline, with `judge`; ordinary tests have neither.
         tasks: By golden file the tasks that are wanted of it, by item id.
         journal: Keeps the results as they come, where the run may be gone on with.
+        affected: Has the baseline's results of the cases that no change can have touched.
         refused: Why nothing can be run at all.
         problems: Sentences about records that could not be kept with the results.
         started_s: Monotonic clock, for the summary.
@@ -93,10 +104,12 @@ class Evaluation:
     budget: Budget | None = None
     raised: dict[str, BaseException] | None = None
     also: Sequence[str] = ()
+    strict_xfail: bool | None = False
     source: BaselineSource = field(init=False, repr=False)
     judge: Judge = field(init=False, repr=False)
     tasks: dict[str, dict[str, Task]] = field(default_factory=dict)
     journal: Journal | None = None
+    affected: Affected | None = None
     refused: str = ""
     problems: list[str] = field(default_factory=list)
     started_s: float = field(default_factory=time.monotonic)
@@ -104,6 +117,7 @@ class Evaluation:
     _runners: dict[str, CaseRunner] = field(default_factory=dict)
     _suites: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
     main_thread: MainThread = field(default_factory=MainThread)
+    _opened: dict[str, App] = field(default_factory=dict)
     _app_loops: dict[int, tuple[App, LoopThread]] = field(default_factory=dict)
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-llm"))
     _taken_over: dict[str, CaseResult] = field(default_factory=dict)
@@ -175,7 +189,7 @@ class Evaluation:
                 f"shard {self.settings.shard} is not accepted by itself: run all shards, then "
                 "llmops merge and llmops accept"
             )
-        goldens = _load(files, self.settings.root, self.problems)
+        goldens = _load(files, self.settings, self.problems)
         goldens = [_score_also(golden, self.also) for golden in goldens]
         prompt_versions(goldens, self.settings.root)
         for golden in goldens:
@@ -223,6 +237,12 @@ class Evaluation:
         elif self.store is not None and self.store.has_journal():
             self.journal = Journal.join(self.settings, self.goldens, seen, resumes=resumes)
 
+    def run_affected(self) -> None:
+        """Take the baseline's results of the cases that no change since its revision can have touched."""
+        from pytest_llmops.evaluation.affected import Affected
+
+        self.affected = Affected(self.source, self.settings)
+
     def is_over(self, run: Run) -> bool:
         """Return whether nothing of an unfinished run is left to go on with, now that this one has ended."""
         if self.journal is None or not self.journal.resumes:
@@ -232,7 +252,7 @@ class Evaluation:
     def compare_with(self, source: BaselineSource) -> None:
         """Run the golden files of a source, and judge them against its baseline."""
         self.observer.watch()
-        self.source = source
+        self.source = source = source.leave_out_skipped(strict=self.strict_xfail)
         self.settings = replace(self.settings, prices={**self.settings.prices, **source.prices})
         self.judge = source.judge(self.settings)
 
@@ -241,9 +261,16 @@ class Evaluation:
         return self.source.goldens
 
     @property
+    def skipped(self) -> dict[str, str]:
+        """Why cases of the golden files are not run, by item id; `goldens` has none of them."""
+        return {id_: case.skip for id_, case in self.source.skipped.items()}
+
+    @property
     def recorder(self) -> Recorder:
         if self._recorder is None:
-            self._recorder = open_recorder(self.settings, self.budget)
+            self._recorder = open_recorder(
+                self.settings, self.budget, self.store.folder if self.store else None
+            )
         return self._recorder
 
     @property
@@ -262,6 +289,24 @@ class Evaluation:
     def want(self, golden: Golden, tasks: Iterable[Task]) -> None:
         """Have these tasks run once their file is started."""
         self.tasks.setdefault(golden.path, {}).update((task.id, task) for task in tasks)
+
+    def want_all(self) -> None:
+        """Have every case of every golden file run."""
+        for golden in self.goldens:
+            self.want(golden, self.plan(golden))
+
+    def open_app(self, written: str | Mapping[str, Any]) -> App:
+        """
+        Return the app of the settings for ordinary tests; all of them share one outside of this process.
+
+        Raises:
+            LLMOpsError: It cannot be imported, or is described wrongly.
+        """
+        key = json.dumps(written, sort_keys=True, default=str)
+        app = self._opened.get(key) or open_app(written, self.settings)
+        if isinstance(app, RemoteApp):
+            self._opened[key] = app
+        return app
 
     def caller(self, app: App, golden: Golden | None = None) -> AppCaller:
         """Return the caller of an app for a golden file; an async app keeps one loop for all its files."""
@@ -283,10 +328,14 @@ class Evaluation:
 
     def _place(self, app: App, golden: Golden | None) -> Place:
         runs_on = find_place(golden, self.settings)
-        if runs_on != "threads":
+        if runs_on != "threads" and not isinstance(app, RemoteApp):
             return self.main_thread.place(runs_on)
         # The app is kept, so that no other one gets its id.
-        return Threads(self._app_loops.setdefault(id(app), (app, LoopThread(name="llmops-app")))[1])
+        loop = LoopThread(name="llmops-app", at_end=app.close if isinstance(app, RemoteApp) else None)
+        loop = self._app_loops.setdefault(id(app), (app, loop))[1]
+        if isinstance(app, RemoteApp):
+            return Remote(app, loop)
+        return Threads(loop)
 
     def make_ready(self, goldens: Iterable[Golden], app: App | None = None) -> None:
         """
@@ -327,7 +376,7 @@ class Evaluation:
 
     def run(self, app: App | None = None) -> None:
         """Run all cases of all files, file by file."""
-        self._want_all()
+        self.want_all()
         self.make_ready(self.goldens, app)
         for golden in self.goldens:
             self.start(golden, app)
@@ -335,7 +384,7 @@ class Evaluation:
 
     def give_up(self, reason: str) -> None:
         """Take the results of earlier processes; a case without one is an error for that reason."""
-        self._want_all()
+        self.want_all()
         results = self.results()
         self._taken_over = {
             task.id: results.get(task.id) or give_up(task.id, task.case, reason)
@@ -387,7 +436,10 @@ class Evaluation:
         """A verdict for each suite check of a file with all its cases; made once, for items and table."""
         self._note_anchors(golden)
         if golden.path not in self._suites:
-            self._suites[golden.path] = self.judge.judge_suite(golden, mark_copies(results))
+            verdicts = self.judge.judge_suite(golden, mark_copies(results))
+            if self.affected is not None:
+                verdicts = self.affected.doubt(verdicts, results)
+            self._suites[golden.path] = verdicts
         return self._suites[golden.path]
 
     def anchors(self) -> tuple[CaseResult, ...]:
@@ -413,7 +465,7 @@ class Evaluation:
                 outputs=outputs,
             ),
             scorer=self.scorer,
-            concurrency=self.settings.concurrency,
+            concurrency=self.settings.cases_at_once,
             store=self.store,
             budget=self.budget,
         )
@@ -464,13 +516,32 @@ class Evaluation:
         if self.store:
             services = self.store.read_services()
         replayed = describe_services(services) if self.settings.record != "none" else ()
-        return [*self._own_problems(), *others, *replayed, *describe_budget(self.budget)]
+        limits = describe_limits(self.limits())
+        return [*self._own_problems(), *others, *replayed, *limits, *describe_budget(self.budget)]
+
+    def limits(self) -> dict[str, LimitWait]:
+        """What limits of providers cost the run, by host, in every process of it."""
+        own = self._limit_costs()
+        costs = self.store.read_limits(own) if self.store else own
+        return {host: LimitWait(waited_s=waited_s, calls=calls) for host, (waited_s, calls) in costs.items()}
+
+    def waiting(self) -> dict[str, int]:
+        """How many calls of this process wait for limits now, by host."""
+        limits = self._recorder.limits if self._recorder else None
+        return limits.waiting() if limits else {}
+
+    def _limit_costs(self) -> dict[str, tuple[float, int]]:
+        limits = self._recorder.limits if self._recorder else None
+        return limits.costs() if limits else {}
 
     def stamps(self) -> dict[str, str]:
         """The stamps of the apps, as every process of the run saw them, for its signature."""
         own = self.observer.stamps()
         if self.journal is not None and self.journal.stamps:
             own = join_stamps(self.journal.stamps, own)
+        if self.affected is not None:
+            stood = self.affected.stamps()
+            own = {**stood, **own, **({STAMPED: stood[STAMPED]} if stood else {})}
         if self.store is None:
             return join_folders(own)
         if own:
@@ -494,6 +565,7 @@ class Evaluation:
             self.store.report(self._own_problems(), self.attribution.errors(self._recorder))
             self.store.report_services(self._recorder.services if self._recorder else {})
             self.store.report_stamps(self.observer.stamps())
+            self.store.report_limits(self._limit_costs())
 
     def stop(self) -> None:
         """Let no case begin any more, in this process and in those that share with it."""
@@ -534,15 +606,21 @@ class Evaluation:
                 if app is None:
                     app = named_app(golden, self.settings, otherwise=self.naming)
                 rival = named_rival(golden, self.settings)
+            cases = [task.case for task in self.tasks.get(golden.path, {}).values()]
+            for called, path in ((app, named or "the app"), (rival, golden.rival or "")):
+                if called is not None:
+                    check_conversations(called, name_app(path), cases)
             self.observer.note(golden, (app, rival), (named, *([golden.rival] if golden.rival else [])))
             if self.journal is not None:
                 self.journal.check(self.observer.restamp)
+            if self.affected is not None:
+                self.affected.check(self.observer.restamp)
             self._runners[golden.path] = CaseRunner(
                 golden=golden,
                 caller=self.caller(app, golden),
                 rival=rival and replace(self.caller(rival), place=self._place(rival, golden)),
                 scorer=self.scorer,
-                concurrency=self.settings.concurrency,
+                concurrency=self.settings.cases_at_once,
                 store=self.store,
                 budget=self.budget,
                 listeners=self.attribution.listeners,
@@ -550,6 +628,7 @@ class Evaluation:
                 base=self._base_cases(),
                 main_thread=self.main_thread,
                 journal=self.journal,
+                affected=self.affected,
             )
             if self.store is not None:  # now, since the app may end this process
                 self.store.report_stamps(self.observer.stamps())
@@ -557,10 +636,6 @@ class Evaluation:
 
     def _base_cases(self) -> dict[str, CaseResult]:
         return {result.case: result for result in self.source.base.results} if self.source.base else {}
-
-    def _want_all(self) -> None:
-        for golden in self.goldens:
-            self.want(golden, self.plan(golden))
 
     def _own_problems(self) -> list[str]:
         recorder = self._recorder
@@ -607,13 +682,14 @@ def _score_also(golden: Golden, metrics: Iterable[str]) -> Golden:
     return replace(golden, suite=(*golden.suite, *further))
 
 
-def _load(files: Iterable[Path], root: Path, notes: list[str]) -> list[Golden]:
+def _load(files: Iterable[Path], settings: Settings, notes: list[str]) -> list[Golden]:
     """Load the golden files, each once; the problems of all of them are raised together."""
     goldens: dict[Path, Golden] = {}
     problems: list[Problem] = []
     for file in files:
         try:
-            golden = load_golden(file, root=root)
+            golden = load_golden(file, root=settings.root, calls_app="app" not in settings.flagged)
+            problems.extend(find_unfailing(golden))
             if (known := goldens.setdefault(file.resolve(), golden)) is not golden:
                 notes.append(f"{golden.path} is the same file as {known.path}, and is run once")
         except GoldenError as error:

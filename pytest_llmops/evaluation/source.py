@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_llmops.calibration.record import Calibration, find_uncalibrated, warn_of_self_preference
 from pytest_llmops.evaluation.missing import MissingBaseline
+from pytest_llmops.gates.expected import decide_strictness, split_skipped
 from pytest_llmops.gates.golden_flaws import (
     describe_blind,
     describe_echoes,
@@ -21,10 +22,10 @@ from pytest_llmops.gates.renames import describe_renames
 from pytest_llmops.gates.selfcheck import plan_repeats
 from pytest_llmops.gates.spending import describe_spending
 from pytest_llmops.gates.stamps import describe_changes, describe_unstamped, stamped_kinds
-from pytest_llmops.golden.identity import cases_by_id, file_of
+from pytest_llmops.golden.identity import case_id, cases_by_id, file_of
 from pytest_llmops.golden.reviews import Review
 from pytest_llmops.printable import counted, name_some, printable
-from pytest_llmops.records import Golden, Run
+from pytest_llmops.records import Case, Golden, Run
 from pytest_llmops.reports.loosening import render_edited
 from pytest_llmops.reports.selfcheck import selfcheck_line
 from pytest_llmops.revision.loosening import Loosening
@@ -66,6 +67,9 @@ class BaselineSource:
         unwatched: A sentence on a baseline file that the change edited.
         renamed: Ids of cases that the baseline has under another one, old to new.
         missing: Why the revision has no baseline; None where it has one, or none is wanted.
+        former: The golden files of the revision, by the paths and ids that they have now.
+        former_settings: Those of the revision; None where nothing is compared with one.
+        skipped: The cases of `goldens` that are not run, by item id, once they are taken out of these.
     """
 
     goldens: tuple[Golden, ...] = ()
@@ -84,12 +88,28 @@ class BaselineSource:
     unwatched: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
     missing: MissingBaseline | None = None
+    former: tuple[Golden, ...] = ()
+    former_settings: Settings | None = None
+    skipped: Mapping[str, Case] = field(default_factory=dict)
+
+    def leave_out_skipped(self, *, strict: bool | None) -> BaselineSource:
+        """
+        Return the source without the cases that are skipped.
+
+        Args:
+            strict: Of cases that are expected to fail, as `decide_strictness`.
+        """
+        goldens = [decide_strictness(golden, strict=strict) for golden in self.goldens]
+        split = [split_skipped(golden) for golden in goldens]
+        skipped = {case_id(golden, case): case for golden, cases in split for case in cases}
+        return replace(self, goldens=tuple(golden for golden, _ in split), skipped=skipped)
 
     def judge(self, settings: Settings) -> Judge:
         """Return the judge of a run of the golden files."""
         gone = gone_files(self.base, settings) if self.base else frozenset[str]()
         people = People(reviews=self.reviews, calibrations=self.calibrations)
-        return Judge(self.goldens, self.base, people, gone=gone, release=self.release)
+        skipped = {id_: case.skip for id_, case in self.skipped.items()}
+        return Judge(self.goldens, self.base, people, gone=gone, release=self.release, skipped=skipped)
 
     def doubts(self) -> Iterator[str]:
         """A sentence for each check that shows little: uncalibrated, blind, unmeasured, met by a question."""

@@ -14,6 +14,7 @@ from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_c
 from pytest_llmops.gates.case_results import unscored_cases
 from pytest_llmops.gates.copies import leave_out_copies, mark_copies
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests_of, divide_suite_share
+from pytest_llmops.gates.expected import judge_all_expected, leave_out_of_release
 from pytest_llmops.gates.floors import judge_suite_floors
 from pytest_llmops.gates.labelled_means import with_labels
 from pytest_llmops.gates.outcomes import name_files, worst
@@ -55,7 +56,7 @@ def compare(  # noqa: PLR0913 - the public door
     for each further metric that could not score a case, and for each error of the run that is of no case. The
     outcome is the worst of them, in the order error, regressed, failed, undecided, passed, where a failure
     that the baseline had too does not count.
-    A run that lacks cases of the baseline is undecided at best.
+    A run that lacks cases of the baseline, or skips them, is undecided at best.
 
     Args:
         suite: Golden file to its suite checks; by default the new run's own. A file without any is judged
@@ -78,6 +79,8 @@ def compare(  # noqa: PLR0913 - the public door
     people = people or People()
     goldens = list(goldens)
     base, renamed = follow_between_runs(leave_out_copies(base), run)
+    unjudged = tuple(sorted(result.case for result in base.results if result.case in run.skipped))
+    base = replace(base, results=tuple(one for one in base.results if one.case not in run.skipped))
     base = rescore_run(goldens, base, run.results)
     checks = _with_means(run.suite if suite is None else suite, base.results, run.results)
     checks = {path: with_labels(of_file, people.calibrations) for path, of_file in checks.items()}
@@ -86,8 +89,10 @@ def compare(  # noqa: PLR0913 - the public door
         release = Release(name="(unnamed)", run=release)
     if release is not None:
         release = replace(release, run=follow_between_runs(release.run, run)[0])
+        release = leave_out_of_release(release, run.skipped)
         release = rescore_release(release, goldens, run.results)
     pairs = pair_cases(base.results, run.results)
+    compared = pair_cases(base.results, [result for result in run.results if result.xfail is None])
     chance = Chance(base.results)
     share = divide_suite_share(checks.values())
     moves = find_moves(base.anchors, run.anchors)
@@ -104,11 +109,11 @@ def compare(  # noqa: PLR0913 - the public door
         seed=seed,
     )
     verdicts = name_files(of_files)
-    readings = read_pairs(pairs, chance)
+    readings = read_pairs(compared, chance)
     tests = max(case_budget(readings).tests, count_tests_of(run.results, checks))
     budget = CaseBudget(tests=tests, level=level)
     verdicts += judge_single_cases(
-        pairs,
+        compared,
         budget=budget,
         tolerated=tolerated_drops(checks),
         recorded=recorded_metrics(chain(*checks.values())),
@@ -116,9 +121,10 @@ def compare(  # noqa: PLR0913 - the public door
         readings=readings,
         share=share,
         moves=moves,
-        new=[result for result in run.results if result.case in pairs.new],
+        new=[result for result in run.results if result.case in compared.new],
         people=people,
     )
+    verdicts += judge_all_expected(run.results, people)
     for path, of_file in checks.items():
         verdicts += judge_suite_floors(of_file, results_of(path, run.results), base.results)
     reported = {verdict.metric for verdict in verdicts if verdict.outcome == "error"}
@@ -129,8 +135,8 @@ def compare(  # noqa: PLR0913 - the public door
         is_other = bool(base.results and run.results and not pairs.shared)  # all cases are new or edited
         nothing = Verdict(check=NOTHING, outcome="undecided" if is_other else "error", cases=0, reason=reason)
         verdicts = _judge_nothing(verdicts, nothing)
-    outcomes: list[Outcome] = [verdict.outcome for verdict in verdicts if not verdict.known]
-    if pairs.missing:
+    outcomes: list[Outcome] = [verdict.outcome for verdict in verdicts if not verdict.excused]
+    if pairs.missing or unjudged:
         outcomes.append("undecided")
     return Comparison(
         outcome=worst(outcomes),
@@ -138,6 +144,8 @@ def compare(  # noqa: PLR0913 - the public door
         level=level,
         new=pairs.new,
         missing=pairs.missing,
+        skipped=run.skipped,
+        unjudged=unjudged,
         changed=list_changes(readings, budget),
         differs=(
             *describe_changes(base.signature, run.signature),
@@ -198,7 +206,9 @@ def _judge_unscored(results: Sequence[CaseResult], reported: set[str]) -> list[V
         for metric in {failure.metric for failure in result.failures}:
             failed.setdefault(metric, []).append(result)
     failures = (failure for result in results for failure in result.failures)
-    metrics = {failure.metric for failure in failures if failure.stage not in {"rival", "unseen"}} - reported
+    metrics = {
+        failure.metric for failure in failures if failure.stage not in {"rival", "unseen", "inapplicable"}
+    } - reported
     verdicts = []
     for metric in sorted(metrics - {""} if reported else metrics):  # an app that broke is in every error
         cases = unscored_cases(metric, failed[metric])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_llmops.gates.absolute import judge_case
@@ -12,6 +12,7 @@ from pytest_llmops.gates.case_channel.pass_rates import Movement
 from pytest_llmops.gates.case_channel.reading import find_movement, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_against, judge_single_cases
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
+from pytest_llmops.gates.expected import judge_expected, leave_out_of_release
 from pytest_llmops.gates.floors import judge_suite_floors
 from pytest_llmops.gates.labelled_means import with_labels
 from pytest_llmops.gates.paired_runs import Chance, pair_cases
@@ -34,6 +35,7 @@ class Judge:
         gone: Golden files of the baseline that do not exist any more.
         release: A second baseline, which stays while the first one follows accepted runs; scored again by
             `judge_suite` where its scores were made otherwise.
+        skipped: Cases of the golden files that are not run, by item id, which `goldens` has none of.
     """
 
     goldens: Sequence[Golden]
@@ -41,7 +43,9 @@ class Judge:
     people: People = field(default_factory=People)
     gone: frozenset[str] = frozenset()
     release: Release | None = None
+    skipped: Mapping[str, str] = field(default_factory=dict)
     _before: dict[str, CaseResult] = field(init=False)
+    _unjudged: list[str] = field(init=False)
     _suites: dict[str, tuple[SuiteCheck, ...]] = field(init=False)
     _budget: CaseBudget = field(init=False)
     _chance: Chance | None = field(init=False, default=None)
@@ -50,7 +54,11 @@ class Judge:
     _moves: dict[str, dict[str, JudgeMove]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._before = {result.case: result for result in self.base.results} if self.base else {}
+        results = self.base.results if self.base else ()
+        self._before = {result.case: result for result in results if result.case not in self.skipped}
+        self._unjudged = sorted(result.case for result in results if result.case in self.skipped)
+        if self.release is not None:
+            self.release = leave_out_of_release(self.release, self.skipped)
         self._suites = {golden.path: golden.suite for golden in self.goldens}
         self._budget = CaseBudget(tests=count_tests(self.goldens))
         if self.base is not None:
@@ -58,6 +66,8 @@ class Judge:
 
     def judge_case(self, case: Case, result: CaseResult) -> tuple[Verdict, ...]:
         """A verdict for each check of a case."""
+        if case.xfail is not None:
+            return judge_expected(case, result, case.xfail, self.people)
         if self.base is None:
             verdicts = judge_case(case, result)
         else:
@@ -95,9 +105,13 @@ class Judge:
 
     def lost_cases(self) -> list[str]:
         """Cases of the baseline that the golden files of this run lack, or whose file is gone."""
-        kept = cases_by_id(*self.goldens)
+        kept = {*cases_by_id(*self.goldens), *self.skipped}
         paths = {golden.path for golden in self.goldens} | self.gone
         return sorted(case for case in self._before if file_of(case) in paths and case not in kept)
+
+    def skipped_cases(self) -> list[str]:
+        """Cases of the baseline that this run skips."""
+        return self._unjudged
 
     def judge_suite(self, golden: Golden, results: Sequence[CaseResult]) -> tuple[Verdict, ...]:
         """
@@ -130,7 +144,7 @@ class Judge:
             files=self._suites,
         )[golden.path]
         single = judge_single_cases(
-            pair_cases(before.values(), results),
+            pair_cases(before.values(), [result for result in results if result.xfail is None]),
             budget=self._budget,
             tolerated=tolerated_drops(suite),
             recorded=recorded_metrics(golden.suite),

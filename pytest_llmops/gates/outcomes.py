@@ -17,6 +17,8 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 
 def status(verdict: Verdict) -> Status:
     """The word by which a verdict is shown and counted."""
+    if verdict.xfail:
+        return "xpassed" if verdict.outcome == "passed" else "xfailed"
     return "known" if verdict.known else verdict.outcome
 
 

@@ -75,7 +75,7 @@ class RepeatPlanner:
 
         Only cases marked `auto` are run again, and none that the app broke on.
         """
-        auto = [result for result in results if result.auto and not result.failures]
+        auto = [result for result in results if result.auto and not result.breakages]
         wanted = self._first_repeats([result for result in auto if not is_known(result, self.base)])
         varying = find_varying(results, self.base, self._chance)
         tracked = track_suites(

@@ -31,23 +31,23 @@ _IGNORED = {"repeats", "partial", STAMPED}
 _OF_FILE = {"app", "rival"}
 _MET = {
     "model", "judge", "tools", "metric", "setting", "system",
-    "code", "environment", "file", "package", "weights",
+    "code", "environment", "file", "package", "weights", "service",
 }  # fmt: skip
 """Kinds that no golden file names: their values are those that the cases of a run met."""
 
-_SINGLE = {"code", "environment", "file", "package", "weights"}
+_SINGLE = {"code", "environment", "file", "package", "weights", "service"}
 """Of these, kinds that have one value in all cases of a run."""
 
 _LISTED = {"code": "code", "environment": "environment", "file": "files", "package": "packages",
-           "setting": "model requests", "mcp": "MCP servers"}  # fmt: skip
+           "setting": "model requests", "mcp": "MCP servers", "service": "versions of services"}  # fmt: skip
 """Kinds that `STAMPED` lists, with their names for people."""
 
 _KIND_OF = {"system": "setting", "weights": "file"}
 """Kinds that are listed with another one."""
 
 _ORDER = (
-    "prompt", "system", "model", "judge", "weights", "setting", "tools", "mcp", "environment", "code", "file",
-    "data", "package", "golden", "app", "rival", "metric",
+    "prompt", "service", "system", "model", "judge", "weights", "setting", "tools", "mcp", "environment",
+    "code", "file", "data", "package", "golden", "app", "rival", "metric",
 )  # fmt: skip
 _FOLDED = ("environment", "code", "file", "package")
 _OF_PATHS = ("prompt", "code", "file", "data", "golden")
@@ -375,5 +375,6 @@ _DESCRIBE: Mapping[str, Callable[[str, str, str | None, str | None], str]] = {
     "weights": _describe_values,
     "app": _describe_values,
     "rival": _describe_values,
+    "service": _describe_values,
     **dict.fromkeys(_FOLDED, _describe_file),
 }

@@ -190,8 +190,10 @@ def find_attached(
 
 def paths_to_export(goldens: Iterable[Golden]) -> list[str]:
     """Return paths in the project that golden files of a revision name, and at which no file was found."""
+    goldens = list(goldens)
     attached = {file for golden in goldens for case in golden.cases for file in case.attached}
     paths = {file.path for file in attached if not file.sha256}
+    paths |= {golden.table for golden in goldens if golden.table and not golden.cases}
     return sorted(path for path in paths if path and not describe_wrong_path(path, None))
 
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_llmops.documents.document import read_document
 from pytest_llmops.documents.values import Mistake, Place, Row, Table, escaped, line_of, plain
-from pytest_llmops.errors import GoldenError, LLMOpsError, Problem, UnknownMetricError, hint
+from pytest_llmops.errors import (
+    CaseTableError,
+    GoldenError,
+    LLMOpsError,
+    MissingExtraError,
+    Problem,
+    UnknownMetricError,
+    hint,
+)
+from pytest_llmops.golden.apps import describe_mistake, find_app_mistakes
 from pytest_llmops.golden.files import (
     describe_wrong_path,
     find_attached,
@@ -21,16 +33,29 @@ from pytest_llmops.golden.files import (
 from pytest_llmops.golden.identity import describe_wrong_id
 from pytest_llmops.golden.own_metrics import import_metrics
 from pytest_llmops.golden.structure import find_record_mistakes, find_structure_mistakes
+from pytest_llmops.golden.tables import KINDS, NO_CASE, CaseTable, list_records, make_cases, open_table
 from pytest_llmops.golden.thresholds import LONGEST_NAME, read_checks, read_suite
 from pytest_llmops.printable import excerpt
 from pytest_llmops.protocols import Metric, traits_of
-from pytest_llmops.records import Attached, Bound, Case, Check, Golden, Run, Source, SuiteCheck
-from pytest_llmops.registry import find_traits, read_suite_key, suite_keys
+from pytest_llmops.records import (
+    Attached,
+    Bound,
+    Case,
+    CaseTurn,
+    Check,
+    Golden,
+    Run,
+    Source,
+    SuiteCheck,
+    XFail,
+)
+from pytest_llmops.registry import find_traits, read_suite_key, split_turn, suite_keys, turn_metric
 from pytest_llmops.settings import load_settings
 
 _REMEDIES = {
     "reference": ("a reference", "add reference: with the answer you expect"),
     "relevant": ("relevant passages", "add relevant: with the ids of the passages that hold the answer"),
+    "turns": ("a conversation", "write turns in place of input"),
 }
 _NAMED_ONE_BY_ONE = 5
 _RECORDING = {
@@ -47,7 +72,12 @@ Part = TypeVar("Part")
 
 
 def load_golden(
-    path: str | Path, *, root: Path | None = None, stamps: bool = True, past: bool = False
+    path: str | Path,
+    *,
+    root: Path | None = None,
+    stamps: bool = True,
+    past: bool = False,
+    calls_app: bool = True,
 ) -> Golden:
     """
     The golden file at that path, `.yaml`, `.yml`, `.json`, or `.jsonl` with a case a line.
@@ -60,6 +90,8 @@ def load_golden(
         stamps: Whether the prompts and data that the file names must exist.
         past: It is of another revision: stamps need not exist, metrics are those that this process
             knows, and a bound that cannot fail is accepted.
+        calls_app: Whether the app that the file names is to be called, so that the environment variables
+            which it names must be set. Without `stamps` it is not.
 
     Raises:
         GoldenError: With all mistakes in the file, in the order of its lines.
@@ -74,17 +106,99 @@ def load_golden(
     document, mistakes = read_document(raw, Path(path).suffix.lower())
     if document is not None or not mistakes:
         mistakes += find_structure_mistakes(document)
+    digest = sha256(raw).hexdigest()
+    table = CaseTable(rows=Row())
+    if isinstance(document, Table) and isinstance(written := document.get("cases"), Table):
+        document["cases"] = (table := _read_cases(written, display_path, root, past=past)).rows
+        mistakes += table.mistakes
+        mistakes += find_structure_mistakes(document) if table.rows else []
+        digest = sha256(f"{digest} {table.sha256}".encode()).hexdigest()
     reading = _Reading(
         document if isinstance(document, Table) else Table(),
         root,
         stamps=stamps and not past,
         judge=settings.judge,
         past=past,
+        environment=os.environ if calls_app and stamps and not past else None,
     )
-    if mistakes := [*mistakes, *reading.mistakes]:
-        ordered = sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.line)
-        raise GoldenError(_problem(display_path, mistake, reading.ids) for mistake in ordered)
-    return reading.golden(display_path, sha256(raw).hexdigest())
+    _refuse([*mistakes, *reading.mistakes], reading, display_path, table.path)
+    return reading.golden(display_path, digest, table.path)
+
+
+def make_golden(  # noqa: PLR0913 - as `Golden.from_records`
+    records: Any,
+    *,
+    checks: Mapping[str, Any] | None,
+    suite: Mapping[str, Any] | None,
+    app: str | None,
+    judge: Mapping[str, Any] | str | None,
+    columns: Mapping[str, str] | None,
+    name: str,
+) -> Golden:
+    """Return the golden set of `Golden.from_records`."""
+    parts = {"app": app, "judge": judge, "checks": checks, "suite": suite}
+    written = {key: _without_tuples(part) for key, part in parts.items() if part is not None}
+    if callable(app):
+        message = "app: a callable is passed to run_golden; app= names one by module:attribute"
+        raise GoldenError([Problem(path=name, line=0, message=message)])
+    try:
+        found = make_cases(list(enumerate(list_records(records), 1)), columns or {})
+    except CaseTableError as error:
+        raise GoldenError([Problem(path=name, line=0, message=str(error))]) from None
+    document = _make_table({**written, "cases": found.rows})
+    root = Path.cwd()
+    mistakes = [*found.mistakes, *find_structure_mistakes(document)]
+    judge = load_settings(root).judge
+    reading = _Reading(document, root, stamps=True, judge=judge, past=False, environment=os.environ)
+    _refuse([*mistakes, *reading.mistakes], reading, name, name)
+    content = json.dumps({**written, "cases": plain(found.rows)}, sort_keys=True, default=str)
+    return reading.golden(name, sha256(content.encode("utf-8", "surrogatepass")).hexdigest(), "")
+
+
+def _refuse(mistakes: Iterable[Mistake], reading: _Reading, path: str, table: str) -> None:
+    """Raise the mistakes, those of rows with the file that has them."""
+    problems = [
+        (table if table and len(mistake.place) > 1 and mistake.place[0] == "cases" else path, mistake)
+        for mistake in dict.fromkeys(mistakes)
+    ]
+    if problems:
+        problems.sort(key=lambda problem: (problem[0] != path, problem[1].line))
+        raise GoldenError(_problem(file, mistake, reading.ids) for file, mistake in problems)
+
+
+def _read_cases(written: Table, golden: str, root: Path, *, past: bool) -> CaseTable:
+    """Return the table that `cases` names; one that cannot be read has no rows, and the mistake."""
+    kind = next((kind for kind in KINDS if kind in written), "")
+    try:
+        return open_table(written, golden, root, past=past)
+    except (CaseTableError, MissingExtraError) as error:
+        line = line_of(written, (kind,)) if kind else min(written.lines.values(), default=1)
+        message = f"{kind}: {error}" if kind else str(error)
+        return CaseTable(rows=Row(), mistakes=[Mistake(line=line, message=message, place=("cases",))])
+
+
+def _make_table(written: Any) -> Any:
+    """Return a value of Python as readers return it; it has no lines but those of rows."""
+    if isinstance(written, Table | Row):
+        return written
+    if isinstance(written, Mapping):
+        table = Table()
+        for key, value in written.items():
+            table[str(key)], table.lines[str(key)] = _make_table(value), 0
+        return table
+    if isinstance(written, list):
+        row = Row()
+        for value in written:
+            row.append(_make_table(value))
+            row.lines.append(0)
+        return row
+    return written
+
+
+def _without_tuples(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _without_tuples(part) for key, part in value.items()}
+    return [_without_tuples(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def load_goldens_of(run: Run, root: Path) -> tuple[list[Golden], list[GoldenError]]:
@@ -128,8 +242,15 @@ class _Reading:
         ids: Of the cases whose id can be shown, by position.
     """
 
-    def __init__(
-        self, document: Table, root: Path, *, stamps: bool, judge: Mapping[str, Any], past: bool
+    def __init__(  # noqa: PLR0913 - what a file means depends on all of it
+        self,
+        document: Table,
+        root: Path,
+        *,
+        stamps: bool,
+        judge: Mapping[str, Any],
+        past: bool,
+        environment: Mapping[str, str] | None,
     ) -> None:
         self.mistakes: list[Mistake] = []
         self.ids: dict[int, str] = {}
@@ -147,6 +268,9 @@ class _Reading:
         }
         self._models = {name: model for name, model in named.items() if model}
         self._check_ids()
+        for key in ("app", "rival"):
+            for place, mistake in find_app_mistakes(document.get(key), environment):
+                self._note((key, *place), describe_mistake((key, *place), mistake))
         for name in ("prompts", "data"):
             for at, path in enumerate(_part(document, name, Row)):
                 if (
@@ -163,19 +287,28 @@ class _Reading:
             if isinstance(part, str) and (wrong := _describe_wrong_part(part)):
                 self._note(("record", "ignore", at), wrong)
         self._shared = self._read_checks(document, ())
-        self._own = {at: self._read_checks(case, ("cases", at)) for at, case in self._cases.items()}
+        self._own = {
+            at: self._read_checks(case, ("cases", at)) | self._read_turns(at, case)
+            for at, case in self._cases.items()
+        }
         self._attached = {at: self._read_attached(at, case, root) for at, case in self._cases.items()}
         self._check_needs()
         self._suite = self._read_suite()
 
-    def golden(self, path: str, digest: str) -> Golden:
-        """The file as records; only where there are no mistakes."""
+    def golden(self, path: str, digest: str, table: str) -> Golden:
+        """
+        Return the file as records; only where there are no mistakes.
+
+        Args:
+            table: The file that has its cases; empty where it has them itself.
+        """
         return Golden(
             path=path,
-            cases=tuple(self._case(path, at, case) for at, case in self._cases.items()),
+            cases=tuple(self._case(table or path, at, case) for at, case in self._cases.items()),
+            table=table,
             suite=self._suite,
-            app=self._document.get("app"),
-            rival=self._document.get("rival"),
+            app=plain(self._document.get("app")),
+            rival=plain(self._document.get("rival")),
             encoder=self._models.get("encoder", "default"),
             judge=self._models.get("judge", {}),
             prompts=tuple(self._document.get("prompts", ())),
@@ -195,9 +328,20 @@ class _Reading:
     def _case(self, path: str, at: int, case: Table) -> Case:
         repeats = case.get("repeats")
         checks = {**self._inherited(at), **self._own[at]}
+        turns, history = plain(case.get("turns", ())), plain(case.get("history", ()))
+        said = [{"role": "user", "content": turn["user"]} for turn in turns]
         return Case(
             id=case["id"],
-            input=plain(case["input"]),
+            input=[*history, *said] if turns else plain(case["input"]),
+            turns=tuple(
+                CaseTurn(
+                    user=turn["user"],
+                    reference=turn.get("reference"),
+                    relevant=tuple(turn.get("relevant", ())),
+                )
+                for turn in turns
+            ),
+            history=tuple(history),
             attached=self._attached[at],
             reference=case.get("reference"),
             relevant=tuple(case.get("relevant", ())),
@@ -207,12 +351,28 @@ class _Reading:
             live=case.get("live", False),
             group=case.get("group", ""),
             source=Source(path=path, line=self._rows.lines[at]),
+            description=case.get("description", ""),
+            metadata=plain(case.get("metadata", {})),
+            skip=_excuse(case.get("skip", "")).reason,
+            xfail=_excuse(case["xfail"]) if "xfail" in case else None,
         )
 
     def _inherited(self, at: int) -> Read:
         """Checks of every case, without those that the case replaces."""
         replaced = _part(self._cases[at], "checks", Table)
         return {name: read for name, read in self._shared.items() if name not in replaced}
+
+    def _read_turns(self, at: int, case: Table) -> Read:
+        """Read the checks of each turn under their names in results."""
+        place: Place = ("cases", at)
+        read: Read = {}
+        for number, turn in enumerate(_part(case, "turns", Row), 1):
+            if isinstance(turn, Table):
+                for name, (checks, metric) in self._read_checks(turn, (*place, "turns", number - 1)).items():
+                    of_turn = turn_metric(number, name)
+                    own = tuple(replace(check, metric=of_turn) for check in checks)
+                    read[of_turn] = (own, metric)
+        return read
 
     def _check_ids(self) -> None:
         first: dict[str, int] = {}
@@ -232,7 +392,9 @@ class _Reading:
 
     def _looks_for_personal_data(self) -> bool:
         """Return whether some check does, so that no id may contain any: ids are in every report."""
-        holders = [_part(holder, "checks", Table) for holder in (self._document, *self._cases.values())]
+        turns = [turn for case in self._cases.values() for turn in _part(case, "turns", Row)]
+        tables = [self._document, *self._cases.values(), *(turn for turn in turns if isinstance(turn, Table))]
+        holders = [_part(holder, "checks", Table) for holder in tables]
         names = {name for holder in (*holders, _part(self._document, "suite", Table)) for name in holder}
         return any(find_traits(name).masks for name in names if len(name) <= LONGEST_NAME)
 
@@ -275,7 +437,7 @@ class _Reading:
             if any(check.comparison for check in made):
                 self._keep_line(name, place)
             self._suite_lines.update((check.metric, line_of(self._document, place)) for check in made)
-            for need in self._needs_of(metric):
+            for need in () if split_turn(name)[0] else self._needs_of(metric):
                 if self._cases and all(_lacks(case, need) for case in self._cases.values()):
                     self._note(place, f"{name} needs {_REMEDIES[need][0]}, and no case has any")
                     break
@@ -308,8 +470,12 @@ class _Reading:
                 lacking[name, need].append(at)
             for name, need in self._unmet(at, self._own[at]):
                 what, remedy = _REMEDIES[need]
-                message = f"{name} needs {what}, and the case has none; {remedy}"
-                self._note(("cases", at, "checks", name), message)
+                turn, metric = split_turn(name)
+                if turn and need == "turns":
+                    remedy = "check it for the whole case"
+                message = f"{name} needs {what}, and the {'turn' if turn else 'case'} has none; {remedy}"
+                of_turn = ("turns", turn - 1) if turn else ()
+                self._note(("cases", at, *of_turn, "checks", metric), message)
         for (name, need), cases in lacking.items():
             what, remedy = _REMEDIES[need]
             if len(cases) <= _NAMED_ONE_BY_ONE:
@@ -327,8 +493,10 @@ class _Reading:
     def _unmet(self, at: int, checks: Read) -> Iterable[tuple[str, str]]:
         """Yield the name of each check with a part that its metric needs and the case lacks."""
         for name, (_, metric) in checks.items():
+            turn = split_turn(name)[0]
+            holder = self._cases[at]["turns"][turn - 1] if turn else self._cases[at]
             for need in self._needs_of(metric):
-                if _lacks(self._cases[at], need):
+                if _lacks(holder, need):
                     yield name, need
 
     def _needs_of(self, metric: Metric) -> list[str]:
@@ -346,6 +514,11 @@ class _Reading:
 
     def _note(self, place: Place, message: str) -> None:
         self.mistakes.append(Mistake(line=line_of(self._document, place), message=message, place=place))
+
+
+def _excuse(written: str | Mapping[str, Any]) -> XFail:
+    """Read a reason, or a mapping that contains one."""
+    return XFail(reason=written) if isinstance(written, str) else XFail(**written)
 
 
 def _recording(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -379,7 +552,7 @@ def _problem(path: str, mistake: Mistake, ids: Mapping[int, str]) -> Problem:
     """A mistake with its file and case: the id, or the position of a case whose id cannot be shown."""
     case = None
     top, at = (*mistake.place, None, None)[:2]
-    if top == "cases" and isinstance(at, int):
+    if top == "cases" and isinstance(at, int) and at != NO_CASE:
         case = ids.get(at, f"case {at + 1}")
     return Problem(path=path, line=mistake.line, message=mistake.message, case=case)
 

@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_llmops.errors import LLMOpsError, SettingsError
-from pytest_llmops.settings import FLAGS, INI_KEYS, SETTINGS, flag_words, load_settings, typed_path
+from pytest_llmops.settings import (
+    AFFECTED_HELP,
+    FLAGS,
+    INI_KEYS,
+    SETTINGS,
+    affected_baseline,
+    flag_words,
+    load_settings,
+    typed_path,
+)
 
 if TYPE_CHECKING:
     from pytest_llmops.detect.canaries import PiiFaker
@@ -26,6 +35,8 @@ if TYPE_CHECKING:
     from pytest_llmops.records import Output, Span
 
 LOOSEN = "--llm-allow-loosening"
+GOLDEN = "golden"
+_PREFIX = "llm_"
 _GROUP = "llm (golden sets and LLM assertions)"
 
 MARKERS: tuple[tuple[str, str], ...] = (
@@ -79,6 +90,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="resume a golden run that was killed or stopped: finished cases are not run again",
     )
+    group.addoption("--llm-affected", metavar="REF", help=AFFECTED_HELP)
+    group.addoption(
+        "--llm-dry-run",
+        action="store_true",
+        help="show the cases, model calls, tokens and dollars that a golden run would take; call nothing",
+    )
     group.addoption(
         "--llm-mutate",
         metavar="KIND,…",
@@ -117,7 +134,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     """A golden run continues to its verdict and its run file when the reader of its output closes."""
-    if config.getoption("llm_isolate"):
+    if config.getoption("llm_dry_run"):
+        config.option.collectonly = True
+    elif config.getoption("llm_isolate"):
         from pytest_llmops.plugin.distribution import isolate
 
         isolate(config)
@@ -132,6 +151,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
 def pytest_configure(config: pytest.Config) -> None:
     for _, usage in MARKERS:
         config.addinivalue_line("markers", usage)
+    config.addinivalue_line("markers", f"{GOLDEN}(path): run the test for each `case` of a golden file")
     config.hook.pytest_llmops_register_metrics.call_historic(kwargs={"register": _register})
     config.option.llm_golden = config.getoption("llm_golden") or _collects(config)
     flags = [name for name in FLAGS if config.getoption(f"llm_{name}") is not None]
@@ -141,11 +161,11 @@ def pytest_configure(config: pytest.Config) -> None:
         session_of(config)  # a wrong flag is one message, and not an error of every test
     useless = [
         name
-        for name in ("out", "shard", "html", "baseline", "export", "accept", "mutate")
+        for name in ("out", "shard", "html", "baseline", "export", "accept", "mutate", "dry_run", "affected")
         if config.getoption(f"llm_{name}")
     ]
     if useless and not config.getoption("llm_golden"):
-        named = " and ".join(f"--llm-{name}" for name in useless)
+        named = " and ".join(f"--llm-{name.replace('_', '-')}" for name in useless)
         raise pytest.UsageError(f"{named} belongs to a golden run: add --llm-golden")
     if config.getoption("llm_golden"):
         from pytest_llmops.plugin.golden.golden_plugin import open_golden_run
@@ -169,12 +189,43 @@ def _collects(config: pytest.Config) -> bool:
         raise pytest.UsageError(str(error)) from None
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker(GOLDEN):
+        from pytest_llmops.plugin.assertions.golden_cases import parametrize
+
+        parametrize(metafunc)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     names = {name for name, _ in MARKERS}
     if any(mark.name in names for item in items for mark in item.iter_markers()):
         from pytest_llmops.plugin.assertions.markers import MarkedTests
 
         config.pluginmanager.register(MarkedTests.of(items), "llmops-marked")
+    replaced = {message: item for item in items for message in _find_replaced(item)}
+    if replaced:
+        from pytest_llmops.plugin.reported import GoldenWarning
+
+        for message, item in replaced.items():
+            try:
+                item.warn(GoldenWarning(message))
+            except GoldenWarning:
+                raise pytest.UsageError(message) from None
+
+
+def _find_replaced(item: pytest.Item) -> Iterator[str]:
+    """Yield a sentence for each fixture of ours that a test with `llm` gets from the project instead."""
+    names = getattr(item, "fixturenames", ())
+    if "llm" not in names:
+        return
+    defined: dict[str, Any] = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined] # noqa: SLF001 - no other way
+    for name in (name for name, _ in MARKERS if name in names):
+        own = defined[name][-1]
+        if own.func.__module__ == __name__ or name in own.argnames:  # it may build on ours
+            continue
+        code = getattr(own.func, "__code__", None)
+        place = f"{code.co_filename}:{code.co_firstlineno}" if code else own.func.__module__
+        yield f"the fixture {name} is that of {place}; the one of pytest-llmops is {_PREFIX}{name}"
 
 
 def pytest_assertrepr_compare(
@@ -234,6 +285,7 @@ def written_settings(config: pytest.Config) -> tuple[tuple[str, dict[str, Any]],
     flags = {name: config.getoption(f"llm_{name}") for name in FLAGS}
     for name in ("out", "html", "baseline"):
         flags[name] = typed_path(name, flags[name], config.invocation_params.dir)
+    flags["baseline"] = affected_baseline(config.getoption("llm_affected"), flags["baseline"])
     return (("ini file, keys llm_…", ini), ("command line, flags --llm-…", flags))
 
 
@@ -321,6 +373,60 @@ def injection(request: pytest.FixtureRequest) -> Callable[..., Measured]:
 
 
 @pytest.fixture
+def llm_lexical(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """As the fixture `lexical`, where a project has another one of that name."""
+    return _measure(request)
+
+
+@pytest.fixture
+def llm_semantic(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """As the fixture `semantic`, where a project has another one of that name."""
+    return _measure(request)
+
+
+@pytest.fixture
+def llm_judge(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """As the fixture `judge`, where a project has another one of that name."""
+    return _measure(request)
+
+
+@pytest.fixture
+def llm_pairwise(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """As the fixture `pairwise`, where a project has another one of that name."""
+    return _measure(request)
+
+
+@pytest.fixture
+def llm_recall_at_k(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """As the fixture `recall_at_k`, where a project has another one of that name."""
+    return _measure(request)
+
+
+@pytest.fixture
+def llm_faithfulness(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """As the fixture `faithfulness`, where a project has another one of that name."""
+    return _measure(request)
+
+
+@pytest.fixture
+def llm_tool_calls(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """As the fixture `tool_calls`, where a project has another one of that name."""
+    return _measure(request)
+
+
+@pytest.fixture
+def llm_pii_leak(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """As the fixture `pii_leak`, where a project has another one of that name."""
+    return _measure(request)
+
+
+@pytest.fixture
+def llm_injection(request: pytest.FixtureRequest) -> Callable[..., Measured]:
+    """As the fixture `injection`, where a project has another one of that name."""
+    return _measure(request)
+
+
+@pytest.fixture
 def pii_faker(request: pytest.FixtureRequest) -> PiiFaker:
     """`pii_faker.person()`: somebody invented, with canaries for data; the same in each run of a test."""
     from zlib import crc32
@@ -336,4 +442,4 @@ def _measure(request: pytest.FixtureRequest) -> Callable[..., Measured]:
     from pytest_llmops.plugin.reported import mask_reports
 
     mask_reports(request.config)
-    return partial(getattr(fixtures, str(request.fixturename)), request.node)
+    return partial(getattr(fixtures, str(request.fixturename).removeprefix(_PREFIX)), request.node)

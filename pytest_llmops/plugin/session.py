@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any
 
@@ -128,10 +128,22 @@ def _open(config: pytest.Config, settings: Settings) -> Evaluation:
         keeps_raised=bool(config.getoption("usepdb")),
         listens=not is_controller(config),
     )
+    evaluation.strict_xfail = _find_strict_xfail(config)
     evaluation.main_thread.alarm = partial(_show_past_capture, config)
     if store is not None and not is_joined(config):
         _ = evaluation.recorder  # this process scores for the workers, so it records calls of metrics
     return evaluation
+
+
+def _find_strict_xfail(config: pytest.Config) -> bool | None:
+    """Return what pytest does with tests that are expected to fail and pass; None under `--runxfail`."""
+    if config.getoption("runxfail", default=False):
+        return None
+    for name in ("xfail_strict", "strict"):  # the second one is of pytest 9
+        with suppress(ValueError):  # no such key, as with `-p no:skipping`
+            if (written := config.getini(name)) is not None:
+                return bool(written)
+    return False
 
 
 def _show_past_capture(config: pytest.Config, text: str) -> None:

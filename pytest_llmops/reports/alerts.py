@@ -47,7 +47,7 @@ def _list_alerts(sides: Sides) -> Iterator[Alert]:
                 pointer=case,
             )
     for verdict in sides.suite:
-        if verdict.outcome in RED and not verdict.known and id(verdict) not in listed:
+        if verdict.outcome in RED and not verdict.excused and id(verdict) not in listed:
             file = next((file for file in sides.run.suite if verdict.check.startswith(file)), "")
             text = "; ".join(filter(None, (f"{verdict.outcome}: {verdict.check}", verdict.reason)))
             yield Alert(

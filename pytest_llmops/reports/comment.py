@@ -28,6 +28,7 @@ from pytest_llmops.reports.sides import (
     worst_outcome,
 )
 from pytest_llmops.reports.terminal import render_usage, table_of, verdict_notes
+from pytest_llmops.reports.turns import describe_turn, find_turn
 
 Format = Literal["github", "gitlab"]
 
@@ -118,13 +119,14 @@ def _merge_cases(sides: Sides) -> Iterable[Verdict]:
     missed = Counter(
         (verdict.check, verdict.outcome)
         for verdict in sides.comparison.verdicts
-        if verdict.case is not None and verdict.outcome != "passed" and not verdict.known
+        if verdict.case is not None and verdict.outcome != "passed" and not verdict.excused
     )
     for (check, outcome), cases in missed.items():
         yield Verdict(check=f"{check}: {counted(cases, 'case')}", outcome=outcome, cases=cases)
 
 
 def _count(sides: Sides, cases: SortedCases) -> str:
+    statuses = cases.statuses(sides.run)
     broken = sum(worst_outcome(found) == "error" for found in cases.worse.values())
     fresh = sum(
         worst_outcome(found) != "error" and all(finding.before is None for finding in found)
@@ -137,6 +139,9 @@ def _count(sides: Sides, cases: SortedCases) -> str:
         (len(cases.unclear), "undecided"),
         (len(cases.low), "below a threshold and no worse than in the baseline"),
         (len(cases.fixed), "fixed"),
+        (sum(found == "xfailed" for found in statuses.values()), "expected to fail"),
+        (sum(found == "xpassed" for found in statuses.values()), "passing although expected to fail"),
+        (len(sides.comparison.skipped), "skipped"),
         (len(sides.comparison.missing), "missing, which leaves the others undecided at best"),
     )
     named = [f"{number:,} {what}" for number, what in counts if number]
@@ -203,6 +208,8 @@ def _list_reasons(findings: Sequence[CaseVerdict], now: CaseResult | None) -> It
         if now is not None:
             reasons += [score.reason for score in now.scores if score.metric == verdict.metric]
             reasons += [fault.error for fault in now.failures if fault.metric in {None, "", verdict.metric}]
+        if now is not None and (turn := find_turn(now, verdict.metric)):
+            yield f"turn {turn.turn}", describe_turn(turn)
         parts = filter(None, (moved, *list(dict.fromkeys(filter(None, reasons)))[:_ANSWERS]))
         yield verdict.outcome, f"{check_name(verdict)}: {'; '.join(parts)}"
 

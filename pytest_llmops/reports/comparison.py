@@ -25,6 +25,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
             "new": list(comparison.new),
             "missing": list(comparison.missing),
             "changed": [asdict(change) for change in comparison.changed],
+            "skipped": dict(comparison.skipped),
         },
         "differs": list(comparison.differs),
         "not_stamped": list(comparison.not_stamped),
@@ -70,6 +71,18 @@ def list_differences(comparison: Comparison) -> list[Table | Notes]:
         ("also changed since the baseline", comparison.differs),
         ("may have changed, too", comparison.not_stamped),
         ("missing, of the baseline's cases", comparison.missing),
+        (
+            "skipped, of the baseline's cases",
+            [f"{case} ({comparison.skipped[case]})" for case in comparison.unjudged],
+        ),
+        (
+            "skipped",
+            [
+                f"{case} ({why})"
+                for case, why in comparison.skipped.items()
+                if case not in comparison.unjudged
+            ],
+        ),
         ("new cases", comparison.new),
     )
     notes = [Notes(title=title, items=items, most=_LISTED) for title, items in lists if items]
@@ -95,4 +108,5 @@ def _verdict(verdict: Verdict, level: float) -> dict[str, Any]:
         "evidence": list(verdict.evidence),
         "advice": verdict.advice,
         "known": verdict.known,
+        **({"xfail": verdict.xfail} if verdict.xfail else {}),
     }

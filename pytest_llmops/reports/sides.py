@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pytest_llmops.bounds import holds
 from pytest_llmops.gates.absolute import judge_case
-from pytest_llmops.gates.outcomes import worst
+from pytest_llmops.gates.outcomes import status, worst
 from pytest_llmops.gates.stamps import UNFINISHED, changed_variables
 from pytest_llmops.printable import name_some
 from pytest_llmops.records import Case, CaseResult, Comparison, Outcome, Run, Status, Verdict
@@ -91,6 +91,8 @@ class SortedCases:
         unclear: Case to the verdicts that name it and are undecided.
         low: Are below a threshold and no worse than in the baseline.
         fixed: Were below one in the baseline, and are not now.
+        expected: Case to the verdicts on it that its golden file excuses: it missed a check as was expected,
+            or passed although that was not.
     """
 
     worse: Mapping[str, Sequence[CaseVerdict]]
@@ -98,11 +100,16 @@ class SortedCases:
     unclear: Mapping[str, Sequence[CaseVerdict]]
     low: Sequence[str]
     fixed: Sequence[str]
+    expected: Mapping[str, Sequence[CaseVerdict]]
 
     def statuses(self, run: Run) -> dict[str, Status]:
         """Return the status of each case of the run, as its item has it: one that only dropped passed."""
         found: dict[str, Status] = {result.case: "passed" for result in run.results}
         found |= dict.fromkeys(self.low, "known")
+        found |= {
+            case: "xfailed" if any(status(verdict) == "xfailed" for verdict, *_ in findings) else "xpassed"
+            for case, findings in self.expected.items()
+        }
         for cases in (self.unclear, self.worse):
             found |= {case: worst_outcome(findings) for case, findings in cases.items() if case in found}
         return found
@@ -110,7 +117,9 @@ class SortedCases:
     def findings(self, case: str) -> Sequence[CaseVerdict]:
         """Return the verdicts that name a case and did not pass."""
         return [
-            finding for kind in (self.worse, self.dropped, self.unclear) for finding in kind.get(case, ())
+            finding
+            for kind in (self.worse, self.dropped, self.unclear, self.expected)
+            for finding in kind.get(case, ())
         ]
 
 
@@ -119,9 +128,12 @@ def _sort_cases(sides: Sides) -> SortedCases:
     worse: defaultdict[str, list[CaseVerdict]] = defaultdict(list)
     dropped: defaultdict[str, list[CaseVerdict]] = defaultdict(list)
     unclear: defaultdict[str, list[CaseVerdict]] = defaultdict(list)
+    expected: defaultdict[str, list[CaseVerdict]] = defaultdict(list)
     own = {result.case: {check.metric for check in result.checks} for result in sides.run.results}
     for verdict in sides.comparison.verdicts:
-        if verdict.outcome == "passed" or verdict.known:
+        if verdict.xfail and verdict.case is not None:
+            expected[verdict.case].append(CaseVerdict(verdict, verdict.baseline, verdict.observed))
+        if verdict.outcome == "passed" or verdict.excused:
             continue
         findings = dict(_list_findings(verdict))
         for case, finding in findings.items():
@@ -139,7 +151,7 @@ def _sort_cases(sides: Sides) -> SortedCases:
     ]
     low: list[str] = []
     for result in sides.run.results:
-        if result.case in {*worse, *dropped, *unclear} or not (missed := _list_missed(result)):
+        if result.case in {*worse, *dropped, *unclear, *expected} or not (missed := _list_missed(result)):
             continue
         # A failure is known if the baseline may have it; an app that broke is none.
         if sides.named and worst_outcome(missed) != "error":
@@ -154,6 +166,7 @@ def _sort_cases(sides: Sides) -> SortedCases:
         unclear={case: found for case, found in unclear.items() if case not in worse and case not in dropped},
         low=[case for case in low if case not in listed],
         fixed=[case for case in dict.fromkeys(fixed) if case not in settled],
+        expected={case: found for case, found in expected.items() if case not in {*worse, *unclear}},
     )
 
 

@@ -18,6 +18,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from pytest_llmops.bounds import bound_of, describe_check, format_bound, format_number, is_bound_as_strict
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.case_results import answer_digests, signatures, values_by_metric
 from pytest_llmops.gates.comparison import compare
@@ -26,7 +27,7 @@ from pytest_llmops.gates.suite_channel.verdicts import decided_metrics
 from pytest_llmops.golden.identity import case_id, file_of, input_hash
 from pytest_llmops.golden.reviews import Review, extends
 from pytest_llmops.printable import counted, printable
-from pytest_llmops.records import GAIN, Bound, Case, CaseResult, Check, Golden, Run, SuiteCheck
+from pytest_llmops.records import GAIN, Bound, Case, CaseResult, Check, Golden, Run, SuiteCheck, XFail
 from pytest_llmops.registry import create_metric, find_traits
 from pytest_llmops.settings import REVISION, Settings
 from pytest_llmops.statistics.summaries import calculate
@@ -147,8 +148,8 @@ UNWATCHED: Mapping[type, frozenset[str]] = {
             "runs_on",
         }
     ),
-    Golden: frozenset({"path", "cases", "suite", "sha256", "runs_on"}),
-    Case: frozenset({"id", "checks", "source"}),
+    Golden: frozenset({"path", "cases", "suite", "sha256", "runs_on", "table"}),
+    Case: frozenset({"id", "checks", "source", "description", "metadata"}),
     Check: frozenset({"metric", "comparison", "threshold"}),
     SuiteCheck: frozenset({"metric", "statistic", "comparison", "threshold"}),
 }
@@ -258,6 +259,12 @@ def _is_higher_bound(before: Any, after: Any) -> bool:
     return isinstance(before, Bound) and isinstance(after, Bound) and is_bound_as_strict(after, before)
 
 
+def _is_excused_as_little(before: Any, after: Any) -> bool:
+    """Not expected to fail, or if so then strictly where it was before; without `strict` pytest decides."""
+    order = (False, None, True)
+    return after is None or (before is not None and order.index(after.strict) >= order.index(before.strict))
+
+
 _STRICTER: Mapping[str, Callable[[Any, Any], bool]] = {
     # of checks
     "bound": lambda before, after: before is None or _is_higher_bound(before, after),
@@ -283,6 +290,8 @@ _STRICTER: Mapping[str, Callable[[Any, Any], bool]] = {
     "prompts": _covers_all,
     "repeats": _is_repeated_as_often,
     "require_spans": _is_larger,
+    "skip": lambda before, _: bool(before),
+    "xfail": _is_excused_as_little,
     # of settings
     "approvals": lambda before, after: {*after} <= {*before},
     "baseline": lambda before, _: not str(before or "").startswith(REVISION),
@@ -308,6 +317,7 @@ _WORDS = {"anchors", "app", "rival", "encoder", "judge", "model_errors", "passag
 _LISTS = {"tags", "prompts", "data"}
 _NUMBERS = bool | int | float | Bound | None
 _NAMES = {"attached": "a file of its input", "tags": "tags that this run selects by"}
+_EXCUSES = {"skip": "is skipped", "xfail": "is expected to fail"}
 
 
 def _list_keys(about: Loosening, old: Any, new: Any, *, show: bool = False) -> Iterator[Loosening]:
@@ -321,6 +331,9 @@ def _list_keys(about: Loosening, old: Any, new: Any, *, show: bool = False) -> I
     for key in list_looser_keys(old, new):
         what = f"{about.what}{_NAMES.get(key.name, key.name)} changed"
         values = (key.before, key.after)
+        if key.name in _EXCUSES:
+            yield replace(about, what=f"{about.what}{_EXCUSES[key.name]}", after=_show_excuse(key.after))
+            continue
         if key.name in _LISTS or any(isinstance(value, Mapping) for value in values):
             what = f"{what}: {_name_differing(*values)}"
         item = replace(about, what=what, metric=old.metric if key.name == "options" else "")
@@ -331,6 +344,14 @@ def _list_keys(about: Loosening, old: Any, new: Any, *, show: bool = False) -> I
         if not (is_whole and (item.before or item.after)):
             item = replace(item, digest=digest_of(key.after))
         yield item
+
+
+def _show_excuse(excuse: str | XFail) -> str:
+    """Show a reason in full, since an approval is of it."""
+    if isinstance(excuse, str):
+        return mask(excuse)
+    strict = "" if excuse.strict is None else f", strict: {str(excuse.strict).lower()}"
+    return f"{mask(excuse.reason)}{strict}"
 
 
 def _name_differing(before: Any, after: Any) -> str:
@@ -377,7 +398,7 @@ def _compare_goldens(old: GateFiles, new: GateFiles, run: Settings, selection: s
                 yield replace(about, what="the case was removed")
                 continue
             source = cases_now[case.id].source
-            about = replace(about, place=f"{before.path}:{source.line}") if source else about
+            about = replace(about, place=f"{source.path}:{source.line}") if source else about
             yield from _compare_cases(about, *_as_run(case, cases_now[case.id], defaults, selection))
 
 

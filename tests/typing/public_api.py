@@ -5,6 +5,7 @@ from typing import assert_type
 
 from pytest_llmops import (
     Case,
+    Golden,
     Output,
     Passage,
     Run,
@@ -39,6 +40,7 @@ def answer(question: str) -> Output:
 
 golden = load_golden("golden/shop.yaml")
 assert_type(golden.cases, tuple[Case, ...])
+assert_type(Golden.from_records([{"input": "a"}], checks={"exact_match": True}, app="shop:answer"), Golden)
 run = run_golden(golden, answer)
 assert_type(run, Run)
 assert_type(load_run("golden/baseline.json"), Run)

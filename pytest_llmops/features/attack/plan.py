@@ -37,6 +37,7 @@ from pytest_llmops.features.attack.suites import (
 )
 from pytest_llmops.features.attack.verdict import list_new_successes
 from pytest_llmops.gates.case_results import case_means
+from pytest_llmops.gates.expected import split_skipped
 from pytest_llmops.golden.identity import case_id, cases_by_id
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.printable import counted, printable
@@ -139,7 +140,7 @@ def make_plan(
 
 def _read_own_suite(typed: str, named: Sequence[str], settings: Settings, limits: Limits) -> Golden:
     """Load a golden file with its attacks at the named placements, or at all."""
-    loaded = load_golden(_golden_path(typed), root=settings.root)
+    loaded, _ = split_skipped(load_golden(_golden_path(typed), root=settings.root))
     golden = add_limits(choose_cases(loaded, named or PLACEMENTS), limits)
     if not any(map(is_attack, golden.cases)):
         chosen = f" at the placements {', '.join(named)}" if named else ""
@@ -151,7 +152,8 @@ def _read_own_suite(typed: str, named: Sequence[str], settings: Settings, limits
 
 
 def _read_benign(typed: str, settings: Settings, limits: Limits) -> Golden:
-    benign = keep_benign(load_golden(_golden_path(typed), root=settings.root), limits)
+    loaded, _ = split_skipped(load_golden(_golden_path(typed), root=settings.root))
+    benign = keep_benign(loaded, limits)
     if not benign.cases:
         raise SettingsError(f"--benign {printable(typed)}: no case in it checks anything")
     return benign

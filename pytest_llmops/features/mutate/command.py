@@ -23,6 +23,7 @@ from pytest_llmops.features.mutate.stored import (
     strength_path,
     update_strength,
 )
+from pytest_llmops.gates.expected import split_skipped
 from pytest_llmops.golden.files import find_golden_files
 from pytest_llmops.golden.loader import load_golden
 from pytest_llmops.records import Outcome
@@ -74,7 +75,7 @@ def _run(given: argparse.Namespace) -> int:
     refuse_overwriting(given.out, given.run, given.baseline, *given.prompt, *given.data)
     run = load_run(given.run) if given.run else None
     files = find_golden_files(given.golden or settings.golden, Path.cwd() if given.golden else settings.root)
-    goldens = [load_golden(file, root=settings.root) for file in files]
+    goldens = [split_skipped(load_golden(file, root=settings.root))[0] for file in files]
     before = read_before(given.baseline, settings)
     edits = read_files({"prompts": given.prompt, "documents": given.data}, kinds, settings, budget)
     measured = measure(goldens, settings, kinds, run=run, budget=budget, edits=edits)

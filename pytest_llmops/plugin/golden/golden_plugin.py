@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llmops.errors import GoldenError, LLMOpsError, Problem
+from pytest_llmops.errors import GoldenError, LLMOpsError
 from pytest_llmops.evaluation.conclusion import Conclusion, conclude, make_run, save_run
 from pytest_llmops.evaluation.environment import describe_environment
+from pytest_llmops.evaluation.estimate import estimate_run
 from pytest_llmops.evaluation.reporting import forget_report, report_run
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden.files import find_golden_files, shown_path
-from pytest_llmops.plugin import LOOSEN, MARKERS, written_settings
+from pytest_llmops.plugin import LOOSEN, written_settings
+from pytest_llmops.plugin.assertions.golden_cases import find_wrong_tags
 from pytest_llmops.plugin.distribution import is_controller, is_worker
 from pytest_llmops.plugin.golden.items import (
     MEASURED,
@@ -50,15 +52,12 @@ from pytest_llmops.plugin.reported import (
 )
 from pytest_llmops.plugin.session import session_of
 from pytest_llmops.printable import counted, name_some
-from pytest_llmops.records import CaseResult, Golden, Run, Verdict
+from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Run, Verdict
 from pytest_llmops.registry import open_measure
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.settings import Settings, load_settings
 
 _NAMED = 5
-_MARKS_THAT_ACT = {name for name, _ in MARKERS} | {
-    "skip", "skipif", "xfail", "usefixtures", "parametrize", "filterwarnings",
-}  # fmt: skip
 
 
 @dataclass(slots=True, eq=False)
@@ -101,9 +100,11 @@ class GoldenPlugin:
                 selection=f"{config.getoption('markexpr')} {config.getoption('keyword')}",
                 approvals=approvals(config),
             )
+            if config.getoption("llm_affected"):
+                evaluation.run_affected()
             if not only_shows(config):
                 evaluation.keep(resumes=config.getoption("llm_resume"), joins=is_worker(config))
-            if problems := [problem for golden in evaluation.goldens for problem in _wrong_tags(golden)]:
+            if problems := [problem for golden in evaluation.goldens for problem in find_wrong_tags(golden)]:
                 raise GoldenError(problems)
         except LLMOpsError as error:
             raise pytest.UsageError(str(error)) from None
@@ -293,9 +294,10 @@ class GoldenPlugin:
             build=build,
             saved=saved,
             measured=[
-                Verdict(check=item, outcome=status)
+                Verdict(check=item, outcome=outcome)
                 for item, status in self.reported.statuses.items()
-                if item.partition("::")[2].partition("[")[0] == MUTATION and status != "known"
+                for outcome in OUTCOMES
+                if outcome == status and item.partition("::")[2].partition("[")[0] == MUTATION
             ],
             notes=self.measured,
         )
@@ -341,6 +343,8 @@ class GoldenPlugin:
             environment=describe_environment(settings.root),
             errors=self.evaluation.all_errors(),
             notes=self.evaluation.all_problems(),
+            limits=self.evaluation.limits(),
+            skipped=self.evaluation.skipped,
         )
 
     def _save(self, run: Run) -> str:
@@ -352,6 +356,10 @@ class GoldenPlugin:
         return save_run(run, settings.path(settings.out)) if settings.out else ""
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if terminalreporter.config.getoption("llm_dry_run"):
+            terminalreporter.write_sep("=", "golden set")
+            for line in estimate_run(self.evaluation):
+                terminalreporter.write_line(line)
         if self.conclusion is None or self.evaluation.refused:
             return
         self.report()
@@ -409,12 +417,3 @@ def _is_cut_short(session: pytest.Session) -> bool:
     """Return whether the session ended before its last item."""
     is_whole = session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
     return bool(session.shouldfail or session.shouldstop or not is_whole)
-
-
-def _wrong_tags(golden: Golden) -> Iterable[Problem]:
-    """A tag becomes a mark, and some marks would excuse a case from being judged."""
-    for case in golden.cases:
-        for tag in sorted(_MARKS_THAT_ACT & set(case.tags)):
-            message = f"the tag {tag!r} is a mark that changes how a test is run; choose another word"
-            line = case.source.line if case.source else 0
-            yield Problem(path=golden.path, line=line, case=case.id, message=message)

@@ -25,6 +25,7 @@ from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import AppError, LLMOpsError, describe_error
 from pytest_llmops.evaluation.conclusion import find_status, red_verdicts
 from pytest_llmops.evaluation.run import Evaluation
+from pytest_llmops.golden.identity import file_of
 from pytest_llmops.hookspecs import Measurement
 from pytest_llmops.plugin.distribution import is_worker
 from pytest_llmops.plugin.loops import use_loop_of_tests
@@ -33,7 +34,7 @@ from pytest_llmops.plugin.session import app_fixtures, watch_end
 from pytest_llmops.printable import printable, printable_lines
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder.patches import Change, Patches
-from pytest_llmops.records import CaseResult, Golden, Verdict
+from pytest_llmops.records import Case, CaseResult, Golden, Verdict
 from pytest_llmops.reports.terminal import (
     TracebackStyle,
     find_traceback,
@@ -120,8 +121,17 @@ class GoldenFile(pytest.File):
         return file
 
     def collect(self) -> Iterable[pytest.Item]:
-        for case_id, task in self.tasks.items():
-            yield CaseItem.of(self, name=case_id, task=task)
+        skipped = [
+            case for id_, case in self.evaluation.source.skipped.items() if file_of(id_) == self.golden.path
+        ]
+        cases = [*(task.case for task in self.tasks.values()), *skipped]
+        if skipped:  # in the order of the file
+            cases.sort(key=lambda case: case.source.line if case.source else 0)
+        for case in cases:
+            if case.id in self.tasks:
+                yield CaseItem.of(self, name=case.id, task=self.tasks[case.id])
+            else:
+                yield SkippedItem.of(self, case=case)
         if self.evaluation.settings.shard is None:  # else with all shards: llmops judge
             for metric in dict.fromkeys(check.metric for check in self.golden.suite):
                 yield SuiteItem.of(self, metric=metric)
@@ -176,8 +186,19 @@ class GoldenItem(pytest.Item):
                 self.warn(GoldenWarning(f"undecided: {advice}"))
             except GoldenWarning:  # the project's filterwarnings make errors of warnings
                 self.fail()
+        expected = [verdict for verdict in self.verdicts if verdict.xfail]
+        if any(verdict.outcome != "passed" for verdict in expected):
+            pytest.xfail(expected[0].xfail)
         if known and settings.known_failures == "warn":
             pytest.xfail("known: " + "; ".join(f"{verdict.check}: {verdict.advice}" for verdict in known))
+
+    def passed_unexpectedly(self) -> str:
+        """Return why it was expected to fail; empty where it did, or was not."""
+        reasons = [verdict.xfail for verdict in self.verdicts]
+        return reasons[0] if reasons and all(reasons) and self.is_good() else ""
+
+    def is_good(self) -> bool:
+        return all(verdict.outcome == "passed" for verdict in self.verdicts)
 
     def fail(self) -> NoReturn:
         """End the item with the reason; in a debugger where the app raised."""
@@ -239,6 +260,30 @@ class GoldenItem(pytest.Item):
         return self._fixture_request
 
 
+class SkippedItem(pytest.Item):
+    """A case that its golden file skips: nothing is called."""
+
+    parent: GoldenFile
+    case: Case
+
+    @classmethod
+    def of(cls, parent: GoldenFile, *, case: Case) -> SkippedItem:
+        item: SkippedItem = cls.from_parent(parent, name=case.id)
+        item.case = case
+        _mark(item, case)
+        return item
+
+    def setup(self) -> None:
+        if not only_shows(self.config):
+            raise pytest.skip.Exception(self.case.skip, _use_item_location=True)  # as the mark `skip` does
+
+    def runtest(self) -> None:
+        """Do nothing."""
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return _find_place(self, self.case)
+
+
 class CaseItem(GoldenItem):
     """
     A case.
@@ -255,8 +300,7 @@ class CaseItem(GoldenItem):
     def of(cls, parent: GoldenFile, *, name: str, task: Task) -> CaseItem:
         item: CaseItem = cls.from_parent(parent, name=name)
         item.task = task
-        for tag in task.case.tags:
-            item.add_marker(pytest.MarkDecorator(pytest.Mark(tag, (), {}, _ispytest=True), _ispytest=True))
+        _mark(item, task.case)
         return item
 
     def judge(self, evaluation: Evaluation) -> tuple[Verdict, ...]:
@@ -298,8 +342,22 @@ class CaseItem(GoldenItem):
         return (self.parent.evaluation.raised or {}).get(self.task.id)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        source = self.task.case.source
-        return self.path, source.line - 1 if source else 0, self.name
+        return _find_place(self, self.task.case)
+
+
+def _mark(item: pytest.Item, case: Case) -> None:
+    """Make marks of a case's tags."""
+    for tag in case.tags:
+        item.add_marker(pytest.MarkDecorator(pytest.Mark(tag, (), {}, _ispytest=True), _ispytest=True))
+
+
+def _find_place(item: CaseItem | SkippedItem, case: Case) -> tuple[Path, int, str]:
+    """Return where the case is written: in its golden file, or in the table that this names."""
+    if case.source is None:
+        return item.path, 0, item.name
+    in_table = case.source.path == item.parent.golden.table
+    path = item.config.rootpath / case.source.path if in_table else item.path
+    return path, case.source.line - 1, item.name
 
 
 class SuiteItem(GoldenItem):
@@ -452,6 +510,8 @@ class Reporting:
             return report
         if isinstance(item, CaseItem):
             report.duration = item.find_duration(report)
+        if report.passed and call.when == "call" and (passed := item.passed_unexpectedly()):
+            report.wasxfail = passed
         if not report.failed or not call.excinfo:
             return report
         if reason := _reason_of(call.excinfo.value, item):

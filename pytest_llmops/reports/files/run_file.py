@@ -28,6 +28,7 @@ from pytest_llmops.documents.reading import (
     BrokenValueError,
     is_number,
     list_of,
+    mapping_of,
     read_any,
     read_fields,
     read_name,
@@ -47,6 +48,7 @@ from pytest_llmops.records import (
     Bound,
     CaseResult,
     Failure,
+    LimitWait,
     Output,
     Part,
     Passage,
@@ -187,7 +189,7 @@ def _parse_stream(text: str) -> Stream:
             elif only == {"errors"}:
                 errors += list_of(read_name)(value["errors"])
             elif is_last and only == {"usage"}:
-                head["usage"] = reader_of(Usage)(value["usage"])
+                head |= _read_spent(value["usage"])
             else:
                 results.append(read_result(value))
         except BrokenValueError as error:
@@ -254,7 +256,8 @@ def _encode(run: Run, path: Path) -> bytes:
         head["anchors"] = list(map(_plain_result, run.anchors))
     # Result by result, so that no copy of all of them is in memory.
     pieces = [_dump(path, result.case, _plain_result(result)) for result in results]
-    start, usage = _dump(path, "the head", head)[:-1], _dump(path, "the head", plain(run.usage))
+    spent = {**plain(run.usage), **({"limits": plain(run.limits)} if run.limits else {})}
+    start, usage = _dump(path, "the head", head)[:-1], _dump(path, "the head", spent)
     text = f'{start}, "results": [{", ".join(pieces)}], "usage": {usage}}}'
     return f"{lay_out(text, 1)}\n".encode()
 
@@ -272,6 +275,7 @@ def _plain_head(run: Run, cases: Sequence[str]) -> dict[str, Any]:
         "environment": dict(run.environment),
         "signature": dict(run.signature),
         "suite": dump_suite(run.suite, cases),
+        **({"skipped": dict(run.skipped)} if run.skipped else {}),
     }
 
 
@@ -329,16 +333,27 @@ def read_head(value: Any) -> dict[str, Any]:
         "results": read_any,
         "signature": _read_stamps,
         "suite": reader_of(Mapping[str, Any]),
-        "usage": reader_of(Usage),
+        "usage": _read_spent,
         "anchors": list_of(read_result),
         "environment": reader_of(Mapping[str, str]),
         "shard": read_shard,
         "parts": list_of(record_reader(Part)),
         "errors": list_of(read_text),
         "notes": list_of(read_text),
+        "skipped": reader_of(Mapping[str, str]),
     }
     fields = read_fields(value, known)
-    return {key: part for key, part in fields.items() if key not in {"version", "results"}}
+    head = {key: part for key, part in fields.items() if key not in {"version", "results", "usage"}}
+    return {**head, **fields.get("usage", {})}
+
+
+def _read_spent(value: Any) -> dict[str, Any]:
+    """Read the usage of a run, and what limits cost it."""
+    if not isinstance(value, dict) or "limits" not in value:
+        return {"usage": reader_of(Usage)(value)}
+    usage = {key: part for key, part in value.items() if key != "limits"}
+    limits = within("limits", mapping_of(reader_of(LimitWait)), value["limits"])
+    return {"usage": reader_of(Usage)(usage), "limits": limits}
 
 
 def make_run(head: Mapping[str, Any], results: tuple[CaseResult, ...]) -> Run:
@@ -360,6 +375,8 @@ def make_run(head: Mapping[str, Any], results: tuple[CaseResult, ...]) -> Run:
         parts=tuple(head.get("parts", ())),
         errors=tuple(head.get("errors", ())),
         notes=tuple(head.get("notes", ())),
+        limits=head.get("limits", {}),
+        skipped=head.get("skipped", {}),
     )
 
 

@@ -35,10 +35,11 @@ from pytest_llmops.records import (
     Span,
     Status,
     SuiteCheck,
+    Turn,
     Usage,
     Verdict,
 )
-from pytest_llmops.registry import find_traits
+from pytest_llmops.registry import find_traits, split_turn
 from pytest_llmops.reports.files.json_file import plain
 from pytest_llmops.reports.sides import (
     MOST_TYPED,
@@ -121,7 +122,11 @@ def build_data(
         "counts": count(statuses.values()),
         "causes": comparison.differs,
         "unstamped": comparison.not_stamped,
-        "problems": [*problems, *filter(None, [comparison.since_release])],
+        "problems": [
+            *problems,
+            *(f"skipped: {case} ({reason})" for case, reason in comparison.skipped.items()),
+            *filter(None, [comparison.since_release]),
+        ],
         "actions": list(_list_actions(sides, statuses, file, shown)),
         "usage": _describe_usage(run.usage, run.results),
         "usage_before": _describe_usage(sides.base.usage, ()) if sides.named else None,
@@ -158,7 +163,7 @@ def _list_added_parts(run: Run) -> dict[str, Any]:
 def summarize_past(name: str, sides: Sides) -> Past:
     """Summarize a run for the history; a run without a baseline is judged by its thresholds."""
     verdicts = sides.comparison.verdicts
-    decisive = [one.outcome for one in verdicts if not one.known and (sides.named or one.check != NOTHING)]
+    decisive = [one.outcome for one in verdicts if not one.excused and (sides.named or one.check != NOTHING)]
     return Past(
         name=name,
         outcome=worst(decisive) if decisive else sides.comparison.outcome,
@@ -265,6 +270,7 @@ def _describe_verdict(verdict: Verdict) -> dict[str, Any]:
         "metric": verdict.metric,
         "outcome": verdict.outcome,
         "known": verdict.known,
+        "xfail": verdict.xfail,
         "observed": verdict.observed,
         "baseline": verdict.baseline,
         "difference": verdict.difference,
@@ -315,6 +321,7 @@ def _describe_cases(
                 }
                 for fault in result.failures
             ],
+            "turns": [_describe_turn(turn, result) for turn in result.turns],
             "spans": [_describe_span(span) for span in result.spans],
             "command": rerun_command([result.case]),
         }
@@ -373,6 +380,17 @@ def _list_low(result: CaseResult) -> list[Score]:
         for score in result.scores
         if any(check.metric == score.metric and not holds(score.value, check) for check in result.checks)
     ]
+
+
+def _describe_turn(turn: Turn, result: CaseResult) -> dict[str, Any]:
+    low = {score.metric for score in _list_low(result) if score.repeat == turn.repeat}
+    return {
+        "repeat": turn.repeat,
+        "turn": turn.turn,
+        "user": turn.user,
+        "text": turn.text,
+        "missed": sorted(metric for metric in low if split_turn(metric)[0] == turn.turn),
+    }
 
 
 def _describe_output(output: Output, result: CaseResult) -> dict[str, Any]:

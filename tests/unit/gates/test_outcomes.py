@@ -16,4 +16,6 @@ def test_worst_outcome_and_counts():
         "undecided": 0,
         "error": 1,
         "known": 0,
+        "xfailed": 0,
+        "xpassed": 0,
     }

@@ -14,7 +14,10 @@ from pytest_llmops.errors import GoldenError, Problem
 from pytest_llmops.registry import known_metrics
 
 # What cannot stand in a text file.
-CASE_KEYS = "id, input, reference, relevant, tags, live, repeats, group, checks"
+CASE_KEYS = (
+    "id, input, turns, history, reference, relevant, tags, live, repeats, group, "
+    "description, metadata, skip, xfail, checks"
+)
 BYTES = [
     pytest.param(
         ".yaml",

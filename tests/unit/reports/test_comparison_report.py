@@ -46,6 +46,8 @@ def test_json_is_as_published():
         "undecided": 0,
         "error": 1,
         "known": 0,
+        "xfailed": 0,
+        "xpassed": 0,
     }
     assert document["cases"] == {
         "new": ["golden/a.yaml::come"],
@@ -66,6 +68,7 @@ def test_json_is_as_published():
                 "confirmed": False,
             },
         ],
+        "skipped": {},
     }
     assert document["verdicts"][0] == {
         "check": "recall@5 mean >= 0.9",

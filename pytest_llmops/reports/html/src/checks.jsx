@@ -47,11 +47,16 @@ export const Checks = ({ report }) =>
     </section>
   );
 
-export const Reasons = ({ of: { reason, advice } }) => (
+export const Reasons = ({ of: { reason, advice, xfail } }) => (
   <>
     {reason && (
       <p dir="auto">
         <Text of={reason} />
+      </p>
+    )}
+    {xfail && (
+      <p class="advice" dir="auto">
+        Expected to fail: <Text of={xfail} />
       </p>
     )}
     {advice && (

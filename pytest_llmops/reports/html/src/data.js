@@ -40,6 +40,7 @@ const verdictFields = {
   metric: text,
   outcome: text,
   known: Boolean,
+  xfail: text,
   observed: number,
   baseline: number,
   difference: number,
@@ -64,6 +65,8 @@ const output = shape({
   attempts: number,
   marks: list(shape({ text: text, metric: text, reason: text })),
 });
+
+const turn = shape({ repeat: count, turn: count, user: text, text: text, missed: list(text) });
 
 const span = shape({
   repeat: count,
@@ -97,6 +100,7 @@ const goldenCase = shape({
   before: optional(shape({ outputs: list(output), scores: map(list(number)) })),
   scores: list(shape({ metric: text, repeat: count, value: number, reason: text })),
   failures: list(shape({ metric: text, stage: text, error: text, repeat: count, traceback: text })),
+  turns: list(turn),
   spans: list(span),
   command: text,
 });
@@ -109,7 +113,16 @@ const report = shape({
   accepted: text,
   changed_files: list(shape({ path: text, commits: count, is_edited: Boolean, newest: list(text), difference: text })),
   environment: shape({ ended: text, revision: text, branch: text, job: text, url: text }),
-  counts: shape({ regressed: count, failed: count, error: count, undecided: count, known: count, passed: count }),
+  counts: shape({
+    regressed: count,
+    failed: count,
+    error: count,
+    undecided: count,
+    known: count,
+    xfailed: count,
+    xpassed: count,
+    passed: count,
+  }),
   causes: list(text),
   unstamped: list(text),
   problems: list(text),

@@ -2,13 +2,16 @@
 
 import { short } from "./text.jsx";
 
-export const STATUSES = ["regressed", "failed", "error", "undecided", "known", "passed"];
+export const STATUSES = ["regressed", "failed", "error", "undecided", "known", "xfailed", "xpassed", "passed"];
 export const RED = ["regressed", "failed", "error"];
 
 export const isRed = ({ status }) => RED.includes(status);
 
-/** The status of a verdict: a failure that the baseline has too is known. */
-export const statusOf = ({ outcome, known }) => (known ? "known" : outcome);
+/** The status of a verdict: a failure that the baseline has too is known; others are expected by the golden file. */
+export const statusOf = ({ outcome, known, xfail }) => {
+  if (xfail) return outcome === "passed" ? "xpassed" : "xfailed";
+  return known ? "known" : outcome;
+};
 
 export const rank = (status) => (STATUSES.indexOf(status) + 1 || STATUSES.length + 1) - 1;
 
@@ -20,6 +23,8 @@ const SHAPES = {
   error: "M8 2l6.5 11.5h-13zM8 6.5v3.5M8 11.6v.4",
   undecided: "M5 6a3 3 0 1 1 4.5 2.6Q8 9.5 8 11M8 13.4v.4",
   known: "M3 6h10M3 10h10",
+  xfailed: "M4 5l6 6M10 5l-6 6M13 5v6",
+  xpassed: "M3 8.5l2.5 2.5L10 5.5M13 5v6",
   passed: "M3 8.5l3.5 3.5L13 4.5",
 };
 
