@@ -128,25 +128,33 @@ async def _send(attempts: _Attempts, send: Callable[..., Any], options: Mapping[
             if attempts.exchange is not None and attempts.may_go:  # it has waited, and was not sent
                 attempts.exchange.fail(error)
             raise
-        status, headers = (raised.status, raised.headers) if raised else (response.status, response.headers)
-        exchange = attempts.exchange
-        is_refused = exchange is not None and exchange.is_refused(status, headers or {})
-        if exchange is not None and attempts.refusal is not None and not is_refused:
-            attempts.refusal.give(exchange, left=True)  # of a status that is not always one of a limit
-        if exchange is not None and is_refused:
-            body = await response.read() if response is not None else b""
-            if exchange.goes_again(headers or {}, body):
-                attempts.refusal = None
-                await _wait(attempts)
-                options = attempts.options(options)
-                continue
-            if attempts.refusal is not None:
-                attempts.refusal.give(exchange, left=True)
-            else:
-                exchange.fail(f"the answer had status {status}", status=status)
+        if await _goes_again(attempts, response or raised):
+            await _wait(attempts)
+            options = attempts.options(options)
+            continue
         if raised is not None:
             raise raised
         return response
+
+
+async def _goes_again(attempts: _Attempts, answer: Any) -> bool:
+    """
+    Return whether a request is to wait and to be sent again; if not, log its refusal, if it is one.
+
+    Args:
+        answer: The response, or the error that a session raised in its place.
+    """
+    exchange, headers = attempts.exchange, answer.headers or {}
+    if exchange is None:
+        return False
+    if exchange.is_refused(answer.status, headers):
+        body = await answer.read() if hasattr(answer, "read") else b""
+        if exchange.goes_again(headers, body):
+            attempts.refusal = None
+            return True
+    if attempts.refusal is not None:
+        attempts.refusal.give(exchange, left=True)
+    return False
 
 
 async def _wait(attempts: _Attempts) -> None:
