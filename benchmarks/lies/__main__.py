@@ -25,7 +25,7 @@ def report(items: Sequence[Item], metric: str, *, misses: bool) -> list[tuple[bo
     results = create_metric(metric, {"against": ["passages"]}).score([as_sample(item) for item in items])
     reported = []
     for item, result in zip(items, results, strict=True):
-        idle = isinstance(result, Failure) and result.stage == "inapplicable"  # undecided, and so not reported
+        idle = isinstance(result, Failure) and result.stage == "inapplicable"  # undecided, so not reported
         red = not idle and (not isinstance(result, Score) or result.value < BOUNDS[metric])
         if not isinstance(result, Score) and not idle:
             print(f"cannot be read: {item.source} {item.text[:60]!r}: {result.error}")
