@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from benchmarks.lies.items import Item, list_falsehoods, list_written
 from benchmarks.lies.training import as_sample, list_items
-from pytest_llmops.records import Score
+from pytest_llmops.records import Failure, Score
 from pytest_llmops.registry import create_metric
 from pytest_llmops.statistics.intervals import wilson_interval
 
@@ -25,8 +25,9 @@ def report(items: Sequence[Item], metric: str, *, misses: bool) -> list[tuple[bo
     results = create_metric(metric, {"against": ["passages"]}).score([as_sample(item) for item in items])
     reported = []
     for item, result in zip(items, results, strict=True):
-        red = not isinstance(result, Score) or result.value < BOUNDS[metric]
-        if not isinstance(result, Score):
+        idle = isinstance(result, Failure) and result.stage == "inapplicable"  # undecided, so not reported
+        red = not idle and (not isinstance(result, Score) or result.value < BOUNDS[metric])
+        if not isinstance(result, Score) and not idle:
             print(f"cannot be read: {item.source} {item.text[:60]!r}: {result.error}")
         elif misses and red == item.supported and item.half == "dev":
             print(f"{item.source} {item.kind} {result.value:.2f} {item.text!r}\n    {result.reason}")

@@ -243,7 +243,8 @@ def describe_left_out(metrics: Sequence[str], path: str, results: Sequence[CaseR
         if cases := inapplicable_cases(metric, own):
             named = name_some([printable(case.removeprefix(f"{path}::")) for case in cases], _NAMED)
             of = f"{len(cases)} of {counted(len(own), 'case')}"
-            yield f"warning: {path}: {metric} is not applicable to {of}, which its suite checks leave out: {named}"
+            left_out = f"which its suite checks leave out: {named}"
+            yield f"warning: {path}: {metric} is not applicable to {of}, {left_out}"
 
 
 def _stages(metric: str, result: CaseResult) -> set[str]:

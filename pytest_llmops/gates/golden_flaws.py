@@ -137,7 +137,7 @@ _NAMES = {
 def _find_language(text: str) -> tuple[str, str]:
     """Return the code of the language of a text and its name, or that of its letters; none if unknown."""
     # With the lists of all languages.
-    from pytest_llmops.metrics.support.language import count_words_apart, detect_language
+    from pytest_llmops.metrics.language import count_words_apart, detect_language
 
     code, script = detect_language(text), find_script(text)
     shows_by_words = script == "Latin" and code in _NAMES and code != "en"

@@ -1,4 +1,4 @@
-"""An output that gives a metric nothing to judge is no pass: the check is undecided, and a suite leaves it out."""
+"""An output that gives a metric nothing to judge is no pass: its check is undecided, suites leave it out."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ APP = """
         return ANSWERS[question]
 """
 WARNING = (
-    "warning: golden/capitals.yaml: facts is not applicable to 1 of 2 cases, which its suite checks leave out: "
-    "lining"
+    "warning: golden/capitals.yaml: facts is not applicable to 1 of 2 cases, "
+    "which its suite checks leave out: lining"
 )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from pytest_llmops.metrics.support.language import detect_language
+from pytest_llmops.metrics.language import detect_language
 from pytest_llmops.records import Output, Passage, Sample, Score
 from pytest_llmops.registry import create_metric
 from pytest_llmops.statistics.intervals import wilson_interval

@@ -20,7 +20,7 @@ from pytest_llmops.documents.reading import (
     some,
 )
 from pytest_llmops.features.attack.deeds import observed_calls, only_reads, why_no_deeds
-from pytest_llmops.metrics.support.language import detect_language, known_languages
+from pytest_llmops.metrics.language import detect_language, known_languages
 from pytest_llmops.metrics.tools import ExpectedCall, read_call, show_call
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Output, Sample, Span, ToolCall

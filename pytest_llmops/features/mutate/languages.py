@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pytest_llmops.documents.values import plain
 from pytest_llmops.documents.yaml_document import read_yaml
-from pytest_llmops.metrics.support import language as support
+from pytest_llmops.metrics import language as support
 
 LANGUAGES = ("en", "de", "fr", "es", "zh")
 _PATTERNS = ("unit_block", "subordinate", "asserting", "finite", "turn_off_block", "turn_on_block", "refusal")

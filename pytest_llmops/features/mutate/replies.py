@@ -19,7 +19,7 @@ from pytest_llmops.features.mutate.reply_parts import (
     write_reply,
     write_vectors,
 )
-from pytest_llmops.metrics.support.language import detect_language
+from pytest_llmops.metrics.language import detect_language
 from pytest_llmops.recorder.identity import LOOPBACK, Identity
 from pytest_llmops.recorder.providers import WORDLESS
 

@@ -30,6 +30,7 @@ from pytest_llmops.metrics.facts.sources import (
 from pytest_llmops.metrics.facts.values import DATES, Value
 from pytest_llmops.metrics.faithfulness.claims import split_claims
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations, drop_opener
+from pytest_llmops.metrics.language import UNKNOWN, detect_language, known_languages
 from pytest_llmops.metrics.words import find_blank, quote, texts_in
 from pytest_llmops.models.encoders import load_embedded
 from pytest_llmops.models.vectors import embed
@@ -209,20 +210,12 @@ class _Answer:
 
     def _refuses_as_expected(self) -> bool:
         """Return whether answer and reference both refuse; an answer that alone does states no fact."""
-        # With the lists of all languages.
-        from pytest_llmops.metrics.support.answers import find_refusal
-        from pytest_llmops.metrics.support.language import known_languages
-
-        references = [source.content.text for source in self.sources if source.origin == "reference"]
-        language = known_languages()["en"]
-        return bool(references) and all(
-            find_refusal(text, language) for text in (self.text.text, " ".join(references))
-        )
+        refusals = known_languages()["en"].refusals
+        references = [fold(source.content.text) for source in self.sources if source.origin == "reference"]
+        return any(map(refusals.search, references)) and refusals.search(fold(self.text.text)) is not None
 
     def name_language(self) -> str:
         """Return the code of the answer's language if it is none that is read completely; else empty."""
-        from pytest_llmops.metrics.support.language import UNKNOWN, detect_language
-
         near = " ".join(source.content.text for source in self.sources[:_READ_FOR_LANGUAGE])
         text = self.text.text
         code = detect_language(text) or detect_language(f"{text} {near}")  # few words are of many languages

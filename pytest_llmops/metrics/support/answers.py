@@ -13,9 +13,9 @@ from typing import Literal
 
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations
+from pytest_llmops.metrics.language import UNKNOWN, Language, detect_language, known_languages
 from pytest_llmops.metrics.support.claims import drop_verdict, is_bare_opener, is_claim, split
 from pytest_llmops.metrics.support.features import compare_stems
-from pytest_llmops.metrics.support.language import UNKNOWN, Language, detect_language, known_languages
 from pytest_llmops.metrics.support.reading import Reading, list_letters, read_sentence
 from pytest_llmops.metrics.support.turning import find_turn
 from pytest_llmops.metrics.words import find_blank, quote

@@ -10,7 +10,7 @@ import regex
 
 from pytest_llmops.metrics.facts.values import Value, agree, read_values
 from pytest_llmops.metrics.faithfulness.sentences import drop_citations, drop_opener, split_sentences
-from pytest_llmops.metrics.support.language import Language
+from pytest_llmops.metrics.language import Language
 from pytest_llmops.metrics.support.reading import Reading
 from pytest_llmops.text.characters import fold
 from pytest_llmops.text.words import split_words

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pytest_llmops.metrics.facts.values import Value, agree, compete
-from pytest_llmops.metrics.support.language import Language, known_languages
+from pytest_llmops.metrics.language import Language, known_languages
 from pytest_llmops.metrics.support.reading import Reading, Token, list_letters
 from pytest_llmops.metrics.support.turning import Turn, find_turn
 from pytest_llmops.models.pieces import Pieces, encode_pieces

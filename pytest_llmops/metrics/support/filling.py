@@ -9,8 +9,8 @@ from itertools import combinations
 from typing import Any
 
 from pytest_llmops.metrics.facts.sources import read_record
+from pytest_llmops.metrics.language import Language
 from pytest_llmops.metrics.support.claims import list_words, split
-from pytest_llmops.metrics.support.language import Language
 from pytest_llmops.records import ToolCall
 from pytest_llmops.text.characters import fold
 from pytest_llmops.text.words import join_thousands

@@ -10,7 +10,7 @@ from functools import lru_cache
 import regex
 
 from pytest_llmops.metrics.facts.values import Value, read_values
-from pytest_llmops.metrics.support.language import Language
+from pytest_llmops.metrics.language import Language
 from pytest_llmops.text.characters import fold_typography
 from pytest_llmops.text.words import join_thousands
 

@@ -18,6 +18,7 @@ from pytest_llmops.documents.reading import one_of, some
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.facts.sources import ORIGINS, Origin, flatten, gather_sources, read_record
+from pytest_llmops.metrics.language import UNKNOWN, Language, detect_language, known_languages
 from pytest_llmops.metrics.support.claims import (
     Allowed,
     begins_with_no,
@@ -30,7 +31,6 @@ from pytest_llmops.metrics.support.claims import (
 )
 from pytest_llmops.metrics.support.features import FEATURES, Match, Sources, Texts, describe, keeps_grammar
 from pytest_llmops.metrics.support.filling import Prose, Row, list_rows
-from pytest_llmops.metrics.support.language import UNKNOWN, Language, detect_language, known_languages
 from pytest_llmops.metrics.support.model import load_model
 from pytest_llmops.metrics.support.reading import Reading, read_sentence
 from pytest_llmops.metrics.words import find_blank, quote, texts_in

@@ -16,7 +16,7 @@ from typing import Literal
 
 import regex
 
-from pytest_llmops.metrics.support.language import Language
+from pytest_llmops.metrics.language import Language
 from pytest_llmops.metrics.support.reading import Reading, Token
 
 Turn = Literal["", "roles", "condition", "time", "limit", "negation", "scope", "opposite"]

@@ -233,7 +233,7 @@ class Language:
 
 @lru_cache(maxsize=1)
 def _lists() -> Mapping[str, Mapping[str, Any]]:
-    written = files("pytest_llmops.metrics.support").joinpath("languages.json").read_text("utf-8")
+    written = files("pytest_llmops.metrics").joinpath("languages.json").read_text("utf-8")
     lists: Mapping[str, Mapping[str, Any]] = json.loads(written)
     return lists
 
