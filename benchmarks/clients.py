@@ -18,6 +18,7 @@ TESTS = {
     "recorded, replayed": "test_it_is_recorded_and_replayed_without_a_connection",
     "refused under none": "test_it_is_refused_where_no_call_may_be_made",
     "budget": "test_a_budget_holds",
+    "limits": "test_a_limit_is_waited_for",
     "tokens": "test_its_tokens_are_counted",
     "masked": "test_what_is_kept_is_masked",
     "leak check": "test_what_it_sends_is_read_by_the_leak_check",

@@ -4,11 +4,16 @@ What `facts` and `faithfulness` find of planted falsehoods, and what they report
 `falsehoods/first.yaml` and `second.yaml`: the rules were made on these; `last.yaml` was written when they
 were fixed. An answer is compared with the sections of the documents that the question is about, results of
 tools, and the reference or not. With `--labels`, also the labelled sets (see agreement/labels.py), on which
-the rules were tried too. Intervals are Wilson's. Usage: python benchmarks/facts.py [--misses] [--labels]
+the rules were tried too. With `--planted`, falsehoods of eight kinds in answers of public sets, of the half
+of the documents that no rule was developed on (`--dev`: of the other half), and values in other forms and
+languages. Intervals are Wilson's.
+
+Usage: python benchmarks/facts.py [--misses] [--labels] [--planted [--dev]]
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
@@ -21,10 +26,12 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.agreement.labels import sample
 from benchmarks.falsehoods.finding import SHARES, find
+from benchmarks.falsehoods.planting import Half, list_answers, plant
 from benchmarks.questions.scoring import Record
 from pytest_llmops.bounds import parse_bound
-from pytest_llmops.records import Sample, Score
+from pytest_llmops.records import Failure, Sample, Score
 from pytest_llmops.registry import create_metric
 from pytest_llmops.statistics.intervals import wilson_interval
 
@@ -39,6 +46,11 @@ CHECKS = (
 
 def main() -> None:
     misses = "--misses" in sys.argv
+    if "--planted" in sys.argv:
+        console = Console(width=110)
+        console.print(make_planted("dev" if "--dev" in sys.argv else "held", misses=misses))
+        console.print(make_forms(misses=misses))
+        return
     table = Table("share", "compared with", "check", "falsehoods found", "right answers reported")
     for share in ("first", "second", "last"):
         path = SHARES / f"{share}.yaml"
@@ -59,6 +71,71 @@ def main() -> None:
     console.print(table)
     if "--labels" in sys.argv:
         console.print(make_labelled())
+
+
+def make_planted(half: Half, *, misses: bool) -> Table:
+    """What `facts` finds of falsehoods by kind, and reports of the answers as they were."""
+    metric = create_metric("facts", {})
+    table = Table("answers", "reported by facts", "not applicable", title=f"planted, half {half}")
+    groups: defaultdict[str, list[tuple[str, Sample]]] = defaultdict(list)
+    planted = plant(half)
+    for item in planted:
+        groups[f"{item.kind} changed"].append((item.text, item.answer.as_sample(item.text)))
+        groups["all falsehoods"].append((item.text, item.answer.as_sample(item.text)))
+    originals = {item.answer.text: item.answer for item in planted}.values()
+    groups["their originals"] = [(answer.text, answer.as_sample()) for answer in originals]
+    answers = list_answers(half)
+    groups["all answers of the sets"] = [(answer.text, answer.as_sample()) for answer in answers]
+    groups["long ones among them"] = [
+        (answer.text, answer.as_sample()) for answer in answers if answer.is_long
+    ]
+    for name, rows in groups.items():
+        scored = metric.score([sample for _, sample in rows])
+        red = [isinstance(score, Score) and score.value < 1 for score in scored]
+        if misses and name != "all falsehoods":
+            is_false = name.endswith("changed")
+            for (text, _), score, is_red in zip(rows, scored, red, strict=True):
+                if is_red != is_false:
+                    print(name, "|", score.reason if isinstance(score, Score) else score.error, "|", text)
+        idle = sum(isinstance(score, Failure) for score in scored)
+        table.add_row(name, show([(is_red, "") for is_red in red]), str(idle))
+    return table
+
+
+def make_forms(*, misses: bool) -> Table:
+    """What `facts` finds of other values in technical forms, and of wrong answers in ten languages."""
+    metric = create_metric("facts", {})
+    table = Table("wrong values", "reported", "not applicable", "1, with a warning", "1, without one")
+    forms = yaml.safe_load((SHARES / "forms.yaml").read_text(encoding="utf-8"))
+    rows = {
+        "technical forms": [
+            (f"Set it to {wrong} there.", f"Set it to {right} there.") for right, wrong in forms
+        ]
+    }
+    sentences = yaml.safe_load((SHARES / "languages.yaml").read_text(encoding="utf-8"))
+    for code, own in sentences.items():
+        plain = [re.sub(r"[{}]", "", sentence) for sentence in own]
+        pairs = [(one, other) for one in plain for other in plain if one != other]
+        changed = [
+            (re.sub(r"\{(\d+)\}", lambda match, by=by: str(int(match[1]) + by), sentence), plain[at])
+            for at, sentence in enumerate(own)
+            for by in (1, 10)
+        ]
+        rows[code] = [*pairs, *changed]
+    rows["ten languages"] = [row for code in sentences for row in rows[code]]
+    for name, texts in rows.items():
+        scored = metric.score([sample(wrong, [source]) for wrong, source in texts])
+        good = [score for score in scored if isinstance(score, Score) and score.value == 1]
+        warned = sum("not in English" in score.reason for score in good)
+        idle = sum(isinstance(score, Failure) for score in scored)
+        reds = [isinstance(score, Score) and score.value < 1 for score in scored]
+        table.add_row(
+            name, show([(red, "") for red in reds]), str(idle), str(warned), str(len(good) - warned)
+        )
+        for (wrong, source), score in zip(texts, scored, strict=True):
+            if misses and score in good and name != "ten languages":
+                print(name, "|", wrong, "|", source)
+    return table
 
 
 def make_labelled() -> Table:

@@ -54,8 +54,17 @@ async def ask(text):
 """
 
 
+BOT = """
+import json, sys, time
+for line in sys.stdin:
+    time.sleep(0.4)
+    print(json.dumps({"output": "an answer", "session": json.loads(line)["session"]}), flush=True)
+"""
+
+
 def golden(cases: int, app: str) -> str:
-    head = f"version: 1\napp: apps:{app}\nchecks: {{keywords: {{any: [an answer, Echo]}}}}\ncases:\n"
+    named = app if app.startswith("{") else f"apps:{app}"
+    head = f"version: 1\napp: {named}\nchecks: {{keywords: {{any: [an answer, Echo]}}}}\ncases:\n"
     return head + "".join(f"  - {{id: c{number}, input: question {number}}}\n" for number in range(cases))
 
 
@@ -66,6 +75,7 @@ def session_s(
     (folder / "golden").mkdir(exist_ok=True)
     (folder / "golden" / "bench.yaml").write_text(golden(cases, app))
     (folder / "apps.py").write_text(APPS)
+    (folder / "bot.py").write_text(BOT)
     if fresh:
         subprocess.run(["rm", "-rf", str(folder / ".llmops")], check=True)  # noqa: S603, S607
     command = [sys.executable, "-m", "pytest", "--llm-golden", "-q", *PLUGINS, *arguments]
@@ -175,7 +185,12 @@ def deepeval_s(folder: Path, pattern: str, *command: str, **environment: str) ->
 
 
 def main() -> None:
+    from tests.app_server import AppServer, Asked
     from tests.openai_server import OpenAIServer
+
+    def answer_late(_: Asked) -> dict[str, str]:
+        time.sleep(2 * LATENCY_S)
+        return {"reply": "an answer"}
 
     rows: list[dict[str, object]] = []
 
@@ -206,6 +221,12 @@ def main() -> None:
         row("50 cases, sync app that sleeps", session_s(folder, 50, "sync_sleeper"), 0.44, 2 * LATENCY_S)
         row("50 cases, sleeping, -n 2", session_s(folder, 50, "sleeper", "-n", "2"), 0.44, 2 * LATENCY_S)
         row("50 cases, openai client", session_s(folder, 50, "caller", **endpoint), 0.8, bare)
+        with AppServer(answer_late) as service:
+            app = f'{{http: {{url: "{service.url}/chat", answer: $.reply}}}}'
+            row("50 cases, app behind a URL that sleeps", session_s(folder, 50, app), 0.66, 2 * LATENCY_S)
+        app = json.dumps({"command": [sys.executable, "bot.py"]})
+        seconds = session_s(folder, 50, app, "--llm-concurrency", "50")
+        row("50 cases, command that sleeps, 50 processes", seconds, 0.66, 2 * LATENCY_S)
         row(
             "50 cases, openai client on aiohttp",
             session_s(folder, 50, "caller", BENCH_AIOHTTP="1", **endpoint),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_llmops.evaluation.golden_run import run_golden as run_golden
+    from pytest_llmops.evaluation.parts import merge as merge
     from pytest_llmops.features.calibrate.scoring import score as score
     from pytest_llmops.features.deepeval.wrapped import as_deepeval as as_deepeval
     from pytest_llmops.features.scan.files import scan as scan
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from pytest_llmops.records import Score as Score
     from pytest_llmops.records import ToolCall as ToolCall
     from pytest_llmops.reports.files.baseline_file import load_base
+    from pytest_llmops.reports.files.run_file import write_run as write_run
+    from pytest_llmops.settings import Settings as Settings
+    from pytest_llmops.settings import load_settings as load_settings
 
     load_run = load_base  # a baseline can be compared with as any run can
 
@@ -35,15 +39,19 @@ _HOMES = {
     "Passage": "records",
     "Run": "records",
     "Score": "records",
+    "Settings": "settings",
     "ToolCall": "records",
     "as_deepeval": "features.deepeval.wrapped",
     "compare": "gates.comparison",
     "load_golden": "golden.loader",
     "load_run": "reports.files.baseline_file:load_base",
+    "load_settings": "settings",
+    "merge": "evaluation.parts",
     "metric": "metrics.custom",
     "run_golden": "evaluation.golden_run",
     "scan": "features.scan.files",
     "score": "features.calibrate.scoring",
+    "write_run": "reports.files.run_file",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - the table is the one list of public names

@@ -116,12 +116,34 @@ class AppError(LLMOpsError):
     """The app under test cannot be found or imported."""
 
 
+class AppBusyError(LLMOpsError):
+    """
+    The service of an app is busy, and may answer a moment later.
+
+    Attributes:
+        status_code: Of its answer.
+        retry_after_s: How long it wants to be left alone; None where it does not say.
+    """
+
+    def __init__(self, message: str, status_code: int = 503, retry_after_s: float | None = None) -> None:
+        super().__init__(message, status_code, retry_after_s)
+        self.status_code = status_code
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class AnswerError(LLMOpsError):
     """The app returned no answer, or one that no run file can hold."""
 
 
 class RunFileError(LLMOpsError):
     """A run or baseline file is missing, broken or of another version."""
+
+
+class MergeError(LLMOpsError):
+    """Runs are no parts of one run, or a part is missing."""
 
 
 class ScanError(LLMOpsError):

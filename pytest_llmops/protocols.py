@@ -2,17 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from pytest_llmops.records import Bound, Failure, Sample, Score, ScoredOutput
 
-Need = Literal["reference", "relevant", "passages", "spans"]
+Need = Literal["reference", "relevant", "passages", "spans", "turns"]
+Reads = Literal["all", "last", "transcript"]
 Basis = Literal["judge", "reference", "run"]
 
 App = Callable[[Any], Any]
 """Returns text, an `Output`, or another value that `runner/app/returned.py` knows; or an awaitable of it."""
+
+
+Conversation = Literal["messages", "session", ""]
+"""By what an app holds a conversation: the messages so far, or a session by which it knows them."""
+
+
+class RemoteApp(ABC):
+    """
+    An app outside of this process; all its coroutines run on one loop.
+
+    A base class and no protocol: a look at the attributes of anybody's app would run its code.
+
+    Attributes:
+        at_once: How many calls may be under way; None for as many as cases run at once.
+    """
+
+    __slots__ = ()
+    at_once: int | None
+
+    @property
+    @abstractmethod
+    def conversation(self) -> Conversation:
+        """Return by what it holds a conversation; empty where it holds none."""
+
+    @abstractmethod
+    async def __call__(self, question: Any, /, *, session: str = "") -> Any:
+        """
+        Return the answer to one case, or to one turn of it.
+
+        Args:
+            question: Its input; or, in a conversation by messages, those so far.
+            session: Of the conversation; empty for a new one.
+        """
+
+    @abstractmethod
+    async def prepare(self) -> None:
+        """Find out what a run has to know before the first call, once it succeeds."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End connections and processes."""
+
+    @abstractmethod
+    def stamps(self) -> Mapping[str, str]:
+        """Return stamps for the signature of the run, of what is known by now."""
+
+    @abstractmethod
+    def files(self) -> Iterable[str]:
+        """Return the files of the project that it is known to run, from the root."""
 
 
 @runtime_checkable
@@ -70,6 +121,8 @@ class MetricTraits:
         basis: The ground of a score: the opinion of a `judge`, which may waver; the `reference` of the case;
             or the time and money that the `run` took, which no answer shows.
         excusable: A miss may be excused, by other repeats that pass or because the baseline has it too.
+        reads: Its output of a conversation: the answers of `all` turns, the `last` answer, or the
+            `transcript`; None leaves it to what it needs, see `reads_of`.
         word: What golden files may write for its own bound, as `finish: stop`; empty for `true` alone.
         weighed: A miss that is not excusable is still weighed against chance where the app is known to vary.
         masks: It finds personal data, so results in which it found some are masked.
@@ -91,9 +144,10 @@ class MetricTraits:
     masks: bool = False
     languages: frozenset[str] = frozenset()
     word: str = ""
+    reads: Reads | None = None
 
 
-FACTS = ("name", "version", "needs", "range", "higher_is_better", "bound", "waits", "compares")
+FACTS = ("name", "version", "needs", "range", "higher_is_better", "bound", "waits", "compares", "reads")
 """Facts that a custom metric may declare by plain attributes."""
 
 
@@ -102,6 +156,11 @@ def traits_of(metric: Metric) -> MetricTraits:
     declared = getattr(metric, "traits", None)
     traits = declared if isinstance(declared, MetricTraits) else MetricTraits(name=metric.name)
     return replace(traits, **{name: getattr(metric, name) for name in FACTS if hasattr(metric, name)})
+
+
+def reads_of(metric: Metric) -> Reads:
+    """Return what a metric reads of a conversation; one that needs a reference compares the last answer."""
+    return traits_of(metric).reads or ("last" if "reference" in metric.needs else "all")
 
 
 class ScoreBatch(Protocol):

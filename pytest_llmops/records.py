@@ -113,13 +113,32 @@ class XFail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaseTurn:
+    """
+    One turn of a case that is a conversation.
+
+    Attributes:
+        user: The message of the user.
+        reference: The expected answer of this turn; so `relevant` are passages for this turn.
+    """
+
+    user: str
+    reference: str | None = None
+    relevant: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """
-    One question to the app with the checks of its answer.
+    One question to the app with the checks of its answer, or one conversation.
 
     Attributes:
         id: Unique in its file; the item is `<file>::<id>`.
-        input: The argument of the app; a string, or any JSON value.
+        input: The argument of the app; a string, or any JSON value. Of a conversation the messages of its
+            history and of the user.
+        turns: Of a conversation, for which the app is called once a turn; empty for one question.
+        history: Messages before the first turn, each with `role` and `content`.
+        checks: Those of a turn have its number in the name of the metric, see `registry.turn_metric`.
         attached: The files that the input names.
         relevant: Ids of the passages that contain the answer.
         repeats: Number of calls of the app, `auto` while a verdict is open; None leaves it to the settings.
@@ -132,6 +151,8 @@ class Case:
 
     id: str
     input: Any
+    turns: tuple[CaseTurn, ...] = ()
+    history: tuple[Mapping[str, str], ...] = ()
     attached: tuple[Attached, ...] = ()
     reference: str | None = None
     relevant: tuple[str, ...] = ()
@@ -169,8 +190,9 @@ class Golden:
 
     Attributes:
         path: From the project's root, with forward slashes.
-        app: `module:attribute` of the app under test.
-        rival: `module:attribute` of another app that gets the same cases, for comparison.
+        app: The app under test as it is written: `module:attribute`, a URL, or a mapping with `http` or
+            `command`.
+        rival: Another app that gets the same cases, for comparison, written likewise.
         judge: The chat model that judges answers, as `judge:` names it; empty leaves it to the settings.
         prompts: Files or folders with the app's prompts, from the project's root; they stamp a run.
         data: Files or folders from which the app answers, documents or an index; they stamp it too.
@@ -194,8 +216,8 @@ class Golden:
     path: str
     cases: tuple[Case, ...]
     suite: tuple[SuiteCheck, ...] = ()
-    app: str | None = None
-    rival: str | None = None
+    app: str | Mapping[str, Any] | None = None
+    rival: str | Mapping[str, Any] | None = None
     encoder: str = "default"
     judge: Mapping[str, Any] = field(default_factory=dict)
     prompts: tuple[str, ...] = ()
@@ -308,7 +330,7 @@ class Span:
         start: Seconds since the epoch, as `end`.
         events: Mappings of `name` and `attributes`: events, exceptions, links, baggage.
         trace_id: The trace that it is part of; empty if there is none.
-        origin: Its source: `opentelemetry`, `log`, `otlp`, `langsmith`, `recorder`.
+        origin: Its source: `opentelemetry`, `log`, `otlp`, `langsmith`, `recorder`, `response`.
         resource: Attributes of the process and of the library that traces: resource and scope.
         repeat: Of the case, where the span is kept with its result.
     """
@@ -406,6 +428,7 @@ class Output:
         elsewhere: By host, how many requests that are no model calls went to other machines.
         unseen: By destination, how many connections the app opened in which nobody looked.
         changed_input: The app changed the input that it was called with, which was a copy for this call.
+        first_token_s: Until the first text of a streamed answer came, of an app behind a URL.
     """
 
     text: str
@@ -423,6 +446,7 @@ class Output:
     elsewhere: Mapping[str, int] = field(default_factory=dict)
     unseen: Mapping[str, int] = field(default_factory=dict)
     changed_input: bool = False
+    first_token_s: float | None = None
 
     def __repr__(self) -> str:
         set_ = [own for own in fields(self) if own.name == "text" or getattr(self, own.name) != _default(own)]
@@ -459,11 +483,26 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TurnOutput:
+    """
+    One turn of a conversation: the user's message, the app's answer to it, and the spans it left meanwhile.
+
+    Attributes:
+        asked: The turn as its case has it.
+    """
+
+    asked: CaseTurn
+    output: Output
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """
     Input of a metric: one output, the facts of its case, and its trace.
 
     Attributes:
+        turns: Of a conversation, of which `output` is what the metric reads; else empty.
         case: The item's id, or another name of the sample's source, under which model calls of judges are
             recorded.
         rival: Another answer to the same input, for metrics of pairs.
@@ -476,9 +515,10 @@ class Sample:
     spans: tuple[Span, ...] = ()
     case: str = ""
     rival: str | None = None
+    turns: tuple[TurnOutput, ...] = ()
 
 
-Stage = Literal["app", "score", "rival", "unseen"]
+Stage = Literal["app", "score", "rival", "unseen", "inapplicable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -508,7 +548,9 @@ class Failure:
     Attributes:
         metric: Empty if the app itself broke.
         stage: `rival` if a metric of pairs had no second answer, which is no fault of the app; `unseen` if
-            the app shows nothing of what the metric judges, so that its check is undecided.
+            the app shows nothing of what the metric judges, so that its check is undecided; `inapplicable`
+            if the output has nothing that the metric could judge, so that its check is undecided and a suite
+            leaves the case out.
         usage: Of the model calls of a repeat in which the app broke; `failed_calls` are among them.
         traceback: Of an app that raised: its own frames as text, masked; empty if it has none.
         attempts: Calls of the app for this repeat, all of which a provider's failure broke.
@@ -564,6 +606,24 @@ class ScoredOutput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """
+    One answered turn of a conversation, as a result keeps it.
+
+    Attributes:
+        turn: Counts from 1.
+        text: The app's answer.
+    """
+
+    turn: int
+    user: str
+    text: str
+    repeat: int = 0
+    tool_calls: tuple[ToolCall, ...] = ()
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
     """
     Everything that one case produced.
@@ -585,6 +645,7 @@ class CaseResult:
         spent: In a baseline, what its repeats used together, without how the calls were answered.
         error_logs: Log records of the level ERROR and above, of the app and its rival meanwhile.
         input: Of the case, masked; None in a baseline.
+        turns: Of a conversation, those that were answered, of all repeats; none in a baseline.
         spans: Of the repeats whose traces are kept, masked and without their resource.
         xfail: Of its case, with `strict` as it was decided for the run; None in a baseline.
     """
@@ -607,8 +668,46 @@ class CaseResult:
     error_logs: int = 0
     spent: Usage | None = None
     input: Any = None
+    turns: tuple[Turn, ...] = ()
     spans: tuple[Span, ...] = ()
     xfail: XFail | None = None
+
+    @property
+    def breakages(self) -> tuple[Failure, ...]:
+        """The failures but for metrics that an output gives nothing to judge, which breaks no case."""
+        return tuple(failure for failure in self.failures if failure.stage != "inapplicable")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """
+    A run that was merged with others.
+
+    Attributes:
+        shard: `3/8`, the third of eight; empty for a run that was no shard.
+        cases: Their number.
+        usage: Of its outputs.
+        environment: As of a run.
+    """
+
+    shard: str = ""
+    cases: int = 0
+    usage: Usage = field(default_factory=Usage)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitWait:
+    """
+    Cost of a provider's limits.
+
+    Attributes:
+        waited_s: Seconds in which at least one call waited, of the process that waited longest.
+        calls: How many calls waited.
+    """
+
+    waited_s: float
+    calls: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -621,6 +720,11 @@ class Run:
         suite: The suite checks by golden file, so that two run files can be compared without it.
         anchors: Results of the golden files' anchors, scored in this run.
         environment: Where and when it was made, for people: `ended`, `revision`, `branch`, `job`, `url`.
+        shard: `3/8` for the third of eight shards; empty for any other run.
+        parts: The runs that it was merged from; empty for one that was made in one piece.
+        errors: Sentences on what broke and belongs to no case.
+        notes: Sentences on results and recordings that could not be kept, and the like.
+        limits: By host, what its limits cost; those that limited nothing are left out.
         skipped: Ids of the cases that their golden files skip, each with the reason; they have no result.
     """
 
@@ -630,6 +734,11 @@ class Run:
     usage: Usage = field(default_factory=Usage)
     anchors: tuple[CaseResult, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    shard: str = ""
+    parts: tuple[Part, ...] = ()
+    errors: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    limits: Mapping[str, LimitWait] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
 
 

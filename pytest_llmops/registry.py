@@ -72,15 +72,28 @@ _BUILT_IN: Mapping[str, str] = {
     "cost_usd": "pytest_llmops.metrics.spending:CostUsd",
     "tokens": "pytest_llmops.metrics.spending:Tokens",
     "model_calls": "pytest_llmops.metrics.spending:ModelCalls",
+    "turns": "pytest_llmops.metrics.turns:Turns",
 }
 """The engine's metrics and where each is defined: its line here and the traits in its module suffice."""
 
 _ALIASES: Mapping[str, str] = {"lexical": "rouge_l"}
 _LABELLED = re.compile(r"(?P<family>[a-z_0-9]+):(?P<label>\S.{0,60})\Z")
+_OF_TURN = re.compile(r"turn (?P<turn>[1-9][0-9]{0,3}): (?P<metric>.+)", re.DOTALL)
 _AT_K = re.compile(r"(?P<family>[a-z_0-9]+)@(?P<k>[1-9][0-9]{0,3})\Z")
 
 _registered: dict[str, MetricFactory] = {}
 _proven: set[type] = set()
+
+
+def turn_metric(turn: int, name: str) -> str:
+    """Return the name of the scores of one turn of a conversation, `turn 2: keywords`; turns count from 1."""
+    return f"turn {turn}: {name}"
+
+
+def split_turn(name: str) -> tuple[int, str]:
+    """Return the turn of such a name, and the metric; 0 for a metric of whole cases."""
+    match = _OF_TURN.fullmatch(name)
+    return (int(match["turn"]), match["metric"]) if match else (0, name)
 
 
 def register_metric(name: str, factory: MetricFactory) -> None:
@@ -238,6 +251,7 @@ def _split(name: str) -> tuple[str, dict[str, Any]]:
     Raises:
         UnknownMetricError: The name is not registered.
     """
+    name = split_turn(name)[1]
     family, set_by_name = (name, {}) if name in _registered else _parse(name)
     if not _is_known(_ALIASES.get(family, family)):
         raise UnknownMetricError(name, _examples())

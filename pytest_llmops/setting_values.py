@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
@@ -23,9 +24,11 @@ from pytest_llmops.documents.reading import (
     reader_of,
     show,
     some,
+    whole,
 )
 from pytest_llmops.records import RunsOn
 
+_SHARD = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
 MOST_REPEATS = 1000
 """The most repeats of a case that can be requested: more is a typing error, and would never end."""
 
@@ -72,6 +75,19 @@ def _read_trace_formats(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(list_of(one_of("otlp", "langsmith"))(formats)))
 
 
+def read_shard(value: Any) -> str:
+    """Read `3/8`, the third of eight shards."""
+    written = _SHARD.fullmatch(value.strip()) if isinstance(value, str) else None
+    if written is None:
+        raise BrokenValueError(f"must be a shard and the number of all, such as 3/8, not {show(value)}")
+    number, count = map(int, written.groups())
+    if not 1 <= number <= count:
+        if not count:
+            raise BrokenValueError(f"must be one of 1 shard or more, not {show(value)}")
+        raise BrokenValueError(f"must be from 1/{count} to {count}/{count}, not {show(value)}")
+    return f"{number}/{count}"
+
+
 def _read_place(value: Any) -> str:
     """Read where an app is called."""
     if value == "process":
@@ -80,6 +96,17 @@ def _read_place(value: Any) -> str:
             "--llm-isolate runs the app in one other process, --llm-concurrency 1 makes one call at a time"
         )
     return str(one_of(*get_args(RunsOn))(value))
+
+
+def _read_app(value: Any) -> str | Mapping[str, Any]:
+    """Read how an app is named; the shape of a mapping is checked as that of `app` in a golden file."""
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, Mapping) and value:
+        return dict(value)
+    raise BrokenValueError(
+        f'must be "module:attribute", a URL, or a table with http or command, not {show(value)}'
+    )
 
 
 _WHOLE = checked(_number(int), "a whole number above 0", lambda count: count > 0 and count % 1 == 0)
@@ -91,9 +118,14 @@ _READERS: Mapping[Any, Reader] = {
     "html": checked(
         read_text, "a file that ends in .html", lambda name: Path(name).suffix in {".html", ".htm"}
     ),
+    "concurrency": any_of(one_of("auto"), lambda value: int(_WHOLE(value))),
     "repeats": any_of(one_of("auto"), _read_repeat_count),
     "repeat_count": _read_repeat_count,
+    "shard": read_shard,
     "runs_on": _read_place,
+    "app": _read_app,
+    "seconds": checked(_number(float), "a number of seconds above 0", lambda seconds: 0 < seconds < math.inf),
+    "statuses": any_of(read_text, whole(100, 599), list_of(any_of(read_text, whole(100, 599)))),
     "budget": lambda value: str(value) if type(value) in {int, float} else read_text(value),
     "judge": _read_judge,
     "attack": _read_attack,

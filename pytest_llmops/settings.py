@@ -21,6 +21,9 @@ REVISION = "git:"
 
 NO_BASELINE = "none"
 
+MOST_AT_ONCE = 150
+"""Cases of a process, where the settings name no number."""
+
 _TABLE = "pytest-llmops"
 _SIGNS = str.maketrans("", "", "-_. ")
 
@@ -69,9 +72,9 @@ class Settings:
         help="true adds the golden files to whatever pytest collects, even without --llm-golden",
     )
     metrics: tuple[str, ...] = _setting((), "files or modules that define custom metrics", has_ini_key=False)
-    app: str | None = _setting(
+    app: Annotated[str | Mapping[str, Any] | None, "app"] = _setting(
         None,
-        "the app under test: of all golden files as a flag, else of those that name none",
+        "the app under test, a function or URL: of all golden files as a flag, else of those that name none",
         metavar="MODULE:ATTR",
     )
     runs_on: Annotated[Literal["threads", "main_thread", "test_loop"] | None, "runs_on"] = _setting(
@@ -85,6 +88,11 @@ class Settings:
         metavar="FILE|git:REF",
     )
     out: str | None = _setting(None, "write the run to this file", metavar="RUN.json")
+    shard: Annotated[str | None, "shard"] = _setting(
+        None,
+        "run one of N parts of the cases, for machines that share a run; see llmops merge",
+        metavar="I/N",
+    )
     html: Annotated[str | None, "html"] = _setting(
         None, "write the report of the run to this file", metavar="REPORT.html"
     )
@@ -106,7 +114,12 @@ class Settings:
     budget: Annotated[str | None, "budget"] = _setting(
         None, "limit of model calls: 2.50 (US dollars), or '500 calls'", metavar="USD"
     )
-    concurrency: int = _setting(150, "cases that run at once, in each process (default 150)", metavar="N")
+    concurrency: Annotated[int | Literal["auto"], "concurrency"] = _setting(
+        "auto",
+        f"cases that run at once, in each process; auto (default): {MOST_AT_ONCE}, and of their model calls "
+        "as many as each provider takes",
+        metavar="auto|N",
+    )
     timeout_s: float = _setting(
         120.0, "time limit for one call of the app in seconds (default 120)", metavar="S"
     )
@@ -174,6 +187,11 @@ class Settings:
     flagged: frozenset[str] = frozenset()
 
     @property
+    def cases_at_once(self) -> int:
+        """The most cases that a process runs at once."""
+        return MOST_AT_ONCE if self.concurrency == "auto" else self.concurrency
+
+    @property
     def last_run(self) -> str:
         """The file of the last golden run, from the root."""
         return f"{self.home}/runs/last.json"
@@ -208,6 +226,27 @@ def typed_path(name: str, typed: str | None, folder: Path) -> str | None:
     if typed is None or (name == "baseline" and (typed == NO_BASELINE or typed.startswith(REVISION))):
         return typed
     return str(folder / typed)
+
+
+AFFECTED_HELP = (
+    "run only cases that a change since REF can touch; the others have the results of its baseline"
+)
+"""Of the flag that names a revision whose baseline has the results of all cases that no change can touch."""
+
+
+def affected_baseline(revision: str | None, baseline: str | None) -> str | None:
+    """
+    Return the baseline of a run of affected cases: that of the revision.
+
+    Raises:
+        SettingsError: Another one is named, too.
+    """
+    if revision is None:
+        return baseline
+    named = revision if revision.startswith(REVISION) else f"{REVISION}{revision}"
+    if baseline not in {None, named}:
+        raise SettingsError(f"affected {revision}: its baseline is {named}; leave out --baseline {baseline}")
+    return named
 
 
 def find_root(start: Path) -> Path:

@@ -17,12 +17,8 @@ from tests.warm import warmed
 
 pytest_plugins = ["pytester"]
 collect_ignore = [] if find_spec("playwright") else ["browser"]  # of `make browser` and `make interop`
-for name in (
-    "CI",
-    "GITHUB_STEP_SUMMARY",
-    "GITHUB_OUTPUT",
-    "GITHUB_ACTIONS",
-):  # else the runs of tests report there
+# Else the runs of tests report there, or show less.
+for name in ("CI", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT", "GITHUB_ACTIONS"):
     os.environ.pop(name, None)
 
 

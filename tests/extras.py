@@ -12,6 +12,7 @@ def _needs(extra: str, module: str) -> pytest.MarkDecorator:
 
 
 needs_chat = _needs("chat", "xllamacpp")
+needs_http = _needs("http", "jsonpath_ng")
 needs_injection = _needs("injection", "onnxruntime")
 needs_local = _needs("local", "tokenizers")
 needs_pii = _needs("pii", "presidio_analyzer")

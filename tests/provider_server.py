@@ -60,6 +60,7 @@ class ProviderServer:
         status: Of all answers.
         pause_s: Before an answer.
         coding: That the answers claim to be in, and are not.
+        refusals: Status and headers of those in place of the first answers.
     """
 
     asked: list[str] = field(default_factory=list)
@@ -68,6 +69,7 @@ class ProviderServer:
     status: int = 200
     pause_s: float = 0.0
     coding: str = ""
+    refusals: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     port: int = 0
     _server: _Server | None = None
 
@@ -299,6 +301,9 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             parsed = None
         time.sleep(self.provider.pause_s)
+        if self.provider.refusals:
+            self._refuse(*self.provider.refusals.pop(0))
+            return
         if target := _MOVED.get(self.path):
             self.send_response(307)
             self.send_header("Location", target)
@@ -321,6 +326,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
             self.wfile.flush()
         self.wfile.write(b"0\r\n\r\n")
+
+    def _refuse(self, status: int, headers: Mapping[str, str]) -> None:
+        body = json.dumps({"error": {"message": "Slow down.", "type": "limit"}}).encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     do_GET = do_POST  # noqa: N815 - the names of the base class
 

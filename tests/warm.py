@@ -51,6 +51,7 @@ _IMPORTED = (
 _IF_INSTALLED = (
     "anyio._backends._asyncio",
     "httpcore2",
+    "jsonpath_ng.ext",
     "mcp.server.lowlevel",
     "mcp.server.stdio",
     "openai.resources.chat",

@@ -12,7 +12,7 @@ import yaml
 from benchmarks.questions.figures import Share
 from benchmarks.questions.scoring import Record, load_questions
 from pytest_llmops.bounds import holds
-from pytest_llmops.records import Bound, Output, Passage, Sample, Score, ToolCall
+from pytest_llmops.records import Bound, Failure, Output, Passage, Sample, Score, ToolCall
 from pytest_llmops.registry import create_metric
 from reference_app.documents.knowledge import load_knowledge
 
@@ -47,7 +47,8 @@ def find(
     for which in ("wrong", "right"):
         samples = [make_sample(questions[item["id"]], item[which], reference=reference) for item in items]
         for result in metric.score(samples):
-            missed = not isinstance(result, Score) or not holds(result.value, bound)
+            idle = isinstance(result, Failure) and result.stage == "inapplicable"  # not reported either
+            missed = not idle and (not isinstance(result, Score) or not holds(result.value, bound))
             found[which].append((missed, result.reason if isinstance(result, Score) else result.error))
     return found
 

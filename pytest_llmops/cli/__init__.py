@@ -25,6 +25,18 @@ _VERBS = (
         page="docs/gate.md",
     ),
     Verb(
+        name="merge",
+        module=f"{__name__}.merge",
+        help="one run of all shards of a run",
+        page="docs/ci.md",
+    ),
+    Verb(
+        name="judge",
+        module=f"{__name__}.judge",
+        help="the verdict of a run that is over, or of all its shards",
+        page="docs/ci.md",
+    ),
+    Verb(
         name="comment",
         module=f"{__name__}.comment",
         help="a comparison as a comment on a pull request",

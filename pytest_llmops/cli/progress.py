@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from pytest_llmops.printable import counted
+from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder.threads import start_outside
 from pytest_llmops.runner.usage import sum_outputs
 
@@ -28,6 +28,7 @@ class State(NamedTuple):
 
     Attributes:
         left_s: Seconds until the last case has a result, if all take as long as those by now; None before.
+        waiting: How many calls wait for limits of a host.
     """
 
     done: int
@@ -35,6 +36,7 @@ class State(NamedTuple):
     calls: int
     cost_usd: float | None
     left_s: float | None
+    waiting: Mapping[str, int]
 
     def words(self) -> list[str]:
         """Return the cells of the table."""
@@ -44,6 +46,10 @@ class State(NamedTuple):
             f"{self.done:,} of {counted(self.cases, 'case')}",
             counted(self.calls, "model call"),
             cost,
+            *(
+                f"{counted(calls, 'call')} waiting for {printable(host)}"
+                for host, calls in self.waiting.items()
+            ),
             left,
         ]
         return [cell for cell in cells if cell]
@@ -57,7 +63,7 @@ def read_state(evaluation: Evaluation) -> State:
     passed_s = time.monotonic() - evaluation.started_s
     is_known = results and len(results) < cases  # of further repeats nobody knows how many there will be
     left_s = passed_s / len(results) * (cases - len(results)) if is_known else None
-    return State(len(results), cases, usage.calls or 0, usage.cost_usd, left_s)
+    return State(len(results), cases, usage.calls or 0, usage.cost_usd, left_s, evaluation.waiting())
 
 
 @contextmanager

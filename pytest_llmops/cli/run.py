@@ -25,7 +25,16 @@ from pytest_llmops.revision.git import pin_environment
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.routing import route_through
 from pytest_llmops.runner.cases.store import SharedStore
-from pytest_llmops.settings import INI_KEYS, Settings, find_root, flag_words, load_settings, typed_path
+from pytest_llmops.settings import (
+    AFFECTED_HELP,
+    INI_KEYS,
+    Settings,
+    affected_baseline,
+    find_root,
+    flag_words,
+    load_settings,
+    typed_path,
+)
 
 _BROKEN = 3
 
@@ -37,13 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in _FLAGS:
         parser.add_argument(f"--{name.replace('_', '-')}", **flag_words(name))
     parser.add_argument("--accept", action="store_true", help="take new cases of this run into the baseline")
-    parser.add_argument(
-        "--allow-loosening",
-        action="append",
-        default=[],
-        metavar="ITEM",
-        help="approve one loosened item, as the run prints it; may be repeated",
-    )
+    add_approvals(parser)
     parser.add_argument(
         "--isolate",
         action="store_true",
@@ -54,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="resume a run that was killed or stopped: finished cases are not run again",
     )
+    parser.add_argument("--affected", metavar="REF", help=AFFECTED_HELP)
     parser.add_argument(
         "--dry-run",
         action="store_true",
@@ -61,6 +65,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--also", action="append", default=[], help=argparse.SUPPRESS)  # of `llmops choose`
     parser.set_defaults(do=_start)
+
+
+def add_approvals(parser: argparse.ArgumentParser) -> None:
+    """Add the flag by which whoever runs the pipeline approves loosened items."""
+    parser.add_argument(
+        "--allow-loosening",
+        action="append",
+        default=[],
+        metavar="ITEM",
+        help="approve one loosened item, as the run prints it; may be repeated",
+    )
 
 
 def _start(given: argparse.Namespace) -> int:
@@ -115,6 +130,7 @@ def _settings(given: argparse.Namespace) -> Settings:
     flags = {name: getattr(given, name) for name in _FLAGS}
     for name in ("out", "html", "baseline", "home", "cassettes"):
         flags[name] = typed_path(name, flags[name], Path.cwd())
+    flags["baseline"] = affected_baseline(given.affected, flags["baseline"])
     return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
 
 
@@ -125,6 +141,8 @@ def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int
     evaluation = Evaluation.open(settings, naming="pass --app", store=store, ledger=ledger)
     try:
         _load(evaluation, given)
+        if given.affected:
+            evaluation.run_affected()
         begun = store is not None and bool(store.read_all())  # by an earlier process of this run
         evaluation.keep(resumes=given.resume, begins=not begun)
         output = sys.stdout, sys.stderr
@@ -153,6 +171,9 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
         anchors=evaluation.anchors(),
         stamps=evaluation.stamps(),
         environment=describe_environment(settings.root),
+        errors=evaluation.all_errors(),
+        notes=evaluation.all_problems(),
+        limits=evaluation.limits(),
         skipped=evaluation.skipped,
     )
     unkept = save_run(run, settings.path(settings.last_run))
@@ -160,7 +181,7 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     unsaved = save_run(run, settings.path(settings.out)) if settings.out else ""
     statuses: list[Status] = []
     red: list[Verdict] = []
-    for verdicts, text in _judge(evaluation):
+    for verdicts, text in judge_all(evaluation):
         statuses.append(find_status(verdicts, settings))
         red += red_verdicts(verdicts, settings)
         if statuses[-1] != "passed":
@@ -190,13 +211,13 @@ def _list_skipped(evaluation: Evaluation) -> Iterator[str]:
         yield f"skipped: {printable(case)} ({reason})"
 
 
-def _judge(evaluation: Evaluation) -> Iterator[tuple[Sequence[Verdict], str]]:
+def judge_all(evaluation: Evaluation) -> Iterator[tuple[Sequence[Verdict], str]]:
     """The verdicts of each case and of each suite check, with their text for the terminal."""
     for golden in evaluation.goldens:
         for task in evaluation.tasks[golden.path].values():
             result, verdicts = evaluation.judge_case(golden, task)
             yield verdicts, render_case(task.case, result, verdicts)
-        suite = evaluation.judge_suite(golden, evaluation.wait_for_all(golden))
-        for metric in dict.fromkeys(check.metric for check in golden.suite):
+        suite = evaluation.judge_complete(golden, evaluation.results())
+        for metric in dict.fromkeys(check.metric for check in golden.suite if suite):
             verdicts = tuple(verdict for verdict in suite if verdict.metric == metric)
             yield verdicts, render_suite(verdicts)

@@ -15,7 +15,7 @@ from pytest_llmops.detect.neighbours import Neighbour, Part, scan_neighbours
 from pytest_llmops.detect.recognizers import entities
 from pytest_llmops.detect.texts import IDS, Change, is_random_id, rewrite
 from pytest_llmops.records import CaseResult, Span
-from pytest_llmops.registry import find_traits
+from pytest_llmops.registry import find_traits, split_turn
 
 _LEAST = 4  # characters of a piece that is hidden; shorter ones betray little
 _HIDDEN = "<…>"
@@ -49,8 +49,12 @@ def _leaks(result: CaseResult) -> bool:
 
 
 def _is_clean(result: CaseResult) -> bool:
-    """Return whether a leak check saw every answer; it found nothing here."""
-    seen = {score.repeat for score in result.scores if find_traits(score.metric).masks}
+    """Return whether a leak check saw all that was answered, not one turn alone; it found nothing here."""
+    seen = {
+        score.repeat
+        for score in result.scores
+        if find_traits(score.metric).masks and not split_turn(score.metric)[0]
+    }
     return all(output.repeat in seen for output in result.outputs)
 
 
@@ -65,7 +69,7 @@ def _hide_leaks(sides: Sequence[CaseResult]) -> list[CaseResult]:
         return _hide_fragments(mask(text, label=label), leaked)
 
     return [
-        replace(_rewrite(side, _keep, hide_all, hide_all), outputs=masked)
+        replace(_rewrite(side, hide_all, hide_all, hide_all), outputs=masked)
         for side, masked in zip(sides, outputs, strict=True)
     ]
 
@@ -105,8 +109,8 @@ def _rewrite(result: CaseResult, outputs: Change, scores: Change, failures: Chan
     """
     Return the result with the texts of its parts changed, but for the scores of leak checks.
 
-    The input and the trace change as failures do, unless all is withheld: a leak check may have looked at
-    parts of the trace only.
+    The answers of turns change as outputs do. The input, the user's part of turns and the trace change as
+    failures do, unless all is withheld: a leak check may have looked at parts of the trace only.
     """
     traced = outputs if outputs is _withhold else failures
     changed = tuple(
@@ -121,6 +125,9 @@ def _rewrite(result: CaseResult, outputs: Change, scores: Change, failures: Chan
         scores=changed,
         failures=_changed(result.failures, failures),
         input=rewrite(result.input, traced),
+        turns=tuple(
+            replace(_changed(turn, outputs), user=rewrite(turn.user, traced)) for turn in result.turns
+        ),
         spans=tuple(_change_span(span, traced) for span in result.spans),
     )
 

@@ -13,7 +13,7 @@ from pytest_llmops.printable import name_some, printable
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import CallRules
 from pytest_llmops.records import ANCHORS, GAIN, Anchor, Case, Golden, Output
-from pytest_llmops.registry import create_metric
+from pytest_llmops.registry import create_metric, split_turn
 from pytest_llmops.runner.app.calls import AppCaller, Called
 from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.settings import Settings
@@ -37,7 +37,7 @@ class AnchorCaller(AppCaller):
     async def call(self, case: str, repeat: int, question: Any, rules: CallRules | None = None) -> Called:
         """Return the stored output of an anchor, without spans."""
         del question, rules
-        return replace(self.outputs[case], repeat=repeat), ()
+        return Called(replace(self.outputs[case], repeat=repeat))
 
 
 def plan_anchors(golden: Golden, settings: Settings) -> tuple[Golden, list[Task], dict[str, Output]]:
@@ -83,6 +83,8 @@ def _list_metrics(golden: Golden) -> Iterator[tuple[str, Metric]]:
     options: dict[str, list[Mapping[str, Any]]] = {}
     for case in golden.cases:
         for check in case.checks:
+            if split_turn(check.metric)[0]:  # an anchor is one answer
+                continue
             options.setdefault(check.metric, []).append(check.options)
     for of_suite in golden.suite:
         if of_suite.statistic != GAIN and (of_suite.options or of_suite.metric not in options):

@@ -156,7 +156,7 @@ def _find_source(  # noqa: PLR0913 - as above
     selection: str,
     approvals: Iterable[str],
 ) -> BaselineSource:
-    _check_out(settings, goldens)
+    check_out(settings, goldens)
     if accept and accepted_path(settings).exists():
         load_baseline(accepted_path(settings))
     baseline = settings.baseline
@@ -225,8 +225,13 @@ def _describe_unwatched(path: Path, settings: Settings) -> str:
     return ""
 
 
-def _check_out(settings: Settings, goldens: Sequence[Golden]) -> None:
-    """Refuse to write the run where it would destroy something."""
+def check_out(settings: Settings, goldens: Sequence[Golden]) -> None:
+    """
+    Refuse to write the run where it would destroy something.
+
+    Raises:
+        SettingsError: The file is one that the gate needs, or its name has another ending.
+    """
     if settings.out is None:
         return
     path, shown = settings.path(settings.out), printable(settings.out)

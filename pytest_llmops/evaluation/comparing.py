@@ -76,6 +76,8 @@ def compare_files(base: str, run: str, settings: Settings) -> Compared:
         comparison = _compare_part(old, new, compare_) if "partial" in new.signature else compare_(old, new)
         comparison = replace(comparison, since_release=comparison.since_release or left_out)
     base_now = _NO_RUN if old is None else follow_between_runs(old, new)[0]
+    if new.parts:
+        comparison = _doubt_parts(comparison, old and base_now, new, release, goldens, settings)
     return Compared(base=base_now, run=new, goldens=goldens, comparison=comparison)
 
 
@@ -102,6 +104,40 @@ def _compare_part(
         outcome=worst([comparison.outcome, rest.outcome]),
         verdicts=(*comparison.verdicts, rest),
         missing=(*comparison.missing, *sorted(missing)),
+    )
+
+
+def _doubt_parts(  # noqa: PLR0913, PLR0917 - what the planner of repeats needs
+    comparison: Comparison,
+    base: Run | None,
+    run: Run,
+    release: Release | None,
+    goldens: Sequence[Golden],
+    settings: Settings,
+) -> Comparison:
+    """Return the comparison of a merged run, undecided at best where its parts ended too early."""
+    from pytest_llmops.evaluation.finished import (
+        describe_open_cases,
+        find_open_cases,
+        list_golden_files,
+        recall_golden,
+    )
+
+    here = {golden.path for golden in goldens}
+    absent = [recall_golden(run, path) for path in list_golden_files(run) if path not in here]
+    waiting = find_open_cases(run, base, [*goldens, *absent], settings, release)
+    if not waiting:
+        return comparison
+    verdict = Verdict(
+        check="the repeats of its parts",
+        outcome="undecided",
+        cases=len(waiting),
+        reason=describe_open_cases(waiting),
+    )
+    return replace(
+        comparison,
+        outcome=worst([comparison.outcome, verdict.outcome]),
+        verdicts=(*comparison.verdicts, verdict),
     )
 
 

@@ -7,16 +7,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import RunFileError
 from pytest_llmops.evaluation.anchors import describe_unscored_anchors
 from pytest_llmops.evaluation.baseline import accept_into_baseline
 from pytest_llmops.evaluation.run import Evaluation
-from pytest_llmops.gates.case_results import describe_empty_answers, describe_unscored
+from pytest_llmops.gates.case_results import describe_empty_answers, describe_left_out, describe_unscored
 from pytest_llmops.gates.copies import describe_copies, mark_copies
 from pytest_llmops.gates.labelled_means import describe_corrections
 from pytest_llmops.gates.outcomes import count, name_files, worst
-from pytest_llmops.printable import name_some, printable
-from pytest_llmops.records import CaseResult, Golden, Outcome, Run, Status, Verdict
+from pytest_llmops.golden.identity import cases_by_id
+from pytest_llmops.printable import counted, name_some, printable
+from pytest_llmops.records import CaseResult, Golden, LimitWait, Outcome, Run, Status, Verdict
 from pytest_llmops.reports.document import write_terminal
 from pytest_llmops.reports.files.run_file import write_run
 from pytest_llmops.reports.loosening import render_loosened
@@ -25,8 +27,9 @@ from pytest_llmops.reports.terminal import render_summary
 from pytest_llmops.revision.approvals import sort_by_approval
 from pytest_llmops.revision.loosening import Loosening
 from pytest_llmops.revision.merging import leave_out_old_checks
-from pytest_llmops.runner.app.call_notes import describe_calls, describe_equal_answers
+from pytest_llmops.runner.app.call_notes import describe_calls, describe_equal_answers, describe_remote
 from pytest_llmops.runner.app.failed_calls import describe_unanswered
+from pytest_llmops.runner.readiness import app_path
 from pytest_llmops.runner.signature import describe_tool_lock, sign_run
 from pytest_llmops.runner.usage import sum_outputs
 from pytest_llmops.settings import Settings
@@ -115,11 +118,14 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
     """
     settings, source = evaluation.settings, evaluation.source
     conclusion = Conclusion(run=run or Run(signature={}, results=()), settings=settings)
-    for error in evaluation.all_errors():
+    for error in evaluation.all_errors() if run is None else run.errors:
         conclusion.add(error, "error", counted=True)
     resumed = evaluation.journal.describe(conclusion.run.results) if evaluation.journal else ""
-    conclusion.problems += filter(None, [resumed, *notes, *evaluation.all_problems()])
+    affected = evaluation.affected.describe(conclusion.run.results) if evaluation.affected else ""
+    conclusion.problems += filter(None, [resumed, affected, *notes, *evaluation.all_problems()])
     conclusion.problems += describe_calls(evaluation.goldens, conclusion.run.results, source.base)
+    apps = [(golden, app_path(golden, evaluation.settings)) for golden in evaluation.goldens]
+    conclusion.problems += describe_remote(apps, conclusion.run.results)
     if run is not None:
         if accept:
             line, accepted = accept_into_baseline(run, settings)
@@ -133,7 +139,10 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
         conclusion.add(
             f"{source.missing.outcome}: {source.missing.reason}", source.missing.outcome, counted=True
         )
-    unasked = source.unasked(judged)
+    if settings.shard:
+        conclusion.problems.insert(0, _describe_shard(evaluation, run))
+    # The old form of an edited check sees all cases where the shards are judged together.
+    unasked = [] if settings.shard else source.unasked(judged)
     conclusion.problems += source.describe(conclusion.run, settings, unasked, evaluation.judge.release)
     missed = source.recordings.list_missed(conclusion.run.results)
     loosenings = [*source.loosened, *unasked, *missed, *loosened]
@@ -149,6 +158,17 @@ def conclude(  # noqa: PLR0913 - facts that a door has of its run
         line = f"that is red, unless whoever runs the pipeline approves each of them: {permission} 'ITEM'"
         conclusion.add(line, "failed")
     return conclusion
+
+
+def _describe_shard(evaluation: Evaluation, run: Run | None) -> str:
+    """Return how much of the golden set a shard is, and where the rest of the verdict is made."""
+    shard, all_cases = evaluation.settings.shard, cases_by_id(*evaluation.goldens)
+    part = counted(len(run.results) if run else 0, "case")
+    line = f"shard {shard}: {part} of {len(all_cases):,}; the verdict is that of all shards: llmops merge, "
+    line += "llmops judge"
+    if any(golden.suite for golden in evaluation.goldens):
+        line += ", where the checks over all cases are judged"
+    return line
 
 
 def list_next_steps(build: Outcome, saved: str) -> list[tuple[str, str]]:
@@ -202,6 +222,9 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
     anchors: Iterable[CaseResult] = (),
     stamps: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
+    errors: Iterable[str] = (),
+    notes: Iterable[str] = (),
+    limits: Mapping[str, LimitWait] | None = None,
     skipped: Mapping[str, str] | None = None,
 ) -> Run:
     """
@@ -210,6 +233,7 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
     Args:
         goldens: Without the cases that are skipped.
         stamps: Of the apps, `Evaluation.stamps`; without them the run says that its code is not stamped.
+        errors: As of a run, and so `notes`.
     """
     results = mark_copies(sorted(results, key=lambda result: result.case))
     return Run(
@@ -220,6 +244,7 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
             otherwise=settings.app,
             root=settings.root,
             repeats=settings.repeats,
+            shard=settings.shard,
             stamps=stamps or {},
         ),
         results=tuple(results),
@@ -227,6 +252,10 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
         usage=sum_outputs(results),
         anchors=tuple(sorted(anchors, key=lambda result: result.case)),
         environment=environment or {},
+        shard=settings.shard or "",
+        errors=tuple(map(mask, errors)),
+        notes=tuple(map(mask, notes)),
+        limits=limits or {},
         skipped=dict(sorted((skipped or {}).items())),
     )
 
@@ -235,10 +264,11 @@ def save_run(run: Run, path: Path) -> str:
     """
     Write a run, return a sentence where it could not be written, else an empty string.
 
-    Checks as they were at a merge base are left out: no later command knows their metrics.
+    Checks as they were at a merge base are left out: no later command knows their metrics. Those of a shard
+    are kept, since they are judged with the other shards.
     """
     try:
-        write_run(leave_out_old_checks(run), path)
+        write_run(run if run.shard else leave_out_old_checks(run), path)
     except OSError as error:
         return f"{path} could not be written: {error.strerror}"
     except RunFileError as error:
@@ -278,6 +308,7 @@ def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None
     _judge_skipped(evaluation, conclusion)
     for golden in evaluation.goldens:
         checked = {check.metric for check in golden.suite}
+        conclusion.problems += describe_left_out(sorted(checked), golden.path, run.results)
         for verdict in verdicts[golden.path]:
             if verdict.outcome != "passed" and verdict.metric not in checked:
                 why = f"{verdict.reason}; {verdict.advice}".rstrip("; ")
@@ -286,6 +317,7 @@ def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None
     conclusion.problems += filter(None, (describe_empty_answers(run), describe_copies(run.results)))
     for golden in evaluation.goldens:
         conclusion.problems += describe_equal_answers(golden, run.results)
-    for lack in (describe_unscored(run), describe_unanswered(evaluation.goldens, run.results)):
+    unscored = "" if evaluation.is_empty_shard else describe_unscored(run)
+    for lack in (unscored, describe_unanswered(evaluation.goldens, run.results)):
         if lack:
             conclusion.add(lack, "error")

@@ -12,8 +12,9 @@ from pytest_llmops.gates.copies import leave_out_copies
 from pytest_llmops.gates.suite_channel.verdicts import watch_means
 from pytest_llmops.protocols import App
 from pytest_llmops.records import Golden, Run
-from pytest_llmops.runner.app.call_notes import describe_calls
+from pytest_llmops.runner.app.call_notes import describe_calls, describe_remote
 from pytest_llmops.runner.app.routing import route_through
+from pytest_llmops.runner.readiness import app_path
 from pytest_llmops.settings import Settings
 
 
@@ -52,8 +53,10 @@ def run_golden(  # noqa: PLR0913 - the public door
         results = evaluation.wait_for_all(golden)
         anchors = evaluation.anchors()
         sentences = [*evaluation.all_problems(), *describe_calls([golden], results, baseline)]
+        if app is None:
+            sentences += describe_remote([(golden, app_path(golden, settings))], results)
         sentences += evaluation.all_errors()
-        stamps = evaluation.stamps()
+        stamps, limits = evaluation.stamps(), evaluation.limits()
         if problems is not None:
             problems += sentences
     finally:
@@ -64,5 +67,6 @@ def run_golden(  # noqa: PLR0913 - the public door
         settings,
         anchors=anchors,
         stamps=stamps,
+        limits=limits,
         skipped=evaluation.skipped,
     )

@@ -22,10 +22,9 @@ from pytest_llmops.documents.file_lock import FileLock, take_lock
 from pytest_llmops.errors import LLMOpsError, ResumeError, RevisionError, RunFileError
 from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.gates.stamps import UNFINISHED, describe_changes
-from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.printable import counted
 from pytest_llmops.recorder.threads import start_outside
-from pytest_llmops.records import CaseResult, Golden, Run, Score
+from pytest_llmops.records import CaseResult, Golden, Run
 from pytest_llmops.reports.files.run_file import (
     dump_errors,
     dump_head,
@@ -34,7 +33,7 @@ from pytest_llmops.reports.files.run_file import (
     read_stream,
 )
 from pytest_llmops.revision.git import run_git
-from pytest_llmops.runner.cases.tasks import Task
+from pytest_llmops.runner.cases.tasks import Task, is_scored_alike
 from pytest_llmops.runner.recording import open_home
 from pytest_llmops.runner.signature import sign_run
 from pytest_llmops.settings import Settings
@@ -45,12 +44,11 @@ BEGAN = "began"
 _ANEW = "To run all cases anew, leave out --llm-resume (llmops run: --resume)"
 _WAIT_S = 1.0  # results of so much time are written together, with one look at the stamps
 _NAMED = 5
-_DECISIVE = ("metrics", "judge", "record", "max_repeats", "runs_on")
+_DECISIVE = ("metrics", "judge", "record", "max_repeats", "runs_on", "shard")
 """Settings by which results differ."""
 
 _SETTING = "option:"
 _BEFORE = f"{UNFINISHED}-before.jsonl"
-_UNSIGNED = Score(metric="", value=0.0, signature="", repeat=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +167,7 @@ class Journal:
         self.stamps, self._written, self.errors = stream.stamps, stream.stamps, stream.errors
         self.began = stream.head.get("environment", {}).get(BEGAN, "")
         for result in stream.results:
-            failed = result.failures or (result.rival and result.rival.failures)
+            failed = result.breakages or (result.rival and result.rival.breakages)
             if not failed:  # else it is tried again
                 self._kept[result.case, count_repeats(result)] = result
         if self._alive is not None:
@@ -194,11 +192,7 @@ class Journal:
         result = self._kept.get((task.id, task.repeats))
         if result is None:
             return None
-        codes = {name: sign_source(metric, _UNSIGNED).signature for name, metric in task.metrics}
-        scored = {score.metric for score in result.scores}
-        if scored != codes.keys() or any(
-            not score.signature.endswith(codes[score.metric]) for score in result.scores
-        ):
+        if not is_scored_alike(result, task):
             return None
         return replace(result, checks=task.case.checks)
 
@@ -214,12 +208,12 @@ class Journal:
                 start_outside(self._timer)
 
     def _flush(self) -> None:
-        with self._adding:
-            self._timer = None
-            results, self._waiting = self._waiting, []
-        if not results:
-            return
-        with self._writing:
+        with self._writing:  # first, so that whoever closes the file waits for lines under way
+            with self._adding:
+                self._timer = None
+                results, self._waiting = self._waiting, []
+            if not results:
+                return
             stamps = self.seen.stamps()  # after the results, so that none is without what it read
             errors = [error for error in self.seen.errors() if error not in self._reported]
             lines = [] if stamps == self._written else [dump_stamps(stamps)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -12,25 +14,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_llmops.detect.value_lists import forget_hidden
-from pytest_llmops.errors import GoldenError, Problem
+from pytest_llmops.errors import GoldenError, Problem, SettingsError
 from pytest_llmops.evaluation.anchors import AnchorCaller, plan_anchors
 from pytest_llmops.gates.copies import mark_copies, may_have_copies
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests, suite_share
 from pytest_llmops.gates.expected import find_unfailing
 from pytest_llmops.gates.release import Release, ReleasePlanner, last_share
 from pytest_llmops.gates.repeats import RepeatPlanner
-from pytest_llmops.gates.stamps import join_stamps
+from pytest_llmops.gates.stamps import STAMPED, join_stamps
 from pytest_llmops.golden.anchors import load_anchors
-from pytest_llmops.golden.identity import cases_by_id
+from pytest_llmops.golden.apps import name_app
+from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.golden.loader import load_golden
-from pytest_llmops.protocols import App
+from pytest_llmops.golden.shards import cases_of
+from pytest_llmops.protocols import App, RemoteApp
 from pytest_llmops.recorder import Recorder, describe_services
 from pytest_llmops.recorder.loop_thread import LoopThread
-from pytest_llmops.records import ANCHORS, CaseResult, Golden, Run, SuiteCheck, Verdict
+from pytest_llmops.records import ANCHORS, CaseResult, Golden, LimitWait, Run, SuiteCheck, Verdict
 from pytest_llmops.runner.app import process_end
+from pytest_llmops.runner.app.call_notes import describe_limits
 from pytest_llmops.runner.app.calls import AppCaller
+from pytest_llmops.runner.app.conversation import check_conversations
 from pytest_llmops.runner.app.main_thread import MainThread
 from pytest_llmops.runner.app.places import Place, Threads
+from pytest_llmops.runner.app.remote.opening import open_app
+from pytest_llmops.runner.app.remote.place import Remote
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget, describe_budget, open_budget
 from pytest_llmops.runner.cases.case_runner import CaseRunner, NotBegunError, latest
@@ -54,6 +62,7 @@ from pytest_llmops.settings import Settings
 from pytest_llmops.traces import opentelemetry
 
 if TYPE_CHECKING:  # with all gates and reports, which ordinary tests do without
+    from pytest_llmops.evaluation.affected import Affected
     from pytest_llmops.evaluation.journal import Journal
     from pytest_llmops.evaluation.source import BaselineSource
     from pytest_llmops.gates.judgement import Judge
@@ -80,6 +89,7 @@ class Evaluation:
         source: The golden files and their baseline, with `judge`; ordinary tests have neither.
         tasks: By golden file the tasks that are wanted of it, by item id.
         journal: Keeps the results as they come, where the run may be gone on with.
+        affected: Has the baseline's results of the cases that no change can have touched.
         refused: Why nothing can be run at all.
         problems: Sentences about records that could not be kept with the results.
         started_s: Monotonic clock, for the summary.
@@ -99,6 +109,7 @@ class Evaluation:
     judge: Judge = field(init=False, repr=False)
     tasks: dict[str, dict[str, Task]] = field(default_factory=dict)
     journal: Journal | None = None
+    affected: Affected | None = None
     refused: str = ""
     problems: list[str] = field(default_factory=list)
     started_s: float = field(default_factory=time.monotonic)
@@ -106,6 +117,7 @@ class Evaluation:
     _runners: dict[str, CaseRunner] = field(default_factory=dict)
     _suites: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
     main_thread: MainThread = field(default_factory=MainThread)
+    _opened: dict[str, App] = field(default_factory=dict)
     _app_loops: dict[int, tuple[App, LoopThread]] = field(default_factory=dict)
     _loop: LoopThread = field(default_factory=lambda: LoopThread(name="llmops-llm"))
     _taken_over: dict[str, CaseResult] = field(default_factory=dict)
@@ -167,11 +179,17 @@ class Evaluation:
             approvals: Loosened items of the change that the pipeline approves.
 
         Raises:
-            LLMOpsError: A golden file, a prompt file or the baseline cannot be read.
+            LLMOpsError: A golden file, a prompt file or the baseline cannot be read, or a shard shall be
+                accepted.
         """
         from pytest_llmops.evaluation.baseline import find_baseline
 
-        goldens = _load(files, self.settings.root, self.problems)
+        if accept and self.settings.shard:
+            raise SettingsError(
+                f"shard {self.settings.shard} is not accepted by itself: run all shards, then "
+                "llmops merge and llmops accept"
+            )
+        goldens = _load(files, self.settings, self.problems)
         goldens = [_score_also(golden, self.also) for golden in goldens]
         prompt_versions(goldens, self.settings.root)
         for golden in goldens:
@@ -181,6 +199,21 @@ class Evaluation:
                 self.settings, goldens, named=named, accept=accept, selection=selection, approvals=approvals
             )
         )
+
+    def take_over(self, run: Run, source: BaselineSource) -> None:
+        """Judge a run that is over, by a source with its golden files: no app is called."""
+        self.compare_with(source)
+        self._taken_over = {result.case: result for result in run.results}
+        self.problems += run.notes
+        anchors: defaultdict[str, list[CaseResult]] = defaultdict(list)
+        for anchor in run.anchors:
+            anchors[file_of(anchor.case).removesuffix(ANCHORS)].append(anchor)
+        for golden in self.goldens:
+            cases = {id_: case for id_, case in cases_by_id(golden).items() if id_ in self._taken_over}
+            self.want(golden, [Task(id=id_, case=case, repeats=1, metrics=()) for id_, case in cases.items()])
+            self._anchors[golden.path] = anchors[golden.path]
+            if golden.anchors:
+                self.judge.note_anchors(golden, anchors[golden.path])
 
     def keep(self, *, resumes: bool, begins: bool = True, joins: bool = False) -> None:
         """
@@ -204,10 +237,17 @@ class Evaluation:
         elif self.store is not None and self.store.has_journal():
             self.journal = Journal.join(self.settings, self.goldens, seen, resumes=resumes)
 
+    def run_affected(self) -> None:
+        """Take the baseline's results of the cases that no change since its revision can have touched."""
+        from pytest_llmops.evaluation.affected import Affected
+
+        self.affected = Affected(self.source, self.settings)
+
     def is_over(self, run: Run) -> bool:
         """Return whether nothing of an unfinished run is left to go on with, now that this one has ended."""
-        resumes = self.journal is not None and self.journal.resumes
-        return not (resumes and "partial" in run.signature)
+        if self.journal is None or not self.journal.resumes:
+            return True
+        return len(run.results) == sum(len(cases_of(golden, self.settings.shard)) for golden in self.goldens)
 
     def compare_with(self, source: BaselineSource) -> None:
         """Run the golden files of a source, and judge them against its baseline."""
@@ -228,14 +268,23 @@ class Evaluation:
     @property
     def recorder(self) -> Recorder:
         if self._recorder is None:
-            self._recorder = open_recorder(self.settings, self.budget)
+            self._recorder = open_recorder(
+                self.settings, self.budget, self.store.folder if self.store else None
+            )
         return self._recorder
 
+    @property
+    def is_empty_shard(self) -> bool:
+        """True if the run is of a shard that has no case."""
+        shard = self.settings.shard
+        return shard is not None and not any(cases_of(golden, shard) for golden in self.goldens)
+
     def plan(self, golden: Golden) -> list[Task]:
-        """The tasks of a golden file in its order, repeated as the settings and the baseline require."""
+        """The tasks of a golden file, or of its shard, repeated as the settings and the baseline require."""
         base = self.source.base
         known = {result.case for result in base.results} if base else ()
-        return plan(golden, self.settings.repeats, self.settings.max_repeats, known)
+        own = replace(golden, cases=cases_of(golden, self.settings.shard))
+        return plan(own, self.settings.repeats, self.settings.max_repeats, known)
 
     def want(self, golden: Golden, tasks: Iterable[Task]) -> None:
         """Have these tasks run once their file is started."""
@@ -245,6 +294,19 @@ class Evaluation:
         """Have every case of every golden file run."""
         for golden in self.goldens:
             self.want(golden, self.plan(golden))
+
+    def open_app(self, written: str | Mapping[str, Any]) -> App:
+        """
+        Return the app of the settings for ordinary tests; all of them share one outside of this process.
+
+        Raises:
+            LLMOpsError: It cannot be imported, or is described wrongly.
+        """
+        key = json.dumps(written, sort_keys=True, default=str)
+        app = self._opened.get(key) or open_app(written, self.settings)
+        if isinstance(app, RemoteApp):
+            self._opened[key] = app
+        return app
 
     def caller(self, app: App, golden: Golden | None = None) -> AppCaller:
         """Return the caller of an app for a golden file; an async app keeps one loop for all its files."""
@@ -266,10 +328,14 @@ class Evaluation:
 
     def _place(self, app: App, golden: Golden | None) -> Place:
         runs_on = find_place(golden, self.settings)
-        if runs_on != "threads":
+        if runs_on != "threads" and not isinstance(app, RemoteApp):
             return self.main_thread.place(runs_on)
         # The app is kept, so that no other one gets its id.
-        return Threads(self._app_loops.setdefault(id(app), (app, LoopThread(name="llmops-app")))[1])
+        loop = LoopThread(name="llmops-app", at_end=app.close if isinstance(app, RemoteApp) else None)
+        loop = self._app_loops.setdefault(id(app), (app, loop))[1]
+        if isinstance(app, RemoteApp):
+            return Remote(app, loop)
+        return Threads(loop)
 
     def make_ready(self, goldens: Iterable[Golden], app: App | None = None) -> None:
         """
@@ -370,7 +436,10 @@ class Evaluation:
         """A verdict for each suite check of a file with all its cases; made once, for items and table."""
         self._note_anchors(golden)
         if golden.path not in self._suites:
-            self._suites[golden.path] = self.judge.judge_suite(golden, mark_copies(results))
+            verdicts = self.judge.judge_suite(golden, mark_copies(results))
+            if self.affected is not None:
+                verdicts = self.affected.doubt(verdicts, results)
+            self._suites[golden.path] = verdicts
         return self._suites[golden.path]
 
     def anchors(self) -> tuple[CaseResult, ...]:
@@ -396,7 +465,7 @@ class Evaluation:
                 outputs=outputs,
             ),
             scorer=self.scorer,
-            concurrency=self.settings.concurrency,
+            concurrency=self.settings.cases_at_once,
             store=self.store,
             budget=self.budget,
         )
@@ -408,15 +477,15 @@ class Evaluation:
         self.judge.note_anchors(golden, self._anchors[golden.path])
 
     def suite_verdicts(self, results: Mapping[str, CaseResult]) -> dict[str, tuple[Verdict, ...]]:
-        """Suite verdicts by golden file; none of a file of which a case was not run."""
-        verdicts = {}
-        for golden in self.goldens:
-            cases = cases_by_id(golden)
-            complete = all(case in results for case in cases)
-            verdicts[golden.path] = (
-                self.judge_suite(golden, [results[case] for case in cases]) if complete else ()
-            )
-        return verdicts
+        """Suite verdicts by golden file, as `judge_complete` gives them."""
+        return {golden.path: self.judge_complete(golden, results) for golden in self.goldens}
+
+    def judge_complete(self, golden: Golden, results: Mapping[str, CaseResult]) -> tuple[Verdict, ...]:
+        """The suite verdicts of a file; none if a case of it was not run, or the run is a shard."""
+        cases = cases_by_id(golden)
+        if self.settings.shard or any(case not in results for case in cases):
+            return ()
+        return self.judge_suite(golden, [results[case] for case in cases])
 
     def submit(self, coroutine: Coroutine[Any, Any, Answer]) -> Future[Answer]:
         """Run a coroutine on the run's loop, from whatever thread or loop the caller is in."""
@@ -447,13 +516,32 @@ class Evaluation:
         if self.store:
             services = self.store.read_services()
         replayed = describe_services(services) if self.settings.record != "none" else ()
-        return [*self._own_problems(), *others, *replayed, *describe_budget(self.budget)]
+        limits = describe_limits(self.limits())
+        return [*self._own_problems(), *others, *replayed, *limits, *describe_budget(self.budget)]
+
+    def limits(self) -> dict[str, LimitWait]:
+        """What limits of providers cost the run, by host, in every process of it."""
+        own = self._limit_costs()
+        costs = self.store.read_limits(own) if self.store else own
+        return {host: LimitWait(waited_s=waited_s, calls=calls) for host, (waited_s, calls) in costs.items()}
+
+    def waiting(self) -> dict[str, int]:
+        """How many calls of this process wait for limits now, by host."""
+        limits = self._recorder.limits if self._recorder else None
+        return limits.waiting() if limits else {}
+
+    def _limit_costs(self) -> dict[str, tuple[float, int]]:
+        limits = self._recorder.limits if self._recorder else None
+        return limits.costs() if limits else {}
 
     def stamps(self) -> dict[str, str]:
         """The stamps of the apps, as every process of the run saw them, for its signature."""
         own = self.observer.stamps()
         if self.journal is not None and self.journal.stamps:
             own = join_stamps(self.journal.stamps, own)
+        if self.affected is not None:
+            stood = self.affected.stamps()
+            own = {**stood, **own, **({STAMPED: stood[STAMPED]} if stood else {})}
         if self.store is None:
             return join_folders(own)
         if own:
@@ -477,6 +565,7 @@ class Evaluation:
             self.store.report(self._own_problems(), self.attribution.errors(self._recorder))
             self.store.report_services(self._recorder.services if self._recorder else {})
             self.store.report_stamps(self.observer.stamps())
+            self.store.report_limits(self._limit_costs())
 
     def stop(self) -> None:
         """Let no case begin any more, in this process and in those that share with it."""
@@ -517,15 +606,21 @@ class Evaluation:
                 if app is None:
                     app = named_app(golden, self.settings, otherwise=self.naming)
                 rival = named_rival(golden, self.settings)
+            cases = [task.case for task in self.tasks.get(golden.path, {}).values()]
+            for called, path in ((app, named or "the app"), (rival, golden.rival or "")):
+                if called is not None:
+                    check_conversations(called, name_app(path), cases)
             self.observer.note(golden, (app, rival), (named, *([golden.rival] if golden.rival else [])))
             if self.journal is not None:
                 self.journal.check(self.observer.restamp)
+            if self.affected is not None:
+                self.affected.check(self.observer.restamp)
             self._runners[golden.path] = CaseRunner(
                 golden=golden,
                 caller=self.caller(app, golden),
                 rival=rival and replace(self.caller(rival), place=self._place(rival, golden)),
                 scorer=self.scorer,
-                concurrency=self.settings.concurrency,
+                concurrency=self.settings.cases_at_once,
                 store=self.store,
                 budget=self.budget,
                 listeners=self.attribution.listeners,
@@ -533,6 +628,7 @@ class Evaluation:
                 base=self._base_cases(),
                 main_thread=self.main_thread,
                 journal=self.journal,
+                affected=self.affected,
             )
             if self.store is not None:  # now, since the app may end this process
                 self.store.report_stamps(self.observer.stamps())
@@ -568,6 +664,7 @@ def open_planner(
         share=last_share(suite_share(goldens), release),
         explores=settings.repeats == "auto" or any(case.repeats == "auto" for case in golden.cases),
         goldens=(golden,),
+        is_part=settings.shard is not None,
     )
     if release is None:
         return last
@@ -585,13 +682,13 @@ def _score_also(golden: Golden, metrics: Iterable[str]) -> Golden:
     return replace(golden, suite=(*golden.suite, *further))
 
 
-def _load(files: Iterable[Path], root: Path, notes: list[str]) -> list[Golden]:
+def _load(files: Iterable[Path], settings: Settings, notes: list[str]) -> list[Golden]:
     """Load the golden files, each once; the problems of all of them are raised together."""
     goldens: dict[Path, Golden] = {}
     problems: list[Problem] = []
     for file in files:
         try:
-            golden = load_golden(file, root=root)
+            golden = load_golden(file, root=settings.root, calls_app="app" not in settings.flagged)
             problems.extend(find_unfailing(golden))
             if (known := goldens.setdefault(file.resolve(), golden)) is not golden:
                 notes.append(f"{golden.path} is the same file as {known.path}, and is run once")

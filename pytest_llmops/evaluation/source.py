@@ -67,6 +67,8 @@ class BaselineSource:
         unwatched: A sentence on a baseline file that the change edited.
         renamed: Ids of cases that the baseline has under another one, old to new.
         missing: Why the revision has no baseline; None where it has one, or none is wanted.
+        former: The golden files of the revision, by the paths and ids that they have now.
+        former_settings: Those of the revision; None where nothing is compared with one.
         skipped: The cases of `goldens` that are not run, by item id, once they are taken out of these.
     """
 
@@ -86,6 +88,8 @@ class BaselineSource:
     unwatched: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
     missing: MissingBaseline | None = None
+    former: tuple[Golden, ...] = ()
+    former_settings: Settings | None = None
     skipped: Mapping[str, Case] = field(default_factory=dict)
 
     def leave_out_skipped(self, *, strict: bool | None) -> BaselineSource:

@@ -16,6 +16,7 @@ from pytest_llmops.gates.case_results import (
     app_breakage,
     case_means,
     case_scores,
+    inapplicable_cases,
     lacks_rival,
     lacks_sight,
     means_by_metric,
@@ -30,7 +31,7 @@ from pytest_llmops.gates.labelled_means import correct_by_labels
 from pytest_llmops.gates.paired_runs import Scale, find_scale
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import GAIN, Bound, Case, CaseResult, Check, Outcome, Score, SuiteCheck, Verdict
-from pytest_llmops.registry import find_traits, metric_factory
+from pytest_llmops.registry import find_traits, metric_factory, split_turn
 from pytest_llmops.statistics.intervals import LEVEL, wilson_interval
 from pytest_llmops.statistics.p_values import binomial_p_value
 from pytest_llmops.statistics.paired import RESAMPLES, PairedComparison
@@ -168,8 +169,10 @@ def judge_suite(check: SuiteCheck, results: Sequence[CaseResult], *, level: floa
     A statistic over the cases, each counting once with the mean of its repeats; of a gain, its verdict.
 
     A case with neither a score nor a failure for the metric has no use for it and is left out. One that
-    could not be scored makes the check an `error` that names it: a mean would hide it. One that shows nothing
-    of what the metric judges makes it `undecided`, but where it is missed however that case would score.
+    could not be scored makes the check an `error` that names it: a mean would hide it. One whose outputs have
+    nothing that the metric could judge is left out and named; where all are, the check is `undecided`. One
+    that shows nothing of what the metric judges makes it `undecided`, but where it is missed however that
+    case would score.
 
     Args:
         level: Coverage of a gain's interval, between 0 and 1.
@@ -192,17 +195,25 @@ def judge_suite(check: SuiteCheck, results: Sequence[CaseResult], *, level: floa
         cases = f"{counted(len(unseen), 'case')} ({name_some(list(unseen), _NAMED)})"
         reason = f"{cases} could not be judged: {next(iter(unseen.values()))}"
         return replace(verdict, outcome="undecided", reason=reason, evidence=tuple(unseen))
+    left_out = _describe_left_out(inapplicable_cases(check.metric, results))
     if not values:
-        return replace(verdict, reason=f"nothing was scored by {check.metric}")
+        outcome: Outcome = "undecided" if left_out else "error"
+        reason = "; ".join(filter(None, (f"nothing was scored by {check.metric}", left_out)))
+        return replace(verdict, outcome=outcome, reason=reason)
     if check.statistic not in NAMES:
         reason = f"no statistic is named {check.statistic!r}; known: mean, sum, min, max, p1 … p99"
         return replace(verdict, reason=reason)
     observed = calculate(check.statistic, values)
     bound = None if check.record_only else bound_of(check)
-    outcome: Outcome = "failed" if bound and not holds(observed, bound) else "passed"
+    outcome = "failed" if bound and not holds(observed, bound) else "passed"
     return correct_by_labels(
-        replace(verdict, outcome=outcome, observed=observed), check, results, level=level
+        replace(verdict, outcome=outcome, observed=observed, reason=left_out), check, results, level=level
     )
+
+
+def _describe_left_out(cases: Sequence[str]) -> str:
+    """Name the cases that a suite leaves out, since their outputs give the metric nothing to judge."""
+    return f"not applicable to {counted(len(cases), 'case')}: {name_some(cases, _NAMED)}" if cases else ""
 
 
 def _misses_anyway(check: SuiteCheck, values: Sequence[float], unseen: int) -> bool:
@@ -423,12 +434,13 @@ def _doubt_agreement(check: Check, made: Iterable[str], calibrations: Mapping[st
         f"--option {shlex.quote(f'{name}={json.dumps(value, default=str)}')}"
         for name, value in check.options.items()
     ]
-    command = " ".join(["llmops calibrate", check.metric, "LABELS.jsonl --label FIELD --save", *options])
+    metric = split_turn(check.metric)[1]
+    command = " ".join(["llmops calibrate", metric, "LABELS.jsonl --label FIELD --save", *options])
     bound = Bound(comparison=check.comparison, threshold=check.threshold)
     for signature in made:
         known = calibrations.get(signature)
         if known is None:
-            other = any(calibration.metric == check.metric for calibration in calibrations.values())
+            other = any(calibration.metric == metric for calibration in calibrations.values())
             reason = "no labels are recorded"
             if other:
                 reason = "labels were judged otherwise (model, rubric or version)"

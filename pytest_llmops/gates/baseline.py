@@ -137,7 +137,7 @@ def accept(baseline: Run | None, run: Run, options: AcceptOptions = NEW_ALONE) -
         baseline, renamed = follow_renames(baseline, asked, lost)
     old = {entry.case: entry for entry in baseline.results} if baseline else {}
     results = _without_unwatched_costs(run)
-    varies = Chance([*old.values(), *(result for result in results if not result.failures)]).app_varies
+    varies = Chance([*old.values(), *(result for result in results if not result.breakages)]).app_varies
     taken, stale, refused = _sort_results(results, old, options, varies=varies)
     _require_acceptable(run, refused)
     if options.merge and _has_run(old, results):
@@ -350,14 +350,16 @@ def _misses(result: CaseResult) -> bool:
 
 def find_flaw(result: CaseResult) -> str:
     """The reason why a result cannot be in a baseline; empty when every repeat has its answer and scores."""
-    for failure in result.failures:
+    for failure in result.breakages:
         return f"repeat {failure.repeat}: {failure.metric or 'the app'}: {failure.error}"
     repeats = range(len(answer_digests(result)))
     if not repeats:
         return "the app gave no output"
     if result.outputs and sorted(output.repeat for output in result.outputs) != list(repeats):
         return "the repeats of the outputs are not counted from 0"
-    metrics = {score.metric for score in result.scores} | {check.metric for check in result.checks}
+    scored = {score.metric for score in result.scores}
+    inapplicable = {failure.metric for failure in result.failures}
+    metrics = scored | ({check.metric for check in result.checks} - inapplicable)
     flaws = (_find_score_flaw(metric, result, repeats) for metric in sorted(metrics))
     return next(filter(None, flaws), "")
 
@@ -485,7 +487,9 @@ def _score_again(check: Check | SuiteCheck, case: Case, base: CaseResult) -> Cas
         return base
     measured = not all(math.isfinite(end) for end in metric.range)  # time and cost, which no answer shows
     waits = traits_of(metric).waits  # a judge: who compares two runs pays for no call
-    if measured or waits or "spans" in metric.needs:
+    if (
+        measured or waits or "spans" in metric.needs or case.turns
+    ):  # of whose turns a baseline keeps no answer
         return base
     samples = [
         Sample(output=output, input=case.input, reference=case.reference, relevant=case.relevant)

@@ -7,15 +7,16 @@ the verdict of a suite reads each result once a check and once a look.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, wraps
 from hashlib import sha256
 from operator import attrgetter
 from typing import TypeVar
 
-from pytest_llmops.printable import counted
-from pytest_llmops.records import CaseResult, Failure, Run, Score
+from pytest_llmops.golden.identity import file_of
+from pytest_llmops.printable import counted, name_some, printable
+from pytest_llmops.records import CaseResult, Failure, Output, Run, Score, Turn
 from pytest_llmops.statistics.summaries import calculate
 
 LARGEST = 1e100
@@ -23,6 +24,7 @@ LARGEST = 1e100
 
 _REMEMBERED = 2**16
 _DIGITS = 16
+_NAMED = 5
 _BY_REPEAT = attrgetter("repeat")
 Value = TypeVar("Value")
 
@@ -80,7 +82,7 @@ def _index(result: CaseResult) -> _Index:
     complete = frozenset(
         metric
         for metric, of_metric in read.items()
-        if not result.failures
+        if not result.breakages
         and all(abs(value) <= LARGEST for value in of_metric)  # false of NaN, too
         and (not repeats or [score.repeat for score in scores[metric]] == repeats)
     )
@@ -184,7 +186,9 @@ def describe_unscored(run: Run) -> str:
 
 def describe_empty_answers(run: Run) -> str:
     """A warning of empty answers, which pass each check for things that an answer must not contain."""
-    outputs = [output for result in run.results for output in result.outputs]
+    outputs: list[Output | Turn] = []
+    for result in run.results:
+        outputs += result.turns or result.outputs
     empty = sum(not output.text.strip() and not output.tool_calls for output in outputs)
     if not empty:
         return ""
@@ -212,18 +216,34 @@ def lacks_rival(metric: str, result: CaseResult) -> bool:
 
 
 def lacks_sight(metric: str, result: CaseResult) -> bool:
-    """True if a metric lacks scores only since the rival, or the app, shows nothing of what it judges."""
+    """True if a metric lacks scores only since the rival, or the app, gives it nothing to judge."""
     stages = _stages(metric, result)
-    return bool(stages) and stages <= {"rival", "unseen"}
+    return bool(stages) and stages <= {"rival", "unseen", "inapplicable"}
 
 
 def unseen_cases(metric: str, results: Sequence[CaseResult]) -> dict[str, str]:
     """Case to reason, for the cases that show nothing of what a metric judges, in some repeat."""
     unseen: dict[str, str] = {}
     for result in sorted(results, key=lambda result: result.case):
-        if lacks_sight(metric, result) and not lacks_rival(metric, result):
+        if lacks_sight(metric, result) and "unseen" in _stages(metric, result):
             unseen[result.case] = scoring_breakage(metric, result)
     return unseen
+
+
+def inapplicable_cases(metric: str, results: Sequence[CaseResult]) -> tuple[str, ...]:
+    """Cases whose outputs have nothing that a metric could judge, in any repeat; sorted."""
+    cases = (result for result in results if _stages(metric, result) == {"inapplicable"})
+    return tuple(sorted(result.case for result in cases if not case_scores(metric, result)))
+
+
+def describe_left_out(metrics: Sequence[str], path: str, results: Sequence[CaseResult]) -> Iterator[str]:
+    """Yield a warning for each metric whose suite checks leave out cases of a golden file."""
+    own = [result for result in results if file_of(result.case) == path]
+    for metric in metrics:
+        if cases := inapplicable_cases(metric, own):
+            named = name_some([printable(case.removeprefix(f"{path}::")) for case in cases], _NAMED)
+            of = f"{len(cases)} of {counted(len(own), 'case')}"
+            yield f"warning: {path}: {metric} is not applicable to {of}, which its suite checks leave out: {named}"
 
 
 def _stages(metric: str, result: CaseResult) -> set[str]:

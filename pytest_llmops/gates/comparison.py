@@ -53,8 +53,9 @@ def compare(  # noqa: PLR0913 - the public door
     Is `run` worse than `base`?
 
     The verdicts are those of both channels, `judge_suites` and `judge_single_cases`, and an error
-    for each further metric that could not score a case. The outcome is the worst of them, in the order
-    error, regressed, failed, undecided, passed, where a failure that the baseline had too does not count.
+    for each further metric that could not score a case, and for each error of the run that is of no case. The
+    outcome is the worst of them, in the order error, regressed, failed, undecided, passed, where a failure
+    that the baseline had too does not count.
     A run that lacks cases of the baseline, or skips them, is undecided at best.
 
     Args:
@@ -128,6 +129,7 @@ def compare(  # noqa: PLR0913 - the public door
         verdicts += judge_suite_floors(of_file, results_of(path, run.results), base.results)
     reported = {verdict.metric for verdict in verdicts if verdict.outcome == "error"}
     verdicts += _judge_unscored(run.results, reported)
+    verdicts += [Verdict(check="the run", outcome="error", cases=0, reason=error) for error in run.errors]
     if not pairs.shared or not verdicts:
         reason = "no metric scored a case in both runs" if pairs.shared else "the runs share no case"
         is_other = bool(base.results and run.results and not pairs.shared)  # all cases are new or edited
@@ -204,7 +206,9 @@ def _judge_unscored(results: Sequence[CaseResult], reported: set[str]) -> list[V
         for metric in {failure.metric for failure in result.failures}:
             failed.setdefault(metric, []).append(result)
     failures = (failure for result in results for failure in result.failures)
-    metrics = {failure.metric for failure in failures if failure.stage not in {"rival", "unseen"}} - reported
+    metrics = {
+        failure.metric for failure in failures if failure.stage not in {"rival", "unseen", "inapplicable"}
+    } - reported
     verdicts = []
     for metric in sorted(metrics - {""} if reported else metrics):  # an app that broke is in every error
         cases = unscored_cases(metric, failed[metric])

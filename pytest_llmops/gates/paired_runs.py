@@ -230,7 +230,7 @@ def shared_repeats(
 
 def is_run_on(result: CaseResult) -> bool:
     """False where no repeats are added: their number was fixed, the app broke, or a cache answers all."""
-    return bool(result.auto) and not result.failures and not is_copied(result)
+    return bool(result.auto) and not result.breakages and not is_copied(result)
 
 
 def first_repeats(result: CaseResult, repeats: int) -> CaseResult:

@@ -271,7 +271,7 @@ def describe_drift(
         concerned = [
             (old, new)
             for old, new in pairs
-            if old.failures or metric in {**means_by_metric(old), **means_by_metric(new)}
+            if old.breakages or metric in {**means_by_metric(old), **means_by_metric(new)}
         ]
         like = [pair for pair in pairs if metric in like_metrics(*pair)]
         if scale is None or not like:
@@ -335,9 +335,10 @@ class ReleasePlanner:
         )
         varying = [result.case for result in find_varying(shared, self._base, self._chance)]
         step = max((progress.wants for progress in tracked if _is_open(progress)), default=0)
-        steps = dict.fromkeys(drops_to_confirm(tracked), CONFIRMED) | dict.fromkeys(varying, step)
+        confirmed = drops_to_confirm(tracked, every=self.last.is_part)
+        steps = dict.fromkeys(confirmed, CONFIRMED) | dict.fromkeys(varying, step)
         for result in shared:
             step = min(steps.get(result.case, 0), self.last.most)
-            if result.auto and not result.failures and count_repeats(result) < step:
+            if result.auto and not result.breakages and count_repeats(result) < step:
                 wanted[result.case] = max(step, wanted.get(result.case, 0))
         return wanted

@@ -49,6 +49,7 @@ class RepeatPlanner:
         share: The part of the error budget that these suites have.
         explores: Cases without a baseline are run several times, to make one.
         goldens: The cases, for scores of the baseline that have to be made again.
+        is_part: The cases are those of a shard, so that nothing shows whether the mean of all dropped.
     """
 
     base: Mapping[str, CaseResult]
@@ -58,6 +59,7 @@ class RepeatPlanner:
     share: float = SUITE_SHARE
     explores: bool = True
     goldens: tuple[Golden, ...] = ()
+    is_part: bool = False
     _chance: Chance = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,7 +75,7 @@ class RepeatPlanner:
 
         Only cases marked `auto` are run again, and none that the app broke on.
         """
-        auto = [result for result in results if result.auto and not result.failures]
+        auto = [result for result in results if result.auto and not result.breakages]
         wanted = self._first_repeats([result for result in auto if not is_known(result, self.base)])
         varying = find_varying(results, self.base, self._chance)
         tracked = track_suites(
@@ -123,7 +125,7 @@ class RepeatPlanner:
             for reading in read_case(self.base[result.case], result, self._chance)
             if reading.wants(self.budget)
         }
-        unconfirmed |= drops_to_confirm(tracked)
+        unconfirmed |= drops_to_confirm(tracked, every=self.is_part)
         confirmed = min(CONFIRMED, self.most)
         return {
             result.case: confirmed
@@ -159,12 +161,18 @@ class RepeatPlanner:
         }
 
 
-def drops_to_confirm(tracked: Iterable[Progress]) -> set[str]:
-    """Cases whose drop is a fact, in an app that does not vary, once it is seen in several repeats."""
+def drops_to_confirm(tracked: Iterable[Progress], *, every: bool = False) -> set[str]:
+    """
+    Cases whose drop is a fact, in an app that does not vary, once it is seen in several repeats.
+
+    Args:
+        every: Those of checks whose mean did not drop by more than it tolerates, too.
+    """
     return {
         case
         for progress in tracked
-        if progress.state == "regressed"
+        if every
+        or progress.state == "regressed"
         or (progress.scores.check.max_drop is not None and progress.is_beyond_tolerance)
         for case in progress.scores.dropped
     }

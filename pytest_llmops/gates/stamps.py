@@ -7,8 +7,8 @@ A stamp has one value, or several that one run met, joined by `SEPARATOR`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from itertools import permutations
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations, permutations
 from pathlib import PurePosixPath
 
 from pytest_llmops.printable import name_some, printable
@@ -31,23 +31,23 @@ _IGNORED = {"repeats", "partial", STAMPED}
 _OF_FILE = {"app", "rival"}
 _MET = {
     "model", "judge", "tools", "metric", "setting", "system",
-    "code", "environment", "file", "package", "weights",
+    "code", "environment", "file", "package", "weights", "service",
 }  # fmt: skip
 """Kinds that no golden file names: their values are those that the cases of a run met."""
 
-_SINGLE = {"code", "environment", "file", "package", "weights"}
+_SINGLE = {"code", "environment", "file", "package", "weights", "service"}
 """Of these, kinds that have one value in all cases of a run."""
 
 _LISTED = {"code": "code", "environment": "environment", "file": "files", "package": "packages",
-           "setting": "model requests", "mcp": "MCP servers"}  # fmt: skip
+           "setting": "model requests", "mcp": "MCP servers", "service": "versions of services"}  # fmt: skip
 """Kinds that `STAMPED` lists, with their names for people."""
 
 _KIND_OF = {"system": "setting", "weights": "file"}
 """Kinds that are listed with another one."""
 
 _ORDER = (
-    "prompt", "system", "model", "judge", "weights", "setting", "tools", "mcp", "environment", "code", "file",
-    "data", "package", "golden", "app", "rival", "metric",
+    "prompt", "service", "system", "model", "judge", "weights", "setting", "tools", "mcp", "environment",
+    "code", "file", "data", "package", "golden", "app", "rival", "metric",
 )  # fmt: skip
 _FOLDED = ("environment", "code", "file", "package")
 _OF_PATHS = ("prompt", "code", "file", "data", "golden")
@@ -156,6 +156,55 @@ def join_runs(signature: Mapping[str, str], old: Mapping[str, str], new: Mapping
     kinds = {*_LISTED, *met, STAMPED}
     others = {name: value for name, value in signature.items() if _kind(name) not in kinds}
     return {**others, **join_stamps(*sides), **({STAMPED: " ".join(sorted(both))} if both else {})}
+
+
+def find_conflicts(parts: Sequence[Mapping[str, str]]) -> Iterator[tuple[int, int, str]]:
+    """
+    Yield the places of two signatures, and what differs in words, for each stamp that parts of one run share.
+
+    Parts met other cases, so that one may lack a module, a file or a package of the other. A variable that
+    one of them lacks was not set there, if both have the same code. A file that was written meanwhile is not
+    compared, and neither is what the answers show: `evaluation/parts.py` does that.
+    """
+    names = dict.fromkeys(name for part in parts for name in sorted(part, key=_weight))
+    for name in names:
+        kind, _, about = name.partition(":")
+        if kind in _MET - _SINGLE or name in _IGNORED - {"repeats"} or (kind == "file" and about[-1:] == "/"):
+            continue
+        for one, other in combinations(range(len(parts)), 2):
+            values = parts[one].get(name), parts[other].get(name)
+            if values[0] != values[1] and _is_conflict(kind, values, parts[one], parts[other]):
+                yield one, other, _describe_conflict(name, *values)
+                break
+
+
+def _is_conflict(
+    kind: str,
+    values: tuple[str | None, str | None],
+    one: Mapping[str, str],
+    other: Mapping[str, str],
+) -> bool:
+    """True if unlike values of a stamp are no matter of the cases that a part has."""
+    if kind not in _SINGLE:
+        return True
+    if None not in values:
+        return not any(CHANGING in value.split(SEPARATOR) for value in values if value)
+    if kind != "environment" or kind not in _kinds(one) & _kinds(other):
+        return False
+    return _code(one) == _code(other)
+
+
+def _code(signature: Mapping[str, str]) -> set[str]:
+    return {name for name in signature if name.startswith("code:")}
+
+
+def _describe_conflict(name: str, before: str | None, after: str | None) -> str:
+    kind, _, about = name.partition(":")
+    if kind in _FOLDED:
+        state = _describe_state(kind, before, after) if kind == "package" else "differs"
+        return f"{kind} {printable(about)}: {state}".replace(": differs", " differs")
+    describe = _DESCRIBE.get(kind, _describe_values)
+    return describe(kind, about, before, after).replace(" changed", " differs")
 
 
 def _shares_model(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
@@ -326,5 +375,6 @@ _DESCRIBE: Mapping[str, Callable[[str, str, str | None, str | None], str]] = {
     "weights": _describe_values,
     "app": _describe_values,
     "rival": _describe_values,
+    "service": _describe_values,
     **dict.fromkeys(_FOLDED, _describe_file),
 }

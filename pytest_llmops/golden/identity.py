@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
+from typing import Any
 
 from pytest_llmops.detect.mask import mask_recorded
 from pytest_llmops.printable import excerpt
@@ -46,8 +47,14 @@ def file_of(case: str) -> str:
 
 
 def input_hash(case: Case) -> str:
-    """Return the SHA-256 of input with its files, reference and relevant passages, in hexadecimal."""
-    known = {"input": case.input, "reference": case.reference, "relevant": list(case.relevant)}
+    """Return the SHA-256 of input with its files, turns, reference and relevant passages, in hexadecimal."""
+    known: dict[str, Any] = {
+        "input": case.input,
+        "reference": case.reference,
+        "relevant": list(case.relevant),
+    }
+    if case.turns:
+        known["turns"] = [[turn.reference, list(turn.relevant)] for turn in case.turns]
     if case.attached:
         known["attached"] = {file.path: file.sha256 for file in case.attached}
     canonical = json.dumps(known, sort_keys=True, separators=(",", ":"))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +23,7 @@ from pytest_llmops.errors import (
     UnknownMetricError,
     hint,
 )
+from pytest_llmops.golden.apps import describe_mistake, find_app_mistakes
 from pytest_llmops.golden.files import (
     describe_wrong_path,
     find_attached,
@@ -34,13 +37,25 @@ from pytest_llmops.golden.tables import KINDS, NO_CASE, CaseTable, list_records,
 from pytest_llmops.golden.thresholds import LONGEST_NAME, read_checks, read_suite
 from pytest_llmops.printable import excerpt
 from pytest_llmops.protocols import Metric, traits_of
-from pytest_llmops.records import Attached, Bound, Case, Check, Golden, Run, Source, SuiteCheck, XFail
-from pytest_llmops.registry import find_traits, read_suite_key, suite_keys
+from pytest_llmops.records import (
+    Attached,
+    Bound,
+    Case,
+    CaseTurn,
+    Check,
+    Golden,
+    Run,
+    Source,
+    SuiteCheck,
+    XFail,
+)
+from pytest_llmops.registry import find_traits, read_suite_key, split_turn, suite_keys, turn_metric
 from pytest_llmops.settings import load_settings
 
 _REMEDIES = {
     "reference": ("a reference", "add reference: with the answer you expect"),
     "relevant": ("relevant passages", "add relevant: with the ids of the passages that hold the answer"),
+    "turns": ("a conversation", "write turns in place of input"),
 }
 _NAMED_ONE_BY_ONE = 5
 _RECORDING = {
@@ -57,7 +72,12 @@ Part = TypeVar("Part")
 
 
 def load_golden(
-    path: str | Path, *, root: Path | None = None, stamps: bool = True, past: bool = False
+    path: str | Path,
+    *,
+    root: Path | None = None,
+    stamps: bool = True,
+    past: bool = False,
+    calls_app: bool = True,
 ) -> Golden:
     """
     The golden file at that path, `.yaml`, `.yml`, `.json`, or `.jsonl` with a case a line.
@@ -70,6 +90,8 @@ def load_golden(
         stamps: Whether the prompts and data that the file names must exist.
         past: It is of another revision: stamps need not exist, metrics are those that this process
             knows, and a bound that cannot fail is accepted.
+        calls_app: Whether the app that the file names is to be called, so that the environment variables
+            which it names must be set. Without `stamps` it is not.
 
     Raises:
         GoldenError: With all mistakes in the file, in the order of its lines.
@@ -97,6 +119,7 @@ def load_golden(
         stamps=stamps and not past,
         judge=settings.judge,
         past=past,
+        environment=os.environ if calls_app and stamps and not past else None,
     )
     _refuse([*mistakes, *reading.mistakes], reading, display_path, table.path)
     return reading.golden(display_path, digest, table.path)
@@ -125,7 +148,8 @@ def make_golden(  # noqa: PLR0913 - as `Golden.from_records`
     document = _make_table({**written, "cases": found.rows})
     root = Path.cwd()
     mistakes = [*found.mistakes, *find_structure_mistakes(document)]
-    reading = _Reading(document, root, stamps=True, judge=load_settings(root).judge, past=False)
+    judge = load_settings(root).judge
+    reading = _Reading(document, root, stamps=True, judge=judge, past=False, environment=os.environ)
     _refuse([*mistakes, *reading.mistakes], reading, name, name)
     content = json.dumps({**written, "cases": plain(found.rows)}, sort_keys=True, default=str)
     return reading.golden(name, sha256(content.encode("utf-8", "surrogatepass")).hexdigest(), "")
@@ -218,8 +242,15 @@ class _Reading:
         ids: Of the cases whose id can be shown, by position.
     """
 
-    def __init__(
-        self, document: Table, root: Path, *, stamps: bool, judge: Mapping[str, Any], past: bool
+    def __init__(  # noqa: PLR0913 - what a file means depends on all of it
+        self,
+        document: Table,
+        root: Path,
+        *,
+        stamps: bool,
+        judge: Mapping[str, Any],
+        past: bool,
+        environment: Mapping[str, str] | None,
     ) -> None:
         self.mistakes: list[Mistake] = []
         self.ids: dict[int, str] = {}
@@ -237,6 +268,9 @@ class _Reading:
         }
         self._models = {name: model for name, model in named.items() if model}
         self._check_ids()
+        for key in ("app", "rival"):
+            for place, mistake in find_app_mistakes(document.get(key), environment):
+                self._note((key, *place), describe_mistake((key, *place), mistake))
         for name in ("prompts", "data"):
             for at, path in enumerate(_part(document, name, Row)):
                 if (
@@ -253,7 +287,10 @@ class _Reading:
             if isinstance(part, str) and (wrong := _describe_wrong_part(part)):
                 self._note(("record", "ignore", at), wrong)
         self._shared = self._read_checks(document, ())
-        self._own = {at: self._read_checks(case, ("cases", at)) for at, case in self._cases.items()}
+        self._own = {
+            at: self._read_checks(case, ("cases", at)) | self._read_turns(at, case)
+            for at, case in self._cases.items()
+        }
         self._attached = {at: self._read_attached(at, case, root) for at, case in self._cases.items()}
         self._check_needs()
         self._suite = self._read_suite()
@@ -270,8 +307,8 @@ class _Reading:
             cases=tuple(self._case(table or path, at, case) for at, case in self._cases.items()),
             table=table,
             suite=self._suite,
-            app=self._document.get("app"),
-            rival=self._document.get("rival"),
+            app=plain(self._document.get("app")),
+            rival=plain(self._document.get("rival")),
             encoder=self._models.get("encoder", "default"),
             judge=self._models.get("judge", {}),
             prompts=tuple(self._document.get("prompts", ())),
@@ -291,9 +328,20 @@ class _Reading:
     def _case(self, path: str, at: int, case: Table) -> Case:
         repeats = case.get("repeats")
         checks = {**self._inherited(at), **self._own[at]}
+        turns, history = plain(case.get("turns", ())), plain(case.get("history", ()))
+        said = [{"role": "user", "content": turn["user"]} for turn in turns]
         return Case(
             id=case["id"],
-            input=plain(case["input"]),
+            input=[*history, *said] if turns else plain(case["input"]),
+            turns=tuple(
+                CaseTurn(
+                    user=turn["user"],
+                    reference=turn.get("reference"),
+                    relevant=tuple(turn.get("relevant", ())),
+                )
+                for turn in turns
+            ),
+            history=tuple(history),
             attached=self._attached[at],
             reference=case.get("reference"),
             relevant=tuple(case.get("relevant", ())),
@@ -314,6 +362,18 @@ class _Reading:
         replaced = _part(self._cases[at], "checks", Table)
         return {name: read for name, read in self._shared.items() if name not in replaced}
 
+    def _read_turns(self, at: int, case: Table) -> Read:
+        """Read the checks of each turn under their names in results."""
+        place: Place = ("cases", at)
+        read: Read = {}
+        for number, turn in enumerate(_part(case, "turns", Row), 1):
+            if isinstance(turn, Table):
+                for name, (checks, metric) in self._read_checks(turn, (*place, "turns", number - 1)).items():
+                    of_turn = turn_metric(number, name)
+                    own = tuple(replace(check, metric=of_turn) for check in checks)
+                    read[of_turn] = (own, metric)
+        return read
+
     def _check_ids(self) -> None:
         first: dict[str, int] = {}
         private = self._looks_for_personal_data()
@@ -332,7 +392,9 @@ class _Reading:
 
     def _looks_for_personal_data(self) -> bool:
         """Return whether some check does, so that no id may contain any: ids are in every report."""
-        holders = [_part(holder, "checks", Table) for holder in (self._document, *self._cases.values())]
+        turns = [turn for case in self._cases.values() for turn in _part(case, "turns", Row)]
+        tables = [self._document, *self._cases.values(), *(turn for turn in turns if isinstance(turn, Table))]
+        holders = [_part(holder, "checks", Table) for holder in tables]
         names = {name for holder in (*holders, _part(self._document, "suite", Table)) for name in holder}
         return any(find_traits(name).masks for name in names if len(name) <= LONGEST_NAME)
 
@@ -375,7 +437,7 @@ class _Reading:
             if any(check.comparison for check in made):
                 self._keep_line(name, place)
             self._suite_lines.update((check.metric, line_of(self._document, place)) for check in made)
-            for need in self._needs_of(metric):
+            for need in () if split_turn(name)[0] else self._needs_of(metric):
                 if self._cases and all(_lacks(case, need) for case in self._cases.values()):
                     self._note(place, f"{name} needs {_REMEDIES[need][0]}, and no case has any")
                     break
@@ -408,8 +470,12 @@ class _Reading:
                 lacking[name, need].append(at)
             for name, need in self._unmet(at, self._own[at]):
                 what, remedy = _REMEDIES[need]
-                message = f"{name} needs {what}, and the case has none; {remedy}"
-                self._note(("cases", at, "checks", name), message)
+                turn, metric = split_turn(name)
+                if turn and need == "turns":
+                    remedy = "check it for the whole case"
+                message = f"{name} needs {what}, and the {'turn' if turn else 'case'} has none; {remedy}"
+                of_turn = ("turns", turn - 1) if turn else ()
+                self._note(("cases", at, *of_turn, "checks", metric), message)
         for (name, need), cases in lacking.items():
             what, remedy = _REMEDIES[need]
             if len(cases) <= _NAMED_ONE_BY_ONE:
@@ -427,8 +493,10 @@ class _Reading:
     def _unmet(self, at: int, checks: Read) -> Iterable[tuple[str, str]]:
         """Yield the name of each check with a part that its metric needs and the case lacks."""
         for name, (_, metric) in checks.items():
+            turn = split_turn(name)[0]
+            holder = self._cases[at]["turns"][turn - 1] if turn else self._cases[at]
             for need in self._needs_of(metric):
-                if _lacks(self._cases[at], need):
+                if _lacks(holder, need):
                     yield name, need
 
     def _needs_of(self, metric: Metric) -> list[str]:

@@ -59,11 +59,34 @@ def find_structure_mistakes(document: Any) -> list[Mistake]:
 
 def find_record_mistakes(record: Any) -> list[str]:
     """Every place where a mapping is no `record` of a golden file."""
-    schema = _schema()
+    return _find_mistakes_in(_schema()["properties"]["record"], record)
+
+
+def find_app_shape_mistakes(app: Any) -> list[str]:
+    """Every place where a value is no `app` of a golden file."""
+    return _find_mistakes_in(_schema()["$defs"]["app"], app)
+
+
+def _find_mistakes_in(schema: Mapping[str, Any], value: Any) -> list[str]:
     try:
-        _make_reader(schema["properties"]["record"], schema["$defs"])(record)
+        _make_reader(schema, _schema()["$defs"])(value)
     except BrokenValueError as error:
         return [_sentence(place, problem) if place else problem for place, problem in error.problems]
+    return []
+
+
+def find_turn_mistakes(written: Mapping[str, Any]) -> list[str]:
+    """Every place where `turns`, here a list of texts, and `history` are not as in a golden file."""
+    parts = _schema()["$defs"]
+    turns, history = (parts["case"]["properties"][key] for key in ("turns", "history"))
+    schema = {
+        "type": "object",
+        "properties": {"turns": {**turns, "items": parts["turn"]["properties"]["user"]}, "history": history},
+    }
+    try:
+        _make_reader(schema, parts)(written)
+    except BrokenValueError as error:
+        return [_sentence(place, problem) for place, problem in error.problems]
     return []
 
 
@@ -181,7 +204,7 @@ def _read_text(schema: Mapping[str, Any], text: str) -> str:
 
 def _read_list(schema: Mapping[str, Any], item: Reader, value: list[Any]) -> Any:
     if not value and "minItems" in schema:
-        raise BrokenValueError(f"is empty; {_SMALLEST}")
+        raise BrokenValueError(f"is empty; {schema.get('errorMessage', _SMALLEST)}")
     items: tuple[Any, ...] = list_of(item)(value)
     if "uniqueItems" in schema and (twice := [item for at, item in enumerate(items) if item in items[:at]]):
         raise BrokenValueError(f"holds {excerpt(twice[0])} twice")
@@ -204,6 +227,14 @@ def _read_mapping(schema: Mapping[str, Any], readers: Mapping[str, Reader], valu
             )
     required = schema.get("required", ())
     problems += [((key,), f"is missing{_REMEDIES.get(key, '')}") for key in required if key not in value]
+    if choice := [key for option in schema.get("oneOf", ()) for key in option["required"]]:
+        first, *others = [key for key in choice if key in value] or [""]
+        if not first:
+            problems.append(((choice[0],), f"is missing{_REMEDIES.get(choice[0], '')}"))
+        problems += [((key,), f"and {first} are both written; leave one of them") for key in others]
+    for key, needed in schema.get("dependentRequired", {}).items():
+        if key in value and (lacking := [other for other in needed if other not in value]):
+            problems.append(((key,), f"goes with {lacking[0]}, and there are none"))
     if problems:
         raise BrokenValueError(*problems)
     return value

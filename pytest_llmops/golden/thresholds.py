@@ -42,7 +42,7 @@ from pytest_llmops.errors import ComparisonError, MetricOptionError, hint
 from pytest_llmops.printable import excerpt
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.records import GAIN, Bound, Check, SuiteCheck
-from pytest_llmops.registry import create_metric, find_traits, metric_options
+from pytest_llmops.registry import create_metric, find_traits, metric_options, split_turn
 
 LONGEST_NAME = 100
 
@@ -72,6 +72,11 @@ def read_checks(
         ComparisonError: The comparison cannot be read, could never hold, or never fail.
     """
     options: dict[str, Any] = {}
+    turn, metric_of_turn = split_turn(name[:LONGEST_NAME])
+    if turn:
+        raise ComparisonError(
+            f"a check of one turn goes under that turn: turns: [{{user: …, checks: {{{metric_of_turn}: …}}}}]"
+        )
     if isinstance(written, dict):
         if not written:
             raise ComparisonError("is an empty mapping; write min, max or an option in it")

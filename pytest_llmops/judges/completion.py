@@ -35,10 +35,11 @@ from pytest_llmops.detect.mask import mask
 from pytest_llmops.errors import CassetteError, MissingExtraError, describe_error
 from pytest_llmops.judges.model import JudgeModel
 from pytest_llmops.printable import counted, printable
-from pytest_llmops.recorder import replay
+from pytest_llmops.recorder import CallLog, current_log, replay
 from pytest_llmops.recorder.identity import is_loopback
+from pytest_llmops.recorder.limits.gate import within
+from pytest_llmops.recorder.limits.quota import read_pause_s
 from pytest_llmops.recorder.loop_thread import LoopThread
-from pytest_llmops.recorder.reply import retry_after_s
 
 if TYPE_CHECKING:
     import openai
@@ -237,15 +238,25 @@ def _body(judge: JudgeModel, request: Mapping[str, Any]) -> dict[str, Any]:
 async def _fetch(judge: JudgeModel, request: Mapping[str, Any]) -> bytes:
     import openai
 
-    endpoint = _endpoint(judge)
+    endpoint, log = _endpoint(judge), current_log() or CallLog(case="", repeat=0)
     try:
-        async with endpoint.slots, asyncio.timeout(judge.timeout_s):
+        async with endpoint.slots:
             # `chat.completions.create` would go through request and answer by schema, a third of the call.
-            return await endpoint.client.post("/chat/completions", body=_body(judge, request), cast_to=bytes)
+            post = endpoint.client.post("/chat/completions", body=_body(judge, request), cast_to=bytes)
+            posting = asyncio.ensure_future(post)
+            try:
+                if await within(posting, judge.timeout_s, log.pauses):
+                    return posting.result()
+                raise TimeoutError
+            finally:
+                posting.cancel()
     except (CassetteError, JudgeError):
         raise
     except openai.APIStatusError as error:
-        raise _translate_status(error, endpoint.key) from None
+        translated = _translate_status(error, endpoint.key)
+        if log.limited and isinstance(translated, _PassingError):
+            translated = JudgeError(f"no answer of {judge.model}: {log.limited}: {translated}")
+        raise translated from None
     except TimeoutError:
         raise _PassingError(f"none came within {judge.timeout_s:g} s") from None
     except openai.APIConnectionError as error:
@@ -286,7 +297,7 @@ def _translate_status(error: openai.APIStatusError, key: str) -> Exception:
         return RefusedError(error.status_code, message, parameter if isinstance(parameter, str) else "")
     is_passing = error.status_code in _PASSING or error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
     if is_passing and error.code != "insufficient_quota":
-        after_s = retry_after_s(error.response.headers.get("retry-after"))
+        after_s = read_pause_s(error.response.headers.get("retry-after"))
         return _PassingError(f"status {error.status_code}, {message}", after_s)
     return JudgeError(f"the endpoint answered with status {error.status_code}: {message}")
 

@@ -57,6 +57,7 @@ class Judge(JudgedMetric):
         range=(1.0, 5.0),
         bound=Bound(comparison=">=", threshold=4.0),
         waits=True,
+        reads="transcript",
     )
 
     def __post_init__(self) -> None:

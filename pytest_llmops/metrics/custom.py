@@ -89,7 +89,7 @@ def metric(  # noqa: PLR0913 - the traits of a metric
 
     Args:
         name: As checks write it.
-        needs: Parts that a sample must have, of `reference`, `relevant`, `passages`, `spans`.
+        needs: Parts that a sample must have, of `reference`, `relevant`, `passages`, `spans`, `turns`.
         range: Lowest and highest number; another one is an error of the case.
         bound: Of a check `true` in a golden file: `0.8`, `">= 0.8"`; by default the best number.
         version: To be raised whenever equal outputs may score otherwise; baselines of another do not count.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from pytest_llmops.documents.reading import Reader, hints_of, read_all, reader_of, refused_as
 from pytest_llmops.errors import MetricOptionError
-from pytest_llmops.protocols import FACTS, Metric, MetricTraits, Need
+from pytest_llmops.protocols import FACTS, Metric, MetricTraits, Need, Reads
 from pytest_llmops.records import Bound, Case, Failure, Sample, Score
 
 REMEDIES: dict[Need, str] = {
@@ -17,6 +17,7 @@ REMEDIES: dict[Need, str] = {
     "relevant": "the case names no relevant passages; add `relevant:` with the ids that hold the answer",
     "passages": "the app reported no passages; return Output(passages=…), or trace the retriever's documents",
     "spans": "the app left no trace; trace it with OpenTelemetry or LangSmith",
+    "turns": "the case is no conversation; write `turns:` in place of `input:`",
 }
 
 
@@ -76,6 +77,10 @@ class DeclaredMetric:
     @property
     def compares(self) -> bool:
         return self.traits.compares
+
+    @property
+    def reads(self) -> Reads | None:
+        return self.traits.reads
 
     @property
     def measured_languages(self) -> frozenset[str]:
@@ -144,6 +149,7 @@ def find_missing(metric: Metric, sample: Sample) -> Failure | None:
         "relevant": bool(sample.relevant),
         "passages": sample.output.passages is not None,
         "spans": bool(sample.spans),
+        "turns": bool(sample.turns),
     }
     missing = [REMEDIES[need] for need in sorted(metric.needs) if not present[need]]
     return fail(metric, sample, "; ".join(missing)) if missing else None
@@ -152,3 +158,8 @@ def find_missing(metric: Metric, sample: Sample) -> Failure | None:
 def fail(metric: Metric, sample: Sample, error: str) -> Failure:
     """The failure of a sample that the metric cannot score."""
     return Failure(metric=metric.name, stage="score", error=error, repeat=sample.output.repeat)
+
+
+def inapplicable(metric: Metric, sample: Sample, error: str) -> Failure:
+    """The failure of a sample that has nothing which the metric could judge: its check is undecided."""
+    return replace(fail(metric, sample, error), stage="inapplicable")

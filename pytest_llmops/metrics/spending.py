@@ -62,6 +62,9 @@ class ModelCalls(DeclaredMetric):
     traits = _declare("model_calls")
 
     def measure(self, sample: Sample) -> Score | Failure:
+        usage = sample.output.usage
+        if usage.stated and not usage.calls and (usage.prompt_tokens or usage.completion_tokens):
+            return _read(self, sample, "the app states its tokens, and not how many model calls they are of")
         return _read(self, sample, _calls(sample.output))
 
 

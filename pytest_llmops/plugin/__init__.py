@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_llmops.errors import LLMOpsError, SettingsError
-from pytest_llmops.settings import FLAGS, INI_KEYS, SETTINGS, flag_words, load_settings, typed_path
+from pytest_llmops.settings import (
+    AFFECTED_HELP,
+    FLAGS,
+    INI_KEYS,
+    SETTINGS,
+    affected_baseline,
+    flag_words,
+    load_settings,
+    typed_path,
+)
 
 if TYPE_CHECKING:
     from pytest_llmops.detect.canaries import PiiFaker
@@ -81,6 +90,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="resume a golden run that was killed or stopped: finished cases are not run again",
     )
+    group.addoption("--llm-affected", metavar="REF", help=AFFECTED_HELP)
     group.addoption(
         "--llm-dry-run",
         action="store_true",
@@ -151,7 +161,7 @@ def pytest_configure(config: pytest.Config) -> None:
         session_of(config)  # a wrong flag is one message, and not an error of every test
     useless = [
         name
-        for name in ("out", "html", "baseline", "export", "accept", "mutate", "dry_run")
+        for name in ("out", "shard", "html", "baseline", "export", "accept", "mutate", "dry_run", "affected")
         if config.getoption(f"llm_{name}")
     ]
     if useless and not config.getoption("llm_golden"):
@@ -275,6 +285,7 @@ def written_settings(config: pytest.Config) -> tuple[tuple[str, dict[str, Any]],
     flags = {name: config.getoption(f"llm_{name}") for name in FLAGS}
     for name in ("out", "html", "baseline"):
         flags[name] = typed_path(name, flags[name], config.invocation_params.dir)
+    flags["baseline"] = affected_baseline(config.getoption("llm_affected"), flags["baseline"])
     return (("ini file, keys llm_…", ini), ("command line, flags --llm-…", flags))
 
 

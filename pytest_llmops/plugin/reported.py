@@ -14,7 +14,8 @@ import pytest
 from pytest_llmops.detect.mask import mask, mask_shown
 from pytest_llmops.documents.document import SUFFIXES
 from pytest_llmops.evaluation.run import Evaluation
-from pytest_llmops.golden.identity import cases_by_id
+from pytest_llmops.golden.identity import case_id, cases_by_id
+from pytest_llmops.golden.shards import cases_of
 from pytest_llmops.records import STATUSES, CaseResult, Golden, Status
 from pytest_llmops.runner.cases.tasks import give_up
 
@@ -179,11 +180,12 @@ def _lost_reports(node_id: str, reason: str) -> tuple[pytest.TestReport, pytest.
     return setup, teardown
 
 
-def list_items(goldens: Sequence[Golden]) -> Iterator[str]:
-    """Yield every item of the golden files, selected or not."""
+def list_items(goldens: Sequence[Golden], shard: str | None) -> Iterator[str]:
+    """Yield every item of the golden files, or of their shard, selected or not."""
     for golden in goldens:
-        yield from cases_by_id(golden)
-        yield from dict.fromkeys(f"{golden.path}::suite[{check.metric}]" for check in golden.suite)
+        yield from (case_id(golden, case) for case in cases_of(golden, shard))
+        if shard is None:
+            yield from dict.fromkeys(f"{golden.path}::suite[{check.metric}]" for check in golden.suite)
 
 
 def explain_loss(evaluation: Evaluation, reported: Reported, node_id: str) -> str:

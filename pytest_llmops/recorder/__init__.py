@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from pytest_llmops.recorder.call import Call, CallLog, CallRules
-from pytest_llmops.recorder.recording import Recorder, describe_services, recording_of, replay
+from pytest_llmops.recorder.recording import Recorder, current_log, describe_services, recording_of, replay
 
-__all__ = ["Call", "CallLog", "CallRules", "Recorder", "describe_services", "recording_of", "replay"]
+__all__ = [
+    "Call",
+    "CallLog",
+    "CallRules",
+    "Recorder",
+    "current_log",
+    "describe_services",
+    "recording_of",
+    "replay",
+]

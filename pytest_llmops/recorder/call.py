@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 from pytest_llmops.errors import CassetteError
 from pytest_llmops.recorder.identity import Identity, is_host, split_host
+from pytest_llmops.recorder.limits.gate import Pauses
 from pytest_llmops.recorder.providers import MCP
 from pytest_llmops.recorder.reply import requested_tools
 from pytest_llmops.recorder.request_settings import settings_of
@@ -220,6 +221,8 @@ class CallLog:
         error: Of the first call that may not be made; the app may have swallowed or wrapped the exception.
         elsewhere: In the order it left.
         broke: The app was given up, so that it may have had more calls to make.
+        pauses: A clock of the seconds that its calls waited for limits of their providers.
+        limited: Why a provider's refusal was not waited for any longer; empty where none was handed on.
         is_whole: False once an unattributed call was made, which may be this case's or another's.
     """
 
@@ -230,6 +233,8 @@ class CallLog:
     elsewhere: list[Elsewhere] = field(default_factory=list)
     broke: bool = False
     is_whole: bool = True
+    pauses: Pauses = field(default_factory=Pauses)
+    limited: str = ""
 
 
 def _drop(value: Any, steps: list[str]) -> Any:

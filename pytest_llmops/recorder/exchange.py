@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ from pytest_llmops.recorder.identity import (
     place_of,
     rule_of,
 )
+from pytest_llmops.recorder.limits.gate import Limits, Turn
+from pytest_llmops.recorder.limits.quota import REFUSALS
 from pytest_llmops.recorder.mcp_messages import has_answer, with_id
 from pytest_llmops.recorder.processes import Watch
 from pytest_llmops.recorder.providers import LISTED, MCP, WORDLESS
@@ -61,6 +63,7 @@ class Recording:
         began: Of the monotonic clock; a call's offset counts from here.
         replies: Sees the replies, and may give others.
         keeps: Whether answers that are made go into the cassettes.
+        limits: Where calls wait for their providers; None lets each go at once.
         shared: The calls are an app's, and not a judge's.
         services: On this machine, without a stamp of their weights: whether any call of the run was made.
         watch: Finds what leaves on connections that no seam sees.
@@ -79,6 +82,7 @@ class Recording:
     replies: ReplySource | None = None
     keeps: bool = True
     shared: bool = True
+    limits: Limits | None = None
     services: dict[str, bool] = field(default_factory=dict)
     watch: Watch = field(default_factory=Watch)
     ended: bool = False
@@ -103,6 +107,10 @@ class Recording:
         live = self.rules.why_live(host, port)
         exchange = Exchange(self, self._session(identity), identity, number, live=live)
         exchange.look_up()
+        if exchange.replay is None and self.limits is not None and identity.kind not in LISTED:
+            exchange.turn = self.limits.turn(
+                name_place(host, port), identity.model or "", self.log.pauses, lambda: self.ended
+            )
         if self.shared and self._may_be_tested(identity, host, port):
             place = name_place(host, port)
             self.services[place] = self.services.get(place, False) or exchange.replay is None
@@ -223,6 +231,7 @@ class Exchange:
 
     Attributes:
         replay: Content type and bytes of the recorded answer, when there is one.
+        turn: Its way through the limits of its provider; None where nobody waits.
         leave: Ends a stream that is still being read when the recording ends.
         duration_s: Seconds from request to complete answer, at the time it was made.
     """
@@ -237,6 +246,7 @@ class Exchange:
             live: Why the call is made whatever the cassettes hold; empty where they decide.
         """
         self.replay: tuple[str, bytes] | None = None
+        self.turn: Turn | None = None
         self.leave: Callable[[], None] | None = None
         self.duration_s = 0.0
         self._recording, self._session, self._identity, self._nth = recording, session, identity, nth
@@ -271,6 +281,35 @@ class Exchange:
             self._reason = self._live or self._why_missing()
             self._permit()
 
+    def wait(self) -> None:
+        """Wait on a thread until the provider's limits let the call out; its clock begins then."""
+        if self.turn is not None:
+            self.turn.wait()
+            self._restart()
+
+    async def wait_async(self) -> None:
+        """The same on an event loop."""
+        if self.turn is not None:
+            await self.turn.wait_async()
+            self._restart()
+
+    def goes_now(self) -> bool:
+        """Return whether the call need not wait."""
+        return self.turn is None or self.turn.go_now()
+
+    def is_refused(self, status: int, headers: Mapping[str, str]) -> bool:
+        """Return whether the head of an answer refuses the call for a limit, so that its body decides."""
+        return self.turn is not None and self.turn.is_refused(status, headers)
+
+    def goes_again(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Return whether a refused call is to wait and to be sent again; if not, the app gets the refusal."""
+        return self.turn is not None and self.turn.goes_again(headers, body)
+
+    def _restart(self) -> None:
+        """Begin to count time: what was waited for a limit is none of the provider's answer."""
+        self._started, self._clock = time.time(), time.perf_counter()
+        self._offset_s = self._clock - self._recording.began - self._recording.log.pauses.total_s()
+
     def answer(
         self, status: int, content_type: str, content: bytes, *, whole: bool = True, cached: bool = False
     ) -> None:
@@ -286,6 +325,7 @@ class Exchange:
         if _REDIRECTED <= status < _REFUSED:  # the client asks again elsewhere, and that is the call
             self._recording.open.discard(self)
             self._recording.release_number(self._identity.key, self._nth)
+            self._leave_line()
             return
         if self._identity.kind in LISTED and _OK <= status < _REDIRECTED:
             status = _OK
@@ -379,6 +419,9 @@ class Exchange:
             return
         self.duration_s = time.perf_counter() - self._clock
         text = error if isinstance(error, str) else f"{type(error).__name__}: {error}".rstrip(" :")
+        if self.turn is not None and self.turn.given_up and status in REFUSALS:
+            self._recording.log.limited = self._recording.log.limited or self.turn.given_up
+            text = f"{self.turn.given_up}: {text}"
         self._reason = printable(" ".join(self._recording.redaction.shown(text).split()))
         self._recording.release_number(self._identity.key, self._nth)
         self._close(outcome, None, Reply(), status)
@@ -431,8 +474,13 @@ class Exchange:
     def _shown(self, text: str | None) -> str | None:
         return text and self._recording.redaction.shown(text)
 
+    def _leave_line(self) -> None:
+        if self.turn is not None:
+            self.turn.end()
+
     def _close(self, outcome: CallOutcome, body: Any, reply: Reply, status: int | None) -> None:
         self._recording.open.discard(self)
+        self._leave_line()
         identity, log = self._identity, self._recording.log
         call = Call(
             provider=identity.provider,
@@ -479,6 +527,7 @@ class MetricCalls:
     mode: RecordMode
     redaction: Redaction
     budget: CallBudget | None = None
+    limits: Limits | None = None
     _counts: Counter[CallOutcome] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -504,6 +553,7 @@ class MetricCalls:
             late=lambda _: None,
             rules=CallRules(live=True),
             budget=self,
+            limits=self.limits,
         )
         return recording.begin(identity, host, port)
 

@@ -20,6 +20,7 @@ from pytest_llmops.recorder.egress import Phase
 from pytest_llmops.recorder.exchange import MetricCalls, Recording, refuse_elsewhere
 from pytest_llmops.recorder.explanation import RunLog
 from pytest_llmops.recorder.identity import name_place, rule_of
+from pytest_llmops.recorder.limits.gate import Limits
 from pytest_llmops.recorder.processes import Place, Watch, name_of
 from pytest_llmops.recorder.redaction import Redaction
 from pytest_llmops.recorder.threads import carry_context
@@ -61,6 +62,12 @@ def replay(url: str, body: Any) -> bytes | None:
     return recording.replay(parts.hostname or "", parts.port, parts.path, body)
 
 
+def current_log() -> CallLog | None:
+    """Return the log of this context's recording; None outside of one."""
+    recording = egress.current.get()
+    return None if recording is None else recording.log
+
+
 def describe_services(services: Mapping[str, bool]) -> Iterator[str]:
     """A sentence on each service of this machine of which a run that may make calls replayed all."""
     for place, was_called in services.items():
@@ -85,6 +92,7 @@ class Recorder:
         outside: By phase and host, what left for a model or another machine while no case ran.
         metric_calls: The calls of metrics, which belong to no case.
         services: On this machine, without a stamp of their weights, and whether a call of theirs was made.
+        limits: Where calls wait for the limits of their providers; None lets each go at once.
         replies: Sees the replies to the app's model calls, and may give others; never those of judges.
         keeps: Whether answers that are made are recorded, and `llmops explain` gets to know of the calls.
     """
@@ -117,6 +125,7 @@ class Recorder:
         self.keeps = True
         self._redaction = Redaction(redact)
         self.metric_calls = MetricCalls(mode=mode, redaction=self._redaction, budget=budget)
+        self.limits: Limits | None = None
         self._judge_calls: Counter[str] = Counter()
         self.services: dict[str, bool] = {}
         self._committed, self._local, self._mode, self._budget = committed, local, mode, budget
@@ -141,6 +150,10 @@ class Recorder:
     def limit(self, budget: CallBudget) -> None:
         """From now on, consult this budget before a call is made, those of metrics included."""
         self._budget = self.metric_calls.budget = budget
+
+    def obey(self, limits: Limits) -> None:
+        """From now on, have calls wait for the limits of their providers, those of metrics included."""
+        self.limits = self.metric_calls.limits = limits
 
     def describe_other_calls(self) -> list[str]:
         """A sentence each on the calls of judges and of metrics; they are in no output's usage."""
@@ -244,6 +257,7 @@ class Recorder:
             shared=shared,
             replies=self.replies if shared else None,
             keeps=self.keeps,
+            limits=self.limits,
             services=self.services,
         )
         broke = True

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from pytest_llmops.recorder.bodies import event_lines, parse_body
@@ -265,19 +262,3 @@ def _tool_pieces(event: Mapping[str, Any]) -> Iterator[ToolPiece]:
     for number, reader in enumerate(READERS):
         for place, name, arguments in reader.tools(event):
             yield (number, *place), name, arguments
-
-
-def retry_after_s(written: str | None) -> float | None:
-    """Read seconds, or a date (RFC 9110, 10.2.3); None where there is no finite time to wait."""
-    if not written:
-        return None
-    try:
-        seconds = float(written)
-    except ValueError:
-        try:
-            when = parsedate_to_datetime(written)
-        except ValueError:
-            return None
-        when = when if when.tzinfo else when.replace(tzinfo=UTC)
-        seconds = (when - datetime.now(UTC)).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -28,6 +28,7 @@ from pytest_llmops.reports.sides import (
     worst_outcome,
 )
 from pytest_llmops.reports.terminal import render_usage, table_of, verdict_notes
+from pytest_llmops.reports.turns import describe_turn, find_turn
 
 Format = Literal["github", "gitlab"]
 
@@ -207,6 +208,8 @@ def _list_reasons(findings: Sequence[CaseVerdict], now: CaseResult | None) -> It
         if now is not None:
             reasons += [score.reason for score in now.scores if score.metric == verdict.metric]
             reasons += [fault.error for fault in now.failures if fault.metric in {None, "", verdict.metric}]
+        if now is not None and (turn := find_turn(now, verdict.metric)):
+            yield f"turn {turn.turn}", describe_turn(turn)
         parts = filter(None, (moved, *list(dict.fromkeys(filter(None, reasons)))[:_ANSWERS]))
         yield verdict.outcome, f"{check_name(verdict)}: {'; '.join(parts)}"
 

@@ -11,6 +11,7 @@ from pytest_llmops.golden.identity import file_of
 from pytest_llmops.printable import printable, printable_lines
 from pytest_llmops.records import CaseResult, Outcome, Status
 from pytest_llmops.reports.sides import Sides, SortedCases, check_name, find_reason
+from pytest_llmops.reports.turns import describe_turn, find_turn
 
 _PARTS = {"error": "errors", "failure": "failures", "skipped": "skipped"}
 """Parts of a test that did not pass, with the attribute that counts them."""
@@ -65,6 +66,10 @@ def write_junit(sides: Sides, *, outcome: Outcome, problems: Iterable[str] = ())
 def _make_case(result: CaseResult, found: Status, cases: SortedCases) -> ET.Element:
     findings = cases.findings(result.case)
     reasons = [f"{check_name(verdict)}: {find_reason(result, verdict)}" for verdict, *_ in findings]
+    turns = dict.fromkeys(verdict.metric for verdict, *_ in findings)
+    reasons += [
+        f"turn {turn.turn}\n{describe_turn(turn)}" for metric in turns if (turn := find_turn(result, metric))
+    ]
     test = _make_test(file_of(result.case), result.case.partition("::")[2], found, reasons)
     test.set("time", f"{sum(output.latency_s for output in result.outputs):.3f}")
     return test

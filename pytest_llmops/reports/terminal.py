@@ -12,6 +12,7 @@ from pytest_llmops.printable import counted, printable
 from pytest_llmops.recorder.call import count_calls
 from pytest_llmops.records import STATUSES, Case, CaseResult, Run, Status, Usage, Verdict
 from pytest_llmops.reports.document import Document, Notes, Table, write_terminal
+from pytest_llmops.reports.turns import find_turn
 from pytest_llmops.runner.app.tracebacks import shorten
 
 TracebackStyle = Literal["long", "short", "no"]
@@ -22,6 +23,7 @@ _TEXT = 400
 _REASON = 300
 _ERROR = 1_200  # with the remedy at its end
 _ANSWERS = 3
+_TURNS = 6
 _PLACES = 10
 _NAMED = 5
 
@@ -36,8 +38,11 @@ def render_case(
     Passed checks are left out, unless all are. Every text is escaped and cut.
     """
     source = f"{case.source.path}:{case.source.line}: " if case.source else ""
-    lines = [f"{printable(source)}{printable(case.id)}", f"  input      {printable(case.input, _TEXT)}"]
-    lines += _answers(result)
+    lines = [f"{printable(source)}{printable(case.id)}"]
+    if result.turns:
+        lines += _turns(result, verdicts)
+    else:
+        lines += [f"  input      {printable(case.input, _TEXT)}", *_answers(result)]
     if case.reference is not None:
         lines.append(f"  reference  {printable(case.reference, _TEXT)}")
     shown = [verdict for verdict in verdicts if verdict.outcome != "passed"] or verdicts
@@ -209,6 +214,26 @@ def _row(verdict: Verdict, *, compared: bool, corrected: bool) -> tuple[str, ...
             "" if p_value is None or p_value >= 1 else f"{p_value:.3g}",  # 1 is no evidence
         ]
     return (*cells, status(verdict))
+
+
+def _turns(result: CaseResult, verdicts: Sequence[Verdict]) -> Iterable[str]:
+    """
+    Yield the turns of a repeat: of the one that a missed check of a turn is about, else of the first.
+
+    Of a long one these are the turns with missed checks, and the last.
+    """
+    missed = [verdict.metric for verdict in verdicts if verdict.outcome != "passed"]
+    worst = list(filter(None, (find_turn(result, metric) for metric in missed)))
+    broken = {failure.repeat for failure in result.failures if not failure.metric}
+    repeat = worst[0].repeat if worst else min(broken, default=result.turns[0].repeat)
+    turns = [turn for turn in result.turns if turn.repeat == repeat]
+    if len(turns) > _TURNS:
+        numbers = {turn.turn for turn in worst} | {turns[-1].turn}
+        yield f"  {counted(len(turns), 'turn')}, of which {counted(len(numbers), 'turn')} here"
+        turns = [turn for turn in turns if turn.turn in numbers]
+    for turn in turns:
+        yield f"  {f'turn {turn.turn}':<10} user: {printable(turn.user, _TEXT)}"
+        yield f"             answer: {printable(turn.text, _TEXT)}"
 
 
 def _answers(result: CaseResult) -> Iterable[str]:

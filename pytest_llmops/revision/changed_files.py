@@ -20,6 +20,7 @@ _COMMITS = 5  # of a file
 _LINES = 80  # of a difference
 _WIDEST = 400  # characters of a line
 _OUTSIDE = " outside the project"
+_SHALLOW = "(unknown, since this clone is shallow: fetch its history)"
 _DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--relative")
 
 
@@ -49,7 +50,8 @@ class Since:
     What git knows of the time since a baseline; all texts are masked.
 
     Attributes:
-        accepted: The commit that wrote the baseline: `1a2b3c4d of 2026-11-28`; empty where none is known.
+        accepted: The commit that wrote the baseline: `1a2b3c4d of 2026-11-28`; empty where none is known, and
+            the reason in parentheses where its history is not here.
     """
 
     accepted: str = ""
@@ -72,7 +74,9 @@ def find_since(baseline: Path, paths: Iterable[str], root: Path, *, ran: str, at
             return Since()
         commit, day, *parents = f"{run_git(log, root)} ".split(" ")
         # The first commit of a shallow clone seems to have written every file.
-        if commit and (any(parents) or run_git(["rev-parse", "--is-shallow-repository"], root) == "false"):
+        if commit and not any(parents) and run_git(["rev-parse", "--is-shallow-repository"], root) == "true":
+            return Since(accepted=_SHALLOW)
+        if commit:
             files = tuple(_find_files(commit, [*paths], root, ran))
             return Since(accepted=f"{commit[:8]} of {day}", files=files)
     return Since()

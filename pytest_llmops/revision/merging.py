@@ -16,12 +16,13 @@ from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
 from pytest_llmops.records import Case, CaseResult, Check, Golden, Run, SuiteCheck
-from pytest_llmops.registry import create_metric, metric_factory, metric_options, register_metric
+from pytest_llmops.registry import create_metric, metric_factory, metric_options, register_metric, split_turn
 from pytest_llmops.revision.loosening import Loosening, list_looser_keys
 
 _Item = TypeVar("_Item", Case, SuiteCheck)
 
 _PARTS = 2
+_QUESTION = ("input", "turns", "history", "attached")
 """Parts of a signature, at `|`, from which on options are among them: `name|version|options`."""
 
 _OF_THE_CHANGE = {
@@ -126,13 +127,15 @@ def _merge_case(base: Case, ours: Case, theirs: Case) -> Case:
     Each key by whoever changed it, and the checks of both. Of a metric with unlike options only the target's
     checks, since that is how the case is scored once merged.
     """
-    taken = _take_changed(base, ours, theirs, {"checks", "source", "input", "attached"})
-    if (ours.input, ours.attached) == (base.input, base.attached):
-        taken |= {"input": theirs.input, "attached": theirs.attached}
+    taken = _take_changed(base, ours, theirs, {"checks", "source", *_QUESTION})
+    if all(getattr(ours, key) == getattr(base, key) for key in _QUESTION):
+        taken |= {key: getattr(theirs, key) for key in _QUESTION}
     added = [check for check in theirs.checks if not any(_is_as_strict(own, check) for own in ours.checks)]
     options = {check.metric: check.options for check in added}
     own = [check for check in ours.checks if options.get(check.metric, check.options) == check.options]
-    return replace(ours, **taken, checks=(*own, *added))
+    turns = len(taken.get("turns", ours.turns))
+    checks = (check for check in (*own, *added) if split_turn(check.metric)[0] <= turns)
+    return replace(ours, **taken, checks=tuple(checks))
 
 
 def _choose_check(_: SuiteCheck, ours: SuiteCheck, theirs: SuiteCheck) -> SuiteCheck:
@@ -240,6 +243,11 @@ def _lend_scores(result: CaseResult, metrics: Collection[str]) -> CaseResult:
     kept = (score for score in result.scores if score not in made_otherwise)
     lent = (replace(score, metric=f"{score.metric}{AS_BEFORE}") for score in edited)
     return replace(result, scores=(*kept, *lent)) if edited else result
+
+
+def has_old_checks(run: Run) -> bool:
+    """Return whether checks as they were at a merge base scored cases of a run."""
+    return any(name.endswith(AS_BEFORE) for name in run.signature)
 
 
 def leave_out_old_checks(run: Run) -> Run:

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_llmops import cache
 from pytest_llmops.detect.recognizers import numbers
 from pytest_llmops.errors import AppError, LLMOpsError, MissingExtraError, WeightsError
+from pytest_llmops.golden.apps import name_app
 from pytest_llmops.golden.files import shown_path
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel
 from pytest_llmops.models import weights
@@ -27,7 +29,7 @@ from pytest_llmops.protocols import App, Metric
 from pytest_llmops.recorder.cassettes import cassette_path, load_calls
 from pytest_llmops.recorder.identity import is_loopback
 from pytest_llmops.records import Golden, RunsOn
-from pytest_llmops.runner.app.importing import resolve_app
+from pytest_llmops.runner.app.remote.opening import open_app
 from pytest_llmops.runner.cases.store import SharedStore
 from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.settings import RecordMode, Settings
@@ -51,15 +53,15 @@ def importing(golden: Golden, settings: Settings, store: SharedStore | None) -> 
     if store is None:
         yield
         return
-    apps = " or ".join(filter(None, (app_path(golden, settings), golden.rival)))
+    apps = " or ".join(name_app(app) for app in (app_path(golden, settings), golden.rival) if app)
     with store.survived(f"import {apps}") as ended:
         if ended >= _MOST_IMPORTS:
             raise AppError(f"importing {apps} ended the process {ended} times; import it alone to see why")
         yield
 
 
-def app_path(golden: Golden, settings: Settings) -> str | None:
-    """Return the path of a golden file's app: the flag's, else the file's own, else the setting's."""
+def app_path(golden: Golden, settings: Settings) -> str | Mapping[str, Any] | None:
+    """Return how a golden file's app is named: by the flag, else by the file, else by the setting."""
     if "app" in settings.flagged:
         return settings.app
     return golden.app or settings.app
@@ -81,9 +83,9 @@ def named_app(golden: Golden, settings: Settings, *, otherwise: str) -> App:
     Raises:
         AppError: None is named, or it cannot be imported.
     """
-    path = app_path(golden, settings)
-    if path is not None:
-        return resolve_app(path, settings.root)
+    written = app_path(golden, settings)
+    if written is not None:
+        return open_app(written, settings)
     if golden.path.endswith(".jsonl"):
         raise AppError(f"{golden.path} names no app, and a .jsonl file cannot; {otherwise}")
     raise AppError(f"{golden.path} names no app; {otherwise}, or write `app: module:attribute` into it")
@@ -99,7 +101,7 @@ def named_rival(golden: Golden, settings: Settings) -> App | None:
     if golden.rival is None:
         return None
     try:
-        return resolve_app(golden.rival, settings.root)
+        return open_app(golden.rival, settings)
     except AppError as error:
         raise AppError(f"the rival {str(error).removeprefix('the app ')}") from error
 

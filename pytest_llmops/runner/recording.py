@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from pathlib import Path
 
 from pytest_llmops import cache
 from pytest_llmops.recorder import Recorder
+from pytest_llmops.recorder.limits.controller import START
+from pytest_llmops.recorder.limits.gate import Limits
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.settings import Settings
 
 
-def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:
-    """Open the recorder of this process, listening; to be uninstalled at the end."""
+def open_recorder(settings: Settings, budget: Budget | None = None, shared: Path | None = None) -> Recorder:
+    """
+    Open the recorder of this process, listening; to be uninstalled at the end.
+
+    Args:
+        shared: Folder that the processes of the run share.
+    """
     home = open_home(settings)
     recorder = Recorder(
         committed=settings.path(settings.cassettes),
@@ -20,6 +28,8 @@ def open_recorder(settings: Settings, budget: Budget | None = None) -> Recorder:
         mode=settings.record,
         budget=budget,
     )
+    start = START if settings.concurrency == "auto" else math.inf
+    recorder.obey(Limits(start=start, patience_s=settings.timeout_s, shared=shared))
     recorder.install()
     return recorder
 

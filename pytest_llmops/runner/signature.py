@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pytest_llmops.calibration.record import reported_judges
 from pytest_llmops.documents.json_document import parse_json
@@ -16,6 +17,7 @@ from pytest_llmops.documents.kept_file import KeptFile
 from pytest_llmops.documents.reading import BrokenValueError
 from pytest_llmops.errors import McpLockError
 from pytest_llmops.gates.stamps import SEPARATOR, STAMPED, UNSET, VARIES
+from pytest_llmops.golden.apps import name_app
 from pytest_llmops.printable import counted
 from pytest_llmops.prompts.files import Prompt, find_prompts, normalise
 from pytest_llmops.recorder.request_settings import SYSTEM
@@ -24,6 +26,7 @@ from pytest_llmops.records import CaseResult, Golden, ModelCall
 _MOST_VALUES = 16
 """Values of one setting that are compared; of more, as of system prompts with passages, the cases decide."""
 
+_PART = re.compile(r" of ([0-9,]+) cases?$")
 _TOOL_LOCK_NAME = "mcp.lock"
 _TOOL_LOCK = KeptFile(
     name="lock of tools",
@@ -37,10 +40,11 @@ def sign_run(  # noqa: PLR0913 - facts of a run that only its door has
     goldens: Sequence[Golden],
     results: Sequence[CaseResult],
     *,
-    app: str | None,
+    app: str | Mapping[str, Any] | None,
     root: Path,
-    otherwise: str | None = None,
+    otherwise: str | Mapping[str, Any] | None = None,
     repeats: int | Literal["auto"] | None = 1,
+    shard: str | None = None,
     stamps: Mapping[str, str] | None = None,
 ) -> Mapping[str, str]:
     """
@@ -49,8 +53,9 @@ def sign_run(  # noqa: PLR0913 - facts of a run that only its door has
     | name | value |
     |---|---|
     | `pytest-llmops` | version of this package |
-    | `golden:PATH`, `app:PATH` | SHA-256 of a golden file; the import path of its app |
-    | `rival:PATH` | the import path of the app that it is compared with, where it names one |
+    | `golden:PATH`, `app:PATH` | SHA-256 of a golden file; import path, URL or command of its app |
+    | `rival:PATH` | the same of the app that it is compared with, where it names one |
+    | `service:URL` | the version that an app behind a URL named |
     | `prompt:PATH` | name, version and SHA-256 of a prompt file that a golden file names |
     | `data:PATH` | SHA-256 over the names and bytes of the data that it names |
     | `metric:NAME` | version, encoder and judge of its scores |
@@ -68,26 +73,27 @@ def sign_run(  # noqa: PLR0913 - facts of a run that only its door has
     | `partial` | how many of the cases were run, where some were not |
 
     Args:
-        app: The import path that overrides the golden files', if one does.
-        otherwise: The import path for golden files that name none.
+        app: The app that overrides the golden files', if one does, as the settings name it.
+        otherwise: The app of golden files that name none.
+        shard: The shard that the run is of, which makes it a part, be there cases of other shards or not.
         stamps: Of the apps' code and all that it depends on, as the processes of the run saw them.
     """
     signature = {"pytest-llmops": version("pytest-llmops"), "repeats": str(repeats or "auto")}
     for golden in goldens:
         signature[f"golden:{golden.path}"] = golden.sha256
-        signature[f"app:{golden.path}"] = app or golden.app or otherwise or "llm_app"
+        signature[f"app:{golden.path}"] = name_app(app or golden.app or otherwise or "llm_app")
         if golden.rival:
-            signature[f"rival:{golden.path}"] = golden.rival
+            signature[f"rival:{golden.path}"] = name_app(golden.rival)
         for data in golden.data:
             signature[f"data:{data}"] = _hash_files(root / data)
     for prompt in _prompts(goldens, root):
         signature[f"prompt:{prompt.path}"] = f"{prompt.name} {prompt.version or '-'} {prompt.sha256}"
     cases = sum(len(golden.cases) for golden in goldens)
-    if len(results) < cases:
-        signature["partial"] = f"{len(results)} of {counted(cases, 'case')}"
+    if len(results) < cases or shard:
+        signature["partial"] = describe_part(len(results), cases, shard)
     servers = _sign_tool_lock(root)
     signature |= servers
-    signed = {**(stamps or {}), **signature, **_sign_results(results)}
+    signed = {**(stamps or {}), **signature, **sign_results(results)}
     called = any(output.model_calls for result in results for output in result.outputs)
     seen = {"setting": called, "mcp": bool(servers)}
     kinds = {*signed.get(STAMPED, "").split(), *(kind for kind, is_seen in seen.items() if is_seen)}
@@ -106,7 +112,18 @@ def _prompts(goldens: Sequence[Golden], root: Path) -> tuple[Prompt, ...]:
     return find_prompts(paths, root) if paths else ()
 
 
-def _sign_results(results: Sequence[CaseResult]) -> dict[str, str]:
+def describe_part(ran: int, cases: int, shard: str | None = None) -> str:
+    """Return `12 of 96 cases`, the value of `partial`; with its shard, if it is one."""
+    return f"{f'shard {shard}: ' if shard else ''}{ran} of {counted(cases, 'case')}"
+
+
+def read_part(signature: Mapping[str, str]) -> int | None:
+    """Return the number of all cases by the `partial` of a run; None where it has none that can be read."""
+    found = _PART.search(signature.get("partial", ""))
+    return int(found[1].replace(",", "")) if found else None
+
+
+def sign_results(results: Sequence[CaseResult]) -> dict[str, str]:
     """List versions of metrics and models in the results, several values joined."""
     values: defaultdict[str, set[str]] = defaultdict(set)
     for result in results:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_llmops.gates.spending import sum_known, sum_usage
@@ -18,6 +18,15 @@ def sum_outputs(results: Iterable[CaseResult]) -> Usage:
     sides = [side for result in results for side in (result, result.rival) if side is not None]
     outputs = [output.usage for side in sides for output in side.outputs]
     return sum_usage([*outputs, *(failure.usage for side in sides for failure in side.failures)])
+
+
+def sum_stated(usages: Sequence[Usage]) -> Usage:
+    """Sum what an app stated of each turn; unknown where it is silent on one."""
+    total = sum_usage(usages)
+    if all(usage.stated for usage in usages):
+        return replace(total, stated=True)
+    silent = not any(usage.stated for usage in usages)
+    return total if silent else replace(total, prompt_tokens=None, completion_tokens=None, cost_usd=None)
 
 
 def usage_of(log: CallLog, prices: Mapping[str, tuple[float, float]]) -> Usage:

@@ -22,6 +22,9 @@ from pytest_llmops.printable import counted
 from pytest_llmops.recorder.threads import carry_context, is_inherited, start_outside
 from pytest_llmops.records import Span
 
+RESPONSE = "response"
+"""The origin of a span with what an app behind a URL answered besides its answer."""
+
 _ARRIVAL_S = 5.0
 _LATE_S = 2.0
 _POLL_S = 0.02
@@ -94,8 +97,8 @@ class CaseSpans(UniqueSpans):
         return is_new
 
     def count_own(self) -> int:
-        """Count the spans of the app, without log records."""
-        return sum(span.origin != "log" for span in self)
+        """Count the spans of the app, without log records and what this package made of an answer."""
+        return sum(span.origin not in {"log", RESPONSE} for span in self)
 
     def expect(self, span_id: str, sender: Callable[[float], None], *, ended: bool) -> None:
         """Await a span before the case is judged; `ended` where one that has not ended is not enough."""
@@ -229,6 +232,12 @@ def deliver(spans: Iterable[Span]) -> None:
         owner = _owner_of_trace(span.trace_id)
         if keep(span, owner) and owner is None and span.origin != "log":
             count_unattributed()
+
+
+def add_response(span: Span) -> None:
+    """Add to the case of this context what its app answered besides the answer."""
+    if (owner := _current.get()) is not None:
+        owner.add(replace(span, origin=RESPONSE))
 
 
 async def settle(spans: CaseSpans, required: int = 0, timeout_s: float = _ARRIVAL_S) -> str:

@@ -17,6 +17,8 @@ VERBS = (
     *(
         "run",
         "compare",
+        "merge",
+        "judge",
         "comment",
         "report",
         "view",

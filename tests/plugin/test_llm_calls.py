@@ -277,6 +277,7 @@ def test_trio_is_named(asynchronous, project):
 def test_an_outage_behind_a_fallback_fails_the_test(project, server, run, fault):
     server.fault = fault
     project.app(app_text())
+    project.environment.setenv("PYTEST_ADDOPTS", "--llm-timeout-s 5")
     result = run("def test_it(llm):\n    assert 'Paris' in llm('capital of France?')\n")
     result.assert_outcomes(failed=1)
     (error,) = errors_in(result)

@@ -151,6 +151,8 @@ def read_merge_base(  # noqa: PLR0913 - as `find_baseline`
         missing=None
         if old.baseline
         else explain_missing(revision, old.settings.accepted, has_cases=bool(old.goldens)),
+        former=tuple(old.goldens),
+        former_settings=old.settings,
     )
 
 
@@ -314,7 +316,7 @@ def _read_new(settings: Settings, goldens: Sequence[Golden]) -> GateFiles:
     """The gate of the working tree, with the golden files that were not selected."""
     loaded = {golden.path: golden for golden in goldens}
     for file in _find_files(settings.golden, settings.root):
-        golden = load_golden(file, root=settings.root)
+        golden = load_golden(file, root=settings.root, calls_app=False)
         loaded.setdefault(golden.path, golden)
     accepted = settings.path(settings.accepted)
     return replace(

@@ -133,7 +133,9 @@ class Files:
             arguments += ["--repeats", "1", "--budget", f"{max(calls, 1)} calls", "--record", record]
             arguments += ["--home", str(folder / ".llmops")]
             overrides = "app" in self.settings.flagged or not any(golden.app for golden in goldens)
-            if self.settings.app and overrides:  # it may be of an ini file, which `llmops run` does not read
+            if (
+                isinstance(self.settings.app, str) and overrides
+            ):  # it may be of an ini file, which `llmops run` does not read
                 arguments += ["--app", self.settings.app]
             _, last = run_verb(arguments, {"PYTHONDONTWRITEBYTECODE": "1"}, folder)
             if not out.exists():

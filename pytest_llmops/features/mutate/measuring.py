@@ -56,6 +56,7 @@ from pytest_llmops.runner.cases.tasks import Task, plan
 from pytest_llmops.settings import Settings
 from pytest_llmops.text.words import split_words
 
+_TURNS = "{}: conversations are not mutated yet"
 _MIXED = "{}: no single output of it passes all its checks, only its repeats together"
 _MAY_BE_RIGHT = frozenset({"another_reply", "truncated"})
 _NAMED = 5
@@ -226,6 +227,7 @@ def _run_as_it_is(evaluation: Evaluation, goldens: Sequence[Golden], app: App | 
     Run the golden files, and yield each case with its first output that all its checks pass.
 
     A case of which no output does, though its repeats pass together, has a doubt: its mutants are undecided.
+    So has a conversation.
     """
     spans = _Spans()
     evaluation.attribution.listeners = (*evaluation.attribution.listeners, spans)
@@ -239,6 +241,9 @@ def _run_as_it_is(evaluation: Evaluation, goldens: Sequence[Golden], app: App | 
             result, verdicts = evaluation.judge_case(golden, task)
             reds += _describe_reds(task.id, _leave_out_unasked(verdicts, result.failures))
             for output in result.outputs:
+                if task.case.turns:  # judged as it was scored: no other output can stand in its place
+                    chosen.append(Answered(task=task, output=output, doubt=_TURNS.format(task.id)))
+                    break
                 scores: list[Score | Failure] = [
                     score for score in result.scores if score.repeat == output.repeat
                 ]
@@ -267,6 +272,7 @@ def _read_stored(evaluation: Evaluation, goldens: Sequence[Golden], run: Run) ->
     stored = {result.case: result for result in run.results}
     reds: list[str] = []
     rows: list[tuple[Answered, Output, tuple[Span, ...]]] = []
+    passing: dict[str, Answered] = {}
     for golden in goldens:
         for task in plan(golden, 1, 1):
             result = stored.get(task.id)
@@ -274,9 +280,11 @@ def _read_stored(evaluation: Evaluation, goldens: Sequence[Golden], run: Run) ->
                 reds.append(f"{task.id}: the run has no output of it")
             elif result.input_hash != input_hash(task.case):
                 reds.append(f"{task.id}: the run asked something else, or expected something else")
+            elif task.case.turns:
+                doubt = _TURNS.format(task.id)
+                passing[task.id] = Answered(task=task, output=result.outputs[0], doubt=doubt)
             else:
                 rows += [(Answered(task=task, output=output), output, ()) for output in result.outputs]
-    passing: dict[str, Answered] = {}
     problems: dict[str, list[str]] = {}
     for (answered, output, _), scores in zip(rows, score_outputs(rows, evaluation.scorer), strict=True):
         task = answered.task
@@ -414,7 +422,7 @@ class _Rerun:
             if not items:
                 continue
             results, spans = self._run(kind, items)
-            if self.lost and self.settings.concurrency > 1:
+            if self.lost and self.settings.cases_at_once > 1:
                 self.settings = replace(self.settings, concurrency=1)
                 results, spans = self._run(kind, items)
             yield from self._read(kind, items, results, spans)

@@ -236,10 +236,15 @@ def _judge(mutation: Mutation, scores: Sequence[Score | Failure]) -> Trial:
     task = mutation.answered.task
     verdicts = judge_scored(task.case, task.id, mutation.output, scores)
     asked = [verdict for verdict in verdicts if verdict.outcome in {"passed", "failed"}]
+    # A check that has nothing to judge leaves a case to the others, in a run too.
+    idle = {score.metric for score in scores if isinstance(score, Failure) and score.stage == "inapplicable"}
     killers = tuple(verdict.check for verdict in asked if verdict.outcome == "failed")
     outcome: TrialOutcome = "killed" if killers else "survived"
     reason = ""
-    if not killers and (silent := [verdict for verdict in verdicts if verdict not in asked]):
+    silent = [
+        verdict for verdict in verdicts if verdict not in asked and not (asked and verdict.metric in idle)
+    ]
+    if silent and not killers:
         refusing = [
             verdict for verdict in silent if _has_nothing_to_read(verdict, mutation.answered, mutation.output)
         ]

@@ -144,7 +144,7 @@ def find_scored(results: Iterable[CaseResult]) -> tuple[list[CaseResult], tuple[
         case: result
         for case, result in by_case.items()
         if result.scores
-        and not result.failures
+        and not result.breakages
         and all(abs(score.value) <= LARGEST for score in result.scores)  # false of NaN, too
     }
     return [scored[case] for case in sorted(scored)], tuple(sorted(by_case.keys() - scored.keys()))

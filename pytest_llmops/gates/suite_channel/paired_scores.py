@@ -296,7 +296,7 @@ class PairedSuites:
 def _concerns(metric: str, result: CaseResult) -> bool:
     """True if a metric scored a case, or should have."""
     return any(score.metric == metric for score in result.scores) or any(
-        failure.metric in {"", metric} for failure in result.failures
+        failure.metric in {"", metric} for failure in result.breakages
     )
 
 

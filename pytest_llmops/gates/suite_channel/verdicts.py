@@ -110,7 +110,7 @@ def track_suites(  # noqa: PLR0913 - both sides, and the rest of the run
     tracked: list[Progress] = []
     for path, checks in suite.items():
         paired = PairedSuites(results_of(path, results), results_of(path, base_results), chance)
-        broken = any(result.failures for result in paired.results)
+        broken = any(result.breakages for result in paired.results)
         judged = (
             paired.judge(check, level) if broken else paired.find(check)
             for check in checks

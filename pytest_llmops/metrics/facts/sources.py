@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
-from pytest_llmops.metrics.facts.values import Value, read_values
+from pytest_llmops.metrics.facts.reading import read_all
+from pytest_llmops.metrics.facts.values import Value
 from pytest_llmops.metrics.faithfulness.sentences import (
     AUXILIARIES,
     HEADING,
@@ -36,6 +37,7 @@ _PART = re.compile(r"[^\W_]+?(?:(?![^\W_])|(?<=[a-z])(?=[A-Z]))")  # `EmberStove
 _RUN_WORDS = 5
 _LONG = 5  # letters of a name that may have an ending
 _SHORT = 3  # letters of a name without a plural
+_BEFORE_STEMS = 3  # words between a negation and what it denies
 _DEPTH = 6  # levels of a tool's result that are read
 
 
@@ -69,7 +71,7 @@ class Text:
 
     @cached_property
     def values(self) -> tuple[Value, ...]:
-        return read_values(self.text)
+        return read_all(self.text)
 
     @cached_property
     def stems(self) -> frozenset[str]:
@@ -125,6 +127,16 @@ class Text:
         """It has a negation that no second one undoes; `nor` after `neither` is none."""
         return sum(word in NEGATIONS and word != "nor" for word in self._words) % 2 == 1
 
+    def negates(self, stems: frozenset[str]) -> bool:
+        """Return whether its negation is among these stems, or right before them: it denies these."""
+        words = self._words
+        places = [at for at, word in enumerate(words) if not stems.isdisjoint(read_wording(word).stems)]
+        firsts = {read_wording(words[at]).stems: at for at in reversed(places)}.values()
+        if not firsts:
+            return False
+        first, last = min(firsts) - _BEFORE_STEMS, max(firsts)
+        return any(first <= at <= last for at, word in enumerate(words) if word in NEGATIONS)
+
     @cached_property
     def is_condition(self) -> bool:
         return _CONDITION.match(self.text) is not None
@@ -145,7 +157,8 @@ class Text:
 
     def spells_out(self, initials: str) -> bool:
         """Return whether words in a row begin with these letters: `United Kingdom` with `UK`."""
-        return re.search(r"\s+".join(rf"\b{letter}[a-z]+" for letter in initials), self.text) is not None
+        pattern = r"[\s-]+".join(rf"\b(?i:{letter})[a-z]+" for letter in initials)
+        return re.search(pattern, self.text) is not None
 
     @cached_property
     def clauses(self) -> tuple[Text, ...]:

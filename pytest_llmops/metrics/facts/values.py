@@ -107,6 +107,9 @@ class Value:
         noun: The word behind a number without a unit.
         exact: False for months and years.
         text: As written.
+        last: The end of a period: 1999 of the 1990s.
+        per: Of a rate: the length of time, or the thing, that it is for.
+        margin: `<`, `>` or `~` of a number that its text calls an upper or a lower bound, or rounded.
     """
 
     kind: str
@@ -118,6 +121,9 @@ class Value:
     code: str = ""
     noun: str = ""
     exact: bool = True
+    last: float = 0.0
+    per: str = ""
+    margin: str = ""
 
 
 _GROUP = re.compile(r"(?<![\d.,])[1-9]\d{0,2}\.\d{3}(?![\d.,]*\d)")
@@ -201,7 +207,7 @@ _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 _FULL_MONTHS = "|".join(month for month in month_name[1:] if month != "May")
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 _WORD = "|".join(sorted(NUMBER_WORDS, key=len, reverse=True))
-_NUMBER = rf"(?:{_DIGITS}|(?:{_TENS})-(?:{_WORD})|{_WORD})"
+NUMBER = rf"(?:{_DIGITS}|(?:{_TENS})-(?:{_WORD})|{_WORD})"
 _SCALE = "|".join(sorted(SCALES, key=len, reverse=True))
 _UNIT = "|".join(re.escape(word) for word in sorted(UNITS, key=len, reverse=True))
 _DAY_OF_MONTH = r"(?:the\s+)?(?P<day>\d{1,2})(?:st|nd|rd|th)?"
@@ -211,19 +217,28 @@ _MINUS = r"(?P<minus>(?:(?<=\s)|(?<=\A))-)?"  # not the dash of 4-6
 
 @lru_cache(maxsize=16_384)
 def read_values(text: str) -> tuple[Value, ...]:
-    """Return the values of a text in order; a part of one is no other."""
+    """
+    Return the values of a text in order; a part of one is no other.
+
+    The weights of `supported` were fitted to this reading; `reading.read_all` reads more.
+    """
     folded = fold_typography(text)
+    return tuple(share_units(find_values(folded, READERS), folded))
+
+
+def find_values(folded: str, readers: Sequence[Reader]) -> list[Value]:
+    """Return what the readers find in a folded text, in order; the first that matches a place takes it."""
     values: list[Value] = []
     taken = bytearray(len(folded))
-    for pattern, read in _READERS:
+    for pattern, read in readers:
         for match in pattern.finditer(folded):
             if not any(taken[match.start() : match.end()]) and (value := read(match)) is not None:
                 values.append(value)
                 taken[match.start() : match.end()] = b"\1" * len(match[0])
-    return tuple(sorted(_share_units(values, folded), key=lambda value: value.start))
+    return sorted(values, key=lambda value: value.start)
 
 
-def _share_units(values: Sequence[Value], text: str) -> Iterator[Value]:
+def share_units(values: Sequence[Value], text: str) -> Iterator[Value]:
     """Yield the values, the first number of a range with the unit of the second: `4 to 6 weeks`."""
     starts = {value.start: value for value in values}
     for value in values:
@@ -236,7 +251,7 @@ def _share_units(values: Sequence[Value], text: str) -> Iterator[Value]:
         elif unit is None:
             yield value
         else:
-            yield _measured(value.text, value.start, value.written, unit)
+            yield measured(value.text, value.start, value.written, unit)
 
 
 def _unit_of(text: str) -> Unit | None:
@@ -244,7 +259,7 @@ def _unit_of(text: str) -> Unit | None:
     return UNITS.get(match[1].lower()) if match and re.match(r"[\d\w]", text) else None
 
 
-def _measured(text: str, start: int, written: float, unit: Unit) -> Value:
+def measured(text: str, start: int, written: float, unit: Unit) -> Value:
     number = written * unit.factor
     return Value(
         kind=unit.dimension, text=text, start=start, number=number, written=written, exact=unit.exact
@@ -286,11 +301,11 @@ def _read_clock(match: re.Match[str]) -> Value | None:
 
 def _read_amount(match: re.Match[str]) -> Value | None:
     groups = match.groupdict()
-    written = _read_number(match["number"]) * (-1 if groups.get("minus") else 1)
+    written = read_number(match["number"]) * (-1 if groups.get("minus") else 1)
     written *= SCALES.get((groups.get("scale") or "").lower(), 1.0)
     word = "".join((groups.get("sign") or groups.get("unit") or "").lower().split())
     if word:  # a letter that only looks like one of a unit's, such as a dotless i, makes no unit
-        return _measured(match[0], match.start(), written, UNITS[word]) if word in UNITS else None
+        return measured(match[0], match.start(), written, UNITS[word]) if word in UNITS else None
     if match["number"].lower() == "one":  # `no one`, `that one`
         return None
     noun = groups.get("noun") or ""
@@ -304,7 +319,7 @@ def _read_amount(match: re.Match[str]) -> Value | None:
     )
 
 
-def _read_number(written: str) -> float:
+def read_number(written: str) -> float:
     lower = written.lower()
     if lower[0].isalpha():
         return sum(float(NUMBER_WORDS[part]) for part in lower.split("-"))
@@ -312,60 +327,60 @@ def _read_number(written: str) -> float:
     return float(lower.replace(",", "." if is_decimal_comma else ""))
 
 
-_Reader = tuple[re.Pattern[str], Callable[[re.Match[str]], Value | None]]
+Reader = tuple[re.Pattern[str], Callable[[re.Match[str]], Value | None]]
 
 
-def _reader(read: Callable[[re.Match[str]], Value | None], *parts: str) -> _Reader:
+def reader(read: Callable[[re.Match[str]], Value | None], *parts: str) -> Reader:
     return re.compile("".join(parts)), read
 
 
-_READERS: tuple[_Reader, ...] = (
-    _reader(_read_date, rf"(?<![\w-]){_YEAR}-(?P<digits>\d\d)-(?P<day>\d\d)(?!\d)"),
-    _reader(_read_date, rf"(?<![\w.]){_DAY_OF_MONTH}[./](?P<digits>\d{{1,2}})[./]{_YEAR}(?!\d)"),
-    _reader(
+READERS: tuple[Reader, ...] = (
+    reader(_read_date, rf"(?<![\w-]){_YEAR}-(?P<digits>\d\d)-(?P<day>\d\d)(?!\d)"),
+    reader(_read_date, rf"(?<![\w.]){_DAY_OF_MONTH}[./](?P<digits>\d{{1,2}})[./]{_YEAR}(?!\d)"),
+    reader(
         _read_date,
         rf"(?i)(?<![\w.]){_DAY_OF_MONTH}(?:\s+of)?\s+(?P<month>{_MONTH})\b\.?(?:,?\s+{_YEAR}(?!-))?(?!\d)",
     ),
-    _reader(
+    reader(
         _read_date,
         rf"(?i)\b(?P<month>{_MONTH})\.?\s+{_DAY_OF_MONTH}(?![\d:.%]\d|\d)\b(?:,?\s+{_YEAR}(?!-))?",
     ),
-    _reader(
+    reader(
         _read_clock,
         r"(?i)(?<![\w:.,])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?\s?(?P<half>[ap]\.?m\b\.?)",
         r"|(?P<word>\b(?:noon|midday|midnight)\b)",
     ),
-    _reader(_read_clock, r"(?<![\w:.,])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?![\d:])"),
-    _reader(
+    reader(_read_clock, r"(?<![\w:.,])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?![\d:])"),
+    reader(
         _read_amount,
         rf"(?i)(?P<minus>-)?(?P<sign>[{CURRENCIES}])\s?(?P<number>{_DIGITS})(?!\d)",
         rf"(?:\s?(?P<scale>{_SCALE})\b)?",
     ),
-    _reader(_read_amount, rf"\b(?P<sign>GBP|EUR|USD|JPY)\s?(?P<number>{_DIGITS})(?!\d)"),
-    _reader(
+    reader(_read_amount, rf"\b(?P<sign>GBP|EUR|USD|JPY)\s?(?P<number>{_DIGITS})(?!\d)"),
+    reader(
         lambda match: _value(match, "code", code=match[0].upper().replace("-", "")),
         r"\b(?=[A-Z\d-]*\d)(?:[A-Z]{1,6}-?\d+[A-Z\d]*|[A-Z]{2,6})(?:-[A-Z\d]+)*(?<!-)\b(?<=[A-Z\d])",
     ),
-    _reader(
+    reader(
         _read_amount,
-        rf"(?i)(?<![\w.,]){_MINUS}(?P<number>{_NUMBER})(?:[\s-]?(?P<scale>{_SCALE})(?=\s|-))?[\s-]?",
+        rf"(?i)(?<![\w.,]){_MINUS}(?P<number>{NUMBER})(?:[\s-]?(?P<scale>{_SCALE})(?=\s|-))?[\s-]?",
         rf"(?:working\s|business\s|calendar\s)?(?P<unit>per\scent|{_UNIT})(?!\w)",
     ),
-    _reader(
-        lambda match: _measured(match[0], match.start(), 50.0, UNITS["%"]),
+    reader(
+        lambda match: measured(match[0], match.start(), 50.0, UNITS["%"]),
         r"(?i)\bhalf\b(?!\s+(?:a|an)\b)",
     ),
-    _reader(
+    reader(
         lambda match: _value(match, "weekday", DAYS_OF_THE_WEEK.index(match["weekday"].lower()) + 1),
         rf"(?i)\b(?P<weekday>{'|'.join(DAYS_OF_THE_WEEK)})s?\b",
     ),
-    _reader(
+    reader(
         lambda match: _value(match, "month", MONTHS[match["month"].lower()]),
         rf"(?i)\b(?P<month>(?-i:May)|{_FULL_MONTHS})\b",
     ),
-    _reader(
+    reader(
         _read_amount,
-        rf"(?i)(?<![\w.,]){_MINUS}(?P<number>{_NUMBER})(?:st|nd|rd|th)?(?![\w%])(?!\.\d)",
+        rf"(?i)(?<![\w.,]){_MINUS}(?P<number>{NUMBER})(?:st|nd|rd|th)?(?![\w%])(?!\.\d)",
         rf"(?:[\s-](?P<scale>{_SCALE})\b)?(?:[\s-](?P<noun>[A-Za-z]{{3,}})\b)?",
     ),
 )

@@ -340,6 +340,7 @@ class JsonSchema(DeclaredMetric):
         name="json_schema",
         family="lexical",
         bound=Bound(comparison=">=", threshold=1.0),
+        reads="last",
     )
 
     def __post_init__(self) -> None:

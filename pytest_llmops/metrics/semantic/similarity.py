@@ -72,6 +72,7 @@ class Semantic(PairMetric):
         version=3,
         range=(-1.0, 1.0),
         bound=Bound(comparison=">=", threshold=0.8),
+        reads="last",
         languages=frozenset({"en"}),
     )
 
@@ -154,6 +155,7 @@ class CrossEncoder(PairMetric):
         basis="reference",
         version=2,
         bound=Bound(comparison=">=", threshold=0.5),
+        reads="last",
     )
 
     def measure_all(self, samples: Sequence[Sample]) -> Sequence[Score | Failure]:

@@ -53,6 +53,7 @@ class Answers(DeclaredMetric):
         name="answers",
         basis="reference",
         bound=Bound(comparison=">=", threshold=1.0),
+        reads="last",
     )
 
     def measure(self, sample: Sample) -> Score | Failure:

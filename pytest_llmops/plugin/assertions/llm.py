@@ -15,9 +15,9 @@ import sys
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from threading import current_thread, main_thread
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import pytest
 
@@ -28,6 +28,7 @@ from pytest_llmops.gates.unseen import describe_unseen
 from pytest_llmops.golden.files import input_with_files
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.golden.loader import read_record
+from pytest_llmops.golden.structure import find_turn_mistakes
 from pytest_llmops.metrics.declared_metric import REMEDIES
 from pytest_llmops.plugin.assertions.golden_cases import golden_of
 from pytest_llmops.plugin.reported import GoldenWarning
@@ -36,13 +37,25 @@ from pytest_llmops.protocols import App
 from pytest_llmops.recorder import CallRules
 from pytest_llmops.recorder.identity import split_host
 from pytest_llmops.recorder.loop_thread import RunningLoop
-from pytest_llmops.records import Case, CaseResult, Failure, Golden, ModelErrors, Output, Sample, Span
+from pytest_llmops.records import (
+    Case,
+    CaseResult,
+    CaseTurn,
+    Failure,
+    Golden,
+    ModelErrors,
+    Output,
+    Sample,
+    Span,
+    TurnOutput,
+)
 from pytest_llmops.runner.app.call_notes import describe_calls
 from pytest_llmops.runner.app.calls import AppCaller, Called
+from pytest_llmops.runner.app.conversation import Script, check_calling
 from pytest_llmops.runner.app.failed_calls import describe_unanswered
-from pytest_llmops.runner.app.importing import resolve_app
 from pytest_llmops.runner.app.inputs import GivenInput
 from pytest_llmops.runner.app.places import OnLoop, Threads
+from pytest_llmops.runner.app.remote.place import Remote
 from pytest_llmops.runner.app.routing import route_through
 from pytest_llmops.runner.cases.tasks import call_rules
 from pytest_llmops.runner.readiness import import_libraries
@@ -69,6 +82,30 @@ _ALLOWED = re.compile(r"record: \{allow: \[(.*?)\]\}(?=`)")
 
 class NotScoredError(LLMOpsError):
     """A metric or the app broke, or an argument is wrong, so there is no number to compare."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Conversation(Output):
+    """
+    The output of a conversation: the answers of all turns, and what was retrieved, called and used in them.
+
+    Attributes:
+        turns: One output a turn, in order.
+    """
+
+    turns: tuple[Output, ...] = ()
+
+    @classmethod
+    def of(cls, output: Output, turns: Iterable[TurnOutput]) -> Conversation:
+        own = {own.name: getattr(output, own.name) for own in fields(Output)}
+        return cls(**own, turns=tuple(turn.output for turn in turns))
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Output) and not isinstance(other, Conversation):
+            return False
+        return Output.__eq__(self, other)
+
+    __hash__ = Output.__hash__
 
 
 @dataclass(slots=True, eq=False)
@@ -115,7 +152,7 @@ class Llm:
                     "--llm-app"
                 )
             with evaluation.recorder.importing(call_rules(golden) if golden else CallRules()):
-                app = resolve_app(named, settings.root)
+                app = evaluation.open_app(named)
         else:
             watch_end(node)
         caller = evaluation.caller(app, golden)
@@ -137,7 +174,7 @@ class Llm:
     @property
     def needs_main_thread(self) -> bool:
         """Return whether the settings name a place for the app in the main thread."""
-        return not isinstance(self.caller.place, Threads)
+        return not isinstance(self.caller.place, Threads | Remote)
 
     def __repr__(self) -> str:
         return f"<llm called {self._repeats.total()} times>"
@@ -169,6 +206,77 @@ class Llm:
             NotScoredError: The app raised, hung, or returned no answer; or the answer breaks a rule.
         """
         __tracebackhide__ = True  # the mistake is in the question or the app, not in this file
+        return self._call(
+            GivenInput(question).value,  # a test may append to its own, for the next turn
+            reference=reference,
+            relevant=relevant,
+            model_errors=model_errors,
+            require_spans=require_spans,
+            live=live,
+            record=record,
+        )
+
+    def turns(  # noqa: PLR0913 - the rules of a golden case
+        self,
+        messages: Iterable[str],
+        *,
+        history: Iterable[Mapping[str, str]] = (),
+        reference: str | None = None,
+        relevant: Iterable[str] = (),
+        model_errors: ModelErrors | None = None,
+        require_spans: int = 0,
+        live: bool = False,
+        record: Mapping[str, Any] | None = None,
+    ) -> Conversation | PendingOutput:
+        """
+        Hold a conversation, and return its output: the answers of all turns, with one of each in `turns`.
+
+        The app is called once for each message, with the messages so far or with a session of its own, as in
+        a golden case with `turns`. Like `llm()` it may be awaited.
+
+        Args:
+            messages: Of the user, one a turn.
+            history: Messages before the first turn, each with `role` and `content`.
+            reference: The expected last answer. The other arguments are those of `llm()`.
+
+        Raises:
+            NotScoredError: As `llm()`, for any turn; or the app can hold no conversation.
+        """
+        __tracebackhide__ = True
+        written = {"turns": _list_of(messages), "history": _list_of(history)}
+        if mistakes := find_turn_mistakes(written):
+            raise NotScoredError(f"llm.turns(): {'; '.join(mistakes)}")
+        script = Script(
+            turns=tuple(CaseTurn(user=message) for message in written["turns"]),
+            history=tuple(dict(message) for message in written["history"]),
+        )
+        try:
+            check_calling(self.caller.app, "the app", with_history=bool(script.history))
+        except AppError as error:
+            raise NotScoredError(str(error)) from None
+        held = self._call(
+            script,
+            reference=reference,
+            relevant=relevant,
+            model_errors=model_errors,
+            require_spans=require_spans,
+            live=live,
+            record=record,
+        )
+        return cast("Conversation | PendingOutput", held)
+
+    def _call(  # noqa: PLR0913 - as above
+        self,
+        question: Any,
+        *,
+        reference: str | None,
+        relevant: Iterable[str],
+        model_errors: ModelErrors | None,
+        require_spans: int,
+        live: bool,
+        record: Mapping[str, Any] | None,
+    ) -> Output | PendingOutput:
+        __tracebackhide__ = True
         if model_errors is not None and model_errors not in _MODEL_ERRORS:
             near = hint(str(model_errors), _MODEL_ERRORS)
             raise NotScoredError(
@@ -190,7 +298,7 @@ class Llm:
         key = json.dumps(question, sort_keys=True, default=str)
         call = LlmCall(
             llm=self,
-            question=GivenInput(question).value,  # a test may append to its own, for the next turn
+            question=question,
             repeat=self._repeats[key],
             reference=reference,
             relevant=relevant,
@@ -251,7 +359,7 @@ class LlmCall:
         caller = self.llm.caller
         if loop is None and self.llm.needs_main_thread and current_thread() is not main_thread():
             raise NotScoredError("the app is called in the main thread (runs_on), so call llm() there")
-        if loop is not None:
+        if loop is not None and not isinstance(caller.place, Remote):
             running = RunningLoop(loop)
             place = OnLoop(running) if self.llm.needs_main_thread else Threads(running)
             caller = replace(caller, place=place)
@@ -269,7 +377,7 @@ class LlmCall:
             NotScoredError: There is none, or a model call behind it breaks a rule.
         """
         __tracebackhide__ = True
-        answer, spans = self.llm.evaluation.main_thread.wait(called)
+        answer, spans, turns = self.llm.evaluation.main_thread.wait(called)
         node = self.llm.node
         self.llm.spans.extend(spans)
         if isinstance(answer, Failure):
@@ -289,16 +397,17 @@ class LlmCall:
         self.llm.samples.append(
             Sample(
                 output=answer,
-                input=self.question,
+                input=self.question.messages() if isinstance(self.question, Script) else self.question,
                 reference=self.reference,
                 relevant=self.relevant,
                 spans=spans,
                 case=node.nodeid,
+                turns=turns,
             )
         )
         if unseen and undecided == "fail":
             raise NotScoredError(f"undecided, which the setting undecided = 'fail' makes a failure: {unseen}")
-        return answer
+        return Conversation.of(answer, turns) if turns else answer
 
 
 class PendingOutput:
@@ -384,6 +493,13 @@ class PendingOutput:
 
     def __repr__(self) -> str:
         return "<llm() call, not awaited>" if self._output is None else repr(self._output)
+
+
+def _list_of(written: Any) -> Any:
+    """Return a list for any iterable but a text or a mapping; another value as it is."""
+    return (
+        list(written) if isinstance(written, Iterable) and not isinstance(written, str | Mapping) else written
+    )
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

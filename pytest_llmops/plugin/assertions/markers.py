@@ -20,6 +20,7 @@ from pytest_llmops.documents.reading import is_number
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.gates.absolute import judge_case, require_agreement
 from pytest_llmops.golden.thresholds import own_bound, read_switch
+from pytest_llmops.metrics.conversations import sample_for
 from pytest_llmops.plugin import MARKERS
 from pytest_llmops.plugin.assertions.families import check_arguments
 from pytest_llmops.plugin.assertions.fixtures import (
@@ -229,13 +230,13 @@ def _read_limits(limits: Mapping[str, Any], metric: Metric, *, record_only: bool
 def _judge(item: pytest.Item, number: int, sample: Sample, demand: Demand) -> str:
     """Render the failed checks of one answer by one marker; empty where it passes."""
     reference = sample.reference if demand.reference is None else demand.reference
+    sample = sample_for(demand.metric, replace(sample, reference=reference))
     output = sample.output
     if demand.contexts is not None:
         output = replace(output, passages=demand.contexts)
     marked = replace(
         sample,
         output=output,
-        reference=reference,
         relevant=sample.relevant or demand.relevant,
         rival=demand.other,
     )

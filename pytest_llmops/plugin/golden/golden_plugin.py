@@ -55,7 +55,7 @@ from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import OUTCOMES, CaseResult, Golden, Run, Verdict
 from pytest_llmops.registry import open_measure
 from pytest_llmops.runner.app import process_end
-from pytest_llmops.settings import load_settings
+from pytest_llmops.settings import Settings, load_settings
 
 _NAMED = 5
 
@@ -100,6 +100,8 @@ class GoldenPlugin:
                 selection=f"{config.getoption('markexpr')} {config.getoption('keyword')}",
                 approvals=approvals(config),
             )
+            if config.getoption("llm_affected"):
+                evaluation.run_affected()
             if not only_shows(config):
                 evaluation.keep(resumes=config.getoption("llm_resume"), joins=is_worker(config))
             if problems := [problem for golden in evaluation.goldens for problem in find_wrong_tags(golden)]:
@@ -117,7 +119,7 @@ class GoldenPlugin:
             },
             reported=Reported.of(config),
             alone=selection.alone,
-            measure=_find_measure(config),
+            measure=_find_measure(config, evaluation.settings),
         )
 
     def pytest_report_header(self) -> str | None:
@@ -241,11 +243,12 @@ class GoldenPlugin:
                 evaluation.finish_share()
             evaluation.report_to_controller()
             return
+        shard = evaluation.settings.shard
         self.reported.complete(
-            session, list_items(evaluation.goldens), partial(explain_loss, evaluation, self.reported)
+            session, list_items(evaluation.goldens, shard), partial(explain_loss, evaluation, self.reported)
         )
         results = complete_results(evaluation, self.reported, evaluation.goldens)
-        run = self._make_run(results.values()) if results else None
+        run = self._make_run(results.values()) if results or self._excuses_none(session) else None
         unsaved = self._save(run) if run else ""
         revision = evaluation.source.revision
         paths = [golden.path for golden in evaluation.goldens]
@@ -271,6 +274,13 @@ class GoldenPlugin:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         if run is not None:
             self.report = partial(self._report, session, conclusion, saved=not unsaved)
+
+    def _excuses_none(self, session: pytest.Session) -> bool:
+        """Return whether the session has no case since its shard has none, which is no error."""
+        is_empty = self.evaluation.is_empty_shard
+        if is_empty and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            session.exitstatus = pytest.ExitCode.OK
+        return is_empty
 
     def _report(self, session: pytest.Session, conclusion: Conclusion, *, saved: bool) -> None:
         """Write the reports, once: with the summary, when other plugins have said how the session ends."""
@@ -306,7 +316,7 @@ class GoldenPlugin:
 
         Cases run ahead of their items, so a skipped item may have a result; its outcome is what is missing.
         """
-        items = list_items(self.evaluation.goldens)
+        items = list_items(self.evaluation.goldens, self.evaluation.settings.shard)
         left_out = [item for item in items if item not in self.reported.statuses]
         if left_out and not selects(session.config):
             count = counted(len(left_out), "golden item")
@@ -331,6 +341,9 @@ class GoldenPlugin:
             anchors=self.evaluation.anchors(),
             stamps=self.evaluation.stamps(),
             environment=describe_environment(settings.root),
+            errors=self.evaluation.all_errors(),
+            notes=self.evaluation.all_problems(),
+            limits=self.evaluation.limits(),
             skipped=self.evaluation.skipped,
         )
 
@@ -365,16 +378,18 @@ class GoldenPlugin:
             count_by_verdicts(terminalreporter, self.conclusion.outcomes)
 
 
-def _find_measure(config: pytest.Config) -> Measure | None:
+def _find_measure(config: pytest.Config, settings: Settings) -> Measure | None:
     """
     Return the measurement that `--llm-mutate` asks for; None without the flag.
 
     Raises:
-        UsageError: A kind is unknown, or no installed feature measures.
+        UsageError: A kind is unknown, no installed feature measures, or the run is a shard.
     """
     typed = config.getoption("llm_mutate")
     if typed is None:
         return None
+    if settings.shard:
+        raise pytest.UsageError("--llm-mutate measures golden files as a whole, not a shard: run it apart")
     try:
         return open_measure(MUTATION, typed, "--llm-mutate")
     except LLMOpsError as error:

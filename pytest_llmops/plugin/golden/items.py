@@ -124,7 +124,7 @@ class GoldenFile(pytest.File):
         skipped = [
             case for id_, case in self.evaluation.source.skipped.items() if file_of(id_) == self.golden.path
         ]
-        cases = [*self.golden.cases, *skipped]
+        cases = [*(task.case for task in self.tasks.values()), *skipped]
         if skipped:  # in the order of the file
             cases.sort(key=lambda case: case.source.line if case.source else 0)
         for case in cases:
@@ -132,8 +132,9 @@ class GoldenFile(pytest.File):
                 yield CaseItem.of(self, name=case.id, task=self.tasks[case.id])
             else:
                 yield SkippedItem.of(self, case=case)
-        for metric in dict.fromkeys(check.metric for check in self.golden.suite):
-            yield SuiteItem.of(self, metric=metric)
+        if self.evaluation.settings.shard is None:  # else with all shards: llmops judge
+            for metric in dict.fromkeys(check.metric for check in self.golden.suite):
+                yield SuiteItem.of(self, metric=metric)
         if self.measure is not None:
             for bound in ("", *self.golden.measures.get(MUTATION, {})):
                 yield MutationItem.of(self, bound=bound)

@@ -34,10 +34,12 @@ from pytest_llmops.recorder.exchange import Exchange
 from pytest_llmops.recorder.identity import is_loopback
 from pytest_llmops.recorder.patches import Change
 from pytest_llmops.recorder.processes import note_looked
-from pytest_llmops.recorder.seams.answers import BoundedBytes, Given, read_answer, write_answer
+from pytest_llmops.recorder.seams.answers import BoundedBytes, Given, read_answer, undo_coding, write_answer
 
 LIBRARIES = ("http.client", "urllib3.connection")
 _HTTP, _HTTPS = 80, 443
+_TUNNEL = ("_tunnel_host", "_tunnel_port", "_tunnel_headers")
+_REQUEST_SENT = "Request-sent"  # of a connection, in `http.client`
 _SENDING = frozenset({"sendmsg", "sendto", "sendfile", "makefile", "detach", "dup"})
 _GOES_ON = "asks for another protocol (Upgrade), or waits for leave to send its body (Expect)"
 _MORE = re.compile(rb"\r\n(?:upgrade|expect):", re.IGNORECASE)  # more than a request and its response
@@ -120,6 +122,13 @@ class _Waiting:
             peer = self.real.getpeername()
             if isinstance(peer, tuple) and not is_loopback(peer[0]):  # a socket of a file has a path
                 note_connection(peer[0], peer[1], opened=self.real)
+
+    def disconnect(self) -> None:
+        """Close the connection, so that a request is sent on a new one; after a pause the old may be dead."""
+        if self.real is not None:
+            with suppress(OSError):
+                self.real.close()
+        self.real = None
 
     def open(self) -> None:
         connection = self._connection
@@ -222,10 +231,14 @@ def _answer(original: Callable[..., Any]) -> Callable[..., Any]:
             waiting.close()
             self.sock = Given(write_answer(*exchange.replay))
             return original(self, *args, **options)
-        try:
+
+        def fetch() -> Any:
             waiting.transmit(raw, request.host)
             with looking():
-                response = original(self, *args, **options)
+                return original(self, *args, **options)
+
+        try:
+            response = fetch() if exchange is None else _send(self, waiting, exchange, fetch)
         except BaseException as error:
             if exchange is not None:
                 exchange.fail(error)
@@ -235,6 +248,30 @@ def _answer(original: Callable[..., Any]) -> Callable[..., Any]:
         return response
 
     return getresponse
+
+
+def _send(connection: Any, waiting: _Waiting, exchange: Exchange, fetch: Callable[[], Any]) -> Any:
+    """Send a call once its provider's limits let it, and again while they refuse it; return the response."""
+    tunnel = {name: getattr(connection, name) for name in _TUNNEL}
+    while True:
+        exchange.wait()
+        response = fetch()
+        if not exchange.is_refused(response.status, response.headers):
+            return response
+        body = response.read()
+        plain, _, _ = undo_coding(body, response.headers.get("content-encoding", ""), whole=True)
+        if not exchange.goes_again(response.headers, plain):
+            # Back to where nobody has read it.
+            del response.headers["transfer-encoding"]
+            del response.headers["content-length"]
+            response.headers["content-length"] = str(len(body))
+            response.fp, response.length, response.chunked = io.BytesIO(body), len(body), False
+            return response
+        waiting.disconnect()
+        for name, value in tunnel.items():  # which the end of a connection makes some clients forget
+            setattr(connection, name, value)
+        connection._HTTPConnection__response = None  # noqa: SLF001 - nothing else asks for one more response
+        connection._HTTPConnection__state = _REQUEST_SENT  # noqa: SLF001 - as above
 
 
 def _begin(request: Egress) -> Exchange | None:

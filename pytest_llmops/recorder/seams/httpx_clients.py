@@ -7,7 +7,7 @@ Every one of them ends in the `send` of a client; neither library is imported he
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from datetime import timedelta
@@ -65,8 +65,10 @@ def _connect(module: ModuleType, original: Callable[..., Any]) -> Callable[..., 
         if ready is not None:
             return ready
         with looking(request.url.host), _failing(exchange):
-            response = _placed(original(self, request))
-        return _watched(response, exchange, module, stream=True) if exchange else response
+            if exchange is None:
+                return _placed(original(self, request))
+            response = _send(exchange, lambda: _placed(original(self, request)), module)
+        return _watched(response, exchange, module, stream=True)
 
     return handle_request
 
@@ -83,8 +85,14 @@ def _connect_async(module: ModuleType, original: Callable[..., Any]) -> Callable
         if ready is not None:
             return ready
         with looking(request.url.host), _failing(exchange):
-            response = _placed(await original(self, request))
-        return _watched(response, exchange, module, stream=True) if exchange else response
+            if exchange is None:
+                return _placed(await original(self, request))
+
+            async def send() -> Any:
+                return _placed(await original(self, request))
+
+            response = await _send_async(exchange, send, module)
+        return _watched(response, exchange, module, stream=True)
 
     return handle_async_request
 
@@ -98,6 +106,44 @@ def _failing(exchange: Exchange | None) -> Iterator[None]:
         if exchange is not None:
             exchange.fail(error)
         raise
+
+
+def _send(exchange: Exchange, send: Callable[[], Any], module: ModuleType) -> Any:
+    """Send a call once its provider's limits let it, and again while they refuse it; return the response."""
+    while True:
+        exchange.wait()
+        raised = None
+        try:
+            response = send()
+        except module.HTTPStatusError as error:  # of an event hook, which many clients have for bad statuses
+            response, raised = error.response, error
+        if exchange.is_refused(response.status_code, response.headers):
+            body = response.read() if raised is None else b""  # closed by the client, unread
+            response.close()
+            if exchange.goes_again(response.headers, body):
+                continue
+        if raised is not None:
+            raise raised
+        return response
+
+
+async def _send_async(exchange: Exchange, send: Callable[[], Awaitable[Any]], module: ModuleType) -> Any:
+    """The same, of an asynchronous client."""
+    while True:
+        await exchange.wait_async()
+        raised = None
+        try:
+            response = await send()
+        except module.HTTPStatusError as error:
+            response, raised = error.response, error
+        if exchange.is_refused(response.status_code, response.headers):
+            body = await response.aread() if raised is None else b""
+            await response.aclose()
+            if exchange.goes_again(response.headers, body):
+                continue
+        if raised is not None:
+            raise raised
+        return response
 
 
 def _placed(response: Any) -> Any:
@@ -122,7 +168,7 @@ def _record_send(module: ModuleType, original: Callable[..., Any]) -> Callable[.
             with _calling(_host_of_call(request, content)):
                 return original(self, request, stream=stream, **options)
         with _calling(request.url.host, leaves=leaves), _failing(exchange):
-            response = original(self, request, stream=True, **options)
+            response = _send(exchange, lambda: original(self, request, stream=True, **options), module)
         if not stream:
             try:
                 response.read()
@@ -149,7 +195,9 @@ def _record_async_send(module: ModuleType, original: Callable[..., Any]) -> Call
             with _calling(_host_of_call(request, content)):
                 return await original(self, request, stream=stream, **options)
         with _calling(request.url.host, leaves=leaves), _failing(exchange):
-            response = await original(self, request, stream=True, **options)
+            response = await _send_async(
+                exchange, lambda: original(self, request, stream=True, **options), module
+            )
         if not stream:
             try:
                 await response.aread()

@@ -47,7 +47,7 @@ from pytest_llmops.judges.floors import criteria_evidence, graded_criteria
 from pytest_llmops.printable import counted, printable
 from pytest_llmops.records import CaseResult, Output, Run, Score, Usage
 from pytest_llmops.reports.files.json_file import dump_json, plain
-from pytest_llmops.reports.files.run_file import load_run, read_pieces, read_run
+from pytest_llmops.reports.files.run_file import load_run, read_pieces, read_run, without_old_checks
 
 VERSION = 1
 KIND = "baseline"
@@ -204,7 +204,7 @@ def load_base(path: str | Path) -> Run:
     """
     path = Path(path)
     if (run := read_pieces(path)) is not None:
-        return leave_out_copies(run)
+        return leave_out_copies(without_old_checks(run))
     if path.suffix == ".jsonl":
         return leave_out_copies(load_run(path))
     data = _EITHER.load(path)
@@ -214,7 +214,9 @@ def load_base(path: str | Path) -> Run:
     def read(text: str) -> Run:
         value = parse_json(text)
         is_run = not isinstance(value, dict) or "kind" not in value
-        return leave_out_copies(read_run(value)) if is_run else parse_baseline(data, str(path))
+        if is_run:
+            return leave_out_copies(without_old_checks(read_run(value)))
+        return parse_baseline(data, str(path))
 
     return _EITHER.parse(data, str(path), read)
 

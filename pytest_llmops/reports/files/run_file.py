@@ -28,9 +28,11 @@ from pytest_llmops.documents.reading import (
     BrokenValueError,
     is_number,
     list_of,
+    mapping_of,
     read_any,
     read_fields,
     read_name,
+    read_text,
     read_version,
     reader_of,
     record_reader,
@@ -46,7 +48,9 @@ from pytest_llmops.records import (
     Bound,
     CaseResult,
     Failure,
+    LimitWait,
     Output,
+    Part,
     Passage,
     Run,
     Score,
@@ -54,7 +58,9 @@ from pytest_llmops.records import (
     Usage,
 )
 from pytest_llmops.reports.files.json_file import dump_json, lay_out, plain
+from pytest_llmops.revision.merging import has_old_checks, leave_out_old_checks
 from pytest_llmops.runner.usage import sum_outputs
+from pytest_llmops.setting_values import read_shard
 from pytest_llmops.statistics.summaries import NAMES
 
 VERSION = 2
@@ -85,11 +91,26 @@ def write_run(run: Run, path: str | Path) -> None:
 
 def load_run(path: str | Path) -> Run:
     """
-    Read a run file, whole or streamed.
+    Read a run file, whole or streamed, without checks as they were at a merge base.
 
     Raises:
         RunFileError: It is missing, cut off, of another version, or contains something that a run cannot:
             the message names the file, the place in it, and what to do.
+    """
+    return without_old_checks(load_complete_run(path))
+
+
+def without_old_checks(run: Run) -> Run:
+    """Return a run without checks as they were at a merge base, which a shard keeps for the judge of all."""
+    return leave_out_old_checks(run) if has_old_checks(run) else run
+
+
+def load_complete_run(path: str | Path) -> Run:
+    """
+    Read a run file with checks as they were at a merge base, which only a judge of the same change knows.
+
+    Raises:
+        RunFileError: As `load_run`.
     """
     path = Path(path)
     if (run := read_pieces(path)) is not None:
@@ -168,7 +189,7 @@ def _parse_stream(text: str) -> Stream:
             elif only == {"errors"}:
                 errors += list_of(read_name)(value["errors"])
             elif is_last and only == {"usage"}:
-                head["usage"] = reader_of(Usage)(value["usage"])
+                head |= _read_spent(value["usage"])
             else:
                 results.append(read_result(value))
         except BrokenValueError as error:
@@ -179,8 +200,10 @@ def _parse_stream(text: str) -> Stream:
 def _parse_lines(text: str) -> Run:
     stream = _parse_stream(text)
     signature = {**stream.head.get("signature", {}), **stream.stamps}
+    errors = dict.fromkeys((*stream.head.get("errors", ()), *stream.errors))
     last = {result.case: result for result in stream.results}
-    return make_run({**stream.head, "signature": signature}, tuple(last.values()))
+    head = {**stream.head, "signature": signature, "errors": tuple(errors)}
+    return make_run(head, tuple(last.values()))
 
 
 def dump_head(run: Run) -> bytes:
@@ -233,14 +256,22 @@ def _encode(run: Run, path: Path) -> bytes:
         head["anchors"] = list(map(_plain_result, run.anchors))
     # Result by result, so that no copy of all of them is in memory.
     pieces = [_dump(path, result.case, _plain_result(result)) for result in results]
-    start, usage = _dump(path, "the head", head)[:-1], _dump(path, "the head", plain(run.usage))
+    spent = {**plain(run.usage), **({"limits": plain(run.limits)} if run.limits else {})}
+    start, usage = _dump(path, "the head", head)[:-1], _dump(path, "the head", spent)
     text = f'{start}, "results": [{", ".join(pieces)}], "usage": {usage}}}'
     return f"{lay_out(text, 1)}\n".encode()
 
 
 def _plain_head(run: Run, cases: Sequence[str]) -> dict[str, Any]:
+    more = {
+        "shard": run.shard,
+        "parts": [plain(part) for part in run.parts],
+        "errors": list(run.errors),
+        "notes": list(run.notes),
+    }
     return {
         "version": VERSION,
+        **{name: value for name, value in more.items() if value},
         "environment": dict(run.environment),
         "signature": dict(run.signature),
         "suite": dump_suite(run.suite, cases),
@@ -302,13 +333,27 @@ def read_head(value: Any) -> dict[str, Any]:
         "results": read_any,
         "signature": _read_stamps,
         "suite": reader_of(Mapping[str, Any]),
-        "usage": reader_of(Usage),
+        "usage": _read_spent,
         "anchors": list_of(read_result),
         "environment": reader_of(Mapping[str, str]),
+        "shard": read_shard,
+        "parts": list_of(record_reader(Part)),
+        "errors": list_of(read_text),
+        "notes": list_of(read_text),
         "skipped": reader_of(Mapping[str, str]),
     }
     fields = read_fields(value, known)
-    return {key: part for key, part in fields.items() if key not in {"version", "results"}}
+    head = {key: part for key, part in fields.items() if key not in {"version", "results", "usage"}}
+    return {**head, **fields.get("usage", {})}
+
+
+def _read_spent(value: Any) -> dict[str, Any]:
+    """Read the usage of a run, and what limits cost it."""
+    if not isinstance(value, dict) or "limits" not in value:
+        return {"usage": reader_of(Usage)(value)}
+    usage = {key: part for key, part in value.items() if key != "limits"}
+    limits = within("limits", mapping_of(reader_of(LimitWait)), value["limits"])
+    return {"usage": reader_of(Usage)(usage), "limits": limits}
 
 
 def make_run(head: Mapping[str, Any], results: tuple[CaseResult, ...]) -> Run:
@@ -326,6 +371,11 @@ def make_run(head: Mapping[str, Any], results: tuple[CaseResult, ...]) -> Run:
         usage=usage,
         anchors=tuple(head.get("anchors", ())),
         environment=head.get("environment", {}),
+        shard=head.get("shard", ""),
+        parts=tuple(head.get("parts", ())),
+        errors=tuple(head.get("errors", ())),
+        notes=tuple(head.get("notes", ())),
+        limits=head.get("limits", {}),
         skipped=head.get("skipped", {}),
     )
 

@@ -35,10 +35,11 @@ from pytest_llmops.records import (
     Span,
     Status,
     SuiteCheck,
+    Turn,
     Usage,
     Verdict,
 )
-from pytest_llmops.registry import find_traits
+from pytest_llmops.registry import find_traits, split_turn
 from pytest_llmops.reports.files.json_file import plain
 from pytest_llmops.reports.sides import (
     MOST_TYPED,
@@ -320,6 +321,7 @@ def _describe_cases(
                 }
                 for fault in result.failures
             ],
+            "turns": [_describe_turn(turn, result) for turn in result.turns],
             "spans": [_describe_span(span) for span in result.spans],
             "command": rerun_command([result.case]),
         }
@@ -378,6 +380,17 @@ def _list_low(result: CaseResult) -> list[Score]:
         for score in result.scores
         if any(check.metric == score.metric and not holds(score.value, check) for check in result.checks)
     ]
+
+
+def _describe_turn(turn: Turn, result: CaseResult) -> dict[str, Any]:
+    low = {score.metric for score in _list_low(result) if score.repeat == turn.repeat}
+    return {
+        "repeat": turn.repeat,
+        "turn": turn.turn,
+        "user": turn.user,
+        "text": turn.text,
+        "missed": sorted(metric for metric in low if split_turn(metric)[0] == turn.turn),
+    }
 
 
 def _describe_output(output: Output, result: CaseResult) -> dict[str, Any]:

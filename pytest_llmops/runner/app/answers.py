@@ -97,7 +97,10 @@ def _usage(value: Any) -> Usage:
         return Usage(stated=value is not None)
     if isinstance(value, Usage):
         written = {each.name: getattr(value, each.name) for each in fields(Usage) if each.name != "stated"}
-        value = {name: count for name, count in written.items() if count != getattr(Usage(), name)}
+        kept = {"calls"} if value.stated else set()  # it was read before, and 0 is no count that was left out
+        value = {
+            name: count for name, count in written.items() if name in kept or count != getattr(Usage(), name)
+        }
     if not isinstance(value, Mapping):
         raise AnswerError(f"the app returned a usage that is {type_of(value)}, not a mapping")
     counts = {name: _count(name, count) for name, count in value.items()}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from pytest_llmops.golden.identity import cases_by_id
+from pytest_llmops.golden.apps import is_url, name_app
+from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.printable import counted, name_counts, name_some, printable
-from pytest_llmops.records import NORMAL_ENDS, CaseResult, Golden, Run
+from pytest_llmops.records import NORMAL_ENDS, CaseResult, Golden, LimitWait, Run
 from pytest_llmops.runner.app.failed_calls import describe_failed_calls, describe_tried_again, list_answers
 from pytest_llmops.runner.app.inputs import describe_changed_inputs
 
@@ -35,6 +37,29 @@ def describe_calls(
     yield from _describe_ends(results)
     yield from _describe_error_logs(results)
     yield from _describe_elsewhere(results)
+
+
+def describe_remote(
+    apps: Iterable[tuple[Golden, str | Mapping[str, Any] | None]], results: Sequence[CaseResult]
+) -> Iterator[str]:
+    """
+    Yield a sentence for each golden file whose app is outside of this process and showed no model call.
+
+    Args:
+        apps: Golden files with their apps, as they are named.
+    """
+    for golden, app in apps:
+        if app is None or (isinstance(app, str) and not is_url(app)):
+            continue
+        outputs = [
+            output for result in results if file_of(result.case) == golden.path for output in result.outputs
+        ]
+        if outputs and not any(output.model_calls or output.failed_calls for output in outputs):
+            stated = "; tokens are those that it states" if any(one.usage.stated for one in outputs) else ""
+            yield (
+                f"{printable(golden.path)}: the app is another process ({name_app(app)}), whose model calls "
+                f"nobody here sees: none is recorded, counted or limited{stated}"
+            )
 
 
 def describe_equal_answers(golden: Golden, results: Iterable[CaseResult]) -> Iterator[str]:
@@ -85,6 +110,14 @@ def _describe_elsewhere(results: Iterable[CaseResult]) -> Iterator[str]:
         yield f"calls elsewhere: {name_counts(elsewhere)}"
     if unseen:
         yield f"connections nobody looked at: {name_counts(unseen)}"
+
+
+def describe_limits(limits: Mapping[str, LimitWait]) -> Iterator[str]:
+    """Yield a sentence for each host whose limits calls waited for."""
+    for host, cost in limits.items():
+        waited = f"{cost.waited_s:,.0f} s" if cost.waited_s >= 1 else f"{cost.waited_s:.1f} s"
+        times = counted(cost.calls, "time")
+        yield f"waited {waited} for limits of {printable(host)} ({times})"
 
 
 def _name(cases: Iterable[str]) -> str:

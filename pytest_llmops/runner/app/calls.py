@@ -11,16 +11,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
-from pytest_llmops.errors import AnswerError, LLMOpsError, describe_error
+from pytest_llmops.errors import AnswerError, AppBusyError, LLMOpsError, describe_error
+from pytest_llmops.metrics.conversations import join_outputs
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Call, CallLog, CallRules, Recorder
 from pytest_llmops.recorder.call import note_calls
+from pytest_llmops.recorder.limits.gate import within
+from pytest_llmops.recorder.limits.quota import read_pause_s
 from pytest_llmops.recorder.providers import WORDLESS
-from pytest_llmops.recorder.reply import retry_after_s
-from pytest_llmops.records import GIVEN_UP, Failure, Output, Span, ToolCall
+from pytest_llmops.records import GIVEN_UP, FailedCall, Failure, Output, Span, ToolCall, TurnOutput
 from pytest_llmops.runner.app.answers import read_answer
+from pytest_llmops.runner.app.conversation import SESSION_PATTERN, Script, find_calling, open_session
 from pytest_llmops.runner.app.failed_calls import BUSY, find_breaking, is_passing, join_attempts, note_failed
 from pytest_llmops.runner.app.inputs import GivenInput
 from pytest_llmops.runner.app.place_remedies import find_remedy
@@ -28,14 +31,49 @@ from pytest_llmops.runner.app.places import EndedError, Place, Threads, Turn
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.tracebacks import describe_traceback
-from pytest_llmops.runner.usage import price_stated, usage_of
-from pytest_llmops.traces.capture import capture, settle
+from pytest_llmops.runner.usage import price_stated, sum_stated, usage_of
+from pytest_llmops.traces.capture import CaseSpans, capture, settle
 from pytest_llmops.traces.reading import passages_of, run_by, span_of_call, span_of_request, tool_calls_of
 
 _MOST_ATTEMPTS = 3
 _LONGEST_WAIT_S = 30.0
 
-Called = tuple[Output | Failure, tuple[Span, ...]]
+Answer = TypeVar("Answer", Output, Failure, Output | Failure)
+
+
+class Called(NamedTuple):
+    """
+    What came of one repeat.
+
+    Attributes:
+        spans: That the app left, and those of its model calls.
+        turns: Of a conversation, those that the app answered.
+    """
+
+    answer: Output | Failure
+    spans: tuple[Span, ...] = ()
+    turns: tuple[TurnOutput, ...] = ()
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Attempt:
+    """
+    One attempt of a repeat.
+
+    Attributes:
+        ended: How the app tried to end the process.
+        turns: Of a conversation, those that were answered.
+        seen: Number of spans of earlier turns.
+    """
+
+    case: str
+    repeat: int
+    log: CallLog
+    spans: CaseSpans
+    ended: list[str]
+    turns: list[TurnOutput] = field(default_factory=list)
+    seen: int = 0
+    changed_input: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +82,7 @@ class AppCaller:
     Calls one app.
 
     Attributes:
-        timeout_s: Time limit of one answer, in seconds.
+        timeout_s: Time limit of one answer, in seconds, without those that its calls waited for a limit.
         prices: Model to US dollars for a million prompt and completion tokens.
         prompts: Name to version of the app's prompts, for the spans of its model calls.
         root: The project's folder, in which cases' files lie.
@@ -67,59 +105,77 @@ class AppCaller:
         Return the app's output or a failure, and the spans it left; raises nothing of the app's.
 
         An app that broke since a provider was busy, out of time or out of reach is called again, twice at
-        most. Model calls that were answered the first time are replayed then, so that nothing is paid twice.
-        Usage and spans are those of all attempts; spans of given-up ones are marked. An exception of the
-        app itself is its result.
+        most, and a conversation begins anew, with another session. Model calls that were answered the first
+        time are replayed then, so that nothing is paid twice. Usage and spans are those of all attempts;
+        spans of given-up ones are marked. An exception of the app itself is its result.
 
         Args:
+            question: The argument of the app; or a `Script`, by which it is called once a turn.
             rules: The golden file's rules for the model calls of the case.
         """
         rules = rules or CallRules()
-        attempts: list[tuple[CallLog, Sequence[Span]]] = []
+        script = question if isinstance(question, Script) else None
+        if script is not None:
+            rules = replace(rules, ignored=(*rules.ignored, SESSION_PATTERN))
+        attempts: list[_Attempt] = []
         answer: Output | Failure
-        changed = False
         with collect() as printed:
             for number in range(1, _MOST_ATTEMPTS + 1):
                 raised: Exception | None = None
-                given = GivenInput(question)
                 try:
                     async with self.place.turn() as turn:
-                        answer = await self._attempt(turn, case, repeat, given.value, rules, attempts)
+                        answer = await self._attempt(turn, case, repeat, question, rules, attempts)
                 except LLMOpsError as error:
                     answer = app_failure(repeat, str(error))
+                    raised = error if isinstance(error, AppBusyError) else None
                 except Exception as error:  # noqa: BLE001 - an app is anybody's code; its exception is a result
                     raised, answer = error, self._raised(case, repeat, error)
-                changed = changed or given.is_changed()
+                if script is not None and isinstance(answer, Failure):
+                    place = script.describe(len(attempts[-1].turns)) if attempts else ""
+                    answer = replace(answer, error=f"{answer.error}{place}")  # others look at its beginning
                 if number == _MOST_ATTEMPTS or not attempts:
                     break
-                if not _is_providers(answer, raised, attempts[-1][0], rules):
+                if not _is_providers(answer, raised, attempts[-1].log, rules):
                     break
                 await sleep(_wait_s(raised, number))
         spans = [
             span
-            for number, (log, captured) in enumerate(attempts, 1)
-            for span in self._all_spans(log, captured, given_up=number if number < len(attempts) else 0)
+            for number, attempt in enumerate(attempts, 1)
+            for span in self._all_spans(
+                attempt.log, attempt.spans, given_up=number if number < len(attempts) else 0
+            )
         ]
         spans += printed.spans()
         if not attempts:  # a broken cassette, so that nothing was called
-            return answer, tuple(spans)
+            return Called(answer, tuple(spans))
+        answer = _name_limit(answer, attempts[-1].log)
+        changed = any(attempt.changed_input for attempt in attempts)
         if len(attempts) > 1 or changed:
             answer = replace(answer, attempts=len(attempts), changed_input=changed)
-        return self._add_calls(answer, join_attempts([log for log, _ in attempts]), rules), tuple(spans)
+        turns = tuple(attempts[-1].turns)
+        place = _find_broken_turn(script, turns, rules) if script is not None else ""
+        answer = self._add_calls(
+            answer, join_attempts([attempt.log for attempt in attempts]), rules, place=place
+        )
+        return Called(answer, tuple(spans), turns)
 
-    def _add_calls(self, answer: Output | Failure, log: CallLog, rules: CallRules) -> Output | Failure:
-        """Add the usage of the model calls, and those that failed, which may break the answer."""
+    def _add_calls(
+        self, answer: Output | Failure, log: CallLog, rules: CallRules, *, place: str
+    ) -> Output | Failure:
+        """
+        Add the usage of the model calls, and those that failed, which may break the answer.
+
+        Args:
+            place: Of the turn in which they failed, for the end of the reason.
+        """
         failed = note_failed(log.calls)
         if isinstance(answer, Output) and log.elsewhere:
             requests = Counter(left.host for left in log.elsewhere if left.sent is not None or left.allowed)
             unseen = Counter(left.host for left in log.elsewhere if left.sent is None and not left.allowed)
             answer = replace(answer, elsewhere=dict(requests), unseen=dict(unseen))
-        if any(call.asks_model for call in log.calls) or not log.is_whole:
-            answer = replace(answer, usage=usage_of(log, self.prices), failed_calls=failed)
-        elif isinstance(answer, Output):
-            answer = price_stated(answer, self.prices)
+        answer = self._add_usage(answer, log, failed)
         if isinstance(answer, Output) and (reason := find_breaking(failed, rules.errors)):
-            broken = app_failure(answer.repeat, reason)
+            broken = app_failure(answer.repeat, f"{reason}{place}")
             answer = replace(
                 broken,
                 usage=answer.usage,
@@ -129,6 +185,12 @@ class AppCaller:
             )
         return replace(answer, model_calls=note_calls(log.calls)) if isinstance(answer, Failure) else answer
 
+    def _add_usage(self, answer: Answer, log: CallLog, failed: tuple[FailedCall, ...]) -> Answer:
+        """Add the usage of the model calls, or the cost of the tokens that the app counted itself."""
+        if any(call.asks_model for call in log.calls) or not log.is_whole:
+            return replace(answer, usage=usage_of(log, self.prices), failed_calls=failed)
+        return price_stated(answer, self.prices) if isinstance(answer, Output) else answer
+
     async def _attempt(  # noqa: PLR0913, PLR0917 - one call with all that is known of it
         self,
         turn: Turn,
@@ -136,51 +198,100 @@ class AppCaller:
         repeat: int,
         question: Any,
         rules: CallRules,
-        attempts: list[tuple[CallLog, Sequence[Span]]],
+        attempts: list[_Attempt],
     ) -> Output | Failure:
         """
-        Call the app once, and note its model calls and spans.
+        Call the app once, or once a turn, and note its model calls and spans.
 
         Raises:
-            LLMOpsError: The cassette is broken.
+            LLMOpsError: The cassette is broken, or the app can hold no conversation.
             Exception: The app's, but where a call was refused.
         """
         with self.recorder.recording(case, repeat, rules=rules) as log, capture() as spans, noting() as ended:
-            attempts.append((log, spans))
-            started_s = time.perf_counter()
-            answering = asyncio.ensure_future(turn.answer(self.app, question))
-            try:
-                await asyncio.wait({answering}, timeout=self.timeout_s)
-            except asyncio.CancelledError:  # a test that gives up leaves no call of its app behind
-                answering.cancel()
+            attempt = _Attempt(case=case, repeat=repeat, log=log, spans=spans, ended=ended)
+            attempts.append(attempt)
+            if not isinstance(question, Script):
+                return await self._ask(turn, self.app, question, attempt, required=rules.spans)
+            calling = find_calling(self.app)
+            app = calling.bind(self.app, open_session())
+            for number, asked in enumerate(question.turns, 1):
+                calls, left, seen = len(log.calls), len(log.elsewhere), len(spans)
+                with collect() as printed:
+                    answer = await self._ask(
+                        turn,
+                        app,
+                        calling.question(question, attempt.turns),
+                        attempt,
+                        required=rules.spans if number == len(question.turns) else 0,
+                    )
+                if isinstance(answer, Failure):
+                    return answer
+                of_turn = replace(log, calls=log.calls[calls:], elsewhere=log.elsewhere[left:])
+                attempt.turns.append(
+                    TurnOutput(
+                        asked=asked,
+                        output=self._add_usage(answer, of_turn, note_failed(of_turn.calls)),
+                        spans=(*self._all_spans(of_turn, spans[seen:]), *printed.spans()),
+                    )
+                )
+        return replace(
+            join_outputs(attempt.turns),
+            usage=sum_stated([one.output.usage for one in attempt.turns]),
+            failed_calls=(),
+            model_calls=note_calls(log.calls),
+        )
+
+    async def _ask(
+        self, turn: Turn, app: App, question: Any, attempt: _Attempt, *, required: int
+    ) -> Output | Failure:
+        """
+        Call the app with a copy of a question.
+
+        Args:
+            required: Number of spans that there must be afterwards.
+
+        Raises:
+            Exception: The app's, but where a call was refused.
+        """
+        case, repeat, log, spans = attempt.case, attempt.repeat, attempt.log, attempt.spans
+        given, before = GivenInput(question), len(log.calls)
+        started_s, paused_s = time.perf_counter(), log.pauses.total_s()
+        answering = asyncio.ensure_future(turn.answer(app, given.value))
+        try:
+            await within(answering, self.timeout_s, log.pauses)
+        except asyncio.CancelledError:  # a test that gives up leaves no call of its app behind
+            answering.cancel()
+            raise
+        elapsed_s = time.perf_counter() - started_s - (log.pauses.total_s() - paused_s)
+        lost = await settle(spans, required)
+        attempt.changed_input = attempt.changed_input or given.is_changed()
+        if unanswered := self._why_unanswered(case, repeat, answering, attempt.ended):
+            log.broke = True
+            return unanswered
+        try:
+            output = read_answer(answering.result())
+        except AnswerError as error:
+            return app_failure(repeat, str(error))
+        except Exception as error:
+            if log.error is None:
                 raise
-            elapsed_s = time.perf_counter() - started_s
-            lost = await settle(spans, rules.spans)
-            if unanswered := self._why_unanswered(case, repeat, answering, ended):
-                log.broke = True
-                return unanswered
-            try:
-                output = read_answer(answering.result())
-            except AnswerError as error:
-                return app_failure(repeat, str(error))
-            except Exception as error:
-                if log.error is None:
-                    raise
-                self._raised(case, repeat, error)
-                return app_failure(repeat, str(log.error))
+            self._raised(case, repeat, error)
+            return app_failure(repeat, str(log.error))
         if lost or log.error is not None:  # the app swallowed the error and answered from half a replay
             return app_failure(repeat, lost or str(log.error))
-        replayed = [call for call in log.calls if call.outcome == "replayed"]
+        made, left = log.calls[before:], spans[attempt.seen :]
+        attempt.seen = len(spans)
+        replayed = [call for call in made if call.outcome == "replayed"]
         waited_s = sum(call.waited_s for call in replayed)
-        chats = [call for call in log.calls if call.kind not in WORDLESS and call.model_reported]
+        chats = [call for call in made if call.kind not in WORDLESS and call.model_reported]
         return replace(
             output,
             repeat=repeat,
-            passages=passages_of(spans) if output.passages is None else output.passages,
-            tool_calls=output.tool_calls or choose_calls(tool_calls_of(spans), run_by(log.calls)),
+            passages=passages_of(left) if output.passages is None else output.passages,
+            tool_calls=output.tool_calls or choose_calls(tool_calls_of(left), run_by(made)),
             latency_s=max(elapsed_s - waited_s, 0.0) + _busy_s(replayed),
             model=output.model or (chats[-1].model_reported if chats else None),
-            model_calls=note_calls(log.calls),
+            model_calls=note_calls(made),
         )
 
     def _why_unanswered(
@@ -233,6 +344,13 @@ def app_failure(repeat: int, error: str) -> Failure:
     return Failure(metric="", stage="app", error=error, repeat=repeat)
 
 
+def _name_limit(answer: Output | Failure, log: CallLog) -> Output | Failure:
+    """Name the limit of a provider that the last attempt ended by, if it did."""
+    if isinstance(answer, Failure) and log.limited:
+        return replace(answer, error=f"{log.limited}: {answer.error}")
+    return answer
+
+
 def _is_providers(
     answer: Output | Failure, raised: BaseException | None, log: CallLog, rules: CallRules
 ) -> bool:
@@ -241,7 +359,7 @@ def _is_providers(
 
     The recorder knows the calls that failed; of a client that it does not know the exception shows it.
     """
-    if log.error is not None or _retried(log.calls):
+    if log.error is not None or log.limited or _retried(log.calls):
         return False
     failed = note_failed(log.calls)
     if isinstance(answer, Output):
@@ -249,6 +367,13 @@ def _is_providers(
     if failed:
         return all(is_passing(call) for call in failed if not call.retried)
     return raised is not None and any(map(_is_out_of_reach, _chain(raised)))
+
+
+def _find_broken_turn(script: Script, turns: Sequence[TurnOutput], rules: CallRules) -> str:
+    """Name the first answered turn that failed model calls break; empty for none."""
+    broken = (at for at, turn in enumerate(turns) if find_breaking(turn.output.failed_calls, rules.errors))
+    first = next(broken, None)
+    return "" if first is None else script.describe(first)
 
 
 def _is_out_of_reach(error: BaseException) -> bool:
@@ -275,9 +400,9 @@ def _retried(calls: Sequence[Call]) -> bool:
 
 def _wait_s(error: Exception | None, attempt: int) -> float:
     """Seconds until the next attempt: by the provider's Retry-After, else 1, 2, 4 …"""
-    wait_s = None
+    wait_s = getattr(error, "retry_after_s", None)
     with suppress(Exception):  # the error is any app's, and so is its response
-        wait_s = retry_after_s(error.response.headers["retry-after"])  # type: ignore[union-attr]  # as above
+        wait_s = read_pause_s(error.response.headers["retry-after"])  # type: ignore[union-attr]  # as above
     return min(2.0 ** (attempt - 1) if wait_s is None else wait_s, _LONGEST_WAIT_S)
 
 

@@ -28,8 +28,7 @@ def resolve_app(path: str, root: Path) -> App:
     module_name, colon, attribute = path.partition(":")
     if "://" in path:
         raise AppError(
-            f"the app {path!r}: a URL is not a module:attribute; write a function that calls it "
-            "and name that, such as shop.bot:answer"
+            f"the app {path!r}: a URL is not a module:attribute; that of an app begins with http:// or https://"
         )
     if not colon or not module_name or not attribute:
         raise AppError(f"the app {path!r} must be written module:attribute, such as shop.bot:answer")

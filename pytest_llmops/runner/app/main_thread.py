@@ -375,6 +375,7 @@ class _Turn:
 
     async def answer(self, app: App, question: Any) -> Any:
         """Call the app in the main thread, in a copy of the caller's context."""
+        self._is_answered = False  # of the turn before, in a conversation
         if self.in_loop:
             self._answered = RunningLoop(self.host.loop).submit(self.host.run_inside(self, app, question))
         else:

@@ -29,7 +29,7 @@ class Turn(Protocol):
     """One call's use of a place."""
 
     async def answer(self, app: App, question: Any) -> Any:
-        """Call the app; to be called once, in the context of the case."""
+        """Call the app, in the context of the case; a further call begins when the last one was answered."""
 
 
 class Place(Protocol):

@@ -10,11 +10,11 @@ import asyncio
 import math
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from pytest_llmops.detect.seal import seal_result
 from pytest_llmops.documents.file_lock import FileLock
@@ -25,10 +25,13 @@ from pytest_llmops.gates.release import ReleasePlanner
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.golden import input_hash
 from pytest_llmops.golden.files import input_with_files
+from pytest_llmops.metrics.conversations import sample_for, sample_turn
 from pytest_llmops.protocols import Metric, RunListener, traits_of
 from pytest_llmops.recorder.loop_thread import LoopThread
-from pytest_llmops.records import CaseResult, Failure, Golden, Output, Sample, Score
+from pytest_llmops.records import CaseResult, Failure, Golden, Output, Sample, Score, Turn
+from pytest_llmops.registry import split_turn
 from pytest_llmops.runner.app.calls import AppCaller, Called, app_failure
+from pytest_llmops.runner.app.conversation import Script
 from pytest_llmops.runner.app.main_thread import MainThread
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.budget import Budget
@@ -51,11 +54,15 @@ class NotBegunError(LLMOpsError):
     """A case was not run, since the session stops."""
 
 
-class ResultKeeper(Protocol):
-    """Keeps the results of a run beyond its process."""
+class ResultFinder(Protocol):
+    """Has results of an earlier run."""
 
     def find(self, task: Task) -> CaseResult | None:
-        """Return the result of an earlier process, if it may be taken over."""
+        """Return the result that it has, if it may be taken over."""
+
+
+class ResultKeeper(ResultFinder, Protocol):
+    """Keeps the results of a run beyond its process."""
 
     def add(self, result: CaseResult) -> None:
         """Keep a sealed result."""
@@ -76,6 +83,7 @@ class CaseRunner:
         base: The cases of the baseline by id: a repeat that scores lower than there keeps its spans.
         main_thread: Has calls made while the main thread waits for a case.
         journal: Keeps results as they come, and has those of an earlier process that did not come to its end.
+        affected: Has the baseline's results of cases that no change can have touched.
     """
 
     golden: Golden
@@ -90,6 +98,7 @@ class CaseRunner:
     base: Mapping[str, CaseResult] = field(default_factory=dict)
     main_thread: MainThread = field(default_factory=MainThread)
     journal: ResultKeeper | None = None
+    affected: ResultFinder | None = None
     is_started: bool = field(init=False, default=False)
     _futures: dict[str, Future[CaseResult]] = field(default_factory=dict)
     _repeated: Future[Mapping[str, CaseResult]] | None = None
@@ -219,8 +228,9 @@ class CaseRunner:
 
     async def _call_and_score(self, task: Task, *, calls_rival: bool = True) -> CaseResult:
         """Call the app and its rival, score their answers, and seal the result; or take an earlier one."""
-        if self.journal is not None and (found := self.journal.find(task)) is not None:
-            return found
+        for earlier in (self.journal, self.affected):
+            if earlier is not None and (found := earlier.find(task)) is not None:
+                return found
         begun = task.begun or _blank(task)
         repeats = range(count_repeats(begun), task.repeats)
         rival_id = f"{task.id}::rival"  # no id of a case holds a second `::`
@@ -234,7 +244,7 @@ class CaseRunner:
         answers, *rest = called[::step]
         others: Sequence[Called] = [_blame_rival(answer) for answer in rest[0]] if rest else []
         if self.rival is not None and not calls_rival:
-            others = [(app_failure(repeat, _DEADLY_RIVAL), ()) for repeat in repeats]
+            others = [Called(app_failure(repeat, _DEADLY_RIVAL)) for repeat in repeats]
         if task.begun and self.budget is not None:
             answers, others = _within(self.budget, answers), _within(self.budget, others)
 
@@ -257,6 +267,7 @@ class CaseRunner:
                 printed=(*begun.printed, *printed.texts()),
                 error_logs=begun.error_logs + printed.errors,
                 input=case.input,
+                turns=(*begun.turns, *_keep_turns(answers)),
                 spans=(
                     *begun.spans,
                     *keep_spans(self.spans, case.checks, answers, results, self.base.get(task.id)),
@@ -284,11 +295,11 @@ class CaseRunner:
                     await asyncio.sleep(_POLL_S)  # other processes spend of it too, and set no event here
                 self._calling += 1
                 try:
-                    return await caller.call(
-                        case, repeat, input_with_files(task.case, caller.root), task.rules
-                    )
+                    question = Script.of(task.case) if task.case.turns else None
+                    question = question or input_with_files(task.case, caller.root)
+                    return await caller.call(case, repeat, question, task.rules)
                 except CaseFileError as error:
-                    return app_failure(repeat, str(error)), ()
+                    return Called(app_failure(repeat, str(error)))
                 finally:
                     self._calling -= 1
                     self._price_known = True
@@ -316,24 +327,13 @@ class CaseRunner:
             case: Names the recordings of judges.
             others: Answers of the other side.
         """
-        texts = {output.repeat: output.text for output, _ in others if isinstance(output, Output)}
-        samples = [
-            Sample(
-                output=output,
-                input=task.case.input,
-                reference=task.case.reference,
-                relevant=task.case.relevant,
-                spans=spans,
-                case=case,
-                rival=texts.get(output.repeat),
-            )
-            for output, spans in answers
-            if isinstance(output, Output)
-        ]
+        rivals = {called.answer.repeat: called for called in others if isinstance(called.answer, Output)}
+        complete = [called for called in answers if isinstance(called.answer, Output)]
         pairs = {name for name, metric in metrics.items() if self.rival and traits_of(metric).compares}
         jobs: dict[str, Future[Sequence[Result]]] = {}
         failures: list[Result] = []
         for name, metric in metrics.items():
+            samples = [_sample(task, case, name, metric, called, rivals) for called in complete]
             scorable = samples
             if name in pairs:
                 scorable = [sample for sample in samples if sample.rival is not None]
@@ -454,9 +454,48 @@ def _blank(task: Task) -> CaseResult:
     return CaseResult(case=task.id, input_hash=input_hash(task.case))
 
 
+def _sample(  # noqa: PLR0913, PLR0917 - a metric, and both sides of a case
+    task: Task, case: str, name: str, metric: Metric, called: Called, rivals: Mapping[int, Called]
+) -> Sample:
+    """Return what a metric of a case, or of one of its turns, scores of a complete repeat."""
+    rival = rivals.get(called.answer.repeat)
+    turn = split_turn(name)[0]
+    compares = rival is not None and traits_of(metric).compares
+
+    def read(side: Called) -> Sample:
+        sample = Sample(
+            output=cast("Output", side.answer),  # of complete repeats
+            input=task.case.input,
+            reference=task.case.reference,
+            relevant=task.case.relevant,
+            spans=side.spans,
+            case=case,
+            turns=side.turns,
+        )
+        if turn:
+            return sample_turn(sample, turn)
+        return sample_for(metric, sample, reads="transcript" if compares else None)
+
+    return replace(read(called), rival=read(rival).output.text if rival is not None else None)
+
+
+def _keep_turns(answers: Sequence[Called]) -> Iterator[Turn]:
+    """Yield the turns that were answered, as a result has them."""
+    for called in answers:
+        for number, turn in enumerate(called.turns, 1):
+            yield Turn(
+                turn=number,
+                user=turn.asked.user,
+                text=turn.output.text,
+                repeat=called.answer.repeat,
+                tool_calls=turn.output.tool_calls,
+                latency_s=turn.output.latency_s,
+            )
+
+
 def _grow(begun: CaseResult, answers: Sequence[Called], results: Sequence[Result]) -> CaseResult:
     """Add further answers of one side, and their scores, to its result."""
-    made = [*(answer for answer, _ in answers), *results]
+    made = [*(called.answer for called in answers), *results]
     return replace(
         begun,
         outputs=(*begun.outputs, *(output for output in made if isinstance(output, Output))),
@@ -467,10 +506,10 @@ def _grow(begun: CaseResult, answers: Sequence[Called], results: Sequence[Result
 
 def _blame_rival(called: Called) -> Called:
     """Name the rival in a failure that speaks of the app, since the rival was called."""
-    answer, spans = called
+    answer = called.answer
     if isinstance(answer, Failure) and answer.error.startswith("the app "):
         answer = replace(answer, error=f"the rival {answer.error.removeprefix('the app ')}")
-    return answer, spans
+    return called._replace(answer=answer)
 
 
 def _turn_round(metrics: Mapping[str, Metric], results: Sequence[Result]) -> list[Score]:
@@ -485,7 +524,7 @@ def _turn_round(metrics: Mapping[str, Metric], results: Sequence[Result]) -> lis
 
 def _within(budget: Budget, answers: Sequence[Called]) -> Sequence[Called]:
     """Keep the further repeats before the first that the budget stopped; the others are no errors."""
-    for index, (answer, _) in enumerate(answers):
-        if isinstance(answer, Failure) and budget.refused(answer):
+    for index, called in enumerate(answers):
+        if isinstance(called.answer, Failure) and budget.refused(called.answer):
             return answers[:index]
     return answers

@@ -39,12 +39,12 @@ def keep_spans(
         by_repeat[result.repeat].append(result)
     means = means_by_metric(base) if base else {}
     return tuple(
-        replace(span, repeat=answer.repeat, resource={})
-        for answer, spans in answers
+        replace(span, repeat=called.answer.repeat, resource={})
+        for called in answers
         if wanted == "all"
-        or not isinstance(answer, Output)
-        or any(_is_low(result, checks, means) for result in by_repeat[answer.repeat])
-        for span in spans
+        or not isinstance(called.answer, Output)
+        or any(_is_low(result, checks, means) for result in by_repeat[called.answer.repeat])
+        for span in called.spans
     )
 
 

@@ -45,14 +45,14 @@ def report_outputs(
     """Pass the outputs of a task on, with their scores, labelled by the checks of its case."""
     if not listeners:
         return
-    for output, spans in answers:
-        if isinstance(output, Output):
+    for called in answers:
+        if isinstance(output := called.answer, Output):
             scored = ScoredOutput(
                 case=task.id,
                 repeat=output.repeat,
                 input=task.case.input,
                 text=output.text,
-                spans=spans,
+                spans=called.spans,
                 judged=tuple(_judge(task, result) for result in results if result.repeat == output.repeat),
                 latency_s=output.latency_s,
             )

@@ -157,6 +157,27 @@ class SharedStore:
                 services[place] = services.get(place, False) or was_called
         return services
 
+    def report_limits(self, costs: Mapping[str, tuple[float, int]]) -> None:
+        """Hand to the controller the seconds and calls that waited for limits in this process, by host."""
+        path = self.folder / f"worker-{self.worker}.limits"
+        write_atomically(path, json.dumps(dict(costs)).encode(), durable=False)
+
+    def read_limits(self, own: Mapping[str, tuple[float, int]]) -> dict[str, tuple[float, int]]:
+        """
+        Return the seconds of the process that waited longest for a host, and the calls of all.
+
+        Args:
+            own: Of this process, in place of what it may have handed over.
+        """
+        costs = dict(own)
+        for path in sorted(self.folder.glob("*.limits")):
+            if path.name == f"worker-{self.worker}.limits":
+                continue
+            for host, (waited_s, calls) in json.loads(path.read_bytes()).items():
+                longest_s, number = costs.get(host, (0.0, 0))
+                costs[host] = max(longest_s, waited_s), number + calls
+        return costs
+
     def read_stamps(self) -> list[dict[str, str]]:
         """Return the stamps of each process that reported any."""
         return [json.loads(path.read_bytes()) for path in sorted(self.folder.glob("*.stamps"))]

@@ -11,10 +11,11 @@ from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.golden import input_hash
 from pytest_llmops.golden.identity import case_id
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
+from pytest_llmops.metrics.sources import sign_source
 from pytest_llmops.protocols import Metric, traits_of
 from pytest_llmops.recorder import CallRules
-from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, SuiteCheck
-from pytest_llmops.registry import create_metric, metric_options
+from pytest_llmops.records import Case, CaseResult, Check, Failure, Golden, Score, SuiteCheck
+from pytest_llmops.registry import create_metric, metric_options, split_turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,20 @@ class Task:
     def key(self) -> str:
         """Its name among all tasks of a session: a case that is run again is a further task."""
         return f"{self.id}::{self.repeats}" if self.begun else self.id  # no id of a case holds a `::`
+
+
+def is_scored_alike(result: CaseResult, task: Task) -> bool:
+    """Return whether an earlier result has scores of all metrics of a task, by the code of today."""
+    metrics = dict(task.metrics)
+    if {score.metric for score in result.scores} != metrics.keys():
+        return False
+    return all(_is_of(score, metrics[score.metric]) for score in result.scores)
+
+
+def _is_of(score: Score, metric: Metric) -> bool:
+    version = f"{metric.name}|v{metric.version}" if isinstance(metric, DeclaredMetric) else ""
+    code = sign_source(metric, replace(score, signature="")).signature
+    return score.signature.startswith(version) and score.signature.endswith(code)
 
 
 def plan(
@@ -117,6 +132,8 @@ def _metrics(golden: Golden, case: Case, create: Callable[[Check | SuiteCheck], 
         # It may read the case's other checks, such as the success of an attack.
         metrics[own.metric] = (made.of_case(case) if isinstance(made, DeclaredMetric) else None) or made
     for check in golden.suite:
+        if split_turn(check.metric)[0]:  # over the cases that check it
+            continue
         if check.metric in metrics or check.is_bare:  # the mean of the cases that check it themselves
             continue
         try:
@@ -135,4 +152,5 @@ def _can_score(metric: Metric, case: Case, *, paired: bool) -> bool:
     return not (
         ("reference" in metric.needs and case.reference is None and not paired)
         or ("relevant" in metric.needs and not case.relevant)
+        or ("turns" in metric.needs and not case.turns)
     )

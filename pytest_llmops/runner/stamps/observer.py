@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_llmops.gates.stamps import STAMPED
+from pytest_llmops.gates.stamps import STAMPED, join_stamps
+from pytest_llmops.golden.apps import is_url
+from pytest_llmops.protocols import RemoteApp
 from pytest_llmops.records import Golden
 from pytest_llmops.runner.stamps.app_code import AppCode, add_files, find_code
 from pytest_llmops.runner.stamps.environment import restamp_variable, stamp_environment, watched
@@ -21,7 +23,7 @@ from pytest_llmops.runner.stamps.files_read import (
     unwatch,
     watch,
 )
-from pytest_llmops.runner.stamps.packages import stamp_packages
+from pytest_llmops.runner.stamps.packages import restamp_package, stamp_packages
 
 _MOST = 64
 
@@ -37,6 +39,7 @@ class AppObserver:
 
     root: Path
     _apps: list[Any] = field(default_factory=list)
+    _remote: list[RemoteApp] = field(default_factory=list)
     _named: set[str] = field(default_factory=set)
     _known: set[str] = field(default_factory=set)
     _started_s: float = field(default_factory=time.time)
@@ -50,23 +53,28 @@ class AppObserver:
             watch(self.root)
             watched.install()
 
-    def note(self, golden: Golden, apps: Iterable[Any], named: Sequence[str | None]) -> None:
+    def note(self, golden: Golden, apps: Iterable[Any], named: Sequence[object]) -> None:
         """
         Note the apps of a golden file.
 
         Args:
             named: Their import paths; None of an app that was given as it is.
         """
-        known = {id(app) for app in self._apps}
-        self._apps += [app for app in apps if app is not None and id(app) not in known]
-        self._named.update(filter(None, named))
+        known = {id(app) for app in (*self._apps, *self._remote)}
+        for app in apps:
+            if app is not None and id(app) not in known:
+                (self._remote if isinstance(app, RemoteApp) else self._apps).append(app)
+        self._named.update(name for name in named if isinstance(name, str) and not is_url(name))
         self._given |= None in named
         self._known.update((*golden.data, *golden.prompts, golden.path))
+        # Now, and not by a thread, which would break a parse that is under way (python/cpython#106905).
+        _find_code(self._apps, self._named, self.root, given=self._given)
 
     def stamps(self) -> dict[str, str]:
         """Return the stamps as of now; empty where no app was noted."""
+        remote = self._stamp_remote()
         if not self._apps:
-            return {}
+            return remote
         code = _find_code(self._apps, self._named, self.root, given=self._given)
         if further := imported_by(code.facts, self.root) - code.facts.keys():
             code = AppCode(self.root, facts=dict(code.facts), libraries=code.libraries)
@@ -78,7 +86,20 @@ class AppObserver:
             **stamp_packages(sorted(code.libraries)),
         }
         stamps[STAMPED] = "code environment file package" if code.facts else "package"
-        return stamps
+        return join_stamps(stamps, remote)
+
+    def _stamp_remote(self) -> dict[str, str]:
+        """Return the stamps of apps outside of this process: versions of services, files of commands."""
+        stamps: dict[str, str] = {}
+        for app in self._remote:
+            stamps |= app.stamps()
+            stamps |= {
+                name: value
+                for path in app.files()
+                for name, value in restamp_file(path, "", self.root, self._started_s).items()
+            }
+        kinds = {name.partition(":")[0] for name in stamps}
+        return {**stamps, STAMPED: " ".join(sorted(kinds))} if kinds else {}
 
     def restamp(self, stamps: Mapping[str, str]) -> dict[str, str]:
         """
@@ -102,7 +123,7 @@ class AppObserver:
             elif kind == "environment":
                 found |= restamp_variable(about, self.root)
             elif kind == "package":
-                found |= stamp_packages([about])
+                found |= restamp_package(about)
             elif kind != "code":
                 found[name] = value
         return found

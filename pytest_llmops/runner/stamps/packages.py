@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 
 _VERSION = re.compile(r"^Version: *(\S+)", re.MULTILINE)
 
@@ -26,6 +26,27 @@ def stamp_packages(modules: Iterable[str]) -> dict[str, str]:
                 stamps[f"package:{name.replace('.', '-')}"] = known
                 break
     return stamps
+
+
+def restamp_package(name: str) -> dict[str, str]:
+    """
+    Return the stamp of a package that this process may not have imported; empty where it is not installed.
+
+    Args:
+        name: As a stamp has it.
+    """
+    stamps = stamp_packages([name])
+    if (stamp := f"package:{name}") not in stamps:
+        versions = {_version_of(part) for part in _installed().get(name, ())}
+        if len(versions) == 1:  # of several that share a name nobody knows which one it was
+            stamps[stamp] = versions.pop()
+    return stamps
+
+
+@lru_cache(maxsize=1)
+def _installed() -> Mapping[str, Sequence[str]]:
+    """The distributions of each module, which takes a look at all that are installed."""
+    return packages_distributions()
 
 
 @lru_cache(maxsize=1_024)

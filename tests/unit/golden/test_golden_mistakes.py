@@ -15,7 +15,8 @@ from pytest_llmops.registry import known_metrics
 
 # What cannot stand in a text file.
 CASE_KEYS = (
-    "id, input, reference, relevant, tags, live, repeats, group, description, metadata, skip, xfail, checks"
+    "id, input, turns, history, reference, relevant, tags, live, repeats, group, "
+    "description, metadata, skip, xfail, checks"
 )
 BYTES = [
     pytest.param(

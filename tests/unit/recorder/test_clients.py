@@ -13,6 +13,7 @@ import pytest
 from pytest_llmops import run_golden
 from pytest_llmops.errors import BudgetError, CassetteError
 from pytest_llmops.features.mutate.replies import REFUSAL, Replies
+from pytest_llmops.recorder.limits.gate import Limits
 from pytest_llmops.records import Case, Check, Golden
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.settings import Settings
@@ -84,6 +85,43 @@ def test_it_is_recorded_and_replayed_without_a_connection(
     assert (replayed.outcome, replayed.text, replayed.key) == ("replayed", TEXT, made.key)
     assert len(provider.asked) == 1
     assert tried == []
+
+
+@each_client
+def test_a_limit_is_waited_for(ask: Shape, recorder, provider: ProviderServer):
+    """What is kept, counted and replayed is the answer alone."""
+    provider.refusals = [(429, {"Retry-After": "0.05"}), (503, {"Retry-After": "0.05"}), (429, {})]
+    limits, run = Limits(), recorder()
+    run.obey(limits)
+    with run.recording(CASE, 0) as log:
+        assert ask(provider.url, QUESTION) == TEXT
+
+    assert [(call.outcome, call.status, call.text) for call in log.calls] == [("made", 200, TEXT)]
+    assert log.calls[0].duration_s < log.pauses.total_s() + 5
+    assert len(provider.asked) == 4
+    assert len(set(provider.bodies)) == 1
+    ((waited_s, calls),) = limits.costs().values()
+    assert waited_s > 0
+    assert calls == 3
+    with recorder("none").recording(CASE, 0) as log:
+        assert ask(provider.url, QUESTION) == TEXT
+    assert len(provider.asked) == 4
+
+
+@each_client
+def test_a_limit_without_end_reaches_it(ask: Shape, recorder, provider: ProviderServer):
+    if ask.__name__ == "cohere_sync":
+        pytest.skip("its client sleeps for a day by itself")
+    provider.refusals = [(429, {"Retry-After": "86400"})] * 40
+    run = recorder()
+    run.obey(Limits())
+    with run.recording(CASE, 0) as log, suppress(Exception):
+        assert not ask(provider.url, QUESTION)
+
+    place = provider.url.removeprefix("http://")
+    assert log.limited == f"limited by {place} for 86,400 s, as it says itself (Retry-After)"
+    assert {(call.outcome, call.status) for call in log.calls} == {("failed", 429)}
+    assert {call.reason.partition(": ")[0] for call in log.calls} == {log.limited}
 
 
 @each_client

@@ -7,12 +7,14 @@ import importlib
 import os
 import sys
 import textwrap
+from importlib.metadata import version
 
 import pytest
 
 from pytest_llmops.records import Golden
 from pytest_llmops.runner.stamps.app_code import find_code
 from pytest_llmops.runner.stamps.observer import AppObserver
+from pytest_llmops.runner.stamps.packages import restamp_package
 
 ANSWER = "\ndef answer(question):\n    return question\n"
 READS = {
@@ -347,3 +349,11 @@ def test_a_library_that_is_imported_meanwhile_ends_nothing(tmp_path, monkeypatch
     finally:
         gc.set_threshold(*before)
         gc.callbacks.remove(import_another)
+
+
+def test_a_package_that_is_not_imported_yet_has_the_version_of_its_distribution(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "markdown_it"]:
+        monkeypatch.delitem(sys.modules, name)
+
+    assert restamp_package("markdown_it")["package:markdown_it"] == version("markdown-it-py")
+    assert "package:not_there" not in restamp_package("not_there")

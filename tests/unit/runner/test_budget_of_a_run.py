@@ -93,7 +93,7 @@ def test_no_more_calls_reach_the_server_and_cases_beyond_are_errors(golden, sett
 
 
 def test_what_a_client_tries_again_counts(golden, settings, server, app):
-    server.fault = "429"
+    server.fault = "500"
     run_golden(golden(4), app(max_retries=3), settings=settings("5 calls", concurrency=1))
     assert len(server.requests) == 5
 

@@ -1,4 +1,5 @@
 // A case: why it has its status, what went in, what came out and what came out before, and how that came about.
+import { Conversation } from "./conversation.jsx";
 import { Command, CopyButton } from "./copy.jsx";
 import { useKeys } from "./keyboard.js";
 import { repeatsOf, worstRepeat } from "./measures.js";
@@ -27,6 +28,7 @@ export function Case({ report, subject, repeat: wanted, ask }) {
   const before = subject.before?.outputs ?? [];
   // The repeat of the baseline that stands in the same place, or its nearest: the two may have repeated unequally.
   const old = before[Math.min(Math.max(at, 0), before.length - 1)];
+  const turns = subject.turns.filter((turn) => turn.repeat === repeat);
   return (
     <article>
       <h1 tabIndex={-1}>
@@ -39,13 +41,14 @@ export function Case({ report, subject, repeat: wanted, ask }) {
       </div>
       <Verdicts of={subject.verdicts} />
       <Failures of={subject.failures} />
-      {subject.input != null && (
+      {subject.input != null && !turns.length && (
         <section>
           <h2>Input</h2>
           <Value of={subject.input} />
         </section>
       )}
       {repeats.length > 1 && <Repeats of={repeats} chosen={repeat} choose={choose} />}
+      <Conversation of={turns} />
       <Outputs output={output} old={old} />
       <Reference of={subject.reference} output={output?.text} />
       <Scores report={report} subject={subject} repeat={repeat} />

@@ -66,6 +66,8 @@ const output = shape({
   marks: list(shape({ text: text, metric: text, reason: text })),
 });
 
+const turn = shape({ repeat: count, turn: count, user: text, text: text, missed: list(text) });
+
 const span = shape({
   repeat: count,
   span_id: text,
@@ -98,6 +100,7 @@ const goldenCase = shape({
   before: optional(shape({ outputs: list(output), scores: map(list(number)) })),
   scores: list(shape({ metric: text, repeat: count, value: number, reason: text })),
   failures: list(shape({ metric: text, stage: text, error: text, repeat: count, traceback: text })),
+  turns: list(turn),
   spans: list(span),
   command: text,
 });

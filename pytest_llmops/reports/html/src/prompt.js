@@ -18,6 +18,14 @@ export function promptFor(report, subject, output, old) {
     list("Verdicts", worstFirst(verdicts).map(verdictLine)),
     ...failures.map(({ error, traceback }) => fenced("Failure", traceback || error)),
     fenced("Input", written(input)),
+    ...subject.turns
+      .filter(({ repeat }) => repeat === output?.repeat)
+      .map(({ turn, user, text, missed }) =>
+        fenced(
+          [`Turn ${turn}`, ...missed.map((check) => `misses ${line(check)}`)].join(", "),
+          `user: ${user}\n\napp: ${text}`,
+        ),
+      ),
     fenced("Output of this run", output?.text),
     fenced("Output of the baseline", old?.text),
     fenced("Reference", reference),

@@ -34,7 +34,7 @@ function ToolCall({ call, old, isCompared }) {
     <li>
       <p>
         <code>{short(name)}</code>
-        {decision && <span class="label">{short(decision, 60)}</span>}
+        {call && decision && <span class="label">{short(decision, 60)}</span>}
         {!call && <span class="label gone">gone</span>}
         {isCompared && !old && <span class="label came">new</span>}
         {changed.length > 0 && <span class="label came">{changed.join(", ")} changed</span>}

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_llmops import Score, ToolCall
+from pytest_llmops.records import Failure
 from tests import scoring
 
 SHIPPING = (
@@ -14,6 +15,10 @@ SHIPPING = (
     "Harebell Parcels. Saturday delivery costs £5.95, and a locker £2.95. Iceland is not served at present. "
     "Points can pay for goods but not for gift cards."
 )
+
+
+def is_inapplicable(result):
+    return isinstance(result, Failure) and result.stage == "inapplicable"
 
 
 def rate(text, *, passages=(SHIPPING,), **more):
@@ -40,7 +45,6 @@ def test_a_name_is_looked_for_as_a_word(name, source, found):
     [
         ("Ask for Mr Krummholz at the desk.", True),
         ("It costs £4.", True),
-        ("I could not find that in our documents.", False),
     ],
 )
 def test_without_any_source_each_fact_is_invented(text, wrong):
@@ -63,7 +67,6 @@ def test_without_any_source_each_fact_is_invented(text, wrong):
         ("Delivery in the UK is £3.95, within two to four days.", None),
         ("**Saturday delivery** costs 5.95 pounds. [shipping#saturday]", None),
         ("If Iceland is served, we write to you.", None),
-        ("I could not find that in our documents.", None),
     ],
 )
 def test_a_wrong_fact_is_found(text, kind):
@@ -80,9 +83,9 @@ def test_a_name_is_wrong_beside_results_of_tools_if_the_reference_has_another():
     calls = [ToolCall(name="carrier", result={"days": 3})]
     text = "It is sent with Harebell."
 
-    assert rate(text, passages=None, calls=calls).value == 1
+    assert is_inapplicable(rate(text, passages=None, calls=calls))
     assert rate(text, passages=None, calls=calls, reference="It is sent with Ashcombe.").value == 0
-    assert rate(text, passages=None, calls=calls, reference="It is sent within days.").value == 1
+    assert is_inapplicable(rate(text, passages=None, calls=calls, reference="It is sent within days."))
 
 
 def test_a_key_of_a_tool_says_what_it_is_called_if_it_is_true():
@@ -124,9 +127,13 @@ def test_the_reference_decides_between_values_of_one_sentence():
     assert rate(text, passages=[passage], reference="Resoling costs £79 with a new rand.").value == 0
 
 
-@pytest.mark.parametrize(("answer", "value"), [("No, it is not.", 0), ("Yes.", 1), ("No one knows.", 1)])
+@pytest.mark.parametrize(("answer", "value"), [("No, it is not.", 0), ("Yes.", 1)])
 def test_yes_is_not_no(answer, value):
     assert rate(answer, passages=None, reference="Yes, it is.").value == value
+
+
+def test_no_one_is_no_no():
+    assert is_inapplicable(rate("No one knows.", passages=None, reference="Yes, it is."))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +143,7 @@ def test_yes_is_not_no(answer, value):
         ("Order FW-10427 earns 14 points.", 0),
         ("There are two: Cairn fleece for £79 and Plover for £89.", 1),
         ("There are three: Cairn fleece for £79 and Plover for £89.", 0),
-        ("Your order brings Trailmarks points.", 1),  # the app's own word: tools return no sentences
+        ("Your order brings 40 Trailmarks points.", 1),  # the app's own word: tools return no sentences
     ],
 )
 def test_results_of_tools_are_sources(text, value):
@@ -158,7 +165,7 @@ def test_results_of_tools_are_sources(text, value):
 def test_what_the_question_says_is_not_checked():
     text = "With boots that are ten months old, it is free."
 
-    assert rate(text, question="My boots are ten months old.").value == 1
+    assert is_inapplicable(rate(text, question="My boots are ten months old."))
     assert rate(text).value == 0
 
 
@@ -176,7 +183,7 @@ def test_numbered_items_are_no_numbers():
         ({"against": ["reference"]}, "It costs £3.95.", 0),
         ({"against": ["passages"]}, "It costs £3.95.", 1),
         ({"against": ["passages"]}, "It costs £4.50.", 0),
-        ({"kinds": ["date"]}, "It costs £9.", 1),
+        ({"kinds": ["date", "number"]}, "It costs £9.", 0),
     ],
 )
 def test_sources_and_kinds_can_be_chosen(options, text, value):
@@ -254,3 +261,160 @@ def test_facts_of_any_script_and_markup_are_compared(text, reference, value):
 )
 def test_names_are_not_checked_where_all_nouns_have_capitals(text, source, value):
     assert rate(text, passages=(source,)).value == value
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        (
+            "\u706b\u661f\u4e0a\u6709\u751f\u547d\u3002",
+            "\u56fe\u4e66\u9986\u6bcf\u5929\u4e5d\u70b9\u5f00\u95e8\u3002",
+        ),
+        ("Es gibt dort einen Garten mit alten B\u00e4umen.", "Der Laden ist am Sonntag zu."),
+        ("The lining feels soft.", "The lining feels rough."),
+        ("I do not know that.", "It opens at 9:00."),
+        (
+            "\u0391\u03bd\u03bf\u03b9\u03c7\u03c4\u03cc \u03c4\u03bf \u03c0\u03c1\u03c9\u03af.",
+            "\u039a\u03bb\u03b5\u03b9\u03c3\u03c4\u03cc.",
+        ),
+    ],
+)
+def test_an_answer_without_a_fact_that_can_be_compared_has_no_score(text, source):
+    result = rate(text, passages=[source])
+
+    assert is_inapplicable(result)
+    assert result.error.startswith("not applicable: ")
+    assert "check it with" in result.error
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "reason"),
+    [
+        ("Standard delivery costs £3.95.", {}, "1 fact compared"),
+        ("Saturday delivery costs £7.95.", {}, "number '£7.95': in no source; 2 facts compared"),
+        ("Saturday delivery costs £7.95.", {"kinds": ["date"]}, "1 fact compared"),
+        (
+            "Le samedi, la livraison pour le client est de 5,95 euros et de 2 jours.",
+            {},
+            "it is not in English",
+        ),
+    ],
+)
+def test_the_score_says_how_much_was_compared(text, options, reason):
+    assert reason in rate(text, **options).reason
+
+
+def test_a_refusal_is_compared_with_a_refusal():
+    text = "I am sorry, I could not find any information about that."
+
+    assert rate(text, reference="I could not find that in our documents.").value == 1
+    assert is_inapplicable(rate(text, reference="It takes a while."))
+
+
+@pytest.mark.parametrize(
+    ("source", "right", "wrong"),
+    [
+        ("Take 500mg of it.", "Take 0.5 g of it.", "Take 800mg of it."),
+        ("Take 50 mcg of it.", "Take 0.05 mg of it.", "Take 50 mg of it."),
+        ("Set it to 32 psi.", "Set it to 220.6 kPa.", "Set it to 32 bar."),
+        ("It costs 80 CHF.", "It costs CHF 80.", "It costs 80 EUR."),
+        ("It costs 5 million euros.", "It costs EUR 5,000,000.", "It costs 5 billion euros."),
+        ("The link has 100 Mbit/s.", "The link has 0.1 Gbit/s.", "The link has 100 MB/s."),
+        ("The limit is 50 km/h.", "The limit is 50 km/h.", "The limit is 50 mph."),
+        ("It needs 230V.", "It needs 0.23 kV.", "It needs 120V."),
+        ("It needs 5 GHz.", "It needs 5000 MHz.", "It needs 5 MHz."),
+        ("Install Python 3.11.2.", "Install Python v3.11.2.", "Install Python 3.11.4."),
+        ("Install Python 3.11.2.", "Install Python 3.11.", "Install Python 3.1."),
+        ("The host is 10.0.0.12.", "Use 10.0.0.12 for it.", "Use 10.0.0.21 for it."),
+        ("See https://www.example.org/a/b.", "See example.org/a/b.", "See example.org/a/c."),
+        ("Write to help@example.org.", "Mail help@example.org.", "Mail sales@example.org."),
+        ("Call +49 30 123456.", "Call 030 123456.", "Call 030 123465."),
+        ("The article is 12-345-67.", "It is article 12-345-67.", "It is article 12-345-76."),
+        ("It has an rtx4090 card.", "An rtx4090 is in it.", "It has an rtx4080 card."),
+        ("You get 3 visits per day.", "You get 3 visits a day.", "You get 3 visits per week."),
+        ("It runs once per day.", "It runs once a day.", "It runs once per week."),
+        ("You pay $4 monthly for it.", "You pay $4 a month for it.", "You pay $4 a year for it."),
+        ("He came third in it.", "He came 3rd in it.", "He came 4th in it."),
+        ("It was built in 1845.", "It was built in the 19th century.", "It was built in the 18th century."),
+        ("It was built in 1845.", "It was built in the 1840s.", "It was built in the 1850s."),
+        ("It has 4,870 seats.", "It has about 5,000 seats.", "It has about 6,000 seats."),
+        ("It has 4,870 seats.", "It has over 4,800 seats.", "It has over 4,900 seats."),
+        ("It has 5,731,220 readers.", "It has 5.7 million readers.", "It has 7.5 million readers."),
+        ("It holds at least 5 litres.", "It holds 5 litres or more.", "It holds at most 5 litres."),
+        ("The id is 12345678901234567890.", "It is 12345678901234567890.", "It is 12345678901234567891."),
+        (
+            "\u56fe\u4e66\u9986\u6bcf\u5929\u65e9\u4e0a\u4e5d\u70b9\u5f00\u95e8\u3002",
+            "9:00 \u5f00\u95e8",
+            "\u56fe\u4e66\u9986\u516b\u70b9\u5f00\u95e8",
+        ),
+        (
+            "\u671f\u9650\u662f\u516d\u5341\u5929\u3002",
+            "\u671f\u9650\u662f60\u5929",
+            "\u671f\u9650\u662f\u4e5d\u5341\u5929",
+        ),
+        (
+            "\u5165\u5834\u6599\u306f\u4e8c\u5341\u4e94\u5186\u3067\u3059\u3002",
+            "\uff12\uff15\u5186\u3067\u3059",
+            "\u4e09\u5341\u4e94\u5186\u3067\u3059",
+        ),
+        (
+            "\ub3c4\uc11c\uad00\uc740 \uc544\ud649 \uc2dc\uc5d0 \uc5fd\ub2c8\ub2e4.",
+            "9\uc2dc\uc5d0 \uc5fd\ub2c8\ub2e4",
+            "\uc5ec\ub35f \uc2dc\uc5d0 \uc5fd\ub2c8\ub2e4",
+        ),
+        (
+            "\u0e40\u0e1b\u0e34\u0e14 \u0e59 \u0e42\u0e21\u0e07",
+            "\u0e40\u0e1b\u0e34\u0e14 9 \u0e42\u0e21\u0e07",
+            "\u0e40\u0e1b\u0e34\u0e14 \u0e58 \u0e42\u0e21\u0e07",
+        ),
+        (
+            "\u0627\u0644\u0633\u0627\u0639\u0629 \u0669",
+            "\u0627\u0644\u0633\u0627\u0639\u0629 9",
+            "\u0627\u0644\u0633\u0627\u0639\u0629 \u0668",
+        ),
+        (
+            "\u096f \u092c\u091c\u0947 \u0916\u0941\u0932\u0924\u093e \u0939\u0948",
+            "9 \u092c\u091c\u0947",
+            "\u096e \u092c\u091c\u0947",
+        ),
+    ],
+)
+def test_values_of_any_form_are_compared(source, right, wrong):
+    assert rate(right, passages=[source]).value == 1
+    assert rate(wrong, passages=[source]).value == 0
+
+
+TOWER = "The tower was built by Marlow Hart in Corveth before the bridge, and all of its rooms are open."
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (TOWER, None),
+        ("The tower was built by Marlow Hart in Corveth after the bridge.", "comparison"),
+        ("The tower was built by Marlow Hart in Corveth, and some of its rooms are open.", "quantifier"),
+        ("The bridge was built by Marlow Hart in Corveth before the tower.", "swap"),
+        ("The tower was built in Corveth by Marlow Hart before the bridge.", None),
+    ],
+)
+def test_an_edit_that_turns_a_sentence_of_the_source_is_found(text, kind):
+    result = rate(text, passages=[TOWER])
+
+    assert [wrong["kind"] for claim in result.evidence for wrong in claim["wrong"]][:1] == (
+        [kind] if kind else []
+    )
+
+
+def test_what_and_joins_may_change_places():
+    source = "Red tents and blue tents are sold in Corveth during the summer."
+
+    assert (
+        rate("Blue tents and red tents are sold in Corveth during the summer.", passages=[source]).value == 1
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["Die Frist betr\u00e4gt 60 Tage.", "Bis zur R\u00fcckgabe bleiben 60 Tage."]
+)
+def test_german_nouns_are_no_names(text):
+    assert rate(text, passages=["Es sind 60 Tage."]).value == 1

@@ -51,8 +51,6 @@ def test_an_added_lie_is_the_score_of_the_answer():
 
 def test_always_is_not_never():
     text = "Always put boots on a radiator, because leather cracks above 40 degrees."
-    # The reason why this metric exists.
-    assert scoring.rate("facts", text, passages=(BOOTS,)).value == 1
     result = rate(text)
     assert not is_green(result)
     assert result.evidence[0]["source"].startswith("Never put boots on a radiator")

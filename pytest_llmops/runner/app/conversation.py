@@ -1,0 +1,182 @@
+"""Conversations: what an app is called with at each turn, found by its signature, and by which session."""
+
+from __future__ import annotations
+
+import inspect
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pytest_llmops.errors import AppError
+from pytest_llmops.metrics.conversations import list_messages
+from pytest_llmops.printable import excerpt, printable
+from pytest_llmops.protocols import App, RemoteApp
+from pytest_llmops.records import Case, CaseTurn, TurnOutput
+
+SESSIONS = ("session", "session_id", "thread", "thread_id")
+"""Names of a parameter by which an app keeps its conversations apart."""
+
+_MESSAGES = "messages"
+_LETTERS = "abcdef"  # no digits, so that nothing takes a session for a number of a person
+_MARK, _RANDOM = "fabacade", 22
+SESSION_PATTERN = f"{_MARK}-[a-f]{{4}}-4[a-f]{{3}}-a[a-f]{{3}}-[a-f]{{12}}"
+"""Finds the sessions of conversations in a request, of whose identity they are no part."""
+
+_REMEDY = (
+    f"let its first parameter take the messages so far, a list of role and content, or add a parameter "
+    f"{', '.join(SESSIONS[:-1])} or {SESSIONS[-1]}, by which it keeps conversations apart"
+)
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """
+    A conversation as its user leads it.
+
+    Attributes:
+        turns: At least one.
+        history: Messages before the first turn.
+    """
+
+    turns: tuple[CaseTurn, ...]
+    history: tuple[Mapping[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, case: Case) -> Script:
+        return cls(turns=case.turns, history=case.history)
+
+    def messages(self) -> list[Any]:
+        """Return the messages of the user, with the history before them."""
+        return [
+            *list_messages(self.history, ()),
+            *({"role": "user", "content": turn.user} for turn in self.turns),
+        ]
+
+    def describe(self, answered: int) -> str:
+        """Name the turn after so many answered ones, for the end of the reason why it broke."""
+        if answered >= len(self.turns):
+            return ""
+        return f" (turn {answered + 1}: {excerpt(self.turns[answered].user)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calling:
+    """
+    How an app is called in a conversation.
+
+    Attributes:
+        session: The name of its parameter for the session; empty for none.
+        takes_messages: Its first argument is the list of messages, else the text of the user's message.
+    """
+
+    session: str
+    takes_messages: bool
+
+    def bind(self, app: App, session: str) -> App:
+        """Return the app with its session."""
+        return partial(app, **{self.session: session}) if self.session else app
+
+    def question(self, script: Script, turns: Sequence[TurnOutput]) -> Any:
+        """Return the argument of the next turn."""
+        user = script.turns[len(turns)].user
+        if not self.takes_messages:
+            return user
+        return [*list_messages(script.history, turns), {"role": "user", "content": user}]
+
+
+def find_calling(app: App) -> Calling:
+    """
+    Find out how an app is called in a conversation.
+
+    Raises:
+        AppError: It takes one text at a time and no session, or something else that is not there.
+    """
+    if isinstance(app, RemoteApp):
+        if not app.conversation:
+            raise AppError("has neither {{ messages }} nor {{ session }} in its request; add one of them")
+        return Calling(session="session", takes_messages=app.conversation == _MESSAGES)
+    try:
+        parameters = list(inspect.signature(app).parameters.values())
+    except (TypeError, ValueError):  # of a callable of C: nothing speaks against messages
+        return Calling(session="", takes_messages=True)
+    sessions = [
+        parameter
+        for parameter in parameters
+        if parameter.name in SESSIONS and parameter.kind != inspect.Parameter.POSITIONAL_ONLY
+    ]
+    others = [parameter for parameter in parameters if parameter not in sessions]
+    first = next((parameter for parameter in others if parameter.kind in _POSITIONAL), None)
+    several = any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in others)
+    if first is None and not several:
+        raise AppError(f"takes no message; {_REMEDY}")
+    if lacking := [_show(parameter) for parameter in _list_required(others) if parameter is not first]:
+        raise AppError(f"needs {lacking[0]} too, which no conversation has; give it a default")
+    if len(sessions) > 1 and len(needed := _list_required(sessions)) > 1:
+        names = " and ".join(parameter.name for parameter in needed)
+        raise AppError(f"has several parameters for the session, {names}; leave one of them")
+    if sessions:
+        chosen = next(iter([*_list_required(sessions), *sessions]))
+        return Calling(session=chosen.name, takes_messages=first is not None and first.name == _MESSAGES)
+    if first is not None and first.annotation in {str, "str"}:
+        raise AppError(f"takes one text at a time ({_show(first)}) and no session; {_REMEDY}")
+    return Calling(session="", takes_messages=True)
+
+
+def check_calling(app: App, name: str, *, with_history: bool) -> None:
+    """
+    Check that an app can hold a conversation.
+
+    Args:
+        name: Of the app, for messages.
+        with_history: The conversation begins with messages that were said before.
+
+    Raises:
+        AppError: It cannot; with the remedy.
+    """
+    try:
+        calling = find_calling(app)
+    except AppError as error:
+        raise AppError(f"{name} can hold no conversation: it {error}") from None
+    if with_history and not calling.takes_messages:
+        raise AppError(
+            f"{name} cannot be given a history: it takes one message and a {calling.session}. Write the "
+            f"history as turns, or name its first parameter {_MESSAGES}"
+        )
+
+
+def check_conversations(app: App, name: str, cases: Iterable[Case]) -> None:
+    """
+    Check, before any call, that an app can hold the conversations of cases.
+
+    Raises:
+        AppError: It cannot; with the first such case.
+    """
+    for case in cases:
+        if case.turns:
+            place = f"{case.source.path}:{case.source.line}: " if case.source else ""
+            try:
+                check_calling(app, name, with_history=bool(case.history))
+            except AppError as error:
+                raise AppError(f"{place}{case.id}: {error}") from None
+
+
+def open_session() -> str:
+    """Return a session that no other conversation has, in the form of a UUID."""
+    letters = "".join(secrets.choice(_LETTERS) for _ in range(_RANDOM))
+    return f"{_MARK}-{letters[:4]}-4{letters[4:7]}-a{letters[7:10]}-{letters[10:]}"
+
+
+def _list_required(parameters: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [
+        parameter
+        for parameter in parameters
+        if parameter.default is parameter.empty and parameter.kind not in variable
+    ]
+
+
+def _show(parameter: inspect.Parameter) -> str:
+    return printable(str(parameter), 80)

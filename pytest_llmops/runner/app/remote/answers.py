@@ -1,0 +1,311 @@
+"""Reads the parts of a service's answer by their JSONPaths, and what a line of a command says."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from pytest_llmops.errors import AnswerError, hint
+from pytest_llmops.golden.apps import OPTIONAL, HttpApp, parse_path
+from pytest_llmops.printable import excerpt, name_some, printable
+from pytest_llmops.runner.app.returned import translate
+
+_TEXTS = ("text", "output", "answer", "reply", "response", "message", "content", "final_output")
+_FURTHER = ("passages", "tool_calls", "usage", "model")
+_IDS = ("id", "source", "document_id", "doc_id", "url", "title", "name")
+_PASSAGE_TEXTS = ("text", "content", "page_content", "snippet", "chunk")
+_ARGUMENTS = ("arguments", "args", "input", "parameters")
+_READ = ("prompt_tokens", "input_tokens")
+_WROTE = ("completion_tokens", "output_tokens")
+_NAMED = 6
+_SHOWN = 60
+
+Answer = dict[str, Any]
+"""As a function may return it: `text`, and where known `passages`, `tool_calls`, `usage` and `model`."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """
+    Parse JSON.
+
+    Raises:
+        ValueError: It is none, or contains a number that is none.
+    """
+
+    def refuse(name: str) -> NoReturn:
+        raise ValueError(f"{name} is no number")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def read_parts(spec: HttpApp, data: Any) -> Answer:
+    """
+    Read the answer of a service, a JSON value, by the JSONPaths of its app.
+
+    Raises:
+        AnswerError: There is nothing at a path, or something else.
+    """
+    answer = read_any(data) if not spec.answer else {}
+    if spec.passages:
+        answer["passages"] = [_passage(found) for found in find(spec.passages, data, "passages")]
+    if spec.tool_calls:
+        answer["tool_calls"] = [_tool_call(found) for found in find(spec.tool_calls, data, "tool_calls")]
+    if spec.tokens and (found := find(spec.tokens, data, "tokens")):
+        answer["usage"] = _usage(found[-1])
+    if spec.answer:
+        answer["text"] = join_texts(find(spec.answer, data, "answer"), calls=bool(answer.get("tool_calls")))
+    return answer
+
+
+def read_any(data: Any) -> Answer:
+    """
+    Read an answer whose place is not described: what a function may return, or one text by its usual name.
+
+    Raises:
+        AnswerError: It is something else.
+    """
+    if isinstance(data, str):
+        return {"text": data}
+    if not isinstance(data, Mapping):
+        raise AnswerError(f"the answer is {excerpt(data)}; write answer: with the JSONPath of its text")
+    further = {name: data[name] for name in _FURTHER if data.get(name) is not None}
+    if isinstance(usage := further.get("usage"), Mapping):
+        further["usage"] = {"calls": 0, **usage}
+    for name in ("text", "output"):
+        if isinstance(data.get(name), str):
+            return {"text": data[name], **further}
+    known = translate(data)
+    if isinstance(known, str):
+        return {"text": known}
+    if known is not data and isinstance(known, Mapping):
+        return dict(known)
+    texts = [name for name in _TEXTS if isinstance(data.get(name), str)]
+    if len(texts) == 1:
+        return {"text": data[texts[0]], **further}
+    names = _names(data)
+    raise AnswerError(
+        f"the answer has no text of a known name; it has: {names}. Write answer: with its JSONPath"
+    )
+
+
+def join_texts(found: Sequence[Any], *, calls: bool = False) -> str:
+    """
+    Return the text of an answer, or of a part of a stream; values that are no text as JSON.
+
+    Args:
+        calls: It calls tools, so that it may have no text.
+    """
+    if found == [None] or not found:
+        if calls:
+            return ""
+        raise AnswerError("the text of the answer is null")
+    return "".join(
+        part if isinstance(part, str) else json.dumps(part, ensure_ascii=False)
+        for part in found
+        if part is not None
+    )
+
+
+def find(path: str, data: Any, key: str) -> list[Any]:
+    """
+    Return what is at a JSONPath.
+
+    An empty list has no items, and null none either. A message of OpenAI's that calls no tool says so by
+    leaving them out.
+
+    Raises:
+        AnswerError: There is nothing, and the path does not end in `?`.
+    """
+    parsed = parse_path(path)
+    if found := [match.value for match in parsed.find(data)]:
+        return found
+    if path.endswith(OPTIONAL):
+        return []
+    holder = parsed
+    if _kind(parsed) == "Child" and _kind(parsed.right) in {"Slice", "Filter"}:
+        holder = parsed.left
+        holders = [match.value for match in holder.find(data)]
+        if holders and all(value is None or isinstance(value, list) for value in holders):
+            return []
+    if key == "tool_calls" and _kind(holder) == "Child":
+        messages = [match.value for match in holder.left.find(data)]
+        if messages and all(isinstance(message, Mapping) and "role" in message for message in messages):
+            return []
+    raise AnswerError(f"the answer has nothing at {path} ({key}){_describe_nearest(parsed, data)}")
+
+
+def _kind(parsed: Any) -> str:
+    return type(parsed).__name__
+
+
+def _describe_nearest(parsed: Any, data: Any) -> str:
+    """Describe what is at the longest part of a JSONPath at which there is something."""
+    step = parsed
+    while _kind(step) == "Child":
+        wanted, step = step.right, step.left
+        if found := [match.value for match in step.find(data)]:
+            if not isinstance(found[0], Mapping):
+                return f"; {step} is {excerpt(found[0])}"
+            near = next((hint(str(name), map(str, found[0])) for name in getattr(wanted, "fields", ())), "")
+            return f".{near} It has: {_names(found[0])}" if near else f"; it has: {_names(found[0])}"
+    return ""
+
+
+def _names(mapping: Mapping[Any, Any]) -> str:
+    return name_some([printable(str(name), _SHOWN) for name in mapping], _NAMED) or "nothing"
+
+
+def find_rest(spec: HttpApp, data: Any) -> Any:
+    """Return what no path of an app's takes out of an answer; None where that is nothing."""
+    paths = [path for path in (spec.answer, spec.passages, spec.tool_calls, spec.tokens) if path]
+    rest = copy.deepcopy(data)
+    for path in paths or [f"$.{name}" for name in ("text", "output")]:
+        with suppress(Exception):  # of the library, which then leaves more than needed
+            parsed = parse_path(path)
+            if _kind(parsed) == "Root":
+                return None
+            rest = parsed.filter(lambda _: True, rest)
+    return rest if rest not in ({}, [], None, "") and isinstance(rest, dict | list) else None
+
+
+def _first(value: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return next((value[name] for name in names if value.get(name) is not None), None)
+
+
+def _passage(value: Any) -> Any:
+    """Read a text, or an object with an id and a text under one of their usual names."""
+    if not isinstance(value, Mapping):
+        return value
+    metadata = value.get("metadata")
+    id_ = _first(value, _IDS)
+    if id_ is None and isinstance(metadata, Mapping):
+        id_ = _first(metadata, _IDS)
+    text = _first(value, _PASSAGE_TEXTS)
+    if id_ is None and text is None:
+        raise AnswerError(f"a passage has neither an id nor a text; it has: {_names(value)}")
+    return {"id": text if id_ is None else id_, "text": text or "", "score": value.get("score")}
+
+
+def _tool_call(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    function = value.get("function")
+    call = function if isinstance(function, Mapping) else value
+    if "name" not in call:
+        return call  # which is refused by its names
+    return {
+        "name": call["name"],
+        "arguments": _first(call, _ARGUMENTS),
+        "decision": value.get("decision"),
+        "result": _first(value, ("result", "output")),
+    }
+
+
+def _usage(value: Any) -> dict[str, Any]:
+    """Read the tokens under the names of OpenAI or Anthropic."""
+    if not isinstance(value, Mapping):
+        raise AnswerError(
+            f"tokens must be an object with prompt_tokens and completion_tokens, not {excerpt(value)}"
+        )
+    read, wrote = _first(value, _READ), _first(value, _WROTE)
+    if read is None or wrote is None:
+        raise AnswerError(f"tokens have no prompt_tokens and completion_tokens; they have: {_names(value)}")
+    further = {name: value[name] for name in ("cost_usd", "calls") if value.get(name) is not None}
+    # No number of calls is made up: nobody here saw any.
+    return {"calls": 0, "prompt_tokens": read, "completion_tokens": wrote, **further}
+
+
+class Parts:
+    """
+    The answer of a service that comes in parts.
+
+    Attributes:
+        text: Of the parts so far.
+        rest: What no path takes out of them.
+    """
+
+    def __init__(self, spec: HttpApp) -> None:
+        """Begin without a part."""
+        self._spec = spec
+        self._texts: list[str] = []
+        self._found: dict[str, list[Any]] = {}
+        self._wanted = {"passages": spec.passages, "tool_calls": spec.tool_calls, "tokens": spec.tokens}
+        self._last: Any = None
+        self._ends: bool | None = None
+        self.rest: list[Any] = []
+
+    @property
+    def text(self) -> str:
+        return "".join(self._texts)
+
+    def add_text(self, text: str) -> None:
+        """Add a part that is text."""
+        self._texts.append(text)
+
+    def add(self, data: Any) -> None:
+        """
+        Add a part that is a JSON value.
+
+        Raises:
+            AnswerError: It reports an error, or its text is no text.
+        """
+        found = find(f"{self._spec.answer.removesuffix(OPTIONAL)}{OPTIONAL}", data, "answer")
+        texts = [part for part in found if part is not None]
+        if isinstance(data, Mapping) and data.get("error") and not texts:
+            raise AnswerError(f"the stream reports an error: {printable(data['error'], 200)}")
+        if wrong := [part for part in texts if not isinstance(part, str)]:
+            raise AnswerError(f"a part has no text at {self._spec.answer}, but {excerpt(wrong[0])}")
+        self._texts += texts
+        for key, path in self._wanted.items():
+            if path and (parts := [value for value in _optional(path, data) if value is not None]):
+                self._found[key] = [*self._found.get(key, ()), *parts] if key == "tool_calls" else parts
+        if isinstance(data, Mapping) and data.get("object") == "chat.completion.chunk":
+            choices = data.get("choices")
+            ends = [choice.get("finish_reason") for choice in choices or () if isinstance(choice, Mapping)]
+            self._ends = bool(self._ends or any(ends))
+        self._last = data
+        if (rest := find_rest(self._spec, data)) is not None and rest not in self.rest[-3:]:
+            self.rest.append(rest)
+
+    def finish(self, *, marked: bool, describe: Callable[[], str]) -> Answer:
+        """
+        Return the answer once the stream has ended.
+
+        Args:
+            marked: It ended by `[DONE]`.
+            describe: Returns its last part, for messages.
+
+        Raises:
+            AnswerError: It ended early, or what a path wants came in no part.
+        """
+        if self._ends is False and not marked:
+            raise AnswerError(
+                f"the stream ended early: no part has a finish_reason; the last one: {describe()}"
+            )
+        if not self._texts and "tool_calls" not in self._found:
+            raise AnswerError(
+                f"no part of the stream has a text at {self._spec.answer}; the last one: {describe()}"
+            )
+        answer: Answer = {"text": self.text}
+        for key, path in self._wanted.items():
+            if path and key not in self._found and not path.endswith(OPTIONAL):
+                if key == "tool_calls" and self._ends is not None:
+                    continue  # of OpenAI's, which leave out what there is none of
+                self._found[key] = find(path, self._last, key)  # raises, or is an empty list
+        if "passages" in self._found:
+            answer["passages"] = [_passage(value) for value in self._found["passages"]]
+        if "tool_calls" in self._found:
+            answer["tool_calls"] = [_tool_call(value) for value in self._found["tool_calls"]]
+        if self._found.get("tokens"):
+            answer["usage"] = _usage(self._found["tokens"][-1])
+        return answer
+
+
+def _optional(path: str, data: Any) -> Iterator[Any]:
+    return (match.value for match in parse_path(path).find(data))
