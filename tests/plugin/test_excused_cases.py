@@ -41,7 +41,7 @@ def test_a_skipped_case_is_not_called_and_in_no_mean(project):
     result.stdout.fnmatch_lines(
         ["*keywords mean >= 0.9 * 1 *passed", "SKIPPED*capitals.yaml:7: the index is wrong"]
     )
-    assert project.asked() == ["capital of France?", "capital of Spain?"]
+    assert sorted(project.asked()) == ["capital of France?", "capital of Spain?"]
     run = json.loads((project.path / "run.json").read_text())
     assert run["skipped"] == {"golden/capitals.yaml::italy": "the index is wrong"}
     assert [entry["case"].partition("::")[2] for entry in run["results"]] == ["france", "spain"]
