@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from pytest_llmops.cli.merge import load_merged, report_broken
-from pytest_llmops.cli.run import add_approvals, judge_all
+from pytest_llmops.cli.run import add_approvals, judge_all, list_skipped
 from pytest_llmops.errors import MergeError, RevisionError, RunFileError
 from pytest_llmops.evaluation.conclusion import conclude, find_status, list_next_steps, red_verdicts
 from pytest_llmops.evaluation.finished import describe_undecided, open_finished
@@ -74,7 +74,7 @@ def _report(evaluation: Evaluation, run: Run, file: str) -> int:
         red += red_verdicts(verdicts, settings)
         if statuses[-1] != "passed":
             print(text)  # noqa: T201 - a command talks to its user
-    notes = evaluation.source.doubts()
+    notes = [*list_skipped(evaluation), *evaluation.source.doubts()]
     conclusion = conclude(evaluation, run, notes=notes, permission="--allow-loosening")
     undecided = list(describe_undecided(evaluation, run))
     for reason in undecided:

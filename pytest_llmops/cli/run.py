@@ -189,7 +189,7 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     conclusion = conclude(
         evaluation,
         run,
-        notes=[*_list_skipped(evaluation), *evaluation.source.doubts()],
+        notes=[*list_skipped(evaluation), *evaluation.source.doubts()],
         accept=given.accept and not unsaved,
         permission="--allow-loosening",
     )
@@ -206,7 +206,8 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     return int(conclusion.red or bool(red))
 
 
-def _list_skipped(evaluation: Evaluation) -> Iterator[str]:
+def list_skipped(evaluation: Evaluation) -> Iterator[str]:
+    """Yield a sentence for each case that is not run since its golden file says so."""
     for case, reason in evaluation.skipped.items():
         yield f"skipped: {printable(case)} ({reason})"
 

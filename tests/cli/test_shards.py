@@ -107,6 +107,14 @@ def breaks(_: Path) -> None:
     write_golden("  - {id: broken, input: raises, checks: {keywords: {all: [good]}}}\n")
 
 
+def skips(_: Path) -> None:
+    """A case is not run, and one is expected to fail."""
+    write_golden(
+        "  - {id: later, input: later, skip: not yet, checks: {keywords: {all: [good]}}}\n"
+        "  - {id: known, input: q1, xfail: known bug, checks: {keywords: {all: [nothing]}}}\n"
+    )
+
+
 def lacks_a_case(_: Path) -> None:
     write_golden("  - {id: gone, input: gone, checks: {keywords: {all: [good]}}}\n")
     accept_three_repeats()
@@ -122,6 +130,7 @@ def lacks_a_case(_: Path) -> None:
         (misses_the_mean, 1),
         (drops_in_some, 1),
         (breaks, 3),
+        (skips, 0),
     ],
 )
 @pytest.mark.parametrize("count", [2, 5])
