@@ -97,7 +97,9 @@ def _usage(value: Any) -> Usage:
         return Usage(stated=value is not None)
     if isinstance(value, Usage):
         written = {each.name: getattr(value, each.name) for each in fields(Usage) if each.name != "stated"}
-        kept = {"calls"} if value.stated else set()  # it was read before, and 0 is no count that was left out
+        # Of one that was read before, 0 is no number of calls that was left out.
+        is_counted = value.stated and bool(value.prompt_tokens or value.completion_tokens)
+        kept = {"calls"} if is_counted else set()
         value = {
             name: count for name, count in written.items() if name in kept or count != getattr(Usage(), name)
         }

@@ -219,6 +219,7 @@ def test_file_is_as_published(tmp_path):
     assert set(document["results"][0]["outputs"][0]) == {
         *("repeat", "text", "passages", "tool_calls", "usage", "latency_s", "model", "trace_id"),
         *("model_calls", "failed_calls", "attempts", "degraded", "elsewhere", "unseen", "changed_input"),
+        "first_token_s",
     }
     assert load_run(path) == RUN
     assert [each.name for each in path.parent.iterdir()] == ["run.json"]
