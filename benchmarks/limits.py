@@ -3,7 +3,7 @@ What limits of a provider cost a run: its time over the time that the limit allo
 
 A server on this machine limits its calls; the app calls it once a case by a client without retries. The
 ideal is the time in which the limit lets all calls through, with the latency of the last one.
-Usage: python -m benchmarks.limits [--cases 200] [--app NAME] [--only PART] [-- OPTIONS]
+Usage: python -m benchmarks.limits [--simulated] [--cases 200] [--app NAME] [--only PART] [-- OPTIONS]
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from tests.limited_server import (
     exactly,
     unsaid,
 )
+from tests.unit.recorder.limits import simulation
+from tests.unit.recorder.limits.simulation import run
 
 ROOT = Path(__file__).parents[1]
 APP = """
@@ -151,10 +153,30 @@ def measure(pattern: Pattern, app: str, cases: int, options: list[str]) -> Measu
         done = subprocess.run(  # noqa: S603 - our own
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
-        run = json.loads((folder / ".llmops/runs/last.json").read_text())
-        broke = sum(bool(result["failures"]) for result in run["results"])
+        kept = json.loads((folder / ".llmops/runs/last.json").read_text())
+        broke = sum(bool(result["failures"]) for result in kept["results"])
         waited = re.search(r"^waited .*$", done.stdout, re.MULTILINE)
         return Measured(server.span_s, broke, server.refused, waited[0] if waited else "")
+
+
+def list_simulations() -> list[tuple[str, float, Callable[[], simulation.Provider], simulation.Says]]:
+    """Names, seconds that the limit allows, providers, and how they name a pause."""
+    named, exact, unsaid = simulation.named, simulation.exact, simulation.unsaid
+    notations = (("whole seconds", named), ("exact", exact), ("no Retry-After", unsaid))
+    rows: list[tuple[str, float, Callable[[], simulation.Provider], simulation.Says]] = []
+    for words, says in notations:
+        rows += [
+            (f"10 at once, {words}", 10.0, lambda: simulation.AtOnce(10), says),
+            (f"300 a minute, no burst, {words}", 40.3, lambda: simulation.Apart(0.2), says),
+            (f"300 a minute, burst of 10, {words}", 38.5, lambda: simulation.Bucket(10, 5), says),
+            (f"60 each 12 s, {words}", 36.5, lambda: simulation.Window(60, 12), says),
+        ]
+    return [
+        *rows,
+        ("50 at first, 5 a second, headers", 30.5, lambda: simulation.Bucket(50, 5, headers=True), named),
+        ("10 at once, then 4", 17.5, lambda: simulation.AtOnce(10, 4, 100), named),
+        ("4 at once, then 10", 17.5, lambda: simulation.AtOnce(4, 10, 100), named),
+    ]
 
 
 def main() -> None:
@@ -162,8 +184,20 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=200)
     parser.add_argument("--app", default="answer", help="answer (async), sync, plain (requests) or aio")
     parser.add_argument("--only", default="", help="a part of the name of a limit")
+    parser.add_argument("--simulated", action="store_true", help="200 calls of 0.5 s in simulated time")
     parser.add_argument("options", nargs="*", help="further options of pytest, after --")
     given = parser.parse_args()
+    if given.simulated:
+        print("| limit | ideal, s | worst of 10, s | ratio | refusals |")
+        print("|---|---|---|---|---|")
+        for name, ideal_s, make, says in list_simulations():
+            runs = [run(make(), says=says, seed=seed) for seed in range(10)]
+            worst = max(runs, key=lambda each: each.took_s)
+            refused = max(each.refused for each in runs)
+            print(
+                f"| {name} | {ideal_s:.1f} | {worst.took_s:.1f} | {worst.took_s / ideal_s:.2f} | {refused} |"
+            )
+        return
     print("| limit | ideal, s | calls, s | ratio | errors | refusals |")
     print("|---|---|---|---|---|---|")
     for pattern in list_patterns():

@@ -8,7 +8,7 @@ from io import StringIO
 
 import pytest
 
-from pytest_llmops.cli.progress import show_progress
+from pytest_llmops.cli.progress import State, show_progress
 from tests.command import main
 
 APP = """
@@ -63,6 +63,12 @@ def test_on_a_terminal_there_is_a_table_that_is_gone_at_the_end(monkeypatch):
 
     assert "of 8 cases" in text
     assert text.endswith("\x1b[2K")
+
+
+def test_calls_that_wait_for_a_limit_are_shown():
+    state = State(1, 8, 3, None, None, {"api.example.com": 5})
+
+    assert state.words() == ["1 of 8 cases", "3 model calls", "5 calls waiting for api.example.com"]
 
 
 def test_a_reader_who_is_gone_breaks_no_run(shop, monkeypatch):  # noqa: ARG001 - it is run there

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.resources import files
 
+import jsonschema
 import pytest
 
+from pytest_llmops import load_run
+from pytest_llmops.records import LimitWait
 from tests.limited_server import (
     Apart,
     AtOnce,
@@ -190,6 +194,10 @@ def test_no_client_breaks_at_two_calls_at_once(project, limited, app):
     cost = usage["limits"][f"127.0.0.1:{server.port}"]
     assert cost["waited_s"] > 0
     assert cost["calls"] > 0
+    file = project.path / ".llmops/runs/last.json"
+    schema = json.loads((files("pytest_llmops") / "reports/files/run.schema.json").read_text())
+    jsonschema.validate(json.loads(file.read_text()), schema)
+    assert load_run(file).limits == {f"127.0.0.1:{server.port}": LimitWait(**cost)}
 
     again = project.run_here("--llm-record", "none")
     assert outcomes_of(again)["passed"] == CASES
