@@ -370,13 +370,11 @@ def _is_rounded(source: Value, claim: Value) -> bool:
         return abs(true - said) <= _ROUNDED * true
     if source.margin == claim.margin != "":  # up to 20 is not up to 12
         return False
-    if claim.margin == ">" and said <= true <= said * _BEYOND:
-        return True
-    if claim.margin == "<" and said / _BEYOND <= true <= said:
-        return True
-    if claim.margin or (claim.kind == "number" and _FIRST_YEAR <= said <= _LAST_YEAR):
-        return False
-    return _has_fewer_figures(true, said)
+    if claim.margin:
+        least, most = (said, said * _BEYOND) if claim.margin == ">" else (said / _BEYOND, said)
+        return least <= true <= most
+    is_year = claim.kind == "number" and _FIRST_YEAR <= said <= _LAST_YEAR
+    return not is_year and _has_fewer_figures(true, said)
 
 
 def _has_fewer_figures(true: float, said: float) -> bool:
