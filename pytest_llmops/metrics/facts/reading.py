@@ -40,7 +40,7 @@ _DIGITS_AT_MOST = 15  # of a number: a float has no more
 _LONGEST_LITERAL = 200
 _FEWEST_DIGITS = 7  # of a telephone number
 _ROUNDED = 0.1  # relative, of a number that its text calls rounded
-_BEYOND = 1.5  # times a number that others are `over`
+_BEYOND = 1.25  # times a number that others are `over`
 _FIRST_YEAR, _LAST_YEAR = 1_000, 2_100
 _HUNDRED = 100
 
@@ -368,13 +368,13 @@ def _is_rounded(source: Value, claim: Value) -> bool:
         return False
     if claim.margin == "~":
         return abs(true - said) <= _ROUNDED * true
-    if claim.margin == ">" and said <= true <= said * _BEYOND:
-        return True
-    if claim.margin == "<" and said / _BEYOND <= true <= said:
-        return True
-    if claim.margin or (claim.kind == "number" and _FIRST_YEAR <= said <= _LAST_YEAR):
+    if source.margin == claim.margin != "":  # up to 20 is not up to 12
         return False
-    return _has_fewer_figures(true, said)
+    if claim.margin:
+        least, most = (said, said * _BEYOND) if claim.margin == ">" else (said / _BEYOND, said)
+        return least <= true <= most
+    is_year = claim.kind == "number" and _FIRST_YEAR <= said <= _LAST_YEAR
+    return not is_year and _has_fewer_figures(true, said)
 
 
 def _has_fewer_figures(true: float, said: float) -> bool:

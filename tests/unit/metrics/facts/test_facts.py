@@ -340,6 +340,7 @@ def test_a_refusal_is_compared_with_a_refusal():
         ("It has 4,870 seats.", "It has about 5,000 seats.", "It has about 6,000 seats."),
         ("It has 4,870 seats.", "It has over 4,800 seats.", "It has over 4,900 seats."),
         ("It has 5,731,220 readers.", "It has 5.7 million readers.", "It has 7.5 million readers."),
+        ("You may borrow up to 12 books.", "You can take up to 12 books.", "You can take up to 20 books."),
         ("It holds at least 5 litres.", "It holds 5 litres or more.", "It holds at most 5 litres."),
         ("The id is 12345678901234567890.", "It is 12345678901234567890.", "It is 12345678901234567891."),
         (
