@@ -37,7 +37,8 @@ def test_a_reviewer_learns_what_broke_since_when_and_how_to_see_it(report):
 
     assert (data["outcome"], data["baseline"]) == ("failed", "base.json")
     assert data["counts"] == {
-        "passed": 2, "failed": 1, "regressed": 0, "undecided": 0, "error": 0, "known": 1, "xfailed": 0, "xpassed": 0,
+        "passed": 2, "failed": 1, "regressed": 0, "undecided": 0, "error": 0, "known": 1,
+        "xfailed": 0, "xpassed": 0,
     }  # fmt: skip
     assert data["causes"] == ["environment TONE is set now"]
     assert data["actions"][0]["text"].endswith("with TONE set as in that run.")
