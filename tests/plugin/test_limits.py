@@ -255,11 +255,12 @@ def test_a_number_of_cases_at_once_obeys_limits_too(limited, number):
     assert server.refused > 0
 
 
-def test_the_time_limit_of_a_case_does_not_count_waiting(limited):
+def test_the_time_limit_of_a_case_does_not_count_waiting(project, limited):
     """The last case waits three times as long as an answer may take."""
     result, _ = limited("requests", Apart(0.4, says=exactly), "--llm-timeout-s", "3")
 
     assert outcomes_of(result)["passed"] == CASES
+    assert usage_in(project)["failed"] == 0  # none was called again either
 
 
 def test_latency_does_not_count_waiting(project, limited):
