@@ -65,6 +65,7 @@ class HttpApp:
         body: A JSON value or text; None is the default of the method.
         answer: The JSONPath of the text, `text` for a plain body, or empty: read as what a function returns.
         passages: A JSONPath, as `tool_calls` and `tokens`; empty for none.
+        session: The JSONPath of the session that a service opens at the first turn; empty if it takes ours.
         stream: How the answer comes in parts; `answer` is then the JSONPath of a part's text.
         ok: Lowest and highest status, for each range of those that are an answer.
         timeout_s: For a complete answer.
@@ -78,6 +79,7 @@ class HttpApp:
     passages: str = ""
     tool_calls: str = ""
     tokens: str = ""
+    session: str = ""
     stream: Literal["none", "sse", "jsonl"] = "none"
     ok: tuple[tuple[int, int], ...] = ((200, 299),)
     timeout_s: float = 30.0
@@ -239,7 +241,7 @@ def _find_http_mistakes(
 
 def _find_answer_mistakes(http: Mapping[str, Any], version: Any) -> Iterator[tuple[Place, str]]:
     paths: dict[Place, Any] = {
-        (key,): http.get(key) for key in ("answer", "passages", "tool_calls", "tokens")
+        (key,): http.get(key) for key in ("answer", "passages", "tool_calls", "tokens", "session")
     }
     if isinstance(version, Mapping):
         paths["version", "at"] = version.get("at")
@@ -252,6 +254,8 @@ def _find_answer_mistakes(http: Mapping[str, Any], version: Any) -> Iterator[tup
             yield place, f"{place[-1]} is no JSONPath: {mistake}"
     if http.get("stream", "none") != "none" and not http.get("answer"):
         yield ("stream",), "stream needs answer: the JSONPath of a part's text, or text where a part is text"
+    elif http.get("stream", "none") != "none" and http.get("session"):
+        yield ("session",), "session is read of an answer in one piece; leave out stream"
     if "ok" in http:
         try:
             read_statuses(http["ok"])

@@ -78,6 +78,24 @@ def test_a_service_that_is_sent_the_messages(project: Project) -> None:
 
 
 @needs_http
+def test_a_service_that_opens_the_session(project: Project) -> None:
+    said: dict[str, list[str]] = {}
+
+    def answer(asked: Asked) -> Any:
+        session = asked.json["session"] or f"conversation-{len(said)}"
+        said.setdefault(session, []).append(asked.json["message"])
+        return {"reply": " ".join(said[session]), "conversation": session}
+
+    with AppServer(answer) as service:
+        body = '{message: "{{ input }}", session: "{{ session }}"}'
+        keys = f'url: "{service.url}/chat", body: {body}, answer: $.reply, session: $.conversation'
+        ran, shown = run(project, f"{{http: {{{keys}}}}}")
+
+    assert ran.parseoutcomes() == {"passed": 3}, shown
+    assert sorted(map(tuple, said.values())) == [("hello",), ("lamp", "stove"), ("rope", "tent")]
+
+
+@needs_http
 def test_a_service_that_is_sent_neither_is_refused_before_a_call(project: Project) -> None:
     with AppServer(lambda _: {"reply": "hello"}) as service:
         app = (

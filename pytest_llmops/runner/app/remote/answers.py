@@ -163,7 +163,8 @@ def _names(mapping: Mapping[Any, Any]) -> str:
 
 def find_rest(spec: HttpApp, data: Any) -> Any:
     """Return what no path of an app's takes out of an answer; None where that is nothing."""
-    paths = [path for path in (spec.answer, spec.passages, spec.tool_calls, spec.tokens) if path]
+    parts = (spec.answer, spec.passages, spec.tool_calls, spec.tokens, spec.session)
+    paths = [path for path in parts if path]
     rest = copy.deepcopy(data)
     for path in paths or [f"$.{name}" for name in ("text", "output")]:
         with suppress(Exception):  # of the library, which then leaves more than needed

@@ -75,6 +75,7 @@ class HttpCaller(RemoteApp):
     _clients: dict[bool, httpx2.AsyncClient] = field(default_factory=dict)
     _version: str = ""
     _asking: asyncio.Lock | None = None
+    _sessions: dict[str, str] = field(default_factory=dict)
 
     @property
     def conversation(self) -> Conversation:
@@ -92,11 +93,14 @@ class HttpCaller(RemoteApp):
         """
         trace_id = token_hex(16)
         find_owner(trace_id)  # so that spans that the service sends belong to the case
-        exchange = _Exchange(self.spec, list_values(question, session), trace_id)
+        values = list_values(question, session)
+        if self.spec.session:  # the service opens its own
+            values = {**values, "session": self._sessions.get(session)}
+        exchange = _Exchange(self.spec, values, trace_id)
         with looking():
             try:
                 async with asyncio.timeout(self.spec.timeout_s):
-                    return await exchange.answer(self._open)
+                    output = await exchange.answer(self._open)
             except TimeoutError:
                 raise AnswerError(
                     f"{exchange.name} gave no complete answer within {self.spec.timeout_s:g} s (timeout_s of "
@@ -106,6 +110,9 @@ class HttpCaller(RemoteApp):
                 raise type(error)(f"{exchange.name}: {error}", *error.args[1:]) from None
             except Exception as error:  # noqa: BLE001 - of a library, and of what a user wrote for it
                 raise AnswerError(f"{exchange.name}: {exchange.describe(error)}") from None
+        if session and self.spec.session:
+            self._sessions[session] = exchange.session
+        return output
 
     async def prepare(self) -> None:
         """
@@ -172,6 +179,7 @@ class _Exchange:
     values: Mapping[str, Any]
     trace_id: str
     name: str = ""
+    session: str = ""
     _url: str = ""
     _secrets: dict[str, str] = field(default_factory=dict)
     _body: bytes = b""
@@ -195,6 +203,8 @@ class _Exchange:
             data = self.parse(content, kind)
             try:
                 answer = read_parts(self.spec, data)
+                if self.spec.session:
+                    self.session = join_texts(find(self.spec.session, data, "session"))
             except AnswerError as error:
                 raise AnswerError(f"{error}; its body: {self.excerpt(content)}") from None
             self._keep(find_rest(self.spec, data))

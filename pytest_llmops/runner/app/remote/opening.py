@@ -59,5 +59,5 @@ def _find_mistakes(written: Any) -> Iterator[str]:
 
 def _paths(spec: HttpApp) -> Iterator[str]:
     at = spec.version.at if spec.version else ""
-    paths = (spec.answer, spec.passages, spec.tool_calls, spec.tokens, at)
+    paths = (spec.answer, spec.passages, spec.tool_calls, spec.tokens, spec.session, at)
     return (path for path in paths if path and path != TEXT)
