@@ -647,6 +647,7 @@ class CaseResult:
         input: Of the case, masked; None in a baseline.
         turns: Of a conversation, those that were answered, of all repeats; none in a baseline.
         spans: Of the repeats whose traces are kept, masked and without their resource.
+        taken: It is the baseline's, since no change could have touched it (`--llm-affected`).
         xfail: Of its case, with `strict` as it was decided for the run; None in a baseline.
     """
 
@@ -671,6 +672,7 @@ class CaseResult:
     turns: tuple[Turn, ...] = ()
     spans: tuple[Span, ...] = ()
     xfail: XFail | None = None
+    taken: bool = False
 
     @property
     def breakages(self) -> tuple[Failure, ...]:

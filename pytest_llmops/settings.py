@@ -234,15 +234,19 @@ AFFECTED_HELP = (
 """Of the flag that names a revision whose baseline has the results of all cases that no change can touch."""
 
 
-def affected_baseline(revision: str | None, baseline: str | None) -> str | None:
+def affected_baseline(revision: str | None, baseline: str | None, *, dry: bool = False) -> str | None:
     """
     Return the baseline of a run of affected cases: that of the revision.
 
     Raises:
-        SettingsError: Another one is named, too.
+        SettingsError: Another one is named, too, or nothing shall be run (`dry`).
     """
     if revision is None:
         return baseline
+    if dry:
+        raise SettingsError(
+            "a dry run cannot tell which cases a change touches, for it imports no app; leave one of them out"
+        )
     named = revision if revision.startswith(REVISION) else f"{REVISION}{revision}"
     if baseline not in {None, named}:
         raise SettingsError(f"affected {revision}: its baseline is {named}; leave out --baseline {baseline}")

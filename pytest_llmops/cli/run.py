@@ -130,7 +130,7 @@ def _settings(given: argparse.Namespace) -> Settings:
     flags = {name: getattr(given, name) for name in _FLAGS}
     for name in ("out", "html", "baseline", "home", "cassettes"):
         flags[name] = typed_path(name, flags[name], Path.cwd())
-    flags["baseline"] = affected_baseline(given.affected, flags["baseline"])
+    flags["baseline"] = affected_baseline(given.affected, flags["baseline"], dry=given.dry_run)
     return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
 
 

@@ -16,8 +16,7 @@ from pytest_llmops.gates.stamps import STAMPED, describe_changes
 from pytest_llmops.golden.identity import cases_by_id, file_of, input_hash
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.protocols import Metric, traits_of
-from pytest_llmops.records import Case, CaseResult, Golden, Verdict
-from pytest_llmops.registry import find_traits
+from pytest_llmops.records import Case, CaseResult, Golden
 from pytest_llmops.revision.merging import AS_BEFORE
 from pytest_llmops.runner.cases.tasks import Task, is_scored_alike
 from pytest_llmops.runner.signature import sign_run
@@ -32,7 +31,6 @@ _NAMED = ("app", "data", "mcp", "prompt", "rival")
 _MET = ("model", "judge", "tools", "setting", "system", "metric", "weights", "mcp")
 """Kinds of stamps of what cases meet."""
 
-_UNSPENT = "a part of the cases was run, and the baseline of the others has no seconds and no dollars"
 _DECISIVE = ("judge", "metrics", "runs_on")
 """Settings by which results differ."""
 
@@ -100,22 +98,15 @@ class Affected:
         result = _name_as_now(result, task)
         kept = replace(task, metrics=tuple(_kept_in_baselines(task)))
         is_alike = result.input_hash == input_hash(task.case) and is_scored_alike(result, kept)
-        return replace(result, checks=task.case.checks) if is_alike else None
+        return replace(result, checks=task.case.checks, taken=True) if is_alike else None
 
-    def stamps(self) -> dict[str, str]:
+    def stamps(self, results: Iterable[CaseResult]) -> dict[str, str]:
         """Return the stamps of the results that stand: of what this run need not read, call or score."""
         base = self.source.base
-        return {} if base is None or self.changed else _only(base.signature, (*_SEEN, *_MET, STAMPED))
-
-    def doubt(self, verdicts: Iterable[Verdict], results: Iterable[CaseResult]) -> tuple[Verdict, ...]:
-        """Return verdicts of a suite; those on time and money are open where cases are the baseline's."""
-        if not any(map(self._is_taken, results)):
-            return tuple(verdicts)
-        return tuple(
-            replace(verdict, outcome="undecided", reason="", advice=_UNSPENT)
-            if _is_open(verdict)
-            else verdict
-            for verdict in verdicts
+        return (
+            {}
+            if base is None or not any(result.taken for result in results)
+            else _only(base.signature, (*_SEEN, *_MET, STAMPED))
         )
 
     def describe(self, results: Iterable[CaseResult]) -> str:
@@ -124,14 +115,12 @@ class Affected:
         ref = printable(self.source.revision.ref) if self.source.revision else "no revision"
         if self.changed:
             return f"affected since {ref}: every case, for {name_some(self.changed, _MOST_NAMED)}"
-        taken = sum(self._is_taken(result) for result in found)
+        taken = sum(result.taken for result in found)
         cases = counted(len(found) - taken, "case")
+        if not taken:  # a worker of xdist may know why
+            return f"affected since {ref}: {cases} run, and none taken from the baseline"
         why = "for nothing that they read changed"
         return f"affected since {ref}: {cases} run; {taken} taken from the baseline, {why}"
-
-    def _is_taken(self, result: CaseResult) -> bool:
-        base = self._base.get(result.case)
-        return base is not None and (result.answers, result.outputs) == (base.answers, base.outputs)
 
     def _is_asked_alike(self, task: Task) -> bool:
         """Return whether the golden file of the revision has the same case, run and judged alike."""
@@ -157,11 +146,6 @@ class Affected:
         app = settings.app if "app" in settings.flagged else None
         goldens, root = self.source.goldens, settings.root
         return _only(sign_run(goldens, (), app=app, otherwise=settings.app, root=root), _NAMED)
-
-
-def _is_open(verdict: Verdict) -> bool:
-    exceeded = verdict.outcome == "failed" and {"sum", "max"} & set(verdict.check.split())
-    return find_traits(verdict.metric).basis == "run" and not exceeded
 
 
 def _kept_in_baselines(task: Task) -> Iterator[tuple[str, Metric]]:

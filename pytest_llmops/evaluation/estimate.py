@@ -10,6 +10,7 @@ from pytest_llmops.errors import RunFileError
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.gates.spending import spent_on, sum_usage
+from pytest_llmops.golden.apps import name_app
 from pytest_llmops.golden.identity import file_of, input_hash
 from pytest_llmops.printable import counted, name_some, printable
 from pytest_llmops.protocols import traits_of
@@ -117,7 +118,7 @@ def _describe_rest(evaluation: Evaluation, tasks: Sequence[Task]) -> Iterator[st
     started = [golden for golden in evaluation.goldens if evaluation.tasks.get(golden.path)]
     for golden in started:
         if golden.rival:
-            yield f"not estimated: calls of the rival {printable(golden.rival)}"
+            yield f"not estimated: calls of the rival {printable(name_app(golden.rival))}"
         if golden.anchors and settings.record != "none":
             yield f"not estimated: judges of the anchors {printable(golden.anchors)}"
     if evaluation.skipped:

@@ -135,6 +135,7 @@ def recall_golden(run: Run, path: str) -> Golden:
                 input=result.input,
                 checks=result.checks,
                 group=result.group,
+                xfail=result.xfail,
             )
             for result in run.results
             if file_of(result.case) == path

@@ -210,7 +210,10 @@ class Evaluation:
             anchors[file_of(anchor.case).removesuffix(ANCHORS)].append(anchor)
         for golden in self.goldens:
             cases = {id_: case for id_, case in cases_by_id(golden).items() if id_ in self._taken_over}
-            self.want(golden, [Task(id=id_, case=case, repeats=1, metrics=()) for id_, case in cases.items()])
+            decided = {id_: replace(case, xfail=self._taken_over[id_].xfail) for id_, case in cases.items()}
+            self.want(
+                golden, [Task(id=id_, case=case, repeats=1, metrics=()) for id_, case in decided.items()]
+            )
             self._anchors[golden.path] = anchors[golden.path]
             if golden.anchors:
                 self.judge.note_anchors(golden, anchors[golden.path])
@@ -436,10 +439,7 @@ class Evaluation:
         """A verdict for each suite check of a file with all its cases; made once, for items and table."""
         self._note_anchors(golden)
         if golden.path not in self._suites:
-            verdicts = self.judge.judge_suite(golden, mark_copies(results))
-            if self.affected is not None:
-                verdicts = self.affected.doubt(verdicts, results)
-            self._suites[golden.path] = verdicts
+            self._suites[golden.path] = self.judge.judge_suite(golden, mark_copies(results))
         return self._suites[golden.path]
 
     def anchors(self) -> tuple[CaseResult, ...]:
@@ -540,7 +540,7 @@ class Evaluation:
         if self.journal is not None and self.journal.stamps:
             own = join_stamps(self.journal.stamps, own)
         if self.affected is not None:
-            stood = self.affected.stamps()
+            stood = self.affected.stamps(self.results().values())
             own = {**stood, **own, **({STAMPED: stood[STAMPED]} if stood else {})}
         if self.store is None:
             return join_folders(own)

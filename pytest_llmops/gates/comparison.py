@@ -31,6 +31,7 @@ from pytest_llmops.gates.suite_channel.verdicts import (
     tolerated_drops,
     watch_mean,
 )
+from pytest_llmops.gates.taken import doubt_taken
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.records import CaseResult, Check, Comparison, Golden, Outcome, Run, SuiteCheck, Verdict
 
@@ -108,7 +109,9 @@ def compare(  # noqa: PLR0913 - the public door
         level=level,
         seed=seed,
     )
-    verdicts = name_files(of_files)
+    verdicts = name_files(
+        {path: doubt_taken(of_file, results_of(path, run.results)) for path, of_file in of_files.items()}
+    )
     readings = read_pairs(compared, chance)
     tests = max(case_budget(readings).tests, count_tests_of(run.results, checks))
     budget = CaseBudget(tests=tests, level=level)

@@ -13,6 +13,7 @@ from pytest_llmops.gates.release import Release
 from pytest_llmops.gates.unseen import doubt_unseen
 from pytest_llmops.printable import printable
 from pytest_llmops.records import Case, CaseResult, Golden, Verdict, XFail
+from pytest_llmops.registry import find_traits
 
 STRICT = "[XPASS(strict)] "
 """The begin of the reason why a case is red that passed, as pytest writes it."""
@@ -72,11 +73,11 @@ def judge_expected(case: Case, result: CaseResult, xfail: XFail, people: People)
     """
     A verdict for each check of a case that is expected to fail, and one more where it passed and is strict.
 
-    What could not be called or scored is an error, as in every case.
+    What could not be called or scored is an error, as in every case, and a leak is excused by nothing.
     """
     verdicts = people.settle(doubt_unseen(judge_case(case, result), result), case, result)
     outcomes = {verdict.outcome for verdict in verdicts}
-    if "error" in outcomes:
+    if "error" in outcomes or any(map(_is_inexcusable, verdicts)):
         return tuple(verdicts)
     if outcomes & _MISSED:
         return tuple(
@@ -95,6 +96,12 @@ def judge_expected(case: Case, result: CaseResult, xfail: XFail, people: People)
         advice="it passed all its checks: take xfail out of the case",
     )
     return (*verdicts, strict)
+
+
+def _is_inexcusable(verdict: Verdict) -> bool:
+    """Return whether something leaked, which nobody may expect."""
+    is_missed = verdict.outcome in _MISSED and verdict.metric
+    return bool(is_missed) and not find_traits(verdict.metric).excusable
 
 
 def judge_all_expected(results: Iterable[CaseResult], people: People) -> list[Verdict]:

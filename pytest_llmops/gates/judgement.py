@@ -19,6 +19,7 @@ from pytest_llmops.gates.paired_runs import Chance, pair_cases
 from pytest_llmops.gates.people import People
 from pytest_llmops.gates.release import Release, judge_suites, rescore_release
 from pytest_llmops.gates.suite_channel.verdicts import judge_new_suite, recorded_metrics, tolerated_drops
+from pytest_llmops.gates.taken import doubt_taken
 from pytest_llmops.gates.unseen import doubt_unseen
 from pytest_llmops.golden.identity import cases_by_id, file_of
 from pytest_llmops.records import Case, CaseResult, Golden, Run, SuiteCheck, Verdict
@@ -143,6 +144,7 @@ class Judge:
             chance=self._chance,
             files=self._suites,
         )[golden.path]
+        verdicts = doubt_taken(verdicts, results)
         single = judge_single_cases(
             pair_cases(before.values(), [result for result in results if result.xfail is None]),
             budget=self._budget,

@@ -285,7 +285,9 @@ def written_settings(config: pytest.Config) -> tuple[tuple[str, dict[str, Any]],
     flags = {name: config.getoption(f"llm_{name}") for name in FLAGS}
     for name in ("out", "html", "baseline"):
         flags[name] = typed_path(name, flags[name], config.invocation_params.dir)
-    flags["baseline"] = affected_baseline(config.getoption("llm_affected"), flags["baseline"])
+    flags["baseline"] = affected_baseline(
+        config.getoption("llm_affected"), flags["baseline"], dry=config.getoption("llm_dry_run")
+    )
     return (("ini file, keys llm_…", ini), ("command line, flags --llm-…", flags))
 
 

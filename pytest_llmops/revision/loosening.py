@@ -357,7 +357,10 @@ def _show_excuse(excuse: str | XFail) -> str:
 def _name_differing(before: Any, after: Any) -> str:
     """The keys of two mappings whose values differ, or the names that only one of two lists has."""
     old, new = (
-        value if isinstance(value, Mapping) else dict.fromkeys(value or ()) for value in (before, after)
+        value
+        if isinstance(value, Mapping)
+        else dict.fromkeys([value] if isinstance(value, str) else value or ())
+        for value in (before, after)
     )
     names = [str(name) for name in {**old, **new} if old.get(name, ...) != new.get(name, ...)]
     return printable(", ".join(names))

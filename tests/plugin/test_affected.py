@@ -224,3 +224,33 @@ def test_a_bound_on_time_is_open_where_cases_were_taken_over(shop):
     assert run(shop)[0].parseoutcomes() == {"passed": 5, "undecided": 1, "warnings": 1}
     shop.write("helper.py", "def say(question, prompt):\n    return f'{question}  {prompt}'\n")
     assert run(shop)[0].parseoutcomes() == {"passed": 6}
+
+
+def test_what_was_taken_over_stays_so_in_the_run_file(shop):
+    shop.golden(GOLDEN.replace("suite: {", "suite: {latency_s: {p95: '<= 60'}, "))
+    shop.run("--llm-repeats", "2", "--llm-accept")
+    commit(shop)
+    run(shop, "--llm-out", "run.json")
+    for command in (("judge", "run.json"), ("compare", "golden/baseline.json", "run.json")):
+        ran = shop.pytester.run("llmops", *command)
+        assert ran.ret == 2, ran.stdout.str()
+        ran.stdout.fnmatch_lines(["*latency_s p95 <= 60*undecided*"])
+
+
+def test_an_app_elsewhere_is_never_taken_for_unchanged(shop):
+    shop.write("bot.sh", "cat > /dev/null; echo lamp\n")
+    command = "app: {command: [bash, bot.sh], protocol: stdin}"
+    shop.write(
+        "golden/elsewhere.yaml",
+        f"{command}\ncases:\n  - {{id: lamp, input: lamp, checks: {{keywords: {{all: [lamp]}}}}}}\n",
+    )
+    shop.run("--llm-repeats", "2", "--llm-accept")
+    commit(shop)
+    _, shown = run(shop)
+    assert "affected since HEAD: 2 cases run; 2 taken from the baseline" in shown
+
+
+def test_a_dry_run_does_not_know_what_a_change_touches(shop):
+    ran, shown = run(shop, "--llm-dry-run")
+    assert ran.ret == 4
+    assert "imports no app" in shown

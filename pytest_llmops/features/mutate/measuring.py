@@ -325,7 +325,7 @@ def _leave_out_unasked(
 
 
 def _is_red(verdict: Verdict) -> bool:
-    return verdict.outcome in {"failed", "regressed", "error"}
+    return verdict.outcome in {"failed", "regressed", "error"} and not verdict.xfail
 
 
 def _is_of_time(verdict: Verdict) -> bool:

@@ -33,6 +33,7 @@ from pytest_llmops.metrics.declared_metric import REMEDIES
 from pytest_llmops.plugin.assertions.golden_cases import golden_of
 from pytest_llmops.plugin.reported import GoldenWarning
 from pytest_llmops.plugin.session import session_of, watch_end
+from pytest_llmops.printable import excerpt
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import CallRules
 from pytest_llmops.recorder.identity import split_host
@@ -287,6 +288,11 @@ class Llm:
         except GoldenError as error:
             raise NotScoredError(str(error)) from None
         relevant = tuple(relevant)
+        if isinstance(question, Case) and question.turns:
+            raise NotScoredError(
+                f"the case {excerpt(question.id)} is a conversation; write "
+                "llm.turns([turn.user for turn in case.turns], history=case.history)"
+            )
         if isinstance(question, Case):
             reference = question.reference if reference is None else reference
             relevant, live = relevant or question.relevant, live or question.live

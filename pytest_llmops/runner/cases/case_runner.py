@@ -24,9 +24,10 @@ from pytest_llmops.gates.copies import mark_copies
 from pytest_llmops.gates.release import ReleasePlanner
 from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.golden import input_hash
+from pytest_llmops.golden.apps import name_app
 from pytest_llmops.golden.files import input_with_files
 from pytest_llmops.metrics.conversations import sample_for, sample_turn
-from pytest_llmops.protocols import Metric, RunListener, traits_of
+from pytest_llmops.protocols import Metric, RemoteApp, RunListener, traits_of
 from pytest_llmops.recorder.loop_thread import LoopThread
 from pytest_llmops.records import CaseResult, Failure, Golden, Output, Sample, Score, Turn
 from pytest_llmops.registry import split_turn
@@ -228,9 +229,8 @@ class CaseRunner:
 
     async def _call_and_score(self, task: Task, *, calls_rival: bool = True) -> CaseResult:
         """Call the app and its rival, score their answers, and seal the result; or take an earlier one."""
-        for earlier in (self.journal, self.affected):
-            if earlier is not None and (found := earlier.find(task)) is not None:
-                return found
+        if (found := self._find_earlier(task)) is not None:
+            return found
         begun = task.begun or _blank(task)
         repeats = range(count_repeats(begun), task.repeats)
         rival_id = f"{task.id}::rival"  # no id of a case holds a second `::`
@@ -282,6 +282,13 @@ class CaseRunner:
         if self.journal is not None:
             self.journal.add(result)
         return result
+
+    def _find_earlier(self, task: Task) -> CaseResult | None:
+        """Return a result that may be taken over; of an app elsewhere nobody knows whether it is the same."""
+        if any(isinstance(called.app, RemoteApp) for called in (self.caller, self.rival) if called):
+            return None
+        finders = [finder for finder in (self.journal, self.affected) if finder is not None]
+        return next((found for finder in finders if (found := finder.find(task)) is not None), None)
 
     async def _call(
         self, caller: AppCaller, case: str, task: Task, repeats: Iterable[int]
@@ -349,7 +356,7 @@ class CaseRunner:
         for name, batch in zip(jobs, scored, strict=True):
             for result in batch:
                 if name in pairs and isinstance(result, Score):  # another rival would have moved it
-                    signature = f"{result.signature}|rival {self.golden.rival}"
+                    signature = f"{result.signature}|rival {name_app(self.golden.rival or '')}"
                     results.append(replace(result, metric=name, signature=signature))
                 else:
                     results.append(replace(result, metric=name))

@@ -49,7 +49,8 @@ class Task:
 def is_scored_alike(result: CaseResult, task: Task) -> bool:
     """Return whether an earlier result has scores of all metrics of a task, by the code of today."""
     metrics = dict(task.metrics)
-    if {score.metric for score in result.scores} != metrics.keys():
+    inapplicable = {failure.metric for failure in result.failures if failure.stage == "inapplicable"}
+    if {*inapplicable, *(score.metric for score in result.scores)} != metrics.keys():
         return False
     return all(_is_of(score, metrics[score.metric]) for score in result.scores)
 
