@@ -321,6 +321,7 @@ class Exchange:
             cached: By its headers it came out of a cache.
         """
         if self not in self._recording.open:
+            self._leave_line()  # it may have been sent while its case ended
             return
         if _REDIRECTED <= status < _REFUSED:  # the client asks again elsewhere, and that is the call
             self._recording.open.discard(self)
@@ -416,6 +417,7 @@ class Exchange:
         self, outcome: CallOutcome, error: BaseException | str, status: int | None = None
     ) -> None:
         if self not in self._recording.open:
+            self._leave_line()  # it may have been sent while its case ended
             return
         self.duration_s = time.perf_counter() - self._clock
         text = error if isinstance(error, str) else f"{type(error).__name__}: {error}".rstrip(" :")

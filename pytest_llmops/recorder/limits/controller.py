@@ -1,5 +1,5 @@
 """
-How many calls of one model at one host may be out, and how fast they may follow each other.
+The number of calls of one model at one host that may be out, and the time from one to the next.
 
 A provider limits calls at once, or calls or tokens in a time, and seldom says which. A refusal tells by what
 was let through around it:
@@ -25,7 +25,7 @@ from typing import Literal
 from pytest_llmops.recorder.limits.quota import Quota
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 30.0
-"""Of our own, where a provider names none."""
+"""Pauses of our own, where a provider names none."""
 
 START = 20.0
 
@@ -207,12 +207,14 @@ class Controller:
 
     def refused(self, number: int, now: float, pause_s: float | None = None) -> None:
         """
-        Take a refusal, whose call is out no more.
+        Take a refusal, whose call is out no more; of one that was out no more before, nothing.
 
         Args:
             pause_s: Named by the provider.
         """
-        sent = self._out.pop(number)
+        sent = self._out.pop(number, None)
+        if sent is None:  # its case ended before
+            return
         if self._last == sent.at:
             self._last = max((other.at for other in self._out.values()), default=sent.at - sent.since_s)
         self.is_limited = True

@@ -1,8 +1,9 @@
 """
-Who waits for a limit: calls of threads and of event loops in one line for each model at each host.
+Lines of calls that wait for a limit, of threads and of event loops: one for each model at each host.
 
 A call that is refused goes back to the front of its line. None waits for ever: a host that lets no call
-through for `patience_s`, or asks for a longer pause, is given up, so that its refusals reach the app.
+through for `patience_s`, or asks for a longer pause, is given up, so that its refusals reach the app. So is
+one whose calls that are out bring no answer for so long: those that wait for them are sent.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -106,6 +107,7 @@ class Line:
     _waiters: deque[_Waiter] = field(default_factory=deque)
     _is_held: bool = False  # somebody waits for a limit
     _passed_s: float = field(default_factory=time.monotonic)  # when a call was let through, or none waited
+    _moved_s: float = field(default_factory=time.monotonic)  # when one was sent, or the same
     _named_s: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -115,8 +117,10 @@ class Line:
             if self.given_up:
                 waiter.number = self.controller.send(time.monotonic())
                 return True
-            if not self.controller.refusals and not self._waiters:
-                self._passed_s = time.monotonic()
+            if not self._waiters:
+                self._moved_s = time.monotonic()
+                if not self.controller.refusals:
+                    self._passed_s = self._moved_s
             (self._waiters.appendleft if again else self._waiters.append)(waiter)
             self._dispatch()
             waiter.waited = not waiter.number
@@ -156,17 +160,34 @@ class Line:
         while self._waiters:
             wait_s = 0.0 if self.given_up else self.controller.wait_s(now)
             if wait_s > 0:
-                self.limits.call_at(self, now + min(wait_s, _LOOK_S))
-                return
+                if not self._is_stuck(now, wait_s):
+                    self.limits.call_at(self, now + min(wait_s, _LOOK_S))
+                    return
+                self.given_up = self._limited_for(now - self._moved_s)
             waiter = self._waiters.popleft()
             self.times += waiter.waited and self.controller.is_limited
             waiter.number = self.controller.send(now)
+            self._moved_s = now
             waiter.wake()
+
+    def _is_stuck(self, now: float, wait_s: float) -> bool:
+        """
+        Return whether nothing was sent or let through for longer than the host's pause and its patience.
+
+        A little longer, so that the case of a call that hangs can end first, and those that wait go on.
+        """
+        goes_on_s = self.controller.until if math.isinf(wait_s) else now + wait_s
+        pause_s = min(max(goes_on_s - self._moved_s, 0.0), self.limits.longest_named_s)
+        return now - self._moved_s - pause_s > self.limits.patience_s + _LOOK_S
+
+    def _limited_for(self, seconds: float) -> str:
+        return f"limited by {self.host} for {seconds:.0f} s"
 
     def let_through(self, number: int, headers: Mapping[str, str]) -> None:
         with self._lock:
             self.controller.let_through(number, time.monotonic(), quota_of(headers))
-            self._passed_s, self.given_up = time.monotonic(), ""
+            self._passed_s = self._moved_s = time.monotonic()
+            self.given_up = ""
             self.limits.note_passed(self.host)
             self._dispatch()
 
@@ -200,7 +221,7 @@ class Line:
                 if without_s <= self.limits.patience_s + self._named_s and not self.given_up:
                     self._dispatch()
                     return True
-                self.given_up = self.given_up or f"limited by {self.host} for {without_s:.0f} s"
+                self.given_up = self.given_up or self._limited_for(without_s)
             else:
                 self.controller.end(number)
                 self.given_up = (
@@ -322,7 +343,8 @@ class Turn:
     def go_now(self) -> bool:
         """Return whether the call may be sent at once; if not, it has not joined the line."""
         waiter = _Waiter(lambda: None)
-        if self._enter(waiter):
+        if self._line.enter(waiter, again=self._again):
+            self._number = waiter.number
             return True
         self._line.leave(waiter)
         return False
@@ -335,20 +357,12 @@ class Turn:
             ConnectionError: The case has ended meanwhile.
         """
         event = threading.Event()
-        waiter = _Waiter(event.set)
-        if self._enter(waiter):
-            return
-        try:
-            with self._counted():
-                while not event.wait(_LOOK_S):
-                    self._check()
-        except BaseException:
-            self._line.leave(waiter)
-            raise
-        self._number = waiter.number
+        with self._in_line(_Waiter(event.set)) as may_go:
+            while not may_go and not event.wait(_LOOK_S):
+                self._check()
 
     async def wait_async(self) -> None:
-        """The same on an event loop, which goes on meanwhile."""
+        """Wait on an event loop, which goes on meanwhile; else as `wait`."""
         import asyncio
 
         try:
@@ -366,38 +380,31 @@ class Turn:
             with suppress(RuntimeError):  # the loop was closed
                 loop.call_soon_threadsafe(settle)
 
-        waiter = _Waiter(wake)
-        if self._enter(waiter):
-            return
-        try:
-            with self._counted():
-                while not future.done():
-                    await asyncio.wait({future}, timeout=_LOOK_S)
-                    self._check()
-        except BaseException:
-            self._line.leave(waiter)
-            raise
-        self._number = waiter.number
+        with self._in_line(_Waiter(wake)) as may_go:
+            while not may_go and not future.done():
+                await asyncio.wait({future}, timeout=_LOOK_S)
+                self._check()
 
     async def _wait_on_trio(self) -> None:
         event = threading.Event()
-        waiter = _Waiter(event.set)
-        if self._enter(waiter):
-            return
+        with self._in_line(_Waiter(event.set)) as may_go:
+            while not may_go and not event.is_set():
+                await sys.modules["trio"].sleep(_TRIO_S)
+                self._check()
+
+    @contextmanager
+    def _in_line(self, waiter: _Waiter) -> Iterator[bool]:
+        """Join the line, and leave it on an error; True where the call may be sent at once."""
         try:
-            with self._counted():
-                while not event.is_set():
-                    await sys.modules["trio"].sleep(_TRIO_S)
-                    self._check()
+            may_go = self._line.enter(waiter, again=self._again)
+            with nullcontext() if may_go else self._counted():
+                yield may_go
+            self._number = waiter.number  # from here on the end of the case gives it back
+            if self._again or not may_go:
+                self._check()
         except BaseException:
             self._line.leave(waiter)
             raise
-        self._number = waiter.number
-
-    def _enter(self, waiter: _Waiter) -> bool:
-        may_go = self._line.enter(waiter, again=self._again)
-        self._number, self._again = waiter.number, True
-        return may_go
 
     def _check(self) -> None:
         if self._is_over():
@@ -421,12 +428,13 @@ class Turn:
     def goes_again(self, headers: Mapping[str, str], body: bytes) -> bool:
         """Take a refusal; True where the call is to wait and to be sent again."""
         again = self._line.refused(self._number, headers, is_final=_is_final(headers, body))
-        self._number = self._number if not again else 0
+        if again:
+            self._number, self._again = 0, True
         return again
 
     @property
     def given_up(self) -> str:
-        """Why a refusal was handed to the app; empty where its host is not given up."""
+        """The reason why a refusal was handed to the app; empty where its host is not given up."""
         return self._line.given_up
 
     def end(self) -> None:
