@@ -196,7 +196,8 @@ def _without_base(comparison: Comparison) -> Comparison:
     reason = "there is no baseline"
     nothing = Verdict(check=NOTHING, outcome="undecided", cases=0, reason=reason, advice=ACCEPT)
     verdicts = [verdict for verdict in comparison.verdicts if verdict.check != nothing.check]
-    outcome = worst([nothing.outcome, *(verdict.outcome for verdict in verdicts)])
+    decisive = (verdict.outcome for verdict in verdicts if not verdict.excused)
+    outcome = worst([nothing.outcome, *decisive])
     return replace(
         comparison, outcome=outcome, verdicts=(*verdicts, nothing), new=(), differs=(), not_stamped=()
     )
