@@ -190,7 +190,7 @@ def test_variables_of_the_url_stay_names(project: Project) -> None:
         result = project.run_here()
     result.stdout.fnmatch_lines(["*service ${SHOP_URL}/bot${SHOP_KEY}/chat: abc1 → def2*"])
     result = project.run_here()  # nobody listens any more
-    result.assert_outcomes(errors=1)
+    result.assert_outcomes(errors=2)
     assert find_written(project, result, "9f8e7d6c5b4a") == []
 
 
