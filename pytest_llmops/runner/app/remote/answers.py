@@ -214,9 +214,10 @@ def _take_out(match: Any) -> None:
     """Mark the place of a value; one that a path computes has none, and is in the rest."""
     holder, path = match.context.value, match.path
     steps = getattr(path, "fields", None) or getattr(path, "indices", None) or (getattr(path, "index", None),)
+    step: Any = steps[0]
     known = range(-len(holder), len(holder)) if isinstance(holder, list) else holder
-    if isinstance(holder, dict | list) and steps[0] in known:
-        holder[steps[0]] = _TAKEN
+    if isinstance(holder, dict | list) and step in known:
+        holder[step] = _TAKEN
 
 
 def _prune(value: Any) -> Any:
