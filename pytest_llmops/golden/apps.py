@@ -8,7 +8,6 @@ The shape is declared in `golden.schema.json`; here is what it means, and what e
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -41,6 +40,10 @@ _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
 _HIDDEN = "***"
+_SHORTEST_SECRET = 6  # characters; what is shorter may be in any answer
+_MODEL = "model"  # the key of a body whose value services repeat in their answers
+_AUTHORITY = re.compile(r"(?:https?://)?([^/?#]*)", re.IGNORECASE)
+_PLACE = re.compile(r"(?:https?://)?[\w.:\[\]-]+/?", re.IGNORECASE)
 _SHOWN = 60
 
 Values = Mapping[str, Any]
@@ -94,7 +97,8 @@ class HttpApp:
 
     @property
     def name(self) -> str:
-        return show_url(expand(self.url, os.environ, missing=""))
+        """The URL for people and stamps; its variables stay as they are written: a value may be a secret."""
+        return show_url(self.url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,10 +256,12 @@ def _find_answer_mistakes(http: Mapping[str, Any], version: Any) -> Iterator[tup
             yield place, f"{place[-1]} must be a JSONPath, which begins with $: {excerpt(f'$.{path}')}"
         elif mistake := _find_path_mistake(path):
             yield place, f"{place[-1]} is no JSONPath: {mistake}"
-    if http.get("stream", "none") != "none" and not http.get("answer"):
+    streams = http.get("stream", "none") != "none"
+    if streams and not http.get("answer"):
         yield ("stream",), "stream needs answer: the JSONPath of a part's text, or text where a part is text"
-    elif http.get("stream", "none") != "none" and http.get("session"):
-        yield ("session",), "session is read of an answer in one piece; leave out stream"
+    elif http.get("session") and (streams or http.get("answer") == TEXT):
+        remedy = "an answer in one piece; leave out stream" if streams else "JSON; answer: text has none"
+        yield ("session",), f"session is read of {remedy}"
     if "ok" in http:
         try:
             read_statuses(http["ok"])
@@ -385,12 +391,9 @@ def parse_path(path: str) -> Any:
 # Filling.
 
 
-def expand(text: str, environment: Mapping[str, str], *, missing: str | None = None) -> str:
+def expand(text: str, environment: Mapping[str, str]) -> str:
     """
     Put variables of the environment into a text.
-
-    Args:
-        missing: Nothing is raised if this is a text: a variable that is not set stays as it is written.
 
     Raises:
         AnswerError: A variable is not set.
@@ -399,9 +402,7 @@ def expand(text: str, environment: Mapping[str, str], *, missing: str | None = N
     def find(match: re.Match[str]) -> str:
         value = environment.get(match[1])
         if value is None:
-            if missing is None:
-                raise AnswerError(f"the environment variable {match[1]} is not set any more")
-            return match[0]
+            raise AnswerError(f"the environment variable {match[1]} is not set any more")
         return value
 
     return _VARIABLE.sub(find, text)
@@ -487,11 +488,54 @@ def _look_up(name: str, values: Values) -> Any:
     return found
 
 
-def list_secrets(spec: HttpApp) -> list[str]:
-    """List the environment variables that headers send as secrets."""
-    return [
-        name
-        for header, value in spec.headers.items()
-        if carries_secret(header)
-        for name in _VARIABLE.findall(value)
-    ]
+def find_secrets(spec: HttpApp, environment: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return the variables that requests to an app send, with their values, the longest first.
+
+    Values that are short, that only say where the service is, or that name its model are none that are
+    secret.
+    """
+    names: set[str] = set()
+    for url in (spec.url, spec.version.url if spec.version else ""):
+        found = _AUTHORITY.match(url)
+        host = found[1].rpartition("@")[2] if found else ""
+        places = {
+            name for name in _VARIABLE.findall(host) if _PLACE.fullmatch(environment.get(name, "").strip())
+        }
+        names.update(_VARIABLE.findall(url.replace(host, "", 1)), set(_VARIABLE.findall(host)) - places)
+    texts = [text for _, text in _texts(spec.headers)]
+    texts += [text for place, text in _texts(spec.sent) if place[-1:] != (_MODEL,)]
+    names.update(name for text in texts for name in _VARIABLE.findall(text))
+    values = {name: environment.get(name, "").strip() for name in names}
+    secrets = {name: value for name, value in values.items() if len(value) >= _SHORTEST_SECRET}
+    return dict(sorted(secrets.items(), key=lambda pair: (-len(pair[1]), pair[0])))
+
+
+def hide(text: str, secrets: Mapping[str, str]) -> str:
+    """Return a text with the names of secrets in place of their values, also where a URL escapes these."""
+    for name, value in secrets.items():
+        for spelt in dict.fromkeys((value, quote(value), quote(value, safe=""), json.dumps(value)[1:-1])):
+            text = text.replace(spelt, f"${{{name}}}")
+    return text
+
+
+def find_secret(value: Any, secrets: Mapping[str, str]) -> str:
+    """Return the name of a secret whose value is in a text of a JSON value, or is a number there."""
+    texts = [text for _, text in _texts(value)]
+    numbers = set(_numbers(value))
+    return next(
+        (
+            name
+            for name, secret in secrets.items()
+            if secret in numbers or any(secret in text for text in texts)
+        ),
+        "",
+    )
+
+
+def _numbers(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _numbers(part)
+    elif isinstance(value, int | float):
+        yield str(value)

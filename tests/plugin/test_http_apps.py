@@ -150,6 +150,120 @@ def test_a_token_is_sent_and_written_nowhere(project: Project) -> None:
     assert read_run(project)["signature"]["app:golden/capitals.yaml"] == f"{service.url}/chat?tenant=***"
 
 
+def find_written(project: Project, result: pytest.RunResult, secret: str) -> list[str]:
+    """Return where a secret is written: the names of files, and of what a run printed."""
+    shown = {"stdout": result.stdout.str(), "stderr": result.stderr.str()}
+    files = {
+        path.name: path.read_bytes().decode("utf-8", "replace")
+        for path in project.path.rglob("*")
+        if path.is_file()
+    }
+    return [name for name, text in {**shown, **files}.items() if secret in text]
+
+
+def test_variables_of_the_url_stay_names(project: Project) -> None:
+    """In stamps, the baseline and messages; so two ports are one app."""
+    project.environment.setenv("SHOP_KEY", "9f8e7d6c5b4a")
+    http = (
+        '{url: "${SHOP_URL}/bot${SHOP_KEY}/chat", body: {message: "{{ input }}"}, answer: $.reply, '
+        'version: {url: "${SHOP_URL}/bot${SHOP_KEY}/health", at: $.commit}}'
+    )
+    commits = ["abc1"]
+
+    def answer(asked: Asked) -> Any:
+        assert asked.path.startswith("/bot9f8e7d6c5b4a/")
+        return {"commit": commits[-1]} if asked.path.endswith("/health") else echo(asked)
+
+    for _ in range(2):
+        with AppServer(answer) as service:
+            project.environment.setenv("SHOP_URL", service.url)
+            write(project, f"  http: {http}")
+            result = project.run_here("--llm-accept", "--llm-out", "run.json")
+        assert result.ret == 0
+        signature = read_run(project)["signature"]
+        assert signature["app:golden/capitals.yaml"] == "${SHOP_URL}/bot${SHOP_KEY}/chat"
+        assert signature["service:${SHOP_URL}/bot${SHOP_KEY}/chat"] == commits[-1]
+        assert find_written(project, result, "9f8e7d6c5b4a") == []
+    commits.append("def2")
+    with AppServer(answer) as service:
+        project.environment.setenv("SHOP_URL", service.url)
+        result = project.run_here()
+    result.stdout.fnmatch_lines(["*service ${SHOP_URL}/bot${SHOP_KEY}/chat: abc1 → def2*"])
+    result = project.run_here()  # nobody listens any more
+    result.assert_outcomes(errors=2)
+    assert find_written(project, result, "9f8e7d6c5b4a") == []
+
+
+SENT = {
+    "url": '{url: "URL/bot${SHOP_KEY}/chat", METHOD}',
+    "query": '{url: "URL/chat?of=${SHOP_KEY}", METHOD}',
+    "header": '{url: "URL/chat", headers: {X-Of: "of ${SHOP_KEY}"}, METHOD}',
+    "body": '{url: "URL/chat", body: {message: "{{ input }}", of: ["${SHOP_KEY}"]}, METHOD}',
+}
+ECHOES: dict[str, Any] = {
+    "text": {"reply": "of 9f8e7d/6c5b4a"},
+    "passage": {"reply": "hello", "sources": [{"id": "a", "text": "of 9f8e7d/6c5b4a"}]},
+    "tool call": {"reply": "hello", "calls": [{"name": "look", "arguments": {"of": "9f8e7d/6c5b4a"}}]},
+    "rest": {"reply": "hello", "debug": {"9f8e7d/6c5b4a": 1}},
+    "misspelt": {"repyl": "9f8e7d/6c5b4a"},
+    "status": Reply(body="of 9f8e7d/6c5b4a", status=500),
+    "escaped status": Reply(body={"url": "/chat?of=9f8e7d%2F6c5b4a"}, status=500),
+    "redirect": Reply(status=307, headers={"location": "http://other.example/9f8e7d/6c5b4a"}),
+}
+
+
+@pytest.mark.parametrize("place", SENT)
+@pytest.mark.parametrize("echo_of", ECHOES)
+def test_no_variable_that_is_sent_is_shown_or_kept(project: Project, place: str, echo_of: str) -> None:
+    project.environment.setenv("SHOP_KEY", "9f8e7d/6c5b4a")
+    read = 'answer: $.reply, passages: "$.sources[*]?", tool_calls: "$.calls[*]?"'
+    with serving(project, lambda _: ECHOES[echo_of], SENT[place].replace("METHOD", read)):
+        result = project.run_here("--llm-out", "run.json")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*SHOP_KEY*"])
+    assert find_written(project, result, "6c5b4a") == []
+
+
+def test_a_secret_in_parts_of_a_stream_is_not_kept(project: Project) -> None:
+    project.environment.setenv("SHOP_KEY", "9f8e7d6c5b4a")
+    http = (
+        '{url: "URL/chat", headers: {X-Of: "${SHOP_KEY}"}, stream: jsonl, answer: $.delta, '
+        'passages: "$.sources[*]?"}'
+    )
+    cases = """
+    cases:
+      - {id: one, input: passage, checks: {keywords: {all: [hello]}}}
+      - {id: two, input: texts, checks: {keywords: {all: [hello]}}}
+      - {id: three, input: rest, checks: {keywords: {all: [hello]}}}
+    """
+    parts = {
+        "passage": [{"delta": "hello", "sources": ["of 9f8e7d6c5b4a"]}],
+        "texts": [{"delta": "9f8e7d"}, {"delta": "6c5b4a"}],
+        "rest": [{"delta": "hello"}, {"debug": "9f8e7d6c5b4a"}],
+    }
+
+    def answer(asked: Asked) -> Any:
+        return Reply(body=iter([f"{json.dumps(part)}\n" for part in parts[asked.json["input"]]]))
+
+    with serving(project, answer, http, cases):
+        result = project.run_here("--llm-out", "run.json")
+    result.assert_outcomes(errors=3)
+    assert find_written(project, result, "9f8e7d6c5b4a") == []
+
+
+def test_the_place_of_a_service_and_its_model_are_no_secrets(project: Project) -> None:
+    project.environment.setenv("SHOP_MODEL", "shop-model-4")
+    http = '{url: "${SHOP_URL}/chat", body: {model: "${SHOP_MODEL}"}, answer: $.reply}'
+
+    def answer(asked: Asked) -> Any:
+        return {"reply": f"hello, see http://{asked.headers['host']}/docs", "model": "shop-model-4"}
+
+    with AppServer(answer) as service:
+        project.environment.setenv("SHOP_URL", service.url)
+        write(project, f"  http: {http}")
+        project.run_here().assert_outcomes(passed=1)
+
+
 ERRORS: dict[str, tuple[Any, str, str]] = {
     "status": (Reply(body={"detail": "boom"}, status=500), SIMPLE, "*status 500*200-299*boom*"),
     "created is not listed": (
@@ -210,6 +324,21 @@ ERRORS: dict[str, tuple[Any, str, str]] = {
     "cut": (Reply(body={"reply": "hello"}, cut=True), SIMPLE, "*ended early*"),
     "not utf-8": (b"\xff\xfehello", SIMPLE.replace("$.reply", "text"), "*no UTF-8*"),
     "nothing known": ({"x": "hello", "y": 1}, '{url: "URL/chat"}', "*no text of a known name; it has: x, y*"),
+    "no session": (
+        {"reply": "hello", "id": None},
+        SIMPLE.replace("}, ans", "}, session: $.id, ans"),
+        "*the session of the answer, at $.id, is null or empty*",
+    ),
+    "wrong session": (
+        {"reply": "hello", "id": [1]},
+        SIMPLE.replace("}, ans", "}, session: $.id, ans"),
+        "*the session at $.id must be a text or a number*",
+    ),
+    "session of plain text": (
+        Reply(body="hello", headers={"content-type": "text/plain"}),
+        '{url: "URL/chat", session: $.id}',
+        "*plain text, which has no session at $.id*",
+    ),
     "input has no part": (
         {},
         SIMPLE.replace("{{ input }}", "{{ input.text }}"),
@@ -353,6 +482,59 @@ def test_what_a_service_says_besides_is_looked_at(project: Project) -> None:
     result.stdout.fnmatch_lines(["*EMAIL_ADDRESS*/attributes/body/debug/of*"])
 
 
+UNREAD: dict[str, tuple[Any, str]] = {
+    "passage": ({"sources": [{"id": "a", "text": "b", "owner": "jane.roe@example.org"}]}, "sources/0/owner"),
+    "metadata": (
+        {"sources": [{"text": "b", "metadata": {"source": "a", "by": "jane.roe@example.org"}}]},
+        "sources/0/metadata/by",
+    ),
+    "tool call": ({"calls": [{"name": "look", "by": "jane.roe@example.org"}]}, "calls/0/by"),
+    "function": (
+        {"calls": [{"function": {"name": "look", "arguments": "{}", "by": "jane.roe@example.org"}}]},
+        "calls/0/function/by",
+    ),
+    "tokens": (
+        {"usage": {"input_tokens": 1, "output_tokens": 2, "user": "jane.roe@example.org"}},
+        "usage/user",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_fields_that_nobody_reads_are_looked_at(project: Project, name: str) -> None:
+    said, place = UNREAD[name]
+    read = 'passages: "$.sources[*]?", tool_calls: "$.calls[*]?", tokens: "$.usage?"'
+    cases = CASES.replace("keywords: {all: [hello]}", "pii_leak: none")
+    with serving(
+        project, lambda _: {"reply": "hello", **said}, SIMPLE.replace("}, ans", f"}}, {read}, ans"), cases
+    ):
+        result = project.run_here()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"*EMAIL_ADDRESS*/attributes/body/{place}*"])
+
+
+def test_what_is_read_is_not_kept_a_second_time(project: Project) -> None:
+    read = 'passages: "$.sources[*]", tool_calls: "$.calls[*]", tokens: $.usage'
+    said = {
+        "reply": "hello",
+        "sources": [{"id": "a", "text": "b", "score": 1}, "c"],
+        "calls": [{"function": {"name": "look", "arguments": "{}"}}],
+        "usage": {"input_tokens": 1, "output_tokens": 2},
+    }
+    with serving(project, lambda _: said, SIMPLE.replace("}, ans", f"}}, {read}, ans")):
+        project.run_here("--llm-out", "run.json").assert_outcomes(passed=1)
+    assert '"body"' not in (project.path / "run.json").read_text()
+
+
+def test_an_output_beside_the_text_is_looked_at(project: Project) -> None:
+    cases = CASES.replace("keywords: {all: [hello]}", "pii_leak: none")
+    said = {"text": "hello", "output": {"email": "jane.roe@example.org"}}
+    with serving(project, lambda _: said, '{url: "URL/chat"}', cases):
+        result = project.run_here()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*EMAIL_ADDRESS*/attributes/body/output/email*"])
+
+
 def test_passages_of_its_own_knowledge_are_not(project: Project) -> None:
     http = SIMPLE.replace("}, ans", '}, passages: "$.sources[*]", ans')
     cases = "    passages: own_knowledge" + CASES.replace("keywords: {all: [hello]}", "pii_leak: none")
@@ -435,6 +617,40 @@ def test_a_version_that_is_not_there_is_an_error(project: Project) -> None:
         result = project.run_here()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*the version of the app at http://*/health: *nothing at $.commit*"])
+
+
+def test_a_version_that_is_not_there_is_asked_for_once(project: Project) -> None:
+    http = SIMPLE.replace("}, ans", '}, version: {url: "URL/health", at: $.commit}, ans')
+    cases = "    cases:\n" + "".join(
+        f"      - {{id: c{number}, input: hello, checks: {{keywords: {{all: [hello]}}}}}}\n"
+        for number in range(5)
+    )
+    with serving(
+        project, lambda asked: {} if asked.path == "/health" else echo(asked), http, cases
+    ) as service:
+        project.run_here("--llm-concurrency", "1").assert_outcomes(errors=5)
+    assert [asked.path for asked in service.asked] == ["/health"]
+
+
+def test_versions_of_one_url_are_all_stamped(project: Project) -> None:
+    def answer(asked: Asked) -> Any:
+        return asked.path if asked.path != "/chat" else {"reply": asked.json["message"]}
+
+    with AppServer(answer) as service:
+        app = SIMPLE.replace("URL", service.url).replace("}, ans", "}, VERSION, ans")
+        old, new = (
+            app.replace("VERSION", f'version: {{url: "{service.url}/{name}"}}') for name in ("v1", "v2")
+        )
+        project.golden(
+            f"""
+            app: {{http: {new}}}
+            rival: {{http: {old}}}
+            suite: {{exact_match: {{min_gain: -0.5}}}}
+            cases: [{{id: a, input: hello, reference: hello}}]
+            """
+        )
+        project.run_here("--llm-out", "run.json")
+    assert read_run(project)["signature"][f"service:{service.url}/chat"] == "/v1, /v2"
 
 
 def test_a_rival_may_be_a_service(project: Project) -> None:

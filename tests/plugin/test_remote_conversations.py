@@ -96,6 +96,37 @@ def test_a_service_that_opens_the_session(project: Project) -> None:
 
 
 @needs_http
+def test_a_session_keeps_its_type_and_is_said_once(project: Project) -> None:
+    said: dict[int, list[str]] = {}
+
+    def answer(asked: Asked) -> Any:
+        opened = asked.json["session"] is None
+        session = len(said) if opened else asked.json["session"]
+        said.setdefault(session, []).append(asked.json["message"])
+        return {"reply": " ".join(said[session]), **({"conversation": session} if opened else {})}
+
+    with AppServer(answer) as service:
+        body = '{message: "{{ input }}", session: "{{ session }}"}'
+        keys = f'url: "{service.url}/chat", body: {body}, answer: $.reply, session: "$.conversation?"'
+        ran, shown = run(project, f"{{http: {{{keys}}}}}")
+
+    assert ran.parseoutcomes() == {"passed": 3}, shown
+    assert sorted(map(tuple, said.values())) == [("hello",), ("lamp", "stove"), ("rope", "tent")]
+    assert all(type(session) is int for session in said)
+
+
+@needs_http
+def test_a_conversation_without_the_session_is_an_error(project: Project) -> None:
+    with AppServer(lambda _: {"reply": "rope tent lamp stove hello"}) as service:
+        body = '{message: "{{ input }}", session: "{{ session }}"}'
+        keys = f'url: "{service.url}/chat", body: {body}, answer: $.reply, session: "$.conversation?"'
+        ran, shown = run(project, f"{{http: {{{keys}}}}}")
+
+    assert ran.parseoutcomes() == {"passed": 1, "errors": 2}, shown
+    assert "no session at $.conversation?" in shown
+
+
+@needs_http
 def test_a_service_that_is_sent_neither_is_refused_before_a_call(project: Project) -> None:
     with AppServer(lambda _: {"reply": "hello"}) as service:
         app = (

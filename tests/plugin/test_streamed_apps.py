@@ -96,6 +96,17 @@ def test_parts_may_have_all_else(project: Project) -> None:
     assert said["usage"]["completion_tokens"] == 4
 
 
+def test_passages_of_all_parts_are_read(project: Project) -> None:
+    http = HTTP.replace("$.delta", '$.delta, passages: "$.sources[*]"')
+    body = events(
+        {"sources": [{"id": "a", "text": "60"}]},
+        {"sources": [{"id": "a", "text": "60"}, {"id": "b", "text": "of jane.roe@example.org"}]},
+        {"delta": "Sixty days.", "sources": [{"id": "c", "text": "days"}]},
+    )
+    run(project, body, http).assert_outcomes(passed=1)
+    assert [passage["id"] for passage in output(project)["passages"]] == ["a", "b", "c"]
+
+
 BROKEN: dict[str, tuple[Iterable[str], str, dict[str, Any], str]] = {
     "cut connection": (events({"delta": "Sixty "}), HTTP, {"cut": True}, "*ended early*"),
     "cut event": (

@@ -92,12 +92,8 @@ class AppObserver:
         """Return the stamps of apps outside of this process: versions of services, files of commands."""
         stamps: dict[str, str] = {}
         for app in self._remote:
-            stamps |= app.stamps()
-            stamps |= {
-                name: value
-                for path in app.files()
-                for name, value in restamp_file(path, "", self.root, self._started_s).items()
-            }
+            files = (restamp_file(path, "", self.root, self._started_s) for path in app.files())
+            stamps = join_stamps(stamps, app.stamps(), *files)
         kinds = {name.partition(":")[0] for name in stamps}
         return {**stamps, STAMPED: " ".join(sorted(kinds))} if kinds else {}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, NoReturn
 
 from pytest_llmops.errors import AnswerError, hint
@@ -22,6 +21,9 @@ _READ = ("prompt_tokens", "input_tokens")
 _WROTE = ("completion_tokens", "output_tokens")
 _NAMED = 6
 _SHOWN = 60
+_RESULTS = ("result", "output")
+_TAKEN = object()
+"""In place of what a path takes out of an answer."""
 
 Answer = dict[str, Any]
 """As a function may return it: `text`, and where known `passages`, `tool_calls`, `usage` and `model`."""
@@ -140,6 +142,24 @@ def find(path: str, data: Any, key: str) -> list[Any]:
     raise AnswerError(f"the answer has nothing at {path} ({key}){_describe_nearest(parsed, data)}")
 
 
+def read_session(path: str, data: Any) -> str | float | None:
+    """
+    Return the session that a service opened, a text or number as it is; None where the path may lack it.
+
+    Raises:
+        AnswerError: There is none, or it is something else.
+    """
+    found = [value for value in find(path, data, "session") if value is not None and value != ""]
+    if not found and path.endswith(OPTIONAL):
+        return None
+    if not found:
+        raise AnswerError(f"the session of the answer, at {path}, is null or empty")
+    session = found[0]
+    if isinstance(session, bool) or not isinstance(session, str | int | float):
+        raise AnswerError(f"the session at {path} must be a text or a number, not {excerpt(session)}")
+    return session
+
+
 def _kind(parsed: Any) -> str:
     return type(parsed).__name__
 
@@ -162,21 +182,89 @@ def _names(mapping: Mapping[Any, Any]) -> str:
 
 
 def find_rest(spec: HttpApp, data: Any) -> Any:
-    """Return what no path of an app's takes out of an answer; None where that is nothing."""
-    parts = (spec.answer, spec.passages, spec.tool_calls, spec.tokens, spec.session)
-    paths = [path for path in parts if path]
+    """
+    Return what is not read of an answer; None where that is nothing.
+
+    Of the objects at `passages`, `tool_calls` and `tokens` their further fields stay.
+    """
     rest = copy.deepcopy(data)
-    for path in paths or [f"$.{name}" for name in ("text", "output")]:
-        with suppress(Exception):  # of the library, which then leaves more than needed
-            parsed = parse_path(path)
-            if _kind(parsed) == "Root":
-                return None
-            rest = parsed.filter(lambda _: True, rest)
+    takes: list[tuple[str, Callable[[dict[str, Any]], None] | None]] = [
+        (spec.answer, None),
+        (spec.session, None),
+        (spec.passages, _take_passage),
+        (spec.tool_calls, _take_tool_call),
+        (spec.tokens, _take_usage),
+    ]
+    matches = [(match, take) for path, take in takes if path for match in parse_path(path).find(rest)]
+    for match, take in matches:
+        if take is not None and isinstance(match.value, dict):
+            take(match.value)
+        elif match.context is None:
+            return None
+        else:
+            _take_out(match)
+    if not spec.answer and isinstance(rest, dict):
+        read = next((name for name in ("text", "output") if isinstance(rest.get(name), str)), None)
+        rest.pop(read, None)
+    rest = _prune(rest)
     return rest if rest not in ({}, [], None, "") and isinstance(rest, dict | list) else None
 
 
+def _take_out(match: Any) -> None:
+    """Mark the place of a value; one that a path computes has none, and is in the rest."""
+    holder, path = match.context.value, match.path
+    steps = getattr(path, "fields", None) or getattr(path, "indices", None) or (getattr(path, "index", None),)
+    step: Any = steps[0]
+    known = range(-len(holder), len(holder)) if isinstance(holder, list) else holder
+    if isinstance(holder, dict | list) and step in known:
+        holder[step] = _TAKEN
+
+
+def _prune(value: Any) -> Any:
+    """Return a value without what was taken out, and without objects and lists of which nothing is left."""
+    if isinstance(value, dict):
+        parts = {name: _prune(part) for name, part in value.items()}
+        return {name: part for name, part in parts.items() if part is not _TAKEN} or _TAKEN
+    if isinstance(value, list):
+        return [part for part in map(_prune, value) if part is not _TAKEN] or _TAKEN
+    return value
+
+
+def _named(value: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """Return the first of some names under which there is something."""
+    return next((name for name in names if value.get(name) is not None), None)
+
+
+def _take(value: dict[Any, Any], *names: str | None) -> None:
+    for name in names:
+        value.pop(name, None)
+
+
+def _take_passage(value: dict[str, Any]) -> None:
+    """Leave what `_passage` does not read."""
+    named, metadata = _named(value, _IDS), value.get("metadata")
+    if named is None and isinstance(metadata, dict):
+        _take(metadata, _named(metadata, _IDS))
+    _take(value, named, _named(value, _PASSAGE_TEXTS), "score")
+
+
+def _take_tool_call(value: dict[str, Any]) -> None:
+    """Leave what `_tool_call` does not read."""
+    function = value.get("function")
+    result = _named(value, _RESULTS)
+    call = function if isinstance(function, dict) else value
+    _take(call, "name", _named(call, _ARGUMENTS))
+    _take(value, "decision", result)
+
+
+def _take_usage(value: dict[str, Any]) -> None:
+    """Leave what `_usage` does not read."""
+    _take(value, _named(value, _READ), _named(value, _WROTE), "cost_usd", "calls")
+
+
 def _first(value: Mapping[str, Any], names: Sequence[str]) -> Any:
-    return next((value[name] for name in names if value.get(name) is not None), None)
+    name = _named(value, names)
+    return None if name is None else value[name]
 
 
 def _passage(value: Any) -> Any:
@@ -204,7 +292,7 @@ def _tool_call(value: Any) -> Any:
         "name": call["name"],
         "arguments": _first(call, _ARGUMENTS),
         "decision": value.get("decision"),
-        "result": _first(value, ("result", "output")),
+        "result": _first(value, _RESULTS),
     }
 
 
@@ -265,7 +353,10 @@ class Parts:
         self._texts += texts
         for key, path in self._wanted.items():
             if path and (parts := [value for value in _optional(path, data) if value is not None]):
-                self._found[key] = [*self._found.get(key, ()), *parts] if key == "tool_calls" else parts
+                before = self._found.get(key, []) if key != "tokens" else []
+                if key == "passages":  # of which a service may repeat those of the parts before
+                    parts = [value for value in parts if value not in before]
+                self._found[key] = [*before, *parts]
         if isinstance(data, Mapping) and data.get("object") == "chat.completion.chunk":
             choices = data.get("choices")
             ends = [choice.get("finish_reason") for choice in choices or () if isinstance(choice, Mapping)]

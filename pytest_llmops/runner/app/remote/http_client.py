@@ -27,9 +27,12 @@ from pytest_llmops.errors import AnswerError, AppBusyError, LLMOpsError
 from pytest_llmops.golden.apps import (
     TEXT,
     HttpApp,
+    Version,
     fill,
     fill_url,
-    list_secrets,
+    find_secret,
+    find_secrets,
+    hide,
     list_templates,
     list_values,
     show_url,
@@ -47,6 +50,7 @@ from pytest_llmops.runner.app.remote.answers import (
     join_texts,
     parse_json,
     read_parts,
+    read_session,
 )
 from pytest_llmops.runner.app.remote.streams import read_events, read_records
 from pytest_llmops.traces.capture import add_response, find_owner
@@ -59,7 +63,6 @@ _EXCERPT = 200  # characters of a body in a message
 _LOOKED_AT = 4_000  # of which so many are masked before they are cut
 _BUSY = frozenset({429, 503})
 _VERSION_S = 5.0
-_SHORTEST_SECRET = 6  # characters; what is shorter may be in any answer
 _FORM = "application/x-www-form-urlencoded"
 OpenClient = Callable[[str], httpx2.AsyncClient]
 
@@ -74,8 +77,9 @@ class HttpCaller(RemoteApp):
     at_once: int | None = None
     _clients: dict[bool, httpx2.AsyncClient] = field(default_factory=dict)
     _version: str = ""
-    _asking: asyncio.Lock | None = None
-    _sessions: dict[str, str] = field(default_factory=dict)
+    _unknown: str = ""
+    _asking: asyncio.Task[None] | None = None
+    _sessions: dict[str, str | float] = field(default_factory=dict)
 
     @property
     def conversation(self) -> Conversation:
@@ -96,7 +100,7 @@ class HttpCaller(RemoteApp):
         values = list_values(question, session)
         if self.spec.session:  # the service opens its own
             values = {**values, "session": self._sessions.get(session)}
-        exchange = _Exchange(self.spec, values, trace_id)
+        exchange = _Exchange(self.spec, values, trace_id, find_secrets(self.spec, os.environ))
         with looking():
             try:
                 async with asyncio.timeout(self.spec.timeout_s):
@@ -107,16 +111,22 @@ class HttpCaller(RemoteApp):
                     "the app)"
                 ) from None
             except LLMOpsError as error:
-                raise type(error)(f"{exchange.name}: {error}", *error.args[1:]) from None
+                why = exchange.hide(str(error))
+                raise type(error)(f"{exchange.name}: {why}", *error.args[1:]) from None
             except Exception as error:  # noqa: BLE001 - of a library, and of what a user wrote for it
                 raise AnswerError(f"{exchange.name}: {exchange.describe(error)}") from None
-        if session and self.spec.session:
+        if session and exchange.session is not None:
             self._sessions[session] = exchange.session
+        elif session and self.spec.session and session not in self._sessions:
+            raise AnswerError(
+                f"{exchange.name}: the answer has no session at {self.spec.session}, so its further turns "
+                "would begin conversations of their own"
+            )
         return output
 
     async def prepare(self) -> None:
         """
-        Read the version of the service, once.
+        Read the version of the service, once; that there is none is known to all further cases too.
 
         Raises:
             AnswerError: It is not there.
@@ -124,14 +134,22 @@ class HttpCaller(RemoteApp):
         version = self.spec.version
         if version is None or self._version:
             return
-        self._asking = self._asking or asyncio.Lock()
-        async with self._asking:
-            if not self._version:
-                self._version = await self._read_version(version.url, version.at)
+        if not self._unknown:
+            self._asking = self._asking or asyncio.create_task(self._ask_version(version))
+            await asyncio.shield(self._asking)  # a case that is given up ends it for no other case
+        if self._unknown:
+            raise AnswerError(self._unknown)
+
+    async def _ask_version(self, version: Version) -> None:
+        try:
+            self._version = await self._read_version(version.url, version.at)
+        except AnswerError as error:
+            self._unknown = str(error)
 
     async def _read_version(self, url: str, at: str) -> str:
         asked = HttpApp(url=url, method="GET", headers=self.spec.headers, timeout_s=_VERSION_S)
-        exchange = _Exchange(asked, list_values("", ""), token_hex(16))
+        secrets = find_secrets(self.spec, os.environ)
+        exchange = _Exchange(asked, list_values("", ""), token_hex(16), secrets)
         with looking():
             try:
                 async with asyncio.timeout(_VERSION_S):
@@ -140,8 +158,10 @@ class HttpCaller(RemoteApp):
                     version = content.decode("utf-8", "replace")
                 else:
                     version = join_texts(find(at, exchange.parse(content), "version"))
+                exchange.refuse_secrets(version)
             except LLMOpsError as error:
-                raise AnswerError(f"the version of the app at {exchange.name}: {error}") from None
+                why = exchange.hide(str(error))
+                raise AnswerError(f"the version of the app at {exchange.name}: {why}") from None
             except Exception as error:  # noqa: BLE001 - as above
                 why = exchange.describe(error) if not isinstance(error, TimeoutError) else "no answer"
                 raise AnswerError(f"the version of the app at {exchange.name}: {why}") from None
@@ -151,7 +171,10 @@ class HttpCaller(RemoteApp):
 
     async def close(self) -> None:
         """Close connections; a later call opens new ones."""
-        clients, self._clients, self._asking = self._clients, {}, None
+        clients, self._clients = self._clients, {}
+        asking, self._asking, self._unknown = self._asking, None, ""
+        if asking is not None:
+            asking.cancel()
         for client in clients.values():
             with suppress(Exception):
                 await client.aclose()
@@ -178,17 +201,13 @@ class _Exchange:
     spec: HttpApp
     values: Mapping[str, Any]
     trace_id: str
-    name: str = ""
-    session: str = ""
-    _url: str = ""
-    _secrets: dict[str, str] = field(default_factory=dict)
+    _secrets: Mapping[str, str]
+    session: str | float | None = None
     _body: bytes = b""
 
-    def __post_init__(self) -> None:
-        """Find what no message may contain."""
-        self.name = self.spec.name
-        found = {name: os.environ.get(name, "") for name in list_secrets(self.spec)}
-        self._secrets = {name: value for name, value in found.items() if len(value) >= _SHORTEST_SECRET}
+    @property
+    def name(self) -> str:
+        return self.spec.name
 
     async def answer(self, open_client: OpenClient) -> Output:
         """Send the request and read the answer."""
@@ -196,15 +215,20 @@ class _Exchange:
             return await self._read_stream(open_client)
         content, kind = await self.fetch(open_client)
         if self.spec.answer == TEXT or (not self.spec.answer and kind == "text/plain"):
+            if self.spec.session:
+                raise AnswerError(f"its body is plain text, which has no session at {self.spec.session}")
             answer: dict[str, Any] = {"text": self._decode(content)}
             if any((self.spec.passages, self.spec.tool_calls, self.spec.tokens)):
-                answer = {**read_parts(replace(self.spec, answer="$"), self.parse(content)), **answer}
+                data = self.parse(content)
+                self.refuse_secrets(data)
+                answer = {**read_parts(replace(self.spec, answer="$"), data), **answer}
         else:
             data = self.parse(content, kind)
+            self.refuse_secrets(data)
             try:
                 answer = read_parts(self.spec, data)
                 if self.spec.session:
-                    self.session = join_texts(find(self.spec.session, data, "session"))
+                    self.session = read_session(self.spec.session, data)
             except AnswerError as error:
                 raise AnswerError(f"{error}; its body: {self.excerpt(content)}") from None
             self._keep(find_rest(self.spec, data))
@@ -212,9 +236,22 @@ class _Exchange:
 
     def _output(self, answer: Mapping[str, Any], first_token_s: float | None = None) -> Output:
         output = read_answer(answer)
-        if name := next((name for name, value in self._secrets.items() if value in output.text), ""):
-            raise AnswerError(f"the answer contains the value of {name}, which a header sends as a secret")
+        self.refuse_secrets(output.text)  # which may be joined of several parts
         return replace(output, trace_id=output.trace_id or self.trace_id, first_token_s=first_token_s)
+
+    def refuse_secrets(self, value: Any) -> None:
+        """
+        Look for secrets in what the service said, before anything of it is kept.
+
+        Raises:
+            AnswerError: There is one.
+        """
+        if name := find_secret(value, self._secrets):
+            raise AnswerError(f"the answer contains the value of {name}, a variable that the request sends")
+
+    def hide(self, text: str) -> str:
+        """Return a text without the values of secrets."""
+        return hide(text, self._secrets)
 
     async def fetch(self, open_client: OpenClient) -> tuple[bytes, str]:
         """
@@ -251,7 +288,8 @@ class _Exchange:
             await response.aclose()
             following = response.next_request
             if following is None or not _stays(first, following.url):
-                to = show_url(str(following.url if following else response.headers.get("location", "")))
+                to = str(following.url if following else response.headers.get("location", ""))
+                to = show_url(self.hide(to))
                 raise AnswerError(
                     f"it redirects to {to} ({response.status_code}), which is another host, port or scheme; "
                     "the request is not sent there: write that URL if it is the app"
@@ -303,12 +341,15 @@ class _Exchange:
                 if self.spec.answer == TEXT:
                     parts.add_text(text)
                 else:
-                    parts.add(self.parse(text.encode(), what="a part of the stream"))
+                    data = self.parse(text.encode(), what="a part of the stream")
+                    self.refuse_secrets(data)
+                    parts.add(data)
                 if first_s is None and parts.text:
                     first_s = time.perf_counter() - started_s
             answer = parts.finish(marked=marked, describe=lambda: self._shown(last) or "none")
         finally:
             await response.aclose()
+        self.refuse_secrets(answer["text"])
         self._keep(parts.rest)
         return self._output(answer, first_s)
 
@@ -362,9 +403,7 @@ class _Exchange:
         return self._shown(content[: 4 * _LOOKED_AT].decode("utf-8", "replace")) or "(nothing)"
 
     def _shown(self, text: str) -> str:
-        for name, value in self._secrets.items():
-            text = text.replace(value, f"${{{name}}}")
-        return printable(mask_shown(text[:_LOOKED_AT]), _EXCERPT)
+        return printable(mask_shown(self.hide(text)[:_LOOKED_AT]), _EXCERPT)
 
     def _keep(self, rest: Any) -> None:
         """Keep what the service said besides, for the checks that look at all that leaves an app."""
@@ -378,9 +417,7 @@ class _Exchange:
     def describe(self, error: Exception) -> str:
         """Describe why there is no answer."""
         tls = next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)), None)
-        why = printable(mask_shown(str(tls or error) or type(error).__name__), _EXCERPT)
-        for name, value in self._secrets.items():
-            why = why.replace(value, f"${{{name}}}")
+        why = printable(mask_shown(self.hide(str(tls or error) or type(error).__name__)), _EXCERPT)
         if tls is not None:
             return f"TLS failed: {why}; a certificate of your own is trusted by SSL_CERT_FILE"
         if isinstance(error, httpx2.ConnectError):
