@@ -42,6 +42,10 @@ BOT = """
             subprocess.Popen(["sleep", "1"])
         if question == "error":
             say(error="no model for jane.roe@example.org")
+        elif question == "late":
+            say(output="hello, wait")
+            time.sleep(0.5)
+            say(output="hello of the late one")
         elif question == "misspelt":
             say(output="hello", pasages=[])
         elif question == "no text":
@@ -56,7 +60,7 @@ BOT = """
             say(output="hello twice")
             say(output="hello of nobody")
         else:
-            say(output=f"hello {question}")
+            say(output=f"hello {question}", session=asked["session"])
 """
 
 
@@ -175,6 +179,15 @@ def test_an_answer_too_many_is_nobodys(project: Project, run: Run) -> None:
     run("twice", "last", "more", flags=["--llm-concurrency", "1"]).assert_outcomes(passed=3)
     texts = [result["outputs"][0]["text"] for result in results(project).values()]
     assert "hello of nobody" not in texts
+
+
+@pytest.mark.usefixtures("bot")
+def test_a_later_line_of_a_process_that_names_no_session_is_no_answer_to_another_case(
+    project: Project, run: Run
+) -> None:
+    run("late", "last", flags=["--llm-concurrency", "1"]).assert_outcomes(passed=2)
+    texts = [result["outputs"][0]["text"] for result in results(project).values()]
+    assert texts == ["hello, wait", "hello last"]
 
 
 @pytest.mark.usefixtures("bot")

@@ -115,20 +115,18 @@ class CommandCaller(RemoteApp):
         sent = {**values, "traceparent": parent}
         process = await self._take()
         process.printed = current.get()
-        answered = False
+        is_in_step = False
         try:
             answer = await process.ask(f"{json.dumps(sent)}\n".encode())
-            answered = True
+            is_in_step = answer.get("session") == session and answer.get("error") is None
         finally:
             await asyncio.sleep(0)  # what it wrote to standard error before its answer is read
             process.printed = None
-            if answered:
+            if is_in_step:
                 self._idle.append(process)
             else:  # what it still says would be taken for an answer to another case
                 await self._drop(process)
         if (said := answer.pop("session", session)) != session:
-            self._idle.remove(process)
-            await self._drop(process)
             raise AnswerError(f"the command answered for another session: {excerpt(said)}")
         return _read_answer(answer)
 
