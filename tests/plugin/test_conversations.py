@@ -762,3 +762,18 @@ def test_the_blocks_of_the_page_work_in_their_order(tmp_path):
             wrong += run_console(block, tmp_path, environment)
 
     assert not wrong, "\n\n".join(wrong)
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_an_app_with_a_session_answers_single_questions_too(talk, kind):
+    app = f"""
+    {kind} answer(message, session):
+        return f"{{message}} in {{len(session)}}"
+    """
+    golden = """app: capitals:answer
+cases:
+  - {id: one, input: rope, checks: {keywords: {all: [rope]}}}
+  - {id: two, turns: [{user: tent}], checks: {keywords: {all: [tent]}}}
+"""
+    result, _ = talk(golden, app=app)
+    result.assert_outcomes(passed=2)

@@ -23,7 +23,13 @@ from pytest_llmops.recorder.limits.quota import read_pause_s
 from pytest_llmops.recorder.providers import WORDLESS
 from pytest_llmops.records import GIVEN_UP, FailedCall, Failure, Output, Span, ToolCall, TurnOutput
 from pytest_llmops.runner.app.answers import read_answer
-from pytest_llmops.runner.app.conversation import SESSION_PATTERN, Script, find_calling, open_session
+from pytest_llmops.runner.app.conversation import (
+    SESSION_PATTERN,
+    Script,
+    bind_session,
+    find_calling,
+    open_session,
+)
 from pytest_llmops.runner.app.failed_calls import BUSY, find_breaking, is_passing, join_attempts, note_failed
 from pytest_llmops.runner.app.inputs import GivenInput
 from pytest_llmops.runner.app.place_remedies import find_remedy
@@ -115,7 +121,7 @@ class AppCaller:
         """
         rules = rules or CallRules()
         script = question if isinstance(question, Script) else None
-        if script is not None:
+        if script is not None or bind_session(self.app) is not self.app:
             rules = replace(rules, ignored=(*rules.ignored, SESSION_PATTERN))
         attempts: list[_Attempt] = []
         answer: Output | Failure
@@ -211,7 +217,7 @@ class AppCaller:
             attempt = _Attempt(case=case, repeat=repeat, log=log, spans=spans, ended=ended)
             attempts.append(attempt)
             if not isinstance(question, Script):
-                return await self._ask(turn, self.app, question, attempt, required=rules.spans)
+                return await self._ask(turn, bind_session(self.app), question, attempt, required=rules.spans)
             calling = find_calling(self.app)
             app = calling.bind(self.app, open_session())
             for number, asked in enumerate(question.turns, 1):

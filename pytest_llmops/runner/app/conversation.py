@@ -125,6 +125,18 @@ def find_calling(app: App) -> Calling:
     return Calling(session="", takes_messages=True)
 
 
+def bind_session(app: App) -> App:
+    """Return an app with a session of one question, where it needs one besides the question."""
+    if isinstance(app, RemoteApp):
+        return app
+    try:
+        _, *further = inspect.signature(app).parameters.values()
+    except (TypeError, ValueError):  # of a callable of C, or without a parameter
+        return app
+    needed = next((parameter.name for parameter in _list_required(further) if parameter.name in SESSIONS), "")
+    return partial(app, **{needed: open_session()}) if needed else app
+
+
 def check_calling(app: App, name: str, *, with_history: bool) -> None:
     """
     Check that an app can hold a conversation.
