@@ -512,9 +512,9 @@ def find_secrets(spec: HttpApp, environment: Mapping[str, str]) -> dict[str, str
 
 
 def hide(text: str, secrets: Mapping[str, str]) -> str:
-    """Return a text with the names of secrets in place of their values, also where a URL escapes these."""
+    """Return a text with the names of secrets in place of their values, however these are escaped."""
     for name, value in secrets.items():
-        for spelt in dict.fromkeys((value, quote(value), quote(value, safe=""), json.dumps(value)[1:-1])):
+        for spelt in _spellings(value):
             text = text.replace(spelt, f"${{{name}}}")
     return text
 
@@ -527,10 +527,15 @@ def find_secret(value: Any, secrets: Mapping[str, str]) -> str:
         (
             name
             for name, secret in secrets.items()
-            if secret in numbers or any(secret in text for text in texts)
+            if secret in numbers or any(spelt in text for spelt in _spellings(secret) for text in texts)
         ),
         "",
     )
+
+
+def _spellings(value: str) -> list[str]:
+    """Return a text as it is, and as URLs and JSON escape it."""
+    return list(dict.fromkeys((value, quote(value), quote(value, safe=""), json.dumps(value)[1:-1])))
 
 
 def _numbers(value: Any) -> Iterator[str]:

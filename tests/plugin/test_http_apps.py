@@ -752,3 +752,15 @@ def test_mutants_and_ordinary_runs_of_python(project: Project, monkeypatch: pyte
         assert main(["mutate", "--kinds", "output", "--out", "mutants.json"]) == 0
         assert "killed" in (project.path / "mutants.json").read_text()
     assert len(service.asked) == 3
+
+
+def test_a_secret_that_an_answer_escapes_is_found(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = 'Kandinsky"44\\71xyz'
+    monkeypatch.setenv("SHOP_KEY", secret)
+    http = '{url: "URL/chat", headers: {X-Key: "${SHOP_KEY}"}, answer: text}'
+    with serving(project, lambda asked: {"key": asked.headers["x-key"]}, http):
+        ran = project.run_here("--llm-out", "run.json")
+
+    ran.assert_outcomes(errors=1)
+    ran.stdout.fnmatch_lines(["*contains the value of SHOP_KEY*"])
+    assert "71xyz" not in ran.stdout.str() + (project.path / "run.json").read_text()
