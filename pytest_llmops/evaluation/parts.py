@@ -31,6 +31,9 @@ from pytest_llmops.runner.stamps.files_read import join_folders
 from pytest_llmops.runner.usage import sum_outputs
 
 _NAMED = 5
+_OF_SOME_CASES = {"model requests", "versions of services"}
+"""Kinds of stamps that a shard lacks where none of its cases is of such an app."""
+
 _FEW = 2  # cases from which on equal values are no chance
 
 
@@ -176,7 +179,7 @@ def _find_other_sets(runs: Sequence[Run], names: Sequence[str]) -> Iterator[str]
             yield f"{pair}: of {_count_all(first):,} and {_count_all(second):,} cases"
         if first.results and second.results and STAMPED in {*first.signature, *second.signature}:
             lacks = [line for line in describe_unstamped(first.signature, second.signature) if line]
-            if lacks := [line for line in lacks if not line.endswith(": model requests")]:
+            if lacks := [line for line in lacks if {*line.rpartition(": ")[2].split(", ")} - _OF_SOME_CASES]:
                 named = lacks[0].replace("the baseline", names[one]).replace("this run", names[other])
                 yield f"{pair}: {named}"
 

@@ -19,7 +19,7 @@ def answer(question: str) -> str:
     return f"good {question}"
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, 60])
+@pytest.mark.parametrize("count", [1, 2, 13])
 def test_shards_of_a_script_become_the_run(tmp_path: Path, count: int) -> None:
     checks = "checks: {keywords: {all: [good]}}"
     groups = ["" if at % 3 else ", group: g" for at in range(10)]
@@ -152,3 +152,18 @@ def test_a_name_from_a_file_controls_no_terminal() -> None:
         merge([make("a\x1b[31m"), make("a\x1b[31m")], ["x\x1b[31m", "y"])
 
     assert "\x1b" not in str(refused.value)
+
+
+def make_one_that_stamps(kind: str) -> list[Run]:
+    one, other = make("a"), make("b")
+    one = replace(one, signature={**one.signature, "stamped": f"package {kind}", f"{kind}:shop": "v1"})
+    return [one, replace(other, signature={**other.signature, "stamped": "package"})]
+
+
+def test_a_shard_without_a_case_of_a_service_has_no_version_of_it() -> None:
+    assert merge(make_one_that_stamps("service")).signature["service:shop"] == "v1"
+
+
+def test_a_shard_without_stamps_of_code_is_of_another_run() -> None:
+    with pytest.raises(MergeError, match="not stamped"):
+        merge(make_one_that_stamps("code"))
