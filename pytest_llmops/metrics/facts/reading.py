@@ -39,6 +39,8 @@ _LONG_RUN = re.compile(r"\d{65,}")
 _DIGITS_AT_MOST = 15  # of a number: a float has no more
 _LONGEST_LITERAL = 200
 _FEWEST_DIGITS = 7  # of a telephone number
+_CONVERTED = 0.01  # of a value in another unit
+_SAME_UNIT = 1e-6
 _ROUNDED = 0.1  # relative, of a number that its text calls rounded
 _BEYOND = 1.25  # times a number that others are `over`
 _FIRST_YEAR, _LAST_YEAR = 1_000, 2_100
@@ -322,7 +324,13 @@ def supports(source: Value, claim: Value) -> bool:
         return _is_same_literal(source, claim)
     if claim.kind == "period" or source.kind == "period":
         return _is_in_period(source, claim)
-    return agree(claim, source) or (claim.kind in {source.kind, "number"} and _is_rounded(source, claim))
+    if {source.kind, claim.kind} == {"clock", "number"}:
+        return _is_hour(*sorted((source, claim), key=lambda value: value.kind))
+    return (
+        agree(claim, source)
+        or _is_converted(source, claim)
+        or (claim.kind in {source.kind, "number"} and _is_rounded(source, claim))
+    )
 
 
 def contradicts(source: Value, claim: Value) -> bool:
@@ -349,6 +357,21 @@ def _is_same_literal(source: Value, claim: Value) -> bool:
     if source.kind == "version":  # 3.11 is said of 3.11.2
         return one.startswith(f"{other}.")
     return source.kind == "url" and one.startswith((f"{other}/", f"{other}?", f"{other}#"))
+
+
+def _is_hour(clock: Value, number: Value) -> bool:
+    """Return whether a number is the hour of a time: 9 of 9 am, 5 or 17 of 5 pm."""
+    hour, minutes = divmod(clock.number, 60)
+    return not minutes and number.number in {hour, (hour - 1) % 12 + 1}
+
+
+def _is_converted(source: Value, claim: Value) -> bool:
+    """Return whether values of unlike units are the same, rounded: 10 km and 6.2 miles."""
+    if source.kind != claim.kind or claim.kind in DATES or not (source.written and claim.written):
+        return False
+    scales = [value.number / value.written for value in (source, claim)]
+    is_unlike = abs(scales[0] - scales[1]) > _SAME_UNIT * max(map(abs, scales))
+    return is_unlike and abs(source.number - claim.number) <= _CONVERTED * abs(source.number)
 
 
 def _is_in_period(source: Value, claim: Value) -> bool:

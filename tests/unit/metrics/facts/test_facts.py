@@ -419,3 +419,20 @@ def test_what_and_joins_may_change_places():
 )
 def test_german_nouns_are_no_names(text):
     assert rate(text, passages=["Es sind 60 Tage."]).value == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "source", "value"),
+    [
+        ("We open at 9.", "We open at 9 am.", 1),
+        ("We close at 5.", "We close at 17:00.", 1),
+        ("We open at 8.", "We open at 9 am.", 0),
+        ("We open at 9.", "We open at 9:30.", 0),
+        ("It is 6.2 miles away.", "It is 10 km away.", 1),
+        ("It is 10 km away.", "It is 6.2 miles away.", 1),
+        ("It is 6.4 miles away.", "It is 10 km away.", 0),
+        ("It takes 50 minutes.", "It takes 1 hour.", 0),
+    ],
+)
+def test_hours_and_other_units_agree_as_people_round_them(answer, source, value):
+    assert rate(answer, passages=(source,)).value == value
