@@ -213,7 +213,6 @@ PATTERNS = {
     "tokens": lambda: Tokens(100, 200, 20, says=exactly),
     "tokens, unsaid": lambda: Tokens(100, 200, 20, says=unsaid),
     "half": lambda: Half(0.1, says=exactly),
-    "half, unsaid": lambda: Half(0.1, says=unsaid),
     "changing": lambda: ThenAtOnce(8, 2, 8, says=exactly),
     "overloaded, 529": lambda: First(15, says=exactly, status=529),
     "overloaded, 503": lambda: First(15, says=exactly, status=503),

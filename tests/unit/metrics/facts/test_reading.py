@@ -75,8 +75,8 @@ def _write(number: int) -> str:
 
 
 @pytest.mark.parametrize("sign", ["1", "\u0661", "1.", "\u4e5d", "1,"])
-def test_a_megabyte_is_read_in_a_time_that_grows_with_its_length(sign):
+def test_a_long_run_of_digits_is_read_in_a_time_that_grows_with_its_length(sign):
     """Each would take hours if the time grew with the square, and is stopped after a minute."""
-    text = sign * (1_000_000 if len(sign) == 1 else 30_000)
+    text = sign * (250_000 if len(sign) == 1 else 10_000)
 
     assert len(read_all(write_in_digits(text))) <= len(text)
