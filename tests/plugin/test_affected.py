@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.git_settings import forget_git_settings
 
+LLMOPS = Path(sys.executable).with_name("llmops")
 GOLDEN = """
     app: shop:answer
     prompts: [prompts]
@@ -207,12 +210,12 @@ def test_the_run_file_has_every_case(shop):
     run(shop, "--llm-out", "run.json")
     content = json.loads((shop.path / "run.json").read_text())
     assert len(content["results"]) == 3
-    ran = shop.pytester.run("llmops", "compare", "golden/baseline.json", "run.json")
+    ran = shop.pytester.run(LLMOPS, "compare", "golden/baseline.json", "run.json")
     assert ran.ret == 0, ran.stdout.str()
 
 
 def test_the_verb_does_so_too(shop):
-    ran = shop.pytester.run("llmops", "run", "--affected", "HEAD")
+    ran = shop.pytester.run(LLMOPS, "run", "--affected", "HEAD")
     assert asked(shop) == {"today"}
     assert "2 taken from the baseline" in ran.stdout.str() + ran.stderr.str()
 
@@ -232,7 +235,7 @@ def test_what_was_taken_over_stays_so_in_the_run_file(shop):
     commit(shop)
     run(shop, "--llm-out", "run.json")
     for command in (("judge", "run.json"), ("compare", "golden/baseline.json", "run.json")):
-        ran = shop.pytester.run("llmops", *command)
+        ran = shop.pytester.run(LLMOPS, *command)
         assert ran.ret == 2, ran.stdout.str()
         ran.stdout.fnmatch_lines(["*latency_s p95 <= 60*undecided*"])
 
