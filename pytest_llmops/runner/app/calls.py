@@ -216,30 +216,42 @@ class AppCaller:
         with self.recorder.recording(case, repeat, rules=rules) as log, capture() as spans, noting() as ended:
             attempt = _Attempt(case=case, repeat=repeat, log=log, spans=spans, ended=ended)
             attempts.append(attempt)
-            if not isinstance(question, Script):
-                return await self._ask(turn, bind_session(self.app), question, attempt, required=rules.spans)
-            calling = find_calling(self.app)
-            app = calling.bind(self.app, open_session())
-            for number, asked in enumerate(question.turns, 1):
-                calls, left, seen = len(log.calls), len(log.elsewhere), len(spans)
-                with collect() as printed:
-                    answer = await self._ask(
-                        turn,
-                        app,
-                        calling.question(question, attempt.turns),
-                        attempt,
-                        required=rules.spans if number == len(question.turns) else 0,
-                    )
-                if isinstance(answer, Failure):
-                    return answer
-                of_turn = replace(log, calls=log.calls[calls:], elsewhere=log.elsewhere[left:])
-                attempt.turns.append(
-                    TurnOutput(
-                        asked=asked,
-                        output=self._add_usage(answer, of_turn, note_failed(of_turn.calls)),
-                        spans=(*self._all_spans(of_turn, spans[seen:]), *printed.spans()),
-                    )
+            if isinstance(question, Script):
+                answer = await self._converse(turn, question, attempt, required=rules.spans)
+            else:
+                app = bind_session(self.app)
+                answer = await self._ask(turn, app, question, attempt, required=rules.spans)
+        if isinstance(answer, Output) and log.error is not None:  # of what was seen at the end of the case
+            return app_failure(repeat, str(log.error))
+        return answer
+
+    async def _converse(
+        self, turn: Turn, script: Script, attempt: _Attempt, *, required: int
+    ) -> Output | Failure:
+        """Call the app once a turn; the arguments and exceptions are those of `_ask`."""
+        log, spans = attempt.log, attempt.spans
+        calling = find_calling(self.app)
+        app = calling.bind(self.app, open_session())
+        for number, asked in enumerate(script.turns, 1):
+            calls, left, seen = len(log.calls), len(log.elsewhere), len(spans)
+            with collect() as printed:
+                answer = await self._ask(
+                    turn,
+                    app,
+                    calling.question(script, attempt.turns),
+                    attempt,
+                    required=required if number == len(script.turns) else 0,
                 )
+            if isinstance(answer, Failure):
+                return answer
+            of_turn = replace(log, calls=log.calls[calls:], elsewhere=log.elsewhere[left:])
+            attempt.turns.append(
+                TurnOutput(
+                    asked=asked,
+                    output=self._add_usage(answer, of_turn, note_failed(of_turn.calls)),
+                    spans=(*self._all_spans(of_turn, spans[seen:]), *printed.spans()),
+                )
+            )
         return replace(
             join_outputs(attempt.turns),
             usage=sum_stated([one.output.usage for one in attempt.turns]),
