@@ -5,12 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pytest_llmops.cli.isolation import run_isolated
 from pytest_llmops.cli.progress import show_progress
-from pytest_llmops.evaluation.conclusion import conclude, find_status, make_run, red_verdicts, save_run
+from pytest_llmops.evaluation.conclusion import (
+    Conclusion,
+    conclude,
+    find_status,
+    make_run,
+    red_verdicts,
+    save_run,
+)
 from pytest_llmops.evaluation.environment import describe_environment
 from pytest_llmops.evaluation.estimate import estimate_run
 from pytest_llmops.evaluation.reporting import forget_report, report_run
@@ -19,7 +26,7 @@ from pytest_llmops.golden import find_golden_files
 from pytest_llmops.golden.files import shown_path
 from pytest_llmops.ini_files import read_strict_xfail
 from pytest_llmops.printable import printable
-from pytest_llmops.records import Status, Verdict
+from pytest_llmops.records import Outcome, Status, Verdict
 from pytest_llmops.reports.terminal import render_case, render_suite
 from pytest_llmops.revision.git import pin_environment
 from pytest_llmops.runner.app import process_end
@@ -37,7 +44,10 @@ from pytest_llmops.settings import (
 )
 
 _BROKEN = 3
+CODES: Mapping[Outcome, int] = {"passed": 0, "failed": 1, "error": _BROKEN}
+"""Exit codes by the end of a build."""
 
+_PATHS = {"out", "html", "baseline", "home", "cassettes"}
 _FLAGS = tuple(name for name in INI_KEYS if name not in {"golden", "collect"})
 
 
@@ -126,12 +136,17 @@ def run(given: argparse.Namespace, store: SharedStore | None = None, lost: str =
     return code
 
 
-def _settings(given: argparse.Namespace) -> Settings:
-    flags = {name: getattr(given, name) for name in _FLAGS}
-    for name in ("out", "html", "baseline", "home", "cassettes"):
+def read_settings(given: argparse.Namespace, names: Iterable[str]) -> Settings:
+    """Return the settings of the project, with the flags of these names over them."""
+    flags = {name: getattr(given, name) for name in names}
+    for name in _PATHS & flags.keys():
         flags[name] = typed_path(name, flags[name], Path.cwd())
-    flags["baseline"] = affected_baseline(given.affected, flags["baseline"], dry=given.dry_run)
     return load_settings(find_root(Path.cwd()), ("command line, flags --…", flags))
+
+
+def _settings(given: argparse.Namespace) -> Settings:
+    given.baseline = affected_baseline(given.affected, given.baseline, dry=given.dry_run)
+    return read_settings(given, _FLAGS)
 
 
 def _run(given: argparse.Namespace, store: SharedStore | None, lost: str) -> int:
@@ -179,13 +194,7 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     unkept = save_run(run, settings.path(settings.last_run))
     evaluation.problems += filter(None, [unkept])
     unsaved = save_run(run, settings.path(settings.out)) if settings.out else ""
-    statuses: list[Status] = []
-    red: list[Verdict] = []
-    for verdicts, text in judge_all(evaluation):
-        statuses.append(find_status(verdicts, settings))
-        red += red_verdicts(verdicts, settings)
-        if statuses[-1] != "passed":
-            print(text)  # noqa: T201 - a command talks to its user
+    statuses, red = print_verdicts(evaluation)
     conclusion = conclude(
         evaluation,
         run,
@@ -195,15 +204,16 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     )
     if unsaved:
         conclusion.add(unsaved, "error")
-    broken = any(verdict.outcome == "error" for verdict in red)
-    build = conclusion.end(red=bool(red), broken=broken)
-    report_run(evaluation, run, conclusion, build=build, saved=not unsaved)
+    report_run(evaluation, run, conclusion, build=end_build(conclusion, red), saved=not unsaved)
     if evaluation.journal is not None:
         evaluation.journal.close(finished=evaluation.is_over(run) and not (unsaved or unkept))
     print("\n".join(conclusion.render(statuses)))  # noqa: T201 - as above
-    if conclusion.broken or broken:
-        return _BROKEN
-    return int(conclusion.red or bool(red))
+    return CODES[end_build(conclusion, red)]  # a report that cannot be written breaks it, too
+
+
+def end_build(conclusion: Conclusion, red: Sequence[Verdict]) -> Outcome:
+    """Return how the build ends by now, `error`, `failed` or `passed`, with the red verdicts."""
+    return conclusion.end(red=bool(red), broken=any(verdict.outcome == "error" for verdict in red))
 
 
 def list_skipped(evaluation: Evaluation) -> Iterator[str]:
@@ -212,7 +222,19 @@ def list_skipped(evaluation: Evaluation) -> Iterator[str]:
         yield f"skipped: {printable(case)} ({reason})"
 
 
-def judge_all(evaluation: Evaluation) -> Iterator[tuple[Sequence[Verdict], str]]:
+def print_verdicts(evaluation: Evaluation) -> tuple[list[Status], list[Verdict]]:
+    """Print all that is not good; return the status of each case and suite check, and the red verdicts."""
+    statuses: list[Status] = []
+    red: list[Verdict] = []
+    for verdicts, text in _judge_all(evaluation):
+        statuses.append(find_status(verdicts, evaluation.settings))
+        red += red_verdicts(verdicts, evaluation.settings)
+        if statuses[-1] != "passed":
+            print(text)  # noqa: T201 - a command talks to its user
+    return statuses, red
+
+
+def _judge_all(evaluation: Evaluation) -> Iterator[tuple[Sequence[Verdict], str]]:
     """The verdicts of each case and of each suite check, with their text for the terminal."""
     for golden in evaluation.goldens:
         for task in evaluation.tasks[golden.path].values():
