@@ -14,9 +14,9 @@ from pytest_llmops.evaluation.conclusion import (
     Conclusion,
     conclude,
     find_status,
-    make_run,
     red_verdicts,
     save_run,
+    sum_up,
 )
 from pytest_llmops.evaluation.environment import describe_environment
 from pytest_llmops.evaluation.estimate import estimate_run
@@ -179,18 +179,7 @@ def _report(evaluation: Evaluation, given: argparse.Namespace) -> int:
     """Write the run, print all that is not good and the summary, and return the exit code."""
     settings = evaluation.settings
     results = evaluation.results().values()
-    run = make_run(
-        evaluation.goldens,
-        results,
-        settings,
-        anchors=evaluation.anchors(),
-        stamps=evaluation.stamps(),
-        environment=describe_environment(settings.root),
-        errors=evaluation.all_errors(),
-        notes=evaluation.all_problems(),
-        limits=evaluation.limits(),
-        skipped=evaluation.skipped,
-    )
+    run = sum_up(evaluation, results, environment=describe_environment(settings.root))
     unkept = save_run(run, settings.path(settings.last_run))
     evaluation.problems += filter(None, [unkept])
     unsaved = save_run(run, settings.path(settings.out)) if settings.out else ""

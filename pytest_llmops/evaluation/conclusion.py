@@ -260,6 +260,34 @@ def make_run(  # noqa: PLR0913 - all that a run is made of
     )
 
 
+def sum_up(
+    evaluation: Evaluation,
+    results: Iterable[CaseResult],
+    *,
+    goldens: Sequence[Golden] | None = None,
+    settings: Settings | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Run:
+    """
+    Make the run of an evaluation: results, with what it knows besides.
+
+    Args:
+        goldens: By default its own; with `settings` as they stamp the run where a fixture gave the app.
+    """
+    return make_run(
+        evaluation.goldens if goldens is None else goldens,
+        results,
+        settings or evaluation.settings,
+        anchors=evaluation.anchors(),
+        stamps=evaluation.stamps(),
+        environment=environment,
+        errors=evaluation.all_errors(),
+        notes=evaluation.all_problems(),
+        limits=evaluation.limits(),
+        skipped=evaluation.skipped,
+    )
+
+
 def save_run(run: Run, path: Path) -> str:
     """
     Write a run, return a sentence where it could not be written, else an empty string.

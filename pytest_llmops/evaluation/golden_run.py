@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from pytest_llmops.evaluation.conclusion import make_run
+from pytest_llmops.evaluation.conclusion import sum_up
 from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.copies import leave_out_copies
@@ -51,22 +51,13 @@ def run_golden(  # noqa: PLR0913 - the public door
         with route_through():
             evaluation.run(app)
         results = evaluation.wait_for_all(golden)
-        anchors = evaluation.anchors()
+        run = sum_up(evaluation, results)
         sentences = [*evaluation.all_problems(), *describe_calls([golden], results, baseline)]
         if app is None:
             sentences += describe_remote([(golden, app_path(golden, settings))], results)
         sentences += evaluation.all_errors()
-        stamps, limits = evaluation.stamps(), evaluation.limits()
         if problems is not None:
             problems += sentences
     finally:
         evaluation.close()
-    return make_run(
-        evaluation.goldens,
-        results,
-        settings,
-        anchors=anchors,
-        stamps=stamps,
-        limits=limits,
-        skipped=evaluation.skipped,
-    )
+    return run

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops.errors import GoldenError, LLMOpsError
-from pytest_llmops.evaluation.conclusion import Conclusion, conclude, make_run, save_run
+from pytest_llmops.evaluation.conclusion import Conclusion, conclude, save_run, sum_up
 from pytest_llmops.evaluation.environment import describe_environment
 from pytest_llmops.evaluation.estimate import estimate_run
 from pytest_llmops.evaluation.reporting import forget_report, report_run
@@ -334,18 +334,8 @@ class GoldenPlugin:
         ]
         settings = self.evaluation.settings
         settings = replace(settings, app=None) if given else settings
-        return make_run(
-            goldens,
-            results,
-            settings,
-            anchors=self.evaluation.anchors(),
-            stamps=self.evaluation.stamps(),
-            environment=describe_environment(settings.root),
-            errors=self.evaluation.all_errors(),
-            notes=self.evaluation.all_problems(),
-            limits=self.evaluation.limits(),
-            skipped=self.evaluation.skipped,
-        )
+        environment = describe_environment(settings.root)
+        return sum_up(self.evaluation, results, goldens=goldens, settings=settings, environment=environment)
 
     def _save(self, run: Run) -> str:
         """Write the run; a sentence if the requested file could not be written."""

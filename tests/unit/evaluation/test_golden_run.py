@@ -11,7 +11,7 @@ from concurrent import futures
 import openai
 import pytest
 
-from pytest_llmops import Output, Run, load_golden, run_golden
+from pytest_llmops import Output, Run, compare, load_golden, run_golden
 from pytest_llmops.settings import Settings
 from tests.bare_thread import run_bare
 from tests.openai_server import OpenAIServer
@@ -305,8 +305,10 @@ def test_a_call_of_nobody_is_told_and_never_made_in_silence(golden, settings, se
 
     file = golden("{id: a, input: x}", "{id: b, input: y}")
     problems: list[str] = []
-    run_golden(file, app, settings=settings(), problems=problems)
+    run = run_golden(file, app, settings=settings(), problems=problems)
     assert [problem.partition(": begun")[0] for problem in problems] == ["error: 2 unattributed calls"]
+    assert [error.partition(": begun")[0] for error in run.errors] == ["error: 2 unattributed calls"]
+    assert compare(run, run).outcome == "error"
     made = len(server.requests)
     results = run_golden(file, app, settings=settings(record="none")).results
     assert len(server.requests) == made
