@@ -747,3 +747,24 @@ def test_llmops_run_reads_no_conftest(repository):
     assert "case-2" in done.stdout
     assert "loosens" not in done.stdout
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pytest.ini", "[pytest]\naddopts = --llm-dry-run\n"),
+        ("pytest.ini", "[pytest]\naddopts = --collect-only\n"),
+        ("conftest.py", "def pytest_configure(config):\n    config.option.collectonly = True\n"),
+    ],
+)
+def test_a_session_that_only_shows_its_cases(repository, file, text):
+    repository.varying.project.write(file, text)
+    repository.commit("show")
+    result = repository.varying.ask("--llm-baseline", "git:main")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["error: nothing was called: the repository, *"])
+
+
+def test_a_pipeline_may_have_the_cases_shown(repository):
+    for flag in ("--llm-dry-run", "--collect-only"):
+        assert repository.varying.ask("--llm-baseline", "git:main", flag).ret == 0

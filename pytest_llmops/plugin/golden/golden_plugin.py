@@ -35,6 +35,7 @@ from pytest_llmops.plugin.golden.items import (
 from pytest_llmops.plugin.golden.selection import (
     Selection,
     approvals,
+    asks_to_show,
     refuse_root_of_a_flag,
     select,
     selects,
@@ -58,6 +59,10 @@ from pytest_llmops.runner.app import process_end
 from pytest_llmops.settings import Settings, load_settings
 
 _NAMED = 5
+_SHOWN = (
+    "error: nothing was called: the repository, and not the command line, has pytest show the cases only "
+    "(--collect-only, --llm-dry-run); take that out of it"
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -236,6 +241,7 @@ class GoldenPlugin:
     def _end(self, session: pytest.Session) -> None:
         """Complete, write and judge the run; a requested file that cannot be written is no success."""
         if only_shows(session.config):
+            self._refuse_to_show(session)
             return
         evaluation = self.evaluation
         if is_worker(session.config):
@@ -281,6 +287,14 @@ class GoldenPlugin:
         if is_empty and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
             session.exitstatus = pytest.ExitCode.OK
         return is_empty
+
+    def _refuse_to_show(self, session: pytest.Session) -> None:
+        """Fail a session that only shows its cases, where the change that is to be judged says so."""
+        if self.evaluation.source.revision is not None and not asks_to_show(session.config):
+            empty = Run(signature={}, results=())
+            self.conclusion = Conclusion(run=empty, settings=self.evaluation.settings)
+            self.conclusion.add(_SHOWN, "error", counted=True)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _report(self, session: pytest.Session, conclusion: Conclusion, *, saved: bool) -> None:
         """Write the reports, once: with the summary, when other plugins have said how the session ends."""

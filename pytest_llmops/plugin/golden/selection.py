@@ -28,6 +28,11 @@ from pytest_llmops.settings import Settings, find_root
 FLAG = "--llm-golden"
 _PIPELINE = pytest.StashKey[tuple[str, ...]]()
 _CHOOSING = ("-k", "-m", "--deselect", "--lf", "--last-failed", "--sw", "--stepwise", "--maxfail", "-x")
+_SHOWING = {
+    "--collect-only", "--collectonly", "--co", "--llm-dry-run", "--setup-only", "--setuponly", "--setup-plan",
+    "--setupplan", "--fixtures", "--funcargs", "--fixtures-per-test", "--markers", "--help", "-h",
+    "--cache-show",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +147,11 @@ def approvals(config: pytest.Config) -> Iterator[str]:
         name, equals, joined = flag.partition("=")
         if name == LOOSEN:
             yield joined if equals else value
+
+
+def asks_to_show(config: pytest.Config) -> bool:
+    """Return whether the pipeline has pytest show the cases, and call nothing."""
+    return any(flag.partition("=")[0] in _SHOWING for flag in config.stash.get(_PIPELINE, ()))
 
 
 def selects(config: pytest.Config) -> bool:
