@@ -228,6 +228,9 @@ def typed_path(name: str, typed: str | None, folder: Path) -> str | None:
     return str(folder / typed)
 
 
+SCORED_BY = ("judge", "metrics", "runs_on")
+"""Settings by which an answer or its scores differ."""
+
 AFFECTED_HELP = (
     "run only cases that a change since REF can touch; the others have the results of its baseline"
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
 from pytest_llmops.evaluation.source import BaselineSource
 from pytest_llmops.gates.stamps import STAMPED, describe_changes
@@ -20,7 +21,7 @@ from pytest_llmops.records import Case, CaseResult, Golden
 from pytest_llmops.revision.merging import AS_BEFORE
 from pytest_llmops.runner.cases.tasks import Task, is_scored_alike
 from pytest_llmops.runner.signature import sign_run
-from pytest_llmops.settings import Settings
+from pytest_llmops.settings import SCORED_BY, Settings
 
 _SEEN = ("code", "environment", "file", "package")
 """Kinds of stamps by which a process sees what its apps read."""
@@ -30,9 +31,6 @@ _NAMED = ("app", "data", "mcp", "prompt", "rival")
 
 _MET = ("model", "judge", "tools", "setting", "system", "metric", "weights", "mcp")
 """Kinds of stamps of what cases meet."""
-
-_DECISIVE = ("judge", "metrics", "runs_on")
-"""Settings by which results differ."""
 
 _MOST_NAMED = 5
 
@@ -73,20 +71,24 @@ class Affected:
         if lacking := [kind for kind in _SEEN if kind not in base.get(STAMPED, "").split()]:
             self.changed = (f"the baseline has no stamps of {', '.join(lacking)}",)
             return
-        if (former := self.source.former_settings) is not None:
-            self.changed = tuple(
-                f"the setting {name} changed"
-                for name in _DECISIVE
-                if getattr(former, name) != getattr(self.settings, name)
-            )
+        self.changed = tuple(self._list_changed_checks())
         if self.changed:
             return
-        now = {**restamp(_only(base, _SEEN)), **self._sign_named()}
-        old = {name: value for name, value in _only(base, (*_SEEN, *_NAMED)).items() if self._is_needed(name)}
-        new = _only(now, (*_SEEN, *_NAMED))
+        named = self._sign_named()
+        old = {name: value for name, value in base.items() if name in named or self._is_of_these_files(name)}
+        new = {**_only(restamp(_only(base, _SEEN)), _SEEN), **named}
         if differing := sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)):
             stamped = {STAMPED: " ".join((*_SEEN, "mcp"))}
             self.changed = describe_changes({**old, **stamped}, {**new, **stamped}) or tuple(differing)
+
+    def _list_changed_checks(self) -> Iterator[str]:
+        """Yield by what cases are scored otherwise than they were, though their golden files say the same."""
+        if (former := self.source.former_settings) is not None:
+            for name in SCORED_BY:
+                if getattr(former, name) != getattr(self.settings, name):
+                    yield f"the setting {name} changed"
+        for path in self.source.former_options:
+            yield f"{printable(path)}, on which checks rest, changed"
 
     def find(self, task: Task) -> CaseResult | None:
         """Return the baseline's result of a case that no change can have touched."""
@@ -132,14 +134,13 @@ class Affected:
         own = tuple(check for check in task.case.checks if not check.metric.endswith(AS_BEFORE))
         return replace(former, source=None) == replace(task.case, source=None, checks=own)
 
-    def _is_needed(self, name: str) -> bool:
-        """Return whether a stamp is of these golden files; one that other files have is not compared."""
-        kind, _, about = name.partition(":")
-        if kind in {"app", "rival"}:
-            return any(golden.path == about for golden in self.source.goldens)
-        if kind in {"data", "prompt"}:
-            return name in self._sign_named()
-        return True
+    def _is_of_these_files(self, name: str) -> bool:
+        """Return whether a stamp of the baseline is of these golden files, and not of others that it has."""
+        kind, _, path = name.partition(":")
+        if kind == "prompt":  # one that is gone from a folder is not found any more
+            named = {prompt for golden in self.source.goldens for prompt in golden.prompts}
+            return not named.isdisjoint({path, *map(str, PurePosixPath(path).parents)})
+        return kind in {*_SEEN, "mcp"}
 
     def _sign_named(self) -> dict[str, str]:
         settings = self.settings

@@ -36,7 +36,7 @@ from pytest_llmops.revision.git import run_git
 from pytest_llmops.runner.cases.tasks import Task, is_scored_alike
 from pytest_llmops.runner.recording import open_home
 from pytest_llmops.runner.signature import sign_run
-from pytest_llmops.settings import Settings
+from pytest_llmops.settings import SCORED_BY, Settings
 
 BEGAN = "began"
 """The time at which an unfinished run began, in its environment."""
@@ -44,8 +44,8 @@ BEGAN = "began"
 _ANEW = "To run all cases anew, leave out --llm-resume (llmops run: --resume)"
 _WAIT_S = 1.0  # results of so much time are written together, with one look at the stamps
 _NAMED = 5
-_DECISIVE = ("metrics", "judge", "record", "max_repeats", "runs_on", "shard")
-"""Settings by which results differ."""
+_DECISIVE = (*SCORED_BY, "record", "max_repeats", "shard")
+"""Settings by which the results of one session differ from those of another."""
 
 _SETTING = "option:"
 _BEFORE = f"{UNFINISHED}-before.jsonl"

@@ -68,6 +68,7 @@ class BaselineSource:
         renamed: Ids of cases that the baseline has under another one, old to new.
         missing: Why the revision has no baseline; None where it has one, or none is wanted.
         former: The golden files of the revision, by the paths and ids that they have now.
+        former_options: Files that their checks named, and that are not what they were.
         former_settings: Those of the revision; None where nothing is compared with one.
         skipped: The cases of `goldens` that are not run, by item id, once they are taken out of these.
     """
@@ -89,6 +90,7 @@ class BaselineSource:
     renamed: Mapping[str, str] = field(default_factory=dict)
     missing: MissingBaseline | None = None
     former: tuple[Golden, ...] = ()
+    former_options: tuple[str, ...] = ()
     former_settings: Settings | None = None
     skipped: Mapping[str, Case] = field(default_factory=dict)
 

@@ -126,6 +126,37 @@ def test_a_change_of_what_the_app_reads_asks_every_case(shop, path, text, named,
     assert named in shown.partition("every case, for ")[2].split("\n")[0]
 
 
+def test_a_prompt_that_is_gone_asks_every_case(shop):
+    shop.write("prompts/further.md", "at once")
+    shop.run("--llm-repeats", "2", "--llm-baseline", "none", "--llm-out", "run.json")
+    assert shop.pytester.run(LLMOPS, "accept", "run.json", "--all").ret == 0
+    (shop.path / "run.json").unlink()
+    commit(shop)
+    asked(shop)
+    shop.path.joinpath("prompts/further.md").unlink()
+    _, shown = run(shop)
+    assert asked(shop) == {"rope", "tent", "today"}
+    assert "every case, for prompt prompts/further.md is gone" in shown
+
+
+def test_a_file_on_which_checks_rest_asks_every_case(shop):
+    shop.write("golden/long.json", '{"type": "string"}')
+    shop.golden(
+        GOLDEN.replace(
+            "{all: [tent]}", "{all: [tent]}, json_schema: {schema: golden/long.json, record_only: true}"
+        )
+    )
+    shop.run("--llm-repeats", "2", "--llm-baseline", "none", "--llm-out", "run.json")
+    assert shop.pytester.run(LLMOPS, "accept", "run.json", "--all").ret == 0
+    (shop.path / "run.json").unlink()
+    commit(shop)
+    asked(shop)
+    shop.write("golden/long.json", '{"type": "object"}')
+    _, shown = run(shop)
+    assert asked(shop) == {"rope", "tent", "today"}
+    assert "every case, for golden/long.json, on which checks rest, changed" in shown
+
+
 def test_a_variable_asks_every_case(shop, monkeypatch):
     monkeypatch.setenv("SHOP_RATE", "2")
     run(shop)

@@ -52,11 +52,9 @@ def list_changed_options(old: Sequence[Golden], revision: Revision) -> Iterator[
     An option is taken for a file's path where there was such a file, and for the name of a rubric where the
     project had or has one of that name, which is read before a built-in one.
     """
-    options = (check.options for check in list_checks(old))
-    texts = {value for given in options for value in given.values() if isinstance(value, str)}
-    texts |= {golden.anchors for golden in old if golden.anchors}
-    changed = {text for text in texts if _is_relative(text) and is_changed(revision, text)}
-    for path in {path for text in {*texts, DEFAULT} for path in own_rubrics(text) if _is_relative(path)}:
+    named, rubrics = find_option_files(old)
+    changed = {path for path in named if is_changed(revision, path)}
+    for path in rubrics:
         file = revision.root / path
         if is_new_or_changed(revision, file) if file.is_file() else revision.read(path) is not None:
             changed.add(path)
@@ -65,6 +63,15 @@ def list_changed_options(old: Sequence[Golden], revision: Revision) -> Iterator[
         file = revision.root / path
         digest = digest_of(file.read_bytes()) if file.is_file() else ""
         yield Loosening(place=path, what=what, digest=digest)
+
+
+def find_option_files(goldens: Sequence[Golden]) -> tuple[set[str], set[str]]:
+    """Return what may be files of the project that checks name by options, and what may be rubrics of it."""
+    options = (check.options for check in list_checks(goldens))
+    texts = {value for given in options for value in given.values() if isinstance(value, str)}
+    texts |= {golden.anchors for golden in goldens if golden.anchors}
+    rubrics = {path for text in {*texts, DEFAULT} for path in own_rubrics(text)}
+    return set(filter(_is_relative, texts)), set(filter(_is_relative, rubrics))
 
 
 def list_checks(goldens: Sequence[Golden]) -> Iterator[Check | SuiteCheck]:

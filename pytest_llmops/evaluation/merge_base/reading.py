@@ -100,7 +100,8 @@ def read_merge_base(  # noqa: PLR0913 - as `find_baseline`
         )
     renamed = _find_renamed_cases(old.goldens, new.goldens)
     old, new = _rename_cases(old, renamed), _rename_cases(new, renamed)
-    further += list_changed_options(old.goldens, revision)
+    options = list(list_changed_options(old.goldens, revision))
+    further += options
     further += _list_accepted(revision, old, new, moved, renamed)
     release = _read_release(revision, old.settings.accepted)
     if release is not None:
@@ -152,6 +153,7 @@ def read_merge_base(  # noqa: PLR0913 - as `find_baseline`
         if old.baseline
         else explain_missing(revision, old.settings.accepted, has_cases=bool(old.goldens)),
         former=tuple(old.goldens),
+        former_options=tuple(item.place for item in options),
         former_settings=old.settings,
     )
 
