@@ -20,6 +20,7 @@ from pathlib import Path
 from pytest_llmops.documents.atomic_file import write_atomically
 from pytest_llmops.documents.file_lock import FileLock, take_lock
 from pytest_llmops.errors import LLMOpsError, ResumeError, RevisionError, RunFileError
+from pytest_llmops.evaluation.merge_base.files import find_option_files
 from pytest_llmops.gates.case_results import count_repeats
 from pytest_llmops.gates.stamps import UNFINISHED, describe_changes
 from pytest_llmops.printable import counted
@@ -291,6 +292,9 @@ def _make_head(settings: Settings, goldens: Sequence[Golden]) -> Run:
         )
     )
     signature["partial"] = UNFINISHED
+    for path in sorted(set[str]().union(*find_option_files(goldens))):  # schemas, rubrics
+        with suppress(OSError):
+            signature.setdefault(f"data:{path}", sha256((settings.root / path).read_bytes()).hexdigest())
     for name in _DECISIVE:
         signature[f"{_SETTING}{name}"] = sha256(repr(getattr(settings, name)).encode()).hexdigest()[:8]
     return Run(

@@ -185,6 +185,18 @@ EDITS = """def answer(question):
             os.kill(os.getpid(), signal.SIGKILL)"""
 
 
+def test_a_file_on_which_a_check_rests_refuses_the_results_that_it_made(killed, project):
+    project.write("golden/any.json", "{}")
+    schema = "{keywords: {all: [n0]}, json_schema: {schema: golden/any.json, record_only: true}}"
+    project.golden(GOLDEN.replace("{keywords: {all: [n0]}}", schema), "golden/shop.yaml")
+    killed("-o", "llm_concurrency=12")
+    project.write("golden/any.json", '{"type": "object"}')
+    result = project.run_here("--llm-resume")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*cannot be resumed*data golden/any.json changed*"])
+
+
 def test_a_second_session_leaves_the_file_of_the_first_alone(project):
     set_up(project, APP)
     (project.path / ".llmops/runs").mkdir(parents=True, exist_ok=True)
