@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -20,6 +20,22 @@ def describe_error(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - its `__str__` is anybody's code
         message = "(and its text cannot be read)"
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def list_causes(error: BaseException, *, hidden: bool = False) -> Iterator[BaseException]:
+    """
+    Yield an exception and those that it came from, as a traceback shows them.
+
+    Args:
+        hidden: Those too that `from None` leaves out of it.
+    """
+    seen: set[int] = set()
+    following: BaseException | None = error
+    while following is not None and id(following) not in seen:
+        seen.add(id(following))
+        yield following
+        shows_context = hidden or not following.__suppress_context__
+        following = following.__cause__ or (following.__context__ if shows_context else None)
 
 
 class LLMOpsError(Exception):

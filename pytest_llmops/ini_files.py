@@ -22,6 +22,9 @@ INI_FILES = (
 )
 """Files in which pytest looks for its settings, in this order."""
 
+STRICT_XFAIL = ("strict_xfail", "xfail_strict", "strict")
+"""Keys of pytest by which a pass that was not expected fails: the first one that is set; old ones lack some."""
+
 _TRUE = ("1", "true", "yes", "on", "t", "y")
 
 
@@ -64,7 +67,7 @@ def read_strict_xfail(root: Path) -> bool:
         SettingsError: The file cannot be read.
     """
     _, table = _find_pytest_table(root)
-    written = (table.get(key) for key in ("strict_xfail", "xfail_strict", "strict"))
+    written = (table.get(key) for key in STRICT_XFAIL)
     first = next((value for value in written if value is not None), False)
     return first if isinstance(first, bool) else str(first).strip().casefold() in _TRUE
 

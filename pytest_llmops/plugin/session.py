@@ -11,6 +11,7 @@ import pytest
 
 from pytest_llmops.errors import LLMOpsError
 from pytest_llmops.evaluation.run import Evaluation
+from pytest_llmops.ini_files import STRICT_XFAIL
 from pytest_llmops.plugin import written_settings
 from pytest_llmops.plugin.distribution import Controller, is_controller, is_joined, join
 from pytest_llmops.plugin.reported import GoldenWarning, Reported, mask_reports
@@ -139,8 +140,8 @@ def _find_strict_xfail(config: pytest.Config) -> bool | None:
     """Return what pytest does with tests that are expected to fail and pass; None under `--runxfail`."""
     if config.getoption("runxfail", default=False):
         return None
-    for name in ("xfail_strict", "strict"):  # the second one is of pytest 9
-        with suppress(ValueError):  # no such key, as with `-p no:skipping`
+    for name in STRICT_XFAIL:
+        with suppress(ValueError):  # no such key in this pytest, or with `-p no:skipping`
             if (written := config.getini(name)) is not None:
                 return bool(written)
     return False

@@ -21,8 +21,8 @@ from pytest_llmops.revision.loosening import Loosening, list_looser_keys
 
 _Item = TypeVar("_Item", Case, SuiteCheck)
 
-_PARTS = 2
 _QUESTION = ("input", "turns", "history", "attached")
+_PARTS = 2
 """Parts of a signature, at `|`, from which on options are among them: `name|version|options`."""
 
 _OF_THE_CHANGE = {

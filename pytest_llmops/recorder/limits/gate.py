@@ -282,10 +282,6 @@ class Limits:
             waiting[line.host] += line.waiting
         return dict(+waiting)
 
-    def why_given_up(self, host: str) -> str:
-        """Return why refusals of a host are handed on; empty where they are waited for."""
-        return next((line.given_up for line in list(self._lines.values()) if line.host == host), "")
-
     def note_passed(self, host: str) -> None:
         """Let other processes know that a host lets calls through."""
         now = time.monotonic()

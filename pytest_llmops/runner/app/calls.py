@@ -7,13 +7,13 @@ import math
 import time
 from asyncio import sleep
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from pytest_llmops.errors import AnswerError, AppBusyError, LLMOpsError, describe_error
+from pytest_llmops.errors import AnswerError, AppBusyError, LLMOpsError, describe_error, list_causes
 from pytest_llmops.metrics.conversations import join_outputs
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Call, CallLog, CallRules, Recorder
@@ -333,7 +333,7 @@ class AppCaller:
         error = error.raised if isinstance(error, EndedError) else error
         if self.raised is not None:
             self.raised[case] = error
-        remedy = find_remedy(_chain(error)) if isinstance(self.place, Threads) else ""
+        remedy = find_remedy(list_causes(error)) if isinstance(self.place, Threads) else ""
         failure = app_failure(repeat, f"the app raised {describe_error(error)}{remedy and f'; {remedy}'}")
         return replace(failure, traceback=describe_traceback(error))
 
@@ -384,7 +384,7 @@ def _is_providers(
         return bool(find_breaking([call for call in failed if is_passing(call)], rules.errors))
     if failed:
         return all(is_passing(call) for call in failed if not call.retried)
-    return raised is not None and any(map(_is_out_of_reach, _chain(raised)))
+    return raised is not None and any(map(_is_out_of_reach, list_causes(raised)))
 
 
 def _find_broken_turn(script: Script, turns: Sequence[TurnOutput], rules: CallRules) -> str:
@@ -398,16 +398,6 @@ def _is_out_of_reach(error: BaseException) -> bool:
     """True if an exception shows a busy endpoint, a lost connection or a time limit of a client."""
     statuses = {getattr(part, "status_code", None) for part in (error, getattr(error, "response", None))}
     return bool(statuses & BUSY) or isinstance(error, (ConnectionError, TimeoutError))
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception and those that it came from, as a traceback shows them."""
-    seen: set[int] = set()
-    following: BaseException | None = error
-    while following is not None and id(following) not in seen:
-        seen.add(id(following))
-        yield following
-        following = following.__cause__ or (None if following.__suppress_context__ else following.__context__)
 
 
 def _retried(calls: Sequence[Call]) -> bool:

@@ -23,7 +23,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx2
 
 from pytest_llmops.detect.mask import mask_shown
-from pytest_llmops.errors import AnswerError, AppBusyError, LLMOpsError
+from pytest_llmops.errors import AnswerError, AppBusyError, LLMOpsError, list_causes
 from pytest_llmops.golden.apps import (
     TEXT,
     HttpApp,
@@ -416,7 +416,9 @@ class _Exchange:
 
     def describe(self, error: Exception) -> str:
         """Describe why there is no answer."""
-        tls = next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)), None)
+        tls = next(
+            (cause for cause in list_causes(error, hidden=True) if isinstance(cause, ssl.SSLError)), None
+        )
         why = printable(mask_shown(self.hide(str(tls or error) or type(error).__name__)), _EXCERPT)
         if tls is not None:
             return f"TLS failed: {why}; a certificate of your own is trusted by SSL_CERT_FILE"
@@ -429,15 +431,6 @@ class _Exchange:
         if isinstance(error, UnicodeError):
             return "a header or the URL contains characters that HTTP cannot send"
         return f"{type(error).__name__}: {why}"
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    found: list[BaseException] = []
-    following: BaseException | None = error
-    while following is not None and following not in found:
-        found.append(following)
-        following = following.__cause__ or following.__context__
-    return found
 
 
 def _kind_of(response: httpx2.Response) -> str:
