@@ -23,7 +23,7 @@ INI_FILES = (
 """Files in which pytest looks for its settings, in this order."""
 
 STRICT_XFAIL = ("strict_xfail", "xfail_strict", "strict")
-"""Keys of pytest by which a pass that was not expected fails: the first one that is set; old ones lack some."""
+"""Keys of pytest by which an unexpected pass fails: the first one that is set; an old pytest lacks some."""
 
 _TRUE = ("1", "true", "yes", "on", "t", "y")
 

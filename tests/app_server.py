@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.loopback import LoopbackServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,29 +52,14 @@ Answer = Callable[[Asked], Any]
 
 
 @dataclass(slots=True)
-class AppServer:
+class AppServer(LoopbackServer):
     """Use as a context manager."""
 
     answer: Answer
     asked: list[Asked] = field(default_factory=list)
-    port: int = 0
-    _server: ThreadingHTTPServer | None = None
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
-        handler = type("Handler", (_Handler,), {"service": self})
-        self._server = _Server(("127.0.0.1", 0), handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.shutdown()
-        self._server.server_close()
+    def open_server(self) -> ThreadingHTTPServer:
+        return _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"service": self}))
 
 
 class _Server(ThreadingHTTPServer):

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 import socket
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
 from pytest_llmops.recorder.bodies import encode_body
+from tests.loopback import LoopbackServer
 
 PIECES = ("Sixty ", "days, ", "post-paid.")
 TEXT = "".join(PIECES)
@@ -37,7 +37,8 @@ class _Server(ThreadingHTTPServer):
         self.accepted.append(accepted)
         return accepted, address
 
-    def hang_up(self) -> None:
+    def server_close(self) -> None:
+        super().server_close()
         self.is_closed = True
         for accepted in self.accepted:
             with suppress(OSError):
@@ -49,7 +50,7 @@ class _Server(ThreadingHTTPServer):
 
 
 @dataclass(slots=True)
-class ProviderServer:
+class ProviderServer(LoopbackServer):
     """
     Use as a context manager.
 
@@ -70,25 +71,9 @@ class ProviderServer:
     pause_s: float = 0.0
     coding: str = ""
     refusals: list[tuple[int, dict[str, str]]] = field(default_factory=list)
-    port: int = 0
-    _server: _Server | None = None
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
-        handler = type("Handler", (_Handler,), {"provider": self})
-        self._server = _Server(("", 0), handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.shutdown()
-        self._server.server_close()
-        self._server.hang_up()
+    def open_server(self) -> _Server:
+        return _Server(("", 0), type("Handler", (_Handler,), {"provider": self}))
 
     def answer(self, path: str, body: Any) -> tuple[str, Iterator[bytes] | bytes]:
         """Content type and body of an answer; an iterator is sent piece by piece."""
