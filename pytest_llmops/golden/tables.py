@@ -91,7 +91,7 @@ def read_table(kind: str, path: Path, columns: Mapping[str, str]) -> CaseTable:
 
     Args:
         kind: One of `KINDS`.
-        columns: Key of a case to the name of its column. A key that is left out has the column of its own
+        columns: Key of a case to the name of its column. A key that is left out has the column with its
             name, if the table has one.
 
     Raises:

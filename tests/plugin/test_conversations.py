@@ -40,7 +40,7 @@ SESSION = """
         with open("asked.log", "a") as log:
             log.write(session + " " + " ".join(SAID[session]) + "\\n")
         if message == "raise":
-            raise ValueError("the shelf fell")
+            raise ValueError("the lamp fell")
         if message == "hush":
             return ""
         return {
@@ -267,13 +267,11 @@ def test_a_turn_that_broke_is_an_error_and_the_later_ones_are_not_asked(project,
     result, found = talk(golden)
 
     result.assert_outcomes(errors=1)
-    assert errors_of(found["talk"]) == ["the app raised ValueError: the shelf fell (turn 2: 'raise')"]
+    assert errors_of(found["talk"]) == ["the app raised ValueError: the lamp fell (turn 2: 'raise')"]
     assert [turn["user"] for turn in found["talk"]["turns"]] == ["one"]
     assert not found["talk"]["scores"]
     assert len(project.asked()) == 2
-    result.stdout.fnmatch_lines(
-        ["*turn 1 *user: one*", "*answer: one*", "*the shelf fell (turn 2: 'raise')*"]
-    )
+    result.stdout.fnmatch_lines(["*turn 1 *user: one*", "*answer: one*", "*the lamp fell (turn 2: 'raise')*"])
 
 
 def test_a_turn_without_an_answer_is_an_error_and_the_later_ones_are_not_asked(talk):
@@ -430,7 +428,7 @@ def test_a_rival_holds_the_same_conversation_in_sessions_of_its_own(project, tal
 
     run = json.loads((project.path / "run.json").read_text())
     (failure,) = run["results"][0]["rival"]["failures"]
-    assert failure["error"] == "the rival raised ValueError: the shelf fell (turn 2: 'two')"
+    assert failure["error"] == "the rival raised ValueError: the lamp fell (turn 2: 'two')"
     assert len({line.split()[0] for line in project.asked()}) == 2
     result.assert_outcomes(passed=1)
 
@@ -734,7 +732,7 @@ def test_an_async_test_awaits_a_conversation(run):
             "llm.turns(['one'], history=[{'role': 'user', 'content': 'x'}])",
             "the app cannot be given a history",
         ),
-        ("llm.turns(['one', 'raise', 'two'])", "the shelf fell (turn 2: 'raise')"),
+        ("llm.turns(['one', 'raise', 'two'])", "the lamp fell (turn 2: 'raise')"),
         ("llm.turns(['one'], model_errors='ok')", "model_errors must be one of"),
     ],
 )

@@ -28,7 +28,7 @@ def sections() -> dict[str, str]:
     return dict(found)
 
 
-def told(question: str) -> str:
+def answer_to(question: str) -> str:
     return f"You asked: {question}"
 
 
@@ -38,7 +38,7 @@ def events(*parts: Any) -> Reply:
 
 
 def _openai(asked: Asked) -> Any:
-    text = told(asked.json["messages"][0]["content"])
+    text = answer_to(asked.json["messages"][0]["content"])
     usage = {"prompt_tokens": 1, "completion_tokens": 2}
     if not asked.json.get("stream"):
         assert asked.headers["authorization"] == "Bearer a-token"
@@ -55,44 +55,46 @@ def _openai(asked: Asked) -> Any:
 def _langserve(asked: Asked) -> Any:
     assert asked.json["config"]["configurable"]["session_id"]
     context = [{"page_content": "60 days", "metadata": {"source": "a"}}]
-    return {"output": {"answer": told(asked.json["input"]["question"]), "context": context}}
+    return {"output": {"answer": answer_to(asked.json["input"]["question"]), "context": context}}
 
 
 def _langgraph(asked: Asked) -> Any:
     (message,) = asked.json["input"]["messages"]
-    return {"messages": [{"type": "human", **message}, {"type": "ai", "content": told(message["content"])}]}
+    return {
+        "messages": [{"type": "human", **message}, {"type": "ai", "content": answer_to(message["content"])}]
+    }
 
 
 def _ollama(asked: Asked) -> Any:
-    parts = re.findall(r".{1,5}", told(asked.json["prompt"]))
+    parts = re.findall(r".{1,5}", answer_to(asked.json["prompt"]))
     lines = [*({"response": part, "done": False} for part in parts), {"response": "", "done": True}]
     return Reply(body=(f"{json.dumps(line)}\n" for line in lines))
 
 
 def _graphql(asked: Asked) -> Any:
     assert asked.json["query"].startswith("query ($text: String!) { ask(text: $text)")
-    return {"data": {"ask": {"reply": told(asked.json["variables"]["text"]), "sources": SOURCES}}}
+    return {"data": {"ask": {"reply": answer_to(asked.json["variables"]["text"]), "sources": SOURCES}}}
 
 
 def _form(asked: Asked) -> Any:
     sent = parse_qs(asked.body.decode())
     assert sent["lang"] == ["en"]
-    return {"html": told(sent["q"][0])}
+    return {"html": answer_to(sent["q"][0])}
 
 
 SERVICES: dict[str, Callable[[Asked], Any]] = {
-    "JSON, as of FastAPI": lambda asked: {"reply": told(asked.json["message"]), "sources": SOURCES},
+    "JSON, as of FastAPI": lambda asked: {"reply": answer_to(asked.json["message"]), "sources": SOURCES},
     "OpenAI-compatible": _openai,
     "OpenAI-compatible, streamed": _openai,
     "LangServe": _langserve,
     "LangGraph server": _langgraph,
     "Server-sent events": lambda asked: events(
         {"documents": SOURCES},
-        *({"token": part} for part in re.findall(r".{1,5}", told(asked.json["question"]))),
+        *({"token": part} for part in re.findall(r".{1,5}", answer_to(asked.json["question"]))),
     ),
     "JSON lines, as of Ollama": _ollama,
     "GraphQL": _graphql,
-    "Plain text by GET": lambda asked: told(unquote(asked.path.rpartition("/")[2])),
+    "Plain text by GET": lambda asked: answer_to(unquote(asked.path.rpartition("/")[2])),
     "A form": _form,
     "Several messages, as of a Rasa webhook": lambda asked: [
         {"recipient_id": asked.json["sender"], "text": part}
@@ -103,7 +105,7 @@ SERVICES: dict[str, Callable[[Asked], Any]] = {
 
 def run(project: Project, app: str) -> Any:
     """Ask the question; the output that came of it."""
-    case = {"id": "a", "input": QUESTION, "reference": told(QUESTION), "checks": {"exact_match": True}}
+    case = {"id": "a", "input": QUESTION, "reference": answer_to(QUESTION), "checks": {"exact_match": True}}
     path = project.path / "golden" / "capitals.yaml"
     path.write_text(f"{app}cases: {json.dumps([case])}\n", encoding="utf-8")
     project.run_here("--llm-out", "run.json").assert_outcomes(passed=1)

@@ -1,7 +1,7 @@
 """
 Sentences that are a source's but for an edit which turns them: another quantifier, direction, name or order.
 
-A sentence in words of its own has no edits that could be told from a paraphrase, so only a sentence with most
+A sentence in other words has no edits that differ from a paraphrase, so only a sentence with most
 words of one source, in their order, is compared.
 """
 

@@ -232,7 +232,7 @@ class Llm:
         """
         Hold a conversation, and return its output: the answers of all turns, with one of each in `turns`.
 
-        The app is called once for each message, with the messages so far or with a session of its own, as in
+        The app is called once for each message, with the messages so far or with its session, as in
         a golden case with `turns`. Like `llm()` it may be awaited.
 
         Args:

@@ -1,7 +1,7 @@
 """
 Calls an app that is a command, in any language.
 
-Each process leads a group of its own, which is ended as a whole: with its case, or where it stays for further
+Each process leads a group, which is ended as a whole: with its case, or where it stays for further
 cases, at the end of the run. What it prints besides its answers belongs to the case that it works on.
 """
 
@@ -131,7 +131,7 @@ class CommandCaller(RemoteApp):
         return _read_answer(answer)
 
     async def _run(self, question: Any, parent: str) -> Answer:
-        """Have a process of its own answer."""
+        """Have a new process answer."""
         text = question if isinstance(question, str) else json.dumps(question, ensure_ascii=False)
         by_argument = self.spec.protocol == "argv"
         process = await self._start((text,) if by_argument else (), {"TRACEPARENT": parent})

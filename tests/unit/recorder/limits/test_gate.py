@@ -1,4 +1,4 @@
-"""Calls of threads and of event loops that wait in line: each is sent in its turn, or told that it is not."""
+"""Calls of threads and of event loops that wait in line: each is sent in its turn, or ends without."""
 
 from __future__ import annotations
 
