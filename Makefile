@@ -171,9 +171,9 @@ bench: .venv/test.stamp
 
 lock: .venv/test.stamp # after a change of the dependencies in pyproject.toml
 	$(BIN)/pip install -q uv
-	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml \
+	$(BIN)/uv pip compile -q --no-strip-extras --universal --generate-hashes --python-version 3.11 pyproject.toml \
 	  --extra local --extra pii --extra app -o lock/golden.txt
-	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml \
+	$(BIN)/uv pip compile -q --no-strip-extras --universal --generate-hashes --python-version 3.11 pyproject.toml \
 	  --extra local --extra pii-names --extra app --extra xdist --group test -c lock/golden.txt -o lock/test.txt
 
 clean:
