@@ -8,7 +8,8 @@ from io import StringIO
 
 import pytest
 
-from pytest_llmops.cli.progress import State, show_progress
+from pytest_llmops.cli.progress import show_progress
+from pytest_llmops.evaluation.progress import State
 from tests.command import main
 
 APP = """
@@ -41,7 +42,7 @@ def shop(tmp_path, monkeypatch):
 def run(monkeypatch, stream):
     shown = partial(show_progress, stream=stream, line_s=0.05)
     monkeypatch.setattr("pytest_llmops.cli.run.show_progress", shown)
-    monkeypatch.setattr("pytest_llmops.cli.progress._LOOK_S", 0.05)
+    monkeypatch.setattr("pytest_llmops.cli.progress.LOOK_S", 0.05)
     assert main(["run", "--concurrency", "2"]) == 0
     return stream.getvalue()
 
