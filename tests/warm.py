@@ -41,6 +41,9 @@ _IMPORTED = (
     "pytest_llmops.plugin.assertions.markers",
     "pytest_llmops.plugin.golden.golden_plugin",
     "pytest_llmops.reports.files.run_file",
+    "pytest_llmops.runner.app.remote.command",
+    "pytest_llmops.runner.app.remote.http_client",
+    "pytest_llmops.runner.app.remote.opening",
     "pytest_timeout",
     "scipy.stats",
     "xdist.dsession",
@@ -51,6 +54,7 @@ _IMPORTED = (
 _IF_INSTALLED = (
     "anyio._backends._asyncio",
     "httpcore2",
+    "hypothesis",
     "jsonpath_ng.ext",
     "mcp.server.lowlevel",
     "mcp.server.stdio",
@@ -71,12 +75,15 @@ _IF_INSTALLED = (
 )
 # Of the server alone. A run within the process of a test forgets a feature's modules, and not its package.
 _OF_WHOLE_PROCESSES = (
+    "anyio.pytest_plugin",
     "faulthandler",
+    "langsmith.pytest_plugin",
     "pdb",
     "platformdirs.unix",
     "pytest_llmops.cli.compare",
     "pytest_llmops.cli.isolation",
     "pytest_llmops.cli.run",
+    "pytest_llmops.features.mutate.stored",
     *(f"pytest_llmops.features.{module.name}" for module in pkgutil.iter_modules(features.__path__)),
     "tomllib",
     "xdist.newhooks",
@@ -238,7 +245,7 @@ class _Imports:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self) -> int:
-        pytest.register_assert_rewrite("anyio", "pytest_llmops", "pytest_timeout", "xdist")
+        pytest.register_assert_rewrite("anyio", "hypothesis", "langsmith", "pytest_llmops", "pytest_timeout", "xdist")
         import_all()
         for name in _OF_WHOLE_PROCESSES:
             importlib.import_module(name)

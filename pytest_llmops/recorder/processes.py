@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llmops.recorder.native import may_connect, note_loaded, note_looked_up
-from pytest_llmops.recorder.sockets import Connection, list_connections, own_sockets, sent_on
+from pytest_llmops.recorder.sockets import Connection, count_opens, list_connections, own_sockets, sent_on
 from pytest_llmops.recorder.threads import start_outside
 
-_COUNTS = Path("/proc/self/net/snmp")
 _SHORTEST_PAUSE_S = 0.01
 _NEW_S, _UNNEEDED_S = 0.5, 0.05
 _SHARE, _SHARE_OF_OLD = 4, 16  # pauses are so many times as long as a look, at children of earlier cases too
@@ -76,7 +75,7 @@ class Watch:
     def note_other(self, *, is_child: bool) -> None:
         """Note a process that is about to start, or native code that is about to be loaded."""
         self.children += is_child
-        self.opens = self.opens or _count_opens()
+        self.opens = self.opens or count_opens()[0]
         _begin_to_look()
 
     def note_opened(self, opened: Any) -> None:
@@ -212,7 +211,7 @@ def _look_on() -> None:
                 pause_s = _UNNEEDED_S
                 continue
             started, pause_s = time.thread_time(), _SHORTEST_PAUSE_S
-            if (counted := _count_opens()) != opens:
+            if (counted := count_opens()[0]) != opens:
                 opens, opened_at = counted, time.monotonic()
             if time.monotonic() - opened_at < _NEW_S:  # a connection that was there before was seen
                 _look(watches)
@@ -225,7 +224,7 @@ def _look_on() -> None:
 
 
 def _look(watches: Sequence[Watch]) -> None:
-    if _count_opens() > min(watch.opens for watch in watches):  # else nobody opened any
+    if count_opens()[0] > min(watch.opens for watch in watches):  # else nobody opened any
         _take(watches)
 
 
@@ -274,16 +273,6 @@ def note_event(event: str, arguments: tuple[Any, ...]) -> None:
 def _look_from_now() -> None:
     for watch in tuple(_open):
         watch.note_other(is_child=False)
-
-
-def _count_opens() -> int:
-    """Count the connections that this machine ever opened, to itself too; more each time if nobody counts."""
-    with suppress(OSError, ValueError, StopIteration):
-        titles, values = (
-            line.split() for line in _COUNTS.read_text("ascii").splitlines() if line.startswith("Tcp:")
-        )
-        return int(values[titles.index("ActiveOpens")])
-    return time.monotonic_ns()
 
 
 def _list_sockets(process: int) -> Iterator[int]:

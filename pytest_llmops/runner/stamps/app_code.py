@@ -94,7 +94,7 @@ def mark_changing(digest: str, file: str, started_s: float) -> str:
 
 def name_file(file: str, root: Path) -> str:
     """Return the path from the project's root, with forward slashes, so that two machines agree."""
-    top = _real(str(root))
+    top = real_path(str(root))
     if _is_below(file, top):
         return file[len(top) + 1 :].replace(os.sep, "/")
     try:
@@ -226,13 +226,13 @@ class _Places:
     def own(self, name: str, file: str | None) -> Iterator[Module]:
         """Yield the module if its file is a source of the project."""
         if file and file.endswith(".py") and _is_own(file, self._root):
-            yield Module(name="" if name == "__main__" else name, file=_real(file))
+            yield Module(name="" if name == "__main__" else name, file=real_path(file))
 
     def loaded(self) -> Iterator[Module]:
         """Yield the modules below the project's root that were imported by now."""
         for name, module in sorted(sys.modules.copy().items()):
             file = getattr(module, "__file__", None)
-            if isinstance(file, str) and _is_below(os.path.realpath(file), self._root):
+            if isinstance(file, str) and _is_below(real_path(file), self._root):
                 yield from self.own(name, file)
 
     def library_of(self, name: str) -> str:
@@ -327,17 +327,18 @@ def is_own(place: str, root: str) -> bool:
 
 def is_inside(place: str, root: str) -> bool:
     """Return whether a place is the project's, below its root."""
-    return is_own(place, root) and _is_below(_real(place), root)
+    return is_own(place, root) and _is_below(real_path(place), root)
 
 
 @lru_cache(maxsize=65_536)
-def _real(file: str) -> str:
+def real_path(file: str) -> str:
+    """Return where a source or module lies, past all links; looked up once."""
     return os.path.realpath(file)
 
 
 @lru_cache(maxsize=65_536)
 def _is_own(place: str, root: str) -> bool:
-    place = os.path.realpath(place)
+    place = real_path(place)
     if place == _OURS or place.startswith(f"{_OURS}{os.sep}"):
         return False
     parts = place.split(os.sep)

@@ -24,7 +24,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_llmops.recorder.request_settings import is_credential
-from pytest_llmops.runner.stamps.app_code import AppCode, is_inside, is_own, mark_changing, name_file
+from pytest_llmops.runner.stamps.app_code import (
+    AppCode,
+    is_inside,
+    is_own,
+    mark_changing,
+    name_file,
+    real_path,
+)
 
 # ruff: noqa: PTH100, PTH110, PTH113, PTH116, PTH119, PTH120, PTH122, PTH123  # in an audit hook, which every file that the app opens waits for
 
@@ -143,8 +150,8 @@ def _is_outside(path: str) -> bool:
         return False
     if os.path.dirname(path) == tempfile.tempdir:  # whose names are made up; `gettempdir` opens a file itself
         return False
-    real = os.path.realpath(path)
-    return not any(place.startswith(f"{root}{os.sep}") for root in _roots for place in (path, real))
+    folders = tuple(f"{root}{os.sep}" for root in _roots)
+    return not (path.startswith(folders) or os.path.realpath(path).startswith(folders))
 
 
 def is_library(path: str) -> bool:
@@ -170,7 +177,7 @@ def _find_reader(*, direct: bool = False) -> str:
             if file.startswith(_OURS):
                 return ""
             if any(is_own(file, root) for root in _roots):
-                return os.path.realpath(file)
+                return real_path(file)
             if direct and (is_library(file) or not file.startswith(STDLIB)):
                 return ""
         frame = frame.f_back
