@@ -36,6 +36,7 @@ from pytest_llmops import features
 _IMPORTED = (
     "jsonschema",
     "msgspec",
+    "pytest_llmops.evaluation.journal",
     "pytest_llmops.metrics.lexical.overlap",
     "pytest_llmops.plugin.assertions.fixtures",
     "pytest_llmops.plugin.assertions.markers",
@@ -111,7 +112,8 @@ def warmed() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         address = Path(folder) / "server"
         start = [sys.executable, "-I", "-S", str(Path(__file__).with_name("warm_start.py")), str(address)]
-        for name, script in (("python", []), ("llmops", [str(Path(sys.executable).with_name("llmops"))])):
+        scripts = {name: [str(Path(sys.executable).with_name(name))] for name in ("llmops", "pytest")}
+        for name, script in {"python": [], **scripts}.items():
             path = Path(folder) / name
             path.write_text(f'#!/bin/sh\nexec {shlex.join([*start, *script])} "$@"\n', encoding="utf-8")
             path.chmod(0o700)
@@ -245,7 +247,15 @@ class _Imports:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self) -> int:
-        pytest.register_assert_rewrite("anyio", "hypothesis", "langsmith", "pytest_llmops", "pytest_timeout", "xdist")
+        pytest.register_assert_rewrite(
+            "_hypothesis_globals",
+            "anyio",
+            "hypothesis",
+            "langsmith",
+            "pytest_llmops",
+            "pytest_timeout",
+            "xdist",
+        )
         import_all()
         for name in _OF_WHOLE_PROCESSES:
             importlib.import_module(name)
@@ -256,10 +266,12 @@ if __name__ == "__main__":
     os.environ |= {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": ""}
     if pytest.main(["-s", "--noconftest", "-c", os.devnull], plugins=[_Imports()]):
         sys.exit("pytest did not import what is to be warm")
+    from pytest_llmops.recorder.native import may_connect
     from pytest_llmops.runner.app import process_end
 
     process_end.install()  # looks through all that is imported, which a fork would copy for that
     process_end.uninstall()
+    may_connect()  # reads each library that is loaded
     gc.collect()
     gc.freeze()
     kept = sys.modules["__main__"]  # its names are used until the end

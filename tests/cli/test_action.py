@@ -26,7 +26,7 @@ GOLDEN = "app: shop:answer\ncases:\n  - {id: long, input: How long?, checks: {ke
 
 
 @pytest.fixture
-def shop(tmp_path, monkeypatch):
+def shop(tmp_path, monkeypatch, warm):  # noqa: ARG001 - for what it does
     """A project of whose branch the first commit has an accepted baseline."""
     forget_git_settings(monkeypatch)
     for name in [name for name in os.environ if name.startswith(("GITHUB_", "CI_"))]:

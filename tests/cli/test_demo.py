@@ -9,6 +9,7 @@ from tests.command import main
 from tests.report_page import read_data
 
 
+@pytest.mark.usefixtures("warm")
 def test_a_shorter_prompt_is_caught_and_named_as_the_cause(tmp_path, capfd):
     folder = tmp_path / "shop"
 

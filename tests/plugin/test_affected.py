@@ -11,7 +11,6 @@ import pytest
 
 from tests.git_settings import forget_git_settings
 
-LLMOPS = Path(sys.executable).with_name("llmops")
 GOLDEN = """
     app: shop:answer
     prompts: [prompts]
@@ -129,7 +128,7 @@ def test_a_change_of_what_the_app_reads_asks_every_case(shop, path, text, named,
 def test_a_prompt_that_is_gone_asks_every_case(shop):
     shop.write("prompts/further.md", "at once")
     shop.run("--llm-repeats", "2", "--llm-baseline", "none", "--llm-out", "run.json")
-    assert shop.pytester.run(LLMOPS, "accept", "run.json", "--all").ret == 0
+    assert shop.pytester.run(Path(sys.executable).with_name("llmops"), "accept", "run.json", "--all").ret == 0
     (shop.path / "run.json").unlink()
     commit(shop)
     asked(shop)
@@ -147,7 +146,7 @@ def test_a_file_on_which_checks_rest_asks_every_case(shop):
         )
     )
     shop.run("--llm-repeats", "2", "--llm-baseline", "none", "--llm-out", "run.json")
-    assert shop.pytester.run(LLMOPS, "accept", "run.json", "--all").ret == 0
+    assert shop.pytester.run(Path(sys.executable).with_name("llmops"), "accept", "run.json", "--all").ret == 0
     (shop.path / "run.json").unlink()
     commit(shop)
     asked(shop)
@@ -241,12 +240,14 @@ def test_the_run_file_has_every_case(shop):
     run(shop, "--llm-out", "run.json")
     content = json.loads((shop.path / "run.json").read_text())
     assert len(content["results"]) == 3
-    ran = shop.pytester.run(LLMOPS, "compare", "golden/baseline.json", "run.json")
+    ran = shop.pytester.run(
+        Path(sys.executable).with_name("llmops"), "compare", "golden/baseline.json", "run.json"
+    )
     assert ran.ret == 0, ran.stdout.str()
 
 
 def test_the_verb_does_so_too(shop):
-    ran = shop.pytester.run(LLMOPS, "run", "--affected", "HEAD")
+    ran = shop.pytester.run(Path(sys.executable).with_name("llmops"), "run", "--affected", "HEAD")
     assert asked(shop) == {"today"}
     assert "2 taken from the baseline" in ran.stdout.str() + ran.stderr.str()
 
@@ -266,7 +267,7 @@ def test_what_was_taken_over_stays_so_in_the_run_file(shop):
     commit(shop)
     run(shop, "--llm-out", "run.json")
     for command in (("judge", "run.json"), ("compare", "golden/baseline.json", "run.json")):
-        ran = shop.pytester.run(LLMOPS, *command)
+        ran = shop.pytester.run(Path(sys.executable).with_name("llmops"), *command)
         assert ran.ret == 2, ran.stdout.str()
         ran.stdout.fnmatch_lines(["*latency_s p95 <= 60*undecided*"])
 

@@ -746,6 +746,7 @@ def test_what_is_wrong_with_a_conversation_of_a_test_is_said(run, call, message)
 # The page.
 
 
+@pytest.mark.usefixtures("warm")
 def test_the_blocks_of_the_page_work_in_their_order(tmp_path):
     page = Path(__file__).parents[2] / "docs/conversations.md"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}

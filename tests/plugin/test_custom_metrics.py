@@ -68,6 +68,7 @@ def test_a_wrong_decorator_stops_the_run_in_its_own_words(project):
     result.stderr.fnmatch_lines(["*polite: nothing needed is named 'x'*"])
 
 
+@pytest.mark.usefixtures("warm")
 def test_the_page_works_in_its_order(tmp_path):
     environment = {
         **os.environ,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytestmark = pytest.mark.usefixtures("warm")
+
 APP = """
 def answer(question):
     if question == "a":
