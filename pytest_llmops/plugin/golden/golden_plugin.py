@@ -40,6 +40,7 @@ from pytest_llmops.plugin.golden.selection import (
     select,
     selects,
 )
+from pytest_llmops.plugin.golden.status_line import StatusLine
 from pytest_llmops.plugin.replacing import list_replacing
 from pytest_llmops.plugin.reported import (
     Reported,
@@ -415,6 +416,7 @@ def open_golden_run(config: pytest.Config) -> None:
         golden = GoldenPlugin.of(config, selection)
         config.pluginmanager.register(golden, "llmops-golden")
         config.pluginmanager.register(Reporting(golden.evaluation, config), "llmops-reporting")
+        config.pluginmanager.register(StatusLine(golden.evaluation, config), "llmops-status")
 
 
 def _is_cut_short(session: pytest.Session) -> bool:

@@ -28,7 +28,6 @@ from pytest_llmops.evaluation.run import Evaluation
 from pytest_llmops.golden.identity import file_of
 from pytest_llmops.hookspecs import Measurement
 from pytest_llmops.plugin.distribution import is_worker
-from pytest_llmops.plugin.golden.status_line import show_waiting
 from pytest_llmops.plugin.loops import use_loop_of_tests
 from pytest_llmops.plugin.reported import OUTCOME, GoldenWarning
 from pytest_llmops.plugin.session import app_fixtures, watch_end
@@ -159,7 +158,7 @@ class GoldenItem(pytest.Item):
             if file.evaluation.needs_main_thread():
                 use_loop_of_tests(self._request())
             file.evaluation.start(file.golden, self._app())
-            with _keeping_captured(self), show_waiting(self.config, file.evaluation):
+            with _keeping_captured(self):
                 self.verdicts = self.judge(file.evaluation)
         except NotBegunError as error:
             pytest.skip(str(error))
