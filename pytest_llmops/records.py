@@ -428,7 +428,8 @@ class Output:
         elsewhere: By host, how many requests that are no model calls went to other machines.
         unseen: By destination, how many connections the app opened in which nobody looked.
         changed_input: The app changed the input that it was called with, which was a copy for this call.
-        first_token_s: Until the first text of a streamed answer came, of an app behind a URL.
+        first_token_s: Seconds until the first text of a streamed answer came; None where the app does not
+            stream, or a model call of it was replayed.
     """
 
     text: str

@@ -68,6 +68,7 @@ _BUILT_IN: Mapping[str, str] = {
     "finish": "pytest_llmops.metrics.finish:Finish",
     "pii_leak": "pytest_llmops.metrics.pii_leak:PiiLeak",
     "injection": "pytest_llmops.judges.injection:Injection",
+    "first_token_s": "pytest_llmops.metrics.spending:FirstTokenS",
     "latency_s": "pytest_llmops.metrics.spending:LatencyS",
     "cost_usd": "pytest_llmops.metrics.spending:CostUsd",
     "tokens": "pytest_llmops.metrics.spending:Tokens",

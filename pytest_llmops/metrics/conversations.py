@@ -21,6 +21,7 @@ def join_outputs(turns: Sequence[TurnOutput]) -> Output:
     """
     outputs = [turn.output for turn in turns]
     found = [output.passages for output in outputs if output.passages is not None]
+    first_s = [output.first_token_s for output in outputs if output.first_token_s is not None]
     degraded = dict.fromkeys(output.degraded for output in outputs if output.degraded)
     return replace(
         outputs[-1],
@@ -28,6 +29,7 @@ def join_outputs(turns: Sequence[TurnOutput]) -> Output:
         passages=_unlike(passage for passages in found for passage in passages) if found else None,
         tool_calls=tuple(call for output in outputs for call in output.tool_calls),
         latency_s=sum(output.latency_s for output in outputs),
+        first_token_s=max(first_s) if len(first_s) == len(outputs) else None,
         degraded="; ".join(degraded),
     )
 

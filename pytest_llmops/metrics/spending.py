@@ -1,5 +1,5 @@
 """
-`latency_s`, `cost_usd`, `tokens`, `model_calls`: time, money, tokens and model calls of an output.
+`latency_s`, `first_token_s`, `cost_usd`, `tokens`, `model_calls`: what an output took, and cost.
 
 These have no natural limit, so a golden file writes one. `true` and `none` mean "nothing at all": a
 check without a limit fails rather than passes unseen.
@@ -13,6 +13,11 @@ from dataclasses import dataclass
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.protocols import MetricTraits
 from pytest_llmops.records import Bound, Failure, Output, Sample, Score
+
+_NOT_STREAMED = (
+    "nobody saw the first text come: the app has to answer by a generator or async generator, or by a URL "
+    "with `stream`, and no model call of the case may be replayed (`live: true`)"
+)
 
 
 def _declare(name: str) -> MetricTraits:
@@ -33,6 +38,17 @@ class LatencyS(DeclaredMetric):
 
     def measure(self, sample: Sample) -> Score | Failure:
         return _read(self, sample, sample.output.latency_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstTokenS(DeclaredMetric):
+    """Seconds until the first text of a streamed answer came, without waiting for limits of providers."""
+
+    traits = _declare("first_token_s")
+
+    def measure(self, sample: Sample) -> Score | Failure:
+        first_s = sample.output.first_token_s
+        return _read(self, sample, _NOT_STREAMED if first_s is None else first_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

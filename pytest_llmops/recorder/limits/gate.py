@@ -39,7 +39,8 @@ class Pauses:
     """A clock of the seconds in which at least one call waited for a limit; used on many threads."""
 
     def __init__(self) -> None:
-        self._waiting, self._since, self._total = 0, 0.0, 0.0
+        self._waiting, self._since = 0, 0.0
+        self._over: list[tuple[float, float]] = []
         self._lock = threading.Lock()
 
     def begin(self) -> None:
@@ -52,7 +53,7 @@ class Pauses:
         with self._lock:
             self._waiting -= 1
             if not self._waiting:
-                self._total += time.perf_counter() - self._since
+                self._over.append((self._since, time.perf_counter()))
 
     @property
     def is_waiting(self) -> bool:
@@ -63,9 +64,11 @@ class Pauses:
         """The number of calls that wait now."""
         return self._waiting
 
-    def total_s(self) -> float:
+    def total_s(self, until: float = math.inf) -> float:
+        """Return the seconds by now, or until a moment of `time.perf_counter`."""
         with self._lock:
-            return self._total + (time.perf_counter() - self._since if self._waiting else 0.0)
+            under_way = [(self._since, time.perf_counter())] if self._waiting else []
+            return sum(max(min(end, until) - begin, 0.0) for begin, end in (*self._over, *under_way))
 
 
 async def within(future: asyncio.Future[Any], timeout_s: float, pauses: Pauses) -> bool:

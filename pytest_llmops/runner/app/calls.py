@@ -36,6 +36,7 @@ from pytest_llmops.runner.app.place_remedies import find_remedy
 from pytest_llmops.runner.app.places import EndedError, Place, Threads, Turn
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.process_end import describe, noting
+from pytest_llmops.runner.app.returned import Streamed
 from pytest_llmops.runner.app.tracebacks import describe_traceback
 from pytest_llmops.runner.usage import price_stated, sum_stated, usage_of
 from pytest_llmops.traces.capture import CaseSpans, capture, settle
@@ -287,7 +288,8 @@ class AppCaller:
             log.broke = True
             return unanswered
         try:
-            output = read_answer(answering.result())
+            answer = answering.result()
+            output = read_answer(answer)
         except AnswerError as error:
             return app_failure(repeat, str(error))
         except Exception as error:
@@ -302,12 +304,17 @@ class AppCaller:
         replayed = [call for call in made if call.outcome == "replayed"]
         waited_s = sum(call.waited_s for call in replayed)
         chats = [call for call in made if call.kind not in WORDLESS and call.model_reported]
+        first_token_s = output.first_token_s
+        if isinstance(answer, Streamed) and answer.began_at is not None and not replayed:
+            before_s = log.pauses.total_s(answer.began_at) - paused_s
+            first_token_s = max(answer.began_at - started_s - before_s, 0.0)
         return replace(
             output,
             repeat=repeat,
             passages=passages_of(left) if output.passages is None else output.passages,
             tool_calls=output.tool_calls or choose_calls(tool_calls_of(left), run_by(made)),
             latency_s=max(elapsed_s - waited_s, 0.0) + _busy_s(replayed),
+            first_token_s=first_token_s,
             model=output.model or (chats[-1].model_reported if chats else None),
             model_calls=note_calls(made),
         )

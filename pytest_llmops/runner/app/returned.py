@@ -7,6 +7,7 @@ Nothing is imported for it: a value is known by its fields, and what is not know
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -71,14 +72,33 @@ _OF_EVENTS = ("choices", "candidates", "done", "event_type")
 """How providers name the events of their streams, and fields by which one is known."""
 
 
-def join_pieces(pieces: Iterator[Any]) -> str:
+class Streamed(str):
+    """
+    An answer that came in pieces.
+
+    Attributes:
+        began_at: When the first of them that has a text came, by `time.perf_counter`; None where none has.
+    """
+
+    __slots__ = ("began_at",)
+    began_at: float | None
+
+    @classmethod
+    def of(cls, pieces: Sequence[tuple[float, str]]) -> Streamed:
+        """Join pieces, each with the moment at which it came."""
+        streamed = cls("".join(text for _, text in pieces))
+        streamed.began_at = next((at for at, text in pieces if text), None)
+        return streamed
+
+
+def join_pieces(pieces: Iterator[Any]) -> Streamed:
     """Join the pieces of a streamed answer."""
-    return "".join(map(_piece, pieces))
+    return Streamed.of([(time.perf_counter(), _piece(piece)) for piece in pieces])
 
 
-async def join_async_pieces(pieces: AsyncIterator[Any]) -> str:
+async def join_async_pieces(pieces: AsyncIterator[Any]) -> Streamed:
     """Join the pieces of a streamed answer, on the loop of the app."""
-    return "".join([_piece(piece) async for piece in pieces])
+    return Streamed.of([(time.perf_counter(), _piece(piece)) async for piece in pieces])
 
 
 def _piece(piece: Any) -> str:
