@@ -20,7 +20,7 @@ REFERENCES = {
     "ngram_overlap", "bleu", "chrf", "semantic", "bertscore", "cross_encoder", "facts",
     "supported", "answers",
 }  # fmt: skip
-RUN = {"latency_s", "cost_usd", "tokens", "model_calls", "turns"}
+RUN = {"first_token_s", "latency_s", "cost_usd", "tokens", "model_calls", "turns"}
 NAMES = set(known_metrics())
 FAMILIES = {
     "lexical": (
@@ -34,7 +34,7 @@ FAMILIES = {
     "faithfulness": ("faithfulness", "facts", "supported"),
     "tool_calls": ("tool_calls", "tool_order", "denied_calls"),
     "pii_leak": ("pii_leak",),
-    "": ("answers", "degraded", "finish", "latency_s", "cost_usd", "tokens", "model_calls", "turns"),
+    "": ("answers", "degraded", "finish", "first_token_s", "latency_s", "cost_usd", "tokens", "model_calls", "turns"),
 }  # fmt: skip
 
 
