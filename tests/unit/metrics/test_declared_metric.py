@@ -34,7 +34,10 @@ FAMILIES = {
     "faithfulness": ("faithfulness", "facts", "supported"),
     "tool_calls": ("tool_calls", "tool_order", "denied_calls"),
     "pii_leak": ("pii_leak",),
-    "": ("answers", "degraded", "finish", "first_token_s", "latency_s", "cost_usd", "tokens", "model_calls", "turns"),
+    "": (
+        "answers", "degraded", "finish", "first_token_s", "latency_s",
+        "cost_usd", "tokens", "model_calls", "turns",
+    ),
 }  # fmt: skip
 
 
