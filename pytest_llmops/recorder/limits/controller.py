@@ -312,7 +312,9 @@ class Controller:
             self._set_gap()
 
     def _lengthen(self, sent: _Sent, pause_s: float | None) -> None:
-        """Take a gap that was too short."""
+        """Take a gap that was too short; where all before it were refused, there was none."""
+        if math.isinf(sent.since_s):
+            return
         self._steady = 0
         if not sent.among:
             self._beside = 0

@@ -140,3 +140,14 @@ def test_an_empty_quota_ends(quota):
     wait_s = controller.wait_s(0.1)
     assert wait_s <= quota.reset_s
     assert controller.wait_s(0.2 + quota.reset_s) == 0.0
+
+
+def test_refusals_before_any_answer_make_no_long_gap():
+    controller, now, longest_s = Controller(), 0.0, 0.0
+    for _ in range(40):
+        now += max(controller.wait_s(now), 0.0)
+        number = controller.send(now)
+        now += 0.005
+        controller.refused(number, now, 0.05)
+        longest_s = max(longest_s, controller.gap_s)
+    assert longest_s < 1
