@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from pytest_llmops.records import Bound, Failure, Sample, Score, ScoredOutput
 
-Need = Literal["reference", "relevant", "passages", "spans", "turns"]
+Need = Literal["reference", "relevant", "passages", "spans", "turns", "expected"]
 Reads = Literal["all", "last", "transcript"]
 Basis = Literal["judge", "reference", "run"]
 
@@ -127,6 +127,7 @@ class MetricTraits:
         weighed: A miss that is not excusable is still weighed against chance where the app is known to vary.
         masks: It finds personal data, so results in which it found some are masked.
         languages: Codes of the languages of the texts that it was measured on; empty if it reads all alike.
+        over_repeats: It is of all repeats of a case, so it goes under `suite`; no output has it.
     """
 
     name: str
@@ -145,6 +146,7 @@ class MetricTraits:
     languages: frozenset[str] = frozenset()
     word: str = ""
     reads: Reads | None = None
+    over_repeats: bool = False
 
 
 FACTS = ("name", "version", "needs", "range", "higher_is_better", "bound", "waits", "compares", "reads")

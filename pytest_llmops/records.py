@@ -141,6 +141,8 @@ class Case:
         checks: Those of a turn have its number in the name of the metric, see `registry.turn_metric`.
         attached: The files that the input names.
         relevant: Ids of the passages that contain the answer.
+        state: The function, `module:attribute`, that reads what the case left behind; empty for none.
+        expected: What it has to return, a JSON value; None where nothing is expected of it.
         repeats: Number of calls of the app, `auto` while a verdict is open; None leaves it to the settings.
         live: Its model calls are made in every run and never replayed.
         group: Cases of one question have one group; empty for a case of its own.
@@ -156,6 +158,8 @@ class Case:
     attached: tuple[Attached, ...] = ()
     reference: str | None = None
     relevant: tuple[str, ...] = ()
+    state: str = ""
+    expected: Any = None
     checks: tuple[Check, ...] = ()
     tags: tuple[str, ...] = ()
     repeats: int | Literal["auto"] | None = None
@@ -498,6 +502,20 @@ class TurnOutput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StateRead:
+    """
+    What a case left behind, as the function of its `state` reads it after the last answer.
+
+    Attributes:
+        value: A JSON value.
+        error: Why it could not be read; empty where it was.
+    """
+
+    value: Any = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """
     Input of a metric: one output, the facts of its case, and its trace.
@@ -507,6 +525,8 @@ class Sample:
         case: The item's id, or another name of the sample's source, under which model calls of judges are
             recorded.
         rival: Another answer to the same input, for metrics of pairs.
+        expected: The state that the case has to leave behind; None for any. `state` is the one that it left,
+            where a function reads it.
     """
 
     output: Output
@@ -517,6 +537,8 @@ class Sample:
     case: str = ""
     rival: str | None = None
     turns: tuple[TurnOutput, ...] = ()
+    expected: Any = None
+    state: StateRead | None = None
 
 
 Stage = Literal["app", "score", "rival", "unseen", "inapplicable"]

@@ -74,13 +74,16 @@ _BUILT_IN: Mapping[str, str] = {
     "tokens": "pytest_llmops.metrics.spending:Tokens",
     "model_calls": "pytest_llmops.metrics.spending:ModelCalls",
     "turns": "pytest_llmops.metrics.turns:Turns",
+    "state": "pytest_llmops.metrics.state:State",
+    "pass^k": "pytest_llmops.metrics.passing:PassPowerK",
+    "pass@k": "pytest_llmops.metrics.passing:PassAtK",
 }
 """The engine's metrics and where each is defined: its line here and the traits in its module suffice."""
 
 _ALIASES: Mapping[str, str] = {"lexical": "rouge_l"}
 _LABELLED = re.compile(r"(?P<family>[a-z_0-9]+):(?P<label>\S.{0,60})\Z")
 _OF_TURN = re.compile(r"turn (?P<turn>[1-9][0-9]{0,3}): (?P<metric>.+)", re.DOTALL)
-_AT_K = re.compile(r"(?P<family>[a-z_0-9]+)@(?P<k>[1-9][0-9]{0,3})\Z")
+_AT_K = re.compile(r"(?P<family>[a-z_0-9]+[@^])(?P<k>[1-9][0-9]{0,3})\Z")
 
 _registered: dict[str, MetricFactory] = {}
 _proven: set[type] = set()
@@ -212,7 +215,7 @@ def create_metric(name: str, options: Mapping[str, Any] | None = None) -> Metric
     """
     family, set_by_name = _split(name)
     values = {**(options or {}), **set_by_name}
-    if family.endswith("@k") and "k" not in values:
+    if family.endswith(("@k", "^k")) and "k" not in values:
         raise UnknownMetricError(name, _examples())
     parameters = _parameters(family)
     known = [option for option in parameters if option not in set_by_name]
@@ -264,7 +267,7 @@ def _parse(name: str) -> tuple[str, dict[str, Any]]:
     if (match := _LABELLED.match(name)) and _takes_label(match["family"]):
         return match["family"], {"label": match["label"]}
     if match := _AT_K.match(name):
-        return f"{match['family']}@k", {"k": int(match["k"])}
+        return f"{match['family']}k", {"k": int(match["k"])}
     return name, {}
 
 
@@ -278,7 +281,7 @@ def _is_known(name: str) -> bool:
 
 def _examples() -> list[str]:
     """Return known names that can be copied, `recall@5` for `recall@k`."""
-    return [known.replace("@k", "@5") for known in known_metrics()]
+    return [re.sub(r"(?<=[@^])k$", "5", known) for known in known_metrics()]
 
 
 @lru_cache(maxsize=256)

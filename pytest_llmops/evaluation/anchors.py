@@ -15,6 +15,7 @@ from pytest_llmops.recorder import CallRules
 from pytest_llmops.records import ANCHORS, GAIN, Anchor, Case, Golden, Output
 from pytest_llmops.registry import create_metric, split_turn
 from pytest_llmops.runner.app.calls import AppCaller, Called
+from pytest_llmops.runner.app.states import StateReader
 from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.settings import Settings
 
@@ -34,9 +35,16 @@ class AnchorCaller(AppCaller):
 
     outputs: Mapping[str, Output] = field(default_factory=dict)
 
-    async def call(self, case: str, repeat: int, question: Any, rules: CallRules | None = None) -> Called:
+    async def call(
+        self,
+        case: str,
+        repeat: int,
+        question: Any,
+        rules: CallRules | None = None,
+        reader: StateReader | None = None,
+    ) -> Called:
         """Return the stored output of an anchor, without spans."""
-        del question, rules
+        del question, rules, reader
         return Called(replace(self.outputs[case], repeat=repeat))
 
 
@@ -96,8 +104,9 @@ def _list_metrics(golden: Golden) -> Iterator[tuple[str, Metric]]:
             metric = create_metric(name, listed[0])
         except LLMOpsError:
             continue
-        bounded = all(math.isfinite(end) for end in metric.range)
-        if bounded and not traits_of(metric).compares and _needs(metric) <= _HAD:
+        traits = traits_of(metric)
+        scores_one = all(map(math.isfinite, metric.range)) and not traits.compares and not traits.over_repeats
+        if scores_one and _needs(metric) <= _HAD:
             yield name, metric
 
 

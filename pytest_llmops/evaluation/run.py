@@ -39,6 +39,7 @@ from pytest_llmops.runner.app.main_thread import MainThread
 from pytest_llmops.runner.app.places import Place, Threads
 from pytest_llmops.runner.app.remote.opening import open_app
 from pytest_llmops.runner.app.remote.place import Remote
+from pytest_llmops.runner.app.states import StateReader
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget, describe_budget, open_budget
 from pytest_llmops.runner.cases.case_runner import CaseRunner, NotBegunError, latest
@@ -610,7 +611,14 @@ class Evaluation:
             for called, path in ((app, named or "the app"), (rival, golden.rival or "")):
                 if called is not None:
                     check_conversations(called, name_app(path), cases)
-            self.observer.note(golden, (app, rival), (named, *([golden.rival] if golden.rival else [])))
+            states = {
+                path: StateReader.open(path, self.settings.root, called)
+                for path in dict.fromkeys(case.state for case in cases if case.state)
+                for called in (rival, app)
+                if called is not None
+            }
+            apps = (app, rival, *(reader.function for reader in states.values()))
+            self.observer.note(golden, apps, (named, *([golden.rival] if golden.rival else []), *states))
             if self.journal is not None:
                 self.journal.check(self.observer.restamp)
             if self.affected is not None:
@@ -629,6 +637,7 @@ class Evaluation:
                 main_thread=self.main_thread,
                 journal=self.journal,
                 affected=self.affected,
+                states=states,
             )
             if self.store is not None:  # now, since the app may end this process
                 self.store.report_stamps(self.observer.stamps())

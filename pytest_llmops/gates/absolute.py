@@ -29,6 +29,7 @@ from pytest_llmops.gates.case_results import (
 from pytest_llmops.gates.floors import judge_floors
 from pytest_llmops.gates.labelled_means import correct_by_labels
 from pytest_llmops.gates.paired_runs import Scale, find_scale
+from pytest_llmops.gates.passing import judge_passing
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import GAIN, Bound, Case, CaseResult, Check, Outcome, Score, SuiteCheck, Verdict
 from pytest_llmops.registry import find_traits, metric_factory, split_turn
@@ -186,8 +187,9 @@ def judge_suite(check: SuiteCheck, results: Sequence[CaseResult], *, level: floa
             reason=f"{cases} could not be scored: {next(iter(unscored.values()))}",
             evidence=tuple(unscored),
         )
-    if check.statistic == GAIN:
-        return judge_gain(check, results, level=level)
+    if check.statistic == GAIN or find_traits(check.metric).over_repeats:
+        judge = judge_gain if check.statistic == GAIN else judge_passing
+        return judge(check, results, level=level)
     values = list(case_means(check.metric, results).values())
     verdict = replace(verdict, cases=len(values))
     unseen = unseen_cases(check.metric, results)

@@ -24,6 +24,7 @@ from pytest_llmops.gates.error_budget import (
     is_known,
 )
 from pytest_llmops.gates.paired_runs import CONFIRMED, STEADY, Chance, pair_cases
+from pytest_llmops.gates.passing import repeats_needed
 from pytest_llmops.gates.suite_channel.progress import Progress
 from pytest_llmops.gates.suite_channel.verdicts import track_suites
 from pytest_llmops.records import Case, CaseResult, Golden, SuiteCheck
@@ -76,6 +77,9 @@ class RepeatPlanner:
         Only cases marked `auto` are run again, and none that the app broke on.
         """
         auto = [result for result in results if result.auto and not result.breakages]
+        least = min(self.most, max(map(repeats_needed, self.suite.values()), default=1))
+        if short := {result.case: least for result in auto if count_repeats(result) < least}:
+            return short
         wanted = self._first_repeats([result for result in auto if not is_known(result, self.base)])
         varying = find_varying(results, self.base, self._chance)
         tracked = track_suites(

@@ -47,7 +47,7 @@ def file_of(case: str) -> str:
 
 
 def input_hash(case: Case) -> str:
-    """Return the SHA-256 of input with its files, turns, reference and relevant passages, in hexadecimal."""
+    """Return the SHA-256, in hexadecimal, of the input with its files and turns, and of what is expected."""
     known: dict[str, Any] = {
         "input": case.input,
         "reference": case.reference,
@@ -55,6 +55,8 @@ def input_hash(case: Case) -> str:
     }
     if case.turns:
         known["turns"] = [[turn.reference, list(turn.relevant)] for turn in case.turns]
+    if case.expected is not None:
+        known["expected"] = [case.state, case.expected]
     if case.attached:
         known["attached"] = {file.path: file.sha256 for file in case.attached}
     canonical = json.dumps(known, sort_keys=True, separators=(",", ":"))

@@ -56,8 +56,12 @@ _REMEDIES = {
     "reference": ("a reference", "add reference: with the answer you expect"),
     "relevant": ("relevant passages", "add relevant: with the ids of the passages that hold the answer"),
     "turns": ("a conversation", "write turns in place of input"),
+    "expected": ("an expected state", "add expected: with what the function of state has to return"),
 }
 _NAMED_ONE_BY_ONE = 5
+STATE = "state"
+"""The check of a case's `expected`, and the key of the function that reads it."""
+
 _RECORDING = {
     "never": "never_record",
     "allow": "allowed_hosts",
@@ -292,6 +296,7 @@ class _Reading:
             for at, case in self._cases.items()
         }
         self._attached = {at: self._read_attached(at, case, root) for at, case in self._cases.items()}
+        self._check_states()
         self._check_needs()
         self._suite = self._read_suite()
 
@@ -345,6 +350,8 @@ class _Reading:
             attached=self._attached[at],
             reference=case.get("reference"),
             relevant=tuple(case.get("relevant", ())),
+            state=self._state_of(case) if "expected" in case else "",
+            expected=plain(case.get("expected")),
             checks=tuple(check for read, _ in checks.values() for check in read),
             tags=tuple(case.get("tags", ())),
             repeats=int(repeats) if isinstance(repeats, float) else repeats,
@@ -358,9 +365,35 @@ class _Reading:
         )
 
     def _inherited(self, at: int) -> Read:
-        """Checks of every case, without those that the case replaces."""
+        """Checks of every case, without those that the case replaces; of the state where one is expected."""
         replaced = _part(self._cases[at], "checks", Table)
-        return {name: read for name, read in self._shared.items() if name not in replaced}
+        shared = self._shared
+        if self._cases[at].get("expected") is not None:
+            shared = {STATE: read_checks(STATE, ">= 1"), **shared}
+        return {name: read for name, read in shared.items() if name not in replaced}
+
+    def _state_of(self, case: Table) -> str:
+        """The function that reads the state of a case."""
+        return _part(case, STATE, str) or _part(self._document, STATE, str)
+
+    def _check_states(self) -> None:
+        """Note an expected state that nothing reads, and a function of which nothing is expected."""
+        expecting = False
+        for at, case in self._cases.items():
+            expecting = expecting or "expected" in case
+            if "expected" in case and not self._state_of(case):
+                remedy = "add state: with the function that reads it, such as shop.db:read_orders"
+                self._note(
+                    ("cases", at, "expected"), f"expected needs a function that reads the state; {remedy}"
+                )
+            elif STATE in case and "expected" not in case:
+                self._note(
+                    ("cases", at, STATE),
+                    f"state needs {_REMEDIES['expected'][0]}; {_REMEDIES['expected'][1]}",
+                )
+        if STATE in self._document and self._cases and not expecting:
+            what, remedy = _REMEDIES["expected"]
+            self._note((STATE,), f"state needs {what}, and no case has any; {remedy}")
 
     def _read_turns(self, at: int, case: Table) -> Read:
         """Read the checks of each turn under their names in results."""
@@ -471,7 +504,7 @@ class _Reading:
             for name, need in self._unmet(at, self._own[at]):
                 what, remedy = _REMEDIES[need]
                 turn, metric = split_turn(name)
-                if turn and need == "turns":
+                if turn and need in {"turns", "expected"}:
                     remedy = "check it for the whole case"
                 message = f"{name} needs {what}, and the {'turn' if turn else 'case'} has none; {remedy}"
                 of_turn = ("turns", turn - 1) if turn else ()
@@ -543,8 +576,10 @@ def _part(table: Table, key: str, kind: type[Part]) -> Part:
 
 
 def _lacks(case: Table, need: str) -> bool:
-    """Return whether a case has no such part; nothing but blanks and an empty list are none."""
+    """Return whether a case has no such part; blanks and an empty list are none, but for a state."""
     value = case.get(need)
+    if need == "expected":
+        return value is None
     return not (value.strip() if isinstance(value, str) else value)
 
 

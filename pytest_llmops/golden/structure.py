@@ -120,6 +120,8 @@ def _make_reader(schema: Mapping[str, Any], shared: Mapping[str, Any]) -> Reader
         return partial(read_setting, schema["setting"])
     if "enum" in schema:
         return one_of(*schema["enum"])
+    if schema.get("not") == {"const": None}:
+        return _read_value
     kinds = schema.get("type", "integer")
     kinds = [kinds] if isinstance(kinds, str) else kinds
     if "integer" in kinds:
@@ -137,6 +139,13 @@ def _make_reader(schema: Mapping[str, Any], shared: Mapping[str, Any]) -> Reader
         "boolean": read_any,
     }
     return partial(_read_kind, schema, {kind: inside[kind] for kind in kinds})
+
+
+def _read_value(value: Any) -> Any:
+    """Read any value but null."""
+    if value is None:
+        raise BrokenValueError("is empty; it must be a value")
+    return read_any(value)
 
 
 def _read_kind(schema: Mapping[str, Any], readers: Mapping[str, Reader], value: Any) -> Any:

@@ -90,6 +90,8 @@ def read_checks(
     pass_rate = _read_pass_rate(words["pass_rate"], name) if "pass_rate" in words else None
     record_only = read_switch(RECORD_ONLY, words.get(RECORD_ONLY, False))
     metric, options = _configure(name, options, words=_CASE_WORDS, models=models)
+    if find_traits(name).over_repeats:
+        raise ComparisonError(f"is over all cases; write it under suite: {{{name}: {{mean: …}}}}")
     bounds = (
         _read_sides(written, metric) if isinstance(written, dict | list) else [read_bound(written, metric)]
     )
@@ -140,12 +142,7 @@ def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
         UnknownMetricError, MetricOptionError, ComparisonError: As `read_checks`.
     """
     if not isinstance(written, dict):
-        remedy = ""
-        if isinstance(written, bool):
-            remedy = f"; write {{mean: {str(written).lower()}}}"
-        elif isinstance(written, str):
-            remedy = f'; write {{mean: "{written if parse_bound(written) else ">= 0.8"}"}}'
-        raise ComparisonError(f"must be a mapping of statistics, not {described(written)}{remedy}")
+        raise ComparisonError(_explain_no_mapping(written))
     entry = split_entry(written)
     options = plain(dict(entry.options))
     try:
@@ -160,6 +157,8 @@ def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
         raise ComparisonError(
             "names no statistic; write mean, sum, min, max, p1 to p99, max_drop, or watch: false"
         )
+    if find_traits(name).over_repeats:
+        _refuse_all_but_mean(entry)
     watch = read_switch(WATCH, words.get(WATCH, True))
     if not entry.statistics and gain is None and "max_drop" not in words and checked is None:
         raise ComparisonError("watch is about the metric of a check, and no case has one of it")
@@ -179,6 +178,24 @@ def read_suite(  # noqa: PLR0913 - an entry, and what of its file it depends on
         name, bounds, max_drop=drop, min_gain=gain, options=options, record_only=record_only, watch=watch
     )
     return checks, metric
+
+
+def _explain_no_mapping(written: Any) -> str:
+    """Return why an entry under `suite` that is no mapping is refused, and the remedy."""
+    remedy = ""
+    if isinstance(written, bool):
+        remedy = f"; write {{mean: {str(written).lower()}}}"
+    elif isinstance(written, str):
+        remedy = f'; write {{mean: "{written if parse_bound(written) else ">= 0.8"}"}}'
+    return f"must be a mapping of statistics, not {described(written)}{remedy}"
+
+
+def _refuse_all_but_mean(entry: SuiteEntry) -> None:
+    """Refuse what an entry over repeats cannot have."""
+    if [*entry.statistics] != ["mean"]:
+        raise ComparisonError('has a mean and nothing else; write {mean: ">= 0.8"}')
+    if wrong := entry.words.keys() - {RECORD_ONLY}:
+        raise ComparisonError(f"takes no {min(wrong)}: what passes less often is found case by case")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ REMEDIES: dict[Need, str] = {
     "passages": "the app reported no passages; return Output(passages=…), or trace the retriever's documents",
     "spans": "the app left no trace; trace it with OpenTelemetry or LangSmith",
     "turns": "the case is no conversation; write `turns:` in place of `input:`",
+    "expected": "the case expects no state; add `expected:` with what the function of `state:` has to return",
 }
 
 
@@ -150,6 +151,7 @@ def find_missing(metric: Metric, sample: Sample) -> Failure | None:
         "passages": sample.output.passages is not None,
         "spans": bool(sample.spans),
         "turns": bool(sample.turns),
+        "expected": sample.expected is not None,
     }
     missing = [REMEDIES[need] for need in sorted(metric.needs) if not present[need]]
     return fail(metric, sample, "; ".join(missing)) if missing else None

@@ -172,7 +172,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", sorted(set(registry._BUILT_IN) - {"deepeval"}))
 def test_every_built_in_is_a_metric_of_its_name(name: str) -> None:
     options = NEEDED.get(name, {})
-    written = name.replace("@k", "@3")
+    written = name.replace("@k", "@3").replace("^k", "^3")
 
     assert create_metric(written, options).name == written
 

@@ -9,7 +9,18 @@ from typing import Literal
 from pytest_llmops.gates.absolute import judge_case
 from pytest_llmops.metrics.custom import FunctionMetric
 from pytest_llmops.protocols import Metric, traits_of
-from pytest_llmops.records import Case, CaseResult, Check, Failure, Output, Sample, Score, Span, Verdict
+from pytest_llmops.records import (
+    Case,
+    CaseResult,
+    Check,
+    Failure,
+    Output,
+    Sample,
+    Score,
+    Span,
+    StateRead,
+    Verdict,
+)
 from pytest_llmops.registry import find_traits
 from pytest_llmops.runner.cases.tasks import Task
 from pytest_llmops.runner.scoring import Scorer
@@ -185,6 +196,10 @@ def score_outputs(
             relevant=case.relevant,
             spans=spans,
             case=answered.task.id,
+            expected=case.expected,
+            state=StateRead(
+                value=case.expected
+            ),  # the app did what it did; another text changes nothing there
         )
         for name, metric in answered.task.metrics:
             if name not in wanted:

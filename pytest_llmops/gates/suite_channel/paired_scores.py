@@ -23,6 +23,7 @@ from pytest_llmops.gates.paired_runs import (
     shared_repeats,
 )
 from pytest_llmops.records import GAIN, CaseResult, Outcome, SuiteCheck, Verdict
+from pytest_llmops.registry import find_traits
 from pytest_llmops.statistics.p_values import student_quantile, student_tail
 from pytest_llmops.statistics.paired import FEWEST, PairedComparison
 from pytest_llmops.statistics.summaries import LINEAR, NOISE, mean
@@ -51,6 +52,8 @@ def results_of(path: str, results: Sequence[CaseResult]) -> list[CaseResult]:
 def tolerated_drop(check: SuiteCheck, scale: Scale) -> float | None:
     """The drop that passes, in the metric's unit; None when no drop is watched for."""
     if check.record_only or not check.watch:
+        return None
+    if find_traits(check.metric).over_repeats:
         return None
     watched = scale.bounded and check.statistic != GAIN
     return 0.0 if check.max_drop is None and watched else check.max_drop
@@ -192,8 +195,9 @@ class PairedSuites:
     def judge(self, check: SuiteCheck, level: float) -> PairedScores | Verdict:
         """The scores that can be compared and their absolute verdict; or only that where none can."""
         absolute = judge_suite(check, self.results, level=level)
-        # A gain is measured over a rival, not a baseline.
-        if absolute.outcome in {"error", "undecided"} or check.record_only or check.statistic == GAIN:
+        # A gain is measured over a rival, not a baseline; how many of k repeats pass, by the repeats.
+        alone = check.record_only or check.statistic == GAIN or find_traits(check.metric).over_repeats
+        if alone or absolute.outcome in {"error", "undecided"}:
             return absolute
         scores = self.find(check, absolute)
         if isinstance(scores, Verdict) or check.comparison is None:

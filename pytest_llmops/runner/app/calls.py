@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from pytest_llmops.errors import AnswerError, AppBusyError, LLMOpsError, describe_error, list_causes
+from pytest_llmops.errors import AnswerError, AppBusyError, AppError, LLMOpsError, describe_error, list_causes
 from pytest_llmops.metrics.conversations import join_outputs
 from pytest_llmops.protocols import App
 from pytest_llmops.recorder import Call, CallLog, CallRules, Recorder
@@ -21,13 +22,22 @@ from pytest_llmops.recorder.call import note_calls
 from pytest_llmops.recorder.limits.gate import within
 from pytest_llmops.recorder.limits.quota import read_pause_s
 from pytest_llmops.recorder.providers import WORDLESS
-from pytest_llmops.records import GIVEN_UP, FailedCall, Failure, Output, Span, ToolCall, TurnOutput
+from pytest_llmops.records import (
+    GIVEN_UP,
+    FailedCall,
+    Failure,
+    Output,
+    Span,
+    StateRead,
+    ToolCall,
+    TurnOutput,
+)
 from pytest_llmops.runner.app.answers import read_answer
 from pytest_llmops.runner.app.conversation import (
     SESSION_PATTERN,
     Script,
-    bind_session,
     find_calling,
+    find_session,
     open_session,
 )
 from pytest_llmops.runner.app.failed_calls import BUSY, find_breaking, is_passing, join_attempts, note_failed
@@ -37,6 +47,7 @@ from pytest_llmops.runner.app.places import EndedError, Place, Threads, Turn
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.process_end import describe, noting
 from pytest_llmops.runner.app.returned import Streamed
+from pytest_llmops.runner.app.states import StateReader
 from pytest_llmops.runner.app.tracebacks import describe_traceback
 from pytest_llmops.runner.usage import price_stated, sum_stated, usage_of
 from pytest_llmops.traces.capture import CaseSpans, capture, settle
@@ -55,11 +66,13 @@ class Called(NamedTuple):
     Attributes:
         spans: That the app left, and those of its model calls.
         turns: Of a conversation, those that the app answered.
+        state: That it left behind, where a function reads it.
     """
 
     answer: Output | Failure
     spans: tuple[Span, ...] = ()
     turns: tuple[TurnOutput, ...] = ()
+    state: StateRead | None = None
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -71,6 +84,8 @@ class _Attempt:
         ended: How the app tried to end the process.
         turns: Of a conversation, those that were answered.
         seen: Number of spans of earlier turns.
+        session: That the app gets, if it takes one.
+        state: That it left behind, where a function reads it.
     """
 
     case: str
@@ -81,6 +96,8 @@ class _Attempt:
     turns: list[TurnOutput] = field(default_factory=list)
     seen: int = 0
     changed_input: bool = False
+    session: str = field(default_factory=open_session)
+    state: StateRead | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +124,14 @@ class AppCaller:
     place: Place = field(default_factory=Threads)
     raised: dict[str, BaseException] | None = None
 
-    async def call(self, case: str, repeat: int, question: Any, rules: CallRules | None = None) -> Called:
+    async def call(
+        self,
+        case: str,
+        repeat: int,
+        question: Any,
+        rules: CallRules | None = None,
+        reader: StateReader | None = None,
+    ) -> Called:
         """
         Return the app's output or a failure, and the spans it left; raises nothing of the app's.
 
@@ -119,10 +143,11 @@ class AppCaller:
         Args:
             question: The argument of the app; or a `Script`, by which it is called once a turn.
             rules: The golden file's rules for the model calls of the case.
+            reader: Reads the state after the last answer.
         """
         rules = rules or CallRules()
         script = question if isinstance(question, Script) else None
-        if script is not None or bind_session(self.app) is not self.app:
+        if script is not None or find_session(self.app, wanted=_shares_session(reader)):
             rules = replace(rules, ignored=(*rules.ignored, SESSION_PATTERN))
         attempts: list[_Attempt] = []
         answer: Output | Failure
@@ -131,7 +156,7 @@ class AppCaller:
                 raised: Exception | None = None
                 try:
                     async with self.place.turn() as turn:
-                        answer = await self._attempt(turn, case, repeat, question, rules, attempts)
+                        answer = await self._attempt(turn, case, repeat, question, rules, reader, attempts)
                 except LLMOpsError as error:
                     answer = app_failure(repeat, str(error))
                     raised = error if isinstance(error, AppBusyError) else None
@@ -164,7 +189,7 @@ class AppCaller:
         answer = self._add_calls(
             answer, join_attempts([attempt.log for attempt in attempts]), rules, place=place
         )
-        return Called(answer, tuple(spans), turns)
+        return Called(answer, tuple(spans), turns, attempts[-1].state)
 
     def _add_calls(
         self, answer: Output | Failure, log: CallLog, rules: CallRules, *, place: str
@@ -205,10 +230,11 @@ class AppCaller:
         repeat: int,
         question: Any,
         rules: CallRules,
+        reader: StateReader | None,
         attempts: list[_Attempt],
     ) -> Output | Failure:
         """
-        Call the app once, or once a turn, and note its model calls and spans.
+        Call the app once, or once a turn, note its model calls and spans, and read the state.
 
         Raises:
             LLMOpsError: The cassette is broken, or the app can hold no conversation.
@@ -220,10 +246,13 @@ class AppCaller:
             if isinstance(question, Script):
                 answer = await self._converse(turn, question, attempt, required=rules.spans)
             else:
-                app = bind_session(self.app)
+                name = find_session(self.app, wanted=_shares_session(reader))
+                app = partial(self.app, **{name: attempt.session}) if name else self.app
                 answer = await self._ask(turn, app, question, attempt, required=rules.spans)
         if isinstance(answer, Output) and log.error is not None:  # of what was seen at the end of the case
             return app_failure(repeat, str(log.error))
+        if isinstance(answer, Output) and reader is not None:
+            attempt.state = await self._read_state(turn, reader, answer, attempt, rules)
         return answer
 
     async def _converse(
@@ -232,7 +261,7 @@ class AppCaller:
         """Call the app once a turn; the arguments and exceptions are those of `_ask`."""
         log, spans = attempt.log, attempt.spans
         calling = find_calling(self.app)
-        app = calling.bind(self.app, open_session())
+        app = calling.bind(self.app, attempt.session)
         for number, asked in enumerate(script.turns, 1):
             calls, left, seen = len(log.calls), len(log.elsewhere), len(spans)
             with collect() as printed:
@@ -259,6 +288,29 @@ class AppCaller:
             failed_calls=(),
             model_calls=note_calls(log.calls),
         )
+
+    async def _read_state(
+        self, turn: Turn, reader: StateReader, output: Output, attempt: _Attempt, rules: CallRules
+    ) -> StateRead:
+        """Call the function of the state where the app is called; what it sends is no call of the app."""
+        case, repeat = attempt.case, attempt.repeat
+        with self.recorder.recording(case, repeat, shared=False, rules=rules) as log, noting() as ended:
+            reading = asyncio.ensure_future(turn.answer(reader.bind(attempt.session), output))
+            try:
+                await within(reading, self.timeout_s, log.pauses)
+            except asyncio.CancelledError:
+                reading.cancel()
+                raise
+        named = f"the function of state {reader.path!r}"
+        if unread := self._why_unanswered(case, repeat, reading, ended):
+            return StateRead(error=f"{named}: {unread.error}")
+        try:
+            value = reader.check(reading.result())
+        except AppError as error:
+            return StateRead(error=str(error))
+        except Exception as error:  # noqa: BLE001 - the function is anybody's code
+            return StateRead(error=str(log.error) if log.error else f"{named} raised {describe_error(error)}")
+        return StateRead(error=str(log.error)) if log.error else StateRead(value=value)
 
     async def _ask(
         self, turn: Turn, app: App, question: Any, attempt: _Attempt, *, required: int
@@ -356,6 +408,11 @@ class AppCaller:
         if not given_up:
             return every
         return tuple(replace(span, attributes={**span.attributes, GIVEN_UP: given_up}) for span in every)
+
+
+def _shares_session(reader: StateReader | None) -> bool:
+    """Return whether the function of the state has to know the session of the app."""
+    return reader is not None and bool(reader.session)
 
 
 def choose_calls(traced: tuple[ToolCall, ...], ran: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:

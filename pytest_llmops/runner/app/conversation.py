@@ -125,16 +125,26 @@ def find_calling(app: App) -> Calling:
     return Calling(session="", takes_messages=True)
 
 
-def bind_session(app: App) -> App:
-    """Return an app with a session of one question, where it needs one besides the question."""
+def find_session(app: App, *, wanted: bool = False) -> str:
+    """
+    Return the name of the parameter by which an app gets the session of a single question; empty for none.
+
+    Args:
+        wanted: Somebody else has to know the session, so an app that can do without one gets it too.
+    """
     if isinstance(app, RemoteApp):
-        return app
+        return "session" if wanted else ""
     try:
         _, *further = inspect.signature(app).parameters.values()
     except (TypeError, ValueError):  # of a callable of C, or without a parameter
-        return app
-    needed = next((parameter.name for parameter in _list_required(further) if parameter.name in SESSIONS), "")
-    return partial(app, **{needed: open_session()}) if needed else app
+        return ""
+    taken = further if wanted else _list_required(further)
+    return next((parameter.name for parameter in taken if parameter.name in SESSIONS), "")
+
+
+def takes_session(app: App) -> bool:
+    """Return whether an app can be given a session."""
+    return bool(find_session(app, wanted=True))
 
 
 def check_calling(app: App, name: str, *, with_history: bool) -> None:

@@ -35,6 +35,7 @@ from pytest_llmops.runner.app.calls import AppCaller, Called, app_failure
 from pytest_llmops.runner.app.conversation import Script
 from pytest_llmops.runner.app.main_thread import MainThread
 from pytest_llmops.runner.app.printed import collect
+from pytest_llmops.runner.app.states import StateReader
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.cases.kept_spans import keep_spans
 from pytest_llmops.runner.cases.listeners import report_outputs
@@ -85,6 +86,7 @@ class CaseRunner:
         main_thread: Has calls made while the main thread waits for a case.
         journal: Keeps results as they come, and has those of an earlier process that did not come to its end.
         affected: Has the baseline's results of cases that no change can have touched.
+        states: Read the state of cases and of the rival's, by the path of the function.
     """
 
     golden: Golden
@@ -100,6 +102,7 @@ class CaseRunner:
     main_thread: MainThread = field(default_factory=MainThread)
     journal: ResultKeeper | None = None
     affected: ResultFinder | None = None
+    states: Mapping[str, StateReader] = field(default_factory=dict)
     is_started: bool = field(init=False, default=False)
     _futures: dict[str, Future[CaseResult]] = field(default_factory=dict)
     _repeated: Future[Mapping[str, CaseResult]] | None = None
@@ -304,7 +307,8 @@ class CaseRunner:
                 try:
                     question = Script.of(task.case) if task.case.turns else None
                     question = question or input_with_files(task.case, caller.root)
-                    return await caller.call(case, repeat, question, task.rules)
+                    reader = self.states.get(task.case.state)
+                    return await caller.call(case, repeat, question, task.rules, reader)
                 except CaseFileError as error:
                     return Called(app_failure(repeat, str(error)))
                 finally:
@@ -478,6 +482,8 @@ def _sample(  # noqa: PLR0913, PLR0917 - a metric, and both sides of a case
             spans=side.spans,
             case=case,
             turns=side.turns,
+            expected=task.case.expected,
+            state=side.state,
         )
         if turn:
             return sample_turn(sample, turn)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pytest_llmops.errors import MetricOptionError
 from pytest_llmops.gates.case_results import count_repeats
+from pytest_llmops.gates.passing import repeats_needed
 from pytest_llmops.golden import input_hash
 from pytest_llmops.golden.identity import case_id
 from pytest_llmops.metrics.declared_metric import DeclaredMetric
@@ -68,7 +69,8 @@ def plan(
     Plan the tasks of a golden file, in its order; a case is scored for its own checks and the suite's.
 
     Args:
-        repeats: Of cases that name none themselves; None is `auto` for those that are known, else one.
+        repeats: Of cases that name none themselves; None is `auto` for those that are known, else one, or as
+            many as a `pass^k` of the suite needs.
         known: Ids of the cases that the baseline has.
     """
     made: dict[tuple[str, str], Metric] = {}
@@ -88,10 +90,10 @@ def plan(
             made[place] = metric
         return made[place]
 
-    tasks, rules = [], call_rules(golden)
+    tasks, rules, least = [], call_rules(golden), repeats_needed(golden.suite)
     for case in golden.cases:
         id_ = case_id(golden, case)
-        wanted = case.repeats or repeats or ("auto" if id_ in known else 1)
+        wanted = case.repeats or repeats or ("auto" if id_ in known else least)
         tasks.append(
             Task(
                 id=id_,
@@ -154,4 +156,5 @@ def _can_score(metric: Metric, case: Case, *, paired: bool) -> bool:
         ("reference" in metric.needs and case.reference is None and not paired)
         or ("relevant" in metric.needs and not case.relevant)
         or ("turns" in metric.needs and not case.turns)
+        or ("expected" in metric.needs and case.expected is None)
     )

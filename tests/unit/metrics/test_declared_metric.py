@@ -18,7 +18,7 @@ JUDGES = {"judge", "reference_grade", "faithfulness", "pairwise"}
 REFERENCES = {
     "exact_match", "keywords", "keyword_overlap", "regex", "lexical", "rouge_1", "rouge_2", "rouge_l",
     "ngram_overlap", "bleu", "chrf", "semantic", "bertscore", "cross_encoder", "facts",
-    "supported", "answers",
+    "supported", "answers", "state",
 }  # fmt: skip
 RUN = {"first_token_s", "latency_s", "cost_usd", "tokens", "model_calls", "turns"}
 NAMES = set(known_metrics())
@@ -36,7 +36,7 @@ FAMILIES = {
     "pii_leak": ("pii_leak",),
     "": (
         "answers", "degraded", "finish", "first_token_s", "latency_s",
-        "cost_usd", "tokens", "model_calls", "turns",
+        "cost_usd", "tokens", "model_calls", "turns", "state", "pass^k", "pass@k",
     ),
 }  # fmt: skip
 
