@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from pytest_llmops.detect.mask import mask_recorded
 from pytest_llmops.metrics.declared_metric import DeclaredMetric, fail
 from pytest_llmops.metrics.tools import equal_json
 from pytest_llmops.printable import printable
@@ -44,7 +45,8 @@ class State(DeclaredMetric):
             return fail(self, sample, "no function reads the state here; it is read in golden runs")
         if sample.state.error:
             return fail(self, sample, sample.state.error)
-        differences = list(_find_differences(sample.expected, sample.state.value))
+        # No leak check sees the state, so what is personal in it is masked here.
+        differences = [mask_recorded(line) for line in _find_differences(sample.expected, sample.state.value)]
         more = len(differences) - _NAMED
         reason = "; ".join(differences[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
         return self.give(sample, float(not differences), reason, evidence=tuple(differences[:_KEPT]))

@@ -185,6 +185,19 @@ def read(output):
     assert results["one"]["outputs"][0]["usage"]["calls"] == 1
 
 
+def test_personal_data_in_a_state_is_masked(shop, project):
+    app = project.path / "shop.py"
+    app.write_text(
+        app.read_text() + '\ndef read_customer(): return {"mail": "tobias.merrivale@example.com"}\n'
+    )
+    golden = case({"mail": "ann@example.com"}, "read_customer", "input: Hi, checks: {pii_leak: none}")
+    result, results = shop(golden)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*/mail is *"])
+    assert "merrivale" not in result.stdout.str() + json.dumps(results)
+    assert "merrivale" not in (project.path / "run.json").read_text()
+
+
 @pytest.mark.parametrize(
     ("expected", "found", "differences"),
     [

@@ -197,9 +197,7 @@ def score_outputs(
             spans=spans,
             case=answered.task.id,
             expected=case.expected,
-            state=StateRead(
-                value=case.expected
-            ),  # the app did what it did; another text changes nothing there
+            state=StateRead(value=case.expected),  # another text changes nothing that the app did
         )
         for name, metric in answered.task.metrics:
             if name not in wanted:
