@@ -31,6 +31,7 @@ from pytest_llmops.registry import metric_factory
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _LIBRARIES = {"site-packages", "dist-packages"}
+_PLUGIN = _PACKAGE.name
 _DIGITS = 12
 _IMPORTING = {"import_module", "__import__"}
 _ANY_NAME = "__getattr__"
@@ -40,6 +41,9 @@ _IMPORTED = "__init__"
 """In the place of a name: what a package does as soon as one of its modules is imported."""
 
 _RUN_AS_A_SCRIPT = "__main__"
+
+_SCORING_NOTHING = {"Case", "Output", "Passage", "Score", "ToolCall", "metric"}
+"""Names of this plugin that register a metric, or are records: a new version changes no score by them."""
 
 Read = Callable[[Path], "bytes | None"]
 
@@ -241,7 +245,8 @@ class _Reader:
             if found := self._find(file, full):
                 self._waiting.append(Place(found, rest[depth] if depth < len(rest) else ""))
                 return
-        if top := name.partition(".")[0]:
+        top = name.partition(".")[0]
+        if top and not (name == _PLUGIN and rest[:1] and rest[0] in _SCORING_NOTHING):
             self._libraries.add(".".join([f"{name}{_version(top)}", *rest[:1]]))
 
     def _find(self, file: Path, name: str) -> Path | None:

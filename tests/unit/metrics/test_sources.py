@@ -197,6 +197,24 @@ def test_the_digest_does_not_depend_on_the_version_of_python(tmp_path):
     assert read_code([Place(tmp_path / "shown.py", "show")]).digest == "e8b9c9615303"
 
 
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("import pytest_llmops\n@pytest_llmops.metric('m')\ndef m(output): return 1.0\n", False),
+        (
+            "from pytest_llmops import Score, metric\n@metric('m')\ndef m(output): return Score(value=1)\n",
+            False,
+        ),
+        ("import pytest_llmops\ndef m(output): return pytest_llmops.score(output)\n", True),
+        ("from pytest_llmops.metrics.facts import facts\ndef m(output): return facts(output)\n", True),
+    ],
+)
+def test_a_release_of_the_plugin_changes_only_what_it_scores(tmp_path, line, named):
+    (tmp_path / "own.py").write_text(line)
+    libraries = read_code([Place(tmp_path / "own.py", "m")]).libraries
+    assert any("==" in library for library in libraries) is named
+
+
 def test_code_is_the_same_but_for_comments_and_layout():
     assert same_code(b"a = 1  # one\n", b'"""A."""\na = (1)\n')
     assert not same_code(b"a = 1\n", b"a = True\n")
