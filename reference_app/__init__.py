@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 __all__ = ["answer"]
 
 
-def answer(question: str | Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
+def answer(question: str | Sequence[str | Mapping[str, str]] | Mapping[str, Any]) -> dict[str, Any]:
     """
     Answer one question of a customer; may be called from many threads at once.
 
     Args:
         question: At most 2,000 characters; or a mapping of `question` with `file`, an uploaded file's name,
             `history`, earlier turns such as `{"role": "user", "content": "…"}`, or `customer`, the number of
-            who is signed in; or the customer's turns, of which the last is answered.
+            who is signed in; or turns, of which the last is answered: a text is one of the customer's.
 
     Returns:
         `text`, which cites sections like `[returns#window]`; `passages`, each with `id`, `text` and

@@ -190,7 +190,7 @@ class SupportApp:
                 raise QuestionError(_NOTHING)
             yield from self._resume(options, confirmation, approved=approved)
 
-    def answer(self, question: str | Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
+    def answer(self, question: str | Sequence[str | Mapping[str, str]] | Mapping[str, Any]) -> dict[str, Any]:
         """What `reference_app.answer` returns."""
         asked = _read_question(question)
         if unknown := sorted(set(asked) - {"question", "file", "history", "customer"}):
@@ -305,15 +305,20 @@ def read_text(question: object) -> str:
 
 def _read_history(history: object) -> list[dict[str, str]]:
     """The last turns, and the start of each."""
-    if not isinstance(history, list | tuple):
-        raise QuestionError("The history is a list of turns.")
-    for turn in history:
-        sound = isinstance(turn, Mapping) and turn.get("role") in ("user", "assistant")
-        if not sound or not isinstance(turn.get("content"), str) or set(turn) != {"role", "content"}:
-            raise QuestionError("A turn of the history has a role, user or assistant, and its content.")
+    history = _read_turns(history)
     turns = [{"role": turn["role"], "content": _cut(turn["content"])} for turn in history[-MAX_TURNS:]]
     # What the app is said to have answered is scanned here; the customer's own turns are by the graph.
     return [turn for turn in turns if turn["role"] == "user" or not scan(turn["content"]).flagged]
+
+
+def _read_turns(turns: object) -> Sequence[Mapping[str, str]]:
+    if not isinstance(turns, list | tuple):
+        raise QuestionError("The history is a list of turns.")
+    for turn in turns:
+        sound = isinstance(turn, Mapping) and turn.get("role") in ("user", "assistant")
+        if not sound or not isinstance(turn.get("content"), str) or set(turn) != {"role", "content"}:
+            raise QuestionError("A turn of the history has a role, user or assistant, and its content.")
+    return turns
 
 
 def _cut(text: str) -> str:
@@ -322,14 +327,19 @@ def _cut(text: str) -> str:
     return start if len(text) == len(start) else start.rpartition(" ")[0]
 
 
-def _read_question(question: str | Sequence[str] | Mapping[str, Any]) -> Mapping[str, Any]:
-    """Several texts are turns of the customer, of which the last is to be answered."""
+def _read_question(
+    question: str | Sequence[str | Mapping[str, str]] | Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """Of several turns the last is to be answered; one that is a text is the customer's."""
     if isinstance(question, Mapping):
         return question
     if not isinstance(question, list | tuple) or not question:
         return {"question": question}
-    *earlier, last = question
-    return {"question": last, "history": [{"role": "user", "content": text} for text in earlier]}
+    turns = [{"role": "user", "content": turn} if isinstance(turn, str) else turn for turn in question]
+    last = _read_turns(turns)[-1]
+    if last["role"] != "user":
+        raise QuestionError("The last turn, which is answered, is the customer's.")
+    return {"question": last["content"], "history": turns[:-1]}
 
 
 def collect(

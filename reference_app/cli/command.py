@@ -18,7 +18,7 @@ from reference_app.printable import counted, printable
 from reference_app.serving.replies import confirm, follow, load_sections, write_call
 
 FAILED, MISUSED, REFUSED, INTERRUPTED = 1, 2, 3, 130
-COMMANDS = ("ask", "serve", "guard", "vault", "-h", "--help")
+COMMANDS = ("ask", "lines", "serve", "guard", "vault", "-h", "--help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     asking.add_argument(
         "--trace", action="store_true", help="print the steps of each answer with their times"
     )
+    piping = commands.add_parser("lines", help="answer JSON lines, as a golden set asks a command")
+    piping.set_defaults(run=_lines)
     serving = commands.add_parser("serve", help="answer over HTTP, with a page at /")
     serving.set_defaults(run=_serve)
     serving.add_argument("--host", default="127.0.0.1")
@@ -144,6 +146,26 @@ class Terminal:
         for source in () if as_json else reply["sources"]:
             note(f"source: {source['title']}")
         return reply["pending"]
+
+
+def _lines(_: argparse.Namespace) -> int:
+    """Answer each line, an object with `messages` and `session`, by one line; what fails is its `error`."""
+    import reference_app
+
+    status = 0
+    for line in sys.stdin:
+        reply: dict[str, Any] = {}
+        try:
+            asked = json.loads(line)
+            *history, last = asked["messages"]
+            reply["session"] = asked["session"]
+            reply |= reference_app.answer({"question": last["content"], "history": history})
+        except (ValueError, TypeError, KeyError):
+            status, reply["error"] = MISUSED, "The line is no object with messages and a session."
+        except Exception as error:  # noqa: BLE001 - a fault of the program is raised again
+            status, reply["error"] = FAILED, _explain(error)
+        say(json.dumps(reply))
+    return status
 
 
 def _serve(options: argparse.Namespace) -> int:

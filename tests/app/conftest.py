@@ -83,10 +83,11 @@ def launch():
     """Start Python in a process of its own; what still runs at the end of the test is killed."""
     started = []
 
-    def start(*arguments, **variables):
+    def start(*arguments, cwd=None, **variables):
         process = subprocess.Popen(  # noqa: S603 - our own interpreter
             [sys.executable, *arguments],
             env=environment(**variables),
+            cwd=cwd,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

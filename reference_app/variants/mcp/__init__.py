@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 
-def answer(question: str | Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
+def answer(question: str | Sequence[str | Mapping[str, str]] | Mapping[str, Any]) -> dict[str, Any]:
     """
     As `reference_app.answer`, by the tools of the server that the environment names, or of one started here.
 

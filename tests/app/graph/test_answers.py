@@ -313,18 +313,33 @@ def test_plan_can_only_name_what_the_customer_wrote(script, open_app):
     assert "search_documents" in unsaid
 
 
-def test_earlier_turns_reach_planner_and_answerer(script, open_app):
-    asked = script(planner=search(), answerer=WEIGHS)
-    history = [
-        {"role": "user", "content": "Do you have the Kestrel?"},
-        {"role": "assistant", "content": "Yes, we sell it."},
-    ]
+HISTORY = [
+    {"role": "user", "content": "Do you have the Kestrel?"},
+    {"role": "assistant", "content": "Yes, we sell it."},
+]
 
-    open_app().answer({"question": "how heavy is it", "history": history})
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"question": "how heavy is it", "history": HISTORY},
+        [*HISTORY, {"role": "user", "content": "how heavy is it"}],
+        [*HISTORY, "how heavy is it"],
+    ],
+)
+def test_earlier_turns_reach_planner_and_answerer(script, open_app, question):
+    asked = script(planner=search(), answerer=WEIGHS)
+
+    open_app().answer(question)
 
     shown = "Earlier customer: Do you have the Kestrel?\nEarlier shop: Yes, we sell it.\n"
     assert asked["planner"][0]["messages"][-1]["content"] == f"{shown}Now customer: how heavy is it"
     assert shown in asked["answerer"][0]["messages"][-1]["content"]
+
+
+def test_the_turn_that_is_answered_is_the_customers(open_app):
+    with pytest.raises(QuestionError, match="The last turn"):
+        open_app().answer(HISTORY)
 
 
 def test_no_model_reads_personal_data(script, open_app):
