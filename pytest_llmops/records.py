@@ -128,6 +128,30 @@ class CaseTurn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedUser:
+    """
+    A user that a chat model plays, turn by turn, in place of turns that are written.
+
+    Attributes:
+        goal: What the user wants of the app.
+        persona: Who the user is.
+        knows: What the user can say when the app asks: name to a JSON value.
+        style: How the user writes.
+        model: The chat model, as `Golden.judge`.
+        seed: Of the first repeat; each further one has the next.
+        max_turns: Messages of the user, at most.
+    """
+
+    goal: str
+    persona: str = ""
+    knows: Mapping[str, Any] = field(default_factory=dict)
+    style: tuple[str, ...] = ()
+    model: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    max_turns: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """
     One question to the app with the checks of its answer, or one conversation.
@@ -135,8 +159,9 @@ class Case:
     Attributes:
         id: Unique in its file; the item is `<file>::<id>`.
         input: The argument of the app; a string, or any JSON value. Of a conversation the messages of its
-            history and of the user.
+            history and of the user; with a simulated user, that user as it is written.
         turns: Of a conversation, for which the app is called once a turn; empty for one question.
+        user: Leads the conversation in place of turns.
         history: Messages before the first turn, each with `role` and `content`.
         checks: Those of a turn have its number in the name of the metric, see `registry.turn_metric`.
         attached: The files that the input names.
@@ -154,6 +179,7 @@ class Case:
     id: str
     input: Any
     turns: tuple[CaseTurn, ...] = ()
+    user: SimulatedUser | None = None
     history: tuple[Mapping[str, str], ...] = ()
     attached: tuple[Attached, ...] = ()
     reference: str | None = None
@@ -170,6 +196,11 @@ class Case:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     skip: str = ""
     xfail: XFail | None = None
+
+    @property
+    def is_conversation(self) -> bool:
+        """Whether the app is called once a turn."""
+        return bool(self.turns or self.user)
 
 
 ANCHORS = "#anchors"
@@ -415,6 +446,26 @@ def _default(of_field: Field[Any]) -> Any:
     return of_field.default if of_field.default_factory is MISSING else of_field.default_factory()
 
 
+Ended = Literal["goal reached", "limit of turns", "user error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """
+    The part of a simulated user in one repeat of a conversation.
+
+    Attributes:
+        ended: Why the conversation ended; a user may be wrong on its goal, so that checks decide.
+        prompt: Name, version and digest of the prompt by which the model plays.
+        model: As it was asked for; `reported` is what its answers name.
+    """
+
+    ended: Ended
+    prompt: str
+    model: str
+    reported: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """
@@ -434,6 +485,7 @@ class Output:
         changed_input: The app changed the input that it was called with, which was a copy for this call.
         first_token_s: Seconds until the first text of a streamed answer came; None where the app does not
             stream, or a model call of it was replayed.
+        user: Of a conversation that a simulated user led, that user's part.
     """
 
     text: str
@@ -452,6 +504,7 @@ class Output:
     unseen: Mapping[str, int] = field(default_factory=dict)
     changed_input: bool = False
     first_token_s: float | None = None
+    user: Played | None = None
 
     def __repr__(self) -> str:
         set_ = [own for own in fields(self) if own.name == "text" or getattr(self, own.name) != _default(own)]
@@ -541,7 +594,7 @@ class Sample:
     state: StateRead | None = None
 
 
-Stage = Literal["app", "score", "rival", "unseen", "inapplicable"]
+Stage = Literal["app", "score", "rival", "unseen", "inapplicable", "user"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -569,11 +622,12 @@ class Failure:
     A score that could not be made, with the reason.
 
     Attributes:
-        metric: Empty if the app itself broke.
+        metric: Empty if the app itself broke, or its user.
         stage: `rival` if a metric of pairs had no second answer, which is no fault of the app; `unseen` if
             the app shows nothing of what the metric judges, so that its check is undecided; `inapplicable`
             if the output has nothing that the metric could judge, so that its check is undecided and a suite
-            leaves the case out.
+            leaves the case out; `user` if a simulated user did something wrong, so that the repeat says
+            nothing of the app, with the same effect.
         usage: Of the model calls of a repeat in which the app broke; `failed_calls` are among them.
         traceback: Of an app that raised: its own frames as text, masked; empty if it has none.
         attempts: Calls of the app for this repeat, all of which a provider's failure broke.
@@ -699,8 +753,8 @@ class CaseResult:
 
     @property
     def breakages(self) -> tuple[Failure, ...]:
-        """The failures but for metrics that an output gives nothing to judge, which breaks no case."""
-        return tuple(failure for failure in self.failures if failure.stage != "inapplicable")
+        """The failures but for those that break no case: an output, or its user, gives nothing to judge."""
+        return tuple(failure for failure in self.failures if failure.stage not in {"inapplicable", "user"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ _SEEN = ("code", "environment", "file", "package")
 _NAMED = ("app", "data", "mcp", "prompt", "rival")
 """Kinds of stamps of what golden files name."""
 
-_MET = ("model", "judge", "tools", "setting", "system", "metric", "weights", "mcp")
+_MET = ("model", "judge", "user", "tools", "setting", "system", "metric", "weights", "mcp")
 """Kinds of stamps of what cases meet."""
 
 _MOST_NAMED = 5

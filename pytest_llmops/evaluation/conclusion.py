@@ -12,7 +12,12 @@ from pytest_llmops.errors import RunFileError
 from pytest_llmops.evaluation.anchors import describe_unscored_anchors
 from pytest_llmops.evaluation.baseline import accept_into_baseline
 from pytest_llmops.evaluation.run import Evaluation
-from pytest_llmops.gates.case_results import describe_empty_answers, describe_left_out, describe_unscored
+from pytest_llmops.gates.case_results import (
+    describe_empty_answers,
+    describe_left_out,
+    describe_unscored,
+    describe_users,
+)
 from pytest_llmops.gates.copies import describe_copies, mark_copies
 from pytest_llmops.gates.labelled_means import describe_corrections
 from pytest_llmops.gates.outcomes import count, name_files, worst
@@ -342,7 +347,9 @@ def _judge_run(evaluation: Evaluation, run: Run, conclusion: Conclusion) -> None
                 why = f"{verdict.reason}; {verdict.advice}".rstrip("; ")
                 line = f"{verdict.outcome}: {golden.path}: {verdict.check}: {why}"
                 conclusion.add(line, verdict.outcome, counted=True)
-    conclusion.problems += filter(None, (describe_empty_answers(run), describe_copies(run.results)))
+    conclusion.problems += filter(
+        None, (describe_empty_answers(run), describe_users(run), describe_copies(run.results))
+    )
     for golden in evaluation.goldens:
         conclusion.problems += describe_equal_answers(golden, run.results)
     unscored = "" if evaluation.is_empty_shard else describe_unscored(run)

@@ -116,7 +116,7 @@ def _join_environments(environments: Sequence[Mapping[str, str]]) -> dict[str, s
 def _join_signatures(runs: Sequence[Run], results: Sequence[CaseResult]) -> dict[str, str]:
     """Return the stamps of all runs; those of scores and model calls as one run of all cases has them."""
     made = sign_results(results)
-    of_results = {"metric", "model", "judge", "tools", "setting", "system"}
+    of_results = {"metric", "model", "judge", "user", "tools", "setting", "system"}
     stamps = [
         {
             name: value

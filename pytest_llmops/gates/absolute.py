@@ -24,6 +24,7 @@ from pytest_llmops.gates.case_results import (
     signatures,
     unscored_cases,
     unseen_cases,
+    user_fault,
     values_by_metric,
 )
 from pytest_llmops.gates.floors import judge_floors
@@ -41,6 +42,9 @@ from pytest_llmops.statistics.summaries import NAMES, NOISE, calculate
 PASS_RATE = Bound(comparison=">=", threshold=0.8)
 """The share of repeats that must pass where a check names none."""
 
+USER = "simulated user"
+"""The check of a case whose user did something wrong while all that could be judged passed."""
+
 _RARE = 0.05
 _NAMED = 5
 _FAR = 1_000  # times the cases: more is no advice
@@ -55,7 +59,8 @@ def judge_case(case: Case, result: CaseResult) -> tuple[Verdict, ...]:
     repeats that pass (`pass_rate`); any other looks at their mean. Where too few pass and chance may explain
     it, the check is `undecided`. It is an `error`, whatever the other repeats scored, when the app broke in
     one, or when one lacks a finite score; `undecided` where a pair lacks the rival's answer. The
-    evidence of several repeats that do not pass has each value.
+    evidence of several repeats that do not pass has each value. A case whose simulated user did something
+    wrong in a repeat is `undecided` at best.
     """
     if broken := app_breakage(result):
         checks = [(describe_check(check), check.metric) for check in case.checks] or [("answered", "")]
@@ -63,10 +68,14 @@ def judge_case(case: Case, result: CaseResult) -> tuple[Verdict, ...]:
             Verdict(check=name, outcome="error", metric=metric, case=result.case, reason=broken)
             for name, metric in checks
         )
+    fault = user_fault(result)
+    led = (Verdict(check=USER, outcome="undecided", case=result.case, reason=fault),) if fault else ()
     if not case.checks:
-        return (Verdict(check="answered", outcome="passed", case=result.case),)
-    checked = (_judge_check(check, result) for check in case.checks)
-    return (*checked, *judge_floors(case.checks, result))
+        return led or (Verdict(check="answered", outcome="passed", case=result.case),)
+    checked = [_judge_check(check, result) for check in case.checks]
+    if any(verdict.outcome != "passed" for verdict in checked):
+        led = ()  # of a check that could not be judged it is the reason
+    return (*checked, *led, *judge_floors(case.checks, result))
 
 
 def _judge_check(check: Check, result: CaseResult) -> Verdict:

@@ -16,6 +16,7 @@ from pytest_llmops.gates.case_results import (
     case_scores,
     signatures,
     tried_again,
+    user_fault,
 )
 from pytest_llmops.gates.copies import mark_copies, without_copies
 from pytest_llmops.gates.error_budget import BASELINE_REPEATS
@@ -352,6 +353,8 @@ def find_flaw(result: CaseResult) -> str:
     """The reason why a result cannot be in a baseline; empty when every repeat has its answer and scores."""
     for failure in result.breakages:
         return f"repeat {failure.repeat}: {failure.metric or 'the app'}: {failure.error}"
+    if fault := user_fault(result):
+        return fault
     repeats = range(len(answer_digests(result)))
     if not repeats:
         return "the app gave no output"
@@ -488,7 +491,7 @@ def _score_again(check: Check | SuiteCheck, case: Case, base: CaseResult) -> Cas
     measured = not all(math.isfinite(end) for end in metric.range)  # time and cost, which no answer shows
     waits = traits_of(metric).waits  # a judge: who compares two runs pays for no call
     if (
-        measured or waits or "spans" in metric.needs or case.turns
+        measured or waits or "spans" in metric.needs or case.is_conversation
     ):  # of whose turns a baseline keeps no answer
         return base
     samples = [

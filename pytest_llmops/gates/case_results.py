@@ -7,6 +7,7 @@ the verdict of a suite reads each result once a check and once a look.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, wraps
@@ -216,9 +217,9 @@ def lacks_rival(metric: str, result: CaseResult) -> bool:
 
 
 def lacks_sight(metric: str, result: CaseResult) -> bool:
-    """True if a metric lacks scores only since the rival, or the app, gives it nothing to judge."""
+    """True if a metric lacks scores only since the rival, the app or its user gives it nothing to judge."""
     stages = _stages(metric, result)
-    return bool(stages) and stages <= {"rival", "unseen", "inapplicable"}
+    return bool(stages) and stages <= {"rival", "unseen", "inapplicable", "user"}
 
 
 def unseen_cases(metric: str, results: Sequence[CaseResult]) -> dict[str, str]:
@@ -231,8 +232,9 @@ def unseen_cases(metric: str, results: Sequence[CaseResult]) -> dict[str, str]:
 
 
 def inapplicable_cases(metric: str, results: Sequence[CaseResult]) -> tuple[str, ...]:
-    """Cases whose outputs have nothing that a metric could judge, in any repeat; sorted."""
-    cases = (result for result in results if _stages(metric, result) == {"inapplicable"})
+    """Cases whose outputs, or users, give a metric nothing to judge, in any repeat; sorted."""
+    idle = {"inapplicable", "user"}
+    cases = (result for result in results if (stages := _stages(metric, result)) and stages <= idle)
     return tuple(sorted(result.case for result in cases if not case_scores(metric, result)))
 
 
@@ -258,7 +260,7 @@ def scoring_breakage(metric: str, result: CaseResult) -> str:  # noqa: PLR0911 -
     if reason := app_breakage(result):
         return reason
     for failure in result.failures:
-        if failure.metric == metric:
+        if failure.metric == metric or failure.stage == "user":
             return _describe(failure, result)
     scores = case_scores(metric, result)
     for score in scores:
@@ -275,9 +277,29 @@ def scoring_breakage(metric: str, result: CaseResult) -> str:  # noqa: PLR0911 -
 def app_breakage(result: CaseResult) -> str:
     """The reason why the app gave no output in some repeat; empty where it gave all."""
     for failure in result.failures:
-        if not failure.metric:
+        if not failure.metric and failure.stage != "user":
             return _describe(failure, result)
-    return "" if result.outputs or result.scores else "the app gave no output"
+    return "" if result.outputs or result.scores or user_fault(result) else "the app gave no output"
+
+
+def user_fault(result: CaseResult) -> str:
+    """What a simulated user did wrong in some repeat; empty where none did."""
+    faults = (failure for failure in result.failures if failure.stage == "user")
+    return next((_describe(failure, result) for failure in faults), "")
+
+
+def describe_users(run: Run) -> str:
+    """A warning of the conversations that simulated users broke by their own fault; empty without one."""
+    broken = Counter(
+        result.case for result in run.results for failure in result.failures if failure.stage == "user"
+    )
+    if not broken:
+        return ""
+    parts = [output.user for result in run.results for output in result.outputs if output.user]
+    held = broken.total() + sum(part.ended != "user error" for part in parts)
+    named = name_some([printable(case) for case in broken], _NAMED)
+    of = f"{broken.total()} of {counted(held, 'conversation')}"
+    return f"warning: simulated users broke {of}, which say nothing of the app: {named}"
 
 
 def _describe(failure: Failure, result: CaseResult) -> str:

@@ -209,9 +209,8 @@ def _judge_unscored(results: Sequence[CaseResult], reported: set[str]) -> list[V
         for metric in {failure.metric for failure in result.failures}:
             failed.setdefault(metric, []).append(result)
     failures = (failure for result in results for failure in result.failures)
-    metrics = {
-        failure.metric for failure in failures if failure.stage not in {"rival", "unseen", "inapplicable"}
-    } - reported
+    excused = {"rival", "unseen", "inapplicable", "user"}
+    metrics = {failure.metric for failure in failures if failure.stage not in excused} - reported
     verdicts = []
     for metric in sorted(metrics - {""} if reported else metrics):  # an app that broke is in every error
         cases = unscored_cases(metric, failed[metric])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from pytest_llmops.bounds import bound_of, describe_check, holds
-from pytest_llmops.gates.case_results import case_scores, count_repeats, scoring_breakage
+from pytest_llmops.gates.case_results import case_scores, count_repeats, scoring_breakage, user_fault
 from pytest_llmops.metrics.passing import PassAtK, PassPowerK
 from pytest_llmops.printable import counted, name_some
 from pytest_llmops.records import CaseResult, Outcome, SuiteCheck, Verdict
@@ -80,6 +80,8 @@ def _find_broken(result: CaseResult) -> str:
 
 def _find_unjudged(result: CaseResult) -> str:
     """Return why a check of a case has no score in some repeat; empty where all have."""
+    if fault := user_fault(result):
+        return fault
     excused = {failure.metric for failure in result.failures if failure.stage == "inapplicable"}
     reasons = (scoring_breakage(metric, result) for metric in sorted(_counted_checks(result) - excused))
     return next(filter(None, reasons), "")

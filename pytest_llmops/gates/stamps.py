@@ -30,7 +30,7 @@ UNFINISHED = "unfinished"
 _IGNORED = {"repeats", "partial", STAMPED}
 _OF_FILE = {"app", "rival"}
 _MET = {
-    "model", "judge", "tools", "metric", "setting", "system",
+    "model", "judge", "user", "tools", "metric", "setting", "system",
     "code", "environment", "file", "package", "weights", "service",
 }  # fmt: skip
 """Kinds that no golden file names: their values are those that the cases of a run met."""
@@ -46,8 +46,8 @@ _KIND_OF = {"system": "setting", "weights": "file"}
 """Kinds that are listed with another one."""
 
 _ORDER = (
-    "prompt", "service", "system", "model", "judge", "weights", "setting", "tools", "mcp", "environment",
-    "code", "file", "data", "package", "golden", "app", "rival", "metric",
+    "prompt", "service", "system", "model", "judge", "user", "weights", "setting", "tools", "mcp",
+    "environment", "code", "file", "data", "package", "golden", "app", "rival", "metric",
 )  # fmt: skip
 _FOLDED = ("environment", "code", "file", "package")
 _OF_PATHS = ("prompt", "code", "file", "data", "golden")

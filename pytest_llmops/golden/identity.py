@@ -55,6 +55,8 @@ def input_hash(case: Case) -> str:
     }
     if case.turns:
         known["turns"] = [[turn.reference, list(turn.relevant)] for turn in case.turns]
+    if case.user:  # of another model, it leads other conversations
+        known["user"] = case.user.model.get("model")
     if case.expected is not None:
         known["expected"] = [case.state, case.expected]
     if case.attached:

@@ -45,6 +45,7 @@ from pytest_llmops.records import (
     Check,
     Golden,
     Run,
+    SimulatedUser,
     Source,
     SuiteCheck,
     XFail,
@@ -55,7 +56,7 @@ from pytest_llmops.settings import load_settings
 _REMEDIES = {
     "reference": ("a reference", "add reference: with the answer you expect"),
     "relevant": ("relevant passages", "add relevant: with the ids of the passages that hold the answer"),
-    "turns": ("a conversation", "write turns in place of input"),
+    "turns": ("a conversation", "write turns, or a user, in place of input"),
     "expected": ("an expected state", "add expected: with what the function of state has to return"),
 }
 _NAMED_ONE_BY_ONE = 5
@@ -337,7 +338,8 @@ class _Reading:
         said = [{"role": "user", "content": turn["user"]} for turn in turns]
         return Case(
             id=case["id"],
-            input=[*history, *said] if turns else plain(case["input"]),
+            input=self._read_input(case, [*history, *said]),
+            user=self._read_user(case),
             turns=tuple(
                 CaseTurn(
                     user=turn["user"],
@@ -362,6 +364,24 @@ class _Reading:
             metadata=plain(case.get("metadata", {})),
             skip=_excuse(case.get("skip", "")).reason,
             xfail=_excuse(case["xfail"]) if "xfail" in case else None,
+        )
+
+    def _read_input(self, case: Table, messages: list[Any]) -> Any:
+        """The input of a case: of a conversation its messages, or the user that leads it."""
+        if "user" in case:
+            return {"user": plain(case["user"]), **({"history": messages} if messages else {})}
+        return messages if "turns" in case else plain(case["input"])
+
+    def _read_user(self, case: Table) -> SimulatedUser | None:
+        """The simulated user of a case; without a model of its own, that of the judge."""
+        if "user" not in case:
+            return None
+        written = dict(plain(case["user"]))
+        model = written.pop("model", None) or self._models.get("judge", {})
+        return SimulatedUser(
+            **{key: int(value) if key in {"seed", "max_turns"} else value for key, value in written.items()}
+            | {"style": tuple(written.get("style", ()))},
+            model={"model": model} if isinstance(model, str) else model,
         )
 
     def _inherited(self, at: int) -> Read:
@@ -577,6 +597,8 @@ def _part(table: Table, key: str, kind: type[Part]) -> Part:
 
 def _lacks(case: Table, need: str) -> bool:
     """Return whether a case has no such part; blanks and an empty list are none, but for a state."""
+    if need == "turns" and "user" in case:
+        return False
     value = case.get(need)
     if need == "expected":
         return value is None

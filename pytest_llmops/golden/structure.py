@@ -241,9 +241,9 @@ def _read_mapping(schema: Mapping[str, Any], readers: Mapping[str, Reader], valu
         if not first:
             problems.append(((choice[0],), f"is missing{_REMEDIES.get(choice[0], '')}"))
         problems += [((key,), f"and {first} are both written; leave one of them") for key in others]
-    for key, needed in schema.get("dependentRequired", {}).items():
-        if key in value and (lacking := [other for other in needed if other not in value]):
-            problems.append(((key,), f"goes with {lacking[0]}, and there are none"))
+    apart = schema.get("not", {}).get("required", ())
+    if apart and value.keys() >= {*apart}:
+        problems.append(((apart[0],), schema["errorMessage"]))
     if problems:
         raise BrokenValueError(*problems)
     return value

@@ -14,6 +14,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -322,21 +323,31 @@ def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
     A verdict that is replayed waits for nothing, so it costs no change of threads. Code that needs the loop
     (a client, `gather`) comes after an `asyncio.sleep(0)`.
     """
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        result: Result = done.value
-        return result
-    with _lock:
-        if not _running:
-            _running.append(LoopThread(name="llmops-judges", at_end=_close_all, wind_down_s=_WIND_DOWN_S))
-            atexit.register(close)
-        future = _running[0].submit(coroutine)
+    future = _begin(coroutine)
     try:
         return future.result()
     except BaseException:  # an interrupt of the caller ends the task too
         future.cancel()
         raise
+
+
+async def run_beside(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """As `run`, for a caller on another loop, which goes on meanwhile."""
+    return await asyncio.wrap_future(_begin(coroutine))
+
+
+def _begin(coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
+    done: Future[Result] = Future()
+    try:
+        coroutine.send(None)
+    except StopIteration as stopped:
+        done.set_result(stopped.value)
+        return done
+    with _lock:
+        if not _running:
+            _running.append(LoopThread(name="llmops-judges", at_end=_close_all, wind_down_s=_WIND_DOWN_S))
+            atexit.register(close)
+        return _running[0].submit(coroutine)
 
 
 def at_close(closer: Callable[[], None]) -> None:

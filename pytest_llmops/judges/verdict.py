@@ -61,8 +61,8 @@ _UNKNOWN = re.compile(
     re.IGNORECASE,
 )
 
-_learned: dict[tuple[str, str, bool], _Plan] = {}
-"""By address, model and `logprobs`."""
+_learned: dict[tuple[str, str, bool | None], _Plan] = {}
+"""By address, model and `logprobs`; None for requests for a plain text."""
 
 at_close(_learned.clear)
 
@@ -339,14 +339,34 @@ async def request_yes(judge: JudgeModel, messages: Sequence[Message]) -> tuple[f
     return round(mass["yes"] / total, _DIGITS), reply
 
 
+async def request_text(judge: JudgeModel, messages: Sequence[Message]) -> Reply:
+    """
+    Request a plain text, at temperature 0.
+
+    Raises:
+        JudgeError: No answer came.
+        CassetteError: It is not recorded and may not be made.
+    """
+    return (await _converse(judge, messages, None))[0]
+
+
 async def _converse(
-    judge: JudgeModel, messages: Sequence[Message], schema: Mapping[str, Any]
+    judge: JudgeModel, messages: Sequence[Message], schema: Mapping[str, Any] | None
 ) -> tuple[Reply, Form]:
-    """Send the messages by the plan that this model took before, or by simpler ones until it takes one."""
-    place = (judge.url, judge.model, judge.logprobs)
-    usual = _Plan(omitted=frozenset() if judge.logprobs else frozenset({"logprobs"}))
+    """
+    Send the messages by the plan that this model took before, or by simpler ones until it takes one.
+
+    Args:
+        schema: Of the answer; None for a plain text.
+    """
+    if schema is None:
+        place = (judge.url, judge.model, None)
+        usual, forms = _Plan("text", frozenset({"logprobs"})), _FORMS[-1:]
+    else:
+        place = (judge.url, judge.model, judge.logprobs)
+        usual, forms = _Plan(omitted=frozenset(() if judge.logprobs else ("logprobs",))), _FORMS
     plan = _learned.get(place, usual)
-    others = _list_others(plan, usual.omitted)
+    others = _list_others(plan, usual.omitted, forms)
     missed: CassetteError | None = None
     while True:
         try:
@@ -364,21 +384,21 @@ async def _converse(
                 raise
         else:
             _learned[place] = plan
-            if plan.form != "tools" or not _ignores_tools(reply, schema):
+            if schema is None or plan.form != "tools" or not _ignores_tools(reply, schema):
                 return reply, plan.form
             following = replace(plan, form="text")
         plan = following
 
 
-def _list_others(plan: _Plan, always: frozenset[str]) -> Iterator[_Plan]:
+def _list_others(plan: _Plan, always: frozenset[str], forms: Sequence[Form]) -> Iterator[_Plan]:
     """Every other form in which the call may have been recorded, the usual ones first."""
     rest = [name for name in _OPTIONAL if name not in always]
     sets = [always.union(some) for size in range(len(rest) + 1) for some in combinations(rest, size)]
-    return (other for omitted, form in product(sets, _FORMS) if (other := _Plan(form, omitted)) != plan)
+    return (other for omitted, form in product(sets, forms) if (other := _Plan(form, omitted)) != plan)
 
 
 def _request(
-    judge: JudgeModel, plan: _Plan, messages: Sequence[Message], schema: Mapping[str, Any]
+    judge: JudgeModel, plan: _Plan, messages: Sequence[Message], schema: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     request: dict[str, Any] = {"messages": list(messages)}
     if "temperature" not in plan.omitted:

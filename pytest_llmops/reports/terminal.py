@@ -234,6 +234,9 @@ def _turns(result: CaseResult, verdicts: Sequence[Verdict]) -> Iterable[str]:
     for turn in turns:
         yield f"  {f'turn {turn.turn}':<10} user: {printable(turn.user, _TEXT)}"
         yield f"             answer: {printable(turn.text, _TEXT)}"
+    for output in result.outputs:
+        if output.user and output.repeat == repeat:
+            yield f"  {'ended':<10} {output.user.ended} (user: {printable(output.user.model)})"
 
 
 def _answers(result: CaseResult) -> Iterable[str]:

@@ -21,7 +21,7 @@ from pytest_llmops.revision.loosening import Loosening, list_looser_keys
 
 _Item = TypeVar("_Item", Case, SuiteCheck)
 
-_QUESTION = ("input", "turns", "history", "attached")
+_QUESTION = ("input", "turns", "user", "history", "attached")
 _PARTS = 2
 """Parts of a signature, at `|`, from which on options are among them: `name|version|options`."""
 

@@ -61,6 +61,7 @@ def sign_run(  # noqa: PLR0913 - facts of a run that only its door has
     | `metric:NAME` | version, encoder and judge of its scores |
     | `model:NAME` | reported names and fingerprints of the models that answered requests for it |
     | `judge:NAME` | the same of the models that answered as that judge |
+    | `user:NAME` | the same of the models that played a simulated user, and their prompt |
     | `tools:NAME` | digests of the tool schemas offered to it |
     | `setting:SETTING:NAME` | values of a setting in requests for it; `unset` where one has none |
     | `system:NAME` | digests of the system prompts in requests for it |
@@ -133,6 +134,9 @@ def sign_results(results: Sequence[CaseResult]) -> dict[str, str]:
             for asked, reported in reported_judges(score):
                 values[f"judge:{asked}"].add(reported or "-")
         for output in result.outputs:
+            if output.user:
+                played = (output.user.reported or "-", output.user.prompt)
+                values[f"user:{output.user.model}"].add(" ".join(played))
             for call in output.model_calls:
                 reported = " ".join(filter(None, (call.reported, call.fingerprint)))
                 values[f"model:{call.model or '-'}"].add(reported or "-")

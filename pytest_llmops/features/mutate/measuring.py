@@ -241,7 +241,7 @@ def _run_as_it_is(evaluation: Evaluation, goldens: Sequence[Golden], app: App | 
             result, verdicts = evaluation.judge_case(golden, task)
             reds += _describe_reds(task.id, _leave_out_unasked(verdicts, result.failures))
             for output in result.outputs:
-                if task.case.turns:  # judged as it was scored: no other output can stand in its place
+                if task.case.is_conversation:  # judged as scored: no other output can stand in its place
                     chosen.append(Answered(task=task, output=output, doubt=_TURNS.format(task.id)))
                     break
                 scores: list[Score | Failure] = [
@@ -280,7 +280,7 @@ def _read_stored(evaluation: Evaluation, goldens: Sequence[Golden], run: Run) ->
                 reds.append(f"{task.id}: the run has no output of it")
             elif result.input_hash != input_hash(task.case):
                 reds.append(f"{task.id}: the run asked something else, or expected something else")
-            elif task.case.turns:
+            elif task.case.is_conversation:
                 doubt = _TURNS.format(task.id)
                 passing[task.id] = Answered(task=task, output=result.outputs[0], doubt=doubt)
             else:

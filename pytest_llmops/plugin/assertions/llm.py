@@ -288,6 +288,11 @@ class Llm:
         except GoldenError as error:
             raise NotScoredError(str(error)) from None
         relevant = tuple(relevant)
+        if isinstance(question, Case) and question.user:
+            raise NotScoredError(
+                f"the case {excerpt(question.id)} has a simulated user, who leads golden cases alone; "
+                "hold the conversation with llm.turns([…])"
+            )
         if isinstance(question, Case) and question.turns:
             raise NotScoredError(
                 f"the case {excerpt(question.id)} is a conversation; write "

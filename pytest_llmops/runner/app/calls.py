@@ -24,6 +24,7 @@ from pytest_llmops.recorder.limits.quota import read_pause_s
 from pytest_llmops.recorder.providers import WORDLESS
 from pytest_llmops.records import (
     GIVEN_UP,
+    CaseTurn,
     FailedCall,
     Failure,
     Output,
@@ -35,7 +36,9 @@ from pytest_llmops.records import (
 from pytest_llmops.runner.app.answers import read_answer
 from pytest_llmops.runner.app.conversation import (
     SESSION_PATTERN,
-    Script,
+    Over,
+    Talk,
+    describe_turn,
     find_calling,
     find_session,
     open_session,
@@ -67,12 +70,14 @@ class Called(NamedTuple):
         spans: That the app left, and those of its model calls.
         turns: Of a conversation, those that the app answered.
         state: That it left behind, where a function reads it.
+        fault: What its simulated user did wrong, so that the output says nothing of the app; else empty.
     """
 
     answer: Output | Failure
     spans: tuple[Span, ...] = ()
     turns: tuple[TurnOutput, ...] = ()
     state: StateRead | None = None
+    fault: str = ""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -84,8 +89,10 @@ class _Attempt:
         ended: How the app tried to end the process.
         turns: Of a conversation, those that were answered.
         seen: Number of spans of earlier turns.
+        asked: The turn under way.
         session: That the app gets, if it takes one.
         state: That it left behind, where a function reads it.
+        fault: What the simulated user did wrong; empty for nothing.
     """
 
     case: str
@@ -94,10 +101,12 @@ class _Attempt:
     spans: CaseSpans
     ended: list[str]
     turns: list[TurnOutput] = field(default_factory=list)
+    asked: CaseTurn | None = None
     seen: int = 0
     changed_input: bool = False
     session: str = field(default_factory=open_session)
     state: StateRead | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,13 +150,13 @@ class AppCaller:
         spans of given-up ones are marked. An exception of the app itself is its result.
 
         Args:
-            question: The argument of the app; or a `Script`, by which it is called once a turn.
+            question: The argument of the app; or a conversation, in which it is called once a turn.
             rules: The golden file's rules for the model calls of the case.
             reader: Reads the state after the last answer.
         """
         rules = rules or CallRules()
-        script = question if isinstance(question, Script) else None
-        if script is not None or find_session(self.app, wanted=_shares_session(reader)):
+        talks = isinstance(question, Talk)
+        if talks or find_session(self.app, wanted=_shares_session(reader)):
             rules = replace(rules, ignored=(*rules.ignored, SESSION_PATTERN))
         attempts: list[_Attempt] = []
         answer: Output | Failure
@@ -162,8 +171,8 @@ class AppCaller:
                     raised = error if isinstance(error, AppBusyError) else None
                 except Exception as error:  # noqa: BLE001 - an app is anybody's code; its exception is a result
                     raised, answer = error, self._raised(case, repeat, error)
-                if script is not None and isinstance(answer, Failure):
-                    place = script.describe(len(attempts[-1].turns)) if attempts else ""
+                if isinstance(answer, Failure) and attempts and (asked := attempts[-1].asked):
+                    place = describe_turn(len(attempts[-1].turns) + 1, asked)
                     answer = replace(answer, error=f"{answer.error}{place}")  # others look at its beginning
                 if number == _MOST_ATTEMPTS or not attempts:
                     break
@@ -185,11 +194,11 @@ class AppCaller:
         if len(attempts) > 1 or changed:
             answer = replace(answer, attempts=len(attempts), changed_input=changed)
         turns = tuple(attempts[-1].turns)
-        place = _find_broken_turn(script, turns, rules) if script is not None else ""
+        place = _find_broken_turn(turns, rules)
         answer = self._add_calls(
             answer, join_attempts([attempt.log for attempt in attempts]), rules, place=place
         )
-        return Called(answer, tuple(spans), turns, attempts[-1].state)
+        return Called(answer, tuple(spans), turns, attempts[-1].state, attempts[-1].fault)
 
     def _add_calls(
         self, answer: Output | Failure, log: CallLog, rules: CallRules, *, place: str
@@ -243,7 +252,7 @@ class AppCaller:
         with self.recorder.recording(case, repeat, rules=rules) as log, capture() as spans, noting() as ended:
             attempt = _Attempt(case=case, repeat=repeat, log=log, spans=spans, ended=ended)
             attempts.append(attempt)
-            if isinstance(question, Script):
+            if isinstance(question, Talk):
                 answer = await self._converse(turn, question, attempt, required=rules.spans)
             else:
                 name = find_session(self.app, wanted=_shares_session(reader))
@@ -251,30 +260,33 @@ class AppCaller:
                 answer = await self._ask(turn, app, question, attempt, required=rules.spans)
         if isinstance(answer, Output) and log.error is not None:  # of what was seen at the end of the case
             return app_failure(repeat, str(log.error))
-        if isinstance(answer, Output) and reader is not None:
+        if isinstance(answer, Output) and reader is not None and not attempt.fault:
             attempt.state = await self._read_state(turn, reader, answer, attempt, rules)
         return answer
 
     async def _converse(
-        self, turn: Turn, script: Script, attempt: _Attempt, *, required: int
+        self, turn: Turn, talk: Talk, attempt: _Attempt, *, required: int
     ) -> Output | Failure:
         """Call the app once a turn; the arguments and exceptions are those of `_ask`."""
-        log, spans = attempt.log, attempt.spans
+        log, spans, repeat = attempt.log, attempt.spans, attempt.repeat
         calling = find_calling(self.app)
         app = calling.bind(self.app, attempt.session)
-        for number, asked in enumerate(script.turns, 1):
-            calls, left, seen = len(log.calls), len(log.elsewhere), len(spans)
+        of_user = CallRules(ignored=(SESSION_PATTERN,))
+        calls = partial(self.recorder.recording, attempt.case, repeat, shared=False, rules=of_user)
+        while not isinstance(asked := await talk.next_turn(attempt.turns, calls), Over):
+            attempt.asked = asked
+            made, left, seen = len(log.calls), len(log.elsewhere), len(spans)
             with collect() as printed:
                 answer = await self._ask(
                     turn,
                     app,
-                    calling.question(script, attempt.turns),
+                    calling.question(asked, talk.history, attempt.turns),
                     attempt,
-                    required=required if number == len(script.turns) else 0,
+                    required=required if len(attempt.turns) + 1 == talk.most else 0,
                 )
             if isinstance(answer, Failure):
                 return answer
-            of_turn = replace(log, calls=log.calls[calls:], elsewhere=log.elsewhere[left:])
+            of_turn = replace(log, calls=log.calls[made:], elsewhere=log.elsewhere[left:])
             attempt.turns.append(
                 TurnOutput(
                     asked=asked,
@@ -282,11 +294,20 @@ class AppCaller:
                     spans=(*self._all_spans(of_turn, spans[seen:]), *printed.spans()),
                 )
             )
+            attempt.asked = None
+        attempt.fault = asked.fault
+        if asked.broke:
+            return Failure(metric="", stage="score", error=asked.broke, repeat=repeat)
+        if not attempt.turns:
+            return Failure(metric="", stage="user", error=asked.fault, repeat=repeat)
+        if not asked.fault and (lost := await settle(spans, required)):
+            return app_failure(repeat, lost)
         return replace(
             join_outputs(attempt.turns),
             usage=sum_stated([one.output.usage for one in attempt.turns]),
             failed_calls=(),
             model_calls=note_calls(log.calls),
+            user=asked.played,
         )
 
     async def _read_state(
@@ -451,11 +472,14 @@ def _is_providers(
     return raised is not None and any(map(_is_out_of_reach, list_causes(raised)))
 
 
-def _find_broken_turn(script: Script, turns: Sequence[TurnOutput], rules: CallRules) -> str:
+def _find_broken_turn(turns: Sequence[TurnOutput], rules: CallRules) -> str:
     """Name the first answered turn that failed model calls break; empty for none."""
-    broken = (at for at, turn in enumerate(turns) if find_breaking(turn.output.failed_calls, rules.errors))
-    first = next(broken, None)
-    return "" if first is None else script.describe(first)
+    broken = (
+        describe_turn(number, turn.asked)
+        for number, turn in enumerate(turns, 1)
+        if find_breaking(turn.output.failed_calls, rules.errors)
+    )
+    return next(broken, "")
 
 
 def _is_out_of_reach(error: BaseException) -> bool:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import inspect
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pytest_llmops.errors import AppError
+from pytest_llmops.errors import AppError, MetricOptionError
 from pytest_llmops.metrics.conversations import list_messages
 from pytest_llmops.printable import excerpt, printable
 from pytest_llmops.protocols import App, RemoteApp
-from pytest_llmops.records import Case, CaseTurn, TurnOutput
+from pytest_llmops.records import Case, CaseTurn, Played, TurnOutput
 
 SESSIONS = ("session", "session_id", "thread", "thread_id")
 """Names of a parameter by which an app keeps its conversations apart."""
+
+RecordedCalls = Callable[[], AbstractContextManager[object]]
+"""Opens a context in which model calls are recorded or replayed, and are none of the app's."""
 
 _MESSAGES = "messages"
 _LETTERS = "abcdef"  # no digits, so that nothing takes a session for a number of a person
@@ -32,9 +37,50 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Script:
+class Over:
     """
-    A conversation as its user leads it.
+    The end of a conversation.
+
+    Attributes:
+        played: The part of its simulated user; None for a script.
+        fault: What that user did wrong; empty for nothing.
+        broke: Why nobody knows what that user would say; empty where that is known.
+    """
+
+    played: Played | None = None
+    fault: str = ""
+    broke: str = ""
+
+
+class Talk(ABC):
+    """A conversation, as it is led."""
+
+    __slots__ = ()
+    history: tuple[Mapping[str, str], ...]
+    """Messages before the first turn."""
+
+    @property
+    @abstractmethod
+    def most(self) -> int:
+        """The number of turns, at most."""
+
+    @abstractmethod
+    async def next_turn(self, turns: Sequence[TurnOutput], calls: RecordedCalls) -> CaseTurn | Over:
+        """
+        Return what the user says after these turns.
+
+        Args:
+            calls: Records the model calls that this takes.
+
+        Raises:
+            CassetteError: One is not recorded and may not be made.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script(Talk):
+    """
+    A conversation as it is written.
 
     Attributes:
         turns: At least one.
@@ -44,10 +90,6 @@ class Script:
     turns: tuple[CaseTurn, ...]
     history: tuple[Mapping[str, str], ...] = ()
 
-    @classmethod
-    def of(cls, case: Case) -> Script:
-        return cls(turns=case.turns, history=case.history)
-
     def messages(self) -> list[Any]:
         """Return the messages of the user, with the history before them."""
         return [
@@ -55,11 +97,33 @@ class Script:
             *({"role": "user", "content": turn.user} for turn in self.turns),
         ]
 
-    def describe(self, answered: int) -> str:
-        """Name the turn after so many answered ones, for the end of the reason why it broke."""
-        if answered >= len(self.turns):
-            return ""
-        return f" (turn {answered + 1}: {excerpt(self.turns[answered].user)})"
+    @property
+    def most(self) -> int:
+        """The number of turns."""
+        return len(self.turns)
+
+    async def next_turn(self, turns: Sequence[TurnOutput], calls: RecordedCalls) -> CaseTurn | Over:  # noqa: ARG002 - it takes none
+        """Return the next turn as it is written."""
+        return self.turns[len(turns)] if len(turns) < self.most else Over()
+
+
+def conversation_of(case: Case, repeat: int = 0) -> Talk | None:
+    """
+    Return the conversation that a case is; None for one question.
+
+    Raises:
+        MetricOptionError: The model of its user cannot be read.
+    """
+    if case.user is not None:
+        from pytest_llmops.runner.app.simulation import Simulation  # with all that judges import
+
+        return Simulation.open(case.user, case.history, repeat)
+    return Script(turns=case.turns, history=case.history) if case.turns else None
+
+
+def describe_turn(number: int, asked: CaseTurn) -> str:
+    """Name a turn, for the end of the reason why it broke; numbers count from 1."""
+    return f" (turn {number}: {excerpt(asked.user)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +143,18 @@ class Calling:
         """Return the app with its session."""
         return partial(app, **{self.session: session}) if self.session else app
 
-    def question(self, script: Script, turns: Sequence[TurnOutput]) -> Any:
-        """Return the argument of the next turn."""
-        user = script.turns[len(turns)].user
+    def question(
+        self, asked: CaseTurn, history: Iterable[Mapping[str, str]], turns: Iterable[TurnOutput]
+    ) -> Any:
+        """
+        Return the argument of the next turn.
+
+        Args:
+            asked: That turn; `turns` are those before it.
+        """
         if not self.takes_messages:
-            return user
-        return [*list_messages(script.history, turns), {"role": "user", "content": user}]
+            return asked.user
+        return [*list_messages(history, turns), {"role": "user", "content": asked.user}]
 
 
 def find_calling(app: App) -> Calling:
@@ -171,17 +241,18 @@ def check_calling(app: App, name: str, *, with_history: bool) -> None:
 
 def check_conversations(app: App, name: str, cases: Iterable[Case]) -> None:
     """
-    Check, before any call, that an app can hold the conversations of cases.
+    Check, before any call, that an app can hold the conversations of cases, and that users have a model.
 
     Raises:
-        AppError: It cannot; with the first such case.
+        AppError: It cannot, or one has none; with the first such case.
     """
     for case in cases:
-        if case.turns:
+        if case.is_conversation:
             place = f"{case.source.path}:{case.source.line}: " if case.source else ""
             try:
                 check_calling(app, name, with_history=bool(case.history))
-            except AppError as error:
+                conversation_of(case)
+            except (AppError, MetricOptionError) as error:
                 raise AppError(f"{place}{case.id}: {error}") from None
 
 

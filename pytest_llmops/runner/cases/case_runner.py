@@ -29,10 +29,10 @@ from pytest_llmops.golden.files import input_with_files
 from pytest_llmops.metrics.conversations import sample_for, sample_turn
 from pytest_llmops.protocols import Metric, RemoteApp, RunListener, traits_of
 from pytest_llmops.recorder.loop_thread import LoopThread
-from pytest_llmops.records import CaseResult, Failure, Golden, Output, Sample, Score, Turn
+from pytest_llmops.records import Case, CaseResult, Failure, Golden, Output, Sample, Score, Turn
 from pytest_llmops.registry import split_turn
 from pytest_llmops.runner.app.calls import AppCaller, Called, app_failure
-from pytest_llmops.runner.app.conversation import Script
+from pytest_llmops.runner.app.conversation import conversation_of
 from pytest_llmops.runner.app.main_thread import MainThread
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.states import StateReader
@@ -305,8 +305,7 @@ class CaseRunner:
                     await asyncio.sleep(_POLL_S)  # other processes spend of it too, and set no event here
                 self._calling += 1
                 try:
-                    question = Script.of(task.case) if task.case.turns else None
-                    question = question or input_with_files(task.case, caller.root)
+                    question = conversation_of(task.case, repeat) or input_with_files(task.case, caller.root)
                     reader = self.states.get(task.case.state)
                     return await caller.call(case, repeat, question, task.rules, reader)
                 except CaseFileError as error:
@@ -338,13 +337,19 @@ class CaseRunner:
             case: Names the recordings of judges.
             others: Answers of the other side.
         """
-        rivals = {called.answer.repeat: called for called in others if isinstance(called.answer, Output)}
+        rivals = {
+            called.answer.repeat: called
+            for called in others
+            if isinstance(called.answer, Output) and not called.fault
+        }
         complete = [called for called in answers if isinstance(called.answer, Output)]
         pairs = {name for name, metric in metrics.items() if self.rival and traits_of(metric).compares}
         jobs: dict[str, Future[Sequence[Result]]] = {}
         failures: list[Result] = []
         for name, metric in metrics.items():
-            samples = [_sample(task, case, name, metric, called, rivals) for called in complete]
+            # What a user broke off says nothing of the app, but that it leaked.
+            heard = [called for called in complete if not (called.fault and traits_of(metric).excusable)]
+            samples = [_sample(task, case, name, metric, called, rivals) for called in heard]
             scorable = samples
             if name in pairs:
                 scorable = [sample for sample in samples if sample.rival is not None]
@@ -476,7 +481,7 @@ def _sample(  # noqa: PLR0913, PLR0917 - a metric, and both sides of a case
     def read(side: Called) -> Sample:
         sample = Sample(
             output=cast("Output", side.answer),  # of complete repeats
-            input=task.case.input,
+            input=_messages_of(task.case, side) if task.case.user else task.case.input,
             reference=task.case.reference,
             relevant=task.case.relevant,
             spans=side.spans,
@@ -490,6 +495,12 @@ def _sample(  # noqa: PLR0913, PLR0917 - a metric, and both sides of a case
         return sample_for(metric, sample, reads="transcript" if compares else None)
 
     return replace(read(called), rival=read(rival).output.text if rival is not None else None)
+
+
+def _messages_of(case: Case, called: Called) -> list[dict[str, str]]:
+    """Return the messages of a simulated user, with the history before them."""
+    asked = ({"role": "user", "content": turn.asked.user} for turn in called.turns)
+    return [*map(dict, case.history), *asked]
 
 
 def _keep_turns(answers: Sequence[Called]) -> Iterator[Turn]:
@@ -509,6 +520,11 @@ def _keep_turns(answers: Sequence[Called]) -> Iterator[Turn]:
 def _grow(begun: CaseResult, answers: Sequence[Called], results: Sequence[Result]) -> CaseResult:
     """Add further answers of one side, and their scores, to its result."""
     made = [*(called.answer for called in answers), *results]
+    made += [
+        Failure(metric="", stage="user", error=called.fault, repeat=called.answer.repeat)
+        for called in answers
+        if called.fault and isinstance(called.answer, Output)
+    ]
     return replace(
         begun,
         outputs=(*begun.outputs, *(output for output in made if isinstance(output, Output))),

@@ -155,6 +155,6 @@ def _can_score(metric: Metric, case: Case, *, paired: bool) -> bool:
     return not (
         ("reference" in metric.needs and case.reference is None and not paired)
         or ("relevant" in metric.needs and not case.relevant)
-        or ("turns" in metric.needs and not case.turns)
+        or ("turns" in metric.needs and not case.is_conversation)
         or ("expected" in metric.needs and case.expected is None)
     )

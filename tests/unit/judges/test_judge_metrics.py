@@ -425,7 +425,7 @@ def test_no_probabilities_is_a_failure_where_the_value_should_come_from_them(jud
 def test_of_many_calls_with_every_fault_each_ends_as_a_score_or_a_failure(server, judge, sample):
     kinds = [*TEXTS, *BODIES, *FINAL, "truncated", "429", "500", "cut", "slow"]
     server.verdict = lambda _: graded(4)
-    server.slow_s = 5.0
+    server.slow_s = 30.0
     seen = {}
 
     def meet(request, _):
@@ -436,7 +436,7 @@ def test_of_many_calls_with_every_fault_each_ends_as_a_score_or_a_failure(server
 
     server.meet = meet
     samples = [sample("60 days", input=f"number {number} ") for number in range(5 * len(kinds))]
-    results = Judge(judge=judge(attempts=2, timeout_s=0.5), criteria="accuracy").score(samples)
+    results = Judge(judge=judge(attempts=2, timeout_s=3.0), criteria="accuracy").score(samples)
 
     for number, result in enumerate(results):
         lasting, passing = number % 5 == 0, number % 5 == 1
