@@ -34,12 +34,12 @@ from pytest_llmops.records import ANCHORS, CaseResult, Golden, LimitWait, Run, S
 from pytest_llmops.runner.app import process_end
 from pytest_llmops.runner.app.call_notes import describe_limits
 from pytest_llmops.runner.app.calls import AppCaller
-from pytest_llmops.runner.app.conversation import check_conversations
 from pytest_llmops.runner.app.main_thread import MainThread
 from pytest_llmops.runner.app.places import Place, Threads
 from pytest_llmops.runner.app.remote.opening import open_app
 from pytest_llmops.runner.app.remote.place import Remote
 from pytest_llmops.runner.app.states import StateReader
+from pytest_llmops.runner.app.talks import check_conversations
 from pytest_llmops.runner.attribution import Attribution
 from pytest_llmops.runner.budget import Budget, describe_budget, open_budget
 from pytest_llmops.runner.cases.case_runner import CaseRunner, NotBegunError, latest

@@ -359,12 +359,10 @@ async def _converse(
     Args:
         schema: Of the answer; None for a plain text.
     """
-    if schema is None:
-        place = (judge.url, judge.model, None)
-        usual, forms = _Plan("text", frozenset({"logprobs"})), _FORMS[-1:]
-    else:
-        place = (judge.url, judge.model, judge.logprobs)
-        usual, forms = _Plan(omitted=frozenset(() if judge.logprobs else ("logprobs",))), _FORMS
+    forms = _FORMS if schema is not None else _FORMS[-1:]
+    logprobs = judge.logprobs and schema is not None
+    place = (judge.url, judge.model, logprobs if schema is not None else None)
+    usual = _Plan(form=forms[0], omitted=frozenset() if logprobs else frozenset({"logprobs"}))
     plan = _learned.get(place, usual)
     others = _list_others(plan, usual.omitted, forms)
     missed: CassetteError | None = None

@@ -388,7 +388,7 @@ class LlmCall:
             NotScoredError: There is none, or a model call behind it breaks a rule.
         """
         __tracebackhide__ = True
-        answer, spans, turns, _ = self.llm.evaluation.main_thread.wait(called)
+        answer, spans, turns, *_ = self.llm.evaluation.main_thread.wait(called)
         node = self.llm.node
         self.llm.spans.extend(spans)
         if isinstance(answer, Failure):

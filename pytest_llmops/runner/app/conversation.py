@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pytest_llmops.errors import AppError, MetricOptionError
+from pytest_llmops.errors import AppError
 from pytest_llmops.metrics.conversations import list_messages
 from pytest_llmops.printable import excerpt, printable
 from pytest_llmops.protocols import App, RemoteApp
-from pytest_llmops.records import Case, CaseTurn, Played, TurnOutput
+from pytest_llmops.records import CaseTurn, Played, TurnOutput
 
 SESSIONS = ("session", "session_id", "thread", "thread_id")
 """Names of a parameter by which an app keeps its conversations apart."""
@@ -105,20 +105,6 @@ class Script(Talk):
     async def next_turn(self, turns: Sequence[TurnOutput], calls: RecordedCalls) -> CaseTurn | Over:  # noqa: ARG002 - it takes none
         """Return the next turn as it is written."""
         return self.turns[len(turns)] if len(turns) < self.most else Over()
-
-
-def conversation_of(case: Case, repeat: int = 0) -> Talk | None:
-    """
-    Return the conversation that a case is; None for one question.
-
-    Raises:
-        MetricOptionError: The model of its user cannot be read.
-    """
-    if case.user is not None:
-        from pytest_llmops.runner.app.simulation import Simulation  # with all that judges import
-
-        return Simulation.open(case.user, case.history, repeat)
-    return Script(turns=case.turns, history=case.history) if case.turns else None
 
 
 def describe_turn(number: int, asked: CaseTurn) -> str:
@@ -237,23 +223,6 @@ def check_calling(app: App, name: str, *, with_history: bool) -> None:
             f"{name} cannot be given a history: it takes one message and a {calling.session}. Write the "
             f"history as turns, or name its first parameter {_MESSAGES}"
         )
-
-
-def check_conversations(app: App, name: str, cases: Iterable[Case]) -> None:
-    """
-    Check, before any call, that an app can hold the conversations of cases, and that users have a model.
-
-    Raises:
-        AppError: It cannot, or one has none; with the first such case.
-    """
-    for case in cases:
-        if case.is_conversation:
-            place = f"{case.source.path}:{case.source.line}: " if case.source else ""
-            try:
-                check_calling(app, name, with_history=bool(case.history))
-                conversation_of(case)
-            except (AppError, MetricOptionError) as error:
-                raise AppError(f"{place}{case.id}: {error}") from None
 
 
 def open_session() -> str:

@@ -32,10 +32,10 @@ from pytest_llmops.recorder.loop_thread import LoopThread
 from pytest_llmops.records import Case, CaseResult, Failure, Golden, Output, Sample, Score, Turn
 from pytest_llmops.registry import split_turn
 from pytest_llmops.runner.app.calls import AppCaller, Called, app_failure
-from pytest_llmops.runner.app.conversation import conversation_of
 from pytest_llmops.runner.app.main_thread import MainThread
 from pytest_llmops.runner.app.printed import collect
 from pytest_llmops.runner.app.states import StateReader
+from pytest_llmops.runner.app.talks import conversation_of
 from pytest_llmops.runner.budget import Budget
 from pytest_llmops.runner.cases.kept_spans import keep_spans
 from pytest_llmops.runner.cases.listeners import report_outputs

@@ -85,8 +85,10 @@ def test_half_a_character_can_be_sent():
     fence({"answer": "\ud800"})["data"].encode()
 
 
-@pytest.mark.parametrize("path", sorted(_FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_prompt_tells_that_what_is_fenced_is_data_before_it_stands(path):
+@pytest.mark.parametrize(
+    "path", sorted({*_FOLDER.glob("*.yaml")} - {_FOLDER / "user.yaml"}), ids=lambda path: path.stem
+)
+def test_every_prompt_of_a_judge_tells_that_what_is_fenced_is_data_before_it_stands(path):
     prompt = load_prompt(path.stem)
     user = prompt.turns[-1][1]
 
