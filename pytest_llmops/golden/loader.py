@@ -597,7 +597,7 @@ def _part(table: Table, key: str, kind: type[Part]) -> Part:
 
 def _lacks(case: Table, need: str) -> bool:
     """Return whether a case has no such part; blanks and an empty list are none, but for a state."""
-    if need == "turns" and "user" in case:
+    if need == "turns" and isinstance(case.get("user"), Mapping):  # in a turn, it is what the user says
         return False
     value = case.get(need)
     if need == "expected":

@@ -15,7 +15,7 @@ from pytest_llmops.registry import known_metrics
 
 # What cannot stand in a text file.
 CASE_KEYS = (
-    "id, input, turns, history, reference, relevant, state, expected, tags, live, repeats, group, "
+    "id, input, turns, user, history, reference, relevant, state, expected, tags, live, repeats, group, "
     "description, metadata, skip, xfail, checks"
 )
 BYTES = [
