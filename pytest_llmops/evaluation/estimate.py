@@ -115,6 +115,9 @@ def _describe_rest(evaluation: Evaluation, tasks: Sequence[Task]) -> Iterator[st
     if judges := sorted(_count_judged(tasks).items()):
         named = name_some([f"{printable(name)} ({number})" for name, number in judges], _NAMED)
         yield f"not estimated: model calls of judges, for so many outputs: {named}"
+    if users := sorted(_count_users(tasks).items()):
+        named = name_some([f"{printable(name)} ({number})" for name, number in users], _NAMED)
+        yield f"not estimated: model calls of simulated users, for so many conversations: {named}"
     started = [golden for golden in evaluation.goldens if evaluation.tasks.get(golden.path)]
     for golden in started:
         if golden.rival:
@@ -131,6 +134,15 @@ def _count_judged(tasks: Iterable[Task]) -> Counter[str]:
     for task in tasks:
         judged.update({name: task.repeats for name, metric in task.metrics if traits_of(metric).waits})
     return judged
+
+
+def _count_users(tasks: Iterable[Task]) -> Counter[str]:
+    """Count the conversations that each model of simulated users will lead."""
+    users: Counter[str] = Counter()
+    for task in tasks:
+        if task.case.user:
+            users[str(task.case.user.model.get("model"))] += task.repeats
+    return users
 
 
 def _read_last_run(evaluation: Evaluation) -> tuple[dict[str, CaseResult], str]:

@@ -358,7 +358,10 @@ class Evaluation:
             self._open_runner(golden, app)
         if tasks := [task for wanted in self.tasks.values() for task in wanted.values()]:
             metrics = [metric for task in tasks for _, metric in task.metrics]
-            import_libraries(metrics, record=self.settings.record, scores_here=self.scorer.is_local)
+            users = any(task.case.user for task in tasks)
+            import_libraries(
+                metrics, users=users, record=self.settings.record, scores_here=self.scorer.is_local
+            )
 
     def start(self, golden: Golden, app: App | None = None) -> None:
         """

@@ -25,7 +25,7 @@ _END = re.compile(r"\[(done|stuck)\]", re.IGNORECASE)
 _ROLE = re.compile(r"^\W*(?:user|assistant|agent|customer|bot|system)\W*:", re.IGNORECASE | re.MULTILINE)
 # How assistants open and excuse themselves, in the languages of most apps; a person writes none of these.
 _ASSISTANT = re.compile(
-    r"\bas an ai\b|\b(?:ai|artificial intelligence) (?:language )?(?:model|assistant)\b|"
+    r"\b(?:as|i am|i['\u2019]?m) (?:an|your) (?:ai|artificial intelligence)\b|"
     r"\bhow (?:can|may) i (?:help|assist) you\b|\banything else (?:that )?i can (?:help|assist|do)\b|"
     r"\b(?:i['\u2019]?m|i am) (?:here|happy|glad) to (?:help|assist)\b|"
     r"\bwie kann ich (?:ihnen|dir) (?:\w+ )?(?:helfen|behilflich)|\bals ki\b|\bals (?:ki-)?sprachmodell\b|"

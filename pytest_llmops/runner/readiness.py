@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from pytest_llmops import cache
 from pytest_llmops.detect.recognizers import numbers
-from pytest_llmops.errors import AppError, LLMOpsError, MissingExtraError, WeightsError
+from pytest_llmops.errors import AppError, LLMOpsError, MetricOptionError, MissingExtraError, WeightsError
 from pytest_llmops.golden.apps import name_app
 from pytest_llmops.golden.files import shown_path
 from pytest_llmops.judges.model import EMBEDDED, JudgeModel
@@ -128,23 +128,25 @@ def check_ready(
         raise NotReadyError(f"{golden.path}: {error}") from error
     checked: set[tuple[JudgeModel | str, str]] = set()
     for task in tasks:
-        for name, metric in task.metrics:
-            needs: list[JudgeModel | str] = [*getattr(metric, "judges", ()), *getattr(metric, "weights", ())]
-            for need in needs:
-                # Without its key a judge may still be answered by the recordings of some cases.
-                by_case = isinstance(need, JudgeModel) and not _has_key(need)
-                key = (need, task.id if by_case else "")
-                if key in checked:
-                    continue
-                if lack := _find_lack(need, task, settings):
-                    source = task.case.source
-                    place = f"{source.path}:{source.line}" if source else golden.path
-                    raise NotReadyError(f"{place}: {task.case.id}: {name}: {lack}")
-                checked.add(key)
+        for name, need in _list_needs(task):
+            # Without its key a judge may still be answered by the recordings of some cases.
+            by_case = isinstance(need, JudgeModel) and not _has_key(need)
+            key = (need, task.id if by_case else "")
+            if key in checked:
+                continue
+            if lack := _find_lack(need, task, settings):
+                source = task.case.source
+                place = f"{source.path}:{source.line}" if source else golden.path
+                raise NotReadyError(f"{place}: {task.case.id}: {name}: {lack}")
+            checked.add(key)
 
 
 def import_libraries(
-    metrics: Iterable[Metric] = (), *, record: RecordMode = "none", scores_here: bool = True
+    metrics: Iterable[Metric] = (),
+    *,
+    users: bool = False,
+    record: RecordMode = "none",
+    scores_here: bool = True,
 ) -> None:
     """
     Import the libraries of masking, judges and encoders that a run uses, and no others.
@@ -154,10 +156,13 @@ def import_libraries(
 
     Args:
         metrics: Of the run's cases.
+        users: Some case has a simulated user.
         record: With `none`, judges are answered from cassettes, without their client.
         scores_here: Metrics that compute do so in this process, and not in the session's scoring service.
     """
     names = set(_MASKING if numbers.is_installed() else ())
+    if users and record != "none":
+        names.add("openai")
     for metric in metrics:
         for judge in getattr(metric, "judges", ()) if record != "none" else ():
             names |= {"openai", "xllamacpp"} if judge.model == EMBEDDED else {"openai"}
@@ -172,6 +177,18 @@ def import_libraries(
         for name in sorted(names):
             with suppress(Exception):
                 import_module(name)
+
+
+def _list_needs(task: Task) -> Iterator[tuple[str, JudgeModel | str]]:
+    """Yield the chat models and weights of a task, each behind the name of what needs it."""
+    for name, metric in task.metrics:
+        for need in (*getattr(metric, "judges", ()), *getattr(metric, "weights", ())):
+            yield name, need
+    if task.case.user:
+        from pytest_llmops.judges.user import UserPlayer  # which brings the client of judges
+
+        with suppress(MetricOptionError):  # which is reported where the app is opened
+            yield "user", UserPlayer.open(task.case.user).judge
 
 
 def _find_lack(need: JudgeModel | str, task: Task, settings: Settings) -> str:

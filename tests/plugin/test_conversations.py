@@ -751,16 +751,26 @@ def test_the_blocks_of_the_page_work_in_their_order(tmp_path):
     page = Path(__file__).parents[2] / "docs/conversations.md"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    wrong = []
+    with OpenAIServer(answer=_play_a_hiker) as server:
+        environment |= {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "none"}
+        wrong = list(_run_blocks(page, tmp_path, environment))
+
+    assert not wrong, "\n\n".join(wrong)
+
+
+def _play_a_hiker(request):
+    said = sum(message["role"] == "assistant" for message in request["messages"])
+    return ("My boots leak. Refund, please.", "FW-10490.", "[done]")[said]
+
+
+def _run_blocks(page, tmp_path, environment):
     for block in read_blocks(page.read_text(encoding="utf-8")):
         if "file" in block.told:
             path = tmp_path / block.told["file"]
             path.parent.mkdir(exist_ok=True)
             path.write_text(block.text, encoding="utf-8")
         elif block.language == "console":
-            wrong += run_console(block, tmp_path, environment)
-
-    assert not wrong, "\n\n".join(wrong)
+            yield from run_console(block, tmp_path, environment)
 
 
 @pytest.mark.parametrize("kind", ["def", "async def"])

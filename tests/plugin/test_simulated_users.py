@@ -8,6 +8,7 @@ import pytest
 
 from tests.judge_server import JudgeServer
 from tests.openai_server import OpenAIServer
+from tests.report_page import read_data
 
 DESK = """
     def answer(messages):
@@ -87,13 +88,15 @@ def test_each_repeat_has_a_seed(desk):
     result.assert_outcomes(passed=1)
 
 
-def test_a_user_that_never_stops_ends_at_its_limit(desk):
+def test_a_user_that_never_stops_ends_at_its_limit(desk, project):
     with OpenAIServer(answer=lambda _: "Please tell me more.") as server:
-        result, case = desk(server, user=USER[:-1] + ", max_turns: 3}")
+        result, case = desk(server, "--llm-html", "run.html", user=USER[:-1] + ", max_turns: 3}")
     result.assert_outcomes(failed=1)  # the app never said it, and the user did nothing wrong
     assert len(case["turns"]) == 3
     assert case["outputs"][0]["user"]["ended"] == "limit of turns"
     result.stdout.fnmatch_lines(["*ended *limit of turns (user: player)*"])
+    (shown,) = read_data(project.path / "run.html")["cases"]
+    assert shown["outputs"][0]["user"]["ended"] == "limit of turns"
 
 
 @pytest.mark.parametrize(
@@ -221,3 +224,24 @@ def test_a_user_without_a_model_is_named(desk, project):
     pytest.LineMatcher([*result.outlines, *result.errlines]).fnmatch_lines(
         ["*boots: user: no judge is named*"]
     )
+
+
+def test_what_a_user_model_needs_is_said_before_any_call(desk, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with OpenAIServer(answer=plays(OPENING)) as server:
+        result, _ = desk(server, user=USER[:-1] + ", model: gpt-4o-mini}")
+        assert not server.requests
+    result.stderr.fnmatch_lines(["*desk.yaml:5: boots: user: gpt-4o-mini at api.openai.com needs a key*"])
+
+
+def test_a_person_may_speak_of_assistants(desk):
+    with OpenAIServer(answer=plays("Are you an AI assistant, or a person?", "It is FW-1.")) as server:
+        result, _ = desk(server)
+    result.assert_outcomes(passed=1)
+
+
+def test_a_dry_run_names_the_model_of_users(desk):
+    with OpenAIServer(answer=plays(OPENING)) as server:
+        result, _ = desk(server, "--llm-dry-run", "--llm-repeats", "2")
+        assert not server.requests
+    result.stdout.fnmatch_lines(["not estimated: model calls of simulated users, *: player (2)"])

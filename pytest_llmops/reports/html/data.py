@@ -404,6 +404,7 @@ def _describe_output(output: Output, result: CaseResult) -> dict[str, Any]:
         "model": output.model,
         "degraded": output.degraded,
         "attempts": output.attempts,
+        "user": plain(output.user) if output.user else None,
         "marks": list(_list_marks(output, result)),
     }
 

@@ -48,7 +48,7 @@ export function Case({ report, subject, repeat: wanted, ask }) {
         </section>
       )}
       {repeats.length > 1 && <Repeats of={repeats} chosen={repeat} choose={choose} />}
-      <Conversation of={turns} />
+      <Conversation of={turns} user={output?.user} />
       <Outputs output={output} old={old} />
       <Reference of={subject.reference} output={output?.text} />
       <Scores report={report} subject={subject} repeat={repeat} />

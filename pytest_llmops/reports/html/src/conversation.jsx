@@ -1,7 +1,7 @@
-// The turns of a conversation in one repeat, each with the checks that it misses.
+// The turns of a conversation in one repeat, each with the checks that it misses; and how a simulated user ended it.
 import { Prose, short } from "./text.jsx";
 
-export const Conversation = ({ of: turns }) =>
+export const Conversation = ({ of: turns, user }) =>
   turns.length > 0 && (
     <section>
       <h2>Conversation</h2>
@@ -24,5 +24,10 @@ export const Conversation = ({ of: turns }) =>
           </>
         ))}
       </ol>
+      {user && (
+        <p class="dim">
+          ended: {user.ended} (user: {user.model})
+        </p>
+      )}
     </section>
   );
