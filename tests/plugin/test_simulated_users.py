@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pytest_llmops import load_run
 from tests.judge_server import JudgeServer
 from tests.openai_server import OpenAIServer
 from tests.report_page import read_data
@@ -70,6 +71,8 @@ def test_the_user_model_leads_until_its_goal_is_reached(desk, project):
     assert (first["temperature"], first["seed"], second["model"]) == (0, 0, "player")
     run = json.loads((project.path / "run.json").read_text())
     assert run["signature"]["user:player"].startswith("player-served simulated-user-1.0.0-")
+    ((output,),) = [result.outputs for result in load_run(project.path / "run.json").results]
+    assert output.user and output.user.reported == "player-served"
 
 
 def test_a_conversation_is_replayed_without_a_call(desk):

@@ -21,6 +21,7 @@ from pytest_llmops.records import (
     Failure,
     Output,
     Passage,
+    Played,
     Run,
     Score,
     Span,
@@ -219,7 +220,7 @@ def test_file_is_as_published(tmp_path):
     assert set(document["results"][0]["outputs"][0]) == {
         *("repeat", "text", "passages", "tool_calls", "usage", "latency_s", "model", "trace_id"),
         *("model_calls", "failed_calls", "attempts", "degraded", "elsewhere", "unseen", "changed_input"),
-        "first_token_s",
+        *("first_token_s", "user"),
     }
     assert load_run(path) == RUN
     assert [each.name for each in path.parent.iterdir()] == ["run.json"]
@@ -461,6 +462,7 @@ def test_every_cut_of_a_file_is_told(tmp_path):
         ("result", CaseResult, {"printed", "spent"}, {"input_hash"}),
         ("span", Span, {"resource"}, set()),
         ("output", Output, set(), set()),
+        ("played", Played, set(), set()),
         ("score", Score, set(), set()),
         ("failure", Failure, set(), set()),
         ("check", Check, set(), set()),
