@@ -72,7 +72,8 @@ def test_the_user_model_leads_until_its_goal_is_reached(desk, project):
     run = json.loads((project.path / "run.json").read_text())
     assert run["signature"]["user:player"].startswith("player-served simulated-user-1.0.0-")
     ((output,),) = [result.outputs for result in load_run(project.path / "run.json").results]
-    assert output.user and output.user.reported == "player-served"
+    assert output.user
+    assert output.user.reported == "player-served"
 
 
 def test_a_conversation_is_replayed_without_a_call(desk):
