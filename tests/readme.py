@@ -26,6 +26,19 @@ def read_blocks(text: str) -> Iterator[Block]:
         yield Block(found["language"], dict(_TOLD.findall(found["told"])), found["text"])
 
 
+def run_page(text: str, folder: Path, environment: Mapping[str, str]) -> list[str]:
+    """Write the files of a page and run its commands, in their order; what differs from the page."""
+    wrong = []
+    for block in read_blocks(text):
+        if "file" in block.told:
+            path = folder / block.told["file"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        elif block.language == "console":
+            wrong += run_console(block, folder, environment)
+    return wrong
+
+
 def run_console(block: Block, folder: Path, environment: Mapping[str, str]) -> list[str]:
     """What differs from the block: an exit code, or a line that is not there in its order."""
     wrong = []

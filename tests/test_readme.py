@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from pytest_llmops.settings import load_settings
-from tests.readme import read_blocks, run_console
+from tests.readme import read_blocks, run_page
 
 ROOT = Path(__file__).parents[1]
-BLOCKS = list(read_blocks((ROOT / "README.md").read_text(encoding="utf-8")))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = list(read_blocks(README))
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +63,7 @@ def environment(tmp_path_factory):
 
 @pytest.mark.timeout(300)  # builds a wheel and runs some thirty commands
 def test_every_block_works_in_its_order(environment, tmp_path):
-    wrong = []
-    for block in BLOCKS:
-        if "file" in block.told:
-            path = tmp_path / block.told["file"]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(block.text, encoding="utf-8")
-        elif block.language == "console":
-            wrong += run_console(block, tmp_path, environment)
+    wrong = run_page(README, tmp_path, environment)
     assert not wrong, "\n\n".join(wrong)
     kept = "".join(path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file() and
                    path.name != "worse_bot.py" and path.suffix != ".pyc")  # fmt: skip

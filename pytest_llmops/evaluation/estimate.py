@@ -112,11 +112,10 @@ def _describe_rest(evaluation: Evaluation, tasks: Sequence[Task]) -> Iterator[st
     if open_ended:
         cases, most = counted(len(open_ended), "case"), max(task.most for task in open_ended)
         yield f"not estimated: further repeats of {cases}, up to {most} each while a verdict is open"
-    if judges := sorted(_count_judged(tasks).items()):
-        named = name_some([f"{printable(name)} ({number})" for name, number in judges], _NAMED)
-        yield f"not estimated: model calls of judges, for so many outputs: {named}"
-    if users := sorted(_count_users(tasks).items()):
-        named = name_some([f"{printable(name)} ({number})" for name, number in users], _NAMED)
+    if judges := _count_judged(tasks):
+        yield f"not estimated: model calls of judges, for so many outputs: {_name_counts(judges)}"
+    if users := _count_users(tasks):
+        named = _name_counts(users)
         yield f"not estimated: model calls of simulated users, for so many conversations: {named}"
     started = [golden for golden in evaluation.goldens if evaluation.tasks.get(golden.path)]
     for golden in started:
@@ -126,6 +125,10 @@ def _describe_rest(evaluation: Evaluation, tasks: Sequence[Task]) -> Iterator[st
             yield f"not estimated: judges of the anchors {printable(golden.anchors)}"
     if evaluation.skipped:
         yield f"skipped by golden files: {counted(len(evaluation.skipped), 'case')}"
+
+
+def _name_counts(counts: Counter[str]) -> str:
+    return name_some([f"{printable(name)} ({number})" for name, number in sorted(counts.items())], _NAMED)
 
 
 def _count_judged(tasks: Iterable[Task]) -> Counter[str]:

@@ -23,6 +23,9 @@ from pytest_llmops.statistics.summaries import calculate
 LARGEST = 1e100
 """Scores beyond are none: their sums and squares leave the range of a float."""
 
+EXCUSED_STAGES = frozenset({"rival", "unseen", "inapplicable", "user"})
+"""Stages of a failure that leaves a metric nothing to judge, and is no error of it or of the app."""
+
 _REMEMBERED = 2**16
 _DIGITS = 16
 _NAMED = 5
@@ -219,7 +222,7 @@ def lacks_rival(metric: str, result: CaseResult) -> bool:
 def lacks_sight(metric: str, result: CaseResult) -> bool:
     """True if a metric lacks scores only since the rival, the app or its user gives it nothing to judge."""
     stages = _stages(metric, result)
-    return bool(stages) and stages <= {"rival", "unseen", "inapplicable", "user"}
+    return bool(stages) and stages <= EXCUSED_STAGES
 
 
 def unseen_cases(metric: str, results: Sequence[CaseResult]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pytest_llmops.gates.anchors import find_moves
 from pytest_llmops.gates.baseline import rescore_run
 from pytest_llmops.gates.case_channel.reading import case_budget, read_pairs
 from pytest_llmops.gates.case_channel.verdicts import judge_single_cases, list_changes
-from pytest_llmops.gates.case_results import unscored_cases
+from pytest_llmops.gates.case_results import EXCUSED_STAGES, unscored_cases
 from pytest_llmops.gates.copies import leave_out_copies, mark_copies
 from pytest_llmops.gates.error_budget import CaseBudget, count_tests_of, divide_suite_share
 from pytest_llmops.gates.expected import judge_all_expected, leave_out_of_release
@@ -209,8 +209,7 @@ def _judge_unscored(results: Sequence[CaseResult], reported: set[str]) -> list[V
         for metric in {failure.metric for failure in result.failures}:
             failed.setdefault(metric, []).append(result)
     failures = (failure for result in results for failure in result.failures)
-    excused = {"rival", "unseen", "inapplicable", "user"}
-    metrics = {failure.metric for failure in failures if failure.stage not in excused} - reported
+    metrics = {failure.metric for failure in failures if failure.stage not in EXCUSED_STAGES} - reported
     verdicts = []
     for metric in sorted(metrics - {""} if reported else metrics):  # an app that broke is in every error
         cases = unscored_cases(metric, failed[metric])

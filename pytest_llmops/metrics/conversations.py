@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_llmops.protocols import Metric, Reads, reads_of
-from pytest_llmops.records import Output, Passage, Sample, TurnOutput
+from pytest_llmops.records import CaseTurn, Output, Passage, Sample, TurnOutput
 
 
 def join_outputs(turns: Sequence[TurnOutput]) -> Output:
@@ -90,6 +90,11 @@ def list_messages(history: Iterable[Mapping[str, str]], turns: Iterable[TurnOutp
         for turn in turns
     )
     return [*map(dict, history), *(message for exchange in exchanges for message in exchange)]
+
+
+def list_asked(history: Iterable[Mapping[str, str]], asked: Iterable[CaseTurn]) -> list[dict[str, str]]:
+    """Return the messages of the user, with the history before them."""
+    return [*map(dict, history), *({"role": "user", "content": turn.user} for turn in asked)]
 
 
 def _unlike(passages: Iterable[Passage]) -> tuple[Passage, ...]:

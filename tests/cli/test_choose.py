@@ -12,7 +12,7 @@ import pytest
 
 from pytest_llmops import Score
 from tests.command import main
-from tests.readme import read_blocks, run_console
+from tests.readme import run_page
 from tests.unit.gates.gate_records import check_of, failure_of, result_of, store_run
 
 pytestmark = pytest.mark.usefixtures("warm")
@@ -268,14 +268,9 @@ def test_a_mistake_is_one_line(typed, code, shown, capsys):
 
 def test_the_documented_example(project):
     """The blocks of docs/choose.md as a program."""
-    wrong = []
     binaries = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"}
-    for block in read_blocks(DOCS.read_text(encoding="utf-8")):
-        if "file" in block.told:
-            (project / block.told["file"]).write_text(block.text, encoding="utf-8")
-        elif block.language == "console":
-            wrong += run_console(block, project, environment)
+    wrong = run_page(DOCS.read_text(encoding="utf-8"), project, environment)
     assert not wrong, "\n\n".join(wrong)
 
 

@@ -14,7 +14,7 @@ from pytest_llmops import load_run
 from tests.command import main
 from tests.judge_server import JudgeServer
 from tests.openai_server import OpenAIServer
-from tests.readme import read_blocks, run_console
+from tests.readme import run_page
 from tests.report_page import read_data
 
 MESSAGES = """
@@ -753,7 +753,7 @@ def test_the_blocks_of_the_page_work_in_their_order(tmp_path):
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with OpenAIServer(answer=_play_a_hiker) as server:
         environment |= {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "none"}
-        wrong = list(_run_blocks(page, tmp_path, environment))
+        wrong = run_page(page.read_text(encoding="utf-8"), tmp_path, environment)
 
     assert not wrong, "\n\n".join(wrong)
 
@@ -761,16 +761,6 @@ def test_the_blocks_of_the_page_work_in_their_order(tmp_path):
 def _play_a_hiker(request):
     said = sum(message["role"] == "assistant" for message in request["messages"])
     return ("My boots leak. Refund, please.", "FW-10490.", "[done]")[said]
-
-
-def _run_blocks(page, tmp_path, environment):
-    for block in read_blocks(page.read_text(encoding="utf-8")):
-        if "file" in block.told:
-            path = tmp_path / block.told["file"]
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(block.text, encoding="utf-8")
-        elif block.language == "console":
-            yield from run_console(block, tmp_path, environment)
 
 
 @pytest.mark.parametrize("kind", ["def", "async def"])

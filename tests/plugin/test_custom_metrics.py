@@ -10,7 +10,7 @@ import pytest
 
 from tests.extras import needs_pii
 from tests.plugin.conftest import GOLDEN
-from tests.readme import read_blocks, run_console
+from tests.readme import run_page
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics" / "custom.md"
 
@@ -75,14 +75,7 @@ def test_the_page_works_in_its_order(tmp_path):
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTEST_ADDOPTS": "-p no:langsmith_plugin -p no:hypothesispytest -p no:anyio -p no:cacheprovider",
     }
-    wrong = []
-    for block in read_blocks(PAGE.read_text(encoding="utf-8")):
-        if "file" in block.told:
-            path = tmp_path / block.told["file"]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(block.text, encoding="utf-8")
-        elif block.language == "console":
-            wrong += run_console(block, tmp_path, environment)
+    wrong = run_page(PAGE.read_text(encoding="utf-8"), tmp_path, environment)
     assert not wrong, "\n\n".join(wrong)
 
 

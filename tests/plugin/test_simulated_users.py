@@ -7,6 +7,7 @@ import json
 import pytest
 
 from pytest_llmops import load_run
+from tests.command import main
 from tests.judge_server import JudgeServer
 from tests.openai_server import OpenAIServer
 from tests.report_page import read_data
@@ -128,6 +129,25 @@ def test_what_the_user_does_wrong_is_undecided(desk, replies, fault):
     assert case["failures"][0]["stage"] == "user"
     result.stdout.fnmatch_lines(["*undecided*", f"*the simulated user: {fault[1:]}"])
     result.stdout.fnmatch_lines(["*simulated users broke 1 of 1 conversation, which say*desk.yaml::boots*"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "more"), [(["-n", "2"], ""), ([], ", xfail: known")], ids=["in workers", "expected to fail"]
+)
+def test_what_the_user_broke_is_undecided_everywhere(desk, project, arguments, more):
+    with OpenAIServer(answer=plays(OPENING, "It is FW-22.")) as server:
+        result, _ = desk(server, *arguments, more=more)
+    assert result.parseoutcomes() == {"undecided": 1, "warnings": 1}
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    project.environment.chdir(project.path)
+    assert main(["compare", "run.json", "run.json"]) == 2
+
+
+def test_a_suite_check_of_what_users_broke_is_undecided(desk):
+    with OpenAIServer(answer=plays(OPENING, "It is FW-22.")) as server:
+        result, _ = desk(server, checks="{}", more="}\n            suite: {turns: {max: '<= 9'} ")
+    assert result.parseoutcomes()["undecided"] == 2
+    assert "passed" not in result.parseoutcomes()
 
 
 @pytest.mark.parametrize("checks", ["{pii_leak: none}", "{}", "{regex: {pattern: boots}}"])

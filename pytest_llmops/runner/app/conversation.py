@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from pytest_llmops.errors import AppError
-from pytest_llmops.metrics.conversations import list_messages
+from pytest_llmops.metrics.conversations import list_asked, list_messages
 from pytest_llmops.printable import excerpt, printable
 from pytest_llmops.protocols import App, RemoteApp
 from pytest_llmops.records import CaseTurn, Played, TurnOutput
@@ -56,8 +56,11 @@ class Talk(ABC):
     """A conversation, as it is led."""
 
     __slots__ = ()
-    history: tuple[Mapping[str, str], ...]
-    """Messages before the first turn."""
+
+    @property
+    @abstractmethod
+    def history(self) -> tuple[Mapping[str, str], ...]:
+        """Messages before the first turn."""
 
     @property
     @abstractmethod
@@ -92,10 +95,7 @@ class Script(Talk):
 
     def messages(self) -> list[Any]:
         """Return the messages of the user, with the history before them."""
-        return [
-            *list_messages(self.history, ()),
-            *({"role": "user", "content": turn.user} for turn in self.turns),
-        ]
+        return list_asked(self.history, self.turns)
 
     @property
     def most(self) -> int:
@@ -140,7 +140,7 @@ class Calling:
         """
         if not self.takes_messages:
             return asked.user
-        return [*list_messages(history, turns), {"role": "user", "content": asked.user}]
+        return list_asked(list_messages(history, turns), [asked])
 
 
 def find_calling(app: App) -> Calling:

@@ -20,9 +20,13 @@ class Simulation(Talk):
     """One conversation, of one repeat."""
 
     player: UserPlayer
-    history: tuple[Mapping[str, str], ...]
     repeat: int
     _reported: str = ""
+
+    @property
+    def history(self) -> tuple[Mapping[str, str], ...]:
+        """Messages before the first turn."""
+        return self.player.history
 
     @property
     def most(self) -> int:
@@ -63,8 +67,7 @@ def conversation_of(case: Case, repeat: int = 0) -> Talk | None:
     if case.user is not None:
         from pytest_llmops.judges.user import UserPlayer
 
-        player = UserPlayer.open(case.user, case.history)
-        return Simulation(player=player, history=case.history, repeat=repeat)
+        return Simulation(player=UserPlayer.open(case.user, case.history), repeat=repeat)
     return Script(turns=case.turns, history=case.history) if case.turns else None
 
 

@@ -26,7 +26,7 @@ from pytest_llmops.gates.repeats import RepeatPlanner
 from pytest_llmops.golden import input_hash
 from pytest_llmops.golden.apps import name_app
 from pytest_llmops.golden.files import input_with_files
-from pytest_llmops.metrics.conversations import sample_for, sample_turn
+from pytest_llmops.metrics.conversations import list_asked, sample_for, sample_turn
 from pytest_llmops.protocols import Metric, RemoteApp, RunListener, traits_of
 from pytest_llmops.recorder.loop_thread import LoopThread
 from pytest_llmops.records import Case, CaseResult, Failure, Golden, Output, Sample, Score, Turn
@@ -481,7 +481,7 @@ def _sample(  # noqa: PLR0913, PLR0917 - a metric, and both sides of a case
     def read(side: Called) -> Sample:
         sample = Sample(
             output=cast("Output", side.answer),  # of complete repeats
-            input=_messages_of(task.case, side) if task.case.user else task.case.input,
+            input=_input_of(task.case, side),
             reference=task.case.reference,
             relevant=task.case.relevant,
             spans=side.spans,
@@ -497,10 +497,9 @@ def _sample(  # noqa: PLR0913, PLR0917 - a metric, and both sides of a case
     return replace(read(called), rival=read(rival).output.text if rival is not None else None)
 
 
-def _messages_of(case: Case, called: Called) -> list[dict[str, str]]:
-    """Return the messages of a simulated user, with the history before them."""
-    asked = ({"role": "user", "content": turn.asked.user} for turn in called.turns)
-    return [*map(dict, case.history), *asked]
+def _input_of(case: Case, called: Called) -> Any:
+    """Return the input of a case; with a simulated user, the messages that it wrote."""
+    return list_asked(case.history, (turn.asked for turn in called.turns)) if case.user else case.input
 
 
 def _keep_turns(answers: Sequence[Called]) -> Iterator[Turn]:
